@@ -1,0 +1,132 @@
+//! Philox4x32-10: random numbers as a pure function of a key and a counter.
+//!
+//! Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC'11). A number
+//! depends on (seed, stream, step, element) and on nothing that ran before, so any thread, any device and
+//! any resumed run draws the same one. The same function stands in `shaders/shared/philox.wgsl`.
+
+use std::convert::Infallible;
+
+use rand_core::TryRng;
+
+const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// The four words at `counter` under `key`, after ten rounds.
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let a = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
+        let b = u64::from(MULTIPLIER[1]) * u64::from(counter[2]);
+        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    counter
+}
+
+/// The key that a user's 64-bit seed stands for.
+pub fn key(seed: u64) -> [u32; 2] {
+    [seed as u32, (seed >> 32) as u32]
+}
+
+/// What random numbers are drawn for: numbers of two streams never share a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Stream {
+    /// Dropout masks: `STREAM_DROPOUT` in WGSL.
+    Dropout = 0,
+    /// Initial parameters.
+    Init = 1,
+    /// The order of the rows in an epoch.
+    Shuffle = 2,
+    /// The parts that a data set is split into.
+    Split = 3,
+    /// Generated data sets.
+    Data = 4,
+}
+
+/// A sequence of numbers from one stream; implements the traits of `rand_core`.
+///
+/// ```
+/// use rand_core::Rng;
+/// use wgrad::rng::{Philox, Stream};
+/// let mut first = Philox::new(7, Stream::Init, 0);
+/// let mut again = Philox::new(7, Stream::Init, 0);
+/// assert_eq!(first.next_u64(), again.next_u64());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Philox {
+    key: [u32; 2],
+    /// `[block, block's high word, index, stream]`
+    counter: [u32; 4],
+    words: [u32; 4],
+    used: usize,
+}
+
+impl Philox {
+    /// The sequence of `stream` under `seed`; `index` tells sequences of one stream apart (a parameter's
+    /// number, an epoch).
+    pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
+        Self { key: key(seed), counter: [0, 0, index, stream as u32], words: [0; 4], used: 4 }
+    }
+
+    fn word(&mut self) -> u32 {
+        if self.used == 4 {
+            self.words = philox(self.counter, self.key);
+            self.used = 0;
+            let (block, carry) = self.counter[0].overflowing_add(1);
+            self.counter[0] = block;
+            self.counter[1] += u32::from(carry);
+        }
+        self.used += 1;
+        self.words[self.used - 1]
+    }
+
+    /// Uniform in [0, 1), of 53 random bits.
+    pub fn uniform(&mut self) -> f64 {
+        let bits = (u64::from(self.word()) << 32 | u64::from(self.word())) >> 11;
+        bits as f64 / (1u64 << 53) as f64
+    }
+
+    /// Standard normal, by Box and Muller's transformation.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// Uniform in `0..bound`, without bias (rejection). `bound` must be at least 1.
+    pub fn below(&mut self, bound: u32) -> u32 {
+        debug_assert!(bound > 0);
+        let rejected = bound.wrapping_neg() % bound;
+        loop {
+            let product = u64::from(self.word()) * u64::from(bound);
+            if product as u32 >= rejected {
+                return (product >> 32) as u32;
+            }
+        }
+    }
+
+    /// Shuffles `items` in place (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u32 + 1) as usize);
+        }
+    }
+}
+
+impl TryRng for Philox {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.word()) | u64::from(self.word()) << 32)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(4) {
+            chunk.copy_from_slice(&self.word().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

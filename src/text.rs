@@ -1,0 +1,84 @@
+//! The small grammar that networks, initialisations and schedules are written in:
+//! `name`, `name(value, key=value)`, nested where a value is itself such a term.
+
+use crate::error::{Error, Result};
+
+/// One term: a name and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Term<'a> {
+    pub(crate) name: &'a str,
+    /// Key (empty for a plain value) and value, in order.
+    pub(crate) arguments: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Term<'a> {
+    /// Parses one term; `kind` says in messages what the text was meant to be.
+    pub(crate) fn parse(kind: &'static str, text: &'a str) -> Result<Self> {
+        let text = text.trim();
+        let wrong = || {
+            Error::value(format!("{kind} `{text}`"), "text", format!("`{text}`"), "`name` or `name(value, key=value)`")
+        };
+        let Some(open) = text.find('(') else {
+            return if text.contains(')') { Err(wrong()) } else { Ok(Self { name: text, arguments: Vec::new() }) };
+        };
+        let inside = text[open + 1..].strip_suffix(')').ok_or_else(wrong)?;
+        let mut arguments = Vec::new();
+        for part in split_outside_parentheses(inside, |c| c == ',').ok_or_else(wrong)? {
+            arguments.push(match part.split_once('=') {
+                Some((key, value)) if !key.contains('(') => (key.trim(), value.trim()),
+                _ => ("", part.trim()),
+            });
+        }
+        Ok(Self { name: text[..open].trim(), arguments })
+    }
+
+    /// The arguments under their names: a plain value takes the next of `names` in order.
+    pub(crate) fn named(&self, kind: &'static str, names: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>> {
+        let mut found: Vec<(&'static str, &'a str)> = Vec::new();
+        for (position, (key, value)) in self.arguments.iter().enumerate() {
+            let name = match names.iter().find(|n| *n == key) {
+                Some(name) => *name,
+                None if key.is_empty() && position < names.len() => names[position],
+                None if key.is_empty() => {
+                    return Err(Error::value(
+                        format!("{kind} `{}`", self.name),
+                        "number of values",
+                        self.arguments.len(),
+                        &format!("at most {}", names.len()),
+                    ));
+                }
+                None => return Err(Error::unknown("option", key, names)),
+            };
+            if found.iter().any(|(n, _)| *n == name) {
+                return Err(Error::value(format!("{kind} `{}`", self.name), name, "given twice", "given once"));
+            }
+            found.push((name, value));
+        }
+        Ok(found)
+    }
+}
+
+/// A number, or an error that says where it was expected.
+pub(crate) fn number<T: std::str::FromStr>(place: &str, name: &str, text: &str, wanted: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::value(place, name, format!("`{text}`"), wanted))
+}
+
+/// Splits `text` where `separator` holds outside parentheses; empty parts are left out. `None` where
+/// parentheses do not match.
+pub(crate) fn split_outside_parentheses(text: &str, separator: impl Fn(char) -> bool) -> Option<Vec<&str>> {
+    let (mut depth, mut start, mut parts) = (0usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.checked_sub(1)?,
+            c if depth == 0 && separator(c) => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts.retain(|p| !p.trim().is_empty());
+    (depth == 0).then_some(parts)
+}
