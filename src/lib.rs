@@ -3,13 +3,20 @@
 #![deny(missing_docs)]
 
 pub mod error;
+pub mod exec;
+pub mod fuse;
 pub mod init;
+pub mod kernels;
 pub mod loss;
+pub mod lower;
 pub mod network;
+pub mod numeric;
 pub mod optim;
+pub mod plan;
 pub mod rng;
 pub mod schedule;
 pub mod shape;
+pub mod specialize;
 mod text;
 
 pub use error::{Error, Result};

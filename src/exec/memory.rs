@@ -1,0 +1,170 @@
+//! A plan's memory on the host, and the one place where views of it are lent out.
+
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::sync::atomic::AtomicU32;
+
+use crate::error::{Error, Result};
+use crate::plan::{
+    Access, Allocation, AllocationId, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View, ViewId,
+};
+
+/// One allocation's words. Lent out in disjoint parts while an op runs, hence the cell.
+struct Piece(Box<[UnsafeCell<u32>]>);
+
+// SAFETY: the words are plain data; all access from several threads goes through `Memory::call`, whose callers
+// promise that written parts are disjoint.
+unsafe impl Sync for Piece {}
+
+/// All allocations of a plan.
+pub(super) struct Memory(Vec<Piece>);
+
+impl Memory {
+    /// Fresh memory: poisoned, or filled as the plan says.
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self(plan.allocations().iter().map(Piece::new).collect())
+    }
+
+    /// Memory for another plan that keeps what has the same name, type and size.
+    pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) {
+        let mut pieces: Vec<Option<Piece>> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        self.0 = new
+            .allocations()
+            .iter()
+            .map(|allocation| {
+                let same = old.allocations().iter().position(|a| {
+                    (&a.name, a.dtype, a.elements) == (&allocation.name, allocation.dtype, allocation.elements)
+                });
+                same.and_then(|index| pieces[index].take()).unwrap_or_else(|| Piece::new(allocation))
+            })
+            .collect();
+    }
+
+    /// The words of an allocation.
+    pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
+        let cells = &mut *self.0[allocation.0].0;
+        // SAFETY: the exclusive borrow of self is one of every word; the cell has its content's layout.
+        unsafe { std::slice::from_raw_parts_mut(cells.as_mut_ptr().cast(), cells.len()) }
+    }
+
+    /// Copies `words` to the beginning of a view.
+    pub(super) fn write(&mut self, plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        let range = check_write(plan, view, slot, words)?;
+        self.words(plan.get(view).allocation)[range].copy_from_slice(words);
+        Ok(())
+    }
+
+    /// A copy of a view.
+    pub(super) fn read(&mut self, plan: &Plan, view: ViewId, slot: usize) -> Vec<u32> {
+        let view = plan.get(view);
+        self.words(view.allocation)[view.range(slot)].to_vec()
+    }
+
+    /// What a twin is called with for the live ones of `lanes`, or `None` where there are none.
+    ///
+    /// # Safety
+    /// While the call lives, no other call may write what it sees, or see what it writes: only calls of the
+    /// same op with other lanes may live beside it. (Views of one op that are written do not overlap, and none
+    /// is read too: `Plan::push` checks that.)
+    pub(super) unsafe fn call<'a>(
+        &'a self,
+        plan: &Plan,
+        op: &'a Op,
+        lanes: Range<usize>,
+        steps: &'a [Step],
+        slot: usize,
+    ) -> Option<Call<'a>> {
+        let step = &steps[slot];
+        let lanes = live(op, lanes, steps, step)?;
+        let mut call = Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default() };
+        for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
+            let view = plan.get(*view);
+            let cells = &self.0[view.allocation.0].0[part(view, binding.cut, op.lanes, &lanes, slot)];
+            let (start, len) = (UnsafeCell::raw_get(cells.as_ptr()), cells.len());
+            // SAFETY: the words are in bounds (sliced above) and live as long as self; aliasing is the caller's
+            // promise. AtomicU32 has the layout of u32.
+            *lent = unsafe {
+                match binding.access {
+                    Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
+                    Access::Write | Access::ReadWrite => Slot::Write(std::slice::from_raw_parts_mut(start, len)),
+                    Access::Atomic => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
+                }
+            };
+        }
+        Some(call)
+    }
+
+    /// The same as [`Memory::call`] for all lanes, but with every slot to read: what bounds are computed from.
+    pub(super) fn inspect<'a>(
+        &'a mut self,
+        plan: &Plan,
+        op: &'a Op,
+        steps: &'a [Step],
+        slot: usize,
+    ) -> Option<Call<'a>> {
+        // SAFETY: the exclusive borrow of self leaves no other call alive.
+        let mut call = unsafe { self.call(plan, op, 0..op.lanes, steps, slot)? };
+        for lent in &mut call.slots {
+            *lent = match std::mem::take(lent) {
+                Slot::Write(words) => Slot::Read(words),
+                Slot::Atomic(words) => Slot::Read(bytemuck::cast_slice(atomic_words(words))),
+                other => other,
+            };
+        }
+        Some(call)
+    }
+}
+
+/// Nobody lowers the words while a bound is computed, so they can be seen as plain ones.
+fn atomic_words(words: &[AtomicU32]) -> &[u32] {
+    // SAFETY: same layout; `inspect` borrows the memory exclusively, so that nothing changes them.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+}
+
+impl Piece {
+    fn new(allocation: &Allocation) -> Self {
+        let fill = match allocation.contents {
+            Contents::Persistent(word) => word,
+            Contents::Host | Contents::Computed => POISON,
+        };
+        Self((0..allocation.elements).map(|_| UnsafeCell::new(fill)).collect())
+    }
+}
+
+/// The elements that words written to the beginning of a view take.
+pub(super) fn check_write(plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<Range<usize>> {
+    let view = plan.get(view);
+    if words.len() > view.shape.elements() {
+        return Err(Error::Shape {
+            place: view.name.clone(),
+            found_what: "words to write are".into(),
+            found: words.len(),
+            wanted_what: "the view holds".into(),
+            wanted: view.shape.elements(),
+            remedy: "write at most that many".into(),
+        });
+    }
+    let start = view.range(slot).start;
+    Ok(start..start + words.len())
+}
+
+/// The lanes of a range that are live; `None` where no lane is.
+fn live(op: &Op, lanes: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
+    let live = match (op.kernel.lane, op.kernel.step) {
+        (Lane::BatchRow, _) => step.rows as usize,
+        (Lane::Part, StepUse::All) => steps.len(),
+        (Lane::Part, StepUse::One) => lanes.end,
+    };
+    let end = lanes.end.min(live);
+    (lanes.start < end).then_some(lanes.start..end)
+}
+
+/// The elements of a view's allocation that a range of lanes sees.
+fn part(view: &View, cut: bool, all_lanes: usize, lanes: &Range<usize>, slot: usize) -> Range<usize> {
+    let whole = view.range(slot);
+    if !cut {
+        return whole;
+    }
+    let each = view.shape.elements() / all_lanes;
+    whole.start + lanes.start * each..whole.start + lanes.end * each
+}

@@ -1,0 +1,137 @@
+//! What runs plans. Every executor runs every plan: [`Reference`] with plain loops, [`Cpu`] with fast twins on
+//! threads, `Gpu` through wgpu. [`lockstep`] compares any of them with the reference, op by op.
+
+pub mod lockstep;
+
+mod cpu;
+mod memory;
+mod reference;
+
+pub use cpu::Cpu;
+pub use reference::Reference;
+
+use crate::error::Result;
+use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
+
+/// One section, for the step in one slot of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What to run.
+    pub section: Section,
+    /// Index into the submission's steps.
+    pub slot: usize,
+}
+
+/// A device that holds a plan's memory and runs its ops.
+pub trait Executor: Send {
+    /// What runs here, for people: `cpu, 2 threads`.
+    fn name(&self) -> String;
+
+    /// The plan.
+    fn plan(&self) -> &Plan;
+
+    /// Changes to another plan. Allocations of the same name, type and size keep their contents; all others
+    /// start as the plan says.
+    ///
+    /// # Errors
+    /// A plan that the device cannot hold or run; the old one then stays.
+    fn adopt(&mut self, plan: Plan) -> Result<()>;
+
+    /// Writes words to the beginning of a view, in its part for window slot `slot`.
+    ///
+    /// # Errors
+    /// More words than the view holds; a device that does not answer.
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()>;
+
+    /// Reads a view, in its part for window slot `slot`, as it is after all that was submitted before.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket>;
+
+    /// Runs sections in order, as one submission; `steps` holds one record for each slot of the window in use.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()>;
+
+    /// Runs a single op of the section, with nothing before or behind it.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()>;
+
+    /// Reads a whole allocation, padding and all.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>>;
+}
+
+/// A reading that may not have arrived yet.
+pub struct Ticket(State);
+
+enum State {
+    Ready(Vec<u32>),
+    Pending(Box<dyn Pending>),
+}
+
+/// What a device keeps of a reading under way.
+pub trait Pending: Send {
+    /// The words, if they have arrived.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn poll(&mut self) -> Result<Option<Vec<u32>>>;
+
+    /// Waits for the words.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    fn wait(self: Box<Self>) -> Result<Vec<u32>>;
+}
+
+impl Ticket {
+    /// A reading that is there.
+    pub fn ready(words: Vec<u32>) -> Self {
+        Self(State::Ready(words))
+    }
+
+    /// A reading under way.
+    pub fn pending(pending: impl Pending + 'static) -> Self {
+        Self(State::Pending(Box::new(pending)))
+    }
+
+    /// Whether the words are there; does not wait.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn poll(&mut self) -> Result<bool> {
+        if let State::Pending(pending) = &mut self.0 {
+            match pending.poll()? {
+                Some(words) => self.0 = State::Ready(words),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for the words.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn wait(self) -> Result<Vec<u32>> {
+        match self.0 {
+            State::Ready(words) => Ok(words),
+            State::Pending(pending) => pending.wait(),
+        }
+    }
+
+    /// Waits for the words and takes them as numbers.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn wait_f32(self) -> Result<Vec<f32>> {
+        Ok(bytemuck::cast_vec(self.wait()?))
+    }
+}

@@ -1,0 +1,65 @@
+//! The reference executor: each op's plain twin, on one thread, in order.
+
+use crate::error::Result;
+use crate::exec::memory::Memory;
+use crate::exec::{Executor, Run, Ticket};
+use crate::plan::{AllocationId, Plan, Step, ViewId};
+
+/// Runs plans with the plain twins.
+pub struct Reference {
+    plan: Plan,
+    memory: Memory,
+}
+
+impl Reference {
+    /// Memory for `plan`.
+    pub fn new(plan: Plan) -> Self {
+        Self { memory: Memory::new(&plan), plan }
+    }
+}
+
+impl Executor for Reference {
+    fn name(&self) -> String {
+        "reference".into()
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        self.memory.adopt(&self.plan, &plan);
+        self.plan = plan;
+        Ok(())
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.memory.write(&self.plan, view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        Ok(Ticket::ready(self.memory.read(&self.plan, view, slot)))
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        for run in runs {
+            for op in 0..self.plan.ops(run.section).len() {
+                self.submit_op(steps, *run, op)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        let op = &self.plan.ops(run.section)[op];
+        // SAFETY: one call at a time, under an exclusive borrow.
+        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, steps, run.slot) } {
+            (op.kernel.reference)(call);
+        }
+        Ok(())
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        Ok(self.memory.words(allocation).to_vec())
+    }
+}

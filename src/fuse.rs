@@ -1,0 +1,148 @@
+//! Makes few big ops of many primitive ones. The result computes the same within rounding, and is tested
+//! against the primitive plan.
+//!
+//! | primitive ops, one behind the other | fused op |
+//! |---|---|
+//! | `matmul_nt` [`bias_add`] [`activation`] [`dropout`] | `dense_forward` |
+//! | `matmul_nn` [`dropout`] [`activation_grad`] | `dense_grad_input` |
+//! | `matmul_tn` `column_sum`, and `check_finite` | `dense_grad_weight` |
+
+use crate::error::Result;
+use crate::kernels::activation::Function;
+use crate::kernels::dropout::Mask;
+use crate::kernels::{
+    activation, activation_grad, bias_add, check_finite, column_sum, dense_forward, dense_grad_input,
+    dense_grad_weight, dropout, matmul,
+};
+use crate::plan::{Contents, Kernel, Op, Plan, Section, ViewId};
+use crate::shape::{Dtype, Shape};
+
+/// Fuses what can be fused.
+///
+/// # Errors
+/// A plan whose invariants the fused ops would break; none that `lower` makes does.
+pub fn fuse(plan: &Plan) -> Result<Plan> {
+    let mut plan = plan.clone();
+    let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
+    for (section, ops) in &mut sections {
+        if matches!(section, Section::Gradients | Section::Evaluate) {
+            // Backward first: a fused gradient no longer reads what lies between activation and dropout.
+            replace(ops, |ops, at| grad_input(&plan, ops, at));
+            replace(ops, |ops, at| grad_weight(&plan, ops, at));
+            drop_check(ops);
+            replace_mut(ops, &mut plan, forward);
+        }
+    }
+    plan.with_ops(sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op))))
+}
+
+/// A fused op, and how many ops it stands for.
+type Fused = Option<(Op, usize)>;
+
+fn replace(ops: &mut Vec<Op>, fused: impl Fn(&[Op], usize) -> Fused) {
+    for at in 0.. {
+        if at >= ops.len() {
+            break;
+        }
+        if let Some((op, count)) = fused(ops, at) {
+            ops.splice(at..at + count, [op]);
+        }
+    }
+}
+
+fn replace_mut(ops: &mut Vec<Op>, plan: &mut Plan, fused: impl Fn(&mut Plan, &[Op], usize) -> Fused) {
+    for at in 0.. {
+        if at >= ops.len() {
+            break;
+        }
+        if let Some((op, count)) = fused(plan, ops, at) {
+            ops.splice(at..at + count, [op]);
+        }
+    }
+}
+
+/// The op at `at`, if it runs `kernel` and its binding `binding` is `view`.
+fn follows<'a>(ops: &'a [Op], at: usize, kernel: &'static Kernel, binding: usize, view: ViewId) -> Option<&'a Op> {
+    ops.get(at).filter(|op| is(op, kernel) && op.views[binding] == view)
+}
+
+fn is(op: &Op, kernel: &'static Kernel) -> bool {
+    op.kernel.name == kernel.name
+}
+
+fn function_of(op: &Op) -> Function {
+    let p: &activation::Params = op.params();
+    Function { code: p.function, slope: p.slope }
+}
+
+fn mask_of(op: &Op) -> Mask {
+    let p: &dropout::Params = op.params();
+    Mask { layer: p.layer, threshold: p.threshold, scale: p.scale }
+}
+
+const IDENTITY: Function = Function { code: 0, slope: 0.0 };
+
+/// `matmul_nt` [`bias_add`] [`activation`] [`dropout`], as far as nothing else reads what lies between.
+fn forward(plan: &mut Plan, ops: &[Op], at: usize) -> Fused {
+    let first = ops.get(at).filter(|op| is(op, &matmul::NT))?;
+    let (input, weight, mut output) = (first.views[0], first.views[1], first.views[2]);
+    let only_reader = |view: ViewId| ops.iter().filter(|op| op.views.contains(&view)).count() == 2;
+    let (mut end, mut bias, mut function, mut mask) = (at + 1, None, IDENTITY, Mask::NONE);
+    if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| only_reader(output)) {
+        (bias, output, end) = (Some(op.views[1]), op.views[2], end + 1);
+    }
+    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| only_reader(output)) {
+        (function, output, end) = (function_of(op), op.views[1], end + 1);
+    }
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| only_reader(output)) {
+        (mask, output, end) = (mask_of(op), op.views[1], end + 1);
+    }
+    if end == at + 1 {
+        return None;
+    }
+    let bias = bias.unwrap_or_else(|| zeros(plan, plan.shape(output).columns));
+    let op = dense_forward::op(plan, function, mask, input, weight, bias, output);
+    Some((Op { layer: first.layer, ..op }, end - at))
+}
+
+/// A view of zeros: the bias of a layer that has none.
+fn zeros(plan: &mut Plan, columns: usize) -> ViewId {
+    let name = format!("zeros{columns}");
+    plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
+}
+
+/// `matmul_nn` [`dropout`] [`activation_grad`].
+fn grad_input(plan: &Plan, ops: &[Op], at: usize) -> Fused {
+    let first = ops.get(at).filter(|op| is(op, &matmul::NN))?;
+    let (grad_output, weight, mut grad) = (first.views[0], first.views[1], first.views[2]);
+    let lower = ops.iter().find(|op| is(op, &matmul::NT) && op.views[1] == weight)?.views[0];
+    let (mut end, mut function, mut mask, mut activated) = (at + 1, IDENTITY, Mask::NONE, lower);
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad) {
+        (mask, grad, end) = (mask_of(op), op.views[1], end + 1);
+        activated = ops.iter().find(|op| is(op, &dropout::KERNEL) && op.views[1] == lower)?.views[0];
+    }
+    if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad).filter(|op| op.views[1] == activated) {
+        (function, grad, end) = (function_of(op), op.views[2], end + 1);
+    }
+    if end == at + 1 {
+        return None;
+    }
+    let op = dense_grad_input::op(plan, function, mask, grad_output, weight, lower, grad);
+    Some((Op { layer: first.layer, ..op }, end - at))
+}
+
+/// `matmul_tn` `column_sum`.
+fn grad_weight(plan: &Plan, ops: &[Op], at: usize) -> Fused {
+    let first = ops.get(at).filter(|op| is(op, &matmul::TN))?;
+    let second = follows(ops, at + 1, &column_sum::KERNEL, 0, first.views[0])?;
+    let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL))?.views[1];
+    let op = dense_grad_weight::op(plan, first.views[0], first.views[1], first.views[2], second.views[1], flag);
+    Some((Op { layer: first.layer, ..op }, 2))
+}
+
+/// Drops the check of all gradients where each fused op checks its own.
+fn drop_check(ops: &mut Vec<Op>) {
+    if !ops.iter().any(|op| is(op, &matmul::TN) || is(op, &column_sum::KERNEL)) {
+        ops.retain(|op| !is(op, &check_finite::KERNEL));
+    }
+}

@@ -1,0 +1,176 @@
+//! Applies a function to each element.
+//!
+//! Formula: output = f(input). f by code:
+//!
+//! | code | f(x) | f′ from y = f(x) |
+//! |---|---|---|
+//! | 0 identity | x | 1 |
+//! | 1 step | 1 for x > 0, else 0 | 0 |
+//! | 2 sigmoid | 1 / (1 + e⁻ˣ), as e⁻|ˣ| so that nothing overflows | y·(1 − y) |
+//! | 3 tanh | tanh x, x clamped to ±10 where f32 has reached ±1 | 1 − y² |
+//! | 4 relu | max(x, 0) | 1 for y > 0, else 0 |
+//! | 5 leaky_relu | x for x > 0, else slope·x | 1 for y > 0, else slope |
+//!
+//! Every derivative here can be taken from the output, so the input need not be kept.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | output | rows×columns | write |
+//!
+//! Derivative: `activation_grad`.
+//! Rounding: exact for step, relu, identity; one product for leaky_relu; for the others the accuracy of WGSL's
+//! exp (3 + 2·|x| ULP) and tanh (absolute 10⁻⁵ or better).
+
+use crate::network::Activation;
+use crate::numeric::{UNIT_ROUNDOFF, exponential_error};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Which function.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+        /// Code of the function.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "activation",
+    bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [input, output] = call.slots();
+        reference(&p, rows, input.f32(), output.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// output = f(input).
+pub fn op(plan: &Plan, function: impl Into<Function>, input: ViewId, output: ViewId) -> Op {
+    let shape = plan.shape(input);
+    let Function { code, slope } = function.into();
+    Op::new(&KERNEL, &[input, output], &Params { columns: shape.columns as u32, function: code, slope }, shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, rows: usize, input: &[f32], output: &mut [f32]) {
+    for i in 0..rows * p.columns as usize {
+        output[i] = apply(p.function, p.slope, input[i]);
+    }
+}
+
+/// A function by its code, as kernels take it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Function {
+    /// Code, see the module.
+    pub code: u32,
+    /// Slope of leaky_relu, else 0.
+    pub slope: f32,
+}
+
+impl From<Activation> for Function {
+    fn from(activation: Activation) -> Self {
+        let (code, slope) = match activation {
+            Activation::Identity => (0, 0.0),
+            Activation::Step => (1, 0.0),
+            Activation::Sigmoid => (2, 0.0),
+            Activation::Tanh => (3, 0.0),
+            Activation::Relu => (4, 0.0),
+            Activation::LeakyRelu { slope } => (5, slope),
+        };
+        Self { code, slope }
+    }
+}
+
+/// f(x); `activate` in `shaders/shared/activation.wgsl`.
+#[inline(always)]
+pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
+    match function {
+        1 => f32::from(x > 0.0),
+        2 => {
+            let e = (-x.abs()).exp();
+            if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+        }
+        3 => x.clamp(-10.0, 10.0).tanh(),
+        // Not f32::max, which would turn a NaN into 0.
+        4 => {
+            if x <= 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
+        5 => {
+            if x <= 0.0 {
+                slope * x
+            } else {
+                x
+            }
+        }
+        _ => x,
+    }
+}
+
+/// f′ from y = f(x); `derivative` in `shaders/shared/activation.wgsl`.
+#[inline(always)]
+pub fn derivative(function: u32, slope: f32, y: f32) -> f32 {
+    match function {
+        1 => 0.0,
+        2 => y * (1.0 - y),
+        3 => 1.0 - y * y,
+        4 => f32::from(y > 0.0),
+        5 => {
+            if y > 0.0 {
+                1.0
+            } else {
+                slope
+            }
+        }
+        _ => 1.0,
+    }
+}
+
+/// How far f(x) can be off where x can be off by `error`, on either side.
+pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
+    let y = f64::from(apply(function, slope, x as f32));
+    match function {
+        // A jump: where rounding decides on which side x is, either value is right.
+        1 => {
+            if x.abs() <= error {
+                1.0
+            } else {
+                0.0
+            }
+        }
+        2 => error / 4.0 + y * (12.0 * UNIT_ROUNDOFF + (1.0 - y) * exponential_error(x.clamp(-90.0, 0.0))),
+        3 => error + 1e-5 + 4.0 * UNIT_ROUNDOFF,
+        5 => error * f64::from(slope.max(1.0)) + if x <= 0.0 { 4.0 * UNIT_ROUNDOFF * y.abs() } else { 0.0 },
+        _ => error,
+    }
+}
+
+/// How far f′ can be off, on either side, where y can be off by a few units.
+pub fn derivative_error(function: u32) -> f64 {
+    if matches!(function, 2 | 3) { 8.0 * UNIT_ROUNDOFF } else { 0.0 }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let mut bounds = vec![0.0; after.f32(1).len()];
+    for i in 0..before.lanes.len() * p.columns as usize {
+        bounds[i] = error(p.function, p.slope, f64::from(before.f32(0)[i]), 0.0);
+    }
+    vec![Bound::Each(bounds)]
+}

@@ -1,0 +1,78 @@
+//! The gradient before an activation, from the gradient behind it.
+//!
+//! Formula: grad_input = grad_output · f′(output), with f′ as in `activation`.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | grad_output | rows×columns | read |
+//! | 3 | output (of the activation) | rows×columns | read |
+//! | 4 | grad_input | rows×columns | write |
+//!
+//! Rounding: exact where f′ is 0 or 1, else f′ and one product.
+
+use crate::kernels::activation::{self, Function};
+use crate::numeric::UNIT_ROUNDOFF;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Which function.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+        /// Code of the function, see `activation`.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "activation_grad",
+    bindings: &[
+        Binding::read("grad_output", Dtype::F32).cut(),
+        Binding::read("output", Dtype::F32).cut(),
+        Binding::write("grad_input", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| 2 * s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [grad_output, output, grad_input] = call.slots();
+        reference(&p, rows, grad_output.f32(), output.f32(), grad_input.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// grad_input = grad_output · f′(output).
+pub fn op(plan: &Plan, function: impl Into<Function>, grad_output: ViewId, output: ViewId, grad_input: ViewId) -> Op {
+    let shape = plan.shape(output);
+    let Function { code, slope } = function.into();
+    let params = Params { columns: shape.columns as u32, function: code, slope };
+    Op::new(&KERNEL, &[grad_output, output, grad_input], &params, shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, rows: usize, grad_output: &[f32], output: &[f32], grad_input: &mut [f32]) {
+    for i in 0..rows * p.columns as usize {
+        grad_input[i] = grad_output[i] * activation::derivative(p.function, p.slope, output[i]);
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (grad_output, output) = (before.f32(0), before.f32(1));
+    let mut bounds = vec![0.0; after.f32(2).len()];
+    for i in 0..before.lanes.len() * p.columns as usize {
+        let gradient = f64::from(grad_output[i]).abs();
+        let derivative = f64::from(activation::derivative(p.function, p.slope, output[i]));
+        let rounding = if derivative == 0.0 || derivative == 1.0 { 0.0 } else { 4.0 * UNIT_ROUNDOFF * derivative };
+        bounds[i] = gradient * (rounding + activation::derivative_error(p.function));
+    }
+    vec![Bound::Each(bounds)]
+}

@@ -1,0 +1,152 @@
+//! Adam and AdamW over all parameters at once.
+//!
+//! Formula, for each element p with gradient g (scaled by the norm's clip factor):
+//!
+//! ```text
+//! g ← g·clip + l2·p                       Adam's weight decay
+//! p ← p·(1 − η·decay)                     AdamW's weight decay
+//! m ← β₁·m + (1 − β₁)·g
+//! v ← β₂·v + (1 − β₂)·g²
+//! p ← p − η / c₁ · m / (√v / c₂ + ε)
+//! ```
+//!
+//! Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. Nothing changes
+//! while the flag is lowered.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | parameter | 1×(64·blocks) | read-write |
+//! | 3 | gradient | 1×(64·blocks) | read |
+//! | 4 | m | 1×(64·blocks) | read-write |
+//! | 5 | v | 1×(64·blocks) | read-write |
+//! | 6 | norm | 1×1 | read |
+//! | 7 | flag | 1×1 | read |
+//!
+//! Source: Kingma and Ba 2015; Loshchilov and Hutter 2019; `torch.optim.AdamW`.
+//! Rounding: each line's few operations, carried through the quotient; WGSL's sqrt and division to 2.5 ULP.
+
+use crate::kernels::norm;
+use crate::numeric::UNIT_ROUNDOFF;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::{Dtype, TENSOR_ALIGNMENT};
+
+words! {
+    /// Settings, see `optim::Adam` and `optim::AdamW`.
+    pub struct Params {
+        /// β₁.
+        beta1: f32,
+        /// 1 − β₁, rounded once.
+        one_minus_beta1: f32,
+        /// β₂.
+        beta2: f32,
+        /// 1 − β₂, rounded once.
+        one_minus_beta2: f32,
+        /// ε.
+        epsilon: f32,
+        /// Adam's decay, added to the gradient.
+        l2: f32,
+        /// AdamW's decay, apart from it.
+        decay: f32,
+        /// Largest norm of the gradients.
+        max_norm: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "adamw",
+    bindings: &[
+        Binding::update("parameter", Dtype::F32),
+        Binding::read("gradient", Dtype::F32).cut(),
+        Binding::update("m", Dtype::F32),
+        Binding::update("v", Dtype::F32),
+        Binding::read("norm", Dtype::F32),
+        Binding::read("flag", Dtype::U32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, s| 16 * s[0].elements() as u64,
+    reference: |call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [parameter, gradient, m, v, norm, flag] = call.slots();
+        let (m, v) = (m.f32_mut(), v.f32_mut());
+        reference(&p, &step, parameter.f32_mut(), gradient.f32(), m, v, norm.f32(), flag.words());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// Updates all parameters from all gradients.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn op(
+    plan: &Plan,
+    params: &Params,
+    parameter: ViewId,
+    gradient: ViewId,
+    m: ViewId,
+    v: ViewId,
+    norm: ViewId,
+    flag: ViewId,
+) -> Op {
+    let blocks = plan.shape(parameter).elements() / TENSOR_ALIGNMENT;
+    Op::new(&KERNEL, &[parameter, gradient, m, v, norm, flag], params, blocks)
+}
+
+/// The plain twin.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    parameter: &mut [f32],
+    gradient: &[f32],
+    m: &mut [f32],
+    v: &mut [f32],
+    norm: &[f32],
+    flag: &[u32],
+) {
+    if flag[0] != u32::MAX {
+        return;
+    }
+    let clip = norm::clip(norm[0], p.max_norm);
+    let rate = step.learning_rate / step.bias_correction1;
+    for i in 0..parameter.len() {
+        let g = gradient[i] * clip + p.l2 * parameter[i];
+        m[i] = p.beta1 * m[i] + p.one_minus_beta1 * g;
+        v[i] = p.beta2 * v[i] + p.one_minus_beta2 * g * g;
+        let decayed = parameter[i] * (1.0 - step.learning_rate * p.decay);
+        parameter[i] = decayed - rate * m[i] / (v[i].sqrt() / step.bias_correction2_root + p.epsilon);
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let (p, step) = (before.params::<Params>(), before.step);
+    let count = before.f32(0).len();
+    if before.words(5)[0] != u32::MAX {
+        return vec![Bound::Exact; 3];
+    }
+    let clip = f64::from(norm::clip(before.f32(4)[0], p.max_norm));
+    let rate = f64::from(step.learning_rate / step.bias_correction1);
+    let mut bounds = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
+    for i in 0..count {
+        let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
+        let tiny = f64::from(f32::MIN_POSITIVE);
+        // Sizes of what is summed; the errors are relative to them, since the sums may cancel.
+        let g = at(1) * clip + f64::from(p.l2) * at(0);
+        let m = f64::from(p.beta1) * at(2) + f64::from(p.one_minus_beta1) * g;
+        let v = f64::from(p.beta2) * at(3) + f64::from(p.one_minus_beta2) * g * g;
+        let m_error = 16.0 * UNIT_ROUNDOFF * m + tiny;
+        let v_error = 24.0 * UNIT_ROUNDOFF * v + tiny;
+        let root = f64::from(after.f32(3)[i]).sqrt();
+        let root_error = if root > 0.0 { (v_error / root).min(v_error.sqrt()) } else { v_error.sqrt() };
+        let divisor = root / f64::from(step.bias_correction2_root) + f64::from(p.epsilon);
+        let change = rate * f64::from(after.f32(2)[i].abs()) / divisor;
+        let quotient =
+            rate * m_error / divisor + change * (root_error / f64::from(step.bias_correction2_root) / divisor).min(1.0);
+        bounds[0][i] = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0) + tiny;
+        bounds[1][i] = m_error;
+        bounds[2][i] = v_error;
+    }
+    bounds.into_iter().map(Bound::Each).collect()
+}

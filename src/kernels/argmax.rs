@@ -1,0 +1,59 @@
+//! The column of the largest element of each row; of equal ones the first.
+//!
+//! Formula: index[r] = min { c : input[r, c] = maxⱼ input[r, j] }. Letters: r a row of the batch, c and j columns.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | index | rows×1 | write |
+//!
+//! Exact.
+
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "argmax",
+    bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("index", Dtype::U32)],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [input, index] = call.slots();
+        reference(&p, rows, input.f32(), index.words_mut());
+    },
+    fast: None,
+    bound: |_, _| vec![Bound::Exact],
+    shader: None,
+};
+
+/// index = the column of each row's largest element.
+pub fn op(plan: &Plan, input: ViewId, index: ViewId) -> Op {
+    let shape = plan.shape(input);
+    Op::new(&KERNEL, &[input, index], &Params { columns: shape.columns as u32 }, shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, rows: usize, input: &[f32], index: &mut [u32]) {
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        let mut largest = 0;
+        for c in 1..columns {
+            if input[r * columns + c] > input[r * columns + largest] {
+                largest = c;
+            }
+        }
+        index[r] = largest as u32;
+    }
+}

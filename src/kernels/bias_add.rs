@@ -1,0 +1,74 @@
+//! Adds a row to every row.
+//!
+//! Formula: output[r, c] = input[r, c] + bias[c]. Letters: r a row of the batch, c a column.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | bias | 1×columns | read |
+//! | 4 | output | rows×columns | write |
+//!
+//! Derivative: with respect to input the identity, with respect to bias `column_sum`.
+//! Rounding: one rounded addition.
+
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "bias_add",
+    bindings: &[
+        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("bias", Dtype::F32),
+        Binding::write("output", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [input, bias, output] = call.slots();
+        reference(&p, rows, input.f32(), bias.f32(), output.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// output = input + bias in every row.
+pub fn op(plan: &Plan, input: ViewId, bias: ViewId, output: ViewId) -> Op {
+    let shape = plan.shape(input);
+    Op::new(&KERNEL, &[input, bias, output], &Params { columns: shape.columns as u32 }, shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, rows: usize, input: &[f32], bias: &[f32], output: &mut [f32]) {
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        for c in 0..columns {
+            output[r * columns + c] = input[r * columns + c] + bias[c];
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let (input, bias) = (before.f32(0), before.f32(1));
+    let mut bounds = vec![0.0; after.f32(2).len()];
+    for i in 0..before.lanes.len() * bias.len() {
+        let mut sum = Sum::default();
+        sum.add(input[i], 1.0);
+        sum.add(bias[i % bias.len()], 1.0);
+        bounds[i] = sum.bound();
+    }
+    vec![Bound::Each(bounds)]
+}

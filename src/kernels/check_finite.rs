@@ -1,0 +1,47 @@
+//! Raises the flag where a gradient is infinite or NaN.
+//!
+//! Formula: flag = min(flag, index of the step) if any element is not finite.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | gradient | 1×(64·blocks) | read |
+//! | 3 | flag | 1 | atomic |
+//!
+//! While the flag is lowered the optimizers leave everything as it is. Exact.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::plan::{Binding, Kernel, Lane, Op, Plan, Step, StepUse, ViewId};
+use crate::shape::{Dtype, TENSOR_ALIGNMENT};
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "check_finite",
+    bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::atomic("flag")],
+    params: &[],
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, _| 0,
+    reference: |call| {
+        let step = *call.step;
+        let [gradient, flag] = call.slots();
+        reference(&step, gradient.f32(), flag.atomic());
+    },
+    fast: None,
+    bound: |_, _| vec![crate::plan::Bound::Exact],
+    shader: None,
+};
+
+/// Checks all of gradient.
+pub fn op(plan: &Plan, gradient: ViewId, flag: ViewId) -> Op {
+    Op::new(&KERNEL, &[gradient, flag], &(), plan.shape(gradient).elements() / TENSOR_ALIGNMENT)
+}
+
+/// The plain twin.
+pub fn reference(step: &Step, gradient: &[f32], flag: &AtomicU32) {
+    for value in gradient {
+        if !value.is_finite() {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}

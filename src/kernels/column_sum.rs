@@ -1,0 +1,70 @@
+//! Sums each column over the live rows: the gradient of a bias.
+//!
+//! Formula: sums[c] = Σᵣ input[r, c]. Letters: r a live row of the batch, c a column.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | sums | 1×columns | write |
+//!
+//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+
+use std::ops::Range;
+
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "column_sum",
+    bindings: &[Binding::read("input", Dtype::F32), Binding::write("sums", Dtype::F32)],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+        let [input, sums] = call.slots();
+        reference(&p, rows, lanes, input.f32(), sums.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// sums = the sum of each column of input.
+pub fn op(plan: &Plan, input: ViewId, sums: ViewId) -> Op {
+    let columns = plan.shape(input).columns;
+    Op::new(&KERNEL, &[input, sums], &Params { columns: columns as u32 }, columns)
+}
+
+/// The plain twin; `sums` begins at column `lanes.start`.
+pub fn reference(p: &Params, rows: usize, lanes: Range<usize>, input: &[f32], sums: &mut [f32]) {
+    let columns = p.columns as usize;
+    for c in lanes.clone() {
+        let mut sum = 0.0;
+        for r in 0..rows {
+            sum += input[r * columns + c];
+        }
+        sums[c - lanes.start] = sum;
+    }
+}
+
+fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+    let columns = before.params::<Params>().columns as usize;
+    let column = |c: usize| {
+        let mut sum = Sum::default();
+        (0..before.step.rows as usize).for_each(|r| sum.add(before.f32(0)[r * columns + c], 1.0));
+        sum.bound()
+    };
+    vec![Bound::Each((0..columns).map(column).collect())]
+}

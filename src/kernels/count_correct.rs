@@ -1,0 +1,59 @@
+//! Counts the predictions that equal their targets, over the live rows.
+//!
+//! Formula: count = #{ i : predicted[i] = target[i] }, words compared as words: class indices, or 0.0 and 1.0.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | predicted | rows×columns | read |
+//! | 3 | target | rows×columns | read |
+//! | 4 | count | 1×1 | write |
+//!
+//! Exact.
+
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "count_correct",
+    bindings: &[
+        Binding::read("predicted", Dtype::U32).any(),
+        Binding::read("target", Dtype::U32).any(),
+        Binding::write("count", Dtype::U32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, _| 0,
+    reference: |call| {
+        let live = call.step.rows as usize * call.params::<Params>().columns as usize;
+        let [predicted, target, count] = call.slots();
+        reference(live, predicted.words(), target.words(), count.words_mut());
+    },
+    fast: None,
+    bound: |_, _| vec![Bound::Exact],
+    shader: None,
+};
+
+/// count = the number of live elements in which predicted and target agree.
+pub fn op(plan: &Plan, predicted: ViewId, target: ViewId, count: ViewId) -> Op {
+    Op::new(&KERNEL, &[predicted, target, count], &Params { columns: plan.shape(predicted).columns as u32 }, 1)
+}
+
+/// The plain twin.
+pub fn reference(live: usize, predicted: &[u32], target: &[u32], count: &mut [u32]) {
+    count[0] = 0;
+    for i in 0..live {
+        if predicted[i] == target[i] {
+            count[0] += 1;
+        }
+    }
+}

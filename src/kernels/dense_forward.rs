@@ -1,0 +1,171 @@
+//! A dense layer, its bias, its activation and its dropout in one pass.
+//!
+//! Formula: output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o])), with f as in `activation` and drop as
+//! in `dropout` (threshold 0 keeps everything). Letters: r a row of the batch, i an input, o an output.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×inputs | read |
+//! | 3 | weight | outputs×inputs | read |
+//! | 4 | bias | 1×outputs | read |
+//! | 5 | output | rows×outputs | write |
+//!
+//! Replaces `matmul_nt`, `bias_add`, `activation`, `dropout`. Derivative: `dense_grad_input`, `dense_grad_weight`.
+//! Rounding: [`Sum`](crate::numeric::Sum) of inputs + 1 terms, through f and the dropout's factor.
+
+use crate::kernels::activation::{self, Function};
+use crate::kernels::dropout::{self, Mask};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes, activation, dropout.
+    pub struct Params {
+        /// Columns of the input.
+        inputs: u32,
+        /// Columns of the output.
+        outputs: u32,
+        /// Code of the activation.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+        /// Number of the dropout layer.
+        layer: u32,
+        /// Random words below are dropped.
+        threshold: u32,
+        /// Factor on what is kept.
+        scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_forward",
+    bindings: &[
+        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("weight", Dtype::F32),
+        Binding::read("bias", Dtype::F32),
+        Binding::write("output", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[0]) + 1),
+    reference: |call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [input, weight, bias, output] = call.slots();
+        reference(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
+    },
+    fast: Some(|call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [input, weight, bias, output] = call.slots();
+        fast(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
+    }),
+    bound,
+    shader: None,
+};
+
+/// output = drop(f(input · weightᵀ + bias)).
+pub fn op(
+    plan: &Plan,
+    function: Function,
+    mask: Mask,
+    input: ViewId,
+    weight: ViewId,
+    bias: ViewId,
+    output: ViewId,
+) -> Op {
+    let (rows, inputs, outputs) = (plan.shape(input).rows, plan.shape(input).columns, plan.shape(output).columns);
+    let params = Params {
+        inputs: inputs as u32,
+        outputs: outputs as u32,
+        function: function.code,
+        slope: function.slope,
+        layer: mask.layer,
+        threshold: mask.threshold,
+        scale: mask.scale,
+    };
+    Op::new(&KERNEL, &[input, weight, bias, output], &params, rows)
+}
+
+/// The plain twin; input and output begin at row `first` of the batch.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    for r in 0..rows {
+        for o in 0..outputs {
+            let mut sum = 0.0;
+            for i in 0..inputs {
+                sum += input[r * inputs + i] * weight[o * inputs + i];
+            }
+            let y = activation::apply(p.function, p.slope, sum + bias[o]);
+            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, o);
+            output[r * outputs + o] = if kept { y * p.scale } else { 0.0 };
+        }
+    }
+}
+
+/// The product by blocks, then the rest while the rows are in cache.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn fast(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    product(Matrix::new(input, rows, inputs), Matrix::new(weight, outputs, inputs).transposed(), output);
+    for (r, row) in output[..rows * outputs].chunks_exact_mut(outputs).enumerate() {
+        for (y, b) in row.iter_mut().zip(bias) {
+            *y = activation::apply(p.function, p.slope, *y + b);
+        }
+        if p.threshold > 0 {
+            drop_row(p.threshold, p.scale, step, p.layer, first + r, row);
+        }
+    }
+}
+
+/// Drops elements of one row, four columns to a random draw.
+pub(crate) fn drop_row(threshold: u32, scale: f32, step: &Step, layer: u32, row: usize, values: &mut [f32]) {
+    for (quarter, four) in values.chunks_mut(4).enumerate() {
+        for (value, word) in four.iter_mut().zip(dropout::four_words(step, layer, row, quarter)) {
+            *value = if word >= threshold { *value * scale } else { 0.0 };
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    let (input, weight, bias, output) = (before.f32(0), before.f32(1), before.f32(2), after.f32(3));
+    let mut bounds = vec![0.0; output.len()];
+    for r in 0..before.lanes.len() {
+        for o in 0..outputs {
+            if !dropout::keeps(p.threshold, before.step, p.layer, r, o) {
+                continue;
+            }
+            let mut sum = Sum::default();
+            (0..inputs).for_each(|i| sum.add(input[r * inputs + i], weight[o * inputs + i]));
+            sum.add(bias[o], 1.0);
+            let error = activation::error(p.function, p.slope, sum.value, sum.bound());
+            let scaling =
+                if p.scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output[r * outputs + o].abs()) };
+            bounds[r * outputs + o] = error * f64::from(p.scale) + scaling;
+        }
+    }
+    vec![Bound::Each(bounds)]
+}

@@ -1,0 +1,168 @@
+//! The gradient that a dense layer passes down, through the dropout and the activation below it.
+//!
+//! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f, drop and
+//! `lower` = drop(f(…)) are those of the layer below, and keep = 1 / scale takes the dropout's factor out again.
+//! Letters: r a row of the batch, i an input, o an output.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | grad_output | rows×outputs | read |
+//! | 3 | weight | outputs×inputs | read |
+//! | 4 | lower (the input of this layer) | rows×inputs | read |
+//! | 5 | grad_input | rows×inputs | write |
+//!
+//! Replaces `matmul_nn`, `dropout`, `activation_grad`.
+//! Rounding: [`Sum`](crate::numeric::Sum) of `outputs` terms, times f′ with its own rounding.
+
+use crate::kernels::activation::{self, Function};
+use crate::kernels::dense_forward::drop_row;
+use crate::kernels::dropout::{self, Mask};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes; activation and dropout of the layer below.
+    pub struct Params {
+        /// Columns of `grad_input`.
+        inputs: u32,
+        /// Columns of `grad_output`.
+        outputs: u32,
+        /// Code of the activation.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+        /// Number of the dropout layer.
+        layer: u32,
+        /// Random words below are dropped.
+        threshold: u32,
+        /// Factor on what is kept: 1 / (1 − rate).
+        scale: f32,
+        /// Its inverse, 1 / scale.
+        keep: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_grad_input",
+    bindings: &[
+        Binding::read("grad_output", Dtype::F32).cut(),
+        Binding::read("weight", Dtype::F32),
+        Binding::read("lower", Dtype::F32).cut(),
+        Binding::write("grad_input", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[1]) + 1),
+    reference: |call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [grad_output, weight, lower, grad_input] = call.slots();
+        reference(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
+    },
+    fast: Some(|call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [grad_output, weight, lower, grad_input] = call.slots();
+        fast(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
+    }),
+    bound,
+    shader: None,
+};
+
+/// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.
+pub fn op(
+    plan: &Plan,
+    function: Function,
+    mask: Mask,
+    grad_output: ViewId,
+    weight: ViewId,
+    lower: ViewId,
+    grad_input: ViewId,
+) -> Op {
+    let (rows, outputs, inputs) = (plan.shape(lower).rows, plan.shape(grad_output).columns, plan.shape(lower).columns);
+    let params = Params {
+        inputs: inputs as u32,
+        outputs: outputs as u32,
+        function: function.code,
+        slope: function.slope,
+        layer: mask.layer,
+        threshold: mask.threshold,
+        scale: mask.scale,
+        keep: 1.0 / mask.scale,
+    };
+    Op::new(&KERNEL, &[grad_output, weight, lower, grad_input], &params, rows)
+}
+
+/// The plain twin; all but weight begin at row `first` of the batch.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    grad_output: &[f32],
+    weight: &[f32],
+    lower: &[f32],
+    grad_input: &mut [f32],
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    for r in 0..rows {
+        for i in 0..inputs {
+            let mut sum = 0.0;
+            for o in 0..outputs {
+                sum += grad_output[r * outputs + o] * weight[o * inputs + i];
+            }
+            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
+            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, i);
+            grad_input[r * inputs + i] = if kept { sum * p.scale * derivative } else { 0.0 };
+        }
+    }
+}
+
+/// The product by blocks, then the rest while the rows are in cache.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn fast(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    grad_output: &[f32],
+    weight: &[f32],
+    lower: &[f32],
+    grad_input: &mut [f32],
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    product(Matrix::new(grad_output, rows, outputs), Matrix::new(weight, outputs, inputs), grad_input);
+    let rows_of_lower = lower.chunks_exact(inputs);
+    for (r, (row, lower)) in grad_input[..rows * inputs].chunks_exact_mut(inputs).zip(rows_of_lower).enumerate() {
+        if p.threshold > 0 {
+            drop_row(p.threshold, p.scale, step, p.layer, first + r, row);
+        }
+        for (g, y) in row.iter_mut().zip(lower) {
+            *g *= activation::derivative(p.function, p.slope, y * p.keep);
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    let (grad_output, weight, lower) = (before.f32(0), before.f32(1), before.f32(2));
+    let mut bounds = vec![0.0; after.f32(3).len()];
+    for r in 0..before.lanes.len() {
+        for i in 0..inputs {
+            if !dropout::keeps(p.threshold, before.step, p.layer, r, i) {
+                continue;
+            }
+            let mut sum = Sum::default();
+            (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
+            let derivative = f64::from(activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep));
+            let exact = p.scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
+            let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
+            let factor = sum.value.abs() * (rounding + activation::derivative_error(p.function));
+            bounds[r * inputs + i] = f64::from(p.scale) * (sum.bound() * derivative + factor);
+        }
+    }
+    vec![Bound::Each(bounds)]
+}

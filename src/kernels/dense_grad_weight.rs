@@ -1,0 +1,152 @@
+//! The gradients of a dense layer's weight and bias, and the check that they are finite.
+//!
+//! Formula: grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o];
+//! flag = min(flag, index of the step) if any of them is not finite.
+//! Letters: r a live row of the batch, i an input, o an output.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | grad_output | rows×outputs | read |
+//! | 3 | input | rows×inputs | read |
+//! | 4 | grad_weight | outputs×inputs | write |
+//! | 5 | grad_bias | 1×outputs | write |
+//! | 6 | flag | 1 | atomic |
+//!
+//! Replaces `matmul_tn`, `column_sum` and this layer's share of `check_finite`.
+//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::numeric::{Matrix, Sum, product};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns of the input.
+        inputs: u32,
+        /// Columns of `grad_output`.
+        outputs: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_grad_weight",
+    bindings: &[
+        Binding::read("grad_output", Dtype::F32),
+        Binding::read("input", Dtype::F32),
+        Binding::write("grad_weight", Dtype::F32),
+        Binding::write("grad_bias", Dtype::F32),
+        Binding::atomic("flag"),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, s| 2 * s[0].rows as u64 * (s[2].elements() + s[3].elements()) as u64,
+    reference: |call| {
+        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+        let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
+        let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
+        reference(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
+    },
+    fast: Some(|call| {
+        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+        let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
+        let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
+        fast(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
+    }),
+    bound,
+    shader: None,
+};
+
+/// grad_weight = grad_outputᵀ · input, grad_bias = the column sums of grad_output.
+pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, grad_bias: ViewId, flag: ViewId) -> Op {
+    let (outputs, inputs) = (plan.shape(grad_weight).rows, plan.shape(grad_weight).columns);
+    let params = Params { inputs: inputs as u32, outputs: outputs as u32 };
+    Op::new(&KERNEL, &[grad_output, input, grad_weight, grad_bias, flag], &params, outputs)
+}
+
+/// The plain twin; grad_weight and grad_bias begin at output `lanes.start`.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    lanes: Range<usize>,
+    grad_output: &[f32],
+    input: &[f32],
+    grad_weight: &mut [f32],
+    grad_bias: &mut [f32],
+    flag: &AtomicU32,
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    for o in lanes.clone() {
+        let lane = o - lanes.start;
+        let mut bias = 0.0;
+        for r in 0..step.rows as usize {
+            bias += grad_output[r * outputs + o];
+        }
+        grad_bias[lane] = bias;
+        let mut finite = bias.is_finite();
+        for i in 0..inputs {
+            let mut sum = 0.0;
+            for r in 0..step.rows as usize {
+                sum += grad_output[r * outputs + o] * input[r * inputs + i];
+            }
+            grad_weight[lane * inputs + i] = sum;
+            finite = finite && sum.is_finite();
+        }
+        if !finite {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The product by blocks; the bias row by row, so that memory is read in order.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn fast(
+    p: &Params,
+    step: &Step,
+    lanes: Range<usize>,
+    grad_output: &[f32],
+    input: &[f32],
+    grad_weight: &mut [f32],
+    grad_bias: &mut [f32],
+    flag: &AtomicU32,
+) {
+    let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, step.rows as usize);
+    let gradient = Matrix::new(grad_output, rows, outputs).columns(lanes.clone()).transposed();
+    product(gradient, Matrix::new(input, rows, inputs), grad_weight);
+    grad_bias.fill(0.0);
+    for row in grad_output[..rows * outputs].chunks_exact(outputs) {
+        for (sum, g) in grad_bias.iter_mut().zip(&row[lanes.clone()]) {
+            *sum += g;
+        }
+    }
+    // Folded without an early exit, so that the compiler makes vectors of it.
+    let finite = grad_weight.iter().chain(grad_bias.iter()).fold(true, |finite, g| finite & g.is_finite());
+    if !finite {
+        flag.fetch_min(step.index, Ordering::Relaxed);
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, before.step.rows as usize);
+    let (grad_output, input) = (before.f32(0), before.f32(1));
+    let mut weights = vec![0.0; after.f32(2).len()];
+    let mut biases = vec![0.0; outputs];
+    for o in 0..outputs {
+        for i in 0..inputs {
+            let mut sum = Sum::default();
+            (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], input[r * inputs + i]));
+            weights[o * inputs + i] = sum.bound();
+        }
+        let mut sum = Sum::default();
+        (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], 1.0));
+        biases[o] = sum.bound();
+    }
+    vec![Bound::Each(weights), Bound::Each(biases), Bound::Exact]
+}

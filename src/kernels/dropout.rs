@@ -1,0 +1,109 @@
+//! Drops elements at random; the same op drops the gradient on the way back.
+//!
+//! Formula: output[r, c] = input[r, c]·scale where the random word of (layer, step, global row, c) is at least
+//! `threshold`, else 0. Letters: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | output | rows×columns | write |
+//!
+//! Derivative: itself, with the same words. Rounding: the mask is exact; one rounded product.
+
+use crate::numeric::UNIT_ROUNDOFF;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::rng::{Stream, philox};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes and probability.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+        /// Number of the dropout layer: tells masks of one step apart.
+        layer: u32,
+        /// Words below are dropped.
+        threshold: u32,
+        /// Factor on what is kept.
+        scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dropout",
+    bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [input, output] = call.slots();
+        reference(&p, &step, first, rows, input.f32(), output.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// A dropout layer's mask, as kernels take it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mask {
+    /// Number of the dropout layer.
+    pub layer: u32,
+    /// Random words below are dropped: rate·2³².
+    pub threshold: u32,
+    /// Factor on what is kept: 1 / (1 − rate).
+    pub scale: f32,
+}
+
+impl Mask {
+    /// Keeps everything.
+    pub const NONE: Self = Self { layer: 0, threshold: 0, scale: 1.0 };
+
+    /// The mask of layer number `layer`, for a rate in [0, 1).
+    pub fn new(layer: usize, rate: f32) -> Self {
+        let threshold = (f64::from(rate) * 4_294_967_296.0).round().min(4_294_967_295.0) as u32;
+        Self { layer: layer as u32, threshold, scale: 1.0 / (1.0 - rate) }
+    }
+}
+
+/// output = input, dropped by `mask`.
+pub fn op(plan: &Plan, mask: Mask, input: ViewId, output: ViewId) -> Op {
+    let shape = plan.shape(input);
+    let params =
+        Params { columns: shape.columns as u32, layer: mask.layer, threshold: mask.threshold, scale: mask.scale };
+    Op::new(&KERNEL, &[input, output], &params, shape.rows)
+}
+
+/// The plain twin; the views begin at row `first` of the batch.
+pub fn reference(p: &Params, step: &Step, first: usize, rows: usize, input: &[f32], output: &mut [f32]) {
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        for c in 0..columns {
+            let kept = keeps(p.threshold, step, p.layer, first + r, c);
+            output[r * columns + c] = if kept { input[r * columns + c] * p.scale } else { 0.0 };
+        }
+    }
+}
+
+/// Whether element (row, column) of the batch is kept; `keeps` in `shaders/shared/dropout.wgsl`.
+pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize) -> bool {
+    threshold == 0 || four_words(step, layer, row, column / 4)[column % 4] >= threshold
+}
+
+/// The random words of four neighbouring columns.
+pub fn four_words(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
+    let counter = [quarter as u32, step.first_row + row as u32, step.index, layer << 8 | Stream::Dropout as u32];
+    philox(counter, [step.seed_low, step.seed_high])
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let live = before.lanes.len() * before.params::<Params>().columns as usize;
+    let mut bounds = vec![0.0; after.f32(1).len()];
+    if before.params::<Params>().scale != 1.0 {
+        bounds[..live].iter_mut().zip(after.f32(1)).for_each(|(b, y)| *b = 2.0 * UNIT_ROUNDOFF * f64::from(y.abs()));
+    }
+    vec![Bound::Each(bounds)]
+}

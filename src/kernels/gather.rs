@@ -1,0 +1,78 @@
+//! Copies chosen rows of a data set into the window: one part of it for each step.
+//!
+//! Formula: window[s, r·width + w] = data[index[s, r], w]; an index beyond the data leaves its row alone.
+//! Letters: s a step of the submission, r a row of its batch, w a word of the row.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | data | rows×width | read |
+//! | 3 | index | steps×batch | read |
+//! | 4 | window | steps×(batch·width, padded) | write |
+//!
+//! Exact: words are moved, whatever their type.
+
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Rows of the data set.
+        rows: u32,
+        /// Words a row.
+        width: u32,
+        /// Rows of a batch.
+        batch: u32,
+        /// Words from one step's part of the window to the next.
+        stride: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "gather",
+    bindings: &[
+        Binding::read("data", Dtype::F32).any(),
+        Binding::read("index", Dtype::U32).cut(),
+        Binding::write("window", Dtype::F32).any(),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, _| 0,
+    reference: |call| {
+        let (p, steps) = (*call.params::<Params>(), call.lanes.len());
+        let [data, index, window] = call.slots();
+        reference(&p, steps, data.words(), index.words(), window.words_mut());
+    },
+    fast: None,
+    bound: |_, _| vec![Bound::Exact],
+    shader: None,
+};
+
+/// window = the rows of data that index names.
+pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
+    let (data_shape, index_shape) = (plan.shape(data), plan.shape(index));
+    let params = Params {
+        rows: data_shape.rows as u32,
+        width: data_shape.columns as u32,
+        batch: index_shape.columns as u32,
+        stride: plan.shape(window).columns as u32,
+    };
+    Op::new(&KERNEL, &[data, index, window], &params, index_shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, steps: usize, data: &[u32], index: &[u32], window: &mut [u32]) {
+    let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
+    for s in 0..steps {
+        for r in 0..batch {
+            let row = index[s * batch + r];
+            if row < p.rows {
+                for w in 0..width {
+                    window[s * stride + r * width + w] = data[row as usize * width + w];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Matrix product, in the three forms that a dense layer needs.
+//!
+//! | form | formula | use | lanes |
+//! |---|---|---|---|
+//! | `NT` | out[i, j] = Σₗ a[i, l]·b[j, l] | forward: input · weightᵀ | rows of the batch |
+//! | `NN` | out[i, j] = Σₗ a[i, l]·b[l, j] | input gradient: gradient · weight | rows of the batch |
+//! | `TN` | out[i, j] = Σₗ a[l, i]·b[l, j] | weight gradient: gradientᵀ · input | rows of the weight |
+//!
+//! Letters: i < m, j < n, l < k; in `TN` k is the live rows of the batch.
+//!
+//! | binding | view | shape (NT · NN · TN) | access |
+//! |---|---|---|---|
+//! | 2 | a | m×k · m×k · k×m | read |
+//! | 3 | b | n×k · k×n · k×n | read |
+//! | 4 | out | m×n | write |
+//!
+//! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
+//! Rounding: [`Sum`](crate::numeric::Sum), k terms.
+
+use crate::numeric::{Matrix, Sum, product};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::shape::{Dtype, Shape};
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns of the output.
+        n: u32,
+        /// Terms of each sum: in `TN` the most that there can be.
+        k: u32,
+        /// Rows of the output in `TN`, else 0.
+        m: u32,
+    }
+}
+
+const CUT: [Binding; 3] =
+    [Binding::read("a", Dtype::F32).cut(), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
+const WHOLE: [Binding; 3] =
+    [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
+
+/// a · bᵀ.
+pub static NT: Kernel = Kernel {
+    name: "matmul_nt",
+    bindings: &CUT,
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        reference_nt(&p, rows, a.f32(), b.f32(), out.f32_mut());
+    },
+    fast: Some(|call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        let (n, k) = (p.n as usize, p.k as usize);
+        product(Matrix::new(a.f32(), rows, k), Matrix::new(b.f32(), n, k).transposed(), out.f32_mut());
+    }),
+    bound: |before, after| {
+        let p = *before.params::<Params>();
+        let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
+        bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[j * k + l]))
+    },
+    shader: None,
+};
+
+/// a · b.
+pub static NN: Kernel = Kernel {
+    name: "matmul_nn",
+    bindings: &CUT,
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        reference_nn(&p, rows, a.f32(), b.f32(), out.f32_mut());
+    },
+    fast: Some(|call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        let (n, k) = (p.n as usize, p.k as usize);
+        product(Matrix::new(a.f32(), rows, k), Matrix::new(b.f32(), k, n), out.f32_mut());
+    }),
+    bound: |before, after| {
+        let p = *before.params::<Params>();
+        let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
+        bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[l * n + j]))
+    },
+    shader: None,
+};
+
+/// aᵀ · b.
+pub static TN: Kernel = Kernel {
+    name: "matmul_tn",
+    bindings: &WHOLE,
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
+    reference: |call| {
+        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+        let [a, b, out] = call.slots();
+        reference_tn(&p, rows, lanes, a.f32(), b.f32(), out.f32_mut());
+    },
+    fast: Some(|call| {
+        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+        let [a, b, out] = call.slots();
+        let a = Matrix::new(a.f32(), rows, p.m as usize).columns(lanes).transposed();
+        product(a, Matrix::new(b.f32(), rows, p.n as usize), out.f32_mut());
+    }),
+    bound: |before, after| {
+        let p = *before.params::<Params>();
+        let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
+        bound(m, n, after.f32(2).len(), before.step.rows as usize, |i, j, l| (a[l * m + i], b[l * n + j]))
+    },
+    shader: None,
+};
+
+/// out = a · bᵀ for a [rows, k], b [n, k].
+pub fn nt(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
+    let (rows, k, n) = (plan.shape(a).rows, plan.shape(a).columns, plan.shape(b).rows);
+    debug_assert_eq!(plan.shape(out), Shape::new(rows, n));
+    Op::new(&NT, &[a, b, out], &Params { n: n as u32, k: k as u32, m: 0 }, rows)
+}
+
+/// out = a · b for a [rows, k], b [k, n].
+pub fn nn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
+    let (rows, k, n) = (plan.shape(a).rows, plan.shape(a).columns, plan.shape(b).columns);
+    debug_assert_eq!(plan.shape(out), Shape::new(rows, n));
+    Op::new(&NN, &[a, b, out], &Params { n: n as u32, k: k as u32, m: 0 }, rows)
+}
+
+/// out = aᵀ · b for a [rows, m], b [rows, n].
+pub fn tn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
+    let (rows, m, n) = (plan.shape(a).rows, plan.shape(a).columns, plan.shape(b).columns);
+    debug_assert_eq!(plan.shape(out), Shape::new(m, n));
+    Op::new(&TN, &[a, b, out], &Params { n: n as u32, k: rows as u32, m: m as u32 }, m)
+}
+
+/// The plain twin of [`NT`].
+pub fn reference_nt(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    let (n, k) = (p.n as usize, p.k as usize);
+    for i in 0..rows {
+        for j in 0..n {
+            let mut sum = 0.0;
+            for l in 0..k {
+                sum += a[i * k + l] * b[j * k + l];
+            }
+            out[i * n + j] = sum;
+        }
+    }
+}
+
+/// The plain twin of [`NN`].
+pub fn reference_nn(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    let (n, k) = (p.n as usize, p.k as usize);
+    for i in 0..rows {
+        for j in 0..n {
+            let mut sum = 0.0;
+            for l in 0..k {
+                sum += a[i * k + l] * b[l * n + j];
+            }
+            out[i * n + j] = sum;
+        }
+    }
+}
+
+/// The plain twin of [`TN`]; `out` begins at row `lanes.start`.
+pub fn reference_tn(p: &Params, rows: usize, lanes: std::ops::Range<usize>, a: &[f32], b: &[f32], out: &mut [f32]) {
+    let (n, m) = (p.n as usize, p.m as usize);
+    for i in lanes.clone() {
+        for j in 0..n {
+            let mut sum = 0.0;
+            for l in 0..rows {
+                sum += a[l * m + i] * b[l * n + j];
+            }
+            out[(i - lanes.start) * n + j] = sum;
+        }
+    }
+}
+
+fn bound(m: usize, n: usize, len: usize, k: usize, terms: impl Fn(usize, usize, usize) -> (f32, f32)) -> Vec<Bound> {
+    let mut bounds = vec![0.0; len];
+    for i in 0..m {
+        for j in 0..n {
+            let mut sum = Sum::default();
+            for l in 0..k {
+                let (a, b) = terms(i, j, l);
+                sum.add(a, b);
+            }
+            bounds[i * n + j] = sum.bound();
+        }
+    }
+    vec![Bound::Each(bounds)]
+}

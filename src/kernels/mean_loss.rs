@@ -1,0 +1,69 @@
+//! The loss of each step of a submission, from the losses of its rows.
+//!
+//! Formula: loss[s] = scale_s · Σ_r row_loss[s, r]. Letters: s a step of the submission, r one of its live rows,
+//! scale_s its `loss_scale`.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | row_loss | steps×(batch, padded) | read |
+//! | 3 | loss | steps×1 | write |
+//!
+//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Elements from one step's rows to the next.
+        stride: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "mean_loss",
+    bindings: &[Binding::read("row_loss", Dtype::F32).cut(), Binding::write("loss", Dtype::F32)],
+    params: Params::FIELDS,
+    step: StepUse::All,
+    lane: Lane::Part,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, steps) = (*call.params::<Params>(), &call.steps[call.lanes.clone()]);
+        let [row_loss, loss] = call.slots();
+        reference(&p, steps, row_loss.f32(), loss.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// loss = the mean over live rows of each row of row_loss.
+pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
+    let shape = plan.shape(row_loss);
+    Op::new(&KERNEL, &[row_loss, loss], &Params { stride: shape.columns as u32 }, shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, steps: &[Step], row_loss: &[f32], loss: &mut [f32]) {
+    for (s, step) in steps.iter().enumerate() {
+        let mut sum = 0.0;
+        for r in 0..step.rows as usize {
+            sum += row_loss[s * p.stride as usize + r];
+        }
+        loss[s] = sum * step.loss_scale;
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let stride = before.params::<Params>().stride as usize;
+    let mut bounds = vec![0.0; after.f32(1).len()];
+    for (s, step) in before.steps[before.lanes.clone()].iter().enumerate() {
+        let mut sum = Sum::default();
+        (0..step.rows as usize).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
+        bounds[s] = sum.bound();
+    }
+    vec![Bound::Each(bounds)]
+}

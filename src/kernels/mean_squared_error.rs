@@ -1,0 +1,103 @@
+//! Mean squared error with its gradient.
+//!
+//! Formulas: row_loss[r] = Σ꜀ (output − target)² / n, grad = 2·(output − target) / n · scale.
+//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | output | rows×columns | read |
+//! | 3 | target | rows×columns | read |
+//! | 4 | row_loss | rows×1 | write |
+//! | 5 | grad | rows×columns | write |
+//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//!
+//! Derivative: written to `grad` along with the loss.
+//! Rounding: a sum of positive terms, relative; the gradient four roundings.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::numeric::UNIT_ROUNDOFF;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "mean_squared_error",
+    bindings: &[
+        Binding::read("output", Dtype::F32).cut(),
+        Binding::read("target", Dtype::F32).cut(),
+        Binding::write("row_loss", Dtype::F32),
+        Binding::write("grad", Dtype::F32),
+        Binding::atomic("flag"),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| FLOPS * s[0].elements() as u64,
+    reference: |call| {
+        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.lanes.len());
+        let [output, target, row_loss, grad, flag] = call.slots();
+        reference(&p, &step, rows, output.f32(), target.f32(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// Operations an element.
+const FLOPS: u64 = 5;
+
+/// row_loss and grad of output against target.
+pub fn op(plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
+    let shape = plan.shape(output);
+    Op::new(&KERNEL, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
+}
+
+/// The plain twin.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    rows: usize,
+    output: &[f32],
+    target: &[f32],
+    row_loss: &mut [f32],
+    grad: &mut [f32],
+    flag: &AtomicU32,
+) {
+    let columns = p.columns as usize;
+    let n = columns as f32;
+    for r in 0..rows {
+        let mut loss = 0.0;
+        for i in r * columns..(r + 1) * columns {
+            let difference = output[i] - target[i];
+            loss += difference * difference;
+            grad[i] = 2.0 * difference / n * step.loss_scale;
+        }
+        loss /= n;
+        row_loss[r] = loss;
+        if !loss.is_finite() {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let columns = before.params::<Params>().columns as usize;
+    let (row_loss, grad) = (after.f32(2), after.f32(3));
+    let live = before.lanes.len();
+    let mut losses = vec![0.0; row_loss.len()];
+    let mut gradients = vec![0.0; grad.len()];
+    // All terms are positive, so that the sum's bound is relative to the sum itself.
+    (0..live).for_each(|r| losses[r] = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * f64::from(row_loss[r]));
+    (0..live * columns).for_each(|i| gradients[i] = 12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs()));
+    vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
+}

@@ -1,0 +1,61 @@
+//! The kernels, one a file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` carry one stem.
+//!
+//! A kernel's file holds its documentation (formula, letters, bindings, derivative, rounding bound), `Params`,
+//! the static [`Kernel`], functions that make an [`Op`](crate::plan::Op) of it, and `reference`, the plain twin.
+//! A `fast` twin stands beside it where one pays. Kernels know plan types; they know no network and no device.
+
+use crate::plan::Kernel;
+
+pub mod activation;
+pub mod activation_grad;
+pub mod adamw;
+pub mod argmax;
+pub mod bias_add;
+pub mod binary_cross_entropy;
+pub mod check_finite;
+pub mod column_sum;
+pub mod count_correct;
+pub mod dense_forward;
+pub mod dense_grad_input;
+pub mod dense_grad_weight;
+pub mod dropout;
+pub mod gather;
+pub mod matmul;
+pub mod mean_loss;
+pub mod mean_squared_error;
+pub mod norm;
+pub mod perceptron;
+pub mod rmsprop;
+pub mod sgd;
+pub mod softmax_cross_entropy;
+pub mod square_sum;
+
+/// Every kernel.
+pub static ALL: [&Kernel; 26] = [
+    &activation::KERNEL,
+    &activation_grad::KERNEL,
+    &adamw::KERNEL,
+    &argmax::KERNEL,
+    &bias_add::KERNEL,
+    &binary_cross_entropy::KERNEL,
+    &check_finite::KERNEL,
+    &column_sum::KERNEL,
+    &count_correct::KERNEL,
+    &dense_forward::KERNEL,
+    &dense_grad_input::KERNEL,
+    &dense_grad_weight::KERNEL,
+    &dropout::KERNEL,
+    &gather::KERNEL,
+    &matmul::NN,
+    &matmul::NT,
+    &matmul::TN,
+    &mean_loss::KERNEL,
+    &mean_squared_error::KERNEL,
+    &norm::KERNEL,
+    &perceptron::KERNEL,
+    &rmsprop::KERNEL,
+    &sgd::KERNEL,
+    &sgd::MOMENTUM,
+    &softmax_cross_entropy::KERNEL,
+    &square_sum::KERNEL,
+];

@@ -1,0 +1,126 @@
+//! RMSprop over all parameters at once.
+//!
+//! Formula, for each element p with gradient g (scaled by the norm's clip factor):
+//!
+//! ```text
+//! g ← g·clip + l2·p
+//! square ← α·square + (1 − α)·g²
+//! p ← p − η·g / (√square + ε)
+//! ```
+//!
+//! Letters: η the step's learning rate. Nothing changes while the flag is lowered.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | parameter | 1×(64·blocks) | read-write |
+//! | 3 | gradient | 1×(64·blocks) | read |
+//! | 4 | square | 1×(64·blocks) | read-write |
+//! | 5 | norm | 1×1 | read |
+//! | 6 | flag | 1×1 | read |
+//!
+//! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`. Rounding: as `adamw`.
+
+use crate::kernels::norm;
+use crate::numeric::UNIT_ROUNDOFF;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::{Dtype, TENSOR_ALIGNMENT};
+
+words! {
+    /// Settings, see `optim::RmsProp`.
+    pub struct Params {
+        /// α.
+        alpha: f32,
+        /// 1 − α, rounded once.
+        one_minus_alpha: f32,
+        /// ε.
+        epsilon: f32,
+        /// Weight decay, added to the gradient.
+        l2: f32,
+        /// Largest norm of the gradients.
+        max_norm: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "rmsprop",
+    bindings: &[
+        Binding::update("parameter", Dtype::F32),
+        Binding::read("gradient", Dtype::F32).cut(),
+        Binding::update("square", Dtype::F32),
+        Binding::read("norm", Dtype::F32),
+        Binding::read("flag", Dtype::U32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, s| 10 * s[0].elements() as u64,
+    reference: |call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [parameter, gradient, square, norm, flag] = call.slots();
+        reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.words());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// Updates all parameters from all gradients.
+pub fn op(
+    plan: &Plan,
+    params: &Params,
+    parameter: ViewId,
+    gradient: ViewId,
+    square: ViewId,
+    norm: ViewId,
+    flag: ViewId,
+) -> Op {
+    let blocks = plan.shape(parameter).elements() / TENSOR_ALIGNMENT;
+    Op::new(&KERNEL, &[parameter, gradient, square, norm, flag], params, blocks)
+}
+
+/// The plain twin.
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    parameter: &mut [f32],
+    gradient: &[f32],
+    square: &mut [f32],
+    norm: &[f32],
+    flag: &[u32],
+) {
+    if flag[0] != u32::MAX {
+        return;
+    }
+    let clip = norm::clip(norm[0], p.max_norm);
+    for i in 0..parameter.len() {
+        let g = gradient[i] * clip + p.l2 * parameter[i];
+        square[i] = p.alpha * square[i] + p.one_minus_alpha * g * g;
+        parameter[i] -= step.learning_rate * g / (square[i].sqrt() + p.epsilon);
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let (p, step) = (before.params::<Params>(), before.step);
+    let count = before.f32(0).len();
+    if before.words(4)[0] != u32::MAX {
+        return vec![Bound::Exact; 2];
+    }
+    let clip = f64::from(norm::clip(before.f32(3)[0], p.max_norm));
+    let mut bounds = [vec![0.0; count], vec![0.0; count]];
+    for i in 0..count {
+        let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
+        let tiny = f64::from(f32::MIN_POSITIVE);
+        let g = at(1) * clip + f64::from(p.l2) * at(0);
+        let square_error =
+            24.0 * UNIT_ROUNDOFF * (f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g) + tiny;
+        let root = f64::from(after.f32(2)[i]).sqrt();
+        let root_error = if root > 0.0 { (square_error / root).min(square_error.sqrt()) } else { square_error.sqrt() };
+        let (rate, divisor) = (f64::from(step.learning_rate), root + f64::from(p.epsilon));
+        let change = rate * g / divisor;
+        bounds[0][i] =
+            change * ((root_error / divisor).min(1.0) + 40.0 * UNIT_ROUNDOFF) + 8.0 * UNIT_ROUNDOFF * at(0) + tiny;
+        bounds[1][i] = square_error;
+    }
+    bounds.into_iter().map(Bound::Each).collect()
+}

@@ -1,0 +1,123 @@
+//! Softmax and cross-entropy from logits, with the gradient.
+//!
+//! Formulas, z the row's outputs, t its class: row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z),
+//! grad[r, c] = (softmax(z)꜀ − [c = t]) · scale. Subtracting the largest logit keeps every power at most 1.
+//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | output | rows×columns | read |
+//! | 3 | target | rows×1 | read |
+//! | 4 | row_loss | rows×1 | write |
+//! | 5 | grad | rows×columns | write |
+//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//!
+//! Derivative: written to `grad` along with the loss.
+//! Rounding: n terms; exp and ln to WGSL's accuracy (3 + 2·|x| ULP; absolute 2⁻²¹ near 1).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "softmax_cross_entropy",
+    bindings: &[
+        Binding::read("output", Dtype::F32).cut(),
+        Binding::read("target", Dtype::U32).cut(),
+        Binding::write("row_loss", Dtype::F32),
+        Binding::write("grad", Dtype::F32),
+        Binding::atomic("flag"),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |_, s| FLOPS * s[0].elements() as u64,
+    reference: |call| {
+        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.lanes.len());
+        let [output, target, row_loss, grad, flag] = call.slots();
+        reference(&p, &step, rows, output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
+    },
+    fast: None,
+    bound,
+    shader: None,
+};
+
+/// Operations an element.
+const FLOPS: u64 = 8;
+
+/// row_loss and grad of output against target.
+pub fn op(plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
+    let shape = plan.shape(output);
+    Op::new(&KERNEL, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
+}
+
+/// The plain twin.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    rows: usize,
+    output: &[f32],
+    target: &[u32],
+    row_loss: &mut [f32],
+    grad: &mut [f32],
+    flag: &AtomicU32,
+) {
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        let logits = &output[r * columns..(r + 1) * columns];
+        let mut largest = logits[0];
+        for z in logits {
+            largest = if *z <= largest { largest } else { *z };
+        }
+        let mut total = 0.0;
+        for c in 0..columns {
+            let e = (logits[c] - largest).exp();
+            total += e;
+            grad[r * columns + c] = e;
+        }
+        let class = target[r] as usize;
+        for c in 0..columns {
+            let probability = grad[r * columns + c] / total;
+            grad[r * columns + c] = (probability - f32::from(c == class)) * step.loss_scale;
+        }
+        let loss = total.ln() - (logits[class] - largest);
+        row_loss[r] = loss;
+        if !loss.is_finite() {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let columns = before.params::<Params>().columns as usize;
+    let mut losses = vec![0.0; after.f32(2).len()];
+    let mut gradients = vec![0.0; after.f32(3).len()];
+    for r in 0..before.lanes.len() {
+        let logits = &before.f32(0)[r * columns..(r + 1) * columns];
+        let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let below = |c: usize| (f64::from(logits[c]) - largest).max(-100.0);
+        let total: f64 = (0..columns).map(|c| below(c).exp()).sum();
+        let shared = (0..columns).map(|c| below(c).exp() * exponential_error(below(c))).sum::<f64>() / total;
+        let relative = shared + 2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF;
+        let class = f64::from(logits[before.words(1)[r] as usize]) - largest;
+        losses[r] = relative + LOGARITHM_ERROR + 8.0 * UNIT_ROUNDOFF * (total.ln() + class.abs());
+        for c in 0..columns {
+            let probability = below(c).exp() / total;
+            let error = probability * (relative + exponential_error(below(c))) + 4.0 * UNIT_ROUNDOFF;
+            gradients[r * columns + c] = error * f64::from(before.step.loss_scale);
+        }
+    }
+    vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
+}

@@ -1,0 +1,420 @@
+//! Turns a description into a plan of primitive ops: ones that can be named on a blackboard.
+//!
+//! The backward list is the forward list reversed; there is no graph to differentiate.
+
+use crate::error::{Error, Result};
+use crate::kernels::dropout::Mask;
+use crate::kernels::{
+    activation, activation_grad, adamw, argmax, bias_add, binary_cross_entropy, check_finite, column_sum,
+    count_correct, dropout, gather, matmul, mean_loss, mean_squared_error, norm, perceptron, rmsprop, sgd,
+    softmax_cross_entropy, square_sum,
+};
+use crate::loss::{Loss, TargetKind};
+use crate::network::{Activation, Layer, Network};
+use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use crate::plan::{AllocationId, Contents, Op, Plan, Section, ViewId};
+use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
+
+/// All that a plan of training depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// The network.
+    pub network: Network,
+    /// The loss.
+    pub loss: Loss,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Largest global norm of the gradients, if they are clipped.
+    pub clip_norm: Option<f64>,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Steps of a submission: parts of the window.
+    pub slots: usize,
+    /// Rows of the resident data set; `None` where the host fills the window.
+    pub data_rows: Option<usize>,
+    /// Rows of an evaluation.
+    pub evaluate_rows: usize,
+}
+
+impl Description {
+    /// A description with batches of `batch` rows, one step a submission, filled by the host.
+    pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
+        let optimizer = optimizer.into();
+        Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
+    }
+
+    /// Checks all parts, and that they go together.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn check(&self) -> Result<()> {
+        self.network.check()?;
+        self.loss.check(&self.network)?;
+        self.optimizer.check()?;
+        for (name, value) in
+            [("batch", self.batch), ("steps of a submission", self.slots), ("evaluate_rows", self.evaluate_rows)]
+        {
+            if value == 0 {
+                return Err(Error::value("training", name, 0, "at least 1"));
+            }
+        }
+        match self.clip_norm {
+            Some(norm) if !(norm.is_finite() && norm > 0.0) => {
+                Err(Error::value("training", "clip_norm", norm, "finite and above 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lowers a description to a plan of primitive ops.
+///
+/// # Errors
+/// Whatever [`Description::check`] finds.
+pub fn lower(description: &Description) -> Result<Plan> {
+    description.check()?;
+    let mut lowering = Lowering::new(description);
+    lowering.window()?;
+    lowering.gradients()?;
+    lowering.update()?;
+    lowering.report()?;
+    lowering.evaluate()?;
+    lowering.score()?;
+    Ok(lowering.plan)
+}
+
+/// Lowers a network alone to a plan that has only an `evaluate` section, of `rows` rows at once.
+///
+/// # Errors
+/// Whatever [`Network::check`] finds.
+pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
+    let description = Description::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
+    description.check()?;
+    let mut lowering = Lowering::new(&description);
+    lowering.evaluate()?;
+    Ok(lowering.plan)
+}
+
+/// A plan in the making.
+struct Lowering<'a> {
+    description: &'a Description,
+    plan: Plan,
+    parameters: Tensors,
+    /// `grad.…` views, made along with the first op that needs them.
+    gradients: Option<Tensors>,
+}
+
+/// One allocation that holds a tensor for each parameter, at the same offsets in each such allocation.
+struct Tensors {
+    all: ViewId,
+    /// Weight and bias of each layer, by the layer's number; `None` for layers without.
+    layers: Vec<Option<(ViewId, Option<ViewId>)>>,
+}
+
+/// The op's place in the forward list, and what it reads and writes.
+struct Pass {
+    section: Section,
+    prefix: &'static str,
+    rows: usize,
+    training: bool,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(description: &'a Description) -> Self {
+        let mut plan = Plan::new();
+        let parameters = tensors(&mut plan, &description.network, "parameters", "");
+        Self { description, plan, parameters, gradients: None }
+    }
+
+    /// What targets look like: their type and columns.
+    fn target(&self) -> (Dtype, usize) {
+        match self.description.loss.target_kind() {
+            TargetKind::Numbers => (Dtype::F32, self.description.network.outputs()),
+            TargetKind::Class => (Dtype::U32, 1),
+        }
+    }
+
+    fn computed(&mut self, name: impl Into<String>, rows: usize, columns: usize) -> ViewId {
+        self.plan.tensor(name, Dtype::F32, Shape::new(rows, columns), Contents::Computed)
+    }
+
+    fn find(&self, name: &str) -> ViewId {
+        self.plan.find(name).expect("sections are lowered in an order in which this view was made before")
+    }
+
+    /// The window's views, and the ops that fill it from the resident data set.
+    fn window(&mut self) -> Result<()> {
+        let Description { batch, slots, data_rows, .. } = *self.description;
+        let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
+        let (target, columns) = self.target();
+        let index = data_rows.map(|_| self.plan.tensor("index", Dtype::U32, Shape::new(slots, batch), Contents::Host));
+        for (name, dtype, columns) in
+            [("input", Dtype::F32, self.description.network.inputs()), ("target", target, columns)]
+        {
+            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), slots, contents);
+            if let (Some(rows), Some(index)) = (data_rows, index) {
+                let data = self.plan.tensor(format!("data.{name}"), dtype, Shape::new(rows, columns), Contents::Host);
+                self.plan.push(Section::Window, gather::op(&self.plan, data, index, window))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn gradients(&mut self) -> Result<()> {
+        let network = &self.description.network;
+        let gradients = tensors(&mut self.plan, network, "gradients", "grad.");
+        let pass = Pass { section: Section::Gradients, prefix: "", rows: self.description.batch, training: true };
+        let outputs = self.forward(&pass)?;
+        let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+        let (row_loss, _) = self.plan.windowed(
+            "row_loss",
+            Dtype::F32,
+            Shape::new(pass.rows, 1),
+            self.description.slots,
+            Contents::Computed,
+        );
+        let last = network.layers().len() - 1;
+        let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
+        let op =
+            loss_op(self.description.loss, &self.plan, outputs[last + 1], self.find("target"), row_loss, grad, flag);
+        self.plan.push(Section::Gradients, op)?;
+        self.backward(&outputs, &gradients, grad)?;
+        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients.all, flag))?;
+        self.gradients = Some(gradients);
+        Ok(())
+    }
+
+    /// Emits the forward ops; returns the view before the first layer and behind each.
+    fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
+        let network = &self.description.network;
+        let mut views = vec![self.find(&format!("{}input", pass.prefix))];
+        for (number, layer) in network.layers().iter().enumerate() {
+            let input = views[number];
+            let output = match *layer {
+                Layer::Dropout { .. } if !pass.training => input,
+                Layer::Dropout { rate } => self.elementwise(pass, number, input, |plan, output| {
+                    dropout::op(plan, Mask::new(number, rate), input, output)
+                })?,
+                Layer::Activation(function) => {
+                    self.elementwise(pass, number, input, |plan, output| activation::op(plan, function, input, output))?
+                }
+                Layer::Dense(dense) => self.dense(pass, number, dense.outputs, input)?,
+            };
+            views.push(output);
+        }
+        Ok(views)
+    }
+
+    fn elementwise(
+        &mut self,
+        pass: &Pass,
+        number: usize,
+        input: ViewId,
+        op: impl FnOnce(&Plan, ViewId) -> Op,
+    ) -> Result<ViewId> {
+        let output =
+            self.computed(format!("{}layer{number}.output", pass.prefix), pass.rows, self.plan.shape(input).columns);
+        let op = op(&self.plan, output).of_layer(number);
+        self.plan.push(pass.section, op)?;
+        Ok(output)
+    }
+
+    fn dense(&mut self, pass: &Pass, number: usize, outputs: usize, input: ViewId) -> Result<ViewId> {
+        let (weight, bias) = self.parameters.layers[number].expect("dense layers have parameters");
+        let name = |part: &str| format!("{}layer{number}.{part}", pass.prefix);
+        let product = self.computed(name(if bias.is_some() { "product" } else { "output" }), pass.rows, outputs);
+        self.plan.push(pass.section, matmul::nt(&self.plan, input, weight, product).of_layer(number))?;
+        let Some(bias) = bias else { return Ok(product) };
+        let output = self.computed(name("output"), pass.rows, outputs);
+        self.plan.push(pass.section, bias_add::op(&self.plan, product, bias, output).of_layer(number))?;
+        Ok(output)
+    }
+
+    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer.
+    fn backward(&mut self, outputs: &[ViewId], gradients: &Tensors, mut grad: ViewId) -> Result<()> {
+        let network = &self.description.network;
+        let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
+        for number in (first..network.layers().len()).rev() {
+            let (input, output, above) = (outputs[number], outputs[number + 1], grad);
+            if let Some((weight, bias)) = gradients.layers[number] {
+                self.push_gradient(matmul::tn(&self.plan, above, input, weight), number)?;
+                if let Some(bias) = bias {
+                    self.push_gradient(column_sum::op(&self.plan, above, bias), number)?;
+                }
+            }
+            if number == first {
+                break;
+            }
+            let shape = self.plan.shape(input);
+            grad = self.computed(format!("grad.layer{}.output", number - 1), shape.rows, shape.columns);
+            let op = match network.layers()[number] {
+                Layer::Dropout { rate } => dropout::op(&self.plan, Mask::new(number, rate), above, grad),
+                Layer::Activation(function) => activation_grad::op(&self.plan, function, above, output, grad),
+                Layer::Dense(_) => {
+                    let (weight, _) = self.parameters.layers[number].expect("dense layers have parameters");
+                    matmul::nn(&self.plan, above, weight, grad)
+                }
+            };
+            self.push_gradient(op, number)?;
+        }
+        Ok(())
+    }
+
+    fn push_gradient(&mut self, op: Op, number: usize) -> Result<()> {
+        self.plan.push(Section::Gradients, op.of_layer(number))
+    }
+
+    fn update(&mut self) -> Result<()> {
+        let gradients = self.gradients.as_ref().expect("gradients are lowered before update").all;
+        let (parameters, flag) = (self.parameters.all, self.find("flag"));
+        let clipped = self.description.clip_norm.is_some();
+        let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };
+        let norm = self.plan.tensor("norm", Dtype::F32, Shape::vector(1), contents);
+        if clipped {
+            let blocks = self.plan.shape(gradients).elements() / TENSOR_ALIGNMENT;
+            let partial = self.computed("norm.partial", 1, blocks);
+            self.plan.push(Section::Update, square_sum::op(&self.plan, gradients, partial))?;
+            self.plan.push(Section::Update, norm::op(partial, norm, flag))?;
+        }
+        let optimizer = self.description.optimizer;
+        let state = |name: &&str| {
+            let prefix = format!("{}.{name}", optimizer.name());
+            tensors(&mut self.plan, &self.description.network, &prefix, &format!("{prefix}.")).all
+        };
+        let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
+        let max_norm = self.description.clip_norm.map_or(f32::MAX, |norm| norm as f32);
+        let op = optimizer_op(optimizer, &self.plan, max_norm, [parameters, gradients, norm, flag], &states);
+        self.plan.push(Section::Update, op)
+    }
+
+    fn report(&mut self) -> Result<()> {
+        let loss = self.computed("loss", self.description.slots, 1);
+        let op = mean_loss::op(&self.plan, self.find("row_loss.window"), loss);
+        self.plan.push(Section::Report, op)
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let (rows, columns) = (self.description.evaluate_rows, self.description.network.inputs());
+        self.plan.tensor("evaluate.input", Dtype::F32, Shape::new(rows, columns), Contents::Host);
+        let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", rows, training: false };
+        let outputs = self.forward(&pass)?;
+        // The last view under a name that does not depend on the layers.
+        let last = self.plan.get(outputs[outputs.len() - 1]).clone();
+        self.plan.view("evaluate.output", last.allocation, last.offset, last.shape);
+        Ok(())
+    }
+
+    fn score(&mut self) -> Result<()> {
+        let rows = self.description.evaluate_rows;
+        let (target_type, target_columns) = self.target();
+        let output = self.find("evaluate.output");
+        let columns = self.plan.shape(output).columns;
+        let target = self.plan.tensor("evaluate.target", target_type, Shape::new(rows, target_columns), Contents::Host);
+        let flag = self.plan.tensor("evaluate.flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+        let (row_loss, all) =
+            self.plan.windowed("evaluate.row_loss", Dtype::F32, Shape::new(rows, 1), 1, Contents::Computed);
+        let grad = self.computed("evaluate.grad.output", rows, columns);
+        let loss = self.computed("evaluate.loss", 1, 1);
+        let op = loss_op(self.description.loss, &self.plan, output, target, row_loss, grad, flag);
+        self.plan.push(Section::Score, op)?;
+        self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
+        if !self.description.loss.is_classification() {
+            return Ok(());
+        }
+        let predicted =
+            self.plan.tensor("evaluate.predicted", target_type, Shape::new(rows, target_columns), Contents::Computed);
+        let correct = self.plan.tensor("evaluate.correct", Dtype::U32, Shape::vector(1), Contents::Computed);
+        let op = match self.description.loss.target_kind() {
+            TargetKind::Class => argmax::op(&self.plan, output, predicted),
+            TargetKind::Numbers => activation::op(&self.plan, Activation::Step, output, predicted),
+        };
+        self.plan.push(Section::Score, op)?;
+        self.plan.push(Section::Score, count_correct::op(&self.plan, predicted, target, correct))
+    }
+}
+
+/// Adds the allocation `name` with one zeroed tensor for each parameter, views `{prefix}layerN.weight` and `.bias`,
+/// and a view `name` of all.
+fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> Tensors {
+    let sizes = |(_, dense, inputs): (usize, crate::network::Dense, usize)| {
+        padded(dense.outputs * inputs) + if dense.bias { padded(dense.outputs) } else { 0 }
+    };
+    let elements = network.dense_layers().map(sizes).sum();
+    let allocation: AllocationId = plan.allocate(name, Dtype::F32, elements, Contents::Persistent(0));
+    let all = plan.view(name, allocation, 0, Shape::vector(elements));
+    let mut layers = vec![None; network.layers().len()];
+    let mut offset = 0;
+    for (number, dense, inputs) in network.dense_layers() {
+        let weight =
+            plan.view(format!("{prefix}layer{number}.weight"), allocation, offset, Shape::new(dense.outputs, inputs));
+        offset += padded(dense.outputs * inputs);
+        let bias = dense.bias.then(|| {
+            plan.view(format!("{prefix}layer{number}.bias"), allocation, offset, Shape::vector(dense.outputs))
+        });
+        offset += if dense.bias { padded(dense.outputs) } else { 0 };
+        layers[number] = Some((weight, bias));
+    }
+    Tensors { all, layers }
+}
+
+fn loss_op(
+    loss: Loss,
+    plan: &Plan,
+    output: ViewId,
+    target: ViewId,
+    row_loss: ViewId,
+    grad: ViewId,
+    flag: ViewId,
+) -> Op {
+    let op = match loss {
+        Loss::MeanSquaredError => mean_squared_error::op,
+        Loss::BinaryCrossEntropy => binary_cross_entropy::op,
+        Loss::SoftmaxCrossEntropy => softmax_cross_entropy::op,
+        Loss::Perceptron => perceptron::op,
+    };
+    op(plan, output, target, row_loss, grad, flag)
+}
+
+fn optimizer_op(optimizer: Optimizer, plan: &Plan, max_norm: f32, views: [ViewId; 4], states: &[ViewId]) -> Op {
+    let [parameter, gradient, norm, flag] = views;
+    let adam = |beta1: f64, beta2: f64, epsilon: f64, l2: f64, decay: f64| {
+        let params = adamw::Params {
+            beta1: beta1 as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            epsilon: epsilon as f32,
+            l2: l2 as f32,
+            decay: decay as f32,
+            max_norm,
+        };
+        adamw::op(plan, &params, parameter, gradient, states[0], states[1], norm, flag)
+    };
+    match optimizer {
+        Optimizer::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
+            let params = sgd::Params {
+                momentum: momentum as f32,
+                nesterov: u32::from(nesterov),
+                l2: weight_decay as f32,
+                max_norm,
+            };
+            sgd::op(plan, &params, parameter, gradient, norm, flag, states.first().copied())
+        }
+        Optimizer::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
+            let params = rmsprop::Params {
+                alpha: alpha as f32,
+                one_minus_alpha: (1.0 - alpha) as f32,
+                epsilon: epsilon as f32,
+                l2: weight_decay as f32,
+                max_norm,
+            };
+            rmsprop::op(plan, &params, parameter, gradient, states[0], norm, flag)
+        }
+        Optimizer::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. }) => {
+            adam(beta1, beta2, epsilon, weight_decay, 0.0)
+        }
+        Optimizer::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
+            adam(beta1, beta2, epsilon, 0.0, weight_decay)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One block's matrix product, through the `gemm` crate on the calling thread.
+
+use gemm_common::Parallelism;
+
+/// A matrix in row-major memory, or its transpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `values` as [rows, columns]; longer slices are cut.
+    ///
+    /// # Panics
+    /// Where `values` is too short, which would be a mistake in a kernel.
+    pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self { values: &values[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The columns `range`.
+    pub fn columns(self, range: std::ops::Range<usize>) -> Self {
+        assert!(range.end <= self.columns && range.start <= range.end, "columns out of range");
+        let start = (range.start * self.column_stride).min(self.values.len());
+        Self { values: &self.values[start..], columns: range.len(), ..self }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// out = a·b, with `out` [rows of a, columns of b] row-major. The order of summation depends on the shapes alone.
+pub fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+    assert_eq!(a.columns, b.rows, "inner sizes differ");
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    let out = &mut out[..m * n];
+    if k == 0 || out.is_empty() {
+        return out.fill(0.0);
+    }
+    // SAFETY: `out` is m×n with strides (n, 1), and exclusively ours; `a` and `b` hold every element that their
+    // sizes and strides reach, by construction of `Matrix`; `out` is not read, as `read_dst` is false.
+    unsafe {
+        gemm_f32::gemm::f32::get_gemm_fn()(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! How far apart two correct computations of the same number can be.
+
+/// Largest relative error of one rounded f32 operation.
+pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
+
+/// Any order of summing n products in f32 errs by at most (n + 1)·u·Σ|terms| to first order (Higham, *Accuracy
+/// and Stability of Numerical Algorithms*, §3.1); the reference errs as much as the device, and one more
+/// operation may follow: 2·(n + 2)·u·Σ|terms|. This is the only place where the 2 stands.
+const BOTH_SIDES: f64 = 2.0;
+
+/// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
+const WHOLE: f64 = (1 << 24) as f64;
+
+/// A sum in f64 that also keeps what its rounding bound needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
+    /// The sum, as good as exact.
+    pub value: f64,
+    magnitude: f64,
+    terms: usize,
+    whole: bool,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { value: 0.0, magnitude: 0.0, terms: 0, whole: true }
+    }
+}
+
+impl Sum {
+    /// Adds the product of two f32 numbers.
+    pub fn add(&mut self, a: f32, b: f32) {
+        let term = f64::from(a) * f64::from(b);
+        self.value += term;
+        self.magnitude += term.abs();
+        self.terms += 1;
+        self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
+    }
+
+    /// The largest difference between two f32 evaluations, in whatever order: 0 where all terms are small whole
+    /// numbers, whose sums are exact.
+    pub fn bound(&self) -> f64 {
+        if self.whole && self.magnitude < WHOLE {
+            return 0.0;
+        }
+        // Results below the normal range may be flushed to zero.
+        BOTH_SIDES * (self.terms + 2) as f64 * UNIT_ROUNDOFF * self.magnitude + f64::from(f32::MIN_POSITIVE)
+    }
+}
+
+/// Largest relative error of WGSL's `exp(x)`, twice for two sides: 3 + 2·|x| ULP (WGSL §15.7.4).
+pub fn exponential_error(x: f64) -> f64 {
+    BOTH_SIDES * (3.0 + 2.0 * x.abs()) * f64::from(f32::EPSILON)
+}
+
+/// Largest absolute error of WGSL's `log(x)` for x from 0.5 to 2, twice for two sides: 2⁻²¹ (WGSL §15.7.4); for
+/// larger x it is 3 ULP, which [`UNIT_ROUNDOFF`] times 8 covers on both sides.
+pub const LOGARITHM_ERROR: f64 = BOTH_SIDES / (1 << 21) as f64;

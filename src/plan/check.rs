@@ -1,0 +1,117 @@
+//! The invariants of a plan, checked as ops are pushed, so that executors may rely on them:
+//!
+//! 1. Views fit the kernel's bindings in number and type, and lie within their allocations.
+//! 2. In one op a view appears once, and an allocation is all read or all written, by views that do not overlap.
+//! 3. Single assignment: in one section a computed view is written by one op, before any op reads it.
+//! 4. Only `update` changes memory in place; only memory that persists can be changed in place or atomically.
+//! 5. Views that are cut have a whole number of elements for each lane; for batch rows, one row a lane.
+
+use crate::error::{Error, Result};
+use crate::plan::{Access, Binding, Contents, Lane, Op, Plan, Section, View, ViewId};
+
+/// Checks an op that is about to be pushed.
+pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
+    let place = format!("{} op {} ({})", section.name(), plan.ops(section).len(), op.kernel.name);
+    let fail =
+        |problem: String| Err(Error::conflict(place.clone(), problem, "this is a mistake in how the plan was built"));
+    if op.views.len() != op.kernel.bindings.len() {
+        return fail(format!(
+            "{} views are given, but the kernel has {} bindings",
+            op.views.len(),
+            op.kernel.bindings.len()
+        ));
+    }
+    if op.params.len() != op.kernel.params.len() {
+        return fail(format!(
+            "{} parameters are given, but the kernel has {}",
+            op.params.len(),
+            op.kernel.params.len()
+        ));
+    }
+    let bound: Vec<Bound> = op
+        .kernel
+        .bindings
+        .iter()
+        .zip(&op.views)
+        .map(|(binding, id)| Bound { binding, id: *id, view: plan.get(*id) })
+        .collect();
+    for (index, b) in bound.iter().enumerate() {
+        let problem = alone(plan, op, b)
+            .or_else(|| access(plan, section, b))
+            .or_else(|| bound[..index].iter().find_map(|other| together(other, b)));
+        if let Some(problem) = problem {
+            return fail(format!("{} (binding `{}`) {problem}", b.view.name, b.binding.name));
+        }
+    }
+    Ok(())
+}
+
+/// A binding of the op with its view.
+struct Bound<'a> {
+    binding: &'a Binding,
+    id: ViewId,
+    view: &'a View,
+}
+
+/// Invariants 1 and 5.
+fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
+    let allocation = &plan.allocations()[b.view.allocation.0];
+    let (elements, shape) = (b.view.shape.elements(), b.view.shape);
+    if b.binding.dtype.is_some_and(|dtype| dtype != allocation.dtype) {
+        return Some(format!("holds {}, but the kernel works on another type", allocation.dtype));
+    }
+    if b.view.range(0).end > allocation.elements {
+        return Some(format!(
+            "ends at element {}, but its allocation has {}",
+            b.view.range(0).end,
+            allocation.elements
+        ));
+    }
+    if !b.binding.cut {
+        return None;
+    }
+    if op.kernel.lane == Lane::BatchRow && shape.rows != op.lanes {
+        return Some(format!("has {} rows, but the op has {} lanes", shape.rows, op.lanes));
+    }
+    (op.lanes == 0 && elements > 0 || op.lanes > 0 && elements % op.lanes != 0)
+        .then(|| format!("has {elements} elements, which {} lanes cannot share evenly", op.lanes))
+}
+
+/// Invariants 3 and 4.
+fn access(plan: &Plan, section: Section, b: &Bound<'_>) -> Option<String> {
+    let contents = plan.allocations()[b.view.allocation.0].contents;
+    let persistent = matches!(contents, Contents::Persistent(_));
+    let overlaps = |other: &ViewId| overlap(plan.get(*other), b.view);
+    match b.binding.access {
+        Access::Read if contents == Contents::Computed && !plan.written.iter().flatten().any(overlaps) => {
+            Some("is read before any op writes it".into())
+        }
+        Access::Write if plan.written[section as usize].iter().any(overlaps) => {
+            Some("is written by two ops of one section".into())
+        }
+        Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),
+        Access::ReadWrite | Access::Atomic if !persistent => Some("is changed in place, but does not persist".into()),
+        _ => None,
+    }
+}
+
+/// Invariant 2.
+fn together(first: &Bound<'_>, second: &Bound<'_>) -> Option<String> {
+    if first.id == second.id {
+        return Some(format!("appears again as binding `{}`", first.binding.name));
+    }
+    if first.view.allocation != second.view.allocation {
+        return None;
+    }
+    if first.binding.access.writes() != second.binding.access.writes() {
+        return Some(format!("is in one allocation with {}, and only one of them is written", first.view.name));
+    }
+    (first.binding.access.writes() && overlap(first.view, second.view)).then(|| format!("overlaps {}", first.view.name))
+}
+
+/// Whether two views share elements, in whatever window slot.
+fn overlap(first: &View, second: &View) -> bool {
+    let (a, b) = (first.range(0), second.range(0));
+    first.allocation == second.allocation
+        && (first.slot_stride + second.slot_stride > 0 || a.start < b.end && b.start < a.end)
+}

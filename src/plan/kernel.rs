@@ -1,0 +1,267 @@
+//! What a kernel declares about itself, and what its twins are called with.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicU32;
+
+use crate::plan::Step;
+use crate::shape::{Dtype, Shape};
+
+/// The largest number of bindings that a kernel may have.
+pub const MAX_BINDINGS: usize = 8;
+
+/// Everything that the mechanism knows of one kernel. Each kernel's file holds one `static` of this type (the
+/// matrix product one for each transposition).
+#[derive(Debug)]
+pub struct Kernel {
+    /// Name in plans and messages; begins with the stem of its files.
+    pub name: &'static str,
+    /// What is bound, in the order of the WGSL bindings (which start at 2, behind parameters and step).
+    pub bindings: &'static [Binding],
+    /// The fields of `Params`, in order.
+    pub params: &'static [Field],
+    /// Which step records it reads.
+    pub step: StepUse,
+    /// What one lane is.
+    pub lane: Lane,
+    /// Floating-point operations of one run, from parameters and the shapes of its views.
+    pub flops: fn(&[u32], &[Shape]) -> u64,
+    /// The plain twin: single-threaded loops that read like the shader.
+    pub reference: fn(Call<'_>),
+    /// A faster twin for the CPU, where one pays; held to the reference exactly as a GPU is.
+    pub fast: Option<fn(Call<'_>)>,
+    /// The largest differences that rounding can explain, one for each written binding in order: from the op's
+    /// inputs, and the reference's outputs.
+    pub bound: fn(&Call<'_>, &Call<'_>) -> Vec<Bound>,
+    /// The shader, where there is one.
+    pub shader: Option<Shader>,
+}
+
+/// One binding of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Name, the same in WGSL.
+    pub name: &'static str,
+    /// Element type; `None` for kernels that move words of any type.
+    pub dtype: Option<Dtype>,
+    /// How it is used.
+    pub access: Access,
+    /// Whether a range of lanes touches only the matching part of the view; if not, it sees the whole view.
+    pub cut: bool,
+}
+
+impl Binding {
+    /// A view that is read.
+    pub const fn read(name: &'static str, dtype: Dtype) -> Self {
+        Self { name, dtype: Some(dtype), access: Access::Read, cut: false }
+    }
+
+    /// A view that is written in full (its live lanes), and never read; always cut.
+    pub const fn write(name: &'static str, dtype: Dtype) -> Self {
+        Self { name, dtype: Some(dtype), access: Access::Write, cut: true }
+    }
+
+    /// A view that is changed in place; always cut.
+    pub const fn update(name: &'static str, dtype: Dtype) -> Self {
+        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true }
+    }
+
+    /// A word that all lanes may lower by `atomicMin`.
+    pub const fn atomic(name: &'static str) -> Self {
+        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false }
+    }
+
+    /// The same binding, cut along the lanes.
+    pub const fn cut(mut self) -> Self {
+        self.cut = true;
+        self
+    }
+
+    /// The same binding, for words of any type.
+    pub const fn any(mut self) -> Self {
+        self.dtype = None;
+        self
+    }
+}
+
+/// How a binding is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Written in full, never read.
+    Write,
+    /// Changed in place.
+    ReadWrite,
+    /// Lowered by `atomicMin`, from any lane.
+    Atomic,
+}
+
+impl Access {
+    /// Whether memory may change.
+    pub fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// An independent unit of an op's work. Any range of lanes can be computed alone, in any order and on any
+/// thread; what a lane computes depends on nothing but the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A row of the batch; lanes from [`Step::rows`] on are left alone.
+    BatchRow,
+    /// Anything else: a row of a weight matrix, a block of parameters, the whole op.
+    Part,
+}
+
+/// Which step records a kernel reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepUse {
+    /// The current one.
+    One,
+    /// All of the submission: lane i reads record i, and lanes without a record are left alone.
+    All,
+}
+
+/// One 4-byte field of a kernel's `Params` or of [`Step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name, the same in WGSL.
+    pub name: &'static str,
+    /// `u32` or `f32`, the same in WGSL.
+    pub kind: &'static str,
+}
+
+/// A kernel's WGSL.
+#[derive(Debug)]
+pub struct Shader {
+    /// Text of `shaders/NAME.wgsl`.
+    pub source: &'static str,
+    /// Texts of `shaders/shared/*.wgsl` that it needs, in order.
+    pub shared: &'static [&'static str],
+    /// `const` lines in front, from the op's parameters.
+    pub prelude: fn(&[u32]) -> String,
+    /// Number of workgroups, from parameters, shapes and lanes.
+    pub grid: fn(&[u32], &[Shape], usize) -> [u32; 3],
+}
+
+/// How far a device's output may be from the reference's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    /// Not at all: the same bits.
+    Exact,
+    /// By this much, element by element.
+    Each(Vec<f64>),
+}
+
+/// A view's memory, as lent to a twin.
+#[derive(Debug, Default)]
+pub enum Slot<'a> {
+    /// No binding.
+    #[default]
+    None,
+    /// A view that is read.
+    Read(&'a [u32]),
+    /// A view that is written.
+    Write(&'a mut [u32]),
+    /// A view that lanes lower atomically.
+    Atomic(&'a [AtomicU32]),
+}
+
+/// A slot that does not match its binding can only be a mistake in a kernel's file, and any run shows it.
+const WRONG_SLOT: &str = "the kernel takes a binding in another way than it declares it";
+
+impl<'a> Slot<'a> {
+    /// The words of a view that is read.
+    pub fn words(self) -> &'a [u32] {
+        match self {
+            Self::Read(words) => words,
+            _ => panic!("{WRONG_SLOT}"),
+        }
+    }
+
+    /// The numbers of a view that is read.
+    pub fn f32(self) -> &'a [f32] {
+        bytemuck::cast_slice(self.words())
+    }
+
+    /// The words of a view that is written.
+    pub fn words_mut(self) -> &'a mut [u32] {
+        match self {
+            Self::Write(words) => words,
+            _ => panic!("{WRONG_SLOT}"),
+        }
+    }
+
+    /// The numbers of a view that is written.
+    pub fn f32_mut(self) -> &'a mut [f32] {
+        bytemuck::cast_slice_mut(self.words_mut())
+    }
+
+    /// A word that is lowered atomically.
+    pub fn atomic(self) -> &'a AtomicU32 {
+        match self {
+            Self::Atomic([word, ..]) => word,
+            _ => panic!("{WRONG_SLOT}"),
+        }
+    }
+}
+
+/// What a twin is called with: a range of lanes, and the matching memory.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The kernel's `Params` as words.
+    pub params: &'a [u32],
+    /// The current step.
+    pub step: &'a Step,
+    /// The steps of the submission, for kernels that read them all.
+    pub steps: &'a [Step],
+    /// The lanes to compute; views that are cut begin at the first of them.
+    pub lanes: Range<usize>,
+    /// One slot for each binding.
+    pub slots: [Slot<'a>; MAX_BINDINGS],
+}
+
+impl<'a> Call<'a> {
+    /// The kernel's parameters.
+    pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &'a P {
+        bytemuck::from_bytes(bytemuck::cast_slice(self.params))
+    }
+
+    /// The first N slots, to be taken apart by pattern.
+    pub fn slots<const N: usize>(self) -> [Slot<'a>; N] {
+        let mut slots = self.slots.into_iter();
+        std::array::from_fn(|_| slots.next().unwrap_or_default())
+    }
+
+    /// The numbers of slot `index`, which is read (as all are when a bound is computed).
+    pub fn f32(&self, index: usize) -> &'a [f32] {
+        bytemuck::cast_slice(self.words(index))
+    }
+
+    /// The words of slot `index`, which is read.
+    pub fn words(&self, index: usize) -> &'a [u32] {
+        match self.slots[index] {
+            Slot::Read(words) => words,
+            _ => panic!("{WRONG_SLOT}"),
+        }
+    }
+}
+
+/// Declares a plain struct of `u32` and `f32` fields whose names and types can be compared with its WGSL twin.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! words {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ident),* $(,)? }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $kind),* }
+
+        impl $name {
+            /// Names and types of the fields, in order.
+            pub const FIELDS: &'static [$crate::plan::Field] =
+                &[$($crate::plan::Field { name: stringify!($field), kind: stringify!($kind) }),*];
+        }
+    };
+}
+pub use words;

@@ -1,0 +1,298 @@
+//! A training step as data: which memory there is, what its parts are called, and which ops run on it.
+//!
+//! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a
+//! [`Kernel`], one view for each of the kernel's bindings, and the kernel's parameters as words. The plan
+//! knows no particular kernel and no device; every executor runs every plan. [`Plan::push`] checks the
+//! invariants that executors rely on (see `check.rs`).
+
+mod check;
+mod kernel;
+mod step;
+mod table;
+
+use std::collections::BTreeSet;
+
+pub use kernel::{Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, words};
+pub use step::{STEP_BYTES, Step};
+
+use crate::error::Result;
+use crate::shape::{Dtype, Shape, padded};
+
+/// What fresh memory holds where nothing else is asked for: a NaN, so that a value read before it was written
+/// is seen.
+pub const POISON: u32 = 0x7FC0_DEAD;
+
+/// The parts of a plan, each run as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// Brings the rows of the next steps together; once per submission.
+    Window,
+    /// Forward, loss, backward; once per step.
+    Gradients,
+    /// The optimizer; once per step.
+    Update,
+    /// Losses of all steps; once per submission.
+    Report,
+    /// Forward only, without dropout, on rows that the host brings.
+    Evaluate,
+    /// Loss and correct predictions of the rows that `evaluate` ran on.
+    Score,
+}
+
+impl Section {
+    /// All sections, in the order in which they are pushed and printed.
+    pub const ALL: [Self; 6] = [Self::Window, Self::Gradients, Self::Update, Self::Report, Self::Evaluate, Self::Score];
+
+    /// The section's name.
+    pub fn name(self) -> &'static str {
+        ["window", "gradients", "update", "report", "evaluate", "score"][self as usize]
+    }
+}
+
+/// Where the contents of an allocation come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// The host writes it; poisoned at first.
+    Host,
+    /// It starts filled with this word and lives from step to step: parameters, gradients' padding, state, flags.
+    Persistent(u32),
+    /// Ops write it anew in each run of their section; poisoned at first.
+    Computed,
+}
+
+/// One piece of memory: on a GPU one buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allocation {
+    /// The name, unique in the plan.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Number of elements.
+    pub elements: usize,
+    /// Where its contents come from.
+    pub contents: Contents,
+}
+
+/// A named part of an allocation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The name, unique in the plan: the vocabulary of messages, golden files and checkpoints.
+    pub name: String,
+    /// The allocation that it lies in.
+    pub allocation: AllocationId,
+    /// First element.
+    pub offset: usize,
+    /// Rows and columns.
+    pub shape: Shape,
+    /// Elements that the view moves by from one step of a window to the next; 0 for most.
+    pub slot_stride: usize,
+}
+
+impl View {
+    /// The elements of the allocation that the view covers for the step in window slot `slot`.
+    pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
+        let start = self.offset + slot * self.slot_stride;
+        start..start + self.shape.elements()
+    }
+}
+
+/// Index of an allocation in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AllocationId(pub usize);
+
+/// Index of a view in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewId(pub usize);
+
+/// One run of one kernel.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// What runs.
+    pub kernel: &'static Kernel,
+    /// One view for each binding of the kernel.
+    pub views: Vec<ViewId>,
+    /// The kernel's `Params` as words.
+    pub params: Vec<u32>,
+    /// Number of independent units of work (see [`Lane`]).
+    pub lanes: usize,
+    /// The layer that it belongs to, if any.
+    pub layer: Option<usize>,
+}
+
+impl Op {
+    /// An op of `kernel` with its parameters.
+    pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, lanes: usize) -> Self {
+        let words = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(params));
+        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None }
+    }
+
+    /// The parameters as the kernel's own type.
+    pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &P {
+        bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
+    }
+
+    /// The op as part of layer `number`.
+    pub fn of_layer(mut self, number: usize) -> Self {
+        self.layer = Some(number);
+        self
+    }
+
+    /// The layer's name for messages: `layer 3`, or `no layer`.
+    pub fn layer_name(&self) -> String {
+        self.layer.map_or_else(|| "no layer".into(), |number| format!("layer {number}"))
+    }
+}
+
+/// Allocations, views and ops. Built by `lower`; changed by `fuse` and `specialize`; run by executors.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    allocations: Vec<Allocation>,
+    views: Vec<View>,
+    sections: [Vec<Op>; 6],
+    /// Views written so far, by section: what the check of single assignment needs.
+    written: [BTreeSet<ViewId>; 6],
+}
+
+impl Plan {
+    /// An empty plan.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an allocation. Names must be unique; see [`Plan::view`].
+    pub fn allocate(
+        &mut self,
+        name: impl Into<String>,
+        dtype: Dtype,
+        elements: usize,
+        contents: Contents,
+    ) -> AllocationId {
+        let name = name.into();
+        debug_assert!(self.allocations.iter().all(|a| a.name != name), "two allocations are called {name}");
+        self.allocations.push(Allocation { name, dtype, elements, contents });
+        AllocationId(self.allocations.len() - 1)
+    }
+
+    /// Adds a view of `shape` at element `offset` of an allocation.
+    pub fn view(&mut self, name: impl Into<String>, allocation: AllocationId, offset: usize, shape: Shape) -> ViewId {
+        self.add_view(View { name: name.into(), allocation, offset, shape, slot_stride: 0 })
+    }
+
+    /// Adds any view.
+    pub fn add_view(&mut self, view: View) -> ViewId {
+        debug_assert!(self.find(&view.name).is_none(), "two views are called {}", view.name);
+        self.views.push(view);
+        ViewId(self.views.len() - 1)
+    }
+
+    /// Adds an allocation and a view that covers it, both called `name`.
+    pub fn tensor(&mut self, name: impl Into<String>, dtype: Dtype, shape: Shape, contents: Contents) -> ViewId {
+        let name = name.into();
+        let allocation = self.allocate(name.clone(), dtype, padded(shape.elements()), contents);
+        self.view(name, allocation, 0, shape)
+    }
+
+    /// Adds an allocation with one `shape` for each of `slots` steps, a view `name` of the current step's part,
+    /// and a view `name.window` of all parts, one a row (with padding between).
+    pub fn windowed(
+        &mut self,
+        name: &str,
+        dtype: Dtype,
+        shape: Shape,
+        slots: usize,
+        contents: Contents,
+    ) -> (ViewId, ViewId) {
+        let slot_stride = padded(shape.elements());
+        let allocation = self.allocate(name, dtype, slots * slot_stride, contents);
+        let current = self.add_view(View { name: name.into(), allocation, offset: 0, shape, slot_stride });
+        (current, self.view(format!("{name}.window"), allocation, 0, Shape::new(slots, slot_stride)))
+    }
+
+    /// Adds an op to a section.
+    ///
+    /// # Errors
+    /// Any broken invariant; the message names the op and the view.
+    pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
+        check::op(self, section, &op)?;
+        let writes =
+            op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access == Access::Write).map(|(_, view)| *view);
+        self.written[section as usize].extend(writes);
+        self.sections[section as usize].push(op);
+        Ok(())
+    }
+
+    /// Replaces kernels, as a test does that tampers with them to see whether that is noticed.
+    pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
+        self.sections.iter_mut().flatten().for_each(|op| op.kernel = replacement(op.kernel));
+    }
+
+    /// The same plan with other ops: allocations that are only computed, and that no op touches any more, are
+    /// left out.
+    ///
+    /// # Errors
+    /// Any broken invariant.
+    pub fn with_ops(&self, ops: impl IntoIterator<Item = (Section, Op)>) -> Result<Self> {
+        let ops: Vec<_> = ops.into_iter().collect();
+        let touched: BTreeSet<_> = ops.iter().flat_map(|(_, op)| &op.views).map(|v| self.get(*v).allocation).collect();
+        let keeps =
+            |id: usize| touched.contains(&AllocationId(id)) || self.allocations[id].contents != Contents::Computed;
+        let mut plan = Self::new();
+        let moved =
+            |(id, a): (usize, &Allocation)| keeps(id).then(|| plan.allocate(&a.name, a.dtype, a.elements, a.contents));
+        let allocations: Vec<_> = self.allocations.iter().enumerate().map(moved).collect();
+        let moved = |view: &View| {
+            allocations[view.allocation.0].map(|allocation| plan.add_view(View { allocation, ..view.clone() }))
+        };
+        let views: Vec<_> = self.views.iter().map(moved).collect();
+        for (section, mut op) in ops {
+            op.views = op.views.iter().filter_map(|v| views[v.0]).collect();
+            plan.push(section, op)?;
+        }
+        Ok(plan)
+    }
+
+    /// All allocations.
+    pub fn allocations(&self) -> &[Allocation] {
+        &self.allocations
+    }
+
+    /// All views.
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// The ops of a section, in order.
+    pub fn ops(&self, section: Section) -> &[Op] {
+        &self.sections[section as usize]
+    }
+
+    /// The view of that id.
+    pub fn get(&self, view: ViewId) -> &View {
+        &self.views[view.0]
+    }
+
+    /// The allocation that a view lies in.
+    pub fn allocation_of(&self, view: ViewId) -> &Allocation {
+        &self.allocations[self.get(view).allocation.0]
+    }
+
+    /// A view's shape.
+    pub fn shape(&self, view: ViewId) -> Shape {
+        self.get(view).shape
+    }
+
+    /// The view of that name.
+    pub fn find(&self, name: &str) -> Option<ViewId> {
+        self.views.iter().position(|v| v.name == name).map(ViewId)
+    }
+
+    /// What an op is called in messages: `gradients op 3 (dense_forward)`.
+    pub fn op_name(&self, section: Section, index: usize) -> String {
+        format!("{} op {index} ({})", section.name(), self.ops(section)[index].kernel.name)
+    }
+
+    /// Bytes of all allocations together.
+    pub fn bytes(&self) -> usize {
+        self.allocations.iter().map(|a| a.elements * 4).sum()
+    }
+}

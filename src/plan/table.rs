@@ -1,0 +1,119 @@
+//! A plan as a table that one can read and compare with a golden file.
+
+use std::fmt;
+
+use crate::plan::{Access, Contents, Op, Plan, Section};
+
+impl Plan {
+    /// Floating-point operations of one run of an op.
+    pub fn flops(&self, op: &Op) -> u64 {
+        let shapes: Vec<_> = op.views.iter().map(|v| self.shape(*v)).collect();
+        (op.kernel.flops)(&op.params, &shapes)
+    }
+
+    /// Bytes that one run of an op reads and writes if each element moves once (twice where it is changed in place).
+    pub fn traffic(&self, op: &Op) -> u64 {
+        let moves = |access| if access == Access::ReadWrite { 2 } else { 1 };
+        op.kernel
+            .bindings
+            .iter()
+            .zip(&op.views)
+            .map(|(b, v)| 4 * moves(b.access) * self.shape(*v).elements() as u64)
+            .sum()
+    }
+
+    /// The serial level of each op of a section, from 1: one more than the highest level that it must wait for.
+    /// Ops of one level may overlap on a device that tracks whole buffers.
+    pub fn levels(&self, section: Section) -> Vec<usize> {
+        let ops = self.ops(section);
+        let mut levels: Vec<usize> = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            let waits = (0..index).filter(|earlier| self.depends(op, &ops[*earlier])).map(|earlier| levels[earlier]);
+            levels.push(1 + waits.max().unwrap_or(0));
+        }
+        levels
+    }
+
+    /// Whether `later` must wait for `earlier`: it touches a view that the other writes, or writes one that the
+    /// other reads. (Atomic flags order nothing: lowering a word commutes.)
+    fn depends(&self, later: &Op, earlier: &Op) -> bool {
+        let uses = |op: &Op| op.kernel.bindings.iter().map(|b| b.access).zip(op.views.clone()).collect::<Vec<_>>();
+        let earlier = uses(earlier);
+        uses(later).iter().any(|(access, view)| {
+            earlier.iter().any(|(other_access, other)| {
+                let both_atomic = *access == Access::Atomic && *other_access == Access::Atomic;
+                let (a, b) = (self.get(*view), self.get(*other));
+                let shared = a.allocation == b.allocation
+                    && a.range(0).start < b.range(0).end
+                    && b.range(0).start < a.range(0).end;
+                shared && !both_atomic && (access.writes() || other_access.writes())
+            })
+        })
+    }
+
+    fn write_section(&self, f: &mut fmt::Formatter<'_>, section: Section) -> fmt::Result {
+        let ops = self.ops(section);
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let levels = self.levels(section);
+        let flops: u64 = ops.iter().map(|op| self.flops(op)).sum();
+        let highest = levels.iter().max().unwrap_or(&0);
+        writeln!(f, "{}: {} ops in {highest} serial levels, {} FLOP", section.name(), ops.len(), grouped(flops))?;
+        writeln!(f, "  {:>3}  {:<24} {:>5} {:>15} {:>13}  views", "op", "kernel", "level", "FLOP", "bytes")?;
+        for (index, (op, level)) in ops.iter().zip(levels).enumerate() {
+            let (flop, bytes) = (grouped(self.flops(op)), grouped(self.traffic(op)));
+            writeln!(
+                f,
+                "  {index:>3}  {:<24} {level:>5} {flop:>15} {bytes:>13}  {}",
+                op.kernel.name,
+                self.operands(op)
+            )?;
+        }
+        writeln!(f)
+    }
+
+    /// `input 64×64, layer0.weight 128×64 → layer0.output 64×128`.
+    fn operands(&self, op: &Op) -> String {
+        let list = |written: bool| {
+            let views = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access.writes() == written);
+            views.map(|(_, v)| format!("{} {}", self.get(*v).name, self.shape(*v))).collect::<Vec<_>>().join(", ")
+        };
+        format!("{} → {}", list(false), list(true))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for section in Section::ALL {
+            self.write_section(f, section)?;
+        }
+        let kind = |wanted: fn(Contents) -> bool| -> u64 {
+            self.allocations.iter().filter(|a| wanted(a.contents)).map(|a| 4 * a.elements as u64).sum()
+        };
+        let (host, kept, computed) = (
+            kind(|c| c == Contents::Host),
+            kind(|c| matches!(c, Contents::Persistent(_))),
+            kind(|c| c == Contents::Computed),
+        );
+        writeln!(
+            f,
+            "memory: {} bytes in {} allocations: {} kept from step to step, {} computed, {} from the host",
+            grouped(self.bytes() as u64),
+            self.allocations.len(),
+            grouped(kept),
+            grouped(computed),
+            grouped(host)
+        )
+    }
+}
+
+/// `1234567` as `1_234_567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = (digits.len() + 2) % 3 + 1;
+    let (head, tail) = digits.split_at(first.min(digits.len()));
+    tail.as_bytes().chunks(3).fold(head.to_string(), |text, three| {
+        three.iter().fold(text + "_", |text, digit| text + &char::from(*digit).to_string())
+    })
+}
