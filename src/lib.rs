@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod data;
 pub mod error;
 pub mod init;
 pub mod loss;
@@ -12,6 +13,7 @@ pub mod schedule;
 pub mod shape;
 mod text;
 
+pub use data::{Dataset, Targets};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use loss::Loss;
