@@ -7,6 +7,7 @@
 //! finite numbers and classes in range, so that nothing after it looks again.
 
 mod check;
+mod table;
 
 use crate::error::{Error, Result};
 
