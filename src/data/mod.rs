@@ -7,7 +7,14 @@
 //! finite numbers and classes in range, so that nothing after it looks again.
 
 mod check;
+mod embedded;
+mod generated;
+mod split;
 mod table;
+
+pub use embedded::{digits, iris};
+pub use generated::{and, or, two_moons, xor};
+pub use split::Split;
 
 use crate::error::{Error, Result};
 

@@ -1,6 +1,8 @@
 //! Data sets, through the public door only.
 
 mod constructors;
+mod sources;
+mod split;
 mod table;
 
 use std::fmt::Debug;
