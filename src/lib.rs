@@ -13,7 +13,7 @@ pub mod schedule;
 pub mod shape;
 mod text;
 
-pub use data::{Dataset, Split, Targets};
+pub use data::{Dataset, Split, Standardisation, Targets};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use loss::Loss;

@@ -10,11 +10,13 @@ mod check;
 mod embedded;
 mod generated;
 mod split;
+mod standardisation;
 mod table;
 
 pub use embedded::{digits, iris};
 pub use generated::{and, or, two_moons, xor};
 pub use split::Split;
+pub use standardisation::Standardisation;
 
 use crate::error::{Error, Result};
 
@@ -160,6 +162,27 @@ impl Dataset {
         };
         let values = indices.iter().map(|&class| class as f32).collect();
         Ok(Self { targets: Targets::Numbers { values, columns: vec![second.clone()] }, ..self })
+    }
+
+    /// Scales the input by what was fitted, most often on the training part.
+    ///
+    /// # Errors
+    /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
+    pub fn standardised(mut self, standardisation: &Standardisation) -> Result<Self> {
+        let (found, wanted) = (self.inputs(), standardisation.columns());
+        if found != wanted {
+            return Err(Error::Shape {
+                place: self.place(),
+                found_what: "the number of input columns is".into(),
+                found,
+                wanted_what: "the standardisation was fitted on".into(),
+                wanted,
+                remedy: "fit it on a part of this data set".into(),
+            });
+        }
+        standardisation.apply(&mut self.input)?;
+        check::finite(&self.place(), &self.columns, &self.input)?;
+        Ok(self)
     }
 
     fn place(&self) -> String {

@@ -3,6 +3,7 @@
 mod constructors;
 mod sources;
 mod split;
+mod standardisation;
 mod table;
 
 use std::fmt::Debug;
