@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod data;
 pub mod error;
 pub mod exec;
 pub mod fuse;
@@ -19,6 +20,7 @@ pub mod shape;
 pub mod specialize;
 mod text;
 
+pub use data::{Dataset, Split, Standardisation, Targets};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use loss::Loss;

@@ -1,0 +1,160 @@
+//! The constructors from slices, and the checks that every new data set passes.
+
+use std::collections::HashMap;
+
+use super::{Dataset, Targets};
+use crate::error::{Error, Result};
+
+impl Dataset {
+    /// A data set whose rows belong to classes.
+    ///
+    /// `input` is \[rows, columns\], row-major; `classes` is \[rows\], each below the number of names. The columns
+    /// are called `input0`, `input1`, … Messages count rows from 0.
+    ///
+    /// # Errors
+    /// No columns, no rows, more than 2³² − 1 rows; an input that is not whole rows, or not finite; another number
+    /// of classes than of rows; a class out of range; a class name that comes twice.
+    pub fn classes(
+        name: impl Into<String>,
+        columns: usize,
+        input: &[f32],
+        classes: &[u32],
+        class_names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self> {
+        let names = class_names.into_iter().map(Into::into).collect();
+        let targets = Targets::Classes { indices: classes.to_vec(), names };
+        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+    }
+
+    /// A data set whose rows have numbers as targets.
+    ///
+    /// `input` is \[rows, columns\] and `values` \[rows, outputs\], both row-major. The columns are called `input0`,
+    /// …, and `target0`, … Messages count rows from 0.
+    ///
+    /// # Errors
+    /// No columns, no outputs, no rows, more than 2³² − 1 rows; inputs or targets that are not whole rows, or not
+    /// finite; another number of target rows than of input rows.
+    pub fn numbers(
+        name: impl Into<String>,
+        columns: usize,
+        input: &[f32],
+        outputs: usize,
+        values: &[f32],
+    ) -> Result<Self> {
+        let targets = Targets::Numbers { values: values.to_vec(), columns: numbered("target", outputs) };
+        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+    }
+
+    /// The one door for data that is not known to be right.
+    pub(super) fn assemble(name: String, columns: Vec<String>, input: Vec<f32>, targets: Targets) -> Result<Self> {
+        let place = place(&name);
+        let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
+        check_rows(&place, rows)?;
+        finite(&place, &columns, &input)?;
+        match &targets {
+            Targets::Classes { indices, names } => check_classes(&place, rows, indices, names)?,
+            Targets::Numbers { values, columns } => check_numbers(&place, rows, values, columns)?,
+        }
+        Ok(Self { name, columns, input, targets })
+    }
+}
+
+fn numbered(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|column| format!("{prefix}{column}")).collect()
+}
+
+/// How messages name a data set.
+pub(super) fn place(name: &str) -> String {
+    format!("data set `{name}`")
+}
+
+/// The number of rows that `values` values of `what` make.
+fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: usize) -> Result<usize> {
+    if width == 0 {
+        return Err(Error::value(place, width_name, 0, "at least 1"));
+    }
+    if !values.is_multiple_of(width) {
+        let problem = format!("{what} holds {values} values, which is not a multiple of {width} {width_name}");
+        return Err(Error::data(place, problem, "pass whole rows, row after row"));
+    }
+    Ok(values / width)
+}
+
+fn check_rows(place: &str, rows: usize) -> Result<()> {
+    if rows == 0 {
+        return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
+    }
+    if u32::try_from(rows).is_err() {
+        let problem = format!("it has {rows} rows, but rows are counted in 32 bits, up to {}", u32::MAX);
+        return Err(Error::data(place, problem, "train on a selection of the rows"));
+    }
+    Ok(())
+}
+
+/// Refuses NaN and infinities in \[rows, columns\].
+pub(super) fn finite(place: &str, columns: &[String], values: &[f32]) -> Result<()> {
+    let Some(index) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let (row, column) = (index / columns.len(), &columns[index % columns.len()]);
+    Err(Error::data(
+        format!("{place}, row {row}, column `{column}`"),
+        format!("{} is not a finite number", values[index]),
+        "replace it, or leave the row out",
+    ))
+}
+
+fn same_rows(place: &str, targets: usize, rows: usize) -> Result<()> {
+    if targets == rows {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        place: place.into(),
+        found_what: "the number of targets is".into(),
+        found: targets,
+        wanted_what: "the number of input rows is".into(),
+        wanted: rows,
+        remedy: "give every row one target".into(),
+    })
+}
+
+fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) -> Result<()> {
+    same_rows(place, indices.len(), rows)?;
+    unique(place, "class", names)?;
+    let Some(row) = indices.iter().position(|&class| class as usize >= names.len()) else { return Ok(()) };
+    Err(Error::data(
+        format!("{place}, row {row}"),
+        format!("its class is {}, but there are {} class names, counted from 0", indices[row], names.len()),
+        "correct the class, or name all classes",
+    ))
+}
+
+fn check_numbers(place: &str, rows: usize, values: &[f32], columns: &[String]) -> Result<()> {
+    same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
+    finite(place, columns, values)
+}
+
+/// Refuses a name that comes twice.
+pub(super) fn unique(place: &str, kind: &str, names: &[String]) -> Result<()> {
+    let mut first = HashMap::new();
+    for (index, name) in names.iter().enumerate() {
+        if let Some(earlier) = first.insert(name, index) {
+            let problem = format!("{kind} name `{name}` stands at {earlier} and again at {index}, counted from 0");
+            return Err(Error::data(place, problem, "rename one of them"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_rows;
+
+    /// Here, because through the public door it would take 16 GiB of input.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn rows_are_counted_in_32_bits() {
+        let most = u32::MAX as usize;
+        assert!(check_rows("data set `big`", most).is_ok());
+        let message = check_rows("data set `big`", most + 1).map_err(|error| error.to_string());
+        assert!(message.is_err_and(|text| text.contains("4294967296 rows") && text.contains("up to 4294967295")));
+    }
+}

@@ -1,0 +1,196 @@
+//! Data sets: rows of numbers with a target each, checked once when they come in.
+//!
+//! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
+//! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`]), embedded ([`digits`],
+//! [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
+//! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
+//! finite numbers and classes in range, so that nothing after it looks again.
+
+mod check;
+mod embedded;
+mod generated;
+mod split;
+mod standardisation;
+mod table;
+
+pub use embedded::{digits, iris};
+pub use generated::{and, or, two_moons, xor};
+pub use split::Split;
+pub use standardisation::Standardisation;
+
+use crate::error::{Error, Result};
+
+/// Rows of input columns, each with its target.
+///
+/// ```
+/// use wgrad::Dataset;
+/// // Two columns, three rows; the classes are 0, 1 and 0.
+/// let input = [5.1, 3.5, 7.0, 3.2, 4.9, 3.0];
+/// let flowers = Dataset::classes("flowers", 2, &input, &[0, 1, 0], ["setosa", "versicolor"])?;
+/// assert_eq!((flowers.len(), flowers.inputs(), flowers.outputs()), (3, 2, 2));
+/// assert_eq!(flowers.input_row(1), [7.0, 3.2]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    name: String,
+    columns: Vec<String>,
+    /// [rows, columns], row-major, finite.
+    input: Vec<f32>,
+    targets: Targets,
+}
+
+/// What the rows of a [`Dataset`] are to be mapped to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// One class a row, for softmax cross entropy.
+    Classes {
+        /// Each row's class: an index into `names`; \[rows\].
+        indices: Vec<u32>,
+        /// The classes' names, all different. A part of a split keeps them all, even those it has no row of.
+        names: Vec<String>,
+    },
+    /// One or more numbers a row, for mean squared error and the binary losses.
+    Numbers {
+        /// \[rows, columns\], row-major, finite.
+        values: Vec<f32>,
+        /// The target columns' names.
+        columns: Vec<String>,
+    },
+}
+
+impl Targets {
+    fn select(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Classes { indices, names } => {
+                Self::Classes { indices: rows.iter().map(|&row| indices[row]).collect(), names: names.clone() }
+            }
+            Self::Numbers { values, columns } => {
+                Self::Numbers { values: gather(values, columns.len(), rows), columns: columns.clone() }
+            }
+        }
+    }
+}
+
+impl Dataset {
+    /// What the data set is called in messages and reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.input.len() / self.columns.len()
+    }
+
+    /// Whether there is no row: true only of a part that [`Split`] gave the fraction 0, and of a selection of
+    /// no rows. Every constructor refuses an empty data set.
+    pub fn is_empty(&self) -> bool {
+        self.input.is_empty()
+    }
+
+    /// Number of input columns: the width that a network's input must have.
+    pub fn inputs(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Number of outputs that a network needs: classes, or target columns.
+    pub fn outputs(&self) -> usize {
+        match &self.targets {
+            Targets::Classes { names, .. } => names.len(),
+            Targets::Numbers { columns, .. } => columns.len(),
+        }
+    }
+
+    /// Names of the input columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The input, \[rows, inputs\], row-major.
+    pub fn input(&self) -> &[f32] {
+        &self.input
+    }
+
+    /// The inputs of one row, counted from 0.
+    ///
+    /// # Panics
+    /// Where `row` is not below [`len`](Self::len).
+    pub fn input_row(&self, row: usize) -> &[f32] {
+        &self.input[row * self.inputs()..][..self.inputs()]
+    }
+
+    /// The targets.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Names of the classes, where the targets are classes.
+    pub fn class_names(&self) -> Option<&[String]> {
+        match &self.targets {
+            Targets::Classes { names, .. } => Some(names),
+            Targets::Numbers { .. } => None,
+        }
+    }
+
+    /// The given rows, counted from 0, in the given order; a row may come twice. No rows give an empty data set.
+    ///
+    /// # Panics
+    /// Where a row is not below [`len`](Self::len).
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            name: self.name.clone(),
+            columns: self.columns.clone(),
+            input: gather(&self.input, self.inputs(), rows),
+            targets: self.targets.select(rows),
+        }
+    }
+
+    /// Turns two classes into one column of numbers, 0 for the first class and 1 for the second, as binary cross
+    /// entropy and the perceptron's criterion want them. The column is named after the second class.
+    ///
+    /// # Errors
+    /// Targets that are numbers already, or another number of classes than two.
+    pub fn class_as_number(self) -> Result<Self> {
+        let place = self.place();
+        let Targets::Classes { indices, names } = self.targets else {
+            return Err(Error::conflict(place, "its targets are numbers, not classes", "use it as it is"));
+        };
+        let [_, second] = names.as_slice() else {
+            let problem = format!("it has {} classes, but one number tells only 2 apart", names.len());
+            return Err(Error::conflict(place, problem, "keep the classes, and train with softmax_cross_entropy"));
+        };
+        let values = indices.iter().map(|&class| class as f32).collect();
+        Ok(Self { targets: Targets::Numbers { values, columns: vec![second.clone()] }, ..self })
+    }
+
+    /// Scales the input by what was fitted, most often on the training part.
+    ///
+    /// # Errors
+    /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
+    pub fn standardised(mut self, standardisation: &Standardisation) -> Result<Self> {
+        let (found, wanted) = (self.inputs(), standardisation.columns());
+        if found != wanted {
+            return Err(Error::Shape {
+                place: self.place(),
+                found_what: "the number of input columns is".into(),
+                found,
+                wanted_what: "the standardisation was fitted on".into(),
+                wanted,
+                remedy: "fit it on a part of this data set".into(),
+            });
+        }
+        standardisation.apply(&mut self.input)?;
+        check::finite(&self.place(), &self.columns, &self.input)?;
+        Ok(self)
+    }
+
+    fn place(&self) -> String {
+        check::place(&self.name)
+    }
+}
+
+/// Copies rows of `width` values together.
+fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
+}
