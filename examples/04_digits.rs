@@ -1,0 +1,20 @@
+//! Handwritten digits, 8×8 pixels, in ten classes.
+//!
+//! Expected: about 97.5 % of 270 held-out digits right after 30 epochs, in about a second; a model in `digits.safetensors`.
+
+use wgrad::{Adam, Dense, Device, Fit, Loss, Network, Split, Trainer, data};
+
+fn main() -> wgrad::Result<()> {
+    let (train, validation, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
+    let network = Network::input(64).dense(128).relu().dropout(0.1).layer(Dense::new(10));
+    let mut trainer = Trainer::builder(network)
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(1e-3).weight_decay(1e-4))
+        .batch(64)
+        .seed(7)
+        .build(&Device::auto()?)?;
+    let history = trainer.fit(&train, Fit::epochs(30).validate(&validation))?;
+    let result = trainer.evaluate(&test)?;
+    println!("{:.1} % right after {} epochs", 100.0 * result.metric("accuracy")?, history.len());
+    trainer.into_model()?.save("digits.safetensors")
+}

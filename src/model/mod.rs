@@ -1,0 +1,209 @@
+//! What training leaves: a network with its parameters, and what it needs to be used on raw data.
+
+mod file;
+mod output;
+
+pub use file::FORMAT_VERSION;
+pub(crate) use output::{classes, probabilities};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Standardisation;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Run};
+use crate::fuse::fuse;
+use crate::loss::Loss;
+use crate::lower::lower_forward;
+use crate::network::Network;
+use crate::plan::{Plan, Section, Step};
+
+/// Rows that are evaluated or predicted at once.
+pub(crate) const EVALUATE_ROWS: usize = 512;
+
+/// A named array of numbers, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Name: `layer0.weight` for a parameter, `grad.layer0.weight` for its gradient.
+    pub name: String,
+    /// Sizes: [outputs, inputs] for a weight, [outputs] for a bias.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub values: Vec<f32>,
+}
+
+/// All of a model but its parameters: the metadata of its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Version of the file format.
+    pub format: u32,
+    /// The network.
+    pub network: Network,
+    /// The loss that it was trained for; it says what the outputs mean.
+    pub loss: Loss,
+    /// Scaling of the input columns, if they are scaled.
+    pub preprocessing: Option<Standardisation>,
+    /// Names of the input columns.
+    pub columns: Vec<String>,
+    /// Names of the classes, where the target is a class.
+    pub classes: Option<Vec<String>>,
+}
+
+/// A trained network.
+///
+/// ```
+/// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+/// let moons = data::two_moons(200, 0.1, 1);
+/// let mut trainer = Trainer::builder(Network::input(2).dense(16).relu().dense(2))
+///     .loss(Loss::SoftmaxCrossEntropy)
+///     .optimizer(Adam::new(0.01))
+///     .build(&Device::cpu())?;
+/// trainer.fit(&moons, Fit::epochs(30))?;
+/// let model = trainer.into_model()?;
+/// assert_eq!(model.predict_classes(&[0.0, 1.0, 1.0, -0.5])?, [0, 1]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Everything but the parameters.
+    pub head: Head,
+    /// The parameters, in the order of the layers.
+    pub parameters: Vec<Tensor>,
+}
+
+impl Model {
+    /// Probabilities (or numbers, after a regression) for rows of raw inputs: [rows, outputs] row-major. For one
+    /// output and a binary loss: the probability of class 1.
+    ///
+    /// # Errors
+    /// A number of values that is no multiple of the network's inputs; values that are not finite.
+    pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
+        let mut outputs = self.outputs(input)?;
+        probabilities(self.head.loss, self.head.network.outputs(), &mut outputs);
+        Ok(outputs)
+    }
+
+    /// The class of each row of raw inputs.
+    ///
+    /// # Errors
+    /// As [`Model::predict`]; a model that was not trained to tell classes apart.
+    pub fn predict_classes(&self, input: &[f32]) -> Result<Vec<u32>> {
+        classes(self.head.loss, self.head.network.outputs(), &self.outputs(input)?)
+    }
+
+    /// What the last layer puts out: logits, for the losses that work on them.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn outputs(&self, input: &[f32]) -> Result<Vec<f32>> {
+        let plan = fuse(&lower_forward(&self.head.network, EVALUATE_ROWS)?)?;
+        let mut executor = Device::cpu().executor(plan)?;
+        write_parameters(executor.as_mut(), &self.parameters)?;
+        let input = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
+        forward(executor.as_mut(), &input)
+    }
+}
+
+/// Rows of raw inputs, checked and scaled.
+pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation>, input: &[f32]) -> Result<Vec<f32>> {
+    let columns = network.inputs();
+    if input.is_empty() || !input.len().is_multiple_of(columns) {
+        return Err(Error::Shape {
+            place: "input".into(),
+            found_what: "number of values is".into(),
+            found: input.len(),
+            wanted_what: "it must be a positive multiple of the network's input columns,".into(),
+            wanted: columns,
+            remedy: "give whole rows".into(),
+        });
+    }
+    let mut input = input.to_vec();
+    if let Some(preprocessing) = preprocessing {
+        preprocessing.apply(&mut input)?;
+    }
+    match input.iter().position(|x| !x.is_finite()) {
+        None => Ok(input),
+        Some(at) => Err(Error::data(
+            format!("input, row {}, column {}", at / columns, at % columns),
+            format!("the value is {}", input[at]),
+            "give finite numbers",
+        )),
+    }
+}
+
+/// Runs `evaluate` over rows of prepared inputs; returns what the last layer puts out.
+pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<f32>> {
+    let view = |plan: &Plan, name: &str| plan.find(name).expect("every plan has an `evaluate` section");
+    let (source, target) = (view(executor.plan(), "evaluate.input"), view(executor.plan(), "evaluate.output"));
+    let (shape, outputs) = (executor.plan().shape(source), executor.plan().shape(target).columns);
+    let mut result = Vec::with_capacity(input.len() / shape.columns * outputs);
+    for rows in input.chunks(shape.elements()) {
+        executor.write(source, 0, bytemuck::cast_slice(rows))?;
+        let live = rows.len() / shape.columns;
+        let step = Step { rows: live as u32, ..Step::default() };
+        executor.submit(&[step], &[Run { section: Section::Evaluate, slot: 0 }])?;
+        result.extend_from_slice(&executor.read(target, 0)?.wait_f32()?[..live * outputs]);
+    }
+    Ok(result)
+}
+
+/// Names and shapes of a network's parameters, in the order of the layers.
+pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
+    let mut shapes = Vec::new();
+    for (number, dense, inputs) in network.dense_layers() {
+        shapes.push((format!("layer{number}.weight"), vec![dense.outputs, inputs]));
+        if dense.bias {
+            shapes.push((format!("layer{number}.bias"), vec![dense.outputs]));
+        }
+    }
+    shapes
+}
+
+/// Reads one tensor for each parameter, named with `prefix`.
+pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefix: &str) -> Result<Vec<Tensor>> {
+    let mut tensors = Vec::new();
+    for (name, shape) in parameter_shapes(network) {
+        let name = format!("{prefix}{name}");
+        let view = executor.plan().find(&name).expect("plans name every parameter and its companions");
+        tensors.push(Tensor { values: executor.read(view, 0)?.wait_f32()?, name, shape });
+    }
+    Ok(tensors)
+}
+
+/// Writes parameters, all of which the plan must know.
+pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor]) -> Result<()> {
+    for tensor in parameters {
+        let view = executor.plan().find(&tensor.name).expect("parameters were checked against the network");
+        executor.write(view, 0, bytemuck::cast_slice(&tensor.values))?;
+    }
+    Ok(())
+}
+
+/// Checks that `parameters` are those of `network`, each once, in any order, and finite.
+pub(crate) fn check_parameters(network: &Network, parameters: &[Tensor]) -> Result<()> {
+    let shapes = parameter_shapes(network);
+    if let Some(tensor) = parameters.iter().find(|t| shapes.iter().all(|(name, _)| *name != t.name)) {
+        let known: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::unknown("parameter", &tensor.name, &known));
+    }
+    for (name, shape) in &shapes {
+        let mut same = parameters.iter().filter(|t| t.name == *name);
+        let (Some(tensor), None) = (same.next(), same.next()) else {
+            return Err(Error::conflict(name, "the parameter is missing or given twice", "give every parameter once"));
+        };
+        let wanted: usize = shape.iter().product();
+        if tensor.shape != *shape || tensor.values.len() != wanted {
+            let problem = format!(
+                "has shape {:?} and {} values, but the network expects {shape:?} and {wanted}",
+                tensor.shape,
+                tensor.values.len()
+            );
+            return Err(Error::conflict(name, problem, "use the parameters of the same network"));
+        }
+        if let Some(at) = tensor.values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::value(name, &format!("element {at}"), tensor.values[at], "finite"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Describes a training before it begins.
+
+use crate::data::Standardisation;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::fuse::fuse;
+use crate::init::Init;
+use crate::loss::Loss;
+use crate::lower::{Description, lower};
+use crate::model::{EVALUATE_ROWS, Tensor, write_parameters};
+use crate::network::Network;
+use crate::optim::{Adam, Optimizer};
+use crate::schedule::Schedule;
+use crate::trainer::Trainer;
+
+/// Describes a training; made by [`Trainer::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    network: Network,
+    loss: Option<Loss>,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    clip_norm: Option<f64>,
+    batch: usize,
+    seed: u64,
+    preprocessing: Option<Standardisation>,
+    steps_a_submission: Option<usize>,
+    fused: bool,
+}
+
+impl Builder {
+    pub(super) fn new(network: Network) -> Self {
+        Self {
+            network,
+            loss: None,
+            optimizer: Adam::default().into(),
+            schedule: Schedule::Constant,
+            clip_norm: None,
+            batch: 64,
+            seed: 0,
+            preprocessing: None,
+            steps_a_submission: None,
+            fused: true,
+        }
+    }
+
+    /// Sets the loss; there is no default, since it says what the targets mean.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = Some(loss);
+        self
+    }
+
+    /// Sets the optimizer, default [`Adam`] at 0.001.
+    pub fn optimizer(mut self, optimizer: impl Into<Optimizer>) -> Self {
+        self.optimizer = optimizer.into();
+        self
+    }
+
+    /// Sets how the learning rate changes, default not at all.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Scales gradients whose global norm is larger down to `norm`, as PyTorch's `clip_grad_norm_`.
+    pub fn clip_norm(mut self, norm: f64) -> Self {
+        self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Sets the rows of a step, default 64.
+    pub fn batch(mut self, rows: usize) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// Sets the seed of initialisation, shuffling and dropout, default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Scales inputs, which stay raw everywhere outside; fit it on the training part alone.
+    pub fn preprocessing(mut self, standardisation: Standardisation) -> Self {
+        self.preprocessing = Some(standardisation);
+        self
+    }
+
+    /// Sets the most steps of one submission, default as many as make a window of a few megabytes. The result
+    /// does not depend on it.
+    pub fn steps_a_submission(mut self, steps: usize) -> Self {
+        self.steps_a_submission = Some(steps);
+        self
+    }
+
+    /// Trains with primitive ops instead of fused ones: slower, and the same within rounding.
+    pub fn primitive(mut self) -> Self {
+        self.fused = false;
+        self
+    }
+
+    /// Checks everything, takes memory on `device`, and draws the initial parameters.
+    ///
+    /// # Errors
+    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan.
+    pub fn build(self, device: &Device) -> Result<Trainer> {
+        let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
+        if self.steps_a_submission == Some(0) {
+            return Err(Error::value("trainer", "steps_a_submission", 0, "at least 1"));
+        }
+        self.schedule.check()?;
+        if let Some(columns) = self.preprocessing.as_ref().map(Standardisation::columns)
+            && columns != self.network.inputs()
+        {
+            return Err(Error::Shape {
+                place: "preprocessing".into(),
+                found_what: "columns are".into(),
+                found: columns,
+                wanted_what: "the network's input columns are".into(),
+                wanted: self.network.inputs(),
+                remedy: "fit the preprocessing on the same columns".into(),
+            });
+        }
+        let parameters = initial_parameters(&self.network, self.seed);
+        let description = Description {
+            clip_norm: self.clip_norm,
+            evaluate_rows: EVALUATE_ROWS,
+            ..Description::new(self.network, loss, self.optimizer, self.batch)
+        };
+        let plan = lower(&description)?;
+        let mut executor = device.executor(if self.fused { fuse(&plan)? } else { plan })?;
+        write_parameters(executor.as_mut(), &parameters)?;
+        Ok(Trainer {
+            description,
+            fused: self.fused,
+            schedule: self.schedule,
+            seed: self.seed,
+            device: device.clone(),
+            executor,
+            preprocessing: self.preprocessing,
+            columns: None,
+            classes: None,
+            steps_a_submission: self.steps_a_submission,
+            step: 0,
+            epoch: 0,
+            loaded: None,
+        })
+    }
+}
+
+/// Weights drawn as the layers say, biases zero.
+fn initial_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
+    let mut parameters = Vec::new();
+    for (number, dense, inputs) in network.dense_layers() {
+        let following = network.activation_after(number);
+        let init = dense.init.unwrap_or_else(|| Init::default_before(following));
+        let values = init.weights(inputs, dense.outputs, following, seed, number as u32);
+        parameters.push(Tensor { name: format!("layer{number}.weight"), shape: vec![dense.outputs, inputs], values });
+        if dense.bias {
+            let values = vec![0.0; dense.outputs];
+            parameters.push(Tensor { name: format!("layer{number}.bias"), shape: vec![dense.outputs], values });
+        }
+    }
+    parameters
+}

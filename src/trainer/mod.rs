@@ -1,0 +1,239 @@
+//! Trains a network on a device.
+//!
+//! [`Trainer`] owns an executor with the plan's memory. [`Trainer::advance`] makes one submission: a few steps on
+//! the loaded data set. [`Trainer::fit`] is a loop over it with validation, early stopping and a history;
+//! [`Trainer::step`] is for loops of one's own. All that a step depends on is its index, the seed and the data, so
+//! that the same seed on the same device gives the same bits, however the steps are grouped.
+
+mod builder;
+mod evaluate;
+mod fit;
+mod load;
+mod not_finite;
+
+pub use builder::Builder;
+pub use evaluate::Evaluation;
+pub use fit::{Epoch, Fit, Flow, History, Progress};
+pub use load::Target;
+
+use crate::data::Standardisation;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Run, Ticket};
+use crate::lower::Description;
+use crate::model::{FORMAT_VERSION, Head, Model, Tensor, check_parameters, read_tensors, write_parameters};
+use crate::network::Network;
+use crate::plan::{Section, Step, ViewId};
+use crate::rng;
+use crate::schedule::Schedule;
+
+/// Trains a network; see the [crate's front page](crate) for an example.
+pub struct Trainer {
+    description: Description,
+    /// Whether ops are fused.
+    fused: bool,
+    schedule: Schedule,
+    seed: u64,
+    device: Device,
+    executor: Box<dyn Executor>,
+    preprocessing: Option<Standardisation>,
+    columns: Option<Vec<String>>,
+    classes: Option<Vec<String>>,
+    /// Most steps of a submission, where the user has said so.
+    steps_a_submission: Option<usize>,
+    /// Steps done since training began.
+    step: u64,
+    /// Epochs begun since training began.
+    epoch: u32,
+    loaded: Option<load::Loaded>,
+}
+
+/// The loss of one step, which may still be under way.
+pub struct StepLoss(Ticket);
+
+impl StepLoss {
+    /// Waits for the loss: the mean over the step's rows, before its update.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn value(self) -> Result<f32> {
+        Ok(self.0.wait_f32()?[0])
+    }
+}
+
+/// What one submission did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advance {
+    /// Loss of each step, before its update.
+    pub losses: Vec<f32>,
+    /// Rows of each step.
+    pub rows: Vec<usize>,
+    /// Whether the last step was the last of its epoch.
+    pub epoch_done: bool,
+}
+
+impl Trainer {
+    /// Begins to describe a training of `network`.
+    pub fn builder(network: Network) -> Builder {
+        Builder::new(network)
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.description.network
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Steps done since training began.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// One step on rows that the host brings: at most a batch of them. Inputs are raw; the trainer scales them.
+    ///
+    /// # Errors
+    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the step.
+    pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
+        self.unload()?;
+        let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
+        let rows = input.len() / self.description.network.inputs();
+        if rows > self.description.batch {
+            return Err(Error::Shape {
+                place: "step".into(),
+                found_what: "rows are".into(),
+                found: rows,
+                wanted_what: "a batch has at most".into(),
+                wanted: self.description.batch,
+                remedy: "give fewer rows, or build the trainer with a larger `batch`".into(),
+            });
+        }
+        let target = load::target_words(&self.description, targets.into(), rows)?;
+        self.executor.write(self.view("input"), 0, bytemuck::cast_slice(&input))?;
+        self.executor.write(self.view("target"), 0, &target)?;
+        let steps = [self.record(0, rows)];
+        self.submit(&steps)?;
+        Ok(StepLoss(self.executor.read(self.view("loss"), 0)?))
+    }
+
+    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window. After the last
+    /// step of an epoch the next one begins, in a new order.
+    ///
+    /// # Errors
+    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step.
+    pub fn advance(&mut self) -> Result<Advance> {
+        let Some(mut loaded) = self.loaded.take() else {
+            return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
+        };
+        let result = self.advance_on(&mut loaded);
+        self.loaded = Some(loaded);
+        result
+    }
+
+    fn advance_on(&mut self, loaded: &mut load::Loaded) -> Result<Advance> {
+        let batch = self.description.batch;
+        let chosen = loaded.next_rows(self.seed, &mut self.epoch, batch * self.description.slots).to_vec();
+        let mut index = vec![u32::MAX; batch * self.description.slots];
+        index[..chosen.len()].copy_from_slice(&chosen);
+        self.executor.write(self.view("index"), 0, &index)?;
+        let rows: Vec<usize> = chosen.chunks(batch).map(<[u32]>::len).collect();
+        let steps: Vec<Step> = rows.iter().enumerate().map(|(slot, rows)| self.record(slot, *rows)).collect();
+        self.submit(&steps)?;
+        let mut losses = self.executor.read(self.view("loss"), 0)?.wait_f32()?;
+        losses.truncate(steps.len());
+        Ok(Advance { losses, rows, epoch_done: loaded.at_end() })
+    }
+
+    /// Submits steps: window, gradients and update of each, report; then sees whether all was finite.
+    fn submit(&mut self, steps: &[Step]) -> Result<()> {
+        let run = |section| move |slot| Run { section, slot };
+        let mut runs = vec![Run { section: Section::Window, slot: 0 }];
+        for slot in 0..steps.len() {
+            runs.extend([Section::Gradients, Section::Update].map(|section| run(section)(slot)));
+        }
+        runs.push(Run { section: Section::Report, slot: 0 });
+        self.executor.submit(steps, &runs)?;
+        self.check_finite(steps)?;
+        self.step += steps.len() as u64;
+        Ok(())
+    }
+
+    /// The record of the step that is `slot` steps ahead.
+    fn record(&self, slot: usize, rows: usize) -> Step {
+        let index = self.step + slot as u64;
+        let [low, high] = rng::key(self.seed);
+        let optimizer = &self.description.optimizer;
+        let [correction1, correction2] = optimizer.bias_corrections(index);
+        Step {
+            index: index as u32,
+            slot: slot as u32,
+            rows: rows as u32,
+            first_row: 0,
+            seed_low: low,
+            seed_high: high,
+            learning_rate: (optimizer.learning_rate() * self.schedule.factor(index)) as f32,
+            loss_scale: (1.0 / rows as f64) as f32,
+            bias_correction1: correction1 as f32,
+            bias_correction2_root: correction2 as f32,
+        }
+    }
+
+    /// The parameters, in the order of the layers.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
+        read_tensors(self.executor.as_mut(), &self.description.network, "")
+    }
+
+    /// Replaces all parameters; the optimizer's state stays.
+    ///
+    /// # Errors
+    /// Parameters that are not those of the network, or not finite.
+    pub fn set_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
+        check_parameters(&self.description.network, parameters)?;
+        write_parameters(self.executor.as_mut(), parameters)
+    }
+
+    /// The gradients of the last step, before clipping and weight decay, in the order of the layers.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn gradients(&mut self) -> Result<Vec<Tensor>> {
+        read_tensors(self.executor.as_mut(), &self.description.network, "grad.")
+    }
+
+    /// The model as it is now.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn into_model(mut self) -> Result<Model> {
+        self.model()
+    }
+
+    /// A copy of the model as it is now.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn model(&mut self) -> Result<Model> {
+        let network = self.description.network.clone();
+        let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();
+        let head = Head {
+            format: FORMAT_VERSION,
+            loss: self.description.loss,
+            preprocessing: self.preprocessing.clone(),
+            columns: self.columns.clone().unwrap_or_else(unnamed),
+            classes: self.classes.clone(),
+            network,
+        };
+        Ok(Model { head, parameters: self.parameters()? })
+    }
+
+    /// A view that every plan of training has.
+    fn view(&self, name: &str) -> ViewId {
+        self.executor.plan().find(name).expect("plans of training have this view")
+    }
+}

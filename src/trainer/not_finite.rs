@@ -1,0 +1,75 @@
+//! What happens when a number becomes infinite or NaN.
+//!
+//! Kernels lower the flag to the index of the first bad step; from then on the optimizers change nothing, so that
+//! the state is that before the step. The step is then replayed op by op, to name the op that began it.
+
+use crate::error::{Error, Result};
+use crate::exec::Run;
+use crate::plan::{Access, Lane, Op, Section, Step};
+use crate::shape::Dtype;
+use crate::trainer::Trainer;
+
+impl Trainer {
+    /// Sees whether a step of the submission raised the flag.
+    pub(super) fn check_finite(&mut self, steps: &[Step]) -> Result<()> {
+        let flag = self.view("flag");
+        let bad = self.executor.read(flag, 0)?.wait()?[0];
+        if bad == u32::MAX {
+            return Ok(());
+        }
+        let slot = steps.iter().position(|step| step.index == bad).unwrap_or(0);
+        let error = self.replay(steps, slot)?;
+        // Training may go on from the state before the step, with other settings.
+        self.executor.write(flag, 0, &[u32::MAX])?;
+        self.step += slot as u64;
+        Err(error)
+    }
+
+    /// Runs the ops of one step singly, until one puts out a number that is not finite.
+    fn replay(&mut self, steps: &[Step], slot: usize) -> Result<Error> {
+        for section in [Section::Gradients, Section::Update] {
+            for index in 0..self.executor.plan().ops(section).len() {
+                self.executor.submit_op(steps, Run { section, slot }, index)?;
+                let op = self.executor.plan().ops(section)[index].clone();
+                if let Some(error) = self.first_bad(&op, section, index, &steps[slot])? {
+                    return Ok(error);
+                }
+            }
+        }
+        Ok(Error::NotFinite {
+            step: self.step + slot as u64,
+            op: "a loss or gradient".into(),
+            layer: "not seen again in the replay".into(),
+            view: "flag".into(),
+            row: 0,
+            column: 0,
+            value: f32::NAN,
+        })
+    }
+
+    fn first_bad(&mut self, op: &Op, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
+        let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.access == Access::Write);
+        for (_, id) in written {
+            let view = self.executor.plan().get(*id).clone();
+            if self.executor.plan().allocation_of(*id).dtype != Dtype::F32 {
+                continue;
+            }
+            // Rows beyond the live ones hold what earlier steps left there.
+            let rows = if op.kernel.lane == Lane::BatchRow { step.rows as usize } else { view.shape.rows };
+            let live = rows * view.shape.columns;
+            let values = self.executor.read(*id, step.slot as usize)?.wait_f32()?;
+            if let Some(at) = values[..live].iter().position(|value| !value.is_finite()) {
+                return Ok(Some(Error::NotFinite {
+                    step: self.step + u64::from(step.slot),
+                    op: self.executor.plan().op_name(section, index),
+                    layer: op.layer_name(),
+                    row: at / view.shape.columns,
+                    column: at % view.shape.columns,
+                    view: view.name,
+                    value: values[at],
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
