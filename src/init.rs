@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::network::Activation;
 use crate::rng::{Philox, Stream};
-use crate::text::{Term, number};
+use crate::text::{Term, number, required};
 
 /// The distribution that a layer's weights are drawn from; biases start at zero.
 ///
@@ -44,6 +44,17 @@ impl Init {
         match following {
             Some(Activation::Relu | Activation::LeakyRelu { .. }) => Self::HeUniform,
             _ => Self::XavierUniform,
+        }
+    }
+
+    fn normal(term: &Term<'_>) -> Result<Self> {
+        let place = "initialisation `normal`";
+        let options = term.named("initialisation", &["std"])?;
+        let std: f32 = number(place, "std", required(&options, place, "std", "normal(0.02)")?, "a number")?;
+        if std.is_finite() && std >= 0.0 {
+            Ok(Self::Normal { std })
+        } else {
+            Err(Error::value(place, "std", std, "finite and at least 0"))
         }
     }
 
@@ -92,25 +103,16 @@ impl FromStr for Init {
 
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("initialisation", text)?;
-        let arguments = term.named("initialisation", if term.name == "normal" { &["std"] } else { &[] })?;
-        Ok(match term.name {
-            "zeros" => Self::Zeros,
-            "normal" => {
-                let (_, text) = *arguments.first().ok_or_else(|| {
-                    Error::value("initialisation `normal`", "std", "missing", "a number, as in `normal(0.02)`")
-                })?;
-                let std: f32 = number("initialisation `normal`", "std", text, "a number")?;
-                if !(std.is_finite() && std >= 0.0) {
-                    return Err(Error::value("initialisation `normal`", "std", std, "finite and at least 0"));
-                }
-                Self::Normal { std }
-            }
-            "xavier_uniform" => Self::XavierUniform,
-            "xavier_normal" => Self::XavierNormal,
-            "he_uniform" => Self::HeUniform,
-            "he_normal" => Self::HeNormal,
-            name => return Err(Error::unknown("initialisation", name, &NAMES)),
-        })
+        let plain = |init| term.named("initialisation", &[]).map(|_| init);
+        match term.name {
+            "zeros" => plain(Self::Zeros),
+            "normal" => Self::normal(&term),
+            "xavier_uniform" => plain(Self::XavierUniform),
+            "xavier_normal" => plain(Self::XavierNormal),
+            "he_uniform" => plain(Self::HeUniform),
+            "he_normal" => plain(Self::HeNormal),
+            name => Err(Error::unknown("initialisation", name, &NAMES)),
+        }
     }
 }
 

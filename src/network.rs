@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::init::Init;
-use crate::text::{Term, number, split_outside_parentheses};
+use crate::text::{Term, number, option, required, split_outside_parentheses};
 
 /// Inputs and layers, in the order in which data flows through them.
 ///
@@ -221,6 +221,16 @@ impl Dense {
         self
     }
 
+    fn from_term(term: &Term<'_>, place: &str) -> Result<Self> {
+        let options = term.named("layer", &["outputs", "bias", "init"])?;
+        let outputs = required(&options, place, "outputs", "dense(128)")?;
+        Ok(Self {
+            outputs: number(place, "number of outputs", outputs, "a whole number of at least 1")?,
+            bias: option(&options, "bias").map_or(Ok(true), |text| number(place, "bias", text, "true or false"))?,
+            init: option(&options, "init").map(str::parse).transpose()?,
+        })
+    }
+
     /// Sets how the weights start.
     pub fn init(mut self, init: Init) -> Self {
         self.init = Some(init);
@@ -316,43 +326,29 @@ impl FromStr for Layer {
             return Ok(layer);
         }
         let term = Term::parse("layer", text)?;
-        let known: &[&'static str] = match term.name {
-            "dense" => &["outputs", "bias", "init"],
-            "leaky_relu" => &["slope"],
-            "dropout" => &["rate"],
-            _ => &[],
-        };
-        let arguments = term.named("layer", known)?;
-        let argument = |name: &str| arguments.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
-        let required = |name: &str, example: &str| {
-            argument(name).ok_or_else(|| Error::value(&place, name, "missing", &format!("given, as in `{example}`")))
-        };
+        let plain = |activation| term.named("layer", &[]).map(|_| Self::Activation(activation));
         let layer = match term.name {
-            "dense" => Self::Dense(Dense {
-                outputs: number(
-                    &place,
-                    "number of outputs",
-                    required("outputs", "dense(128)")?,
-                    "a whole number of at least 1",
-                )?,
-                bias: argument("bias").map_or(Ok(true), |text| number(&place, "bias", text, "true or false"))?,
-                init: argument("init").map(str::parse).transpose()?,
-            }),
-            "dropout" => Self::Dropout { rate: number(&place, "rate", required("rate", "dropout(0.2)")?, "a number")? },
-            "step" => Self::Activation(Activation::Step),
-            "identity" => Self::Activation(Activation::Identity),
-            "sigmoid" => Self::Activation(Activation::Sigmoid),
-            "tanh" => Self::Activation(Activation::Tanh),
-            "relu" => Self::Activation(Activation::Relu),
-            "leaky_relu" => Self::Activation(Activation::LeakyRelu {
-                slope: argument("slope").map_or(Ok(0.01), |text| number(&place, "slope", text, "a number"))?,
-            }),
+            "dense" => Self::Dense(Dense::from_term(&term, &place)?),
+            "dropout" => {
+                let options = term.named("layer", &["rate"])?;
+                Self::Dropout {
+                    rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
+                }
+            }
+            "step" => plain(Activation::Step)?,
+            "identity" => plain(Activation::Identity)?,
+            "sigmoid" => plain(Activation::Sigmoid)?,
+            "tanh" => plain(Activation::Tanh)?,
+            "relu" => plain(Activation::Relu)?,
+            "leaky_relu" => {
+                let options = term.named("layer", &["slope"])?;
+                let slope =
+                    option(&options, "slope").map_or(Ok(0.01), |text| number(&place, "slope", text, "a number"))?;
+                Self::Activation(Activation::LeakyRelu { slope })
+            }
             "softmax" | "log_softmax" => {
-                return Err(Error::conflict(
-                    place,
-                    "softmax_cross_entropy applies the softmax itself",
-                    "leave the softmax layer out; the last layer's outputs are logits",
-                ));
+                let remedy = "leave the softmax layer out; the last layer's outputs are logits";
+                return Err(Error::conflict(place, "softmax_cross_entropy applies the softmax itself", remedy));
             }
             name => return Err(Error::unknown("layer", name, &NAMES)),
         };

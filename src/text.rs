@@ -58,6 +58,16 @@ impl<'a> Term<'a> {
     }
 }
 
+/// The value of an option among those that [`Term::named`] found.
+pub(crate) fn option<'a>(options: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    options.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+}
+
+/// The value of an option that must be there.
+pub(crate) fn required<'a>(options: &[(&str, &'a str)], place: &str, name: &str, example: &str) -> Result<&'a str> {
+    option(options, name).ok_or_else(|| Error::value(place, name, "missing", &format!("given, as in `{example}`")))
+}
+
 /// A number, or an error that says where it was expected.
 pub(crate) fn number<T: std::str::FromStr>(place: &str, name: &str, text: &str, wanted: &str) -> Result<T> {
     text.parse().map_err(|_| Error::value(place, name, format!("`{text}`"), wanted))

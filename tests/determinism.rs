@@ -1,0 +1,106 @@
+//! The same seed gives the same bits: twice, for any number of threads, and however steps are grouped.
+
+use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Trainer, data};
+
+fn digits() -> Dataset {
+    data::digits().select(&(0..300).collect::<Vec<_>>())
+}
+
+/// Three epochs with all that is drawn at random: initialisation, shuffling, dropout; the last batch is short.
+fn trained(device: &Device, seed: u64, steps_a_submission: Option<usize>) -> Model {
+    let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
+    let mut builder = Trainer::builder(network)
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(2e-3).weight_decay(1e-3))
+        .schedule(Schedule::cosine(60))
+        .clip_norm(1.0)
+        .batch(47)
+        .seed(seed);
+    if let Some(steps) = steps_a_submission {
+        builder = builder.steps_a_submission(steps);
+    }
+    let mut trainer = builder.build(device).expect("a trainer");
+    trainer.fit(&digits(), Fit::epochs(3)).expect("trained");
+    trainer.into_model().expect("a model")
+}
+
+fn bits(model: &Model) -> Vec<u32> {
+    model.parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn two_runs_agree_and_another_seed_does_not() {
+    let device = Device::cpu().threads(2);
+    let first = bits(&trained(&device, 7, None));
+    assert_eq!(first, bits(&trained(&device, 7, None)));
+    assert_ne!(first, bits(&trained(&device, 8, None)));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let one = bits(&trained(&Device::cpu().threads(1), 7, None));
+    for threads in [2, 3, 8] {
+        assert_eq!(one, bits(&trained(&Device::cpu().threads(threads), 7, None)), "{threads} threads");
+    }
+}
+
+#[test]
+fn any_grouping_of_steps_gives_the_same_bits() {
+    for device in [Device::cpu().threads(2), Device::reference()] {
+        let one = bits(&trained(&device, 7, Some(1)));
+        for steps in [2, 5, 7, 100] {
+            assert_eq!(one, bits(&trained(&device, 7, Some(steps))), "{steps} steps a submission on {device}");
+        }
+    }
+}
+
+#[test]
+fn saved_files_are_equal_byte_by_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = [1, 2, 3].map(|threads| {
+        let path = folder.path().join(format!("{threads}.safetensors"));
+        trained(&Device::cpu().threads(threads), 7, None).save(&path).expect("saved");
+        std::fs::read(path).expect("read")
+    });
+    assert_eq!(files[0], files[1]);
+    assert_eq!(files[0], files[2]);
+}
+
+#[test]
+fn a_loop_of_single_steps_is_the_same_training() {
+    let data = digits();
+    let build = || {
+        let network = Network::parse(64, "20 relu dropout(0.3) 10").expect("a network");
+        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(300).seed(3);
+        builder.build(&Device::cpu().threads(2)).expect("a trainer")
+    };
+    // One batch an epoch, and rows in the order in which the first epoch takes them.
+    let mut order: Vec<usize> = (0..300).collect();
+    wgrad::rng::Philox::new(3, wgrad::rng::Stream::Shuffle, 0).shuffle(&mut order);
+    let shuffled = data.select(&order);
+    let wgrad::Targets::Classes { indices, .. } = shuffled.targets() else { panic!("digits have classes") };
+    let (mut fitted, mut stepped) = (build(), build());
+    let history = fitted.fit(&data, Fit::epochs(1)).expect("trained");
+    let loss = stepped.step(shuffled.input(), indices).expect("a step").value().expect("a loss");
+    assert_eq!(history.epochs[0].loss, f64::from(loss));
+    assert_eq!(fitted.parameters().expect("read"), stepped.parameters().expect("read"));
+    assert_eq!(fitted.gradients().expect("read"), stepped.gradients().expect("read"));
+}
+
+#[test]
+fn a_saved_model_predicts_what_the_trainer_did() {
+    let data = data::iris();
+    let mut trainer = Trainer::builder(Network::parse(4, "9 tanh 3").expect("a network"))
+        .loss(Loss::SoftmaxCrossEntropy)
+        .preprocessing(wgrad::Standardisation::fit(&data).expect("fitted"))
+        .build(&Device::cpu())
+        .expect("a trainer");
+    trainer.fit(&data, Fit::epochs(20)).expect("trained");
+    let predicted = trainer.predict(data.input()).expect("predicted");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("iris.safetensors");
+    trainer.model().expect("a model").save(&path).expect("saved");
+    let model = Model::load(&path).expect("loaded");
+    assert_eq!(predicted, model.predict(data.input()).expect("predicted"));
+    assert_eq!(trainer.into_model().expect("a model"), model);
+}

@@ -1,0 +1,228 @@
+//! Bad input to the library is an error that says what, where, both numbers and the remedy; nothing panics, and
+//! nothing is lost.
+
+use std::path::Path;
+
+use wgrad::{
+    Adam, Dataset, Dense, Device, Error, Fit, Init, Loss, Model, Network, Schedule, Sgd, Standardisation, Tensor,
+    Trainer, data,
+};
+
+/// Asserts that the message holds every part.
+fn says<T>(result: wgrad::Result<T>, parts: &[&str]) {
+    let Err(error) = result else { panic!("no error, where one should say {parts:?}") };
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "`{message}` does not say `{part}`");
+    }
+}
+
+fn trainer(network: &str, loss: Loss) -> wgrad::Result<Trainer> {
+    Trainer::builder(Network::parse(2, network)?).loss(loss).batch(4).build(&Device::cpu())
+}
+
+#[test]
+fn networks() {
+    says(Network::parse(0, "3"), &["input columns is 0", "at least 1"]);
+    says(Network::parse(2, "relu"), &["no dense layer", "dense(10)"]);
+    says(Network::parse(2, "8 rleu 3"), &["unknown layer `rleu`", "did you mean `relu`?"]);
+    says(Network::parse(2, "0"), &["number of outputs is 0", "at least 1"]);
+    says(Network::parse(2, "-5"), &["`-5`", "whole number"]);
+    says(Network::parse(2, "99999999999999999999999"), &["whole number"]);
+    says(Network::parse(2, "dense(4"), &["parentheses"]);
+    says(Network::parse(2, "dense(4, bais=false)"), &["unknown option `bais`", "did you mean `bias`?"]);
+    says(Network::parse(2, "dense(4, 5=true)"), &["unknown option `5`"]);
+    says(Network::parse(2, "dense(4, init=he)"), &["unknown initialisation `he`", "he_normal"]);
+    says(Network::parse(2, "dense(4, init=normal(-1))"), &["std is -1"]);
+    says(Network::parse(2, "dropout(1) 3"), &["rate is 1", "below 1"]);
+    says(Network::parse(2, "dropout 3"), &["rate is missing", "dropout(0.2)"]);
+    says(Network::parse(2, "dropout(NaN) 3"), &["rate is NaN"]);
+    says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
+    says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
+    says(Network::input(2).dense(0).check(), &["layer 0 (dense)", "number of outputs is 0"]);
+    let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).unwrap_err();
+    assert!(error.to_string().contains("did you mean `relu`?"), "{error}");
+}
+
+#[test]
+fn trainings() {
+    says(Trainer::builder(Network::input(2).dense(1)).build(&Device::cpu()), &["no loss is set"]);
+    says(trainer("1 sigmoid", Loss::BinaryCrossEntropy), &["layer 1", "applies the sigmoid itself", "leave"]);
+    says(trainer("1 step", Loss::Perceptron), &["layer 1", "applies the step function itself"]);
+    let builder = || Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    let cpu = Device::cpu();
+    says(builder().batch(0).build(&cpu), &["batch is 0"]);
+    says(builder().steps_a_submission(0).build(&cpu), &["steps_a_submission is 0"]);
+    says(builder().clip_norm(f64::NAN).build(&cpu), &["clip_norm is NaN"]);
+    says(builder().optimizer(Adam::new(-1.0)).build(&cpu), &["optimizer adam", "learning_rate is -1"]);
+    says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
+    says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
+    says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
+    says(builder().build(&Device::cpu().threads(0)), &["threads is 0"]);
+    let other = Standardisation::new(vec![0.0; 3], vec![1.0; 3]).expect("fine");
+    says(builder().preprocessing(other).build(&cpu), &["3", "2"]);
+    says("cpuu".parse::<Device>(), &["unknown device `cpuu`", "did you mean `cpu`?"]);
+    says("adm".parse::<wgrad::Optimizer>(), &["did you mean `adam`?"]);
+    says("softmax_crossentropy".parse::<Loss>(), &["did you mean `softmax_cross_entropy`?"]);
+}
+
+#[test]
+fn rows_and_targets() {
+    let mut softmax = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    says(softmax.step(&[1.0, 2.0, 3.0], &[0u32]), &["number of values is 3", "2", "whole rows"]);
+    says(softmax.step(&[1.0, f32::NAN], &[0u32]), &["row 0, column 1", "NaN"]);
+    says(softmax.step(&[1.0; 10], &[0u32; 5]), &["rows are 5", "4", "batch"]);
+    says(softmax.step(&[1.0; 4], &[0u32]), &["number of values is 1", "2 rows need 2"]);
+    says(softmax.step(&[1.0; 4], &[0u32, 3]), &["row 1", "class is 3", "3 outputs"]);
+    says(softmax.step(&[1.0; 4], &[0.0f32, 1.0]), &["needs a class for each row"]);
+    let mut binary = trainer("1", Loss::BinaryCrossEntropy).expect("a trainer");
+    says(binary.step(&[1.0; 4], &[0.0f32, 1.5]), &["row 1", "1.5", "between 0 and 1"]);
+    says(binary.step(&[1.0; 4], &[0u32, 1]), &["needs numbers"]);
+    says(
+        trainer("2", Loss::BinaryCrossEntropy).expect("a trainer").predict_classes(&[1.0; 2]),
+        &["2 outputs", "predict"],
+    );
+    says(trainer("1", Loss::MeanSquaredError).expect("a trainer").predict_classes(&[1.0; 2]), &["mean_squared_error"]);
+    says(binary.advance(), &["no data set is loaded", "load"]);
+    says(binary.evaluate(&data::xor()).expect("evaluated").metric("accurcy"), &["did you mean `accuracy`?"]);
+}
+
+#[test]
+fn data_sets_that_do_not_fit() {
+    let mut softmax = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    says(softmax.fit(&data::iris(), Fit::epochs(1)), &["iris", "4", "2"]);
+    let two = Dataset::classes("two", 2, &[0.0; 4], &[0, 1], ["a", "b"]).expect("fine");
+    says(softmax.fit(&two, Fit::epochs(1)), &["classes are 2", "outputs are 3"]);
+    let three = Dataset::classes("three", 2, &[0.0; 4], &[0, 2], ["a", "b", "c"]).expect("fine");
+    says(
+        trainer("1", Loss::BinaryCrossEntropy).expect("a trainer").fit(&three, Fit::epochs(1)),
+        &["3 classes", "softmax"],
+    );
+    let numbers = Dataset::numbers("numbers", 2, &[0.0; 4], 2, &[0.0; 4]).expect("fine");
+    says(trainer("1", Loss::MeanSquaredError).expect("a trainer").fit(&numbers, Fit::epochs(1)), &["4", "2"]);
+    says(softmax.fit(&three, Fit::epochs(1).patience(1)), &["only by validation"]);
+}
+
+#[test]
+fn parameters_that_do_not_fit() {
+    let mut trainer = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let good = trainer.parameters().expect("read");
+    let changed = |change: fn(&mut Vec<Tensor>)| {
+        let mut parameters = good.clone();
+        change(&mut parameters);
+        parameters
+    };
+    says(trainer.set_parameters(&changed(|p| p[0].name = "layer0.wieght".into())), &["did you mean `layer0.weight`?"]);
+    says(trainer.set_parameters(&changed(|p| drop(p.pop()))), &["layer0.bias", "missing"]);
+    says(trainer.set_parameters(&changed(|p| p[0].shape = vec![2, 3])), &["[2, 3]", "[3, 2]"]);
+    says(trainer.set_parameters(&changed(|p| p[1].values[2] = f32::INFINITY)), &["layer0.bias", "element 2 is inf"]);
+    assert_eq!(trainer.parameters().expect("read"), good);
+}
+
+#[test]
+fn a_number_that_is_not_finite_stops_training_before_the_bad_step() {
+    for device in [Device::cpu(), Device::reference()] {
+        let network = Network::input(1).layer(Dense::new(1).without_bias().init(Init::Normal { std: 1.0 }));
+        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e6)).batch(2).seed(1);
+        let mut trainer = builder.build(&device).expect("a trainer");
+        let (features, targets) = ([1.0f32, -2.0], [1.0f32, 1.0]);
+        let (mut before, mut step) = (trainer.parameters().expect("read"), 0);
+        let error = loop {
+            match trainer.step(&features, &targets) {
+                Ok(_) => (before, step) = (trainer.parameters().expect("read"), step + 1),
+                Err(error) => break error,
+            }
+            assert!(step < 100, "a learning rate of a million must diverge");
+        };
+        assert!(step > 1, "the first steps are finite");
+        let Error::NotFinite { step: bad, ref op, ref layer, .. } = error else { panic!("{error}") };
+        assert_eq!(bad, step);
+        assert!(op.contains("mean_squared_error") && layer == "no layer", "{error}");
+        assert_eq!(trainer.parameters().expect("read"), before);
+        assert_eq!(trainer.steps(), step);
+        // Training can go on from there.
+        let calm: Vec<Tensor> =
+            before.iter().map(|t| Tensor { values: vec![0.5; t.values.len()], ..t.clone() }).collect();
+        trainer.set_parameters(&calm).expect("set");
+        trainer.step(&features, &targets).expect("finite again");
+    }
+}
+
+#[test]
+fn the_layer_of_a_bad_gradient_is_named() {
+    // The output 3e8 and its loss are finite, but its gradient times the hidden 3e38 is not.
+    let network = Network::parse(1, "dense(1, bias=false) dense(1, bias=false)").expect("a network");
+    let mut trainer =
+        Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).build(&Device::cpu()).expect("a trainer");
+    let tensor = |name: &str, value| Tensor { name: name.into(), shape: vec![1, 1], values: vec![value] };
+    let parameters = [tensor("layer0.weight", 3e38), tensor("layer1.weight", 1e-30)];
+    trainer.set_parameters(&parameters).expect("set");
+    let error = trainer.step(&[1.0, 1.0], &[0.0f32, 0.0]).err().expect("an error");
+    let message = error.to_string();
+    assert!(message.contains("layer 1") && message.contains("grad.layer1.weight"), "{message}");
+    assert_eq!(trainer.parameters().expect("read"), parameters);
+}
+
+fn saved(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("model.safetensors");
+    trainer("3", Loss::SoftmaxCrossEntropy)
+        .expect("a trainer")
+        .into_model()
+        .expect("a model")
+        .save(&path)
+        .expect("saved");
+    path
+}
+
+#[test]
+fn damaged_model_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = saved(folder.path());
+    let good = std::fs::read(&path).expect("read");
+    let broken = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        Model::load(&path)
+    };
+    for length in 0..good.len() {
+        says(broken(&good[..length]), &["model.safetensors", "use"]);
+    }
+    for lie in [0, 1, 7, good.len() as u64, 1 << 40, u64::MAX] {
+        says(broken(&[&lie.to_le_bytes(), &good[8..]].concat()), &["not a valid safetensors file"]);
+    }
+    let text = String::from_utf8_lossy(&good).into_owned();
+    // Texts of the same length, so that the header's length stays true.
+    let with = |from: &str, to: &str| {
+        assert!(from.len() == to.len() && text.contains(from), "{from} is not in the file");
+        let at = good.windows(from.len()).position(|w| w == from.as_bytes()).expect("just seen");
+        [&good[..at], to.as_bytes(), &good[at + from.len()..]].concat()
+    };
+    says(broken(&with("dense(3)", "dense(4)")), &["do not fit its network"]);
+    says(broken(&with("dense(3)", "dnese(3)")), &["did you mean `dense`?"]);
+    says(broken(&with("0.weight", "9.weight")), &["layer9.weight"]);
+    says(broken(&with("0.weight", "0.wieght")), &["unexpected tensor `0.wieght`"]);
+    says(broken(&with("\\\"format\\\":1", "\\\"format\\\":9")), &["version 9", "newer wgrad"]);
+    says(broken(&with("\"wgrad\"", "\"other\"")), &["metadata key `wgrad` is missing"]);
+    says(Model::load(folder.path().join("none")), &["none", "reading"]);
+    assert!(broken(&good).is_ok());
+}
+
+#[test]
+fn a_model_is_not_lost_where_it_cannot_be_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = saved(folder.path());
+    let model = Model::load(&path).expect("loaded");
+    says(model.save(folder.path().join("no such folder/model.safetensors")), &["creating a file"]);
+    std::fs::create_dir(folder.path().join("taken")).expect("made");
+    says(model.save(folder.path().join("taken")), &["taken", "replacing"]);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "no temporary file is left");
+    assert_eq!(Model::load(&path).expect("still there"), model);
+}
+
+#[test]
+fn predictions_of_a_model_check_their_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Model::load(saved(folder.path())).expect("loaded");
+    says(model.predict(&[]), &["number of values is 0"]);
+    says(model.predict(&[1.0]), &["number of values is 1", "2"]);
+    says(model.predict(&[1.0, f32::NEG_INFINITY]), &["row 0, column 1", "-inf"]);
+}
