@@ -40,7 +40,7 @@ fn networks() {
     says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
     says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
     says(Network::input(2).dense(0).check(), &["layer 0 (dense)", "number of outputs is 0"]);
-    let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).unwrap_err();
+    let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).expect_err("unknown");
     assert!(error.to_string().contains("did you mean `relu`?"), "{error}");
 }
 

@@ -140,7 +140,7 @@ pub fn fast(
 }
 
 /// Drops elements of one row, four columns to a random draw.
-pub(crate) fn drop_row(threshold: u32, scale: f32, step: &Step, layer: u32, row: usize, values: &mut [f32]) {
+pub fn drop_row(threshold: u32, scale: f32, step: &Step, layer: u32, row: usize, values: &mut [f32]) {
     for (quarter, four) in values.chunks_mut(4).enumerate() {
         for (value, word) in four.iter_mut().zip(dropout::four_words(step, layer, row, quarter)) {
             *value = if word >= threshold { *value * scale } else { 0.0 };

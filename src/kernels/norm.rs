@@ -42,10 +42,10 @@ pub fn op(partial: ViewId, norm: ViewId, flag: ViewId) -> Op {
 /// The plain twin.
 pub fn reference(step: &Step, partial: &[f32], norm: &mut [f32], flag: &AtomicU32) {
     let mut sum = 0.0;
-    for square in partial {
-        sum += square;
+    for b in 0..partial.len() {
+        sum += partial[b];
     }
-    norm[0] = sum.sqrt();
+    norm[0] = f32::sqrt(sum);
     if !norm[0].is_finite() {
         flag.fetch_min(step.index, Ordering::Relaxed);
     }

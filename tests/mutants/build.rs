@@ -1,0 +1,163 @@
+//! Writes mutants of the reference twins: copies of `src/kernels/NAME.rs`, each with one small change in the body of a
+//! function that the reference runs. All are compiled into one binary, so that judging them takes no further build.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use wgrad::rng::{Philox, Stream};
+
+/// Mutants of one kernel's file: more exist, these are drawn by seed.
+const MUTANTS_A_KERNEL: usize = 12;
+
+/// Functions that the reference of their own file runs.
+const FUNCTIONS: [&str; 5] = ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words", "fn clip"];
+
+/// Text, and what it is changed to. The blanks are rustfmt's, around binary operators.
+const CHANGES: [(&str, &str); 20] = [
+    (" < ", " <= "),
+    (" <= ", " < "),
+    (" > ", " >= "),
+    (" >= ", " > "),
+    (" == ", " != "),
+    (" != ", " == "),
+    (" + ", " - "),
+    (" - ", " + "),
+    (" * ", " + "),
+    (" / ", " * "),
+    (" += ", " = "),
+    (" -= ", " += "),
+    (" /= ", " *= "),
+    (" && ", " || "),
+    ("0.0", "1.0"),
+    ("1.0", "2.0"),
+    ("2.0", "3.0"),
+    ("1..", "0.."),
+    ("0..", "1.."),
+    ("u32::MAX", "0"),
+];
+
+/// One changed copy.
+struct Mutant {
+    line: usize,
+    change: String,
+    text: String,
+}
+
+fn main() {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let kernels = root.join("../../src/kernels");
+    println!("cargo::rerun-if-changed={}", kernels.display());
+    println!("cargo::rerun-if-env-changed=WGRAD_MUTANT_SEED");
+    let seed = env::var("WGRAD_MUTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let mut stems: Vec<String> = fs::read_dir(&kernels)
+        .expect("the kernels' folder")
+        .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok()?.strip_suffix(".rs").map(String::from))
+        .filter(|stem| stem != "mod")
+        .collect();
+    stems.sort();
+    let (mut modules, mut table) = (String::new(), String::new());
+    for (number, stem) in stems.iter().enumerate() {
+        write_mutants(&kernels, stem, Philox::new(seed, Stream::Data, number as u32), &mut modules, &mut table);
+    }
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    let text = format!("{modules}\npub static MUTANTS: &[Mutant] = &[\n{table}];\n");
+    fs::write(out.join("mutants.rs"), text).expect("written");
+}
+
+fn write_mutants(kernels: &Path, stem: &str, mut random: Philox, modules: &mut String, table: &mut String) {
+    let source = fs::read_to_string(kernels.join(format!("{stem}.rs"))).expect("a kernel's file");
+    let mut mutants = mutants(&source);
+    random.shuffle(&mut mutants);
+    mutants.truncate(MUTANTS_A_KERNEL);
+    let statics: Vec<&str> = source.lines().filter_map(|l| l.strip_prefix("pub static ")?.strip_suffix(": Kernel = Kernel {")).collect();
+    let list: String = statics.iter().map(|name| format!("&{name}, ")).collect();
+    for (index, mutant) in mutants.iter().enumerate() {
+        let module = format!("{stem}_{index}");
+        // A shader's path is relative to its file, and mutants have none of their own.
+        let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
+        let text = without_conversion(&text);
+        let text: String = text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
+        writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = &[{list}];\n}}").expect("to a string");
+        let (line, change) = (mutant.line, &mutant.change);
+        writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},").expect("to a string");
+    }
+}
+
+/// A conversion from an enum that may grow must stand in the enum's own crate, and no reference runs it.
+fn without_conversion(text: &str) -> String {
+    let Some(start) = text.find("impl From<Activation>") else { return text.to_string() };
+    let end = text[start..].find("\n}\n").map_or(text.len(), |end| start + end + 3);
+    format!("{}{}", &text[..start], &text[end..])
+}
+
+/// All single changes in the bodies of the functions that count.
+fn mutants(source: &str) -> Vec<Mutant> {
+    let lines: Vec<&str> = source.lines().collect();
+    let mut mutants = Vec::new();
+    for line in body_lines(&lines) {
+        let text = lines[line];
+        for (from, to) in CHANGES {
+            for (at, _) in text.match_indices(from).filter(|(at, _)| stands_alone(text, *at, from)) {
+                let changed = format!("{}{to}{}", &text[..at], &text[at + from.len()..]);
+                mutants.push(mutant(&lines, line, changed));
+            }
+        }
+        if let Some(changed) = swapped(text) {
+            mutants.push(mutant(&lines, line, changed));
+        }
+        let statement = text.trim();
+        if statement.ends_with(';') && !statement.starts_with("let ") && !statement.starts_with('}') && statement.contains('=') {
+            mutants.push(mutant(&lines, line, String::new()));
+        }
+    }
+    mutants
+}
+
+fn mutant(lines: &[&str], line: usize, changed: String) -> Mutant {
+    let change = format!("`{}` → `{}`", lines[line].trim(), changed.trim());
+    let text = lines.iter().enumerate().map(|(at, text)| format!("{}\n", if at == line { &changed } else { *text })).collect();
+    Mutant { line: line + 1, change, text }
+}
+
+/// Lines inside the bodies of [`FUNCTIONS`]: from the line behind the one that opens it to the one that closes it.
+fn body_lines(lines: &[&str]) -> Vec<usize> {
+    let (mut inside, mut found) = (false, Vec::new());
+    let mut signature = false;
+    for (at, line) in lines.iter().enumerate() {
+        if FUNCTIONS.iter().any(|f| line.starts_with(f)) {
+            signature = true;
+        }
+        if signature && line.ends_with('{') && (line.starts_with(')') || line.contains("fn ")) {
+            (signature, inside) = (false, true);
+        } else if *line == "}" {
+            inside = false;
+        } else if inside && !line.trim().starts_with("//") {
+            found.push(at);
+        }
+    }
+    found
+}
+
+/// Whether a number is not part of a longer one, nor a range's start of something else.
+fn stands_alone(text: &str, at: usize, from: &str) -> bool {
+    let before = text[..at].chars().next_back();
+    let after = text[at + from.len()..].chars().next();
+    let number = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+    !from.starts_with(|c: char| c.is_ascii_digit()) || !number(before) && (from.ends_with("..") || !number(after))
+}
+
+/// The line with the operands of its first `-` or `/` swapped, where both are plain.
+fn swapped(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
+    [" - ", " / "].iter().find_map(|operator| {
+        let at = text.find(operator)?;
+        let (left, right) = (&text[..at], &text[at + operator.len()..]);
+        let start = left.rfind(|c| !plain(c)).map_or(0, |i| i + 1);
+        let end = right.find(|c| !plain(c)).unwrap_or(right.len());
+        let balanced = |text: &str| text.matches('[').count() == text.matches(']').count() && !text.is_empty();
+        let (a, b) = (&left[start..], &right[..end]);
+        let call = right[end..].starts_with([':', '(']);
+        (balanced(a) && balanced(b) && !call).then(|| format!("{}{b}{operator}{a}{}", &left[..start], &right[end..]))
+    })
+}

@@ -1,0 +1,61 @@
+//! Runs every mutant as a device, in lockstep with the honest twins over the kernel's own cases. Each must be caught
+//! in at least one case, or stand in `survivors.txt` with the reason why no test can tell it from the original.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::process::ExitCode;
+
+use kernels::STEMS;
+use kernels::case::Case;
+use mutants::{MUTANTS, Mutant};
+use wgrad::exec::{Reference, lockstep};
+
+#[allow(dead_code, unused, reason = "only the cases are used here")]
+#[path = "../../kernels/main.rs"]
+mod kernels;
+
+const SURVIVORS: &str = include_str!("../survivors.txt");
+
+fn main() -> ExitCode {
+    // Mutants index out of bounds as often as not; that too is caught.
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let cases: BTreeMap<&str, Vec<Case>> = STEMS.iter().map(|(stem, cases)| (*stem, cases())).collect();
+    let survivors: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| !caught(mutant, &cases[mutant.stem])).collect();
+    set_hook(hook);
+    let (argued, survived): (Vec<&Mutant>, Vec<&Mutant>) = survivors.iter().partition(|mutant| is_argued(mutant));
+    for mutant in &survived {
+        println!("survived: src/kernels/{}.rs:{}: {}", mutant.stem, mutant.line, mutant.change);
+    }
+    let missing: Vec<&str> = STEMS.iter().map(|(stem, _)| *stem).filter(|s| MUTANTS.iter().all(|m| m.stem != *s)).collect();
+    println!("kernel files without mutants: {missing:?}");
+    println!(
+        "compared {} mutants of {} kernel files: {} caught, {} equivalent as argued, {} survived",
+        MUTANTS.len(),
+        cases.len(),
+        MUTANTS.len() - survivors.len(),
+        argued.len(),
+        survived.len()
+    );
+    if survived.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether lockstep names the mutant's op in any case, or the mutant panics.
+fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
+    cases.iter().any(|case| {
+        let mut plan = case.plan.clone();
+        plan.substitute(|kernel| mutant.kernels.iter().find(|m| m.name == kernel.name).copied().unwrap_or(kernel));
+        let run = || {
+            let mut device = Reference::new(plan.clone());
+            case.load(&mut device);
+            lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).is_err()
+        };
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or(true)
+    })
+}
+
+/// Lines of `survivors.txt` are `stem: change: why`.
+fn is_argued(mutant: &Mutant) -> bool {
+    let start = format!("{}: {}: ", mutant.stem, mutant.change);
+    SURVIVORS.lines().any(|line| line.strip_prefix(&start).is_some_and(|why| !why.is_empty()))
+}
