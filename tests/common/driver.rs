@@ -1,0 +1,206 @@
+//! Trains a plan on an executor, as the trainer does, but step by step and with everything in reach.
+
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+use wgrad::Schedule;
+use wgrad::exec::{Cpu, Executor, Reference, Run};
+use wgrad::fuse::fuse;
+use wgrad::lower::{Description, lower};
+use wgrad::plan::{Access, Contents, Op, Plan, Section, Step, ViewId};
+
+use super::oracle::Value;
+use super::problem::Batch;
+
+/// Seed of all dropout masks.
+pub const SEED: u64 = 0x1234_5678_9ABC_DEF0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    Primitive,
+    Fused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Device {
+    Reference,
+    Cpu { threads: usize },
+}
+
+/// The plan in either form.
+pub fn plan(description: &Description, form: Form) -> Plan {
+    let primitive = lower(description).expect("the description is sound");
+    match form {
+        Form::Primitive => primitive,
+        Form::Fused => fuse(&primitive).expect("a lowered plan can be fused"),
+    }
+}
+
+pub fn executor(plan: Plan, device: Device) -> Box<dyn Executor> {
+    match device {
+        Device::Reference => Box::new(Reference::new(plan)),
+        Device::Cpu { threads } => Box::new(Cpu::new(plan, threads).expect("a few threads can be had")),
+    }
+}
+
+/// The record of one step, computed in f64 and rounded once.
+pub fn record(description: &Description, schedule: Schedule, index: u64, slot: usize, rows: usize) -> Step {
+    let [first, second_root] = description.optimizer.bias_corrections(index);
+    Step {
+        index: index as u32,
+        slot: slot as u32,
+        rows: rows as u32,
+        first_row: 0,
+        seed_low: SEED as u32,
+        seed_high: (SEED >> 32) as u32,
+        learning_rate: (description.optimizer.learning_rate() * schedule.factor(index)) as f32,
+        loss_scale: (1.0 / rows as f64) as f32,
+        bias_correction1: first as f32,
+        bias_correction2_root: second_root as f32,
+    }
+}
+
+/// The runs of one submission of `steps` steps.
+pub fn runs(description: &Description, steps: usize) -> Vec<Run> {
+    let run = |section, slot| Run { section, slot };
+    let window = description.data_rows.map(|_| run(Section::Window, 0));
+    let each = (0..steps).flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]);
+    window.into_iter().chain(each).chain([run(Section::Report, 0)]).collect()
+}
+
+/// An executor with a plan, and where training stands.
+pub struct Driver {
+    pub executor: Box<dyn Executor>,
+    pub description: Description,
+    pub schedule: Schedule,
+    /// Index of the next step.
+    pub next: u64,
+}
+
+impl Driver {
+    pub fn new(description: &Description, form: Form, device: Device) -> Self {
+        Self::with_plan(description, plan(description, form), device)
+    }
+
+    pub fn with_plan(description: &Description, plan: Plan, device: Device) -> Self {
+        let executor = executor(plan, device);
+        Self { executor, description: description.clone(), schedule: Schedule::Constant, next: 0 }
+    }
+
+    pub fn find(&self, name: &str) -> ViewId {
+        self.executor.plan().find(name).unwrap_or_else(|| panic!("the plan has no view `{name}`"))
+    }
+
+    pub fn words(&mut self, name: &str) -> Vec<u32> {
+        let view = self.find(name);
+        self.executor.read(view, 0).and_then(|ticket| ticket.wait()).expect("host memory can be read")
+    }
+
+    pub fn read(&mut self, name: &str) -> Vec<f32> {
+        bytemuck::cast_vec(self.words(name))
+    }
+
+    pub fn write(&mut self, name: &str, slot: usize, words: &[u32]) {
+        let view = self.find(name);
+        self.executor.write(view, slot, words).expect("the view holds as many words");
+    }
+
+    pub fn set(&mut self, parameters: &[(String, Vec<f32>)]) {
+        for (name, numbers) in parameters {
+            self.write(name, 0, bytemuck::cast_slice(numbers));
+        }
+    }
+
+    /// Writes one batch for each step to come; returns the records of those steps.
+    pub fn feed(&mut self, batches: &[Batch]) -> Vec<Step> {
+        for (slot, batch) in batches.iter().enumerate() {
+            self.write("input", slot, bytemuck::cast_slice(&batch.input));
+            self.write("target", slot, batch.target.words());
+        }
+        self.records(batches.iter().map(|batch| batch.rows))
+    }
+
+    /// Writes the resident data set.
+    pub fn place(&mut self, data: &Batch) {
+        self.write("data.input", 0, bytemuck::cast_slice(&data.input));
+        self.write("data.target", 0, data.target.words());
+    }
+
+    /// Chooses rows of the resident data set, one list for each step to come; returns the records of those steps.
+    pub fn choose(&mut self, steps: &[Vec<u32>]) -> Vec<Step> {
+        let batch = self.description.batch;
+        let mut index = vec![u32::MAX; self.description.slots * batch];
+        for (slot, rows) in steps.iter().enumerate() {
+            index[slot * batch..slot * batch + rows.len()].copy_from_slice(rows);
+        }
+        self.write("index", 0, &index);
+        self.records(steps.iter().map(Vec::len))
+    }
+
+    fn records(&mut self, rows: impl Iterator<Item = usize>) -> Vec<Step> {
+        let next = self.next;
+        let step = |(slot, rows)| record(&self.description, self.schedule, next + slot as u64, slot, rows);
+        let steps: Vec<Step> = rows.enumerate().map(step).collect();
+        self.next += steps.len() as u64;
+        steps
+    }
+
+    /// Trains on one submission of batches; returns the loss of each.
+    pub fn train(&mut self, batches: &[Batch]) -> Vec<f32> {
+        let steps = self.feed(batches);
+        self.submit(&steps)
+    }
+
+    /// Runs the steps as one submission; returns the loss of each.
+    pub fn submit(&mut self, steps: &[Step]) -> Vec<f32> {
+        let runs = runs(&self.description, steps.len());
+        self.executor.submit(steps, &runs).expect("the host answers");
+        self.losses(steps.len())
+    }
+
+    /// The same, each op a submission of its own.
+    pub fn submit_singly(&mut self, steps: &[Step]) -> Vec<f32> {
+        for run in runs(&self.description, steps.len()) {
+            for op in 0..self.executor.plan().ops(run.section).len() {
+                self.executor.submit_op(steps, run, op).expect("the host answers");
+            }
+        }
+        self.losses(steps.len())
+    }
+
+    fn losses(&mut self, steps: usize) -> Vec<f32> {
+        let mut losses = self.read("loss");
+        losses.truncate(steps);
+        losses
+    }
+
+    /// Everything that lives from step to step, padding and all: parameters, gradients, optimizer state, flags.
+    pub fn persistent(&mut self) -> Vec<(String, Vec<u32>)> {
+        let allocations = self.executor.plan().allocations().to_vec();
+        let kept = allocations.iter().enumerate().filter(|(_, a)| matches!(a.contents, Contents::Persistent(_)));
+        kept.map(|(id, allocation)| {
+            let words = self.executor.read_allocation(wgrad::plan::AllocationId(id));
+            (allocation.name.clone(), words.expect("host memory can be read"))
+        })
+        .collect()
+    }
+}
+
+/// Number of elements in the views that an op writes.
+pub fn written_elements(plan: &Plan, op: &Op) -> usize {
+    let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.access != Access::Read);
+    written.map(|(_, view)| plan.shape(*view).rows * plan.shape(*view).columns).sum()
+}
+
+/// The one comparator of these tests: how many numbers lie within their errors, or the first that does not. Closed
+/// against NaN on either side.
+pub fn compare(name: &str, found: &[f32], wanted: &[Value]) -> Result<usize, String> {
+    if found.len() != wanted.len() {
+        return Err(format!("{name}: {} numbers, {} wanted", found.len(), wanted.len()));
+    }
+    for (index, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        if !((f64::from(*found) - wanted.value).abs() <= wanted.error) {
+            return Err(format!("{name}[{index}] is {found}, wanted {} ± {}", wanted.value, wanted.error));
+        }
+    }
+    Ok(found.len())
+}

@@ -1,0 +1,369 @@
+//! A dense network in f64, from the formulas: plain nested loops, and the chain rule by hand.
+//!
+//! Each number carries a bound on how far the same number may be off where the formulas are evaluated in an
+//! arithmetic of unit roundoff `unit`, in whatever order sums are taken: errors of operands are carried through
+//! each operation (exactly, second order included), and its own roundings are added, (k + 2)·unit·Σ|terms| for a
+//! sum of k products (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Elementary functions are
+//! taken to be within 2 ULP (4·unit). Nothing is near the limits of the exponent, so that nothing underflows.
+//!
+//! Shares with the library only its descriptions and the random generator that dropout is defined by.
+
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+use std::collections::BTreeMap;
+
+use wgrad::rng::{Stream, key, philox};
+use wgrad::{Activation, Dense, Layer, Loss, Network};
+
+use super::problem::{Batch, Parameters, Target};
+
+/// Unit roundoff of f32 and of f64.
+pub const SINGLE: f64 = f32::EPSILON as f64 / 2.0;
+pub const DOUBLE: f64 = f64::EPSILON / 2.0;
+
+/// A number, and how far off it may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Value {
+    pub value: f64,
+    pub error: f64,
+}
+
+impl Value {
+    pub fn exact(value: impl Into<f64>) -> Self {
+        Self { value: value.into(), error: 0.0 }
+    }
+
+    /// Its largest size.
+    fn size(self) -> f64 {
+        self.value.abs() + self.error
+    }
+}
+
+/// Tensors by name, row-major.
+pub type Tensors = BTreeMap<String, Vec<Value>>;
+
+/// Parameters as exact numbers.
+pub fn exact(parameters: &Parameters) -> Tensors {
+    let numbers = |numbers: &Vec<f32>| numbers.iter().map(|number| Value::exact(*number)).collect();
+    parameters.iter().map(|(name, tensor)| (name.clone(), numbers(tensor))).collect()
+}
+
+/// What a step computes.
+pub struct Outcome {
+    pub loss: Value,
+    pub output: Vec<Value>,
+    /// By the parameters' names.
+    pub gradients: Tensors,
+    pub kinks: Kinks,
+}
+
+/// Where values lie that are compared with 0.
+pub struct Kinks {
+    /// The least distance from 0, less the value's error: above 0 if every evaluation takes the same sides.
+    pub margin: f64,
+    /// Which values lie above.
+    pub sides: Vec<bool>,
+}
+
+impl Kinks {
+    fn above(&mut self, x: Value) -> bool {
+        // An exact 0, behind a ReLU or dropout, stays where it is.
+        if x.value != 0.0 || x.error != 0.0 {
+            self.margin = self.margin.min(x.value.abs() - x.error);
+        }
+        self.sides.push(x.value > 0.0);
+        x.value > 0.0
+    }
+}
+
+pub struct Oracle<'a> {
+    pub network: &'a Network,
+    pub loss: Loss,
+    /// Unit roundoff of the arithmetic that errors are for.
+    pub unit: f64,
+    /// What dropout masks depend on.
+    pub seed: u64,
+}
+
+impl Oracle<'_> {
+    /// Forward, loss and backward for the step of that index.
+    pub fn run(&self, parameters: &Tensors, batch: &Batch, step: u32) -> Outcome {
+        let mut kinks = Kinks { margin: f64::INFINITY, sides: Vec::new() };
+        let mut views = vec![batch.input.iter().map(|x| Value::exact(*x)).collect::<Vec<_>>()];
+        for (number, layer) in self.network.layers().iter().enumerate() {
+            let input = &views[number];
+            views.push(match *layer {
+                Layer::Dense(dense) => self.dense(parameters, number, dense, input, batch.rows),
+                Layer::Activation(function) => input.iter().map(|x| self.activate(function, *x, &mut kinks)).collect(),
+                Layer::Dropout { rate } => self.drop(number, rate, step, input, batch.rows),
+                _ => panic!("the oracle does not know {layer}"),
+            });
+        }
+        let output = views[views.len() - 1].clone();
+        let (loss, mut grad) = self.judge(&output, batch, &mut kinks);
+        let mut gradients = Tensors::new();
+        for (number, layer) in self.network.layers().iter().enumerate().rev() {
+            let (input, output) = (&views[number], &views[number + 1]);
+            grad = match *layer {
+                Layer::Dense(dense) => {
+                    self.dense_gradients(number, dense, input, &grad, batch.rows, &mut gradients);
+                    self.dense_grad_input(parameters, number, dense, &grad, batch.rows)
+                }
+                Layer::Activation(function) => (0..grad.len())
+                    .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
+                    .collect(),
+                Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
+                _ => panic!("the oracle does not know {layer}"),
+            };
+        }
+        Outcome { loss, output, gradients, kinks }
+    }
+
+    /// One step of plain gradient descent: p ← p − η·g.
+    pub fn descend(&self, parameters: &mut Tensors, gradients: &Tensors, learning_rate: f64) {
+        for (name, tensor) in parameters {
+            for (p, g) in tensor.iter_mut().zip(&gradients[name]) {
+                let change = self.scaled(*g, learning_rate, 2.0);
+                p.value -= change.value;
+                p.error += change.error;
+                p.error += self.unit * p.size();
+            }
+        }
+    }
+
+    /// Σ aᵢ·bᵢ.
+    fn dot(&self, terms: impl Iterator<Item = (Value, Value)>) -> Value {
+        let (mut sum, mut carried, mut size, mut count) = (0.0, 0.0, 0.0, 0.0);
+        for (a, b) in terms {
+            sum += a.value * b.value;
+            carried += a.value.abs() * b.error + b.value.abs() * a.error + a.error * b.error;
+            size += a.size() * b.size();
+            count += 1.0;
+        }
+        Value { value: sum, error: carried + (count + 2.0) * self.unit * size }
+    }
+
+    fn sum(&self, terms: impl Iterator<Item = Value>) -> Value {
+        self.dot(terms.map(|term| (term, Value::exact(1.0))))
+    }
+
+    fn product(&self, a: Value, b: Value) -> Value {
+        self.dot([(a, b)].into_iter())
+    }
+
+    fn difference(&self, a: Value, b: f64) -> Value {
+        let value = a.value - b;
+        Value { value, error: a.error + self.unit * (value.abs() + a.error) }
+    }
+
+    /// x·factor, in which so many roundings happen.
+    fn scaled(&self, x: Value, factor: f64, roundings: f64) -> Value {
+        let size = x.size() * factor.abs();
+        Value { value: x.value * factor, error: x.error * factor.abs() + roundings * self.unit * size }
+    }
+
+    /// y[r, o] = Σᵢ x[r, i]·w[o, i] + b[o].
+    fn dense(&self, parameters: &Tensors, number: usize, dense: Dense, input: &[Value], rows: usize) -> Vec<Value> {
+        let (weight, inputs) = (&parameters[&format!("layer{number}.weight")], input.len() / rows);
+        let bias = parameters.get(&format!("layer{number}.bias"));
+        let mut output = Vec::new();
+        for r in 0..rows {
+            for o in 0..dense.outputs {
+                let terms = (0..inputs).map(|i| (input[r * inputs + i], weight[o * inputs + i]));
+                let bias = bias.map(|bias| (bias[o], Value::exact(1.0)));
+                output.push(self.dot(terms.chain(bias)));
+            }
+        }
+        output
+    }
+
+    /// dw[o, i] = Σᵣ g[r, o]·x[r, i], db[o] = Σᵣ g[r, o].
+    fn dense_gradients(
+        &self,
+        number: usize,
+        dense: Dense,
+        input: &[Value],
+        grad: &[Value],
+        rows: usize,
+        gradients: &mut Tensors,
+    ) {
+        let (inputs, outputs) = (input.len() / rows, dense.outputs);
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for o in 0..outputs {
+            for i in 0..inputs {
+                weight.push(self.dot((0..rows).map(|r| (grad[r * outputs + o], input[r * inputs + i]))));
+            }
+            bias.push(self.sum((0..rows).map(|r| grad[r * outputs + o])));
+        }
+        gradients.insert(format!("layer{number}.weight"), weight);
+        if dense.bias {
+            gradients.insert(format!("layer{number}.bias"), bias);
+        }
+    }
+
+    /// dx[r, i] = Σₒ g[r, o]·w[o, i].
+    fn dense_grad_input(
+        &self,
+        parameters: &Tensors,
+        number: usize,
+        dense: Dense,
+        grad: &[Value],
+        rows: usize,
+    ) -> Vec<Value> {
+        let weight = &parameters[&format!("layer{number}.weight")];
+        let (outputs, inputs) = (dense.outputs, weight.len() / dense.outputs);
+        let mut result = Vec::new();
+        for r in 0..rows {
+            for i in 0..inputs {
+                result.push(self.dot((0..outputs).map(|o| (grad[r * outputs + o], weight[o * inputs + i]))));
+            }
+        }
+        result
+    }
+
+    fn activate(&self, function: Activation, x: Value, kinks: &mut Kinks) -> Value {
+        match function {
+            Activation::Identity => x,
+            Activation::Step => Value::exact(f64::from(u8::from(kinks.above(x)))),
+            // |σ′| ≤ 1/4; an exponential, a sum and a quotient.
+            Activation::Sigmoid => {
+                let value = sigmoid(x.value);
+                Value { value, error: x.error / 4.0 + 8.0 * self.unit * value }
+            }
+            // |tanh′| ≤ 1.
+            Activation::Tanh => {
+                let value = x.value.tanh();
+                Value { value, error: x.error + 4.0 * self.unit * value.abs() }
+            }
+            Activation::Relu => {
+                if kinks.above(x) {
+                    x
+                } else {
+                    Value::exact(0.0)
+                }
+            }
+            Activation::LeakyRelu { slope } => {
+                if kinks.above(x) {
+                    x
+                } else {
+                    self.scaled(x, f64::from(slope), 1.0)
+                }
+            }
+            _ => panic!("the oracle does not know {function:?}"),
+        }
+    }
+
+    /// f′(x). Where it is taken from y = f(x), y may have gone through a dropout's factor and back: four roundings.
+    fn derivative(&self, function: Activation, x: Value, y: Value) -> Value {
+        let y_error = y.error + 4.0 * self.unit * y.size();
+        match function {
+            Activation::Identity => Value::exact(1.0),
+            Activation::Step => Value::exact(0.0),
+            // y·(1 − y): a difference and a product, each relative.
+            Activation::Sigmoid => {
+                let value = sigmoid(x.value) * sigmoid(-x.value);
+                let carried = (1.0 - 2.0 * y.value).abs() * y_error + y_error * y_error;
+                Value { value, error: carried + 3.0 * self.unit * value }
+            }
+            // 1 − y²: a product of at most 1, and a difference of at most 1.
+            Activation::Tanh => {
+                let value = x.value.cosh().powi(-2);
+                let carried = 2.0 * y.value.abs() * y_error + y_error * y_error;
+                Value { value, error: carried + 3.0 * self.unit }
+            }
+            Activation::Relu => Value::exact(f64::from(u8::from(x.value > 0.0))),
+            Activation::LeakyRelu { slope } => Value::exact(if x.value > 0.0 { 1.0 } else { slope }),
+            _ => panic!("the oracle does not know {function:?}"),
+        }
+    }
+
+    /// x / (1 − rate) where the random word of (layer, step, row, column) is at least rate·2³², else 0.
+    fn drop(&self, number: usize, rate: f32, step: u32, input: &[Value], rows: usize) -> Vec<Value> {
+        let columns = input.len() / rows;
+        let rate = f64::from(rate);
+        let mut output = Vec::new();
+        for (i, x) in input.iter().enumerate() {
+            let (row, column) = (i / columns, i % columns);
+            let counter = [column as u32 / 4, row as u32, step, (number as u32) << 8 | Stream::Dropout as u32];
+            let kept = f64::from(philox(counter, key(self.seed))[column % 4]) >= rate * 2f64.powi(32);
+            // Three roundings: of 1 − rate, of its inverse, of the product.
+            output.push(if kept { self.scaled(*x, 1.0 / (1.0 - rate), 3.0) } else { Value::exact(0.0) });
+        }
+        output
+    }
+
+    /// The mean loss, and its gradient by the outputs.
+    fn judge(&self, output: &[Value], batch: &Batch, kinks: &mut Kinks) -> (Value, Vec<Value>) {
+        let columns = output.len() / batch.rows;
+        let (losses, gradients) = match &batch.target {
+            Target::Classes(classes) => self.softmax_cross_entropy(output, classes, columns),
+            Target::Numbers(targets) => {
+                let pairs = output.iter().zip(targets).map(|(z, t)| self.element(*z, f64::from(*t), kinks));
+                let (elements, gradients): (Vec<_>, Vec<_>) = pairs.unzip();
+                let row = |row: &[Value]| self.scaled(self.sum(row.iter().copied()), 1.0 / columns as f64, 1.0);
+                let mean = |g: Value| self.scaled(g, 1.0 / columns as f64, 1.0);
+                (elements.chunks(columns).map(row).collect(), gradients.into_iter().map(mean).collect())
+            }
+        };
+        // The factor 1 / rows is rounded, and so is the product with it.
+        let mean = |x: Value| self.scaled(x, 1.0 / batch.rows as f64, 2.0);
+        (mean(self.sum(losses.into_iter())), gradients.into_iter().map(mean).collect())
+    }
+
+    /// Loss of one output and its derivative, before any mean.
+    fn element(&self, z: Value, t: f64, kinks: &mut Kinks) -> (Value, Value) {
+        match self.loss {
+            // (z − t)², and 2·(z − t).
+            Loss::MeanSquaredError => {
+                let difference = self.difference(z, t);
+                (self.product(difference, difference), self.scaled(difference, 2.0, 0.0))
+            }
+            // −t·ln σ(z) − (1 − t)·ln(1 − σ(z)), with a derivative by z of σ(z) − t, at most 1 in size.
+            Loss::BinaryCrossEntropy => {
+                let value = t * (-z.value).exp().ln_1p() + (1.0 - t) * z.value.exp().ln_1p();
+                // In any form: two products, three sums, an exponential and a logarithm of numbers of this size.
+                let error = z.error + 12.0 * self.unit * (1.0 + z.size() * (1.0 + t));
+                let sigmoid = self.activate(Activation::Sigmoid, z, kinks);
+                (Value { value, error }, self.difference(sigmoid, t))
+            }
+            // (step(z) − t)·z, and step(z) − t.
+            Loss::Perceptron => {
+                let error = f64::from(u8::from(kinks.above(z))) - t;
+                (self.scaled(z, error, 1.0), Value::exact(error))
+            }
+            _ => panic!("{} has no elements", self.loss),
+        }
+    }
+
+    /// ln Σⱼ eᶻʲ − z_t a row, and softmax(z) − [c = t]. An evaluation may subtract the largest logit first.
+    fn softmax_cross_entropy(&self, output: &[Value], classes: &[u32], n: usize) -> (Vec<Value>, Vec<Value>) {
+        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+        for (logits, class) in output.chunks(n).zip(classes) {
+            let total: f64 = logits.iter().map(|z| z.value.exp()).sum();
+            let class = *class as usize;
+            let largest = logits.iter().map(|z| z.value).fold(f64::NEG_INFINITY, f64::max);
+            let spread = logits.iter().map(|z| largest - z.value).fold(0.0, f64::max);
+            let carried = logits.iter().map(|z| z.error).fold(0.0, f64::max);
+            // Relative, of a power (its argument is rounded; an exponential) and of the sum of n.
+            let power = (spread + 2.0 * carried + 4.0) * self.unit;
+            let sum = power + (n + 2) as f64 * self.unit;
+            // The loss moves by at most twice what the logits move by; a logarithm, and two differences.
+            let size = 1.0 + (n as f64).ln() + 2.0 * logits.iter().map(|z| z.size()).fold(0.0, f64::max);
+            losses.push(Value {
+                value: total.ln() - logits[class].value,
+                error: 2.0 * carried + sum + 8.0 * self.unit * size,
+            });
+            for (c, z) in logits.iter().enumerate() {
+                let probability = z.value.exp() / total;
+                let relative = (2.0 * carried).exp_m1() + 2.0 * (power + sum + self.unit);
+                let probability = Value { value: probability, error: probability * relative };
+                gradients.push(self.difference(probability, f64::from(u8::from(c == class))));
+            }
+        }
+        (losses, gradients)
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}

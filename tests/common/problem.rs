@@ -1,0 +1,94 @@
+//! Random parameters and batches for a network, the same on every run.
+
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+use wgrad::loss::TargetKind;
+use wgrad::rng::{Philox, Stream};
+use wgrad::{Loss, Network};
+
+/// Names and numbers of a network's parameters: `layerN.weight` [outputs, inputs], `layerN.bias` [outputs].
+pub type Parameters = Vec<(String, Vec<f32>)>;
+
+/// Live rows with their targets, row-major.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub rows: usize,
+    pub input: Vec<f32>,
+    pub target: Target,
+}
+
+#[derive(Clone, Debug)]
+pub enum Target {
+    Numbers(Vec<f32>),
+    Classes(Vec<u32>),
+}
+
+impl Target {
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::Numbers(numbers) => bytemuck::cast_slice(numbers),
+            Self::Classes(classes) => classes,
+        }
+    }
+}
+
+/// What numbers are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Numbers {
+    /// Any, of a size that keeps signals near 1.
+    Real,
+    /// −2, −1, 0, 1 and 2: products and sums of them are exact in f32.
+    Whole,
+}
+
+/// A source of numbers of either kind.
+struct Source(Philox, Numbers);
+
+impl Source {
+    fn new(seed: u64, index: u32, numbers: Numbers) -> Self {
+        Self(Philox::new(seed, Stream::Data, index), numbers)
+    }
+
+    /// Uniform in ±limit, or a small whole number.
+    fn draw(&mut self, limit: f64) -> f32 {
+        match self.1 {
+            Numbers::Real => (limit * (2.0 * self.0.uniform() - 1.0)) as f32,
+            Numbers::Whole => self.0.below(5) as f32 - 2.0,
+        }
+    }
+
+    fn target(&mut self, loss: Loss) -> f32 {
+        match (loss, self.0.below(4)) {
+            (Loss::MeanSquaredError, _) => self.draw(1.0),
+            // 0, 1, and between.
+            (Loss::BinaryCrossEntropy, 2..) if self.1 == Numbers::Real => self.0.uniform() as f32,
+            (_, word) => (word % 2) as f32,
+        }
+    }
+}
+
+/// Weights of variance 0.75 / inputs and biases in ±0.5, or small whole numbers.
+pub fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Parameters {
+    let mut source = Source::new(seed, 0, numbers);
+    let mut parameters = Parameters::new();
+    for (number, dense, inputs) in network.dense_layers() {
+        let limit = 1.5 / (inputs as f64).sqrt();
+        let weight = (0..dense.outputs * inputs).map(|_| source.draw(limit)).collect();
+        parameters.push((format!("layer{number}.weight"), weight));
+        if dense.bias {
+            parameters.push((format!("layer{number}.bias"), (0..dense.outputs).map(|_| source.draw(0.5)).collect()));
+        }
+    }
+    parameters
+}
+
+/// A batch of `rows` rows; `index` tells the batches of one seed apart.
+pub fn batch(network: &Network, loss: Loss, rows: usize, seed: u64, index: u32, numbers: Numbers) -> Batch {
+    let mut source = Source::new(seed, index + 1, numbers);
+    let input = (0..rows * network.inputs()).map(|_| source.draw(1.5)).collect();
+    let target = match loss.target_kind() {
+        TargetKind::Class => Target::Classes((0..rows).map(|_| source.0.below(network.outputs() as u32)).collect()),
+        TargetKind::Numbers => Target::Numbers((0..rows * network.outputs()).map(|_| source.target(loss)).collect()),
+    };
+    Batch { rows, input, target }
+}

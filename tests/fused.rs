@@ -1,0 +1,262 @@
+//! Fused plans against primitive ones: which ops become which, how many there are, and that they compute the same.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::oracle::{Oracle, SINGLE, Tensors, exact};
+use common::problem::{Batch, Numbers, Parameters, batch, parameters};
+use wgrad::lower::Description;
+use wgrad::plan::{Plan, Section};
+use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
+
+/// Layers behind 5 input columns, and the ops of the fused `gradients` section.
+const PATTERNS: [(&str, &[&str]); 11] = [
+    // Everything has a bias: 3·L ops, and the optimizer's.
+    ("3", &["dense_forward", "loss", "dense_grad_weight"]),
+    (
+        "7 relu 3",
+        &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
+    ),
+    // Activation and dropout go into their layers, and out of their gradients.
+    (
+        "7 sigmoid dropout(0.2) 3",
+        &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
+    ),
+    (
+        "7 dropout(0.2) 3",
+        &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
+    ),
+    // No bias: no bias gradient to fuse, so that all gradients are checked at the end.
+    (
+        "dense(7, bias=false) tanh 3",
+        &[
+            "dense_forward",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "matmul_tn",
+            "check_finite",
+        ],
+    ),
+    ("dense(3, bias=false)", &["matmul_nt", "loss", "matmul_tn", "check_finite"]),
+    // Of two activations in a row, the first goes with the layer, the second's gradient with the next layer's.
+    (
+        "7 tanh leaky_relu(0.1) 3",
+        &[
+            "dense_forward",
+            "activation",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "activation_grad",
+            "dense_grad_weight",
+        ],
+    ),
+    // Dropout before the activation.
+    (
+        "7 dropout(0.2) tanh 3",
+        &[
+            "dense_forward",
+            "activation",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "dropout",
+            "dense_grad_weight",
+        ],
+    ),
+    // An activation or dropout last: no layer's gradient follows, with which its own could go.
+    ("3 tanh", &["dense_forward", "loss", "activation_grad", "dense_grad_weight"]),
+    ("3 relu dropout(0.2)", &["dense_forward", "dropout", "loss", "dropout", "activation_grad", "dense_grad_weight"]),
+    // Dropout or an activation first: nothing before the first dense layer has a gradient.
+    (
+        "dropout(0.2) sigmoid 7 relu 3",
+        &[
+            "dropout",
+            "activation",
+            "dense_forward",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "dense_grad_weight",
+        ],
+    ),
+];
+
+fn describe(layers: &str, loss: Loss, optimizer: impl Into<Optimizer>) -> Description {
+    Description::new(Network::parse(5, layers).expect("the text is sound"), loss, optimizer, 6)
+}
+
+fn kernels(plan: &Plan, section: Section, loss: Loss) -> Vec<&'static str> {
+    let name = |name: &'static str| if name == loss.name() { "loss" } else { name };
+    plan.ops(section).iter().map(|op| name(op.kernel.name)).collect()
+}
+
+#[test]
+fn each_pattern_becomes_its_ops() {
+    for (layers, wanted) in PATTERNS {
+        for loss in [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy] {
+            let plan = plan(&describe(layers, loss, Sgd::default()), Form::Fused);
+            assert_eq!(kernels(&plan, Section::Gradients, loss), wanted, "{layers}");
+            assert_eq!(kernels(&plan, Section::Update, loss), ["sgd"], "{layers}");
+        }
+    }
+}
+
+/// 3L + 1 ops a step, in 2L + 2 levels that must wait for each other; two more with clipping.
+#[test]
+fn a_step_has_the_documented_number_of_ops() {
+    for layers in 1..=6 {
+        for ending in ["", " relu", " sigmoid dropout(0.1)"] {
+            let hidden = format!("7{ending} ").repeat(layers - 1);
+            let mut description = describe(&format!("{hidden}3"), Loss::SoftmaxCrossEntropy, Adam::new(1e-3));
+            for (clip_norm, more) in [(None, 0), (Some(1.0), 2)] {
+                description.clip_norm = clip_norm;
+                let plan = plan(&description, Form::Fused);
+                let sections = [Section::Gradients, Section::Update];
+                let ops: usize = sections.iter().map(|section| plan.ops(*section).len()).sum();
+                let levels: usize = sections.iter().filter_map(|s| plan.levels(*s).into_iter().max()).sum();
+                assert_eq!(ops, 3 * layers + 1 + more, "{hidden}");
+                assert_eq!(levels, 2 * layers + 2 + more, "{hidden}");
+                assert_eq!(plan.ops(Section::Report).len(), 1);
+            }
+        }
+    }
+}
+
+const STEPS: u32 = 5;
+
+fn batches(description: &Description, seed: u64) -> Vec<Batch> {
+    let rows = |step| if step == 2 { 4 } else { 6 };
+    let Description { network, loss, .. } = description;
+    (0..STEPS).map(|step| batch(network, *loss, rows(step), seed, step, Numbers::Real)).collect()
+}
+
+/// Parameters after each batch was a submission of its own.
+fn trained(description: &Description, form: Form, device: Device, parameters: &Parameters, seed: u64) -> Driver {
+    let mut driver = Driver::new(description, form, device);
+    driver.set(parameters);
+    batches(description, seed).iter().for_each(|batch| {
+        driver.train(std::slice::from_ref(batch));
+    });
+    driver
+}
+
+/// The reference twins of the fused kernels do what the primitive ones do in the same order. One case differs: the
+/// derivative of a sigmoid or tanh under dropout is taken from an output from which the factor was taken out again.
+#[test]
+fn five_steps_are_bit_equal_on_the_reference() {
+    let optimizers: [Optimizer; 5] = [
+        Sgd::new(0.1).into(),
+        Sgd::new(0.1).momentum(0.9).nesterov().into(),
+        RmsProp::new(0.01).into(),
+        Adam::new(0.01).weight_decay(0.1).into(),
+        AdamW::new(0.01).into(),
+    ];
+    let mut compared = 0;
+    for (layers, _) in PATTERNS.iter().filter(|(layers, _)| *layers != "7 sigmoid dropout(0.2) 3") {
+        for optimizer in optimizers {
+            let mut description = describe(layers, Loss::SoftmaxCrossEntropy, optimizer);
+            description.clip_norm = Some(0.5);
+            let parameters = parameters(&description.network, 1, Numbers::Real);
+            let after = |form| trained(&description, form, Device::Reference, &parameters, 1).persistent();
+            let (primitive, fused) = (after(Form::Primitive), after(Form::Fused));
+            for (name, words) in &primitive {
+                let (_, other) = fused.iter().find(|(other, _)| other == name).expect("nothing that persists is lost");
+                assert_eq!(words, other, "{layers}: {name}");
+                compared += words.len();
+            }
+            let (_, after) = primitive.iter().find(|(name, _)| name == "parameters").expect("every plan has them");
+            let before: Vec<u32> = parameters.iter().flat_map(|(_, p)| bytemuck::cast_slice(p).to_vec()).collect();
+            assert_ne!(after[..before.len().min(8)], before[..before.len().min(8)], "{layers}: nothing was learnt");
+        }
+    }
+    assert!(compared > 10_000, "only {compared}");
+}
+
+/// Five steps of gradient descent by the oracle, which carries the errors of the parameters from step to step.
+fn five_steps(description: &Description, start: &Parameters, seed: u64) -> Option<Tensors> {
+    let Description { network, loss, .. } = description;
+    let oracle = Oracle { network, loss: *loss, unit: SINGLE, seed: SEED };
+    let mut parameters = exact(start);
+    for (step, batch) in (0..).zip(batches(description, seed)) {
+        let outcome = oracle.run(&parameters, &batch, step);
+        if outcome.kinks.margin <= 0.0 {
+            return None;
+        }
+        oracle.descend(&mut parameters, &outcome.gradients, description.optimizer.learning_rate());
+    }
+    Some(parameters)
+}
+
+#[test]
+fn five_steps_of_every_form_confirm_the_oracle() {
+    let (mut compared, mut wanted, mut loosest) = (0, 0, 0.0f64);
+    for (layers, _) in PATTERNS {
+        let description = describe(layers, Loss::SoftmaxCrossEntropy, Sgd::new(0.1));
+        let draw = |seed| {
+            let start = parameters(&description.network, seed, Numbers::Real);
+            five_steps(&description, &start, seed).map(|after| (start, seed, after))
+        };
+        let (start, seed, after) = (0..100).find_map(draw).expect("a draw away from every kink");
+        for (form, device) in [
+            (Form::Primitive, Device::Reference),
+            (Form::Primitive, Device::Cpu { threads: 2 }),
+            (Form::Fused, Device::Reference),
+            (Form::Fused, Device::Cpu { threads: 2 }),
+        ] {
+            let mut driver = trained(&description, form, device, &start, seed);
+            for (name, tensor) in &after {
+                compared += compare(name, &driver.read(name), tensor)
+                    .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {layers}: {problem}"));
+                loosest = tensor.iter().map(|p| p.error).fold(loosest, f64::max);
+            }
+            wanted += description.network.parameter_count();
+        }
+    }
+    assert_eq!(compared, wanted);
+    assert!(loosest < 1e-4, "errors of {loosest} prove little");
+}
+
+/// What is evaluated has no dropout, in either form.
+#[test]
+fn evaluation_is_the_same_in_both_forms() {
+    for (layers, _) in PATTERNS {
+        let description = describe(layers, Loss::MeanSquaredError, Sgd::new(0.1));
+        let parameters = parameters(&description.network, 1, Numbers::Real);
+        let rows = batch(&description.network, description.loss, 5, 1, 0, Numbers::Real);
+        let evaluated = |form| {
+            let mut driver = Driver::new(&description, form, Device::Reference);
+            driver.set(&parameters);
+            driver.write("evaluate.input", 0, bytemuck::cast_slice(&rows.input));
+            let step = driver.feed(std::slice::from_ref(&rows));
+            let run = wgrad::exec::Run { section: Section::Evaluate, slot: 0 };
+            driver.executor.submit(&step, &[run]).expect("the host answers");
+            driver.words("evaluate.output")[..5 * description.network.outputs()].to_vec()
+        };
+        let primitive = evaluated(Form::Primitive);
+        assert_eq!(primitive, evaluated(Form::Fused), "{layers}");
+        let without: Vec<&str> = layers.split(' ').filter(|layer| !layer.starts_with("dropout")).collect();
+        let network = Network::parse(5, &without.join(" ")).expect("the text is sound");
+        let oracle = Oracle { network: &network, loss: description.loss, unit: SINGLE, seed: SEED };
+        let renamed: Parameters = network
+            .dense_layers()
+            .zip(description.network.dense_layers())
+            .flat_map(|((new, ..), (old, ..))| {
+                let parts = parameters.iter().filter(move |(name, _)| name.starts_with(&format!("layer{old}.")));
+                parts.map(move |(name, p)| (name.replace(&format!("layer{old}."), &format!("layer{new}.")), p.clone()))
+            })
+            .collect();
+        let output = oracle.run(&exact(&renamed), &rows, 0).output;
+        compare("evaluate.output", bytemuck::cast_slice(&primitive), &output)
+            .unwrap_or_else(|problem| panic!("{layers}: {problem}"));
+    }
+}

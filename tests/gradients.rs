@@ -1,0 +1,286 @@
+//! Gradients: the oracle against finite differences, and every executor against the oracle.
+//!
+//! Both are cross products of losses × activations × structures. A kink (of a ReLU, of the perceptron's criterion)
+//! must not lie between two evaluations: parameters and batches are drawn again until every value that is compared
+//! with 0 lies further from it than its error and [`MARGIN`], and every finite difference checks that all its
+//! evaluations took the same sides.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::oracle::{DOUBLE, Oracle, Outcome, SINGLE, Tensors, exact};
+use common::problem::{Batch, Numbers, Parameters, batch, parameters};
+use wgrad::kernels::{activation_grad, dropout, matmul, mean_squared_error, softmax_cross_entropy};
+use wgrad::lower::Description;
+use wgrad::plan::{Call, Kernel, Plan, Step};
+use wgrad::{Loss, Network, Sgd};
+
+const LOSSES: [Loss; 4] =
+    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
+
+const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
+
+/// Input columns and layers: 1 to 4 dense layers, one output and several, with and without bias, dropout first,
+/// before and behind an activation, an activation first, last, and behind another.
+const STRUCTURES: [(usize, &str); 6] = [
+    (4, "F 1"),
+    (3, "dense(4, bias=false) F"),
+    (5, "7 F 3"),
+    (4, "6 F dropout(0.3) 1"),
+    (3, "dropout(0.2) 5 dropout(0.4) F dense(4, bias=false) F 2"),
+    (4, "5 F tanh 6 F dropout(0.25) dense(3, bias=false) F 2"),
+];
+
+/// The network ends in an activation that its loss applies itself: binary cross-entropy behind a sigmoid, the
+/// perceptron's criterion behind a step.
+const CLASHES: usize = 2;
+
+/// A kink is at least this far from any value; the steps of the finite differences are a hundredth of it.
+const MARGIN: f64 = 1e-3;
+
+/// Live rows, and rows of the plan's batch.
+const ROWS: usize = 5;
+const BATCH: usize = 7;
+
+/// The step whose masks are drawn.
+const STEP: u32 = 3;
+
+struct Case {
+    name: String,
+    network: Network,
+    loss: Loss,
+    parameters: Parameters,
+    batch: Batch,
+}
+
+impl Case {
+    /// Draws until no value is near a kink.
+    fn draw(network: Network, loss: Loss, rows: usize, margin: f64) -> Self {
+        for seed in 0..500 {
+            let parameters = parameters(&network, seed, Numbers::Real);
+            let batch = batch(&network, loss, rows, seed, 0, Numbers::Real);
+            let name = format!("{loss}: {network}");
+            let case = Self { name, network: network.clone(), loss, parameters, batch };
+            if case.outcome(SINGLE, &exact(&case.parameters)).kinks.margin > margin {
+                return case;
+            }
+        }
+        panic!("{network}: every draw puts a value near a kink");
+    }
+
+    fn outcome(&self, unit: f64, parameters: &Tensors) -> Outcome {
+        Oracle { network: &self.network, loss: self.loss, unit, seed: SEED }.run(parameters, &self.batch, STEP)
+    }
+
+    fn description(&self, batch: usize) -> Description {
+        Description::new(self.network.clone(), self.loss, Sgd::new(0.1), batch)
+    }
+
+    /// Runs one step on an executor and compares the loss and every gradient with the oracle.
+    fn check(&self, plan: Plan, batch: usize, device: Device) -> Result<usize, String> {
+        let mut driver = Driver::with_plan(&self.description(batch), plan, device);
+        driver.next = u64::from(STEP);
+        driver.set(&self.parameters);
+        let loss = driver.train(std::slice::from_ref(&self.batch));
+        let wanted = self.outcome(SINGLE, &exact(&self.parameters));
+        let mut compared = compare("loss", &loss, &[wanted.loss])?;
+        for (name, gradient) in &wanted.gradients {
+            compared += compare(name, &driver.read(&format!("grad.{name}")), gradient)?;
+        }
+        Ok(compared)
+    }
+}
+
+/// All losses behind all networks, but for those that exclude each other.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut clashes = 0;
+    for loss in LOSSES {
+        for function in FUNCTIONS {
+            for (inputs, text) in STRUCTURES {
+                let network = Network::parse(inputs, &text.replace('F', function)).expect("the text is sound");
+                if loss.check(&network).is_err() {
+                    clashes += 1;
+                    continue;
+                }
+                cases.push(Case::draw(network, loss, ROWS, MARGIN));
+            }
+        }
+    }
+    assert_eq!(clashes, CLASHES);
+    assert_eq!(cases.len(), LOSSES.len() * FUNCTIONS.len() * STRUCTURES.len() - CLASHES);
+    cases
+}
+
+/// Parameters of all cases: of the six structures 5, 12, 66, 37, 50 and 87, under 24 pairs of loss and activation, but
+/// for the two that exclude each other.
+const PARAMETERS: usize = 24 * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12;
+
+/// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times
+/// the second term, so that it bounds it; evaluation adds the errors of the losses, which the oracle knows, over the
+/// distance. No analytic gradient enters the tolerance.
+#[test]
+fn finite_differences_confirm_the_oracle() {
+    const H: f64 = 1.0 / (1 << 17) as f64;
+    let (mut checked, mut not_zero, mut loosest) = (0, 0, 0.0f64);
+    for case in cases() {
+        let mut parameters = exact(&case.parameters);
+        let centre = case.outcome(DOUBLE, &parameters);
+        for (name, gradient) in &centre.gradients {
+            for (index, gradient) in gradient.iter().enumerate() {
+                let mut quotient = |h: f64| {
+                    let mut loss = |shift: f64| {
+                        let element = &mut parameters.get_mut(name).expect("it has a gradient")[index];
+                        let original = *element;
+                        element.value += shift;
+                        let outcome = case.outcome(DOUBLE, &parameters);
+                        parameters.get_mut(name).expect("it has a gradient")[index] = original;
+                        assert_eq!(outcome.kinks.sides, centre.kinks.sides, "{}: a kink is crossed", case.name);
+                        outcome.loss
+                    };
+                    let (above, below) = (loss(h), loss(-h));
+                    ((above.value - below.value) / (2.0 * h), (above.error + below.error) / (2.0 * h))
+                };
+                let ((near, near_error), (far, far_error)) = (quotient(H), quotient(2.0 * H));
+                let tolerance = (far - near).abs() + 2.0 * near_error + far_error + gradient.error;
+                assert!(
+                    (near - gradient.value).abs() <= tolerance,
+                    "{}: {name}[{index}] is {}, but the loss says {near} ± {tolerance}",
+                    case.name,
+                    gradient.value
+                );
+                checked += 1;
+                not_zero += usize::from(gradient.value != 0.0);
+                loosest = loosest.max(tolerance);
+            }
+        }
+    }
+    assert_eq!(checked, PARAMETERS);
+    assert!(loosest < 2e-8, "a tolerance of {loosest} proves little");
+    // Nothing before a step function has a gradient, and ReLU and dropout take out some.
+    assert!(not_zero > checked * 3 / 5, "only {not_zero} of {checked} gradients are not 0");
+}
+
+const FORMS: [(Form, Device); 3] =
+    [(Form::Primitive, Device::Reference), (Form::Fused, Device::Reference), (Form::Fused, Device::Cpu { threads: 2 })];
+
+#[test]
+fn executors_confirm_the_oracle() {
+    let cases = cases();
+    for (form, device) in FORMS {
+        let mut compared = 0;
+        for case in &cases {
+            let plan = plan(&case.description(BATCH), form);
+            compared += case
+                .check(plan, BATCH, device)
+                .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {}: {problem}", case.name));
+        }
+        assert_eq!(compared, PARAMETERS + cases.len(), "gradients, and a loss a case");
+    }
+}
+
+/// Input columns, layers, live rows: 1, 3, 17, 64, 65 and 100 columns.
+const UGLY: [(usize, &str, usize, usize); 5] = [
+    (17, "65 relu dropout(0.2) 100 sigmoid 3", 33, 64),
+    (64, "3 tanh 64 leaky_relu(0.01) 17", 7, 7),
+    (65, "1 identity dense(65, bias=false) relu 64", 64, 64),
+    (1, "100 tanh dropout(0.5) 1", 1, 3),
+    (100, "17 relu 65 tanh dropout(0.3) dense(100, bias=false)", 20, 33),
+];
+
+#[test]
+fn executors_confirm_the_oracle_at_ugly_sizes() {
+    let mut wanted = 0;
+    let mut compared = 0;
+    for (inputs, text, rows, batch) in UGLY {
+        for loss in LOSSES {
+            let network = Network::parse(inputs, text).expect("the text is sound");
+            let case = Case::draw(network, loss, rows, 0.0);
+            wanted += FORMS.len() * (case.network.parameter_count() + 1);
+            for (form, device) in FORMS {
+                let plan = plan(&case.description(batch), form);
+                compared += case
+                    .check(plan, batch, device)
+                    .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {}: {problem}", case.name));
+            }
+        }
+    }
+    assert_eq!(compared, wanted, "gradients, and a loss a case");
+}
+
+/// What executors are held to is tight: per case, the loosest error is a small share of the largest gradient.
+#[test]
+fn the_errors_are_small() {
+    // Of the largest gradient; softmax over a single output has none, hence the 0.1.
+    const SHARE: f64 = 1e-4;
+    for case in cases() {
+        let outcome = case.outcome(SINGLE, &exact(&case.parameters));
+        assert!(outcome.loss.error <= SHARE * outcome.loss.value.max(1.0), "{}: loss {:?}", case.name, outcome.loss);
+        let all = || outcome.gradients.values().flatten();
+        let largest = all().map(|g| g.value.abs()).fold(0.0, f64::max);
+        let loosest = all().map(|g| g.error).fold(0.0, f64::max);
+        assert!(loosest <= SHARE * largest.max(0.1), "{}: errors up to {loosest} of at most {largest}", case.name);
+    }
+}
+
+/// Kernels with a small mistake, each under its honest name.
+static SABOTAGED: [Kernel; 5] = [
+    // The weight's gradient without the last live row.
+    Kernel {
+        reference: |call| {
+            let step = Step { rows: call.step.rows - 1, ..*call.step };
+            (matmul::TN.reference)(Call { step: &step, ..call });
+        },
+        shader: None,
+        ..matmul::TN
+    },
+    // The mask of the next row.
+    Kernel {
+        reference: |call| {
+            let step = Step { first_row: 1, ..*call.step };
+            (dropout::KERNEL.reference)(Call { step: &step, ..call });
+        },
+        shader: None,
+        ..dropout::KERNEL
+    },
+    // tanh′ for every function.
+    Kernel {
+        reference: |call| {
+            let params = [call.params[0], 3, 0];
+            (activation_grad::KERNEL.reference)(Call { params: &params, ..call });
+        },
+        shader: None,
+        ..activation_grad::KERNEL
+    },
+    // A gradient that is 2⁻¹⁸ too large.
+    Kernel {
+        reference: |call| {
+            let step = Step { loss_scale: call.step.loss_scale * (1.0 + 1.0 / (1 << 18) as f32), ..*call.step };
+            (mean_squared_error::KERNEL.reference)(Call { step: &step, ..call });
+        },
+        shader: None,
+        ..mean_squared_error::KERNEL
+    },
+    // Nothing is written where a NaN was.
+    Kernel { reference: |_| (), shader: None, ..softmax_cross_entropy::KERNEL },
+];
+
+#[test]
+fn a_small_mistake_in_a_kernel_is_noticed() {
+    for sabotaged in &SABOTAGED {
+        let loss =
+            if sabotaged.name.starts_with("softmax") { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };
+        let network = Network::parse(4, "6 sigmoid dropout(0.3) 3").expect("the text is sound");
+        let case = Case::draw(network, loss, ROWS, MARGIN);
+        let honest = plan(&case.description(BATCH), Form::Primitive);
+        case.check(honest.clone(), BATCH, Device::Reference).expect("nothing is wrong yet");
+        let mut tampered = honest;
+        tampered.substitute(|kernel| if kernel.name == sabotaged.name { sabotaged } else { kernel });
+        let found = case.check(tampered, BATCH, Device::Reference);
+        assert!(found.is_err(), "{}: {found:?} numbers agree with the oracle", sabotaged.name);
+    }
+}

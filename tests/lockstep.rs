@@ -1,0 +1,229 @@
+//! Lockstep over whole plans: every element of every op of the Cpu executor, judged by the reference twins.
+//!
+//! Each run asserts how many elements were compared: the sizes of all views that its ops write, dead rows and all.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form, compare, plan, runs, written_elements};
+use common::oracle::{Oracle, exact};
+use common::problem::{Batch, Numbers, batch, parameters};
+use wgrad::exec::lockstep;
+use wgrad::kernels::{adamw, dense_forward};
+use wgrad::lower::Description;
+use wgrad::plan::{Call, Kernel, Lane, Section, Step};
+use wgrad::{Adam, AdamW, Error, Loss, Network, Optimizer, RmsProp, Sgd};
+
+/// A network with its batch: sizes that no tile divides.
+struct Shape {
+    inputs: usize,
+    layers: &'static str,
+    batch: usize,
+    /// Live rows of each step of the submission.
+    rows: &'static [usize],
+}
+
+const SHAPES: [Shape; 6] = [
+    Shape { inputs: 1, layers: "1", batch: 1, rows: &[1] },
+    Shape { inputs: 3, layers: "17 relu dropout(0.5) 1 tanh 3", batch: 7, rows: &[7, 5] },
+    Shape {
+        inputs: 64,
+        layers: "65 leaky_relu(0.1) dense(17, bias=false) sigmoid dropout(0.1) 3",
+        batch: 33,
+        rows: &[33],
+    },
+    Shape { inputs: 100, layers: "dropout(0.2) 64 dropout(0.3) tanh 100 step relu 17", batch: 64, rows: &[64, 64, 1] },
+    Shape {
+        inputs: 65,
+        layers: "dense(100, bias=false) tanh dropout(0.4) dense(1, bias=false)",
+        batch: 64,
+        rows: &[63],
+    },
+    Shape { inputs: 17, layers: "3 identity dropout(0.9) 65 sigmoid sigmoid", batch: 7, rows: &[1, 7, 7] },
+];
+
+const LOSSES: [Loss; 4] =
+    [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy, Loss::Perceptron, Loss::BinaryCrossEntropy];
+
+fn optimizers() -> [Optimizer; 7] {
+    [
+        Sgd::new(0.1).into(),
+        Sgd::new(0.1).momentum(0.9).weight_decay(0.01).into(),
+        Sgd::new(0.1).momentum(0.9).nesterov().into(),
+        RmsProp::new(0.01).weight_decay(0.01).into(),
+        Adam::new(0.01).into(),
+        Adam::new(0.01).weight_decay(0.1).beta1(0.8).epsilon(1e-3).into(),
+        AdamW::new(0.01).weight_decay(0.1).into(),
+    ]
+}
+
+/// Every shape with every optimizer; losses in turn; clipping and a resident data set every other time.
+fn descriptions() -> Vec<(Description, &'static [usize])> {
+    let mut descriptions = Vec::new();
+    for shape in &SHAPES {
+        for (number, optimizer) in optimizers().into_iter().enumerate() {
+            let turn = descriptions.len();
+            let network = Network::parse(shape.inputs, shape.layers).expect("the text is sound");
+            let losses = LOSSES.iter().cycle().skip(turn);
+            let loss = *losses.clone().find(|loss| loss.check(&network).is_ok()).expect("mean squared error goes");
+            let mut description = Description::new(network, loss, optimizer, shape.batch);
+            description.clip_norm = (number % 2 == 0).then_some(0.05);
+            description.slots = shape.rows.len() + number % 2;
+            description.data_rows = (turn % 3 == 0).then_some(2 * shape.batch + 1);
+            descriptions.push((description, shape.rows));
+        }
+    }
+    descriptions
+}
+
+/// A driver with parameters and with rows for the steps to come, from the data set where there is one.
+fn ready(
+    description: &Description,
+    form: Form,
+    device: Device,
+    rows: &[usize],
+    numbers: Numbers,
+) -> (Driver, Vec<Step>) {
+    let Description { network, loss, .. } = description;
+    let mut driver = Driver::new(description, form, device);
+    driver.set(&parameters(network, 1, numbers));
+    let steps = match description.data_rows {
+        Some(count) => {
+            driver.place(&batch(network, *loss, count, 1, 0, numbers));
+            // Rows with gaps and repetitions.
+            let chosen = |(step, live): (usize, &usize)| (0..*live).map(|r| ((r * 5 + step) % count) as u32).collect();
+            driver.choose(&rows.iter().enumerate().map(chosen).collect::<Vec<_>>())
+        }
+        None => {
+            let batch = |(step, live): (usize, &usize)| batch(network, *loss, *live, 1, step as u32, numbers);
+            driver.feed(&rows.iter().enumerate().map(batch).collect::<Vec<Batch>>())
+        }
+    };
+    (driver, steps)
+}
+
+#[test]
+fn cpu_keeps_step_with_the_reference() {
+    let (mut elements, mut ops, mut sections) = (0, 0, [0; 6]);
+    for (description, rows) in descriptions() {
+        for form in [Form::Primitive, Form::Fused] {
+            for threads in [1, 3] {
+                let (mut driver, steps) = ready(&description, form, Device::Cpu { threads }, rows, Numbers::Real);
+                let (plan, mut wanted) = (plan(&description, form), 0);
+                let runs = runs(&description, steps.len());
+                for run in &runs {
+                    wanted += plan.ops(run.section).iter().map(|op| written_elements(&plan, op)).sum::<usize>();
+                    sections[run.section as usize] += 1;
+                }
+                let report = lockstep::run(&plan, &mut *driver.executor, &steps, &runs)
+                    .unwrap_or_else(|error| panic!("{form:?}, {threads} threads, {description:?}: {error}"));
+                assert_eq!(report.elements(), wanted, "{description:?}");
+                (elements, ops) = (elements + wanted, ops + report.ops.len());
+                // What is judged is what training computes: the flag stays up.
+                assert_eq!(driver.words("flag"), [u32::MAX], "{description:?}");
+            }
+        }
+    }
+    // Four runs of each of 6·7 descriptions, 14 of which have a resident data set; 13 − 1 steps over the six shapes.
+    assert_eq!(sections[Section::Window as usize], 4 * 14);
+    assert_eq!(sections[Section::Gradients as usize], 4 * 7 * (1 + 2 + 1 + 3 + 1 + 3));
+    assert_eq!(sections[Section::Report as usize], 4 * 7 * 6);
+    assert!(elements > 12_000_000 && ops > 5_000, "only {elements} elements of {ops} ops");
+}
+
+/// The number of compared elements, by hand: 3 → 17 relu, 17 → 2, seven rows, MSE, SGD, fused.
+#[test]
+fn the_number_of_elements_is_that_of_a_hand_count() {
+    let network = Network::parse(3, "17 relu 2").expect("the text is sound");
+    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 7);
+    let (mut driver, steps) = ready(&description, Form::Fused, Device::Cpu { threads: 2 }, &[4], Numbers::Real);
+    let plan = plan(&description, Form::Fused);
+    let report = lockstep::run(&plan, &mut *driver.executor, &steps, &runs(&description, 1)).expect("it agrees");
+    let forward = 7 * 17 + 7 * 2;
+    let loss = 7 + 7 * 2 + 1; // of each row, gradient, flag
+    let backward = (2 * 17 + 2 + 1) + 7 * 17 + (17 * 3 + 17 + 1); // weight, bias and flag; input; weight, bias and flag
+    let update = 64 * (1 + 1 + 1 + 1); // four tensors, none of more than 64 elements
+    let report_of_losses = 1;
+    assert_eq!(report.elements(), forward + loss + backward + update + report_of_losses);
+}
+
+/// Steps of small whole numbers: every product and sum is exact in any order, so that the executor, its reference
+/// and the oracle agree to the last bit.
+#[test]
+fn whole_numbers_are_exact() {
+    const ROWS: usize = 32;
+    let (mut compared, mut wanted) = (0, 0);
+    for (inputs, layers) in [
+        (17, "65 relu 64 step 3 identity 4"),
+        (100, "64 leaky_relu(0.5) dense(17, bias=false) relu 2"),
+        (3, "1 relu 100 8"),
+    ] {
+        let network = Network::parse(inputs, layers).expect("the text is sound");
+        let description = Description::new(network.clone(), Loss::Perceptron, Sgd::new(0.125), ROWS + 1);
+        let parameters = parameters(&network, 1, Numbers::Whole);
+        wanted += 4 * (2 * network.parameter_count() + 1);
+        let oracle = Oracle { network: &network, loss: Loss::Perceptron, unit: 0.0, seed: 0 };
+        let batch = batch(&network, Loss::Perceptron, ROWS, 1, 0, Numbers::Whole);
+        let outcome = oracle.run(&exact(&parameters), &batch, 0);
+        let mut changed = exact(&parameters);
+        oracle.descend(&mut changed, &outcome.gradients, 0.125);
+        for form in [Form::Primitive, Form::Fused] {
+            for threads in [1, 3] {
+                let (mut driver, steps) = ready(&description, form, Device::Cpu { threads }, &[ROWS], Numbers::Whole);
+                let plan = plan(&description, form);
+                let report = lockstep::run(&plan, &mut *driver.executor, &steps, &runs(&description, 1))
+                    .unwrap_or_else(|error| panic!("{layers}: {error}"));
+                // Below 2²⁴ in units of the last place, so that the oracle's f64 is the f32.
+                assert!(report.ops.iter().all(|op| op.worst == 0.0), "{layers}: {report:?}");
+                for (name, gradient) in &outcome.gradients {
+                    compared += compare(name, &driver.read(&format!("grad.{name}")), gradient).expect("exact");
+                    compared += compare(name, &driver.read(name), &changed[name]).expect("exact");
+                }
+                compared += compare("loss", &driver.read("loss"), &[outcome.loss]).expect("exact");
+            }
+        }
+    }
+    assert_eq!(compared, wanted, "gradients, parameters, and a loss a run");
+}
+
+/// An optimizer that forgets the second bias correction.
+static FORGETFUL: Kernel = Kernel {
+    reference: |call| {
+        let step = Step { bias_correction2_root: 1.0, ..*call.step };
+        (adamw::KERNEL.reference)(Call { step: &step, ..call });
+    },
+    shader: None,
+    ..adamw::KERNEL
+};
+
+/// A product that writes a row that is not alive.
+static UNGUARDED: Kernel = Kernel { lane: Lane::Part, fast: None, shader: None, ..dense_forward::KERNEL };
+
+#[test]
+fn a_mistake_is_found_where_it_is_made() {
+    let network = Network::parse(5, "6 tanh 3").expect("the text is sound");
+    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4);
+    let honest = plan(&description, Form::Fused);
+    for (sabotaged, place, name) in [
+        (&FORGETFUL, "update op 0 (adamw)", "parameters"),
+        (&UNGUARDED, "gradients op 0 (dense_forward)", "layer1.output"),
+    ] {
+        let mut tampered = honest.clone();
+        tampered.substitute(|kernel| if kernel.name == sabotaged.name { sabotaged } else { kernel });
+        let mut driver = Driver::with_plan(&description, tampered, Device::Cpu { threads: 1 });
+        driver.set(&parameters(&description.network, 1, Numbers::Real));
+        // A whole batch first, so that the row beyond the live ones holds numbers.
+        let batches = [4, 3].map(|rows| batch(&description.network, description.loss, rows, 1, 0, Numbers::Real));
+        driver.train(&batches[..1]);
+        driver.write("layer1.output", 0, &[0; 24]);
+        let steps = driver.feed(&batches[1..]);
+        let error = lockstep::run(&honest, &mut *driver.executor, &steps, &runs(&description, 1));
+        match error.map(|report| report.elements()) {
+            Err(Error::Mismatch { op, view, .. }) => assert_eq!((op.as_str(), view.as_str()), (place, name)),
+            other => panic!("{}: {other:?}", sabotaged.name),
+        }
+    }
+}
