@@ -1,0 +1,261 @@
+//! Ten steps of forty small networks, against PyTorch's numbers (`golden/training.py` made them).
+//!
+//! Tolerance: both sides compute in f32. The script admits only cases in which PyTorch's f32 lies within 2e-6 of its
+//! own f64 (relative where a number is above 1), and in which every value keeps clear of kinks. Our roundings are as
+//! many and of the same size, whatever their order, so that the same 2e-6 holds us; the worst number is off by
+//! 5e-7. Wrong constants do far more to ten steps, as the test at the end shows.
+
+// With paths, since rustfmt would look for the files in the folder of this file's name.
+#[path = "common/driver.rs"]
+mod driver;
+#[path = "common/oracle.rs"]
+mod oracle;
+#[path = "common/problem.rs"]
+mod problem;
+
+use std::collections::BTreeMap;
+
+use driver::{Device, Driver, Form, compare};
+use oracle::Value;
+use problem::{Batch, Target};
+use serde::Deserialize;
+use wgrad::lower::Description;
+use wgrad::plan::Step;
+use wgrad::{Loss, Network, Optimizer, Schedule};
+
+const TOLERANCE: f64 = 2e-6;
+const STEPS: usize = 10;
+
+#[derive(Deserialize)]
+struct File {
+    torch: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    input: usize,
+    network: String,
+    loss: Loss,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    clip_norm: Option<f64>,
+    parameters: BTreeMap<String, Numbers>,
+    batches: Vec<Rows>,
+    gradients: BTreeMap<String, Numbers>,
+    norm: f64,
+    losses: Vec<f64>,
+    learning_rates: Vec<f64>,
+    #[serde(rename = "final")]
+    last: BTreeMap<String, Numbers>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    input: Numbers,
+    target: Numbers,
+}
+
+/// A number, or a list of lists of them.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    One(f64),
+    Many(Vec<Self>),
+}
+
+impl Numbers {
+    fn flat(&self) -> Vec<f64> {
+        match self {
+            Self::One(number) => vec![*number],
+            Self::Many(parts) => parts.iter().flat_map(Self::flat).collect(),
+        }
+    }
+
+    /// As f32; the file holds the shortest decimals that give the same f32.
+    fn single(&self) -> Vec<f32> {
+        self.flat().into_iter().map(|number| number as f32).collect()
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(parts) => parts.len(),
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let file: File = serde_json::from_str(include_str!("golden/training.json")).expect("the file is sound");
+    assert_eq!(file.torch, "2.15.0");
+    assert_eq!(file.cases.len(), 40);
+    file.cases
+}
+
+/// PyTorch's `0.weight` as our `layer0.weight`.
+fn named(tensors: &BTreeMap<String, Numbers>) -> impl Iterator<Item = (String, &Numbers)> {
+    tensors.iter().map(|(name, numbers)| (format!("layer{name}"), numbers))
+}
+
+fn near(number: f64) -> Value {
+    Value { value: number, error: TOLERANCE * number.abs().max(1.0) }
+}
+
+impl Case {
+    fn description(&self) -> Description {
+        let network = Network::parse(self.input, &self.network).expect("the text is sound");
+        // Batches are of six rows, but for a last one of three in some cases.
+        let mut description = Description::new(network, self.loss, self.optimizer, 6);
+        description.clip_norm = self.clip_norm;
+        description
+    }
+
+    fn batches(&self) -> Vec<Batch> {
+        let target = |numbers: &Numbers| match self.loss {
+            Loss::SoftmaxCrossEntropy => {
+                Target::Classes(numbers.flat().into_iter().map(|class| class as u32).collect())
+            }
+            _ => Target::Numbers(numbers.single()),
+        };
+        let batch =
+            |rows: &Rows| Batch { rows: rows.input.len(), input: rows.input.single(), target: target(&rows.target) };
+        self.batches.iter().map(batch).collect()
+    }
+
+    /// Trains as `description` says, with step records that `tamper` may change; returns how many numbers agree with
+    /// the file, or the first that does not.
+    fn check(
+        &self,
+        description: &Description,
+        form: Form,
+        device: Device,
+        tamper: fn(&mut Step),
+    ) -> Result<usize, String> {
+        let mut driver = Driver::new(description, form, device);
+        driver.schedule = self.schedule;
+        driver.set(&named(&self.parameters).map(|(name, numbers)| (name, numbers.single())).collect::<Vec<_>>());
+        let (mut compared, mut losses) = (0, Vec::new());
+        for (number, batch) in self.batches().iter().enumerate() {
+            let mut steps = driver.feed(std::slice::from_ref(batch));
+            // To f32, and not one bit further: both are rounded once from an f64.
+            let rate = Value { value: self.learning_rates[number], error: self.learning_rates[number] * 1e-7 };
+            compared += compare("learning rate", &[steps[0].learning_rate], &[rate])?;
+            steps.iter_mut().for_each(tamper);
+            losses.extend(driver.submit(&steps));
+            if number == 0 {
+                compared += self.first_gradients(&mut driver)?;
+            }
+        }
+        compared += compare("losses", &losses, &self.losses.iter().copied().map(near).collect::<Vec<_>>())?;
+        for (name, numbers) in named(&self.last) {
+            let wanted: Vec<Value> = numbers.flat().into_iter().map(near).collect();
+            compared += compare(&name, &driver.read(&name), &wanted)?;
+        }
+        Ok(compared)
+    }
+
+    /// The gradients of the first step by name, and their norm: as the plan computed it where it clips.
+    fn first_gradients(&self, driver: &mut Driver) -> Result<usize, String> {
+        let (mut compared, mut squares) = (0, 0.0);
+        for (name, numbers) in named(&self.gradients) {
+            let found = driver.read(&format!("grad.{name}"));
+            let wanted: Vec<Value> = numbers.flat().into_iter().map(near).collect();
+            compared += compare(&name, &found, &wanted)?;
+            squares += found.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+        }
+        let norm = if self.clip_norm.is_some() { driver.read("norm")[0] } else { squares.sqrt() as f32 };
+        Ok(compared + compare("norm", &[norm], &[near(self.norm)])?)
+    }
+
+    /// How many numbers of the file a check compares: gradients and parameters, norm, losses, learning rates.
+    fn numbers(&self) -> usize {
+        2 * self.description().network.parameter_count() + 1 + STEPS + STEPS
+    }
+}
+
+fn honest(_: &mut Step) {}
+
+/// Primitive on the reference, fused on the fast executor, and across.
+const FORMS: [(Form, Device); 4] = [
+    (Form::Primitive, Device::Reference),
+    (Form::Primitive, Device::Cpu { threads: 1 }),
+    (Form::Fused, Device::Reference),
+    (Form::Fused, Device::Cpu { threads: 2 }),
+];
+
+#[test]
+fn training_agrees_with_pytorch() {
+    for (form, device) in FORMS {
+        let mut compared = 0;
+        for case in cases() {
+            let found = case.check(&case.description(), form, device, honest);
+            let count = found.unwrap_or_else(|problem| panic!("{}: {form:?} on {device:?}: {problem}", case.name));
+            assert_eq!(count, case.numbers(), "{}", case.name);
+            compared += count;
+        }
+        assert_eq!(compared, 5_608, "numbers of the file");
+    }
+}
+
+/// Changes something that is small, and expects every case that it concerns to fail.
+fn notices(
+    what: &str,
+    concerns: impl Fn(&Case) -> bool,
+    change: impl Fn(&mut Description),
+    tamper: fn(&mut Step),
+    wanted: usize,
+) {
+    let mut noticed = 0;
+    for case in cases().iter().filter(|case| concerns(case)) {
+        let mut description = case.description();
+        change(&mut description);
+        let found = case.check(&description, Form::Fused, Device::Reference, tamper);
+        assert!(found.is_err(), "{what} goes unnoticed in {}", case.name);
+        noticed += 1;
+    }
+    assert_eq!(noticed, wanted, "{what}");
+}
+
+#[test]
+fn small_mistakes_are_noticed() {
+    let adam = |case: &Case| matches!(case.optimizer, Optimizer::Adam(_) | Optimizer::AdamW(_));
+    let nothing = |_: &mut Description| ();
+    notices("no first bias correction", adam, nothing, |step| step.bias_correction1 = 1.0, 13);
+    notices("no second bias correction", adam, nothing, |step| step.bias_correction2_root = 1.0, 13);
+    notices("a learning rate that is off by a thousandth", |_| true, nothing, |step| step.learning_rate *= 1.001, 40);
+    // Where the short batches are not already classified without a loss.
+    let short = |case: &Case| case.batches[9].input.len() == 3 && case.losses[4] + case.losses[9] > 0.0;
+    notices(
+        "a loss scaled by the full batch",
+        short,
+        nothing,
+        |step| {
+            step.loss_scale = 1.0 / 6.0;
+        },
+        12,
+    );
+    let epsilon = |description: &mut Description| match &mut description.optimizer {
+        Optimizer::RmsProp(o) => o.epsilon *= 2.0,
+        Optimizer::Adam(o) => o.epsilon *= 2.0,
+        Optimizer::AdamW(o) => o.epsilon *= 2.0,
+        _ => {}
+    };
+    let visible = |case: &Case| match case.optimizer {
+        Optimizer::RmsProp(o) => o.epsilon > 1e-4,
+        Optimizer::Adam(o) => o.epsilon > 1e-4,
+        _ => false,
+    };
+    notices("another epsilon", visible, epsilon, honest, 8);
+    notices("no clipping", |case| case.clip_norm.is_some(), |d| d.clip_norm = Some(1e6), honest, 4);
+    let decay = |d: &mut Description| {
+        if let Optimizer::AdamW(o) = d.optimizer {
+            d.optimizer =
+                wgrad::Adam { learning_rate: o.learning_rate, weight_decay: o.weight_decay, ..Default::default() }
+                    .into();
+        }
+    };
+    notices("AdamW's decay in the gradient", |c| matches!(c.optimizer, Optimizer::AdamW(_)), decay, honest, 5);
+}
