@@ -1,0 +1,350 @@
+//! Plans as tables, against golden files that a reviewer reads; what `Plan::push` refuses; what `adopt` keeps.
+//!
+//! `WGRAD_BLESS=1 cargo test --test plans` writes the golden files anew.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use std::path::Path;
+
+use common::driver::{Device, Driver, Form, executor, plan};
+use common::problem::{Numbers, batch, parameters};
+use wgrad::exec::Executor;
+use wgrad::kernels::activation::Function;
+use wgrad::kernels::{activation, bias_add, check_finite, matmul, sgd, square_sum};
+use wgrad::lower::{Description, lower_forward};
+use wgrad::plan::{Contents, Op, POISON, Plan, Section, ViewId};
+use wgrad::shape::{Dtype, Shape};
+use wgrad::specialize::{Target, specialize};
+use wgrad::{Activation, Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
+
+/// Name of the golden file, input columns, layers, loss, optimizer.
+type Named = (&'static str, usize, &'static str, Loss, Optimizer);
+
+fn described((_, inputs, layers, loss, optimizer): Named) -> Description {
+    Description::new(Network::parse(inputs, layers).expect("the text is sound"), loss, optimizer, 32)
+}
+
+fn descriptions() -> Vec<(&'static str, Description)> {
+    let named: [Named; 6] = [
+        (
+            "classification",
+            64,
+            "128 relu dropout(0.1) 64 relu dropout(0.1) 10",
+            Loss::SoftmaxCrossEntropy,
+            Adam::new(1e-3).into(),
+        ),
+        ("regression", 13, "dense(50, bias=false) tanh 1", Loss::MeanSquaredError, RmsProp::new(1e-3).into()),
+        ("binary", 30, "16 leaky_relu(0.01) 1", Loss::BinaryCrossEntropy, AdamW::new(1e-3).into()),
+        ("perceptron", 4, "1", Loss::Perceptron, Sgd::new(1.0).into()),
+        ("resident", 17, "dropout(0.2) 65 sigmoid 3", Loss::SoftmaxCrossEntropy, Sgd::new(0.1).momentum(0.9).into()),
+        ("unfused", 5, "7 tanh relu 6 dropout(0.5) sigmoid 3 tanh", Loss::MeanSquaredError, Sgd::new(0.1).into()),
+    ];
+    let mut descriptions: Vec<_> = named.map(|named| (named.0, described(named))).into();
+    descriptions[2].1.clip_norm = Some(1.0);
+    let resident = &mut descriptions[4].1;
+    (resident.slots, resident.data_rows, resident.evaluate_rows) = (8, Some(1000), 100);
+    descriptions
+}
+
+/// Compares with the golden file, or writes it where the environment asks for that.
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plans").join(format!("{name}.txt"));
+    if std::env::var_os("WGRAD_BLESS").is_some() {
+        std::fs::write(&path, text).expect("the folder can be written");
+    }
+    // Line ends as git may have made them.
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
+}
+
+#[test]
+fn tables_are_the_golden_ones() {
+    for (name, description) in descriptions() {
+        for (form, suffix) in [(Form::Primitive, "primitive"), (Form::Fused, "fused")] {
+            let plan = specialize(plan(&description, form), &Target::Cpu).expect("the host has no limits");
+            let header =
+                format!("{} · {} · {}\n\n", description.network, description.loss, description.optimizer.name());
+            golden(&format!("{name}-{suffix}"), &format!("{header}{plan}"));
+        }
+    }
+}
+
+#[test]
+fn a_network_alone_only_evaluates() {
+    let network = Network::parse(64, "128 relu dropout(0.1) 10").expect("the text is sound");
+    golden("forward", &lower_forward(&network, 100).expect("the network is sound").to_string());
+}
+
+/// A small plan of hand-made views.
+struct Bench {
+    plan: Plan,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { plan: Plan::new() }
+    }
+
+    /// A view of f32, called `name`.
+    fn view(&mut self, name: &str, rows: usize, columns: usize, contents: Contents) -> ViewId {
+        self.plan.tensor(name, Dtype::F32, Shape::new(rows, columns), contents)
+    }
+
+    /// The same, from the host.
+    fn input(&mut self, name: &str, rows: usize, columns: usize) -> ViewId {
+        self.view(name, rows, columns, Contents::Host)
+    }
+
+    /// The same, computed.
+    fn output(&mut self, name: &str, rows: usize, columns: usize) -> ViewId {
+        self.view(name, rows, columns, Contents::Computed)
+    }
+
+    /// Two rows of four columns at each of these offsets of one allocation.
+    fn parts(&mut self, names: [&str; 2], offsets: [usize; 2], contents: Contents) -> [ViewId; 2] {
+        let allocation = self.plan.allocate("parts", Dtype::F32, 64, contents);
+        [0, 1].map(|i| self.plan.view(names[i], allocation, offsets[i], Shape::new(2, 4)))
+    }
+
+    fn relu(&self, input: ViewId, output: ViewId) -> Op {
+        activation::op(&self.plan, Activation::Relu, input, output)
+    }
+
+    fn accepts(&mut self, section: Section, op: Op) {
+        self.plan.push(section, op).expect("nothing is wrong with this op");
+    }
+
+    /// Pushes an op that must be refused, with a message that has all these parts.
+    fn refuses(&mut self, section: Section, op: Op, parts: &[&str]) {
+        let message = self.plan.push(section, op).expect_err("this op must be refused").to_string();
+        for part in parts {
+            assert!(message.contains(part), "`{part}` is missing in `{message}`");
+        }
+    }
+}
+
+#[test]
+fn refuses_a_wrong_number_of_views() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input("input", 2, 4), bench.output("output", 2, 4));
+    let mut op = bench.relu(input, output);
+    op.views.pop();
+    bench.refuses(Section::Gradients, op, &["gradients op 0 (activation)", "1 views", "2 bindings"]);
+}
+
+#[test]
+fn refuses_a_wrong_number_of_parameters() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input("input", 2, 4), bench.output("output", 2, 4));
+    let mut op = bench.relu(input, output);
+    op.params.push(0);
+    bench.refuses(Section::Gradients, op, &["gradients op 0 (activation)", "4 parameters", "the kernel has 3"]);
+}
+
+#[test]
+fn refuses_another_type() {
+    let mut bench = Bench::new();
+    let input = bench.plan.tensor("input", Dtype::U32, Shape::new(2, 4), Contents::Host);
+    let output = bench.output("output", 2, 4);
+    let op = bench.relu(input, output);
+    bench.refuses(Section::Evaluate, op, &["evaluate op 0 (activation)", "input (binding `input`)", "u32"]);
+}
+
+#[test]
+fn refuses_a_view_beyond_its_allocation() {
+    let mut bench = Bench::new();
+    let [_, input] = bench.parts(["first", "input"], [0, 57], Contents::Host);
+    let output = bench.output("output", 2, 4);
+    let op = bench.relu(input, output);
+    let parts = ["gradients op 0 (activation)", "input (binding `input`)", "ends at element 65", "has 64"];
+    bench.refuses(Section::Gradients, op, &parts);
+}
+
+#[test]
+fn refuses_another_number_of_rows_than_lanes() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input("input", 2, 4), bench.output("output", 4, 2));
+    let op = bench.relu(input, output);
+    let parts = ["gradients op 0 (activation)", "output (binding `output`)", "4 rows", "2 lanes"];
+    bench.refuses(Section::Gradients, op, &parts);
+}
+
+#[test]
+fn refuses_lanes_that_cannot_share() {
+    let mut bench = Bench::new();
+    let (gradient, partial) = (bench.input("gradient", 1, 128), bench.output("partial", 1, 2));
+    let op = square_sum::op(&bench.plan, gradient, partial);
+    let parts = ["update op 0 (square_sum)", "gradient (binding `gradient`)", "128 elements", "3 lanes"];
+    bench.refuses(Section::Update, Op { lanes: 3, ..op.clone() }, &parts);
+    bench.refuses(Section::Update, Op { lanes: 0, ..op.clone() }, &["128 elements", "0 lanes"]);
+    bench.accepts(Section::Update, op);
+}
+
+#[test]
+fn refuses_reading_before_writing() {
+    let mut bench = Bench::new();
+    let (hidden, output) = (bench.output("hidden", 2, 4), bench.output("output", 2, 4));
+    let op = bench.relu(hidden, output);
+    let parts = ["gradients op 0 (activation)", "hidden (binding `input`)", "read before any op writes it"];
+    bench.refuses(Section::Gradients, op, &parts);
+    let input = bench.input("input", 2, 4);
+    bench.accepts(Section::Gradients, bench.relu(input, hidden));
+    bench.accepts(Section::Gradients, bench.relu(hidden, output));
+}
+
+#[test]
+fn refuses_writing_twice() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input("input", 2, 4), bench.output("output", 2, 4));
+    bench.accepts(Section::Gradients, bench.relu(input, output));
+    let op = bench.relu(input, output);
+    let parts = ["gradients op 1 (activation)", "output (binding `output`)", "written by two ops"];
+    bench.refuses(Section::Gradients, op.clone(), &parts);
+    bench.accepts(Section::Evaluate, op);
+}
+
+/// Plain gradient descent over 64 parameters with these contents.
+fn descent(bench: &mut Bench, parameters: Contents) -> Op {
+    let kept = Contents::Persistent(0);
+    let (parameter, gradient) = (bench.view("parameters", 1, 64, parameters), bench.view("gradients", 1, 64, kept));
+    let norm = bench.view("norm", 1, 1, kept);
+    let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+    let params = sgd::Params { momentum: 0.0, nesterov: 0, l2: 0.0, max_norm: 1.0 };
+    sgd::op(&bench.plan, &params, parameter, gradient, norm, flag, None)
+}
+
+#[test]
+fn refuses_changes_in_place_outside_update() {
+    let mut bench = Bench::new();
+    let op = descent(&mut bench, Contents::Persistent(0));
+    let parts = ["gradients op 0 (sgd)", "parameters (binding `parameter`)", "changed in place outside `update`"];
+    bench.refuses(Section::Gradients, op.clone(), &parts);
+    bench.accepts(Section::Update, op);
+}
+
+#[test]
+fn refuses_changes_in_place_of_what_does_not_persist() {
+    for contents in [Contents::Host, Contents::Computed] {
+        let mut bench = Bench::new();
+        let op = descent(&mut bench, contents);
+        let parts = ["update op 0 (sgd)", "parameters (binding `parameter`)", "does not persist"];
+        bench.refuses(Section::Update, op, &parts);
+    }
+}
+
+#[test]
+fn refuses_flags_that_do_not_persist() {
+    let mut bench = Bench::new();
+    let gradient = bench.view("gradients", 1, 64, Contents::Persistent(0));
+    let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Host);
+    let op = check_finite::op(&bench.plan, gradient, flag);
+    bench.refuses(Section::Gradients, op, &["gradients op 0 (check_finite)", "flag (binding `flag`)", "persist"]);
+}
+
+#[test]
+fn refuses_a_view_twice() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input("input", 4, 4), bench.output("output", 4, 4));
+    let op = matmul::nt(&bench.plan, input, input, output);
+    let parts = ["gradients op 0 (matmul_nt)", "input (binding `b`)", "appears again as binding `a`"];
+    bench.refuses(Section::Gradients, op, &parts);
+}
+
+#[test]
+fn refuses_reading_and_writing_one_allocation() {
+    let mut bench = Bench::new();
+    let [input, output] = bench.parts(["upper", "lower"], [0, 32], Contents::Persistent(0));
+    let op = bench.relu(input, output);
+    let parts = ["gradients op 0 (activation)", "lower (binding `output`)", "in one allocation with upper"];
+    bench.refuses(Section::Gradients, op, &parts);
+}
+
+#[test]
+fn reads_parts_of_one_allocation() {
+    let mut bench = Bench::new();
+    let allocation = bench.plan.allocate("parts", Dtype::F32, 64, Contents::Host);
+    let input = bench.plan.view("upper", allocation, 0, Shape::new(2, 4));
+    let bias = bench.plan.view("lower", allocation, 32, Shape::vector(4));
+    let output = bench.output("output", 2, 4);
+    bench.accepts(Section::Gradients, bias_add::op(&bench.plan, input, bias, output));
+}
+
+#[test]
+fn refuses_to_write_what_overlaps() {
+    for (offset, problem) in [(7, Some("overlaps upper")), (8, None)] {
+        let mut bench = Bench::new();
+        let [first, second] = bench.parts(["upper", "lower"], [0, offset], Contents::Computed);
+        let (grad, input) = (bench.input("grad", 2, 4), bench.input("input", 2, 4));
+        let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+        // A kernel that writes two views: a loss with as many losses as gradients.
+        let op = wgrad::kernels::mean_squared_error::op(&bench.plan, grad, input, first, second, flag);
+        let place = ["gradients op 0 (mean_squared_error)", "lower (binding `grad`)"];
+        match problem {
+            Some(problem) => bench.refuses(Section::Gradients, op, &[place[0], place[1], problem]),
+            None => bench.accepts(Section::Gradients, op),
+        }
+    }
+}
+
+#[test]
+fn refuses_what_overlaps_in_a_window() {
+    let mut bench = Bench::new();
+    let input = bench.input("input", 2, 4);
+    let (slot, window) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
+    bench.accepts(Section::Gradients, bench.relu(input, slot));
+    let flat = bench.input("flat", 3, 64);
+    let op = activation::op(&bench.plan, Function { code: 0, slope: 0.0 }, flat, window);
+    let parts = ["gradients op 1 (activation)", "output.window (binding `output`)", "written by two ops"];
+    bench.refuses(Section::Gradients, op, &parts);
+}
+
+/// Contents move to another plan by name, where type and size are the same; everything else starts anew.
+#[test]
+fn adopting_a_plan_keeps_contents_by_name() {
+    let small = described(("", 3, "5 relu 2", Loss::MeanSquaredError, Adam::new(0.1).into()));
+    let wide = Description { batch: 70, clip_norm: Some(1.0), ..small.clone() };
+    for device in [Device::Reference, Device::Cpu { threads: 2 }] {
+        let mut driver = Driver::new(&small, Form::Primitive, device);
+        driver.set(&parameters(&small.network, 1, Numbers::Real));
+        driver.train(&[batch(&small.network, small.loss, 32, 1, 0, Numbers::Real)]);
+        let kept = ["parameters", "gradients", "adam.m", "adam.v", "flag", "layer0.weight", "adam.v.layer2.bias"];
+        let before = kept.map(|name| driver.words(name));
+        driver.executor.adopt(plan(&wide, Form::Fused)).expect("the host can hold it");
+        for (name, before) in kept.iter().zip(&before) {
+            assert_eq!(driver.words(name), *before, "{name}");
+            assert!(before.iter().any(|word| *word != 0), "{name} says nothing");
+        }
+        // Of another size, of the same but gone in between, and new.
+        assert!(driver.words("input").iter().all(|word| *word == POISON));
+        assert!(driver.words("norm.partial").iter().all(|word| *word == POISON));
+        // Trains on, as one that always had this plan would from the same contents.
+        let rows = batch(&wide.network, wide.loss, 70, 1, 1, Numbers::Real);
+        let mut other = Driver::new(&wide, Form::Fused, device);
+        for (name, words) in kept[..4].iter().zip(&before) {
+            other.write(name, 0, words);
+        }
+        other.next = 1;
+        assert_eq!(driver.train(std::slice::from_ref(&rows)), other.train(&[rows]));
+        assert_eq!(driver.words("parameters"), other.words("parameters"));
+    }
+}
+
+/// An executor as a trait object must be one whatever it holds.
+#[test]
+fn adopting_goes_back_and_forth() {
+    let network = Network::parse(3, "5 relu 2").expect("the text is sound");
+    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 4);
+    let mut host: Box<dyn Executor> = executor(plan(&description, Form::Primitive), Device::Reference);
+    let view = |host: &dyn Executor| host.plan().find("layer0.weight").expect("every plan has it");
+    let at = view(&*host);
+    host.write(at, 0, &[7; 15]).expect("the view holds 15 words");
+    for form in [Form::Fused, Form::Primitive] {
+        host.adopt(plan(&description, form)).expect("the host can hold it");
+        let at = view(&*host);
+        assert_eq!(host.read(at, 0).and_then(|ticket| ticket.wait()).expect("the host answers"), [7; 15]);
+    }
+}
