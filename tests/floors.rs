@@ -1,0 +1,149 @@
+//! The floors of ARCHITECTURE.md: a module imports from its own floor and those below, never from above.
+//!
+//! Read from the text of `src`: every `crate::name` outside comments, and the groups `crate::{a, b::c}`.
+//! Only exec/gpu says `wgpu`.
+
+use std::path::{Path, PathBuf};
+
+/// The modules of each floor, from the bottom. `lib`, `main` and `command` stand above all.
+const FLOORS: [&[&str]; 7] = [
+    &["shape", "rng", "error", "text", "numeric"],
+    &["network", "loss", "optim", "init", "schedule"],
+    &["plan"],
+    &["kernels"],
+    &["lower", "fuse", "specialize"],
+    &["exec"],
+    &["trainer", "data", "checkpoint", "export", "report", "model"],
+];
+
+const ABOVE: [&str; 3] = ["lib", "main", "command"];
+
+fn floor(module: &str) -> Option<usize> {
+    let above = ABOVE.contains(&module).then_some(FLOORS.len());
+    FLOORS.iter().position(|modules| modules.contains(&module)).or(above)
+}
+
+/// The source without comments. Strings stay: a `//` in one would hide the rest of its line, and no more.
+fn code(source: &str) -> String {
+    source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The identifier that a text begins with.
+fn identifier(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The entries of a group `{a, b::{c, d}}`, which a text begins with.
+fn entries(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut entries) = (0, 1, Vec::new());
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => {
+                entries.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            entries.push(text[start..at].trim());
+            break;
+        }
+    }
+    entries.retain(|entry| !entry.is_empty());
+    entries
+}
+
+/// The names that follow `crate::`, or another root.
+fn imports<'a>(code: &'a str, root: &str) -> Vec<&'a str> {
+    let behind = code.split(root).skip(1).map(str::trim_start);
+    behind.flat_map(|rest| if rest.starts_with('{') { entries(rest) } else { vec![rest] }).map(identifier).collect()
+}
+
+/// What is wrong with a file of `src`, at that path below it.
+fn problems(path: &str, source: &str) -> Vec<String> {
+    let module = path.split(['/', '.']).next().unwrap_or_default();
+    let Some(own) = floor(module) else {
+        return vec![format!("{path}: `{module}` stands on no floor; give it one in tests/floors.rs")];
+    };
+    let code = code(source);
+    let mut problems = Vec::new();
+    for name in imports(&code, "crate::") {
+        match floor(name) {
+            None => problems.push(format!("{path}: `crate::{name}` is no module of a floor")),
+            Some(other) if other > own => {
+                problems.push(format!("{path} (floor {own}) imports `crate::{name}` (floor {other})"));
+            }
+            Some(_) => {}
+        }
+    }
+    // In a file beside lib.rs, `super::` is the crate's root; in a folder it is the folder's `mod.rs`.
+    let upward = |name: &&str| !path.contains('/') && floor(name).is_some_and(|other| other > own);
+    if let Some(name) = imports(&code, "super::").into_iter().find(upward) {
+        problems.push(format!("{path} (floor {own}) imports `super::{name}`"));
+    }
+    if code.contains("super::super") {
+        problems.push(format!("{path}: `super::super` hides where it leads; say `crate::`"));
+    }
+    if code.contains("wgpu") && !path.starts_with("exec/gpu") {
+        problems.push(format!("{path}: only exec/gpu says `wgpu`"));
+    }
+    problems
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    paths
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+#[test]
+fn imports_point_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut imported) = (Vec::new(), 0);
+    for file in rust_files(&src) {
+        let path = file.strip_prefix(&src).expect("it lies below").to_string_lossy().replace('\\', "/");
+        let source = std::fs::read_to_string(&file).expect("it is text");
+        imported += imports(&code(&source), "crate::").len();
+        found.extend(problems(&path, &source));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(imported > 100, "only {imported} imports were seen");
+}
+
+/// The checker itself, on made-up sources.
+#[test]
+fn what_points_up_is_found() {
+    let refused = [
+        ("plan/check.rs", "use crate::kernels::matmul;", "plan/check.rs (floor 2) imports `crate::kernels` (floor 3)"),
+        ("kernels/sgd.rs", "use crate::{plan::Op, shape::{Dtype, Shape}, lower};", "imports `crate::lower` (floor 4)"),
+        ("exec/cpu.rs", "fn f() { crate::trainer::fit() }", "imports `crate::trainer` (floor 6)"),
+        ("network.rs", "use crate::Dataset;", "`crate::Dataset` is no module of a floor"),
+        ("network.rs", "use crate::plans::Plan;", "`crate::plans` is no module of a floor"),
+        ("gadgets/mod.rs", "", "`gadgets` stands on no floor"),
+        ("specialize.rs", "let limits = wgpu::Limits::default();", "only exec/gpu says `wgpu`"),
+        ("loss.rs", "use super::trainer::Trainer;", "imports `super::trainer`"),
+        ("exec/gpu/mod.rs", "use super::super::trainer;", "`super::super` hides where it leads"),
+        ("shape.rs", "use crate::\n    network::Network;", "imports `crate::network` (floor 1)"),
+    ];
+    for (path, source, problem) in refused {
+        let found = problems(path, source);
+        assert!(found.len() == 1 && found[0].contains(problem), "{path}: {source}: {found:?}");
+    }
+    let allowed = [
+        ("init.rs", "use crate::network::Activation; // and not crate::trainer"),
+        ("kernels/norm.rs", "//! See crate::lower, and wgpu.\nuse crate::{plan::{Op, Plan}, numeric};"),
+        ("exec/gpu/mod.rs", "use wgpu::Device; use super::Executor; use crate::specialize::Limits;"),
+        ("loss.rs", "mod tests { use super::*; use super::network::Network; }"),
+        ("lib.rs", "pub use crate::trainer::Trainer;"),
+        ("command/train.rs", "use super::Arguments; use crate::trainer::Trainer;"),
+    ];
+    for (path, source) in allowed {
+        assert_eq!(problems(path, source), Vec::<String>::new(), "{path}: {source}");
+    }
+}
