@@ -12,8 +12,8 @@ const FLOORS: [&[&str]; 7] = [
     &["plan"],
     &["kernels"],
     &["lower", "fuse", "specialize"],
-    &["exec"],
-    &["trainer", "data", "checkpoint", "export", "report", "model"],
+    &["exec", "device"],
+    &["trainer", "data", "model"],
 ];
 
 const ABOVE: [&str; 3] = ["lib", "main", "command"];
