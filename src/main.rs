@@ -1,1 +1,3 @@
+//! The command `wgrad`.
+
 fn main() {}

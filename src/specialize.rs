@@ -1,7 +1,8 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
 use crate::error::{Error, Result};
-use crate::plan::{Plan, Section};
+use crate::plan::{Plan, Section, StepUse};
+use crate::shape::TENSOR_ALIGNMENT;
 
 /// What a plan must know of a device: plain numbers, no handle.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub enum Target {
 pub struct Limits {
     /// Largest size of one binding in bytes.
     pub binding_bytes: u64,
+    /// Largest size of one allocation in bytes.
+    pub allocation_bytes: u64,
     /// Most storage buffers that one kernel may bind.
     pub storage_buffers: u32,
     /// Most workgroups along one axis of a grid.
@@ -26,16 +29,23 @@ pub struct Limits {
 impl Default for Limits {
     /// What WebGPU guarantees.
     fn default() -> Self {
-        Self { binding_bytes: 128 << 20, storage_buffers: 8, workgroups: 65_535 }
+        Self { binding_bytes: 128 << 20, allocation_bytes: 256 << 20, storage_buffers: 8, workgroups: 65_535 }
     }
 }
 
-/// Checks each op against the target's limits.
+/// Checks each allocation and op against the target's limits.
 ///
 /// # Errors
-/// [`Error::Limit`] with the op and both numbers.
+/// [`Error::Limit`] with the op and both numbers; a kernel without a shader.
 pub fn specialize(plan: Plan, target: &Target) -> Result<Plan> {
     if let Target::Gpu(limits) = target {
+        plan.allocations().iter().try_for_each(|allocation| {
+            let (needed, allowed) = (4 * allocation.elements as u64, limits.allocation_bytes);
+            let op = format!("allocation {}", allocation.name);
+            let remedy = "use a smaller batch or narrower layers".into();
+            let too_large = needed > allowed;
+            if too_large { Err(Error::Limit { op, what: "bytes", needed, allowed, remedy }) } else { Ok(()) }
+        })?;
         for section in Section::ALL {
             (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
         }
@@ -58,10 +68,19 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
             remedy: "train with `--device cpu`".into(),
         });
     };
-    limit("storage buffers", op.views.len() as u64, u64::from(limits.storage_buffers), "use another device")?;
+    let bindings = op.views.len() + usize::from(op.kernel.step == StepUse::All);
+    limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
     for view in &op.views {
         let bytes = 4 * plan.shape(*view).elements() as u64;
         limit("bytes in one binding", bytes, limits.binding_bytes, "use a smaller batch or narrower layers")?;
+        let view = plan.get(*view);
+        if view.offset % TENSOR_ALIGNMENT + view.slot_stride % TENSOR_ALIGNMENT > 0 {
+            let problem = format!(
+                "{} begins at element {} and moves by {}, but a device binds multiples of {TENSOR_ALIGNMENT}",
+                view.name, view.offset, view.slot_stride
+            );
+            return Err(Error::conflict(plan.op_name(section, index), problem, "pad what lies before it"));
+        }
     }
     let shapes: Vec<_> = op.views.iter().map(|v| plan.shape(*v)).collect();
     let grid = (shader.grid)(&op.params, &shapes, op.lanes);

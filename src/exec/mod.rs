@@ -1,6 +1,8 @@
 //! What runs plans. Every executor runs every plan: [`Reference`] with plain loops, [`Cpu`] with fast twins on
 //! threads, `Gpu` through wgpu. [`lockstep`] compares any of them with the reference, op by op.
 
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod lockstep;
 
 mod cpu;

@@ -25,9 +25,9 @@
 //! Source: Kingma and Ba 2015; Loshchilov and Hutter 2019; `torch.optim.AdamW`.
 //! Rounding: each line's few operations, carried through the quotient; WGSL's sqrt and division to 2.5 ULP.
 
-use crate::kernels::norm;
+use crate::kernels::{line, norm, shared};
 use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -52,6 +52,9 @@ words! {
     }
 }
 
+/// Invocations of a workgroup, of one element each.
+const GROUP: usize = 256;
+
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "adamw",
@@ -75,7 +78,12 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/adamw.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        prelude: |_| format!("const GROUP = {GROUP}u;\n"),
+        grid: |_, shapes, _| line(shapes[0].elements().div_ceil(GROUP)),
+    }),
 };
 
 /// Updates all parameters from all gradients.

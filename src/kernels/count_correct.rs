@@ -5,7 +5,7 @@
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | predicted | rows×columns | read |
-//! | 3 | target | rows×columns | read |
+//! | 3 | targets | rows×columns | read |
 //! | 4 | count | 1×1 | write |
 //!
 //! Exact.
@@ -26,7 +26,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "count_correct",
     bindings: &[
         Binding::read("predicted", Dtype::U32).any(),
-        Binding::read("target", Dtype::U32).any(),
+        Binding::read("targets", Dtype::U32).any(),
         Binding::write("count", Dtype::U32),
     ],
     params: Params::FIELDS,

@@ -15,8 +15,9 @@
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dropout::{self, Mask};
+use crate::kernels::shared;
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -38,6 +39,9 @@ words! {
         scale: f32,
     }
 }
+
+/// A workgroup is this many invocations high and wide, of 4×4 outputs each.
+const GROUP: u32 = 8;
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -63,7 +67,12 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
     }),
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_forward.wgsl"),
+        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        prelude: |_| format!("const GROUP = {GROUP}u;\n"),
+        grid: |p, _, rows| [p[1].div_ceil(4 * GROUP), (rows as u32).div_ceil(4 * GROUP), 1],
+    }),
 };
 
 /// output = drop(f(input · weightᵀ + bias)).

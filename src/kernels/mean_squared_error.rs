@@ -6,7 +6,7 @@
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | output | rows×columns | read |
-//! | 3 | target | rows×columns | read |
+//! | 3 | targets | rows×columns | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
@@ -33,7 +33,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "mean_squared_error",
     bindings: &[
         Binding::read("output", Dtype::F32).cut(),
-        Binding::read("target", Dtype::F32).cut(),
+        Binding::read("targets", Dtype::F32).cut(),
         Binding::write("row_loss", Dtype::F32),
         Binding::write("grad", Dtype::F32),
         Binding::atomic("flag"),

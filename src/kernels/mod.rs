@@ -59,3 +59,22 @@ pub static ALL: [&Kernel; 26] = [
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
 ];
+
+/// Texts of `shaders/shared`.
+mod shared {
+    pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+    pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
+    pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
+    pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
+    pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
+    pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
+}
+
+/// A grid of `groups` workgroups in a line, folded into rows where one axis would not hold them; `line` in
+/// `shaders/shared/line.wgsl`.
+fn line(groups: usize) -> [u32; 3] {
+    // What WebGPU guarantees for one axis.
+    const AXIS: usize = 65_535;
+    let rows = groups.div_ceil(AXIS);
+    [groups.div_ceil(rows.max(1)) as u32, rows as u32, 1]
+}

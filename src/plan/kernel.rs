@@ -11,7 +11,7 @@ pub const MAX_BINDINGS: usize = 8;
 
 /// Everything that the mechanism knows of one kernel. Each kernel's file holds one `static` of this type (the
 /// matrix product one for each transposition).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// Name in plans and messages; begins with the stem of its files.
     pub name: &'static str,
@@ -131,17 +131,25 @@ pub struct Field {
     pub kind: &'static str,
 }
 
-/// A kernel's WGSL.
-#[derive(Debug)]
+/// A kernel's WGSL: its entry point is `main`, parameters are binding 0, the step record (or all of them, for
+/// [`StepUse::All`]) binding 1, and views follow.
+#[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Text of `shaders/NAME.wgsl`.
     pub source: &'static str,
     /// Texts of `shaders/shared/*.wgsl` that it needs, in order.
     pub shared: &'static [&'static str],
-    /// `const` lines in front, from the op's parameters.
+    /// `const` lines in front, from the op's parameters: sizes of workgroups and tiles, which `grid` needs too.
     pub prelude: fn(&[u32]) -> String,
     /// Number of workgroups, from parameters, shapes and lanes.
     pub grid: fn(&[u32], &[Shape], usize) -> [u32; 3],
+}
+
+impl Shader {
+    /// What is compiled for an op with these parameters: prelude, shared files, kernel, one behind the other.
+    pub fn wgsl(&self, params: &[u32]) -> String {
+        (self.prelude)(params) + &self.shared.concat() + self.source
+    }
 }
 
 /// How far a device's output may be from the reference's.

@@ -1,0 +1,62 @@
+// Adam and AdamW over all parameters at once.
+//
+// For each element p with gradient g:
+//
+//     g ← g·clip + l2·p                       Adam's weight decay
+//     p ← p·(1 − η·decay)                     AdamW's weight decay
+//     m ← β₁·m + (1 − β₁)·g
+//     v ← β₂·v + (1 − β₂)·g²
+//     p ← p − η / c₁ · m / (√v / c₂ + ε)
+//
+// Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record.
+//
+// | binding | view      | shape         | access                            |
+// |---------|-----------|---------------|-----------------------------------|
+// | 2       | parameter | 1×(64·blocks) | read-write                        |
+// | 3       | gradient  | 1×(64·blocks) | read                              |
+// | 4       | m         | 1×(64·blocks) | read-write                        |
+// | 5       | v         | 1×(64·blocks) | read-write                        |
+// | 6       | norm      | 1×1           | read                              |
+// | 7       | flag      | 1×1           | read; nothing changes if lowered  |
+//
+// One invocation updates one element.
+
+struct Params {
+    beta1: f32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    epsilon: f32,
+    l2: f32,
+    decay: f32,
+    max_norm: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
+@group(0) @binding(3) var<storage, read> gradient: array<f32>;
+@group(0) @binding(4) var<storage, read_write> m: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
+@group(0) @binding(6) var<storage, read> norm: array<f32>;
+@group(0) @binding(7) var<storage, read> flag: array<u32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+        return;
+    }
+    let p = parameter[i];
+    let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
+    let mean = params.beta1 * m[i] + params.one_minus_beta1 * g;
+    let square = params.beta2 * v[i] + params.one_minus_beta2 * g * g;
+    m[i] = mean;
+    v[i] = square;
+    let rate = step.learning_rate / step.bias_correction1;
+    let decayed = p * (1.0 - step.learning_rate * params.decay);
+    parameter[i] = decayed - rate * mean / (sqrt(square) / step.bias_correction2_root + params.epsilon);
+}

@@ -1,0 +1,54 @@
+// Activations by code, as in src/kernels/activation.rs.
+//
+// A NaN must pass: hence `select` by comparisons, which a NaN fails, and never `max`, `min` or `clamp`, which may
+// return their other argument.
+
+// f(x); `apply` in src/kernels/activation.rs.
+fn activate(function: u32, slope: f32, x: f32) -> f32 {
+    switch function {
+        case 1u: {
+            return select(0.0, 1.0, x > 0.0);
+        }
+        case 2u: {
+            let e = exp(-abs(x));
+            return select(e, 1.0, x >= 0.0) / (1.0 + e);
+        }
+        case 3u: {
+            // Beyond ±10 the result is ±1 in f32, and some drivers overflow to NaN.
+            return tanh(select(select(x, 10.0, x > 10.0), -10.0, x < -10.0));
+        }
+        case 4u: {
+            return select(x, 0.0, x <= 0.0);
+        }
+        case 5u: {
+            return select(x, slope * x, x <= 0.0);
+        }
+        default: {
+            return x;
+        }
+    }
+}
+
+// f′ from y = f(x); `derivative` in src/kernels/activation.rs.
+fn derivative(function: u32, slope: f32, y: f32) -> f32 {
+    switch function {
+        case 1u: {
+            return 0.0;
+        }
+        case 2u: {
+            return y * (1.0 - y);
+        }
+        case 3u: {
+            return 1.0 - y * y;
+        }
+        case 4u: {
+            return select(0.0, 1.0, y > 0.0);
+        }
+        case 5u: {
+            return select(slope, 1.0, y > 0.0);
+        }
+        default: {
+            return 1.0;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A plan's memory on the device: one buffer for each allocation.
+
+use crate::error::Result;
+use crate::exec::gpu::device::GpuDevice;
+use crate::plan::{Allocation, Contents, POISON, Plan};
+
+/// Bytes that one uniform record takes in an array of them.
+pub(super) const RECORD: usize = crate::plan::STEP_BYTES;
+
+/// A buffer for each allocation; those that `old` holds under the same name, type and size keep their contents.
+pub(super) fn allocate(
+    device: &GpuDevice,
+    plan: &Plan,
+    old: Option<(&Plan, &[wgpu::Buffer])>,
+) -> Result<Vec<wgpu::Buffer>> {
+    let kept = |new: &Allocation| {
+        let (plan, buffers) = old?;
+        let same = |a: &Allocation| (&a.name, a.dtype, a.elements) == (&new.name, new.dtype, new.elements);
+        plan.allocations().iter().position(same).map(|index| buffers[index].clone())
+    };
+    plan.allocations().iter().map(|new| kept(new).map_or_else(|| fresh(device, new), Ok)).collect()
+}
+
+/// A buffer that holds what the allocation starts with.
+fn fresh(device: &GpuDevice, allocation: &Allocation) -> Result<wgpu::Buffer> {
+    let fill = match allocation.contents {
+        Contents::Persistent(word) => word,
+        Contents::Host | Contents::Computed => POISON,
+    };
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    // An allocation without elements still needs something to bind.
+    let bytes = 4 * allocation.elements.max(1);
+    buffer(device, &allocation.name, bytes, usage, |words| words.fill(fill), fill != 0)
+}
+
+/// A buffer of uniform records, each `RECORD` bytes from the next.
+pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Result<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let mut words = vec![0; RECORD / 4 * records.len().max(1)];
+    for (slot, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
+        slot[..record.len()].copy_from_slice(record);
+    }
+    let mut rest = words.as_slice();
+    let fill = |part: &mut [u32]| {
+        let (now, later) = rest.split_at(part.len());
+        part.copy_from_slice(now);
+        rest = later;
+    };
+    buffer(device, name, 4 * words.len(), usage, fill, true)
+}
+
+/// Memory that a copy is read from on the host.
+pub(super) fn staging(device: &GpuDevice, bytes: usize) -> Result<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+    buffer(device, "reading", bytes, usage, |_| (), false)
+}
+
+/// A buffer that `fill` writes part by part, front to back; without it, wgpu's zeros are kept.
+fn buffer(
+    device: &GpuDevice,
+    name: &str,
+    bytes: usize,
+    usage: wgpu::BufferUsages,
+    mut fill: impl FnMut(&mut [u32]),
+    filled: bool,
+) -> Result<wgpu::Buffer> {
+    const WORDS_A_PART: usize = 1 << 16;
+    let descriptor =
+        wgpu::BufferDescriptor { label: Some(name), size: bytes as u64, usage, mapped_at_creation: filled };
+    let made =
+        device.scoped(&format!("memory for {name} ({bytes} bytes)"), || device.wgpu().create_buffer(&descriptor))?;
+    if filled {
+        let mut mapped = made.get_mapped_range_mut(..).map_err(|error| device.error(format!("{name}: {error}")))?;
+        let mut part = vec![0; WORDS_A_PART.min(bytes / 4)];
+        for start in (0..bytes).step_by(4 * WORDS_A_PART) {
+            let words = &mut part[..WORDS_A_PART.min((bytes - start) / 4)];
+            fill(words);
+            let written: &[u8] = bytemuck::cast_slice(words);
+            mapped.slice(start..start + written.len()).copy_from_slice(written);
+        }
+        drop(mapped);
+        made.unmap();
+    }
+    Ok(made)
+}

@@ -1,0 +1,86 @@
+//! Ops made ready: pipeline, bind group, grid, and what moves with the window slot.
+
+use crate::error::Result;
+use crate::exec::gpu::buffers::RECORD;
+use crate::exec::gpu::device::GpuDevice;
+use crate::exec::gpu::pipelines::Pipeline;
+use crate::exec::gpu::slots;
+use crate::plan::{MAX_BINDINGS, Op, Plan, Step, StepUse};
+
+/// An op that only needs a slot to run.
+pub(super) struct Dispatch {
+    pipeline: Pipeline,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+    /// Bytes that each dynamic offset grows by from one window slot to the next, in the order of bindings.
+    strides: Vec<u32>,
+    /// Window slots that all of its views have a part for.
+    pub(super) slots: usize,
+}
+
+/// The buffers that an op's bindings are ranges of.
+pub(super) struct Bound<'a> {
+    pub(super) params: &'a wgpu::Buffer,
+    pub(super) steps: &'a wgpu::Buffer,
+    pub(super) allocations: &'a [wgpu::Buffer],
+}
+
+impl Dispatch {
+    /// Makes an op ready whose parameters are record `number`.
+    pub(super) fn new(
+        device: &GpuDevice,
+        plan: &Plan,
+        op: &Op,
+        pipeline: Pipeline,
+        bound: &Bound<'_>,
+        number: usize,
+    ) -> Result<Self> {
+        let step_bytes = size_of::<Step>();
+        let steps = match op.kernel.step {
+            StepUse::One => range(bound.steps, 0, step_bytes),
+            StepUse::All => bound.steps.as_entire_binding(),
+        };
+        let views = op.views.iter().map(|view| plan.get(*view));
+        let resources = [range(bound.params, number * RECORD, RECORD), steps].into_iter().chain(
+            views.clone().map(|v| range(&bound.allocations[v.allocation.0], 4 * v.offset, 4 * v.shape.elements())),
+        );
+        let entries: Vec<_> = resources
+            .enumerate()
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
+            .collect();
+        let descriptor =
+            wgpu::BindGroupDescriptor { label: Some(op.kernel.name), layout: &pipeline.layout, entries: &entries };
+        let group = device
+            .scoped(&format!("bindings of {}", op.kernel.name), || device.wgpu().create_bind_group(&descriptor))?;
+        let shapes: Vec<_> = views.clone().map(|view| view.shape).collect();
+        let grid = op.kernel.shader.as_ref().map_or([0; 3], |shader| (shader.grid)(&op.params, &shapes, op.lanes));
+        let step_stride = (op.kernel.step == StepUse::One).then_some(RECORD as u32);
+        let slots = views.clone().filter_map(|view| slots(plan, view)).min().unwrap_or(usize::MAX);
+        let view_strides = views.filter(|view| view.slot_stride > 0).map(|view| 4 * view.slot_stride as u32);
+        Ok(Self { pipeline, group, grid, strides: step_stride.into_iter().chain(view_strides).collect(), slots })
+    }
+
+    /// Records the op for the step in window slot `slot`; whether there was anything to do.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, slot: usize) -> bool {
+        if self.grid.contains(&0) {
+            return false;
+        }
+        let mut offsets = [0; MAX_BINDINGS + 1];
+        let offsets = &mut offsets[..self.strides.len()];
+        offsets.iter_mut().zip(&self.strides).for_each(|(offset, stride)| *offset = stride * slot as u32);
+        pass.set_pipeline(&self.pipeline.compiled);
+        pass.set_bind_group(0, &self.group, offsets);
+        let [x, y, z] = self.grid;
+        pass.dispatch_workgroups(x, y, z);
+        true
+    }
+}
+
+/// A part of a buffer; a view without elements binds one word, and no op runs on it.
+fn range(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        buffer,
+        offset: offset as u64,
+        size: wgpu::BufferSize::new(bytes.max(4) as u64),
+    })
+}

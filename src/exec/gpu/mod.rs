@@ -1,0 +1,259 @@
+//! The GPU executor: runs any plan whose kernels have shaders, on any device that wgpu reaches.
+//!
+//! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. What can be made ready is made in
+//! [`Gpu::new`]: one buffer for each allocation, all parameters in one uniform buffer, one pipeline for each
+//! distinct shader, one bind group for each op. A submission then writes its step records, and records one
+//! compute pass in which each op is a pipeline, a bind group with offsets for its window slot, and a grid. wgpu
+//! sets the barriers between ops. No kernel has code of its own here.
+
+mod buffers;
+mod device;
+mod dispatches;
+mod pipelines;
+mod reading;
+
+pub use device::{Adapter, AdapterKind, GpuDevice, GpuOptions};
+
+use crate::error::{Error, Result};
+use crate::exec::memory::check_write;
+use crate::exec::{Executor, Run, Ticket};
+use crate::plan::{AllocationId, Op, Plan, Section, Step, View, ViewId};
+use crate::specialize::{Target, specialize};
+use buffers::RECORD;
+use dispatches::{Bound, Dispatch};
+use reading::Reading;
+
+/// What an executor has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Ops that ran.
+    pub dispatches: u64,
+    /// Submissions of ops; copies for readings are not counted here.
+    pub submissions: u64,
+    /// Bytes written by the host after creation: views and step records.
+    pub uploaded_bytes: u64,
+    /// Bytes copied to the host.
+    pub downloaded_bytes: u64,
+    /// Pipelines compiled for this executor; those that its device knew before are not counted.
+    pub pipelines: u64,
+    /// Readings of views and allocations.
+    pub readbacks: u64,
+}
+
+/// Runs plans on a GPU.
+pub struct Gpu {
+    device: GpuDevice,
+    state: State,
+    counters: Counters,
+}
+
+impl Gpu {
+    /// Memory and pipelines for `plan`.
+    ///
+    /// # Errors
+    /// A kernel without a shader; an op beyond the device's limits, with both numbers; too little memory; a
+    /// shader that the driver refuses; a device that was lost.
+    pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
+        let mut counters = Counters::default();
+        let state = State::new(device, plan, None, &mut counters)?;
+        Ok(Self { device: device.clone(), state, counters })
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Writes the steps' records, and submits the dispatches that `record` puts into a pass.
+    fn submit_pass(
+        &mut self,
+        steps: &[Step],
+        runs: &[Run],
+        record: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
+    ) -> Result<()> {
+        self.device.check()?;
+        self.state.reserve(&self.device, steps, runs)?;
+        let records = self.state.steps.contents(steps);
+        self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
+        let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let dispatches = record(&self.state, &mut pass);
+        drop(pass);
+        self.device.queue().submit([encoder.finish()]);
+        self.counters.uploaded_bytes += records.len() as u64;
+        self.counters.dispatches += dispatches;
+        self.counters.submissions += 1;
+        self.device.check()
+    }
+
+    /// Starts a copy of `words` words of an allocation, from word `start` on.
+    fn start_reading(&mut self, allocation: AllocationId, start: usize, words: usize) -> Result<Ticket> {
+        self.device.check()?;
+        if words == 0 {
+            return Ok(Ticket::ready(Vec::new()));
+        }
+        let (start, bytes) = (4 * start as u64, 4 * words as u64);
+        let staging = buffers::staging(&self.device, 4 * words)?;
+        let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&self.state.allocations[allocation.0], start, &staging, 0, bytes);
+        let submission = self.device.queue().submit([encoder.finish()]);
+        self.counters.readbacks += 1;
+        self.counters.downloaded_bytes += bytes;
+        let reading = Reading::new(self.device.clone(), staging, submission);
+        self.device.check()?;
+        Ok(Ticket::pending(reading))
+    }
+
+    /// Checks that a view has a part for window slot `slot`.
+    fn check_slot(&self, view: ViewId, slot: usize) -> Result<()> {
+        let view = self.state.plan.get(view);
+        match slots(&self.state.plan, view) {
+            Some(slots) if slot >= slots => {
+                Err(Error::value(&view.name, "window slot", slot, &format!("below {slots}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Executor for Gpu {
+    fn name(&self) -> String {
+        self.device.adapter().to_string()
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.state.plan
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        self.state = State::new(&self.device, plan, Some(&self.state), &mut self.counters)?;
+        Ok(())
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.device.check()?;
+        self.check_slot(view, slot)?;
+        let range = check_write(&self.state.plan, view, slot, words)?;
+        let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
+        self.device.queue().write_buffer(buffer, 4 * range.start as u64, bytemuck::cast_slice(words));
+        self.counters.uploaded_bytes += 4 * words.len() as u64;
+        self.device.check()
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        self.check_slot(view, slot)?;
+        let view = self.state.plan.get(view);
+        let (allocation, range) = (view.allocation, view.range(slot));
+        self.start_reading(allocation, range.start, range.len())
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        self.submit_pass(steps, runs, |state, pass| {
+            let ready = |run: &Run| state.sections[run.section as usize].iter().zip(std::iter::repeat(run.slot));
+            runs.iter().flat_map(ready).map(|(dispatch, slot)| u64::from(dispatch.record(pass, slot))).sum()
+        })
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        self.submit_pass(steps, &[run], |state, pass| {
+            u64::from(state.sections[run.section as usize][op].record(pass, run.slot))
+        })
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        self.start_reading(allocation, 0, self.state.plan.allocations()[allocation.0].elements)?.wait()
+    }
+}
+
+/// A plan, its memory, and its ops made ready.
+struct State {
+    plan: Plan,
+    allocations: Vec<wgpu::Buffer>,
+    params: wgpu::Buffer,
+    steps: Steps,
+    sections: [Vec<Dispatch>; 6],
+}
+
+impl State {
+    /// Fits a plan to the device and makes all of it ready; memory that `old` holds under the same name, type and
+    /// size is taken over.
+    fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
+        device.check()?;
+        let plan = specialize(plan, &Target::Gpu(device.limits()))?;
+        let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
+        let allocations = buffers::allocate(device, &plan, old)?;
+        let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;
+        let steps = Steps::new(device, plan.views().iter().filter_map(|view| slots(&plan, view)).max().unwrap_or(1))?;
+        let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
+        counters.pipelines += state.bind(device)?;
+        Ok(state)
+    }
+
+    /// Makes all ops ready; returns how many pipelines had to be compiled.
+    fn bind(&mut self, device: &GpuDevice) -> Result<u64> {
+        let bound = Bound { params: &self.params, steps: &self.steps.buffer, allocations: &self.allocations };
+        let mut sections: [Vec<Dispatch>; 6] = Default::default();
+        let mut compiled = 0;
+        for (number, (section, op)) in ops(&self.plan).enumerate() {
+            let (pipeline, new) = device.pipelines().get(device, &self.plan, op)?;
+            sections[section as usize].push(Dispatch::new(device, &self.plan, op, pipeline, &bound, number)?);
+            compiled += u64::from(new);
+        }
+        self.sections = sections;
+        Ok(compiled)
+    }
+
+    /// Makes room for the steps of a submission, and checks that its runs have records and window slots.
+    fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<()> {
+        for run in runs {
+            let parts = self.sections[run.section as usize].iter().map(|dispatch| dispatch.slots).min();
+            let slots = parts.unwrap_or(usize::MAX).min(steps.len());
+            if run.slot >= slots {
+                let wanted = format!("below {slots}: the steps of the submission, or the parts of the window");
+                return Err(Error::value(format!("section {}", run.section.name()), "window slot", run.slot, &wanted));
+            }
+        }
+        if steps.len() > self.steps.capacity {
+            let more = Steps::new(device, steps.len().next_power_of_two())?;
+            let fewer = std::mem::replace(&mut self.steps, more);
+            // Bind groups and the buffer that they name change together, or not at all.
+            if let Err(error) = self.bind(device) {
+                self.steps = fewer;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All ops, in the order in which parameters are laid out.
+fn ops(plan: &Plan) -> impl Iterator<Item = (Section, &Op)> {
+    Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)))
+}
+
+/// How many window slots a view has a part for; `None` where it is the same for all.
+fn slots(plan: &Plan, view: &View) -> Option<usize> {
+    let elements = plan.allocations()[view.allocation.0].elements.saturating_sub(view.offset);
+    (view.slot_stride > 0).then(|| elements / view.slot_stride)
+}
+
+/// The step records of a submission on the device.
+struct Steps {
+    buffer: wgpu::Buffer,
+    capacity: usize,
+}
+
+impl Steps {
+    fn new(device: &GpuDevice, capacity: usize) -> Result<Self> {
+        Ok(Self { buffer: buffers::records(device, "steps", &vec![&[][..]; capacity])?, capacity })
+    }
+
+    /// All records as bytes; those without a step are zero, so that kernels which read all of them find no rows.
+    fn contents(&self, steps: &[Step]) -> Vec<u8> {
+        let mut bytes = vec![0; self.capacity * RECORD];
+        for (record, step) in bytes.chunks_exact_mut(RECORD).zip(steps) {
+            record[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
+        }
+        bytes
+    }
+}

@@ -1,0 +1,221 @@
+//! Shaders and their Rust files agree: by reflection on what is compiled, without a GPU.
+//!
+//! Expected: every `shaders/*.wgsl` belongs to a kernel; its bindings, parameters, step record and entry point are
+//! those that the kernel declares; naga accepts it, and translates it to SPIR-V, MSL and HLSL; browsers' compiler
+//! (tint) accepts it, where it is on the PATH.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
+use wgrad::kernels;
+use wgrad::plan::{Access, Field, Kernel, Shader, Step, StepUse};
+use wgrad::shape::Dtype;
+
+/// Every kernel that has a shader.
+fn shaders() -> impl Iterator<Item = (&'static Kernel, &'static Shader)> {
+    kernels::ALL.iter().filter_map(|kernel| Some((*kernel, kernel.shader.as_ref()?)))
+}
+
+fn wgsl(kernel: &Kernel, shader: &Shader) -> String {
+    shader.wgsl(&vec![0; kernel.params.len()])
+}
+
+fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+    (module, info)
+}
+
+/// Global variables in group 0 by binding.
+fn bindings(module: &Module) -> Vec<(u32, &GlobalVariable)> {
+    let mut all: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| variable.binding.map(|place| (place, variable)))
+        .map(|(place, variable)| {
+            assert_eq!(place.group, 0);
+            (place.binding, variable)
+        })
+        .collect();
+    all.sort_by_key(|(binding, _)| *binding);
+    all
+}
+
+/// Names, types and offsets of a struct's fields.
+fn fields(module: &Module, variable: &GlobalVariable) -> Vec<(String, String, u32)> {
+    let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { panic!("not a struct") };
+    members
+        .iter()
+        .map(|member| {
+            let TypeInner::Scalar(scalar) = module.types[member.ty].inner else { panic!("a field is no scalar") };
+            (member.name.clone().unwrap_or_default(), scalar_name(scalar).into(), member.offset)
+        })
+        .collect()
+}
+
+fn scalar_name(scalar: naga::Scalar) -> &'static str {
+    match (scalar.kind, scalar.width) {
+        (ScalarKind::Uint, 4) => "u32",
+        (ScalarKind::Float, 4) => "f32",
+        other => panic!("{other:?} is in no kernel's file"),
+    }
+}
+
+fn declared(fields: &[Field]) -> Vec<(String, String, u32)> {
+    fields.iter().zip(0..).map(|(f, i)| (f.name.into(), f.kind.into(), 4 * i)).collect()
+}
+
+#[test]
+fn each_shader_declares_what_its_kernel_declares() {
+    let mut compared = 0;
+    for (kernel, shader) in shaders() {
+        let (module, _) = parse(kernel.name, &wgsl(kernel, shader));
+        let found = bindings(&module);
+        for (binding, variable) in &found {
+            let (name, at) = (variable.name.as_deref().unwrap_or_default(), format!("{} @{binding}", kernel.name));
+            match *binding {
+                0 => {
+                    assert_eq!((name, variable.space), ("params", AddressSpace::Uniform), "{at}");
+                    assert_eq!(fields(&module, variable), declared(kernel.params), "{at}");
+                }
+                1 => {
+                    assert_eq!(kernel.step, StepUse::One, "{at}");
+                    assert_eq!((name, variable.space), ("step", AddressSpace::Uniform), "{at}");
+                    assert_eq!(fields(&module, variable), declared(Step::FIELDS), "{at}");
+                }
+                view => check_view(&module, kernel, view as usize - 2, name, variable),
+            }
+            compared += 1;
+        }
+        let views: Vec<_> = found.iter().map(|(binding, _)| *binding).filter(|binding| *binding >= 2).collect();
+        assert_eq!(views, (2..2 + kernel.bindings.len() as u32).collect::<Vec<_>>(), "{}", kernel.name);
+        assert_eq!(found[0].0 == 0, !kernel.params.is_empty(), "{}: parameters that nobody declares", kernel.name);
+        let entries: Vec<_> = module.entry_points.iter().map(|e| (e.stage, e.name.as_str())).collect();
+        assert_eq!(entries, [(naga::ShaderStage::Compute, "main")], "{}", kernel.name);
+        let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(invocations <= 256, "{}: {invocations} invocations are more than WebGPU guarantees", kernel.name);
+    }
+    println!("{compared} bindings of {} shaders compared", shaders().count());
+    assert!(compared >= 14, "only {compared} bindings were compared");
+}
+
+fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variable: &GlobalVariable) {
+    let binding = &kernel.bindings[index];
+    let at = format!("{} binding {name}", kernel.name);
+    assert_eq!(name, binding.name, "{at}");
+    let access = match binding.access {
+        Access::Read => StorageAccess::LOAD,
+        Access::Write | Access::ReadWrite => StorageAccess::LOAD | StorageAccess::STORE,
+        // naga notes atomic use apart, from how the variable is used.
+        Access::Atomic => StorageAccess::LOAD | StorageAccess::STORE,
+    };
+    let AddressSpace::Storage { access: found } = variable.space else { panic!("{at} is not in storage") };
+    assert_eq!(found & (StorageAccess::LOAD | StorageAccess::STORE), access, "{at}");
+    let TypeInner::Array { base, .. } = module.types[variable.ty].inner else { panic!("{at} is no array") };
+    let (element, atomic) = match module.types[base].inner {
+        TypeInner::Scalar(scalar) => (scalar_name(scalar), false),
+        TypeInner::Vector { scalar, .. } => (scalar_name(scalar), false),
+        TypeInner::Atomic(scalar) => (scalar_name(scalar), true),
+        ref other => panic!("{at} holds {other:?}"),
+    };
+    assert_eq!(atomic, binding.access == Access::Atomic, "{at}");
+    // Words of any type are moved as u32.
+    assert_eq!(element, binding.dtype.unwrap_or(Dtype::U32).to_string(), "{at}");
+}
+
+#[test]
+fn each_shader_translates_for_every_platform() {
+    for (kernel, shader) in shaders() {
+        let (module, info) = parse(kernel.name, &wgsl(kernel, shader));
+        let name = kernel.name;
+        let words = naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None);
+        let words = words.unwrap_or_else(|e| panic!("{name} to SPIR-V: {e}"));
+        let (msl, _) = naga::back::msl::write_string(&module, &info, &Default::default(), &Default::default())
+            .unwrap_or_else(|e| panic!("{name} to MSL: {e}"));
+        let mut hlsl = String::new();
+        let (options, pipeline) = Default::default();
+        naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{name} to HLSL: {e}"));
+        println!("{name}: {} words of SPIR-V, {} bytes of MSL, {} of HLSL", words.len(), msl.len(), hlsl.len());
+    }
+}
+
+#[test]
+fn tint_accepts_each_shader() {
+    let Some(tint) = on_path("tint") else {
+        println!("not run: tint is not on the PATH; browsers may refuse what naga accepts");
+        return;
+    };
+    for (kernel, shader) in shaders() {
+        let path = std::env::temp_dir().join(format!("wgrad-contract-{}-{}.wgsl", std::process::id(), kernel.name));
+        std::fs::write(&path, wgsl(kernel, shader)).expect("the temporary folder can be written");
+        let answer = Command::new(&tint).args(["--format", "wgsl", "-o", "/dev/null"]).arg(&path).output();
+        let answer = answer.expect("tint can be started");
+        std::fs::remove_file(&path).expect("the file was just written");
+        assert!(answer.status.success(), "{}: {}", kernel.name, String::from_utf8_lossy(&answer.stderr));
+    }
+    println!("tint accepts {} shaders", shaders().count());
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// The stems of the files in a folder of the repository that end in `.extension`.
+fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(&path).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    files
+        .map(|file| file.expect("a folder's entries can be read").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect()
+}
+
+#[test]
+fn each_shader_file_is_that_of_a_kernel() {
+    let files = stems("shaders", "wgsl");
+    let sources: BTreeSet<_> = shaders().map(|(kernel, shader)| (kernel.name, shader.source)).collect();
+    for stem in &files {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(format!("{stem}.wgsl"));
+        let text = std::fs::read_to_string(path).expect("the file was just listed");
+        let owner = sources.iter().find(|(name, source)| name.starts_with(stem.as_str()) && *source == text);
+        assert!(owner.is_some(), "shaders/{stem}.wgsl is the shader of no kernel");
+        assert!(stems("src/kernels", "rs").contains(stem), "src/kernels/{stem}.rs is missing");
+    }
+    for (name, _) in &sources {
+        assert!(files.iter().any(|stem| name.starts_with(stem.as_str())), "{name} has a shader from elsewhere");
+    }
+    assert!(!files.is_empty());
+}
+
+#[test]
+fn each_shared_file_is_used() {
+    let used: String = shaders().flat_map(|(_, shader)| shader.shared).copied().collect();
+    for stem in stems("shaders/shared", "wgsl") {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/shared").join(format!("{stem}.wgsl"));
+        let text = std::fs::read_to_string(path).expect("the file was just listed");
+        assert!(used.contains(&text), "no kernel uses shaders/shared/{stem}.wgsl");
+    }
+}
+
+/// A kernel without a shader may not take a name now that its shader could not use later.
+#[test]
+fn every_name_can_be_written_in_wgsl() {
+    let mut refused = Vec::new();
+    for kernel in kernels::ALL {
+        let names = kernel.bindings.iter().map(|b| b.name).chain(kernel.params.iter().map(|f| f.name));
+        for name in names.chain(["params", "step", "steps"]) {
+            let text = format!("var<private> {name}: u32; struct S {{ {name}: u32 }} fn f() {{ {name} = 1u; }}");
+            if naga::front::wgsl::parse_str(&text).is_err() {
+                refused.push(format!("{}: {name}", kernel.name));
+            }
+        }
+    }
+    assert!(refused.is_empty(), "reserved in WGSL: {}", refused.join(", "));
+}
