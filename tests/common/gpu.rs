@@ -1,0 +1,32 @@
+//! The device that GPU tests run on.
+//!
+//! `WGRAD_TEST_ADAPTER` names it (any part of its description); else it is the best adapter there is, a software one
+//! if there is no other. Where there is none, tests say so and pass, unless `WGRAD_GPU=require`.
+
+use std::sync::OnceLock;
+
+use wgrad::exec::gpu::{GpuDevice, GpuOptions};
+
+/// The name that selects the device under test; `None` where there is no adapter.
+pub fn adapter_name() -> Option<String> {
+    let first = || GpuDevice::list().first().map(ToString::to_string);
+    let name = std::env::var("WGRAD_TEST_ADAPTER").ok().or_else(first);
+    if name.is_none() {
+        assert!(std::env::var_os("WGRAD_GPU").is_none_or(|v| v != "require"), "WGRAD_GPU=require, but there is no GPU");
+        let thread = std::thread::current();
+        println!("not run: {}: there is no GPU adapter", thread.name().unwrap_or("a test"));
+    }
+    name
+}
+
+/// The device under test, shared by all tests of a program; `None` where there is no adapter.
+pub fn device() -> Option<GpuDevice> {
+    static DEVICE: OnceLock<GpuDevice> = OnceLock::new();
+    let name = adapter_name()?;
+    Some(DEVICE.get_or_init(|| open(&name, GpuOptions::default())).clone())
+}
+
+/// A device of one's own.
+pub fn open(name: &str, options: GpuOptions) -> GpuDevice {
+    GpuDevice::open_with(Some(name), options).expect("the adapter under test opens")
+}

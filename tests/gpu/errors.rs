@@ -1,0 +1,112 @@
+//! What goes wrong is an `Err` with a message, never a panic.
+
+use std::process::Command;
+
+use wgrad::exec::Executor;
+use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
+use wgrad::kernels::{self, bias_add};
+use wgrad::plan::{Contents, Plan, Section};
+use wgrad::shape::{Dtype, Shape};
+
+use crate::common::{adapter_name, device, open};
+use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
+use crate::sabotage::tampered;
+
+fn message<T>(result: wgrad::Result<T>) -> String {
+    result.err().expect("this must be an error").to_string()
+}
+
+#[test]
+fn an_unknown_adapter_is_answered_with_those_present() {
+    let message = message(GpuDevice::open(Some("no such adapter")));
+    println!("{message}");
+    assert!(message.contains("no such adapter"), "{message}");
+    let present = GpuDevice::list();
+    assert!(present.iter().all(|adapter| message.contains(&adapter.to_string())), "{message}");
+}
+
+#[test]
+fn a_kernel_without_a_shader_is_refused() {
+    let Some(device) = device() else { return };
+    let mut plan = Plan::new();
+    let mut tensor = |name: &str, contents| plan.tensor(name, Dtype::F32, Shape::new(1, 3), contents);
+    let (input, bias) = (tensor("input", Contents::Host), tensor("bias", Contents::Host));
+    let output = tensor("output", Contents::Computed);
+    plan.push(Section::Evaluate, bias_add::op(&plan, input, bias, output)).expect("the plan is sound");
+    plan.substitute(|kernel| Box::leak(Box::new(wgrad::plan::Kernel { shader: None, ..*kernel })));
+    let message = message(Gpu::new(&device, plan));
+    assert!(message.contains("evaluate op 0 (bias_add) has no shader"), "{message}");
+}
+
+#[test]
+fn a_rejected_shader_is_an_error() {
+    let Some(device) = device() else { return };
+    let mut plan = adamw_plan(&ADAM, 64);
+    let kernel = tampered(&kernels::adamw::KERNEL, "let p = parameter[i];", "let p = nothing[i];");
+    plan.substitute(|_| kernel);
+    let message = message(Gpu::new(&device, plan));
+    assert!(message.contains("shader of adamw") && message.contains("nothing"), "{message}");
+    // The device is as good as before.
+    Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
+}
+
+#[test]
+fn too_large_plans_are_refused_before_memory_is_taken() {
+    let Some(device) = device() else { return };
+    let limits = device.limits();
+    let elements = limits.binding_bytes as usize / 4 + 64;
+    let message = message(Gpu::new(&device, adamw_plan(&ADAM, elements.next_multiple_of(64))));
+    assert!(message.contains(&format!("the device allows {}", limits.binding_bytes)), "{message}");
+}
+
+#[test]
+fn window_slots_that_are_not_there_are_refused() {
+    let Some(device) = device() else { return };
+    let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
+    let message = message(gpu.submit(&[step(1)], &[run(Section::Update, 1)]));
+    assert!(message.contains("section update: window slot is 1"), "{message}");
+}
+
+#[test]
+fn a_lost_device_is_an_error_everywhere() {
+    let Some(name) = adapter_name() else { return };
+    let device = open(&name, GpuOptions::default());
+    let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
+    fill_adamw(&mut gpu, 64, 1.0);
+    let view = find(gpu.plan(), "m");
+    let [mut polled, waited] = [0, 1].map(|_| gpu.read(view, 0).expect("the device answers"));
+    device.lose();
+    let lost = |text: String| assert!(text.contains("given up"), "{text}");
+    lost(message(polled.poll()));
+    lost(message(waited.wait()));
+    lost(message(gpu.submit(&[step(1)], &[run(Section::Update, 0)])));
+    lost(message(gpu.submit_op(&[step(1)], run(Section::Update, 0), 0)));
+    lost(message(gpu.write(view, 0, &[0])));
+    lost(message(gpu.read(view, 0)));
+    lost(message(gpu.adopt(adamw_plan(&ADAM, 64))));
+    lost(message(Gpu::new(&device, adamw_plan(&ADAM, 64))));
+}
+
+#[test]
+fn shaders_can_be_dumped() {
+    let Some(_) = adapter_name() else { return };
+    if std::env::var_os("WGRAD_DUMP_WGSL").is_some() {
+        // The inner run: something to compile.
+        let mut gpu = Gpu::new(&device().expect("there is an adapter"), adamw_plan(&ADAM, 64)).expect("the plan fits");
+        read(&mut gpu, "m");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let program = std::env::current_exe().expect("a test knows its program");
+    let inner = Command::new(program)
+        .args(["--exact", "errors::shaders_can_be_dumped"])
+        .env("WGRAD_DUMP_WGSL", folder.path())
+        .output()
+        .expect("the test program runs");
+    assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
+    let files: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder is there").flatten().collect();
+    assert_eq!(files.len(), 1);
+    let text = std::fs::read_to_string(files[0].path()).expect("the file was just written");
+    let shader = kernels::adamw::KERNEL.shader.expect("the kernel has a shader");
+    assert_eq!(text, shader.wgsl(bytemuck::cast_slice(bytemuck::bytes_of(&ADAM))));
+}

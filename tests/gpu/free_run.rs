@@ -1,0 +1,182 @@
+//! Many steps in one submission give the bits of the same ops stepped singly.
+//!
+//! The plan is a chain: a dense layer's output is the optimizer's gradient, whose parameters are the next step's
+//! layer. An op that overtakes another changes the bits.
+
+use wgrad::exec::Executor;
+use wgrad::exec::gpu::{Counters, Gpu, GpuDevice, GpuOptions};
+use wgrad::exec::lockstep;
+use wgrad::kernels::dropout::Mask;
+use wgrad::kernels::{adamw, dense_forward};
+use wgrad::network::Activation;
+use wgrad::plan::{Contents, Plan, STEP_BYTES, Section, Step};
+use wgrad::shape::{Dtype, Shape, padded};
+
+use crate::common::{adapter_name, device, open};
+use crate::plans::{ADAM, Values, adamw_plan, fill_adamw, read, run, step, write};
+
+const SLOTS: usize = 7;
+const ROWS: usize = 33;
+const INPUTS: usize = 32;
+const OUTPUTS: usize = 64;
+
+/// Rows × outputs of the layer are as many elements as its parameters.
+fn chain() -> Plan {
+    let mut plan = Plan::new();
+    let elements = padded(INPUTS * OUTPUTS) + padded(OUTPUTS);
+    assert_eq!(elements, ROWS * OUTPUTS);
+    let (input, _) = plan.windowed("input", Dtype::F32, Shape::new(ROWS, INPUTS), SLOTS, Contents::Host);
+    let mut whole = |name: &str, contents| {
+        let allocation = plan.allocate(name, Dtype::F32, elements, contents);
+        (allocation, plan.view(name, allocation, 0, Shape::vector(elements)))
+    };
+    let (parameters, all) = whole("parameters", Contents::Persistent(0));
+    let (output, gradient) = whole("gradient", Contents::Computed);
+    let (_, m) = whole("m", Contents::Persistent(0));
+    let (_, v) = whole("v", Contents::Persistent(0));
+    let weight = plan.view("weight", parameters, 0, Shape::new(OUTPUTS, INPUTS));
+    let bias = plan.view("bias", parameters, INPUTS * OUTPUTS, Shape::vector(OUTPUTS));
+    let output = plan.view("output", output, 0, Shape::new(ROWS, OUTPUTS));
+    let norm = plan.tensor("norm", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
+    let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+    let tanh = Activation::Tanh.into();
+    let forward = dense_forward::op(&plan, tanh, Mask::new(1, 0.3), input, weight, bias, output);
+    plan.push(Section::Gradients, forward).expect("the plan is sound");
+    let update = adamw::op(&plan, &ADAM, all, gradient, m, v, norm, flag);
+    plan.push(Section::Update, update).expect("the plan is sound");
+    plan
+}
+
+fn filled(device: &GpuDevice) -> Gpu {
+    let mut gpu = Gpu::new(device, chain()).expect("the plan fits");
+    for slot in 0..SLOTS {
+        write(&mut gpu, "input", slot, &Values::Real.draw(ROWS * INPUTS, slot as u32));
+    }
+    write(&mut gpu, "weight", 0, &Values::Real.draw(OUTPUTS * INPUTS, 100));
+    gpu
+}
+
+fn steps(count: usize) -> Vec<Step> {
+    (0..count).map(|i| Step { index: i as u32, learning_rate: 0.01 / (i + 1) as f32, ..step(ROWS) }).collect()
+}
+
+fn runs(slots: std::ops::Range<usize>) -> Vec<wgrad::exec::Run> {
+    slots.flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]).collect()
+}
+
+fn state(gpu: &mut Gpu) -> Vec<Vec<u32>> {
+    ["parameters", "m", "v", "gradient"].map(|name| read(gpu, name)).to_vec()
+}
+
+#[test]
+fn a_free_run_equals_stepping() {
+    let Some(device) = device() else { return };
+    for count in [1, 2, SLOTS] {
+        let steps = steps(count);
+        let mut free = filled(&device);
+        free.submit(&steps, &runs(0..count)).expect("the device works");
+        let mut stepped = filled(&device);
+        for run in runs(0..count) {
+            stepped.submit_op(&steps, run, 0).expect("the device works");
+        }
+        // Two submissions in flight; each has its own records.
+        let (mut split, half) = (filled(&device), count / 2);
+        split.submit(&steps, &runs(0..half)).expect("the device works");
+        split.submit(&steps, &runs(half..count)).expect("the device works");
+        let wanted = state(&mut stepped);
+        assert!(state(&mut free) == wanted, "{count} steps in one submission differ from single ops");
+        assert!(state(&mut split) == wanted, "{count} steps in two submissions differ from single ops");
+        assert_ne!(wanted[0], read(&mut filled(&device), "parameters"), "the steps changed nothing");
+        println!("free run of {count} steps: {} words equal", wanted.iter().map(Vec::len).sum::<usize>());
+    }
+}
+
+#[test]
+fn the_chain_is_right_in_lockstep() {
+    let Some(device) = device() else { return };
+    let mut gpu = filled(&device);
+    let report = lockstep::run(&chain(), &mut gpu, &steps(SLOTS), &runs(0..SLOTS)).expect("the device computes right");
+    let elements = SLOTS * (ROWS * OUTPUTS + 3 * ROWS * OUTPUTS);
+    println!("chain: {} elements compared", report.elements());
+    assert_eq!(report.elements(), elements);
+}
+
+#[test]
+fn records_without_a_window_grow_with_the_submission() {
+    let Some(device) = device() else { return };
+    let filled = || {
+        let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 192)).expect("the plan fits");
+        fill_adamw(&mut gpu, 192, 1.0);
+        gpu
+    };
+    let steps = steps(5);
+    let (mut together, mut apart) = (filled(), filled());
+    together.submit(&steps, &[0, 1, 2, 3, 4].map(|slot| run(Section::Update, slot))).expect("the device works");
+    for step in &steps {
+        apart.submit(&[*step], &[run(Section::Update, 0)]).expect("the device works");
+    }
+    for name in ["parameter", "m", "v"] {
+        assert_eq!(read(&mut together, name), read(&mut apart, name), "{name}");
+    }
+}
+
+#[test]
+fn two_runs_and_both_kinds_of_modules_give_the_same_bits() {
+    let Some(name) = adapter_name() else { return };
+    let bits = |runtime_checks| {
+        let mut gpu = filled(&open(&name, GpuOptions { runtime_checks }));
+        gpu.submit(&steps(SLOTS), &runs(0..SLOTS)).expect("the device works");
+        state(&mut gpu)
+    };
+    let first = bits(true);
+    assert!(first == bits(true), "two runs differ");
+    assert!(first == bits(false), "without runtime checks the bits differ");
+}
+
+#[test]
+fn a_submission_costs_what_it_should() {
+    let Some(device) = device() else { return };
+    let mut gpu = filled(&device);
+    let before = gpu.counters();
+    assert!(before.pipelines <= 2, "{before:?}");
+    gpu.submit(&steps(SLOTS), &runs(0..SLOTS)).expect("the device works");
+    let records = (SLOTS * STEP_BYTES) as u64;
+    let wanted = Counters {
+        dispatches: 2 * SLOTS as u64,
+        submissions: 1,
+        uploaded_bytes: before.uploaded_bytes + records,
+        ..before
+    };
+    assert_eq!(gpu.counters(), wanted);
+    read(&mut gpu, "m");
+    let read_bytes = 4 * (ROWS * OUTPUTS) as u64;
+    assert_eq!(gpu.counters(), Counters { readbacks: 1, downloaded_bytes: read_bytes, ..wanted });
+    // Another executor of the same plan compiles nothing.
+    assert_eq!(filled(&device).counters().pipelines, 0);
+}
+
+#[test]
+fn an_adopted_plan_keeps_what_has_the_same_name_and_size() {
+    let Some(device) = device() else { return };
+    let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 192)).expect("the plan fits");
+    fill_adamw(&mut gpu, 192, 1.0);
+    let kept = read(&mut gpu, "m");
+    gpu.adopt(adamw_plan(&adamw::Params { l2: 0.1, ..ADAM }, 192)).expect("the plan fits");
+    assert_eq!(read(&mut gpu, "m"), kept);
+    gpu.adopt(adamw_plan(&ADAM, 256)).expect("the plan fits");
+    assert_eq!(read(&mut gpu, "m"), [0x3F80_0000; 256], "filled as the plan says");
+    assert_eq!(read(&mut gpu, "gradient"), [wgrad::plan::POISON; 256], "poisoned");
+}
+
+#[test]
+fn a_ticket_can_be_polled() {
+    let Some(device) = device() else { return };
+    let mut gpu = filled(&device);
+    gpu.submit(&steps(1), &runs(0..1)).expect("the device works");
+    let view = crate::plans::find(gpu.plan(), "parameters");
+    let mut ticket = gpu.read(view, 0).expect("the device answers");
+    while !ticket.poll().expect("the device answers") {
+        std::thread::yield_now();
+    }
+    assert_eq!(ticket.wait().expect("the words are there"), read(&mut gpu, "parameters"));
+}

@@ -1,0 +1,15 @@
+//! The GPU executor against the reference, op by op, on whatever adapter there is.
+//!
+//! Expected on a machine with a software driver: all pass. Without any adapter they pass too and print what was not
+//! run, unless `WGRAD_GPU=require`.
+
+#![cfg(feature = "gpu")]
+
+mod adamw;
+#[path = "../common/gpu.rs"]
+mod common;
+mod dense;
+mod errors;
+mod free_run;
+mod plans;
+mod sabotage;

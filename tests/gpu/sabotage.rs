@@ -1,0 +1,101 @@
+//! The tests are tested: each of these wrong shaders must be caught, and its op named.
+
+use wgrad::Result;
+use wgrad::exec::gpu::{Gpu, GpuDevice};
+use wgrad::exec::{Executor, lockstep};
+use wgrad::kernels;
+use wgrad::kernels::adamw::Params;
+use wgrad::kernels::dropout::Mask;
+use wgrad::network::Activation;
+use wgrad::plan::{Kernel, Plan, Section, Shader};
+
+use crate::common::device;
+use crate::plans::{ADAM, Dense, Values, adamw_plan, fill_adamw, find, run, step};
+
+/// What is wrong, and the text that is replaced to make it so.
+type Sabotage = (&'static str, &'static str, &'static str);
+
+const DENSE: [Sabotage; 7] = [
+    ("the last input is left out", "i < params.inputs;", "i + 1u < params.inputs;"),
+    ("the weight is transposed", "weight[weight_row[1] + i]", "weight[i * params.outputs + first_column + 1u]"),
+    ("dead rows are written", "min(4u, step.rows - first_row)", "4u"),
+    (
+        "the fourth column is left out",
+        "min(4u, params.outputs - first_column)",
+        "min(3u, params.outputs - first_column)",
+    ),
+    ("the bias is forgotten", " + bias[column]", ""),
+    ("the mask is that of the next row", "params.layer, row, id.x", "params.layer, row + 1u, id.x"),
+    ("the mask's factor is forgotten", "y * params.scale", "y"),
+];
+
+const ADAMW: [Sabotage; 7] = [
+    ("the flag is not looked at", " || flag[0] != 0xffffffffu", ""),
+    ("gradients are not clipped", " * clip(norm[0], params.max_norm)", ""),
+    ("the last element is left out", "i >= arrayLength(&parameter)", "i + 1u >= arrayLength(&parameter)"),
+    ("m is not kept", "m[i] = mean;", ""),
+    ("v is not kept", "v[i] = square;", ""),
+    ("epsilon stands inside the root", "sqrt(square)", "sqrt(square + params.epsilon)"),
+    ("decay is taken from the gradient", "step.learning_rate * params.decay", "params.decay"),
+];
+
+/// The kernel with another shader. Leaked, since kernels are static.
+pub fn tampered(kernel: &'static Kernel, from: &str, to: &str) -> &'static Kernel {
+    let shader = kernel.shader.expect("the kernel has a shader");
+    assert!(shader.source.contains(from), "{}: there is no `{from}` to replace", kernel.name);
+    let source = Box::leak(shader.source.replacen(from, to, 1).into_boxed_str());
+    Box::leak(Box::new(Kernel { shader: Some(Shader { source, ..shader }), ..*kernel }))
+}
+
+fn substituted(plan: &Plan, kernel: &'static Kernel) -> Plan {
+    let mut plan = plan.clone();
+    plan.substitute(|original| if original.name == kernel.name { kernel } else { original });
+    plan
+}
+
+/// Lockstep of a dense layer whose shader is `kernel`.
+fn dense(device: &GpuDevice, kernel: &'static Kernel) -> Result<usize> {
+    let dense = Dense::new(7, 5, 9);
+    let plan = dense.plan(Activation::LeakyRelu { slope: 0.01 }, Mask::new(2, 0.3));
+    let mut gpu = Gpu::new(device, substituted(&plan, kernel))?;
+    dense.fill(&mut gpu, Values::Real);
+    Ok(lockstep::run(&plan, &mut gpu, &[step(6)], &[run(Section::Evaluate, 0)])?.elements())
+}
+
+/// Lockstep of an optimizer whose shader is `kernel`, with the flag up and lowered.
+fn adamw(device: &GpuDevice, kernel: &'static Kernel) -> Result<usize> {
+    let plan = adamw_plan(&Params { epsilon: 0.01, decay: 0.1, max_norm: 1.0, ..ADAM }, 320);
+    let mut gpu = Gpu::new(device, substituted(&plan, kernel))?;
+    fill_adamw(&mut gpu, 320, 10.0);
+    let mut elements = 0;
+    for flag in [u32::MAX, 3] {
+        gpu.write(find(&plan, "flag"), 0, &[flag])?;
+        elements += lockstep::run(&plan, &mut gpu, &[step(1)], &[run(Section::Update, 0)])?.elements();
+    }
+    Ok(elements)
+}
+
+#[test]
+fn honest_shaders_pass() {
+    let Some(device) = device() else { return };
+    assert_eq!(dense(&device, &kernels::dense_forward::KERNEL).expect("the shader is right"), 7 * 9);
+    assert_eq!(adamw(&device, &kernels::adamw::KERNEL).expect("the shader is right"), 2 * 3 * 320);
+}
+
+#[test]
+fn every_sabotaged_shader_is_caught() {
+    let Some(device) = device() else { return };
+    let caught = |what: &str, name: &str, result: Result<usize>| {
+        let message = result.expect_err(what).to_string();
+        assert!(message.contains(name), "{what}: {message}");
+        println!("{what}: {message}");
+    };
+    for (what, from, to) in DENSE {
+        let kernel = tampered(&kernels::dense_forward::KERNEL, from, to);
+        caught(what, "evaluate op 0 (dense_forward)", dense(&device, kernel));
+    }
+    for (what, from, to) in ADAMW {
+        let kernel = tampered(&kernels::adamw::KERNEL, from, to);
+        caught(what, "update op 0 (adamw)", adamw(&device, kernel));
+    }
+}
