@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, GlobalVariable, Module, ScalarKind, StorageAccess, TypeInner};
+use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, Shader, Step, StepUse};
+use wgrad::plan::{Access, Field, Kernel, STEP_BYTES, Shader, Step, StepUse};
 use wgrad::shape::Dtype;
 
 /// Every kernel that has a shader.
@@ -46,15 +46,19 @@ fn bindings(module: &Module) -> Vec<(u32, &GlobalVariable)> {
 }
 
 /// Names, types and offsets of a struct's fields.
-fn fields(module: &Module, variable: &GlobalVariable) -> Vec<(String, String, u32)> {
-    let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else { panic!("not a struct") };
-    members
+fn fields(module: &Module, of: Handle<Type>) -> Vec<(String, String, u32)> {
+    members(module, of)
         .iter()
         .map(|member| {
             let TypeInner::Scalar(scalar) = module.types[member.ty].inner else { panic!("a field is no scalar") };
             (member.name.clone().unwrap_or_default(), scalar_name(scalar).into(), member.offset)
         })
         .collect()
+}
+
+fn members(module: &Module, of: Handle<Type>) -> &[StructMember] {
+    let TypeInner::Struct { members, .. } = &module.types[of].inner else { panic!("not a struct") };
+    members
 }
 
 fn scalar_name(scalar: naga::Scalar) -> &'static str {
@@ -80,13 +84,9 @@ fn each_shader_declares_what_its_kernel_declares() {
             match *binding {
                 0 => {
                     assert_eq!((name, variable.space), ("params", AddressSpace::Uniform), "{at}");
-                    assert_eq!(fields(&module, variable), declared(kernel.params), "{at}");
+                    assert_eq!(fields(&module, variable.ty), declared(kernel.params), "{at}");
                 }
-                1 => {
-                    assert_eq!(kernel.step, StepUse::One, "{at}");
-                    assert_eq!((name, variable.space), ("step", AddressSpace::Uniform), "{at}");
-                    assert_eq!(fields(&module, variable), declared(Step::FIELDS), "{at}");
-                }
+                1 => check_step(&module, kernel, name, variable),
                 view => check_view(&module, kernel, view as usize - 2, name, variable),
             }
             compared += 1;
@@ -101,6 +101,29 @@ fn each_shader_declares_what_its_kernel_declares() {
     }
     println!("{compared} bindings of {} shaders compared", shaders().count());
     assert!(compared >= 14, "only {compared} bindings were compared");
+}
+
+/// Binding 1: one record, or their number and all of them.
+fn check_step(module: &Module, kernel: &Kernel, name: &str, variable: &GlobalVariable) {
+    let at = format!("{} @1", kernel.name);
+    let record = match kernel.step {
+        StepUse::One => {
+            assert_eq!((name, variable.space), ("step", AddressSpace::Uniform), "{at}");
+            variable.ty
+        }
+        StepUse::All => {
+            let read = AddressSpace::Storage { access: StorageAccess::LOAD };
+            assert_eq!((name, variable.space), ("steps", read), "{at}");
+            let [count, records] = members(module, variable.ty) else { panic!("{at}: not a count and records") };
+            assert_eq!((count.offset, records.offset), (0, STEP_BYTES as u32), "{at}");
+            let TypeInner::Array { base, stride, .. } = module.types[records.ty].inner else {
+                panic!("{at}: no array")
+            };
+            assert_eq!(stride, STEP_BYTES as u32, "{at}");
+            members(module, base)[0].ty
+        }
+    };
+    assert_eq!(fields(module, record), declared(Step::FIELDS), "{at}");
 }
 
 fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variable: &GlobalVariable) {

@@ -145,6 +145,8 @@ pub fn derivative(function: u32, slope: f32, y: f32) -> f32 {
 /// How far f(x) can be off where x can be off by `error`, on either side.
 pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
     let y = f64::from(apply(function, slope, x as f32));
+    // Results below the normal range may be flushed to zero.
+    let flushed = f64::from(f32::MIN_POSITIVE);
     match function {
         // A jump: where rounding decides on which side x is, either value is right.
         1 => {
@@ -154,9 +156,9 @@ pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
                 0.0
             }
         }
-        2 => error / 4.0 + y * (12.0 * UNIT_ROUNDOFF + (1.0 - y) * exponential_error(x.clamp(-90.0, 0.0))),
+        2 => error / 4.0 + y * (12.0 * UNIT_ROUNDOFF + (1.0 - y) * exponential_error(x.clamp(-90.0, 0.0))) + flushed,
         3 => error + 1e-5 + 4.0 * UNIT_ROUNDOFF,
-        5 => error * f64::from(slope.max(1.0)) + if x <= 0.0 { 4.0 * UNIT_ROUNDOFF * y.abs() } else { 0.0 },
+        5 => error * f64::from(slope.max(1.0)) + if x <= 0.0 { 4.0 * UNIT_ROUNDOFF * y.abs() + flushed } else { 0.0 },
         _ => error,
     }
 }

@@ -131,8 +131,9 @@ pub struct Field {
     pub kind: &'static str,
 }
 
-/// A kernel's WGSL: its entry point is `main`, parameters are binding 0, the step record (or all of them, for
-/// [`StepUse::All`]) binding 1, and views follow.
+/// A kernel's WGSL: its entry point is `main`, binding 0 is `var<uniform> params: Params`, binding 1 is
+/// `var<uniform> step: Step`, and views follow. For [`StepUse::All`] binding 1 is `var<storage, read> steps: Steps`
+/// with `struct Steps { @size(256) count: u32, records: array<Record> }`, `struct Record { @size(256) step: Step }`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Text of `shaders/NAME.wgsl`.

@@ -9,8 +9,9 @@ use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 
 /// The name that selects the device under test; `None` where there is no adapter.
 pub fn adapter_name() -> Option<String> {
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
     let first = || GpuDevice::list().first().map(ToString::to_string);
-    let name = std::env::var("WGRAD_TEST_ADAPTER").ok().or_else(first);
+    let name = NAME.get_or_init(|| std::env::var("WGRAD_TEST_ADAPTER").ok().or_else(first)).clone();
     if name.is_none() {
         assert!(std::env::var_os("WGRAD_GPU").is_none_or(|v| v != "require"), "WGRAD_GPU=require, but there is no GPU");
         let thread = std::thread::current();

@@ -140,7 +140,8 @@ fn a_submission_costs_what_it_should() {
     let before = gpu.counters();
     assert!(before.pipelines <= 2, "{before:?}");
     gpu.submit(&steps(SLOTS), &runs(0..SLOTS)).expect("the device works");
-    let records = (SLOTS * STEP_BYTES) as u64;
+    // One for each step, and one that holds their number.
+    let records = ((1 + SLOTS) * STEP_BYTES) as u64;
     let wanted = Counters {
         dispatches: 2 * SLOTS as u64,
         submissions: 1,

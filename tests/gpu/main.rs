@@ -11,5 +11,6 @@ mod common;
 mod dense;
 mod errors;
 mod free_run;
+mod mechanism;
 mod plans;
 mod sabotage;

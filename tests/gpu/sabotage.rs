@@ -15,7 +15,7 @@ use crate::plans::{ADAM, Dense, Values, adamw_plan, fill_adamw, find, run, step}
 /// What is wrong, and the text that is replaced to make it so.
 type Sabotage = (&'static str, &'static str, &'static str);
 
-const DENSE: [Sabotage; 7] = [
+const DENSE: [Sabotage; 10] = [
     ("the last input is left out", "i < params.inputs;", "i + 1u < params.inputs;"),
     ("the weight is transposed", "weight[weight_row[1] + i]", "weight[i * params.outputs + first_column + 1u]"),
     ("dead rows are written", "min(4u, step.rows - first_row)", "4u"),
@@ -27,24 +27,30 @@ const DENSE: [Sabotage; 7] = [
     ("the bias is forgotten", " + bias[column]", ""),
     ("the mask is that of the next row", "params.layer, row, id.x", "params.layer, row + 1u, id.x"),
     ("the mask's factor is forgotten", "y * params.scale", "y"),
+    ("random words have nine rounds", "round < 10u", "round < 9u"),
+    ("the product of halves loses a carry", " + (cross_product >> 16u)", ""),
+    ("the slope is forgotten", "select(x, slope * x, x <= 0.0)", "select(x, 0.0, x <= 0.0)"),
 ];
 
-const ADAMW: [Sabotage; 7] = [
+const ADAMW: [Sabotage; 9] = [
     ("the flag is not looked at", " || flag[0] != 0xffffffffu", ""),
     ("gradients are not clipped", " * clip(norm[0], params.max_norm)", ""),
     ("the last element is left out", "i >= arrayLength(&parameter)", "i + 1u >= arrayLength(&parameter)"),
     ("m is not kept", "m[i] = mean;", ""),
     ("v is not kept", "v[i] = square;", ""),
     ("epsilon stands inside the root", "sqrt(square)", "sqrt(square + params.epsilon)"),
+    ("the norm's limit is looked at the wrong way round", "+ 1e-6 > max_norm", "+ 1e-6 < max_norm"),
+    ("workgroups of one grid row only", "(group.y * groups.x + group.x)", "group.y * groups.x"),
     ("decay is taken from the gradient", "step.learning_rate * params.decay", "params.decay"),
 ];
 
-/// The kernel with another shader. Leaked, since kernels are static.
+/// The kernel with another text, in its own file or a shared one. Leaked, since kernels are static.
 pub fn tampered(kernel: &'static Kernel, from: &str, to: &str) -> &'static Kernel {
     let shader = kernel.shader.expect("the kernel has a shader");
-    assert!(shader.source.contains(from), "{}: there is no `{from}` to replace", kernel.name);
-    let source = Box::leak(shader.source.replacen(from, to, 1).into_boxed_str());
-    Box::leak(Box::new(Kernel { shader: Some(Shader { source, ..shader }), ..*kernel }))
+    let text = shader.shared.concat() + shader.source;
+    assert!(text.contains(from), "{}: there is no `{from}` to replace", kernel.name);
+    let source = Box::leak(text.replacen(from, to, 1).into_boxed_str());
+    Box::leak(Box::new(Kernel { shader: Some(Shader { source, shared: &[], ..shader }), ..*kernel }))
 }
 
 fn substituted(plan: &Plan, kernel: &'static Kernel) -> Plan {
@@ -88,7 +94,7 @@ fn every_sabotaged_shader_is_caught() {
     let caught = |what: &str, name: &str, result: Result<usize>| {
         let message = result.expect_err(what).to_string();
         assert!(message.contains(name), "{what}: {message}");
-        println!("{what}: {message}");
+        println!("caught: {what}: {message}");
     };
     for (what, from, to) in DENSE {
         let kernel = tampered(&kernels::dense_forward::KERNEL, from, to);

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::exec::gpu::device::GpuDevice;
 use crate::plan::{Allocation, Contents, POISON, Plan};
 
-/// Bytes that one uniform record takes in an array of them.
+/// Bytes that one op's parameters, or one step, take in an array of them.
 pub(super) const RECORD: usize = crate::plan::STEP_BYTES;
 
 /// A buffer for each allocation; those that `old` holds under the same name, type and size keep their contents.

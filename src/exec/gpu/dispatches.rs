@@ -37,7 +37,8 @@ impl Dispatch {
     ) -> Result<Self> {
         let step_bytes = size_of::<Step>();
         let steps = match op.kernel.step {
-            StepUse::One => range(bound.steps, 0, step_bytes),
+            // Behind the record that holds their number; the dynamic offset leads on.
+            StepUse::One => range(bound.steps, RECORD, step_bytes),
             StepUse::All => bound.steps.as_entire_binding(),
         };
         let views = op.views.iter().map(|view| plan.get(*view));

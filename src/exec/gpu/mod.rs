@@ -71,9 +71,9 @@ impl Gpu {
         runs: &[Run],
         record: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
     ) -> Result<()> {
-        self.device.check()?;
+        self.device.poll(None)?;
         self.state.reserve(&self.device, steps, runs)?;
-        let records = self.state.steps.contents(steps);
+        let records = records(steps);
         self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -88,7 +88,7 @@ impl Gpu {
 
     /// Starts a copy of `words` words of an allocation, from word `start` on.
     fn start_reading(&mut self, allocation: AllocationId, start: usize, words: usize) -> Result<Ticket> {
-        self.device.check()?;
+        self.device.poll(None)?;
         if words == 0 {
             return Ok(Ticket::ready(Vec::new()));
         }
@@ -131,7 +131,7 @@ impl Executor for Gpu {
     }
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.device.check()?;
+        self.device.poll(None)?;
         self.check_slot(view, slot)?;
         let range = check_write(&self.state.plan, view, slot, words)?;
         let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
@@ -178,7 +178,7 @@ impl State {
     /// Fits a plan to the device and makes all of it ready; memory that `old` holds under the same name, type and
     /// size is taken over.
     fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
-        device.check()?;
+        device.poll(None)?;
         let plan = specialize(plan, &Target::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
         let allocations = buffers::allocate(device, &plan, old)?;
@@ -237,7 +237,7 @@ fn slots(plan: &Plan, view: &View) -> Option<usize> {
     (view.slot_stride > 0).then(|| elements / view.slot_stride)
 }
 
-/// The step records of a submission on the device.
+/// The step records of a submission on the device, behind one record that holds their number.
 struct Steps {
     buffer: wgpu::Buffer,
     capacity: usize,
@@ -245,15 +245,17 @@ struct Steps {
 
 impl Steps {
     fn new(device: &GpuDevice, capacity: usize) -> Result<Self> {
-        Ok(Self { buffer: buffers::records(device, "steps", &vec![&[][..]; capacity])?, capacity })
+        Ok(Self { buffer: buffers::records(device, "steps", &vec![&[][..]; 1 + capacity])?, capacity })
     }
+}
 
-    /// All records as bytes; those without a step are zero, so that kernels which read all of them find no rows.
-    fn contents(&self, steps: &[Step]) -> Vec<u8> {
-        let mut bytes = vec![0; self.capacity * RECORD];
-        for (record, step) in bytes.chunks_exact_mut(RECORD).zip(steps) {
-            record[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
-        }
-        bytes
+/// The number of the steps and their records, as bytes.
+fn records(steps: &[Step]) -> Vec<u8> {
+    let mut bytes = vec![0; (1 + steps.len()) * RECORD];
+    let (count, records) = bytes.split_at_mut(RECORD);
+    count[..4].copy_from_slice(bytemuck::bytes_of(&(steps.len() as u32)));
+    for (record, step) in records.chunks_exact_mut(RECORD).zip(steps) {
+        record[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
     }
+    bytes
 }

@@ -41,7 +41,7 @@ impl Reading {
         }
         let mapped =
             self.staging.get_mapped_range(..).map_err(|error| self.device.error(format!("reading: {error}")))?;
-        Ok(bytemuck::pod_collect_to_vec(&*mapped))
+        Ok(bytemuck::pod_collect_to_vec(&mapped))
     }
 }
 

@@ -1,0 +1,75 @@
+//! What the executor offers to kernels that no kernel so far uses, with a kernel made for it: all step records at
+//! once, an atomic flag, words of any type, no parameters.
+
+use std::sync::atomic::Ordering;
+
+use wgrad::exec::gpu::Gpu;
+use wgrad::exec::{Executor, lockstep};
+use wgrad::plan::{Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Section, Shader, Step, StepUse};
+use wgrad::shape::{Dtype, Shape};
+
+use crate::common::device;
+use crate::plans::{find, read, run, step};
+
+/// out[i] = the rows of step i; the flag is lowered to the lowest index of a step without rows.
+static PROBE: Kernel = Kernel {
+    name: "probe",
+    bindings: &[Binding::write("out", Dtype::U32).any(), Binding::atomic("flag")],
+    params: &[],
+    step: StepUse::All,
+    lane: Lane::Part,
+    flops: |_, _| 0,
+    reference: |call: Call<'_>| {
+        let steps = &call.steps[call.lanes.clone()];
+        let [out, flag] = call.slots();
+        let (out, flag) = (out.words_mut(), flag.atomic());
+        for (i, step) in steps.iter().enumerate() {
+            out[i] = step.rows;
+            if step.rows == 0 {
+                flag.fetch_min(step.index, Ordering::Relaxed);
+            }
+        }
+    },
+    fast: None,
+    bound: |_, _| vec![Bound::Exact; 2],
+    shader: Some(Shader {
+        source: "
+            struct Record { @size(256) step: Step }
+            struct Steps { @size(256) count: u32, records: array<Record> }
+            @group(0) @binding(1) var<storage, read> steps: Steps;
+            @group(0) @binding(2) var<storage, read_write> out: array<u32>;
+            @group(0) @binding(3) var<storage, read_write> flag: array<atomic<u32>>;
+
+            @compute @workgroup_size(64)
+            fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+                if id.x < steps.count {
+                    out[id.x] = steps.records[id.x].step.rows;
+                    if out[id.x] == 0u {
+                        atomicMin(&flag[0], steps.records[id.x].step.index);
+                    }
+                }
+            }",
+        shared: &["struct Step { index: u32, slot: u32, rows: u32 }"],
+        prelude: |_| String::new(),
+        grid: |_, _, lanes| [lanes.div_ceil(64) as u32, 1, 1],
+    }),
+};
+
+#[test]
+fn all_step_records_and_an_atomic_flag() {
+    let Some(device) = device() else { return };
+    let mut plan = Plan::new();
+    let out = plan.tensor("out", Dtype::F32, Shape::new(100, 1), Contents::Computed);
+    let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+    plan.push(Section::Report, Op::new(&PROBE, &[out, flag], &(), 100)).expect("the plan is sound");
+    let mut gpu = Gpu::new(&device, plan.clone()).expect("the plan fits");
+    // More steps than at first there is room for, then fewer.
+    for count in [70, 3, 100] {
+        let steps: Vec<_> = (0..count).map(|i| Step { index: 200 - i, ..step(i as usize % 9) }).collect();
+        let report = lockstep::run(&plan, &mut gpu, &steps, &[run(Section::Report, 0)]).expect("the device is right");
+        assert_eq!(report.elements(), 101);
+    }
+    assert_eq!(read(&mut gpu, "flag"), [200 - 99], "the lowest index of a step without rows");
+    let view = find(&plan, "out");
+    assert_eq!(gpu.read(view, 0).and_then(|ticket| ticket.wait()).expect("the device answers")[98], 98 % 9);
+}
