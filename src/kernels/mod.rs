@@ -78,3 +78,17 @@ fn line(groups: usize) -> [u32; 3] {
     let rows = groups.div_ceil(AXIS);
     [groups.div_ceil(rows.max(1)) as u32, rows as u32, 1]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn lines_are_folded_where_an_axis_ends() {
+        assert_eq!([0, 1, 65_535, 65_536].map(line), [[0, 0, 1], [1, 1, 1], [65_535, 1, 1], [32_768, 2, 1]]);
+        for groups in [65_537, 131_070, 131_071, 4_000_037] {
+            let [x, y, _] = line(groups).map(|axis| axis as usize);
+            assert!(x <= 65_535 && y <= 65_535 && (groups..groups + y).contains(&(x * y)), "{groups}: {x}×{y}");
+        }
+    }
+}

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 
 use wgrad::exec::gpu::Gpu;
 use wgrad::exec::{Executor, lockstep};
+use wgrad::kernels;
 use wgrad::plan::{Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Section, Shader, Step, StepUse};
 use wgrad::shape::{Dtype, Shape};
 
 use crate::common::device;
-use crate::plans::{find, read, run, step};
+use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
 
 /// out[i] = the rows of step i; the flag is lowered to the lowest index of a step without rows.
 static PROBE: Kernel = Kernel {
@@ -72,4 +73,19 @@ fn all_step_records_and_an_atomic_flag() {
     assert_eq!(read(&mut gpu, "flag"), [200 - 99], "the lowest index of a step without rows");
     let view = find(&plan, "out");
     assert_eq!(gpu.read(view, 0).and_then(|ticket| ticket.wait()).expect("the device answers")[98], 98 % 9);
+}
+
+#[test]
+fn a_folded_grid_covers_the_same_elements() {
+    let Some(device) = device() else { return };
+    let elements = 5 * 256 + 64;
+    let plan = adamw_plan(&ADAM, elements);
+    let shader = kernels::adamw::KERNEL.shader.expect("the kernel has a shader");
+    let folded = Shader { grid: |_, _, _| [2, 3, 1], ..shader };
+    let mut device_plan = plan.clone();
+    device_plan.substitute(|kernel| Box::leak(Box::new(Kernel { shader: Some(folded), ..*kernel })));
+    let mut gpu = Gpu::new(&device, device_plan).expect("the plan fits");
+    fill_adamw(&mut gpu, elements, 1.0);
+    let report = lockstep::run(&plan, &mut gpu, &[step(1)], &[run(Section::Update, 0)]).expect("the device is right");
+    assert_eq!(report.elements(), 3 * elements);
 }
