@@ -4,7 +4,9 @@ use std::process::Command;
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
-use wgrad::kernels::{self, bias_add};
+use wgrad::kernels::dropout::Mask;
+use wgrad::kernels::{self, bias_add, dense_forward};
+use wgrad::network::Activation;
 use wgrad::plan::{Contents, Plan, Section};
 use wgrad::shape::{Dtype, Shape};
 
@@ -57,6 +59,22 @@ fn too_large_plans_are_refused_before_memory_is_taken() {
     let elements = limits.binding_bytes as usize / 4 + 64;
     let message = message(Gpu::new(&device, adamw_plan(&ADAM, elements.next_multiple_of(64))));
     assert!(message.contains(&format!("the device allows {}", limits.binding_bytes)), "{message}");
+}
+
+#[test]
+fn views_that_no_device_can_bind_are_refused() {
+    let Some(device) = device() else { return };
+    let mut plan = Plan::new();
+    let allocation = plan.allocate("all", Dtype::F32, 64, Contents::Host);
+    let input = plan.view("input", allocation, 3, Shape::new(1, 3));
+    let weight = plan.tensor("weight", Dtype::F32, Shape::new(2, 3), Contents::Host);
+    let bias = plan.tensor("bias", Dtype::F32, Shape::vector(2), Contents::Host);
+    let output = plan.tensor("output", Dtype::F32, Shape::new(1, 2), Contents::Computed);
+    let identity = Activation::Identity.into();
+    let op = dense_forward::op(&plan, identity, Mask::NONE, input, weight, bias, output);
+    plan.push(Section::Evaluate, op).expect("the plan is sound");
+    let message = message(Gpu::new(&device, plan));
+    assert!(message.contains("input begins at element 3") && message.contains("multiples of 64"), "{message}");
 }
 
 #[test]

@@ -5,6 +5,18 @@
 //! distinct shader, one bind group for each op. A submission then writes its step records, and records one
 //! compute pass in which each op is a pipeline, a bind group with offsets for its window slot, and a grid. wgpu
 //! sets the barriers between ops. No kernel has code of its own here.
+//!
+//! ```no_run
+//! use wgrad::exec::gpu::{Gpu, GpuDevice};
+//! # fn plan() -> wgrad::plan::Plan { wgrad::plan::Plan::new() }
+//! # fn main() -> wgrad::Result<()> {
+//! let device = GpuDevice::open(None)?;
+//! println!("{}", device.adapter());
+//! let gpu = Gpu::new(&device, plan())?;
+//! println!("{} shaders compiled", gpu.counters().pipelines);
+//! # Ok(())
+//! # }
+//! ```
 
 mod buffers;
 mod device;
