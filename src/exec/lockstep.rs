@@ -127,7 +127,8 @@ impl Judge<'_> {
                 continue;
             }
             let difference = difference(float, *device, *reference);
-            if !(difference <= allowed) {
+            // A bound that overflowed would allow anything.
+            if !(difference <= allowed && allowed.is_finite()) {
                 return Err(self.mismatch(view, i, float, *device, *reference, allowed));
             }
             if allowed > 0.0 {

@@ -23,7 +23,7 @@
 //! exp (3 + 2·|x| ULP) and tanh (absolute 10⁻⁵ or better).
 
 use crate::network::Activation;
-use crate::numeric::{UNIT_ROUNDOFF, exponential_error};
+use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -145,20 +145,29 @@ pub fn derivative(function: u32, slope: f32, y: f32) -> f32 {
 /// How far f(x) can be off where x can be off by `error`, on either side.
 pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
     let y = f64::from(apply(function, slope, x as f32));
-    // Results below the normal range may be flushed to zero.
-    let flushed = f64::from(f32::MIN_POSITIVE);
     match function {
-        // A jump: where rounding decides on which side x is, either value is right.
+        // A jump: where rounding decides on which side x is, either value is right. An x that is exact decides itself.
         1 => {
-            if x.abs() <= error {
+            if error > 0.0 && x.abs() <= error {
                 1.0
             } else {
                 0.0
             }
         }
-        2 => error / 4.0 + y * (12.0 * UNIT_ROUNDOFF + (1.0 - y) * exponential_error(x.clamp(-90.0, 0.0))) + flushed,
+        // σ′(x) is at most 1/4 and at most e⁻|ˣ|. Both sides take e⁻|ˣ|, whatever the sign of x.
+        2 => {
+            let slope = (error - x.abs()).exp().min(0.25);
+            let exponential = (1.0 - y) * exponential_error(x.abs().min(90.0));
+            // The exponential of a far x may be flushed on one side alone, also where the other has reached 0.
+            error * slope + y * (12.0 * UNIT_ROUNDOFF + exponential) + f64::from(f32::MIN_POSITIVE)
+        }
         3 => error + 1e-5 + 4.0 * UNIT_ROUNDOFF,
-        5 => error * f64::from(slope.max(1.0)) + if x <= 0.0 { 4.0 * UNIT_ROUNDOFF * y.abs() + flushed } else { 0.0 },
+        // What is surely below the kink is 0 on both sides.
+        4 if x < -error => 0.0,
+        5 => {
+            let steepest = if x < -error { f64::from(slope) } else { f64::from(slope.max(1.0)) };
+            or_flushed(error * steepest + if x <= error { 4.0 * UNIT_ROUNDOFF * y.abs() } else { 0.0 })
+        }
         _ => error,
     }
 }

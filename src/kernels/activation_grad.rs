@@ -11,7 +11,7 @@
 //! Rounding: exact where f′ is 0 or 1, else f′ and one product.
 
 use crate::kernels::activation::{self, Function};
-use crate::numeric::UNIT_ROUNDOFF;
+use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -70,9 +70,9 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let mut bounds = vec![0.0; after.f32(2).len()];
     for i in 0..before.lanes.len() * p.columns as usize {
         let gradient = f64::from(grad_output[i]).abs();
-        let derivative = f64::from(activation::derivative(p.function, p.slope, output[i]));
+        let derivative = f64::from(activation::derivative(p.function, p.slope, output[i])).abs();
         let rounding = if derivative == 0.0 || derivative == 1.0 { 0.0 } else { 4.0 * UNIT_ROUNDOFF * derivative };
-        bounds[i] = gradient * (rounding + activation::derivative_error(p.function));
+        bounds[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function)));
     }
     vec![Bound::Each(bounds)]
 }

@@ -18,7 +18,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::activation;
-use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error};
+use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -107,9 +107,10 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let magnitude = z.max(0.0) + (z * t).abs() + e.ln_1p();
         let logarithm = LOGARITHM_ERROR + e / (1.0 + e) * exponential_error(z.abs().min(90.0));
         losses[i / columns] += (2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF * magnitude + logarithm) / n;
-        let sigmoid = activation::error(SIGMOID, 0.0, z, 0.0) + 2.0 * UNIT_ROUNDOFF;
+        // The difference from the target is rounded relative to itself.
+        let sigmoid = activation::error(SIGMOID, 0.0, z, 0.0);
         let rounding = 8.0 * UNIT_ROUNDOFF * f64::from(after.f32(3)[i].abs());
-        gradients[i] = sigmoid / n * f64::from(before.step.loss_scale) + rounding;
+        gradients[i] = or_flushed(sigmoid / n * f64::from(before.step.loss_scale) + rounding);
     }
     vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
 }

@@ -17,7 +17,7 @@
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dense_forward::drop_row;
 use crate::kernels::dropout::{self, Mask};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -157,11 +157,13 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             }
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
-            let derivative = f64::from(activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep));
+            // Not below 0, although a y that was rounded to just above 1 makes 1 − y² so.
+            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
+            let derivative = f64::from(derivative.abs());
             let exact = p.scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
             let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
             let factor = sum.value.abs() * (rounding + activation::derivative_error(p.function));
-            bounds[r * inputs + i] = f64::from(p.scale) * (sum.bound() * derivative + factor);
+            bounds[r * inputs + i] = or_flushed(f64::from(p.scale) * (sum.bound() * derivative + factor));
         }
     }
     vec![Bound::Each(bounds)]

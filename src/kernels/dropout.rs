@@ -10,7 +10,7 @@
 //!
 //! Derivative: itself, with the same words. Rounding: the mask is exact; one rounded product.
 
-use crate::numeric::UNIT_ROUNDOFF;
+use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::rng::{Stream, philox};
 use crate::shape::Dtype;
@@ -103,7 +103,8 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let live = before.lanes.len() * before.params::<Params>().columns as usize;
     let mut bounds = vec![0.0; after.f32(1).len()];
     if before.params::<Params>().scale != 1.0 {
-        bounds[..live].iter_mut().zip(after.f32(1)).for_each(|(b, y)| *b = 2.0 * UNIT_ROUNDOFF * f64::from(y.abs()));
+        let rounding = |y: f32| or_flushed(2.0 * UNIT_ROUNDOFF * f64::from(y.abs()));
+        bounds[..live].iter_mut().zip(after.f32(1)).for_each(|(bound, y)| *bound = rounding(*y));
     }
     vec![Bound::Each(bounds)]
 }

@@ -16,7 +16,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::numeric::UNIT_ROUNDOFF;
+use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -97,7 +97,8 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let mut losses = vec![0.0; row_loss.len()];
     let mut gradients = vec![0.0; grad.len()];
     // All terms are positive, so that the sum's bound is relative to the sum itself.
-    (0..live).for_each(|r| losses[r] = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * f64::from(row_loss[r]));
-    (0..live * columns).for_each(|i| gradients[i] = 12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs()));
+    let relative = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF;
+    (0..live).for_each(|r| losses[r] = or_flushed(relative * f64::from(row_loss[r])));
+    (0..live * columns).for_each(|i| gradients[i] = or_flushed(12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs())));
     vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
 }

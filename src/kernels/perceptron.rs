@@ -13,11 +13,12 @@
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: a sum of n terms of at most |output|; the gradient three roundings.
+//! Rounding: a sum of n terms |error·output|, of which those that are right are exactly 0; the gradient three
+//! roundings.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::numeric::UNIT_ROUNDOFF;
+use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -93,14 +94,15 @@ pub fn reference(
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let columns = before.params::<Params>().columns as usize;
-    let (row_loss, grad) = (after.f32(2), after.f32(3));
+    let (output, target, row_loss, grad) = (before.f32(0), before.f32(1), after.f32(2), after.f32(3));
     let live = before.lanes.len();
     let mut losses = vec![0.0; row_loss.len()];
     let mut gradients = vec![0.0; grad.len()];
     for r in 0..live {
-        let magnitude: f64 = before.f32(0)[r * columns..(r + 1) * columns].iter().map(|z| f64::from(z.abs())).sum();
-        losses[r] = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * magnitude / columns as f64;
+        let term = |i: usize| f64::from(((f32::from(output[i] > 0.0) - target[i]) * output[i]).abs());
+        let magnitude: f64 = (r * columns..(r + 1) * columns).map(term).sum();
+        losses[r] = or_flushed(2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * magnitude / columns as f64);
     }
-    (0..live * columns).for_each(|i| gradients[i] = 12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs()));
+    (0..live * columns).for_each(|i| gradients[i] = or_flushed(12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs())));
     vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
 }

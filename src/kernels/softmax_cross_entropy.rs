@@ -17,7 +17,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error};
+use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -111,12 +111,15 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let total: f64 = (0..columns).map(|c| below(c).exp()).sum();
         let shared = (0..columns).map(|c| below(c).exp() * exponential_error(below(c))).sum::<f64>() / total;
         let relative = shared + 2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF;
-        let class = f64::from(logits[before.words(1)[r] as usize]) - largest;
-        losses[r] = relative + LOGARITHM_ERROR + 8.0 * UNIT_ROUNDOFF * (total.ln() + class.abs());
+        let class = before.words(1)[r] as usize;
+        let distance = largest - f64::from(logits[class]);
+        losses[r] = relative + LOGARITHM_ERROR + 8.0 * UNIT_ROUNDOFF * (total.ln() + distance);
         for c in 0..columns {
             let probability = below(c).exp() / total;
-            let error = probability * (relative + exponential_error(below(c))) + 4.0 * UNIT_ROUNDOFF;
-            gradients[r * columns + c] = error * f64::from(before.step.loss_scale);
+            // Taking 1 away, and scaling, are rounded relative to what comes of them.
+            let rounding = 4.0 * UNIT_ROUNDOFF * (probability - f64::from(u8::from(c == class))).abs();
+            let error = probability * (relative + exponential_error(below(c))) + rounding;
+            gradients[r * columns + c] = or_flushed(error * f64::from(before.step.loss_scale));
         }
     }
     vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]

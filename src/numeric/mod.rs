@@ -4,4 +4,4 @@ mod product;
 mod rounding;
 
 pub use product::{Matrix, product};
-pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error};
+pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error, or_flushed};

@@ -48,6 +48,12 @@ impl Sum {
     }
 }
 
+/// A bound that also allows for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
+/// A bound of 0 stays one: it is declared only where no rounding takes place.
+pub fn or_flushed(bound: f64) -> f64 {
+    if bound > 0.0 { bound + f64::from(f32::MIN_POSITIVE) } else { bound }
+}
+
 /// Largest relative error of WGSL's `exp(x)`, twice for two sides: 3 + 2·|x| ULP (WGSL §15.7.4).
 pub fn exponential_error(x: f64) -> f64 {
     BOTH_SIDES * (3.0 + 2.0 * x.abs()) * f64::from(f32::EPSILON)

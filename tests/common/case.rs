@@ -1,0 +1,294 @@
+//! A kernel on trial: a plan of one op, its step records, and what the host writes before the op runs.
+//!
+//! Whatever is not filled keeps the poison that memory starts with: dead rows, the other slots of a window, the
+//! padding between tensors, and every output. So what a twin reads or writes where it must not, shows.
+
+use wgrad::exec::{Executor, Run};
+use wgrad::plan::{Access, Contents, Op, Plan, Section, Step, View, ViewId};
+use wgrad::rng::{Philox, Stream};
+use wgrad::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
+
+/// What the inputs of a case are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Real numbers of ordinary size.
+    Real,
+    /// Small whole numbers: sums of products are exact.
+    Whole,
+    /// Chosen to be hard.
+    Special,
+}
+
+/// How an input is filled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fill {
+    /// Uniform in ±range, with a tenth of exact zeros; whole numbers in ±3 where the case is of whole numbers.
+    Real(f64),
+    /// Uniform in 0..range; whole where the case is.
+    Positive(f64),
+    /// Uniform from the first to the second, whatever the case: what a function can give.
+    Between(f64, f64),
+    /// Uniform words below.
+    Below(u32),
+    /// 0.0 or 1.0.
+    Bit,
+    /// One word everywhere.
+    Same(u32),
+}
+
+/// Words that the host writes to the beginning of a view.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where to.
+    pub view: ViewId,
+    /// In which slot of the window.
+    pub slot: usize,
+    /// What.
+    pub words: Vec<u32>,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Kernel, shapes, live rows, kind of values.
+    pub name: String,
+    /// The plan; its one op is in `section`.
+    pub plan: Plan,
+    /// Where the op is.
+    pub section: Section,
+    /// The submission's steps.
+    pub steps: Vec<Step>,
+    /// The step that runs.
+    pub slot: usize,
+    /// What the host writes.
+    pub inputs: Vec<Input>,
+    /// What the inputs are like.
+    pub values: Values,
+    seed: u64,
+}
+
+impl Case {
+    /// A case with `rows` live rows, still without views and op. The seed also decides how many slots the window
+    /// has; the last one runs.
+    pub fn new(section: Section, rows: usize, values: Values, seed: usize) -> Self {
+        let slots = 1 + seed % 3;
+        let steps = (0..slots).map(|slot| step(seed, slot, if slot + 1 == slots { rows } else { rows / 2 })).collect();
+        let (plan, inputs) = (Plan::new(), Vec::new());
+        Self { name: String::new(), plan, section, steps, slot: slots - 1, inputs, values, seed: seed as u64 }
+    }
+
+    /// The step that runs.
+    pub fn step(&self) -> &Step {
+        &self.steps[self.slot]
+    }
+
+    /// A batch of `rows` rows in a window; only the live ones of the running step are filled.
+    pub fn batch(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
+        let dtype = if matches!(fill, Fill::Below(_)) { Dtype::U32 } else { Dtype::F32 };
+        let (view, _) = self.plan.windowed(name, dtype, shape, self.steps.len(), Contents::Host);
+        let live = (self.step().rows as usize).min(shape.rows) * shape.columns;
+        self.fill(view, live, fill);
+        view
+    }
+
+    /// A batch that the op writes.
+    pub fn batch_output(&mut self, name: &str, dtype: Dtype, shape: Shape) -> ViewId {
+        self.plan.windowed(name, dtype, shape, self.steps.len(), Contents::Computed).0
+    }
+
+    /// A tensor that is filled whole.
+    pub fn tensor(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
+        let dtype = if matches!(fill, Fill::Below(_)) { Dtype::U32 } else { Dtype::F32 };
+        let view = self.guarded(name, dtype, shape, Contents::Host);
+        self.fill(view, shape.elements(), fill);
+        view
+    }
+
+    /// A tensor that the op writes.
+    pub fn output(&mut self, name: &str, dtype: Dtype, shape: Shape) -> ViewId {
+        self.guarded(name, dtype, shape, Contents::Computed)
+    }
+
+    /// A tensor that the op changes in place.
+    pub fn state(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
+        let view = self.guarded(name, Dtype::F32, shape, Contents::Persistent(0));
+        self.fill(view, shape.elements(), fill);
+        view
+    }
+
+    /// The flag, which holds `word`.
+    pub fn flag(&mut self, word: u32) -> ViewId {
+        let view = self.guarded("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+        self.set(view, vec![word]);
+        view
+    }
+
+    /// Two tensors side by side in one allocation, as gradients are.
+    pub fn pair_of_outputs(&mut self, names: [&str; 2], shapes: [Shape; 2]) -> [ViewId; 2] {
+        let second = padded(shapes[0].elements());
+        let elements = second + padded(shapes[1].elements());
+        let allocation = self.plan.allocate("pair", Dtype::F32, elements, Contents::Computed);
+        [self.plan.view(names[0], allocation, 0, shapes[0]), self.plan.view(names[1], allocation, second, shapes[1])]
+    }
+
+    /// A view with poisoned elements before and behind it.
+    fn guarded(&mut self, name: &str, dtype: Dtype, shape: Shape, contents: Contents) -> ViewId {
+        let elements = padded(shape.elements()) + 2 * TENSOR_ALIGNMENT;
+        let allocation = self.plan.allocate(name, dtype, elements, contents);
+        self.plan.view(name, allocation, TENSOR_ALIGNMENT, shape)
+    }
+
+    fn fill(&mut self, view: ViewId, elements: usize, fill: Fill) {
+        let mut numbers = Philox::new(self.seed, Stream::Data, self.inputs.len() as u32);
+        let whole = self.values == Values::Whole;
+        let words = (0..elements).map(|_| fill.word(&mut numbers, whole)).collect();
+        self.set(view, words);
+    }
+
+    /// Has the host write `words` to a view, instead of what it would have written.
+    pub fn set(&mut self, view: ViewId, words: Vec<u32>) {
+        self.inputs.retain(|input| input.view != view);
+        self.inputs.push(Input { view, slot: self.slot, words });
+    }
+
+    /// Has the host write `numbers` to a view.
+    pub fn set_f32(&mut self, view: ViewId, numbers: &[f32]) {
+        self.set(view, numbers.iter().map(|x| x.to_bits()).collect());
+    }
+
+    /// The case with its op.
+    pub fn with(mut self, op: Op) -> Self {
+        let shapes: Vec<_> = op.views.iter().map(|v| self.plan.shape(*v).to_string()).collect();
+        let (rows, slot) = (self.step().rows, self.slot);
+        self.name =
+            format!("{} {} ({rows} live rows, slot {slot}, {:?})", op.kernel.name, shapes.join(" "), self.values);
+        self.plan.push(self.section, op).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        self
+    }
+
+    /// The op.
+    pub fn op(&self) -> &Op {
+        &self.plan.ops(self.section)[0]
+    }
+
+    /// What to submit.
+    pub fn run(&self) -> Run {
+        Run { section: self.section, slot: self.slot }
+    }
+
+    /// Writes all inputs.
+    pub fn load(&self, device: &mut dyn Executor) {
+        for input in &self.inputs {
+            device.write(input.view, input.slot, &input.words).expect("inputs have the size of their views");
+        }
+    }
+
+    /// The views that the op writes, with their number among its bindings.
+    pub fn written(&self) -> impl Iterator<Item = (usize, &View)> {
+        let bindings = self.op().kernel.bindings.iter().enumerate().filter(|(_, b)| b.access.writes());
+        bindings.map(|(number, _)| (number, self.plan.get(self.op().views[number])))
+    }
+
+    /// How many elements lockstep has to compare: all of the views that are written.
+    pub fn elements(&self) -> usize {
+        self.written().map(|(_, view)| view.shape.elements()).sum()
+    }
+
+    /// Whether a binding is a flag.
+    pub fn is_flag(&self, binding: usize) -> bool {
+        self.op().kernel.bindings[binding].access == Access::Atomic
+    }
+}
+
+impl Fill {
+    fn word(self, numbers: &mut Philox, whole: bool) -> u32 {
+        match self {
+            Self::Real(_) if whole => (f64::from(numbers.below(7)) - 3.0) as f32,
+            Self::Real(_) if numbers.below(10) == 0 => 0.0,
+            Self::Real(range) => (range * (2.0 * numbers.uniform() - 1.0)) as f32,
+            Self::Positive(_) if whole => numbers.below(4) as f32,
+            Self::Positive(range) => (range * numbers.uniform()) as f32,
+            Self::Between(low, high) => (low + (high - low) * numbers.uniform()) as f32,
+            Self::Bit => numbers.below(2) as f32,
+            Self::Below(bound) => return numbers.below(bound),
+            Self::Same(word) => return word,
+        }
+        .to_bits()
+    }
+}
+
+/// A record in which no two fields could be mistaken for each other.
+fn step(seed: usize, slot: usize, rows: usize) -> Step {
+    let index = (5 + 7 * seed + slot) as u32;
+    let t = f64::from(index) + 1.0;
+    Step {
+        index,
+        slot: slot as u32,
+        rows: rows as u32,
+        first_row: (1000 + 13 * seed) as u32,
+        seed_low: 0xDEAD_0000 + seed as u32,
+        seed_high: 77,
+        learning_rate: 0.05 + 0.01 * slot as f32,
+        // The batch is part of a larger one, which also keeps this finite where no row is live.
+        loss_scale: (1.0 / (rows as f64 + 3.0)) as f32,
+        bias_correction1: (1.0 - 0.9f64.powf(t)) as f32,
+        bias_correction2_root: (1.0 - 0.999f64.powf(t)).sqrt() as f32,
+    }
+}
+
+/// Rows, columns and live rows of batches: nothing aligned, nothing square, edges of tiles of 4, 16 and 64.
+pub const BATCHES: [(usize, usize, usize); 18] = [
+    (1, 1, 1),
+    (1, 3, 1),
+    (3, 1, 3),
+    (3, 5, 0),
+    (4, 5, 3),
+    (5, 4, 5),
+    (2, 7, 1),
+    (15, 17, 15),
+    (16, 3, 16),
+    (17, 16, 13),
+    (17, 64, 16),
+    (63, 2, 63),
+    (64, 65, 64),
+    (65, 15, 64),
+    (7, 63, 7),
+    (13, 67, 1),
+    (31, 129, 29),
+    (66, 10, 65),
+];
+
+/// One case of real and one of whole numbers for each of [`BATCHES`].
+pub fn over_batches(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case> {
+    let both = |(seed, (rows, columns, live))| {
+        [Values::Real, Values::Whole].map(|values| make(Shape::new(rows, columns), live, values, seed))
+    };
+    BATCHES.into_iter().enumerate().flat_map(both).collect()
+}
+
+/// m, n, k and live rows of products, the last one large enough for the CPU to cut it into blocks.
+pub const PRODUCTS: [(usize, usize, usize, usize); 16] = [
+    (1, 1, 3, 1),
+    (1, 5, 3, 1),
+    (3, 1, 7, 2),
+    (5, 4, 1, 5),
+    (3, 2, 5, 0),
+    (4, 3, 17, 4),
+    (15, 17, 16, 15),
+    (16, 63, 5, 9),
+    (17, 16, 64, 17),
+    (63, 65, 4, 62),
+    (64, 15, 13, 64),
+    (65, 67, 31, 1),
+    (2, 128, 129, 2),
+    (10, 3, 257, 7),
+    (33, 64, 65, 32),
+    (83, 131, 101, 80),
+];
+
+/// One case of real and one of whole numbers for each of [`PRODUCTS`].
+pub fn over_products(make: impl Fn([usize; 3], usize, Values, usize) -> Case) -> Vec<Case> {
+    let both =
+        |(seed, (m, n, k, live))| [Values::Real, Values::Whole].map(|values| make([m, n, k], live, values, seed));
+    PRODUCTS.into_iter().enumerate().flat_map(both).collect()
+}

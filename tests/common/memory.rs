@@ -1,0 +1,194 @@
+//! What a case's memory holds before and after its op ran, and calls of twins on copies of it: no `unsafe`, and
+//! nothing of the library's own executors.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicU32;
+
+use super::case::Case;
+use wgrad::exec::{Executor, Reference};
+use wgrad::plan::{Access, AllocationId, Bound, Call, Lane, Slot, Step, StepUse, View};
+use wgrad::shape::{Dtype, Shape};
+
+/// All allocations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory(Vec<Vec<u32>>);
+
+/// A case, with its memory before and after.
+pub struct Seen<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// What the op read.
+    pub before: Memory,
+    /// What it left.
+    pub after: Memory,
+}
+
+impl Memory {
+    /// What a device holds.
+    pub fn of(device: &mut dyn Executor) -> Self {
+        let count = device.plan().allocations().len();
+        Self((0..count).map(|id| device.read_allocation(AllocationId(id)).expect("host memory")).collect())
+    }
+
+    /// What a case's memory holds before its op runs.
+    pub fn before(case: &Case) -> Self {
+        let mut device = Reference::new(case.plan.clone());
+        case.load(&mut device);
+        Self::of(&mut device)
+    }
+
+    fn view(&self, view: &View, slot: usize) -> &[u32] {
+        &self.0[view.allocation.0][view.range(slot)]
+    }
+
+    /// Runs a twin on a range of lanes.
+    pub fn call(&mut self, case: &Case, lanes: Range<usize>, twin: fn(Call<'_>)) {
+        let ranges = ranges(case, &lanes);
+        let mut parts: Vec<Part> = (case.op().kernel.bindings.iter().zip(&ranges))
+            .map(|(b, (allocation, range))| Part::new(b.access, &self.0[*allocation][range.clone()]))
+            .collect();
+        let mut call = empty_call(case, lanes);
+        parts.iter_mut().zip(&mut call.slots).for_each(|(part, slot)| *slot = part.lend());
+        twin(call);
+        for (part, (allocation, range)) in parts.into_iter().zip(ranges) {
+            self.0[allocation][range].copy_from_slice(&part.words());
+        }
+    }
+
+    /// All slots to read, as bounds are computed from.
+    fn inspect<'a>(&'a self, case: &'a Case, lanes: Range<usize>) -> Call<'a> {
+        let ranges = ranges(case, &lanes);
+        let mut call = empty_call(case, lanes);
+        for (slot, (allocation, range)) in call.slots.iter_mut().zip(ranges) {
+            *slot = Slot::Read(&self.0[allocation][range]);
+        }
+        call
+    }
+}
+
+impl<'a> Seen<'a> {
+    /// Runs the op with the plain twin.
+    pub fn new(case: &'a Case) -> Self {
+        let mut device = Reference::new(case.plan.clone());
+        case.load(&mut device);
+        let before = Memory::of(&mut device);
+        device.submit(&case.steps, &[case.run()]).expect("host memory");
+        Self { case, before, after: Memory::of(&mut device) }
+    }
+
+    /// The step that ran.
+    pub fn step(&self) -> &Step {
+        self.case.step()
+    }
+
+    /// Live rows.
+    pub fn rows(&self) -> usize {
+        self.step().rows as usize
+    }
+
+    /// The kernel's parameters.
+    pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &P {
+        self.case.op().params()
+    }
+
+    /// Live elements of a batch.
+    pub fn live(&self, binding: usize) -> usize {
+        self.rows() * self.shape(binding).columns
+    }
+
+    /// The shape of a binding's view.
+    pub fn shape(&self, binding: usize) -> Shape {
+        self.get(binding).shape
+    }
+
+    /// The words of a binding's view before the op.
+    pub fn words(&self, binding: usize) -> &[u32] {
+        self.before.view(self.get(binding), self.case.slot)
+    }
+
+    /// The numbers of a binding's view before the op.
+    pub fn numbers(&self, binding: usize) -> Vec<f64> {
+        self.words(binding).iter().map(|word| f64::from(f32::from_bits(*word))).collect()
+    }
+
+    /// The words of a binding's view after the op.
+    pub fn result_words(&self, binding: usize) -> &[u32] {
+        self.after.view(self.get(binding), self.case.slot)
+    }
+
+    /// The numbers of a binding's view after the op: floats or words, by its type.
+    pub fn results(&self, binding: usize) -> Vec<f64> {
+        let float = self.case.plan.allocation_of(self.case.op().views[binding]).dtype == Dtype::F32;
+        let number = |word: &u32| if float { f64::from(f32::from_bits(*word)) } else { f64::from(*word) };
+        self.result_words(binding).iter().map(number).collect()
+    }
+
+    /// The bounds that the kernel declares for what it wrote; none where no lane was live.
+    pub fn bounds(&self) -> Option<Vec<Bound>> {
+        let lanes = 0..live_lanes(self.case);
+        let calls = || (self.before.inspect(self.case, lanes.clone()), self.after.inspect(self.case, lanes.clone()));
+        (!lanes.is_empty()).then(calls).map(|(before, after)| (self.case.op().kernel.bound)(&before, &after))
+    }
+
+    fn get(&self, binding: usize) -> &View {
+        self.case.plan.get(self.case.op().views[binding])
+    }
+}
+
+/// How many of an op's lanes are live, as `Lane` and `StepUse` say.
+pub fn live_lanes(case: &Case) -> usize {
+    let op = case.op();
+    op.lanes.min(match (op.kernel.lane, op.kernel.step) {
+        (Lane::BatchRow, _) => case.step().rows as usize,
+        (Lane::Part, StepUse::All) => case.steps.len(),
+        (Lane::Part, StepUse::One) => op.lanes,
+    })
+}
+
+/// Allocation and elements of each binding, as a range of lanes sees it.
+fn ranges(case: &Case, lanes: &Range<usize>) -> Vec<(usize, Range<usize>)> {
+    let op = case.op();
+    let range = |cut: bool, view: &View| {
+        let whole = view.range(case.slot);
+        let each = view.shape.elements() / op.lanes.max(1);
+        if cut { whole.start + lanes.start * each..whole.start + lanes.end * each } else { whole }
+    };
+    let views = op.views.iter().map(|v| case.plan.get(*v));
+    op.kernel.bindings.iter().zip(views).map(|(b, view)| (view.allocation.0, range(b.cut, view))).collect()
+}
+
+fn empty_call(case: &Case, lanes: Range<usize>) -> Call<'_> {
+    Call { params: &case.op().params, step: case.step(), steps: &case.steps, lanes, slots: Default::default() }
+}
+
+/// A copy of what a twin sees of one view.
+enum Part {
+    Read(Vec<u32>),
+    Write(Vec<u32>),
+    Atomic(Vec<AtomicU32>),
+}
+
+impl Part {
+    fn new(access: Access, words: &[u32]) -> Self {
+        match access {
+            Access::Read => Self::Read(words.to_vec()),
+            Access::Write | Access::ReadWrite => Self::Write(words.to_vec()),
+            Access::Atomic => Self::Atomic(words.iter().map(|word| AtomicU32::new(*word)).collect()),
+        }
+    }
+
+    fn lend(&mut self) -> Slot<'_> {
+        match self {
+            Self::Read(words) => Slot::Read(words),
+            Self::Write(words) => Slot::Write(words),
+            Self::Atomic(words) => Slot::Atomic(words),
+        }
+    }
+
+    fn words(self) -> Vec<u32> {
+        match self {
+            Self::Read(words) | Self::Write(words) => words,
+            Self::Atomic(words) => words.into_iter().map(AtomicU32::into_inner).collect(),
+        }
+    }
+}

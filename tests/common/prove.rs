@@ -1,0 +1,140 @@
+//! What every kernel has to stand: its formula, any cut of its lanes, the CPU in lockstep, and bounds that bite.
+
+use super::case::{Case, Values};
+use super::compare::{Expected, assert_close};
+use super::memory::{Memory, Seen, live_lanes};
+use wgrad::exec::{Cpu, lockstep};
+use wgrad::plan::{Bound, POISON};
+use wgrad::rng::{Philox, Stream};
+
+/// What the formula gives for each written view, live elements only.
+pub type Oracle = fn(&Seen<'_>) -> Vec<Expected>;
+
+/// A bound of more than this share of its result proves little.
+const WEAK: f64 = 0.01;
+
+/// Proves a kernel's twins over `cases`. Of the real-valued elements with a bound, at most the share `weak` may
+/// have one above 1 % of the result. Returns how many elements were compared with the oracle.
+pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
+    assert!(cases.len() >= 3, "too few cases");
+    for case in cases {
+        lanes_compute_alone(case);
+        cpu_agrees(case);
+    }
+    let share = weak_share(cases);
+    let compared = cases.iter().map(|case| formula_holds(case, oracle)).sum();
+    println!("{}: {compared} elements, share of weak bounds {share}", cases[0].op().kernel.name);
+    assert!(share <= weak, "{}: the share of weak bounds is {share}, allowed {weak}", cases[0].name);
+    assert!(compared > 0, "nothing was compared");
+    compared
+}
+
+/// The plain twin lies within its own bound of the oracle, and touches nothing but live elements.
+fn formula_holds(case: &Case, oracle: Oracle) -> usize {
+    let seen = Seen::new(case);
+    let Some(bounds) = seen.bounds() else {
+        assert_eq!(seen.before, seen.after, "{}: no lane was live, and yet something changed", case.name);
+        return 0;
+    };
+    let expected = oracle(&seen);
+    assert_eq!(expected.len(), case.written().count(), "{}: the oracle forgot a view", case.name);
+    let mut compared = 0;
+    for (((binding, view), expected), bound) in case.written().zip(expected).zip(bounds) {
+        let (place, live) = (format!("{}, {}", case.name, view.name), expected.len());
+        let (results, words) = (seen.results(binding), seen.result_words(binding));
+        match expected {
+            Expected::Numbers(numbers) => assert_close(&place, &results[..live], &numbers, &first(bound, live)),
+            Expected::Words(expected) => assert_eq!(&words[..live], expected, "{place}"),
+        }
+        assert_eq!(words[live..], seen.words(binding)[live..], "{place}: a dead element changed");
+        compared += live;
+    }
+    compared
+}
+
+/// The bounds of the live elements.
+fn first(bound: Bound, live: usize) -> Bound {
+    match bound {
+        Bound::Exact => Bound::Exact,
+        Bound::Each(bounds) => Bound::Each(bounds[..live].to_vec()),
+    }
+}
+
+/// Any range of lanes can be computed alone, in any order: the plain twin gives the same bits, whatever the cuts.
+fn lanes_compute_alone(case: &Case) {
+    let live = live_lanes(case);
+    let kernel = case.op().kernel;
+    let mut numbers = Philox::new(7, Stream::Data, live as u32);
+    let mut cuts: Vec<usize> = (0..3).map(|_| numbers.below(live as u32 + 1) as usize).chain([0, live]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let (mut whole, mut pieces, mut fast) = (Memory::before(case), Memory::before(case), Memory::before(case));
+    if live > 0 {
+        whole.call(case, 0..live, kernel.reference);
+    }
+    for cut in cuts.windows(2).rev() {
+        pieces.call(case, cut[0]..cut[1], kernel.reference);
+        fast.call(case, cut[0]..cut[1], kernel.fast.unwrap_or(kernel.reference));
+    }
+    assert_eq!(pieces, whole, "{}: lanes {cuts:?} of the plain twin", case.name);
+    let plain = Seen { case, before: Memory::before(case), after: whole };
+    let fast = Seen { case, before: Memory::before(case), after: fast };
+    for ((binding, view), bound) in case.written().zip(plain.bounds().unwrap_or_default()) {
+        if let Bound::Each(bounds) = bound {
+            let (place, live) = (format!("{}, {}, fast twin by {cuts:?}", case.name, view.name), bounds.len());
+            let (found, wanted) = (&fast.results(binding)[..live], &plain.results(binding)[..live]);
+            let same = found.iter().zip(wanted).all(|(a, b)| a.to_bits() == b.to_bits());
+            if !same {
+                assert_close(&place, found, wanted, &Bound::Each(bounds));
+            }
+        }
+    }
+}
+
+/// The CPU executor agrees with the plain twin in lockstep, which compares every element, on 1 and on 3 threads;
+/// and both give the same bits.
+fn cpu_agrees(case: &Case) {
+    let results = [1, 3].map(|threads| {
+        let mut device = Cpu::new(case.plan.clone(), threads).expect("threads are to be had");
+        case.load(&mut device);
+        let report = lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()])
+            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        assert_eq!(report.elements(), case.elements(), "{}: elements compared", case.name);
+        Memory::of(&mut device)
+    });
+    assert_eq!(results[0], results[1], "{}: 1 thread and 3 threads differ", case.name);
+}
+
+/// The share of live real-valued elements with a weak bound; every bound must be finite, and no live element
+/// poisoned.
+fn weak_share(cases: &[Case]) -> f64 {
+    let (mut weak, mut all) = (0, 0);
+    for case in cases.iter().filter(|case| case.values == Values::Real) {
+        let seen = Seen::new(case);
+        for ((binding, view), bound) in case.written().zip(seen.bounds().unwrap_or_default()) {
+            let Bound::Each(bounds) = bound else { continue };
+            let results = seen.results(binding);
+            for (i, bound) in bounds.iter().enumerate() {
+                assert!(bound.is_finite() && *bound >= 0.0, "{}, {}: bound {i} is {bound}", case.name, view.name);
+                assert_ne!(seen.result_words(binding)[i], POISON, "{}, {}: element {i}", case.name, view.name);
+                weak += usize::from(*bound > WEAK * results[i].abs() && *bound > 2.0 * f64::from(f32::MIN_POSITIVE));
+            }
+            all += bounds.len();
+        }
+    }
+    weak as f64 / f64::from(u32::try_from(all.max(1)).expect("small cases"))
+}
+
+/// Asserts that the bounds of all whole-valued cases are 0: their sums are exact, in whatever order.
+pub fn whole_numbers_are_exact(cases: &[Case]) {
+    let mut zeros = 0;
+    for case in cases.iter().filter(|case| case.values == Values::Whole) {
+        for bound in Seen::new(case).bounds().unwrap_or_default() {
+            if let Bound::Each(bounds) = bound {
+                assert!(bounds.iter().all(|bound| *bound == 0.0), "{}: a bound is not 0", case.name);
+                zeros += bounds.len();
+            }
+        }
+    }
+    assert!(zeros > 100, "only {zeros} bounds were seen");
+}

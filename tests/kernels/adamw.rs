@@ -1,0 +1,126 @@
+//! Adam and AdamW, one element at a time.
+
+use super::case::{Case, Fill, Values};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::prove;
+use wgrad::kernels::adamw::{self, Params};
+use wgrad::plan::Section;
+use wgrad::shape::Shape;
+
+/// Blocks of 64 parameters.
+pub const BLOCKS: [usize; 5] = [1, 2, 3, 7, 17];
+
+/// What goes with the gradients: their norm, the largest that is allowed, and the flag.
+pub const SITUATIONS: [(f32, f32, u32); 4] =
+    [(0.0, f32::MAX, u32::MAX), (40.0, 2.5, u32::MAX), (2.0, 2.5, u32::MAX), (40.0, 2.5, 3)];
+
+/// Plain Adam, Adam's decay, AdamW's decay, both with other rates.
+pub fn settings() -> [Params; 4] {
+    let params = |beta1: f64, beta2: f64, epsilon, l2, decay| Params {
+        beta1: beta1 as f32,
+        one_minus_beta1: (1.0 - beta1) as f32,
+        beta2: beta2 as f32,
+        one_minus_beta2: (1.0 - beta2) as f32,
+        epsilon,
+        l2,
+        decay,
+        max_norm: 0.0,
+    };
+    [
+        params(0.9, 0.999, 1e-8, 0.0, 0.0),
+        params(0.9, 0.999, 1e-3, 0.1, 0.0),
+        params(0.9, 0.999, 1e-8, 0.0, 0.1),
+        params(0.5, 0.75, 1e-2, 0.2, 0.3),
+    ]
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (seed, blocks) in BLOCKS.into_iter().enumerate() {
+        for (settings, situation) in settings().iter().flat_map(|s| SITUATIONS.map(|situation| (s, situation))) {
+            cases.push(case(*settings, situation, blocks, Values::Real, seed));
+        }
+    }
+    cases.push(first_step());
+    cases
+}
+
+fn case(settings: Params, (norm, max_norm, flag): (f32, f32, u32), blocks: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Update, 5, values, seed);
+    let shape = Shape::vector(64 * blocks);
+    let parameter = case.state("parameter", shape, Fill::Real(1.0));
+    let gradient = case.tensor("gradient", shape, Fill::Real(0.5));
+    let m = case.state("m", shape, Fill::Real(0.3));
+    let v = case.state("v", shape, Fill::Positive(0.2));
+    let norm = case.tensor("norm", Shape::vector(1), Fill::Same(norm.to_bits()));
+    let flag = case.flag(flag);
+    let op = adamw::op(&case.plan, &Params { max_norm, ..settings }, parameter, gradient, m, v, norm, flag);
+    case.with(op)
+}
+
+/// The first step, from zero moments: the change is the learning rate, whatever the gradient's size.
+fn first_step() -> Case {
+    let mut case = case(settings()[0], SITUATIONS[0], 2, Values::Special, 0);
+    let views = case.op().views.clone();
+    case.set_f32(views[2], &[0.0; 128]);
+    case.set_f32(views[3], &[0.0; 128]);
+    let gradients: Vec<f32> = (0..128).map(|i| [0.0, 1e-3, -2.0, 1e5][i % 4]).collect();
+    case.set_f32(views[1], &gradients);
+    case.steps[0].bias_correction1 = settings()[0].one_minus_beta1;
+    case.steps[0].bias_correction2_root = settings()[0].one_minus_beta2.sqrt();
+    case
+}
+
+/// min(1, max_norm / (norm + 10⁻⁶)).
+pub fn clip(norm: f64, max_norm: f32) -> f64 {
+    (f64::from(max_norm) / (norm + 1e-6)).min(1.0)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let (p, step): (&Params, _) = (seen.params(), seen.step());
+    let [parameter, gradient, m, v, norm] = [0, 1, 2, 3, 4].map(|binding| seen.numbers(binding));
+    let [beta1, rest1, beta2, rest2] = [p.beta1, p.one_minus_beta1, p.beta2, p.one_minus_beta2].map(f64::from);
+    let [epsilon, l2, decay, rate] = [p.epsilon, p.l2, p.decay, step.learning_rate].map(f64::from);
+    let live = seen.words(5)[0] == u32::MAX;
+    let new = (0..parameter.len()).map(|i| {
+        if !live {
+            return (parameter[i], m[i], v[i]);
+        }
+        let g = gradient[i] * clip(norm[0], p.max_norm) + l2 * parameter[i];
+        let (m, v) = (beta1 * m[i] + rest1 * g, beta2 * v[i] + rest2 * g * g);
+        let mean = m / f64::from(step.bias_correction1);
+        let root = v.sqrt() / f64::from(step.bias_correction2_root);
+        (parameter[i] * (1.0 - rate * decay) - rate * mean / (root + epsilon), m, v)
+    });
+    let (mut parameters, mut ms, mut vs) = (Vec::new(), Vec::new(), Vec::new());
+    new.for_each(|(parameter, m, v)| {
+        parameters.push(parameter);
+        ms.push(m);
+        vs.push(v);
+    });
+    [parameters, ms, vs].map(Expected::Numbers).into()
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.001) > 80_000);
+}
+
+#[test]
+fn a_lowered_flag_freezes_everything() {
+    let case = case(settings()[3], SITUATIONS[3], 3, Values::Real, 1);
+    let seen = Seen::new(&case);
+    assert_eq!(seen.before, seen.after);
+}
+
+#[test]
+fn the_first_step_is_the_learning_rate() {
+    let case = first_step();
+    let seen = Seen::new(&case);
+    let change: Vec<f64> = seen.results(0).iter().zip(seen.numbers(0)).map(|(after, before)| after - before).collect();
+    let rate = f64::from(case.step().learning_rate);
+    for (i, expected) in [0.0, -rate, rate, -rate].into_iter().enumerate() {
+        approx::assert_abs_diff_eq!(change[i], expected, epsilon = 2e-6);
+    }
+}

@@ -1,0 +1,33 @@
+//! output = input + bias in every row.
+
+use super::case::{Case, Fill, Values, over_batches};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::{prove, whole_numbers_are_exact};
+use wgrad::kernels::bias_add;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+pub fn cases() -> Vec<Case> {
+    over_batches(case)
+}
+
+fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let input = case.batch("input", shape, Fill::Real(2.0));
+    let bias = case.tensor("bias", Shape::vector(shape.columns), Fill::Real(1.0));
+    let output = case.batch_output("output", Dtype::F32, shape);
+    let op = bias_add::op(&case.plan, input, bias, output);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let (input, bias) = (seen.numbers(0), seen.numbers(1));
+    vec![Expected::Numbers((0..seen.live(0)).map(|i| input[i] + bias[i % bias.len()]).collect())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.001) > 20_000);
+    whole_numbers_are_exact(&cases());
+}

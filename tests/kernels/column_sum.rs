@@ -1,0 +1,33 @@
+//! The sum of each column over the live rows.
+
+use super::case::{Case, Fill, Values, over_batches};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::{prove, whole_numbers_are_exact};
+use wgrad::kernels::column_sum;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+pub fn cases() -> Vec<Case> {
+    over_batches(case)
+}
+
+fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let input = case.batch("input", shape, Fill::Real(2.0));
+    let sums = case.output("sums", Dtype::F32, Shape::vector(shape.columns));
+    let op = column_sum::op(&case.plan, input, sums);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let (input, columns) = (seen.numbers(0), seen.shape(0).columns);
+    let sum = |c: usize| (0..seen.rows()).map(|r| input[r * columns + c]).sum();
+    vec![Expected::Numbers((0..columns).map(sum).collect())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.005) > 800);
+    whole_numbers_are_exact(&cases());
+}

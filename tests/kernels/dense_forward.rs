@@ -1,0 +1,70 @@
+//! output = drop(f(input · weightᵀ + bias)).
+
+use super::activation::{FUNCTIONS, formula};
+use super::case::{Case, Fill, Values, over_products};
+use super::compare::Expected;
+use super::dropout::keeps;
+use super::memory::Seen;
+use super::prove::{prove, whole_numbers_are_exact};
+use wgrad::Activation;
+use wgrad::kernels::dense_forward::{self, Params};
+use wgrad::kernels::dropout::Mask;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+/// Every function, without dropout and with; jumps only on whole numbers, where rounding cannot decide.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rate in [0.0, 0.5] {
+        cases.extend(over_products(|sizes, live, values, seed| {
+            case(FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6], rate, sizes, live, values, seed)
+        }));
+    }
+    cases
+}
+
+fn case(
+    f: Activation,
+    rate: f32,
+    [rows, outputs, inputs]: [usize; 3],
+    live: usize,
+    values: Values,
+    seed: usize,
+) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let input = case.batch("input", Shape::new(rows, inputs), Fill::Real(1.0));
+    let weight = case.tensor("weight", Shape::new(outputs, inputs), Fill::Real(1.0));
+    let bias = case.tensor("bias", Shape::vector(outputs), Fill::Real(1.0));
+    let output = case.batch_output("output", Dtype::F32, Shape::new(rows, outputs));
+    let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
+    let op = dense_forward::op(&case.plan, f.into(), mask, input, weight, bias, output);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let p: &Params = seen.params();
+    let [input, weight, bias] = [0, 1, 2].map(|binding| seen.numbers(binding));
+    let (outputs, inputs) = (seen.shape(1).rows, seen.shape(1).columns);
+    let element = |i: usize| {
+        let (r, o) = (i / outputs, i % outputs);
+        let product: f64 = (0..inputs).map(|i| input[r * inputs + i] * weight[o * inputs + i]).sum();
+        let y = formula(p.function, f64::from(p.slope), product + bias[o]).0;
+        if keeps(p.threshold, seen.step(), p.layer, r, o) { y * f64::from(p.scale) } else { 0.0 }
+    };
+    vec![Expected::Numbers((0..seen.live(3)).map(element).collect())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.005) > 70_000);
+}
+
+#[test]
+fn whole_numbers() {
+    let exact = [0, 1, 4].map(|i| FUNCTIONS[i]);
+    let cases: Vec<Case> = exact
+        .into_iter()
+        .flat_map(|f| over_products(move |sizes, live, values, seed| case(f, 0.0, sizes, live, values, seed)))
+        .collect();
+    whole_numbers_are_exact(&cases);
+}

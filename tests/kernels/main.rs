@@ -1,0 +1,94 @@
+//! Every kernel's proof: its plain twin against the formula in f64, its fast twin against the plain one, its bounds.
+//! `sabotage` then proves the proof.
+//!
+//! One file a kernel, of the kernel's stem: `cases()` over ugly shapes, `oracle` from the formula that the kernel's
+//! documentation states, and what else it claims. Another crate can have all cases through
+//! `#[path = "…/tests/kernels/main.rs"] mod kernels;` and [`STEMS`].
+
+#[path = "../common/case.rs"]
+pub mod case;
+#[path = "../common/compare.rs"]
+pub mod compare;
+#[path = "../common/memory.rs"]
+pub mod memory;
+#[path = "../common/prove.rs"]
+pub mod prove;
+
+mod activation;
+mod activation_grad;
+mod adamw;
+mod argmax;
+mod bias_add;
+mod binary_cross_entropy;
+mod check_finite;
+mod column_sum;
+mod count_correct;
+mod dense_forward;
+mod dense_grad_input;
+mod dense_grad_weight;
+mod dropout;
+mod gather;
+mod matmul;
+mod mean_loss;
+mod mean_squared_error;
+mod norm;
+mod perceptron;
+mod rmsprop;
+mod sabotage;
+mod sgd;
+mod softmax_cross_entropy;
+mod square_sum;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A kernel's file, and its cases.
+pub type Stem = (&'static str, fn() -> Vec<case::Case>);
+
+/// Every kernel file's cases.
+pub const STEMS: [Stem; 23] = [
+    ("activation", activation::cases),
+    ("activation_grad", activation_grad::cases),
+    ("adamw", adamw::cases),
+    ("argmax", argmax::cases),
+    ("bias_add", bias_add::cases),
+    ("binary_cross_entropy", binary_cross_entropy::cases),
+    ("check_finite", check_finite::cases),
+    ("column_sum", column_sum::cases),
+    ("count_correct", count_correct::cases),
+    ("dense_forward", dense_forward::cases),
+    ("dense_grad_input", dense_grad_input::cases),
+    ("dense_grad_weight", dense_grad_weight::cases),
+    ("dropout", dropout::cases),
+    ("gather", gather::cases),
+    ("matmul", matmul::cases),
+    ("mean_loss", mean_loss::cases),
+    ("mean_squared_error", mean_squared_error::cases),
+    ("norm", norm::cases),
+    ("perceptron", perceptron::cases),
+    ("rmsprop", rmsprop::cases),
+    ("sgd", sgd::cases),
+    ("softmax_cross_entropy", softmax_cross_entropy::cases),
+    ("square_sum", square_sum::cases),
+];
+
+/// Names of the Rust files in a folder of the package, but for `except`.
+fn files(folder: &str, except: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let names = folder.read_dir().expect("a folder of the package").map(|entry| entry.expect("a file").path());
+    let stem = |path: std::path::PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    names.filter(|path| path.extension().is_some_and(|e| e == "rs")).map(stem).filter(|name| name != except).collect()
+}
+
+#[test]
+fn every_kernel_file_has_a_file_of_tests() {
+    let stems: BTreeSet<String> = STEMS.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(files("src/kernels", "mod"), stems);
+    assert_eq!(files("tests/kernels", "main"), stems);
+}
+
+#[test]
+fn every_kernel_has_cases() {
+    let tested: BTreeSet<&str> = STEMS.iter().flat_map(|(_, cases)| cases()).map(|c| c.op().kernel.name).collect();
+    assert_eq!(wgrad::kernels::ALL.iter().map(|kernel| kernel.name).collect::<BTreeSet<_>>(), tested);
+}

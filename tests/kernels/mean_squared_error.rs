@@ -1,0 +1,50 @@
+//! Mean squared error, with its gradient.
+
+use super::case::{Case, Fill, Values, over_batches};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::prove;
+use wgrad::kernels::mean_squared_error;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+pub fn cases() -> Vec<Case> {
+    over_batches(case)
+}
+
+fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let output = case.batch("output", shape, Fill::Real(3.0));
+    let target = case.batch("target", shape, Fill::Real(3.0));
+    let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
+    let grad = case.batch_output("grad", Dtype::F32, shape);
+    let flag = case.flag(u32::MAX);
+    let op = mean_squared_error::op(&case.plan, output, target, row_loss, grad, flag);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let (output, target, n) = (seen.numbers(0), seen.numbers(1), seen.shape(0).columns);
+    let error = |i: usize| output[i] - target[i];
+    let loss = |r: usize| (0..n).map(|c| error(r * n + c).powi(2)).sum::<f64>() / n as f64;
+    let scale = f64::from(seen.step().loss_scale) / n as f64;
+    let losses = (0..seen.rows()).map(loss).collect();
+    let grads = (0..seen.live(0)).map(|i| 2.0 * error(i) * scale).collect();
+    vec![Expected::Numbers(losses), Expected::Numbers(grads), Expected::Words(vec![u32::MAX])]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.0) > 20_000);
+}
+
+#[test]
+fn the_flag_is_lowered_to_the_step_where_a_loss_is_not_finite_and_only_then() {
+    for (bad, lowered) in [(1e18, false), (1e20, true), (f32::NAN, true), (f32::NEG_INFINITY, true)] {
+        let mut case = case(Shape::new(3, 2), 2, Values::Special, 2);
+        let output = case.op().views[0];
+        case.set_f32(output, &[0.0, 1.0, 2.0, bad]);
+        let expected = if lowered { case.step().index } else { u32::MAX };
+        assert_eq!(Seen::new(&case).result_words(4), [expected], "{bad}");
+    }
+}

@@ -1,0 +1,63 @@
+//! RMSprop, one element at a time.
+
+use super::adamw::{BLOCKS, SITUATIONS, clip};
+use super::case::{Case, Fill, Values};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::prove;
+use wgrad::kernels::rmsprop::{self, Params};
+use wgrad::plan::Section;
+use wgrad::shape::Shape;
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (seed, blocks) in BLOCKS.into_iter().enumerate() {
+        for (alpha, epsilon, l2) in [(0.99f64, 1e-8, 0.0), (0.5, 1e-2, 0.2)] {
+            for situation in SITUATIONS {
+                let (alpha, one_minus_alpha) = (alpha as f32, (1.0 - alpha) as f32);
+                let params = Params { alpha, one_minus_alpha, epsilon, l2, max_norm: situation.1 };
+                cases.push(case(params, situation.0, situation.2, blocks, seed));
+            }
+        }
+    }
+    cases
+}
+
+fn case(params: Params, norm: f32, flag: u32, blocks: usize, seed: usize) -> Case {
+    let mut case = Case::new(Section::Update, 5, Values::Real, seed);
+    let shape = Shape::vector(64 * blocks);
+    let parameter = case.state("parameter", shape, Fill::Real(1.0));
+    let gradient = case.tensor("gradient", shape, Fill::Real(0.5));
+    let square = case.state("square", shape, Fill::Positive(0.2));
+    let norm = case.tensor("norm", Shape::vector(1), Fill::Same(norm.to_bits()));
+    let flag = case.flag(flag);
+    let op = rmsprop::op(&case.plan, &params, parameter, gradient, square, norm, flag);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let p: &Params = seen.params();
+    let [parameter, gradient, square, norm] = [0, 1, 2, 3].map(|binding| seen.numbers(binding));
+    let [alpha, rest, epsilon, l2] = [p.alpha, p.one_minus_alpha, p.epsilon, p.l2].map(f64::from);
+    if seen.words(4)[0] != u32::MAX {
+        return vec![Expected::Numbers(parameter), Expected::Numbers(square)];
+    }
+    let gradient = |i: usize| gradient[i] * clip(norm[0], p.max_norm) + l2 * parameter[i];
+    let squares: Vec<f64> = (0..square.len()).map(|i| alpha * square[i] + rest * gradient(i).powi(2)).collect();
+    let rate = f64::from(seen.step().learning_rate);
+    let new = |i: usize| parameter[i] - rate * gradient(i) / (squares[i].sqrt() + epsilon);
+    vec![Expected::Numbers((0..squares.len()).map(new).collect()), Expected::Numbers(squares.clone())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.001) > 30_000);
+}
+
+#[test]
+fn a_lowered_flag_freezes_everything() {
+    let params = Params { alpha: 0.9, one_minus_alpha: 0.1, epsilon: 1e-8, l2: 0.1, max_norm: 1.0 };
+    let case = case(params, 3.0, 0, 3, 1);
+    let seen = Seen::new(&case);
+    assert_eq!(seen.before, seen.after);
+}

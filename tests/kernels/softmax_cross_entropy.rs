@@ -1,0 +1,101 @@
+//! Softmax and cross-entropy from logits, with the gradient.
+
+use super::case::{Case, Fill, Values, over_batches};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::prove;
+use approx::{assert_abs_diff_eq, assert_relative_eq};
+use wgrad::kernels::softmax_cross_entropy;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = over_batches(|shape, live, values, seed| case(shape, live, values, seed, 4.0));
+    cases.extend(over_batches(|shape, live, _, seed| case(shape, live, Values::Special, seed, 1e4)));
+    cases.push(extreme());
+    cases
+}
+
+fn case(shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let output = case.batch("output", shape, Fill::Real(range));
+    let target = case.batch("target", Shape::new(shape.rows, 1), Fill::Below(shape.columns as u32));
+    let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
+    let grad = case.batch_output("grad", Dtype::F32, shape);
+    let flag = case.flag(u32::MAX);
+    let op = softmax_cross_entropy::op(&case.plan, output, target, row_loss, grad, flag);
+    case.with(op)
+}
+
+/// Confidently right, confidently wrong, undecided.
+fn extreme() -> Case {
+    rows_of_two(&[[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4], [3e38, 3e38]], &[0, 1, 1, 0])
+}
+
+fn rows_of_two(output: &[[f32; 2]], target: &[u32]) -> Case {
+    let mut case = case(Shape::new(output.len(), 2), output.len(), Values::Special, 2, 1.0);
+    let views = case.op().views.clone();
+    case.set_f32(views[0], output.as_flattened());
+    case.set(views[1], target.to_vec());
+    case
+}
+
+/// −ln softmax(z)_t, and softmax(z) − [c = t]: each probability as 1 / Σⱼ e^(zⱼ − z꜀), the loss from that of the
+/// largest logit, which does not underflow.
+fn formula(z: &[f64], t: usize) -> (f64, Vec<f64>) {
+    let inverse = |reference: f64| z.iter().map(|other| (other - reference).exp()).sum::<f64>();
+    let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let gradient = |c: usize| 1.0 / inverse(z[c]) - f64::from(c == t);
+    (inverse(largest).ln() + (largest - z[t]), (0..z.len()).map(gradient).collect())
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let (output, target, n) = (seen.numbers(0), seen.words(1), seen.shape(0).columns);
+    let scale = f64::from(seen.step().loss_scale);
+    let (mut losses, mut grads) = (Vec::new(), Vec::new());
+    for (r, row) in output[..seen.live(0)].chunks(n).enumerate() {
+        let (loss, grad) = formula(row, target[r] as usize);
+        losses.push(loss);
+        grads.extend(grad.iter().map(|g| g * scale));
+    }
+    vec![Expected::Numbers(losses), Expected::Numbers(grads), Expected::Words(vec![u32::MAX])]
+}
+
+#[test]
+fn twins() {
+    // The logarithm's absolute error is more than a hundredth of what is left of the surest rows' loss.
+    assert!(prove(&cases(), oracle, 0.005) > 30_000);
+}
+
+#[test]
+fn large_logits_do_not_overflow_and_wrong_rows_have_the_full_gradient() {
+    let case = extreme();
+    let seen = Seen::new(&case);
+    let (losses, grads, scale) = (seen.results(2), seen.results(3), f64::from(seen.step().loss_scale));
+    assert_eq!(losses[..2], [0.0, 2e4]);
+    assert_abs_diff_eq!(losses[2], 2f64.ln(), epsilon = 1e-6);
+    assert_abs_diff_eq!(losses[3], 2f64.ln(), epsilon = 1e-6);
+    assert_eq!(grads[..8], [0.0, 0.0, 1.0, -1.0, 0.5, -0.5, -0.5, 0.5].map(|g| g * scale));
+}
+
+#[test]
+fn the_gradient_is_the_loss_derivative() {
+    let z = [0.3, -1.0, 2.0];
+    for c in 0..3 {
+        let at = |step: f64| formula(&std::array::from_fn::<f64, 3, _>(|i| z[i] + step * f64::from(i == c)), 1).0;
+        assert_relative_eq!((at(1e-5) - at(-1e-5)) / 2e-5, formula(&z, 1).1[c], max_relative = 1e-8);
+    }
+}
+
+#[test]
+fn the_flag_is_lowered_to_the_step_where_a_loss_is_not_finite_and_only_then() {
+    for (bad, lowered) in [(1e4, false), (-3e38, false), (f32::NAN, true), (f32::INFINITY, true)] {
+        for place in [0, 1] {
+            let mut row = [0.5, 0.5];
+            row[place] = bad;
+            let case = rows_of_two(&[[1.0, 2.0], row, [3.0, 1.0]], &[1, 0, 1]);
+            let expected = if lowered { case.step().index } else { u32::MAX };
+            assert_eq!(Seen::new(&case).result_words(4), [expected], "{bad} at {place}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The sum of squares of each block of 64.
+
+use super::case::{Case, Fill, Values};
+use super::compare::Expected;
+use super::memory::Seen;
+use super::prove::prove;
+use wgrad::kernels::square_sum;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+pub fn cases() -> Vec<Case> {
+    let blocks = [1, 2, 3, 15, 17, 64, 131];
+    let both = |(seed, blocks)| [Values::Real, Values::Whole].map(|values| case(blocks, values, seed));
+    blocks.into_iter().enumerate().flat_map(both).collect()
+}
+
+fn case(blocks: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Update, 3, values, seed);
+    let gradient = case.tensor("gradient", Shape::vector(64 * blocks), Fill::Real(2.0));
+    let partial = case.output("partial", Dtype::F32, Shape::vector(blocks));
+    let op = square_sum::op(&case.plan, gradient, partial);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let gradient = seen.numbers(0);
+    vec![Expected::Numbers(gradient.chunks(64).map(|block| block.iter().map(|g| g * g).sum()).collect())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.0) > 400);
+}
