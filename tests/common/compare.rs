@@ -1,4 +1,4 @@
-//! The tests' one comparator. It fails closed: a NaN on either side, or a bound that is not finite, is a difference.
+//! The tests' one comparator. It fails closed: a NaN on one side, or a bound that is not finite, is a difference.
 
 use wgrad::plan::Bound;
 
@@ -13,7 +13,7 @@ pub enum Expected {
 
 impl Expected {
     /// Number of live elements.
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
             Self::Words(words) => words.len(),
@@ -38,7 +38,10 @@ pub fn assert_close(place: &str, found: &[f64], expected: &[f64], bound: &Bound)
     }
 }
 
-/// Whether a number lies within a bound of another. Infinities of one sign are equal.
+/// Whether a number lies within a bound of another. What the formula says is NaN must be NaN, what it says is infinite
+/// must be that infinity.
 pub fn is_close(found: f64, expected: f64, allowed: f64) -> bool {
-    found == expected || (allowed.is_finite() && (found - expected).abs() <= allowed)
+    found == expected
+        || (found.is_nan() && expected.is_nan())
+        || (allowed.is_finite() && (found - expected).abs() <= allowed)
 }

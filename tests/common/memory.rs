@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
 use super::case::Case;
+use super::compare::Expected;
 use wgrad::exec::{Executor, Reference};
 use wgrad::plan::{Access, AllocationId, Bound, Call, Lane, Slot, Step, StepUse, View};
 use wgrad::shape::{Dtype, Shape};
@@ -128,6 +129,12 @@ impl<'a> Seen<'a> {
         let lanes = 0..live_lanes(self.case);
         let calls = || (self.before.inspect(self.case, lanes.clone()), self.after.inspect(self.case, lanes.clone()));
         (!lanes.is_empty()).then(calls).map(|(before, after)| (self.case.op().kernel.bound)(&before, &after))
+    }
+
+    /// What a flag must be: lowered to the step's index if any of `numbers` is not finite, else as it was.
+    pub fn flag(&self, binding: usize, numbers: &[f64]) -> Expected {
+        let (flag, finite) = (self.words(binding)[0], numbers.iter().all(|x| x.is_finite()));
+        Expected::Words(vec![if finite { flag } else { flag.min(self.step().index) }])
     }
 
     fn get(&self, binding: usize) -> &View {

@@ -40,7 +40,7 @@ fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     assert_eq!(expected.len(), case.written().count(), "{}: the oracle forgot a view", case.name);
     let mut compared = 0;
     for (((binding, view), expected), bound) in case.written().zip(expected).zip(bounds) {
-        let (place, live) = (format!("{}, {}", case.name, view.name), expected.len());
+        let (place, live) = (format!("{}, {}", case.name, view.name), expected.elements());
         let (results, words) = (seen.results(binding), seen.result_words(binding));
         match expected {
             Expected::Numbers(numbers) => assert_close(&place, &results[..live], &numbers, &first(bound, live)),

@@ -20,9 +20,9 @@ pub const FUNCTIONS: [Activation; 6] = [
     Activation::LeakyRelu { slope: 0.125 },
 ];
 
-/// Where the functions saturate, bend or jump.
-pub const EXTREMES: [f32; 15] =
-    [0.0, -0.0, 1e-30, -1e-30, 0.5, -0.5, 9.9, -9.9, 10.1, -17.0, 89.0, -89.0, 100.0, -100.0, 3e38];
+/// Where the functions saturate, bend or jump, and what must pass.
+const EXTREMES: [f32; 16] =
+    [0.0, -0.0, 1e-30, -1e-30, 0.5, -0.5, 9.9, -9.9, 10.1, -17.0, 89.0, -89.0, 100.0, -100.0, 3e38, f32::NAN];
 
 pub fn cases() -> Vec<Case> {
     FUNCTIONS

@@ -13,6 +13,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = over_batches(|shape, live, values, seed| case(shape, live, values, seed, Fill::Bit));
     cases.extend(over_batches(|shape, live, values, seed| case(shape, live, values, seed, Fill::Between(0.0, 1.0))));
     cases.push(extreme());
+    cases.extend(broken());
     cases
 }
 
@@ -47,14 +48,29 @@ fn formula(z: f64, t: f64) -> (f64, f64) {
     (-t * log_sigmoid(z) - (1.0 - t) * log_sigmoid(-z), 1.0 / (1.0 + (-z).exp()) - t)
 }
 
+/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+fn broken() -> [Case; 2] {
+    [u32::MAX, 2].map(|flag| {
+        let (output, target): ([[f32; 2]; 3], [[f32; 2]; 3]) =
+            ([[0.5, 1.0], [f32::NEG_INFINITY, 2.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]);
+        let mut case = case(Shape::new(3, 2), 3, Values::Special, 1, Fill::Bit);
+        let views = case.op().views.clone();
+        case.set_f32(views[0], output.as_flattened());
+        case.set_f32(views[1], target.as_flattened());
+        case.set(views[4], vec![flag]);
+        case
+    })
+}
+
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (output, target, n) = (seen.numbers(0), seen.numbers(1), seen.shape(0).columns);
     let element = |i: usize| formula(output[i], target[i]);
     let loss = |r: usize| (0..n).map(|c| element(r * n + c).0).sum::<f64>() / n as f64;
     let scale = f64::from(seen.step().loss_scale) / n as f64;
-    let losses = (0..seen.rows()).map(loss).collect();
+    let losses: Vec<f64> = (0..seen.rows()).map(loss).collect();
     let grads = (0..seen.live(0)).map(|i| element(i).1 * scale).collect();
-    vec![Expected::Numbers(losses), Expected::Numbers(grads), Expected::Words(vec![u32::MAX])]
+    let flag = seen.flag(4, &losses);
+    vec![Expected::Numbers(losses), Expected::Numbers(grads), flag]
 }
 
 #[test]

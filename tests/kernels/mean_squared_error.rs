@@ -9,7 +9,7 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    over_batches(case)
+    over_batches(case).into_iter().chain(broken()).collect()
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
@@ -23,14 +23,29 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     case.with(op)
 }
 
+/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+fn broken() -> [Case; 2] {
+    [u32::MAX, 2].map(|flag| {
+        let (output, target): ([[f32; 2]; 3], [[f32; 2]; 3]) =
+            ([[0.0, 1.0], [f32::INFINITY, 2.0], [1.0, 0.0]], [[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]]);
+        let mut case = case(Shape::new(3, 2), 3, Values::Special, 1);
+        let views = case.op().views.clone();
+        case.set_f32(views[0], output.as_flattened());
+        case.set_f32(views[1], target.as_flattened());
+        case.set(views[4], vec![flag]);
+        case
+    })
+}
+
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (output, target, n) = (seen.numbers(0), seen.numbers(1), seen.shape(0).columns);
     let error = |i: usize| output[i] - target[i];
     let loss = |r: usize| (0..n).map(|c| error(r * n + c).powi(2)).sum::<f64>() / n as f64;
     let scale = f64::from(seen.step().loss_scale) / n as f64;
-    let losses = (0..seen.rows()).map(loss).collect();
+    let losses: Vec<f64> = (0..seen.rows()).map(loss).collect();
     let grads = (0..seen.live(0)).map(|i| 2.0 * error(i) * scale).collect();
-    vec![Expected::Numbers(losses), Expected::Numbers(grads), Expected::Words(vec![u32::MAX])]
+    let flag = seen.flag(4, &losses);
+    vec![Expected::Numbers(losses), Expected::Numbers(grads), flag]
 }
 
 #[test]

@@ -12,7 +12,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let blocks = [1, 2, 3, 15, 17, 64, 131, 1000];
     let both = |(seed, blocks)| [Values::Real, Values::Whole].map(|values| case(blocks, values, seed));
-    blocks.into_iter().enumerate().flat_map(both).collect()
+    blocks.into_iter().enumerate().flat_map(both).chain(broken()).collect()
 }
 
 fn case(blocks: usize, values: Values, seed: usize) -> Case {
@@ -23,8 +23,20 @@ fn case(blocks: usize, values: Values, seed: usize) -> Case {
     case.with(norm::op(partial, output, flag))
 }
 
+/// An infinite norm, under a flag that is up and one that an earlier step has lowered.
+fn broken() -> [Case; 2] {
+    [u32::MAX, 2].map(|flag| {
+        let mut case = case(3, Values::Special, 1);
+        let views = case.op().views.clone();
+        case.set_f32(views[0], &[1.0, f32::INFINITY, 2.0]);
+        case.set(views[2], vec![flag]);
+        case
+    })
+}
+
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
-    vec![Expected::Numbers(vec![seen.numbers(0).iter().sum::<f64>().sqrt()]), Expected::Words(vec![u32::MAX])]
+    let norm = seen.numbers(0).iter().sum::<f64>().sqrt();
+    vec![Expected::Numbers(vec![norm]), seen.flag(2, &[norm])]
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = over_batches(|shape, live, values, seed| case(shape, live, values, seed, 4.0));
     cases.extend(over_batches(|shape, live, _, seed| case(shape, live, Values::Special, seed, 1e4)));
     cases.push(extreme());
+    cases.extend(broken());
     cases
 }
 
@@ -25,6 +26,16 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> C
     let flag = case.flag(u32::MAX);
     let op = softmax_cross_entropy::op(&case.plan, output, target, row_loss, grad, flag);
     case.with(op)
+}
+
+/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+fn broken() -> [Case; 2] {
+    [u32::MAX, 2].map(|flag| {
+        let mut case = rows_of_two(&[[0.5, 1.0], [1.0, f32::NEG_INFINITY]], &[1, 1]);
+        let view = case.op().views[4];
+        case.set(view, vec![flag]);
+        case
+    })
 }
 
 /// Confidently right, confidently wrong, undecided.
@@ -40,13 +51,12 @@ fn rows_of_two(output: &[[f32; 2]], target: &[u32]) -> Case {
     case
 }
 
-/// −ln softmax(z)_t, and softmax(z) − [c = t]: each probability as 1 / Σⱼ e^(zⱼ − z꜀), the loss from that of the
-/// largest logit, which does not underflow.
+/// −ln softmax(z)_t = ln Σⱼ e^(zⱼ − z_t), and softmax(z) − [c = t], with the largest logit taken out of the sum.
 fn formula(z: &[f64], t: usize) -> (f64, Vec<f64>) {
-    let inverse = |reference: f64| z.iter().map(|other| (other - reference).exp()).sum::<f64>();
     let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let gradient = |c: usize| 1.0 / inverse(z[c]) - f64::from(c == t);
-    (inverse(largest).ln() + (largest - z[t]), (0..z.len()).map(gradient).collect())
+    let sum: f64 = z.iter().map(|z| (z - largest).exp()).sum();
+    let gradient = |c: usize| (z[c] - largest - sum.ln()).exp() - f64::from(c == t);
+    (sum.ln() + (largest - z[t]), (0..z.len()).map(gradient).collect())
 }
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
@@ -58,7 +68,8 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
         losses.push(loss);
         grads.extend(grad.iter().map(|g| g * scale));
     }
-    vec![Expected::Numbers(losses), Expected::Numbers(grads), Expected::Words(vec![u32::MAX])]
+    let flag = seen.flag(4, &losses);
+    vec![Expected::Numbers(losses), Expected::Numbers(grads), flag]
 }
 
 #[test]

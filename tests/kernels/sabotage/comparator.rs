@@ -1,0 +1,136 @@
+//! Lockstep's comparator fails closed, and looks beyond the views that an op writes.
+
+use super::super::bias_add::cases;
+use super::super::case::Case;
+use super::with_twin;
+use wgrad::exec::{Executor, Reference, Run, Ticket, lockstep};
+use wgrad::plan::{AllocationId, Call, POISON, Plan, Step, ViewId};
+use wgrad::{Error, Result};
+
+/// A bias_add of real numbers with a dead row in a window of two slots.
+fn case() -> Case {
+    cases().into_iter().find(|case| case.name.contains("4×5") && case.slot > 0).expect("there is such a case")
+}
+
+/// Fills the output with one word of the bias.
+fn fill(call: Call<'_>, at: usize) {
+    let [_, bias, output] = call.slots();
+    output.words_mut().fill(bias.words()[at]);
+}
+
+/// What lockstep says where the device writes one word everywhere, and the reference another; the bound is that of
+/// the honest kernel.
+fn judge(case: &Case, device: u32, reference: u32) -> Result<usize> {
+    let (mut case, mut plan) = (case.clone(), case.plan.clone());
+    let (honest, bias) = (case.op().kernel, case.op().views[1]);
+    case.set(bias, vec![reference, device]);
+    case.plan.substitute(|_| with_twin(honest, |call| fill(call, 0)));
+    plan.substitute(|_| with_twin(honest, |call| fill(call, 1)));
+    let mut device = Reference::new(plan);
+    case.load(&mut device);
+    lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
+}
+
+#[test]
+fn a_nan_on_one_side_is_a_difference() {
+    let (case, nan) = (case(), f32::NAN.to_bits());
+    let elements = case.elements();
+    assert_eq!(judge(&case, 0, 0).expect("equal"), elements);
+    assert!(judge(&case, nan, 0).is_err(), "NaN on the device");
+    assert!(judge(&case, 0, nan).is_err(), "NaN in the reference");
+    assert!(judge(&case, POISON, 0).is_err(), "poison on the device");
+}
+
+#[test]
+fn equal_bits_agree_whatever_they_are() {
+    let case = case();
+    for word in [POISON, f32::NAN.to_bits(), f32::INFINITY.to_bits(), 1] {
+        assert_eq!(judge(&case, word, word).expect("equal bits"), case.elements());
+    }
+}
+
+#[test]
+fn an_infinite_bound_allows_nothing() {
+    let (case, infinite) = (case(), f32::INFINITY.to_bits());
+    assert!(judge(&case, 0, infinite).is_err(), "finite on the device, infinite in the reference");
+    assert!(judge(&case, infinite, 0).is_err(), "infinite on the device, finite in the reference");
+    assert!(judge(&case, infinite, f32::NEG_INFINITY.to_bits()).is_err(), "infinities of two signs");
+}
+
+/// A device that writes one word too many after each op.
+struct Scribbler {
+    device: Reference,
+    view: ViewId,
+    slot: usize,
+    words: Vec<u32>,
+}
+
+impl Executor for Scribbler {
+    fn name(&self) -> String {
+        "scribbler".into()
+    }
+
+    fn plan(&self) -> &Plan {
+        self.device.plan()
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        self.device.adopt(plan)
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.device.write(view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        self.device.read(view, slot)
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        self.device.submit(steps, runs)
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        self.device.submit_op(steps, run, op)?;
+        self.device.write(self.view, self.slot, &self.words)
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        self.device.read_allocation(allocation)
+    }
+}
+
+/// The op's output as the honest twin writes it, and what comes behind it.
+fn scribbled(extra: usize, slot: usize) -> Result<usize> {
+    let mut case = case();
+    let output = case.op().views[2];
+    // A view of the output's whole allocation, through which words beyond the output can be written.
+    let (allocation, elements) = (case.plan.get(output).allocation, case.plan.allocation_of(output).elements);
+    let all = case.plan.view("all", allocation, 0, wgrad::shape::Shape::vector(elements));
+    let mut honest = Reference::new(case.plan.clone());
+    case.load(&mut honest);
+    honest.submit(&case.steps, &[case.run()])?;
+    let mut words = honest.read_allocation(allocation)?;
+    let range = case.plan.get(output).range(slot);
+    words[range.start + extra] = 0;
+    let mut device = Scribbler { device: honest, view: all, slot: 0, words };
+    case.load(&mut device);
+    lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
+}
+
+#[test]
+fn a_word_outside_the_live_rows_is_caught() {
+    let case = case();
+    let (shape, rows) = (case.plan.shape(case.op().views[2]), case.step().rows as usize);
+    for (place, extra, slot, message) in [
+        ("a live element", 0, case.slot, "output[0, 0]"),
+        ("the dead row", rows * shape.columns, case.slot, "output[3, 0]"),
+        ("the padding behind the rows", shape.elements(), case.slot, "outside the views"),
+        ("the last word of the padding", 63, case.slot, "outside the views"),
+        ("another slot of the window", 0, case.slot - 1, "outside the views"),
+    ] {
+        let error = scribbled(extra, slot).expect_err(place);
+        assert!(matches!(error, Error::Mismatch { .. }) && error.to_string().contains(message), "{place}: {error}");
+        assert!(error.to_string().starts_with("gradients op 0 (bias_add)"), "{error}");
+    }
+}
