@@ -14,6 +14,9 @@ use crate::shape::{Dtype, Shape};
 /// A bound of more than this share of its result proves little: the row is reported as weak.
 const WEAK: f64 = 0.01;
 
+/// Bounds up to here only allow for flushing to zero, and are not weak.
+const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
+
 /// What lockstep found, one entry for each op that ran.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -123,6 +126,7 @@ impl Judge<'_> {
                 Bound::Each(bounds) => bounds.get(i).copied().unwrap_or(0.0),
             };
             judged.elements += 1;
+            judged.weak += usize::from(allowed > FLUSHED && allowed > WEAK * number(float, *reference).abs());
             if device == reference {
                 continue;
             }
@@ -133,7 +137,6 @@ impl Judge<'_> {
             }
             if allowed > 0.0 {
                 judged.worst = judged.worst.max(difference / allowed);
-                judged.weak += usize::from(allowed > WEAK * number(float, *reference).abs());
             }
         }
         Ok(())

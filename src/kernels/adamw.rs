@@ -144,8 +144,10 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let m = f64::from(p.beta1) * at(2) + f64::from(p.one_minus_beta1) * g;
         let v = f64::from(p.beta2) * at(3) + f64::from(p.one_minus_beta2) * g * g;
+        // A device's clip factor is a division to 2.5 ULP: its g is within 8 units, ours within 4, and g² within 16
+        // and 8. A line adds 2 units on each side, or 3.
         let m_error = 16.0 * UNIT_ROUNDOFF * m + tiny;
-        let v_error = 24.0 * UNIT_ROUNDOFF * v + tiny;
+        let v_error = 32.0 * UNIT_ROUNDOFF * v + tiny;
         let root = f64::from(after.f32(3)[i]).sqrt();
         let root_error = if root > 0.0 { (v_error / root).min(v_error.sqrt()) } else { v_error.sqrt() };
         let divisor = root / f64::from(step.bias_correction2_root) + f64::from(p.epsilon);

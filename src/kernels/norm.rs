@@ -12,7 +12,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::numeric::UNIT_ROUNDOFF;
+use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Step, StepUse, ViewId};
 use crate::shape::Dtype;
 
@@ -60,5 +60,5 @@ pub fn clip(norm: f32, max_norm: f32) -> f32 {
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     // Half the sum's relative error, and that of the root on both sides.
     let relative = (before.f32(0).len() + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
-    vec![Bound::Each(vec![relative * f64::from(after.f32(1)[0])]), Bound::Exact]
+    vec![Bound::Each(vec![or_flushed(relative * f64::from(after.f32(1)[0]))]), Bound::Exact]
 }

@@ -113,7 +113,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let tiny = f64::from(f32::MIN_POSITIVE);
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let square_error =
-            24.0 * UNIT_ROUNDOFF * (f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g) + tiny;
+            32.0 * UNIT_ROUNDOFF * (f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g) + tiny;
         let root = f64::from(after.f32(2)[i]).sqrt();
         let root_error = if root > 0.0 { (square_error / root).min(square_error.sqrt()) } else { square_error.sqrt() };
         let (rate, divisor) = (f64::from(step.learning_rate), root + f64::from(p.epsilon));

@@ -149,7 +149,8 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let buffer = if outputs == 2 { f64::from(p.momentum) * at(4) + g } else { g };
         let direction = if p.nesterov == 1 { g + f64::from(p.momentum) * buffer } else { buffer };
-        let unit = 16.0 * UNIT_ROUNDOFF;
+        // g within 8 and 4 units as in `adamw`; buffer, Nesterov's sum and the change add 2 or 1 each on both sides.
+        let unit = 24.0 * UNIT_ROUNDOFF;
         bounds[0][i] = unit * (f64::from(before.step.learning_rate) * direction + at(0)) + f64::from(f32::MIN_POSITIVE);
         if outputs == 2 {
             bounds[1][i] = unit * buffer + f64::from(f32::MIN_POSITIVE);
