@@ -33,7 +33,7 @@ pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
 fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     let seen = Seen::new(case);
     let Some(bounds) = seen.bounds() else {
-        assert_eq!(seen.before, seen.after, "{}: no lane was live, and yet something changed", case.name);
+        assert!(seen.before == seen.after, "{}: no lane was live, and yet something changed", case.name);
         return 0;
     };
     let expected = oracle(&seen);
@@ -76,7 +76,7 @@ fn lanes_compute_alone(case: &Case) {
         pieces.call(case, cut[0]..cut[1], kernel.reference);
         fast.call(case, cut[0]..cut[1], kernel.fast.unwrap_or(kernel.reference));
     }
-    assert_eq!(pieces, whole, "{}: lanes {cuts:?} of the plain twin", case.name);
+    assert!(pieces == whole, "{}: lanes {cuts:?} of the plain twin give other bits", case.name);
     let plain = Seen { case, before: Memory::before(case), after: whole };
     let fast = Seen { case, before: Memory::before(case), after: fast };
     for ((binding, view), bound) in case.written().zip(plain.bounds().unwrap_or_default()) {
@@ -100,29 +100,36 @@ fn cpu_agrees(case: &Case) {
         let report = lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()])
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
         assert_eq!(report.elements(), case.elements(), "{}: elements compared", case.name);
+        if case.values == Values::Real {
+            assert_eq!(report.ops[0].weak, weak(&Seen::new(case)).0, "{}: weak elements", case.name);
+        }
         Memory::of(&mut device)
     });
-    assert_eq!(results[0], results[1], "{}: 1 thread and 3 threads differ", case.name);
+    assert!(results[0] == results[1], "{}: 1 thread and 3 threads differ", case.name);
 }
 
-/// The share of live real-valued elements with a weak bound; every bound must be finite, and no live element
-/// poisoned.
+/// The share of live real-valued elements with a weak bound.
 fn weak_share(cases: &[Case]) -> f64 {
+    let counts = cases.iter().filter(|case| case.values == Values::Real).map(|case| weak(&Seen::new(case)));
+    let (weak, all) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+    weak as f64 / all.max(1) as f64
+}
+
+/// Number of elements with a weak bound, and with any bound. Every bound must be finite, and no live element
+/// poisoned.
+fn weak(seen: &Seen<'_>) -> (usize, usize) {
     let (mut weak, mut all) = (0, 0);
-    for case in cases.iter().filter(|case| case.values == Values::Real) {
-        let seen = Seen::new(case);
-        for ((binding, view), bound) in case.written().zip(seen.bounds().unwrap_or_default()) {
-            let Bound::Each(bounds) = bound else { continue };
-            let results = seen.results(binding);
-            for (i, bound) in bounds.iter().enumerate() {
-                assert!(bound.is_finite() && *bound >= 0.0, "{}, {}: bound {i} is {bound}", case.name, view.name);
-                assert_ne!(seen.result_words(binding)[i], POISON, "{}, {}: element {i}", case.name, view.name);
-                weak += usize::from(*bound > WEAK * results[i].abs() && *bound > 2.0 * f64::from(f32::MIN_POSITIVE));
-            }
-            all += bounds.len();
+    for ((binding, view), bound) in seen.case.written().zip(seen.bounds().unwrap_or_default()) {
+        let Bound::Each(bounds) = bound else { continue };
+        let (place, results) = (format!("{}, {}", seen.case.name, view.name), seen.results(binding));
+        for (i, bound) in bounds.iter().enumerate() {
+            assert!(bound.is_finite() && *bound >= 0.0, "{place}: bound {i} is {bound}");
+            assert_ne!(seen.result_words(binding)[i], POISON, "{place}: element {i} is poison");
+            weak += usize::from(*bound > 2.0 * f64::from(f32::MIN_POSITIVE) && *bound > WEAK * results[i].abs());
         }
+        all += bounds.len();
     }
-    weak as f64 / f64::from(u32::try_from(all.max(1)).expect("small cases"))
+    (weak, all)
 }
 
 /// Asserts that the bounds of all whole-valued cases are 0: their sums are exact, in whatever order.

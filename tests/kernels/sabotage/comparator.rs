@@ -2,9 +2,9 @@
 
 use super::super::bias_add::cases;
 use super::super::case::Case;
-use super::with_twin;
+use super::{Bounds, with_twin};
 use wgrad::exec::{Executor, Reference, Run, Ticket, lockstep};
-use wgrad::plan::{AllocationId, Call, POISON, Plan, Step, ViewId};
+use wgrad::plan::{AllocationId, Bound, Call, POISON, Plan, Step, ViewId};
 use wgrad::{Error, Result};
 
 /// A bias_add of real numbers with a dead row in a window of two slots.
@@ -18,43 +18,61 @@ fn fill(call: Call<'_>, at: usize) {
     output.words_mut().fill(bias.words()[at]);
 }
 
-/// What lockstep says where the device writes one word everywhere, and the reference another; the bound is that of
-/// the honest kernel.
-fn judge(case: &Case, device: u32, reference: u32) -> Result<usize> {
+/// What lockstep says where the device writes one word everywhere, and the reference another.
+fn judge(case: &Case, device: u32, reference: u32, bound: Bounds) -> Result<usize> {
     let (mut case, mut plan) = (case.clone(), case.plan.clone());
     let (honest, bias) = (case.op().kernel, case.op().views[1]);
     case.set(bias, vec![reference, device]);
-    case.plan.substitute(|_| with_twin(honest, |call| fill(call, 0)));
-    plan.substitute(|_| with_twin(honest, |call| fill(call, 1)));
+    case.plan.substitute(|_| with_twin(honest, |call| fill(call, 0), bound));
+    plan.substitute(|_| with_twin(honest, |call| fill(call, 1), bound));
     let mut device = Reference::new(plan);
     case.load(&mut device);
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
 
+/// The same bound for every element.
+fn bounds(call: &Call<'_>, bound: f64) -> Vec<Bound> {
+    vec![Bound::Each(vec![bound; call.f32(2).len()])]
+}
+
+const HALF: Bounds = |_, after| bounds(after, 0.5);
+
+#[test]
+fn a_bound_is_reached_but_not_exceeded() {
+    let (case, one) = (case(), 1f32.to_bits());
+    for (device, close) in [(0.5f32, true), (1.5, true), (0.499, false), (1.501, false), (-1.0, false)] {
+        assert_eq!(judge(&case, device.to_bits(), one, HALF).is_ok(), close, "{device}");
+    }
+    assert!(judge(&case, one, one + 1, |_, _| vec![Bound::Exact]).is_err(), "one unit in the last place");
+}
+
 #[test]
 fn a_nan_on_one_side_is_a_difference() {
     let (case, nan) = (case(), f32::NAN.to_bits());
-    let elements = case.elements();
-    assert_eq!(judge(&case, 0, 0).expect("equal"), elements);
-    assert!(judge(&case, nan, 0).is_err(), "NaN on the device");
-    assert!(judge(&case, 0, nan).is_err(), "NaN in the reference");
-    assert!(judge(&case, POISON, 0).is_err(), "poison on the device");
+    assert!(judge(&case, nan, 0, HALF).is_err(), "NaN on the device");
+    assert!(judge(&case, 0, nan, HALF).is_err(), "NaN in the reference");
+    assert!(judge(&case, POISON, 0, HALF).is_err(), "poison on the device");
 }
 
 #[test]
 fn equal_bits_agree_whatever_they_are() {
     let case = case();
-    for word in [POISON, f32::NAN.to_bits(), f32::INFINITY.to_bits(), 1] {
-        assert_eq!(judge(&case, word, word).expect("equal bits"), case.elements());
+    for word in [0, POISON, f32::NAN.to_bits(), f32::INFINITY.to_bits(), 1] {
+        assert_eq!(judge(&case, word, word, HALF).expect("equal bits"), case.elements());
     }
 }
 
 #[test]
-fn an_infinite_bound_allows_nothing() {
+fn a_bound_that_is_no_number_allows_nothing() {
     let (case, infinite) = (case(), f32::INFINITY.to_bits());
-    assert!(judge(&case, 0, infinite).is_err(), "finite on the device, infinite in the reference");
-    assert!(judge(&case, infinite, 0).is_err(), "infinite on the device, finite in the reference");
-    assert!(judge(&case, infinite, f32::NEG_INFINITY.to_bits()).is_err(), "infinities of two signs");
+    let bounds: [Bounds; 3] =
+        [|_, after| bounds(after, f64::INFINITY), |_, after| bounds(after, f64::NAN), |_, after| bounds(after, -1.0)];
+    for bound in bounds {
+        for (device, reference) in [(0, infinite), (infinite, 0), (infinite, f32::NEG_INFINITY.to_bits())] {
+            assert!(judge(&case, device, reference, bound).is_err(), "{device:x} and {reference:x}");
+        }
+        assert!(judge(&case, 1f32.to_bits(), 0, bound).is_err(), "two finite numbers");
+    }
 }
 
 /// A device that writes one word too many after each op.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wgrad::Error;
 use wgrad::exec::{Reference, lockstep};
 use wgrad::kernels::ALL;
-use wgrad::plan::{Call, Kernel, MAX_BINDINGS, Slot, Step};
+use wgrad::plan::{Bound, Call, Kernel, MAX_BINDINGS, Slot, Step};
 
 /// A twin with a mistake in it: the kernel's name, what is wrong, the twin.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
@@ -30,8 +30,11 @@ fn cases(kernel: &str) -> Vec<Case> {
         .collect()
 }
 
-/// A kernel with another twin; leaked, as plans hold kernels for ever.
-fn with_twin(honest: &'static Kernel, twin: fn(Call<'_>)) -> &'static Kernel {
+/// How a kernel declares its bounds.
+type Bounds = fn(&Call<'_>, &Call<'_>) -> Vec<Bound>;
+
+/// A kernel with another twin, and other bounds; leaked, as plans hold kernels for ever.
+fn with_twin(honest: &'static Kernel, twin: fn(Call<'_>), bound: Bounds) -> &'static Kernel {
     Box::leak(Box::new(Kernel {
         reference: twin,
         fast: None,
@@ -42,14 +45,14 @@ fn with_twin(honest: &'static Kernel, twin: fn(Call<'_>)) -> &'static Kernel {
         step: honest.step,
         lane: honest.lane,
         flops: honest.flops,
-        bound: honest.bound,
+        bound,
     }))
 }
 
 /// Runs a case on a device whose kernels run `twin`, judged by the honest plan.
 fn verify(case: &Case, twin: fn(Call<'_>)) -> wgrad::Result<usize> {
     let honest = case.op().kernel;
-    let tampered = with_twin(honest, twin);
+    let tampered = with_twin(honest, twin, honest.bound);
     let mut plan = case.plan.clone();
     plan.substitute(|kernel| if kernel.name == honest.name { tampered } else { kernel });
     let mut device = Reference::new(plan);
