@@ -10,7 +10,7 @@ mod common {
 }
 
 use common::driver::{Device, Driver, Form, plan};
-use common::problem::{Batch, Numbers, batch, parameters};
+use common::problem::{Batch, Numbers, Target, batch, parameters};
 use wgrad::lower::Description;
 use wgrad::plan::{Section, Step};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
@@ -96,10 +96,16 @@ enum Way {
     StepByStep,
 }
 
-fn run(description: &Description, form: Form, device: Device, way: Way, steps: usize) -> Result {
+/// A driver with parameters and a schedule.
+fn prepared(description: &Description, form: Form, device: Device) -> Driver {
     let mut driver = Driver::new(description, form, device);
     driver.schedule = Schedule::linear_warmup(0.1, 4);
     driver.set(&parameters(&description.network, 1, Numbers::Real));
+    driver
+}
+
+fn run(description: &Description, form: Form, device: Device, way: Way, steps: usize) -> Result {
+    let mut driver = prepared(description, form, device);
     if let Some(count) = description.data_rows {
         driver.place(&batch(&description.network, description.loss, count, 2, 0, Numbers::Real));
     }
@@ -159,7 +165,36 @@ fn threads_do_not_change_bits() {
     assert!(largest >= Some(1_600_000), "{largest:?} operations are not shared out");
 }
 
-/// The comparison sees a change of one step's learning rate, of the order of steps, and of the order of summation.
+/// Steps on rows of a resident data set are those on the same rows from the host.
+#[test]
+fn a_resident_data_set_does_not_change_bits() {
+    for description in descriptions() {
+        let Some(count) = description.data_rows else { continue };
+        let resident = run(&description, Form::Fused, Device::Cpu { threads: 2 }, Way::Together, SLOTS);
+        let Description { network, loss, .. } = &description;
+        let data = batch(network, *loss, count, 2, 0, Numbers::Real);
+        let Rows::Indices(indices) = Rows::new(&description, SLOTS) else { panic!("it has a resident data set") };
+        let batches: Vec<Batch> = indices.iter().map(|rows| chosen(&data, rows)).collect();
+        let from_host = Description { data_rows: None, ..description.clone() };
+        let mut driver = prepared(&from_host, Form::Fused, Device::Cpu { threads: 2 });
+        let losses = bytemuck::cast_vec(driver.train(&batches));
+        assert_eq!(resident, Result { losses, persistent: driver.persistent() }, "{description:?}");
+    }
+}
+
+/// The rows of `data` with these numbers.
+fn chosen(data: &Batch, rows: &[u32]) -> Batch {
+    fn pick<T: Copy>(values: &[T], columns: usize, rows: &[u32]) -> Vec<T> {
+        rows.iter().flat_map(|row| values[*row as usize * columns..][..columns].iter().copied()).collect()
+    }
+    let target = match &data.target {
+        Target::Numbers(numbers) => Target::Numbers(pick(numbers, numbers.len() / data.rows, rows)),
+        Target::Classes(classes) => Target::Classes(pick(classes, 1, rows)),
+    };
+    Batch { rows: rows.len(), input: pick(&data.input, data.input.len() / data.rows, rows), target }
+}
+
+/// The comparison sees one step more, and another order of summation.
 #[test]
 fn other_steps_give_other_bits() {
     let description = &descriptions()[0];

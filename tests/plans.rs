@@ -13,7 +13,6 @@ use std::path::Path;
 use common::driver::{Device, Driver, Form, executor, plan};
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::Executor;
-use wgrad::kernels::activation::Function;
 use wgrad::kernels::{activation, bias_add, check_finite, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
 use wgrad::plan::{Contents, Op, POISON, Plan, Section, ViewId};
@@ -290,16 +289,35 @@ fn refuses_to_write_what_overlaps() {
     }
 }
 
+/// A view that moves with the step overlaps every part of its window, not only the first.
 #[test]
 fn refuses_what_overlaps_in_a_window() {
     let mut bench = Bench::new();
     let input = bench.input("input", 2, 4);
-    let (slot, window) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
+    let (slot, _) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
+    let allocation = bench.plan.get(slot).allocation;
+    let third = bench.plan.view("third", allocation, 128, Shape::new(2, 4));
     bench.accepts(Section::Gradients, bench.relu(input, slot));
-    let flat = bench.input("flat", 3, 64);
-    let op = activation::op(&bench.plan, Function { code: 0, slope: 0.0 }, flat, window);
-    let parts = ["gradients op 1 (activation)", "output.window (binding `output`)", "written by two ops"];
+    let op = bench.relu(input, third);
+    let parts = ["gradients op 1 (activation)", "third (binding `output`)", "written by two ops"];
     bench.refuses(Section::Gradients, op, &parts);
+}
+
+/// An op waits for those that write what it reads; ops that only lower the same flag do not wait for each other.
+#[test]
+fn levels_count_what_must_wait() {
+    let mut bench = Bench::new();
+    let (input, hidden, output) =
+        (bench.input("input", 1, 64), bench.output("hidden", 1, 64), bench.output("output", 1, 64));
+    let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+    bench.accepts(Section::Gradients, bench.relu(input, hidden));
+    bench.accepts(Section::Gradients, bench.relu(hidden, output));
+    bench.accepts(Section::Gradients, check_finite::op(&bench.plan, input, flag));
+    bench.accepts(Section::Gradients, check_finite::op(&bench.plan, hidden, flag));
+    bench.accepts(Section::Gradients, check_finite::op(&bench.plan, output, flag));
+    let other = bench.input("other", 1, 64);
+    bench.accepts(Section::Gradients, check_finite::op(&bench.plan, other, flag));
+    assert_eq!(bench.plan.levels(Section::Gradients), [1, 2, 1, 2, 3, 1]);
 }
 
 /// Contents move to another plan by name, where type and size are the same; everything else starts anew.

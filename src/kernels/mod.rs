@@ -60,19 +60,25 @@ pub static ALL: [&Kernel; 26] = [
     &square_sum::KERNEL,
 ];
 
-/// Texts of `shaders/shared`.
-mod shared {
+/// Texts of `shaders/shared`, which shaders are joined from.
+pub mod shared {
+    /// Activations and their derivatives.
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+    /// The clip factor of a norm.
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
+    /// Dropout's masks.
     pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
+    /// The invocation's place in a folded line of workgroups.
     pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
+    /// Random words.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
+    /// The step record.
     pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
 }
 
 /// A grid of `groups` workgroups in a line, folded into rows where one axis would not hold them; `line` in
 /// `shaders/shared/line.wgsl`.
-fn line(groups: usize) -> [u32; 3] {
+pub fn line(groups: usize) -> [u32; 3] {
     // What WebGPU guarantees for one axis.
     const AXIS: usize = 65_535;
     let rows = groups.div_ceil(AXIS);

@@ -4,7 +4,7 @@
 //! padding between tensors, and every output. So what a twin reads or writes where it must not, shows.
 
 use wgrad::exec::{Executor, Run};
-use wgrad::plan::{Access, Contents, Op, Plan, Section, Step, View, ViewId};
+use wgrad::plan::{Contents, Op, Plan, Section, Step, View, ViewId};
 use wgrad::rng::{Philox, Stream};
 use wgrad::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
@@ -192,11 +192,6 @@ impl Case {
     /// How many elements lockstep has to compare: all of the views that are written.
     pub fn elements(&self) -> usize {
         self.written().map(|(_, view)| view.shape.elements()).sum()
-    }
-
-    /// Whether a binding is a flag.
-    pub fn is_flag(&self, binding: usize) -> bool {
-        self.op().kernel.bindings[binding].access == Access::Atomic
     }
 }
 

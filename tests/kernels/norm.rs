@@ -47,6 +47,7 @@ fn twins() {
 #[test]
 fn clipped_gradients_have_at_most_the_norm() {
     assert_relative_eq!(f64::from(norm::clip(10.0, 2.5)), 2.5 / (10.0 + 1e-6), max_relative = 1e-6);
+    assert_relative_eq!(f64::from(norm::clip(2.5, 2.5)), 2.5 / (2.5 + 1e-6), max_relative = 1e-7);
     assert_eq!([norm::clip(2.0, 2.5), norm::clip(2.5, f32::MAX), norm::clip(0.0, 1e-3)], [1.0; 3]);
     assert_eq!(norm::clip(f32::INFINITY, 1.0), 0.0);
 }

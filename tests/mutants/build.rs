@@ -2,19 +2,14 @@
 //! function that the reference runs. All are compiled into one binary, so that judging them takes no further build.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
-use wgrad::rng::{Philox, Stream};
-
-/// Mutants of one kernel's file: more exist, these are drawn by seed.
-const MUTANTS_A_KERNEL: usize = 12;
-
 /// Functions that the reference of their own file runs.
-const FUNCTIONS: [&str; 5] = ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words", "fn clip"];
+const FUNCTIONS: [&str; 4] = ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words"];
 
 /// Text, and what it is changed to. The blanks are rustfmt's, around binary operators.
-const CHANGES: [(&str, &str); 20] = [
+const CHANGES: [(&str, &str); 22] = [
     (" < ", " <= "),
     (" <= ", " < "),
     (" > ", " >= "),
@@ -35,6 +30,8 @@ const CHANGES: [(&str, &str); 20] = [
     ("1..", "0.."),
     ("0..", "1.."),
     ("u32::MAX", "0"),
+    ("if !", "if "),
+    ("fetch_min", "fetch_max"),
 ];
 
 /// One changed copy.
@@ -48,39 +45,40 @@ fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let kernels = root.join("../../src/kernels");
     println!("cargo::rerun-if-changed={}", kernels.display());
-    println!("cargo::rerun-if-env-changed=WGRAD_MUTANT_SEED");
-    let seed = env::var("WGRAD_MUTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut stems: Vec<String> = fs::read_dir(&kernels)
         .expect("the kernels' folder")
-        .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok()?.strip_suffix(".rs").map(String::from))
+        .filter_map(|entry| {
+            entry.expect("an entry").file_name().into_string().ok()?.strip_suffix(".rs").map(String::from)
+        })
         .filter(|stem| stem != "mod")
         .collect();
     stems.sort();
     let (mut modules, mut table) = (String::new(), String::new());
-    for (number, stem) in stems.iter().enumerate() {
-        write_mutants(&kernels, stem, Philox::new(seed, Stream::Data, number as u32), &mut modules, &mut table);
+    for stem in &stems {
+        let source = fs::read_to_string(kernels.join(format!("{stem}.rs"))).expect("a kernel's file");
+        write_mutants(stem, &all_mutants(&source), &mut modules, &mut table);
     }
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     let text = format!("{modules}\npub static MUTANTS: &[Mutant] = &[\n{table}];\n");
     fs::write(out.join("mutants.rs"), text).expect("written");
 }
 
-fn write_mutants(kernels: &Path, stem: &str, mut random: Philox, modules: &mut String, table: &mut String) {
-    let source = fs::read_to_string(kernels.join(format!("{stem}.rs"))).expect("a kernel's file");
-    let mut mutants = mutants(&source);
-    random.shuffle(&mut mutants);
-    mutants.truncate(MUTANTS_A_KERNEL);
-    let statics: Vec<&str> = source.lines().filter_map(|l| l.strip_prefix("pub static ")?.strip_suffix(": Kernel = Kernel {")).collect();
-    let list: String = statics.iter().map(|name| format!("&{name}, ")).collect();
+fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &mut String) {
+    let source = mutants.first().map_or("", |mutant| &mutant.text);
+    let statics =
+        source.lines().filter_map(|line| line.strip_prefix("pub static ")?.strip_suffix(": Kernel = Kernel {"));
+    let list: String = statics.map(|name| format!("&{name}, ")).collect();
     for (index, mutant) in mutants.iter().enumerate() {
         let module = format!("{stem}_{index}");
         // A shader's path is relative to its file, and mutants have none of their own.
         let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
         let text = without_conversion(&text);
-        let text: String = text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
+        let text: String =
+            text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
         writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = &[{list}];\n}}").expect("to a string");
         let (line, change) = (mutant.line, &mutant.change);
-        writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},").expect("to a string");
+        writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},")
+            .expect("to a string");
     }
 }
 
@@ -92,7 +90,7 @@ fn without_conversion(text: &str) -> String {
 }
 
 /// All single changes in the bodies of the functions that count.
-fn mutants(source: &str) -> Vec<Mutant> {
+fn all_mutants(source: &str) -> Vec<Mutant> {
     let lines: Vec<&str> = source.lines().collect();
     let mut mutants = Vec::new();
     for line in body_lines(&lines) {
@@ -107,7 +105,11 @@ fn mutants(source: &str) -> Vec<Mutant> {
             mutants.push(mutant(&lines, line, changed));
         }
         let statement = text.trim();
-        if statement.ends_with(';') && !statement.starts_with("let ") && !statement.starts_with('}') && statement.contains('=') {
+        if statement.ends_with(';')
+            && !statement.starts_with("let ")
+            && !statement.starts_with('}')
+            && statement.contains('=')
+        {
             mutants.push(mutant(&lines, line, String::new()));
         }
     }
@@ -116,7 +118,8 @@ fn mutants(source: &str) -> Vec<Mutant> {
 
 fn mutant(lines: &[&str], line: usize, changed: String) -> Mutant {
     let change = format!("`{}` → `{}`", lines[line].trim(), changed.trim());
-    let text = lines.iter().enumerate().map(|(at, text)| format!("{}\n", if at == line { &changed } else { *text })).collect();
+    let text =
+        lines.iter().enumerate().map(|(at, text)| format!("{}\n", if at == line { &changed } else { *text })).collect();
     Mutant { line: line + 1, change, text }
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use kernels::STEMS;
 use kernels::case::Case;
+use kernels::prove::lanes_compute_alone;
 use mutants::{MUTANTS, Mutant};
 use wgrad::exec::{Reference, lockstep};
 
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     for mutant in &survived {
         println!("survived: src/kernels/{}.rs:{}: {}", mutant.stem, mutant.line, mutant.change);
     }
-    let missing: Vec<&str> = STEMS.iter().map(|(stem, _)| *stem).filter(|s| MUTANTS.iter().all(|m| m.stem != *s)).collect();
+    let missing: Vec<&str> =
+        STEMS.iter().map(|(stem, _)| *stem).filter(|s| MUTANTS.iter().all(|m| m.stem != *s)).collect();
     println!("kernel files without mutants: {missing:?}");
     println!(
         "compared {} mutants of {} kernel files: {} caught, {} equivalent as argued, {} survived",
@@ -40,15 +42,19 @@ fn main() -> ExitCode {
     if survived.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether lockstep names the mutant's op in any case, or the mutant panics.
+/// Whether lockstep names the mutant's op in any case, or lanes computed alone differ, or the mutant panics.
 fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
     cases.iter().any(|case| {
-        let mut plan = case.plan.clone();
-        plan.substitute(|kernel| mutant.kernels.iter().find(|m| m.name == kernel.name).copied().unwrap_or(kernel));
+        let mut tampered = case.clone();
+        tampered
+            .plan
+            .substitute(|kernel| mutant.kernels.iter().find(|m| m.name == kernel.name).copied().unwrap_or(kernel));
         let run = || {
-            let mut device = Reference::new(plan.clone());
+            let mut device = Reference::new(tampered.plan.clone());
             case.load(&mut device);
-            lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).is_err()
+            let caught = lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).is_err();
+            lanes_compute_alone(&tampered);
+            caught
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or(true)
     })

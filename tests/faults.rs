@@ -1,0 +1,215 @@
+//! Lockstep finds mistakes where they are made: faulty kernels and a faulty executor, each named with op, view, row
+//! and column.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form, plan, runs};
+use common::problem::{Numbers, batch, parameters};
+use wgrad::exec::{Executor, Run, Ticket, lockstep};
+use wgrad::kernels::{adamw, column_sum, dense_forward, dense_grad_weight, mean_loss, softmax_cross_entropy};
+use wgrad::lower::Description;
+use wgrad::plan::{AllocationId, Call, Kernel, Lane, Plan, Section, Step, ViewId};
+use wgrad::{Adam, Error, Loss, Network, Result};
+
+/// A kernel with a mistake under its honest name, and where lockstep must find it: op, view, row, column.
+type Fault = (Kernel, &'static str, &'static str, usize, usize);
+
+static FAULTS: [Fault; 6] = [
+    // Forgets the second bias correction.
+    (
+        Kernel {
+            reference: |call| {
+                let step = Step { bias_correction2_root: 1.0, ..*call.step };
+                (adamw::KERNEL.reference)(Call { step: &step, ..call });
+            },
+            shader: None,
+            ..adamw::KERNEL
+        },
+        "update op 0 (adamw)",
+        "parameters",
+        0,
+        0,
+    ),
+    // Writes a row that is not alive.
+    (
+        Kernel { lane: Lane::Part, fast: None, shader: None, ..dense_forward::KERNEL },
+        "gradients op 0 (dense_forward)",
+        "layer1.output",
+        3,
+        0,
+    ),
+    // Leaves out the first of its lanes, as where a grid begins one too late.
+    (
+        Kernel {
+            reference: |call| {
+                if call.lanes.start > 0 {
+                    (dense_forward::KERNEL.reference)(call);
+                }
+            },
+            fast: None,
+            shader: None,
+            ..dense_forward::KERNEL
+        },
+        "gradients op 0 (dense_forward)",
+        "layer1.output",
+        0,
+        0,
+    ),
+    // Is off by 4e-6 of the loss: more than rounding, and less than any folklore tolerance.
+    (
+        Kernel {
+            reference: |call| {
+                let off = |step: &Step| Step { loss_scale: step.loss_scale * 1.000_004, ..*step };
+                let steps: Vec<Step> = call.steps.iter().map(off).collect();
+                (mean_loss::KERNEL.reference)(Call { steps: &steps, ..call });
+            },
+            shader: None,
+            ..mean_loss::KERNEL
+        },
+        "report op 0 (mean_loss)",
+        "loss",
+        0,
+        0,
+    ),
+    // Writes NaN, which no comparison calls too large.
+    (
+        Kernel {
+            reference: |call| {
+                let step = Step { loss_scale: f32::NAN, ..*call.step };
+                (softmax_cross_entropy::KERNEL.reference)(Call { step: &step, ..call });
+            },
+            shader: None,
+            ..softmax_cross_entropy::KERNEL
+        },
+        "gradients op 2 (softmax_cross_entropy)",
+        "grad.layer2.output",
+        0,
+        0,
+    ),
+    // Sums one row too few; only the last layer's bias sees it first.
+    (
+        Kernel {
+            reference: |call| {
+                let step = Step { rows: call.step.rows - 1, ..*call.step };
+                (dense_grad_weight::KERNEL.reference)(Call { step: &step, ..call });
+            },
+            fast: None,
+            shader: None,
+            ..dense_grad_weight::KERNEL
+        },
+        "gradients op 3 (dense_grad_weight)",
+        "grad.layer2.weight",
+        0,
+        0,
+    ),
+];
+
+fn description() -> Description {
+    let network = Network::parse(5, "6 tanh 3").expect("the text is sound");
+    Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4)
+}
+
+/// What lockstep says of this plan on one thread: three live rows of four, after a whole batch.
+fn judged(device: impl FnOnce(Plan) -> Box<dyn Executor>, tampered: Plan) -> Result<usize> {
+    let description = description();
+    let mut driver = Driver::with_plan(&description, plan(&description, Form::Fused), Device::Reference);
+    driver.executor = device(tampered);
+    driver.set(&parameters(&description.network, 1, Numbers::Real));
+    // The row beyond the live ones holds something.
+    driver.write("layer1.output", 0, &[0; 24]);
+    let [whole, short] = [4, 3].map(|rows| batch(&description.network, description.loss, rows, 1, 0, Numbers::Real));
+    driver.write("input", 0, bytemuck::cast_slice(&whole.input));
+    let steps = driver.feed(&[short]);
+    let honest = plan(&description, Form::Fused);
+    lockstep::run(&honest, &mut *driver.executor, &steps, &runs(&description, 1)).map(|report| report.elements())
+}
+
+fn cpu(plan: Plan) -> Box<dyn Executor> {
+    common::driver::executor(plan, Device::Cpu { threads: 1 })
+}
+
+#[test]
+fn faulty_kernels_are_named() {
+    let honest = plan(&description(), Form::Fused);
+    judged(cpu, honest.clone()).expect("nothing is wrong yet");
+    for (faulty, op, view, row, column) in &FAULTS {
+        let mut tampered = honest.clone();
+        tampered.substitute(|kernel| if kernel.name == faulty.name { faulty } else { kernel });
+        match judged(cpu, tampered) {
+            Err(Error::Mismatch { op: found, view: at, row: r, column: c, .. }) => {
+                assert_eq!((found.as_str(), at.as_str(), r, c), (*op, *view, *row, *column));
+            }
+            other => panic!("{}: {other:?}", faulty.name),
+        }
+    }
+    // A kernel that the plan does not run has no say.
+    let mut untouched = honest;
+    untouched.substitute(|kernel| if kernel.name == column_sum::KERNEL.name { &FAULTS[0].0 } else { kernel });
+    judged(cpu, untouched).expect("nothing is wrong");
+}
+
+/// Writes one word too far: into the padding behind the gradient of the last layer's bias.
+struct Overrun {
+    host: Box<dyn Executor>,
+    overrun: bool,
+}
+
+impl Executor for Overrun {
+    fn name(&self) -> String {
+        "overrun".into()
+    }
+
+    fn plan(&self) -> &Plan {
+        self.host.plan()
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        self.host.adopt(plan)
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.host.write(view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        self.host.read(view, slot)
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        self.host.submit(steps, runs)
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        self.overrun |= self.plan().ops(run.section)[op].kernel.name == dense_grad_weight::KERNEL.name;
+        self.host.submit_op(steps, run, op)
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        let mut words = self.host.read_allocation(allocation)?;
+        let plan = self.host.plan();
+        if self.overrun && plan.allocations()[allocation.0].name == "gradients" {
+            let bias = plan.find("grad.layer2.bias").expect("the plan has it");
+            words[plan.get(bias).range(0).end] = 1;
+        }
+        Ok(words)
+    }
+}
+
+#[test]
+fn words_outside_the_written_views_are_watched() {
+    let honest = plan(&description(), Form::Fused);
+    let end = honest.get(honest.find("grad.layer2.bias").expect("the plan has it")).range(0).end;
+    assert_eq!(honest.ops(Section::Gradients)[3].kernel.name, "dense_grad_weight");
+    let overrun = |plan| Box::new(Overrun { host: cpu(plan), overrun: false }) as Box<dyn Executor>;
+    match judged(overrun, honest) {
+        Err(Error::Mismatch { op, view, column, .. }) => {
+            assert_eq!(op, "gradients op 3 (dense_grad_weight)");
+            assert_eq!((view.split(' ').next(), column), (Some("gradients"), end));
+        }
+        other => panic!("{other:?}"),
+    }
+}

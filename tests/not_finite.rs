@@ -1,0 +1,79 @@
+//! A loss or gradient that is not finite lowers the flag to its step, and from then on nothing that is learnt changes.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form};
+use common::problem::{Batch, Numbers, batch, parameters};
+use wgrad::lower::Description;
+use wgrad::{Adam, Loss, Network};
+
+const LOSSES: [Loss; 4] =
+    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
+
+const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
+
+const STEPS: usize = 5;
+
+/// Index of the step that has the bad number.
+const BAD: usize = 2;
+
+/// Parameters and optimizer state.
+fn learnt(driver: &mut Driver) -> [Vec<u32>; 3] {
+    ["parameters", "adam.m", "adam.v"].map(|name| driver.words(name))
+}
+
+/// The number of runs, in which every form and device meets every number.
+fn stands_still(loss: Loss, network: &Network) -> usize {
+    let mut description = Description::new(network.clone(), loss, Adam::new(0.01), 6);
+    description.slots = STEPS;
+    let good: Vec<Batch> = (0..STEPS).map(|step| batch(network, loss, 6, 1, step as u32, Numbers::Real)).collect();
+    let mut runs = 0;
+    for (form, device) in [
+        (Form::Primitive, Device::Reference),
+        (Form::Fused, Device::Reference),
+        (Form::Fused, Device::Cpu { threads: 2 }),
+    ] {
+        let driver = || {
+            let mut driver = Driver::new(&description, form, device);
+            driver.set(&parameters(network, 1, Numbers::Real));
+            driver
+        };
+        for number in [f32::NAN, f32::INFINITY] {
+            let mut before = driver();
+            before.train(&good[..BAD]);
+            let mut bad = good.clone();
+            bad[BAD].input[13] = number;
+            let mut after = driver();
+            after.train(&bad);
+            let place = format!("{loss}, {network}, {number}, {form:?} on {device:?}");
+            assert_eq!(before.words("flag"), [u32::MAX], "{place}");
+            assert_eq!(after.words("flag"), [BAD as u32], "{place}");
+            assert!(learnt(&mut before) == learnt(&mut after), "{place}: something was learnt");
+            // Without the bad number it would have been.
+            before.train(&good[BAD..]);
+            assert!(learnt(&mut before) != learnt(&mut after), "{place}: nothing is ever learnt");
+            runs += 1;
+        }
+    }
+    runs
+}
+
+#[test]
+fn training_stands_still_from_the_bad_step_on() {
+    let mut runs = 0;
+    for loss in LOSSES {
+        for function in FUNCTIONS {
+            // The sigmoid and tanh of infinity are finite: there the gradients' checks alone see it, which are fused
+            // where every layer has a bias.
+            for last in ["3", "dense(3, bias=false)"] {
+                let network = Network::parse(4, &format!("7 {function} {last}")).expect("the text is sound");
+                runs += stands_still(loss, &network);
+            }
+        }
+    }
+    assert_eq!(runs, 4 * 6 * 2 * 3 * 2);
+}
