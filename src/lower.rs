@@ -95,6 +95,19 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     Ok(lowering.plan)
 }
 
+/// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score`, of `rows` rows at once.
+///
+/// # Errors
+/// Whatever [`Description::check`] finds.
+pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Plan> {
+    let description = Description::new(network.clone(), loss, Sgd::default(), rows);
+    description.check()?;
+    let mut lowering = Lowering::new(&description);
+    lowering.evaluate()?;
+    lowering.score()?;
+    Ok(lowering.plan)
+}
+
 /// A plan in the making.
 struct Lowering<'a> {
     description: &'a Description,

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::text::{Term, number, option, required, split_outside_parentheses};
 
+/// Kernels count elements in 32 bits; the largest network uses half of what these can count.
+const MOST_PARAMETERS: u128 = 1 << 31;
+
 /// Inputs and layers, in the order in which data flows through them.
 ///
 /// ```
@@ -194,6 +197,12 @@ impl Network {
                 "there is no dense layer, so nothing to train",
                 "add one, as in `Network::input(64).dense(10)`",
             ));
+        }
+        let size = |(_, dense, inputs): (usize, Dense, usize)| dense.outputs as u128 * (inputs as u128 + 1);
+        let parameters: u128 = self.dense_layers().map(size).sum();
+        if parameters > MOST_PARAMETERS {
+            let wanted = format!("at most {MOST_PARAMETERS}: use narrower layers");
+            return Err(Error::value("network", "number of parameters", parameters, &wanted));
         }
         self.layers
             .iter()

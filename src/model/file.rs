@@ -115,22 +115,44 @@ fn name_of(key: &str) -> Option<String> {
     (number.parse::<usize>().is_ok() && matches!(part, "weight" | "bias")).then(|| format!("layer{key}"))
 }
 
-/// Writes a file beside `path` and moves it there once it is complete and on disk; whatever fails, the old file is
-/// as it was.
-pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// Checks that [`replace`] can write to `path`, so that nobody finds out after hours of training.
+///
+/// # Errors
+/// A folder that cannot be written to; a path that is there and is not a file.
+pub fn check_replaceable(path: &Path) -> Result<()> {
+    if path.file_name().is_none() || std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let error = std::io::Error::other("it is not a file; name one, as in `model.safetensors`");
+        return Err(Error::file(path, "replacing", error));
+    }
+    temporary(path).map(drop)
+}
+
+/// Writes a file beside `path` and moves it there once it is complete and on disk.
+///
+/// # Errors
+/// A folder or file that cannot be written; whatever fails, the old file is as it was.
+pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |action| move |error| Error::file(path, action, error);
-    let mut file =
-        tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder).map_err(failed("creating a file beside it"))?;
+    let mut file = temporary(path)?;
     write(file.as_file_mut()).map_err(failed("writing"))?;
     file.as_file().sync_all().map_err(failed("writing"))?;
     readable(&file).map_err(failed("writing"))?;
     file.persist(path).map_err(|error| Error::file(path, "replacing", error.error))?;
     // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
-    if let Ok(folder) = std::fs::File::open(folder) {
+    if let Ok(folder) = std::fs::File::open(folder_of(path)) {
         folder.sync_all().ok();
     }
     Ok(())
+}
+
+/// An empty file beside `path`, which is gone once the value is dropped.
+fn temporary(path: &Path) -> Result<tempfile::NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder_of(path));
+    file.map_err(|error| Error::file(path, "creating a file beside it", error))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Temporary files are their owner's alone; a saved model is for whom the folder is.

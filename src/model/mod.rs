@@ -1,10 +1,17 @@
 //! What training leaves: a network with its parameters, and what it needs to be used on raw data.
 
+mod evaluate;
 mod file;
 mod output;
+mod rows;
 
-pub use file::FORMAT_VERSION;
+pub use evaluate::Evaluation;
+pub use file::{FORMAT_VERSION, check_replaceable, replace};
+pub use rows::Target;
+
+pub(crate) use evaluate::evaluate;
 pub(crate) use output::{classes, probabilities};
+pub(crate) use rows::{input_of, target_of, target_words};
 
 use serde::{Deserialize, Serialize};
 

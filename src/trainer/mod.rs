@@ -12,16 +12,17 @@ mod load;
 mod not_finite;
 
 pub use builder::Builder;
-pub use evaluate::Evaluation;
 pub use fit::{Epoch, Fit, Flow, History, Progress};
-pub use load::Target;
 
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run, Ticket};
 use crate::lower::Description;
-use crate::model::{FORMAT_VERSION, Head, Model, Tensor, check_parameters, read_tensors, write_parameters};
+pub use crate::model::{Evaluation, Target};
+use crate::model::{
+    FORMAT_VERSION, Head, Model, Tensor, check_parameters, read_tensors, target_words, write_parameters,
+};
 use crate::network::Network;
 use crate::plan::{Section, Step, ViewId};
 use crate::rng;
@@ -111,7 +112,7 @@ impl Trainer {
                 remedy: "give fewer rows, or build the trainer with a larger `batch`".into(),
             });
         }
-        let target = load::target_words(&self.description, targets.into(), rows)?;
+        let target = target_words(self.network(), self.description.loss, targets.into(), rows)?;
         self.executor.write(self.view("input"), 0, bytemuck::cast_slice(&input))?;
         self.executor.write(self.view("target"), 0, &target)?;
         let steps = [self.record(0, rows)];

@@ -1,0 +1,123 @@
+//! Loss and metrics on data that is not trained on.
+
+use serde::Serialize;
+
+use crate::data::{Dataset, Targets};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Run};
+use crate::fuse::fuse;
+use crate::lower::lower_evaluation;
+use crate::model::{EVALUATE_ROWS, Model, input_of, target_of, write_parameters};
+use crate::plan::{Section, Step, ViewId};
+
+/// How well a network does on a data set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Number of rows.
+    pub rows: usize,
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of correct predictions, for classification: rows for softmax, single outputs for binary losses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Coefficient of determination, for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r2: Option<f64>,
+}
+
+impl Evaluation {
+    /// A metric by name: `loss`, `accuracy` or `r2`.
+    ///
+    /// # Errors
+    /// A name that is unknown, or that has no meaning for the loss.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let known: Vec<&str> =
+            [Some("loss"), self.accuracy.map(|_| "accuracy"), self.r2.map(|_| "r2")].into_iter().flatten().collect();
+        let value = match name {
+            "loss" => Some(self.loss),
+            "accuracy" => self.accuracy,
+            "r2" => self.r2,
+            _ => None,
+        };
+        value.ok_or_else(|| Error::unknown("metric", name, &known))
+    }
+
+    /// The metric that people ask for first: accuracy, or R² for regression.
+    pub fn score(&self) -> Option<(&'static str, f64)> {
+        self.accuracy.map(|value| ("accuracy", value)).or(self.r2.map(|value| ("r2", value)))
+    }
+}
+
+impl Model {
+    /// Loss and accuracy (or R²) on a data set.
+    ///
+    /// # Errors
+    /// Columns or targets that do not fit the network and the loss.
+    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+        let (network, loss) = (&self.head.network, self.head.loss);
+        let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
+        let target = target_of(network, loss, data)?;
+        let plan = fuse(&lower_evaluation(network, loss, EVALUATE_ROWS)?)?;
+        let mut executor = Device::cpu().executor(plan)?;
+        write_parameters(executor.as_mut(), &self.parameters)?;
+        evaluate(executor.as_mut(), data, &input, &target)
+    }
+}
+
+/// Runs `evaluate` and `score` over a data set's rows, given as the kernels read them.
+pub(crate) fn evaluate(
+    executor: &mut dyn Executor,
+    data: &Dataset,
+    input: &[f32],
+    target: &[u32],
+) -> Result<Evaluation> {
+    let [input_view, target_view, loss_view] =
+        ["evaluate.input", "evaluate.target", "evaluate.loss"].map(|name| view(executor, name));
+    let correct_view = executor.plan().find("evaluate.correct");
+    let output_view = view(executor, "evaluate.output");
+    let (chunk, columns) = (executor.plan().shape(input_view).rows, data.inputs());
+    let target_columns = target.len() / data.len();
+    let (mut loss, mut correct, mut outputs) = (0.0, 0u64, Vec::new());
+    for (input, target) in input.chunks(chunk * columns).zip(target.chunks(chunk * target_columns)) {
+        let rows = input.len() / columns;
+        executor.write(input_view, 0, bytemuck::cast_slice(input))?;
+        executor.write(target_view, 0, target)?;
+        let step = Step { rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..Step::default() };
+        let runs = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
+        executor.submit(&[step], &runs)?;
+        loss += f64::from(executor.read(loss_view, 0)?.wait_f32()?[0]) * rows as f64;
+        match correct_view {
+            Some(view) => correct += u64::from(executor.read(view, 0)?.wait()?[0]),
+            None => outputs.extend_from_slice(&executor.read(output_view, 0)?.wait_f32()?[..rows * target_columns]),
+        }
+    }
+    Ok(Evaluation {
+        rows: data.len(),
+        loss: loss / data.len() as f64,
+        accuracy: correct_view.map(|_| correct as f64 / target.len() as f64),
+        r2: match data.targets() {
+            Targets::Numbers { values, .. } if correct_view.is_none() => Some(r2(&outputs, values, target_columns)),
+            _ => None,
+        },
+    })
+}
+
+/// A view that every plan with a `score` section has.
+fn view(executor: &dyn Executor, name: &str) -> ViewId {
+    executor.plan().find(name).expect("plans that score have this view")
+}
+
+/// R² of outputs against targets [rows, columns]; a constant target column counts 1 where it is met and 0 where not,
+/// as scikit-learn's `r2_score` does.
+fn r2(outputs: &[f32], targets: &[f32], columns: usize) -> f64 {
+    let rows = targets.len() / columns;
+    let column = |c: usize| {
+        let at = |values: &[f32], r: usize| f64::from(values[r * columns + c]);
+        let mean = (0..rows).map(|r| at(targets, r)).sum::<f64>() / rows as f64;
+        let residual: f64 = (0..rows).map(|r| (at(outputs, r) - at(targets, r)).powi(2)).sum();
+        let total: f64 = (0..rows).map(|r| (at(targets, r) - mean).powi(2)).sum();
+        if total > 0.0 { 1.0 - residual / total } else { f64::from(residual == 0.0) }
+    };
+    (0..columns).map(column).sum::<f64>() / columns as f64
+}
