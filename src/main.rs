@@ -1,3 +1,7 @@
-//! The command `wgrad`.
+//! The command `wgrad`: trains, evaluates and uses networks; its parts are in `command/`.
 
-fn main() {}
+mod command;
+
+fn main() -> std::process::ExitCode {
+    command::main()
+}

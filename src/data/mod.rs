@@ -4,8 +4,10 @@
 //! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`]), embedded ([`digits`],
 //! [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
 //! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
-//! finite numbers and classes in range, so that nothing after it looks again.
+//! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
+//! exists: by the names of its columns.
 
+mod cells;
 mod check;
 mod embedded;
 mod generated;
@@ -13,6 +15,7 @@ mod split;
 mod standardisation;
 mod table;
 
+pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use generated::{and, or, two_moons, xor};
 pub use split::Split;

@@ -71,22 +71,22 @@ fn read(name: &str, text: Text, target: Option<&str>) -> Result<Dataset> {
 
 /// What is read, and where from.
 #[derive(Clone, Copy)]
-struct Text<'a> {
-    path: &'a Path,
-    bytes: &'a [u8],
+pub(super) struct Text<'a> {
+    pub(super) path: &'a Path,
+    pub(super) bytes: &'a [u8],
 }
 
 impl Text<'_> {
     /// The line, from 1, of the row that the reader began to look for at byte `start`. Counted here, because the
     /// reader's own line is that of `start`: too small by one at CR LF and by each blank line before the row.
-    fn line(self, start: u64) -> usize {
+    pub(super) fn line(self, start: u64) -> usize {
         let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
         let blank = rest.iter().take_while(|byte| b"\r\n".contains(byte));
         1 + before.iter().chain(blank).filter(|byte| **byte == b'\n').count()
     }
 
     /// What the reader could not read.
-    fn broken(self, error: csv::Error) -> Error {
+    pub(super) fn broken(self, error: csv::Error) -> Error {
         let line = self.line(error.position().map_or(0, Position::byte));
         let place = format!("{}, line {line}", self.path.display());
         match error.into_kind() {
@@ -172,7 +172,7 @@ impl<'a> Header<'a> {
     }
 }
 
-fn position(columns: &[String], name: &str) -> Result<usize> {
+pub(super) fn position(columns: &[String], name: &str) -> Result<usize> {
     let known: Vec<&str> = columns.iter().map(String::as_str).collect();
     known.iter().position(|&column| column == name).ok_or_else(|| Error::unknown("column", name, &known))
 }
@@ -187,7 +187,7 @@ fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
 }
 
 /// A whole number as a class name: `3.0` and `3` are one class, and so are `-0` and `0`.
-fn whole(number: f64) -> String {
+pub(super) fn whole(number: f64) -> String {
     format!("{}", number + 0.0)
 }
 

@@ -1,0 +1,130 @@
+//! Where rows come from: a data set by name, or a table by path.
+
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+
+use wgrad::data::{Table, and, digits, iris, or, two_moons, xor};
+use wgrad::model::Head;
+use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
+
+/// Names that are no path.
+pub const NAMES: [&str; 6] = ["digits", "iris", "moons", "and", "or", "xor"];
+
+/// The data set of that name.
+pub fn built_in(name: &str) -> Option<Dataset> {
+    match name {
+        "digits" => Some(digits()),
+        "iris" => Some(iris()),
+        // One and the same set every time, so that a model can be evaluated on what it was trained on.
+        "moons" => Some(two_moons(1000, 0.2, 0)),
+        "and" => Some(and()),
+        "or" => Some(or()),
+        "xor" => Some(xor()),
+        _ => None,
+    }
+}
+
+/// The data set of that name, or the table at that path.
+pub fn load(source: &str, target: Option<&str>) -> Result<Dataset> {
+    match (built_in(source), target) {
+        (Some(data), None) => Ok(data),
+        (Some(_), Some(_)) => {
+            let problem =
+                format!("`--target` names a column of a table, but {source} is a data set with its own target");
+            Err(Error::conflict("data", problem, "leave `--target` out"))
+        }
+        (None, target) => Dataset::from_csv(table_path(source)?, target),
+    }
+}
+
+/// Rows for a model, with their targets.
+pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Dataset> {
+    let (head, data) = (&model.head, built_in(source));
+    let Some(data) = data else { return table_for_model(head, &Table::read(table_path(source)?)?, source, target) };
+    check_columns(head, &data)?;
+    match (data.class_names(), &head.classes) {
+        (Some(found), Some(known)) if found != known => {
+            let problem = format!("its classes are {}, but the model knows {}", found.join(", "), known.join(", "));
+            Err(Error::conflict(format!("data set `{source}`"), problem, "use data of the model's classes"))
+        }
+        _ => Ok(data),
+    }
+}
+
+/// Rows for a model, [rows, inputs]; a target is not needed.
+pub fn inputs_for_model(model: &Model, source: &str) -> Result<Vec<f32>> {
+    let Some(data) = built_in(source) else { return Table::read(table_path(source)?)?.numbers(&model.head.columns) };
+    check_columns(&model.head, &data)?;
+    Ok(data.input().to_vec())
+}
+
+fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<Dataset> {
+    let input = table.numbers(&head.columns)?;
+    let target = target_column(head, table, source, target)?;
+    match &head.classes {
+        Some(names) => {
+            Dataset::classes(source, head.columns.len(), &input, &table.classes(&target, names)?, names.clone())
+        }
+        None => Dataset::numbers(source, head.columns.len(), &input, 1, &table.numbers(&[target])?),
+    }
+}
+
+/// The target column: the one that is named, or the last.
+fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<String> {
+    // A table that was read has columns, since it has rows.
+    let name = target.unwrap_or_else(|| table.columns().last().expect("tables have columns"));
+    if head.columns.iter().any(|column| column == name) {
+        let problem = format!("its target would be column `{name}`, which is an input of the model");
+        return Err(Error::conflict(source, problem, "name the target column with `--target`"));
+    }
+    Ok(name.into())
+}
+
+fn check_columns(head: &Head, data: &Dataset) -> Result<()> {
+    if data.columns() == head.columns {
+        return Ok(());
+    }
+    let problem =
+        format!("its columns are {}, but the model was trained on {}", few(data.columns()), few(&head.columns));
+    Err(Error::conflict(format!("data set `{}`", data.name()), problem, "use data that the model was trained for"))
+}
+
+/// `a, b, c, … (64 columns)`.
+fn few(names: &[String]) -> String {
+    if names.len() <= 4 {
+        return names.join(", ");
+    }
+    format!("{}, … ({} columns)", names[..3].join(", "), names.len())
+}
+
+/// What is no name must be the path of a table.
+fn table_path(source: &str) -> Result<PathBuf> {
+    let path = Path::new(source);
+    if path.exists() || path.extension().is_some() || source.contains(['/', MAIN_SEPARATOR]) {
+        return Ok(path.into());
+    }
+    Err(match Error::unknown("data set", source, &NAMES) {
+        Error::Unknown { kind, name, nearest, known } => {
+            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a CSV file") }
+        }
+        other => other,
+    })
+}
+
+/// The loss that a data set's targets ask for.
+pub fn usual_loss(data: &Dataset) -> Loss {
+    match data.targets() {
+        Targets::Classes { .. } => Loss::SoftmaxCrossEntropy,
+        Targets::Numbers { values, .. } if values.iter().all(|value| *value == 0.0 || *value == 1.0) => {
+            Loss::BinaryCrossEntropy
+        }
+        Targets::Numbers { .. } => Loss::MeanSquaredError,
+    }
+}
+
+/// Outputs that a network needs for a data set and a loss: a binary loss tells two classes apart with one.
+pub fn outputs(data: &Dataset, loss: Loss) -> usize {
+    match data.outputs() {
+        2 if data.class_names().is_some() && loss != Loss::SoftmaxCrossEntropy => 1,
+        outputs => outputs,
+    }
+}

@@ -1,0 +1,55 @@
+//! `wgrad evaluate`: how well a model does on data.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use wgrad::{Evaluation, Model, Result};
+
+use super::data;
+use super::report::{Output, score};
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad evaluate digits.safetensors digits
+  wgrad evaluate house.safetensors new_houses.csv --target price --json
+";
+
+/// Which model, on which data.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A model that wgrad wrote
+    model: PathBuf,
+    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    data: String,
+    /// Target column of a CSV file [default: the last]
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    event: &'static str,
+    model: String,
+    data: &'a str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+/// Evaluates on all rows.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let model = Model::load(&arguments.model)?;
+    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref())?;
+    let evaluation = model.evaluate(&data)?;
+    if arguments.json {
+        let model = arguments.model.display().to_string();
+        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation: &evaluation });
+    } else {
+        let Evaluation { rows, loss, .. } = evaluation;
+        output.line(format!("{}, loss {loss:.4} on all {rows} rows of {}", score(&evaluation), arguments.data));
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! `wgrad plan`: what a training step consists of.
+
+use wgrad::fuse::fuse;
+use wgrad::lower::{Description, lower};
+use wgrad::{Error, Result};
+
+use super::recipe::{Options, Recipe};
+use super::report::Output;
+use super::{count, data};
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad plan digits
+  wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
+  wgrad plan xor --primitive
+
+Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fused ops.
+";
+
+/// Which network, for which data.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    data: Option<String>,
+    /// Input columns, where there is no data set
+    #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
+    inputs: Option<usize>,
+    /// Outputs, where there is no data set
+    #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
+    outputs: Option<usize>,
+    #[command(flatten)]
+    recipe: Options,
+    /// Shows the ops as on a blackboard, before they are fused
+    #[arg(long)]
+    primitive: bool,
+}
+
+/// Prints the plan.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let (recipe, data_rows) = recipe(arguments)?;
+    let heading = format!("{}, {}, {}\n", recipe.network, recipe.loss, recipe.optimizer.name());
+    let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
+    let plan = lower(&Description { data_rows, ..description })?;
+    let plan = if arguments.primitive { plan } else { fuse(&plan)? };
+    output.line(heading);
+    output.bytes(plan.to_string().as_bytes());
+    Ok(())
+}
+
+fn recipe(arguments: &Arguments) -> Result<(Recipe, Option<usize>)> {
+    match (&arguments.data, arguments.inputs, arguments.outputs) {
+        (Some(source), ..) => {
+            let data = data::load(source, None)?;
+            Ok((arguments.recipe.for_data(source, &data, data.len())?, Some(data.len())))
+        }
+        (None, Some(inputs), Some(outputs)) => Ok((arguments.recipe.for_sizes(inputs, outputs)?, None)),
+        // The arguments' own rules do not let this happen.
+        _ => Err(Error::conflict("plan", "neither data nor sizes are given", "give DATA, or --inputs and --outputs")),
+    }
+}

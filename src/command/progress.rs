@@ -1,0 +1,84 @@
+//! What is seen while a network trains: a bar on a terminal, else a line for each epoch.
+
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use wgrad::{Epoch, Flow, Progress};
+
+use super::report::{Output, score};
+
+const TEMPLATE: &str = "{wide_bar} {msg}  {per_sec}, {eta} left";
+
+/// Tells of epochs, on a bar, in lines or as JSON.
+pub struct Reporter<'a> {
+    output: &'a mut Output,
+    bar: Option<ProgressBar>,
+    json: bool,
+    epochs: usize,
+    /// Rows of an epoch.
+    rows: usize,
+    began: Instant,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    event: &'static str,
+    epochs: usize,
+    #[serde(flatten)]
+    epoch: &'a Epoch,
+    samples_per_second: f64,
+}
+
+impl<'a> Reporter<'a> {
+    /// For `epochs` epochs of `rows` rows, from now on.
+    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new((epochs as u64).saturating_mul(rows as u64));
+            // The template is a constant of ours, tried on a terminal.
+            bar.with_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed"))
+        });
+        Self { output, bar, json, epochs, rows, began: Instant::now() }
+    }
+
+    /// What moves the bar on after a submission.
+    pub fn on_submission(&self, batch: usize) -> impl FnMut(&Progress) -> Flow + Send + use<> {
+        let (bar, rows) = (self.bar.clone(), self.rows);
+        move |progress| {
+            if let Some(bar) = &bar {
+                let of_epoch = (progress.step * batch).min(rows);
+                bar.set_position(((progress.epoch - 1) * rows + of_epoch) as u64);
+            }
+            Flow::Continue
+        }
+    }
+
+    /// Tells of an epoch.
+    pub fn epoch(&mut self, epoch: &Epoch) -> Flow {
+        let samples_per_second = (epoch.epoch * self.rows) as f64 / self.began.elapsed().as_secs_f64();
+        let text = self.text(epoch);
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None if self.json => {
+                self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second })
+            }
+            None => self.output.line(format!("{text}  {samples_per_second:.0} samples/s")),
+        }
+        Flow::Continue
+    }
+
+    fn text(&self, epoch: &Epoch) -> String {
+        let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
+        format!("epoch {}/{}  loss {:.4}{}", epoch.epoch, self.epochs, epoch.loss, validation.unwrap_or_default())
+    }
+}
+
+impl Drop for Reporter<'_> {
+    /// Leaves the terminal clean, for the summary or for an error.
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

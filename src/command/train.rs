@@ -1,0 +1,301 @@
+//! `wgrad train`: split, scale, train, score, save.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use wgrad::model::check_replaceable;
+use wgrad::{
+    Dataset, Device, Error, Evaluation, Fit, History, Loss, Result, Schedule, Split, Standardisation, Trainer,
+};
+
+use super::progress::Reporter;
+use super::recipe::{Options, Recipe, usual};
+use super::report::{Output, quoted, score};
+use super::scaling::Scaling;
+use super::{count, data};
+
+/// Sets of fewer rows are trained and evaluated on all rows: 15 % of 20 rows is a part of 3.
+const FEWEST_TO_SPLIT: usize = 20;
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad train digits
+  wgrad train xor --network \"4 tanh\" --epochs 300
+  wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
+  wgrad train iris --seed 7 --threads 2 --json | tail -1
+";
+
+/// What to train on, and how.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    data: String,
+    /// Target column of a CSV file [default: the last]
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    #[command(flatten)]
+    recipe: Options,
+    /// How the learning rate changes with the step
+    #[arg(long, value_enum, default_value = "cosine")]
+    schedule: Shape,
+    /// How often all rows of the training part are seen
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    epochs: Option<usize>,
+    /// Draws the split, the first weights, the order of rows and dropout
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Threads of the CPU; the model has the same bits for any number
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    threads: Option<usize>,
+    /// auto, cpu or reference
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    device: Device,
+    /// Where the model goes [default: DATA.safetensors]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Stops once the validation loss has not fallen for N epochs
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    patience: Option<usize>,
+    /// One JSON object a line: start, epoch …, summary
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shape {
+    /// Not at all
+    Constant,
+    /// Half a cosine from the learning rate to 0
+    Cosine,
+}
+
+/// The parts of a data set. Small sets have one part, for everything.
+struct Parts {
+    train: Dataset,
+    held_out: Option<(Dataset, Dataset)>,
+}
+
+/// What is settled before training begins.
+#[derive(Serialize)]
+struct Start<'a> {
+    event: &'static str,
+    data: &'a str,
+    rows: Rows,
+    inputs: usize,
+    outputs: usize,
+    network: String,
+    parameters: usize,
+    loss: Loss,
+    optimizer: &'static str,
+    learning_rate: f64,
+    schedule: &'static str,
+    batch: usize,
+    epochs: usize,
+    seed: u64,
+    device: String,
+    reason: &'a str,
+    model: String,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    train: usize,
+    validation: usize,
+    test: usize,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    event: &'static str,
+    /// `test`, or `all`: the rows that were trained on too.
+    evaluated_on: &'static str,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    epochs: usize,
+    steps: u64,
+    /// The epoch whose parameters were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_epoch: Option<usize>,
+    seconds: f64,
+    device: String,
+    model: String,
+}
+
+/// Trains and writes the model.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let data = data::load(&arguments.data, arguments.target.as_deref())?;
+    let parts = Parts::of(&data, arguments)?;
+    let recipe = arguments.recipe.for_data(&arguments.data, &data, parts.train.len())?;
+    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
+    let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
+    let path = arguments.path()?;
+    arguments.tell_start(output, &arguments.start(&data, &parts, &recipe, &trainer, epochs, &path));
+
+    let scaling = Scaling::fit(&parts.train, recipe.loss)?;
+    let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
+    let mut model = trainer.model()?;
+    model.head.columns = data.columns().to_vec();
+    if let Some(scaling) = scaling {
+        scaling.fold_into(&mut model);
+    }
+    let evaluation = model.evaluate(parts.test())?;
+    model.save(&path)?;
+    let summary = Summary {
+        event: "summary",
+        evaluated_on: if parts.held_out.is_some() { "test" } else { "all" },
+        evaluation,
+        epochs: history.len(),
+        steps: trainer.steps(),
+        best_epoch: history.best,
+        seconds,
+        device: trainer.device().to_string(),
+        model: path.display().to_string(),
+    };
+    arguments.tell_summary(output, &summary);
+    Ok(())
+}
+
+/// Trains; with a validation part the epoch of its lowest loss is kept. Returns the seconds that it took, too.
+fn fit(
+    trainer: &mut Trainer,
+    parts: &Parts,
+    scaling: Option<&Scaling>,
+    arguments: &Arguments,
+    epochs: usize,
+    batch: usize,
+    output: &mut Output,
+) -> Result<(History, f64)> {
+    let scaled = |data: &Dataset| scaling.map_or_else(|| Ok(data.clone()), |scaling| scaling.apply(data));
+    let train = scaled(&parts.train)?;
+    let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
+    let began = Instant::now();
+    let mut reporter = Reporter::new(output, arguments.json, epochs, train.len());
+    let mut fit = Fit::epochs(epochs).on_submission(reporter.on_submission(batch));
+    if let Some(validation) = &validation {
+        fit = fit.validate(validation).restore_best();
+    }
+    if let Some(patience) = arguments.patience {
+        fit = fit.patience(patience);
+    }
+    let history = trainer.fit(&train, fit.on_epoch(|epoch| reporter.epoch(epoch)))?;
+    Ok((history, began.elapsed().as_secs_f64()))
+}
+
+impl Parts {
+    fn of(data: &Dataset, arguments: &Arguments) -> Result<Self> {
+        if data.len() >= FEWEST_TO_SPLIT {
+            let (train, validation, test) = data.split(Split::parts(0.7, 0.15).seed(arguments.seed))?;
+            return Ok(Self { train, held_out: Some((validation, test)) });
+        }
+        if arguments.patience.is_some() {
+            let problem = format!("patience needs a validation part, but {} rows are too few to split", data.len());
+            return Err(Error::conflict("`--patience`", problem, "leave it out, and set `--epochs`"));
+        }
+        Ok(Self { train: data.clone(), held_out: None })
+    }
+
+    fn test(&self) -> &Dataset {
+        self.held_out.as_ref().map_or(&self.train, |(_, test)| test)
+    }
+
+    fn rows(&self) -> Rows {
+        let held_out = self.held_out.as_ref().map_or((0, 0), |(validation, test)| (validation.len(), test.len()));
+        Rows { train: self.train.len(), validation: held_out.0, test: held_out.1 }
+    }
+}
+
+impl Arguments {
+    fn trainer(&self, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
+        let steps = (epochs as u64).saturating_mul(train.len().div_ceil(recipe.batch) as u64);
+        let schedule = match self.schedule {
+            Shape::Constant => Schedule::Constant,
+            Shape::Cosine => Schedule::cosine(steps),
+        };
+        let device = self.threads.map_or_else(|| self.device.clone(), |threads| self.device.clone().threads(threads));
+        Trainer::builder(recipe.network.clone())
+            .loss(recipe.loss)
+            .optimizer(recipe.optimizer)
+            .schedule(schedule)
+            .batch(recipe.batch)
+            .seed(self.seed)
+            .preprocessing(Standardisation::fit(train)?)
+            .build(&device)
+    }
+
+    /// Where the model goes, which is known to be possible.
+    fn path(&self) -> Result<PathBuf> {
+        let stem = Path::new(&self.data).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let path = self.out.clone().unwrap_or_else(|| format!("{stem}.safetensors").into());
+        check_replaceable(&path)?;
+        if path.canonicalize().is_ok_and(|out| Path::new(&self.data).canonicalize().is_ok_and(|data| data == out)) {
+            let problem = "the model would replace the table that it is trained on";
+            return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--out`"));
+        }
+        Ok(path)
+    }
+
+    fn start<'a>(
+        &'a self,
+        data: &Dataset,
+        parts: &Parts,
+        recipe: &Recipe,
+        trainer: &'a Trainer,
+        epochs: usize,
+        path: &Path,
+    ) -> Start<'a> {
+        Start {
+            event: "start",
+            data: &self.data,
+            rows: parts.rows(),
+            inputs: data.inputs(),
+            outputs: recipe.network.outputs(),
+            network: recipe.network.to_string(),
+            parameters: recipe.network.parameter_count(),
+            loss: recipe.loss,
+            optimizer: recipe.optimizer.name(),
+            learning_rate: recipe.optimizer.learning_rate(),
+            schedule: if matches!(self.schedule, Shape::Cosine) { "cosine" } else { "constant" },
+            batch: recipe.batch,
+            epochs,
+            seed: self.seed,
+            device: trainer.device().to_string(),
+            reason: trainer.device().reason(),
+            model: path.display().to_string(),
+        }
+    }
+
+    fn tell_start(&self, output: &mut Output, start: &Start<'_>) {
+        if self.json {
+            return output.json(start);
+        }
+        let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, epochs, .. } = start;
+        output.line(match test {
+            0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
+            _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
+        });
+        output.line(format!("network: {}, {} parameters", start.network, start.parameters));
+        let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
+        output.line(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
+        output.line(format!("device: {} ({})", start.device, start.reason));
+    }
+
+    fn tell_summary(&self, output: &mut Output, summary: &Summary) {
+        if self.json {
+            return output.json(summary);
+        }
+        let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
+        let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
+        output.line(format!(
+            "{which} {}, loss {:.4} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
+            score(evaluation),
+            evaluation.loss,
+            evaluation.rows
+        ));
+        let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
+        output.line(format!("model: {model}{}", best.unwrap_or_default()));
+        output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(&self.data)));
+    }
+}

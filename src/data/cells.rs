@@ -1,0 +1,106 @@
+//! Tables for a model that exists: which columns are read, and how, is known beforehand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
+
+use super::check;
+use super::table::{Text, position, whole};
+use crate::error::{Error, Result};
+
+/// A table as text, whose columns are taken by name: those that a model was trained on, in the model's order.
+/// Other columns are ignored.
+pub struct Table {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    columns: Vec<String>,
+    rows: Vec<StringRecord>,
+}
+
+impl Table {
+    /// Reads a file, in the form that [`Dataset::from_csv`](super::Dataset::from_csv) reads.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not UTF-8, or has no row; two columns of one name; a row of another length
+    /// than the header.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let bytes = fs::read(&path).map_err(|source| Error::file(&path, "reading", source))?;
+        let text = Text { path: &path, bytes: &bytes };
+        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes.as_slice());
+        let columns: Vec<String> = reader.headers().map_err(|e| text.broken(e))?.iter().map(String::from).collect();
+        check::unique(&format!("{}, header", path.display()), "column", &columns)?;
+        let rows: Vec<StringRecord> =
+            reader.records().collect::<std::result::Result<_, _>>().map_err(|error| text.broken(error))?;
+        if rows.is_empty() {
+            return Err(Error::format(&path, "it has 0 rows", "write a header row and at least 1 row below it"));
+        }
+        Ok(Self { path, bytes, columns, rows })
+    }
+
+    /// Names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Number of rows, the header not counted.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row; a table that was read has one.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The numbers of these columns: \[rows, columns\], row-major.
+    ///
+    /// # Errors
+    /// A column that is missing, with the nearest that is there; a cell that is not a finite number.
+    pub fn numbers(&self, columns: &[String]) -> Result<Vec<f32>> {
+        let places = columns.iter().map(|name| self.position(name)).collect::<Result<Vec<_>>>()?;
+        self.rows.iter().flat_map(|row| places.iter().map(move |&column| self.number(row, column))).collect()
+    }
+
+    /// The classes of a column, as indices into `names`; a whole number may be written as `3` or `3.0`.
+    ///
+    /// # Errors
+    /// A column that is missing, a cell that names no known class.
+    pub fn classes(&self, column: &str, names: &[String]) -> Result<Vec<u32>> {
+        let column = self.position(column)?;
+        self.rows.iter().map(|row| self.class(row, column, names)).collect()
+    }
+
+    fn position(&self, name: &str) -> Result<usize> {
+        position(&self.columns, name).map_err(|error| {
+            Error::format(&self.path, format!("it lacks a column of the model: {error}"), "rename or add the column")
+        })
+    }
+
+    fn number(&self, row: &StringRecord, column: usize) -> Result<f32> {
+        let problem = match row[column].parse::<f32>() {
+            Ok(number) if number.is_finite() => return Ok(number),
+            _ if row[column].is_empty() => "the cell is empty".into(),
+            _ => format!("`{}` is not a finite number", &row[column]),
+        };
+        Err(Error::data(self.place(row, column), problem, "write a number, or remove the row"))
+    }
+
+    fn class(&self, row: &StringRecord, column: usize, names: &[String]) -> Result<u32> {
+        let cell = &row[column];
+        let find = |text: &str| names.iter().position(|name| name == text);
+        let number = || cell.parse::<f64>().ok().and_then(|number| find(&whole(number)));
+        find(cell).or_else(number).map(|class| class as u32).ok_or_else(|| {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let unknown = Error::unknown("class", cell, &known);
+            Error::data(self.place(row, column), unknown.to_string(), "use the classes that the model was trained on")
+        })
+    }
+
+    fn place(&self, row: &StringRecord, column: usize) -> String {
+        let text = Text { path: &self.path, bytes: &self.bytes };
+        let line = text.line(row.position().map_or(0, Position::byte));
+        format!("{}, line {line}, column `{}`", self.path.display(), self.columns[column])
+    }
+}
