@@ -42,7 +42,7 @@ pub fn usual(source: &str) -> Usual {
         "digits" => ("256 relu dropout(0.3)", 2e-3, 40, 32),
         "iris" => ("16 tanh", 1e-2, 100, 16),
         "moons" => ("32 relu 32 relu", 1e-2, 30, 32),
-        "and" | "or" | "xor" => ("8 tanh", 5e-2, 200, 4),
+        "and" | "or" | "xor" => ("8 tanh", 5e-2, 100, 4),
         _ => ("64 relu 64 relu", 2e-3, 60, 32),
     };
     Usual { network, learning_rate, epochs, batch }

@@ -131,6 +131,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let recipe = arguments.recipe.for_data(&arguments.data, &data, parts.train.len())?;
     let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
+    trainer.check(&data)?;
     let path = arguments.path()?;
     arguments.tell_start(output, &arguments.start(&data, &parts, &recipe, &trainer, epochs, &path));
 

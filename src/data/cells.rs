@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
 use super::check;
-use super::table::{Text, position, whole};
+use super::table::{Text, whole};
 use crate::error::{Error, Result};
 
 /// A table as text, whose columns are taken by name: those that a model was trained on, in the model's order.
@@ -59,7 +59,7 @@ impl Table {
     /// # Errors
     /// A column that is missing, with the nearest that is there; a cell that is not a finite number.
     pub fn numbers(&self, columns: &[String]) -> Result<Vec<f32>> {
-        let places = columns.iter().map(|name| self.position(name)).collect::<Result<Vec<_>>>()?;
+        let places = columns.iter().map(|name| self.position(name, columns)).collect::<Result<Vec<_>>>()?;
         self.rows.iter().flat_map(|row| places.iter().map(move |&column| self.number(row, column))).collect()
     }
 
@@ -68,13 +68,17 @@ impl Table {
     /// # Errors
     /// A column that is missing, a cell that names no known class.
     pub fn classes(&self, column: &str, names: &[String]) -> Result<Vec<u32>> {
-        let column = self.position(column)?;
+        let column = self.position(column, &[])?;
         self.rows.iter().map(|row| self.class(row, column, names)).collect()
     }
 
-    fn position(&self, name: &str) -> Result<usize> {
-        position(&self.columns, name).map_err(|error| {
-            Error::format(&self.path, format!("it lacks a column of the model: {error}"), "rename or add the column")
+    /// Where a column is. The nearest name is sought among columns that are not `taken` by others.
+    fn position(&self, name: &str, taken: &[String]) -> Result<usize> {
+        self.columns.iter().position(|column| column == name).ok_or_else(|| {
+            let free = self.columns.iter().filter(|column| !taken.contains(column));
+            let unknown = Error::unknown("column", name, &free.map(String::as_str).collect::<Vec<_>>());
+            let problem = format!("it lacks a column that is needed: {unknown}");
+            Error::format(&self.path, problem, "add the column, or rename the one that was meant")
         })
     }
 

@@ -172,7 +172,7 @@ impl<'a> Header<'a> {
     }
 }
 
-pub(super) fn position(columns: &[String], name: &str) -> Result<usize> {
+fn position(columns: &[String], name: &str) -> Result<usize> {
     let known: Vec<&str> = columns.iter().map(String::as_str).collect();
     known.iter().position(|&column| column == name).ok_or_else(|| Error::unknown("column", name, &known))
 }

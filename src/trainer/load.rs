@@ -73,6 +73,17 @@ impl Trainer {
         Ok(())
     }
 
+    /// Checks that a data set fits network and loss, as [`Trainer::fit`] and [`Trainer::evaluate`] do, so that a set
+    /// that is needed only after hours is found unfit before.
+    ///
+    /// # Errors
+    /// Columns or targets that do not fit the network and the loss.
+    pub fn check(&self, data: &Dataset) -> Result<()> {
+        let network = &self.description.network;
+        input_of(network, self.preprocessing.as_ref(), data)?;
+        target_of(network, self.description.loss, data).map(drop)
+    }
+
     /// Makes room for rows that the host brings.
     pub(super) fn unload(&mut self) -> Result<()> {
         self.loaded = None;

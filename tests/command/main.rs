@@ -1,0 +1,83 @@
+//! The command, as a user meets it: the built binary, in a folder of its own.
+
+mod mistakes;
+mod training;
+mod using;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder for one test.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path().join(name), content).expect("written");
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path().join(name)).expect("the file is there")
+    }
+
+    /// Names of the files, sorted.
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).expect("a folder");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs `wgrad` here.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(arguments).current_dir(self.path()).output().expect("the command starts")
+    }
+
+    /// What a run that must succeed says on standard output.
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What a run says that must fail; checks exit code and form, and that no file appeared or changed.
+    fn fail(&self, arguments: &[&str]) -> String {
+        let contents = || self.files().into_iter().map(|name| (name.clone(), self.read(&name))).collect::<Vec<_>>();
+        let before = contents();
+        let output = self.run(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(message.starts_with("error: "), "{arguments:?}: {message}");
+        assert!(!message.contains("panicked") && !message.contains("backtrace"), "{arguments:?}: {message}");
+        assert!(contents() == before, "{arguments:?} left {:?}", self.files());
+        message
+    }
+
+    /// The events of a run with `--json`.
+    fn events(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.succeed(&[arguments, &["--json"]].concat());
+        output.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// The rows of a table, header first.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    reader.records().map(|row| row.expect("well-formed").iter().map(String::from).collect()).collect()
+}

@@ -1,0 +1,166 @@
+//! Every mistake is told in words, with exit code 2, and no file is left or changed.
+
+use super::{Folder, text};
+
+/// Runs each line, split at blanks, in the folder, and wants all the words in its message.
+fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
+    for (line, words) in cases {
+        let message = folder.fail(&line.split(' ').collect::<Vec<_>>());
+        for word in *words {
+            assert!(message.contains(word), "{line}: `{word}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn unknown_names_suggest_the_nearest() {
+    let cases: &[(&str, &[&str])] = &[
+        ("train digts", &["unknown data set `digts`", "did you mean `digits`", "CSV"]),
+        ("train iris --network rulu", &["unknown layer `rulu`", "did you mean `relu`"]),
+        ("train iris --loss softmax_crossentropy", &["--loss", "did you mean `softmax_cross_entropy`"]),
+        ("train iris --optimizer adm", &["--optimizer", "did you mean `adam`"]),
+        ("train iris --device cpus", &["--device", "did you mean `cpu`"]),
+        ("train iris --device gpu", &["cannot train on a GPU yet", "--device cpu"]),
+        ("train iris --epoch 3", &["--epoch", "--epochs"]),
+        ("train iris --schedule cosin", &["--schedule", "cosine"]),
+        ("trian iris", &["trian", "train"]),
+        ("plan digts", &["did you mean `digits`"]),
+        ("train missing.csv", &["missing.csv: reading failed"]),
+        ("evaluate missing.safetensors iris", &["missing.safetensors: reading failed"]),
+    ];
+    expect(&Folder::new(), cases);
+}
+
+#[test]
+fn values_out_of_range_are_named() {
+    let cases: &[(&str, &[&str])] = &[
+        ("train iris --network 0", &["layer `0`", "number of outputs is 0", "at least 1"]),
+        ("train iris --network -3", &["-3"]),
+        ("train iris --network 99999999999", &["number of parameters", "narrower"]),
+        ("train iris --network dropout(1.5)", &["rate is 1.5", "below 1"]),
+        ("train iris --network dropout(0.5", &["parentheses"]),
+        (
+            "train iris --network softmax",
+            &["softmax_cross_entropy applies the softmax itself", "leave the softmax layer out"],
+        ),
+        ("train iris --batch 0", &["--batch", "at least 1"]),
+        ("train iris --batch -4", &["--batch", "-4"]),
+        ("train iris --epochs 0", &["--epochs", "at least 1"]),
+        ("train iris --threads 0", &["--threads", "at least 1"]),
+        ("train iris --patience 0", &["--patience", "at least 1"]),
+        ("train iris --seed x", &["--seed", "x"]),
+        ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
+        ("train iris --learning-rate NaN", &["learning_rate is NaN"]),
+        ("train iris --loss mse", &["one of 3 classes", "use softmax_cross_entropy"]),
+        ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),
+        ("train xor --patience 3", &["4 rows are too few to split"]),
+        ("train iris --target species", &["--target"]),
+        ("plan --inputs 3", &["--outputs"]),
+        ("plan --inputs 0 --outputs 1", &["at least 1"]),
+        ("plan", &["DATA"]),
+    ];
+    expect(&Folder::new(), cases);
+}
+
+#[test]
+fn tables_with_faults_name_line_and_column() {
+    let folder = Folder::new();
+    let rows = "1,2,a\n3,4,b\n".repeat(12);
+    folder.write("nan.csv", format!("x,y,class\n{rows}NaN,1,a\n"));
+    folder.write("text.csv", format!("x,y,class\n{rows}1,two,a\n"));
+    folder.write("ragged.csv", format!("x,y,class\n{rows}1,a\n"));
+    folder.write("empty.csv", "");
+    folder.write("header.csv", "x,y,class\n");
+    folder.write("one.csv", "x\n1\n");
+    folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
+    let cases: &[(&str, &[&str])] = &[
+        ("train nan.csv", &["nan.csv, line 26, column `x`", "not a finite", "remove the row"]),
+        ("train text.csv", &["text.csv, line 26, column `y`", "`two` is not a number"]),
+        ("train ragged.csv", &["ragged.csv, line 26", "2 cells", "3"]),
+        ("train empty.csv", &["empty.csv", "empty"]),
+        ("train header.csv", &["header.csv", "0 rows"]),
+        ("train one.csv", &["one.csv", "only column"]),
+        ("train bytes.csv", &["bytes.csv", "UTF-8"]),
+        ("train nan.csv --target clas", &["unknown column `clas`", "did you mean `class`"]),
+    ];
+    expect(&folder, cases);
+}
+
+#[test]
+fn a_model_that_does_not_fit_the_data_is_told() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "1"]);
+    let header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm,species\n";
+    folder.write("class.csv", format!("{header}5,3,1,0,setosa\n5,3,1,0,virginca\n"));
+    folder.write("nan.csv", format!("{header}5,3,1,0,setosa\n5,inf,1,0,setosa\n"));
+    folder.write("near.csv", "sepal_length_cm,sepal_width_cm,petal_length,petal_width_cm\n5,3,1,0\n");
+    folder.write("none.csv", header);
+    folder.write("empty.csv", "");
+    let cases: &[(&str, &[&str])] = &[
+        ("evaluate iris.safetensors digits", &["pixel_0_0", "sepal_length_cm"]),
+        ("predict iris.safetensors moons", &["x, y", "sepal_length_cm"]),
+        ("evaluate iris.safetensors class.csv", &["line 3, column `species`", "did you mean `virginica`"]),
+        ("evaluate iris.safetensors near.csv", &["unknown column `petal_length_cm`", "did you mean `petal_length`"]),
+        ("predict iris.safetensors near.csv", &["near.csv", "did you mean `petal_length`"]),
+        ("predict iris.safetensors nan.csv", &["line 3, column `sepal_width_cm`", "`inf` is not a finite number"]),
+        ("predict iris.safetensors none.csv", &["0 rows"]),
+        ("predict iris.safetensors empty.csv", &["empty.csv"]),
+        ("predict iris.safetensors iris --out iris.safetensors", &["would replace"]),
+        ("predict iris.safetensors iris --out no/where.csv", &["no/where.csv"]),
+    ];
+    expect(&folder, cases);
+    folder
+        .write("inputs.csv", "species,sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\nsetosa,5,3,1,0\n");
+    assert!(folder.fail(&["evaluate", "iris.safetensors", "inputs.csv"]).contains("--target"));
+    folder.succeed(&["evaluate", "iris.safetensors", "inputs.csv", "--target", "species"]);
+}
+
+#[test]
+fn damaged_model_files_are_refused() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "1"]);
+    let whole = folder.read("iris.safetensors");
+    let header = u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    for length in [0, 1, 7, 8, 9, header, header + 8, whole.len() - 1] {
+        folder.write("cut.safetensors", &whole[..length]);
+        let message = folder.fail(&["predict", "cut.safetensors", "iris"]);
+        assert!(message.contains("cut.safetensors") && message.contains("damaged"), "{length}: {message}");
+    }
+    for length in [0, 1, header as u64 - 1, header as u64 + 1, whole.len() as u64, u64::MAX] {
+        let mut lying = whole.clone();
+        lying[..8].copy_from_slice(&length.to_le_bytes());
+        folder.write("lying.safetensors", lying);
+        assert!(folder.fail(&["evaluate", "lying.safetensors", "iris"]).contains("lying.safetensors"));
+    }
+    folder.write("text.safetensors", "not a model");
+    assert!(folder.fail(&["predict", "text.safetensors", "iris"]).contains("not a valid safetensors file"));
+}
+
+#[test]
+fn the_model_s_path_is_checked_before_training() {
+    let folder = Folder::new();
+    folder.write("table.csv", format!("x,class\n{}", "1,a\n2,b\n".repeat(20)));
+    // Training for so long would take hours.
+    let long = ["train", "table.csv", "--epochs", "1000000000", "--json", "--out"];
+    let nowhere = folder.path().join("nowhere").join("m.safetensors");
+    let cases = [(nowhere.to_str().expect("UTF-8"), "nowhere"), (".", "not a file"), ("table.csv", "would replace")];
+    for (out, word) in cases {
+        let message = folder.fail(&[&long[..], &[out]].concat());
+        assert!(message.contains(word), "{out}: {message}");
+    }
+}
+
+#[test]
+fn a_network_that_diverges_names_op_and_layer_and_keeps_the_old_file() {
+    let folder = Folder::new();
+    folder.write("old.safetensors", "old");
+    let output = folder.run(&["train", "digits", "--learning-rate", "1e30", "--epochs", "3"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message =
+        folder.fail(&["train", "digits", "--learning-rate", "1e30", "--epochs", "3", "--out", "old.safetensors"]);
+    assert_eq!(message, text(&output.stderr), "the same seed fails at the same place");
+    for word in ["step 1: ", "dense_forward", "layer ", "row ", "lower the learning rate"] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    assert_eq!(folder.files(), ["old.safetensors"]);
+}

@@ -1,0 +1,98 @@
+//! `wgrad train`.
+
+use super::{Folder, text};
+
+/// All but the time that it took.
+fn settled(mut summary: serde_json::Value) -> serde_json::Value {
+    summary.as_object_mut().expect("an object").remove("seconds").expect("seconds are told");
+    summary
+}
+
+#[test]
+fn events_come_in_order_with_their_fields() {
+    for (data, test) in [("iris", 22), ("moons", 150)] {
+        let folder = Folder::new();
+        let events = folder.events(&["train", data, "--epochs", "5"]);
+        let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().expect("a name")).collect();
+        assert_eq!(names, ["start", "epoch", "epoch", "epoch", "epoch", "epoch", "summary"]);
+        let (start, epoch, summary) = (&events[0], &events[3], &events[6]);
+        for field in ["network", "loss", "optimizer", "device", "reason", "schedule", "model", "data"] {
+            assert!(start[field].is_string(), "{field} of {start}");
+        }
+        for field in ["parameters", "seed", "batch", "epochs", "learning_rate", "inputs", "outputs"] {
+            assert!(start[field].is_number(), "{field} of {start}");
+        }
+        assert_eq!(start["rows"]["test"], test);
+        assert_eq!((&epoch["epoch"], &epoch["epochs"]), (&3.into(), &5.into()));
+        assert!(epoch["loss"].is_f64() && epoch["validation"]["accuracy"].is_f64(), "{epoch}");
+        assert_eq!((&summary["rows"], &summary["evaluated_on"]), (&test.into(), &"test".into()));
+        assert_eq!(summary["steps"], events[5]["steps"]);
+        for field in ["accuracy", "loss", "seconds"] {
+            assert!(summary[field].is_f64(), "{field} of {summary}");
+        }
+        assert_eq!(summary["model"], format!("{data}.safetensors"));
+        assert_eq!(folder.files(), [format!("{data}.safetensors")]);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_for_any_number_of_threads() {
+    let folder = Folder::new();
+    let mut files = Vec::new();
+    for threads in ["1", "1", "2", "3"] {
+        let train = ["train", "moons", "--epochs", "2", "--seed", "5", "--network", "300 relu dropout(0.2) 50 tanh"];
+        folder.succeed(&[&train[..], &["--batch", "200", "--threads", threads]].concat());
+        files.push(folder.read("moons.safetensors"));
+    }
+    assert!(files.iter().all(|file| *file == files[0]));
+    folder.succeed(&["train", "moons", "--epochs", "2", "--seed", "6", "--network", "300 relu dropout(0.2) 50 tanh"]);
+    assert_ne!(folder.read("moons.safetensors"), files[0], "another seed gives another model");
+}
+
+#[test]
+fn people_read_a_line_for_each_epoch_and_what_to_do_next() {
+    let folder = Folder::new();
+    let output = folder.run(&["train", "iris", "--epochs", "3", "--out", "my flowers.safetensors"]);
+    let lines = text(&output.stdout);
+    assert_eq!(lines.lines().filter(|line| line.starts_with("epoch ")).count(), 3, "{lines}");
+    assert!(lines.contains("\ntest accuracy ") && lines.contains("on 22 rows"), "{lines}");
+    assert!(lines.ends_with("next: wgrad predict 'my flowers.safetensors' iris\n"), "{lines}");
+    assert!(output.stderr.is_empty(), "without a terminal there is no bar: {}", text(&output.stderr));
+}
+
+#[test]
+fn gates_are_learnt_and_said_to_be_evaluated_on_all_rows() {
+    let folder = Folder::new();
+    for gate in ["and", "or", "xor"] {
+        let events = folder.events(&["train", gate]);
+        let (start, summary) = (&events[0], &events[events.len() - 1]);
+        assert_eq!((&start["loss"], &start["rows"]["train"]), (&"binary_cross_entropy".into(), &4.into()));
+        assert_eq!((&summary["accuracy"], &summary["evaluated_on"]), (&1.0.into(), &"all".into()));
+    }
+    assert!(folder.succeed(&["train", "or"]).contains("too few to split: trained and evaluated on all"));
+}
+
+#[test]
+fn numbers_are_predicted_in_the_units_of_the_table() {
+    let folder = Folder::new();
+    let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
+    folder.write("house.csv", format!("area,price\n{}", (20..120).map(row).collect::<String>()));
+    let events = folder.events(&["train", "house.csv", "--target", "price"]);
+    let summary = &events[events.len() - 1];
+    assert!(summary["r2"].as_f64().expect("a score") > 0.98, "{summary}");
+    assert_eq!(summary["model"], "house.safetensors");
+    let price = folder.succeed(&["predict", "house.safetensors", "house.csv"]);
+    let first: f64 = price.lines().nth(41).expect("a row").parse().expect("a number");
+    assert!((first - 280_000.0).abs() < 15_000.0, "60 m² for {first}");
+}
+
+#[test]
+fn patience_stops_early_and_the_best_epoch_is_told() {
+    let folder = Folder::new();
+    let events = folder.events(&["train", "moons", "--epochs", "200", "--patience", "3", "--schedule", "constant"]);
+    let summary = settled(events[events.len() - 1].clone());
+    let (epochs, best) = (summary["epochs"].as_u64().expect("a number"), summary["best_epoch"].as_u64());
+    assert!(epochs < 200 && best == Some(epochs - 3), "{summary}");
+    let again = folder.events(&["train", "moons", "--epochs", "200", "--patience", "3", "--schedule", "constant"]);
+    assert_eq!(settled(again[again.len() - 1].clone()), summary);
+}

@@ -1,0 +1,134 @@
+//! `wgrad evaluate`, `predict` and `plan`.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use wgrad::{Model, Split, Targets, data};
+
+use super::{Folder, rows};
+
+#[test]
+fn the_summary_is_what_the_saved_model_does_on_the_test_part() {
+    let folder = Folder::new();
+    let events = folder.events(&["train", "iris", "--epochs", "20", "--seed", "3"]);
+    let model = Model::load(folder.path().join("iris.safetensors")).expect("a model");
+    let (_, _, test) = data::iris().split(Split::parts(0.7, 0.15).seed(3)).expect("split");
+    let evaluation = model.evaluate(&test).expect("evaluated");
+    let summary = &events[events.len() - 1];
+    assert_eq!((summary["accuracy"].as_f64(), summary["loss"].as_f64()), (evaluation.accuracy, Some(evaluation.loss)));
+
+    let all = &folder.events(&["evaluate", "iris.safetensors", "iris"])[0];
+    let evaluation = model.evaluate(&data::iris()).expect("evaluated");
+    assert_eq!((all["accuracy"].as_f64(), all["loss"].as_f64()), (evaluation.accuracy, Some(evaluation.loss)));
+    assert_eq!(all["rows"], 150);
+    let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
+    assert!(text.starts_with("accuracy ") && text.ends_with(" on all 150 rows of iris\n"), "{text}");
+}
+
+#[test]
+fn predictions_are_those_of_the_library_and_probabilities_sum_to_1() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "20"]);
+    let model = Model::load(folder.path().join("iris.safetensors")).expect("a model");
+    let iris = data::iris();
+    let classes = model.predict_classes(iris.input()).expect("predicted");
+    let table = rows(&folder.succeed(&["predict", "iris.safetensors", "iris"]));
+    let names = ["setosa", "versicolor", "virginica"];
+    assert_eq!(table[0], ["predicted", "probability_setosa", "probability_versicolor", "probability_virginica"]);
+    assert_eq!(table.len(), 151);
+    for (row, class) in table[1..].iter().zip(classes) {
+        assert_eq!(row[0], names[class as usize]);
+        let sum: f64 = row[1..].iter().map(|cell| cell.parse::<f64>().expect("a number")).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{row:?}");
+    }
+    let Targets::Classes { indices, .. } = iris.targets() else { panic!("iris has classes") };
+    let right = table[1..].iter().zip(indices).filter(|(row, class)| row[0] == names[**class as usize]).count();
+    let accuracy = folder.events(&["evaluate", "iris.safetensors", "iris"])[0]["accuracy"].as_f64();
+    assert_eq!(accuracy, Some(right as f64 / 150.0));
+}
+
+#[test]
+fn columns_are_found_by_name_with_or_without_a_target() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "20"]);
+    folder.write("whole.csv", data_iris_head());
+    folder.write(
+        "swapped.csv",
+        "note,petal_width_cm,petal_length_cm,sepal_width_cm,sepal_length_cm\nfirst,0.2,1.4,3.5,5.1\nsecond,0.2,1.4,3.0,4.9\n",
+    );
+    let whole = folder.succeed(&["predict", "iris.safetensors", "whole.csv"]);
+    assert_eq!(folder.succeed(&["predict", "iris.safetensors", "swapped.csv"]), whole);
+    assert_eq!(folder.succeed(&["predict", "iris.safetensors", "whole.csv", "--out", "found.csv"]), "");
+    assert_eq!(folder.read("found.csv"), whole.as_bytes());
+    // Two rows of one class: what the classes are is told by the model, not by this table.
+    assert_eq!(folder.events(&["evaluate", "iris.safetensors", "whole.csv"])[0]["accuracy"], 1.0);
+}
+
+fn data_iris_head() -> String {
+    let text = include_str!("../../data/iris.csv");
+    text.lines().take(3).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn one_output_tells_two_classes() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "moons", "--loss", "bce", "--epochs", "5", "--network", "16 relu"]);
+    let table = rows(&folder.succeed(&["predict", "moons.safetensors", "moons"]));
+    assert_eq!(table[0], ["predicted", "probability_outer", "probability_inner"]);
+    for row in &table[1..] {
+        let inner: f64 = row[2].parse().expect("a number");
+        assert_eq!(row[0], if inner > 0.5 { "inner" } else { "outer" }, "{row:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
+    for arguments in
+        [&["predict", "digits.safetensors", "digits"][..], &["train", "digits", "--epochs", "30", "--json"]]
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wgrad"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut first = [0; 16];
+        let mut stdout = child.stdout.take().expect("piped");
+        stdout.read_exact(&mut first).expect("a few bytes");
+        drop(stdout);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn plans_have_the_documented_number_of_ops() {
+    let folder = Folder::new();
+    let ops = |arguments: &[&str], section: &str| -> usize {
+        let text = folder.succeed(arguments);
+        let line = text.lines().find(|line| line.starts_with(&format!("{section}: "))).expect("the section is there");
+        line[section.len() + 2..].split(' ').next().expect("a word").parse().expect("a number")
+    };
+    for (network, dense) in [("", 1), ("64 relu", 2), ("64 relu dropout(0.5) 32 tanh", 3)] {
+        let arguments = ["plan", "digits", "--network", network];
+        assert_eq!(ops(&arguments, "gradients") + ops(&arguments, "update"), 3 * dense + 1, "{network}");
+    }
+    let sizes = ["plan", "--inputs", "784", "--outputs", "10", "--network", "128 relu", "--batch", "128"];
+    assert_eq!(ops(&sizes, "gradients") + ops(&sizes, "update"), 7);
+    let primitive = [&sizes[..], &["--primitive"]].concat();
+    assert!(ops(&primitive, "gradients") > 10);
+    assert!(folder.files().is_empty());
+}
+
+#[test]
+fn help_teaches_by_example() {
+    let folder = Folder::new();
+    for arguments in
+        [&["--help"][..], &["train", "--help"], &["evaluate", "--help"], &["predict", "--help"], &["plan", "--help"]]
+    {
+        assert!(folder.succeed(arguments).contains("EXAMPLES\n  wgrad "), "{arguments:?}");
+    }
+}
