@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wgrad::{Error, Evaluation, Result};
+use wgrad::{Error, Evaluation, Loss, Result};
 
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
 #[derive(Default)]
@@ -53,7 +53,83 @@ pub fn score(evaluation: &Evaluation) -> String {
 }
 
 /// A word as it must be typed in a shell.
-pub fn quoted(word: &str) -> String {
+fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// What is settled before training begins.
+#[derive(Serialize)]
+pub struct Start<'a> {
+    pub event: &'static str,
+    pub data: &'a str,
+    pub rows: Rows,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub network: String,
+    pub parameters: usize,
+    pub loss: Loss,
+    pub optimizer: &'static str,
+    pub learning_rate: f64,
+    pub schedule: &'static str,
+    pub batch: usize,
+    pub epochs: usize,
+    pub seed: u64,
+    pub device: String,
+    pub reason: &'a str,
+    pub model: String,
+}
+
+/// Rows of each part.
+#[derive(Serialize)]
+pub struct Rows {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
+
+/// What came of training.
+#[derive(Serialize)]
+pub struct Summary {
+    pub event: &'static str,
+    /// `test`, or `all`: the rows that were trained on too.
+    pub evaluated_on: &'static str,
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    pub epochs: usize,
+    pub steps: u64,
+    /// The epoch whose parameters were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_epoch: Option<usize>,
+    pub seconds: f64,
+    pub device: String,
+    pub model: String,
+}
+
+/// Tells people how training begins.
+pub fn tell_start(output: &mut Output, start: &Start<'_>) {
+    let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, epochs, .. } = start;
+    output.line(match test {
+        0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
+        _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
+    });
+    output.line(format!("network: {}, {} parameters", start.network, start.parameters));
+    let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
+    output.line(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
+    output.line(format!("device: {} ({})", start.device, start.reason));
+}
+
+/// Tells people what came of training, and what to do next.
+pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
+    let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
+    let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
+    output.line(format!(
+        "{which} {}, loss {:.4} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
+        score(evaluation),
+        evaluation.loss,
+        evaluation.rows
+    ));
+    let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
+    output.line(format!("model: {model}{}", best.unwrap_or_default()));
+    output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
 }

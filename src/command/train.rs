@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
-use serde::Serialize;
 use wgrad::model::check_replaceable;
-use wgrad::{
-    Dataset, Device, Error, Evaluation, Fit, History, Loss, Result, Schedule, Split, Standardisation, Trainer,
-};
+use wgrad::{Dataset, Device, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
-use super::report::{Output, quoted, score};
+use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
 use super::scaling::Scaling;
 use super::{count, data};
 
@@ -78,52 +75,6 @@ struct Parts {
     held_out: Option<(Dataset, Dataset)>,
 }
 
-/// What is settled before training begins.
-#[derive(Serialize)]
-struct Start<'a> {
-    event: &'static str,
-    data: &'a str,
-    rows: Rows,
-    inputs: usize,
-    outputs: usize,
-    network: String,
-    parameters: usize,
-    loss: Loss,
-    optimizer: &'static str,
-    learning_rate: f64,
-    schedule: &'static str,
-    batch: usize,
-    epochs: usize,
-    seed: u64,
-    device: String,
-    reason: &'a str,
-    model: String,
-}
-
-#[derive(Serialize)]
-struct Rows {
-    train: usize,
-    validation: usize,
-    test: usize,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    event: &'static str,
-    /// `test`, or `all`: the rows that were trained on too.
-    evaluated_on: &'static str,
-    #[serde(flatten)]
-    evaluation: Evaluation,
-    epochs: usize,
-    steps: u64,
-    /// The epoch whose parameters were kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    best_epoch: Option<usize>,
-    seconds: f64,
-    device: String,
-    model: String,
-}
-
 /// Trains and writes the model.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let data = data::load(&arguments.data, arguments.target.as_deref())?;
@@ -133,7 +84,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     trainer.check(&data)?;
     let path = arguments.path()?;
-    arguments.tell_start(output, &arguments.start(&data, &parts, &recipe, &trainer, epochs, &path));
+    let start = arguments.start(&data, &parts, &recipe, &trainer, epochs, &path);
+    if arguments.json {
+        output.json(&start)
+    } else {
+        tell_start(output, &start)
+    }
 
     let scaling = Scaling::fit(&parts.train, recipe.loss)?;
     let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
@@ -155,7 +111,11 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         device: trainer.device().to_string(),
         model: path.display().to_string(),
     };
-    arguments.tell_summary(output, &summary);
+    if arguments.json {
+        output.json(&summary)
+    } else {
+        tell_summary(output, &arguments.data, &summary)
+    }
     Ok(())
 }
 
@@ -215,6 +175,10 @@ impl Arguments {
             Shape::Constant => Schedule::Constant,
             Shape::Cosine => Schedule::cosine(steps),
         };
+        if self.threads.is_some() && self.device.to_string() == "reference" {
+            let problem = "the reference always runs on one thread";
+            return Err(Error::conflict("`--threads`", problem, "leave it out, or use `--device cpu`"));
+        }
         let device = self.threads.map_or_else(|| self.device.clone(), |threads| self.device.clone().threads(threads));
         Trainer::builder(recipe.network.clone())
             .loss(recipe.loss)
@@ -266,37 +230,5 @@ impl Arguments {
             reason: trainer.device().reason(),
             model: path.display().to_string(),
         }
-    }
-
-    fn tell_start(&self, output: &mut Output, start: &Start<'_>) {
-        if self.json {
-            return output.json(start);
-        }
-        let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, epochs, .. } = start;
-        output.line(match test {
-            0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
-            _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
-        });
-        output.line(format!("network: {}, {} parameters", start.network, start.parameters));
-        let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
-        output.line(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
-        output.line(format!("device: {} ({})", start.device, start.reason));
-    }
-
-    fn tell_summary(&self, output: &mut Output, summary: &Summary) {
-        if self.json {
-            return output.json(summary);
-        }
-        let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
-        let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
-        output.line(format!(
-            "{which} {}, loss {:.4} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
-            score(evaluation),
-            evaluation.loss,
-            evaluation.rows
-        ));
-        let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
-        output.line(format!("model: {model}{}", best.unwrap_or_default()));
-        output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(&self.data)));
     }
 }

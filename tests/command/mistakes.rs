@@ -47,6 +47,7 @@ fn values_out_of_range_are_named() {
         ("train iris --batch -4", &["--batch", "-4"]),
         ("train iris --epochs 0", &["--epochs", "at least 1"]),
         ("train iris --threads 0", &["--threads", "at least 1"]),
+        ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),
         ("train iris --patience 0", &["--patience", "at least 1"]),
         ("train iris --seed x", &["--seed", "x"]),
         ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
