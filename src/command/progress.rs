@@ -9,7 +9,7 @@ use wgrad::{Epoch, Flow, Progress};
 
 use super::report::{Output, score};
 
-const TEMPLATE: &str = "{wide_bar} {msg}  {per_sec}, {eta} left";
+const TEMPLATE: &str = "{bar:20} {msg}, {eta} left";
 
 /// Tells of epochs, on a bar, in lines or as JSON.
 pub struct Reporter<'a> {
@@ -57,13 +57,13 @@ impl<'a> Reporter<'a> {
     /// Tells of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) -> Flow {
         let samples_per_second = (epoch.epoch * self.rows) as f64 / self.began.elapsed().as_secs_f64();
-        let text = self.text(epoch);
+        let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
         match &self.bar {
             Some(bar) => bar.set_message(text),
             None if self.json => {
                 self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second })
             }
-            None => self.output.line(format!("{text}  {samples_per_second:.0} samples/s")),
+            None => self.output.line(text),
         }
         Flow::Continue
     }
