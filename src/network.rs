@@ -48,7 +48,7 @@ pub enum Layer {
     },
 }
 
-/// A dense (fully connected) layer: weight [outputs, inputs], bias [outputs].
+/// A dense (fully connected) layer: weight `[outputs, inputs]`, bias `[outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dense {
     /// Number of output columns.

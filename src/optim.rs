@@ -251,6 +251,14 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "finite and at least 0"))
             }
         };
+        // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
+        let divisor = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(Error::value(&place, name, value, "finite and above 0"))
+            }
+        };
         let share = |name: &str, value: f64| {
             if (0.0..1.0).contains(&value) {
                 Ok(())
@@ -274,14 +282,14 @@ impl Optimizer {
             }
             Self::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
                 share("alpha", alpha)?;
-                positive("epsilon", epsilon)?;
+                divisor("epsilon", epsilon)?;
                 positive("weight_decay", weight_decay)
             }
             Self::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. })
             | Self::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
                 share("beta1", beta1)?;
                 share("beta2", beta2)?;
-                positive("epsilon", epsilon)?;
+                divisor("epsilon", epsilon)?;
                 positive("weight_decay", weight_decay)
             }
         }

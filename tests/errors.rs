@@ -56,6 +56,7 @@ fn trainings() {
     says(builder().clip_norm(f64::NAN).build(&cpu), &["clip_norm is NaN"]);
     says(builder().optimizer(Adam::new(-1.0)).build(&cpu), &["optimizer adam", "learning_rate is -1"]);
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
+    says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
     says(builder().build(&Device::cpu().threads(0)), &["threads is 0"]);

@@ -222,7 +222,12 @@ fn refuses_changes_in_place_outside_update() {
     let op = descent(&mut bench, Contents::Persistent(0));
     let parts = ["gradients op 0 (sgd)", "parameters (binding `parameter`)", "changed in place outside `update`"];
     bench.refuses(Section::Gradients, op.clone(), &parts);
-    bench.accepts(Section::Update, op);
+    bench.accepts(Section::Update, op.clone());
+    bench.refuses(
+        Section::Update,
+        op,
+        &["update op 1 (sgd)", "parameters (binding `parameter`)", "written by two ops"],
+    );
 }
 
 #[test]
@@ -303,7 +308,8 @@ fn refuses_what_overlaps_in_a_window() {
     bench.refuses(Section::Gradients, op, &parts);
 }
 
-/// An op waits for those that write what it reads; ops that only lower the same flag do not wait for each other.
+/// An op waits for those that write a buffer that it touches, the flag's among them: a GPU's barriers are for whole
+/// buffers.
 #[test]
 fn levels_count_what_must_wait() {
     let mut bench = Bench::new();
@@ -317,7 +323,7 @@ fn levels_count_what_must_wait() {
     bench.accepts(Section::Gradients, check_finite::op(&bench.plan, output, flag));
     let other = bench.input("other", 1, 64);
     bench.accepts(Section::Gradients, check_finite::op(&bench.plan, other, flag));
-    assert_eq!(bench.plan.levels(Section::Gradients), [1, 2, 1, 2, 3, 1]);
+    assert_eq!(bench.plan.levels(Section::Gradients), [1, 2, 1, 2, 3, 4]);
 }
 
 /// Contents move to another plan by name, where type and size are the same; everything else starts anew.

@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run};
-use crate::plan::{Bound, Op, Plan, Step, View};
+use crate::plan::{Access, Bound, Op, POISON, Plan, Step, View};
 use crate::shape::{Dtype, Shape};
 
 /// A bound of more than this share of its result proves little: the row is reported as weak.
@@ -75,8 +75,15 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Gives both memories the device's own contents, and runs the reference on the second.
+    /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
+    /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
+    /// `+=` for `=` where the memory began as zeros.
     fn load(&mut self, device: &mut dyn Executor, before: &mut Memory, after: &mut Memory) -> Result<()> {
+        for (binding, view) in self.op.kernel.bindings.iter().zip(&self.op.views) {
+            if binding.access == Access::Write {
+                device.write(*view, self.slot, &vec![POISON; self.plan.shape(*view).elements()])?;
+            }
+        }
         for view in &self.op.views {
             let allocation = self.plan.get(*view).allocation;
             let words = device.read_allocation(allocation)?;

@@ -1,6 +1,6 @@
 //! The column of the largest element of each row; of equal ones the first.
 //!
-//! Formula: index[r] = min { c : input[r, c] = maxⱼ input[r, j] }. Letters: r a row of the batch, c and j columns.
+//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`. Letters: r a row of the batch, c and j columns.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,6 +1,6 @@
 //! Adds a row to every row.
 //!
-//! Formula: output[r, c] = input[r, c] + bias[c]. Letters: r a row of the batch, c a column.
+//! Formula: `output[r, c] = input[r, c] + bias[c]`. Letters: r a row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,6 +1,6 @@
 //! Binary cross-entropy from logits with its gradient.
 //!
-//! Formulas, z the output, t the target: row_loss[r] = Σ꜀ (max(z, 0) − z·t + ln(1 + e⁻|ᶻ|)) / n, which equals
+//! Formulas, z the output, t the target: `row_loss[r] = Σ꜀ (max(z, 0) − z·t + ln(1 + e⁻|ᶻ|)) / n`, which equals
 //! −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) without overflow; grad = (σ(z) − t) / n · scale.
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!

@@ -1,13 +1,13 @@
 //! Sums each column over the live rows: the gradient of a bias.
 //!
-//! Formula: sums[c] = Σᵣ input[r, c]. Letters: r a live row of the batch, c a column.
+//! Formula: `sums[c] = Σᵣ input[r, c]`. Letters: r a live row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | input | rows×columns | read |
 //! | 3 | sums | 1×columns | write |
 //!
-//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+//! Rounding: [`Sum`], one term a row.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! Counts the predictions that equal their targets, over the live rows.
 //!
-//! Formula: count = #{ i : predicted[i] = target[i] }, words compared as words: class indices, or 0.0 and 1.0.
+//! Formula: `count = #{ i : predicted[i] = target[i] }`, words compared as words: class indices, or 0.0 and 1.0.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,6 +1,6 @@
 //! A dense layer, its bias, its activation and its dropout in one pass.
 //!
-//! Formula: output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o])), with f as in `activation` and drop as
+//! Formula: `output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o]))`, with f as in `activation` and drop as
 //! in `dropout` (threshold 0 keeps everything). Letters: r a row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
@@ -11,7 +11,7 @@
 //! | 5 | output | rows×outputs | write |
 //!
 //! Replaces `matmul_nt`, `bias_add`, `activation`, `dropout`. Derivative: `dense_grad_input`, `dense_grad_weight`.
-//! Rounding: [`Sum`](crate::numeric::Sum) of inputs + 1 terms, through f and the dropout's factor.
+//! Rounding: [`Sum`] of inputs + 1 terms, through f and the dropout's factor.
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dropout::{self, Mask};

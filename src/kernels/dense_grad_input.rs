@@ -12,7 +12,7 @@
 //! | 5 | grad_input | rows×inputs | write |
 //!
 //! Replaces `matmul_nn`, `dropout`, `activation_grad`.
-//! Rounding: [`Sum`](crate::numeric::Sum) of `outputs` terms, times f′ with its own rounding.
+//! Rounding: [`Sum`] of `outputs` terms, times f′ with its own rounding.
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dense_forward::drop_row;

@@ -1,6 +1,6 @@
 //! The gradients of a dense layer's weight and bias, and the check that they are finite.
 //!
-//! Formula: grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o];
+//! Formula: `grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i]`, `grad_bias[o] = Σᵣ grad_output[r, o]`;
 //! flag = min(flag, index of the step) if any of them is not finite.
 //! Letters: r a live row of the batch, i an input, o an output.
 //!
@@ -13,7 +13,7 @@
 //! | 6 | flag | 1 | atomic |
 //!
 //! Replaces `matmul_tn`, `column_sum` and this layer's share of `check_finite`.
-//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+//! Rounding: [`Sum`], one term a row.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};

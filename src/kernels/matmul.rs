@@ -15,7 +15,7 @@
 //! | 4 | out | m×n | write |
 //!
 //! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
-//! Rounding: [`Sum`](crate::numeric::Sum), k terms.
+//! Rounding: [`Sum`], k terms.
 
 use crate::numeric::{Matrix, Sum, product};
 use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};

@@ -1,6 +1,6 @@
 //! The loss of each step of a submission, from the losses of its rows.
 //!
-//! Formula: loss[s] = scale_s · Σ_r row_loss[s, r]. Letters: s a step of the submission, r one of its live rows,
+//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Letters: s a step of the submission, r one of its live rows,
 //! scale_s its `loss_scale`.
 //!
 //! | binding | view | shape | access |
@@ -8,7 +8,7 @@
 //! | 2 | row_loss | steps×(batch, padded) | read |
 //! | 3 | loss | steps×1 | write |
 //!
-//! Rounding: [`Sum`](crate::numeric::Sum), one term a row.
+//! Rounding: [`Sum`], one term a row.
 
 use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};

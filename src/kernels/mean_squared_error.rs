@@ -1,6 +1,6 @@
 //! Mean squared error with its gradient.
 //!
-//! Formulas: row_loss[r] = Σ꜀ (output − target)² / n, grad = 2·(output − target) / n · scale.
+//! Formulas: `row_loss[r] = Σ꜀ (output − target)² / n`, `grad = 2·(output − target) / n · scale`.
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |

@@ -1,6 +1,6 @@
 //! The global norm of the gradients, from sums of squares of their blocks.
 //!
-//! Formula: norm = √(Σ_b partial[b]).
+//! Formula: `norm = √(Σ_b partial[b])`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,6 +1,6 @@
 //! Rosenblatt's perceptron criterion with its gradient.
 //!
-//! Formulas: error = step(output) − target, row_loss[r] = Σ꜀ error·output / n, grad = error / n · scale;
+//! Formulas: `error = step(output) − target`, `row_loss[r] = Σ꜀ error·output / n`, `grad = error / n · scale`;
 //! step(z) = 1 for z > 0, else 0. For targets 0 and 1 the loss is max(0, −(2·target − 1)·output).
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!

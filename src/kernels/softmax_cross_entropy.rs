@@ -1,7 +1,7 @@
 //! Softmax and cross-entropy from logits, with the gradient.
 //!
-//! Formulas, z the row's outputs, t its class: row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z),
-//! grad[r, c] = (softmax(z)꜀ − [c = t]) · scale. Subtracting the largest logit keeps every power at most 1.
+//! Formulas, z the row's outputs, t its class: `row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z)`,
+//! `grad[r, c] = (softmax(z)꜀ − [c = t]) · scale`. Subtracting the largest logit keeps every power at most 1.
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |

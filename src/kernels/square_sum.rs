@@ -1,6 +1,6 @@
 //! Sums of squares of blocks of gradients: the first half of the global norm.
 //!
-//! Formula: partial[b] = Σ over the 64 elements of block b of gradient².
+//! Formula: `partial[b]` = Σ over the 64 elements of block b of gradient².
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -33,7 +33,7 @@ pub(crate) const EVALUATE_ROWS: usize = 512;
 pub struct Tensor {
     /// Name: `layer0.weight` for a parameter, `grad.layer0.weight` for its gradient.
     pub name: String,
-    /// Sizes: [outputs, inputs] for a weight, [outputs] for a bias.
+    /// Sizes: outputs and inputs for a weight, outputs for a bias.
     pub shape: Vec<usize>,
     /// The numbers.
     pub values: Vec<f32>,

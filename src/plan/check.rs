@@ -86,7 +86,7 @@ fn access(plan: &Plan, section: Section, b: &Bound<'_>) -> Option<String> {
         Access::Read if contents == Contents::Computed && !plan.written.iter().flatten().any(overlaps) => {
             Some("is read before any op writes it".into())
         }
-        Access::Write if plan.written[section as usize].iter().any(overlaps) => {
+        Access::Write | Access::ReadWrite if plan.written[section as usize].iter().any(overlaps) => {
             Some("is written by two ops of one section".into())
         }
         Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),

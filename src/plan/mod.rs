@@ -214,8 +214,8 @@ impl Plan {
     /// Any broken invariant; the message names the op and the view.
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
-        let writes =
-            op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access == Access::Write).map(|(_, view)| *view);
+        let whole = |binding: &Binding| matches!(binding.access, Access::Write | Access::ReadWrite);
+        let writes = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| whole(b)).map(|(_, view)| *view);
         self.written[section as usize].extend(writes);
         self.sections[section as usize].push(op);
         Ok(())

@@ -41,12 +41,8 @@ impl Plan {
         let earlier = uses(earlier);
         uses(later).iter().any(|(access, view)| {
             earlier.iter().any(|(other_access, other)| {
-                let both_atomic = *access == Access::Atomic && *other_access == Access::Atomic;
-                let (a, b) = (self.get(*view), self.get(*other));
-                let shared = a.allocation == b.allocation
-                    && a.range(0).start < b.range(0).end
-                    && b.range(0).start < a.range(0).end;
-                shared && !both_atomic && (access.writes() || other_access.writes())
+                let shared = self.get(*view).allocation == self.get(*other).allocation;
+                shared && (access.writes() || other_access.writes())
             })
         })
     }
