@@ -1,4 +1,43 @@
-//! Trains dense networks on any GPU through WGSL, and on the CPU.
+//! Trains dense networks, on the CPU and (kernel by kernel, as they arrive) on any GPU through WGSL, and proves its
+//! gradients.
+//!
+//! Three types carry a training: a [`Network`] says which layers there are, a [`Trainer`] changes its parameters on a
+//! [`Device`], and a [`Model`] is what comes out.
+//!
+//! ```
+//! use wgrad::{Adam, Dense, Device, Fit, Loss, Network, Split, Trainer, data};
+//!
+//! # fn main() -> wgrad::Result<()> {
+//! let (train, validation, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
+//! let network = Network::input(64).dense(128).relu().dropout(0.1).layer(Dense::new(10));
+//! let mut trainer = Trainer::builder(network)
+//!     .loss(Loss::SoftmaxCrossEntropy)
+//!     .optimizer(Adam::new(1e-3).weight_decay(1e-4))
+//!     .batch(64)
+//!     .seed(7)
+//!     .build(&Device::auto()?)?;
+//! let history = trainer.fit(&train, Fit::epochs(30).validate(&validation))?;
+//! let accuracy = trainer.evaluate(&test)?.metric("accuracy")?;
+//! assert!(accuracy > 0.95, "{accuracy} after {} epochs", history.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! A description is plain data. [`lower::lower`] turns it into a [`plan::Plan`]: primitive ops over named views of
+//! memory. [`fuse::fuse`] makes few big ops of them, [`specialize::specialize`] fits the plan to a device's limits, and
+//! an [`exec::Executor`] runs it. Each op is a run of a [`plan::Kernel`], which declares what it binds and how far
+//! rounding can carry its results; its plain twin is the truth that [`exec::lockstep`] holds every device to, element
+//! by element.
+//!
+//! # What is promised
+//!
+//! - The same seed on the same device gives the same bits, for any number of threads and any grouping of steps.
+//! - Names, formulas and defaults are PyTorch's; where they are not, the documentation says so and why.
+//! - Bad input is an [`Error`] that says what, where, both numbers and the remedy. A number that becomes infinite or
+//!   NaN stops training before the bad step, and the message names op and layer.
+//! - The library prints nothing and has no clock.
 
 #![deny(missing_docs)]
 
@@ -32,4 +71,9 @@ pub use model::{Model, Tensor};
 pub use network::{Activation, Dense, Layer, Network};
 pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
-pub use trainer::{Epoch, Evaluation, Fit, Flow, History, Progress, Trainer};
+pub use trainer::{Epoch, Evaluation, Fit, Flow, History, Progress, StepLoss, Trainer};
+
+/// The README's program, so that it compiles; the one on the front page above runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
