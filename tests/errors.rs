@@ -60,6 +60,7 @@ fn trainings() {
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
     says(builder().build(&Device::cpu().threads(0)), &["threads is 0"]);
+    says(builder().build(&Device::cpu().threads(200_000)), &["threads is 200000", "at most 1024"]);
     let other = Standardisation::new(vec![0.0; 3], vec![1.0; 3]).expect("fine");
     says(builder().preprocessing(other).build(&cpu), &["3", "2"]);
     says("cpuu".parse::<Device>(), &["unknown device `cpuu`", "did you mean `cpu`?"]);

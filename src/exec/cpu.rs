@@ -18,6 +18,9 @@ const OPERATIONS_A_BLOCK: u64 = 400_000;
 /// At most this many blocks: enough to balance the load of any desktop's cores.
 const MOST_BLOCKS: u64 = 32;
 
+/// More threads than any machine has cores would only fill it.
+const MOST_THREADS: usize = 1024;
+
 /// Blocks hold a multiple of this many lanes, so that products run whole register tiles.
 const LANES_TOGETHER: usize = 16;
 
@@ -33,10 +36,11 @@ impl Cpu {
     /// Memory for `plan`, and `threads` threads.
     ///
     /// # Errors
-    /// No threads; threads that the system does not give.
+    /// No threads, or more than 1024; threads that the system does not give.
     pub fn new(plan: Plan, threads: usize) -> Result<Self> {
-        if threads == 0 {
-            return Err(Error::value("device cpu", "number of threads", 0, "at least 1"));
+        if !(1..=MOST_THREADS).contains(&threads) {
+            let wanted = format!("at least 1 and at most {MOST_THREADS}");
+            return Err(Error::value("device cpu", "number of threads", threads, &wanted));
         }
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = (threads > 1).then(pool).transpose().map_err(|error| Error::Device {
