@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
+use crate::specialize::{Target, specialize};
 
 /// A device to train on.
 ///
@@ -69,9 +70,10 @@ impl Device {
     /// # Errors
     /// A device that cannot hold or run the plan.
     pub fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
+        let plan = specialize(plan, &Target::Cpu)?;
         Ok(match self.kind {
             Kind::Cpu { threads } => Box::new(Cpu::new(plan, threads)?),
-            Kind::Reference => Box::new(Reference::new(plan)),
+            Kind::Reference => Box::new(Reference::new(plan)?),
         })
     }
 }

@@ -89,7 +89,7 @@ pub enum Error {
         step: u64,
         /// The first op whose output is not finite.
         op: String,
-        /// The layer it belongs to, or `loss`.
+        /// The layer it belongs to, or `no layer`.
         layer: String,
         /// The view that it wrote.
         view: String,

@@ -30,7 +30,7 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
             replace(ops, |ops, at| grad_input(&plan, ops, at));
             replace(ops, |ops, at| grad_weight(&plan, ops, at));
             drop_check(ops);
-            replace_mut(ops, &mut plan, forward);
+            replace(ops, |ops, at| forward(&mut plan, ops, at));
         }
     }
     plan.with_ops(sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op))))
@@ -39,26 +39,19 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
 /// A fused op, and how many ops it stands for.
 type Fused = Option<(Op, usize)>;
 
-fn replace(ops: &mut Vec<Op>, fused: impl Fn(&[Op], usize) -> Fused) {
-    for at in 0.. {
-        if at >= ops.len() {
-            break;
-        }
+fn replace(ops: &mut Vec<Op>, mut fused: impl FnMut(&[Op], usize) -> Fused) {
+    let mut at = 0;
+    while at < ops.len() {
         if let Some((op, count)) = fused(ops, at) {
             ops.splice(at..at + count, [op]);
         }
+        at += 1;
     }
 }
 
-fn replace_mut(ops: &mut Vec<Op>, plan: &mut Plan, fused: impl Fn(&mut Plan, &[Op], usize) -> Fused) {
-    for at in 0.. {
-        if at >= ops.len() {
-            break;
-        }
-        if let Some((op, count)) = fused(plan, ops, at) {
-            ops.splice(at..at + count, [op]);
-        }
-    }
+/// Whether only two ops use a view: the one that writes it, and the next.
+fn between_two(ops: &[Op], view: ViewId) -> bool {
+    ops.iter().filter(|op| op.views.contains(&view)).count() == 2
 }
 
 /// The op at `at`, if it runs `kernel` and its binding `binding` is `view`.
@@ -86,15 +79,14 @@ const IDENTITY: Function = Function { code: 0, slope: 0.0 };
 fn forward(plan: &mut Plan, ops: &[Op], at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NT))?;
     let (input, weight, mut output) = (first.views[0], first.views[1], first.views[2]);
-    let only_reader = |view: ViewId| ops.iter().filter(|op| op.views.contains(&view)).count() == 2;
     let (mut end, mut bias, mut function, mut mask) = (at + 1, None, IDENTITY, Mask::NONE);
-    if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| only_reader(output)) {
+    if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
         (bias, output, end) = (Some(op.views[1]), op.views[2], end + 1);
     }
-    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| only_reader(output)) {
+    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
         (function, output, end) = (function_of(op), op.views[1], end + 1);
     }
-    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| only_reader(output)) {
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
         (mask, output, end) = (mask_of(op), op.views[1], end + 1);
     }
     if end == at + 1 {
@@ -117,11 +109,13 @@ fn grad_input(plan: &Plan, ops: &[Op], at: usize) -> Fused {
     let (grad_output, weight, mut grad) = (first.views[0], first.views[1], first.views[2]);
     let lower = ops.iter().find(|op| is(op, &matmul::NT) && op.views[1] == weight)?.views[0];
     let (mut end, mut function, mut mask, mut activated) = (at + 1, IDENTITY, Mask::NONE, lower);
-    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad) {
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad).filter(|_| between_two(ops, grad)) {
         (mask, grad, end) = (mask_of(op), op.views[1], end + 1);
         activated = ops.iter().find(|op| is(op, &dropout::KERNEL) && op.views[1] == lower)?.views[0];
     }
-    if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad).filter(|op| op.views[1] == activated) {
+    if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad)
+        .filter(|op| op.views[1] == activated && between_two(ops, grad))
+    {
         (function, grad, end) = (function_of(op), op.views[2], end + 1);
     }
     if end == at + 1 {

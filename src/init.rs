@@ -51,10 +51,20 @@ impl Init {
         let place = "initialisation `normal`";
         let options = term.named("initialisation", &["std"])?;
         let std: f32 = number(place, "std", required(&options, place, "std", "normal(0.02)")?, "a number")?;
-        if std.is_finite() && std >= 0.0 {
-            Ok(Self::Normal { std })
-        } else {
-            Err(Error::value(place, "std", std, "finite and at least 0"))
+        let init = Self::Normal { std };
+        init.check().map(|()| init)
+    }
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// A standard deviation that is negative or not finite.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::Normal { std } if !(std.is_finite() && std >= 0.0) => {
+                Err(Error::value("initialisation `normal`", "std", std, "finite and at least 0"))
+            }
+            _ => Ok(()),
         }
     }
 

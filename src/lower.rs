@@ -43,6 +43,25 @@ impl Description {
         Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
     }
 
+    /// Checks that every allocation can be counted.
+    fn check_sizes(&self) -> Result<()> {
+        let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
+        let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
+        let window = self.batch.checked_mul(self.slots).unwrap_or(usize::MAX);
+        for (rows, what) in [
+            (window, "elements in the widest layer of a submission"),
+            (self.evaluate_rows, "elements in the widest layer of an evaluation"),
+            (self.data_rows.unwrap_or(1), "elements in the widest layer for all rows of the data set"),
+        ] {
+            let needed = rows.checked_mul(widest.next_multiple_of(TENSOR_ALIGNMENT)).unwrap_or(usize::MAX);
+            if needed > MOST_ELEMENTS {
+                let (op, remedy) = ("training".into(), "use a smaller batch, fewer rows or narrower layers".into());
+                return Err(Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy });
+            }
+        }
+        Ok(())
+    }
+
     /// Checks all parts, and that they go together.
     ///
     /// # Errors
@@ -58,14 +77,18 @@ impl Description {
                 return Err(Error::value("training", name, 0, "at least 1"));
             }
         }
+        self.check_sizes()?;
         match self.clip_norm {
-            Some(norm) if !(norm.is_finite() && norm > 0.0) => {
+            Some(norm) if !((norm as f32).is_finite() && norm as f32 > 0.0) => {
                 Err(Error::value("training", "clip_norm", norm, "finite and above 0"))
             }
             _ => Ok(()),
         }
     }
 }
+
+/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
+const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a description to a plan of primitive ops.
 ///
@@ -124,7 +147,7 @@ struct Tensors {
     layers: Vec<Option<(ViewId, Option<ViewId>)>>,
 }
 
-/// The op's place in the forward list, and what it reads and writes.
+/// A pass through the layers: where its ops go, what its views are called, and whether anything is dropped.
 struct Pass {
     section: Section,
     prefix: &'static str,

@@ -199,7 +199,7 @@ impl Network {
             ));
         }
         let size = |(_, dense, inputs): (usize, Dense, usize)| dense.outputs as u128 * (inputs as u128 + 1);
-        let parameters: u128 = self.dense_layers().map(size).sum();
+        let parameters = self.dense_layers().map(size).fold(0, u128::saturating_add);
         if parameters > MOST_PARAMETERS {
             let wanted = format!("at most {MOST_PARAMETERS}: use narrower layers");
             return Err(Error::value("network", "number of parameters", parameters, &wanted));
@@ -286,6 +286,7 @@ impl Layer {
 
     fn check(&self, place: &str) -> Result<()> {
         match *self {
+            Self::Dense(Dense { init: Some(init), .. }) if init.check().is_err() => init.check(),
             Self::Dense(Dense { outputs: 0, .. }) => Err(Error::value(place, "number of outputs", 0, "at least 1")),
             Self::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
                 Err(Error::value(place, "rate", rate, "at least 0 and below 1"))

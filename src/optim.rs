@@ -1,4 +1,5 @@
-//! How gradients change parameters. Formulas, defaults and names are PyTorch's.
+//! How gradients change parameters. Formulas and names are PyTorch's, and so are the defaults, but for SGD's learning
+//! rate, which PyTorch has changed over its versions.
 
 use std::str::FromStr;
 
@@ -245,18 +246,18 @@ impl Optimizer {
     pub fn check(&self) -> Result<()> {
         let place = format!("optimizer {}", self.name());
         let positive = |name: &str, value: f64| {
-            if value.is_finite() && value >= 0.0 {
+            if (value as f32).is_finite() && value >= 0.0 {
                 Ok(())
             } else {
-                Err(Error::value(&place, name, value, "finite and at least 0"))
+                Err(Error::value(&place, name, value, "at least 0 and finite as an f32"))
             }
         };
         // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
         let divisor = |name: &str, value: f64| {
-            if value.is_finite() && value > 0.0 {
+            if (value as f32).is_finite() && value as f32 > 0.0 {
                 Ok(())
             } else {
-                Err(Error::value(&place, name, value, "finite and above 0"))
+                Err(Error::value(&place, name, value, "above 0 and finite as an f32"))
             }
         };
         let share = |name: &str, value: f64| {

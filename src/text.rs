@@ -1,4 +1,4 @@
-//! The small grammar that networks, initialisations and schedules are written in:
+//! The small grammar that networks and initialisations are written in:
 //! `name`, `name(value, key=value)`, nested where a value is itself such a term.
 
 use crate::error::{Error, Result};

@@ -57,6 +57,8 @@ fn trainings() {
     says(builder().optimizer(Adam::new(-1.0)).build(&cpu), &["optimizer adam", "learning_rate is -1"]);
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
+    says(builder().optimizer(Adam::new(0.1).epsilon(1e-60)).build(&cpu), &["epsilon is 0.000", "above 0"]);
+    says(builder().optimizer(Sgd::new(1e39)).build(&cpu), &["learning_rate is 1000", "finite as an f32"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
     says(builder().build(&Device::cpu().threads(0)), &["threads is 0"]);
@@ -227,4 +229,91 @@ fn predictions_of_a_model_check_their_input() {
     says(model.predict(&[]), &["number of values is 0"]);
     says(model.predict(&[1.0]), &["number of values is 1", "2"]);
     says(model.predict(&[1.0, f32::NEG_INFINITY]), &["row 0, column 1", "-inf"]);
+}
+
+#[test]
+fn sizes_that_no_device_holds() {
+    let network = || Network::input(2).dense(1);
+    for batch in [1 << 60, usize::MAX, 1 << 31] {
+        let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
+        says(builder.build(&Device::cpu()), &["training", "elements", "smaller batch"]);
+    }
+    let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
+    says(huge.check(), &["number of parameters", "narrower"]);
+    let bad = Network::input(2).layer(Dense::new(1).init(Init::Normal { std: f32::NAN }));
+    says(bad.check(), &["std is NaN"]);
+}
+
+#[test]
+fn a_model_that_was_tampered_with() {
+    let model = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer").into_model().expect("a model");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).expect("saved");
+    let good = std::fs::read(&path).expect("read");
+    let changes: [(fn(&mut Model), &str); 5] = [
+        (|m| m.parameters.clear(), "missing"),
+        (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
+        (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),
+        (|m| m.parameters[0].values[0] = f32::INFINITY, "inf"),
+        (|m| m.head.columns.clear(), "names of input columns are 0"),
+    ];
+    for (change, part) in changes {
+        let mut tampered = model.clone();
+        change(&mut tampered);
+        says(tampered.save(&path), &[part]);
+        if part != "names of input columns are 0" {
+            says(tampered.predict(&[1.0, 2.0]), &[part]);
+        }
+    }
+    assert_eq!(std::fs::read(&path).expect("read"), good);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_saved_file_keeps_its_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = saved(folder.path());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+    Model::load(&path).expect("loaded").save(&path).expect("saved");
+    assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_refused_step_changes_nothing() {
+    let mut trainer = trainer("1", Loss::BinaryCrossEntropy).expect("a trainer");
+    trainer.load(&data::xor()).expect("loaded");
+    says(trainer.step(&[f32::NAN, 0.0], &[1.0f32]), &["NaN"]);
+    trainer.advance().expect("the data set is still loaded");
+}
+
+#[test]
+fn a_validation_set_that_does_not_fit_is_refused_before_training() {
+    let mut trainer = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let rows = Dataset::classes("rows", 2, &[0.0; 4], &[0, 2], ["a", "b", "c"]).expect("fine");
+    says(trainer.fit(&rows, Fit::epochs(1).validate(&data::iris())), &["iris", "4", "2"]);
+    assert_eq!(trainer.steps(), 0);
+}
+
+#[test]
+fn executors_refuse_what_a_plan_has_no_place_for() {
+    use wgrad::exec::{Cpu, Executor, Reference, Run};
+    use wgrad::lower::{Description, lower};
+    use wgrad::plan::{Section, Step};
+    let plan =
+        lower(&Description::new(Network::input(2).dense(1), Loss::MeanSquaredError, Sgd::new(0.1), 4)).expect("a plan");
+    let executors: [Box<dyn Executor>; 2] =
+        [Box::new(Cpu::new(plan.clone(), 1).expect("a thread")), Box::new(Reference::new(plan).expect("memory"))];
+    for mut executor in executors {
+        let input = executor.plan().find("input").expect("a view");
+        let run = |slot| [Run { section: Section::Gradients, slot }];
+        let step = |rows| [Step { rows, ..Step::default() }];
+        says(executor.submit(&step(4), &run(1)), &["section gradients", "window slot is 1", "below 1"]);
+        says(executor.submit(&[step(4)[0]; 2], &run(1)), &["input", "window slot is 1", "below 1"]);
+        says(executor.submit(&step(5), &run(0)), &["rows of a step is 5", "at most 4"]);
+        says(executor.write(input, 1, &[0]), &["input", "window slot is 1"]);
+        says(executor.write(input, 0, &[0; 9]), &["words to write are 9", "8"]);
+        says(executor.read(input, 1), &["input", "window slot is 1"]);
+    }
 }

@@ -102,13 +102,43 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The path below `src` and the text of each source file, in order.
+fn sources() -> Vec<(String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(&src).expect("it lies below").to_string_lossy().replace('\\', "/");
+        (path, std::fs::read_to_string(&file).expect("it is text"))
+    };
+    let mut sources: Vec<_> = rust_files(&src).into_iter().map(read).collect();
+    sources.sort();
+    sources
+}
+
+/// Files in which `unsafe` may stand: ARCHITECTURE.md says what for.
+const UNSAFE: [&str; 7] = [
+    "exec/cpu.rs",
+    "exec/gpu/device.rs",
+    "exec/gpu/pipelines.rs",
+    "exec/lockstep.rs",
+    "exec/memory.rs",
+    "exec/reference.rs",
+    "numeric/product.rs",
+];
+
+#[test]
+fn unsafe_stands_where_it_is_said_to() {
+    let found: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| code(text).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(found, UNSAFE);
+}
+
 #[test]
 fn imports_point_down() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut imported) = (Vec::new(), 0);
-    for file in rust_files(&src) {
-        let path = file.strip_prefix(&src).expect("it lies below").to_string_lossy().replace('\\', "/");
-        let source = std::fs::read_to_string(&file).expect("it is text");
+    for (path, source) in sources() {
         imported += imports(&code(&source), "crate::").len();
         found.extend(problems(&path, &source));
     }

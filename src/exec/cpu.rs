@@ -8,6 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::exec::check;
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Op, Plan, Step, ViewId};
@@ -48,7 +49,7 @@ impl Cpu {
             problem: format!("{threads} threads cannot be started: {error}"),
             remedy: "use fewer threads".into(),
         })?;
-        Ok(Self { memory: Memory::new(&plan), plan, threads, pool })
+        Ok(Self { memory: Memory::new(&plan)?, plan, threads, pool })
     }
 
     /// Runs `work` where its parallel loops find our threads.
@@ -90,7 +91,7 @@ impl Machine<'_> {
 /// How many lanes a block holds: from the op's sizes alone.
 fn lanes_a_block(plan: &Plan, op: &Op) -> usize {
     let blocks = (plan.flops(op) / OPERATIONS_A_BLOCK).clamp(1, MOST_BLOCKS) as usize;
-    op.lanes.div_ceil(blocks).next_multiple_of(LANES_TOGETHER)
+    op.lanes.div_ceil(blocks).max(1).next_multiple_of(LANES_TOGETHER)
 }
 
 impl Executor for Cpu {
@@ -103,7 +104,7 @@ impl Executor for Cpu {
     }
 
     fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.memory.adopt(&self.plan, &plan);
+        self.memory.adopt(&self.plan, &plan)?;
         self.plan = plan;
         Ok(())
     }
@@ -113,10 +114,11 @@ impl Executor for Cpu {
     }
 
     fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        Ok(Ticket::ready(self.memory.read(&self.plan, view, slot)))
+        self.memory.read(&self.plan, view, slot).map(Ticket::ready)
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        check::submission(&self.plan, steps, runs)?;
         self.on_threads(|machine| {
             for run in runs {
                 machine.plan.ops(run.section).iter().for_each(|op| machine.run(steps, *run, op));
@@ -126,6 +128,7 @@ impl Executor for Cpu {
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        check::submission(&self.plan, steps, &[run])?;
         self.on_threads(|machine| machine.run(steps, run, &machine.plan.ops(run.section)[op]));
         Ok(())
     }

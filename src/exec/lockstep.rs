@@ -52,7 +52,7 @@ impl Report {
 /// # Errors
 /// [`Error::Mismatch`] for the first element that its bound does not explain; errors of the device.
 pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run]) -> Result<Report> {
-    let (mut before, mut after) = (Memory::new(plan), Memory::new(plan));
+    let (mut before, mut after) = (Memory::new(plan)?, Memory::new(plan)?);
     let mut report = Report::default();
     for run in runs {
         for (index, op) in plan.ops(run.section).iter().enumerate() {
@@ -139,7 +139,7 @@ impl Judge<'_> {
             }
             let difference = difference(float, *device, *reference);
             // A bound that overflowed would allow anything.
-            if !(difference <= allowed && allowed.is_finite()) {
+            if *bound == Bound::Exact || !(difference <= allowed && allowed.is_finite()) {
                 return Err(self.mismatch(view, i, float, *device, *reference, allowed));
             }
             if allowed > 0.0 {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
 use crate::error::{Error, Result};
+use crate::exec::check;
 use crate::plan::{
     Access, Allocation, AllocationId, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View, ViewId,
 };
@@ -21,23 +22,29 @@ pub(super) struct Memory(Vec<Piece>);
 
 impl Memory {
     /// Fresh memory: poisoned, or filled as the plan says.
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self(plan.allocations().iter().map(Piece::new).collect())
+    pub(super) fn new(plan: &Plan) -> Result<Self> {
+        plan.allocations().iter().map(Piece::new).collect::<Result<_>>().map(Self)
     }
 
-    /// Memory for another plan that keeps what has the same name, type and size.
-    pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) {
-        let mut pieces: Vec<Option<Piece>> = std::mem::take(&mut self.0).into_iter().map(Some).collect();
-        self.0 = new
-            .allocations()
-            .iter()
-            .map(|allocation| {
-                let same = old.allocations().iter().position(|a| {
-                    (&a.name, a.dtype, a.elements) == (&allocation.name, allocation.dtype, allocation.elements)
-                });
-                same.and_then(|index| pieces[index].take()).unwrap_or_else(|| Piece::new(allocation))
-            })
-            .collect();
+    /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
+    pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
+        let same = |allocation: &Allocation| {
+            let key = |a: &Allocation| (a.name.clone(), a.dtype, a.elements);
+            old.allocations().iter().position(|a| key(a) == key(allocation))
+        };
+        let kept: Vec<Option<usize>> = new.allocations().iter().map(same).collect();
+        let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
+            Some(_) => Ok(Piece(Box::default())),
+            None => Piece::new(allocation),
+        };
+        let mut pieces = new.allocations().iter().zip(&kept).map(fresh).collect::<Result<Vec<_>>>()?;
+        for (piece, kept) in pieces.iter_mut().zip(kept) {
+            if let Some(index) = kept {
+                std::mem::swap(piece, &mut self.0[index]);
+            }
+        }
+        self.0 = pieces;
+        Ok(())
     }
 
     /// The words of an allocation.
@@ -49,15 +56,16 @@ impl Memory {
 
     /// Copies `words` to the beginning of a view.
     pub(super) fn write(&mut self, plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        let range = check_write(plan, view, slot, words)?;
+        let range = check::write(plan, view, slot, words)?;
         self.words(plan.get(view).allocation)[range].copy_from_slice(words);
         Ok(())
     }
 
     /// A copy of a view.
-    pub(super) fn read(&mut self, plan: &Plan, view: ViewId, slot: usize) -> Vec<u32> {
+    pub(super) fn read(&mut self, plan: &Plan, view: ViewId, slot: usize) -> Result<Vec<u32>> {
+        check::slot(plan, view, slot)?;
         let view = plan.get(view);
-        self.words(view.allocation)[view.range(slot)].to_vec()
+        Ok(self.words(view.allocation)[view.range(slot)].to_vec())
     }
 
     /// What a twin is called with for the live ones of `lanes`, or `None` where there are none.
@@ -122,30 +130,22 @@ fn atomic_words(words: &[AtomicU32]) -> &[u32] {
 }
 
 impl Piece {
-    fn new(allocation: &Allocation) -> Self {
+    fn new(allocation: &Allocation) -> Result<Self> {
         let fill = match allocation.contents {
             Contents::Persistent(word) => word,
             Contents::Host | Contents::Computed => POISON,
         };
-        Self((0..allocation.elements).map(|_| UnsafeCell::new(fill)).collect())
+        let mut words = Vec::new();
+        words.try_reserve_exact(allocation.elements).map_err(|_| Error::Limit {
+            op: format!("allocation {}", allocation.name),
+            what: "bytes",
+            needed: 4 * allocation.elements as u64,
+            allowed: 0,
+            remedy: "the system gives no more memory: use a smaller batch or network".into(),
+        })?;
+        words.resize_with(allocation.elements, || UnsafeCell::new(fill));
+        Ok(Self(words.into_boxed_slice()))
     }
-}
-
-/// The elements that words written to the beginning of a view take.
-pub(super) fn check_write(plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<Range<usize>> {
-    let view = plan.get(view);
-    if words.len() > view.shape.elements() {
-        return Err(Error::Shape {
-            place: view.name.clone(),
-            found_what: "words to write are".into(),
-            found: words.len(),
-            wanted_what: "the view holds".into(),
-            wanted: view.shape.elements(),
-            remedy: "write at most that many".into(),
-        });
-    }
-    let start = view.range(slot).start;
-    Ok(start..start + words.len())
 }
 
 /// The lanes of a range that are live; `None` where no lane is.

@@ -1,10 +1,11 @@
-//! What runs plans. Every executor runs every plan: [`Reference`] with plain loops, [`Cpu`] with fast twins on
-//! threads, `Gpu` through wgpu. [`lockstep`] compares any of them with the reference, op by op.
+//! What runs plans: [`Reference`] with plain loops and [`Cpu`] with fast twins on threads run every plan, `Gpu` those
+//! whose kernels have shaders, through wgpu. [`lockstep`] compares any of them with the reference, op by op.
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod lockstep;
 
+mod check;
 mod cpu;
 mod memory;
 mod reference;

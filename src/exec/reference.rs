@@ -1,6 +1,7 @@
 //! The reference executor: each op's plain twin, on one thread, in order.
 
 use crate::error::Result;
+use crate::exec::check;
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Step, ViewId};
@@ -13,8 +14,21 @@ pub struct Reference {
 
 impl Reference {
     /// Memory for `plan`.
-    pub fn new(plan: Plan) -> Self {
-        Self { memory: Memory::new(&plan), plan }
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) where there is too little memory.
+    pub fn new(plan: Plan) -> Result<Self> {
+        Ok(Self { memory: Memory::new(&plan)?, plan })
+    }
+}
+
+impl Reference {
+    fn run(&mut self, steps: &[Step], run: Run, op: usize) {
+        let op = &self.plan.ops(run.section)[op];
+        // SAFETY: one call at a time, under an exclusive borrow.
+        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, steps, run.slot) } {
+            (op.kernel.reference)(call);
+        }
     }
 }
 
@@ -28,7 +42,7 @@ impl Executor for Reference {
     }
 
     fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.memory.adopt(&self.plan, &plan);
+        self.memory.adopt(&self.plan, &plan)?;
         self.plan = plan;
         Ok(())
     }
@@ -38,24 +52,20 @@ impl Executor for Reference {
     }
 
     fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        Ok(Ticket::ready(self.memory.read(&self.plan, view, slot)))
+        self.memory.read(&self.plan, view, slot).map(Ticket::ready)
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        check::submission(&self.plan, steps, runs)?;
         for run in runs {
-            for op in 0..self.plan.ops(run.section).len() {
-                self.submit_op(steps, *run, op)?;
-            }
+            (0..self.plan.ops(run.section).len()).for_each(|op| self.run(steps, *run, op));
         }
         Ok(())
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        let op = &self.plan.ops(run.section)[op];
-        // SAFETY: one call at a time, under an exclusive borrow.
-        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, steps, run.slot) } {
-            (op.kernel.reference)(call);
-        }
+        check::submission(&self.plan, steps, &[run])?;
+        self.run(steps, run, op);
         Ok(())
     }
 

@@ -23,8 +23,10 @@ impl Model {
     /// Writes the model to a file, which is replaced only once the new one is complete and on disk.
     ///
     /// # Errors
-    /// A folder or file that cannot be written; an existing file is then as it was.
+    /// A model whose parts do not fit (see [`Model::check`]), a folder or file that cannot be written; an existing file
+    /// is then as it was.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.check()?;
         let bytes = self.to_bytes();
         replace(path.as_ref(), |file| file.write_all(&bytes))
     }
@@ -77,15 +79,7 @@ fn head(path: &Path, text: &str) -> Result<Head> {
     }
     let bad = |problem: String| Error::format(path, format!("its metadata `{KEY}` cannot be used: {problem}"), FOREIGN);
     let head: Head = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    head.network.check().map_err(|error| bad(error.to_string()))?;
-    let (inputs, outputs) = (head.network.inputs(), head.network.outputs());
-    if head.columns.len() != inputs || head.preprocessing.as_ref().is_some_and(|p| p.columns() != inputs) {
-        return Err(bad(format!("columns or preprocessing are not for the network's {inputs} inputs")));
-    }
-    // One output tells two classes apart.
-    if head.classes.as_ref().is_some_and(|classes| classes.len() != outputs && !(outputs == 1 && classes.len() == 2)) {
-        return Err(bad(format!("the number of class names does not fit the network's {outputs} outputs")));
-    }
+    head.check().map_err(|error| bad(error.to_string()))?;
     Ok(head)
 }
 
@@ -136,7 +130,9 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
     let mut file = temporary(path)?;
     write(file.as_file_mut()).map_err(failed("writing"))?;
     file.as_file().sync_all().map_err(failed("writing"))?;
-    readable(&file).map_err(failed("writing"))?;
+    if let Ok(old) = std::fs::metadata(path) {
+        file.as_file().set_permissions(old.permissions()).map_err(failed("writing"))?;
+    }
     file.persist(path).map_err(|error| Error::file(path, "replacing", error.error))?;
     // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
     if let Ok(folder) = std::fs::File::open(folder_of(path)) {
@@ -147,24 +143,17 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
 
 /// An empty file beside `path`, which is gone once the value is dropped.
 fn temporary(path: &Path) -> Result<tempfile::NamedTempFile> {
-    let file = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder_of(path));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wgrad-");
+    // Temporary files are their owner's alone by default; a model is for whom the user's umask says.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(folder_of(path));
     file.map_err(|error| Error::file(path, "creating a file beside it", error))
 }
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Temporary files are their owner's alone; a saved model is for whom the folder is.
-#[cfg(unix)]
-fn readable(file: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_: &tempfile::NamedTempFile) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

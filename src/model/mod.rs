@@ -57,6 +57,36 @@ pub struct Head {
     pub classes: Option<Vec<String>>,
 }
 
+impl Head {
+    fn check(&self) -> Result<()> {
+        self.network.check()?;
+        let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
+        let wrong = |what: &str, found: usize, wanted: usize| Error::Shape {
+            place: "model".into(),
+            found_what: format!("{what} are"),
+            found,
+            wanted_what: "the network needs".into(),
+            wanted,
+            remedy: "use the ones that it was trained with".into(),
+        };
+        if self.columns.len() != inputs {
+            return Err(wrong("names of input columns", self.columns.len(), inputs));
+        }
+        match &self.preprocessing {
+            Some(scaling) if scaling.columns() != inputs => {
+                return Err(wrong("scaled columns", scaling.columns(), inputs));
+            }
+            _ => {}
+        }
+        // One output of a binary loss tells two classes apart.
+        let names = if self.loss != Loss::SoftmaxCrossEntropy && outputs == 1 { 2 } else { outputs };
+        match &self.classes {
+            Some(classes) if classes.len() != names => Err(wrong("names of classes", classes.len(), names)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A trained network.
 ///
 /// ```
@@ -99,11 +129,22 @@ impl Model {
         classes(self.head.loss, self.head.network.outputs(), &self.outputs(input)?)
     }
 
+    /// Checks that the parts fit each other, as they do in a model that was trained or loaded and then left alone.
+    ///
+    /// # Errors
+    /// Parameters that are missing, of another shape or not finite; names or scaling for another number of columns
+    /// or classes.
+    pub fn check(&self) -> Result<()> {
+        self.head.check()?;
+        check_parameters(&self.head.network, &self.parameters)
+    }
+
     /// What the last layer puts out: logits, for the losses that work on them.
     ///
     /// # Errors
     /// As [`Model::predict`].
     pub fn outputs(&self, input: &[f32]) -> Result<Vec<f32>> {
+        self.check()?;
         let plan = fuse(&lower_forward(&self.head.network, EVALUATE_ROWS)?)?;
         let mut executor = Device::cpu().executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;

@@ -18,7 +18,8 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// Where `values` is too short, which would be a mistake in a kernel.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { values: &values[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
+        let elements = rows.checked_mul(columns).expect("a matrix that is in memory has fewer elements than addresses");
+        Self { values: &values[..elements], rows, columns, row_stride: columns, column_stride: 1 }
     }
 
     /// The columns `range`.
@@ -40,11 +41,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// out = a·b, with `out` [rows of a, columns of b] row-major. The order of summation depends on the shapes alone.
+/// out = a·b, with `out` [rows of a, columns of b] row-major. The order of summation depends on the shapes
+/// and the processor (whose caches `gemm` fits its blocks to), and on nothing else.
 pub fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    let out = &mut out[..m * n];
+    let elements = m.checked_mul(n).expect("a matrix that is in memory has fewer elements than addresses");
+    let out = &mut out[..elements];
     if k == 0 || out.is_empty() {
         return out.fill(0.0);
     }

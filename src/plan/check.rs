@@ -4,10 +4,11 @@
 //! 2. In one op a view appears once, and an allocation is all read or all written, by views that do not overlap.
 //! 3. Single assignment: in one section a computed view is written by one op, before any op reads it.
 //! 4. Only `update` changes memory in place; only memory that persists can be changed in place or atomically.
-//! 5. Views that are cut have a whole number of elements for each lane; for batch rows, one row a lane.
+//! 5. Views that are written, but for atomic words, are cut; views that are cut have a whole number of elements for
+//!    each lane; for batch rows, one row a lane. So different lanes never write the same element.
 
 use crate::error::{Error, Result};
-use crate::plan::{Access, Binding, Contents, Lane, Op, Plan, Section, View, ViewId};
+use crate::plan::{Access, Binding, Contents, Lane, MAX_BINDINGS, Op, Plan, Section, View, ViewId};
 
 /// Checks an op that is about to be pushed.
 pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
@@ -20,6 +21,9 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
             op.views.len(),
             op.kernel.bindings.len()
         ));
+    }
+    if op.views.len() > MAX_BINDINGS {
+        return fail(format!("the kernel has {} bindings, but {MAX_BINDINGS} is the most", op.views.len()));
     }
     if op.params.len() != op.kernel.params.len() {
         return fail(format!(
@@ -68,7 +72,8 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
         ));
     }
     if !b.binding.cut {
-        return None;
+        let shared = matches!(b.binding.access, Access::Write | Access::ReadWrite);
+        return shared.then(|| "is written, but not cut along the lanes".into());
     }
     if op.kernel.lane == Lane::BatchRow && shape.rows != op.lanes {
         return Some(format!("has {} rows, but the op has {} lanes", shape.rows, op.lanes));

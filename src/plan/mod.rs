@@ -222,8 +222,16 @@ impl Plan {
     }
 
     /// Replaces kernels, as a test does that tampers with them to see whether that is noticed.
+    ///
+    /// # Panics
+    /// A replacement that binds otherwise than the original, whose op was checked.
     pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
-        self.sections.iter_mut().flatten().for_each(|op| op.kernel = replacement(op.kernel));
+        let declared = |kernel: &Kernel| (kernel.bindings, kernel.params);
+        for op in self.sections.iter_mut().flatten() {
+            let kernel = replacement(op.kernel);
+            assert_eq!(declared(kernel), declared(op.kernel), "a replacement must bind what the original does");
+            op.kernel = kernel;
+        }
     }
 
     /// The same plan with other ops: allocations that are only computed, and that no op touches any more, are

@@ -138,6 +138,7 @@ impl Trainer {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
         }
+        fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         self.load(data)?;
         let mut history = History::default();
         let mut best: Option<Best> = None;
@@ -145,8 +146,10 @@ impl Trainer {
             let (loss, mut flow) = self.epoch(epoch, &mut fit)?;
             let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
             if let (Some(evaluation), true) = (&validation, fit.restore_best) {
-                if best.as_ref().is_none_or(|best| evaluation.loss < best.loss) {
-                    best = Some(Best { epoch, loss: evaluation.loss, parameters: self.parameters()? });
+                // A loss that is no number is worse than any other.
+                let loss = if evaluation.loss.is_nan() { f64::INFINITY } else { evaluation.loss };
+                if best.as_ref().is_none_or(|best| loss < best.loss) {
+                    best = Some(Best { epoch, loss, parameters: self.parameters()? });
                 }
                 let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
                 if fit.patience.is_some_and(|patience| since >= patience) {

@@ -49,7 +49,7 @@ pub struct Trainer {
     loaded: Option<load::Loaded>,
 }
 
-/// The loss of one step, which may still be under way.
+/// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
 pub struct StepLoss(Ticket);
 
 impl StepLoss {
@@ -99,7 +99,6 @@ impl Trainer {
     /// # Errors
     /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the step.
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
-        self.unload()?;
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
         if rows > self.description.batch {
@@ -113,6 +112,7 @@ impl Trainer {
             });
         }
         let target = target_words(self.network(), self.description.loss, targets.into(), rows)?;
+        self.unload()?;
         self.executor.write(self.view("input"), 0, bytemuck::cast_slice(&input))?;
         self.executor.write(self.view("target"), 0, &target)?;
         let steps = [self.record(0, rows)];

@@ -17,6 +17,7 @@ impl Trainer {
         if bad == u32::MAX {
             return Ok(());
         }
+        // A flag that names no step of the submission is the first step's to explain.
         let slot = steps.iter().position(|step| step.index == bad).unwrap_or(0);
         let error = self.replay(steps, slot)?;
         // Training may go on from the state before the step, with other settings.
@@ -36,14 +37,13 @@ impl Trainer {
                 }
             }
         }
-        Ok(Error::NotFinite {
-            step: self.step + slot as u64,
-            op: "a loss or gradient".into(),
-            layer: "not seen again in the replay".into(),
-            view: "flag".into(),
-            row: 0,
-            column: 0,
-            value: f32::NAN,
+        Ok(Error::Device {
+            device: self.device.to_string(),
+            problem: format!(
+                "step {} raised the flag of numbers that are not finite, but not again when replayed",
+                self.step + slot as u64
+            ),
+            remedy: "the device does not compute the same twice: do not trust it".into(),
         })
     }
 

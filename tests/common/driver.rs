@@ -37,7 +37,7 @@ pub fn plan(description: &Description, form: Form) -> Plan {
 
 pub fn executor(plan: Plan, device: Device) -> Box<dyn Executor> {
     match device {
-        Device::Reference => Box::new(Reference::new(plan)),
+        Device::Reference => Box::new(Reference::new(plan).expect("there is memory")),
         Device::Cpu { threads } => Box::new(Cpu::new(plan, threads).expect("a few threads can be had")),
     }
 }

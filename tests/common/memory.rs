@@ -33,7 +33,7 @@ impl Memory {
 
     /// What a case's memory holds before its op runs.
     pub fn before(case: &Case) -> Self {
-        let mut device = Reference::new(case.plan.clone());
+        let mut device = Reference::new(case.plan.clone()).expect("there is memory");
         case.load(&mut device);
         Self::of(&mut device)
     }
@@ -70,7 +70,7 @@ impl Memory {
 impl<'a> Seen<'a> {
     /// Runs the op with the plain twin.
     pub fn new(case: &'a Case) -> Self {
-        let mut device = Reference::new(case.plan.clone());
+        let mut device = Reference::new(case.plan.clone()).expect("there is memory");
         case.load(&mut device);
         let before = Memory::of(&mut device);
         device.submit(&case.steps, &[case.run()]).expect("host memory");

@@ -63,7 +63,18 @@ impl fmt::Display for Adapter {
 pub struct GpuOptions {
     /// Whether shaders check each index and bound each loop. Off is faster, on stays within memory whatever a
     /// shader does; both compute the same bits.
-    pub runtime_checks: bool,
+    pub(super) runtime_checks: bool,
+}
+
+impl GpuOptions {
+    /// Shaders that do not check their indices.
+    ///
+    /// # Safety
+    /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
+    /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
+    pub const unsafe fn unchecked() -> Self {
+        Self { runtime_checks: false }
+    }
 }
 
 impl Default for GpuOptions {

@@ -4,7 +4,6 @@ use crate::error::Result;
 use crate::exec::gpu::buffers::RECORD;
 use crate::exec::gpu::device::GpuDevice;
 use crate::exec::gpu::pipelines::Pipeline;
-use crate::exec::gpu::slots;
 use crate::plan::{MAX_BINDINGS, Op, Plan, Step, StepUse};
 
 /// An op that only needs a slot to run.
@@ -14,8 +13,6 @@ pub(super) struct Dispatch {
     grid: [u32; 3],
     /// Bytes that each dynamic offset grows by from one window slot to the next, in the order of bindings.
     strides: Vec<u32>,
-    /// Window slots that all of its views have a part for.
-    pub(super) slots: usize,
 }
 
 /// The buffers that an op's bindings are ranges of.
@@ -56,9 +53,8 @@ impl Dispatch {
         let shapes: Vec<_> = views.clone().map(|view| view.shape).collect();
         let grid = op.kernel.shader.as_ref().map_or([0; 3], |shader| (shader.grid)(&op.params, &shapes, op.lanes));
         let step_stride = (op.kernel.step == StepUse::One).then_some(RECORD as u32);
-        let slots = views.clone().filter_map(|view| slots(plan, view)).min().unwrap_or(usize::MAX);
         let view_strides = views.filter(|view| view.slot_stride > 0).map(|view| 4 * view.slot_stride as u32);
-        Ok(Self { pipeline, group, grid, strides: step_stride.into_iter().chain(view_strides).collect(), slots })
+        Ok(Self { pipeline, group, grid, strides: step_stride.into_iter().chain(view_strides).collect() })
     }
 
     /// Records the op for the step in window slot `slot`; whether there was anything to do.

@@ -26,10 +26,10 @@ mod reading;
 
 pub use device::{Adapter, AdapterKind, GpuDevice, GpuOptions};
 
-use crate::error::{Error, Result};
-use crate::exec::memory::check_write;
+use crate::error::Result;
+use crate::exec::check;
 use crate::exec::{Executor, Run, Ticket};
-use crate::plan::{AllocationId, Op, Plan, Section, Step, View, ViewId};
+use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use buffers::RECORD;
 use dispatches::{Bound, Dispatch};
@@ -115,17 +115,6 @@ impl Gpu {
         self.device.check()?;
         Ok(Ticket::pending(reading))
     }
-
-    /// Checks that a view has a part for window slot `slot`.
-    fn check_slot(&self, view: ViewId, slot: usize) -> Result<()> {
-        let view = self.state.plan.get(view);
-        match slots(&self.state.plan, view) {
-            Some(slots) if slot >= slots => {
-                Err(Error::value(&view.name, "window slot", slot, &format!("below {slots}")))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Executor for Gpu {
@@ -144,8 +133,7 @@ impl Executor for Gpu {
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
         self.device.poll(None)?;
-        self.check_slot(view, slot)?;
-        let range = check_write(&self.state.plan, view, slot, words)?;
+        let range = check::write(&self.state.plan, view, slot, words)?;
         let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
         self.device.queue().write_buffer(buffer, 4 * range.start as u64, bytemuck::cast_slice(words));
         self.counters.uploaded_bytes += 4 * words.len() as u64;
@@ -153,7 +141,7 @@ impl Executor for Gpu {
     }
 
     fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.check_slot(view, slot)?;
+        check::slot(&self.state.plan, view, slot)?;
         let view = self.state.plan.get(view);
         let (allocation, range) = (view.allocation, view.range(slot));
         self.start_reading(allocation, range.start, range.len())
@@ -195,7 +183,8 @@ impl State {
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
         let allocations = buffers::allocate(device, &plan, old)?;
         let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;
-        let steps = Steps::new(device, plan.views().iter().filter_map(|view| slots(&plan, view)).max().unwrap_or(1))?;
+        let steps =
+            Steps::new(device, plan.views().iter().filter_map(|view| check::slots(&plan, view)).max().unwrap_or(1))?;
         let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
         counters.pipelines += state.bind(device)?;
         Ok(state)
@@ -217,14 +206,7 @@ impl State {
 
     /// Makes room for the steps of a submission, and checks that its runs have records and window slots.
     fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<()> {
-        for run in runs {
-            let parts = self.sections[run.section as usize].iter().map(|dispatch| dispatch.slots).min();
-            let slots = parts.unwrap_or(usize::MAX).min(steps.len());
-            if run.slot >= slots {
-                let wanted = format!("below {slots}: the steps of the submission, or the parts of the window");
-                return Err(Error::value(format!("section {}", run.section.name()), "window slot", run.slot, &wanted));
-            }
-        }
+        check::submission(&self.plan, steps, runs)?;
         if steps.len() > self.steps.capacity {
             let more = Steps::new(device, steps.len().next_power_of_two())?;
             let fewer = std::mem::replace(&mut self.steps, more);
@@ -241,12 +223,6 @@ impl State {
 /// All ops, in the order in which parameters are laid out.
 fn ops(plan: &Plan) -> impl Iterator<Item = (Section, &Op)> {
     Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)))
-}
-
-/// How many window slots a view has a part for; `None` where it is the same for all.
-fn slots(plan: &Plan, view: &View) -> Option<usize> {
-    let elements = plan.allocations()[view.allocation.0].elements.saturating_sub(view.offset);
-    (view.slot_stride > 0).then(|| elements / view.slot_stride)
 }
 
 /// The step records of a submission on the device, behind one record that holds their number.

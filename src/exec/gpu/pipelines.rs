@@ -70,8 +70,7 @@ fn compile(device: &GpuDevice, name: &str, (wgsl, entries): &Key) -> Pipeline {
     let module = if device.options().runtime_checks {
         wgpu.create_shader_module(descriptor)
     } else {
-        // SAFETY: our shaders guard their edges themselves and have no unbounded loop: the suite runs them with
-        // and without checks, compares the bits, and compares all memory around what they may write.
+        // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`.
         unsafe { wgpu.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries });

@@ -25,7 +25,7 @@ fn judge(case: &Case, device: u32, reference: u32, bound: Bounds) -> Result<usiz
     case.set(bias, vec![reference, device]);
     case.plan.substitute(|_| with_twin(honest, |call| fill(call, 0), bound));
     plan.substitute(|_| with_twin(honest, |call| fill(call, 1), bound));
-    let mut device = Reference::new(plan);
+    let mut device = Reference::new(plan).expect("there is memory");
     case.load(&mut device);
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
@@ -125,7 +125,7 @@ fn scribbled(extra: usize, slot: usize) -> Result<usize> {
     // A view of the output's whole allocation, through which words beyond the output can be written.
     let (allocation, elements) = (case.plan.get(output).allocation, case.plan.allocation_of(output).elements);
     let all = case.plan.view("all", allocation, 0, wgrad::shape::Shape::vector(elements));
-    let mut honest = Reference::new(case.plan.clone());
+    let mut honest = Reference::new(case.plan.clone()).expect("there is memory");
     case.load(&mut honest);
     honest.submit(&case.steps, &[case.run()])?;
     let mut words = honest.read_allocation(allocation)?;

@@ -55,7 +55,7 @@ fn verify(case: &Case, twin: fn(Call<'_>)) -> wgrad::Result<usize> {
     let tampered = with_twin(honest, twin, honest.bound);
     let mut plan = case.plan.clone();
     plan.substitute(|kernel| if kernel.name == honest.name { tampered } else { kernel });
-    let mut device = Reference::new(plan);
+    let mut device = Reference::new(plan).expect("there is memory");
     case.load(&mut device);
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }

@@ -50,7 +50,7 @@ fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
             .plan
             .substitute(|kernel| mutant.kernels.iter().find(|m| m.name == kernel.name).copied().unwrap_or(kernel));
         let run = || {
-            let mut device = Reference::new(tampered.plan.clone());
+            let mut device = Reference::new(tampered.plan.clone()).expect("there is memory");
             case.load(&mut device);
             let caught = lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).is_err();
             lanes_compute_alone(&tampered);

@@ -1,0 +1,58 @@
+//! What an executor is asked to do, checked the same way for all of them.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::exec::Run;
+use crate::plan::{Lane, Plan, Step, View, ViewId};
+
+/// How many window slots a view has a part for; `None` where it is the same for all.
+pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
+    let elements = plan.allocations()[view.allocation.0].elements.saturating_sub(view.offset);
+    (view.slot_stride > 0).then(|| elements / view.slot_stride)
+}
+
+/// Checks that a view has a part for window slot `slot`.
+pub(super) fn slot(plan: &Plan, view: ViewId, slot: usize) -> Result<()> {
+    let view = plan.get(view);
+    match slots(plan, view) {
+        Some(slots) if slot >= slots => Err(Error::value(&view.name, "window slot", slot, &format!("below {slots}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The elements that words written to the beginning of a view take.
+pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
+    slot(plan, view, at)?;
+    let view = plan.get(view);
+    if words.len() > view.shape.elements() {
+        return Err(Error::Shape {
+            place: view.name.clone(),
+            found_what: "words to write are".into(),
+            found: words.len(),
+            wanted_what: "the view holds".into(),
+            wanted: view.shape.elements(),
+            remedy: "write at most that many".into(),
+        });
+    }
+    let start = view.range(at).start;
+    Ok(start..start + words.len())
+}
+
+/// Checks that each run has a step record, parts of the window, and no more live rows than its ops have.
+pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
+    for run in runs {
+        let place = || format!("section {}", run.section.name());
+        let Some(step) = steps.get(run.slot) else {
+            let wanted = format!("below {}, the steps of the submission", steps.len());
+            return Err(Error::value(place(), "window slot", run.slot, &wanted));
+        };
+        for op in plan.ops(run.section) {
+            op.views.iter().try_for_each(|view| slot(plan, *view, run.slot))?;
+            if op.kernel.lane == Lane::BatchRow && step.rows as usize > op.lanes {
+                return Err(Error::value(place(), "rows of a step", step.rows, &format!("at most {}", op.lanes)));
+            }
+        }
+    }
+    Ok(())
+}
