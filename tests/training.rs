@@ -1,7 +1,8 @@
 //! What a network must reach on rows that it has not seen.
 
 use wgrad::{
-    AdamW, Dataset, Device, Evaluation, Fit, Loss, Network, Result, Schedule, Split, Standardisation, Trainer, data,
+    AdamW, Dataset, Device, Evaluation, Fit, Flow, Loss, Network, Result, Schedule, Split, Standardisation, Tensor,
+    Trainer, data,
 };
 
 /// Trains with the command's settings and evaluates on the held-out part.
@@ -36,5 +37,53 @@ fn moons_are_learnt() -> Result<()> {
     let evaluation = held_out(&data::two_moons(1000, 0.2, 0), "32 relu 32 relu", 30, 32)?;
     assert_eq!(evaluation.rows, 150);
     assert!(evaluation.metric("accuracy")? >= 0.93, "{evaluation:?}");
+    Ok(())
+}
+
+fn moons() -> (Dataset, Dataset, Trainer) {
+    let (train, validation, _) = data::two_moons(200, 0.2, 0).split(Split::parts(0.7, 0.3)).expect("parts");
+    let network = Network::parse(2, "8 relu 2").expect("a network");
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(AdamW::new(0.01)).batch(10);
+    (train, validation, builder.steps_a_submission(2).build(&Device::cpu()).expect("a trainer"))
+}
+
+#[test]
+fn callbacks_stop_training_in_good_order() -> Result<()> {
+    let (train, _, mut trainer) = moons();
+    let history = trainer
+        .fit(&train, Fit::epochs(9).on_epoch(|epoch| if epoch.epoch == 3 { Flow::Stop } else { Flow::Continue }))?;
+    assert_eq!((history.len(), trainer.steps()), (3, 3 * 14));
+    let mut seen = Vec::new();
+    let history = trainer.fit(
+        &train,
+        Fit::epochs(9).on_submission(|progress| {
+            seen.push((progress.epoch, progress.step, progress.steps));
+            if progress.step >= 4 { Flow::Stop } else { Flow::Continue }
+        }),
+    )?;
+    assert_eq!((history.len(), trainer.steps()), (1, 3 * 14 + 4));
+    assert_eq!(seen, [(1, 2, 14), (1, 4, 14)]);
+    Ok(())
+}
+
+#[test]
+fn patience_ends_training_and_restores_the_best_epoch() -> Result<()> {
+    let (train, validation, mut trainer) = moons();
+    let mut best: Option<(f64, Vec<Tensor>)> = None;
+    // What training would be without patience, epoch by epoch.
+    let (_, _, mut shadow) = moons();
+    shadow.load(&train)?;
+    let history = trainer.fit(&train, Fit::epochs(500).validate(&validation).patience(3))?;
+    for epoch in &history.epochs {
+        while !shadow.advance()?.epoch_done {}
+        let loss = shadow.evaluate(&validation)?.loss;
+        assert_eq!(epoch.validation.as_ref().map(|v| v.loss), Some(loss));
+        if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+            best = Some((loss, shadow.parameters()?));
+        }
+    }
+    let chosen = history.best.expect("there was validation");
+    assert_eq!(history.len(), chosen + 3, "three epochs without a better one");
+    assert_eq!(trainer.parameters()?, best.expect("an epoch").1);
     Ok(())
 }
