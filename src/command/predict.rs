@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wgrad::model::replace;
-use wgrad::{Error, Loss, Model, Result};
+use wgrad::model::{Head, replace};
+use wgrad::{Error, Model, Result};
 
 use super::data;
 use super::report::Output;
@@ -46,45 +46,32 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
 fn table(model: &Model, input: &[f32]) -> Result<Vec<u8>> {
-    let outputs = model.predict(input)?;
-    let columns = model.head.network.outputs();
+    let (head, columns) = (&model.head, model.head.network.outputs());
     let mut text = csv::Writer::from_writer(Vec::new());
     // Writing to memory does not fail, and each row has as many cells as the header.
     let mut write = |cells: Vec<String>| text.write_record(cells).expect("rows of equal length are written to memory");
-    match class_names(model) {
+    match class_names(head) {
         None => {
             write(numbered(columns));
-            outputs.chunks(columns).for_each(|row| write(row.iter().map(f32::to_string).collect()));
+            model.predict(input)?.chunks(columns).for_each(|row| write(row.iter().map(f32::to_string).collect()));
         }
         Some(names) => {
-            write(
-                std::iter::once("predicted".into())
-                    .chain(names.iter().map(|name| format!("probability_{name}")))
-                    .collect(),
-            );
-            for (class, row) in model.predict_classes(input)?.into_iter().zip(outputs.chunks(columns)) {
+            let header = names.iter().map(|name| format!("probability_{name}"));
+            write(std::iter::once("predicted".into()).chain(header).collect());
+            for (class, probabilities) in model.outputs(input)?.chunks(columns).filter_map(|row| head.told(row)) {
                 let name = names[class as usize].clone();
-                write(std::iter::once(name).chain(probabilities(row).iter().map(f32::to_string)).collect());
+                write(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)).collect());
             }
         }
     }
     Ok(text.into_inner().expect("memory is flushed without error"))
 }
 
-/// Names of the classes, where a model tells one class a row: those that it knows, or 0 and 1.
-fn class_names(model: &Model) -> Option<Vec<String>> {
-    let (loss, outputs) = (model.head.loss, model.head.network.outputs());
-    let one_a_row = loss == Loss::SoftmaxCrossEntropy || loss.is_classification() && outputs == 1;
-    let unnamed = || (0..outputs.max(2)).map(|class| class.to_string()).collect();
-    one_a_row.then(|| model.head.classes.clone().unwrap_or_else(unnamed))
-}
-
-/// One output is the probability of the second of two classes.
-fn probabilities(row: &[f32]) -> Vec<f32> {
-    match row {
-        [second] => vec![1.0 - second, *second],
-        row => row.to_vec(),
-    }
+/// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.
+fn class_names(head: &Head) -> Option<Vec<String>> {
+    let told = head.told_classes()?;
+    let known = head.classes.clone().filter(|names| names.len() == told);
+    Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
 }
 
 fn numbered(columns: usize) -> Vec<String> {

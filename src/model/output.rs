@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::activation;
 use crate::loss::Loss;
+use crate::model::Head;
 use crate::network::Activation;
 
 /// Turns outputs [rows, columns] into probabilities, in place; numbers of a regression stay as they are.
@@ -15,17 +16,60 @@ pub(crate) fn probabilities(loss: Loss, columns: usize, outputs: &mut [f32]) {
     }
 }
 
-/// The class of each row of outputs [rows, columns]: the largest output, or for one output whether it is above 0.
+/// How outputs tell the class of a row. The loss decides: one output of a softmax is not one of a binary loss.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    /// The largest output, the first of equal ones.
+    Largest,
+    /// The second of two classes, if the one output is above 0.
+    AboveZero,
+}
+
+impl Rule {
+    /// `None` where a row does not belong to one class.
+    fn of(loss: Loss, columns: usize) -> Option<Self> {
+        match loss {
+            Loss::SoftmaxCrossEntropy => Some(Self::Largest),
+            Loss::BinaryCrossEntropy | Loss::Perceptron => (columns == 1).then_some(Self::AboveZero),
+            Loss::MeanSquaredError => None,
+        }
+    }
+
+    fn class(self, row: &[f32]) -> u32 {
+        match self {
+            Self::Largest => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }) as u32,
+            Self::AboveZero => u32::from(row[0] > 0.0),
+        }
+    }
+}
+
+/// The class of each row of outputs [rows, columns].
 pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec<u32>> {
-    if !loss.is_classification() || loss != Loss::SoftmaxCrossEntropy && columns > 1 {
+    let Some(rule) = Rule::of(loss, columns) else {
         let problem = format!("{loss} with {columns} outputs does not tell one class a row");
         return Err(Error::conflict("predict_classes", problem, "use `predict`, or train with softmax_cross_entropy"));
-    }
-    let row = |row: &[f32]| match row {
-        [output] => u32::from(*output > 0.0),
-        row => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }) as u32,
     };
-    Ok(outputs.chunks(columns).map(row).collect())
+    Ok(outputs.chunks(columns).map(|row| rule.class(row)).collect())
+}
+
+impl Head {
+    /// How many classes the outputs tell apart; `None` where a row does not belong to one class: after a regression,
+    /// and for a binary loss with several outputs.
+    pub fn told_classes(&self) -> Option<usize> {
+        let columns = self.network.outputs();
+        Rule::of(self.loss, columns).map(|rule| if rule == Rule::AboveZero { 2 } else { columns })
+    }
+
+    /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
+    /// `None` as for [`Head::told_classes`].
+    pub fn told(&self, row: &[f32]) -> Option<(u32, Vec<f32>)> {
+        let rule = Rule::of(self.loss, row.len())?;
+        let mut found = row.to_vec();
+        probabilities(self.loss, row.len(), &mut found);
+        // One output is the probability of the second of two classes.
+        let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
+        Some((rule.class(row), probabilities))
+    }
 }
 
 fn apply(function: Activation, outputs: &mut [f32]) {

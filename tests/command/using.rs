@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use wgrad::{Model, Split, Targets, data};
+use wgrad::{Device, Loss, Model, Network, Split, Targets, Trainer, data};
 
 use super::{Folder, rows};
 
@@ -79,6 +79,30 @@ fn one_output_tells_two_classes() {
         let inner: f64 = row[2].parse().expect("a number");
         assert_eq!(row[0], if inner > 0.5 { "inner" } else { "outer" }, "{row:?}");
     }
+}
+
+/// The loss says what one output means: of a softmax it is one class, of a binary loss the second of two.
+#[test]
+fn one_output_is_read_as_the_loss_means_it() {
+    let folder = Folder::new();
+    folder.write("rows.csv", "x\n1\n-2\n");
+    let one_output = |loss, classes: Option<&[&str]>| {
+        let trainer = Trainer::builder(Network::input(1).dense(1)).loss(loss).build(&Device::cpu()).expect("built");
+        let mut model = trainer.into_model().expect("a model");
+        model.head.columns = vec!["x".into()];
+        model.head.classes = classes.map(|names| names.iter().map(ToString::to_string).collect());
+        // The outputs are 1 and -2.
+        model.parameters[0].values = vec![1.0];
+        model.save(folder.path().join("model.safetensors")).expect("saved");
+        rows(&folder.succeed(&["predict", "model.safetensors", "rows.csv"]))
+    };
+    let softmax = one_output(Loss::SoftmaxCrossEntropy, Some(&["a"]));
+    assert_eq!(softmax, [["predicted", "probability_a"], ["a", "1"], ["a", "1"]]);
+    assert_eq!(one_output(Loss::SoftmaxCrossEntropy, None)[1..], [["0", "1"], ["0", "1"]]);
+    let perceptron = one_output(Loss::Perceptron, Some(&["a", "b"]));
+    assert_eq!(perceptron, [["predicted", "probability_a", "probability_b"], ["b", "0", "1"], ["a", "1", "0"]]);
+    // One name for two classes: the names are left out.
+    assert_eq!(one_output(Loss::Perceptron, Some(&["a"])), one_output(Loss::Perceptron, None));
 }
 
 #[test]
