@@ -1,7 +1,7 @@
 //! Brings data sets to the device, and says which rows come next.
 
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::model::{input_of, target_of};
@@ -56,11 +56,9 @@ impl Trainer {
     /// Brings a data set to the device and begins a new epoch on it; [`Trainer::advance`] then works on it.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss.
+    /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
-        let network = &self.description.network;
-        let input = input_of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, data)?;
+        let (input, target) = self.fitting(data)?;
         let bytes = 4 * self.description.batch * data.inputs();
         let fitting = (WINDOW_BYTES / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
@@ -73,15 +71,25 @@ impl Trainer {
         Ok(())
     }
 
-    /// Checks that a data set fits network and loss, as [`Trainer::fit`] and [`Trainer::evaluate`] do, so that a set
-    /// that is needed only after hours is found unfit before.
+    /// Checks that a data set fits network and loss, as [`Trainer::fit`] does, so that a set that is needed only after
+    /// hours is found unfit before.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss.
+    /// As [`Trainer::load`].
     pub fn check(&self, data: &Dataset) -> Result<()> {
+        self.fitting(data).map(drop)
+    }
+
+    /// Inputs and targets of a data set that can be trained on, as the kernels read them.
+    fn fitting(&self, data: &Dataset) -> Result<(Vec<f32>, Vec<u32>)> {
+        if let Some([only]) = data.class_names() {
+            let problem = format!("its target has one class, `{only}`, so there is nothing to tell apart");
+            let remedy = "add rows of another class, or choose another target column";
+            return Err(Error::data(format!("data set `{}`", data.name()), problem, remedy));
+        }
         let network = &self.description.network;
-        input_of(network, self.preprocessing.as_ref(), data)?;
-        target_of(network, self.description.loss, data).map(drop)
+        let input = input_of(network, self.preprocessing.as_ref(), data)?;
+        Ok((input, target_of(network, self.description.loss, data)?))
     }
 
     /// Makes room for rows that the host brings.

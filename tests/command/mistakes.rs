@@ -73,6 +73,8 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("empty.csv", "");
     folder.write("header.csv", "x,y,class\n");
     folder.write("one.csv", "x\n1\n");
+    folder.write("single.csv", format!("x,class\n{}", "1,a\n2,a\n".repeat(12)));
+    folder.write("whole.csv", "x,class\n1,1\n2,1\n3,1\n");
     folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
     let cases: &[(&str, &[&str])] = &[
         ("train nan.csv", &["nan.csv, line 26, column `x`", "not a finite", "remove the row"]),
@@ -82,6 +84,12 @@ fn tables_with_faults_name_line_and_column() {
         ("train header.csv", &["header.csv", "0 rows"]),
         ("train one.csv", &["one.csv", "only column"]),
         ("train bytes.csv", &["bytes.csv", "UTF-8"]),
+        (
+            "train single.csv",
+            &["data set `single`", "one class, `a`", "nothing to tell apart", "another target column"],
+        ),
+        ("train single.csv --loss bce", &["one class, `a`", "add rows of another class"]),
+        ("train whole.csv", &["one class, `1`"]),
         ("train nan.csv --target clas", &["unknown column `clas`", "did you mean `class`"]),
     ];
     expect(&folder, cases);
