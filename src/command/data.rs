@@ -25,21 +25,28 @@ pub fn built_in(name: &str) -> Option<Dataset> {
 
 /// The data set of that name, or the table at that path.
 pub fn load(source: &str, target: Option<&str>) -> Result<Dataset> {
-    match (built_in(source), target) {
-        (Some(data), None) => Ok(data),
-        (Some(_), Some(_)) => {
-            let problem =
-                format!("`--target` names a column of a table, but {source} is a data set with its own target");
-            Err(Error::conflict("data", problem, "leave `--target` out"))
-        }
-        (None, target) => Dataset::from_csv(table_path(source)?, target),
+    match by_name(source, target)? {
+        Some(data) => Ok(data),
+        None => Dataset::from_csv(table_path(source)?, target),
     }
+}
+
+/// The data set of that name, for which no target is to be chosen.
+fn by_name(source: &str, target: Option<&str>) -> Result<Option<Dataset>> {
+    let data = built_in(source);
+    if data.is_some() && target.is_some() {
+        let problem = format!("`--target` names a column of a table, but {source} is a data set with its own target");
+        return Err(Error::conflict("data", problem, "leave `--target` out"));
+    }
+    Ok(data)
 }
 
 /// Rows for a model, with their targets.
 pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Dataset> {
-    let (head, data) = (&model.head, built_in(source));
-    let Some(data) = data else { return table_for_model(head, &Table::read(table_path(source)?)?, source, target) };
+    let head = &model.head;
+    let Some(data) = by_name(source, target)? else {
+        return table_for_model(head, &Table::read(table_path(source)?)?, source, target);
+    };
     check_columns(head, &data)?;
     match (data.class_names(), &head.classes) {
         (Some(found), Some(known)) if found != known => {

@@ -106,6 +106,7 @@ fn a_model_that_does_not_fit_the_data_is_told() {
     folder.write("none.csv", header);
     folder.write("empty.csv", "");
     let cases: &[(&str, &[&str])] = &[
+        ("evaluate iris.safetensors iris --target species", &["`--target`", "its own target", "leave `--target` out"]),
         ("evaluate iris.safetensors digits", &["pixel_0_0", "sepal_length_cm"]),
         ("predict iris.safetensors moons", &["x, y", "sepal_length_cm"]),
         ("evaluate iris.safetensors class.csv", &["line 3, column `species`", "did you mean `virginica`"]),
