@@ -6,7 +6,7 @@ use serde::Serialize;
 use wgrad::{Evaluation, Model, Result};
 
 use super::data;
-use super::report::{Output, score};
+use super::report::{Output, score_and_loss};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -48,8 +48,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let model = arguments.model.display().to_string();
         output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation: &evaluation });
     } else {
-        let Evaluation { rows, loss, .. } = evaluation;
-        output.line(format!("{}, loss {loss:.4} on all {rows} rows of {}", score(&evaluation), arguments.data));
+        let found = score_and_loss(&evaluation);
+        output.line(format!("{found} on all {} rows of {}", evaluation.rows, arguments.data));
     }
     Ok(())
 }

@@ -52,6 +52,12 @@ pub fn score(evaluation: &Evaluation) -> String {
     }
 }
 
+/// Score and loss, or the loss alone where there is no score.
+pub fn score_and_loss(evaluation: &Evaluation) -> String {
+    let loss = evaluation.score().map(|_| format!(", loss {:.4}", evaluation.loss));
+    format!("{}{}", score(evaluation), loss.unwrap_or_default())
+}
+
 /// A word as it must be typed in a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -124,9 +130,8 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
     let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
     output.line(format!(
-        "{which} {}, loss {:.4} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
-        score(evaluation),
-        evaluation.loss,
+        "{which} {} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
+        score_and_loss(evaluation),
         evaluation.rows
     ));
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));

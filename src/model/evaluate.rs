@@ -7,6 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
+use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
 use crate::model::{EVALUATE_ROWS, Model, input_of, target_of, write_parameters};
 use crate::plan::{Section, Step, ViewId};
@@ -18,7 +19,8 @@ pub struct Evaluation {
     pub rows: usize,
     /// Mean loss.
     pub loss: f64,
-    /// Share of correct predictions, for classification: rows for softmax, single outputs for binary losses.
+    /// Share of correct predictions, for classification: rows for softmax, single outputs for binary losses. There is
+    /// none where a target is a number between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Coefficient of determination, for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs.
@@ -53,7 +55,7 @@ impl Model {
     /// Loss and accuracy (or R²) on a data set.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss.
+    /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
         let (network, loss) = (&self.head.network, self.head.loss);
         let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
@@ -61,13 +63,14 @@ impl Model {
         let plan = fuse(&lower_evaluation(network, loss, EVALUATE_ROWS)?)?;
         let mut executor = Device::cpu().executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        evaluate(executor.as_mut(), data, &input, &target)
+        evaluate(executor.as_mut(), loss, data, &input, &target)
     }
 }
 
 /// Runs `evaluate` and `score` over a data set's rows, given as the kernels read them.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
+    loss_function: Loss,
     data: &Dataset,
     input: &[f32],
     target: &[u32],
@@ -78,7 +81,9 @@ pub(crate) fn evaluate(
     let output_view = view(executor, "evaluate.output");
     let (chunk, columns) = (executor.plan().shape(input_view).rows, data.inputs());
     let target_columns = target.len() / data.len();
-    let (mut loss, mut correct, mut outputs) = (0.0, 0u64, Vec::new());
+    let exact = loss_function.target_kind() == TargetKind::Class
+        || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
+    let (mut seen, mut loss, mut correct, mut outputs) = (0, 0.0, 0u64, Vec::new());
     for (input, target) in input.chunks(chunk * columns).zip(target.chunks(chunk * target_columns)) {
         let rows = input.len() / columns;
         executor.write(input_view, 0, bytemuck::cast_slice(input))?;
@@ -86,7 +91,12 @@ pub(crate) fn evaluate(
         let step = Step { rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..Step::default() };
         let runs = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
         executor.submit(&[step], &runs)?;
-        loss += f64::from(executor.read(loss_view, 0)?.wait_f32()?[0]) * rows as f64;
+        let mean = executor.read(loss_view, 0)?.wait_f32()?[0];
+        if !mean.is_finite() {
+            return Err(not_finite(executor, data, seen, rows, mean)?);
+        }
+        loss += f64::from(mean) * rows as f64;
+        seen += rows;
         match correct_view {
             Some(view) => correct += u64::from(executor.read(view, 0)?.wait()?[0]),
             None => outputs.extend_from_slice(&executor.read(output_view, 0)?.wait_f32()?[..rows * target_columns]),
@@ -95,12 +105,29 @@ pub(crate) fn evaluate(
     Ok(Evaluation {
         rows: data.len(),
         loss: loss / data.len() as f64,
-        accuracy: correct_view.map(|_| correct as f64 / target.len() as f64),
+        accuracy: correct_view.filter(|_| exact).map(|_| correct as f64 / target.len() as f64),
         r2: match data.targets() {
             Targets::Numbers { values, .. } if correct_view.is_none() => Some(r2(&outputs, values, target_columns)),
             _ => None,
         },
     })
+}
+
+/// What is wrong with `rows` rows from row `first` on, whose mean loss is not finite: their first such loss, if one is.
+fn not_finite(executor: &mut dyn Executor, data: &Dataset, first: usize, rows: usize, mean: f32) -> Result<Error> {
+    let losses = executor.read(view(executor, "evaluate.row_loss"), 0)?.wait_f32()?;
+    let place = format!("evaluation on data set `{}`", data.name());
+    let of = data.len();
+    let (place, problem) = match losses.iter().take(rows).position(|loss| !loss.is_finite()) {
+        Some(row) => (format!("{place}, row {} of {of} (from 0)", first + row), format!("the loss is {}", losses[row])),
+        None => (
+            format!("{place}, rows {first} to {} of {of} (from 0)", first + rows - 1),
+            format!("the mean loss is {mean}"),
+        ),
+    };
+    let remedy = "look for values far from those trained on, or train again with a lower learning rate or with \
+                  targets in larger units";
+    Ok(Error::data(place, format!("{problem}, not a finite number"), remedy))
 }
 
 /// A view that every plan with a `score` section has.

@@ -135,7 +135,8 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
             )),
         },
         (_, Target::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
-            None => Ok(bytemuck::cast_slice(numbers).to_vec()),
+            // -0 becomes 0: predictions are compared with targets as words.
+            None => Ok(numbers.iter().map(|number| (number + 0.0).to_bits()).collect()),
             Some(at) => Err(Error::value(
                 format!("targets, row {}, output {}", at / outputs, at % outputs),
                 "target",

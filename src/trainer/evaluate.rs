@@ -9,12 +9,12 @@ impl Trainer {
     /// Loss and accuracy (or R²) on a data set, without dropout.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss.
+    /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         let network = &self.description.network;
         let input = input_of(network, self.preprocessing.as_ref(), data)?;
         let target = target_of(network, self.description.loss, data)?;
-        evaluate(self.executor.as_mut(), data, &input, &target)
+        evaluate(self.executor.as_mut(), self.description.loss, data, &input, &target)
     }
 
     /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).

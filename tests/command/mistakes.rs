@@ -126,6 +126,24 @@ fn a_model_that_does_not_fit_the_data_is_told() {
 }
 
 #[test]
+fn a_loss_that_is_not_finite_is_an_error_and_names_the_row() {
+    let folder = Folder::new();
+    let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
+    folder.write("house.csv", format!("area,price\n{}", (20..60).map(row).collect::<String>()));
+    folder.succeed(&["train", "house.csv", "--epochs", "1"]);
+    folder.write("target.csv", "area,price\n50,250000\n60,1e25\n");
+    folder.write("input.csv", "area,price\n1e38,250000\n");
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "evaluate house.safetensors target.csv --json",
+            &["data set `target.csv`, row 1 of 2", "the loss is inf", "far from"],
+        ),
+        ("evaluate house.safetensors input.csv", &["data set `input.csv`, row 0 of 1", "not a finite number"]),
+    ];
+    expect(&folder, cases);
+}
+
+#[test]
 fn damaged_model_files_are_refused() {
     let folder = Folder::new();
     folder.succeed(&["train", "iris", "--epochs", "1"]);

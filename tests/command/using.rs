@@ -106,6 +106,29 @@ fn one_output_is_read_as_the_loss_means_it() {
 }
 
 #[test]
+fn there_is_no_accuracy_where_targets_are_fractions() {
+    let folder = Folder::new();
+    folder.write("soft.csv", format!("x,p\n{}", (0..40).map(|i| format!("{i},0.{i:02}5\n")).collect::<String>()));
+    let events = folder.events(&["train", "soft.csv", "--loss", "bce", "--epochs", "2"]);
+    assert!(events[2]["validation"]["loss"].is_f64() && events[2]["validation"]["accuracy"].is_null(), "{}", events[2]);
+    let found = &folder.events(&["evaluate", "soft.safetensors", "soft.csv"])[0];
+    assert!(found["loss"].is_f64() && found["accuracy"].is_null(), "{found}");
+    let text = folder.succeed(&["evaluate", "soft.safetensors", "soft.csv"]);
+    assert!(text.starts_with("loss ") && text.matches("loss").count() == 1, "{text}");
+    folder.write("hard.csv", "x,p\n0,0\n39,1\n");
+    assert!(folder.events(&["evaluate", "soft.safetensors", "hard.csv"])[0]["accuracy"].is_f64());
+}
+
+#[test]
+fn a_target_of_minus_0_is_0() {
+    let folder = Folder::new();
+    folder.write("or.csv", "a,b,or\n0,0,-0\n0,1,1\n1,0,1\n1,1,1\n");
+    let events = folder.events(&["train", "or.csv", "--epochs", "200"]);
+    let (start, summary) = (&events[0], &events[events.len() - 1]);
+    assert_eq!((&start["loss"], &summary["accuracy"]), (&"binary_cross_entropy".into(), &1.0.into()));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let folder = Folder::new();
     folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
