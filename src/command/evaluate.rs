@@ -12,6 +12,9 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --target price --json
+
+The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit.
+There is no accuracy where targets are fractions (binary_cross_entropy).
 ";
 
 /// Which model, on which data.

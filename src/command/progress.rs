@@ -19,6 +19,8 @@ pub struct Reporter<'a> {
     epochs: usize,
     /// Rows of an epoch.
     rows: usize,
+    /// What turns the losses of training into the units of the table.
+    loss_factor: f64,
     began: Instant,
 }
 
@@ -32,14 +34,14 @@ struct Event<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    /// For `epochs` epochs of `rows` rows, from now on.
-    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize) -> Self {
+    /// For `epochs` epochs of `rows` rows, from now on; `loss_factor` turns losses into the units of the table.
+    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, loss_factor: f64) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new((epochs as u64).saturating_mul(rows as u64));
             // The template is a constant of ours, tried on a terminal.
             bar.with_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed"))
         });
-        Self { output, bar, json, epochs, rows, began: Instant::now() }
+        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now() }
     }
 
     /// What moves the bar on after a submission.
@@ -56,6 +58,7 @@ impl<'a> Reporter<'a> {
 
     /// Tells of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) -> Flow {
+        let epoch = &self.in_units(epoch);
         let samples_per_second = (epoch.epoch * self.rows) as f64 / self.began.elapsed().as_secs_f64();
         let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
         match &self.bar {
@@ -66,6 +69,15 @@ impl<'a> Reporter<'a> {
             None => self.output.line(text),
         }
         Flow::Continue
+    }
+
+    fn in_units(&self, epoch: &Epoch) -> Epoch {
+        let mut epoch = epoch.clone();
+        epoch.loss *= self.loss_factor;
+        if let Some(validation) = &mut epoch.validation {
+            validation.loss *= self.loss_factor;
+        }
+        epoch
     }
 
     fn text(&self, epoch: &Epoch) -> String {

@@ -22,6 +22,15 @@ EXAMPLES
   wgrad train xor --network \"4 tanh\" --epochs 300
   wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
   wgrad train iris --seed 7 --threads 2 --json | tail -1
+
+PRINTED
+  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or r2 of the validation part
+  last lines    accuracy or r2, and loss, of the saved model on the test part
+  --json        the same in numbers, and the validation loss
+
+Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. The target is scaled
+for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
+fractions (binary_cross_entropy).
 ";
 
 /// What to train on, and how.
@@ -84,6 +93,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     trainer.check(&data)?;
     let path = arguments.path()?;
+    let scaling = Scaling::fit(&parts.train, recipe.loss)?;
+    if let Some(scaling) = &scaling {
+        scaling.check(&data)?;
+    }
     let start = arguments.start(&data, &parts, &recipe, &trainer, epochs, &path);
     if arguments.json {
         output.json(&start)
@@ -91,7 +104,6 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         tell_start(output, &start)
     }
 
-    let scaling = Scaling::fit(&parts.train, recipe.loss)?;
     let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
     let mut model = trainer.model()?;
     model.head.columns = data.columns().to_vec();
@@ -133,7 +145,8 @@ fn fit(
     let train = scaled(&parts.train)?;
     let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
     let began = Instant::now();
-    let mut reporter = Reporter::new(output, arguments.json, epochs, train.len());
+    let loss_factor = scaling.map_or(1.0, Scaling::loss_factor);
+    let mut reporter = Reporter::new(output, arguments.json, epochs, train.len(), loss_factor);
     let mut fit = Fit::epochs(epochs).on_submission(reporter.on_submission(batch));
     if let Some(validation) = &validation {
         fit = fit.validate(validation).restore_best();

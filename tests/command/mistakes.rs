@@ -75,6 +75,7 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("one.csv", "x\n1\n");
     folder.write("single.csv", format!("x,class\n{}", "1,a\n2,a\n".repeat(12)));
     folder.write("whole.csv", "x,class\n1,1\n2,1\n3,1\n");
+    folder.write("huge.csv", "x,y\n1,0.5\n2,0.1\n3,1e25\n");
     folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
     let cases: &[(&str, &[&str])] = &[
         ("train nan.csv", &["nan.csv, line 26, column `x`", "not a finite", "remove the row"]),
@@ -90,6 +91,7 @@ fn tables_with_faults_name_line_and_column() {
         ),
         ("train single.csv --loss bce", &["one class, `a`", "add rows of another class"]),
         ("train whole.csv", &["one class, `1`"]),
+        ("train huge.csv", &["row 2 (from 0), column `y`", "1e25", "its square overflows", "larger units"]),
         ("train nan.csv --target clas", &["unknown column `clas`", "did you mean `class`"]),
     ];
     expect(&folder, cases);

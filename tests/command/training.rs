@@ -1,5 +1,7 @@
 //! `wgrad train`.
 
+use wgrad::{Dataset, Model, Split};
+
 use super::{Folder, text};
 
 /// All but the time that it took.
@@ -84,6 +86,27 @@ fn numbers_are_predicted_in_the_units_of_the_table() {
     let price = folder.succeed(&["predict", "house.safetensors", "house.csv"]);
     let first: f64 = price.lines().nth(41).expect("a row").parse().expect("a number");
     assert!((first - 280_000.0).abs() < 15_000.0, "60 m² for {first}");
+}
+
+#[test]
+fn losses_are_told_in_the_units_of_the_table() {
+    let folder = Folder::new();
+    let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
+    folder.write("house.csv", format!("area,price\n{}", (20..120).map(row).collect::<String>()));
+    let events = folder.events(&["train", "house.csv", "--epochs", "8"]);
+    let best = events[events.len() - 1]["best_epoch"].as_u64().expect("a best epoch") as usize;
+    let told = events[best]["validation"]["loss"].as_f64().expect("a loss");
+
+    let data = Dataset::from_csv(folder.path().join("house.csv"), None).expect("a table");
+    let (train, validation, _) = data.split(Split::parts(0.7, 0.15)).expect("split");
+    let model = Model::load(folder.path().join("house.safetensors")).expect("a model");
+    let found = model.evaluate(&validation).expect("evaluated").loss;
+    assert!((told / found - 1.0).abs() < 1e-3, "epoch {best} tells {told}, the model that it left has {found}");
+    // Before anything is learnt the loss is about the variance of the prices, 1e10; never the 1 of scaled ones.
+    let (first, after) = (&events[1]["loss"], model.evaluate(&train).expect("evaluated").loss);
+    assert!(first.as_f64().is_some_and(|loss| loss > after && loss < 2e10), "{first}, then {after}");
+    let help = folder.succeed(&["train", "--help"]);
+    assert!(help.contains("the square of the target column's unit"), "{help}");
 }
 
 #[test]
