@@ -15,6 +15,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use wgrad::Device;
 
 use report::Output;
 
@@ -72,6 +73,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The CPU, with as many threads as are asked for.
+fn cpu(threads: Option<usize>) -> Device {
+    threads.map_or_else(Device::cpu, |threads| Device::cpu().threads(threads))
 }
 
 /// A whole number of at least 1, for arguments that count something.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use wgrad::model::{Head, replace};
 use wgrad::{Error, Model, Result};
 
-use super::data;
 use super::report::Output;
+use super::{count, cpu, data};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -24,6 +24,9 @@ pub struct Arguments {
     model: PathBuf,
     /// digits, iris, moons, and, or, xor, or the path of a CSV file
     data: String,
+    /// Threads of the CPU; the result has the same bits for any number
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    threads: Option<usize>,
     /// Where the predictions go [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -33,7 +36,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let input = data::inputs_for_model(&model, &arguments.data)?;
-    let text = table(&model, &input)?;
+    let outputs = model.outputs_on(&cpu(arguments.threads), &input)?;
+    let text = table(&model.head, outputs);
     match &arguments.out {
         None => output.bytes(&text),
         Some(path) => {
@@ -45,26 +49,27 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
-fn table(model: &Model, input: &[f32]) -> Result<Vec<u8>> {
-    let (head, columns) = (&model.head, model.head.network.outputs());
+fn table(head: &Head, mut outputs: Vec<f32>) -> Vec<u8> {
+    let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
     // Writing to memory does not fail, and each row has as many cells as the header.
     let mut write = |cells: Vec<String>| text.write_record(cells).expect("rows of equal length are written to memory");
     match class_names(head) {
         None => {
             write(numbered(columns));
-            model.predict(input)?.chunks(columns).for_each(|row| write(row.iter().map(f32::to_string).collect()));
+            head.probabilities(&mut outputs);
+            outputs.chunks(columns).for_each(|row| write(row.iter().map(f32::to_string).collect()));
         }
         Some(names) => {
             let header = names.iter().map(|name| format!("probability_{name}"));
             write(std::iter::once("predicted".into()).chain(header).collect());
-            for (class, probabilities) in model.outputs(input)?.chunks(columns).filter_map(|row| head.told(row)) {
+            for (class, probabilities) in outputs.chunks(columns).filter_map(|row| head.told(row)) {
                 let name = names[class as usize].clone();
                 write(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)).collect());
             }
         }
     }
-    Ok(text.into_inner().expect("memory is flushed without error"))
+    text.into_inner().expect("memory is flushed without error")
 }
 
 /// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.

@@ -57,11 +57,19 @@ impl Model {
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+        self.evaluate_on(&Device::cpu(), data)
+    }
+
+    /// [`Model::evaluate`], computed on a device.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate`].
+    pub fn evaluate_on(&self, device: &Device, data: &Dataset) -> Result<Evaluation> {
         let (network, loss) = (&self.head.network, self.head.loss);
         let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
         let target = target_of(network, loss, data)?;
         let plan = fuse(&lower_evaluation(network, loss, EVALUATE_ROWS)?)?;
-        let mut executor = Device::cpu().executor(plan)?;
+        let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         evaluate(executor.as_mut(), loss, data, &input, &target)
     }

@@ -144,9 +144,17 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`].
     pub fn outputs(&self, input: &[f32]) -> Result<Vec<f32>> {
+        self.outputs_on(&Device::cpu(), input)
+    }
+
+    /// [`Model::outputs`], computed on a device.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
         self.check()?;
         let plan = fuse(&lower_forward(&self.head.network, EVALUATE_ROWS)?)?;
-        let mut executor = Device::cpu().executor(plan)?;
+        let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         let input = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
         forward(executor.as_mut(), &input)

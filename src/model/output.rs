@@ -60,6 +60,12 @@ impl Head {
         Rule::of(self.loss, columns).map(|rule| if rule == Rule::AboveZero { 2 } else { columns })
     }
 
+    /// Turns [`Model::outputs`](super::Model::outputs) into what [`Model::predict`](super::Model::predict) returns, in
+    /// place.
+    pub fn probabilities(&self, outputs: &mut [f32]) {
+        probabilities(self.loss, self.network.outputs(), outputs);
+    }
+
     /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
     /// `None` as for [`Head::told_classes`].
     pub fn told(&self, row: &[f32]) -> Option<(u32, Vec<f32>)> {

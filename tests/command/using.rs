@@ -106,6 +106,17 @@ fn one_output_is_read_as_the_loss_means_it() {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "digits", "--epochs", "1", "--network", "64 relu"]);
+    for arguments in [&["predict", "digits.safetensors", "digits"][..], &["evaluate", "digits.safetensors", "digits"]] {
+        let on = |threads| folder.succeed(&[arguments, &["--threads", threads]].concat());
+        assert!(on("1") == on("3") && on("1") == folder.succeed(arguments), "{arguments:?}");
+        assert!(folder.fail(&[arguments, &["--threads", "0"]].concat()).contains("--threads"));
+    }
+}
+
+#[test]
 fn there_is_no_accuracy_where_targets_are_fractions() {
     let folder = Folder::new();
     folder.write("soft.csv", format!("x,p\n{}", (0..40).map(|i| format!("{i},0.{i:02}5\n")).collect::<String>()));
