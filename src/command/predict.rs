@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let input = data::inputs_for_model(&model, &arguments.data)?;
     let outputs = model.outputs_on(&cpu(arguments.threads), &input)?;
+    check_finite(&outputs, model.head.network.outputs())?;
     let text = table(&model.head, outputs);
     match &arguments.out {
         None => output.bytes(&text),
@@ -70,6 +71,14 @@ fn table(head: &Head, mut outputs: Vec<f32>) -> Vec<u8> {
         }
     }
     text.into_inner().expect("memory is flushed without error")
+}
+
+/// Inputs far from those trained on can make a network overflow; that is no prediction.
+fn check_finite(outputs: &[f32], columns: usize) -> Result<()> {
+    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
+    let place = format!("predictions, row {} (from 0)", at / columns);
+    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
+    Err(Error::data(place, problem, "look for inputs far from those trained on, or train again"))
 }
 
 /// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.

@@ -140,6 +140,7 @@ fn a_loss_that_is_not_finite_is_an_error_and_names_the_row() {
             "evaluate house.safetensors target.csv --json",
             &["data set `target.csv`, row 1 of 2", "the loss is inf", "far from"],
         ),
+        ("predict house.safetensors input.csv", &["predictions, row 0", "not a finite number", "far from"]),
         ("evaluate house.safetensors input.csv", &["data set `input.csv`, row 0 of 1", "not a finite number"]),
     ];
     expect(&folder, cases);
