@@ -65,6 +65,7 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate`].
     pub fn evaluate_on(&self, device: &Device, data: &Dataset) -> Result<Evaluation> {
+        self.check()?;
         let (network, loss) = (&self.head.network, self.head.loss);
         let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
         let target = target_of(network, loss, data)?;

@@ -78,8 +78,7 @@ impl Head {
             }
             _ => {}
         }
-        // One output of a binary loss tells two classes apart.
-        let names = if self.loss != Loss::SoftmaxCrossEntropy && outputs == 1 { 2 } else { outputs };
+        let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
             Some(classes) if classes.len() != names => Err(wrong("names of classes", classes.len(), names)),
             _ => Ok(()),
