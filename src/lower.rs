@@ -47,13 +47,13 @@ impl Description {
     fn check_sizes(&self) -> Result<()> {
         let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
         let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
-        let window = self.batch.checked_mul(self.slots).unwrap_or(usize::MAX);
+        let window = self.batch.saturating_mul(self.slots);
         for (rows, what) in [
             (window, "elements in the widest layer of a submission"),
             (self.evaluate_rows, "elements in the widest layer of an evaluation"),
             (self.data_rows.unwrap_or(1), "elements in the widest layer for all rows of the data set"),
         ] {
-            let needed = rows.checked_mul(widest.next_multiple_of(TENSOR_ALIGNMENT)).unwrap_or(usize::MAX);
+            let needed = rows.saturating_mul(widest.next_multiple_of(TENSOR_ALIGNMENT));
             if needed > MOST_ELEMENTS {
                 let (op, remedy) = ("training".into(), "use a smaller batch, fewer rows or narrower layers".into());
                 return Err(Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy });

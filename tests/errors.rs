@@ -251,7 +251,8 @@ fn a_model_that_was_tampered_with() {
     let path = folder.path().join("model.safetensors");
     model.save(&path).expect("saved");
     let good = std::fs::read(&path).expect("read");
-    let changes: [(fn(&mut Model), &str); 5] = [
+    type Change = fn(&mut Model);
+    let changes: [(Change, &str); 5] = [
         (|m| m.parameters.clear(), "missing"),
         (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
         (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),
