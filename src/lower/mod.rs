@@ -2,93 +2,23 @@
 //!
 //! The backward list is the forward list reversed; there is no graph to differentiate.
 
-use crate::error::{Error, Result};
+mod choice;
+mod description;
+
+pub use description::Description;
+
+use crate::error::Result;
 use crate::kernels::dropout::Mask;
 use crate::kernels::{
-    activation, activation_grad, adamw, argmax, bias_add, binary_cross_entropy, check_finite, column_sum,
-    count_correct, dropout, gather, matmul, mean_loss, mean_squared_error, norm, perceptron, rmsprop, sgd,
-    softmax_cross_entropy, square_sum,
+    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather, matmul,
+    mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
 use crate::network::{Activation, Layer, Network};
-use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use crate::optim::Sgd;
 use crate::plan::{AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
-
-/// All that a plan of training depends on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Description {
-    /// The network.
-    pub network: Network,
-    /// The loss.
-    pub loss: Loss,
-    /// The optimizer.
-    pub optimizer: Optimizer,
-    /// Largest global norm of the gradients, if they are clipped.
-    pub clip_norm: Option<f64>,
-    /// Rows of a step.
-    pub batch: usize,
-    /// Steps of a submission: parts of the window.
-    pub slots: usize,
-    /// Rows of the resident data set; `None` where the host fills the window.
-    pub data_rows: Option<usize>,
-    /// Rows of an evaluation.
-    pub evaluate_rows: usize,
-}
-
-impl Description {
-    /// A description with batches of `batch` rows, one step a submission, filled by the host.
-    pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
-        let optimizer = optimizer.into();
-        Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
-    }
-
-    /// Checks that every allocation can be counted.
-    fn check_sizes(&self) -> Result<()> {
-        let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
-        let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
-        let window = self.batch.saturating_mul(self.slots);
-        for (rows, what) in [
-            (window, "elements in the widest layer of a submission"),
-            (self.evaluate_rows, "elements in the widest layer of an evaluation"),
-            (self.data_rows.unwrap_or(1), "elements in the widest layer for all rows of the data set"),
-        ] {
-            let needed = rows.saturating_mul(widest.next_multiple_of(TENSOR_ALIGNMENT));
-            if needed > MOST_ELEMENTS {
-                let (op, remedy) = ("training".into(), "use a smaller batch, fewer rows or narrower layers".into());
-                return Err(Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy });
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks all parts, and that they go together.
-    ///
-    /// # Errors
-    /// What is wrong, where, and what to do.
-    pub fn check(&self) -> Result<()> {
-        self.network.check()?;
-        self.loss.check(&self.network)?;
-        self.optimizer.check()?;
-        for (name, value) in
-            [("batch", self.batch), ("steps of a submission", self.slots), ("evaluate_rows", self.evaluate_rows)]
-        {
-            if value == 0 {
-                return Err(Error::value("training", name, 0, "at least 1"));
-            }
-        }
-        self.check_sizes()?;
-        match self.clip_norm {
-            Some(norm) if !((norm as f32).is_finite() && norm as f32 > 0.0) => {
-                Err(Error::value("training", "clip_norm", norm, "finite and above 0"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
-const MOST_ELEMENTS: usize = 1 << 30;
+use choice::{loss_op, optimizer_op};
 
 /// Lowers a description to a plan of primitive ops.
 ///
@@ -391,66 +321,4 @@ fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> Tens
         layers[number] = Some((weight, bias));
     }
     Tensors { all, layers }
-}
-
-fn loss_op(
-    loss: Loss,
-    plan: &Plan,
-    output: ViewId,
-    target: ViewId,
-    row_loss: ViewId,
-    grad: ViewId,
-    flag: ViewId,
-) -> Op {
-    let op = match loss {
-        Loss::MeanSquaredError => mean_squared_error::op,
-        Loss::BinaryCrossEntropy => binary_cross_entropy::op,
-        Loss::SoftmaxCrossEntropy => softmax_cross_entropy::op,
-        Loss::Perceptron => perceptron::op,
-    };
-    op(plan, output, target, row_loss, grad, flag)
-}
-
-fn optimizer_op(optimizer: Optimizer, plan: &Plan, max_norm: f32, views: [ViewId; 4], states: &[ViewId]) -> Op {
-    let [parameter, gradient, norm, flag] = views;
-    let adam = |beta1: f64, beta2: f64, epsilon: f64, l2: f64, decay: f64| {
-        let params = adamw::Params {
-            beta1: beta1 as f32,
-            one_minus_beta1: (1.0 - beta1) as f32,
-            beta2: beta2 as f32,
-            one_minus_beta2: (1.0 - beta2) as f32,
-            epsilon: epsilon as f32,
-            l2: l2 as f32,
-            decay: decay as f32,
-            max_norm,
-        };
-        adamw::op(plan, &params, parameter, gradient, states[0], states[1], norm, flag)
-    };
-    match optimizer {
-        Optimizer::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
-            let params = sgd::Params {
-                momentum: momentum as f32,
-                nesterov: u32::from(nesterov),
-                l2: weight_decay as f32,
-                max_norm,
-            };
-            sgd::op(plan, &params, parameter, gradient, norm, flag, states.first().copied())
-        }
-        Optimizer::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
-            let params = rmsprop::Params {
-                alpha: alpha as f32,
-                one_minus_alpha: (1.0 - alpha) as f32,
-                epsilon: epsilon as f32,
-                l2: weight_decay as f32,
-                max_norm,
-            };
-            rmsprop::op(plan, &params, parameter, gradient, states[0], norm, flag)
-        }
-        Optimizer::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. }) => {
-            adam(beta1, beta2, epsilon, weight_decay, 0.0)
-        }
-        Optimizer::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
-            adam(beta1, beta2, epsilon, 0.0, weight_decay)
-        }
-    }
 }

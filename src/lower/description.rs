@@ -1,0 +1,82 @@
+//! All that a plan of training depends on, and its checks.
+
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::optim::Optimizer;
+use crate::shape::TENSOR_ALIGNMENT;
+
+/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
+const MOST_ELEMENTS: usize = 1 << 30;
+
+/// All that a plan of training depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// The network.
+    pub network: Network,
+    /// The loss.
+    pub loss: Loss,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Largest global norm of the gradients, if they are clipped.
+    pub clip_norm: Option<f64>,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Steps of a submission: parts of the window.
+    pub slots: usize,
+    /// Rows of the resident data set; `None` where the host fills the window.
+    pub data_rows: Option<usize>,
+    /// Rows of an evaluation.
+    pub evaluate_rows: usize,
+}
+
+impl Description {
+    /// A description with batches of `batch` rows, one step a submission, filled by the host.
+    pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
+        let optimizer = optimizer.into();
+        Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
+    }
+
+    /// Checks that every allocation can be counted.
+    fn check_sizes(&self) -> Result<()> {
+        let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
+        let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
+        let window = self.batch.saturating_mul(self.slots);
+        for (rows, what) in [
+            (window, "elements in the widest layer of a submission"),
+            (self.evaluate_rows, "elements in the widest layer of an evaluation"),
+            (self.data_rows.unwrap_or(1), "elements in the widest layer for all rows of the data set"),
+        ] {
+            let needed = rows.saturating_mul(widest.next_multiple_of(TENSOR_ALIGNMENT));
+            if needed > MOST_ELEMENTS {
+                let (op, remedy) = ("training".into(), "use a smaller batch, fewer rows or narrower layers".into());
+                return Err(Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks all parts, and that they go together.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn check(&self) -> Result<()> {
+        self.network.check()?;
+        self.loss.check(&self.network)?;
+        self.optimizer.check()?;
+        for (name, value) in
+            [("batch", self.batch), ("steps of a submission", self.slots), ("evaluate_rows", self.evaluate_rows)]
+        {
+            if value == 0 {
+                return Err(Error::value("training", name, 0, "at least 1"));
+            }
+        }
+        self.check_sizes()?;
+        match self.clip_norm {
+            Some(norm) if !((norm as f32).is_finite() && norm as f32 > 0.0) => {
+                Err(Error::value("training", "clip_norm", norm, "finite and above 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
