@@ -101,8 +101,6 @@ fn one_output_is_read_as_the_loss_means_it() {
     assert_eq!(one_output(Loss::SoftmaxCrossEntropy, None)[1..], [["0", "1"], ["0", "1"]]);
     let perceptron = one_output(Loss::Perceptron, Some(&["a", "b"]));
     assert_eq!(perceptron, [["predicted", "probability_a", "probability_b"], ["b", "0", "1"], ["a", "1", "0"]]);
-    // One name for two classes: the names are left out.
-    assert_eq!(one_output(Loss::Perceptron, Some(&["a"])), one_output(Loss::Perceptron, None));
 }
 
 #[test]
