@@ -1,0 +1,79 @@
+//! Descriptions are plain data: the same in TOML, in JSON and in the text form.
+
+use serde::{Deserialize, Serialize};
+use wgrad::{Adam, AdamW, Dense, Init, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
+
+/// What a run file would hold.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Run {
+    loss: Loss,
+    network: Network,
+    optimizer: Optimizer,
+    schedule: Schedule,
+}
+
+#[test]
+fn a_run_is_read_from_toml_as_a_user_would_write_it() {
+    let text = r#"
+        loss = "softmax_cross_entropy"
+
+        [network]
+        input = 64
+        layers = ["dense(128, bias=false, init=he_normal)", "leaky_relu", "dropout(0.25)", "10"]
+
+        [optimizer]
+        kind = "adamw"
+        learning_rate = 0.002
+
+        [schedule]
+        kind = "cosine"
+        steps = 500
+        warmup_steps = 20
+    "#;
+    let run: Run = toml::from_str(text).expect("valid");
+    let network = Network::input(64)
+        .layer(Dense::new(128).without_bias().init(Init::HeNormal))
+        .leaky_relu(0.01)
+        .dropout(0.25)
+        .dense(10);
+    assert_eq!(run.network, network);
+    assert_eq!(run.loss, Loss::SoftmaxCrossEntropy);
+    assert_eq!(run.optimizer, AdamW::new(0.002).into());
+    assert_eq!(run.schedule, Schedule::Cosine { start: 0.0, warmup_steps: 20, steps: 500, end: 0.0 });
+}
+
+#[test]
+fn every_description_comes_back_from_toml_and_json() {
+    let network = Network::parse(
+        5,
+        "dense(7, init=normal(0.5)) step 6 identity 5 sigmoid 4 tanh dropout(0.5) 3 relu dense(2, init=zeros) leaky_relu(0.2) 1",
+    );
+    let network = network.expect("valid");
+    let optimizers: [Optimizer; 4] = [
+        Sgd::new(0.1).momentum(0.9).nesterov().weight_decay(1e-4).into(),
+        RmsProp::new(0.01).alpha(0.9).into(),
+        Adam::new(1e-3).beta1(0.8).weight_decay(0.1).into(),
+        AdamW::new(3e-4).into(),
+    ];
+    let schedules =
+        [Schedule::Constant, Schedule::linear_warmup(0.1, 7), Schedule::cosine(9), Schedule::linear_warmup(0.0, 1)];
+    let losses = [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
+    for ((optimizer, schedule), loss) in optimizers.into_iter().zip(schedules).zip(losses) {
+        let run = Run { loss, network: network.clone(), optimizer, schedule };
+        let toml = toml::to_string(&run).expect("written");
+        assert_eq!(toml::from_str::<Run>(&toml).expect("read"), run, "{toml}");
+        let json = serde_json::to_string(&run).expect("written");
+        assert_eq!(serde_json::from_str::<Run>(&json).expect("read"), run, "{json}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_the_nearest_name() {
+    let refused = |text: &str| toml::from_str::<Network>(text).expect_err("refused").to_string();
+    let message = refused("input = 2\nlayers = [\"4\", \"rellu\"]");
+    assert!(message.contains("did you mean `relu`?"), "{message}");
+    let message = refused("input = 2\nlayers = [\"4\"]\ncolour = \"red\"");
+    assert!(message.contains("colour"), "{message}");
+    let message = toml::from_str::<Optimizer>("kind = \"adam\"\nlearning_rat = 1").expect_err("refused").to_string();
+    assert!(message.contains("learning_rat"), "{message}");
+}
