@@ -1,4 +1,4 @@
-//! One block's matrix product: `gemm` (what the CPU executor uses) against `matrixmultiply` and plain loops.
+//! One block's matrix product: what the CPU executor uses, against plain loops.
 //!
 //!     cargo bench --no-default-features --bench products
 //!
@@ -37,7 +37,7 @@ fn products(criterion: &mut Criterion) {
         for (shape, m, n, k) in SHAPES {
             let (a, b, mut out) = (values(m * k), values(k * n), vec![0.0; m * n]);
             group.throughput(Throughput::Elements(2 * (m * n * k) as u64));
-            group.bench_function(BenchmarkId::new("gemm", shape), |bench| {
+            group.bench_function(BenchmarkId::new("product", shape), |bench| {
                 bench.iter(|| {
                     let left =
                         if form == Form::Tn { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
@@ -45,9 +45,6 @@ fn products(criterion: &mut Criterion) {
                         if form == Form::Nt { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
                     product(left, right, &mut out);
                 });
-            });
-            group.bench_function(BenchmarkId::new("matrixmultiply", shape), |bench| {
-                bench.iter(|| matrixmultiply_product(form, [m, n, k], &a, &b, &mut out));
             });
             if m * n * k <= 1 << 20 {
                 group.bench_function(BenchmarkId::new("plain loops", shape), |bench| {
@@ -61,31 +58,6 @@ fn products(criterion: &mut Criterion) {
 fn strides(form: Form, [m, n, k]: [usize; 3]) -> [[isize; 2]; 2] {
     let (m, n, k) = (m as isize, n as isize, k as isize);
     [if form == Form::Tn { [1, m] } else { [k, 1] }, if form == Form::Nt { [1, k] } else { [n, 1] }]
-}
-
-fn matrixmultiply_product(form: Form, sizes: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
-    let [[a_row, a_column], [b_row, b_column]] = strides(form, sizes);
-    let [m, n, k] = sizes;
-    assert!(a.len() == m * k && b.len() == k * n && out.len() == m * n);
-    // SAFETY: the slices hold every element that the sizes and strides reach, as asserted.
-    unsafe {
-        matrixmultiply::sgemm(
-            m,
-            k,
-            n,
-            1.0,
-            a.as_ptr(),
-            a_row,
-            a_column,
-            b.as_ptr(),
-            b_row,
-            b_column,
-            0.0,
-            out.as_mut_ptr(),
-            n as isize,
-            1,
-        );
-    }
 }
 
 /// Row by row, so that the inner loop runs along memory wherever the form allows it.

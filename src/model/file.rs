@@ -3,9 +3,10 @@
 //! Tensors carry the keys of `torch.nn.Sequential` (`0.weight`, [outputs, inputs]); the key `wgrad` holds the
 //! [`Head`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
 
-use std::collections::HashMap;
-use std::io::Write;
-use std::path::Path;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
@@ -44,7 +45,7 @@ impl Model {
     /// The bytes of the model's file.
     fn to_bytes(&self) -> Vec<u8> {
         let head = serde_json::to_string(&self.head).expect("a head has only texts, numbers and lists");
-        let metadata = HashMap::from([(KEY.to_string(), head)]);
+        let metadata = [(KEY.to_string(), head)].into_iter().collect();
         safetensors::serialize(self.parameters.iter().map(entry), Some(metadata))
             .expect("names are unique and views valid")
     }
@@ -118,7 +119,7 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
         let error = std::io::Error::other("it is not a file; name one, as in `model.safetensors`");
         return Err(Error::file(path, "replacing", error));
     }
-    temporary(path).map(drop)
+    Beside::new(path).map(drop)
 }
 
 /// Writes a file beside `path` and moves it there once it is complete and on disk.
@@ -127,29 +128,46 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
 /// A folder or file that cannot be written; whatever fails, the old file is as it was.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |action| move |error| Error::file(path, action, error);
-    let mut file = temporary(path)?;
-    write(file.as_file_mut()).map_err(failed("writing"))?;
-    file.as_file().sync_all().map_err(failed("writing"))?;
+    let mut beside = Beside::new(path)?;
+    write(&mut beside.file).map_err(failed("writing"))?;
+    beside.file.sync_all().map_err(failed("writing"))?;
     if let Ok(old) = std::fs::metadata(path) {
-        file.as_file().set_permissions(old.permissions()).map_err(failed("writing"))?;
+        beside.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
     }
-    file.persist(path).map_err(|error| Error::file(path, "replacing", error.error))?;
+    std::fs::rename(&beside.path, path).map_err(failed("replacing"))?;
     // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
-    if let Ok(folder) = std::fs::File::open(folder_of(path)) {
+    if let Ok(folder) = File::open(folder_of(path)) {
         folder.sync_all().ok();
     }
     Ok(())
 }
 
-/// An empty file beside `path`, which is gone once the value is dropped.
-fn temporary(path: &Path) -> Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".wgrad-");
-    // Temporary files are their owner's alone by default; a model is for whom the user's umask says.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder_of(path));
-    file.map_err(|error| Error::file(path, "creating a file beside it", error))
+/// A new file beside another, which is gone once the value is dropped, unless it was moved away.
+struct Beside {
+    file: File,
+    path: PathBuf,
+}
+
+impl Beside {
+    /// An empty file in the folder of `path`, under a name that nobody has.
+    fn new(path: &Path) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let name = format!(".wgrad-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let beside = folder_of(path).join(name);
+            match File::create_new(&beside) {
+                Ok(file) => return Ok(Self { file, path: beside }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::file(path, "creating a file beside it", error)),
+            }
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).ok();
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -1,6 +1,4 @@
-//! One block's matrix product, through the `gemm` crate on the calling thread.
-
-use gemm_common::Parallelism;
+//! One block's matrix product, through the crate `matrixmultiply` on the calling thread.
 
 /// A matrix in row-major memory, or its transpose.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +40,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// out = a·b, with `out` [rows of a, columns of b] row-major. The order of summation depends on the shapes
-/// and the processor (whose caches `gemm` fits its blocks to), and on nothing else.
+/// and the processor (whose widest vectors the crate uses), and on nothing else.
 pub fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
     let (m, n, k) = (a.rows, b.columns, a.columns);
@@ -52,28 +50,23 @@ pub fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
         return out.fill(0.0);
     }
     // SAFETY: `out` is m×n with strides (n, 1), and exclusively ours; `a` and `b` hold every element that their
-    // sizes and strides reach, by construction of `Matrix`; `out` is not read, as `read_dst` is false.
+    // sizes and strides reach, by construction of `Matrix`; as beta is 0, `out` is not read.
     unsafe {
-        gemm_f32::gemm::f32::get_gemm_fn()(
+        matrixmultiply::sgemm(
             m,
-            n,
             k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            0.0,
+            n,
             1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
+            a.values.as_ptr(),
+            a.row_stride as isize,
+            a.column_stride as isize,
+            b.values.as_ptr(),
+            b.row_stride as isize,
+            b.column_stride as isize,
+            0.0,
+            out.as_mut_ptr(),
+            n as isize,
+            1,
         );
     }
 }
