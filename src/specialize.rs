@@ -1,6 +1,7 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
 use crate::error::{Error, Result};
+pub use crate::plan::Limits;
 use crate::plan::{Plan, Section, StepUse};
 use crate::shape::TENSOR_ALIGNMENT;
 
@@ -11,26 +12,6 @@ pub enum Target {
     Cpu,
     /// A GPU.
     Gpu(Limits),
-}
-
-/// The limits of a GPU that matter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
-    /// Largest size of one binding in bytes.
-    pub binding_bytes: u64,
-    /// Largest size of one allocation in bytes.
-    pub allocation_bytes: u64,
-    /// Most storage buffers that one kernel may bind.
-    pub storage_buffers: u32,
-    /// Most workgroups along one axis of a grid.
-    pub workgroups: u32,
-}
-
-impl Default for Limits {
-    /// What WebGPU guarantees.
-    fn default() -> Self {
-        Self { binding_bytes: 128 << 20, allocation_bytes: 256 << 20, storage_buffers: 8, workgroups: 65_535 }
-    }
 }
 
 /// Checks each allocation and op against the target's limits.
@@ -83,7 +64,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         }
     }
     let shapes: Vec<_> = op.views.iter().map(|v| plan.shape(*v)).collect();
-    let grid = (shader.grid)(&op.params, &shapes, op.lanes);
+    let grid = (shader.grid)(op, &shapes);
     grid.iter().try_for_each(|groups| {
         limit("workgroups along one axis", u64::from(*groups), u64::from(limits.workgroups), "use a smaller batch")
     })

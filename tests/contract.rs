@@ -11,7 +11,7 @@ use std::process::Command;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, STEP_BYTES, Shader, Step, StepUse};
+use wgrad::plan::{Access, Field, Kernel, Op, STEP_BYTES, Shader, Step, StepUse, Tile};
 use wgrad::shape::Dtype;
 
 /// Every kernel that has a shader.
@@ -19,8 +19,9 @@ fn shaders() -> impl Iterator<Item = (&'static Kernel, &'static Shader)> {
     kernels::ALL.iter().filter_map(|kernel| Some((*kernel, kernel.shader.as_ref()?)))
 }
 
-fn wgsl(kernel: &Kernel, shader: &Shader) -> String {
-    shader.wgsl(&vec![0; kernel.params.len()])
+fn wgsl(kernel: &'static Kernel, shader: &Shader) -> String {
+    let params = vec![0; kernel.params.len()];
+    shader.wgsl(&Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: Tile::PLAIN })
 }
 
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {

@@ -25,7 +25,7 @@
 //! Source: Kingma and Ba 2015; Loshchilov and Hutter 2019; `torch.optim.AdamW`.
 //! Rounding: each line's few operations, carried through the quotient; WGSL's sqrt and division to 2.5 ULP.
 
-use crate::kernels::{line, norm, shared};
+use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::UNIT_ROUNDOFF;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
@@ -53,7 +53,6 @@ words! {
 }
 
 /// Invocations of a workgroup, of one element each.
-const GROUP: usize = 256;
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -81,8 +80,9 @@ pub static KERNEL: Kernel = Kernel {
     shader: Some(Shader {
         source: include_str!("../../shaders/adamw.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
-        prelude: |_| format!("const GROUP = {GROUP}u;\n"),
-        grid: |_, shapes, _| line(shapes[0].elements().div_ceil(GROUP)),
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
     }),
 };
 

@@ -71,7 +71,8 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/dense_forward.wgsl"),
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
         prelude: |_| format!("const GROUP = {GROUP}u;\n"),
-        grid: |p, _, rows| [p[1].div_ceil(4 * GROUP), (rows as u32).div_ceil(4 * GROUP), 1],
+        grid: |op, _| [op.params[1].div_ceil(4 * GROUP), (op.lanes as u32).div_ceil(4 * GROUP), 1],
+        tiles: None,
     }),
 };
 

@@ -4,7 +4,7 @@
 //! the static [`Kernel`], functions that make an [`Op`](crate::plan::Op) of it, and `reference`, the plain twin.
 //! A `fast` twin stands beside it where one pays. Kernels know plan types; they know no network and no device.
 
-use crate::plan::Kernel;
+use crate::plan::{Kernel, Op};
 
 pub mod activation;
 pub mod activation_grad;
@@ -76,25 +76,38 @@ pub mod shared {
     pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
 }
 
-/// A grid of `groups` workgroups in a line, folded into rows where one axis would not hold them; `line` in
-/// `shaders/shared/line.wgsl`.
-pub fn line(groups: usize) -> [u32; 3] {
+/// Invocations of a workgroup of kernels that work along a line.
+pub const GROUP: usize = 64;
+
+/// The prelude of kernels that work along a line: the size of their workgroups.
+pub fn line_prelude(_: &Op) -> String {
+    format!("const GROUP = {GROUP}u;\n")
+}
+
+/// A grid with an invocation for each of `count` elements.
+pub fn line(count: usize) -> [u32; 3] {
+    groups(count.div_ceil(GROUP))
+}
+
+/// A grid of `count` workgroups in a line, folded into rows where one axis would not hold them; `line` in
+/// `shaders/shared/line.wgsl` unfolds it.
+pub fn groups(count: usize) -> [u32; 3] {
     // What WebGPU guarantees for one axis.
     const AXIS: usize = 65_535;
-    let rows = groups.div_ceil(AXIS);
-    [groups.div_ceil(rows.max(1)) as u32, rows as u32, 1]
+    let rows = count.div_ceil(AXIS);
+    [count.div_ceil(rows.max(1)) as u32, rows as u32, 1]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::groups;
 
     #[test]
     fn lines_are_folded_where_an_axis_ends() {
-        assert_eq!([0, 1, 65_535, 65_536].map(line), [[0, 0, 1], [1, 1, 1], [65_535, 1, 1], [32_768, 2, 1]]);
-        for groups in [65_537, 131_070, 131_071, 4_000_037] {
-            let [x, y, _] = line(groups).map(|axis| axis as usize);
-            assert!(x <= 65_535 && y <= 65_535 && (groups..groups + y).contains(&(x * y)), "{groups}: {x}×{y}");
+        assert_eq!([0, 1, 65_535, 65_536].map(groups), [[0, 0, 1], [1, 1, 1], [65_535, 1, 1], [32_768, 2, 1]]);
+        for count in [65_537, 131_070, 131_071, 4_000_037] {
+            let [x, y, _] = groups(count).map(|axis| axis as usize);
+            assert!(x <= 65_535 && y <= 65_535 && (count..count + y).contains(&(x * y)), "{count}: {x}×{y}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-use crate::plan::Step;
+use crate::plan::{Limits, Op, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
 /// The largest number of bindings that a kernel may have.
@@ -140,16 +140,28 @@ pub struct Shader {
     pub source: &'static str,
     /// Texts of `shaders/shared/*.wgsl` that it needs, in order.
     pub shared: &'static [&'static str],
-    /// `const` lines in front, from the op's parameters: sizes of workgroups and tiles, which `grid` needs too.
-    pub prelude: fn(&[u32]) -> String,
-    /// Number of workgroups, from parameters, shapes and lanes.
-    pub grid: fn(&[u32], &[Shape], usize) -> [u32; 3],
+    /// `const` lines in front, from the op's parameters and tile: sizes of workgroups, which `grid` needs too.
+    pub prelude: fn(&Op) -> String,
+    /// Number of workgroups, from the op and the shapes of its views.
+    pub grid: fn(&Op, &[Shape]) -> [u32; 3],
+    /// For products, how they are cut.
+    pub tiles: Option<Tiles>,
+}
+
+/// What the mechanism knows of kernels whose output is cut into tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    /// The best tile for an op with views of these shapes on a GPU with these limits.
+    pub choose: fn(&Op, &[Shape], &Limits) -> Tile,
+    /// Texts that the tile needs, between the shared files and the kernel.
+    pub core: fn(&Tile) -> &'static [&'static str],
 }
 
 impl Shader {
-    /// What is compiled for an op with these parameters: prelude, shared files, kernel, one behind the other.
-    pub fn wgsl(&self, params: &[u32]) -> String {
-        (self.prelude)(params) + &self.shared.concat() + self.source
+    /// What is compiled for an op: prelude, shared files, kernel, one behind the other.
+    pub fn wgsl(&self, op: &Op) -> String {
+        let core = self.tiles.map(|tiles| (tiles.core)(&op.tile).concat()).unwrap_or_default();
+        (self.prelude)(op) + &self.shared.concat() + &core + self.source
     }
 }
 

@@ -7,13 +7,19 @@
 
 mod check;
 mod kernel;
+mod limits;
 mod step;
 mod table;
+mod tile;
 
 use std::collections::BTreeSet;
 
-pub use kernel::{Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, words};
+pub use kernel::{
+    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, words,
+};
+pub use limits::Limits;
 pub use step::{STEP_BYTES, Step};
+pub use tile::Tile;
 
 use crate::error::Result;
 use crate::shape::{Dtype, Shape, padded};
@@ -117,13 +123,15 @@ pub struct Op {
     pub lanes: usize,
     /// The layer that it belongs to, if any.
     pub layer: Option<usize>,
+    /// How a product is cut on a GPU.
+    pub tile: Tile,
 }
 
 impl Op {
     /// An op of `kernel` with its parameters.
     pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, lanes: usize) -> Self {
         let words = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(params));
-        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None }
+        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None, tile: Tile::PLAIN }
     }
 
     /// The parameters as the kernel's own type.

@@ -52,7 +52,8 @@ static PROBE: Kernel = Kernel {
             }",
         shared: &["struct Step { index: u32, slot: u32, rows: u32 }"],
         prelude: |_| String::new(),
-        grid: |_, _, lanes| [lanes.div_ceil(64) as u32, 1, 1],
+        grid: |op, _| [op.lanes.div_ceil(64) as u32, 1, 1],
+        tiles: None,
     }),
 };
 
@@ -78,10 +79,10 @@ fn all_step_records_and_an_atomic_flag() {
 #[test]
 fn a_folded_grid_covers_the_same_elements() {
     let Some(device) = device() else { return };
-    let elements = 5 * 256 + 64;
+    let elements = 5 * 64;
     let plan = adamw_plan(&ADAM, elements);
     let shader = kernels::adamw::KERNEL.shader.expect("the kernel has a shader");
-    let folded = Shader { grid: |_, _, _| [2, 3, 1], ..shader };
+    let folded = Shader { grid: |_, _| [2, 3, 1], ..shader };
     let mut device_plan = plan.clone();
     device_plan.substitute(|kernel| Box::leak(Box::new(Kernel { shader: Some(folded), ..*kernel })));
     let mut gpu = Gpu::new(&device, device_plan).expect("the plan fits");

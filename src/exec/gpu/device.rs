@@ -160,6 +160,9 @@ impl GpuDevice {
             allocation_bytes: limits.max_buffer_size,
             storage_buffers: limits.max_storage_buffers_per_shader_stage,
             workgroups: limits.max_compute_workgroups_per_dimension,
+            invocations: limits.max_compute_invocations_per_workgroup,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            software: self.0.adapter.kind == AdapterKind::Software,
         }
     }
 

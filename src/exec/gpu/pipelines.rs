@@ -28,7 +28,7 @@ impl Pipelines {
         let Some(shader) = &op.kernel.shader else {
             return Err(device.error(format!("{} has no shader", op.kernel.name)));
         };
-        let key = (shader.wgsl(&op.params), entries(plan, op));
+        let key = (shader.wgsl(op), entries(plan, op));
         // Held while compiling, so that two threads do not compile the same. Nothing in here can leave the map
         // half changed, hence a poisoned lock is as good as any.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

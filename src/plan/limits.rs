@@ -1,0 +1,35 @@
+//! What a plan must know of a GPU: plain numbers, no handle.
+
+/// The limits of a GPU that matter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest size of one binding in bytes.
+    pub binding_bytes: u64,
+    /// Largest size of one allocation in bytes.
+    pub allocation_bytes: u64,
+    /// Most storage buffers that one kernel may bind.
+    pub storage_buffers: u32,
+    /// Most workgroups along one axis of a grid.
+    pub workgroups: u32,
+    /// Most invocations of one workgroup.
+    pub invocations: u32,
+    /// Workgroup memory in bytes.
+    pub workgroup_bytes: u32,
+    /// Whether it is a program on the CPU, where barriers cost more than they save.
+    pub software: bool,
+}
+
+impl Default for Limits {
+    /// What WebGPU guarantees.
+    fn default() -> Self {
+        Self {
+            binding_bytes: 128 << 20,
+            allocation_bytes: 256 << 20,
+            storage_buffers: 8,
+            workgroups: 65_535,
+            invocations: 256,
+            workgroup_bytes: 16 << 10,
+            software: false,
+        }
+    }
+}
