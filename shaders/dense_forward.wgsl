@@ -10,8 +10,7 @@
 // | 4       | bias   | 1×outputs      | read   |
 // | 5       | output | rows×outputs   | write  |
 //
-// One invocation computes 4×4 outputs in registers; the grid's x axis runs over columns, y over rows. Rows from
-// step.rows on are neither read nor written.
+// Rows from step.rows on are neither read nor written.
 
 struct Params {
     inputs: u32,
@@ -24,46 +23,46 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> input: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> input: array<Element>;
+@group(0) @binding(3) var<storage, read> weight: array<Element>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+@group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
-@compute @workgroup_size(GROUP, GROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let first_row = 4u * id.y;
-    let first_column = 4u * id.x;
-    if first_row >= step.rows || first_column >= params.outputs {
-        return;
-    }
-    // Beyond the edges the last row and output are read again, and the sums thrown away.
-    var input_row: array<u32, 4>;
-    var weight_row: array<u32, 4>;
-    for (var j = 0u; j < 4u; j++) {
-        input_row[j] = min(first_row + j, step.rows - 1u) * params.inputs;
-        weight_row[j] = min(first_column + j, params.outputs - 1u) * params.inputs;
-    }
-    var sums: array<vec4<f32>, 4>;
-    for (var i = 0u; i < params.inputs; i++) {
-        let weights = vec4(
-            weight[weight_row[0] + i],
-            weight[weight_row[1] + i],
-            weight[weight_row[2] + i],
-            weight[weight_row[3] + i],
-        );
-        for (var j = 0u; j < 4u; j++) {
-            sums[j] += input[input_row[j] + i] * weights;
-        }
-    }
-    let rows = min(4u, step.rows - first_row);
-    let columns = min(4u, params.outputs - first_column);
-    for (var j = 0u; j < rows; j++) {
-        let row = first_row + j;
-        let kept = keeps_four(params.threshold, params.layer, row, id.x);
-        for (var k = 0u; k < columns; k++) {
-            let column = first_column + k;
-            let y = activate(params.function, params.slope, sums[j][k] + bias[column]);
-            output[row * params.outputs + column] = select(0.0, y * params.scale, kept[k]);
-        }
-    }
+const A_ALONG_TERMS = true;
+const B_ALONG_TERMS = true;
+const SUM_ROWS = false;
+
+fn rows() -> u32 {
+    return step.rows;
 }
+
+fn columns() -> u32 {
+    return params.outputs;
+}
+
+fn terms() -> u32 {
+    return params.inputs;
+}
+
+fn a_at(i: u32) -> Element {
+    return input[i];
+}
+
+fn b_at(i: u32) -> Element {
+    return weight[i];
+}
+
+fn put(i: u32, values: Element) {
+    output[i] = values;
+}
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    var values: vec4<f32>;
+    for (var k = 0u; k < min(4u, params.outputs - column); k++) {
+        values[k] = params.scale * activate(params.function, params.slope, sums[k] + bias[column + k]);
+    }
+    let kept = keeps_four(params.threshold, params.layer, row, column / 4u);
+    put_four(row * params.outputs, column, select(vec4(0.0), values, kept));
+}
+
+fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}

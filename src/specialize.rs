@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 pub use crate::plan::Limits;
-use crate::plan::{Plan, Section, StepUse};
-use crate::shape::TENSOR_ALIGNMENT;
+use crate::plan::{Op, Plan, Section, StepUse, Tile};
+use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// What a plan must know of a device: plain numbers, no handle.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +14,13 @@ pub enum Target {
     Gpu(Limits),
 }
 
-/// Checks each allocation and op against the target's limits.
+/// Cuts products into tiles, and checks each allocation and op against the target's limits.
 ///
 /// # Errors
-/// [`Error::Limit`] with the op and both numbers; a kernel without a shader.
-pub fn specialize(plan: Plan, target: &Target) -> Result<Plan> {
+/// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
+pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     if let Target::Gpu(limits) = target {
+        plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan.allocations().iter().try_for_each(|allocation| {
             let (needed, allowed) = (4 * allocation.elements as u64, limits.allocation_bytes);
             let op = format!("allocation {}", allocation.name);
@@ -32,6 +33,12 @@ pub fn specialize(plan: Plan, target: &Target) -> Result<Plan> {
         }
     }
     Ok(plan)
+}
+
+/// The tiles that an op can have, the best one first; none where it is no product.
+pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
+    let tiles = op.kernel.shader.and_then(|shader| shader.tiles);
+    tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
 fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result<()> {
@@ -64,6 +71,10 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         }
     }
     let shapes: Vec<_> = op.views.iter().map(|v| plan.shape(*v)).collect();
+    if let Some(tile) = op.tile.filter(|tile| !candidates(op, &shapes, limits).contains(tile)) {
+        let problem = format!("its tile is {tile}, which this device or these shapes do not allow");
+        return Err(Error::conflict(plan.op_name(section, index), problem, "let `specialize` choose"));
+    }
     let grid = (shader.grid)(op, &shapes);
     grid.iter().try_for_each(|groups| {
         limit("workgroups along one axis", u64::from(*groups), u64::from(limits.workgroups), "use a smaller batch")

@@ -11,17 +11,40 @@ use std::process::Command;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, Op, STEP_BYTES, Shader, Step, StepUse, Tile};
-use wgrad::shape::Dtype;
+use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
+use wgrad::shape::{Dtype, Shape};
+use wgrad::specialize::candidates;
 
-/// Every kernel that has a shader.
-fn shaders() -> impl Iterator<Item = (&'static Kernel, &'static Shader)> {
-    kernels::ALL.iter().filter_map(|kernel| Some((*kernel, kernel.shader.as_ref()?)))
+/// Everything that is compiled: each kernel that has a shader, in each way that its output can be cut.
+fn variants() -> Vec<Variant> {
+    let with_shader = kernels::ALL.iter().filter_map(|kernel| Some((*kernel, kernel.shader.as_ref()?)));
+    with_shader
+        .flat_map(|(kernel, shader)| ops(kernel).into_iter().map(move |op| Variant::new(kernel, shader, &op)))
+        .collect()
 }
 
-fn wgsl(kernel: &'static Kernel, shader: &Shader) -> String {
-    let params = vec![0; kernel.params.len()];
-    shader.wgsl(&Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: Tile::PLAIN })
+struct Variant {
+    name: String,
+    kernel: &'static Kernel,
+    shader: &'static Shader,
+    wgsl: String,
+}
+
+impl Variant {
+    fn new(kernel: &'static Kernel, shader: &'static Shader, op: &Op) -> Self {
+        let name = op.tile.map_or(kernel.name.into(), |tile| format!("{} {tile}", kernel.name));
+        Self { name, kernel, shader, wgsl: shader.wgsl(op) }
+    }
+}
+
+/// An op of the kernel for each tile that a product can have.
+fn ops(kernel: &'static Kernel) -> Vec<Op> {
+    let params = vec![4096; kernel.params.len()];
+    let op = Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: None };
+    let shapes = vec![Shape::new(4096, 4096); kernel.bindings.len()];
+    let tiles = candidates(&op, &shapes, &Limits { workgroup_bytes: 32 << 10, ..Limits::default() });
+    let cut = tiles.into_iter().map(|tile| Op { tile: Some(tile), ..op.clone() });
+    if kernel.shader.is_some_and(|shader| shader.tiles.is_some()) { cut.collect() } else { vec![op] }
 }
 
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
@@ -77,8 +100,9 @@ fn declared(fields: &[Field]) -> Vec<(String, String, u32)> {
 #[test]
 fn each_shader_declares_what_its_kernel_declares() {
     let mut compared = 0;
-    for (kernel, shader) in shaders() {
-        let (module, _) = parse(kernel.name, &wgsl(kernel, shader));
+    let variants = variants();
+    for Variant { name, kernel, wgsl, .. } in &variants {
+        let (module, _) = parse(name, wgsl);
         let found = bindings(&module);
         for (binding, variable) in &found {
             let (name, at) = (variable.name.as_deref().unwrap_or_default(), format!("{} @{binding}", kernel.name));
@@ -100,7 +124,7 @@ fn each_shader_declares_what_its_kernel_declares() {
         let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
         assert!(invocations <= 256, "{}: {invocations} invocations are more than WebGPU guarantees", kernel.name);
     }
-    println!("{compared} bindings of {} shaders compared", shaders().count());
+    println!("{compared} bindings of {} shaders compared", variants.len());
     assert!(compared >= 14, "only {compared} bindings were compared");
 }
 
@@ -153,9 +177,8 @@ fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variab
 
 #[test]
 fn each_shader_translates_for_every_platform() {
-    for (kernel, shader) in shaders() {
-        let (module, info) = parse(kernel.name, &wgsl(kernel, shader));
-        let name = kernel.name;
+    for Variant { name, wgsl, .. } in &variants() {
+        let (module, info) = parse(name, wgsl);
         let words = naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None);
         let words = words.unwrap_or_else(|e| panic!("{name} to SPIR-V: {e}"));
         let (msl, _) = naga::back::msl::write_string(&module, &info, &Default::default(), &Default::default())
@@ -175,15 +198,16 @@ fn tint_accepts_each_shader() {
         println!("not run: tint is not on the PATH; browsers may refuse what naga accepts");
         return;
     };
-    for (kernel, shader) in shaders() {
-        let path = std::env::temp_dir().join(format!("wgrad-contract-{}-{}.wgsl", std::process::id(), kernel.name));
-        std::fs::write(&path, wgsl(kernel, shader)).expect("the temporary folder can be written");
+    let variants = variants();
+    for Variant { name, wgsl, .. } in &variants {
+        let path = std::env::temp_dir().join(format!("wgrad-contract-{}.wgsl", std::process::id()));
+        std::fs::write(&path, wgsl).expect("the temporary folder can be written");
         let answer = Command::new(&tint).args(["--format", "wgsl", "-o", "/dev/null"]).arg(&path).output();
         let answer = answer.expect("tint can be started");
         std::fs::remove_file(&path).expect("the file was just written");
-        assert!(answer.status.success(), "{}: {}", kernel.name, String::from_utf8_lossy(&answer.stderr));
+        assert!(answer.status.success(), "{name}: {}", String::from_utf8_lossy(&answer.stderr));
     }
-    println!("tint accepts {} shaders", shaders().count());
+    println!("tint accepts {} shaders", variants.len());
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
@@ -204,7 +228,7 @@ fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
 #[test]
 fn each_shader_file_is_that_of_a_kernel() {
     let files = stems("shaders", "wgsl");
-    let sources: BTreeSet<_> = shaders().map(|(kernel, shader)| (kernel.name, shader.source)).collect();
+    let sources: BTreeSet<_> = variants().iter().map(|variant| (variant.kernel.name, variant.shader.source)).collect();
     for stem in &files {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(format!("{stem}.wgsl"));
         let text = std::fs::read_to_string(path).expect("the file was just listed");
@@ -220,7 +244,7 @@ fn each_shader_file_is_that_of_a_kernel() {
 
 #[test]
 fn each_shared_file_is_used() {
-    let used: String = shaders().flat_map(|(_, shader)| shader.shared).copied().collect();
+    let used: String = variants().into_iter().map(|variant| variant.wgsl).collect();
     for stem in stems("shaders/shared", "wgsl") {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/shared").join(format!("{stem}.wgsl"));
         let text = std::fs::read_to_string(path).expect("the file was just listed");

@@ -15,10 +15,10 @@
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dropout::{self, Mask};
-use crate::kernels::shared;
+use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
-use crate::shape::Dtype;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::shape::{Dtype, Shape};
 
 words! {
     /// Sizes, activation, dropout.
@@ -39,9 +39,6 @@ words! {
         scale: f32,
     }
 }
-
-/// A workgroup is this many invocations high and wide, of 4×4 outputs each.
-const GROUP: u32 = 8;
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -69,12 +66,21 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Some(Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
-        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
-        prelude: |_| format!("const GROUP = {GROUP}u;\n"),
-        grid: |op, _| [op.params[1].div_ceil(4 * GROUP), (op.lanes as u32).div_ceil(4 * GROUP), 1],
-        tiles: None,
+        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
+        prelude: tiles::prelude,
+        grid: |op, shapes| tiles::grid(op, size(shapes)),
+        tiles: Some(Tiles {
+            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            core: tiles::core,
+        }),
     }),
 };
+
+fn size(shapes: &[Shape]) -> tiles::Product {
+    let [input, output] = [shapes[0], shapes[3]];
+    let aligned = input.columns % 4 + output.columns % 4 == 0;
+    tiles::Product { rows: output.rows, columns: output.columns, terms: input.columns, aligned }
+}
 
 /// output = drop(f(input · weightᵀ + bias)).
 pub fn op(

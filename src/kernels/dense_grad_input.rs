@@ -17,9 +17,10 @@
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dense_forward::drop_row;
 use crate::kernels::dropout::{self, Mask};
+use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
-use crate::shape::Dtype;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::shape::{Dtype, Shape};
 
 words! {
     /// Sizes; activation and dropout of the layer below.
@@ -67,8 +68,23 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
     }),
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_grad_input.wgsl"),
+        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
+        prelude: tiles::prelude,
+        grid: |op, shapes| tiles::grid(op, size(shapes)),
+        tiles: Some(Tiles {
+            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            core: tiles::core,
+        }),
+    }),
 };
+
+fn size(shapes: &[Shape]) -> tiles::Product {
+    let [grad_output, grad_input] = [shapes[0], shapes[3]];
+    let aligned = grad_output.columns % 4 + grad_input.columns % 4 == 0;
+    tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned }
+}
 
 /// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.
 pub fn op(

@@ -18,9 +18,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
-use crate::shape::Dtype;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::shape::{Dtype, Shape};
 
 words! {
     /// Sizes.
@@ -59,8 +60,23 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
     }),
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_grad_weight.wgsl"),
+        shared: &[shared::STEP, shared::FINITE, shared::WHOLE],
+        prelude: tiles::prelude,
+        grid: |op, shapes| tiles::grid(op, size(shapes)),
+        tiles: Some(Tiles {
+            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            core: tiles::core,
+        }),
+    }),
 };
+
+fn size(shapes: &[Shape]) -> tiles::Product {
+    let [grad_output, grad_weight] = [shapes[0], shapes[2]];
+    let aligned = grad_output.columns % 4 + grad_weight.columns % 4 == 0;
+    tiles::Product { rows: grad_weight.rows, columns: grad_weight.columns, terms: grad_output.rows, aligned }
+}
 
 /// grad_weight = grad_outputᵀ · input, grad_bias = the column sums of grad_output.
 pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, grad_bias: ViewId, flag: ViewId) -> Op {

@@ -17,8 +17,9 @@
 //! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
 //! Rounding: [`Sum`], k terms.
 
+use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, product};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -37,6 +38,30 @@ const CUT: [Binding; 3] =
     [Binding::read("a", Dtype::F32).cut(), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
 const WHOLE: [Binding; 3] =
     [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
+
+const fn shader(prelude: fn(&Op) -> String) -> Shader {
+    Shader {
+        source: include_str!("../../shaders/matmul.wgsl"),
+        shared: &[shared::STEP, shared::WHOLE],
+        prelude,
+        grid: |op, shapes| tiles::grid(op, size(op, shapes)),
+        tiles: Some(Tiles {
+            candidates: |op, shapes, limits| tiles::candidates(size(op, shapes), limits),
+            core: tiles::core,
+        }),
+    }
+}
+
+fn prelude(op: &Op, a_along_terms: bool, b_along_terms: bool) -> String {
+    let along = format!("const A_ALONG_TERMS = {a_along_terms};\nconst B_ALONG_TERMS = {b_along_terms};\n");
+    tiles::prelude(op) + &along
+}
+
+fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
+    let [a, b, out] = [shapes[0], shapes[1], shapes[2]];
+    let aligned = [a, b, out].iter().all(|shape| shape.columns % 4 == 0);
+    tiles::Product { rows: out.rows, columns: out.columns, terms: op.params::<Params>().k as usize, aligned }
+}
 
 /// a · bᵀ.
 pub static NT: Kernel = Kernel {
@@ -62,7 +87,7 @@ pub static NT: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
-    shader: None,
+    shader: Some(shader(|op| prelude(op, true, true))),
 };
 
 /// a · b.
@@ -89,7 +114,7 @@ pub static NN: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
-    shader: None,
+    shader: Some(shader(|op| prelude(op, true, false))),
 };
 
 /// aᵀ · b.
@@ -116,7 +141,7 @@ pub static TN: Kernel = Kernel {
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         bound(m, n, after.f32(2).len(), before.step.rows as usize, |i, j, l| (a[l * m + i], b[l * n + j]))
     },
-    shader: None,
+    shader: Some(shader(|op| prelude(op, false, false))),
 };
 
 /// out = a · bᵀ for a [rows, k], b [n, k].

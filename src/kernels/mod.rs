@@ -60,20 +60,36 @@ pub static ALL: [&Kernel; 26] = [
     &square_sum::KERNEL,
 ];
 
-/// Texts of `shaders/shared`, which shaders are joined from.
+/// What kernels share: texts of `shaders/shared`, which shaders are joined from, and how products are cut.
 pub mod shared {
+    pub mod tiles;
+
     /// Activations and their derivatives.
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
     /// The clip factor of a norm.
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
     /// Dropout's masks.
     pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
+    /// Whether numbers are finite.
+    pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
     /// The invocation's place in a folded line of workgroups.
     pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
     /// Random words.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
+    /// What both cores of a product have in common.
+    pub const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
+    /// The core of a product, without workgroup memory.
+    pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
+    /// Operands of a product, number by number.
+    pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");
     /// The step record.
     pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
+    /// The core of a product, with workgroup memory.
+    pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
+    /// Operands of a product, four numbers at a time.
+    pub const VECTOR: &str = include_str!("../../shaders/shared/vector.wgsl");
+    /// A product over all terms at once.
+    pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
 }
 
 /// Invocations of a workgroup of kernels that work along a line.

@@ -151,8 +151,8 @@ pub struct Shader {
 /// What the mechanism knows of kernels whose output is cut into tiles.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
-    /// The best tile for an op with views of these shapes on a GPU with these limits.
-    pub choose: fn(&Op, &[Shape], &Limits) -> Tile,
+    /// The tiles that an op with views of these shapes can have on a GPU with these limits, the best one first.
+    pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> &'static [&'static str],
 }
@@ -160,7 +160,7 @@ pub struct Tiles {
 impl Shader {
     /// What is compiled for an op: prelude, shared files, kernel, one behind the other.
     pub fn wgsl(&self, op: &Op) -> String {
-        let core = self.tiles.map(|tiles| (tiles.core)(&op.tile).concat()).unwrap_or_default();
+        let core = self.tiles.map(|tiles| (tiles.core)(&op.tile()).concat()).unwrap_or_default();
         (self.prelude)(op) + &self.shared.concat() + &core + self.source
     }
 }

@@ -123,15 +123,15 @@ pub struct Op {
     pub lanes: usize,
     /// The layer that it belongs to, if any.
     pub layer: Option<usize>,
-    /// How a product is cut on a GPU.
-    pub tile: Tile,
+    /// How a product is cut on a GPU; chosen by `specialize` where nothing is said.
+    pub tile: Option<Tile>,
 }
 
 impl Op {
     /// An op of `kernel` with its parameters.
     pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, lanes: usize) -> Self {
         let words = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(params));
-        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None, tile: Tile::PLAIN }
+        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None, tile: None }
     }
 
     /// The parameters as the kernel's own type.
@@ -143,6 +143,11 @@ impl Op {
     pub fn of_layer(mut self, number: usize) -> Self {
         self.layer = Some(number);
         self
+    }
+
+    /// How a product is cut on a GPU.
+    pub fn tile(&self) -> Tile {
+        self.tile.unwrap_or(Tile::PLAIN)
     }
 
     /// The layer's name for messages: `layer 3`, or `no layer`.
@@ -239,6 +244,14 @@ impl Plan {
             let kernel = replacement(op.kernel);
             assert_eq!(declared(kernel), declared(op.kernel), "a replacement must bind what the original does");
             op.kernel = kernel;
+        }
+    }
+
+    /// Cuts each op as `tile` says, where it says something.
+    pub fn cut(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
+        let shapes = |op: &Op| op.views.iter().map(|view| self.views[view.0].shape).collect::<Vec<_>>();
+        for op in self.sections.iter_mut().flatten() {
+            op.tile = tile(op, &shapes(op)).or(op.tile);
         }
     }
 

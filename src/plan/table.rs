@@ -63,7 +63,7 @@ impl Plan {
                 f,
                 "  {index:>3}  {:<24} {level:>5} {flop:>15} {bytes:>13}  {}",
                 op.kernel.name,
-                self.operands(op)
+                self.operands(op),
             )?;
         }
         writeln!(f)

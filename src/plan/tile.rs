@@ -32,12 +32,6 @@ impl Tile {
     }
 }
 
-impl Default for Tile {
-    fn default() -> Self {
-        Self::PLAIN
-    }
-}
-
 impl fmt::Display for Tile {
     /// `64×64×16 of 8×8 vec4`, `32×32 of 4×4`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::kernels::dropout::Mask;
 use wgrad::kernels::{self, bias_add, dense_forward};
 use wgrad::network::Activation;
-use wgrad::plan::{Contents, Plan, Section};
+use wgrad::plan::{Contents, Plan, Section, Tile};
 use wgrad::shape::{Dtype, Shape};
 
 use crate::common::{adapter_name, device, open};
@@ -44,7 +44,7 @@ fn a_kernel_without_a_shader_is_refused() {
 fn a_rejected_shader_is_an_error() {
     let Some(device) = device() else { return };
     let mut plan = adamw_plan(&ADAM, 64);
-    let kernel = tampered(&kernels::adamw::KERNEL, "let p = parameter[i];", "let p = nothing[i];");
+    let kernel = tampered(&kernels::adamw::KERNEL, &Tile::PLAIN, "let p = parameter[i];", "let p = nothing[i];");
     plan.substitute(|_| kernel);
     let message = message(Gpu::new(&device, plan));
     assert!(message.contains("shader of adamw") && message.contains("nothing"), "{message}");

@@ -7,7 +7,7 @@ use wgrad::kernels;
 use wgrad::kernels::adamw::Params;
 use wgrad::kernels::dropout::Mask;
 use wgrad::network::Activation;
-use wgrad::plan::{Kernel, Plan, Section, Shader};
+use wgrad::plan::{Kernel, Plan, Section, Shader, Tile, Tiles};
 
 use crate::common::device;
 use crate::plans::{ADAM, Dense, Values, adamw_plan, fill_adamw, find, run, step};
@@ -15,18 +15,18 @@ use crate::plans::{ADAM, Dense, Values, adamw_plan, fill_adamw, find, run, step}
 /// What is wrong, and the text that is replaced to make it so.
 type Sabotage = (&'static str, &'static str, &'static str);
 
-const DENSE: [Sabotage; 10] = [
-    ("the last input is left out", "i < params.inputs;", "i + 1u < params.inputs;"),
-    ("the weight is transposed", "weight[weight_row[1] + i]", "weight[i * params.outputs + first_column + 1u]"),
-    ("dead rows are written", "min(4u, step.rows - first_row)", "4u"),
-    (
-        "the fourth column is left out",
-        "min(4u, params.outputs - first_column)",
-        "min(3u, params.outputs - first_column)",
-    ),
-    ("the bias is forgotten", " + bias[column]", ""),
-    ("the mask is that of the next row", "params.layer, row, id.x", "params.layer, row + 1u, id.x"),
-    ("the mask's factor is forgotten", "y * params.scale", "y"),
+const DENSE: [Sabotage; 14] = [
+    ("the last input is left out", "return params.inputs;", "return params.inputs - 1u;"),
+    ("the weight is transposed", "const B_ALONG_TERMS = true;", "const B_ALONG_TERMS = false;"),
+    ("dead rows are written", "if row + r < rows() {", "if row + r < rows() + 1u {"),
+    ("dead rows are read as the next ones", "line < select(terms(), rows(), A_ALONG_TERMS)", "line <= 1u"),
+    ("the fourth column is left out", "if column + i < columns()", "if column + i < columns() && i < 3u"),
+    ("lines are taken for one longer", "let start = line * width;", "let start = line * (width + 1u);"),
+    ("only the last block of terms counts", "sums += b", "sums = b"),
+    ("the bias is forgotten", " + bias[column + k]", ""),
+    ("the mask is that of the next row", "params.layer, row, column", "params.layer, row + 1u, column"),
+    ("the mask is that of the row in the batch", "step.first_row + row", "row"),
+    ("the mask's factor is forgotten", "params.scale * activate", "activate"),
     ("random words have nine rounds", "round < 10u", "round < 9u"),
     ("the product of halves loses a carry", " + (cross_product >> 16u)", ""),
     ("the slope is forgotten", "select(x, slope * x, x <= 0.0)", "select(x, 0.0, x <= 0.0)"),
@@ -45,12 +45,15 @@ const ADAMW: [Sabotage; 9] = [
 ];
 
 /// The kernel with another text, in its own file or a shared one. Leaked, since kernels are static.
-pub fn tampered(kernel: &'static Kernel, from: &str, to: &str) -> &'static Kernel {
+/// A product's op must be cut as `tile` says.
+pub fn tampered(kernel: &'static Kernel, tile: &Tile, from: &str, to: &str) -> &'static Kernel {
     let shader = kernel.shader.expect("the kernel has a shader");
-    let text = shader.shared.concat() + shader.source;
+    let core = shader.tiles.map(|tiles| (tiles.core)(tile).concat()).unwrap_or_default();
+    let text = shader.shared.concat() + &core + shader.source;
     assert!(text.contains(from), "{}: there is no `{from}` to replace", kernel.name);
     let source = Box::leak(text.replacen(from, to, 1).into_boxed_str());
-    Box::leak(Box::new(Kernel { shader: Some(Shader { source, shared: &[], ..shader }), ..*kernel }))
+    let tiles = shader.tiles.map(|tiles| Tiles { core: |_| &[], ..tiles });
+    Box::leak(Box::new(Kernel { shader: Some(Shader { source, shared: &[], tiles, ..shader }), ..*kernel }))
 }
 
 fn substituted(plan: &Plan, kernel: &'static Kernel) -> Plan {
@@ -97,11 +100,11 @@ fn every_sabotaged_shader_is_caught() {
         println!("caught: {what}: {message}");
     };
     for (what, from, to) in DENSE {
-        let kernel = tampered(&kernels::dense_forward::KERNEL, from, to);
+        let kernel = tampered(&kernels::dense_forward::KERNEL, &Tile::PLAIN, from, to);
         caught(what, "evaluate op 0 (dense_forward)", dense(&device, kernel));
     }
     for (what, from, to) in ADAMW {
-        let kernel = tampered(&kernels::adamw::KERNEL, from, to);
+        let kernel = tampered(&kernels::adamw::KERNEL, &Tile::PLAIN, from, to);
         caught(what, "update op 0 (adamw)", adamw(&device, kernel));
     }
 }

@@ -1,0 +1,71 @@
+// The gradient that a dense layer passes down, through the dropout and the activation below it.
+//
+// grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), with f, drop and lower =
+// drop(f(…)) those of the layer below, and keep = 1 / scale. Letters: r a row of the batch, i an input, o an output;
+// f′ as in shared/activation.wgsl, drop as in shared/dropout.wgsl.
+//
+// | binding | view        | shape          | access |
+// |---------|-------------|----------------|--------|
+// | 2       | grad_output | rows×outputs   | read   |
+// | 3       | weight      | outputs×inputs | read   |
+// | 4       | lower       | rows×inputs    | read   |
+// | 5       | grad_input  | rows×inputs    | write  |
+//
+// Rows from step.rows on are neither read nor written.
+
+struct Params {
+    inputs: u32,
+    outputs: u32,
+    function: u32,
+    slope: f32,
+    layer: u32,
+    threshold: u32,
+    scale: f32,
+    keep: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> grad_output: array<Element>;
+@group(0) @binding(3) var<storage, read> weight: array<Element>;
+@group(0) @binding(4) var<storage, read> lower: array<f32>;
+@group(0) @binding(5) var<storage, read_write> grad_input: array<Element>;
+
+const A_ALONG_TERMS = true;
+const B_ALONG_TERMS = false;
+const SUM_ROWS = false;
+
+fn rows() -> u32 {
+    return step.rows;
+}
+
+fn columns() -> u32 {
+    return params.inputs;
+}
+
+fn terms() -> u32 {
+    return params.outputs;
+}
+
+fn a_at(i: u32) -> Element {
+    return grad_output[i];
+}
+
+fn b_at(i: u32) -> Element {
+    return weight[i];
+}
+
+fn put(i: u32, values: Element) {
+    grad_input[i] = values;
+}
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    var values: vec4<f32>;
+    for (var k = 0u; k < min(4u, params.inputs - column); k++) {
+        let y = lower[row * params.inputs + column + k] * params.keep;
+        values[k] = sums[k] * params.scale * derivative(params.function, params.slope, y);
+    }
+    let kept = keeps_four(params.threshold, params.layer, row, column / 4u);
+    put_four(row * params.inputs, column, select(vec4(0.0), values, kept));
+}
+
+fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}

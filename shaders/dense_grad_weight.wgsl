@@ -1,0 +1,71 @@
+// The gradients of a dense layer's weight and bias, and the check that they are finite.
+//
+// grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o]. Letters: r a live row of
+// the batch, i an input, o an output.
+//
+// | binding | view        | shape          | access                                                      |
+// |---------|-------------|----------------|-------------------------------------------------------------|
+// | 2       | grad_output | rows×outputs   | read                                                        |
+// | 3       | input       | rows×inputs    | read                                                        |
+// | 4       | grad_weight | outputs×inputs | write                                                       |
+// | 5       | grad_bias   | 1×outputs      | write                                                       |
+// | 6       | flag        | 1              | atomic: lowered to the step's index where one is not finite |
+
+struct Params {
+    inputs: u32,
+    outputs: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> grad_output: array<Element>;
+@group(0) @binding(3) var<storage, read> input: array<Element>;
+@group(0) @binding(4) var<storage, read_write> grad_weight: array<Element>;
+@group(0) @binding(5) var<storage, read_write> grad_bias: array<f32>;
+@group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
+
+const A_ALONG_TERMS = false;
+const B_ALONG_TERMS = false;
+const SUM_ROWS = true;
+
+fn rows() -> u32 {
+    return params.outputs;
+}
+
+fn columns() -> u32 {
+    return params.inputs;
+}
+
+fn terms() -> u32 {
+    return step.rows;
+}
+
+fn a_at(i: u32) -> Element {
+    return grad_output[i];
+}
+
+fn b_at(i: u32) -> Element {
+    return input[i];
+}
+
+fn put(i: u32, values: Element) {
+    grad_weight[i] = values;
+}
+
+// A sum behind the last column is 0 times what its neighbours are sums of: finite where they are.
+fn check(sums: vec4<f32>) {
+    if !all_finite(sums) {
+        atomicMin(&flag[0], step.index);
+    }
+}
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    check(sums);
+    put_four(row * params.inputs, column, sums);
+}
+
+fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {
+    check(sums);
+    for (var i = 0u; i < min(4u, params.outputs - row); i++) {
+        grad_bias[row + i] = sums[i];
+    }
+}

@@ -1,0 +1,58 @@
+// Matrix product, in the three forms that a dense layer needs.
+//
+// | form | formula                    | A_ALONG_TERMS | B_ALONG_TERMS |
+// |------|----------------------------|---------------|---------------|
+// | NT   | out[i, j] = Σₗ a[i, l]·b[j, l] | true      | true          |
+// | NN   | out[i, j] = Σₗ a[i, l]·b[l, j] | true      | false         |
+// | TN   | out[i, j] = Σₗ a[l, i]·b[l, j] | false     | false         |
+//
+// Letters: i a row and j a column of out, l a term. Rows are live rows of the batch in NT and NN, terms are in TN.
+//
+// | binding | view | shape (NT · NN · TN) | access |
+// |---------|------|----------------------|--------|
+// | 2       | a    | m×k · m×k · k×m      | read   |
+// | 3       | b    | n×k · k×n · k×n      | read   |
+// | 4       | out  | m×n                  | write  |
+
+struct Params {
+    n: u32,
+    k: u32,
+    m: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> a: array<Element>;
+@group(0) @binding(3) var<storage, read> b: array<Element>;
+@group(0) @binding(4) var<storage, read_write> out: array<Element>;
+
+const SUM_ROWS = false;
+
+fn rows() -> u32 {
+    return select(params.m, step.rows, A_ALONG_TERMS);
+}
+
+fn columns() -> u32 {
+    return params.n;
+}
+
+fn terms() -> u32 {
+    return select(step.rows, params.k, A_ALONG_TERMS);
+}
+
+fn a_at(i: u32) -> Element {
+    return a[i];
+}
+
+fn b_at(i: u32) -> Element {
+    return b[i];
+}
+
+fn put(i: u32, values: Element) {
+    out[i] = values;
+}
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    put_four(row * columns(), column, sums);
+}
+
+fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}

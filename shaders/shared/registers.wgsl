@@ -1,0 +1,32 @@
+// The core of a product without workgroup memory: each invocation reads for itself, and holds 4×4 sums in registers.
+// For software drivers, where barriers cost more than they save, and for tiny products.
+
+@compute @workgroup_size(TILE_COLUMNS / 4u, TILE_ROWS / 4u)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let place = place(group);
+    let row = place.y * TILE_ROWS + 4u * local.y;
+    let column = place.x * TILE_COLUMNS + 4u * local.x;
+    if row >= rows() || column >= columns() {
+        return;
+    }
+    var sums = mat4x4<f32>();
+    var row_sums = vec4(0.0);
+    let span = span(place.z);
+    for (var term = span.x; term < span.y; term += 4u) {
+        let a = block_of_a(row, term);
+        let b = block_of_b(term, column);
+        // Column r of b·aᵀ is row r of the outputs.
+        sums += b * transpose(a);
+        if SUM_ROWS && column == 0u {
+            row_sums += a[0] + a[1] + a[2] + a[3];
+        }
+    }
+    for (var r = 0u; r < 4u; r++) {
+        if row + r < rows() {
+            store(place.z, row + r, column, sums[r]);
+        }
+    }
+    if SUM_ROWS && column == 0u {
+        store_row_sums(place.z, row, row_sums);
+    }
+}

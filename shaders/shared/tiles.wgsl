@@ -1,0 +1,88 @@
+// The core of a product with workgroup memory: a workgroup brings TILE_TERMS terms of its rows and columns there, and
+// each invocation holds EACH×EACH sums in registers, as groups of 4×4 that lie apart, so that neighbouring
+// invocations read neighbouring memory.
+
+const FOURS = EACH / 4u;
+const ROW_FOURS = TILE_ROWS / 4u;
+const COLUMN_FOURS = TILE_COLUMNS / 4u;
+const TERM_FOURS = TILE_TERMS / 4u;
+const WIDE = TILE_COLUMNS / EACH;
+const HIGH = TILE_ROWS / EACH;
+
+// Four rows, or columns, at each of the terms: [term][four].
+var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_FOURS>;
+var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_FOURS>;
+
+// Brings the terms from `term` on to workgroup memory, block by block, neighbours in memory by neighbours.
+fn stage(first_row: u32, first_column: u32, term: u32, local: u32) {
+    for (var block = local; block < ROW_FOURS * TERM_FOURS; block += WIDE * HIGH) {
+        let four = select(block % ROW_FOURS, block / TERM_FOURS, A_ALONG_TERMS);
+        let first = 4u * select(block / ROW_FOURS, block % TERM_FOURS, A_ALONG_TERMS);
+        let a = block_of_a(first_row + 4u * four, term + first);
+        tile_a[first * ROW_FOURS + four] = a[0];
+        tile_a[(first + 1u) * ROW_FOURS + four] = a[1];
+        tile_a[(first + 2u) * ROW_FOURS + four] = a[2];
+        tile_a[(first + 3u) * ROW_FOURS + four] = a[3];
+    }
+    for (var block = local; block < COLUMN_FOURS * TERM_FOURS; block += WIDE * HIGH) {
+        let four = select(block % COLUMN_FOURS, block / TERM_FOURS, B_ALONG_TERMS);
+        let first = 4u * select(block / COLUMN_FOURS, block % TERM_FOURS, B_ALONG_TERMS);
+        let b = block_of_b(term + first, first_column + 4u * four);
+        tile_b[first * COLUMN_FOURS + four] = b[0];
+        tile_b[(first + 1u) * COLUMN_FOURS + four] = b[1];
+        tile_b[(first + 2u) * COLUMN_FOURS + four] = b[2];
+        tile_b[(first + 3u) * COLUMN_FOURS + four] = b[3];
+    }
+}
+
+@compute @workgroup_size(WIDE, HIGH)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let place = place(group);
+    let first_row = place.y * TILE_ROWS;
+    let first_column = place.x * TILE_COLUMNS;
+    let sums_rows = SUM_ROWS && first_column + local.x == 0u;
+    var sums: array<vec4<f32>, EACH * FOURS>;
+    var row_sums: array<vec4<f32>, FOURS>;
+    let span = span(place.z);
+    for (var term = span.x; term < span.y; term += TILE_TERMS) {
+        stage(first_row, first_column, term, index);
+        workgroupBarrier();
+        for (var t = 0u; t < TILE_TERMS; t++) {
+            var b: array<vec4<f32>, FOURS>;
+            for (var j = 0u; j < FOURS; j++) {
+                b[j] = tile_b[t * COLUMN_FOURS + j * WIDE + local.x];
+            }
+            for (var i = 0u; i < FOURS; i++) {
+                let a = tile_a[t * ROW_FOURS + i * HIGH + local.y];
+                for (var j = 0u; j < FOURS; j++) {
+                    sums[(4u * i + 0u) * FOURS + j] += a.x * b[j];
+                    sums[(4u * i + 1u) * FOURS + j] += a.y * b[j];
+                    sums[(4u * i + 2u) * FOURS + j] += a.z * b[j];
+                    sums[(4u * i + 3u) * FOURS + j] += a.w * b[j];
+                }
+                if sums_rows {
+                    row_sums[i] += a;
+                }
+            }
+        }
+        workgroupBarrier();
+    }
+    for (var i = 0u; i < FOURS; i++) {
+        let row = first_row + 4u * (i * HIGH + local.y);
+        for (var r = 0u; r < 4u; r++) {
+            for (var j = 0u; j < FOURS; j++) {
+                let column = first_column + 4u * (j * WIDE + local.x);
+                if row + r < rows() && column < columns() {
+                    store(place.z, row + r, column, sums[(4u * i + r) * FOURS + j]);
+                }
+            }
+        }
+        if sums_rows && row < rows() {
+            store_row_sums(place.z, row, row_sums[i]);
+        }
+    }
+}

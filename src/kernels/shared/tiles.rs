@@ -1,0 +1,107 @@
+//! How products are cut among a GPU's workgroups: which tiles there are, and which one is taken.
+//!
+//! All products share one core, `shaders/shared/tiles.wgsl` (or `registers.wgsl`, without workgroup memory), and say
+//! in their own file what they read and what becomes of the sums.
+
+use crate::kernels::shared;
+use crate::plan::{Limits, Op, Tile};
+
+/// A product: out is rows×columns, each a sum of `terms` terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Rows of the output.
+    pub rows: usize,
+    /// Columns of the output.
+    pub columns: usize,
+    /// Terms of each sum.
+    pub terms: usize,
+    /// Lengths of the rows in memory of both operands and the output are multiples of four.
+    pub aligned: bool,
+}
+
+/// All sizes, from small to large; the first needs no workgroup memory, and only 64 invocations, as every GPU has.
+const TILES: [Tile; 5] = [
+    Tile::PLAIN,
+    Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false },
+    Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false },
+    Tile { rows: 128, columns: 64, terms: 16, each: 8, vector: false },
+    Tile { rows: 128, columns: 128, terms: 16, each: 8, vector: false },
+];
+
+/// So many workgroups keep a middling GPU busy; a larger tile must not leave fewer.
+const WORKGROUPS: usize = 96;
+
+/// The tiles that a product can have on a device, the best one first: the largest that still makes enough workgroups
+/// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock.
+pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
+    let fits = |tile: &&Tile| {
+        tile.invocations().iter().product::<u32>() <= limits.invocations
+            && tile.workgroup_bytes() <= limits.workgroup_bytes
+    };
+    let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
+    let fills = |tile: &Tile| workgroups(tile, product).iter().product::<usize>() >= WORKGROUPS;
+    let small = product.rows.min(product.columns) <= 8 || product.terms <= 8;
+    let best = if limits.software || small { 0 } else { sizes.iter().rposition(fills).unwrap_or(1).max(1) };
+    let best = sizes.remove(best.min(sizes.len() - 1));
+    let vectors: &[bool] = if product.aligned { &[true, false] } else { &[false] };
+    let both = |tile: Tile| vectors.iter().map(move |vector| Tile { vector: *vector, ..tile });
+    [best].into_iter().chain(sizes).flat_map(both).collect()
+}
+
+/// Workgroups along columns and rows.
+fn workgroups(tile: &Tile, product: Product) -> [usize; 2] {
+    [product.columns.div_ceil(tile.columns as usize), product.rows.div_ceil(tile.rows as usize)]
+}
+
+/// The grid of a product.
+pub fn grid(op: &Op, product: Product) -> [u32; 3] {
+    let [x, y] = workgroups(&op.tile(), product).map(|count| count as u32);
+    [x, y, 1]
+}
+
+/// The sizes of an op's tile, as the core names them.
+pub fn prelude(op: &Op) -> String {
+    let Tile { rows, columns, terms, each, .. } = op.tile();
+    let staged =
+        if terms > 0 { format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n") } else { String::new() };
+    format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{staged}")
+}
+
+/// The texts that a tile is computed with.
+pub fn core(tile: &Tile) -> &'static [&'static str] {
+    match (tile.terms > 0, tile.vector) {
+        (false, false) => &[shared::SCALAR, shared::PRODUCT, shared::REGISTERS],
+        (false, true) => &[shared::VECTOR, shared::PRODUCT, shared::REGISTERS],
+        (true, false) => &[shared::SCALAR, shared::PRODUCT, shared::TILES],
+        (true, true) => &[shared::VECTOR, shared::PRODUCT, shared::TILES],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(rows: usize, columns: usize, terms: usize, limits: &Limits) -> String {
+        candidates(Product { rows, columns, terms, aligned: true }, limits)[0].to_string()
+    }
+
+    #[test]
+    fn large_products_take_large_tiles_and_small_ones_small() {
+        let limits = Limits::default();
+        assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×16 of 8×8 vec4");
+        assert_eq!(chosen(1024, 1024, 1024, &limits), "128×64×16 of 8×8 vec4");
+        assert_eq!(chosen(512, 784, 128, &limits), "64×64×16 of 8×8 vec4");
+        assert_eq!(chosen(128, 512, 784, &limits), "32×32×16 of 4×4 vec4");
+        assert_eq!(chosen(4096, 4, 64, &limits), "32×32 of 4×4 vec4");
+    }
+
+    #[test]
+    fn devices_without_the_means_take_less() {
+        let few = Limits { invocations: 64, ..Limits::default() };
+        assert_eq!(chosen(4096, 4096, 4096, &few), "64×64×16 of 8×8 vec4");
+        let little = Limits { workgroup_bytes: 4 << 10, ..Limits::default() };
+        assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4");
+        let software = Limits { software: true, ..Limits::default() };
+        assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");
+    }
+}
