@@ -21,6 +21,7 @@ pub enum Target {
 pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     if let Target::Gpu(limits) = target {
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
+        plan = split(plan)?;
         plan.allocations().iter().try_for_each(|allocation| {
             let (needed, allowed) = (4 * allocation.elements as u64, limits.allocation_bytes);
             let op = format!("allocation {}", allocation.name);
@@ -39,6 +40,21 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
     let tiles = op.kernel.shader.and_then(|shader| shader.tiles);
     tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
+}
+
+/// Makes two ops of each product whose terms are cut into parts.
+fn split(mut plan: Plan) -> Result<Plan> {
+    let parted = |op: &Op| op.kernel.shader.and_then(|shader| shader.tiles?.split).filter(|_| op.tile().parts > 1);
+    let mut ops = Vec::new();
+    for section in Section::ALL {
+        for op in plan.ops(section).to_vec() {
+            match parted(&op) {
+                Some(split) => ops.extend(split(&mut plan, &op).map(|half| (section, Op { layer: op.layer, ..half }))),
+                None => ops.push((section, op)),
+            }
+        }
+    }
+    plan.with_ops(ops)
 }
 
 fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result<()> {

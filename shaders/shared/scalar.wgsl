@@ -39,3 +39,12 @@ fn put_four(start: u32, column: u32, values: vec4<f32>) {
         }
     }
 }
+
+// Writes the sums of up to four rows of a, from element `start + row` on.
+fn put_row_sums(start: u32, row: u32, values: vec4<f32>) {
+    for (var i = 0u; i < 4u; i++) {
+        if row + i < rows() {
+            put(start + row + i, values[i]);
+        }
+    }
+}

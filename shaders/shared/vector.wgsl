@@ -24,3 +24,8 @@ fn four_of_b(line: u32, first: u32) -> vec4<f32> {
 fn put_four(start: u32, column: u32, values: vec4<f32>) {
     put((start + column) / 4u, values);
 }
+
+// Writes the sums of four rows of a, from element `start + row` on.
+fn put_row_sums(start: u32, row: u32, values: vec4<f32>) {
+    put((start + row) / 4u, values);
+}

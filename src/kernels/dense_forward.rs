@@ -14,7 +14,9 @@
 //! Rounding: [`Sum`] of inputs + 1 terms, through f and the dropout's factor.
 
 use crate::kernels::activation::{self, Function};
+use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
+use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
@@ -70,8 +72,9 @@ pub static KERNEL: Kernel = Kernel {
         prelude: tiles::prelude,
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         tiles: Some(Tiles {
-            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core,
+            split: Some(split),
         }),
     }),
 };
@@ -103,6 +106,13 @@ pub fn op(
         scale: mask.scale,
     };
     Op::new(&KERNEL, &[input, weight, bias, output], &params, rows)
+}
+
+/// The two ops that it becomes where its terms are cut into parts.
+fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
+    let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
+    let (first, partial) = matmul_split::op(plan, Form::Nt, op.tile(), input, weight, output);
+    [first, dense_forward_sum::op(plan, op.params(), partial, bias, output)]
 }
 
 /// The plain twin; input and output begin at row `first` of the batch.
@@ -177,11 +187,15 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             let mut sum = Sum::default();
             (0..inputs).for_each(|i| sum.add(input[r * inputs + i], weight[o * inputs + i]));
             sum.add(bias[o], 1.0);
-            let error = activation::error(p.function, p.slope, sum.value, sum.bound());
-            let scaling =
-                if p.scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output[r * outputs + o].abs()) };
-            bounds[r * outputs + o] = error * f64::from(p.scale) + scaling;
+            bounds[r * outputs + o] = rounding(p.function, p.slope, p.scale, &sum, output[r * outputs + o]);
         }
     }
     vec![Bound::Each(bounds)]
+}
+
+/// The bound of an element that is kept: of f(sum)·scale, where that is `output`.
+pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, output: f32) -> f64 {
+    let error = activation::error(function, slope, sum.value, sum.bound());
+    let scaling = if scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output.abs()) };
+    error * f64::from(scale) + scaling
 }

@@ -16,7 +16,9 @@
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::dense_forward::drop_row;
+use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
+use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
@@ -74,8 +76,9 @@ pub static KERNEL: Kernel = Kernel {
         prelude: tiles::prelude,
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         tiles: Some(Tiles {
-            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core,
+            split: Some(split),
         }),
     }),
 };
@@ -108,6 +111,13 @@ pub fn op(
         keep: 1.0 / mask.scale,
     };
     Op::new(&KERNEL, &[grad_output, weight, lower, grad_input], &params, rows)
+}
+
+/// The two ops that it becomes where its terms are cut into parts.
+fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
+    let [grad_output, weight, lower, grad_input] = [0, 1, 2, 3].map(|binding| op.views[binding]);
+    let (first, partial) = matmul_split::op(plan, Form::Nn, op.tile(), grad_output, weight, grad_input);
+    [first, dense_grad_input_sum::op(plan, op.params(), partial, lower, grad_input)]
 }
 
 /// The plain twin; all but weight begin at row `first` of the batch.
@@ -173,14 +183,19 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             }
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
-            // Not below 0, although a y that was rounded to just above 1 makes 1 − y² so.
-            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
-            let derivative = f64::from(derivative.abs());
-            let exact = p.scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
-            let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
-            let factor = sum.value.abs() * (rounding + activation::derivative_error(p.function));
-            bounds[r * inputs + i] = or_flushed(f64::from(p.scale) * (sum.bound() * derivative + factor));
+            let y = lower[r * inputs + i] * p.keep;
+            bounds[r * inputs + i] = rounding(p.function, p.slope, p.scale, &sum, y);
         }
     }
     vec![Bound::Each(bounds)]
+}
+
+/// The bound of an element that is kept: of sum·scale·f′, from y = f(…).
+pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, y: f32) -> f64 {
+    // Not below 0, although a y that was rounded to just above 1 makes 1 − y² so.
+    let derivative = f64::from(activation::derivative(function, slope, y).abs());
+    let exact = scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
+    let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
+    let factor = sum.value.abs() * (rounding + activation::derivative_error(function));
+    or_flushed(f64::from(scale) * (sum.bound() * derivative + factor))
 }

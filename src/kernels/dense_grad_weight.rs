@@ -18,6 +18,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::kernels::dense_grad_weight_sum;
+use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, product};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
@@ -66,8 +68,9 @@ pub static KERNEL: Kernel = Kernel {
         prelude: tiles::prelude,
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         tiles: Some(Tiles {
-            candidates: |_, shapes, limits| tiles::candidates(size(shapes), limits),
+            candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core,
+            split: Some(split),
         }),
     }),
 };
@@ -83,6 +86,13 @@ pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, 
     let (outputs, inputs) = (plan.shape(grad_weight).rows, plan.shape(grad_weight).columns);
     let params = Params { inputs: inputs as u32, outputs: outputs as u32 };
     Op::new(&KERNEL, &[grad_output, input, grad_weight, grad_bias, flag], &params, outputs)
+}
+
+/// The two ops that it becomes where its terms are cut into parts.
+fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
+    let [grad_output, input, grad_weight, grad_bias, flag] = [0, 1, 2, 3, 4].map(|binding| op.views[binding]);
+    let (first, partial) = matmul_split::op(plan, Form::Tn, op.tile(), grad_output, input, grad_weight);
+    [first, dense_grad_weight_sum::op(plan, partial, grad_weight, grad_bias, flag)]
 }
 
 /// The plain twin; grad_weight and grad_bias begin at output `lanes.start`.

@@ -48,13 +48,9 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
         tiles: Some(Tiles {
             candidates: |op, shapes, limits| tiles::candidates(size(op, shapes), limits),
             core: tiles::core,
+            split: None,
         }),
     }
-}
-
-fn prelude(op: &Op, a_along_terms: bool, b_along_terms: bool) -> String {
-    let along = format!("const A_ALONG_TERMS = {a_along_terms};\nconst B_ALONG_TERMS = {b_along_terms};\n");
-    tiles::prelude(op) + &along
 }
 
 fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
@@ -87,7 +83,7 @@ pub static NT: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
-    shader: Some(shader(|op| prelude(op, true, true))),
+    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(true, true))),
 };
 
 /// a · b.
@@ -114,7 +110,7 @@ pub static NN: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
-    shader: Some(shader(|op| prelude(op, true, false))),
+    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(true, false))),
 };
 
 /// aᵀ · b.
@@ -141,7 +137,7 @@ pub static TN: Kernel = Kernel {
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         bound(m, n, after.f32(2).len(), before.step.rows as usize, |i, j, l| (a[l * m + i], b[l * n + j]))
     },
-    shader: Some(shader(|op| prelude(op, false, false))),
+    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(false, false))),
 };
 
 /// out = a · bᵀ for a [rows, k], b [n, k].

@@ -16,11 +16,15 @@ pub mod check_finite;
 pub mod column_sum;
 pub mod count_correct;
 pub mod dense_forward;
+pub mod dense_forward_sum;
 pub mod dense_grad_input;
+pub mod dense_grad_input_sum;
 pub mod dense_grad_weight;
+pub mod dense_grad_weight_sum;
 pub mod dropout;
 pub mod gather;
 pub mod matmul;
+pub mod matmul_split;
 pub mod mean_loss;
 pub mod mean_squared_error;
 pub mod norm;
@@ -31,7 +35,7 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// Every kernel.
-pub static ALL: [&Kernel; 26] = [
+pub static ALL: [&Kernel; 32] = [
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &adamw::KERNEL,
@@ -42,13 +46,19 @@ pub static ALL: [&Kernel; 26] = [
     &column_sum::KERNEL,
     &count_correct::KERNEL,
     &dense_forward::KERNEL,
+    &dense_forward_sum::KERNEL,
     &dense_grad_input::KERNEL,
+    &dense_grad_input_sum::KERNEL,
     &dense_grad_weight::KERNEL,
+    &dense_grad_weight_sum::KERNEL,
     &dropout::KERNEL,
     &gather::KERNEL,
     &matmul::NN,
     &matmul::NT,
     &matmul::TN,
+    &matmul_split::NN,
+    &matmul_split::NT,
+    &matmul_split::TN,
     &mean_loss::KERNEL,
     &mean_squared_error::KERNEL,
     &norm::KERNEL,
@@ -82,6 +92,8 @@ pub mod shared {
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
     /// Operands of a product, number by number.
     pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");
+    /// A product whose terms are cut into parts.
+    pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
     /// The step record.
     pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
     /// The core of a product, with workgroup memory.

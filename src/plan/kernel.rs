@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-use crate::plan::{Limits, Op, Step, Tile};
+use crate::plan::{Limits, Op, Plan, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
 /// The largest number of bindings that a kernel may have.
@@ -155,6 +155,9 @@ pub struct Tiles {
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> &'static [&'static str],
+    /// The two ops that an op becomes whose tile has more than one part: one that writes the parts' sums to memory that
+    /// it adds to the plan, and one that adds them.
+    pub split: Option<fn(&mut Plan, &Op) -> [Op; 2]>,
 }
 
 impl Shader {

@@ -15,11 +15,13 @@ pub struct Tile {
     pub each: u32,
     /// Whether memory is read and written four numbers at a time, which needs rows of a multiple of four.
     pub vector: bool,
+    /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
+    pub parts: u32,
 }
 
 impl Tile {
     /// What every device and every shape can do: 4×4 in registers, no workgroup memory, number by number.
-    pub const PLAIN: Self = Self { rows: 32, columns: 32, terms: 0, each: 4, vector: false };
+    pub const PLAIN: Self = Self { rows: 32, columns: 32, terms: 0, each: 4, vector: false, parts: 1 };
 
     /// Invocations of a workgroup along columns, and along rows.
     pub fn invocations(&self) -> [u32; 2] {
@@ -39,6 +41,7 @@ impl fmt::Display for Tile {
         if self.terms > 0 {
             write!(f, "×{}", self.terms)?;
         }
-        write!(f, " of {0}×{0}{1}", self.each, if self.vector { " vec4" } else { "" })
+        write!(f, " of {0}×{0}{1}", self.each, if self.vector { " vec4" } else { "" })?;
+        if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
     }
 }

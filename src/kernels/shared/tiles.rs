@@ -19,13 +19,19 @@ pub struct Product {
     pub aligned: bool,
 }
 
+/// Fewer terms are not worth a part of their own, whose sums must be written and read again.
+const TERMS_OF_A_PART: usize = 256;
+
+/// More parts are not worth their memory.
+const MOST_PARTS: usize = 8;
+
 /// All sizes, from small to large; the first needs no workgroup memory, and only 64 invocations, as every GPU has.
 const TILES: [Tile; 5] = [
     Tile::PLAIN,
-    Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false },
-    Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false },
-    Tile { rows: 128, columns: 64, terms: 16, each: 8, vector: false },
-    Tile { rows: 128, columns: 128, terms: 16, each: 8, vector: false },
+    Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 },
+    Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 },
+    Tile { rows: 128, columns: 64, terms: 16, each: 8, vector: false, parts: 1 },
+    Tile { rows: 128, columns: 128, terms: 16, each: 8, vector: false, parts: 1 },
 ];
 
 /// So many workgroups keep a middling GPU busy; a larger tile must not leave fewer.
@@ -48,6 +54,21 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     [best].into_iter().chain(sizes).flat_map(both).collect()
 }
 
+/// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
+/// would leave a GPU idle.
+pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
+    let mut tiles = candidates(product, limits);
+    let (best, parts) = (tiles[0], product.terms / TERMS_OF_A_PART);
+    let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
+    let split = |parts: usize| Tile { parts: parts as u32, ..best };
+    if !limits.software && parts.min(idle) >= 2 {
+        tiles.insert(0, split(parts.min(idle).min(MOST_PARTS)));
+    } else if product.terms > 16 {
+        tiles.push(split(2));
+    }
+    tiles
+}
+
 /// Workgroups along columns and rows.
 fn workgroups(tile: &Tile, product: Product) -> [usize; 2] {
     [product.columns.div_ceil(tile.columns as usize), product.rows.div_ceil(tile.rows as usize)]
@@ -65,6 +86,11 @@ pub fn prelude(op: &Op) -> String {
     let staged =
         if terms > 0 { format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n") } else { String::new() };
     format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{staged}")
+}
+
+/// How a product's operands lie in memory, for kernels of which there are several.
+pub fn along(a: bool, b: bool) -> String {
+    format!("const A_ALONG_TERMS = {a};\nconst B_ALONG_TERMS = {b};\n")
 }
 
 /// The texts that a tile is computed with.

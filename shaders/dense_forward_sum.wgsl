@@ -1,0 +1,48 @@
+// The second half of a dense layer whose product was cut into parts: sum, bias, activation, dropout.
+//
+// output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o])). Letters: p a part, r a row of the batch, o an output; f as in
+// shared/activation.wgsl, drop as in shared/dropout.wgsl.
+//
+// | binding | view    | shape                | access |
+// |---------|---------|----------------------|--------|
+// | 2       | partial | parts×(rows·outputs) | read   |
+// | 3       | bias    | 1×outputs            | read   |
+// | 4       | output  | rows×outputs         | write  |
+//
+// One invocation computes one element. Rows from step.rows on are neither read nor written.
+
+struct Params {
+    parts: u32,
+    part_size: u32,
+    outputs: u32,
+    function: u32,
+    slope: f32,
+    layer: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> partial: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i >= step.rows * params.outputs {
+        return;
+    }
+    var sum = 0.0;
+    for (var part = 0u; part < params.parts; part++) {
+        sum += partial[part * params.part_size + i];
+    }
+    let column = i % params.outputs;
+    let y = activate(params.function, params.slope, sum + bias[column]);
+    let kept = keeps(params.threshold, params.layer, i / params.outputs, column);
+    output[i] = select(0.0, params.scale * y, kept);
+}

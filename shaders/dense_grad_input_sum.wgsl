@@ -1,0 +1,49 @@
+// The second half of an input gradient whose product was cut into parts: sum, dropout, derivative.
+//
+// grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), with f, drop and lower = drop(f(…)) those of the
+// layer below, and keep = 1 / scale. Letters: p a part, r a row of the batch, i an input; f′ as in
+// shared/activation.wgsl, drop as in shared/dropout.wgsl.
+//
+// | binding | view       | shape               | access |
+// |---------|------------|---------------------|--------|
+// | 2       | partial    | parts×(rows·inputs) | read   |
+// | 3       | lower      | rows×inputs         | read   |
+// | 4       | grad_input | rows×inputs         | write  |
+//
+// One invocation computes one element. Rows from step.rows on are neither read nor written.
+
+struct Params {
+    parts: u32,
+    part_size: u32,
+    inputs: u32,
+    function: u32,
+    slope: f32,
+    layer: u32,
+    threshold: u32,
+    scale: f32,
+    keep: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> partial: array<f32>;
+@group(0) @binding(3) var<storage, read> lower: array<f32>;
+@group(0) @binding(4) var<storage, read_write> grad_input: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i >= step.rows * params.inputs {
+        return;
+    }
+    var sum = 0.0;
+    for (var part = 0u; part < params.parts; part++) {
+        sum += partial[part * params.part_size + i];
+    }
+    let kept = keeps(params.threshold, params.layer, i / params.inputs, i % params.inputs);
+    let slope = derivative(params.function, params.slope, lower[i] * params.keep);
+    grad_input[i] = select(0.0, sum * params.scale * slope, kept);
+}

@@ -1,0 +1,67 @@
+// Matrix products whose terms are cut into parts, for outputs too small to fill a GPU: each part writes its own sums.
+//
+// | form | formula                                     | A_ALONG_TERMS | B_ALONG_TERMS |
+// |------|---------------------------------------------|---------------|---------------|
+// | NT   | partial[p, i, j] = Σₗ a[i, l]·b[j, l]       | true          | true          |
+// | NN   | partial[p, i, j] = Σₗ a[i, l]·b[l, j]       | true          | false         |
+// | TN   | partial[p, i, j] = Σₗ a[l, i]·b[l, j]       | false         | false         |
+//
+// Letters: p a part, i a row and j a column of the product, l one of the part's terms. Rows are live rows of the batch
+// in NT and NN, terms are in TN. In TN the sums of a's columns, Σₗ a[l, i], stand behind each part's products.
+//
+// | binding | view    | shape (NT · NN · TN)           | access |
+// |---------|---------|--------------------------------|--------|
+// | 2       | a       | m×k · m×k · k×m                | read   |
+// | 3       | b       | n×k · k×n · k×n                | read   |
+// | 4       | partial | parts×(m·n · m·n · m·n + m)    | write  |
+
+struct Params {
+    n: u32,
+    k: u32,
+    m: u32,
+    chunk: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> a: array<Element>;
+@group(0) @binding(3) var<storage, read> b: array<Element>;
+@group(0) @binding(4) var<storage, read_write> partial: array<Element>;
+
+const SUM_ROWS = !A_ALONG_TERMS;
+
+fn rows() -> u32 {
+    return select(params.m, step.rows, A_ALONG_TERMS);
+}
+
+fn columns() -> u32 {
+    return params.n;
+}
+
+fn terms() -> u32 {
+    return select(step.rows, params.k, A_ALONG_TERMS);
+}
+
+fn a_at(i: u32) -> Element {
+    return a[i];
+}
+
+fn b_at(i: u32) -> Element {
+    return b[i];
+}
+
+fn put(i: u32, values: Element) {
+    partial[i] = values;
+}
+
+// Numbers of a part.
+fn part_size() -> u32 {
+    return params.m * (params.n + u32(SUM_ROWS));
+}
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    put_four(part * part_size() + row * params.n, column, sums);
+}
+
+fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {
+    put_row_sums(part * part_size() + params.m * params.n, row, sums);
+}

@@ -1,0 +1,124 @@
+//! The second half of a dense layer whose product was cut into parts: sum, bias, activation, dropout.
+//!
+//! Formula: `output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o]))`, with f as in `activation` and drop as in `dropout`.
+//! Letters: p a part, r a row of the batch, o an output.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | partial | parts×(rows·outputs) | read |
+//! | 3 | bias | 1×outputs | read |
+//! | 4 | output | rows×outputs | write |
+//!
+//! With `matmul_split_nt` it replaces `dense_forward`.
+//! Rounding: [`Sum`] of parts + 1 terms, through f and the dropout's factor.
+
+use crate::kernels::{activation, dense_forward, dropout, line, line_prelude, shared};
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes, activation, dropout.
+    pub struct Params {
+        /// Parts of each sum.
+        parts: u32,
+        /// Numbers of a part.
+        part_size: u32,
+        /// Columns of the output.
+        outputs: u32,
+        /// Code of the activation.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+        /// Number of the dropout layer.
+        layer: u32,
+        /// Random words below are dropped.
+        threshold: u32,
+        /// Factor on what is kept.
+        scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_forward_sum",
+    bindings: &[
+        Binding::read("partial", Dtype::F32),
+        Binding::read("bias", Dtype::F32),
+        Binding::write("output", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
+    reference: |call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [partial, bias, output] = call.slots();
+        reference(&p, &step, first, rows, partial.f32(), bias.f32(), output.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_forward_sum.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[2].elements()),
+        tiles: None,
+    }),
+};
+
+/// output = drop(f(the sum of partial's parts + bias)), for the layer that `layer` describes.
+pub fn op(plan: &Plan, layer: &dense_forward::Params, partial: ViewId, bias: ViewId, output: ViewId) -> Op {
+    let parts = plan.shape(partial);
+    let params = Params {
+        parts: parts.rows as u32,
+        part_size: parts.columns as u32,
+        outputs: layer.outputs,
+        function: layer.function,
+        slope: layer.slope,
+        layer: layer.layer,
+        threshold: layer.threshold,
+        scale: layer.scale,
+    };
+    Op::new(&KERNEL, &[partial, bias, output], &params, plan.shape(output).rows)
+}
+
+/// The plain twin; `output` begins at row `first` of the batch.
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    partial: &[f32],
+    bias: &[f32],
+    output: &mut [f32],
+) {
+    let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
+    for r in 0..rows {
+        for o in 0..outputs {
+            let mut sum = 0.0;
+            for part in 0..p.parts as usize {
+                sum += partial[part * part_size + (first + r) * outputs + o];
+            }
+            let y = activation::apply(p.function, p.slope, sum + bias[o]);
+            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, o);
+            output[r * outputs + o] = if kept { y * p.scale } else { 0.0 };
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
+    let (partial, bias, output) = (before.f32(0), before.f32(1), after.f32(2));
+    let mut bounds = vec![0.0; output.len()];
+    for i in 0..before.lanes.len() * outputs {
+        if dropout::keeps(p.threshold, before.step, p.layer, i / outputs, i % outputs) {
+            let mut sum = Sum::default();
+            (0..p.parts as usize).for_each(|part| sum.add(partial[part * part_size + i], 1.0));
+            sum.add(bias[i % outputs], 1.0);
+            bounds[i] = dense_forward::rounding(p.function, p.slope, p.scale, &sum, output[i]);
+        }
+    }
+    vec![Bound::Each(bounds)]
+}

@@ -1,0 +1,126 @@
+//! The second half of an input gradient whose product was cut into parts: sum, dropout, derivative.
+//!
+//! Formula: grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), where f, drop and `lower` = drop(f(…))
+//! are those of the layer below, and keep = 1 / scale. Letters: p a part, r a row of the batch, i an input.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | partial | parts×(rows·inputs) | read |
+//! | 3 | lower | rows×inputs | read |
+//! | 4 | grad_input | rows×inputs | write |
+//!
+//! With `matmul_split_nn` it replaces `dense_grad_input`.
+//! Rounding: [`Sum`] of one term a part, times f′ with its own rounding.
+
+use crate::kernels::{activation, dense_grad_input, dropout, line, line_prelude, shared};
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes; activation and dropout of the layer below.
+    pub struct Params {
+        /// Parts of each sum.
+        parts: u32,
+        /// Numbers of a part.
+        part_size: u32,
+        /// Columns of `grad_input`.
+        inputs: u32,
+        /// Code of the activation.
+        function: u32,
+        /// Slope of leaky_relu.
+        slope: f32,
+        /// Number of the dropout layer.
+        layer: u32,
+        /// Random words below are dropped.
+        threshold: u32,
+        /// Factor on what is kept: 1 / (1 − rate).
+        scale: f32,
+        /// Its inverse, 1 / scale.
+        keep: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_grad_input_sum",
+    bindings: &[
+        Binding::read("partial", Dtype::F32),
+        Binding::read("lower", Dtype::F32).cut(),
+        Binding::write("grad_input", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::BatchRow,
+    flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
+    reference: |call| {
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+        let [partial, lower, grad_input] = call.slots();
+        reference(&p, &step, first, rows, partial.f32(), lower.f32(), grad_input.f32_mut());
+    },
+    fast: None,
+    bound,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[2].elements()),
+        tiles: None,
+    }),
+};
+
+/// grad_input from partial, for the layer that `layer` describes.
+pub fn op(plan: &Plan, layer: &dense_grad_input::Params, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
+    let parts = plan.shape(partial);
+    let params = Params {
+        parts: parts.rows as u32,
+        part_size: parts.columns as u32,
+        inputs: layer.inputs,
+        function: layer.function,
+        slope: layer.slope,
+        layer: layer.layer,
+        threshold: layer.threshold,
+        scale: layer.scale,
+        keep: layer.keep,
+    };
+    Op::new(&KERNEL, &[partial, lower, grad_input], &params, plan.shape(grad_input).rows)
+}
+
+/// The plain twin; lower and grad_input begin at row `first` of the batch.
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    first: usize,
+    rows: usize,
+    partial: &[f32],
+    lower: &[f32],
+    grad_input: &mut [f32],
+) {
+    let (inputs, part_size) = (p.inputs as usize, p.part_size as usize);
+    for r in 0..rows {
+        for i in 0..inputs {
+            let mut sum = 0.0;
+            for part in 0..p.parts as usize {
+                sum += partial[part * part_size + (first + r) * inputs + i];
+            }
+            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
+            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, i);
+            grad_input[r * inputs + i] = if kept { sum * p.scale * derivative } else { 0.0 };
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (inputs, part_size) = (p.inputs as usize, p.part_size as usize);
+    let (partial, lower) = (before.f32(0), before.f32(1));
+    let mut bounds = vec![0.0; after.f32(2).len()];
+    for i in 0..before.lanes.len() * inputs {
+        if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
+            let mut sum = Sum::default();
+            (0..p.parts as usize).for_each(|part| sum.add(partial[part * part_size + i], 1.0));
+            bounds[i] = dense_grad_input::rounding(p.function, p.slope, p.scale, &sum, lower[i] * p.keep);
+        }
+    }
+    vec![Bound::Each(bounds)]
+}

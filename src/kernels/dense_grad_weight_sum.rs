@@ -1,0 +1,119 @@
+//! The second half of a weight gradient whose product was cut into parts: sums, and the check that they are finite.
+//!
+//! Formula: grad_weight[o, i] = Σₚ partial[p, o·inputs + i], grad_bias[o] = Σₚ partial[p, outputs·inputs + o];
+//! flag = min(flag, index of the step) if any of them is not finite.
+//! Letters: p a part, i an input, o an output.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | partial | parts×(outputs·inputs + outputs) | read |
+//! | 3 | grad_weight | outputs×inputs | write |
+//! | 4 | grad_bias | 1×outputs | write |
+//! | 5 | flag | 1 | atomic |
+//!
+//! With `matmul_split_tn` it replaces `dense_grad_weight`.
+//! Rounding: [`Sum`], one term a part.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::{line, line_prelude, shared};
+use crate::numeric::Sum;
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Parts of each sum.
+        parts: u32,
+        /// Columns of the weight.
+        inputs: u32,
+        /// Rows of the weight.
+        outputs: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "dense_grad_weight_sum",
+    bindings: &[
+        Binding::read("partial", Dtype::F32),
+        Binding::write("grad_weight", Dtype::F32),
+        Binding::write("grad_bias", Dtype::F32),
+        Binding::atomic("flag"),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |p, s| u64::from(p[0]) * (s[1].elements() + s[2].elements()) as u64,
+    reference: |call| {
+        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+        let [partial, grad_weight, grad_bias, flag] = call.slots();
+        reference(&p, &step, lanes, partial.f32(), grad_weight.f32_mut(), grad_bias.f32_mut(), flag.atomic());
+    },
+    fast: None,
+    bound,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dense_grad_weight_sum.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[1].elements() + shapes[2].elements()),
+        tiles: None,
+    }),
+};
+
+/// grad_weight and grad_bias, the sums of partial's parts.
+pub fn op(plan: &Plan, partial: ViewId, grad_weight: ViewId, grad_bias: ViewId, flag: ViewId) -> Op {
+    let (parts, weight) = (plan.shape(partial).rows, plan.shape(grad_weight));
+    let params = Params { parts: parts as u32, inputs: weight.columns as u32, outputs: weight.rows as u32 };
+    Op::new(&KERNEL, &[partial, grad_weight, grad_bias, flag], &params, weight.rows)
+}
+
+/// The plain twin; grad_weight and grad_bias begin at output `lanes.start`.
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    lanes: Range<usize>,
+    partial: &[f32],
+    grad_weight: &mut [f32],
+    grad_bias: &mut [f32],
+    flag: &AtomicU32,
+) {
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    let part_size = outputs * (inputs + 1);
+    for o in lanes.clone() {
+        let lane = o - lanes.start;
+        let mut bias = 0.0;
+        for part in 0..p.parts as usize {
+            bias += partial[part * part_size + outputs * inputs + o];
+        }
+        grad_bias[lane] = bias;
+        let mut finite = bias.is_finite();
+        for i in 0..inputs {
+            let mut sum = 0.0;
+            for part in 0..p.parts as usize {
+                sum += partial[part * part_size + o * inputs + i];
+            }
+            grad_weight[lane * inputs + i] = sum;
+            finite = finite && sum.is_finite();
+        }
+        if !finite {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let weights = (p.inputs * p.outputs) as usize;
+    let part_size = weights + p.outputs as usize;
+    let sum_at = |i: usize| {
+        let mut sum = Sum::default();
+        (0..p.parts as usize).for_each(|part| sum.add(before.f32(0)[part * part_size + i], 1.0));
+        sum.bound()
+    };
+    let mut bounds: Vec<f64> = (0..part_size).map(sum_at).collect();
+    let biases = bounds.split_off(weights);
+    vec![Bound::Each(bounds), Bound::Each(biases), Bound::Exact]
+}

@@ -1,0 +1,211 @@
+//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU: each part writes its own sums,
+//! which `dense_forward_sum`, `dense_grad_input_sum` or `dense_grad_weight_sum` then adds in a fixed order.
+//!
+//! | form | formula | half of |
+//! |---|---|---|
+//! | `NT` | partial[p, i, j] = Σₗ a[i, l]·b[j, l] | `dense_forward` |
+//! | `NN` | partial[p, i, j] = Σₗ a[i, l]·b[l, j] | `dense_grad_input` |
+//! | `TN` | partial[p, i, j] = Σₗ a[l, i]·b[l, j], then Σₗ a[l, i] | `dense_grad_weight` |
+//!
+//! Letters: p a part, i < m, j < n, l one of the `chunk` terms of the part. Rows of `NT` and `NN`, and terms of `TN`,
+//! are live rows of the batch.
+//!
+//! | binding | view | shape (NT · NN · TN) | access |
+//! |---|---|---|---|
+//! | 2 | a | m×k · m×k · k×m | read |
+//! | 3 | b | n×k · k×n · k×n | read |
+//! | 4 | partial | parts×(m·n · m·n · m·n + m) | write |
+//!
+//! Rounding: [`Sum`] of the part's terms.
+
+use std::ops::Range;
+
+use crate::kernels::shared::{self, tiles};
+use crate::numeric::Sum;
+use crate::plan::{
+    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
+};
+use crate::shape::{Dtype, Shape};
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns of the product.
+        n: u32,
+        /// Terms of each sum: in `TN` the most that there can be.
+        k: u32,
+        /// Rows of the product, the dead ones too.
+        m: u32,
+        /// Terms of a part.
+        chunk: u32,
+    }
+}
+
+/// Which product: how its operands lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// a · bᵀ.
+    Nt,
+    /// a · b.
+    Nn,
+    /// aᵀ · b, and the sums of a's columns.
+    Tn,
+}
+
+impl Form {
+    fn a_along_terms(self) -> bool {
+        self != Self::Tn
+    }
+
+    fn b_along_terms(self) -> bool {
+        self == Self::Nt
+    }
+
+    /// Numbers of one part.
+    fn part_size(self, m: usize, n: usize) -> usize {
+        m * n + if self == Self::Tn { m } else { 0 }
+    }
+}
+
+const BINDINGS: [Binding; 3] =
+    [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("partial", Dtype::F32)];
+
+macro_rules! kernel {
+    ($name:literal, $form:expr) => {
+        Kernel {
+            name: $name,
+            bindings: &BINDINGS,
+            params: Params::FIELDS,
+            step: StepUse::One,
+            lane: Lane::Part,
+            flops: |p, _| 2 * u64::from(p[0]) * u64::from(p[1]) * u64::from(p[2]),
+            reference: |call| {
+                let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+                let [a, b, partial] = call.slots();
+                reference($form, &p, live, parts, a.f32(), b.f32(), partial.f32_mut());
+            },
+            fast: None,
+            bound: |before, after| bound($form, before, after),
+            shader: Some(Shader {
+                source: include_str!("../../shaders/matmul_split.wgsl"),
+                shared: &[shared::STEP, shared::SPLIT],
+                prelude: |op| tiles::prelude(op) + &tiles::along($form.a_along_terms(), $form.b_along_terms()),
+                grid: |op, _| {
+                    let [x, y, z] = tiles::grid(op, size(op));
+                    [x, y * op.lanes as u32, z]
+                },
+                tiles: Some(Tiles {
+                    candidates: |op, _, limits| tiles::candidates(size(op), limits),
+                    core: tiles::core,
+                    split: None,
+                }),
+            }),
+        }
+    };
+}
+
+/// a · bᵀ.
+pub static NT: Kernel = kernel!("matmul_split_nt", Form::Nt);
+
+/// a · b.
+pub static NN: Kernel = kernel!("matmul_split_nn", Form::Nn);
+
+/// aᵀ · b, and the sums of a's columns.
+pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn);
+
+fn size(op: &Op) -> tiles::Product {
+    let p = op.params::<Params>();
+    let by_four = |form: [u32; 3]| form.iter().all(|length| length % 4 == 0);
+    // Stricter than each form needs: rows in memory have one of these lengths, and so have parts.
+    tiles::Product {
+        rows: p.m as usize,
+        columns: p.n as usize,
+        terms: p.chunk as usize,
+        aligned: by_four([p.n, p.m, if op.kernel.name == TN.name { 0 } else { p.k }]),
+    }
+}
+
+/// The first half of a product of `form` that is cut as `tile` says, and the view of its parts' sums, which is added
+/// to the plan.
+pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product: ViewId) -> (Op, ViewId) {
+    let [(m, n), a_shape] = [plan.shape(product), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
+    let k = if form == Form::Tn { a_shape.0 } else { a_shape.1 };
+    // Whole steps of every tile's core, so that no step looks into the next part.
+    let chunk = k.div_ceil(tile.parts as usize).next_multiple_of(16);
+    let parts = k.div_ceil(chunk);
+    let name = format!("{}.parts", plan.get(product).name);
+    let shape = Shape::new(parts, form.part_size(m, n));
+    let partial = plan.tensor(name, Dtype::F32, shape, Contents::Computed);
+    let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
+    let kernel = [&NT, &NN, &TN][form as usize];
+    let tile = Tile { parts: 1, ..tile };
+    (Op { tile: Some(tile), ..Op::new(kernel, &[a, b, partial], &params, parts) }, partial)
+}
+
+/// Terms of a part, of which `terms` are live.
+fn span(part: usize, chunk: usize, terms: usize) -> Range<usize> {
+    (part * chunk).min(terms)..((part + 1) * chunk).min(terms)
+}
+
+/// Rows of the product, and terms of all parts together.
+fn live(form: Form, p: &Params, rows: usize) -> (usize, usize) {
+    if form == Form::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
+}
+
+/// Where the factors of one term are, in a and in b.
+fn at(form: Form, p: &Params, i: usize, j: usize, l: usize) -> (usize, usize) {
+    let (n, k, m) = (p.n as usize, p.k as usize, p.m as usize);
+    match form {
+        Form::Nt => (i * k + l, j * k + l),
+        Form::Nn => (i * k + l, l * n + j),
+        Form::Tn => (l * m + i, l * n + j),
+    }
+}
+
+/// The plain twin; `partial` begins at the first of `parts`.
+pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[f32], b: &[f32], partial: &mut [f32]) {
+    let (n, m) = (p.n as usize, p.m as usize);
+    let (rows, terms) = live(form, p, rows);
+    for (sums, part) in partial.chunks_exact_mut(form.part_size(m, n)).zip(parts) {
+        for i in 0..rows {
+            for j in 0..n {
+                sums[i * n + j] = 0.0;
+                for l in span(part, p.chunk as usize, terms) {
+                    let (in_a, in_b) = at(form, p, i, j, l);
+                    sums[i * n + j] += a[in_a] * b[in_b];
+                }
+            }
+            if form == Form::Tn {
+                sums[m * n + i] = 0.0;
+                for l in span(part, p.chunk as usize, terms) {
+                    sums[m * n + i] += a[l * m + i];
+                }
+            }
+        }
+    }
+}
+
+fn bound(form: Form, before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = before.params::<Params>();
+    let (n, m, a, b) = (p.n as usize, p.m as usize, before.f32(0), before.f32(1));
+    let (rows, terms) = live(form, p, before.step.rows as usize);
+    let mut bounds = vec![0.0; after.f32(2).len()];
+    for (part, bounds) in bounds.chunks_exact_mut(form.part_size(m, n)).enumerate() {
+        for i in 0..rows {
+            for j in 0..n {
+                let mut sum = Sum::default();
+                for l in span(part, p.chunk as usize, terms) {
+                    let (in_a, in_b) = at(form, p, i, j, l);
+                    sum.add(a[in_a], b[in_b]);
+                }
+                bounds[i * n + j] = sum.bound();
+            }
+            if form == Form::Tn {
+                let mut sum = Sum::default();
+                span(part, p.chunk as usize, terms).for_each(|l| sum.add(a[l * m + i], 1.0));
+                bounds[m * n + i] = sum.bound();
+            }
+        }
+    }
+    vec![Bound::Each(bounds)]
+}
