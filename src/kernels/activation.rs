@@ -22,9 +22,10 @@
 //! Rounding: exact for step, relu, identity; one product for leaky_relu; for the others the accuracy of WGSL's
 //! exp (3 + 2·|x| ULP) and tanh (absolute 10⁻⁵ or better).
 
+use crate::kernels::{line, line_prelude, shared};
 use crate::network::Activation;
 use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -54,7 +55,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/activation.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// output = f(input).

@@ -11,8 +11,9 @@
 //! Rounding: exact where f′ is 0 or 1, else f′ and one product.
 
 use crate::kernels::activation::{self, Function};
+use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -46,7 +47,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/activation_grad.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// grad_input = grad_output · f′(output).

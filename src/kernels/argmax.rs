@@ -9,7 +9,8 @@
 //!
 //! Exact.
 
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -35,7 +36,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/argmax.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::TREE],
+        prelude: row_prelude,
+        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        tiles: None,
+    }),
 };
 
 /// index = the column of each row's largest element.

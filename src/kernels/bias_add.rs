@@ -11,8 +11,9 @@
 //! Derivative: with respect to input the identity, with respect to bias `column_sum`.
 //! Rounding: one rounded addition.
 
+use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::Sum;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -42,7 +43,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/bias_add.wgsl"),
+        shared: &[shared::STEP, shared::LINE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// output = input + bias in every row.

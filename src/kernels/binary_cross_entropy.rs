@@ -17,9 +17,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::activation;
+use crate::kernels::{activation, line, per_row, row_prelude, shared};
 use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 /// Code of the sigmoid in `activation`.
@@ -54,7 +54,21 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/binary_cross_entropy.wgsl"),
+        shared: &[
+            shared::STEP,
+            shared::LINE,
+            shared::ACTIVATION,
+            shared::FINITE,
+            shared::TREE,
+            shared::ROW,
+            shared::ROW_LOSS,
+        ],
+        prelude: row_prelude,
+        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        tiles: None,
+    }),
 };
 
 /// Operations an element.

@@ -1,4 +1,4 @@
-//! Raises the flag where a gradient is infinite or NaN.
+//! Lowers the flag where a gradient is infinite or NaN.
 //!
 //! Formula: flag = min(flag, index of the step) if any element is not finite.
 //!
@@ -11,7 +11,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::plan::{Binding, Kernel, Lane, Op, Plan, Step, StepUse, ViewId};
+use crate::kernels::{line, line_prelude, shared};
+use crate::plan::{Binding, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -29,7 +30,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![crate::plan::Bound::Exact],
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/check_finite.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// Checks all of gradient.

@@ -11,8 +11,9 @@
 
 use std::ops::Range;
 
+use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::Sum;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -38,7 +39,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/column_sum.wgsl"),
+        shared: &[shared::STEP, shared::LINE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[1].elements()),
+        tiles: None,
+    }),
 };
 
 /// sums = the sum of each column of input.

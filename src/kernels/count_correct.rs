@@ -10,7 +10,8 @@
 //!
 //! Exact.
 
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::kernels::{line_prelude, shared};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -40,7 +41,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/count_correct.wgsl"),
+        shared: &[shared::STEP],
+        prelude: line_prelude,
+        grid: |_, _| [1; 3],
+        tiles: None,
+    }),
 };
 
 /// count = the number of live elements in which predicted and target agree.

@@ -10,8 +10,9 @@
 //!
 //! Derivative: itself, with the same words. Rounding: the mask is exact; one rounded product.
 
+use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::rng::{Stream, philox};
 use crate::shape::Dtype;
 
@@ -44,7 +45,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/dropout.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].rows * shapes[0].columns.div_ceil(4)),
+        tiles: None,
+    }),
 };
 
 /// A dropout layer's mask, as kernels take it.

@@ -11,7 +11,8 @@
 //!
 //! Exact: words are moved, whatever their type.
 
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, StepUse, ViewId, words};
+use crate::kernels::{line, line_prelude, shared};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -47,7 +48,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/gather.wgsl"),
+        shared: &[shared::LINE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[1].elements() * shapes[0].columns),
+        tiles: None,
+    }),
 };
 
 /// window = the rows of data that index names.

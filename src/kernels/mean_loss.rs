@@ -10,8 +10,9 @@
 //!
 //! Rounding: [`Sum`], one term a row.
 
+use crate::kernels::{groups, line_prelude, shared};
 use crate::numeric::Sum;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -37,7 +38,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/mean_loss.wgsl"),
+        shared: &[shared::STEPS, shared::LINE, shared::TREE],
+        prelude: line_prelude,
+        grid: |_, shapes| groups(shapes[0].rows),
+        tiles: None,
+    }),
 };
 
 /// loss = the mean over live rows of each row of row_loss.

@@ -90,14 +90,24 @@ pub mod shared {
     pub const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
     /// The core of a product, without workgroup memory.
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
+    /// Sums and maxima of rows that invocations share.
+    pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
+    /// What becomes of the loss of a row.
+    pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
     /// Operands of a product, number by number.
     pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");
     /// A product whose terms are cut into parts.
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
-    /// The step record.
-    pub const STEP: &str = include_str!("../../shaders/shared/step.wgsl");
+    /// The record of the current step.
+    pub const STEP: &str =
+        concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/step.wgsl"));
+    /// The records of all steps.
+    pub const STEPS: &str =
+        concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/steps.wgsl"));
     /// The core of a product, with workgroup memory.
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
+    /// Sums and maxima over a workgroup.
+    pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
     /// Operands of a product, four numbers at a time.
     pub const VECTOR: &str = include_str!("../../shaders/shared/vector.wgsl");
     /// A product over all terms at once.
@@ -110,6 +120,16 @@ pub const GROUP: usize = 64;
 /// The prelude of kernels that work along a line: the size of their workgroups.
 pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
+}
+
+/// Invocations that share a row of so many columns: all of a workgroup where it is long, else one.
+pub fn per_row(columns: usize) -> usize {
+    if columns > GROUP { GROUP } else { 1 }
+}
+
+/// The prelude of kernels whose invocations share rows; the first of their parameters is the number of columns.
+pub fn row_prelude(op: &Op) -> String {
+    format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
 }
 
 /// A grid with an invocation for each of `count` elements.

@@ -12,8 +12,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::kernels::{line_prelude, shared};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Step, StepUse, ViewId};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Shader, Step, StepUse, ViewId};
 use crate::shape::Dtype;
 
 /// See the module.
@@ -31,7 +32,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/norm.wgsl"),
+        shared: &[shared::STEP, shared::FINITE, shared::TREE],
+        prelude: line_prelude,
+        grid: |_, _| [1; 3],
+        tiles: None,
+    }),
 };
 
 /// norm = the root of the sum of partial.

@@ -20,9 +20,9 @@
 //!
 //! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`. Rounding: as `adamw`.
 
-use crate::kernels::norm;
+use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -62,7 +62,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/rmsprop.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// Updates all parameters from all gradients.

@@ -21,9 +21,9 @@
 //!
 //! Source: `torch.optim.SGD`. Rounding: a few products and sums, absolute in the sizes of what is summed.
 
-use crate::kernels::norm;
+use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -63,7 +63,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/sgd.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// With momentum.
@@ -82,7 +88,13 @@ pub static MOMENTUM: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/sgd_momentum.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[0].elements()),
+        tiles: None,
+    }),
 };
 
 /// Updates all parameters from all gradients; with momentum where its view is given.

@@ -9,8 +9,9 @@
 //!
 //! Rounding: 64 positive terms, relative.
 
+use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, StepUse, ViewId};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -27,7 +28,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: None,
+    shader: Some(Shader {
+        source: include_str!("../../shaders/square_sum.wgsl"),
+        shared: &[shared::LINE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[1].elements()),
+        tiles: None,
+    }),
 };
 
 /// partial = the sum of squares of each block of gradient.

@@ -6,7 +6,7 @@ use crate::plan::words;
 pub const STEP_BYTES: usize = 256;
 
 words! {
-    /// The record of one step, computed on the host in f64; `Step` in `shaders/shared/step.wgsl`.
+    /// The record of one step, computed on the host in f64; `Step` in `shaders/shared/record.wgsl`.
     pub struct Step {
         /// Index of the step since training began.
         index: u32,

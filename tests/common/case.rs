@@ -261,6 +261,19 @@ pub fn over_batches(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<C
     BATCHES.into_iter().enumerate().flat_map(both).collect()
 }
 
+/// The same for kernels whose invocations may share a row on a GPU: more than 64 columns with many rows, more than
+/// 1000 columns, and more rows than three workgroups of 64.
+pub const LONG_ROWS: [(usize, usize, usize); 5] =
+    [(70, 65, 67), (131, 70, 130), (3, 1027, 2), (2, 2048, 2), (201, 3, 193)];
+
+/// One case of real and one of whole numbers for each of [`BATCHES`] and [`LONG_ROWS`].
+pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case> {
+    let long = LONG_ROWS.into_iter().enumerate().flat_map(|(seed, (rows, columns, live))| {
+        [Values::Real, Values::Whole].map(|values| make(Shape::new(rows, columns), live, values, seed))
+    });
+    over_batches(&make).into_iter().chain(long).collect()
+}
+
 /// m, n, k and live rows of products, the last one large enough for the CPU to cut it into blocks.
 pub const PRODUCTS: [(usize, usize, usize, usize); 16] = [
     (1, 1, 3, 1),

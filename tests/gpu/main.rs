@@ -11,6 +11,7 @@ mod common;
 mod dense;
 mod errors;
 mod free_run;
+mod kernels;
 mod mechanism;
 mod plans;
 mod sabotage;

@@ -1,6 +1,6 @@
 //! The column of each row's largest element.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
@@ -10,7 +10,7 @@ use wgrad::shape::{Dtype, Shape};
 
 /// Whole numbers in ±3: ties in nearly every row.
 pub fn cases() -> Vec<Case> {
-    over_batches(case)
+    over_rows(case)
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {

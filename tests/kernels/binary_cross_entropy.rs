@@ -1,6 +1,6 @@
 //! Binary cross-entropy from logits, with its gradient.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
@@ -10,8 +10,8 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    let mut cases = over_batches(|shape, live, values, seed| case(shape, live, values, seed, Fill::Bit));
-    cases.extend(over_batches(|shape, live, values, seed| case(shape, live, values, seed, Fill::Between(0.0, 1.0))));
+    let mut cases = over_rows(|shape, live, values, seed| case(shape, live, values, seed, Fill::Bit));
+    cases.extend(over_rows(|shape, live, values, seed| case(shape, live, values, seed, Fill::Between(0.0, 1.0))));
     cases.push(extreme());
     cases.extend(broken());
     cases

@@ -10,7 +10,7 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    let blocks = [1, 2, 3, 15, 17, 64, 131, 1000];
+    let blocks = [1, 2, 3, 15, 17, 64, 131, 1000, 70_001];
     let both = |(seed, blocks)| [Values::Real, Values::Whole].map(|values| case(blocks, values, seed));
     blocks.into_iter().enumerate().flat_map(both).chain(broken()).collect()
 }

@@ -1,6 +1,6 @@
 //! Rosenblatt's perceptron criterion, with its gradient.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
@@ -9,7 +9,7 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    over_batches(case).into_iter().chain(broken()).collect()
+    over_rows(case).into_iter().chain(broken()).collect()
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {

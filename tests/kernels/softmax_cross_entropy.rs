@@ -1,6 +1,6 @@
 //! Softmax and cross-entropy from logits, with the gradient.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
@@ -10,8 +10,8 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    let mut cases = over_batches(|shape, live, values, seed| case(shape, live, values, seed, 4.0));
-    cases.extend(over_batches(|shape, live, _, seed| case(shape, live, Values::Special, seed, 1e4)));
+    let mut cases = over_rows(|shape, live, values, seed| case(shape, live, values, seed, 4.0));
+    cases.extend(over_rows(|shape, live, _, seed| case(shape, live, Values::Special, seed, 1e4)));
     cases.push(extreme());
     cases.extend(broken());
     cases

@@ -1,0 +1,32 @@
+// Applies a function to each element.
+//
+// output = f(input), f by code as in shared/activation.wgsl.
+//
+// | binding | view   | shape        | access |
+// |---------|--------|--------------|--------|
+// | 2       | input  | rows×columns | read   |
+// | 3       | output | rows×columns | write  |
+//
+// One invocation computes one element. Rows from step.rows on are neither read nor written.
+
+struct Params {
+    columns: u32,
+    function: u32,
+    slope: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> input: array<f32>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i < step.rows * params.columns {
+        output[i] = activate(params.function, params.slope, input[i]);
+    }
+}

@@ -1,0 +1,34 @@
+// The gradient before an activation, from the gradient behind it.
+//
+// grad_input = grad_output · f′(output), f′ by code as in shared/activation.wgsl.
+//
+// | binding | view                       | shape        | access |
+// |---------|----------------------------|--------------|--------|
+// | 2       | grad_output                | rows×columns | read   |
+// | 3       | output (of the activation) | rows×columns | read   |
+// | 4       | grad_input                 | rows×columns | write  |
+//
+// One invocation computes one element. Rows from step.rows on are neither read nor written.
+
+struct Params {
+    columns: u32,
+    function: u32,
+    slope: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> grad_output: array<f32>;
+@group(0) @binding(3) var<storage, read> output: array<f32>;
+@group(0) @binding(4) var<storage, read_write> grad_input: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i < step.rows * params.columns {
+        grad_input[i] = grad_output[i] * derivative(params.function, params.slope, output[i]);
+    }
+}

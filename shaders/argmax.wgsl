@@ -1,0 +1,62 @@
+// The column of the largest element of each row; of equal ones the first.
+//
+// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }. Letters: r a row of the batch, c and j columns.
+//
+// | binding | view  | shape        | access |
+// |---------|-------|--------------|--------|
+// | 2       | input | rows×columns | read   |
+// | 3       | index | rows×1       | write  |
+//
+// PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
+// written.
+
+struct Params {
+    columns: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> input: array<f32>;
+@group(0) @binding(3) var<storage, read_write> index: array<u32>;
+
+var<workgroup> first: atomic<u32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let place = line(group, groups, GROUP, local);
+    let row = place / PER_ROW;
+    let lane = place % PER_ROW;
+    let live = row < step.rows;
+    var largest = 0.0;
+    var column = 0u;
+    if live {
+        // All begin with column 0, as the twin does: a NaN there is never beaten, and one elsewhere beats nothing.
+        largest = input[row * params.columns];
+        for (var c = lane; c < params.columns; c += PER_ROW) {
+            let x = input[row * params.columns + c];
+            if x > largest {
+                largest = x;
+                column = c;
+            }
+        }
+    }
+    if PER_ROW > 1u {
+        if local == 0u {
+            // A column, even where comparisons with NaN are compiled to anything.
+            atomicStore(&first, params.columns - 1u);
+        }
+        // Its barriers also part the word's first value from the rest.
+        let row_largest = tree_max(largest, local);
+        if !(largest < row_largest) {
+            atomicMin(&first, column);
+        }
+        workgroupBarrier();
+        column = atomicLoad(&first);
+    }
+    if live && lane == 0u {
+        index[row] = column;
+    }
+}

@@ -1,0 +1,40 @@
+// Counts the predictions that equal their targets, over the live rows.
+//
+// count = #{ i : predicted[i] = target[i] }, words compared as words: class indices, or 0.0 and 1.0.
+//
+// | binding | view      | shape        | access |
+// |---------|-----------|--------------|--------|
+// | 2       | predicted | rows×columns | read   |
+// | 3       | targets   | rows×columns | read   |
+// | 4       | count     | 1×1          | write  |
+//
+// One workgroup counts all; its invocations take turns. Whole numbers have the same sum in any order, so the counts
+// may be added atomically. Rows from step.rows on are not read.
+
+struct Params {
+    columns: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> predicted: array<u32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read_write> count: array<u32>;
+
+var<workgroup> total: atomic<u32>;
+
+@compute @workgroup_size(GROUP)
+fn main(@builtin(local_invocation_index) local: u32) {
+    var correct = 0u;
+    for (var i = local; i < step.rows * params.columns; i += GROUP) {
+        correct += select(0u, 1u, predicted[i] == targets[i]);
+    }
+    if local == 0u {
+        atomicStore(&total, 0u);
+    }
+    workgroupBarrier();
+    atomicAdd(&total, correct);
+    workgroupBarrier();
+    if local == 0u {
+        count[0] = atomicLoad(&total);
+    }
+}

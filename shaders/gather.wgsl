@@ -1,0 +1,44 @@
+// Copies chosen rows of a data set into the window: one part of it for each step.
+//
+// window[s, r·width + w] = data[index[s, r], w]; an index beyond the data leaves its row alone.
+// Letters: s a step of the submission, r a row of its batch, w a word of the row.
+//
+// | binding | view   | shape                       | access |
+// |---------|--------|-----------------------------|--------|
+// | 2       | data   | rows×width                  | read   |
+// | 3       | index  | steps×batch                 | read   |
+// | 4       | window | steps×(batch·width, padded) | write  |
+//
+// One invocation moves one word, whatever its type.
+
+struct Params {
+    rows: u32,
+    width: u32,
+    batch: u32,
+    stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> data: array<u32>;
+@group(0) @binding(3) var<storage, read> index: array<u32>;
+@group(0) @binding(4) var<storage, read_write> window: array<u32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    let place = i / params.width;
+    let w = i % params.width;
+    if place >= arrayLength(&index) {
+        return;
+    }
+    let s = place / params.batch;
+    let r = place % params.batch;
+    let row = index[place];
+    if row < params.rows {
+        window[s * params.stride + r * params.width + w] = data[row * params.width + w];
+    }
+}

@@ -1,0 +1,39 @@
+// The loss of each step of a submission, from the losses of its rows.
+//
+// loss[s] = scale_s · Σ_r row_loss[s, r]. Letters: s a step of the submission, r one of its live rows, scale_s its
+// loss_scale.
+//
+// | binding | view     | shape                 | access |
+// |---------|----------|-----------------------|--------|
+// | 2       | row_loss | steps×(batch, padded) | read   |
+// | 3       | loss     | steps×1               | write  |
+//
+// One workgroup computes the loss of one step. Parts of the window without a step are neither read nor written.
+
+struct Params {
+    stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> row_loss: array<f32>;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let s = line(group, groups, 1u, 0u);
+    if s >= min(steps.count, arrayLength(&loss)) {
+        return;
+    }
+    var sum = 0.0;
+    for (var r = local; r < steps.records[s].step.rows; r += GROUP) {
+        sum += row_loss[s * params.stride + r];
+    }
+    sum = tree_sum(sum, local);
+    if local == 0u {
+        loss[s] = sum * steps.records[s].step.loss_scale;
+    }
+}

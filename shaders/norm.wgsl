@@ -1,0 +1,39 @@
+// The global norm of the gradients, from sums of squares of their blocks.
+//
+// norm = √(Σ_b partial[b]).
+//
+// | binding | view    | shape    | access                                                        |
+// |---------|---------|----------|---------------------------------------------------------------|
+// | 2       | partial | 1×blocks | read                                                          |
+// | 3       | norm    | 1×1      | write                                                         |
+// | 4       | flag    | 1        | atomic: lowered to the step's index if the norm is not finite |
+//
+// One workgroup sums all; its invocations take turns.
+
+@group(0) @binding(2) var<storage, read> partial: array<f32>;
+@group(0) @binding(3) var<storage, read_write> norm: array<f32>;
+@group(0) @binding(4) var<storage, read_write> flag: array<atomic<u32>>;
+
+@compute @workgroup_size(GROUP)
+fn main(@builtin(local_invocation_index) local: u32) {
+    // Four sums side by side: one workgroup has little else to do while it waits for memory.
+    var sums = vec4(0.0);
+    for (var b = local; b < arrayLength(&partial); b += 4u * GROUP) {
+        sums += vec4(at(b), at(b + GROUP), at(b + 2u * GROUP), at(b + 3u * GROUP));
+    }
+    let root = sqrt(tree_sum(sums.x + sums.y + sums.z + sums.w, local));
+    if local == 0u {
+        norm[0] = root;
+        if !is_finite(root) {
+            atomicMin(&flag[0], step.index);
+        }
+    }
+}
+
+// A block's sum, or 0 beyond the last.
+fn at(b: u32) -> f32 {
+    if b < arrayLength(&partial) {
+        return partial[b];
+    }
+    return 0.0;
+}

@@ -1,0 +1,52 @@
+// Stochastic gradient descent over all parameters at once, with momentum.
+//
+// For each element p with gradient g and momentum b:
+//
+//     g ← g·clip + l2·p
+//     b ← μ·b + g
+//     g ← g + μ·b (Nesterov), b (else)
+//     p ← p − η·g
+//
+// Letters: η the step's learning rate.
+//
+// | binding | view      | shape         | access                           |
+// |---------|-----------|---------------|----------------------------------|
+// | 2       | parameter | 1×(64·blocks) | read-write                       |
+// | 3       | gradient  | 1×(64·blocks) | read                             |
+// | 4       | norm      | 1×1           | read                             |
+// | 5       | flag      | 1×1           | read; nothing changes if lowered |
+// | 6       | momentum  | 1×(64·blocks) | read-write                       |
+//
+// One invocation updates one element.
+
+struct Params {
+    momentum: f32,
+    nesterov: u32,
+    l2: f32,
+    max_norm: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
+@group(0) @binding(3) var<storage, read> gradient: array<f32>;
+@group(0) @binding(4) var<storage, read> norm: array<f32>;
+@group(0) @binding(5) var<storage, read> flag: array<u32>;
+@group(0) @binding(6) var<storage, read_write> momentum: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = line(group, groups, GROUP, local);
+    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+        return;
+    }
+    let p = parameter[i];
+    let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
+    let b = params.momentum * momentum[i] + g;
+    momentum[i] = b;
+    let direction = select(b, g + params.momentum * b, params.nesterov == 1u);
+    parameter[i] = p - step.learning_rate * direction;
+}

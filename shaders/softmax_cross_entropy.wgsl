@@ -1,0 +1,68 @@
+// Softmax and cross-entropy from logits, with the gradient.
+//
+// row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z), grad[r, c] = (softmax(z)꜀ − [c = t]) · scale. Subtracting the
+// largest logit keeps every power at most 1. Letters: r a row of the batch, c one of its columns, z the row's
+// outputs, t its class, scale = 1 / rows of the whole batch.
+//
+// | binding | view     | shape        | access                                                      |
+// |---------|----------|--------------|-------------------------------------------------------------|
+// | 2       | output   | rows×columns | read                                                        |
+// | 3       | targets  | rows×1       | read                                                        |
+// | 4       | row_loss | rows×1       | write                                                       |
+// | 5       | grad     | rows×columns | write                                                       |
+// | 6       | flag     | 1            | atomic: lowered to the step's index if a loss is not finite |
+//
+// PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
+// written.
+
+struct Params {
+    columns: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> output: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read_write> row_loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> grad: array<f32>;
+@group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let place = line(group, groups, GROUP, local);
+    let row = place / PER_ROW;
+    let lane = place % PER_ROW;
+    let live = row < step.rows;
+    let columns = select(0u, params.columns, live);
+    let begin = row * params.columns;
+    var largest = 0.0;
+    if live {
+        // Rows that are shared have more columns than there are invocations.
+        largest = output[begin + lane];
+    }
+    for (var c = lane; c < columns; c += PER_ROW) {
+        largest = larger(largest, output[begin + c]);
+    }
+    largest = row_max(largest, local);
+    var total = 0.0;
+    for (var c = lane; c < columns; c += PER_ROW) {
+        total += exp(output[begin + c] - largest);
+    }
+    total = row_sum(total, local);
+    if !live {
+        return;
+    }
+    // What would lie beyond the row is read from its last column.
+    let correct = min(targets[row], columns - 1u);
+    for (var c = lane; c < columns; c += PER_ROW) {
+        // The same exponential again, which is cheaper than to store and load it.
+        let probability = exp(output[begin + c] - largest) / total;
+        grad[begin + c] = (probability - select(0.0, 1.0, c == correct)) * step.loss_scale;
+    }
+    if lane == 0u {
+        write_row_loss(row, log(total) - (output[begin + correct] - largest));
+    }
+}

@@ -1,0 +1,30 @@
+// Sums of squares of blocks of gradients: the first half of the global norm.
+//
+// partial[b] = Σ over the 64 elements of block b of gradient².
+//
+// | binding | view     | shape         | access               |
+// |---------|----------|---------------|----------------------|
+// | 2       | gradient | 1×(64·blocks) | read, four at a time |
+// | 3       | partial  | 1×blocks      | write                |
+//
+// One invocation sums one block.
+
+@group(0) @binding(2) var<storage, read> gradient: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let b = line(group, groups, GROUP, local);
+    if b >= arrayLength(&partial) {
+        return;
+    }
+    var sum = 0.0;
+    for (var i = 16u * b; i < 16u * (b + 1u); i++) {
+        sum += dot(gradient[i], gradient[i]);
+    }
+    partial[b] = sum;
+}
