@@ -24,11 +24,15 @@ mod check_finite;
 mod column_sum;
 mod count_correct;
 mod dense_forward;
+mod dense_forward_sum;
 mod dense_grad_input;
+mod dense_grad_input_sum;
 mod dense_grad_weight;
+mod dense_grad_weight_sum;
 mod dropout;
 mod gather;
 mod matmul;
+mod matmul_split;
 mod mean_loss;
 mod mean_squared_error;
 mod norm;
@@ -46,7 +50,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Every kernel file's cases.
-pub const STEMS: [Stem; 23] = [
+pub const STEMS: [Stem; 27] = [
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("adamw", adamw::cases),
@@ -57,11 +61,15 @@ pub const STEMS: [Stem; 23] = [
     ("column_sum", column_sum::cases),
     ("count_correct", count_correct::cases),
     ("dense_forward", dense_forward::cases),
+    ("dense_forward_sum", dense_forward_sum::cases),
     ("dense_grad_input", dense_grad_input::cases),
+    ("dense_grad_input_sum", dense_grad_input_sum::cases),
     ("dense_grad_weight", dense_grad_weight::cases),
+    ("dense_grad_weight_sum", dense_grad_weight_sum::cases),
     ("dropout", dropout::cases),
     ("gather", gather::cases),
     ("matmul", matmul::cases),
+    ("matmul_split", matmul_split::cases),
     ("mean_loss", mean_loss::cases),
     ("mean_squared_error", mean_squared_error::cases),
     ("norm", norm::cases),

@@ -4,6 +4,7 @@
 mod comparator;
 mod losses;
 mod optimizers;
+mod parts;
 mod products;
 mod rest;
 
@@ -19,7 +20,7 @@ use wgrad::plan::{Bound, Call, Kernel, MAX_BINDINGS, Slot, Step};
 /// A twin with a mistake in it: the kernel's name, what is wrong, the twin.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
 
-const TABLES: [&[Sabotage]; 4] = [products::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE];
+const TABLES: [&[Sabotage]; 5] = [products::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE];
 
 /// All but the largest cases of a kernel, whose name begins with the stem of its file.
 fn cases(kernel: &str) -> Vec<Case> {
@@ -84,6 +85,11 @@ fn sabotaged_products_are_caught() {
 }
 
 #[test]
+fn sabotaged_parts_are_caught() {
+    all_are_caught(parts::TABLE);
+}
+
+#[test]
 fn sabotaged_losses_are_caught() {
     all_are_caught(losses::TABLE);
 }
@@ -103,7 +109,7 @@ fn every_kernel_is_sabotaged() {
     let sabotaged: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel).collect();
     assert_eq!(sabotaged, ALL.iter().map(|kernel| kernel.name).collect());
     let twins = TABLES.map(<[Sabotage]>::len);
-    assert!(twins.iter().sum::<usize>() >= 140, "sabotaged twins: {twins:?}");
+    assert!(twins.iter().sum::<usize>() >= 160, "sabotaged twins: {twins:?}");
 }
 
 #[test]

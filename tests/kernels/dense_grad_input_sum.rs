@@ -1,0 +1,63 @@
+//! grad_input = drop(Σₚ partial) · f′ of the layer below.
+
+use super::activation::FUNCTIONS;
+use super::activation_grad::derivative;
+use super::case::{Case, Fill, Values, over_products};
+use super::compare::Expected;
+use super::dropout::keeps;
+use super::memory::Seen;
+use super::prove::prove;
+use wgrad::kernels::activation::Function;
+use wgrad::kernels::dense_grad_input;
+use wgrad::kernels::dense_grad_input_sum::{self, Params};
+use wgrad::kernels::dropout::Mask;
+use wgrad::plan::Section;
+use wgrad::shape::{Dtype, Shape};
+
+/// Every function, without dropout and with.
+pub fn cases() -> Vec<Case> {
+    [0.0, 0.25]
+        .into_iter()
+        .flat_map(|rate| over_products(move |sizes, live, v, seed| case(rate, sizes, live, v, seed)))
+        .collect()
+}
+
+fn case(rate: f32, [rows, inputs, k]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
+    let partial = case.tensor("partial", Shape::new(1 + k % 4, rows * inputs), Fill::Real(1.0));
+    // What every function can give, scaled.
+    let lower = case.batch("lower", Shape::new(rows, inputs), Fill::Between(0.0, f64::from(mask.scale)));
+    let grad_input = case.batch_output("grad_input", Dtype::F32, Shape::new(rows, inputs));
+    let function: Function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6].into();
+    let layer = dense_grad_input::Params {
+        inputs: inputs as u32,
+        outputs: 0,
+        function: function.code,
+        slope: function.slope,
+        layer: mask.layer,
+        threshold: mask.threshold,
+        scale: mask.scale,
+        keep: 1.0 / mask.scale,
+    };
+    let op = dense_grad_input_sum::op(&case.plan, &layer, partial, lower, grad_input);
+    case.with(op)
+}
+
+fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
+    let p: &Params = seen.params();
+    let [partial, lower] = [0, 1].map(|binding| seen.numbers(binding));
+    let (parts, inputs) = (seen.shape(0), seen.shape(2).columns);
+    let element = |at: usize| {
+        let sum: f64 = (0..parts.rows).map(|part| partial[part * parts.columns + at]).sum();
+        let slope = derivative(p.function, f64::from(p.slope), lower[at] / f64::from(p.scale));
+        let kept = keeps(p.threshold, seen.step(), p.layer, at / inputs, at % inputs);
+        if kept { sum * f64::from(p.scale) * slope } else { 0.0 }
+    };
+    vec![Expected::Numbers((0..seen.live(2)).map(element).collect())]
+}
+
+#[test]
+fn twins() {
+    assert!(prove(&cases(), oracle, 0.005) > 70_000);
+}
