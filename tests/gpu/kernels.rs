@@ -8,13 +8,13 @@
 use cases::STEMS;
 use cases::case::Case;
 use wgrad::Result;
-use wgrad::exec::gpu::{Gpu, GpuDevice};
+use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Reference, lockstep};
 use wgrad::kernels::{self, shared};
-use wgrad::plan::{Kernel, Op, POISON, Shader};
+use wgrad::plan::{AllocationId, Kernel, Op, POISON, Shader};
 use wgrad::shape::{Dtype, Shape};
 
-use crate::common::device;
+use crate::common::{adapter_name, device, open};
 
 /// Cases of more elements are slow; the others have everything but their size.
 const LARGE: usize = 100_000;
@@ -104,4 +104,26 @@ fn grids_can_be_folded_wherever_workgroups_are_in_a_line() {
     }
     println!("folded grids: {compared} elements compared on {}", device.adapter());
     assert!(compared > 300_000);
+}
+
+#[test]
+fn runtime_checks_change_no_bit() {
+    let Some(name) = adapter_name() else { return };
+    // SAFETY: the shaders are this crate's own.
+    let unchecked = unsafe { GpuOptions::unchecked() };
+    let devices = [GpuOptions::default(), unchecked].map(|options| open(&name, options));
+    let mut compared = 0;
+    for case in kernels::ALL.iter().filter(|kernel| kernel.shader.is_some()).flat_map(|kernel| cases_of(kernel.name)) {
+        let [checked, unchecked] = devices.each_ref().map(|device| {
+            let mut gpu = Gpu::new(device, case.plan.clone()).expect("the plan fits");
+            case.load(&mut gpu);
+            gpu.submit(&case.steps, &[case.run()]).expect("the device works");
+            let read = |number| gpu.read_allocation(AllocationId(number)).expect("the device works");
+            (0..case.plan.allocations().len()).map(read).collect::<Vec<_>>()
+        });
+        assert!(checked == unchecked, "{}: without runtime checks the bits differ", case.name);
+        compared += checked.iter().map(Vec::len).sum::<usize>();
+    }
+    println!("runtime checks: {compared} words equal");
+    assert!(compared > 1_000_000);
 }

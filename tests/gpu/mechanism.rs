@@ -1,5 +1,5 @@
-//! What the executor offers to kernels that no kernel so far uses, with a kernel made for it: all step records at
-//! once, an atomic flag, words of any type, no parameters.
+//! What the executor offers to few kernels, with a kernel made for it: all step records at once, an atomic flag,
+//! words of any type, no parameters.
 
 use std::sync::atomic::Ordering;
 
@@ -35,9 +35,6 @@ static PROBE: Kernel = Kernel {
     bound: |_, _| vec![Bound::Exact; 2],
     shader: Some(Shader {
         source: "
-            struct Record { @size(256) step: Step }
-            struct Steps { @size(256) count: u32, records: array<Record> }
-            @group(0) @binding(1) var<storage, read> steps: Steps;
             @group(0) @binding(2) var<storage, read_write> out: array<u32>;
             @group(0) @binding(3) var<storage, read_write> flag: array<atomic<u32>>;
 
@@ -50,7 +47,7 @@ static PROBE: Kernel = Kernel {
                     }
                 }
             }",
-        shared: &["struct Step { index: u32, slot: u32, rows: u32 }"],
+        shared: &[kernels::shared::STEPS],
         prelude: |_| String::new(),
         grid: |op, _| [op.lanes.div_ceil(64) as u32, 1, 1],
         tiles: None,
