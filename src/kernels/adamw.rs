@@ -52,8 +52,6 @@ words! {
     }
 }
 
-/// Invocations of a workgroup, of one element each.
-
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "adamw",

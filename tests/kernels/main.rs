@@ -2,8 +2,8 @@
 //! `sabotage` then proves the proof.
 //!
 //! One file a kernel, of the kernel's stem: `cases()` over ugly shapes, `oracle` from the formula that the kernel's
-//! documentation states, and what else it claims. Another crate can have all cases through
-//! `#[path = "…/tests/kernels/main.rs"] mod kernels;` and [`STEMS`].
+//! documentation states, and what else it claims. `tests/cases` is the cases alone, as a library: `tests/gpu` puts the
+//! shaders to them.
 
 #[path = "../common/case.rs"]
 pub mod case;
