@@ -1,7 +1,7 @@
 //! The kernels, one a file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` carry one stem.
 //!
 //! A kernel's file holds its documentation (formula, letters, bindings, derivative, rounding bound), `Params`,
-//! the static [`Kernel`], functions that make an [`Op`](crate::plan::Op) of it, and `reference`, the plain twin.
+//! the static [`Kernel`], functions that make an [`Op`] of it, and `reference`, the plain twin.
 //! A `fast` twin stands beside it where one pays. Kernels know plan types; they know no network and no device.
 
 use crate::plan::{Kernel, Op};
