@@ -275,8 +275,8 @@ pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case
     over_batches(&make).into_iter().chain(long).collect()
 }
 
-/// m, n, k and live rows of products, the last one large enough for the CPU to cut it into blocks.
-pub const PRODUCTS: [(usize, usize, usize, usize); 16] = [
+/// m, n, k and live rows of products: ragged ones, some whose rows are multiples of four, the last one large enough for the CPU to cut it into blocks.
+pub const PRODUCTS: [(usize, usize, usize, usize); 20] = [
     (1, 1, 3, 1),
     (1, 5, 3, 1),
     (3, 1, 7, 2),
@@ -292,6 +292,10 @@ pub const PRODUCTS: [(usize, usize, usize, usize); 16] = [
     (2, 128, 129, 2),
     (10, 3, 257, 7),
     (33, 64, 65, 32),
+    (5, 4, 8, 5),
+    (12, 132, 20, 9),
+    (70, 68, 36, 67),
+    (150, 140, 20, 149),
     (83, 131, 101, 80),
 ];
 

@@ -11,8 +11,9 @@ use wgrad::Result;
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Reference, lockstep};
 use wgrad::kernels::{self, shared};
-use wgrad::plan::{AllocationId, Kernel, Op, POISON, Shader};
+use wgrad::plan::{AllocationId, Kernel, Op, POISON, Shader, Tile};
 use wgrad::shape::{Dtype, Shape};
+use wgrad::specialize::{Target, candidates, specialize};
 
 use crate::common::{adapter_name, device, open};
 
@@ -28,29 +29,43 @@ pub fn cases_of(kernel: &str) -> Vec<Case> {
         .collect()
 }
 
-/// Lockstep of a case in which `kernel` takes the place of the honest one of its name.
-pub fn run_with(device: &GpuDevice, case: &Case, kernel: &'static Kernel) -> Result<usize> {
-    let mut plan = case.plan.clone();
-    plan.substitute(|honest| if honest.name == kernel.name { kernel } else { honest });
+/// Every way in which the op of a case can be cut on a device; one, and none in particular, where it is no product.
+pub fn tiles(device: &GpuDevice, case: &Case) -> Vec<Option<Tile>> {
+    let shapes: Vec<_> = case.op().views.iter().map(|view| case.plan.shape(*view)).collect();
+    let tiles = candidates(case.op(), &shapes, &device.limits());
+    if tiles.is_empty() { vec![None] } else { tiles.into_iter().map(Some).collect() }
+}
+
+/// Lockstep of a case, cut as `tile` says, in which `kernel` takes the place of the honest one of its name.
+pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
+    let mut honest = case.plan.clone();
+    honest.cut(|_, _| tile);
+    let honest = specialize(honest, &Target::Gpu(device.limits()))?;
+    let mut plan = honest.clone();
+    plan.substitute(|original| if original.name == kernel.name { kernel } else { original });
     let mut gpu = Gpu::new(device, plan)?;
     case.load(&mut gpu);
-    Ok(lockstep::run(&case.plan, &mut gpu, &case.steps, &[case.run()])?.elements())
+    let report = lockstep::run(&honest, &mut gpu, &case.steps, &[case.run()])?;
+    // Where terms are cut into parts, an op before the last one has written the parts' sums.
+    let before: usize = report.ops.iter().rev().skip(1).map(|op| op.elements).sum();
+    Ok(report.elements() - before)
 }
 
 /// Lockstep of a case with this kernel, and where the reference gives a NaN, the same NaN from the device.
-fn judge(device: &GpuDevice, case: &Case, kernel: &'static Kernel) -> Result<usize> {
+fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let places = nan(case, &mut Reference::new(case.plan.clone())?)?;
     if !places.contains(&true) {
-        return run_with(device, case, kernel);
+        return run_with(device, case, tile, kernel);
     }
     let mut plan = case.plan.clone();
     plan.substitute(|_| kernel);
+    plan.cut(|_, _| tile);
     assert_eq!(nan(case, &mut Gpu::new(device, plan)?)?, places, "{}: NaN", case.name);
     let mut finite = case.clone();
     for word in finite.inputs.iter_mut().flat_map(|input| &mut input.words) {
         *word = if f32::from_bits(*word).is_nan() { 0 } else { *word };
     }
-    run_with(device, &finite, kernel)
+    run_with(device, &finite, tile, kernel)
 }
 
 /// Which of the numbers that a case's op writes are NaN, and not the poison that was there before.
@@ -66,20 +81,23 @@ fn nan(case: &Case, device: &mut dyn Executor) -> Result<Vec<bool>> {
 }
 
 #[test]
-fn every_case_of_every_kernel_with_a_shader() {
+fn every_case_of_every_kernel_in_every_way_to_cut_it() {
     let Some(device) = device() else { return };
     let mut failures = Vec::new();
     for (stem, cases) in STEMS {
         let (mut count, mut compared) = (0, 0);
-        for case in cases().iter().filter(|case| case.op().kernel.shader.is_some()) {
-            match judge(&device, case, case.op().kernel) {
-                Ok(elements) => assert_eq!(elements, case.elements(), "{}", case.name),
-                Err(error) => failures.push(format!("{}: {error}", case.name)),
+        for case in cases() {
+            for tile in tiles(&device, &case) {
+                let name = tile.map_or(case.name.clone(), |tile| format!("{} by {tile}", case.name));
+                match judge(&device, &case, tile, case.op().kernel) {
+                    Ok(elements) => assert_eq!(elements, case.elements(), "{name}"),
+                    Err(error) => failures.push(format!("{name}: {error}")),
+                }
+                count += 1;
+                compared += case.elements();
             }
-            count += 1;
-            compared += case.elements();
         }
-        println!("{stem}: {count} cases, {compared} elements compared on {}", device.adapter());
+        println!("{stem}: {count} runs, {compared} elements compared on {}", device.adapter());
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
@@ -99,7 +117,7 @@ fn grids_can_be_folded_wherever_workgroups_are_in_a_line() {
         let Some(shader) = kernel.shader.filter(|shader| shader.shared.contains(&shared::LINE)) else { continue };
         let folded = Box::leak(Box::new(Kernel { shader: Some(Shader { grid: folded, ..shader }), ..*kernel }));
         for case in cases_of(kernel.name) {
-            compared += judge(&device, &case, folded).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            compared += judge(&device, &case, None, folded).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         }
     }
     println!("folded grids: {compared} elements compared on {}", device.adapter());
@@ -113,13 +131,18 @@ fn runtime_checks_change_no_bit() {
     let unchecked = unsafe { GpuOptions::unchecked() };
     let devices = [GpuOptions::default(), unchecked].map(|options| open(&name, options));
     let mut compared = 0;
-    for case in kernels::ALL.iter().filter(|kernel| kernel.shader.is_some()).flat_map(|kernel| cases_of(kernel.name)) {
+    let cases = kernels::ALL.iter().flat_map(|kernel| cases_of(kernel.name));
+    for (number, case) in cases.enumerate() {
+        let tiles = tiles(&devices[0], &case);
         let [checked, unchecked] = devices.each_ref().map(|device| {
-            let mut gpu = Gpu::new(device, case.plan.clone()).expect("the plan fits");
+            let mut plan = case.plan.clone();
+            plan.cut(|_, _| tiles[number % tiles.len()]);
+            let mut gpu = Gpu::new(device, plan).expect("the plan fits");
             case.load(&mut gpu);
             gpu.submit(&case.steps, &[case.run()]).expect("the device works");
+            let allocations = gpu.plan().allocations().len();
             let read = |number| gpu.read_allocation(AllocationId(number)).expect("the device works");
-            (0..case.plan.allocations().len()).map(read).collect::<Vec<_>>()
+            (0..allocations).map(read).collect::<Vec<_>>()
         });
         assert!(checked == unchecked, "{}: without runtime checks the bits differ", case.name);
         compared += checked.iter().map(Vec::len).sum::<usize>();

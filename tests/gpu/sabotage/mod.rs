@@ -1,0 +1,70 @@
+//! The tests are tested: each of these wrong shaders must be caught by a case of its kernel, and its op named.
+
+mod products;
+mod table;
+
+use std::collections::BTreeMap;
+
+use wgrad::Error;
+use wgrad::kernels;
+use wgrad::plan::{Kernel, Shader, Tile, Tiles};
+
+use crate::common::device;
+use crate::kernels::{cases_of, run_with, tiles};
+
+/// Kernel, what is wrong, and the text that is replaced to make it so.
+type Sabotage = (&'static str, &'static str, &'static str, &'static str);
+
+/// All mistakes, with the tile that products are cut by.
+fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
+    let vector = Tile { vector: true, ..Tile::PLAIN };
+    let tables = [
+        (Tile::PLAIN, table::TABLE),
+        (Tile::PLAIN, products::PLAIN),
+        (vector, products::VECTOR),
+        (products::STAGED, products::TILES),
+        (products::WIDE, products::TILES),
+        (products::WIDE, products::GROUPS),
+    ];
+    tables.into_iter().flat_map(|(tile, table)| table.iter().map(move |sabotage| (tile, sabotage)))
+}
+
+/// The kernel with another text, in its own file or a shared one. Leaked, since kernels are static.
+/// A product's op must be cut as `tile` says.
+pub fn tampered(kernel: &'static Kernel, tile: &Tile, from: &str, to: &str) -> &'static Kernel {
+    let shader = kernel.shader.expect("the kernel has a shader");
+    let core = shader.tiles.map(|tiles| (tiles.core)(tile).concat()).unwrap_or_default();
+    let text = shader.shared.concat() + &core + shader.source;
+    assert!(text.contains(from), "{}: there is no `{from}` to replace", kernel.name);
+    let source = Box::leak(text.replacen(from, to, 1).into_boxed_str());
+    let tiles = shader.tiles.map(|tiles| Tiles { core: |_| &[], ..tiles });
+    Box::leak(Box::new(Kernel { shader: Some(Shader { source, shared: &[], tiles, ..shader }), ..*kernel }))
+}
+
+#[test]
+fn every_sabotaged_shader_is_caught() {
+    let Some(device) = device() else { return };
+    let mut missed = Vec::new();
+    for (tile, (name, what, from, to)) in all() {
+        let honest = kernels::ALL.into_iter().find(|kernel| kernel.name == *name).expect("a kernel of ours");
+        let (kernel, product) = (tampered(honest, &tile, from, to), honest.shader.is_some_and(|s| s.tiles.is_some()));
+        let tile = product.then_some(tile);
+        let mut cases = cases_of(name).into_iter().filter(|case| tiles(&device, case).contains(&tile));
+        match cases.find_map(|case| run_with(&device, &case, tile, kernel).err()) {
+            Some(Error::Mismatch { op, view, .. }) => {
+                assert!(op.ends_with(&format!("op 0 ({name})")), "{what} in {name} was blamed on {op}");
+                println!("caught: {what}: {op}, {view}");
+            }
+            Some(error) => panic!("{name}: {what}: {error}"),
+            None => missed.push(format!("{name}: {what}")),
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
+
+#[test]
+fn every_shader_is_sabotaged_at_least_twice() {
+    let mut counts: BTreeMap<&str, usize> = kernels::ALL.iter().map(|kernel| (kernel.name, 0)).collect();
+    all().for_each(|(_, (kernel, ..))| *counts.get_mut(kernel).expect("a kernel of ours") += 1);
+    assert!(counts.values().all(|count| *count >= 2), "{counts:?}");
+}

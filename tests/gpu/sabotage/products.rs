@@ -1,0 +1,155 @@
+//! Mistakes in products, each in one way to cut them.
+
+use super::Sabotage;
+use wgrad::plan::Tile;
+
+/// Without workgroup memory, number by number.
+pub(super) const PLAIN: &[Sabotage] = &[
+    ("dense_forward", "the last input is left out", "return params.inputs;", "return params.inputs - 1u;"),
+    ("dense_forward", "the weight is transposed", "const B_ALONG_TERMS = true;", "const B_ALONG_TERMS = false;"),
+    ("dense_forward", "dead rows are written", "if row + r < rows() {", "if row + r < rows() + 1u {"),
+    (
+        "dense_forward",
+        "dead rows are read as the next ones",
+        "line < select(terms(), rows(), A_ALONG_TERMS)",
+        "line <= 1u",
+    ),
+    (
+        "dense_forward",
+        "the fourth column is left out",
+        "if column + i < columns()",
+        "if column + i < columns() && i < 3u",
+    ),
+    (
+        "dense_forward",
+        "lines are taken for one longer",
+        "let start = line * width;",
+        "let start = line * (width + 1u);",
+    ),
+    ("dense_forward", "only the last block of terms counts", "sums += b", "sums = b"),
+    ("dense_forward", "the bias is forgotten", " + bias[column + k]", ""),
+    (
+        "dense_forward",
+        "the mask is that of the next row",
+        "params.layer, row, column",
+        "params.layer, row + 1u, column",
+    ),
+    ("dense_forward", "the mask is that of the row in the batch", "step.first_row + row", "row"),
+    ("dense_forward", "the mask's factor is forgotten", "params.scale * activate", "activate"),
+    ("dense_forward", "random words have nine rounds", "round < 10u", "round < 9u"),
+    ("dense_forward", "the product of halves loses a carry", " + (cross_product >> 16u)", ""),
+    ("dense_forward", "the slope is forgotten", "select(x, slope * x, x <= 0.0)", "select(x, 0.0, x <= 0.0)"),
+    ("matmul_nt", "b is taken as transposed already", "if B_ALONG_TERMS", "if !B_ALONG_TERMS"),
+    ("matmul_nt", "the last terms are left out", "term < span.y; term += 4u", "term + 4u <= span.y; term += 4u"),
+    ("matmul_nn", "b is taken as transposed", "if B_ALONG_TERMS", "if !B_ALONG_TERMS"),
+    (
+        "matmul_nn",
+        "rows of a block are turned over",
+        "store(place.z, row + r, column, sums[r])",
+        "store(place.z, row + r, column, sums[3u - r])",
+    ),
+    ("matmul_tn", "the terms are those of the whole batch", "select(step.rows, params.k", "select(params.k, params.k"),
+    ("matmul_tn", "it is added to what was there", "out[i] = values", "out[i] += values"),
+    ("dense_grad_input", "dead rows are written", "if row + r < rows() {", "if row + r < rows() + 1u {"),
+    ("dense_grad_input", "the mask is that of the next step", "step.index, (layer", "step.index + 1u, (layer"),
+    ("dense_grad_input", "the derivative is forgotten", " * derivative(params.function, params.slope, y)", ""),
+    ("dense_grad_input", "the dropout's factor is not taken out", "column + k] * params.keep", "column + k]"),
+    ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row + i] = sums[i];", ""),
+    ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += a[0]", "row_sums = a[0]"),
+    ("dense_grad_weight", "the bias gradient leaves a row in four out", " + a[3]", ""),
+    ("dense_grad_weight", "the flag is not lowered", "if !all_finite(sums)", "if false"),
+    ("dense_grad_weight", "the flag is always lowered", "if !all_finite(sums)", "if true"),
+    ("dense_grad_weight", "the flag is lowered to the slot", "step.index", "step.slot"),
+    (
+        "matmul_split_nt",
+        "a term is counted in two parts",
+        "vec2(part, part + 1u) * params.chunk",
+        "(vec2(part, part + 1u) * params.chunk + vec2(0u, 1u))",
+    ),
+    ("matmul_split_nt", "a part is counted twice", "vec2(part, part + 1u)", "vec2(part, part + 2u)"),
+    ("matmul_split_nn", "all parts are written to the first", "part * part_size() + row", "row"),
+    ("matmul_split_nn", "parts lie in the wrong order", "group.y / high", "(group.y / high + 1u) % 2u"),
+    ("matmul_split_tn", "sums of rows lie among the products", "params.m * params.n, row", "params.n, row"),
+    ("matmul_split_tn", "sums of rows are dropped", "row_sums += a[0]", "row_sums = 0.0 * a[0]"),
+    ("dense_forward_sum", "the last part is left out", "part < params.parts", "part + 1u < params.parts"),
+    ("dense_forward_sum", "the bias is counted in each part", "sum += partial[", "sum += bias[0] + partial["),
+    ("dense_forward_sum", "dead rows are written", "i >= step.rows * params.outputs", "i >= arrayLength(&output)"),
+    ("dense_grad_input_sum", "the first part is counted twice", "var sum = 0.0;", "var sum = partial[i];"),
+    ("dense_grad_input_sum", "the derivative is forgotten", " * params.scale * slope", " * params.scale"),
+    ("dense_grad_weight_sum", "the last part is left out", "part < params.parts", "part + 1u < params.parts"),
+    ("dense_grad_weight_sum", "the bias gradient is dropped", "grad_bias[i - weights] = sum;", ""),
+    ("dense_grad_weight_sum", "the flag is not lowered", "if !is_finite(sum)", "if false"),
+];
+
+/// Without workgroup memory, four numbers at a time.
+pub(super) const VECTOR: &[Sabotage] = &[
+    (
+        "matmul_nt",
+        "a is read four numbers too far",
+        "a_at((line * width + first) / 4u)",
+        "a_at((line * width + first) / 4u + 1u)",
+    ),
+    ("matmul_tn", "dead rows are summed", "line < select(terms(), rows(), A_ALONG_TERMS) && first < width", "true"),
+    (
+        "dense_forward",
+        "four columns are written too far left",
+        "put((start + column) / 4u",
+        "put((start + column) / 4u - min(1u, column)",
+    ),
+    ("matmul_split_tn", "sums of rows are written to the first four", "put((start + row) / 4u", "put(start / 4u"),
+];
+
+/// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.
+pub(super) const STAGED: Tile = Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 };
+pub(super) const WIDE: Tile = Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 };
+
+pub(super) const TILES: &[Sabotage] = &[
+    ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n        for", "for"),
+    (
+        "matmul_nt",
+        "what is staged is written over while it is read",
+        "        workgroupBarrier();\n    }\n    for",
+        "    }\n    for",
+    ),
+    (
+        "matmul_nt",
+        "the last terms are left out",
+        "term < span.y; term += TILE_TERMS",
+        "term + TILE_TERMS <= span.y; term += TILE_TERMS",
+    ),
+    ("matmul_nt", "one of sixteen terms is left out", "t < TILE_TERMS", "t + 1u < TILE_TERMS"),
+    ("matmul_nn", "only the last terms count", "+= a.y * b[j]", "= a.y * b[j]"),
+    (
+        "matmul_nn",
+        "only some blocks of b are staged",
+        "block < COLUMN_FOURS * TERM_FOURS",
+        "block + 1u < COLUMN_FOURS * TERM_FOURS",
+    ),
+    ("matmul_tn", "two rows are swapped", "+= a.z * b[j]", "+= a.w * b[j]"),
+    (
+        "matmul_tn",
+        "terms of a are staged in the wrong place",
+        "tile_a[(first + 2u) * ROW_FOURS + four]",
+        "tile_a[(first + 1u) * ROW_FOURS + four]",
+    ),
+    ("dense_forward", "dead rows are written", "if row + r < rows() && column", "if row + r < rows() + 1u && column"),
+    ("dense_grad_weight", "the bias gradient is that of one term", "row_sums[i] += a;", "row_sums[i] = a;"),
+    ("dense_grad_weight", "the bias gradient is dropped", "if sums_rows && row < rows()", "if false"),
+];
+
+/// What goes wrong only where an invocation's groups of 4×4 lie apart.
+pub(super) const GROUPS: &[Sabotage] = &[
+    (
+        "matmul_nn",
+        "the second columns are the first",
+        "tile_b[t * COLUMN_FOURS + j * WIDE + local.x]",
+        "tile_b[t * COLUMN_FOURS + local.x]",
+    ),
+    (
+        "matmul_nn",
+        "the second rows are the first",
+        "tile_a[t * ROW_FOURS + i * HIGH + local.y]",
+        "tile_a[t * ROW_FOURS + local.y]",
+    ),
+    ("matmul_tn", "groups are neighbours when they are stored", "4u * (j * WIDE + local.x)", "4u * (2u * local.x + j)"),
+];
