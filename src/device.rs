@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
+use crate::exec::gpu::{Gpu, GpuDevice};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
 use crate::specialize::{Target, specialize};
 
-/// A device to train on.
+/// A device to train on. Cheap to clone; all clones share one GPU and the shaders compiled for it.
 ///
 /// ```
 /// use wgrad::Device;
@@ -23,36 +25,94 @@ pub struct Device {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Cpu { threads: usize },
+    Cpu {
+        threads: usize,
+    },
     Reference,
+    #[cfg(feature = "gpu")]
+    Gpu(GpuDevice),
 }
 
 const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
 
+const ASKED_FOR: &str = "asked for";
+
 impl Device {
-    /// The fastest device that this version can train on; [`Device::reason`] says why it was chosen.
+    /// A GPU where there is one, the one with its own memory where there are several, and else the CPU: never a
+    /// software adapter. [`Device::reason`] says what was found.
     ///
     /// # Errors
-    /// None in this version; later ones may find a device that does not answer.
+    /// None in this version: a GPU that cannot be opened is a reason to take the CPU.
     pub fn auto() -> Result<Self> {
-        Ok(Self {
-            reason: "this version trains on the CPU; its GPU backend does not have all kernels yet".into(),
-            ..Self::cpu()
-        })
+        let reason = match Self::gpu() {
+            Ok(gpu) => return Ok(Self { reason: gpu.found(), ..gpu }),
+            Err(Error::Device { problem, .. }) => problem,
+            Err(error) => error.to_string(),
+        };
+        Ok(Self { reason, ..Self::cpu() })
     }
 
     /// The CPU, with as many threads as the system says it can run at once.
     pub fn cpu() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { kind: Kind::Cpu { threads }, reason: "asked for".into() }
+        Self { kind: Kind::Cpu { threads }, reason: ASKED_FOR.into() }
     }
 
     /// The CPU with plain loops on one thread: slow, and what all else is judged by.
     pub fn reference() -> Self {
-        Self { kind: Kind::Reference, reason: "asked for".into() }
+        Self { kind: Kind::Reference, reason: ASKED_FOR.into() }
     }
 
-    /// The same device with `threads` threads; the result of training has the same bits for any number.
+    /// The best GPU of this machine, which is no software adapter.
+    ///
+    /// # Errors
+    /// No GPU, with a list of what is there; a driver that refuses; a build without the feature `gpu`.
+    pub fn gpu() -> Result<Self> {
+        Self::adapter(None)
+    }
+
+    /// The device of that name: `auto`, `cpu`, `gpu`, `reference`, or part of the description of an adapter, in any
+    /// case, `llvmpipe` say. Only so can a software adapter be had.
+    ///
+    /// # Errors
+    /// A name that nothing here has, with a list of those present; a driver that refuses.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Self::auto(),
+            "cpu" => Ok(Self::cpu()),
+            "reference" => Ok(Self::reference()),
+            "gpu" => Self::gpu(),
+            "" => Err(unknown(name, "")),
+            name => Self::adapter(Some(name)),
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn adapter(name: Option<&str>) -> Result<Self> {
+        match GpuDevice::open(name) {
+            Ok(gpu) => Ok(gpu.into()),
+            Err(Error::Unknown { name, known, .. }) => {
+                Err(unknown(&name, &format!(", or part of the name of an adapter: {known}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn adapter(name: Option<&str>) -> Result<Self> {
+        let problem = "this build cannot use GPUs";
+        match name {
+            Some(name) => Err(unknown(name, &format!(" ({problem})"))),
+            None => Err(Error::Device {
+                device: "gpu".into(),
+                problem: problem.into(),
+                remedy: "build with the feature `gpu`, or use the CPU".into(),
+            }),
+        }
+    }
+
+    /// The same device with `threads` threads, where it is the CPU; the result of training has the same bits for any
+    /// number.
     pub fn threads(mut self, threads: usize) -> Self {
         if let Kind::Cpu { threads: current } = &mut self.kind {
             *current = threads;
@@ -65,25 +125,68 @@ impl Device {
         &self.reason
     }
 
+    /// Whether it is a GPU or a software adapter, and not one of our own executors on the CPU.
+    pub fn is_gpu(&self) -> bool {
+        !matches!(self.kind, Kind::Cpu { .. } | Kind::Reference)
+    }
+
+    /// The open GPU, where it is one.
+    #[cfg(feature = "gpu")]
+    pub fn as_gpu(&self) -> Option<&GpuDevice> {
+        match &self.kind {
+            Kind::Gpu(gpu) => Some(gpu),
+            Kind::Cpu { .. } | Kind::Reference => None,
+        }
+    }
+
+    /// Why a GPU was taken where it was not asked for.
+    fn found(&self) -> String {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.as_gpu() {
+            return format!("the best that this machine has is a {}", gpu.adapter().kind.name());
+        }
+        self.reason.clone()
+    }
+
     /// An executor with memory for `plan` on this device.
     ///
     /// # Errors
     /// A device that cannot hold or run the plan.
     pub fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
-        let plan = specialize(plan, &Target::Cpu)?;
-        Ok(match self.kind {
-            Kind::Cpu { threads } => Box::new(Cpu::new(plan, threads)?),
-            Kind::Reference => Box::new(Reference::new(plan)?),
+        Ok(match &self.kind {
+            Kind::Cpu { threads } => Box::new(Cpu::new(specialize(plan, &Target::Cpu)?, *threads)?),
+            Kind::Reference => Box::new(Reference::new(specialize(plan, &Target::Cpu)?)?),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(gpu) => Box::new(Gpu::new(gpu, plan)?),
         })
+    }
+}
+
+/// Nothing here has that name; `also` says what else could have been named.
+fn unknown(name: &str, also: &str) -> Error {
+    match Error::unknown("device", name, &NAMES) {
+        Error::Unknown { kind, name, nearest, known } => {
+            Error::Unknown { kind, name, nearest, known: format!("{known}{also}") }
+        }
+        other => other,
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl From<GpuDevice> for Device {
+    fn from(gpu: GpuDevice) -> Self {
+        Self { kind: Kind::Gpu(gpu), reason: ASKED_FOR.into() }
     }
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
+        match &self.kind {
             Kind::Cpu { threads: 1 } => f.write_str("cpu, 1 thread"),
             Kind::Cpu { threads } => write!(f, "cpu, {threads} threads"),
             Kind::Reference => f.write_str("reference"),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(gpu) => gpu.adapter().fmt(f),
         }
     }
 }
@@ -91,18 +194,8 @@ impl fmt::Display for Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// Reads `auto`, `cpu` or `reference`; `gpu` is an error in this version.
+    /// The same as [`Device::named`].
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Self::auto(),
-            "cpu" => Ok(Self::cpu()),
-            "reference" => Ok(Self::reference()),
-            "gpu" => Err(Error::Device {
-                device: "gpu".into(),
-                problem: "this version cannot train on a GPU yet: only some kernels have shaders".into(),
-                remedy: "use `--device cpu`".into(),
-            }),
-            name => Err(Error::unknown("device", name, &NAMES)),
-        }
+        Self::named(text)
     }
 }

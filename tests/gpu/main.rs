@@ -9,6 +9,7 @@ mod adamw;
 #[path = "../common/gpu.rs"]
 mod common;
 mod dense;
+mod devices;
 mod errors;
 mod free_run;
 mod kernels;

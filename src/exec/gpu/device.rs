@@ -1,62 +1,13 @@
-//! A GPU: which there are, which one is taken, and how its errors become ours.
+//! An open GPU, and how its errors become ours.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
+use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits};
 use crate::exec::gpu::pipelines::Pipelines;
 use crate::specialize::Limits;
-
-/// What an adapter is made of, from the most to the least wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AdapterKind {
-    /// A GPU with its own memory.
-    Discrete,
-    /// A GPU that shares the host's memory.
-    Integrated,
-    /// A GPU lent to a virtual machine.
-    Virtual,
-    /// The driver does not say.
-    Unknown,
-    /// A program that computes on the CPU: right for tests, slower than our CPU executor.
-    Software,
-}
-
-/// An adapter of this machine. One GPU appears once for each interface that reaches it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adapter {
-    /// The driver's name for it.
-    pub name: String,
-    /// What it is made of.
-    pub kind: AdapterKind,
-    /// The interface: `vulkan`, `metal`, `dx12`.
-    pub interface: String,
-    /// The driver and its version, as far as it says.
-    pub driver: String,
-}
-
-impl Adapter {
-    fn new(info: wgpu::AdapterInfo) -> Self {
-        let kind = match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
-            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
-            wgpu::DeviceType::VirtualGpu => AdapterKind::Virtual,
-            wgpu::DeviceType::Other => AdapterKind::Unknown,
-            wgpu::DeviceType::Cpu => AdapterKind::Software,
-        };
-        let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
-        Self { name: info.name, kind, interface: info.backend.to_string(), driver }
-    }
-}
-
-impl fmt::Display for Adapter {
-    /// `llvmpipe (LLVM 15.0.6, 256 bits), vulkan, software`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let software = if self.kind == AdapterKind::Software { ", software" } else { "" };
-        write!(f, "{}, {}{software}", self.name, self.interface)
-    }
-}
 
 /// How a GPU is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +29,9 @@ impl GpuOptions {
 }
 
 impl Default for GpuOptions {
+    /// What ships: this is the one place that decides it.
     fn default() -> Self {
+        // Once every shader is tested both ways, `unsafe { Self::unchecked() }`, with its SAFETY argument.
         Self { runtime_checks: true }
     }
 }
@@ -94,6 +47,12 @@ struct Inner {
     queue: wgpu::Queue,
     pipelines: Pipelines,
     failure: Arc<OnceLock<String>>,
+}
+
+impl fmt::Debug for GpuDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GpuDevice").field("adapter", &self.0.adapter).field("options", &self.0.options).finish()
+    }
 }
 
 impl GpuDevice {
@@ -142,6 +101,16 @@ impl GpuDevice {
         Ok(Self(Arc::new(Inner { adapter, options, device, queue, pipelines: Pipelines::default(), failure })))
     }
 
+    /// A GPU that a program has opened for something else, a renderer say, and goes on using.
+    ///
+    /// Its handlers of errors and of loss stay the program's: a loss is seen here by the next reading. Plans must fit
+    /// the limits that it was opened with. Our shaders check their indices, whatever they do to others.
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let options = GpuOptions { runtime_checks: true };
+        let (adapter, pipelines) = (Adapter::of(adapter), Pipelines::default());
+        Self(Arc::new(Inner { adapter, options, device, queue, pipelines, failure: Arc::default() }))
+    }
+
     /// The adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.0.adapter
@@ -154,16 +123,7 @@ impl GpuDevice {
 
     /// The limits that plans must fit.
     pub fn limits(&self) -> Limits {
-        let limits = self.0.device.limits();
-        Limits {
-            binding_bytes: limits.max_storage_buffer_binding_size,
-            allocation_bytes: limits.max_buffer_size,
-            storage_buffers: limits.max_storage_buffers_per_shader_stage,
-            workgroups: limits.max_compute_workgroups_per_dimension,
-            invocations: limits.max_compute_invocations_per_workgroup,
-            workgroup_bytes: limits.max_compute_workgroup_storage_size,
-            software: self.0.adapter.kind == AdapterKind::Software,
-        }
+        limits(&self.0.device.limits(), self.0.adapter.kind == AdapterKind::Software)
     }
 
     /// Gives the device up, as a driver may at any time: every later call on it must be an error.
@@ -231,76 +191,7 @@ impl GpuDevice {
     }
 }
 
-/// All adapters with their handles, best kind first.
-fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
-    let descriptor = wgpu::InstanceDescriptor {
-        // Validation by the driver's layers only where WGPU_VALIDATION asks for it, in every build profile.
-        flags: wgpu::InstanceFlags::empty().with_env(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    };
-    let instance = wgpu::Instance::new(descriptor);
-    let handles = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let mut adapters: Vec<_> = handles.into_iter().map(|handle| (Adapter::new(handle.get_info()), handle)).collect();
-    adapters.sort_by_key(|(adapter, _)| adapter.kind);
-    adapters
-}
-
-/// Index of the adapter that is asked for, among adapters with the best kind first.
-fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
-    let list = || adapters.iter().map(|adapter| format!("`{adapter}`")).collect::<Vec<_>>().join(", ");
-    let present = || if adapters.is_empty() { "no adapter at all".into() } else { list() };
-    let Some(name) = name else {
-        return adapters.iter().position(|adapter| adapter.kind != AdapterKind::Software).ok_or_else(|| {
-            Error::Device {
-                device: "gpu".into(),
-                problem: format!("this machine offers no GPU, but {}", present()),
-                remedy: "install a driver, name a software adapter, or train with `--device cpu`".into(),
-            }
-        });
-    };
-    let lower = name.to_lowercase();
-    adapters
-        .iter()
-        .position(|adapter| adapter.to_string().to_lowercase().contains(&lower))
-        .ok_or_else(|| Error::Unknown { kind: "GPU adapter", name: name.into(), nearest: None, known: present() })
-}
-
 fn unusable(device: &str, problem: String) -> Error {
     let remedy = "update the driver, or train with `--device cpu`".into();
     Error::Device { device: device.into(), problem, remedy }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn adapter(name: &str, kind: AdapterKind) -> Adapter {
-        Adapter { name: name.into(), kind, interface: "vulkan".into(), driver: String::new() }
-    }
-
-    fn refused(adapters: &[Adapter], name: Option<&str>) -> String {
-        choose(adapters, name).expect_err("there is no such adapter").to_string()
-    }
-
-    #[test]
-    fn software_is_taken_only_by_name() {
-        let all = [adapter("llvmpipe", AdapterKind::Software)];
-        let message = refused(&all, None);
-        assert!(message.contains("no GPU") && message.contains("`llvmpipe, vulkan, software`"), "{message}");
-        assert!(matches!(choose(&all, Some("LLVM")), Ok(0)));
-    }
-
-    #[test]
-    fn the_first_gpu_is_taken_without_a_name() {
-        let all = [adapter("Radeon", AdapterKind::Discrete), adapter("llvmpipe", AdapterKind::Software)];
-        assert!(matches!(choose(&all, None), Ok(0)));
-        assert!(matches!(choose(&all, Some("radeon, vulkan")), Ok(0)));
-    }
-
-    #[test]
-    fn unknown_names_list_what_is_there() {
-        let all = [adapter("Radeon", AdapterKind::Discrete)];
-        assert_eq!(refused(&all, Some("Arc")), "unknown GPU adapter `Arc`; known: `Radeon, vulkan`");
-        assert_eq!(refused(&[], Some("Arc")), "unknown GPU adapter `Arc`; known: no adapter at all");
-    }
 }

@@ -18,14 +18,19 @@
 //! # }
 //! ```
 
+mod adapters;
 mod buffers;
 mod device;
 mod dispatches;
 mod pipelines;
 mod reading;
 
-pub use device::{Adapter, AdapterKind, GpuDevice, GpuOptions};
+pub use adapters::{Adapter, AdapterKind};
+pub use device::{GpuDevice, GpuOptions};
+/// The version of wgpu that [`Device::from_wgpu`] speaks.
+pub use wgpu;
 
+use crate::device::Device;
 use crate::error::Result;
 use crate::exec::check;
 use crate::exec::{Executor, Run, Ticket};
@@ -34,6 +39,14 @@ use crate::specialize::{Target, specialize};
 use buffers::RECORD;
 use dispatches::{Bound, Dispatch};
 use reading::Reading;
+
+impl Device {
+    /// A GPU that a program has opened for something else, a renderer say, and goes on using; see
+    /// [`GpuDevice::from_wgpu`]. The crate's own version of wgpu is [`wgrad::exec::gpu::wgpu`](wgpu).
+    pub fn from_wgpu(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        GpuDevice::from_wgpu(&adapter, device, queue).into()
+    }
+}
 
 /// What an executor has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
