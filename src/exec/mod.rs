@@ -40,6 +40,21 @@ pub trait Executor: Send {
     /// A plan that the device cannot hold or run; the old one then stays.
     fn adopt(&mut self, plan: Plan) -> Result<()>;
 
+    /// Does now what takes long when a plan is adopted later, as compiling shaders does; takes no memory for it.
+    ///
+    /// # Errors
+    /// A plan that the device cannot run.
+    fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        let _ = plan;
+        Ok(())
+    }
+
+    /// How many of the newest submissions the host should not wait for, so that the device is never idle; 0 where a
+    /// submission is done when [`Executor::submit`] returns.
+    fn in_flight(&self) -> usize {
+        0
+    }
+
     /// Writes words to the beginning of a view, in its part for window slot `slot`.
     ///
     /// # Errors

@@ -153,7 +153,17 @@ fn a_submission_costs_what_it_should() {
     assert_eq!(gpu.counters(), wanted);
     read(&mut gpu, "m");
     let read_bytes = 4 * (ROWS * OUTPUTS) as u64;
-    assert_eq!(gpu.counters(), Counters { readbacks: 1, downloaded_bytes: read_bytes, ..wanted });
+    assert_eq!(
+        gpu.counters(),
+        Counters { readbacks: 1, downloaded_bytes: read_bytes, buffers: wanted.buffers + 1, ..wanted }
+    );
+    // Staging memory is used again, by readings that were waited for and by those that were not.
+    let (once, view) = (gpu.counters().buffers, crate::plans::find(gpu.plan(), "m"));
+    for _ in 0..100 {
+        drop(gpu.read(view, 0).expect("the device answers"));
+        read(&mut gpu, "m");
+    }
+    assert_eq!(gpu.counters().buffers, once);
     // Another executor of the same plan compiles nothing.
     assert_eq!(filled(&device).counters().pipelines, 0);
 }

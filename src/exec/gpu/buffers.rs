@@ -7,18 +7,30 @@ use crate::plan::{Allocation, Contents, POISON, Plan};
 /// Bytes that one op's parameters, or one step, take in an array of them.
 pub(super) const RECORD: usize = crate::plan::STEP_BYTES;
 
-/// A buffer for each allocation; those that `old` holds under the same name, type and size keep their contents.
+/// A buffer for each allocation, and how many of them are new; those that `old` holds under the same name, type and
+/// size keep their contents.
 pub(super) fn allocate(
     device: &GpuDevice,
     plan: &Plan,
     old: Option<(&Plan, &[wgpu::Buffer])>,
-) -> Result<Vec<wgpu::Buffer>> {
+) -> Result<(Vec<wgpu::Buffer>, u64)> {
     let kept = |new: &Allocation| {
         let (plan, buffers) = old?;
         let same = |a: &Allocation| (&a.name, a.dtype, a.elements) == (&new.name, new.dtype, new.elements);
         plan.allocations().iter().position(same).map(|index| buffers[index].clone())
     };
-    plan.allocations().iter().map(|new| kept(new).map_or_else(|| fresh(device, new), Ok)).collect()
+    let mut made = 0;
+    let buffer = |new: &Allocation| {
+        kept(new).map_or_else(
+            || {
+                made += 1;
+                fresh(device, new)
+            },
+            Ok,
+        )
+    };
+    let buffers = plan.allocations().iter().map(buffer).collect::<Result<_>>()?;
+    Ok((buffers, made))
 }
 
 /// A buffer that holds what the allocation starts with.

@@ -38,7 +38,7 @@ use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use buffers::RECORD;
 use dispatches::{Bound, Dispatch};
-use reading::Reading;
+use reading::{Pool, Reading};
 
 impl Device {
     /// A GPU that a program has opened for something else, a renderer say, and goes on using; see
@@ -63,14 +63,21 @@ pub struct Counters {
     pub pipelines: u64,
     /// Readings of views and allocations.
     pub readbacks: u64,
+    /// Buffers made: memory of plans, records, and staging memory of readings, which is used again.
+    pub buffers: u64,
 }
 
 /// Runs plans on a GPU.
 pub struct Gpu {
     device: GpuDevice,
     state: State,
+    staging: Pool,
     counters: Counters,
 }
+
+/// Submissions that the device may have before it while the host brings the next: enough that it never waits for the
+/// host, and few enough that what went wrong is soon known.
+const IN_FLIGHT: usize = 2;
 
 impl Gpu {
     /// Memory and pipelines for `plan`.
@@ -81,7 +88,7 @@ impl Gpu {
     pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
         let mut counters = Counters::default();
         let state = State::new(device, plan, None, &mut counters)?;
-        Ok(Self { device: device.clone(), state, counters })
+        Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
     /// What was done so far.
@@ -97,7 +104,7 @@ impl Gpu {
         record: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
     ) -> Result<()> {
         self.device.poll(None)?;
-        self.state.reserve(&self.device, steps, runs)?;
+        self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
         let records = records(steps);
         self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
@@ -118,13 +125,14 @@ impl Gpu {
             return Ok(Ticket::ready(Vec::new()));
         }
         let (start, bytes) = (4 * start as u64, 4 * words as u64);
-        let staging = buffers::staging(&self.device, 4 * words)?;
+        let (staging, made) = self.staging.take(&self.device, bytes)?;
+        self.counters.buffers += u64::from(made);
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.state.allocations[allocation.0], start, &staging, 0, bytes);
         let submission = self.device.queue().submit([encoder.finish()]);
         self.counters.readbacks += 1;
         self.counters.downloaded_bytes += bytes;
-        let reading = Reading::new(self.device.clone(), staging, submission);
+        let reading = Reading::new(self.device.clone(), self.staging.clone(), staging, bytes, submission);
         self.device.check()?;
         Ok(Ticket::pending(reading))
     }
@@ -142,6 +150,16 @@ impl Executor for Gpu {
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         self.state = State::new(&self.device, plan, Some(&self.state), &mut self.counters)?;
         Ok(())
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        let plan = specialize(plan.clone(), &Target::Gpu(self.device.limits()))?;
+        self.counters.pipelines += self.device.pipelines().prepare(&self.device, &plan)?;
+        Ok(())
+    }
+
+    fn in_flight(&self) -> usize {
+        IN_FLIGHT
     }
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
@@ -194,31 +212,34 @@ impl State {
         device.poll(None)?;
         let plan = specialize(plan, &Target::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
-        let allocations = buffers::allocate(device, &plan, old)?;
+        // Before memory is taken, since a shader may be refused.
+        counters.pipelines += device.pipelines().prepare(device, &plan)?;
+        let (allocations, made) = buffers::allocate(device, &plan, old)?;
         let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;
         let steps =
             Steps::new(device, plan.views().iter().filter_map(|view| check::slots(&plan, view)).max().unwrap_or(1))?;
         let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
-        counters.pipelines += state.bind(device)?;
+        state.bind(device)?;
+        // Parameters and records are buffers, too.
+        counters.buffers += made + 2;
         Ok(state)
     }
 
-    /// Makes all ops ready; returns how many pipelines had to be compiled.
-    fn bind(&mut self, device: &GpuDevice) -> Result<u64> {
+    /// Makes all ops ready.
+    fn bind(&mut self, device: &GpuDevice) -> Result<()> {
         let bound = Bound { params: &self.params, steps: &self.steps.buffer, allocations: &self.allocations };
         let mut sections: [Vec<Dispatch>; 6] = Default::default();
-        let mut compiled = 0;
         for (number, (section, op)) in ops(&self.plan).enumerate() {
-            let (pipeline, new) = device.pipelines().get(device, &self.plan, op)?;
+            let pipeline = device.pipelines().get(device, &self.plan, op)?;
             sections[section as usize].push(Dispatch::new(device, &self.plan, op, pipeline, &bound, number)?);
-            compiled += u64::from(new);
         }
         self.sections = sections;
-        Ok(compiled)
+        Ok(())
     }
 
-    /// Makes room for the steps of a submission, and checks that its runs have records and window slots.
-    fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<()> {
+    /// Makes room for the steps of a submission, and checks that its runs have records and window slots; returns how
+    /// many buffers it made.
+    fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<u64> {
         check::submission(&self.plan, steps, runs)?;
         if steps.len() > self.steps.capacity {
             let more = Steps::new(device, steps.len().next_power_of_two())?;
@@ -228,8 +249,9 @@ impl State {
                 self.steps = fewer;
                 return Err(error);
             }
+            return Ok(1);
         }
-        Ok(())
+        Ok(0)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::exec::gpu::device::GpuDevice;
-use crate::plan::{Access, Op, Plan, StepUse};
+use crate::plan::{Access, Op, Plan, Section, StepUse};
 
 /// A shader that is ready to run.
 #[derive(Clone)]
@@ -20,28 +21,68 @@ type Key = (String, Vec<wgpu::BindGroupLayoutEntry>);
 
 /// All that a device has compiled.
 #[derive(Default)]
-pub(super) struct Pipelines(Mutex<HashMap<Key, Pipeline>>);
+pub(super) struct Pipelines {
+    known: Mutex<HashMap<Key, Pipeline>>,
+    /// Held while compiling, so that two executors do not compile the same.
+    compiling: Mutex<()>,
+}
 
 impl Pipelines {
-    /// The pipeline of an op, and whether it had to be compiled.
-    pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<(Pipeline, bool)> {
-        let Some(shader) = &op.kernel.shader else {
-            return Err(device.error(format!("{} has no shader", op.kernel.name)));
+    /// Compiles what a plan needs and is not there yet, several shaders at a time; returns how many.
+    pub(super) fn prepare(&self, device: &GpuDevice, plan: &Plan) -> Result<u64> {
+        let _alone = lock(&self.compiling);
+        let mut missing: Vec<(&str, Key)> = Vec::new();
+        for op in Section::ALL.into_iter().flat_map(|section| plan.ops(section)) {
+            let key = key(device, plan, op)?;
+            if !lock(&self.known).contains_key(&key) && missing.iter().all(|(_, other)| *other != key) {
+                missing.push((op.kernel.name, key));
+            }
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some((name, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.add(device, name, key)?;
+            }
+            Ok(())
         };
-        let key = (shader.wgsl(op), entries(plan, op));
-        // Held while compiling, so that two threads do not compile the same. Nothing in here can leave the map
-        // half changed, hence a poisoned lock is as good as any.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = known.get(&key) {
-            return Ok((pipeline.clone(), false));
-        }
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let joined = others.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(device.error("a shader's compilation panicked".into())))
+            });
+            joined.fold(own, Result::and)
+        })?;
+        Ok(missing.len() as u64)
+    }
+
+    fn add(&self, device: &GpuDevice, name: &str, key: &Key) -> Result<()> {
         if let Some(folder) = std::env::var_os("WGRAD_DUMP_WGSL") {
-            dump(Path::new(&folder), op.kernel.name, &key.0)?;
+            dump(Path::new(&folder), name, &key.0)?;
         }
-        let name = op.kernel.name;
-        let pipeline = device.scoped(&format!("shader of {name}"), || compile(device, name, &key))?;
-        known.insert(key, pipeline.clone());
-        Ok((pipeline, true))
+        // Error scopes are each thread's own.
+        let pipeline = device.scoped(&format!("shader of {name}"), || compile(device, name, key))?;
+        lock(&self.known).insert(key.clone(), pipeline);
+        Ok(())
+    }
+
+    /// The pipeline of an op of a plan that was prepared.
+    pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
+        let found = lock(&self.known).get(&key(device, plan, op)?).cloned();
+        found.ok_or_else(|| device.error(format!("the shader of {} was not compiled", op.kernel.name)))
+    }
+}
+
+/// Nothing that is done under our locks can leave the map half changed, hence a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Key> {
+    match &op.kernel.shader {
+        Some(shader) => Ok((shader.wgsl(op), entries(plan, op))),
+        None => Err(device.error(format!("{} has no shader", op.kernel.name))),
     }
 }
 
