@@ -1,5 +1,7 @@
 //! Describes a training before it begins.
 
+use std::collections::VecDeque;
+
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use crate::model::{EVALUATE_ROWS, Tensor, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
-use crate::trainer::Trainer;
+use crate::trainer::{Known, Trainer};
 
 /// Describes a training; made by [`Trainer::builder`].
 #[derive(Clone, Debug)]
@@ -127,8 +129,13 @@ impl Builder {
             evaluate_rows: EVALUATE_ROWS,
             ..Description::new(self.network, loss, self.optimizer, self.batch)
         };
-        let plan = lower(&description)?;
-        let mut executor = device.executor(if self.fused { fuse(&plan)? } else { plan })?;
+        let plan = |description: &Description| {
+            let plan = lower(description)?;
+            if self.fused { fuse(&plan) } else { Ok(plan) }
+        };
+        let mut executor = device.executor(plan(&description)?)?;
+        // What a data set needs beyond that, so that none of its steps waits for a compiler.
+        executor.prepare(&plan(&Description { data_rows: Some(1), ..description.clone() })?)?;
         write_parameters(executor.as_mut(), &parameters)?;
         Ok(Trainer {
             description,
@@ -144,6 +151,8 @@ impl Builder {
             step: 0,
             epoch: 0,
             loaded: None,
+            in_flight: VecDeque::new(),
+            known: Known::default(),
         })
     }
 }

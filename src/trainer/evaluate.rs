@@ -11,6 +11,7 @@ impl Trainer {
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        self.settle(0)?;
         let network = &self.description.network;
         let input = input_of(network, self.preprocessing.as_ref(), data)?;
         let target = target_of(network, self.description.loss, data)?;
@@ -37,6 +38,7 @@ impl Trainer {
     }
 
     fn outputs(&mut self, input: &[f32]) -> Result<Vec<f32>> {
+        self.settle(0)?;
         let input = prepared(&self.description.network, self.preprocessing.as_ref(), input)?;
         forward(self.executor.as_mut(), &input)
     }

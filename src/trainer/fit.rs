@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Tensor;
-use crate::trainer::{Evaluation, Trainer};
+use crate::trainer::{Evaluation, Known, Trainer};
 
 /// How long to train, and what to do after each epoch.
 ///
@@ -109,7 +109,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Calls back after each submission.
+    /// Calls back whenever the losses of a submission have become known; on a GPU one or two others are under way then,
+    /// and are finished where it stops.
     pub fn on_submission(mut self, callback: impl FnMut(&Progress) -> Flow + Send + 'a) -> Self {
         self.on_submission = Some(Box::new(callback));
         self
@@ -178,17 +179,24 @@ impl Trainer {
     fn epoch(&mut self, epoch: usize, fit: &mut Fit<'_>) -> Result<(f64, Flow)> {
         let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.batch));
         let (mut sum, mut rows, mut step) = (0.0, 0, 0);
-        loop {
-            let advance = self.advance()?;
-            for (loss, count) in advance.losses.iter().zip(&advance.rows) {
+        let mut add = |losses: &[f32], counts: &[usize]| {
+            for (loss, count) in losses.iter().zip(counts) {
                 sum += f64::from(*loss) * *count as f64;
                 rows += count;
             }
-            step += advance.losses.len();
-            let progress = Progress { epoch, epochs: fit.epochs, step, steps, loss: sum / rows as f64 };
-            let flow = fit.on_submission.as_mut().map_or(Flow::Continue, |callback| callback(&progress));
+            step += losses.len();
+            (step, sum / rows as f64)
+        };
+        loop {
+            let advance = self.advance()?;
+            let (step, loss) = add(&advance.losses, &advance.rows);
+            let progress = Progress { epoch, epochs: fit.epochs, step, steps, loss };
+            let callback = fit.on_submission.as_mut().filter(|_| !advance.losses.is_empty());
+            let flow = callback.map_or(Flow::Continue, |callback| callback(&progress));
             if advance.epoch_done || flow == Flow::Stop {
-                return Ok((sum / rows as f64, flow));
+                self.settle(0)?;
+                let Known { losses, rows } = std::mem::take(&mut self.known);
+                return Ok((add(&losses, &rows).1, flow));
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::model::{input_of, target_of};
 use crate::rng::{Philox, Stream};
-use crate::trainer::Trainer;
+use crate::trainer::{Known, Trainer};
 
 /// Without a wish of the user's, a window holds at most this many bytes of inputs.
 const WINDOW_BYTES: usize = 4 << 20;
@@ -46,6 +46,16 @@ impl Loaded {
         &self.order[first..self.used]
     }
 
+    /// How many rows of the epoch were used.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Forgets that more than `used` rows of the epoch were used.
+    pub(super) fn go_back(&mut self, used: usize) {
+        self.used = used;
+    }
+
     /// Steps of an epoch.
     pub(super) fn steps(&self, batch: usize) -> usize {
         self.order.len().div_ceil(batch)
@@ -59,6 +69,8 @@ impl Trainer {
     /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
         let (input, target) = self.fitting(data)?;
+        self.settle(0)?;
+        (self.loaded, self.known) = (None, Known::default());
         let bytes = 4 * self.description.batch * data.inputs();
         let fitting = (WINDOW_BYTES / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
@@ -94,7 +106,11 @@ impl Trainer {
 
     /// Makes room for rows that the host brings.
     pub(super) fn unload(&mut self) -> Result<()> {
-        self.loaded = None;
+        if self.description.data_rows.is_none() {
+            return Ok(());
+        }
+        self.settle(0)?;
+        (self.loaded, self.known) = (None, Known::default());
         self.change(Description { data_rows: None, slots: 1, ..self.description.clone() })
     }
 

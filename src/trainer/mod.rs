@@ -8,25 +8,29 @@
 mod builder;
 mod evaluate;
 mod fit;
+mod in_flight;
 mod load;
 mod not_finite;
 
 pub use builder::Builder;
 pub use fit::{Epoch, Fit, Flow, History, Progress};
 
+use std::collections::VecDeque;
+
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Run, Ticket};
+use crate::exec::{Executor, Ticket};
 use crate::lower::Description;
 pub use crate::model::{Evaluation, Target};
 use crate::model::{
     FORMAT_VERSION, Head, Model, Tensor, check_parameters, read_tensors, target_words, write_parameters,
 };
 use crate::network::Network;
-use crate::plan::{Section, Step, ViewId};
+use crate::plan::{Step, ViewId};
 use crate::rng;
 use crate::schedule::Schedule;
+use in_flight::{InFlight, Known, Losses};
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
@@ -42,11 +46,14 @@ pub struct Trainer {
     classes: Option<Vec<String>>,
     /// Most steps of a submission, where the user has said so.
     steps_a_submission: Option<usize>,
-    /// Steps done since training began.
+    /// Steps submitted since training began.
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
     loaded: Option<load::Loaded>,
+    /// Submissions whose outcome is not known, oldest first.
+    in_flight: VecDeque<InFlight>,
+    known: Known,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
@@ -62,14 +69,15 @@ impl StepLoss {
     }
 }
 
-/// What one submission did.
+/// What has become known of the steps of an epoch: on the CPU those of the submission that was made, on a GPU those of
+/// an earlier one, so that the host does not wait. The last [`Advance`] of an epoch has all that were left.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advance {
-    /// Loss of each step, before its update.
+    /// Loss of each step, before its update, in the order of the steps.
     pub losses: Vec<f32>,
     /// Rows of each step.
     pub rows: Vec<usize>,
-    /// Whether the last step was the last of its epoch.
+    /// Whether the epoch is over, and the losses of all its steps are known.
     pub epoch_done: bool,
 }
 
@@ -89,7 +97,7 @@ impl Trainer {
         &self.device
     }
 
-    /// Steps done since training began.
+    /// Steps submitted since training began.
     pub fn steps(&self) -> u64 {
         self.step
     }
@@ -97,7 +105,8 @@ impl Trainer {
     /// One step on rows that the host brings: at most a batch of them. Inputs are raw; the trainer scales them.
     ///
     /// # Errors
-    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the step.
+    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
+    /// a GPU may be one of the two before this one.
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
@@ -113,10 +122,8 @@ impl Trainer {
         }
         let target = target_words(self.network(), self.description.loss, targets.into(), rows)?;
         self.unload()?;
-        self.executor.write(self.view("input"), 0, bytemuck::cast_slice(&input))?;
-        self.executor.write(self.view("target"), 0, &target)?;
-        let steps = [self.record(0, rows)];
-        self.submit(&steps)?;
+        let steps = vec![self.record(0, rows)];
+        self.submit(steps, vec![("input", bytemuck::cast_slice(&input).to_vec()), ("target", target)], Losses::Leave)?;
         Ok(StepLoss(self.executor.read(self.view("loss"), 0)?))
     }
 
@@ -124,42 +131,24 @@ impl Trainer {
     /// step of an epoch the next one begins, in a new order.
     ///
     /// # Errors
-    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step.
+    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
+    /// parameters may be the one to find out, too.
     pub fn advance(&mut self) -> Result<Advance> {
-        let Some(mut loaded) = self.loaded.take() else {
+        let (batch, rows) = (self.description.batch, self.description.batch * self.description.slots);
+        let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let result = self.advance_on(&mut loaded);
-        self.loaded = Some(loaded);
-        result
-    }
-
-    fn advance_on(&mut self, loaded: &mut load::Loaded) -> Result<Advance> {
-        let batch = self.description.batch;
-        let chosen = loaded.next_rows(self.seed, &mut self.epoch, batch * self.description.slots).to_vec();
-        let mut index = vec![u32::MAX; batch * self.description.slots];
-        index[..chosen.len()].copy_from_slice(&chosen);
-        self.executor.write(self.view("index"), 0, &index)?;
-        let rows: Vec<usize> = chosen.chunks(batch).map(<[u32]>::len).collect();
-        let steps: Vec<Step> = rows.iter().enumerate().map(|(slot, rows)| self.record(slot, *rows)).collect();
-        self.submit(&steps)?;
-        let mut losses = self.executor.read(self.view("loss"), 0)?.wait_f32()?;
-        losses.truncate(steps.len());
-        Ok(Advance { losses, rows, epoch_done: loaded.at_end() })
-    }
-
-    /// Submits steps: window, gradients and update of each, report; then sees whether all was finite.
-    fn submit(&mut self, steps: &[Step]) -> Result<()> {
-        let run = |section| move |slot| Run { section, slot };
-        let mut runs = vec![Run { section: Section::Window, slot: 0 }];
-        for slot in 0..steps.len() {
-            runs.extend([Section::Gradients, Section::Update].map(|section| run(section)(slot)));
+        let chosen = loaded.next_rows(self.seed, &mut self.epoch, rows).to_vec();
+        let epoch_done = loaded.at_end();
+        let steps = chosen.chunks(batch).enumerate().map(|(slot, rows)| self.record(slot, rows.len())).collect();
+        let mut index = chosen;
+        index.resize(rows, u32::MAX);
+        self.submit(steps, vec![("index", index)], Losses::Tell)?;
+        if epoch_done {
+            self.settle(0)?;
         }
-        runs.push(Run { section: Section::Report, slot: 0 });
-        self.executor.submit(steps, &runs)?;
-        self.check_finite(steps)?;
-        self.step += steps.len() as u64;
-        Ok(())
+        let Known { losses, rows } = std::mem::take(&mut self.known);
+        Ok(Advance { losses, rows, epoch_done })
     }
 
     /// The record of the step that is `slot` steps ahead.
@@ -187,6 +176,7 @@ impl Trainer {
     /// # Errors
     /// A device that does not answer.
     pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
+        self.settle(0)?;
         read_tensors(self.executor.as_mut(), &self.description.network, "")
     }
 
@@ -196,6 +186,7 @@ impl Trainer {
     /// Parameters that are not those of the network, or not finite.
     pub fn set_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
         check_parameters(&self.description.network, parameters)?;
+        self.settle(0)?;
         write_parameters(self.executor.as_mut(), parameters)
     }
 
@@ -204,6 +195,7 @@ impl Trainer {
     /// # Errors
     /// A device that does not answer.
     pub fn gradients(&mut self) -> Result<Vec<Tensor>> {
+        self.settle(0)?;
         read_tensors(self.executor.as_mut(), &self.description.network, "grad.")
     }
 

@@ -7,23 +7,27 @@ use crate::error::{Error, Result};
 use crate::exec::Run;
 use crate::plan::{Access, Lane, Op, Section, Step};
 use crate::shape::Dtype;
-use crate::trainer::Trainer;
+use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
-    /// Sees whether a step of the submission raised the flag.
-    pub(super) fn check_finite(&mut self, steps: &[Step]) -> Result<()> {
-        let flag = self.view("flag");
-        let bad = self.executor.read(flag, 0)?.wait()?[0];
-        if bad == u32::MAX {
-            return Ok(());
-        }
+    /// What is wrong with a submission that lowered the flag to `bad`. Afterwards training stands where the bad step
+    /// was to begin, as if nothing had been submitted since.
+    pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
+        let InFlight { steps, first, .. } = submission;
         // A flag that names no step of the submission is the first step's to explain.
         let slot = steps.iter().position(|step| step.index == bad).unwrap_or(0);
+        self.step = *first;
+        // Later submissions, which found the flag lowered, have brought other rows since.
+        self.bring(&submission.brought)?;
+        self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
         let error = self.replay(steps, slot)?;
         // Training may go on from the state before the step, with other settings.
-        self.executor.write(flag, 0, &[u32::MAX])?;
-        self.step += slot as u64;
-        Err(error)
+        self.executor.write(self.view("flag"), 0, &[u32::MAX])?;
+        self.step = first + slot as u64;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.go_back(submission.used);
+        }
+        Ok(error)
     }
 
     /// Runs the ops of one step singly, until one puts out a number that is not finite.

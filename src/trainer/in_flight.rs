@@ -1,0 +1,104 @@
+//! Submissions that the host does not know the outcome of yet.
+//!
+//! A device that works on its own is given the next submissions before the last ones are done: [`Executor::in_flight`]
+//! says how many. What a submission has put out, its losses and the flag, is read as tickets, and waited for when
+//! newer submissions are on their way. So nothing but the moment at which the host learns of a loss, or of a number
+//! that is not finite, depends on how many there are.
+//!
+//! [`Executor::in_flight`]: crate::exec::Executor::in_flight
+
+use crate::error::Result;
+use crate::exec::{Run, Ticket};
+use crate::plan::{Section, Step};
+use crate::trainer::Trainer;
+
+/// A submission under way.
+pub(super) struct InFlight {
+    pub(super) steps: Vec<Step>,
+    /// Index of its first step since training began.
+    pub(super) first: u64,
+    /// What the host wrote for it: view and words.
+    pub(super) brought: Vec<(&'static str, Vec<u32>)>,
+    /// Rows of the epoch that were used when it was made.
+    pub(super) used: usize,
+    flag: Ticket,
+    /// Nothing where the losses are not the trainer's to know.
+    losses: Option<Ticket>,
+}
+
+/// Losses that are known, and not told yet, with the rows of their steps.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) losses: Vec<f32>,
+    pub(super) rows: Vec<usize>,
+}
+
+/// Who wants to know the losses of a submission.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Losses {
+    /// The trainer, for [`Trainer::advance`].
+    Tell,
+    /// The caller, who has a ticket.
+    Leave,
+}
+
+impl Trainer {
+    /// Writes what the host brings and submits steps: window, gradients and update of each, report; then waits until
+    /// only the newest submissions are under way.
+    pub(super) fn submit(
+        &mut self,
+        steps: Vec<Step>,
+        brought: Vec<(&'static str, Vec<u32>)>,
+        losses: Losses,
+    ) -> Result<()> {
+        self.bring(&brought)?;
+        let run = |section| move |slot| Run { section, slot };
+        let mut runs = vec![run(Section::Window)(0)];
+        for slot in 0..steps.len() {
+            runs.extend([Section::Gradients, Section::Update].map(|section| run(section)(slot)));
+        }
+        runs.push(run(Section::Report)(0));
+        self.executor.submit(&steps, &runs)?;
+        let flag = self.executor.read(self.view("flag"), 0)?;
+        let losses = (losses == Losses::Tell).then(|| self.executor.read(self.view("loss"), 0)).transpose()?;
+        let (first, used) = (self.step, self.loaded.as_ref().map_or(0, |loaded| loaded.used()));
+        self.step += steps.len() as u64;
+        self.in_flight.push_back(InFlight { steps, first, brought, used, flag, losses });
+        self.settle(self.executor.in_flight())
+    }
+
+    /// Writes what a submission needs from the host.
+    pub(super) fn bring(&mut self, brought: &[(&'static str, Vec<u32>)]) -> Result<()> {
+        brought.iter().try_for_each(|(name, words)| self.executor.write(self.view(name), 0, words))
+    }
+
+    /// Waits until at most `most` submissions are under way, and keeps what has become known.
+    ///
+    /// # Errors
+    /// A device that does not answer; a number that is not finite.
+    pub(super) fn settle(&mut self, most: usize) -> Result<()> {
+        while self.in_flight.len() > most {
+            let Some(oldest) = self.in_flight.pop_front() else { break };
+            let settled = self.settle_one(oldest);
+            if settled.is_err() {
+                // Those behind it have changed nothing, or will never answer.
+                self.in_flight.clear();
+                return settled;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_one(&mut self, mut submission: InFlight) -> Result<()> {
+        let flag = std::mem::replace(&mut submission.flag, Ticket::ready(Vec::new())).wait()?[0];
+        if flag != u32::MAX {
+            return Err(self.not_finite(&submission, flag)?);
+        }
+        if let Some(losses) = submission.losses {
+            let losses = losses.wait_f32()?;
+            self.known.losses.extend_from_slice(&losses[..submission.steps.len()]);
+            self.known.rows.extend(submission.steps.iter().map(|step| step.rows as usize));
+        }
+        Ok(())
+    }
+}
