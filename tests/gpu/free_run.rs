@@ -163,7 +163,7 @@ fn a_submission_costs_what_it_should() {
         drop(gpu.read(view, 0).expect("the device answers"));
         read(&mut gpu, "m");
     }
-    assert_eq!(gpu.counters().buffers, once);
+    assert!(gpu.counters().buffers <= once + 1, "one for each of the two that are under way");
     // Another executor of the same plan compiles nothing.
     assert_eq!(filled(&device).counters().pipelines, 0);
 }

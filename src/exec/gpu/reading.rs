@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_intrusive::channel::shared::oneshot_channel;
@@ -15,48 +15,81 @@ use crate::exec::gpu::device::GpuDevice;
 /// `None` where the device forgot about it.
 type Answer = Option<std::result::Result<(), wgpu::BufferAsyncError>>;
 
+/// Staging memory, and the answer to the wish to read it.
+struct Mapping {
+    staging: wgpu::Buffer,
+    future: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    /// Once the future has said it.
+    answer: Option<Answer>,
+}
+
+impl Mapping {
+    fn poll(&mut self) -> Option<&Answer> {
+        if self.answer.is_none()
+            && let Poll::Ready(answer) = self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            self.answer = Some(answer);
+        }
+        self.answer.as_ref()
+    }
+}
+
 /// Readings of more bytes have staging memory of their own, which is given back at once.
 const LARGEST_KEPT: u64 = 1 << 20;
 
 /// Staging memory that readings have done with.
 #[derive(Clone, Default)]
-pub(super) struct Pool(Arc<Mutex<Vec<wgpu::Buffer>>>);
+pub(super) struct Pool(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    free: Vec<wgpu::Buffer>,
+    /// Of readings that were dropped before their answer came. Until then another thread may be mapping it.
+    awaited: Vec<Mapping>,
+}
 
 impl Pool {
     /// Memory for `bytes` bytes, and whether it had to be made.
     pub(super) fn take(&self, device: &GpuDevice, bytes: u64) -> Result<(wgpu::Buffer, bool)> {
-        let mut free = self.free();
+        // The lists are whole whatever a thread did that panicked.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let awaited = std::mem::take(&mut kept.awaited);
+        awaited.into_iter().for_each(|mapping| kept.put(mapping));
         // Sizes are powers of two, so that few different ones are kept.
         let size = if bytes > LARGEST_KEPT { bytes } else { bytes.next_power_of_two().max(256) };
-        if let Some(at) = free.iter().position(|buffer| buffer.size() == size) {
-            return Ok((free.swap_remove(at), false));
+        if let Some(at) = kept.free.iter().position(|buffer| buffer.size() == size) {
+            return Ok((kept.free.swap_remove(at), false));
         }
         Ok((buffers::staging(device, size as usize)?, true))
     }
+}
 
-    fn give_back(&self, staging: wgpu::Buffer) {
-        // It may be mapped, or about to be; without this it could not be written again.
-        staging.unmap();
-        if staging.size() <= LARGEST_KEPT {
-            self.free().push(staging);
+impl Kept {
+    /// Keeps memory that can be used again, now or when its answer has come.
+    fn put(&mut self, mut mapping: Mapping) {
+        if mapping.staging.size() > LARGEST_KEPT {
+            return;
         }
-    }
-
-    /// The list is whole whatever a thread did that panicked.
-    fn free(&self) -> MutexGuard<'_, Vec<wgpu::Buffer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        match mapping.poll() {
+            None => self.awaited.push(mapping),
+            Some(Some(Ok(()))) => {
+                mapping.staging.unmap();
+                self.free.push(mapping.staging);
+            }
+            // A device that was lost, most likely.
+            Some(_) => (),
+        }
     }
 }
 
-/// Staging memory that a submitted copy is written to.
+/// A copy to staging memory that was submitted.
 pub(super) struct Reading {
     device: GpuDevice,
     pool: Pool,
     /// There until the reading is dropped.
-    staging: Option<wgpu::Buffer>,
+    mapping: Option<Mapping>,
     bytes: u64,
     submission: wgpu::SubmissionIndex,
-    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
 }
 
 impl Reading {
@@ -73,28 +106,32 @@ impl Reading {
             // The ticket may have been dropped; then nobody wants to know.
             let _ = sender.send(answer);
         });
-        let answer = Box::pin(async move { receiver.receive().await });
-        Self { device, pool, staging: Some(staging), bytes, submission, answer }
+        let future = Box::pin(async move { receiver.receive().await });
+        Self { device, pool, mapping: Some(Mapping { staging, future, answer: None }), bytes, submission }
     }
 
-    fn words(&self, answer: Answer) -> Result<Vec<u32>> {
-        self.device.check()?;
-        let failed = |problem: String| self.device.error(format!("reading: {problem}"));
+    /// The words, if the answer is there.
+    fn words(&mut self) -> Result<Option<Vec<u32>>> {
+        let (device, bytes) = (&self.device, self.bytes);
+        let failed = |problem: String| device.error(format!("reading: {problem}"));
+        // It is taken out only when the reading is dropped.
+        let Some(mapping) = &mut self.mapping else { return Err(failed("it is over".into())) };
+        let Some(answer) = mapping.poll() else { return Ok(None) };
+        device.check()?;
         match answer {
             Some(Ok(())) => (),
             Some(Err(error)) => return Err(failed(error.to_string())),
             None => return Err(failed("the device does not answer".into())),
         }
-        let staging = self.staging.as_ref().ok_or_else(|| failed("it was read before".into()))?;
-        let mapped = staging.get_mapped_range(..self.bytes).map_err(|error| failed(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&mapped))
+        let mapped = mapping.staging.get_mapped_range(..bytes).map_err(|error| failed(error.to_string()))?;
+        Ok(Some(bytemuck::pod_collect_to_vec(&mapped)))
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(staging) = self.staging.take() {
-            self.pool.give_back(staging);
+        if let Some(mapping) = self.mapping.take() {
+            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).put(mapping);
         }
     }
 }
@@ -102,16 +139,17 @@ impl Drop for Reading {
 impl Pending for Reading {
     fn poll(&mut self) -> Result<Option<Vec<u32>>> {
         self.device.poll(None)?;
-        match self.answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => self.words(answer).map(Some),
-            Poll::Pending => Ok(None),
-        }
+        self.words()
     }
 
     fn wait(mut self: Box<Self>) -> Result<Vec<u32>> {
         self.device.poll(Some(self.submission.clone()))?;
-        // The answer is there, or on its way in another thread that polls.
-        let answer = pollster::block_on(self.answer.as_mut());
-        self.words(answer)
+        if let Some(mapping) = &mut self.mapping
+            && mapping.answer.is_none()
+        {
+            // The answer is there, or on its way in another thread that polls.
+            mapping.answer = Some(pollster::block_on(mapping.future.as_mut()));
+        }
+        self.words()?.ok_or_else(|| self.device.error("reading: the device does not answer".into()))
     }
 }
