@@ -148,14 +148,26 @@ impl Device {
         self.reason.clone()
     }
 
+    /// A plan as this device runs it.
+    ///
+    /// # Errors
+    /// An op beyond the device's limits, with both numbers.
+    pub fn specialize(&self, plan: Plan) -> Result<Plan> {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.as_gpu() {
+            return specialize(plan, &Target::Gpu(gpu.limits()));
+        }
+        specialize(plan, &Target::Cpu)
+    }
+
     /// An executor with memory for `plan` on this device.
     ///
     /// # Errors
     /// A device that cannot hold or run the plan.
     pub fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
         Ok(match &self.kind {
-            Kind::Cpu { threads } => Box::new(Cpu::new(specialize(plan, &Target::Cpu)?, *threads)?),
-            Kind::Reference => Box::new(Reference::new(specialize(plan, &Target::Cpu)?)?),
+            Kind::Cpu { threads } => Box::new(Cpu::new(self.specialize(plan)?, *threads)?),
+            Kind::Reference => Box::new(Reference::new(self.specialize(plan)?)?),
             #[cfg(feature = "gpu")]
             Kind::Gpu(gpu) => Box::new(Gpu::new(gpu, plan)?),
         })

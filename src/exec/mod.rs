@@ -25,6 +25,25 @@ pub struct Run {
     pub slot: usize,
 }
 
+/// What an executor has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Ops that ran.
+    pub dispatches: u64,
+    /// Submissions of ops; copies for readings are not counted here.
+    pub submissions: u64,
+    /// Bytes written by the host after creation: views and step records.
+    pub uploaded_bytes: u64,
+    /// Bytes copied to the host.
+    pub downloaded_bytes: u64,
+    /// Pipelines compiled for this executor; those that its device knew before are not counted.
+    pub pipelines: u64,
+    /// Readings of views and allocations.
+    pub readbacks: u64,
+    /// Buffers made: memory of plans, records, and staging memory of readings, which is used again.
+    pub buffers: u64,
+}
+
 /// A device that holds a plan's memory and runs its ops.
 pub trait Executor: Send {
     /// What runs here, for people: `cpu, 2 threads`.
@@ -53,6 +72,11 @@ pub trait Executor: Send {
     /// submission is done when [`Executor::submit`] returns.
     fn in_flight(&self) -> usize {
         0
+    }
+
+    /// What it has done so far; zeros where nobody counts.
+    fn counters(&self) -> Counters {
+        Counters::default()
     }
 
     /// Writes words to the beginning of a view, in its part for window slot `slot`.

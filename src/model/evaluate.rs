@@ -1,5 +1,7 @@
 //! Loss and metrics on data that is not trained on.
 
+use std::collections::VecDeque;
+
 use serde::Serialize;
 
 use crate::data::{Dataset, Targets};
@@ -9,7 +11,7 @@ use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
-use crate::model::{EVALUATE_ROWS, Model, input_of, target_of, write_parameters};
+use crate::model::{Model, evaluate_rows, input_of, target_of, write_parameters};
 use crate::plan::{Section, Step, ViewId};
 
 /// How well a network does on a data set.
@@ -69,7 +71,7 @@ impl Model {
         let (network, loss) = (&self.head.network, self.head.loss);
         let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
         let target = target_of(network, loss, data)?;
-        let plan = fuse(&lower_evaluation(network, loss, EVALUATE_ROWS)?)?;
+        let plan = fuse(&lower_evaluation(network, loss, evaluate_rows(network, device))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         evaluate(executor.as_mut(), loss, data, &input, &target)
@@ -84,46 +86,94 @@ pub(crate) fn evaluate(
     input: &[f32],
     target: &[u32],
 ) -> Result<Evaluation> {
-    let [input_view, target_view, loss_view] =
-        ["evaluate.input", "evaluate.target", "evaluate.loss"].map(|name| view(executor, name));
-    let correct_view = executor.plan().find("evaluate.correct");
-    let output_view = view(executor, "evaluate.output");
-    let (chunk, columns) = (executor.plan().shape(input_view).rows, data.inputs());
+    let views = Views::of(executor);
+    let (chunk, columns) = (executor.plan().shape(views.input).rows, data.inputs());
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
         || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
-    let (mut seen, mut loss, mut correct, mut outputs) = (0, 0.0, 0u64, Vec::new());
-    for (input, target) in input.chunks(chunk * columns).zip(target.chunks(chunk * target_columns)) {
-        let rows = input.len() / columns;
-        executor.write(input_view, 0, bytemuck::cast_slice(input))?;
-        executor.write(target_view, 0, target)?;
-        let step = Step { rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..Step::default() };
-        let runs = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
-        executor.submit(&[step], &runs)?;
-        let mean = executor.read(loss_view, 0)?.wait_f32()?[0];
-        if !mean.is_finite() {
-            return Err(not_finite(executor, data, seen, rows, mean)?);
-        }
-        loss += f64::from(mean) * rows as f64;
-        seen += rows;
-        match correct_view {
-            Some(view) => correct += u64::from(executor.read(view, 0)?.wait()?[0]),
-            None => outputs.extend_from_slice(&executor.read(output_view, 0)?.wait_f32()?[..rows * target_columns]),
+    let parts: Vec<Part<'_>> = input
+        .chunks(chunk * columns)
+        .zip(target.chunks(chunk * target_columns))
+        .enumerate()
+        .map(|(number, (input, target))| Part { first: number * chunk, rows: input.len() / columns, input, target })
+        .collect();
+    let (mut found, mut under_way) = (Found::default(), VecDeque::new());
+    for (number, part) in parts.iter().enumerate() {
+        submit(executor, &views, part)?;
+        let result = executor.read(views.correct.unwrap_or(views.output), 0)?;
+        under_way.push_back((part, executor.read(views.loss, 0)?, result));
+        let most = if number + 1 < parts.len() { executor.in_flight() } else { 0 };
+        while under_way.len() > most {
+            let Some((part, loss, result)) = under_way.pop_front() else { break };
+            let mean = loss.wait_f32()?[0];
+            if !mean.is_finite() {
+                return Err(not_finite(executor, &views, data, part, mean)?);
+            }
+            found.loss += f64::from(mean) * part.rows as f64;
+            match views.correct {
+                Some(_) => found.correct += u64::from(result.wait()?[0]),
+                None => found.outputs.extend_from_slice(&result.wait_f32()?[..part.rows * target_columns]),
+            }
         }
     }
     Ok(Evaluation {
         rows: data.len(),
-        loss: loss / data.len() as f64,
-        accuracy: correct_view.filter(|_| exact).map(|_| correct as f64 / target.len() as f64),
+        loss: found.loss / data.len() as f64,
+        accuracy: views.correct.filter(|_| exact).map(|_| found.correct as f64 / target.len() as f64),
         r2: match data.targets() {
-            Targets::Numbers { values, .. } if correct_view.is_none() => Some(r2(&outputs, values, target_columns)),
+            Targets::Numbers { values, .. } if views.correct.is_none() => {
+                Some(r2(&found.outputs, values, target_columns))
+            }
             _ => None,
         },
     })
 }
 
-/// What is wrong with `rows` rows from row `first` on, whose mean loss is not finite: their first such loss, if one is.
-fn not_finite(executor: &mut dyn Executor, data: &Dataset, first: usize, rows: usize, mean: f32) -> Result<Error> {
+/// What an evaluation writes and reads.
+struct Views {
+    input: ViewId,
+    target: ViewId,
+    output: ViewId,
+    loss: ViewId,
+    correct: Option<ViewId>,
+}
+
+impl Views {
+    fn of(executor: &dyn Executor) -> Self {
+        let [input, target, output, loss] =
+            ["evaluate.input", "evaluate.target", "evaluate.output", "evaluate.loss"].map(|name| view(executor, name));
+        Self { input, target, output, loss, correct: executor.plan().find("evaluate.correct") }
+    }
+}
+
+/// Rows that are evaluated at once.
+struct Part<'a> {
+    first: usize,
+    rows: usize,
+    input: &'a [f32],
+    target: &'a [u32],
+}
+
+/// What is known of the parts so far.
+#[derive(Default)]
+struct Found {
+    loss: f64,
+    correct: u64,
+    outputs: Vec<f32>,
+}
+
+fn submit(executor: &mut dyn Executor, views: &Views, part: &Part<'_>) -> Result<()> {
+    executor.write(views.input, 0, bytemuck::cast_slice(part.input))?;
+    executor.write(views.target, 0, part.target)?;
+    let step = Step { rows: part.rows as u32, loss_scale: (1.0 / part.rows as f64) as f32, ..Step::default() };
+    executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 }))
+}
+
+/// What is wrong with a part whose mean loss is not finite: its first such loss, if one is.
+fn not_finite(executor: &mut dyn Executor, views: &Views, data: &Dataset, part: &Part<'_>, mean: f32) -> Result<Error> {
+    // Later parts may have gone the same way since.
+    submit(executor, views, part)?;
+    let (first, rows) = (part.first, part.rows);
     let losses = executor.read(view(executor, "evaluate.row_loss"), 0)?.wait_f32()?;
     let place = format!("evaluation on data set `{}`", data.name());
     let of = data.len();

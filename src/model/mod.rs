@@ -13,20 +13,33 @@ pub(crate) use evaluate::evaluate;
 pub(crate) use output::{classes, probabilities};
 pub(crate) use rows::{input_of, target_of, target_words};
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Run};
+use crate::exec::{Executor, Run, Ticket};
 use crate::fuse::fuse;
 use crate::loss::Loss;
 use crate::lower::lower_forward;
 use crate::network::Network;
 use crate::plan::{Plan, Section, Step};
 
-/// Rows that are evaluated or predicted at once.
-pub(crate) const EVALUATE_ROWS: usize = 512;
+/// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches, on a GPU so many that
+/// all of it is busy, as far as memory for the widest layer allows. Never a question of how many there are, so that
+/// nothing is compiled for them later.
+pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
+    const CPU_ROWS: usize = 512;
+    const GPU_ROWS: usize = 4096;
+    const GPU_BYTES: usize = 32 << 20;
+    if !device.is_gpu() {
+        return CPU_ROWS;
+    }
+    let widest = network.dense_layers().map(|(_, dense, inputs)| dense.outputs.max(inputs)).max().unwrap_or(1);
+    (GPU_BYTES / (4 * widest.max(1))).clamp(1, GPU_ROWS)
+}
 
 /// A named array of numbers, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +165,7 @@ impl Model {
     /// As [`Model::predict`].
     pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
         self.check()?;
-        let plan = fuse(&lower_forward(&self.head.network, EVALUATE_ROWS)?)?;
+        let plan = fuse(&lower_forward(&self.head.network, evaluate_rows(&self.head.network, device))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         let input = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
@@ -192,14 +205,22 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
     let view = |plan: &Plan, name: &str| plan.find(name).expect("every plan has an `evaluate` section");
     let (source, target) = (view(executor.plan(), "evaluate.input"), view(executor.plan(), "evaluate.output"));
     let (shape, outputs) = (executor.plan().shape(source), executor.plan().shape(target).columns);
-    let mut result = Vec::with_capacity(input.len() / shape.columns * outputs);
+    let (mut result, mut under_way) = (Vec::with_capacity(input.len() / shape.columns * outputs), VecDeque::new());
+    let mut take = |(ticket, live): (Ticket, usize)| -> Result<()> {
+        result.extend_from_slice(&ticket.wait_f32()?[..live * outputs]);
+        Ok(())
+    };
     for rows in input.chunks(shape.elements()) {
         executor.write(source, 0, bytemuck::cast_slice(rows))?;
         let live = rows.len() / shape.columns;
         let step = Step { rows: live as u32, ..Step::default() };
         executor.submit(&[step], &[Run { section: Section::Evaluate, slot: 0 }])?;
-        result.extend_from_slice(&executor.read(target, 0)?.wait_f32()?[..live * outputs]);
+        under_way.push_back((executor.read(target, 0)?, live));
+        if under_way.len() > executor.in_flight() {
+            under_way.pop_front().map_or(Ok(()), &mut take)?;
+        }
     }
+    under_way.into_iter().try_for_each(take)?;
     Ok(result)
 }
 

@@ -9,7 +9,7 @@ use crate::fuse::fuse;
 use crate::init::Init;
 use crate::loss::Loss;
 use crate::lower::{Description, lower};
-use crate::model::{EVALUATE_ROWS, Tensor, write_parameters};
+use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
@@ -126,7 +126,7 @@ impl Builder {
         let parameters = initial_parameters(&self.network, self.seed);
         let description = Description {
             clip_norm: self.clip_norm,
-            evaluate_rows: EVALUATE_ROWS,
+            evaluate_rows: evaluate_rows(&self.network, device),
             ..Description::new(self.network, loss, self.optimizer, self.batch)
         };
         let plan = |description: &Description| {

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Ticket};
+use crate::exec::{Counters, Executor, Ticket};
 use crate::lower::Description;
 pub use crate::model::{Evaluation, Target};
 use crate::model::{
@@ -95,6 +95,11 @@ impl Trainer {
     /// The device.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// What the device was asked to do so far; zeros on the CPU.
+    pub fn counters(&self) -> Counters {
+        self.executor.counters()
     }
 
     /// Steps submitted since training began.

@@ -1,5 +1,6 @@
 //! How a device is named, chosen, shared, and brought along.
 
+use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
 use wgrad::{Device, Error};
 
@@ -94,8 +95,8 @@ fn a_renderers_device_computes_the_same() {
     // Its owner loses it: an error of ours, no panic.
     device.destroy();
     let lost = Gpu::new(guest, adamw_plan(&ADAM, 192)).and_then(|mut gpu| {
-        let view = crate::plans::find(wgrad::exec::Executor::plan(&gpu), "parameter");
-        wgrad::exec::Executor::read(&mut gpu, view, 0)?.wait()
+        let view = crate::plans::find(gpu.plan(), "parameter");
+        gpu.read(view, 0)?.wait()
     });
     println!("{}", lost.expect_err("it is lost"));
 }

@@ -16,3 +16,4 @@ mod kernels;
 mod mechanism;
 mod plans;
 mod sabotage;
+mod trainer;

@@ -126,6 +126,11 @@ impl GpuDevice {
         limits(&self.0.device.limits(), self.0.adapter.kind == AdapterKind::Software)
     }
 
+    /// How many shaders were compiled on it so far, for all executors together.
+    pub fn pipelines_compiled(&self) -> usize {
+        self.0.pipelines.len()
+    }
+
     /// Gives the device up, as a driver may at any time: every later call on it must be an error.
     #[doc(hidden)]
     pub fn lose(&self) {

@@ -32,6 +32,7 @@ pub use wgpu;
 
 use crate::device::Device;
 use crate::error::Result;
+pub use crate::exec::Counters;
 use crate::exec::check;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
@@ -46,25 +47,6 @@ impl Device {
     pub fn from_wgpu(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         GpuDevice::from_wgpu(&adapter, device, queue).into()
     }
-}
-
-/// What an executor has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Ops that ran.
-    pub dispatches: u64,
-    /// Submissions of ops; copies for readings are not counted here.
-    pub submissions: u64,
-    /// Bytes written by the host after creation: views and step records.
-    pub uploaded_bytes: u64,
-    /// Bytes copied to the host.
-    pub downloaded_bytes: u64,
-    /// Pipelines compiled for this executor; those that its device knew before are not counted.
-    pub pipelines: u64,
-    /// Readings of views and allocations.
-    pub readbacks: u64,
-    /// Buffers made: memory of plans, records, and staging memory of readings, which is used again.
-    pub buffers: u64,
 }
 
 /// Runs plans on a GPU.
@@ -89,11 +71,6 @@ impl Gpu {
         let mut counters = Counters::default();
         let state = State::new(device, plan, None, &mut counters)?;
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
-    }
-
-    /// What was done so far.
-    pub fn counters(&self) -> Counters {
-        self.counters
     }
 
     /// Writes the steps' records, and submits the dispatches that `record` puts into a pass.
@@ -160,6 +137,10 @@ impl Executor for Gpu {
 
     fn in_flight(&self) -> usize {
         IN_FLIGHT
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
     }
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {

@@ -67,6 +67,11 @@ impl Pipelines {
         Ok(())
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        lock(&self.known).len()
+    }
+
     /// The pipeline of an op of a plan that was prepared.
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
         let found = lock(&self.known).get(&key(device, plan, op)?).cloned();

@@ -1,0 +1,276 @@
+//! The trainer on the adapter under test: the same training as on the CPU, without waiting for the device.
+
+use wgrad::exec::Counters;
+use wgrad::exec::gpu::{GpuDevice, GpuOptions};
+use wgrad::plan::STEP_BYTES;
+use wgrad::{Adam, Dataset, Device, Error, Fit, Flow, Loss, Network, Schedule, Tensor, Trainer, data};
+
+use crate::common::{adapter_name, device, open};
+
+const BATCH: usize = 47;
+const ROWS: usize = 300;
+/// Six full batches and a short one.
+const STEPS: usize = ROWS.div_ceil(BATCH);
+
+fn digits() -> Dataset {
+    data::digits().select(&(0..ROWS).collect::<Vec<_>>())
+}
+
+/// All that is drawn at random, clipping, and a last batch that is short.
+fn digits_trainer(device: &Device, steps_a_submission: usize) -> Trainer {
+    let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
+    Trainer::builder(network)
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(2e-3).weight_decay(1e-3))
+        .schedule(Schedule::cosine(30 * STEPS as u64))
+        .clip_norm(1.0)
+        .batch(BATCH)
+        .seed(7)
+        .steps_a_submission(steps_a_submission)
+        .build(device)
+        .expect("a trainer")
+}
+
+fn bits(tensors: &[Tensor]) -> Vec<u32> {
+    tensors.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
+}
+
+/// Losses of all steps of `epochs` epochs, and the parameters behind them, as bits.
+fn trained(device: &Device, steps_a_submission: usize, epochs: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut trainer = digits_trainer(device, steps_a_submission);
+    trainer.load(&digits()).expect("it fits");
+    let mut losses = Vec::new();
+    for _ in 0..epochs {
+        loop {
+            let advance = trainer.advance().expect("the device works");
+            assert_eq!(advance.losses.len(), advance.rows.len());
+            losses.extend(advance.losses.iter().map(|loss| loss.to_bits()));
+            if advance.epoch_done {
+                break;
+            }
+        }
+        assert_eq!(losses.len() % STEPS, 0, "at the end of an epoch all is known");
+    }
+    (losses, bits(&trainer.parameters().expect("read")))
+}
+
+#[test]
+fn any_grouping_and_a_second_run_give_the_same_bits() {
+    let Some(gpu) = device() else { return };
+    let gpu = Device::from(gpu);
+    let first = trained(&gpu, 1, 2);
+    assert_eq!(first.0.len(), 2 * STEPS);
+    for steps in [1, 2, 7] {
+        assert!(first == trained(&gpu, steps, 2), "{steps} steps a submission differ");
+    }
+    println!("free training: {} words equal, four times", first.0.len() + first.1.len());
+}
+
+#[test]
+fn without_runtime_checks_the_bits_are_the_same() {
+    let (Some(name), Some(gpu)) = (adapter_name(), device()) else { return };
+    // SAFETY: the shaders are this crate's own.
+    let unchecked = open(&name, unsafe { GpuOptions::unchecked() });
+    assert!(trained(&unchecked.into(), 3, 1) == trained(&gpu.into(), 3, 1));
+}
+
+/// Step by step on the device's own parameters, so that differences do not add up: the CPU is given what the GPU had
+/// before each step, and computes the loss of the same rows.
+#[test]
+fn each_steps_loss_is_that_of_the_cpu() {
+    let Some(gpu) = device() else { return };
+    let (rows, network) = (64, Network::parse(64, "48 relu dropout(0.2) 33 tanh 10").expect("a network"));
+    let build = |device: &Device| {
+        let builder = Trainer::builder(network.clone()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+        builder.batch(rows).seed(3).build(device).expect("a trainer")
+    };
+    let (mut gpu, mut cpu) = (build(&gpu.into()), build(&Device::cpu().threads(1)));
+    let all = digits();
+    let mut worst = 0.0f64;
+    for step in 0..20 {
+        let part = all.select(&(0..rows).map(|row| (step * 13 + row) % ROWS).collect::<Vec<_>>());
+        let wgrad::Targets::Classes { indices, .. } = part.targets() else { panic!("digits have classes") };
+        cpu.set_parameters(&gpu.parameters().expect("read")).expect("they fit");
+        let [on_gpu, on_cpu] =
+            [&mut gpu, &mut cpu].map(|t| t.step(part.input(), indices).expect("a step").value().expect("a loss"));
+        // A loss is a smooth function of three products of at most 64 terms each, of order 1, whose relative error is at
+        // most (64 + 2)·2⁻²⁴ each way; functions and the mean add less than as much again. 6 · 66 · 2 · 2⁻²⁴ = 4.7e-5.
+        let difference = f64::from((on_gpu - on_cpu).abs());
+        worst = worst.max(difference);
+        assert!(difference <= 4.7e-5 * f64::from(on_cpu.max(1.0)), "step {step}: {on_gpu} and {on_cpu}");
+    }
+    println!("20 losses compared with the CPU's: {worst:e} apart at most");
+}
+
+#[test]
+fn it_learns_and_evaluates_as_the_cpu_does() {
+    let Some(gpu) = device() else { return };
+    let data = digits();
+    let run = |device: &Device| {
+        let mut trainer = digits_trainer(device, 4);
+        let history = trainer.fit(&data, Fit::epochs(30).validate(&data)).expect("trained");
+        let evaluation = trainer.evaluate(&data).expect("evaluated");
+        let last = history.epochs[29].validation.clone().expect("it was validated");
+        assert_eq!(last, evaluation, "the same parameters, the same device");
+        (trainer.into_model().expect("a model"), evaluation)
+    };
+    let gpu = Device::from(gpu);
+    let (model, evaluation) = run(&gpu);
+    let (_, on_cpu) = run(&Device::cpu());
+    println!("accuracy {:?} on the GPU, {:?} on the CPU", evaluation.accuracy, on_cpu.accuracy);
+    assert!(evaluation.accuracy >= Some(0.9) && on_cpu.accuracy >= Some(0.9));
+    // The model of the GPU, used on both.
+    let both = [&gpu, &Device::cpu()].map(|device| model.outputs_on(device, data.input()).expect("computed"));
+    let scale = both[1].iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let worst = both[0].iter().zip(&both[1]).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+    // As for a loss, above, relative to the largest output.
+    assert!(worst <= 4.7e-5 * scale, "{worst} of {scale}");
+    assert_eq!(model.evaluate_on(&gpu, &data).expect("evaluated").accuracy, evaluation.accuracy);
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_found_later_and_undone() {
+    let Some(gpu) = device() else { return };
+    let gpu = Device::from(gpu);
+    // The first product of one row overflows: that which comes second in step 9 of 20.
+    let mut order: Vec<usize> = (0..40).collect();
+    wgrad::rng::Philox::new(3, wgrad::rng::Stream::Shuffle, 0).shuffle(&mut order);
+    let run = |device: &Device, steps: usize| {
+        let mut input: Vec<f32> = (0..80).map(|i| (i as f32 * 0.37).sin()).collect();
+        input[2 * order[19]..][..2].fill(3e38);
+        let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 40]).expect("a data set");
+        let network = Network::parse(2, "9 leaky_relu(0.1) 1").expect("a network");
+        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).seed(3);
+        let mut trainer = builder.steps_a_submission(steps).build(device).expect("a trainer");
+        let failed = trainer.fit(&data, Fit::epochs(1));
+        (trainer, failed)
+    };
+    let (cpu, failed) = run(&Device::cpu().threads(1), 1);
+    let wanted = failed.expect_err("it overflows").to_string();
+    println!("{wanted}");
+    let stopped = cpu.steps();
+    assert!(wanted.contains("dense_forward) (layer 0"), "{wanted}");
+    assert_eq!(stopped, 9);
+    for steps in [1, 2, 7] {
+        let (mut trainer, failed) = run(&gpu, steps);
+        let error = failed.expect_err("it overflows");
+        assert!(matches!(error, Error::NotFinite { step, .. } if step == stopped), "{error}");
+        assert_eq!(error.to_string(), wanted, "{steps} steps a submission");
+        assert_eq!(trainer.steps(), stopped);
+        let frozen = bits(&trainer.parameters().expect("read"));
+        // What the same steps leave where nothing is submitted behind them.
+        let (mut single, failed) = run(&gpu, 1);
+        failed.expect_err("it overflows");
+        assert!(frozen == bits(&single.parameters().expect("read")), "{steps} steps a submission");
+        // Training goes on behind the bad submission, and learns.
+        trainer.advance().expect("the next rows are good");
+        assert!(trainer.steps() > stopped && frozen != bits(&trainer.parameters().expect("read")));
+    }
+}
+
+#[test]
+fn single_steps_find_it_too() {
+    let Some(gpu) = device() else { return };
+    let network = Network::parse(2, "3 relu 1").expect("a network");
+    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2);
+    let mut trainer = builder.build(&gpu.into()).expect("a trainer");
+    let good = [[0.1f32, 0.2], [0.3, -0.4]].concat();
+    trainer.step(&good, &[1.0f32, 0.0]).expect("a step");
+    let before = bits(&trainer.parameters().expect("read"));
+    trainer.step(&[3e38, 3e38], &[1.0f32]).expect("nothing is known yet");
+    trainer.step(&good, &[1.0f32, 0.0]).expect("nothing is known yet");
+    let error = trainer.parameters().expect_err("now it is");
+    assert!(matches!(error, Error::NotFinite { step: 1, row: 0, .. }), "{error}");
+    assert_eq!(trainer.steps(), 1);
+    assert!(before == bits(&trainer.parameters().expect("read")), "the bad step and the one behind it changed nothing");
+    let loss = trainer.step(&good, &[1.0f32, 0.0]).expect("a step").value().expect("a loss");
+    assert!(loss.is_finite());
+}
+
+#[test]
+fn a_device_that_is_lost_ends_a_training() {
+    let Some(name) = adapter_name() else { return };
+    let gpu: GpuDevice = open(&name, GpuOptions::default());
+    let mut trainer = digits_trainer(&gpu.clone().into(), 1);
+    let mut seen = 0;
+    let lose = |_: &wgrad::Progress| {
+        seen += 1;
+        if seen == 3 {
+            gpu.lose();
+        }
+        Flow::Continue
+    };
+    let error = trainer.fit(&digits(), Fit::epochs(5).on_submission(lose)).expect_err("it was lost");
+    assert!(error.to_string().contains("lost"), "{error}");
+    assert_eq!(seen, 3);
+    assert!(trainer.parameters().is_err() && trainer.advance().is_err());
+}
+
+#[test]
+fn shaders_are_compiled_once_and_for_all() {
+    let Some(name) = adapter_name() else { return };
+    let gpu = open(&name, GpuOptions::default());
+    let device = Device::from(gpu.clone());
+    let mut trainer = digits_trainer(&device, 3);
+    let built = gpu.pipelines_compiled();
+    assert!(built > 10, "{built}");
+    let data = digits();
+    trainer.fit(&data, Fit::epochs(2).validate(&data)).expect("trained");
+    trainer.predict(data.input()).expect("predicted");
+    let wgrad::Targets::Classes { indices, .. } = data.targets() else { panic!("digits have classes") };
+    trainer.step(&data.input()[..64], &indices[..1]).expect("a step");
+    trainer.load(&data).expect("it fits");
+    while !trainer.advance().expect("the device works").epoch_done {}
+    let model = trainer.into_model().expect("a model");
+    model.evaluate_on(&device, &data).expect("evaluated");
+    assert_eq!(gpu.pipelines_compiled(), built, "something was compiled after `build`");
+}
+
+#[test]
+fn the_host_does_not_wait_for_the_newest_two() {
+    let Some(gpu) = device() else { return };
+    let mut trainer = digits_trainer(&gpu.into(), 1);
+    trainer.load(&digits()).expect("it fits");
+    let known: Vec<usize> = (0..STEPS).map(|_| trainer.advance().expect("the device works").losses.len()).collect();
+    // At the end of the epoch all that were left.
+    assert_eq!(known, [0, 0, 1, 1, 1, 1, 3]);
+}
+
+#[test]
+fn two_thousand_steps_cost_what_they_should() {
+    let Some(gpu) = device() else { return };
+    let (rows, batch, steps_a_submission) = (100, 10, 4);
+    let input: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
+    let data = Dataset::numbers("rows", 2, &input, 1, &vec![0.5; rows]).expect("a data set");
+    let network = Network::parse(2, "3 relu 1").expect("a network");
+    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(batch);
+    let mut trainer = builder.steps_a_submission(steps_a_submission).build(&gpu.into()).expect("a trainer");
+    trainer.fit(&data, Fit::epochs(1)).expect("trained");
+    let before = trainer.counters();
+    trainer.load(&data).expect("it fits");
+    let loaded = trainer.counters();
+    assert_eq!(loaded.uploaded_bytes - before.uploaded_bytes, 4 * 3 * rows as u64, "inputs and targets");
+    let epochs = 200;
+    for _ in 0..epochs {
+        while !trainer.advance().expect("the device works").epoch_done {}
+    }
+    let after = trainer.counters();
+    // Epochs of ten steps: submissions of 4, 4 and 2.
+    let (submissions, steps) = (3 * epochs, 10 * epochs);
+    let records = STEP_BYTES as u64 * (steps + submissions);
+    let index = 4 * (steps_a_submission * batch) as u64 * submissions;
+    // Three dispatches for each layer and one optimizer a step; the rows and the losses for each submission.
+    let dispatches = (3 * 2 + 1) * steps + (2 + 1) * submissions;
+    let wanted = Counters {
+        dispatches: loaded.dispatches + dispatches,
+        submissions: loaded.submissions + submissions,
+        uploaded_bytes: loaded.uploaded_bytes + records + index,
+        // The flag, and a loss for each slot.
+        downloaded_bytes: loaded.downloaded_bytes + submissions * 4 * (1 + steps_a_submission as u64),
+        readbacks: loaded.readbacks + 2 * submissions,
+        pipelines: loaded.pipelines,
+        buffers: loaded.buffers,
+    };
+    println!("{steps} steps: {after:?}");
+    assert_eq!(after, wanted);
+}
