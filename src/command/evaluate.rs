@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wgrad::{Evaluation, Model, Result};
 
+use super::data;
+use super::device::DeviceOptions;
 use super::report::{Output, score_and_loss};
-use super::{count, cpu, data};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -28,9 +29,8 @@ pub struct Arguments {
     /// Target column of a CSV file [default: the last]
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
-    /// Threads of the CPU; the result has the same bits for any number
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceOptions,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -49,7 +49,7 @@ struct Event<'a> {
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let data = data::for_model(&model, &arguments.data, arguments.target.as_deref())?;
-    let evaluation = model.evaluate_on(&cpu(arguments.threads), &data)?;
+    let evaluation = model.evaluate_on(&arguments.device.open()?, &data)?;
     if arguments.json {
         let model = arguments.model.display().to_string();
         output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation: &evaluation });

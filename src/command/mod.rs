@@ -2,6 +2,8 @@
 //! told on standard error in one line.
 
 mod data;
+mod device;
+mod devices;
 mod evaluate;
 mod plan;
 mod predict;
@@ -15,8 +17,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wgrad::Device;
-
 use report::Output;
 
 const EXAMPLES: &str = "\
@@ -27,6 +27,7 @@ EXAMPLES
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
   wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
+  wgrad devices                                   GPUs and what else there is to compute on
 ";
 
 /// Trains dense networks, and uses them.
@@ -47,6 +48,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Prints what a training step consists of.
     Plan(plan::Arguments),
+    /// Lists what there is to compute on, and what is taken without being asked for.
+    Devices(devices::Arguments),
 }
 
 /// Runs the command.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Predict(arguments) => predict::run(&arguments, &mut output),
         Command::Plan(arguments) => plan::run(&arguments, &mut output),
+        Command::Devices(arguments) => devices::run(&arguments, &mut output),
     };
     match result.and_then(|()| output.finish()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,11 +77,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// The CPU, with as many threads as are asked for.
-fn cpu(threads: Option<usize>) -> Device {
-    threads.map_or_else(Device::cpu, |threads| Device::cpu().threads(threads))
 }
 
 /// A whole number of at least 1, for arguments that count something.

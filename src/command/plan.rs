@@ -2,7 +2,7 @@
 
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
-use wgrad::{Error, Result};
+use wgrad::{Device, Error, Result};
 
 use super::recipe::{Options, Recipe};
 use super::report::Output;
@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Shows the ops as on a blackboard, before they are fused
     #[arg(long)]
     primitive: bool,
+    /// Shows it as that device runs it, or says why it cannot
+    #[arg(long, value_name = "NAME")]
+    device: Option<Device>,
 }
 
 /// Prints the plan.
@@ -44,6 +47,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
     let plan = lower(&Description { data_rows, ..description })?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
+    let plan = match &arguments.device {
+        Some(device) => device.specialize(plan)?,
+        None => plan,
+    };
     output.line(heading);
     output.bytes(plan.to_string().as_bytes());
     Ok(())

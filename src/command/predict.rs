@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use wgrad::model::{Head, replace};
 use wgrad::{Error, Model, Result};
 
+use super::data;
+use super::device::DeviceOptions;
 use super::report::Output;
-use super::{count, cpu, data};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -24,9 +25,8 @@ pub struct Arguments {
     model: PathBuf,
     /// digits, iris, moons, and, or, xor, or the path of a CSV file
     data: String,
-    /// Threads of the CPU; the result has the same bits for any number
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceOptions,
     /// Where the predictions go [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let input = data::inputs_for_model(&model, &arguments.data)?;
-    let outputs = model.outputs_on(&cpu(arguments.threads), &input)?;
+    let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     check_finite(&outputs, model.head.network.outputs())?;
     let text = table(&model.head, outputs);
     match &arguments.out {

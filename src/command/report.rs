@@ -109,6 +109,7 @@ pub struct Summary {
     pub best_epoch: Option<usize>,
     pub seconds: f64,
     pub device: String,
+    pub reason: String,
     pub model: String,
 }
 

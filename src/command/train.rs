@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use wgrad::model::check_replaceable;
-use wgrad::{Dataset, Device, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
+use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
+use super::device::DeviceOptions;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
 use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
@@ -53,12 +54,8 @@ pub struct Arguments {
     /// Draws the split, the first weights, the order of rows and dropout
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Threads of the CPU; the model has the same bits for any number
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    threads: Option<usize>,
-    /// auto, cpu or reference
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    device: DeviceOptions,
     /// Where the model goes [default: DATA.safetensors]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -110,7 +107,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if let Some(scaling) = scaling {
         scaling.fold_into(&mut model);
     }
-    let evaluation = model.evaluate(parts.test())?;
+    let evaluation = model.evaluate_on(trainer.device(), parts.test())?;
     model.save(&path)?;
     let summary = Summary {
         event: "summary",
@@ -121,6 +118,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         best_epoch: history.best,
         seconds,
         device: trainer.device().to_string(),
+        reason: trainer.device().reason().into(),
         model: path.display().to_string(),
     };
     if arguments.json {
@@ -188,11 +186,6 @@ impl Arguments {
             Shape::Constant => Schedule::Constant,
             Shape::Cosine => Schedule::cosine(steps),
         };
-        if self.threads.is_some() && self.device.to_string() == "reference" {
-            let problem = "the reference always runs on one thread";
-            return Err(Error::conflict("`--threads`", problem, "leave it out, or use `--device cpu`"));
-        }
-        let device = self.threads.map_or_else(|| self.device.clone(), |threads| self.device.clone().threads(threads));
         Trainer::builder(recipe.network.clone())
             .loss(recipe.loss)
             .optimizer(recipe.optimizer)
@@ -200,7 +193,7 @@ impl Arguments {
             .batch(recipe.batch)
             .seed(self.seed)
             .preprocessing(Standardisation::fit(train)?)
-            .build(&device)
+            .build(&self.device.open()?)
     }
 
     /// Where the model goes, which is known to be possible.

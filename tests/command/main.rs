@@ -39,10 +39,15 @@ impl Folder {
         names
     }
 
-    /// Runs `wgrad` here.
+    /// Runs `wgrad` here, on the CPU unless arguments say otherwise: bits are compared with the library's there.
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
-        command.args(arguments).current_dir(self.path()).output().expect("the command starts")
+        command
+            .env("WGRAD_DEVICE", "cpu")
+            .args(arguments)
+            .current_dir(self.path())
+            .output()
+            .expect("the command starts")
     }
 
     /// What a run that must succeed says on standard output.

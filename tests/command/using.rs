@@ -188,3 +188,42 @@ fn help_teaches_by_example() {
         assert!(folder.succeed(arguments).contains("EXAMPLES\n  wgrad "), "{arguments:?}");
     }
 }
+
+#[test]
+fn devices_are_listed_and_one_is_taken() {
+    let folder = Folder::new();
+    let text = folder.succeed(&["devices"]);
+    assert!(text.starts_with("cpu, "), "{text}");
+    assert_eq!(text.matches("`auto` takes it: ").count(), 1, "{text}");
+    let found = folder.events(&["devices"]);
+    assert_eq!(found[0]["name"], "cpu");
+    assert_eq!(found.iter().filter(|device| device["auto"] == true).count(), 1);
+    for adapter in &found[1..] {
+        assert!(adapter["binding_bytes"].as_u64() >= Some(1 << 20), "{adapter}");
+        assert!(adapter["kind"] != "software" || adapter["auto"] == false, "{adapter}");
+        assert!(text.contains(adapter["name"].as_str().expect("it has a name")), "{text}");
+    }
+}
+
+/// Any adapter by its name, a software one where there is no other.
+#[cfg(feature = "gpu")]
+#[test]
+fn an_adapter_trains_evaluates_and_predicts() {
+    let folder = Folder::new();
+    let Some(adapter) = wgrad::exec::gpu::GpuDevice::list().into_iter().next() else {
+        assert!(std::env::var_os("WGRAD_GPU").is_none_or(|v| v != "require"), "WGRAD_GPU=require, but there is no GPU");
+        println!("not run: there is no GPU adapter");
+        return;
+    };
+    let name = adapter.name.to_uppercase();
+    let events = folder.events(&["train", "iris", "--epochs", "3", "--device", &name]);
+    for event in [&events[0], &events[events.len() - 1]] {
+        assert_eq!((&event["device"], &event["reason"]), (&adapter.to_string().into(), &"asked for".into()));
+    }
+    let on = |device| folder.succeed(&["evaluate", "iris.safetensors", "iris", "--device", device]);
+    assert_eq!(on(&name).split(',').next(), on("cpu").split(',').next(), "the same accuracy");
+    let predicted = folder.succeed(&["predict", "iris.safetensors", "iris", "--device", &name]);
+    assert_eq!(predicted.lines().count(), 151);
+    assert!(folder.fail(&["train", "iris", "--device", &name, "--threads", "2"]).contains("no threads of the CPU"));
+    folder.succeed(&["plan", "iris", "--device", &name]);
+}

@@ -1,0 +1,149 @@
+//! `wgrad devices`: what there is to compute on, and what `auto` takes.
+
+use serde::Serialize;
+use wgrad::{Device, Result};
+
+use super::report::Output;
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad devices
+  wgrad train digits --device radeon              part of a name, in any case
+  WGRAD_DEVICE=cpu wgrad train digits
+
+A software adapter computes on the CPU, more slowly than `--device cpu` does: it serves tests, and is taken only by name.
+";
+
+/// How to print them.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A device; what has no meaning for the CPU is left out there.
+#[derive(Serialize)]
+struct Found {
+    event: &'static str,
+    name: String,
+    kind: &'static str,
+    /// Whether `auto` takes it.
+    auto: bool,
+    /// Why it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
+    #[serde(flatten)]
+    adapter: Option<Adapter>,
+}
+
+/// What a driver says of its adapter.
+#[derive(Serialize)]
+struct Adapter {
+    interface: String,
+    driver: String,
+    binding_bytes: u64,
+    allocation_bytes: u64,
+    storage_buffers: u32,
+    workgroup_bytes: u32,
+    invocations: u32,
+    features: Vec<&'static str>,
+}
+
+/// Prints all devices.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let auto = Device::auto()?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = Found {
+        event: "device",
+        name: "cpu".into(),
+        kind: "cpu",
+        auto: !auto.is_gpu(),
+        reason: None,
+        threads: Some(threads),
+        adapter: None,
+    };
+    let mut all = vec![cpu];
+    all.extend(adapters(&auto));
+    for found in &mut all {
+        found.reason = found.auto.then(|| auto.reason().into());
+        if arguments.json {
+            output.json(found);
+        } else {
+            tell(output, found);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "gpu")]
+fn adapters(auto: &Device) -> Vec<Found> {
+    let mut taken = auto.as_gpu().map(|gpu| gpu.adapter().clone());
+    let found = |adapter: wgrad::exec::gpu::Adapter| {
+        let auto = taken.take_if(|taken| *taken == adapter).is_some();
+        let limits = adapter.limits;
+        Found {
+            event: "device",
+            name: adapter.name,
+            kind: adapter.kind.name(),
+            auto,
+            reason: None,
+            threads: None,
+            adapter: Some(Adapter {
+                interface: adapter.interface,
+                driver: adapter.driver,
+                binding_bytes: limits.binding_bytes,
+                allocation_bytes: limits.allocation_bytes,
+                storage_buffers: limits.storage_buffers,
+                workgroup_bytes: limits.workgroup_bytes,
+                invocations: limits.invocations,
+                features: adapter.features,
+            }),
+        }
+    };
+    wgrad::exec::gpu::GpuDevice::list().into_iter().map(found).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn adapters(_: &Device) -> Vec<Found> {
+    Vec::new()
+}
+
+fn tell(output: &mut Output, found: &Found) {
+    let interface = found.adapter.as_ref().map(|adapter| format!(", {}", adapter.interface)).unwrap_or_default();
+    output.line(match found.threads {
+        Some(threads) => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),
+        None => format!("{}{interface}, {}", found.name, found.kind),
+    });
+    if let Some(reason) = &found.reason {
+        output.line(format!("  `auto` takes it: {reason}"));
+    }
+    let Some(adapter) = &found.adapter else { return };
+    output.line(format!("  driver {}", adapter.driver));
+    output.line(format!(
+        "  {} a binding, {} an allocation, {} storage buffers, workgroups of {} and {} invocations",
+        size(adapter.binding_bytes),
+        size(adapter.allocation_bytes),
+        adapter.storage_buffers,
+        size(adapter.workgroup_bytes.into()),
+        adapter.invocations
+    ));
+    let features = if adapter.features.is_empty() {
+        "no f16, subgroups or timestamps".into()
+    } else {
+        adapter.features.join(", ")
+    };
+    output.line(format!("  {features}"));
+}
+
+/// `128 MiB`; what is no whole number of a unit is given in the next smaller one.
+fn size(bytes: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let unit =
+        (0..units.len()).take_while(|unit| *unit == 0 || bytes.is_multiple_of(1 << (10 * unit))).last().unwrap_or(0);
+    let unit = if bytes == 0 { 0 } else { unit };
+    format!("{} {}", bytes >> (10 * unit), units[unit])
+}
