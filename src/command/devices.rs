@@ -139,11 +139,12 @@ fn tell(output: &mut Output, found: &Found) {
     output.line(format!("  {features}"));
 }
 
-/// `128 MiB`; what is no whole number of a unit is given in the next smaller one.
+/// `128 MiB`, `1.5 GiB`: in the largest unit of which there is one.
 fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let unit =
-        (0..units.len()).take_while(|unit| *unit == 0 || bytes.is_multiple_of(1 << (10 * unit))).last().unwrap_or(0);
-    let unit = if bytes == 0 { 0 } else { unit };
-    format!("{} {}", bytes >> (10 * unit), units[unit])
+    // One byte less than a power of two is what drivers mean by it.
+    let rounded = bytes.checked_add(1).filter(|next| next.is_power_of_two()).unwrap_or(bytes);
+    let unit = (1..units.len()).take_while(|unit| rounded >> (10 * unit) > 0).last().unwrap_or(0);
+    let number = rounded as f64 / (1u64 << (10 * unit)) as f64;
+    if number.fract() == 0.0 { format!("{number} {}", units[unit]) } else { format!("{number:.1} {}", units[unit]) }
 }
