@@ -130,6 +130,11 @@ impl Device {
         !matches!(self.kind, Kind::Cpu { .. } | Kind::Reference)
     }
 
+    /// Whether it is a software adapter: a program on the CPU that stands for a GPU.
+    pub fn is_software(&self) -> bool {
+        matches!(self.target(), Target::Gpu(limits) if limits.software)
+    }
+
     /// The open GPU, where it is one.
     #[cfg(feature = "gpu")]
     pub fn as_gpu(&self) -> Option<&GpuDevice> {
@@ -153,11 +158,16 @@ impl Device {
     /// # Errors
     /// An op beyond the device's limits, with both numbers.
     pub fn specialize(&self, plan: Plan) -> Result<Plan> {
+        specialize(plan, &self.target())
+    }
+
+    /// What plans are fitted to.
+    pub fn target(&self) -> Target {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
-            return specialize(plan, &Target::Gpu(gpu.limits()));
+            return Target::Gpu(gpu.limits());
         }
-        specialize(plan, &Target::Cpu)
+        Target::Cpu
     }
 
     /// An executor with memory for `plan` on this device.

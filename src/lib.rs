@@ -61,6 +61,7 @@ pub mod shape;
 pub mod specialize;
 mod text;
 pub mod trainer;
+pub mod verify;
 
 pub use data::{Dataset, Split, Standardisation, Targets};
 pub use device::Device;

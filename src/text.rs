@@ -92,3 +92,27 @@ pub(crate) fn split_outside_parentheses(text: &str, separator: impl Fn(char) -> 
     parts.retain(|p| !p.trim().is_empty());
     (depth == 0).then_some(parts)
 }
+
+/// `1234567` as `1_234_567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = (digits.len() + 2) % 3 + 1;
+    let (head, tail) = digits.split_at(first.min(digits.len()));
+    tail.as_bytes().chunks(3).fold(head.to_string(), |text, three| {
+        three.iter().fold(text + "_", |text, digit| text + &char::from(*digit).to_string())
+    })
+}
+
+/// Rows of cells in aligned columns, two blanks apart: the first `left` columns and the last begin together, all others
+/// end together. Every row has as many cells as the first.
+pub fn table(rows: &[Vec<String>], left: usize) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let cell = |(column, text): (usize, &String)| {
+        let width = widths[column];
+        if column < left || column + 1 == columns { format!("{text:<width$}") } else { format!("{text:>width$}") }
+    };
+    let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
+    rows.iter().map(|row| line(row).trim_end().to_string() + "\n").collect()
+}

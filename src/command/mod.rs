@@ -1,6 +1,7 @@
-//! The command's arguments, and what it does with the outcome: 0 where all went well, 2 for every error, which is
-//! told on standard error in one line.
+//! The command's arguments, and what it does with the outcome: 0 where all went well, 1 where `verify` found a wrong
+//! result, 2 for every error, which is told on standard error in one line.
 
+mod bench;
 mod data;
 mod device;
 mod devices;
@@ -12,6 +13,7 @@ mod recipe;
 mod report;
 mod scaling;
 mod train;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ EXAMPLES
   wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
+  wgrad verify                                    checks this device's results, op by op
+  wgrad bench                                     how fast the CPU and each adapter train
   wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
   wgrad devices                                   GPUs and what else there is to compute on
 ";
@@ -50,6 +54,10 @@ enum Command {
     Plan(plan::Arguments),
     /// Lists what there is to compute on, and what is taken without being asked for.
     Devices(devices::Arguments),
+    /// Checks every op of a network on a device against plain loops.
+    Verify(verify::Arguments),
+    /// Measures how fast a network trains on the CPU and on each adapter.
+    Bench(bench::Arguments),
 }
 
 /// Runs the command.
@@ -63,15 +71,18 @@ pub fn main() -> ExitCode {
         }
     };
     let mut output = Output::default();
-    let result = match arguments.command {
-        Command::Train(arguments) => train::run(&arguments, &mut output),
-        Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
-        Command::Predict(arguments) => predict::run(&arguments, &mut output),
-        Command::Plan(arguments) => plan::run(&arguments, &mut output),
-        Command::Devices(arguments) => devices::run(&arguments, &mut output),
+    let right = match arguments.command {
+        Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
+        Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
+        Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),
+        Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| true),
+        Command::Verify(arguments) => verify::run(&arguments, &mut output),
+        Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| true),
     };
-    match result.and_then(|()| output.finish()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match right.and_then(|right| output.finish().map(|()| right)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             writeln!(std::io::stderr(), "error: {error}").ok();
             ExitCode::from(2)
@@ -80,6 +91,6 @@ pub fn main() -> ExitCode {
 }
 
 /// A whole number of at least 1, for arguments that count something.
-fn count(text: &str) -> Result<usize, String> {
+fn count(text: &str) -> std::result::Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a whole number of at least 1".into())
 }

@@ -5,46 +5,14 @@
 //! reference's, and whatever else lies in the allocations that the op writes must keep its bits: rows beyond the
 //! live ones, padding, and other tensors.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::error::{Error, Result};
+pub use crate::exec::judged::{Judged, Report};
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run};
-use crate::plan::{Access, Bound, Op, POISON, Plan, Step, View};
-use crate::shape::{Dtype, Shape};
-
-/// A bound of more than this share of its result proves little: the row is reported as weak.
-const WEAK: f64 = 0.01;
-
-/// Bounds up to here only allow for flushing to zero, and are not weak.
-const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
-
-/// What lockstep found, one entry for each op that ran.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// One entry for each op that ran, in order.
-    pub ops: Vec<Judged>,
-}
-
-/// What lockstep found for one op.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    /// Section, number and kernel.
-    pub op: String,
-    /// Shapes of the op's views.
-    pub shapes: Vec<Shape>,
-    /// Number of elements that were compared with the reference.
-    pub elements: usize,
-    /// Largest difference as a share of its bound, from 0 to 1.
-    pub worst: f64,
-    /// Number of elements whose bound exceeds 1 % of the result.
-    pub weak: usize,
-}
-
-impl Report {
-    /// Number of elements that were compared, over all ops.
-    pub fn elements(&self) -> usize {
-        self.ops.iter().map(|op| op.elements).sum()
-    }
-}
+use crate::plan::{Access, AllocationId, Bound, Op, POISON, Plan, Step, View, ViewId};
+use crate::shape::Dtype;
 
 /// Runs `runs` on `device`, each op judged by the twins of `plan`: the device's own plan, or the honest one
 /// where the device's was tampered with.
@@ -52,17 +20,85 @@ impl Report {
 /// # Errors
 /// [`Error::Mismatch`] for the first element that its bound does not explain; errors of the device.
 pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run]) -> Result<Report> {
-    let (mut before, mut after) = (Memory::new(plan)?, Memory::new(plan)?);
+    let mut lockstep = Lockstep::new(plan)?;
     let mut report = Report::default();
     for run in runs {
-        for (index, op) in plan.ops(run.section).iter().enumerate() {
-            let mut judge = Judge { plan, op, name: plan.op_name(run.section, index), steps, slot: run.slot };
-            judge.load(device, &mut before, &mut after)?;
-            device.submit_op(steps, *run, index)?;
-            report.ops.push(judge.judge(device, &mut before, &mut after)?);
+        for index in 0..plan.ops(run.section).len() {
+            report.ops.push(lockstep.op(device, steps, *run, index)?);
         }
     }
     Ok(report)
+}
+
+/// Judges ops one by one. What the device holds is read once and then followed: after an op, only the allocations
+/// that it writes are read again. A change that an op makes anywhere else is thus not taken over, and is a mismatch
+/// in the next op that reads it.
+pub struct Lockstep<'a> {
+    plan: &'a Plan,
+    /// What the device is known to hold.
+    before: Memory,
+    /// The same with the reference's outputs of the current op.
+    after: Memory,
+    /// Whether `before` holds an allocation's contents.
+    known: Vec<bool>,
+}
+
+impl<'a> Lockstep<'a> {
+    /// For a device that runs `plan`.
+    ///
+    /// # Errors
+    /// Too little memory for two copies of the plan's.
+    pub fn new(plan: &'a Plan) -> Result<Self> {
+        let known = vec![false; plan.allocations().len()];
+        Ok(Self { plan, before: Memory::new(plan)?, after: Memory::new(plan)?, known })
+    }
+
+    /// Writes to the device between ops; without this, writes of the host's would be taken for errors of the device.
+    ///
+    /// # Errors
+    /// As [`Executor::write`].
+    pub fn write(&mut self, device: &mut dyn Executor, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        device.write(view, slot, words)?;
+        self.before.write(self.plan, view, slot, words)
+    }
+
+    /// Runs an op on the device and judges it.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<Judged> {
+        let op = &self.plan.ops(run.section)[index];
+        let judge = Judge { plan: self.plan, op, name: self.plan.op_name(run.section, index), steps, slot: run.slot };
+        self.load(device, &judge)?;
+        device.submit_op(steps, run, index)?;
+        judge.judge(device, &mut self.before, &mut self.after)
+    }
+
+    /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
+    /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
+    /// `+=` for `=` where the memory began as zeros.
+    fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>) -> Result<()> {
+        for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
+            if binding.access == Access::Write {
+                let poison = vec![POISON; self.plan.shape(*view).elements()];
+                self.write(device, *view, judge.slot, &poison)?;
+            }
+        }
+        let allocations: BTreeSet<_> = judge.op.views.iter().map(|view| self.plan.get(*view).allocation).collect();
+        for allocation in allocations {
+            if !self.known[allocation.0] {
+                self.before.words(allocation).copy_from_slice(&device.read_allocation(allocation)?);
+                self.known[allocation.0] = true;
+            }
+            self.after.words(allocation).copy_from_slice(self.before.words(allocation));
+        }
+        // SAFETY: one call at a time, under an exclusive borrow.
+        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, judge.steps, judge.slot) };
+        if let Some(call) = call {
+            (judge.op.kernel.reference)(call);
+        }
+        Ok(())
+    }
 }
 
 /// One op under judgement.
@@ -75,42 +111,28 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
-    /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
-    /// `+=` for `=` where the memory began as zeros.
-    fn load(&mut self, device: &mut dyn Executor, before: &mut Memory, after: &mut Memory) -> Result<()> {
-        for (binding, view) in self.op.kernel.bindings.iter().zip(&self.op.views) {
-            if binding.access == Access::Write {
-                device.write(*view, self.slot, &vec![POISON; self.plan.shape(*view).elements()])?;
-            }
-        }
-        for view in &self.op.views {
-            let allocation = self.plan.get(*view).allocation;
-            let words = device.read_allocation(allocation)?;
-            before.words(allocation).copy_from_slice(&words);
-            after.words(allocation).copy_from_slice(&words);
-        }
-        // SAFETY: one call at a time, under an exclusive borrow.
-        if let Some(call) = unsafe { after.call(self.plan, self.op, 0..self.op.lanes, self.steps, self.slot) } {
-            (self.op.kernel.reference)(call);
-        }
-        Ok(())
-    }
-
-    /// Compares all that the device has changed.
+    /// Compares all that the device has changed, and keeps it as what the device holds.
     fn judge(&self, device: &mut dyn Executor, before: &mut Memory, after: &mut Memory) -> Result<Judged> {
         let shapes = self.op.views.iter().map(|v| self.plan.shape(*v)).collect();
-        let mut judged = Judged { op: self.name.clone(), shapes, elements: 0, worst: 0.0, weak: 0 };
-        let mut bounds = self.bounds(before, after).into_iter();
+        let mut judged = Judged::new(self.op, self.name.clone(), shapes);
+        let bounds = self.bounds(before, after);
         let written = self.op.kernel.bindings.iter().zip(&self.op.views).filter(|(b, _)| b.access.writes());
         let views: Vec<&View> = written.map(|(_, id)| self.plan.get(*id)).collect();
+        let mut found: BTreeMap<AllocationId, Vec<u32>> = BTreeMap::new();
         for (number, view) in views.iter().enumerate() {
-            let words = device.read_allocation(view.allocation)?;
-            let expected = after.words(view.allocation);
-            self.compare(view, &words, expected, &bounds.next().unwrap_or(Bound::Exact), &mut judged)?;
-            if views[..number].iter().all(|earlier| earlier.allocation != view.allocation) {
-                self.untouched(&views, view, &words, before.words(view.allocation))?;
+            let first = !found.contains_key(&view.allocation);
+            if first {
+                found.insert(view.allocation, device.read_allocation(view.allocation)?);
             }
+            let words = &found[&view.allocation];
+            let bound = bounds.get(number).unwrap_or(&Bound::Exact);
+            self.compare(view, words, after.words(view.allocation), bound, &mut judged)?;
+            if first {
+                self.untouched(&views, view.allocation, words, before.words(view.allocation))?;
+            }
+        }
+        for (allocation, words) in found {
+            before.words(allocation).copy_from_slice(&words);
         }
         Ok(judged)
     }
@@ -132,8 +154,7 @@ impl Judge<'_> {
                 Bound::Exact => 0.0,
                 Bound::Each(bounds) => bounds.get(i).copied().unwrap_or(0.0),
             };
-            judged.elements += 1;
-            judged.weak += usize::from(allowed > FLUSHED && allowed > WEAK * number(float, *reference).abs());
+            judged.count(allowed, number(float, *reference));
             if device == reference {
                 continue;
             }
@@ -150,12 +171,12 @@ impl Judge<'_> {
     }
 
     /// Checks that the rest of a written allocation kept its bits.
-    fn untouched(&self, written: &[&View], view: &View, device: &[u32], before: &[u32]) -> Result<()> {
-        let inside =
-            |at: usize| written.iter().any(|w| w.allocation == view.allocation && w.range(self.slot).contains(&at));
+    fn untouched(&self, written: &[&View], id: AllocationId, device: &[u32], before: &[u32]) -> Result<()> {
+        let ranges: Vec<_> = written.iter().filter(|w| w.allocation == id).map(|w| w.range(self.slot)).collect();
+        let inside = |at: usize| ranges.iter().any(|range| range.contains(&at));
         let changed = (0..device.len()).find(|at| device[*at] != before[*at] && !inside(*at));
         let Some(at) = changed else { return Ok(()) };
-        let allocation = &self.plan.allocations()[view.allocation.0];
+        let allocation = &self.plan.allocations()[id.0];
         let float = allocation.dtype == Dtype::F32;
         Err(Error::Mismatch {
             op: self.name.clone(),

@@ -7,6 +7,7 @@ pub mod lockstep;
 
 mod check;
 mod cpu;
+mod judged;
 mod memory;
 mod reference;
 
@@ -15,6 +16,7 @@ pub use reference::Reference;
 
 use crate::error::Result;
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
+use crate::specialize::Target;
 
 /// One section, for the step in one slot of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +46,30 @@ pub struct Counters {
     pub buffers: u64,
 }
 
+impl Run {
+    /// A submission of `steps` steps: window, then gradients and update of each, then report.
+    pub fn submission(steps: usize) -> Vec<Self> {
+        let run = |section, slot| Self { section, slot };
+        let each = (0..steps).flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]);
+        let (window, report) = (run(Section::Window, 0), run(Section::Report, 0));
+        [window].into_iter().chain(each).chain([report]).collect()
+    }
+}
+
 /// A device that holds a plan's memory and runs its ops.
 pub trait Executor: Send {
     /// What runs here, for people: `cpu, 2 threads`.
     fn name(&self) -> String;
+
+    /// The driver and its version, where there is one.
+    fn driver(&self) -> Option<String> {
+        None
+    }
+
+    /// What the plan was fitted to: the host, unless an executor says otherwise.
+    fn target(&self) -> Target {
+        Target::Cpu
+    }
 
     /// The plan.
     fn plan(&self) -> &Plan;

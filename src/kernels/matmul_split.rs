@@ -115,13 +115,14 @@ pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn);
 
 fn size(op: &Op) -> tiles::Product {
     let p = op.params::<Params>();
-    let by_four = |form: [u32; 3]| form.iter().all(|length| length % 4 == 0);
-    // Stricter than each form needs: rows in memory have one of these lengths, and so have parts.
+    // Rows in memory are k and n long, or m and n where both operands lie along their terms; parts begin at multiples
+    // of n, and behind m more sums there.
+    let lengths = [p.n, if op.kernel.name == TN.name { p.m } else { p.k }];
     tiles::Product {
         rows: p.m as usize,
         columns: p.n as usize,
         terms: p.chunk as usize,
-        aligned: by_four([p.n, p.m, if op.kernel.name == TN.name { 0 } else { p.k }]),
+        aligned: lengths.iter().all(|length| length % 4 == 0),
     }
 }
 

@@ -4,6 +4,9 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optim::Optimizer;
+use crate::plan::Step;
+use crate::rng;
+use crate::schedule::Schedule;
 use crate::shape::TENSOR_ALIGNMENT;
 
 /// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
@@ -35,6 +38,24 @@ impl Description {
     pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
         let optimizer = optimizer.into();
         Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
+    }
+
+    /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once.
+    pub fn record(&self, schedule: Schedule, seed: u64, index: u64, slot: usize, rows: usize) -> Step {
+        let [seed_low, seed_high] = rng::key(seed);
+        let [bias_correction1, bias_correction2] = self.optimizer.bias_corrections(index);
+        Step {
+            index: index as u32,
+            slot: slot as u32,
+            rows: rows as u32,
+            first_row: 0,
+            seed_low,
+            seed_high,
+            learning_rate: (self.optimizer.learning_rate() * schedule.factor(index)) as f32,
+            loss_scale: (1.0 / rows as f64) as f32,
+            bias_correction1: bias_correction1 as f32,
+            bias_correction2_root: bias_correction2 as f32,
+        }
     }
 
     /// Checks that every allocation can be counted.

@@ -27,14 +27,14 @@ use crate::lower::lower_forward;
 use crate::network::Network;
 use crate::plan::{Plan, Section, Step};
 
-/// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches, on a GPU so many that
-/// all of it is busy, as far as memory for the widest layer allows. Never a question of how many there are, so that
+/// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches (whoever computes
+/// there), on a GPU so many that all of it is busy, as far as memory for the widest layer allows. Never a question of how many there are, so that
 /// nothing is compiled for them later.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
     const GPU_ROWS: usize = 4096;
     const GPU_BYTES: usize = 32 << 20;
-    if !device.is_gpu() {
+    if !device.is_gpu() || device.is_software() {
         return CPU_ROWS;
     }
     let widest = network.dense_layers().map(|(_, dense, inputs)| dense.outputs.max(inputs)).max().unwrap_or(1);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::plan::{Access, Contents, Op, Plan, Section};
+use crate::text::grouped;
 
 impl Plan {
     /// Floating-point operations of one run of an op.
@@ -102,14 +103,4 @@ impl fmt::Display for Plan {
             grouped(host)
         )
     }
-}
-
-/// `1234567` as `1_234_567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = (digits.len() + 2) % 3 + 1;
-    let (head, tail) = digits.split_at(first.min(digits.len()));
-    tail.as_bytes().chunks(3).fold(head.to_string(), |text, three| {
-        three.iter().fold(text + "_", |text, digit| text + &char::from(*digit).to_string())
-    })
 }

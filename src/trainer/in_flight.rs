@@ -9,7 +9,7 @@
 
 use crate::error::Result;
 use crate::exec::{Run, Ticket};
-use crate::plan::{Section, Step};
+use crate::plan::Step;
 use crate::trainer::Trainer;
 
 /// A submission under way.
@@ -52,13 +52,7 @@ impl Trainer {
         losses: Losses,
     ) -> Result<()> {
         self.bring(&brought)?;
-        let run = |section| move |slot| Run { section, slot };
-        let mut runs = vec![run(Section::Window)(0)];
-        for slot in 0..steps.len() {
-            runs.extend([Section::Gradients, Section::Update].map(|section| run(section)(slot)));
-        }
-        runs.push(run(Section::Report)(0));
-        self.executor.submit(&steps, &runs)?;
+        self.executor.submit(&steps, &Run::submission(steps.len()))?;
         let flag = self.executor.read(self.view("flag"), 0)?;
         let losses = (losses == Losses::Tell).then(|| self.executor.read(self.view("loss"), 0)).transpose()?;
         let (first, used) = (self.step, self.loaded.as_ref().map_or(0, |loaded| loaded.used()));

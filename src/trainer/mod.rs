@@ -28,7 +28,6 @@ use crate::model::{
 };
 use crate::network::Network;
 use crate::plan::{Step, ViewId};
-use crate::rng;
 use crate::schedule::Schedule;
 use in_flight::{InFlight, Known, Losses};
 
@@ -159,21 +158,7 @@ impl Trainer {
     /// The record of the step that is `slot` steps ahead.
     fn record(&self, slot: usize, rows: usize) -> Step {
         let index = self.step + slot as u64;
-        let [low, high] = rng::key(self.seed);
-        let optimizer = &self.description.optimizer;
-        let [correction1, correction2] = optimizer.bias_corrections(index);
-        Step {
-            index: index as u32,
-            slot: slot as u32,
-            rows: rows as u32,
-            first_row: 0,
-            seed_low: low,
-            seed_high: high,
-            learning_rate: (optimizer.learning_rate() * self.schedule.factor(index)) as f32,
-            loss_scale: (1.0 / rows as f64) as f32,
-            bias_correction1: correction1 as f32,
-            bias_correction2_root: correction2 as f32,
-        }
+        self.description.record(self.schedule, self.seed, index, slot, rows)
     }
 
     /// The parameters, in the order of the layers.

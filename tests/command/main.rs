@@ -3,6 +3,7 @@
 mod mistakes;
 mod training;
 mod using;
+mod verifying;
 
 use std::path::Path;
 use std::process::{Command, Output};

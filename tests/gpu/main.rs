@@ -17,3 +17,4 @@ mod mechanism;
 mod plans;
 mod sabotage;
 mod trainer;
+mod verify;

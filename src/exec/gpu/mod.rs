@@ -120,6 +120,14 @@ impl Executor for Gpu {
         self.device.adapter().to_string()
     }
 
+    fn driver(&self) -> Option<String> {
+        Some(self.device.adapter().driver.clone())
+    }
+
+    fn target(&self) -> Target {
+        Target::Gpu(self.device.limits())
+    }
+
     fn plan(&self) -> &Plan {
         &self.state.plan
     }

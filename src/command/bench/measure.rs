@@ -1,0 +1,179 @@
+//! Times a network on a device, through the same door that training takes.
+
+use std::fmt;
+use std::time::Instant;
+
+use serde::Serialize;
+use wgrad::trainer::Target;
+use wgrad::{Dataset, Device, Result, Targets, Trainer};
+
+use super::workload::Workload;
+
+/// How often a measurement is repeated; its spread says how far it can be trusted.
+const REPETITIONS: usize = 9;
+
+/// The least of repetitions that has quartiles.
+const FEWEST: usize = 4;
+
+/// Submissions after which a device that works on its own is as far behind the host as it ever is: from then on a
+/// repetition takes as long as its steps.
+const IN_FLIGHT: usize = 3;
+
+/// How much is run.
+#[derive(Clone, Copy)]
+pub enum Effort {
+    /// So long, for all repetitions.
+    Seconds(f64),
+    /// So many steps in each repetition.
+    Steps(usize),
+}
+
+/// Times of one network on one device.
+#[derive(Serialize)]
+pub struct Measurement {
+    pub network: &'static str,
+    pub device: String,
+    /// From opening the device to the loss of the first step.
+    pub first_seconds: f64,
+    /// Of a step: the median of the repetitions…
+    pub step_seconds: f64,
+    /// …the middle half of which lies between these.
+    pub quartiles_seconds: [f64; 2],
+    pub repetitions: usize,
+    /// Steps of all repetitions.
+    pub steps: usize,
+    pub steps_a_submission: f64,
+    pub samples_per_second: f64,
+    pub gflop_per_second: f64,
+}
+
+/// A repetition.
+struct Repetition {
+    seconds: f64,
+    steps: usize,
+    submissions: usize,
+}
+
+/// Opens the device of that name, and trains on it.
+pub fn measure(workload: &Workload, device: &str, effort: Effort) -> Result<Measurement> {
+    let data = workload.data()?;
+    let began = Instant::now();
+    let device: Device = device.parse()?;
+    let mut trainer = Trainer::builder(workload.network.clone())
+        .loss(workload.loss)
+        .optimizer(workload.optimizer)
+        .batch(workload.batch)
+        .build(&device)?;
+    first_step(&mut trainer, &data, workload.batch)?;
+    let first_seconds = began.elapsed().as_secs_f64();
+    trainer.load(&data)?;
+    // Shaders' first runs, caches, clocks: none of it is what a long training sees.
+    let (warm_up, each) = match effort {
+        Effort::Seconds(seconds) => (0.2 * seconds, Effort::Seconds(0.8 * seconds / REPETITIONS as f64)),
+        steps => (0.0, steps),
+    };
+    for _ in 0..IN_FLIGHT {
+        repeat(&mut trainer, Effort::Seconds(warm_up / IN_FLIGHT as f64))?;
+    }
+    let mut repetitions = repetitions(&mut trainer, each)?;
+    repetitions.sort_by(|a, b| a.step().total_cmp(&b.step()));
+    let count = repetitions.len();
+    let [quarter, median, three_quarters] = [1, 2, 3].map(|quarter| repetitions[count * quarter / 4].step());
+    let sum = |count: fn(&Repetition) -> usize| repetitions.iter().map(count).sum::<usize>();
+    let (steps, submissions) = (sum(|r| r.steps), sum(|r| r.submissions));
+    Ok(Measurement {
+        network: workload.name,
+        device: device.to_string(),
+        first_seconds,
+        step_seconds: median,
+        quartiles_seconds: [quarter, three_quarters],
+        repetitions: count,
+        steps,
+        steps_a_submission: steps as f64 / submissions as f64,
+        samples_per_second: workload.batch as f64 / median,
+        gflop_per_second: workload.flops as f64 / median / 1e9,
+    })
+}
+
+fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()> {
+    let input = &data.input()[..batch * data.inputs()];
+    let targets = match data.targets() {
+        Targets::Classes { indices, .. } => Target::Classes(&indices[..batch]),
+        Targets::Numbers { values, columns } => Target::Numbers(&values[..batch * columns.len()]),
+    };
+    trainer.step(input, targets)?.value().map(drop)
+}
+
+/// All repetitions; fewer where even one submission takes much longer than a repetition should.
+fn repetitions(trainer: &mut Trainer, effort: Effort) -> Result<Vec<Repetition>> {
+    let mut repetitions: Vec<Repetition> = Vec::new();
+    while repetitions.len() < REPETITIONS {
+        repetitions.push(repeat(trainer, effort)?);
+        let spent: f64 = repetitions.iter().map(|repetition| repetition.seconds).sum();
+        let enough = matches!(effort, Effort::Seconds(each) if spent > 2.0 * each * REPETITIONS as f64);
+        if enough && repetitions.len() >= FEWEST {
+            break;
+        }
+    }
+    Ok(repetitions)
+}
+
+/// Whole submissions, at least one, until the time is over or the steps are done.
+fn repeat(trainer: &mut Trainer, effort: Effort) -> Result<Repetition> {
+    let (began, first) = (Instant::now(), trainer.steps());
+    let mut done = Repetition { seconds: 0.0, steps: 0, submissions: 0 };
+    loop {
+        trainer.advance()?;
+        done.steps = (trainer.steps() - first) as usize;
+        done.submissions += 1;
+        done.seconds = began.elapsed().as_secs_f64();
+        let enough = match effort {
+            Effort::Seconds(seconds) => done.seconds >= seconds,
+            Effort::Steps(steps) => done.steps >= steps,
+        };
+        if enough {
+            return Ok(done);
+        }
+    }
+}
+
+impl Repetition {
+    fn step(&self) -> f64 {
+        self.seconds / self.steps as f64
+    }
+}
+
+impl Measurement {
+    /// What stands above the figures.
+    pub fn head() -> String {
+        line(["first", "step", "quartiles", "samples/s", "GFLOP/s", "steps/submission"].map(String::from), "device")
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, high] = self.quartiles_seconds.map(time);
+        let figures = [
+            time(self.first_seconds),
+            time(self.step_seconds),
+            format!("{low} – {high}"),
+            format!("{:.0}", self.samples_per_second),
+            format!("{:.3}", self.gflop_per_second),
+            format!("{:.1}", self.steps_a_submission),
+        ];
+        f.write_str(&line(figures, &self.device))
+    }
+}
+
+fn line([first, step, quartiles, samples, flops, steps]: [String; 6], device: &str) -> String {
+    format!("{first:>10} {step:>10} {quartiles:>23} {samples:>11} {flops:>9} {steps:>17}  {device}")
+}
+
+/// `1.23 ms`
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", 1e3 * s),
+        s => format!("{:.1} µs", 1e6 * s),
+    }
+}

@@ -1,0 +1,119 @@
+//! `wgrad verify`: does this device compute what it should?
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use wgrad::lower::Description;
+use wgrad::verify::{Event, Verify};
+use wgrad::{Device, Error, Model, Result};
+
+use super::count;
+use super::device::DeviceOptions;
+use super::recipe::Options;
+use super::report::Output;
+
+const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad verify                                            every kernel, on the device that training would take
+  wgrad verify --network \"128 relu 64 relu\" --batch 64    every op of this network, at its sizes
+  wgrad verify --model house.safetensors --device cpu
+  wgrad verify --network \"256 relu\" --inputs 784 --json | tail -1
+
+Each op runs on the device and as a plain loop, from the same inputs; every element that it writes is compared, on real
+numbers within a bound that follows from rounding, and on whole numbers, where products must have the same bits. Then
+whole submissions of steps must leave the same bits as their ops one by one.
+
+EXIT CODES
+  0  all is right
+  1  a result is wrong: op, view, row and column are named
+  2  nothing could be told: wrong usage, or a device that does not answer
+";
+
+/// What to verify, on which device.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    recipe: Options,
+    /// A model that wgrad wrote, in place of `--network`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "loss", "inputs", "outputs"])]
+    model: Option<PathBuf>,
+    /// Input columns of the network [default: 64]
+    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    inputs: Option<usize>,
+    /// Outputs of the network [default: 10]
+    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    outputs: Option<usize>,
+    /// The primitive ops too, which training does not use
+    #[arg(long)]
+    primitive: bool,
+    #[command(flatten)]
+    device: DeviceOptions,
+    /// Draws parameters, inputs, targets and dropout
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// One JSON object a line: start, op …, free_run …, summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies; tells whether all is right.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
+    let mut verify = arguments.subject()?.seed(arguments.seed);
+    if arguments.primitive {
+        verify = verify.and_primitive();
+    }
+    let device = arguments.device.open()?;
+    let bar = bar();
+    let report = verify.run(&device, |event| match (event, &bar) {
+        (Event::Progress { what, done, total }, Some(bar)) => {
+            bar.set_length(*total as u64);
+            bar.set_position(*done as u64);
+            bar.set_message(what.to_string());
+        }
+        (Event::Progress { .. }, None) => {}
+        (event, _) if arguments.json => output.json(event),
+        _ => {}
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let report = report?;
+    if !arguments.json {
+        output.bytes(report.to_string().as_bytes());
+    }
+    Ok(report.passed())
+}
+
+impl Arguments {
+    fn subject(&self) -> Result<Verify> {
+        let Options { network, loss, optimizer, learning_rate, batch } = &self.recipe;
+        if let Some(path) = &self.model {
+            let model = Model::load(path)?;
+            let head = &model.head;
+            let recipe = self.recipe.for_sizes(head.network.inputs(), head.network.outputs())?;
+            return Verify::model(&model, recipe.optimizer, recipe.batch);
+        }
+        if network.is_some() {
+            let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
+            return Verify::network(&Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch));
+        }
+        if loss.is_some() || optimizer.is_some() || learning_rate.is_some() || batch.is_some() {
+            let problem = "loss, optimizer, learning rate and batch are those of one network, but none is given";
+            return Err(Error::conflict("verify", problem, "add `--network \"128 relu\"` or `--model FILE`"));
+        }
+        Verify::standard()
+    }
+}
+
+/// A bar for people who wait at a terminal: for wide networks the plain loops take their time.
+fn bar() -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new(0);
+        // The template is a constant of ours, tried on a terminal.
+        bar.with_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed"))
+    })
+}

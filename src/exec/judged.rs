@@ -1,0 +1,100 @@
+//! What lockstep found.
+
+use crate::plan::{Op, Tile};
+use crate::shape::Shape;
+
+/// A bound of more than this share of its result proves little: the element is counted as weak.
+const WEAK: f64 = 0.01;
+
+/// Bounds up to here only allow for flushing to zero, and are not weak.
+const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
+
+/// What lockstep found, one entry for each op that ran.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// One entry for each op that ran, in order.
+    pub ops: Vec<Judged>,
+}
+
+impl Report {
+    /// Number of elements that were compared, over all ops.
+    pub fn elements(&self) -> usize {
+        self.ops.iter().map(|op| op.elements).sum()
+    }
+}
+
+/// What lockstep found for one op, or for several runs of it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Section, number and kernel.
+    pub op: String,
+    /// The kernel.
+    pub kernel: &'static str,
+    /// How the product was cut, on a GPU.
+    pub tile: Option<Tile>,
+    /// Shapes of the op's views.
+    pub shapes: Vec<Shape>,
+    /// Shape of the first view that it writes.
+    pub written: Shape,
+    /// Number of elements that were compared with the reference.
+    pub elements: usize,
+    /// Number of elements that had to have the reference's bits: their bound was 0.
+    pub exact: usize,
+    /// Largest difference as a share of its bound, from 0 to 1.
+    pub worst: f64,
+    /// Number of elements whose bound exceeds 1 % of the result.
+    pub weak: usize,
+    /// Largest bound as a share of its result, over results that are not 0.
+    pub relative: f64,
+    /// Sums of squares of bounds, and of the results that they belong to.
+    squares: [f64; 2],
+}
+
+impl Judged {
+    pub(super) fn new(op: &Op, name: String, shapes: Vec<Shape>) -> Self {
+        let first = op.kernel.bindings.iter().position(|binding| binding.access.writes());
+        Self {
+            written: first.map_or(Shape::new(0, 0), |at| shapes[at]),
+            op: name,
+            kernel: op.kernel.name,
+            tile: op.tile,
+            shapes,
+            elements: 0,
+            exact: 0,
+            worst: 0.0,
+            weak: 0,
+            relative: 0.0,
+            squares: [0.0; 2],
+        }
+    }
+
+    /// Counts an element with its bound and the reference's result.
+    pub(super) fn count(&mut self, bound: f64, result: f64) {
+        self.elements += 1;
+        self.exact += usize::from(bound == 0.0);
+        self.weak += usize::from(bound > FLUSHED && bound > WEAK * result.abs());
+        if bound > 0.0 && bound.is_finite() && result.is_finite() && result != 0.0 {
+            self.relative = self.relative.max(bound / result.abs());
+        }
+        if bound > 0.0 && bound.is_finite() && result.is_finite() {
+            self.squares[0] += bound * bound;
+            self.squares[1] += result * result;
+        }
+    }
+
+    /// How large bounds are beside the results: root of the sum of squares of the ones, over that of the others; 0
+    /// where all had to be exact.
+    pub fn tightness(&self) -> f64 {
+        if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }
+    }
+
+    /// Adds another run of the same op.
+    pub fn merge(&mut self, other: &Self) {
+        self.elements += other.elements;
+        self.exact += other.exact;
+        self.worst = self.worst.max(other.worst);
+        self.weak += other.weak;
+        self.relative = self.relative.max(other.relative);
+        self.squares = [self.squares[0] + other.squares[0], self.squares[1] + other.squares[1]];
+    }
+}

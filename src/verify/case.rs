@@ -1,0 +1,118 @@
+//! One network to verify, and the plans that it becomes.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::fuse::fuse;
+use crate::lower::{Description, lower};
+use crate::model::Tensor;
+use crate::network::{Activation, Layer, Network};
+use crate::plan::Plan;
+use crate::specialize::{Limits, Target, candidates, specialize};
+use crate::verify::inputs::{self, Numbers};
+
+/// Most steps of a submission.
+pub(super) const SLOTS: usize = 7;
+
+/// Which of the two plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Few big ops: what training uses.
+    Fused,
+    /// Ops as on a blackboard.
+    Primitive,
+}
+
+impl Form {
+    /// `fused` or `primitive`.
+    pub fn name(self) -> &'static str {
+        ["fused", "primitive"][self as usize]
+    }
+}
+
+/// One network to verify.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) description: Description,
+    /// What the pass on real numbers starts from; drawn where there is nothing.
+    pub(super) parameters: Option<Vec<Tensor>>,
+    /// Cuts each product by the tile of that rank in its candidates, instead of by the first, which is the device's
+    /// choice; with the device's limits.
+    pub(super) tiles: Option<(usize, Limits)>,
+}
+
+impl Case {
+    pub(super) fn new(description: Description) -> Result<Self> {
+        let data_rows = Some(2 * description.batch + 1);
+        let description = Description { slots: SLOTS, data_rows, ..description };
+        description.check()?;
+        Ok(Self { description, parameters: None, tiles: None })
+    }
+
+    /// The plan, for whatever device.
+    pub(super) fn plan(&self, form: Form) -> Result<Plan> {
+        self.plan_of(&self.description, form)
+    }
+
+    /// The plan as a device runs it.
+    pub(super) fn fitted(&self, form: Form, target: &Target) -> Result<Plan> {
+        specialize(self.plan(form)?, target)
+    }
+
+    /// The plan for numbers of a kind: for whole ones, every activation but the identity is a relu, and nothing is
+    /// dropped, so that products of what lies before stay whole. Ops, views and shapes are the same.
+    pub(super) fn plan_for(&self, form: Form, numbers: Numbers) -> Result<Plan> {
+        let network = match numbers {
+            Numbers::Real => return self.plan(form),
+            Numbers::Whole => whole(&self.description.network),
+        };
+        self.plan_of(&Description { network, ..self.description.clone() }, form)
+    }
+
+    fn plan_of(&self, description: &Description, form: Form) -> Result<Plan> {
+        let mut plan = lower(description)?;
+        if form == Form::Fused {
+            plan = fuse(&plan)?;
+        }
+        if let Some((rank, limits)) = &self.tiles {
+            plan.cut(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));
+        }
+        Ok(plan)
+    }
+
+    /// The parameters to start from.
+    pub(super) fn start(&self, seed: u64, numbers: Numbers) -> Vec<Tensor> {
+        match (&self.parameters, numbers) {
+            (Some(parameters), Numbers::Real) => parameters.clone(),
+            _ => inputs::parameters(&self.description.network, seed, numbers),
+        }
+    }
+
+    /// Live rows of a full and of a short batch; the short one is odd where it can be.
+    pub(super) fn rows(&self) -> [usize; 2] {
+        let batch = self.description.batch;
+        [batch, ((batch * 2 / 3) | 1).min(batch - 1).max(1)]
+    }
+}
+
+impl fmt::Display for Case {
+    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Description { network, loss, optimizer, batch, .. } = &self.description;
+        write!(f, "{network}, {loss}, {}, batches of {batch}", optimizer.name())?;
+        self.tiles.as_ref().map_or(Ok(()), |(rank, _)| write!(f, ", tiles of rank {rank}"))
+    }
+}
+
+fn whole(network: &Network) -> Network {
+    let layer = |layer: &Layer| match layer {
+        Layer::Activation(Activation::Identity) => Layer::Activation(Activation::Identity),
+        Layer::Activation(_) => Layer::Activation(Activation::Relu),
+        Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },
+        Layer::Dense(dense) => Layer::Dense(*dense),
+    };
+    network.layers().iter().map(layer).fold(Network::input(network.inputs()), Network::layer)
+}

@@ -1,0 +1,137 @@
+//! The numbers that a network is verified on: random, and the same for the same seed.
+
+use crate::error::Result;
+use crate::exec::Executor;
+use crate::loss::{Loss, TargetKind};
+use crate::lower::Description;
+use crate::model::{Tensor, parameter_shapes, write_parameters};
+use crate::network::Network;
+use crate::plan::{Op, Plan, Step, ViewId};
+use crate::rng::{Philox, Stream};
+use crate::schedule::Schedule;
+use crate::shape::Dtype;
+
+/// What [`Numbers`] are drawn from, in words.
+pub(super) const DISTRIBUTION: &str =
+    "uniform: inputs in ±1.5, weights in ±1.5/√inputs, biases in ±0.5; then whole numbers from −2 to 2";
+
+/// What numbers are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Numbers {
+    /// Of a size that keeps signals near 1.
+    Real,
+    /// −2, −1, 0, 1 and 2: products and sums of them are exact in f32.
+    Whole,
+}
+
+impl Numbers {
+    pub(super) fn name(self) -> &'static str {
+        ["real", "whole"][self as usize]
+    }
+
+    /// Uniform in ±limit, or a small whole number.
+    fn draw(self, random: &mut Philox, limit: f64) -> f32 {
+        match self {
+            Self::Real => (limit * (2.0 * random.uniform() - 1.0)) as f32,
+            Self::Whole => random.below(5) as f32 - 2.0,
+        }
+    }
+}
+
+/// Sequences of one seed: parameters, data, and what ops are refilled with.
+const PARAMETERS: u32 = 0;
+const DATA: u32 = 1;
+const REFILL: u32 = 2;
+
+fn random(seed: u64, index: u32) -> Philox {
+    Philox::new(seed, Stream::Data, index)
+}
+
+/// Parameters to start from.
+pub(super) fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Vec<Tensor> {
+    let mut random = random(seed, PARAMETERS);
+    let tensor = |(name, shape): (String, Vec<usize>)| {
+        let limit = if let [_, inputs] = shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
+        let values = (0..shape.iter().product()).map(|_| numbers.draw(&mut random, limit)).collect();
+        Tensor { name, shape, values }
+    };
+    parameter_shapes(network).into_iter().map(tensor).collect()
+}
+
+fn target(random: &mut Philox, description: &Description, numbers: Numbers) -> u32 {
+    let Description { network, loss, .. } = description;
+    if loss.target_kind() == TargetKind::Class {
+        return random.below(network.outputs() as u32);
+    }
+    let number = match (loss, random.below(4)) {
+        (Loss::MeanSquaredError, _) => numbers.draw(random, 1.0),
+        // 0, 1, and between.
+        (Loss::BinaryCrossEntropy, 2..) if numbers == Numbers::Real => random.uniform() as f32,
+        (_, word) => (word % 2) as f32,
+    };
+    number.to_bits()
+}
+
+/// Writes parameters, the resident data set, and rows to evaluate.
+pub(super) fn fill(
+    executor: &mut dyn Executor,
+    description: &Description,
+    parameters: &[Tensor],
+    seed: u64,
+    numbers: Numbers,
+) -> Result<()> {
+    write_parameters(executor, parameters)?;
+    let mut random = random(seed, DATA);
+    for part in ["data", "evaluate"] {
+        let (input, targets) = (view(executor.plan(), part, "input"), view(executor.plan(), part, "target"));
+        let count = executor.plan().shape(input).elements();
+        let words: Vec<u32> = (0..count).map(|_| numbers.draw(&mut random, 1.5).to_bits()).collect();
+        executor.write(input, 0, &words)?;
+        let count = executor.plan().shape(targets).elements();
+        let words: Vec<u32> = (0..count).map(|_| target(&mut random, description, numbers)).collect();
+        executor.write(targets, 0, &words)?;
+    }
+    Ok(())
+}
+
+fn view(plan: &Plan, part: &str, name: &str) -> ViewId {
+    plan.find(&format!("{part}.{name}")).expect("plans with a resident data set and an evaluation have this view")
+}
+
+/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each;
+/// returns the steps' records.
+pub(super) fn choose(
+    executor: &mut dyn Executor,
+    description: &Description,
+    seed: u64,
+    first: u64,
+    rows: &[usize],
+) -> Result<Vec<Step>> {
+    let count = description.data_rows.map_or(1, |count| count as u64);
+    let mut index = vec![u32::MAX; description.slots * description.batch];
+    for (slot, live) in rows.iter().enumerate() {
+        let chosen = (0..*live as u64).map(|row| ((row * 5 + first + slot as u64) % count) as u32);
+        index[slot * description.batch..].iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
+    }
+    let view = executor.plan().find("index").expect("plans with a resident data set have this view");
+    executor.write(view, 0, &index)?;
+    let record =
+        |(slot, rows): (usize, &usize)| description.record(Schedule::Constant, seed, first + slot as u64, slot, *rows);
+    Ok(rows.iter().enumerate().map(record).collect())
+}
+
+/// Small whole numbers for all that a product reads, so that it is exact whatever came before it: the views with
+/// their words; nothing for other kernels, which could not work on any numbers.
+pub(super) fn refill(plan: &Plan, op: &Op, seed: u64) -> Vec<(ViewId, Vec<u32>)> {
+    // Products, whole or in parts, and the sums of parts.
+    if !["matmul_", "dense_"].iter().any(|family| op.kernel.name.starts_with(family)) {
+        return Vec::new();
+    }
+    let read = op.kernel.bindings.iter().zip(&op.views);
+    let read = read.filter(|(b, view)| !b.access.writes() && plan.allocation_of(**view).dtype == Dtype::F32);
+    let mut random = random(seed, REFILL);
+    let mut words = |view: &ViewId| {
+        (0..plan.shape(*view).elements()).map(|_| Numbers::Whole.draw(&mut random, 0.0).to_bits()).collect()
+    };
+    read.map(|(_, view)| (*view, words(view))).collect()
+}

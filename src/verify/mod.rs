@@ -1,0 +1,172 @@
+//! Verifies a network on a device: every element of every op at the network's real shapes, and whole runs of steps.
+//!
+//! **Lockstep** ([`lockstep`]) runs the ops one by one and judges all that each writes, twice: on real numbers, within
+//! bounds derived from the op's own inputs, and on small whole numbers, on which products are exact whatever the order
+//! of their terms, so that the device must give the reference's bits. A full batch is followed by a short one.
+//! **Free runs** then catch what reading between ops would hide: 1, 2 and 7 steps to a submission, two submissions in
+//! flight, nothing read between, must leave the same bits as the same ops one by one.
+//!
+//! ```
+//! use wgrad::lower::Description;
+//! use wgrad::verify::Verify;
+//! use wgrad::{Adam, Device, Loss, Network};
+//! let network = Network::input(8).dense(16).relu().dense(3);
+//! let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 12);
+//! let report = Verify::network(&description)?.run(&Device::cpu(), |_| ())?;
+//! assert!(report.passed() && report.elements() > 20_000, "{report}");
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod case;
+mod free_run;
+mod inputs;
+mod passes;
+mod report;
+mod standard;
+mod table;
+
+pub use free_run::FreeRun;
+pub use report::{Event, Failure, Header, OpReport, Report, Summary};
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::exec::Executor;
+#[cfg(doc)]
+use crate::exec::lockstep;
+use crate::lower::Description;
+use crate::model::{Model, evaluate_rows};
+use crate::optim::Optimizer;
+use crate::plan::Plan;
+use case::{Case, Form};
+use report::Collected;
+
+/// Makes executors for plans: what a device does, or a test that puts something wrong in.
+pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
+
+/// What is verified.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    cases: Vec<Case>,
+    forms: Vec<Form>,
+    seed: u64,
+    /// Whether ops of one kernel are told together, since there are too many to be told one by one.
+    by_kernel: bool,
+}
+
+impl Verify {
+    /// All ops that training and evaluating the described network takes. Of the description, what belongs to a
+    /// particular data set does not count: a small random one stands for it.
+    ///
+    /// # Errors
+    /// Whatever [`Description::check`] finds.
+    pub fn network(description: &Description) -> Result<Self> {
+        let case = Case::new(description.clone())?;
+        Ok(Self { cases: vec![case], forms: vec![Form::Fused], seed: 0, by_kernel: false })
+    }
+
+    /// The same for a model, which starts from its own parameters.
+    ///
+    /// # Errors
+    /// A model whose parts do not fit each other; whatever [`Description::check`] finds.
+    pub fn model(model: &Model, optimizer: impl Into<Optimizer>, batch: usize) -> Result<Self> {
+        model.check()?;
+        let description = Description::new(model.head.network.clone(), model.head.loss, optimizer, batch);
+        let mut verify = Self::network(&description)?;
+        verify.cases[0].parameters = Some(model.parameters.clone());
+        Ok(verify)
+    }
+
+    /// Networks that together run every kernel, with every activation, loss and optimizer, at sizes that no tile
+    /// divides and at some that tiles do; fused and primitive.
+    ///
+    /// # Errors
+    /// None that a test would not find.
+    pub fn standard() -> Result<Self> {
+        Ok(Self { cases: standard::cases()?, forms: vec![Form::Fused, Form::Primitive], seed: 0, by_kernel: true })
+    }
+
+    /// Sets the seed of parameters, inputs, targets and dropout, default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Verifies the primitive ops too, which training does not use unless it is told to.
+    pub fn and_primitive(mut self) -> Self {
+        self.forms = vec![Form::Fused, Form::Primitive];
+        self
+    }
+
+    /// Verifies on a device; `on_event` is told of each part as it is done.
+    ///
+    /// # Errors
+    /// A device that cannot hold or run a plan, or stops answering. A wrong result is no error of this function's,
+    /// but what [`Report::failure`] tells; see [`Report::into_result`].
+    pub fn run(&self, device: &Device, on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
+        let mut verify = self.clone();
+        for case in verify.cases.iter_mut().filter(|_| !self.by_kernel) {
+            case.description.evaluate_rows = evaluate_rows(&case.description.network, device);
+        }
+        verify.run_on(&mut |plan| device.executor(plan), on_event)
+    }
+
+    /// [`Verify::run`] on executors that `make` makes.
+    ///
+    /// # Errors
+    /// As [`Verify::run`].
+    pub fn run_on(&self, make: &mut Make<'_>, mut on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
+        let first = make(self.cases[0].plan(self.forms[0])?)?;
+        let (target, mut cases) = (first.target(), self.cases.clone());
+        if self.by_kernel {
+            cases.extend(standard::tiles(&target, &self.forms)?);
+        }
+        let parts: Vec<_> = cases.iter().flat_map(|case| self.forms.iter().map(move |form| (case, *form))).collect();
+        let header = self.header(first.as_ref(), &parts)?;
+        drop(first);
+        on_event(&Event::Start(&header));
+        let work = parts.iter().map(|(case, form)| passes::work(case, *form, &target)).sum::<Result<usize>>()?;
+        let mut collected = Collected::new(header, work, self.by_kernel, &mut on_event);
+        for (case, form) in parts {
+            match self.part(case, form, make, &mut collected) {
+                Ok(()) => {}
+                Err(error @ Error::Mismatch { .. }) => {
+                    let during = format!("{case}, {} plan", form.name());
+                    return Ok(collected.finish(Some(Failure { during, error })));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(collected.finish(None))
+    }
+
+    /// One network in one of its plans.
+    fn part(&self, case: &Case, form: Form, make: &mut Make<'_>, collected: &mut Collected<'_>) -> Result<()> {
+        let (found, result) = passes::both(case, form, self.seed, make, &mut |op| collected.tell(op))?;
+        collected.ops(form, found);
+        result?;
+        // How products are cut is nothing to what happens between ops.
+        if case.tiles.is_some() {
+            return Ok(());
+        }
+        free_run::all(case, form, self.seed, make, &mut |run| collected.free_run(run))
+    }
+
+    /// Who is verified, with what, on which numbers.
+    fn header(&self, first: &dyn Executor, parts: &[(&Case, Form)]) -> Result<Header> {
+        let target = first.target();
+        let plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
+        let subject = match self.cases.as_slice() {
+            [case] => case.to_string(),
+            cases => format!("{} networks that together run every kernel", cases.len()),
+        };
+        Ok(Header {
+            device: first.name(),
+            driver: first.driver(),
+            wgrad: env!("CARGO_PKG_VERSION"),
+            shaders: report::shaders(&target, &plans),
+            subject,
+            inputs: inputs::DISTRIBUTION,
+            seed: self.seed,
+        })
+    }
+}

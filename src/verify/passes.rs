@@ -1,0 +1,96 @@
+//! Lockstep over all sections of a plan, on real and on whole numbers.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::exec::lockstep::{Judged, Lockstep};
+use crate::exec::{Executor, Run};
+use crate::plan::{Plan, Section, Step};
+use crate::specialize::Target;
+use crate::verify::Make;
+use crate::verify::case::{Case, Form};
+use crate::verify::inputs::{self, Numbers};
+
+/// What was found of each op of a plan, over all its runs.
+pub(super) type Found = BTreeMap<(Section, usize), Judged>;
+
+/// Both passes: what was found up to the end, or up to the first element that its bound does not explain. `tell` is
+/// told the name of each op before it runs.
+pub(super) fn both(
+    case: &Case,
+    form: Form,
+    seed: u64,
+    make: &mut Make<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(Found, Result<()>)> {
+    let mut executor = make(case.plan_for(form, Numbers::Real)?)?;
+    let mut found = Found::new();
+    for numbers in [Numbers::Real, Numbers::Whole] {
+        if numbers == Numbers::Whole {
+            executor.adopt(case.plan_for(form, numbers)?)?;
+        }
+        if let Err(error) = pass(case, numbers, seed, executor.as_mut(), tell, &mut found) {
+            return Ok((found, Err(error)));
+        }
+    }
+    Ok((found, Ok(())))
+}
+
+fn pass(
+    case: &Case,
+    numbers: Numbers,
+    seed: u64,
+    executor: &mut dyn Executor,
+    tell: &mut dyn FnMut(&str),
+    found: &mut Found,
+) -> Result<()> {
+    let start = case.start(seed, numbers);
+    inputs::fill(executor, &case.description, &start, seed, numbers)?;
+    let steps = inputs::choose(executor, &case.description, seed, 0, &case.rows())?;
+    // The device's own plan: how it was fitted to the device is its business, what it computes is not.
+    let plan = executor.plan().clone();
+    let evaluation = [evaluation(&plan, steps[1])];
+    let mut lockstep = Lockstep::new(&plan)?;
+    let runs = Run::submission(steps.len()).into_iter().map(|run| (run, &steps[..]));
+    let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, slot: 0 }, &evaluation[..]));
+    for (run, steps) in runs.chain(last) {
+        // Each step begins with these parameters: a learning rate that leads beyond what an f32 can hold is no error of
+        // the device's, and what comes of many steps is for free runs to compare.
+        if matches!(run.section, Section::Gradients | Section::Evaluate) {
+            for tensor in &start {
+                let view = plan.find(&tensor.name).expect("plans name every parameter");
+                lockstep.write(executor, view, 0, bytemuck::cast_slice(&tensor.values))?;
+            }
+        }
+        for (index, op) in plan.ops(run.section).iter().enumerate() {
+            tell(&format!("{} numbers, {}", numbers.name(), plan.op_name(run.section, index)));
+            if numbers == Numbers::Whole {
+                for (view, words) in inputs::refill(&plan, op, seed + index as u64) {
+                    lockstep.write(executor, view, run.slot, &words)?;
+                }
+            }
+            let judged = lockstep.op(executor, steps, run, index)?;
+            let known = found.entry((run.section, index));
+            known.and_modify(|known| known.merge(&judged)).or_insert(judged);
+        }
+    }
+    Ok(())
+}
+
+/// An evaluation of most of its rows: the rest are dead.
+fn evaluation(plan: &Plan, step: Step) -> Step {
+    let input = plan.find("evaluate.input").expect("every plan has an `evaluate` section");
+    let rows = plan.shape(input).rows;
+    let rows = ((rows - rows / 8) | 1).min(rows);
+    Step { slot: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step }
+}
+
+/// Number of op runs of both passes.
+pub(super) fn work(case: &Case, form: Form, target: &Target) -> Result<usize> {
+    let plan = case.fitted(form, target)?;
+    let times = |section| match section {
+        Section::Gradients | Section::Update => 2 * case.rows().len(),
+        _ => 2,
+    };
+    Ok(Section::ALL.iter().map(|section| times(*section) * plan.ops(*section).len()).sum())
+}

@@ -1,0 +1,77 @@
+//! Networks that together run every kernel.
+
+use crate::error::Result;
+use crate::loss::Loss;
+use crate::lower::Description;
+use crate::network::Network;
+use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use crate::plan::{Op, Plan, Section};
+use crate::specialize::{Limits, Target, candidates};
+use crate::verify::case::{Case, Form};
+
+/// Inputs, layers and batch.
+type Sizes = (usize, &'static str, usize);
+
+/// Sizes that no tile divides, one of everything, and at the end sizes that many tiles divide.
+const SIZES: [Sizes; 7] = [
+    (1, "1", 1),
+    (3, "17 relu dropout(0.5) 1 tanh 3", 7),
+    (64, "65 leaky_relu(0.1) dense(17, bias=false) sigmoid dropout(0.1) 3", 33),
+    (100, "dropout(0.2) 64 dropout(0.3) tanh 100 step relu 17", 64),
+    (65, "dense(100, bias=false) tanh dropout(0.4) dense(1, bias=false)", 67),
+    (17, "3 identity dropout(0.9) 131 sigmoid sigmoid", 31),
+    (128, "192 relu dropout(0.5) 64 tanh 12", 128),
+];
+
+const LOSSES: [Loss; 4] =
+    [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy, Loss::Perceptron, Loss::BinaryCrossEntropy];
+
+fn optimizers() -> [Optimizer; 7] {
+    [
+        Sgd::new(0.1).into(),
+        RmsProp::new(0.01).weight_decay(0.01).into(),
+        Sgd::new(0.1).momentum(0.9).weight_decay(0.01).into(),
+        Adam::new(0.01).into(),
+        Sgd::new(0.1).momentum(0.9).nesterov().into(),
+        Adam::new(0.01).weight_decay(0.1).beta1(0.8).epsilon(1e-3).into(),
+        AdamW::new(0.01).weight_decay(0.1).into(),
+    ]
+}
+
+/// What products are cut in every way that a device can do: rows of multiples of four, and not; larger than any tile.
+const CUT: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
+
+/// For a GPU, a case for each rank in the candidates of products but the first, which every other case has.
+pub(super) fn tiles(target: &Target, forms: &[Form]) -> Result<Vec<Case>> {
+    let Target::Gpu(limits) = target else { return Ok(Vec::new()) };
+    let mut cases = Vec::new();
+    for (inputs, layers, batch) in CUT {
+        let network = Network::parse(inputs, layers)?;
+        let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), batch);
+        let case = Case::new(Description { evaluate_rows: batch + 3, ..description })?;
+        let plans = forms.iter().map(|form| case.plan(*form)).collect::<Result<Vec<_>>>()?;
+        let ranks = plans.iter().map(|plan| most_candidates(plan, limits)).max().unwrap_or(0);
+        cases.extend((1..ranks).map(|rank| Case { tiles: Some((rank, limits.clone())), ..case.clone() }));
+    }
+    Ok(cases)
+}
+
+/// The largest number of tiles that an op of the plan can have.
+fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
+    let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section));
+    let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
+    ops.map(|op| candidates(op, &shapes(op), limits).len()).max().unwrap_or(0)
+}
+
+/// Every size with an optimizer and a loss of its own, gradients clipped every other time.
+pub(super) fn cases() -> Result<Vec<Case>> {
+    let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
+        let network = Network::parse(inputs, layers)?;
+        let mut losses = LOSSES.into_iter().cycle().skip(number);
+        let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::MeanSquaredError);
+        let clip_norm = (number % 2 == 0).then_some(0.05);
+        let description = Description::new(network, loss, optimizer, batch);
+        Case::new(Description { clip_norm, evaluate_rows: batch + 3, ..description })
+    };
+    SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
+}

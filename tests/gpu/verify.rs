@@ -1,0 +1,81 @@
+//! Verification of whole networks on the GPU: what it counts, and that it sees a wrong shader.
+
+use wgrad::exec::Executor;
+use wgrad::exec::gpu::Gpu;
+use wgrad::kernels::{dense_forward, dense_grad_weight};
+use wgrad::lower::Description;
+use wgrad::plan::{Kernel, Plan, Tile};
+use wgrad::verify::{Report, Verify};
+use wgrad::{Adam, Device, Error, Loss, Network};
+
+use crate::common::device;
+use crate::sabotage::tampered;
+
+fn verify(layers: &str, loss: Loss, batch: usize) -> Verify {
+    let network = Network::parse(20, layers).expect("the text is sound");
+    let description = Description { clip_norm: Some(1.0), ..Description::new(network, loss, Adam::new(0.01), batch) };
+    Verify::network(&description).expect("the description is sound").seed(11)
+}
+
+/// A network with columns that are multiples of four and some that are not, and one that wants no bias.
+#[test]
+fn networks_are_right_and_counted() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let mut elements = 0;
+    for (layers, loss, batch) in [
+        ("36 relu dropout(0.2) 17 tanh 3", Loss::SoftmaxCrossEntropy, 33),
+        ("dense(8, bias=false) sigmoid 1", Loss::BinaryCrossEntropy, 8),
+    ] {
+        let verify = verify(layers, loss, batch).and_primitive();
+        let report = verify.run(&device, |_| ()).and_then(Report::into_result).expect("the device is right");
+        let wanted = verify.run(&Device::cpu(), |_| ()).expect("the CPU answers");
+        assert_eq!(report.elements(), wanted.elements(), "{report}");
+        let words = |report: &Report| report.free_runs.iter().map(|run| run.words).collect::<Vec<_>>();
+        assert_eq!(words(&report), words(&wanted));
+        assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
+        assert!(report.header.shaders.ends_with(" texts)") && report.header.driver.is_some(), "{}", report.header);
+        elements += report.elements();
+    }
+    println!("verified on the GPU: {elements} elements compared");
+}
+
+#[test]
+fn the_shaders_hash_is_that_of_what_is_compiled() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let hash = |layers: &str| {
+        let report = verify(layers, Loss::MeanSquaredError, 4).run(&device, |_| ()).expect("the device answers");
+        report.header.shaders
+    };
+    assert_eq!(hash("4 relu 4"), hash("4 tanh 8"), "sizes and activations are parameters");
+    assert_ne!(hash("4 relu 4"), hash("5 relu 4"), "five columns are not read four at a time");
+}
+
+#[test]
+fn wrong_shaders_are_named() {
+    let Some(gpu) = device() else { return };
+    let faults: [(&'static Kernel, &str, &str, &str); 2] = [
+        (&dense_forward::KERNEL, " + bias[column + k]", "", "gradients op 0 (dense_forward)"),
+        (
+            &dense_grad_weight::KERNEL,
+            "return step.rows;",
+            "return step.rows - 1u;",
+            "gradients op 3 (dense_grad_weight)",
+        ),
+    ];
+    for (honest, from, to, wanted) in faults {
+        let wrong = tampered(honest, &Tile::PLAIN, from, to);
+        let make = &mut |mut plan: Plan| {
+            plan.cut(|op, _| op.kernel.shader.and_then(|shader| shader.tiles).map(|_| Tile::PLAIN));
+            plan.substitute(|kernel| if kernel.name == wrong.name { wrong } else { kernel });
+            Ok(Box::new(Gpu::new(&gpu, plan)?) as Box<dyn Executor>)
+        };
+        let report = verify("7 relu 3", Loss::MeanSquaredError, 9).run_on(make, |_| ()).expect("the device answers");
+        match report.into_result() {
+            Err(Error::Mismatch { op, .. }) => assert_eq!(op, wanted),
+            other => panic!("{from}: {other:?}"),
+        }
+        println!("caught: {wanted}");
+    }
+}
