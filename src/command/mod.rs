@@ -91,6 +91,6 @@ pub fn main() -> ExitCode {
 }
 
 /// A whole number of at least 1, for arguments that count something.
-fn count(text: &str) -> std::result::Result<usize, String> {
+fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a whole number of at least 1".into())
 }

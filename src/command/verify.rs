@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use wgrad::lower::Description;
 use wgrad::verify::{Event, Verify};
-use wgrad::{Device, Error, Model, Result};
+use wgrad::{Error, Model, Result};
 
 use super::count;
 use super::device::DeviceOptions;
