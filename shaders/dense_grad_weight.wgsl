@@ -16,7 +16,7 @@ struct Params {
     outputs: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(2) var<storage, read> grad_output: array<Element>;
 @group(0) @binding(3) var<storage, read> input: array<Element>;
 @group(0) @binding(4) var<storage, read_write> grad_weight: array<Element>;

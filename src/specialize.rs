@@ -72,7 +72,8 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
             remedy: "train with `--device cpu`".into(),
         });
     };
-    let bindings = op.views.len() + usize::from(op.kernel.step == StepUse::All);
+    // The first one holds the parameters.
+    let bindings = 1 + op.views.len() + usize::from(op.kernel.step == StepUse::All);
     limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
     for view in &op.views {
         let bytes = 4 * plan.shape(*view).elements() as u64;

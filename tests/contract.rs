@@ -115,7 +115,8 @@ fn each_shader_declares_what_its_kernel_declares() {
             let (name, at) = (variable.name.as_deref().unwrap_or_default(), format!("{} @{binding}", kernel.name));
             match *binding {
                 0 => {
-                    assert_eq!((name, variable.space), ("params", AddressSpace::Uniform), "{at}");
+                    let read = AddressSpace::Storage { access: StorageAccess::LOAD };
+                    assert_eq!((name, variable.space), ("params", read), "{at}");
                     assert_eq!(fields(&module, variable.ty), declared(kernel.params), "{at}");
                 }
                 1 => check_step(&module, kernel, name, variable),

@@ -1,6 +1,8 @@
 // The core of a product without workgroup memory: each invocation reads for itself, and holds 4×4 sums in registers.
 // For software drivers, where barriers cost more than they save, and for tiny products.
 
+const STAGED = false;
+
 @compute @workgroup_size(TILE_COLUMNS / 4u, TILE_ROWS / 4u)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let place = place(group);

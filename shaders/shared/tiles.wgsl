@@ -2,6 +2,7 @@
 // each invocation holds EACH×EACH sums in registers, as groups of 4×4 that lie apart, so that neighbouring
 // invocations read neighbouring memory.
 
+const STAGED = true;
 const FOURS = EACH / 4u;
 const ROW_FOURS = TILE_ROWS / 4u;
 const COLUMN_FOURS = TILE_COLUMNS / 4u;
@@ -44,6 +45,9 @@ fn main(
     let place = place(group);
     let first_row = place.y * TILE_ROWS;
     let first_column = place.x * TILE_COLUMNS;
+    if first_row >= rows() {
+        return;
+    }
     let sums_rows = SUM_ROWS && first_column + local.x == 0u;
     var sums: array<vec4<f32>, EACH * FOURS>;
     var row_sums: array<vec4<f32>, FOURS>;

@@ -3,21 +3,33 @@
 
 alias Element = vec4<f32>;
 
-// Four numbers of a line of `width`, from `first` on; zeros behind its end, and in lines that are not there.
+// Four numbers of a line of a, from `first` on. Terms that are not there are 0; rows that are not there repeat the last
+// ones, whose sums nobody stores: that costs less than to ask.
 fn four_of_a(line: u32, first: u32) -> vec4<f32> {
-    let width = select(rows(), terms(), A_ALONG_TERMS);
-    if line < select(terms(), rows(), A_ALONG_TERMS) && first < width {
-        return a_at((line * width + first) / 4u);
+    if A_ALONG_TERMS {
+        if STAGED && first >= terms() {
+            return vec4(0.0);
+        }
+        return a_at((min(line, rows() - 1u) * terms() + first) / 4u);
     }
-    return vec4(0.0);
+    if line >= terms() {
+        return vec4(0.0);
+    }
+    return a_at((line * rows() + min(first, rows() - 4u)) / 4u);
 }
 
+// The same of b, with columns for rows.
 fn four_of_b(line: u32, first: u32) -> vec4<f32> {
-    let width = select(columns(), terms(), B_ALONG_TERMS);
-    if line < select(terms(), columns(), B_ALONG_TERMS) && first < width {
-        return b_at((line * width + first) / 4u);
+    if B_ALONG_TERMS {
+        if STAGED && first >= terms() {
+            return vec4(0.0);
+        }
+        return b_at((min(line, columns() - 1u) * terms() + first) / 4u);
     }
-    return vec4(0.0);
+    if line >= terms() {
+        return vec4(0.0);
+    }
+    return b_at((line * columns() + min(first, columns() - 4u)) / 4u);
 }
 
 // Writes four numbers of a row of the output, from element `start + column` on.

@@ -107,7 +107,7 @@ fn entries(plan: &Plan, op: &Op) -> Vec<wgpu::BindGroupLayoutEntry> {
     let views = op.kernel.bindings.iter().zip(&op.views).enumerate().map(|(i, (binding, view))| {
         entry(2 + i, storage(binding.access == Access::Read), plan.get(*view).slot_stride > 0)
     });
-    [entry(0, wgpu::BufferBindingType::Uniform, false), step].into_iter().chain(views).collect()
+    [entry(0, storage(true), false), step].into_iter().chain(views).collect()
 }
 
 fn compile(device: &GpuDevice, name: &str, (wgsl, entries): &Key) -> Pipeline {

@@ -83,13 +83,14 @@ pub(super) const PLAIN: &[Sabotage] = &[
 
 /// Without workgroup memory, four numbers at a time.
 pub(super) const VECTOR: &[Sabotage] = &[
+    ("matmul_nt", "a is read four numbers too far", "* terms() + first) / 4u)", "* terms() + first) / 4u + 1u)"),
     (
-        "matmul_nt",
-        "a is read four numbers too far",
-        "a_at((line * width + first) / 4u)",
-        "a_at((line * width + first) / 4u + 1u)",
+        "matmul_nn",
+        "rows are taken for shorter ones",
+        "(min(line, rows() - 1u) * terms()",
+        "(min(line, rows() - 1u) * (terms() - 4u)",
     ),
-    ("matmul_tn", "dead rows are summed", "line < select(terms(), rows(), A_ALONG_TERMS) && first < width", "true"),
+    ("matmul_tn", "dead rows are summed", "if line >= terms()", "if false"),
     (
         "dense_forward",
         "four columns are written too far left",
