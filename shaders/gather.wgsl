@@ -1,18 +1,20 @@
 // Copies chosen rows of a data set into the window: one part of it for each step.
 //
-// window[s, r·width + w] = data[index[s, r], w]; an index beyond the data leaves its row alone.
-// Letters: s a step of the submission, r a row of its batch, w a word of the row.
+// window[s, r·width + w] = data[index[s, r] − first_row, w]; an index of a row that is not in data leaves its row alone.
+// Letters: s a step of the submission, r a row of its batch, w a word of the row; first_row the row of the data set that
+// data begins with, where other ops see the others.
 //
 // | binding | view   | shape                       | access |
 // |---------|--------|-----------------------------|--------|
 // | 2       | data   | rows×width                  | read   |
 // | 3       | index  | steps×batch                 | read   |
-// | 4       | window | steps×(batch·width, padded) | write  |
+// | 4       | window | steps×(batch·width, padded) | fill   |
 //
 // One invocation moves one word, whatever its type.
 
 struct Params {
     rows: u32,
+    first_row: u32,
     width: u32,
     batch: u32,
     stride: u32,
@@ -37,7 +39,8 @@ fn main(
     }
     let s = place / params.batch;
     let r = place % params.batch;
-    let row = index[place];
+    // A row before the first becomes one beyond the last.
+    let row = index[place] - params.first_row;
     if row < params.rows {
         window[s * params.stride + r * params.width + w] = data[row * params.width + w];
     }

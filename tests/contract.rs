@@ -165,7 +165,7 @@ fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variab
     assert_eq!(name, binding.name, "{at}");
     let access = match binding.access {
         Access::Read => StorageAccess::LOAD,
-        Access::Write | Access::ReadWrite => StorageAccess::LOAD | StorageAccess::STORE,
+        Access::Write | Access::Fill | Access::ReadWrite => StorageAccess::LOAD | StorageAccess::STORE,
         // naga notes atomic use apart, from how the variable is used.
         Access::Atomic => StorageAccess::LOAD | StorageAccess::STORE,
     };

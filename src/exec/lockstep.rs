@@ -69,17 +69,18 @@ impl<'a> Lockstep<'a> {
     pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<Judged> {
         let op = &self.plan.ops(run.section)[index];
         let judge = Judge { plan: self.plan, op, name: self.plan.op_name(run.section, index), steps, slot: run.slot };
-        self.load(device, &judge)?;
+        let first = !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
+        self.load(device, &judge, first)?;
         device.submit_op(steps, run, index)?;
         judge.judge(device, &mut self.before, &mut self.after)
     }
 
     /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
     /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
-    /// `+=` for `=` where the memory began as zeros.
-    fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>) -> Result<()> {
+    /// `+=` for `=` where the memory began as zeros. What several ops fill is poisoned before the first of them.
+    fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>, first: bool) -> Result<()> {
         for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
-            if binding.access == Access::Write {
+            if binding.access == Access::Write || binding.access == Access::Fill && first {
                 let poison = vec![POISON; self.plan.shape(*view).elements()];
                 self.write(device, *view, judge.slot, &poison)?;
             }
@@ -99,6 +100,15 @@ impl<'a> Lockstep<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether two ops fill the same view.
+fn fills(earlier: &Op, later: &Op) -> bool {
+    let filled = |op: &Op| {
+        let all = op.kernel.bindings.iter().zip(op.views.clone());
+        all.filter(|(binding, _)| binding.access == Access::Fill).map(|(_, view)| view).collect::<Vec<_>>()
+    };
+    filled(earlier).iter().any(|view| filled(later).contains(view))
 }
 
 /// One op under judgement.

@@ -94,7 +94,9 @@ impl Memory {
             *lent = unsafe {
                 match binding.access {
                     Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
-                    Access::Write | Access::ReadWrite => Slot::Write(std::slice::from_raw_parts_mut(start, len)),
+                    Access::Write | Access::Fill | Access::ReadWrite => {
+                        Slot::Write(std::slice::from_raw_parts_mut(start, len))
+                    }
                     Access::Atomic => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
                 }
             };
@@ -152,8 +154,8 @@ impl Piece {
 fn live(op: &Op, lanes: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
     let live = match (op.kernel.lane, op.kernel.step) {
         (Lane::BatchRow, _) => step.rows as usize,
-        (Lane::Part, StepUse::All) => steps.len(),
-        (Lane::Part, StepUse::One) => lanes.end,
+        (_, StepUse::All) => steps.len(),
+        (_, StepUse::One) => lanes.end,
     };
     let end = lanes.end.min(live);
     (lanes.start < end).then_some(lanes.start..end)

@@ -21,7 +21,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::atomic("flag")],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Part,
+    lane: Lane::Block,
     flops: |_, _| 0,
     reference: |call| {
         let step = *call.step;

@@ -1,13 +1,15 @@
 //! Copies chosen rows of a data set into the window: one part of it for each step.
 //!
-//! Formula: window[s, r·width + w] = data[index[s, r], w]; an index beyond the data leaves its row alone.
-//! Letters: s a step of the submission, r a row of its batch, w a word of the row.
+//! Formula: window[s, r·width + w] = data[index[s, r] − first_row, w]; an index of a row that is not in data leaves its
+//! row alone.
+//! Letters: s a step of the submission, r a row of its batch, w a word of the row; first_row the row of the data set
+//! that data begins with, where other ops see the others.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | data | rows×width | read |
 //! | 3 | index | steps×batch | read |
-//! | 4 | window | steps×(batch·width, padded) | write |
+//! | 4 | window | steps×(batch·width, padded) | fill |
 //!
 //! Exact: words are moved, whatever their type.
 
@@ -18,8 +20,10 @@ use crate::shape::Dtype;
 words! {
     /// Sizes.
     pub struct Params {
-        /// Rows of the data set.
+        /// Rows of data.
         rows: u32,
+        /// Row of the data set that data begins with.
+        first_row: u32,
         /// Words a row.
         width: u32,
         /// Rows of a batch.
@@ -33,13 +37,13 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
-        Binding::read("data", Dtype::F32).any(),
+        Binding::read("data", Dtype::F32).any().by_rows(),
         Binding::read("index", Dtype::U32).cut(),
-        Binding::write("window", Dtype::F32).any(),
+        Binding::fill("window", Dtype::F32).any(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    lane: Lane::Block,
     flops: |_, _| 0,
     reference: |call| {
         let (p, steps) = (*call.params::<Params>(), call.lanes.len());
@@ -62,6 +66,7 @@ pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
     let (data_shape, index_shape) = (plan.shape(data), plan.shape(index));
     let params = Params {
         rows: data_shape.rows as u32,
+        first_row: 0,
         width: data_shape.columns as u32,
         batch: index_shape.columns as u32,
         stride: plan.shape(window).columns as u32,
@@ -74,7 +79,8 @@ pub fn reference(p: &Params, steps: usize, data: &[u32], index: &[u32], window: 
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
     for s in 0..steps {
         for r in 0..batch {
-            let row = index[s * batch + r];
+            // A row before the first becomes one beyond the last.
+            let row = index[s * batch + r].wrapping_sub(p.first_row);
             if row < p.rows {
                 for w in 0..width {
                     window[s * stride + r * width + w] = data[row as usize * width + w];

@@ -117,6 +117,9 @@ pub mod shared {
 /// Invocations of a workgroup of kernels that work along a line.
 pub const GROUP: usize = 64;
 
+/// Workgroup memory of kernels that are no products, in bytes: a tree, and a word beside it.
+pub const GROUP_BYTES: usize = 4 * (GROUP + 1);
+
 /// The prelude of kernels that work along a line: the size of their workgroups.
 pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")

@@ -54,7 +54,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: BINDINGS.split_at(4).0,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    lane: Lane::Block,
     flops: |_, s| 4 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
@@ -78,7 +78,7 @@ pub static MOMENTUM: Kernel = Kernel {
     bindings: &BINDINGS,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    lane: Lane::Block,
     flops: |_, s| 8 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);

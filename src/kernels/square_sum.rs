@@ -20,7 +20,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::write("partial", Dtype::F32)],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Part,
+    lane: Lane::Block,
     flops: |_, s| 2 * s[0].elements() as u64,
     reference: |call| {
         let [gradient, partial] = call.slots();

@@ -26,19 +26,23 @@ use crate::loss::Loss;
 use crate::lower::lower_forward;
 use crate::network::Network;
 use crate::plan::{Plan, Section, Step};
+use crate::specialize::{self, Limits};
 
 /// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches (whoever computes
-/// there), on a GPU so many that all of it is busy, as far as memory for the widest layer allows. Never a question of how many there are, so that
-/// nothing is compiled for them later.
+/// there), on a GPU so many that all of it is busy, as far as memory for the widest layer allows and the device can bind
+/// it. Never a question of how many there are, so that nothing is compiled for them later.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
     const GPU_ROWS: usize = 4096;
-    const GPU_BYTES: usize = 32 << 20;
-    if !device.is_gpu() || device.is_software() {
-        return CPU_ROWS;
-    }
+    const GPU_BYTES: u64 = 32 << 20;
     let widest = network.dense_layers().map(|(_, dense, inputs)| dense.outputs.max(inputs)).max().unwrap_or(1);
-    (GPU_BYTES / (4 * widest.max(1))).clamp(1, GPU_ROWS)
+    let bytes =
+        |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };
+    let fitting = |limits: &Limits| (bytes(limits) / (4 * widest.max(1)) as u64) as usize;
+    match device.target() {
+        specialize::Target::Cpu => CPU_ROWS,
+        specialize::Target::Gpu(limits) => fitting(&limits).clamp(1, if limits.software { CPU_ROWS } else { GPU_ROWS }),
+    }
 }
 
 /// A named array of numbers, row-major.

@@ -2,7 +2,8 @@
 //!
 //! 1. Views fit the kernel's bindings in number and type, and lie within their allocations.
 //! 2. In one op a view appears once, and an allocation is all read or all written, by views that do not overlap.
-//! 3. Single assignment: in one section a computed view is written by one op, before any op reads it.
+//! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. What is filled
+//!    may be filled by several ops of one kernel, which see different rows of what they fill it from.
 //! 4. Only `update` changes memory in place; only memory that persists can be changed in place or atomically.
 //! 5. Views that are written, but for atomic words, are cut; views that are cut have a whole number of elements for
 //!    each lane; for batch rows, one row a lane. So different lanes never write the same element.
@@ -41,7 +42,7 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
         .collect();
     for (index, b) in bound.iter().enumerate() {
         let problem = alone(plan, op, b)
-            .or_else(|| access(plan, section, b))
+            .or_else(|| access(plan, section, op, b))
             .or_else(|| bound[..index].iter().find_map(|other| together(other, b)));
         if let Some(problem) = problem {
             return fail(format!("{} (binding `{}`) {problem}", b.view.name, b.binding.name));
@@ -72,7 +73,7 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
         ));
     }
     if !b.binding.cut {
-        let shared = matches!(b.binding.access, Access::Write | Access::ReadWrite);
+        let shared = matches!(b.binding.access, Access::Write | Access::Fill | Access::ReadWrite);
         return shared.then(|| "is written, but not cut along the lanes".into());
     }
     if op.kernel.lane == Lane::BatchRow && shape.rows != op.lanes {
@@ -83,7 +84,7 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
 }
 
 /// Invariants 3 and 4.
-fn access(plan: &Plan, section: Section, b: &Bound<'_>) -> Option<String> {
+fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
     let overlaps = |other: &ViewId| overlap(plan.get(*other), b.view);
@@ -94,10 +95,33 @@ fn access(plan: &Plan, section: Section, b: &Bound<'_>) -> Option<String> {
         Access::Write | Access::ReadWrite if plan.written[section as usize].iter().any(overlaps) => {
             Some("is written by two ops of one section".into())
         }
+        Access::Fill => filled(plan, section, op, b),
         Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),
         Access::ReadWrite | Access::Atomic if !persistent => Some("is changed in place, but does not persist".into()),
         _ => None,
     }
+}
+
+/// Invariant 3 for what is filled: other ops of the section that write there fill the same view, from rows that this op
+/// does not see.
+fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
+    let writes = |other: &&Op| {
+        let mut views = other.kernel.bindings.iter().zip(&other.views);
+        views.any(|(binding, view)| binding.access.writes() && overlap(plan.get(*view), b.view))
+    };
+    let rows = |op: &Op| {
+        let first = op.kernel.params.iter().position(|field| field.name == "first_row");
+        let count = op.kernel.params.iter().position(|field| field.name == "rows");
+        let (first, count) = (u64::from(op.params[first?]), u64::from(op.params[count?]));
+        Some(first..first + count)
+    };
+    let apart = |other: &Op| match (rows(op), rows(other)) {
+        (Some(own), Some(theirs)) => own.end <= theirs.start || theirs.end <= own.start,
+        _ => false,
+    };
+    let allowed = |other: &Op| std::ptr::eq(op.kernel, other.kernel) && other.views.contains(&b.id) && apart(other);
+    let refused = plan.ops(section).iter().filter(writes).any(|other| !allowed(other));
+    refused.then(|| "is written by two ops of one section, which do not fill it from different rows".into())
 }
 
 /// Invariant 2.

@@ -47,32 +47,46 @@ pub struct Binding {
     pub access: Access,
     /// Whether a range of lanes touches only the matching part of the view; if not, it sees the whole view.
     pub cut: bool,
+    /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
+    /// `rows` say which, and the op passes over what belongs to others.
+    pub by_rows: bool,
 }
 
 impl Binding {
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false }
+        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false }
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true }
+        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false }
+    }
+
+    /// A view that is written where the op has something for it, and never read; always cut.
+    pub const fn fill(name: &'static str, dtype: Dtype) -> Self {
+        Self { access: Access::Fill, ..Self::write(name, dtype) }
     }
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true }
+        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false }
     }
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false }
+        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false }
     }
 
     /// The same binding, cut along the lanes.
     pub const fn cut(mut self) -> Self {
         self.cut = true;
+        self
+    }
+
+    /// The same binding, of which an op may see a range of rows.
+    pub const fn by_rows(mut self) -> Self {
+        self.by_rows = true;
         self
     }
 
@@ -90,6 +104,9 @@ pub enum Access {
     Read,
     /// Written in full, never read.
     Write,
+    /// Written in part, never read: elements that the op has nothing for keep their bits, and other ops of the same
+    /// kernel, which see other rows, may write them in the same section.
+    Fill,
     /// Changed in place.
     ReadWrite,
     /// Lowered by `atomicMin`, from any lane.
@@ -109,8 +126,11 @@ impl Access {
 pub enum Lane {
     /// A row of the batch; lanes from [`Step::rows`] on are left alone.
     BatchRow,
-    /// Anything else: a row of a weight matrix, a block of parameters, the whole op.
+    /// Anything else that knows its place: a row of a weight matrix, the whole op.
     Part,
+    /// What does not know its place: a block of parameters. An op over a range of lanes, on the matching parts of the
+    /// views that are cut, is the same op with fewer lanes, so that it can be made several ops.
+    Block,
 }
 
 /// Which step records a kernel reads.

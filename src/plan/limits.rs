@@ -1,7 +1,7 @@
 //! What a plan must know of a GPU: plain numbers, no handle.
 
 /// The limits of a GPU that matter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest size of one binding in bytes.
     pub binding_bytes: u64,

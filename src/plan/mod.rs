@@ -139,6 +139,12 @@ impl Op {
         bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
     }
 
+    /// Sets one parameter, where the kernel has one of that name.
+    pub fn set(&mut self, name: &str, word: u32) {
+        let fields = self.kernel.params.iter().zip(&mut self.params);
+        fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
+    }
+
     /// The op as part of layer `number`.
     pub fn of_layer(mut self, number: usize) -> Self {
         self.layer = Some(number);
@@ -227,7 +233,7 @@ impl Plan {
     /// Any broken invariant; the message names the op and the view.
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
-        let whole = |binding: &Binding| matches!(binding.access, Access::Write | Access::ReadWrite);
+        let whole = |binding: &Binding| matches!(binding.access, Access::Write | Access::Fill | Access::ReadWrite);
         let writes = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| whole(b)).map(|(_, view)| *view);
         self.written[section as usize].extend(writes);
         self.sections[section as usize].push(op);

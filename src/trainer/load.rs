@@ -6,6 +6,7 @@ use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::model::{input_of, target_of};
 use crate::rng::{Philox, Stream};
+use crate::specialize::Target;
 use crate::trainer::{Known, Trainer};
 
 /// Without a wish of the user's, a window holds at most this many bytes of inputs.
@@ -72,7 +73,7 @@ impl Trainer {
         self.settle(0)?;
         (self.loaded, self.known) = (None, Known::default());
         let bytes = 4 * self.description.batch * data.inputs();
-        let fitting = (WINDOW_BYTES / bytes).clamp(1, WINDOW_STEPS);
+        let fitting = (self.window_bytes() / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
         self.change(Description { data_rows: Some(data.len()), slots, ..self.description.clone() })?;
         self.executor.write(self.view("data.input"), 0, bytemuck::cast_slice(&input))?;
@@ -81,6 +82,14 @@ impl Trainer {
         self.classes = data.class_names().map(<[String]>::to_vec);
         self.loaded = Some(Loaded::new(data.len()));
         Ok(())
+    }
+
+    /// Bytes of inputs that a window may hold: no more than the device can bind at once.
+    fn window_bytes(&self) -> usize {
+        match self.executor.target() {
+            Target::Cpu => WINDOW_BYTES,
+            Target::Gpu(limits) => WINDOW_BYTES.min(limits.binding_bytes as usize),
+        }
     }
 
     /// Checks that a data set fits network and loss, as [`Trainer::fit`] does, so that a set that is needed only after

@@ -51,7 +51,7 @@ pub(super) fn tiles(target: &Target, forms: &[Form]) -> Result<Vec<Case>> {
         let case = Case::new(Description { evaluate_rows: batch + 3, ..description })?;
         let plans = forms.iter().map(|form| case.plan(*form)).collect::<Result<Vec<_>>>()?;
         let ranks = plans.iter().map(|plan| most_candidates(plan, limits)).max().unwrap_or(0);
-        cases.extend((1..ranks).map(|rank| Case { tiles: Some((rank, limits.clone())), ..case.clone() }));
+        cases.extend((1..ranks).map(|rank| Case { tiles: Some((rank, *limits)), ..case.clone() }));
     }
     Ok(cases)
 }

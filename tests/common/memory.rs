@@ -147,8 +147,8 @@ pub fn live_lanes(case: &Case) -> usize {
     let op = case.op();
     op.lanes.min(match (op.kernel.lane, op.kernel.step) {
         (Lane::BatchRow, _) => case.step().rows as usize,
-        (Lane::Part, StepUse::All) => case.steps.len(),
-        (Lane::Part, StepUse::One) => op.lanes,
+        (_, StepUse::All) => case.steps.len(),
+        (_, StepUse::One) => op.lanes,
     })
 }
 
@@ -179,7 +179,7 @@ impl Part {
     fn new(access: Access, words: &[u32]) -> Self {
         match access {
             Access::Read => Self::Read(words.to_vec()),
-            Access::Write | Access::ReadWrite => Self::Write(words.to_vec()),
+            Access::Write | Access::Fill | Access::ReadWrite => Self::Write(words.to_vec()),
             Access::Atomic => Self::Atomic(words.iter().map(|word| AtomicU32::new(*word)).collect()),
         }
     }

@@ -15,6 +15,8 @@ pub struct GpuOptions {
     /// Whether shaders check each index and bound each loop. Off is faster, on stays within memory whatever a
     /// shader does; both compute the same bits.
     pub(super) runtime_checks: bool,
+    /// What it is opened with; the adapter's own where nothing is said.
+    pub(super) limits: Option<Limits>,
 }
 
 impl GpuOptions {
@@ -24,7 +26,15 @@ impl GpuOptions {
     /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
     /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
     pub const unsafe fn unchecked() -> Self {
-        Self { runtime_checks: false }
+        Self { runtime_checks: false, limits: None }
+    }
+
+    /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
+    /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
+    /// What no limit of wgpu's says, whether it is software, stays as it is.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
     }
 }
 
@@ -32,7 +42,7 @@ impl Default for GpuOptions {
     /// What ships: this is the one place that decides it.
     fn default() -> Self {
         // Once every shader is tested both ways, `unsafe { Self::unchecked() }`, with its SAFETY argument.
-        Self { runtime_checks: true }
+        Self { runtime_checks: true, limits: None }
     }
 }
 
@@ -82,7 +92,7 @@ impl GpuDevice {
         // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_limits: handle.limits(),
+            required_limits: lowered(handle.limits(), options.limits),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
@@ -106,7 +116,7 @@ impl GpuDevice {
     /// Its handlers of errors and of loss stay the program's: a loss is seen here by the next reading. Plans must fit
     /// the limits that it was opened with. Our shaders check their indices, whatever they do to others.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let options = GpuOptions { runtime_checks: true };
+        let options = GpuOptions { runtime_checks: true, limits: None };
         let (adapter, pipelines) = (Adapter::of(adapter), Pipelines::default());
         Self(Arc::new(Inner { adapter, options, device, queue, pipelines, failure: Arc::default() }))
     }
@@ -168,15 +178,8 @@ impl GpuDevice {
         // Innermost first; natively the answers are there at once.
         let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
         self.check()?;
-        match errors.into_iter().flatten().next() {
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::Device {
-                device: self.0.adapter.to_string(),
-                problem: format!("{what}: out of memory"),
-                remedy: "use a smaller batch or a smaller network".into(),
-            }),
-            Some(error) => Err(self.error(format!("{what}: {error}"))),
-            None => Ok(value),
-        }
+        let refused = |error| Err(refused(&self.0.adapter.to_string(), what, &error));
+        errors.into_iter().flatten().next().map_or(Ok(value), refused)
     }
 
     /// Lets the device deliver what has arrived, and the news of its loss; waits for a submission if one is given.
@@ -196,7 +199,64 @@ impl GpuDevice {
     }
 }
 
+/// A device did not do `what`: for want of memory, or for another reason.
+fn refused(device: &str, what: &str, error: &wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::Device {
+            device: device.into(),
+            problem: format!("{what}: out of memory"),
+            remedy: "use a smaller batch or a smaller network".into(),
+        },
+        error => unusable(device, format!("{what}: {error}")),
+    }
+}
+
+/// The adapter's limits, but no more than `wanted`.
+fn lowered(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
+    let Some(wanted) = wanted else { return adapter };
+    let invocations = |own: u32| own.min(wanted.invocations);
+    wgpu::Limits {
+        max_storage_buffer_binding_size: adapter.max_storage_buffer_binding_size.min(wanted.binding_bytes),
+        max_buffer_size: adapter.max_buffer_size.min(wanted.allocation_bytes),
+        max_storage_buffers_per_shader_stage: adapter.max_storage_buffers_per_shader_stage.min(wanted.storage_buffers),
+        max_compute_workgroups_per_dimension: adapter.max_compute_workgroups_per_dimension.min(wanted.workgroups),
+        max_compute_invocations_per_workgroup: invocations(adapter.max_compute_invocations_per_workgroup),
+        max_compute_workgroup_size_x: invocations(adapter.max_compute_workgroup_size_x),
+        max_compute_workgroup_size_y: invocations(adapter.max_compute_workgroup_size_y),
+        max_compute_workgroup_size_z: invocations(adapter.max_compute_workgroup_size_z),
+        max_compute_workgroup_storage_size: adapter.max_compute_workgroup_storage_size.min(wanted.workgroup_bytes),
+        ..adapter
+    }
+}
+
 fn unusable(device: &str, problem: String) -> Error {
     let remedy = "update the driver, or train with `--device cpu`".into();
     Error::Device { device: device.into(), problem, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn want_of_memory_is_said_to_be_that() {
+        let error = wgpu::Error::OutOfMemory { source: "a driver's reason".into() };
+        let message = refused("a GPU", "memory for parameters (64 bytes)", &error).to_string();
+        let wanted = "device `a GPU`: memory for parameters (64 bytes): out of memory; use a smaller batch";
+        assert!(message.starts_with(wanted), "{message}");
+        let error = wgpu::Error::Internal { source: "none".into(), description: "something else".into() };
+        let message = refused("a GPU", "shader of adamw", &error).to_string();
+        assert!(message.contains("shader of adamw: ") && message.contains("something else"), "{message}");
+    }
+
+    #[test]
+    fn limits_are_never_above_the_adapters() {
+        let adapter = wgpu::Limits::default();
+        let more = Limits { binding_bytes: u64::MAX, invocations: 64, workgroups: u32::MAX, ..Limits::default() };
+        let limits = lowered(adapter.clone(), Some(more));
+        assert_eq!(limits.max_storage_buffer_binding_size, adapter.max_storage_buffer_binding_size);
+        assert_eq!(limits.max_compute_workgroups_per_dimension, adapter.max_compute_workgroups_per_dimension);
+        assert_eq!([limits.max_compute_invocations_per_workgroup, limits.max_compute_workgroup_size_x], [64; 2]);
+        assert_eq!(lowered(adapter.clone(), None), adapter);
+    }
 }

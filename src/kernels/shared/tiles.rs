@@ -55,15 +55,16 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
 }
 
 /// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
-/// would leave a GPU idle.
+/// would leave a GPU idle. The parts' sums must fit one binding.
 pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
     let mut tiles = candidates(product, limits);
-    let (best, parts) = (tiles[0], product.terms / TERMS_OF_A_PART);
+    let fitting = limits.binding_bytes as usize / (4 * product.rows * product.columns).max(1);
+    let (best, parts) = (tiles[0], fitting.min(product.terms / TERMS_OF_A_PART));
     let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
     let split = |parts: usize| Tile { parts: parts as u32, ..best };
     if !limits.software && parts.min(idle) >= 2 {
         tiles.insert(0, split(parts.min(idle).min(MOST_PARTS)));
-    } else if product.terms > 16 {
+    } else if product.terms > 16 && fitting >= 2 {
         tiles.push(split(2));
     }
     tiles

@@ -128,6 +128,9 @@ pub(super) const TABLE: &[Sabotage] = &[
         let rows = call.params::<gather::Params>().rows;
         reading(call, &gather::KERNEL, 1, |index| index.iter_mut().for_each(|row| *row = (*row).min(rows - 1)));
     }),
+    ("gather", "data that begins with a later row", |call| {
+        changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_row = 0);
+    }),
     ("gather", "last word of each row missing", |call| {
         let (width, stride, batch) = {
             let p: &gather::Params = call.params();

@@ -1,8 +1,11 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
+mod bindings;
+
 use crate::error::{Error, Result};
+use crate::kernels;
 pub use crate::plan::Limits;
-use crate::plan::{Op, Plan, Section, StepUse, Tile};
+use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// What a plan must know of a device: plain numbers, no handle.
@@ -14,21 +17,20 @@ pub enum Target {
     Gpu(Limits),
 }
 
-/// Cuts products into tiles, and checks each allocation and op against the target's limits.
+/// Cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
+/// allocation and op against the target's limits.
+///
+/// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
+/// rows, whose data set may span many bindings. One allocation must hold it, though, and a weight must fit one binding.
 ///
 /// # Errors
 /// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
 pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     if let Target::Gpu(limits) = target {
+        shaders(limits)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
-        plan = split(plan)?;
-        plan.allocations().iter().try_for_each(|allocation| {
-            let (needed, allowed) = (4 * allocation.elements as u64, limits.allocation_bytes);
-            let op = format!("allocation {}", allocation.name);
-            let remedy = "use a smaller batch or narrower layers".into();
-            let too_large = needed > allowed;
-            if too_large { Err(Error::Limit { op, what: "bytes", needed, allowed, remedy }) } else { Ok(()) }
-        })?;
+        plan = bindings::split(split(plan)?, limits)?;
+        plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
         for section in Section::ALL {
             (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
         }
@@ -57,13 +59,45 @@ fn split(mut plan: Plan) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
+/// Checks what every shader takes.
+fn shaders(limits: &Limits) -> Result<()> {
+    let needs = [
+        ("invocations in one workgroup", kernels::GROUP as u64, limits.invocations),
+        ("bytes of workgroup memory", kernels::GROUP_BYTES as u64, limits.workgroup_bytes),
+    ];
+    needs.into_iter().try_for_each(|(what, needed, allowed)| {
+        limit(|| "every shader".into(), what, needed, allowed.into(), || "use another device".into())
+    })
+}
+
+/// Checks that one allocation can hold what it must.
+fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
+    let remedy = match allocation.contents {
+        Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",
+        Contents::Persistent(_) => "use narrower layers, or train with `--device cpu`",
+        Contents::Computed => "use a smaller batch or narrower layers",
+    };
+    let name = || format!("allocation {}", allocation.name);
+    limit(name, "bytes", 4 * allocation.elements as u64, limits.allocation_bytes, || remedy.into())
+}
+
+fn limit(
+    op: impl Fn() -> String,
+    what: &'static str,
+    needed: u64,
+    allowed: u64,
+    remedy: impl Fn() -> String,
+) -> Result<()> {
+    if needed > allowed {
+        return Err(Error::Limit { op: op(), what, needed, allowed, remedy: remedy() });
+    }
+    Ok(())
+}
+
 fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result<()> {
     let op = &plan.ops(section)[index];
-    let limit = |what, needed: u64, allowed: u64, remedy: &str| {
-        if needed <= allowed {
-            return Ok(());
-        }
-        Err(Error::Limit { op: plan.op_name(section, index), what, needed, allowed, remedy: remedy.into() })
+    let limit = |what, needed, allowed, remedy: &str| {
+        limit(|| plan.op_name(section, index), what, needed, allowed, || remedy.into())
     };
     let Some(shader) = &op.kernel.shader else {
         return Err(Error::Device {
@@ -75,9 +109,17 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     // The first one holds the parameters.
     let bindings = 1 + op.views.len() + usize::from(op.kernel.step == StepUse::All);
     limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
-    for view in &op.views {
+    if op.kernel.step == StepUse::All {
+        let records = (STEP_BYTES * (1 + op.lanes)) as u64;
+        limit("bytes of step records", records, limits.binding_bytes, "put fewer steps into a submission")?;
+    }
+    for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
         let bytes = 4 * plan.shape(*view).elements() as u64;
-        limit("bytes in one binding", bytes, limits.binding_bytes, "use a smaller batch or narrower layers")?;
+        // Rows are bound from a multiple of 64 words on: few enough of them must be such a multiple.
+        let remedy =
+            if binding.by_rows { "fewer columns, or 64 more of them" } else { "a smaller batch or narrower layers" };
+        let remedy = format!("{} takes that: use {remedy}", plan.get(*view).name);
+        limit("bytes in one binding", bytes, limits.binding_bytes, &remedy)?;
         let view = plan.get(*view);
         if view.offset % TENSOR_ALIGNMENT + view.slot_stride % TENSOR_ALIGNMENT > 0 {
             let problem = format!(

@@ -1,0 +1,102 @@
+//! Makes several ops of one that would bind more than the device can: over ranges of lanes, and over ranges of rows.
+//!
+//! The allocations stay whole; only views are cut, and called after what they hold: `parameters[262144..524288]` for
+//! elements, `data.input[4096..8192]` for rows. Where is decided from shapes and limits alone: each part but the last is
+//! as large as can be bound, in whole blocks of 64 elements.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::plan::{Lane, Limits, Op, Plan, Section, View, ViewId};
+use crate::shape::{Shape, TENSOR_ALIGNMENT};
+
+/// Splits what can be split; the rest is left as it is, for the check of limits to refuse.
+pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
+    let most = (limits.binding_bytes / 4) as usize;
+    let mut ops = Vec::new();
+    for section in Section::ALL {
+        for op in plan.ops(section).to_vec() {
+            for op in by_rows(&mut plan, op, most) {
+                ops.extend(by_lanes(&mut plan, op, most).into_iter().map(|op| (section, op)));
+            }
+        }
+    }
+    plan.with_ops(ops)
+}
+
+/// One op for each range of the rows that no op needs to see all of.
+fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
+    let Some(binding) = op.kernel.bindings.iter().position(|binding| binding.by_rows) else { return vec![op] };
+    let Shape { rows, columns } = plan.shape(op.views[binding]);
+    let part = |range: Range<usize>| {
+        let mut part = op.clone();
+        part.views[binding] = rows_of(plan, op.views[binding], range.clone());
+        part.set("first_row", range.start as u32);
+        part.set("rows", range.len() as u32);
+        part
+    };
+    match ranges(rows, &[columns], most) {
+        Some(ranges) => ranges.into_iter().map(part).collect(),
+        None => vec![op],
+    }
+}
+
+/// One op for each range of lanes, where lanes do not know their place.
+fn by_lanes(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
+    let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
+    let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
+    // A lane has some columns of a single row, or whole rows.
+    let even = |shape: &Shape| shape.rows == 1 || shape.rows.is_multiple_of(op.lanes);
+    if op.kernel.lane != Lane::Block || op.lanes == 0 || !shapes.iter().all(even) {
+        return vec![op];
+    }
+    let each: Vec<_> = shapes.iter().map(|shape| shape.elements() / op.lanes).collect();
+    let part = |range: Range<usize>| {
+        let mut part = Op { lanes: range.len(), ..op.clone() };
+        for (_, view) in op.kernel.bindings.iter().zip(&mut part.views).filter(|(binding, _)| binding.cut) {
+            *view = lanes_of(plan, *view, op.lanes, range.clone());
+        }
+        part
+    };
+    match ranges(op.lanes, &each, most) {
+        Some(ranges) => ranges.into_iter().map(part).collect(),
+        None => vec![op],
+    }
+}
+
+/// Ranges of `count` units, so that of views with so many elements `each` unit none has more than `most`, and all begin
+/// where a device can bind; `None` where nothing is to be split, or cannot be.
+fn ranges(count: usize, each: &[usize], most: usize) -> Option<Vec<Range<usize>>> {
+    let largest = each.iter().copied().max().filter(|largest| count * largest > most)?;
+    // Powers of two, of which the largest is a multiple of all others.
+    let together = each.iter().map(|each| TENSOR_ALIGNMENT >> each.trailing_zeros().min(6)).max().unwrap_or(1);
+    let units = most / largest / together * together;
+    let range = |start: usize| start..count.min(start + units);
+    (units > 0).then(|| (0..count).step_by(units).map(range).collect())
+}
+
+fn lanes_of(plan: &mut Plan, view: ViewId, lanes: usize, range: Range<usize>) -> ViewId {
+    let Shape { rows, columns } = plan.shape(view);
+    let scaled = |each: usize| range.start * each..range.end * each;
+    if rows == 1 { columns_of(plan, view, scaled(columns / lanes)) } else { rows_of(plan, view, scaled(rows / lanes)) }
+}
+
+/// The part of a single row.
+fn columns_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
+    part(plan, view, &range, range.start, Shape::vector(range.len()))
+}
+
+fn rows_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
+    let columns = plan.shape(view).columns;
+    part(plan, view, &range, range.start * columns, Shape::new(range.len(), columns))
+}
+
+/// A part of a view, made once for all ops that see it.
+fn part(plan: &mut Plan, view: ViewId, range: &Range<usize>, start: usize, shape: Shape) -> ViewId {
+    let whole = plan.get(view).clone();
+    let name = format!("{}[{}..{}]", whole.name, range.start, range.end);
+    match plan.find(&name) {
+        Some(known) => known,
+        None => plan.add_view(View { name, offset: whole.offset + start, shape, ..whole }),
+    }
+}
