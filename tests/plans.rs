@@ -12,13 +12,14 @@ use std::path::Path;
 
 use common::driver::{Device, Driver, Form, executor, plan};
 use common::problem::{Numbers, batch, parameters};
-use wgrad::exec::Executor;
-use wgrad::kernels::{activation, bias_add, check_finite, matmul, sgd, square_sum};
+use wgrad::exec::{Cpu, Executor, Run};
+use wgrad::kernels::{activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
 use wgrad::plan::{Contents, Op, POISON, Plan, Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
-use wgrad::specialize::{Target, specialize};
-use wgrad::{Activation, Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
+use wgrad::specialize::{Limits, Target, specialize};
+use wgrad::verify::{Report, Verify};
+use wgrad::{Activation, Adam, AdamW, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
 
 /// Name of the golden file, input columns, layers, loss, optimizer.
 type Named = (&'static str, usize, &'static str, Loss, Optimizer);
@@ -371,4 +372,124 @@ fn adopting_goes_back_and_forth() {
         let at = view(&*host);
         assert_eq!(host.read(at, 0).and_then(|ticket| ticket.wait()).expect("the host answers"), [7; 15]);
     }
+}
+
+/// What a GPU with bindings of 16 KiB makes of a plan whose data set, window and parameters take more: the data set is
+/// read by rows, the window written by steps, parameters updated by blocks.
+fn spanning() -> (Description, Limits) {
+    let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("the text is sound");
+    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 32);
+    let description =
+        Description { slots: 7, data_rows: Some(300), evaluate_rows: 20, clip_norm: Some(1.0), ..description };
+    (description, Limits { binding_bytes: 16 << 10, ..Limits::default() })
+}
+
+#[test]
+fn what_one_binding_cannot_hold_spans_several() {
+    let (description, limits) = spanning();
+    let plan = plan(&description, Form::Fused);
+    let split = specialize(plan.clone(), &Target::Gpu(limits)).expect("it can be split");
+    golden("spanning-fused", &format!("bindings of {} bytes\n\n{split}", limits.binding_bytes));
+    for (name, kernel) in [("data.input", "gather"), ("parameters", "adam"), ("gradients", "square_sum")] {
+        assert!(split.bytes() == plan.bytes() && split.find(name).is_some(), "{name} is whole for {kernel}");
+    }
+    for view in Section::ALL.iter().flat_map(|section| split.ops(*section)).flat_map(|op| &op.views) {
+        assert!(4 * split.shape(*view).elements() as u64 <= limits.binding_bytes, "{}", split.get(*view).name);
+    }
+    let again = specialize(split.clone(), &Target::Gpu(limits)).expect("it fits");
+    assert_eq!(again.to_string(), split.to_string(), "what fits stays as it is");
+    let whole = specialize(plan, &Target::Gpu(Limits::default())).expect("it fits");
+    assert!(whole.views().iter().all(|view| !view.name.contains("[")));
+}
+
+/// Two whole trainings on the reference, one of whose plans is split, leave the same bits everywhere.
+#[test]
+fn split_plans_compute_the_same_bits() {
+    let (description, limits) = spanning();
+    for form in [Form::Primitive, Form::Fused] {
+        let trained = |target: &Target| {
+            let plan = specialize(plan(&description, form), target).expect("it can be split");
+            let mut host = executor(plan, Device::Reference);
+            let fill = |host: &mut dyn Executor, name: &str, word: &dyn Fn(usize) -> u32| {
+                let view = host.plan().find(name).expect("every plan of a training has this view");
+                let words: Vec<u32> = (0..host.plan().shape(view).elements()).map(word).collect();
+                host.write(view, 0, &words).expect("the view holds its words");
+            };
+            fill(&mut *host, "parameters", &|i| (0.3 * (i as f32 * 0.7).sin()).to_bits());
+            fill(&mut *host, "data.input", &|i| (i as f32 * 0.37).cos().to_bits());
+            fill(&mut *host, "data.target", &|i| (i * i % 3) as u32);
+            // Rows of every part, and behind the last step's live rows one that is not there.
+            fill(&mut *host, "index", &|i| if i == 7 * 32 - 1 { u32::MAX } else { (i * 67 % 300) as u32 });
+            let steps: Vec<_> = (0..7)
+                .map(|slot| {
+                    description.record(Schedule::Constant, 3, slot as u64, slot, if slot < 6 { 32 } else { 31 })
+                })
+                .collect();
+            host.submit(&steps, &Run::submission(7)).expect("the host answers");
+            let names = ["input.window", "loss", "parameters", "gradients", "adam.m", "adam.v", "norm", "flag"];
+            let read = |name: &str| {
+                let view = host.plan().find(name).expect("every plan of a training has this view");
+                host.read(view, 0).and_then(|ticket| ticket.wait()).expect("the host answers")
+            };
+            names.map(read)
+        };
+        let (split, whole) = (trained(&Target::Gpu(limits)), trained(&Target::Cpu));
+        assert!(split == whole, "{form:?}");
+        assert!(whole[1].iter().all(|loss| f32::from_bits(*loss).is_finite()));
+    }
+}
+
+/// Lockstep and free runs, as `wgrad verify` makes them, on a device whose plans are split.
+#[test]
+fn split_plans_are_verified() {
+    let (description, limits) = spanning();
+    let make = &mut |plan| {
+        let split = specialize(plan, &Target::Gpu(limits))?;
+        assert!(split.find("parameters[0..4096]").is_some(), "{split}");
+        Ok(Box::new(Cpu::new(split, 1)?) as Box<dyn Executor>)
+    };
+    let verify = Verify::network(&description).expect("the description is sound");
+    let report = verify.run_on(make, |_| ()).and_then(Report::into_result).expect("the CPU is right");
+    println!("{} elements", report.elements());
+}
+
+/// Op, and the numbers that the message must have.
+fn over(description: &Description, limits: Limits, op: &str, needed: u64, allowed: u64) {
+    let refused = specialize(plan(description, Form::Fused), &Target::Gpu(limits)).expect_err("it does not fit");
+    println!("{refused}");
+    assert!(matches!(refused, Error::Limit { needed: n, allowed: a, .. } if n == needed && a == allowed), "{refused}");
+    assert!(refused.to_string().starts_with(op), "{refused}");
+}
+
+#[test]
+fn what_cannot_be_split_is_refused_with_both_numbers() {
+    let (description, limits) = spanning();
+    let narrow = Limits { binding_bytes: 12 << 10, ..limits };
+    over(&description, narrow, "gradients op 1 (dense_forward)", 4 * 60 * 60, 12 << 10);
+    over(&description, Limits { storage_buffers: 5, ..limits }, "update op 3 (adamw)", 6, 5);
+    over(&description, Limits { allocation_bytes: 30_000, ..limits }, "allocation data.input", 4 * 300 * 32, 30_000);
+    over(&description, Limits { invocations: 32, ..limits }, "every shader", 64, 32);
+    over(&description, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);
+    // Rows of 65 words begin at a multiple of 64 words only once in 64 rows.
+    let network = Network::parse(65, "3").expect("the text is sound");
+    let odd = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let odd = Description { data_rows: Some(100), evaluate_rows: 8, ..odd };
+    over(&odd, limits, "window op 0 (gather)", 4 * 100 * 65, 16 << 10);
+}
+
+#[test]
+fn refuses_to_fill_the_same_rows_twice() {
+    let mut bench = Bench::new();
+    let index = bench.plan.tensor("index", Dtype::U32, Shape::new(2, 4), Contents::Host);
+    let [upper, lower] = bench.parts(["upper", "lower"], [0, 32], Contents::Host);
+    let window = bench.output("window", 2, 64);
+    let [first, mut second] = [upper, lower].map(|data| gather::op(&bench.plan, data, index, window));
+    bench.accepts(Section::Window, first);
+    let parts = ["window op 1 (gather)", "window (binding `window`)", "do not fill it from different rows"];
+    for first_row in [0, 1] {
+        second.set("first_row", first_row);
+        bench.refuses(Section::Window, second.clone(), &parts);
+    }
+    second.set("first_row", 2);
+    bench.accepts(Section::Window, second);
 }

@@ -13,6 +13,7 @@ mod devices;
 mod errors;
 mod free_run;
 mod kernels;
+mod limits;
 mod mechanism;
 mod plans;
 mod sabotage;

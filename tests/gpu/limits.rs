@@ -1,0 +1,184 @@
+//! A device that can do little: bindings of 1 MiB, 64 invocations, 8 storage buffers. wgpu itself refuses what goes
+//! beyond them.
+//!
+//! Expected: data sets and parameters may span several bindings, with the results of the whole device; what cannot is
+//! refused with both numbers before anything is compiled or allocated.
+
+use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
+use wgrad::exec::{Executor, Run, lockstep};
+use wgrad::fuse::fuse;
+use wgrad::lower::{Description, lower};
+use wgrad::plan::{Limits, Plan, Section};
+use wgrad::verify::{Report, Verify};
+use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Schedule, Trainer};
+
+use crate::common::{adapter_name, device, open};
+use crate::plans::{Values, find};
+
+const LITTLE: Limits = Limits {
+    binding_bytes: 1 << 20,
+    allocation_bytes: 4 << 20,
+    storage_buffers: 8,
+    workgroups: 65_535,
+    invocations: 64,
+    workgroup_bytes: 16 << 10,
+    software: false,
+};
+
+/// A device of one's own with these limits.
+fn little(limits: Limits) -> Option<GpuDevice> {
+    adapter_name().map(|name| open(&name, GpuOptions::default().limits(limits)))
+}
+
+const INPUTS: usize = 120;
+const ROWS: usize = 5000;
+const BATCH: usize = 16;
+
+/// 1.5 MB of parameters, no weight above 1 MiB.
+fn network() -> Network {
+    Network::parse(INPUTS, "500 relu 400 tanh dropout(0.1) 300 relu 10").expect("a network")
+}
+
+fn description() -> Description {
+    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), BATCH);
+    Description { clip_norm: Some(1.0), data_rows: Some(ROWS), slots: 3, evaluate_rows: 20, ..description }
+}
+
+fn fused(description: &Description) -> Plan {
+    lower(description).and_then(|plan| fuse(&plan)).expect("the description is sound")
+}
+
+/// 2.4 MB of inputs.
+fn data() -> Dataset {
+    let input = Values::Real.draw(ROWS * INPUTS, 1);
+    let classes: Vec<u32> = (0..ROWS as u32).map(|row| row * row % 10).collect();
+    let names = (0..10).map(|class| class.to_string());
+    Dataset::classes("rows", INPUTS, &input, &classes, names).expect("a data set")
+}
+
+fn refused<T>(result: wgrad::Result<T>, needed: u64, allowed: u64) -> String {
+    let error = result.err().expect("it is beyond the limits");
+    println!("{error}");
+    assert!(matches!(error, Error::Limit { needed: n, allowed: a, .. } if (n, a) == (needed, allowed)), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn devices_open_with_the_limits_asked_for() {
+    let Some(gpu) = little(LITTLE) else { return };
+    let software = gpu.adapter().kind == wgrad::exec::gpu::AdapterKind::Software;
+    assert_eq!(gpu.limits(), Limits { software, ..LITTLE });
+    let whole = gpu.adapter().limits;
+    let more = little(Limits { binding_bytes: u64::MAX, invocations: u32::MAX, ..whole }).expect("there is an adapter");
+    assert_eq!(more.limits(), whole, "never above the adapter's");
+}
+
+#[test]
+fn what_spans_several_bindings_runs_in_lockstep() {
+    let Some(device) = little(LITTLE) else { return };
+    let description = description();
+    let mut gpu = Gpu::new(&device, fused(&description)).expect("it can be split");
+    let plan = gpu.plan().clone();
+    let count = |section, kernel| plan.ops(section).iter().filter(|op| op.kernel.name == kernel).count();
+    let counts = [(Section::Window, "gather"), (Section::Update, "square_sum"), (Section::Update, "adamw")];
+    assert_eq!(counts.map(|(section, kernel)| count(section, kernel)), [3 + 1, 2, 2]);
+    let mut write = |name: &str, words: &[u32]| {
+        gpu.write(find(&plan, name), 0, words).expect("the view holds its words");
+    };
+    let elements = |name: &str| plan.shape(find(&plan, name)).elements();
+    let parameters: Vec<f32> = Values::Real.draw(elements("parameters"), 2).iter().map(|x| 0.05 * x).collect();
+    write("parameters", bytemuck::cast_slice(&parameters));
+    write("data.input", bytemuck::cast_slice(&Values::Real.draw(ROWS * INPUTS, 1)));
+    write("data.target", &(0..ROWS as u32).map(|row| row * row % 10).collect::<Vec<_>>());
+    // Of every part; the last step is a short one.
+    let mut index: Vec<u32> = (0..3 * BATCH as u32).map(|i| i * 1237 % ROWS as u32).collect();
+    index[3 * BATCH - 5..].fill(u32::MAX);
+    write("index", &index);
+    let rows = [BATCH, BATCH, BATCH - 5];
+    let record = |slot| description.record(Schedule::Constant, 3, slot as u64, slot, rows[slot]);
+    let steps: Vec<_> = (0..3).map(record).collect();
+    let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(3)).expect("every element is right");
+    let elements = report.elements();
+    println!("{elements} elements of {} ops compared on {}", report.ops.len(), device.adapter());
+    assert!(elements > 8_000_000, "{elements}");
+}
+
+#[test]
+fn verification_works_on_split_plans() {
+    let Some(device) = little(LITTLE) else { return };
+    let verify = Verify::network(&Description { data_rows: None, ..description() }).expect("the description is sound");
+    let report = verify.run(&device.into(), |_| ()).and_then(Report::into_result).expect("the device is right");
+    println!("{} elements", report.elements());
+    assert!(report.free_runs.iter().all(|run| run.changed > 100_000), "{report}");
+}
+
+/// Losses of two submissions, and parameters behind them.
+fn trained(device: &Device, network: Network, steps_a_submission: usize) -> (Vec<f32>, Vec<f32>) {
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-3));
+    let builder = builder.clip_norm(1.0).batch(BATCH).seed(5).steps_a_submission(steps_a_submission);
+    let mut trainer = builder.build(device).expect("a trainer");
+    trainer.load(&data()).expect("it fits");
+    let mut losses = Vec::new();
+    // The host is told of a submission when two newer ones are under way.
+    for _ in 0..4 {
+        losses.extend(trainer.advance().expect("the device works").losses);
+    }
+    let parameters = trainer.parameters().expect("read");
+    (losses, parameters.into_iter().flat_map(|tensor| tensor.values).collect())
+}
+
+#[test]
+fn results_are_those_of_the_whole_device() {
+    let (Some(whole), Some(little)) = (device(), little(LITTLE)) else { return };
+    // The window of 150 steps takes more than a binding, too.
+    let wide = Network::parse(INPUTS, "9 relu 10").expect("a network");
+    for (network, steps) in [(network(), 5), (wide, 150)] {
+        let [whole, found] = [&whole, &little].map(|gpu| trained(&gpu.clone().into(), network.clone(), steps));
+        assert!(whole.0.len() >= 2 * steps);
+        if little.limits().software {
+            assert!(whole == found, "the same tiles, and so the same bits");
+        }
+        // Other tiles add up in another order; each loss is that of parameters which may differ by more with each step.
+        // Ten steps lie far within this, and a wrong row or a part left out far beyond it.
+        for (step, (whole, found)) in whole.0.iter().zip(&found.0).enumerate().take(10) {
+            assert!((whole - found).abs() <= 1e-3 * whole.max(1.0), "step {step}: {whole} and {found}");
+        }
+        println!("{} losses and {} parameters compared", whole.0.len(), whole.1.len());
+    }
+}
+
+#[test]
+fn a_weight_beyond_a_binding_is_refused_before_anything_is_made() {
+    let Some(gpu) = little(LITTLE) else { return };
+    let network = Network::parse(INPUTS, "3000 relu 10").expect("a network");
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(8);
+    let message = refused(builder.build(&gpu.clone().into()), 4 * 3000 * INPUTS as u64, 1 << 20);
+    assert!(message.contains("(dense_forward)") && message.contains("layer0.weight"), "{message}");
+    assert_eq!(gpu.pipelines_compiled(), 0, "shaders are compiled before memory is taken");
+}
+
+#[test]
+fn a_data_set_beyond_an_allocation_is_refused_and_training_goes_on() {
+    let Some(gpu) = little(Limits { allocation_bytes: 2 << 20, ..LITTLE }) else { return };
+    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+    let mut trainer = builder.build(&gpu.into()).expect("a trainer");
+    let before = trainer.counters();
+    let message = refused(trainer.load(&data()), 4 * (ROWS * INPUTS) as u64, 2 << 20);
+    assert!(message.contains("data.input") && message.contains("fewer rows"), "{message}");
+    assert_eq!(trainer.counters(), before, "nothing was made or written");
+    let step = trainer.step(&Values::Real.draw(INPUTS, 1), &[3]).expect("a step");
+    assert!(step.value().expect("a loss").is_finite());
+}
+
+#[test]
+fn too_few_bindings_or_invocations_are_refused() {
+    let network = || Network::parse(3, "4 relu 2").expect("a network");
+    let build = |limits| {
+        let gpu = little(limits)?;
+        Some(Trainer::builder(network()).loss(Loss::MeanSquaredError).build(&gpu.into()))
+    };
+    let Some(few) = build(Limits { storage_buffers: 5, ..LITTLE }) else { return };
+    assert!(refused(few, 6, 5).contains("(adamw)"));
+    let little = build(Limits { invocations: 32, ..LITTLE }).expect("there is an adapter");
+    assert!(refused(little, 64, 32).contains("every shader"));
+}
