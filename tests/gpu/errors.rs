@@ -1,7 +1,8 @@
 //! What goes wrong is an `Err` with a message, never a panic.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
+use wgrad::Device;
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::kernels::dropout::Mask;
@@ -11,8 +12,15 @@ use wgrad::plan::{Contents, Plan, Section, Tile};
 use wgrad::shape::{Dtype, Shape};
 
 use crate::common::{adapter_name, device, open};
-use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
+use crate::plans::{ADAM, Dense, adamw_plan, fill_adamw, find, read, run, step};
 use crate::sabotage::tampered;
+
+/// Runs one test of this program again, with a variable of the environment that it looks at.
+fn again(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> Output {
+    let program = std::env::current_exe().expect("a test knows its program");
+    let mut inner = Command::new(program);
+    inner.args(["--exact", test, "--nocapture"]).env(variable, value).output().expect("the test program runs")
+}
 
 fn message<T>(result: wgrad::Result<T>) -> String {
     result.err().expect("this must be an error").to_string()
@@ -55,9 +63,9 @@ fn a_rejected_shader_is_an_error() {
 #[test]
 fn too_large_plans_are_refused_before_memory_is_taken() {
     let Some(device) = device() else { return };
-    let limits = device.limits();
-    let elements = limits.binding_bytes as usize / 4 + 64;
-    let message = message(Gpu::new(&device, adamw_plan(&ADAM, elements.next_multiple_of(64))));
+    let (limits, inputs) = (device.limits(), 1024);
+    let outputs = limits.binding_bytes as usize / (4 * inputs) + 1;
+    let message = message(Gpu::new(&device, Dense::new(1, inputs, outputs).plan(Activation::Identity, Mask::NONE)));
     assert!(message.contains(&format!("the device allows {}", limits.binding_bytes)), "{message}");
 }
 
@@ -121,16 +129,38 @@ fn shaders_can_be_dumped() {
         return;
     }
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
-    let program = std::env::current_exe().expect("a test knows its program");
-    let inner = Command::new(program)
-        .args(["--exact", "errors::shaders_can_be_dumped"])
-        .env("WGRAD_DUMP_WGSL", folder.path())
-        .output()
-        .expect("the test program runs");
+    let inner = again("errors::shaders_can_be_dumped", "WGRAD_DUMP_WGSL", folder.path());
     assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
     let files: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder is there").flatten().collect();
     assert_eq!(files.len(), 1);
     let text = std::fs::read_to_string(files[0].path()).expect("the file was just written");
     let shader = kernels::adamw::KERNEL.shader.expect("the kernel has a shader");
     assert_eq!(text, shader.wgsl(&adamw_plan(&ADAM, 64).ops(Section::Update)[0]));
+}
+
+/// Where the Vulkan loader is given drivers that are not there. Other interfaces than Vulkan know nothing of that.
+#[test]
+fn a_machine_without_adapters_trains_on_the_cpu() {
+    const DRIVERS: &str = "VK_DRIVER_FILES";
+    const NONE: &str = "no-such-driver.json";
+    if std::env::var_os(DRIVERS).is_none_or(|drivers| drivers != NONE) {
+        let inner = again("errors::a_machine_without_adapters_trains_on_the_cpu", DRIVERS, NONE);
+        let output = String::from_utf8_lossy(&inner.stdout);
+        println!("{output}");
+        assert!(inner.status.success(), "{output}{}", String::from_utf8_lossy(&inner.stderr));
+        return;
+    }
+    let present = GpuDevice::list();
+    if !present.is_empty() {
+        println!("not run: there are adapters that are not Vulkan's: {present:?}");
+        return;
+    }
+    let missing = message(Device::gpu());
+    println!("{missing}");
+    assert!(missing.contains("this machine offers no GPU, but no adapter at all"), "{missing}");
+    let named = message(Device::named("llvmpipe"));
+    assert!(named.contains("known: ") && named.contains("no adapter at all"), "{named}");
+    let auto = Device::auto().expect("there is always the CPU");
+    assert!(!auto.is_gpu() && auto.to_string().starts_with("cpu, "), "{auto}");
+    assert!(auto.reason().contains("no GPU, but no adapter at all"), "{}", auto.reason());
 }

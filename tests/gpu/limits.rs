@@ -100,13 +100,13 @@ fn what_spans_several_bindings_runs_in_lockstep() {
     let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(3)).expect("every element is right");
     let elements = report.elements();
     println!("{elements} elements of {} ops compared on {}", report.ops.len(), device.adapter());
-    assert!(elements > 8_000_000, "{elements}");
+    assert!(elements > 4_500_000, "{elements}");
 }
 
 #[test]
 fn verification_works_on_split_plans() {
     let Some(device) = little(LITTLE) else { return };
-    let verify = Verify::network(&Description { data_rows: None, ..description() }).expect("the description is sound");
+    let verify = Verify::network(&Description { batch: 5, ..description() }).expect("the description is sound");
     let report = verify.run(&device.into(), |_| ()).and_then(Report::into_result).expect("the device is right");
     println!("{} elements", report.elements());
     assert!(report.free_runs.iter().all(|run| run.changed > 100_000), "{report}");

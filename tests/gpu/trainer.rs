@@ -239,6 +239,17 @@ fn the_host_does_not_wait_for_the_newest_two() {
 
 #[test]
 fn two_thousand_steps_cost_what_they_should() {
+    steps_cost_what_they_should(200);
+}
+
+#[test]
+#[ignore = "a minute or two on a software adapter: cargo test --test gpu ten_thousand -- --ignored"]
+fn ten_thousand_steps_cost_what_they_should() {
+    steps_cost_what_they_should(1000);
+}
+
+/// Epochs of ten steps: what the device is asked for, to the byte, and no buffer is made after the first of them.
+fn steps_cost_what_they_should(epochs: u64) {
     let Some(gpu) = device() else { return };
     let (rows, batch, steps_a_submission) = (100, 10, 4);
     let input: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -251,7 +262,6 @@ fn two_thousand_steps_cost_what_they_should() {
     trainer.load(&data).expect("it fits");
     let loaded = trainer.counters();
     assert_eq!(loaded.uploaded_bytes - before.uploaded_bytes, 4 * 3 * rows as u64, "inputs and targets");
-    let epochs = 200;
     for _ in 0..epochs {
         while !trainer.advance().expect("the device works").epoch_done {}
     }
