@@ -7,13 +7,13 @@
 
 use cases::STEMS;
 use cases::case::Case;
-use wgrad::Result;
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Reference, lockstep};
 use wgrad::kernels::{self, shared};
 use wgrad::plan::{AllocationId, Kernel, Op, POISON, Shader, Tile};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Target, candidates, specialize};
+use wgrad::{Error, Result};
 
 use crate::common::{adapter_name, device, open};
 
@@ -60,7 +60,7 @@ pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'s
 }
 
 /// Lockstep of a case with this kernel, and where the reference gives a NaN, the same NaN from the device.
-fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
+pub fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let places = nan(case, &mut Reference::new(case.plan.clone())?)?;
     if !places.contains(&true) {
         return run_with(device, case, tile, kernel);
@@ -68,7 +68,13 @@ fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static K
     let mut plan = case.plan.clone();
     plan.substitute(|_| kernel);
     plan.cut(|_, _| tile);
-    assert_eq!(nan(case, &mut Gpu::new(device, plan)?)?, places, "{}: NaN", case.name);
+    let found = nan(case, &mut Gpu::new(device, plan)?)?;
+    if let Some(column) = (0..places.len()).find(|at| found[*at] != places[*at]) {
+        let number = |nan: bool| if nan { f64::NAN } else { 0.0 };
+        let (op, view) = (case.name.clone(), "whether a number is NaN, and 0 if not".into());
+        let (device, reference) = (number(found[column]), number(places[column]));
+        return Err(Error::Mismatch { op, view, row: 0, column, device, reference, bound: 0.0 });
+    }
     let mut finite = case.clone();
     for word in finite.inputs.iter_mut().flat_map(|input| &mut input.words) {
         *word = if f32::from_bits(*word).is_nan() { 0 } else { *word };

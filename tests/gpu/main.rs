@@ -15,6 +15,7 @@ mod free_run;
 mod kernels;
 mod limits;
 mod mechanism;
+mod mutants;
 mod plans;
 mod sabotage;
 mod trainer;

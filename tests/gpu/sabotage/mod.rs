@@ -5,6 +5,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
+pub use products::{STAGED, WIDE};
 use wgrad::Error;
 use wgrad::kernels;
 use wgrad::plan::{Kernel, Shader, Tile, Tiles};
@@ -22,9 +23,9 @@ fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
         (Tile::PLAIN, table::TABLE),
         (Tile::PLAIN, products::PLAIN),
         (vector, products::VECTOR),
-        (products::STAGED, products::TILES),
-        (products::WIDE, products::TILES),
-        (products::WIDE, products::GROUPS),
+        (STAGED, products::TILES),
+        (WIDE, products::TILES),
+        (WIDE, products::GROUPS),
     ];
     tables.into_iter().flat_map(|(tile, table)| table.iter().map(move |sabotage| (tile, sabotage)))
 }

@@ -101,8 +101,8 @@ pub(super) const VECTOR: &[Sabotage] = &[
 ];
 
 /// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.
-pub(super) const STAGED: Tile = Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 };
-pub(super) const WIDE: Tile = Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 };
+pub const STAGED: Tile = Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 };
+pub const WIDE: Tile = Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 };
 
 pub(super) const TILES: &[Sabotage] = &[
     ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n        for", "for"),
