@@ -123,14 +123,18 @@ fn folded(op: &Op, shapes: &[Shape]) -> [u32; 3] {
     if x * y > 1 { [(x * y).div_ceil(2), 2, z] } else { [x, y, z] }
 }
 
+/// The kernel with such a grid, if it works along a line.
+pub fn on_folded_grid(kernel: &Kernel) -> Option<&'static Kernel> {
+    let shader = kernel.shader.filter(|shader| shader.shared.contains(&shared::LINE))?;
+    Some(Box::leak(Box::new(Kernel { shader: Some(Shader { grid: folded, ..shader }), ..*kernel })))
+}
+
 #[test]
 fn grids_can_be_folded_wherever_workgroups_are_in_a_line() {
     let Some(device) = device() else { return };
     let mut compared = 0;
-    for kernel in kernels::ALL {
-        let Some(shader) = kernel.shader.filter(|shader| shader.shared.contains(&shared::LINE)) else { continue };
-        let folded = Box::leak(Box::new(Kernel { shader: Some(Shader { grid: folded, ..shader }), ..*kernel }));
-        for case in cases_of(kernel.name) {
+    for folded in kernels::ALL.into_iter().filter_map(on_folded_grid) {
+        for case in cases_of(folded.name) {
             compared += judge(&device, &case, None, folded).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         }
     }

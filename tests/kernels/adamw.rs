@@ -12,8 +12,14 @@ use wgrad::shape::Shape;
 pub const BLOCKS: [usize; 5] = [1, 2, 3, 7, 17];
 
 /// What goes with the gradients: their norm, the largest that is allowed, and the flag.
-pub const SITUATIONS: [(f32, f32, u32); 5] =
-    [(0.0, f32::MAX, u32::MAX), (40.0, 2.5, u32::MAX), (2.6, 2.5, u32::MAX), (2.4, 2.5, u32::MAX), (40.0, 2.5, 3)];
+pub const SITUATIONS: [(f32, f32, u32); 6] = [
+    (0.0, f32::MAX, u32::MAX),
+    (40.0, 2.5, u32::MAX),
+    (2.6, 2.5, u32::MAX),
+    (2.4, 2.5, u32::MAX),
+    (40.0, 2.5, 3),
+    (4e-6, 4.5e-6, u32::MAX),
+];
 
 /// Plain Adam, Adam's decay, AdamW's decay, both with other rates.
 pub fn settings() -> [Params; 4] {

@@ -13,7 +13,10 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (seed, blocks) in [1, 2, 3, 7, 17].into_iter().enumerate() {
         cases.push(case(blocks, seed, u32::MAX, None));
-        for (at, bad) in [(0, f32::NAN), (64 * blocks - 1, f32::INFINITY), (32 * blocks + 1, f32::NEG_INFINITY)] {
+        let odd_nan = f32::from_bits(0xffc0_0001);
+        let last = 64 * blocks - 1;
+        let bad = [(0, f32::NAN), (last, f32::INFINITY), (32 * blocks + 1, f32::NEG_INFINITY), (last - 1, odd_nan)];
+        for (at, bad) in bad {
             for flag in [u32::MAX, 2] {
                 cases.push(case(blocks, seed, flag, Some((at, bad))));
             }

@@ -23,7 +23,7 @@ use wgrad::plan::{Kernel, Op, Shader, Tile, Tiles};
 use wgrad::rng::{Philox, Stream};
 
 use crate::common::{adapter_name, open};
-use crate::kernels::{cases_of, judge, tiles};
+use crate::kernels::{cases_of, judge, on_folded_grid, tiles};
 use crate::sabotage::{STAGED, WIDE};
 
 const SURVIVORS: &str = include_str!("survivors.txt");
@@ -171,7 +171,8 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     chosen
 }
 
-/// Every kernel, products in four ways that between them use every file.
+/// Every kernel: products in four ways that between them use every file, and those along a line also over a folded
+/// grid, which has idle invocations behind the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
     let products = [Tile::PLAIN, Tile { vector: true, ..Tile::PLAIN }, STAGED, WIDE].map(Some);
     let mut variants = Vec::new();
@@ -183,7 +184,11 @@ fn variants(device: &GpuDevice) -> Vec<Variant> {
             let mut cases = cases_of(kernel.name);
             cases.retain(|case| tiles(device, case).contains(tile));
             cases.sort_by_key(Case::elements);
-            variants.push(Variant { kernel, tile: *tile, text: shader.shared.concat() + &core + shader.source, cases });
+            let text = shader.shared.concat() + &core + shader.source;
+            if let Some(kernel) = on_folded_grid(kernel) {
+                variants.push(Variant { kernel, tile: *tile, text: text.clone(), cases: cases.clone() });
+            }
+            variants.push(Variant { kernel, tile: *tile, text, cases });
         }
     }
     variants
