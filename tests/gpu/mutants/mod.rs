@@ -2,8 +2,8 @@
 //! cases of the kernels that use the file. One of them must catch it, or it stands in `survivors.txt` with the reason
 //! why no case can tell it from the original.
 //!
-//! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`) and
-//! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
+//! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
+//! the list) and `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
 //! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
 mod changes;
@@ -76,6 +76,9 @@ fn machine_made_mutants_are_caught() {
     for (number, mutant) in chosen.iter().enumerate() {
         if number % MUTANTS_OF_A_DEVICE == MUTANTS_OF_A_DEVICE - 1 {
             device = open(&name, GpuOptions::default());
+        }
+        if number % 100 == 0 {
+            println!("{number} of {} mutants done", chosen.len());
         }
         watch.send(mutant.name()).expect("the watchdog is there");
         let verdict = verdict(&device, mutant, &variants);
@@ -151,6 +154,7 @@ fn mutants_of(file: &str, original: &str) -> Vec<Mutant> {
 /// Those that are run: from every file in turn, in an order that the seed decides.
 fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     let count = match env::var("WGRAD_MUTANTS").as_deref() {
+        Ok("listed") => return mutants.iter().filter(|mutant| mutant.argued().is_some()).collect(),
         Ok("all") => mutants.len(),
         Ok(count) => count.parse().expect("WGRAD_MUTANTS is a number or `all`"),
         Err(_) => SAMPLE,
@@ -171,10 +175,11 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     chosen
 }
 
-/// Every kernel: products in four ways that between them use every file, and those along a line also over a folded
+/// Every kernel: products in five ways that between them use every file, and those along a line also over a folded
 /// grid, which has idle invocations behind the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
-    let products = [Tile::PLAIN, Tile { vector: true, ..Tile::PLAIN }, STAGED, WIDE].map(Some);
+    let [plain, staged] = [Tile::PLAIN, STAGED].map(|tile| [tile, Tile { vector: true, ..tile }]);
+    let products = [plain[0], plain[1], staged[0], staged[1], WIDE].map(Some);
     let mut variants = Vec::new();
     for kernel in kernels::ALL {
         let shader = kernel.shader.expect("every kernel has a shader");
