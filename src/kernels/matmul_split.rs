@@ -136,7 +136,8 @@ pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product
     let parts = k.div_ceil(chunk);
     let name = format!("{}.parts", plan.get(product).name);
     let shape = Shape::new(parts, form.part_size(m, n));
-    let partial = plan.tensor(name, Dtype::F32, shape, Contents::Computed);
+    // Not poisoned: dead rows are left alone, and whoever looks for a bad number here must not find that of the poison.
+    let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
     let kernel = [&NT, &NN, &TN][form as usize];
     let tile = Tile { parts: 1, ..tile };
