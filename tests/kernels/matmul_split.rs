@@ -83,7 +83,9 @@ fn dead_rows_are_left_alone() {
         let seen = Seen::new(&case);
         let (words, before) = (seen.result_words(2), seen.words(2));
         for (at, (word, before)) in words.iter().zip(before).enumerate() {
-            assert_eq!(word == before, at % 20 >= 12, "{form:?}: element {at}");
+            if at % 20 >= 12 {
+                assert_eq!(word, before, "{form:?}: element {at} belongs to a dead row");
+            }
         }
     }
 }
