@@ -23,7 +23,8 @@ fn case([rows, outputs, inputs]: [usize; 3], live: usize, values: Values, seed: 
     case.with(op)
 }
 
-/// Infinite gradients of one weight and one bias, under a flag that is up and one that an earlier step has lowered.
+/// Infinite gradients of one weight and one bias, under a flag that is up and one that an earlier step has lowered;
+/// and of the biases alone.
 fn broken() -> Vec<Case> {
     let with = |(binding, at, flag)| {
         let mut case = case([4, 2, 5], 3, Values::Special, 1);
@@ -38,7 +39,15 @@ fn broken() -> Vec<Case> {
         case.set(views[4], vec![flag]);
         case
     };
-    [(0, 3, u32::MAX), (1, 7, u32::MAX), (1, 7, 2)].into_iter().map(with).collect()
+    let biases = {
+        let mut case = case([4, 2, 5], 3, Values::Special, 1);
+        let views = case.op().views.clone();
+        case.set_f32(views[0], &[3e38; 8]);
+        case.set_f32(views[1], &[0.25; 20]);
+        case
+    };
+    let infinite = [(0, 3, u32::MAX), (1, 7, u32::MAX), (1, 7, 2)].into_iter().map(with);
+    infinite.chain([biases]).collect()
 }
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
@@ -48,7 +57,9 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let weight = |at: usize| sum(&|r| grad_output[r * outputs + at / inputs] * input[r * inputs + at % inputs]);
     let bias = |o: usize| sum(&|r| grad_output[r * outputs + o]);
     let weights: Vec<f64> = (0..outputs * inputs).map(weight).collect();
-    let biases: Vec<f64> = (0..outputs).map(bias).collect();
+    // In f32 a sum beyond its range is infinite.
+    let in_range = |sum: f64| if sum > f64::from(f32::MAX) { f64::INFINITY } else { sum };
+    let biases: Vec<f64> = (0..outputs).map(|o| in_range(bias(o))).collect();
     let flag = seen.flag(4, &[weights.clone(), biases.clone()].concat());
     vec![Expected::Numbers(weights), Expected::Numbers(biases), flag]
 }
