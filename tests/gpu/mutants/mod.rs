@@ -3,7 +3,7 @@
 //! why no case can tell it from the original.
 //!
 //! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
-//! the list) and `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
+//! the list, or `of gather shared/vector`: those of some files) and `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
 //! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
 mod changes;
@@ -156,6 +156,9 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     let count = match env::var("WGRAD_MUTANTS").as_deref() {
         Ok("listed") => return mutants.iter().filter(|mutant| mutant.argued().is_some()).collect(),
         Ok("all") => mutants.len(),
+        Ok(of) if of.starts_with("of ") => {
+            return mutants.iter().filter(|m| of[3..].split(' ').any(|f| f == m.file)).collect();
+        }
         Ok(count) => count.parse().expect("WGRAD_MUTANTS is a number or `all`"),
         Err(_) => SAMPLE,
     };
