@@ -16,6 +16,8 @@ pub fn cases() -> Vec<Case> {
         .collect();
     // Large enough for the CPU to cut it into blocks.
     cases.push(case(0.25, Shape::new(35, 25_001), 33, Values::Real, 1));
+    // As many fours of columns as four workgroups have invocations, and not one to spare.
+    cases.push(case(0.25, Shape::new(64, 16), 64, Values::Real, 1));
     cases
 }
 
