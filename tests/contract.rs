@@ -159,6 +159,21 @@ fn check_step(module: &Module, kernel: &Kernel, name: &str, variable: &GlobalVar
     assert_eq!(fields(module, record), declared(Step::FIELDS), "{at}");
 }
 
+/// An op that sees a range of rows is told which, and may only fill: `specialize` relies on it.
+#[test]
+fn kernels_by_rows_are_told_which() {
+    let by_rows: Vec<_> = kernels::ALL.iter().filter(|k| k.bindings.iter().any(|b| b.by_rows)).collect();
+    assert_eq!(by_rows.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["gather"]);
+    for kernel in kernels::ALL {
+        let fills = kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
+        let told = ["first_row", "rows"].iter().all(|name| kernel.params.iter().any(|field| field.name == *name));
+        let by_rows = kernel.bindings.iter().filter(|binding| binding.by_rows).count();
+        assert!(by_rows == usize::from(fills) && (told || !fills), "{}", kernel.name);
+        let others = |access| matches!(access, Access::Write | Access::ReadWrite);
+        assert!(!fills || !kernel.bindings.iter().any(|binding| others(binding.access)), "{}", kernel.name);
+    }
+}
+
 fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variable: &GlobalVariable) {
     let binding = &kernel.bindings[index];
     let at = format!("{} binding {name}", kernel.name);

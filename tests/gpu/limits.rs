@@ -10,7 +10,7 @@ use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{Limits, Plan, Section};
 use wgrad::verify::{Report, Verify};
-use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Schedule, Trainer};
+use wgrad::{Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Trainer};
 
 use crate::common::{adapter_name, device, open};
 use crate::plans::{Values, find};
@@ -105,11 +105,25 @@ fn what_spans_several_bindings_runs_in_lockstep() {
 
 #[test]
 fn verification_works_on_split_plans() {
-    let Some(device) = little(LITTLE) else { return };
-    let verify = Verify::network(&Description { batch: 5, ..description() }).expect("the description is sound");
-    let report = verify.run(&device.into(), |_| ()).and_then(Report::into_result).expect("the device is right");
-    println!("{} elements", report.elements());
-    assert!(report.free_runs.iter().all(|run| run.changed > 100_000), "{report}");
+    // So little that a small network spans several bindings, in its window as in its parameters.
+    let Some(device) = little(Limits { binding_bytes: 16 << 10, ..LITTLE }) else { return };
+    let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("a network");
+    let optimizers: [Optimizer; 4] = [
+        Sgd::new(0.1).into(),
+        Sgd::new(0.1).momentum(0.9).nesterov().into(),
+        RmsProp::new(1e-3).into(),
+        AdamW::new(1e-3).into(),
+    ];
+    for optimizer in optimizers {
+        let description = Description::new(network.clone(), Loss::SoftmaxCrossEntropy, optimizer, 32);
+        let verify = Verify::network(&Description { clip_norm: Some(1.0), ..description }).expect("it is sound");
+        let report = verify.and_primitive().run(&device.clone().into(), |_| ());
+        let report = report.and_then(Report::into_result).expect("the device is right");
+        println!("{}: {} elements", optimizer.name(), report.elements());
+        assert!(report.free_runs.iter().all(|run| run.changed > 4096), "both parts: {report}");
+        let gathers = report.ops.iter().filter(|op| op.kernel == "gather").count();
+        assert!(gathers >= 3, "the window is written in parts: {report}");
+    }
 }
 
 /// Losses of two submissions, and parameters behind them.

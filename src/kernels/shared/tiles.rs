@@ -123,6 +123,14 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_no_more_than_one_binding_holds() {
+        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: true };
+        let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
+        let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
+        assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(2), Some(2), Some(1)]);
+    }
+
+    #[test]
     fn devices_without_the_means_take_less() {
         let few = Limits { invocations: 64, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &few), "64×64×16 of 8×8 vec4");
