@@ -191,8 +191,8 @@ fn too_few_bindings_or_invocations_are_refused() {
         let gpu = little(limits)?;
         Some(Trainer::builder(network()).loss(Loss::MeanSquaredError).build(&gpu.into()))
     };
-    let Some(few) = build(Limits { storage_buffers: 5, ..LITTLE }) else { return };
-    assert!(refused(few, 6, 5).contains("(adamw)"));
+    let Some(few) = build(Limits { storage_buffers: 6, ..LITTLE }) else { return };
+    assert!(refused(few, 7, 6).contains("(adamw)"));
     let little = build(Limits { invocations: 32, ..LITTLE }).expect("there is an adapter");
     assert!(refused(little, 64, 32).contains("every shader"));
 }
