@@ -1,6 +1,6 @@
 //! The second half of a weight gradient whose product was cut into parts: sums, and the check that they are finite.
 //!
-//! Formula: grad_weight[o, i] = Σₚ partial[p, o·inputs + i], grad_bias[o] = Σₚ partial[p, outputs·inputs + o];
+//! Formula: `grad_weight[o, i] = Σₚ partial[p, o·inputs + i]`, `grad_bias[o] = Σₚ partial[p, outputs·inputs + o]`;
 //! flag = min(flag, index of the step) if any of them is not finite.
 //! Letters: p a part, i an input, o an output.
 //!

@@ -65,9 +65,8 @@ fn main() {
 
 fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &mut String) {
     let source = mutants.first().map_or("", |mutant| &mutant.text);
-    let statics =
-        source.lines().filter_map(|line| line.strip_prefix("pub static ")?.strip_suffix(": Kernel = Kernel {"));
-    let list: String = statics.map(|name| format!("&{name}, ")).collect();
+    let statics = source.lines().filter_map(|line| line.strip_prefix("pub static ")?.split_once(": Kernel = "));
+    let list: String = statics.map(|(name, _)| format!("&{name}, ")).collect();
     for (index, mutant) in mutants.iter().enumerate() {
         let module = format!("{stem}_{index}");
         // A shader's path is relative to its file, and mutants have none of their own.
