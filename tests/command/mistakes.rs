@@ -27,7 +27,7 @@ fn unknown_names_suggest_the_nearest() {
         ("trian iris", &["trian", "train"]),
         ("plan digts", &["did you mean `digits`"]),
         ("train missing.csv", &["missing.csv: reading failed"]),
-        ("verify --device cpus", &["--device", "did you mean `cpu`"]),
+        ("verify --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
         ("verify --network rulu", &["unknown layer `rulu`"]),
         ("verify --model missing.safetensors", &["missing.safetensors: reading failed"]),
         ("bench --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
