@@ -1,12 +1,13 @@
 //! The GPU executor: runs any plan whose kernels have shaders, on any device that wgpu reaches.
 //!
 //! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. What can be made ready is made in
-//! [`Gpu::new`]: one buffer for each allocation, all parameters in one uniform buffer, one pipeline for each
+//! [`Gpu::new`]: one buffer for each allocation, all parameters in one buffer of records, one pipeline for each
 //! distinct shader, one bind group for each op. A submission then writes its step records, and records one
 //! compute pass in which each op is a pipeline, a bind group with offsets for its window slot, and a grid. wgpu
 //! sets the barriers between ops. No kernel has code of its own here.
 //!
 //! ```no_run
+//! use wgrad::exec::Executor;
 //! use wgrad::exec::gpu::{Gpu, GpuDevice};
 //! # fn plan() -> wgrad::plan::Plan { wgrad::plan::Plan::new() }
 //! # fn main() -> wgrad::Result<()> {
