@@ -34,14 +34,15 @@ fn iris_is_learnt() -> Result<()> {
 
 #[test]
 fn moons_are_learnt() -> Result<()> {
-    let evaluation = held_out(&data::two_moons(1000, 0.2, 0), "32 relu 32 relu", 30, 32)?;
+    let evaluation = held_out(&data::two_moons(1000, 0.2, 0)?, "32 relu 32 relu", 30, 32)?;
     assert_eq!(evaluation.rows, 150);
     assert!(evaluation.metric("accuracy")? >= 0.93, "{evaluation:?}");
     Ok(())
 }
 
 fn moons() -> (Dataset, Dataset, Trainer) {
-    let (train, validation, _) = data::two_moons(200, 0.2, 0).split(Split::parts(0.7, 0.3)).expect("parts");
+    let moons = data::two_moons(200, 0.2, 0).expect("200 rows");
+    let (train, validation, _) = moons.split(Split::parts(0.7, 0.3)).expect("parts");
     let network = Network::parse(2, "8 relu 2").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(AdamW::new(0.01)).batch(10);
     (train, validation, builder.steps_a_submission(2).build(&Device::cpu()).expect("a trainer"))

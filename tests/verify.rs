@@ -78,7 +78,7 @@ fn the_standard_set_runs_every_kernel() {
 
 #[test]
 fn a_model_is_verified_from_its_own_parameters() {
-    let moons = data::two_moons(60, 0.1, 1);
+    let moons = data::two_moons(60, 0.1, 1).expect("60 rows");
     let mut trainer = Trainer::builder(Network::parse(2, "8 relu 2").expect("the text is sound"))
         .loss(Loss::SoftmaxCrossEntropy)
         .batch(20)

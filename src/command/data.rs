@@ -10,17 +10,17 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 pub const NAMES: [&str; 6] = ["digits", "iris", "moons", "and", "or", "xor"];
 
 /// The data set of that name.
-pub fn built_in(name: &str) -> Option<Dataset> {
-    match name {
+pub fn built_in(name: &str) -> Result<Option<Dataset>> {
+    Ok(match name {
         "digits" => Some(digits()),
         "iris" => Some(iris()),
         // One and the same set every time, so that a model can be evaluated on what it was trained on.
-        "moons" => Some(two_moons(1000, 0.2, 0)),
+        "moons" => Some(two_moons(1000, 0.2, 0)?),
         "and" => Some(and()),
         "or" => Some(or()),
         "xor" => Some(xor()),
         _ => None,
-    }
+    })
 }
 
 /// The data set of that name, or the table at that path.
@@ -33,7 +33,7 @@ pub fn load(source: &str, target: Option<&str>) -> Result<Dataset> {
 
 /// The data set of that name, for which no target is to be chosen.
 fn by_name(source: &str, target: Option<&str>) -> Result<Option<Dataset>> {
-    let data = built_in(source);
+    let data = built_in(source)?;
     if data.is_some() && target.is_some() {
         let problem = format!("`--target` names a column of a table, but {source} is a data set with its own target");
         return Err(Error::conflict("data", problem, "leave `--target` out"));
@@ -59,7 +59,7 @@ pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Da
 
 /// Rows for a model, [rows, inputs]; a target is not needed.
 pub fn inputs_for_model(model: &Model, source: &str) -> Result<Vec<f32>> {
-    let Some(data) = built_in(source) else { return Table::read(table_path(source)?)?.numbers(&model.head.columns) };
+    let Some(data) = built_in(source)? else { return Table::read(table_path(source)?)?.numbers(&model.head.columns) };
     check_columns(&model.head, &data)?;
     Ok(data.input().to_vec())
 }
@@ -77,8 +77,9 @@ fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str
 
 /// The target column: the one that is named, or the last.
 fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<String> {
-    // A table that was read has columns, since it has rows.
-    let name = target.unwrap_or_else(|| table.columns().last().expect("tables have columns"));
+    let Some(name) = target.or_else(|| table.columns().last().map(String::as_str)) else {
+        return Err(Error::data(source, "it has no columns", "give a table with the model's columns and a target"));
+    };
     if head.columns.iter().any(|column| column == name) {
         let problem = format!("its target would be column `{name}`, which is an input of the model");
         return Err(Error::conflict(source, problem, "name the target column with `--target`"));

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let input = data::inputs_for_model(&model, &arguments.data)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     check_finite(&outputs, model.head.network.outputs())?;
-    let text = table(&model.head, outputs);
+    let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;
     match &arguments.out {
         None => output.bytes(&text),
         Some(path) => {
@@ -50,27 +50,25 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
-fn table(head: &Head, mut outputs: Vec<f32>) -> Vec<u8> {
+fn table(head: &Head, mut outputs: Vec<f32>) -> std::io::Result<Vec<u8>> {
     let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
-    // Writing to memory does not fail, and each row has as many cells as the header.
-    let mut write = |cells: Vec<String>| text.write_record(cells).expect("rows of equal length are written to memory");
     match class_names(head) {
         None => {
-            write(numbered(columns));
+            text.write_record(numbered(columns))?;
             head.probabilities(&mut outputs);
-            outputs.chunks(columns).for_each(|row| write(row.iter().map(f32::to_string).collect()));
+            outputs.chunks(columns).try_for_each(|row| text.write_record(row.iter().map(f32::to_string)))?;
         }
         Some(names) => {
             let header = names.iter().map(|name| format!("probability_{name}"));
-            write(std::iter::once("predicted".into()).chain(header).collect());
+            text.write_record(std::iter::once("predicted".into()).chain(header))?;
             for (class, probabilities) in outputs.chunks(columns).filter_map(|row| head.told(row)) {
                 let name = names[class as usize].clone();
-                write(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)).collect());
+                text.write_record(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)))?;
             }
         }
     }
-    text.into_inner().expect("memory is flushed without error")
+    text.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 /// Inputs far from those trained on can make a network overflow; that is no prediction.

@@ -33,14 +33,17 @@ struct Event<'a> {
     samples_per_second: f64,
 }
 
+/// A bar for people who wait at a terminal.
+pub fn bar(template: &str, length: u64) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template(template).ok()?;
+    std::io::stderr().is_terminal().then(|| ProgressBar::new(length).with_style(style))
+}
+
 impl<'a> Reporter<'a> {
     /// For `epochs` epochs of `rows` rows, from now on; `loss_factor` turns losses into the units of the table.
     pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, loss_factor: f64) -> Self {
-        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new((epochs as u64).saturating_mul(rows as u64));
-            // The template is a constant of ours, tried on a terminal.
-            bar.with_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed"))
-        });
+        let length = (epochs as u64).saturating_mul(rows as u64);
+        let bar = if json { None } else { bar(TEMPLATE, length) };
         Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now() }
     }
 

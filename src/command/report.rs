@@ -21,8 +21,10 @@ impl Output {
 
     /// Writes an object as a line of JSON, at once, so that a reader sees it while training goes on.
     pub fn json(&mut self, value: &impl Serialize) {
-        // Our records have text keys and no map of anything else, so they always serialise.
-        self.line(serde_json::to_string(value).expect("records serialise"));
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(text),
+            Err(error) => self.failure = Some(error.into()),
+        }
     }
 
     /// Writes bytes.

@@ -1,15 +1,14 @@
 //! `wgrad verify`: does this device compute what it should?
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use wgrad::lower::Description;
 use wgrad::verify::{Event, Verify};
 use wgrad::{Error, Model, Result};
 
 use super::count;
 use super::device::DeviceOptions;
+use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
 
@@ -67,7 +66,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         verify = verify.and_primitive();
     }
     let device = arguments.device.open()?;
-    let bar = bar();
+    // For wide networks the plain loops take their time.
+    let bar = bar(TEMPLATE, 0);
     let report = verify.run(&device, |event| match (event, &bar) {
         (Event::Progress { what, done, total }, Some(bar)) => {
             bar.set_length(*total as u64);
@@ -107,13 +107,4 @@ impl Arguments {
         }
         Verify::standard()
     }
-}
-
-/// A bar for people who wait at a terminal: for wide networks the plain loops take their time.
-fn bar() -> Option<ProgressBar> {
-    std::io::stderr().is_terminal().then(|| {
-        let bar = ProgressBar::new(0);
-        // The template is a constant of ours, tried on a terminal.
-        bar.with_style(ProgressStyle::with_template(TEMPLATE).expect("the template is well-formed"))
-    })
 }

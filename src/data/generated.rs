@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use super::{Dataset, Targets};
+use crate::error::{Error, Result};
 use crate::rng::{Philox, Stream};
 
 /// Two half circles that reach into each other, as scikit-learn's `make_moons`: the `outer` one around (0, 0) above,
@@ -12,21 +13,26 @@ use crate::rng::{Philox, Stream};
 /// `noise` is the standard deviation of what is added to each coordinate. The same arguments give the same rows.
 ///
 /// ```
-/// let moons = wgrad::data::two_moons(200, 0.1, 0);
+/// let moons = wgrad::data::two_moons(200, 0.1, 0)?;
 /// assert_eq!((moons.len(), moons.inputs(), moons.outputs()), (200, 2, 2));
+/// # Ok::<(), wgrad::Error>(())
 /// ```
 ///
-/// # Panics
+/// # Errors
 /// Fewer than 2 or more than 2³² − 1 rows, or a noise that is negative or not finite.
-pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Dataset {
-    assert!(rows >= 2 && u32::try_from(rows).is_ok(), "two_moons: {rows} rows, but it takes 2 to {}", u32::MAX);
-    assert!(noise.is_finite() && noise >= 0.0, "two_moons: noise is {noise}, but must be finite and at least 0");
+pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
+    if rows < 2 || u32::try_from(rows).is_err() {
+        return Err(Error::value("two_moons", "rows", rows, &format!("from 2 to {}", u32::MAX)));
+    }
+    if !(noise.is_finite() && noise >= 0.0) {
+        return Err(Error::value("two_moons", "noise", noise, "finite and at least 0"));
+    }
     let mut random = Philox::new(seed, Stream::Data, 0);
     let mut order: Vec<usize> = (0..rows).collect();
     random.shuffle(&mut order);
     let outer = rows / 2;
     let input = order.iter().flat_map(|&row| moon_point(row, outer, rows));
-    Dataset {
+    Ok(Dataset {
         name: "two_moons".into(),
         columns: ["x", "y"].map(String::from).into(),
         input: input.map(|coordinate| (coordinate + noise * random.normal()) as f32).collect(),
@@ -34,7 +40,7 @@ pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Dataset {
             indices: order.iter().map(|&row| u32::from(row >= outer)).collect(),
             names: ["outer", "inner"].map(String::from).into(),
         },
-    }
+    })
 }
 
 /// The first `outer` of `rows` points go around the outer moon, the others around the inner one.

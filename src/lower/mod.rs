@@ -65,16 +65,6 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
 struct Lowering<'a> {
     description: &'a Description,
     plan: Plan,
-    parameters: Tensors,
-    /// `grad.…` views, made along with the first op that needs them.
-    gradients: Option<Tensors>,
-}
-
-/// One allocation that holds a tensor for each parameter, at the same offsets in each such allocation.
-struct Tensors {
-    all: ViewId,
-    /// Weight and bias of each layer, by the layer's number; `None` for layers without.
-    layers: Vec<Option<(ViewId, Option<ViewId>)>>,
 }
 
 /// A pass through the layers: where its ops go, what its views are called, and whether anything is dropped.
@@ -88,8 +78,8 @@ struct Pass {
 impl<'a> Lowering<'a> {
     fn new(description: &'a Description) -> Self {
         let mut plan = Plan::new();
-        let parameters = tensors(&mut plan, &description.network, "parameters", "");
-        Self { description, plan, parameters, gradients: None }
+        tensors(&mut plan, &description.network, "parameters", "");
+        Self { description, plan }
     }
 
     /// What targets look like: their type and columns.
@@ -102,10 +92,6 @@ impl<'a> Lowering<'a> {
 
     fn computed(&mut self, name: impl Into<String>, rows: usize, columns: usize) -> ViewId {
         self.plan.tensor(name, Dtype::F32, Shape::new(rows, columns), Contents::Computed)
-    }
-
-    fn find(&self, name: &str) -> ViewId {
-        self.plan.find(name).expect("sections are lowered in an order in which this view was made before")
     }
 
     /// The window's views, and the ops that fill it from the resident data set.
@@ -141,19 +127,17 @@ impl<'a> Lowering<'a> {
         );
         let last = network.layers().len() - 1;
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
-        let op =
-            loss_op(self.description.loss, &self.plan, outputs[last + 1], self.find("target"), row_loss, grad, flag);
+        let target = self.plan.named("target")?;
+        let op = loss_op(self.description.loss, &self.plan, outputs[last + 1], target, row_loss, grad, flag);
         self.plan.push(Section::Gradients, op)?;
-        self.backward(&outputs, &gradients, grad)?;
-        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients.all, flag))?;
-        self.gradients = Some(gradients);
-        Ok(())
+        self.backward(&outputs, grad)?;
+        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))
     }
 
     /// Emits the forward ops; returns the view before the first layer and behind each.
     fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
         let network = &self.description.network;
-        let mut views = vec![self.find(&format!("{}input", pass.prefix))];
+        let mut views = vec![self.plan.named(&format!("{}input", pass.prefix))?];
         for (number, layer) in network.layers().iter().enumerate() {
             let input = views[number];
             let output = match *layer {
@@ -186,7 +170,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn dense(&mut self, pass: &Pass, number: usize, outputs: usize, input: ViewId) -> Result<ViewId> {
-        let (weight, bias) = self.parameters.layers[number].expect("dense layers have parameters");
+        let weight = self.plan.named(&format!("layer{number}.weight"))?;
+        let bias = self.plan.find(&format!("layer{number}.bias"));
         let name = |part: &str| format!("{}layer{number}.{part}", pass.prefix);
         let product = self.computed(name(if bias.is_some() { "product" } else { "output" }), pass.rows, outputs);
         self.plan.push(pass.section, matmul::nt(&self.plan, input, weight, product).of_layer(number))?;
@@ -197,16 +182,16 @@ impl<'a> Lowering<'a> {
     }
 
     /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer.
-    fn backward(&mut self, outputs: &[ViewId], gradients: &Tensors, mut grad: ViewId) -> Result<()> {
+    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId) -> Result<()> {
         let network = &self.description.network;
         let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
         for number in (first..network.layers().len()).rev() {
             let (input, output, above) = (outputs[number], outputs[number + 1], grad);
-            if let Some((weight, bias)) = gradients.layers[number] {
-                self.push_gradient(matmul::tn(&self.plan, above, input, weight), number)?;
-                if let Some(bias) = bias {
-                    self.push_gradient(column_sum::op(&self.plan, above, bias), number)?;
-                }
+            let gradient = |part: &str| self.plan.find(&format!("grad.layer{number}.{part}"));
+            let weight = gradient("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
+            let bias = gradient("bias").map(|bias| column_sum::op(&self.plan, above, bias));
+            for op in weight.into_iter().chain(bias) {
+                self.push_gradient(op, number)?;
             }
             if number == first {
                 break;
@@ -217,8 +202,7 @@ impl<'a> Lowering<'a> {
                 Layer::Dropout { rate } => dropout::op(&self.plan, Mask::new(number, rate), above, grad),
                 Layer::Activation(function) => activation_grad::op(&self.plan, function, above, output, grad),
                 Layer::Dense(_) => {
-                    let (weight, _) = self.parameters.layers[number].expect("dense layers have parameters");
-                    matmul::nn(&self.plan, above, weight, grad)
+                    matmul::nn(&self.plan, above, self.plan.named(&format!("layer{number}.weight"))?, grad)
                 }
             };
             self.push_gradient(op, number)?;
@@ -231,8 +215,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn update(&mut self) -> Result<()> {
-        let gradients = self.gradients.as_ref().expect("gradients are lowered before update").all;
-        let (parameters, flag) = (self.parameters.all, self.find("flag"));
+        let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
+        let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
         let clipped = self.description.clip_norm.is_some();
         let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };
         let norm = self.plan.tensor("norm", Dtype::F32, Shape::vector(1), contents);
@@ -245,7 +229,7 @@ impl<'a> Lowering<'a> {
         let optimizer = self.description.optimizer;
         let state = |name: &&str| {
             let prefix = format!("{}.{name}", optimizer.name());
-            tensors(&mut self.plan, &self.description.network, &prefix, &format!("{prefix}.")).all
+            tensors(&mut self.plan, &self.description.network, &prefix, &format!("{prefix}."))
         };
         let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
         let max_norm = self.description.clip_norm.map_or(f32::MAX, |norm| norm as f32);
@@ -255,7 +239,7 @@ impl<'a> Lowering<'a> {
 
     fn report(&mut self) -> Result<()> {
         let loss = self.computed("loss", self.description.slots, 1);
-        let op = mean_loss::op(&self.plan, self.find("row_loss.window"), loss);
+        let op = mean_loss::op(&self.plan, self.plan.named("row_loss.window")?, loss);
         self.plan.push(Section::Report, op)
     }
 
@@ -273,7 +257,7 @@ impl<'a> Lowering<'a> {
     fn score(&mut self) -> Result<()> {
         let rows = self.description.evaluate_rows;
         let (target_type, target_columns) = self.target();
-        let output = self.find("evaluate.output");
+        let output = self.plan.named("evaluate.output")?;
         let columns = self.plan.shape(output).columns;
         let target = self.plan.tensor("evaluate.target", target_type, Shape::new(rows, target_columns), Contents::Host);
         let flag = self.plan.tensor("evaluate.flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
@@ -299,26 +283,23 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Adds the allocation `name` with one zeroed tensor for each parameter, views `{prefix}layerN.weight` and `.bias`,
-/// and a view `name` of all.
-fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> Tensors {
+/// Adds the allocation `name` with one zeroed tensor for each parameter, at the same offsets in each such allocation,
+/// and views `{prefix}layerN.weight` and `.bias`; returns a view `name` of all.
+fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
     let sizes = |(_, dense, inputs): (usize, crate::network::Dense, usize)| {
         padded(dense.outputs * inputs) + if dense.bias { padded(dense.outputs) } else { 0 }
     };
     let elements = network.dense_layers().map(sizes).sum();
     let allocation: AllocationId = plan.allocate(name, Dtype::F32, elements, Contents::Persistent(0));
     let all = plan.view(name, allocation, 0, Shape::vector(elements));
-    let mut layers = vec![None; network.layers().len()];
     let mut offset = 0;
     for (number, dense, inputs) in network.dense_layers() {
-        let weight =
-            plan.view(format!("{prefix}layer{number}.weight"), allocation, offset, Shape::new(dense.outputs, inputs));
+        plan.view(format!("{prefix}layer{number}.weight"), allocation, offset, Shape::new(dense.outputs, inputs));
         offset += padded(dense.outputs * inputs);
-        let bias = dense.bias.then(|| {
-            plan.view(format!("{prefix}layer{number}.bias"), allocation, offset, Shape::vector(dense.outputs))
-        });
-        offset += if dense.bias { padded(dense.outputs) } else { 0 };
-        layers[number] = Some((weight, bias));
+        if dense.bias {
+            plan.view(format!("{prefix}layer{number}.bias"), allocation, offset, Shape::vector(dense.outputs));
+            offset += padded(dense.outputs);
+        }
     }
-    Tensors { all, layers }
+    all
 }

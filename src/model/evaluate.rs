@@ -12,7 +12,7 @@ use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
 use crate::model::{Model, evaluate_rows, input_of, target_of, write_parameters};
-use crate::plan::{Section, Step, ViewId};
+use crate::plan::{Plan, Section, Step, ViewId};
 
 /// How well a network does on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,7 +86,7 @@ pub(crate) fn evaluate(
     input: &[f32],
     target: &[u32],
 ) -> Result<Evaluation> {
-    let views = Views::of(executor);
+    let views = Views::of(executor.plan())?;
     let (chunk, columns) = (executor.plan().shape(views.input).rows, data.inputs());
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
@@ -139,10 +139,14 @@ struct Views {
 }
 
 impl Views {
-    fn of(executor: &dyn Executor) -> Self {
-        let [input, target, output, loss] =
-            ["evaluate.input", "evaluate.target", "evaluate.output", "evaluate.loss"].map(|name| view(executor, name));
-        Self { input, target, output, loss, correct: executor.plan().find("evaluate.correct") }
+    fn of(plan: &Plan) -> Result<Self> {
+        Ok(Self {
+            input: plan.named("evaluate.input")?,
+            target: plan.named("evaluate.target")?,
+            output: plan.named("evaluate.output")?,
+            loss: plan.named("evaluate.loss")?,
+            correct: plan.find("evaluate.correct"),
+        })
     }
 }
 
@@ -174,7 +178,8 @@ fn not_finite(executor: &mut dyn Executor, views: &Views, data: &Dataset, part: 
     // Later parts may have gone the same way since.
     submit(executor, views, part)?;
     let (first, rows) = (part.first, part.rows);
-    let losses = executor.read(view(executor, "evaluate.row_loss"), 0)?.wait_f32()?;
+    let losses = executor.plan().named("evaluate.row_loss")?;
+    let losses = executor.read(losses, 0)?.wait_f32()?;
     let place = format!("evaluation on data set `{}`", data.name());
     let of = data.len();
     let (place, problem) = match losses.iter().take(rows).position(|loss| !loss.is_finite()) {
@@ -187,11 +192,6 @@ fn not_finite(executor: &mut dyn Executor, views: &Views, data: &Dataset, part: 
     let remedy = "look for values far from those trained on, or train again with a lower learning rate or with \
                   targets in larger units";
     Ok(Error::data(place, format!("{problem}, not a finite number"), remedy))
-}
-
-/// A view that every plan with a `score` section has.
-fn view(executor: &dyn Executor, name: &str) -> ViewId {
-    executor.plan().find(name).expect("plans that score have this view")
 }
 
 /// R² of outputs against targets [rows, columns]; a constant target column counts 1 where it is met and 0 where not,

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use crate::error::{Error, Result};
 use crate::model::{Head, Model, Tensor, check_parameters};
@@ -28,8 +28,9 @@ impl Model {
     /// is then as it was.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.check()?;
-        let bytes = self.to_bytes();
-        replace(path.as_ref(), |file| file.write_all(&bytes))
+        let path = path.as_ref();
+        let bytes = self.to_bytes().map_err(|error| Error::file(path, "serialising", error))?;
+        replace(path, |file| file.write_all(&bytes))
     }
 
     /// Reads a model from a file.
@@ -43,11 +44,10 @@ impl Model {
     }
 
     /// The bytes of the model's file.
-    fn to_bytes(&self) -> Vec<u8> {
-        let head = serde_json::to_string(&self.head).expect("a head has only texts, numbers and lists");
-        let metadata = [(KEY.to_string(), head)].into_iter().collect();
-        safetensors::serialize(self.parameters.iter().map(entry), Some(metadata))
-            .expect("names are unique and views valid")
+    fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let metadata = [(KEY.to_string(), serde_json::to_string(&self.head)?)].into_iter().collect();
+        let entries = self.parameters.iter().map(entry).collect::<std::result::Result<Vec<_>, _>>();
+        entries.and_then(|entries| safetensors::serialize(entries, Some(metadata))).map_err(std::io::Error::other)
     }
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
@@ -66,9 +66,9 @@ impl Model {
 }
 
 /// A parameter under its key, as the file holds it.
-fn entry(tensor: &Tensor) -> (String, TensorView<'_>) {
-    let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.values));
-    (key_of(&tensor.name), view.expect("the shape of a checked parameter fits its values"))
+fn entry(tensor: &Tensor) -> std::result::Result<(String, TensorView<'_>), SafeTensorError> {
+    let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.values))?;
+    Ok((key_of(&tensor.name), view))
 }
 
 fn head(path: &Path, text: &str) -> Result<Head> {

@@ -25,7 +25,7 @@ use crate::fuse::fuse;
 use crate::loss::Loss;
 use crate::lower::lower_forward;
 use crate::network::Network;
-use crate::plan::{Plan, Section, Step};
+use crate::plan::{Section, Step};
 use crate::specialize::{self, Limits};
 
 /// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches (whoever computes
@@ -107,7 +107,7 @@ impl Head {
 ///
 /// ```
 /// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-/// let moons = data::two_moons(200, 0.1, 1);
+/// let moons = data::two_moons(200, 0.1, 1)?;
 /// let mut trainer = Trainer::builder(Network::input(2).dense(16).relu().dense(2))
 ///     .loss(Loss::SoftmaxCrossEntropy)
 ///     .optimizer(Adam::new(0.01))
@@ -206,9 +206,9 @@ pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation
 
 /// Runs `evaluate` over rows of prepared inputs; returns what the last layer puts out.
 pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<f32>> {
-    let view = |plan: &Plan, name: &str| plan.find(name).expect("every plan has an `evaluate` section");
-    let (source, target) = (view(executor.plan(), "evaluate.input"), view(executor.plan(), "evaluate.output"));
-    let (shape, outputs) = (executor.plan().shape(source), executor.plan().shape(target).columns);
+    let plan = executor.plan();
+    let (source, target) = (plan.named("evaluate.input")?, plan.named("evaluate.output")?);
+    let (shape, outputs) = (plan.shape(source), plan.shape(target).columns);
     let (mut result, mut under_way) = (Vec::with_capacity(input.len() / shape.columns * outputs), VecDeque::new());
     let mut take = |(ticket, live): (Ticket, usize)| -> Result<()> {
         result.extend_from_slice(&ticket.wait_f32()?[..live * outputs]);
@@ -245,7 +245,7 @@ pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefi
     let mut tensors = Vec::new();
     for (name, shape) in parameter_shapes(network) {
         let name = format!("{prefix}{name}");
-        let view = executor.plan().find(&name).expect("plans name every parameter and its companions");
+        let view = executor.plan().named(&name)?;
         tensors.push(Tensor { values: executor.read(view, 0)?.wait_f32()?, name, shape });
     }
     Ok(tensors)
@@ -254,7 +254,7 @@ pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefi
 /// Writes parameters, all of which the plan must know.
 pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor]) -> Result<()> {
     for tensor in parameters {
-        let view = executor.plan().find(&tensor.name).expect("parameters were checked against the network");
+        let view = executor.plan().named(&tensor.name)?;
         executor.write(view, 0, bytemuck::cast_slice(&tensor.values))?;
     }
     Ok(())

@@ -21,7 +21,7 @@ pub use limits::Limits;
 pub use step::{STEP_BYTES, Step};
 pub use tile::Tile;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
 
 /// What fresh memory holds where nothing else is asked for: a NaN, so that a value read before it was written
@@ -319,6 +319,15 @@ impl Plan {
     /// The view of that name.
     pub fn find(&self, name: &str) -> Option<ViewId> {
         self.views.iter().position(|v| v.name == name).map(ViewId)
+    }
+
+    /// The view of that name, where a plan must have it.
+    ///
+    /// # Errors
+    /// A name that no view has.
+    pub fn named(&self, name: &str) -> Result<ViewId> {
+        let known = || self.views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>();
+        self.find(name).ok_or_else(|| Error::unknown("view", name, &known()))
     }
 
     /// What an op is called in messages: `gradients op 3 (dense_forward)`.

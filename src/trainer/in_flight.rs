@@ -53,8 +53,11 @@ impl Trainer {
     ) -> Result<()> {
         self.bring(&brought)?;
         self.executor.submit(&steps, &Run::submission(steps.len()))?;
-        let flag = self.executor.read(self.view("flag"), 0)?;
-        let losses = (losses == Losses::Tell).then(|| self.executor.read(self.view("loss"), 0)).transpose()?;
+        let flag = self.executor.read(self.view("flag")?, 0)?;
+        let losses = match losses {
+            Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),
+            Losses::Leave => None,
+        };
         let (first, used) = (self.step, self.loaded.as_ref().map_or(0, |loaded| loaded.used()));
         self.step += steps.len() as u64;
         self.in_flight.push_back(InFlight { steps, first, brought, used, flag, losses });
@@ -63,7 +66,7 @@ impl Trainer {
 
     /// Writes what a submission needs from the host.
     pub(super) fn bring(&mut self, brought: &[(&'static str, Vec<u32>)]) -> Result<()> {
-        brought.iter().try_for_each(|(name, words)| self.executor.write(self.view(name), 0, words))
+        brought.iter().try_for_each(|(name, words)| self.executor.write(self.view(name)?, 0, words))
     }
 
     /// Waits until at most `most` submissions are under way, and keeps what has become known.

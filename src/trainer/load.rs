@@ -76,8 +76,8 @@ impl Trainer {
         let fitting = (self.window_bytes() / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
         self.change(Description { data_rows: Some(data.len()), slots, ..self.description.clone() })?;
-        self.executor.write(self.view("data.input"), 0, bytemuck::cast_slice(&input))?;
-        self.executor.write(self.view("data.target"), 0, &target)?;
+        self.executor.write(self.view("data.input")?, 0, bytemuck::cast_slice(&input))?;
+        self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
         self.loaded = Some(Loaded::new(data.len()));

@@ -128,7 +128,7 @@ impl Trainer {
         self.unload()?;
         let steps = vec![self.record(0, rows)];
         self.submit(steps, vec![("input", bytemuck::cast_slice(&input).to_vec()), ("target", target)], Losses::Leave)?;
-        Ok(StepLoss(self.executor.read(self.view("loss"), 0)?))
+        Ok(StepLoss(self.executor.read(self.view("loss")?, 0)?))
     }
 
     /// One submission on the loaded data set: steps up to the end of the epoch, or of the window. After the last
@@ -215,8 +215,7 @@ impl Trainer {
         Ok(Model { head, parameters: self.parameters()? })
     }
 
-    /// A view that every plan of training has.
-    fn view(&self, name: &str) -> ViewId {
-        self.executor.plan().find(name).expect("plans of training have this view")
+    fn view(&self, name: &str) -> Result<ViewId> {
+        self.executor.plan().named(name)
     }
 }

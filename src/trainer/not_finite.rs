@@ -22,7 +22,7 @@ impl Trainer {
         self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
         let error = self.replay(steps, slot)?;
         // Training may go on from the state before the step, with other settings.
-        self.executor.write(self.view("flag"), 0, &[u32::MAX])?;
+        self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         self.step = first + slot as u64;
         if let Some(loaded) = &mut self.loaded {
             loaded.go_back(submission.used);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run, Ticket};
-use crate::plan::{AllocationId, Contents, Plan, Step, ViewId};
+use crate::plan::{AllocationId, Contents, Plan, Step};
 use crate::verify::Make;
 use crate::verify::case::{Case, Form, SLOTS};
 use crate::verify::inputs::{self, Numbers};
@@ -75,7 +75,7 @@ fn run(
 ) -> Result<Vec<u32>> {
     let [full, short] = case.rows();
     let rows: Vec<usize> = (1..=steps).map(|step| if step == steps { short } else { full }).collect();
-    let loss = find(executor.plan(), "loss");
+    let loss = executor.plan().named("loss")?;
     let mut tickets: Vec<Ticket> = Vec::new();
     for number in 0..SUBMISSIONS {
         let first = first + (number * steps) as u64;
@@ -138,9 +138,5 @@ fn kept(plan: &Plan) -> Vec<(AllocationId, String)> {
 }
 
 fn read(executor: &mut dyn Executor, name: &str) -> Result<Vec<u32>> {
-    executor.read(find(executor.plan(), name), 0)?.wait()
-}
-
-fn find(plan: &Plan, name: &str) -> ViewId {
-    plan.find(name).expect("plans of training have this view")
+    executor.read(executor.plan().named(name)?, 0)?.wait()
 }

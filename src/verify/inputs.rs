@@ -83,7 +83,8 @@ pub(super) fn fill(
     write_parameters(executor, parameters)?;
     let mut random = random(seed, DATA);
     for part in ["data", "evaluate"] {
-        let (input, targets) = (view(executor.plan(), part, "input"), view(executor.plan(), part, "target"));
+        let view = |name: &str| executor.plan().named(&format!("{part}.{name}"));
+        let (input, targets) = (view("input")?, view("target")?);
         let count = executor.plan().shape(input).elements();
         let words: Vec<u32> = (0..count).map(|_| numbers.draw(&mut random, 1.5).to_bits()).collect();
         executor.write(input, 0, &words)?;
@@ -92,10 +93,6 @@ pub(super) fn fill(
         executor.write(targets, 0, &words)?;
     }
     Ok(())
-}
-
-fn view(plan: &Plan, part: &str, name: &str) -> ViewId {
-    plan.find(&format!("{part}.{name}")).expect("plans with a resident data set and an evaluation have this view")
 }
 
 /// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each;
@@ -113,7 +110,7 @@ pub(super) fn choose(
         let chosen = (0..*live as u64).map(|row| ((row * 5 + first + slot as u64) % count) as u32);
         index[slot * description.batch..].iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
     }
-    let view = executor.plan().find("index").expect("plans with a resident data set have this view");
+    let view = executor.plan().named("index")?;
     executor.write(view, 0, &index)?;
     let record =
         |(slot, rows): (usize, &usize)| description.record(Schedule::Constant, seed, first + slot as u64, slot, *rows);

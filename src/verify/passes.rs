@@ -49,7 +49,7 @@ fn pass(
     let steps = inputs::choose(executor, &case.description, seed, 0, &case.rows())?;
     // The device's own plan: how it was fitted to the device is its business, what it computes is not.
     let plan = executor.plan().clone();
-    let evaluation = [evaluation(&plan, steps[1])];
+    let evaluation = [evaluation(&plan, steps[1])?];
     let mut lockstep = Lockstep::new(&plan)?;
     let runs = Run::submission(steps.len()).into_iter().map(|run| (run, &steps[..]));
     let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, slot: 0 }, &evaluation[..]));
@@ -58,7 +58,7 @@ fn pass(
         // the device's, and what comes of many steps is for free runs to compare.
         if matches!(run.section, Section::Gradients | Section::Evaluate) {
             for tensor in &start {
-                let view = plan.find(&tensor.name).expect("plans name every parameter");
+                let view = plan.named(&tensor.name)?;
                 lockstep.write(executor, view, 0, bytemuck::cast_slice(&tensor.values))?;
             }
         }
@@ -78,11 +78,10 @@ fn pass(
 }
 
 /// An evaluation of most of its rows: the rest are dead.
-fn evaluation(plan: &Plan, step: Step) -> Step {
-    let input = plan.find("evaluate.input").expect("every plan has an `evaluate` section");
-    let rows = plan.shape(input).rows;
+fn evaluation(plan: &Plan, step: Step) -> Result<Step> {
+    let rows = plan.shape(plan.named("evaluate.input")?).rows;
     let rows = ((rows - rows / 8) | 1).min(rows);
-    Step { slot: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step }
+    Ok(Step { slot: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step })
 }
 
 /// Number of op runs of both passes.

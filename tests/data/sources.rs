@@ -46,10 +46,14 @@ fn moon(moons: &Dataset, class: u32) -> Vec<[f32; 2]> {
     points
 }
 
+fn two_moons(rows: usize, noise: f64, seed: u64) -> Dataset {
+    data::two_moons(rows, noise, seed).expect("rows and a noise")
+}
+
 #[test]
 fn moons_are_half_circles() {
     // Five rows: two ends of the outer moon; two ends and the lowest point of the inner one.
-    let moons = data::two_moons(5, 0.0, 1);
+    let moons = two_moons(5, 0.0, 1);
     assert_eq!(moons.class_names(), Some(&["outer", "inner"].map(String::from)[..]));
     for (class, points) in [(0, vec![[-1.0, 0.0], [1.0, 0.0]]), (1, vec![[0.0, 0.5], [1.0, -0.5], [2.0, 0.5]])] {
         let found = moon(&moons, class);
@@ -62,7 +66,7 @@ fn moons_are_half_circles() {
 
 #[test]
 fn every_point_of_a_moon_is_on_its_side_of_its_circle() {
-    let moons = data::two_moons(201, 0.0, 4);
+    let moons = two_moons(201, 0.0, 4);
     assert_eq!(class_counts(&moons), [100, 101]);
     for [x, y] in moon(&moons, 0) {
         assert_abs_diff_eq!(x.hypot(y), 1.0, epsilon = 1e-6);
@@ -76,7 +80,7 @@ fn every_point_of_a_moon_is_on_its_side_of_its_circle() {
 
 #[test]
 fn noise_has_the_deviation_asked_for() {
-    let (plain, noisy) = (data::two_moons(5000, 0.0, 9), data::two_moons(5000, 0.2, 9));
+    let (plain, noisy) = (two_moons(5000, 0.0, 9), two_moons(5000, 0.2, 9));
     assert_eq!(plain.targets(), noisy.targets(), "noise does not change the order");
     let noise: Vec<f64> = noisy.input().iter().zip(plain.input()).map(|(a, b)| f64::from(a - b)).collect();
     let mean = noise.iter().sum::<f64>() / noise.len() as f64;
@@ -88,23 +92,21 @@ fn noise_has_the_deviation_asked_for() {
 
 #[test]
 fn moons_are_shuffled_by_their_seed() {
-    let moons = data::two_moons(100, 0.1, 3);
-    assert_eq!(moons, data::two_moons(100, 0.1, 3));
-    assert_ne!(moons.input(), data::two_moons(100, 0.1, 4).input());
+    let moons = two_moons(100, 0.1, 3);
+    assert_eq!(moons, two_moons(100, 0.1, 3));
+    assert_ne!(moons.input(), two_moons(100, 0.1, 4).input());
     let turns = indices(&moons).windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(turns > 25, "classes change {turns} times in 100 rows; in order they would change once");
 }
 
 #[test]
-#[should_panic(expected = "two_moons: 1 rows, but it takes 2 to 4294967295")]
-fn one_row_is_no_two_moons() {
-    data::two_moons(1, 0.1, 0);
-}
-
-#[test]
-#[should_panic(expected = "two_moons: noise is NaN, but must be finite and at least 0")]
-fn noise_must_be_a_number() {
-    data::two_moons(10, f64::NAN, 0);
+fn one_row_is_no_two_moons_and_noise_is_a_number() {
+    let message = |rows, noise| data::two_moons(rows, noise, 0).map_err(|error| error.to_string());
+    assert_eq!(message(1, 0.1), Err("two_moons: rows is 1, but must be from 2 to 4294967295".into()));
+    let wanted = "but must be finite and at least 0";
+    for (noise, told) in [(f64::NAN, "NaN"), (-0.5, "-0.5"), (f64::INFINITY, "inf")] {
+        assert_eq!(message(10, noise), Err(format!("two_moons: noise is {told}, {wanted}")));
+    }
 }
 
 #[test]
