@@ -37,10 +37,7 @@ fn main(
     if i >= step.rows * params.outputs {
         return;
     }
-    var sum = 0.0;
-    for (var part = 0u; part < params.parts; part++) {
-        sum += partial[part * params.part_size + i];
-    }
+    let sum = sum_of_parts(params.part_size, i);
     let column = i % params.outputs;
     let y = activate(params.function, params.slope, sum + bias[column]);
     let kept = keeps(params.threshold, params.layer, i / params.outputs, column);

@@ -39,10 +39,7 @@ fn main(
     if i >= step.rows * params.inputs {
         return;
     }
-    var sum = 0.0;
-    for (var part = 0u; part < params.parts; part++) {
-        sum += partial[part * params.part_size + i];
-    }
+    let sum = sum_of_parts(params.part_size, i);
     let kept = keeps(params.threshold, params.layer, i / params.inputs, i % params.inputs);
     let slope = derivative(params.function, params.slope, lower[i] * params.keep);
     grad_input[i] = select(0.0, sum * params.scale * slope, kept);

@@ -36,10 +36,7 @@ fn main(
     if i >= part_size {
         return;
     }
-    var sum = 0.0;
-    for (var part = 0u; part < params.parts; part++) {
-        sum += partial[part * part_size + i];
-    }
+    let sum = sum_of_parts(part_size, i);
     if !is_finite(sum) {
         atomicMin(&flag[0], step.index);
     }

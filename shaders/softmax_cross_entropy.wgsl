@@ -15,16 +15,7 @@
 // PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
 // written.
 
-struct Params {
-    columns: u32,
-}
-
-@group(0) @binding(0) var<storage, read> params: Params;
-@group(0) @binding(2) var<storage, read> output: array<f32>;
 @group(0) @binding(3) var<storage, read> targets: array<u32>;
-@group(0) @binding(4) var<storage, read_write> row_loss: array<f32>;
-@group(0) @binding(5) var<storage, read_write> grad: array<f32>;
-@group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
 
 @compute @workgroup_size(GROUP)
 fn main(

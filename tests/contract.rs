@@ -15,11 +15,11 @@ use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, S
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::candidates;
 
-/// Everything that is compiled: each kernel that has a shader, in each way that its output can be cut.
+/// Everything that is compiled: each kernel, in each way that its output can be cut.
 fn variants() -> Vec<Variant> {
-    let with_shader = kernels::ALL.iter().filter_map(|kernel| Some((*kernel, kernel.shader.as_ref()?)));
-    let mut variants: Vec<_> = with_shader
-        .flat_map(|(kernel, shader)| ops(kernel).into_iter().map(move |op| Variant::new(kernel, shader, &op)))
+    let mut variants: Vec<_> = kernels::ALL
+        .into_iter()
+        .flat_map(|kernel| ops(kernel).into_iter().map(move |op| Variant::new(kernel, &kernel.shader, &op)))
         .collect();
     variants.dedup_by(|later, earlier| later.wgsl == earlier.wgsl);
     variants

@@ -26,7 +26,6 @@ static FAULTS: [Fault; 6] = [
                 let step = Step { bias_correction2_root: 1.0, ..*call.step };
                 (adamw::KERNEL.reference)(Call { step: &step, ..call });
             },
-            shader: None,
             ..adamw::KERNEL
         },
         "update op 0 (adamw)",
@@ -36,7 +35,7 @@ static FAULTS: [Fault; 6] = [
     ),
     // Writes a row that is not alive.
     (
-        Kernel { lane: Lane::Part, fast: None, shader: None, ..dense_forward::KERNEL },
+        Kernel { lane: Lane::Part, fast: None, ..dense_forward::KERNEL },
         "gradients op 0 (dense_forward)",
         "layer1.output",
         3,
@@ -51,7 +50,6 @@ static FAULTS: [Fault; 6] = [
                 }
             },
             fast: None,
-            shader: None,
             ..dense_forward::KERNEL
         },
         "gradients op 0 (dense_forward)",
@@ -67,7 +65,6 @@ static FAULTS: [Fault; 6] = [
                 let steps: Vec<Step> = call.steps.iter().map(off).collect();
                 (mean_loss::KERNEL.reference)(Call { steps: &steps, ..call });
             },
-            shader: None,
             ..mean_loss::KERNEL
         },
         "report op 0 (mean_loss)",
@@ -82,7 +79,6 @@ static FAULTS: [Fault; 6] = [
                 let step = Step { loss_scale: f32::NAN, ..*call.step };
                 (softmax_cross_entropy::KERNEL.reference)(Call { step: &step, ..call });
             },
-            shader: None,
             ..softmax_cross_entropy::KERNEL
         },
         "gradients op 2 (softmax_cross_entropy)",
@@ -98,7 +94,6 @@ static FAULTS: [Fault; 6] = [
                 (dense_grad_weight::KERNEL.reference)(Call { step: &step, ..call });
             },
             fast: None,
-            shader: None,
             ..dense_grad_weight::KERNEL
         },
         "gradients op 3 (dense_grad_weight)",

@@ -235,7 +235,6 @@ static SABOTAGED: [Kernel; 5] = [
             let step = Step { rows: call.step.rows - 1, ..*call.step };
             (matmul::TN.reference)(Call { step: &step, ..call });
         },
-        shader: None,
         ..matmul::TN
     },
     // The mask of the next row.
@@ -244,7 +243,6 @@ static SABOTAGED: [Kernel; 5] = [
             let step = Step { first_row: 1, ..*call.step };
             (dropout::KERNEL.reference)(Call { step: &step, ..call });
         },
-        shader: None,
         ..dropout::KERNEL
     },
     // tanh′ for every function.
@@ -253,7 +251,6 @@ static SABOTAGED: [Kernel; 5] = [
             let params = [call.params[0], 3, 0];
             (activation_grad::KERNEL.reference)(Call { params: &params, ..call });
         },
-        shader: None,
         ..activation_grad::KERNEL
     },
     // A gradient that is 2⁻¹⁸ too large.
@@ -262,11 +259,10 @@ static SABOTAGED: [Kernel; 5] = [
             let step = Step { loss_scale: call.step.loss_scale * (1.0 + 1.0 / (1 << 18) as f32), ..*call.step };
             (mean_squared_error::KERNEL.reference)(Call { step: &step, ..call });
         },
-        shader: None,
         ..mean_squared_error::KERNEL
     },
     // Nothing is written where a NaN was.
-    Kernel { reference: |_| (), shader: None, ..softmax_cross_entropy::KERNEL },
+    Kernel { reference: |_| (), ..softmax_cross_entropy::KERNEL },
 ];
 
 #[test]

@@ -1,4 +1,14 @@
-// What every loss does with the loss of a row. Needs step.wgsl, finite.wgsl, and the bindings row_loss and flag.
+// What every loss has; the targets are its own. Needs step.wgsl and finite.wgsl.
+
+struct Params {
+    columns: u32,
+}
+
+@group(0) @binding(0) var<storage, read> params: Params;
+@group(0) @binding(2) var<storage, read> output: array<f32>;
+@group(0) @binding(4) var<storage, read_write> row_loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> grad: array<f32>;
+@group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
 
 fn write_row_loss(row: u32, loss: f32) {
     row_loss[row] = loss;

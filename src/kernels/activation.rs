@@ -55,13 +55,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// output = f(input).

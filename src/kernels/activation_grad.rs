@@ -47,13 +47,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// grad_input = grad_output · f′(output).

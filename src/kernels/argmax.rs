@@ -36,13 +36,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/argmax.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE],
         prelude: row_prelude,
         grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
         tiles: None,
-    }),
+    },
 };
 
 /// index = the column of each row's largest element.

@@ -43,13 +43,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/bias_add.wgsl"),
         shared: &[shared::STEP, shared::LINE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// output = input + bias in every row.

@@ -15,34 +15,20 @@
 //! Derivative: written to `grad` along with the loss.
 //! Rounding: n terms; exp and ln to WGSL's accuracy (3 + 2·|x| ULP; absolute 2⁻²¹ near 1).
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
-use crate::kernels::{activation, line, per_row, row_prelude, shared};
+use crate::kernels::shared::row_loss::{self, Params};
+use crate::kernels::{activation, shared};
 use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
-use crate::shape::Dtype;
+use crate::plan::{Bound, Call, Kernel, Lane, Shader, Step, StepUse};
 
 /// Code of the sigmoid in `activation`.
 const SIGMOID: u32 = 2;
 
-words! {
-    /// Sizes.
-    pub struct Params {
-        /// Columns.
-        columns: u32,
-    }
-}
-
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "binary_cross_entropy",
-    bindings: &[
-        Binding::read("output", Dtype::F32).cut(),
-        Binding::read("targets", Dtype::F32).cut(),
-        Binding::write("row_loss", Dtype::F32),
-        Binding::write("grad", Dtype::F32),
-        Binding::atomic("flag"),
-    ],
+    bindings: row_loss::NUMBERS,
     params: Params::FIELDS,
     step: StepUse::One,
     lane: Lane::BatchRow,
@@ -54,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/binary_cross_entropy.wgsl"),
         shared: &[
             shared::STEP,
@@ -64,21 +50,14 @@ pub static KERNEL: Kernel = Kernel {
             shared::TREE,
             shared::ROW,
             shared::ROW_LOSS,
+            shared::ELEMENT_LOSS,
         ],
-        prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
-        tiles: None,
-    }),
+        ..row_loss::ELEMENTWISE
+    },
 };
 
 /// Operations an element.
 const FLOPS: u64 = 12;
-
-/// row_loss and grad of output against target.
-pub fn op(plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
-    let shape = plan.shape(output);
-    Op::new(&KERNEL, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
-}
 
 /// The plain twin.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
@@ -102,10 +81,7 @@ pub fn reference(
             grad[i] = (activation::apply(SIGMOID, 0.0, z) - target[i]) / n * step.loss_scale;
         }
         loss /= n;
-        row_loss[r] = loss;
-        if !loss.is_finite() {
-            flag.fetch_min(step.index, Ordering::Relaxed);
-        }
+        row_loss::write(&mut row_loss[r], loss, step, flag);
     }
 }
 

@@ -30,13 +30,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![crate::plan::Bound::Exact],
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/check_finite.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// Checks all of gradient.

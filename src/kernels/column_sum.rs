@@ -39,13 +39,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/column_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// sums = the sum of each column of input.

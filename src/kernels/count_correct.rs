@@ -41,13 +41,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/count_correct.wgsl"),
         shared: &[shared::STEP],
         prelude: line_prelude,
         grid: |_, _| [1; 3],
         tiles: None,
-    }),
+    },
 };
 
 /// count = the number of live elements in which predicted and target agree.

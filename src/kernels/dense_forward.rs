@@ -66,7 +66,7 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
     }),
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
         prelude: tiles::prelude,
@@ -76,7 +76,7 @@ pub static KERNEL: Kernel = Kernel {
             core: tiles::core,
             split: Some(split),
         }),
-    }),
+    },
 };
 
 fn size(shapes: &[Shape]) -> tiles::Product {

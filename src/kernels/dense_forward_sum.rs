@@ -10,10 +10,10 @@
 //! | 4 | output | rows×outputs | write |
 //!
 //! With `matmul_split_nt` it replaces `dense_forward`.
-//! Rounding: [`Sum`] of parts + 1 terms, through f and the dropout's factor.
+//! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, through f and the dropout's factor.
 
+use crate::kernels::shared::parts;
 use crate::kernels::{activation, dense_forward, dropout, line, line_prelude, shared};
-use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -58,13 +58,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_forward_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[2].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// output = drop(f(the sum of partial's parts + bias)), for the layer that `layer` describes.
@@ -96,10 +96,7 @@ pub fn reference(
     let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
     for r in 0..rows {
         for o in 0..outputs {
-            let mut sum = 0.0;
-            for part in 0..p.parts as usize {
-                sum += partial[part * part_size + (first + r) * outputs + o];
-            }
+            let sum = parts::sum(partial, p.parts, part_size, (first + r) * outputs + o);
             let y = activation::apply(p.function, p.slope, sum + bias[o]);
             let kept = dropout::keeps(p.threshold, step, p.layer, first + r, o);
             output[r * outputs + o] = if kept { y * p.scale } else { 0.0 };
@@ -114,8 +111,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let mut bounds = vec![0.0; output.len()];
     for i in 0..before.lanes.len() * outputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / outputs, i % outputs) {
-            let mut sum = Sum::default();
-            (0..p.parts as usize).for_each(|part| sum.add(partial[part * part_size + i], 1.0));
+            let mut sum = parts::bounded(partial, p.parts, part_size, i);
             sum.add(bias[i % outputs], 1.0);
             bounds[i] = dense_forward::rounding(p.function, p.slope, p.scale, &sum, output[i]);
         }

@@ -70,7 +70,7 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
     }),
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
         prelude: tiles::prelude,
@@ -80,7 +80,7 @@ pub static KERNEL: Kernel = Kernel {
             core: tiles::core,
             split: Some(split),
         }),
-    }),
+    },
 };
 
 fn size(shapes: &[Shape]) -> tiles::Product {

@@ -10,10 +10,10 @@
 //! | 4 | grad_input | rows×inputs | write |
 //!
 //! With `matmul_split_nn` it replaces `dense_grad_input`.
-//! Rounding: [`Sum`] of one term a part, times f′ with its own rounding.
+//! Rounding: [`Sum`](crate::numeric::Sum) of one term a part, times f′ with its own rounding.
 
+use crate::kernels::shared::parts;
 use crate::kernels::{activation, dense_grad_input, dropout, line, line_prelude, shared};
-use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -60,13 +60,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[2].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// grad_input from partial, for the layer that `layer` describes.
@@ -99,10 +99,7 @@ pub fn reference(
     let (inputs, part_size) = (p.inputs as usize, p.part_size as usize);
     for r in 0..rows {
         for i in 0..inputs {
-            let mut sum = 0.0;
-            for part in 0..p.parts as usize {
-                sum += partial[part * part_size + (first + r) * inputs + i];
-            }
+            let sum = parts::sum(partial, p.parts, part_size, (first + r) * inputs + i);
             let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
             let kept = dropout::keeps(p.threshold, step, p.layer, first + r, i);
             grad_input[r * inputs + i] = if kept { sum * p.scale * derivative } else { 0.0 };
@@ -117,8 +114,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let mut bounds = vec![0.0; after.f32(2).len()];
     for i in 0..before.lanes.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
-            let mut sum = Sum::default();
-            (0..p.parts as usize).for_each(|part| sum.add(partial[part * part_size + i], 1.0));
+            let sum = parts::bounded(partial, p.parts, part_size, i);
             bounds[i] = dense_grad_input::rounding(p.function, p.slope, p.scale, &sum, lower[i] * p.keep);
         }
     }

@@ -62,7 +62,7 @@ pub static KERNEL: Kernel = Kernel {
         fast(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
     }),
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight.wgsl"),
         shared: &[shared::STEP, shared::FINITE, shared::WHOLE],
         prelude: tiles::prelude,
@@ -72,7 +72,7 @@ pub static KERNEL: Kernel = Kernel {
             core: tiles::core,
             split: Some(split),
         }),
-    }),
+    },
 };
 
 fn size(shapes: &[Shape]) -> tiles::Product {

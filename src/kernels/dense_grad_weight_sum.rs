@@ -12,13 +12,13 @@
 //! | 5 | flag | 1 | atomic |
 //!
 //! With `matmul_split_tn` it replaces `dense_grad_weight`.
-//! Rounding: [`Sum`], one term a part.
+//! Rounding: [`Sum`](crate::numeric::Sum), one term a part.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::kernels::shared::parts;
 use crate::kernels::{line, line_prelude, shared};
-use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -54,13 +54,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::FINITE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements() + shapes[2].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// grad_weight and grad_bias, the sums of partial's parts.
@@ -84,17 +84,11 @@ pub fn reference(
     let part_size = outputs * (inputs + 1);
     for o in lanes.clone() {
         let lane = o - lanes.start;
-        let mut bias = 0.0;
-        for part in 0..p.parts as usize {
-            bias += partial[part * part_size + outputs * inputs + o];
-        }
+        let bias = parts::sum(partial, p.parts, part_size, outputs * inputs + o);
         grad_bias[lane] = bias;
         let mut finite = bias.is_finite();
         for i in 0..inputs {
-            let mut sum = 0.0;
-            for part in 0..p.parts as usize {
-                sum += partial[part * part_size + o * inputs + i];
-            }
+            let sum = parts::sum(partial, p.parts, part_size, o * inputs + i);
             grad_weight[lane * inputs + i] = sum;
             finite = finite && sum.is_finite();
         }
@@ -108,11 +102,7 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
     let p = before.params::<Params>();
     let weights = (p.inputs * p.outputs) as usize;
     let part_size = weights + p.outputs as usize;
-    let sum_at = |i: usize| {
-        let mut sum = Sum::default();
-        (0..p.parts as usize).for_each(|part| sum.add(before.f32(0)[part * part_size + i], 1.0));
-        sum.bound()
-    };
+    let sum_at = |i: usize| parts::bounded(before.f32(0), p.parts, part_size, i).bound();
     let mut bounds: Vec<f64> = (0..part_size).map(sum_at).collect();
     let biases = bounds.split_off(weights);
     vec![Bound::Each(bounds), Bound::Each(biases), Bound::Exact]

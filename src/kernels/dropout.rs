@@ -45,13 +45,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/dropout.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].rows * shapes[0].columns.div_ceil(4)),
         tiles: None,
-    }),
+    },
 };
 
 /// A dropout layer's mask, as kernels take it.

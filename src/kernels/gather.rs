@@ -52,13 +52,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/gather.wgsl"),
         shared: &[shared::LINE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements() * shapes[0].columns),
         tiles: None,
-    }),
+    },
 };
 
 /// window = the rows of data that index names.

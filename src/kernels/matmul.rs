@@ -83,7 +83,7 @@ pub static NT: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
-    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(true, true))),
+    shader: shader(|op| tiles::prelude(op) + &tiles::along(true, true)),
 };
 
 /// a · b.
@@ -110,7 +110,7 @@ pub static NN: Kernel = Kernel {
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
         bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
-    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(true, false))),
+    shader: shader(|op| tiles::prelude(op) + &tiles::along(true, false)),
 };
 
 /// aᵀ · b.
@@ -137,7 +137,7 @@ pub static TN: Kernel = Kernel {
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         bound(m, n, after.f32(2).len(), before.step.rows as usize, |i, j, l| (a[l * m + i], b[l * n + j]))
     },
-    shader: Some(shader(|op| tiles::prelude(op) + &tiles::along(false, false))),
+    shader: shader(|op| tiles::prelude(op) + &tiles::along(false, false)),
 };
 
 /// out = a · bᵀ for a [rows, k], b [n, k].

@@ -86,7 +86,7 @@ macro_rules! kernel {
             },
             fast: None,
             bound: |before, after| bound($form, before, after),
-            shader: Some(Shader {
+            shader: Shader {
                 source: include_str!("../../shaders/matmul_split.wgsl"),
                 shared: &[shared::STEP, shared::SPLIT],
                 prelude: |op| tiles::prelude(op) + &tiles::along($form.a_along_terms(), $form.b_along_terms()),
@@ -99,7 +99,7 @@ macro_rules! kernel {
                     core: tiles::core,
                     split: None,
                 }),
-            }),
+            },
         }
     };
 }

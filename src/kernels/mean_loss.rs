@@ -38,13 +38,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/mean_loss.wgsl"),
         shared: &[shared::STEPS, shared::LINE, shared::TREE],
         prelude: line_prelude,
         grid: |_, shapes| groups(shapes[0].rows),
         tiles: None,
-    }),
+    },
 };
 
 /// loss = the mean over live rows of each row of row_loss.

@@ -70,8 +70,11 @@ pub static ALL: [&Kernel; 32] = [
     &square_sum::KERNEL,
 ];
 
-/// What kernels share: texts of `shaders/shared`, which shaders are joined from, and how products are cut.
+/// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, and how
+/// products are cut.
 pub mod shared {
+    pub mod parts;
+    pub mod row_loss;
     pub mod tiles;
 
     /// Activations and their derivatives.
@@ -80,10 +83,14 @@ pub mod shared {
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
     /// Dropout's masks.
     pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
+    /// A loss that is a mean over columns.
+    pub const ELEMENT_LOSS: &str = include_str!("../../shaders/shared/element_loss.wgsl");
     /// Whether numbers are finite.
     pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
     /// The invocation's place in a folded line of workgroups.
     pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
+    /// Sums of parts of products.
+    pub const PARTS: &str = include_str!("../../shaders/shared/parts.wgsl");
     /// Random words.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
     /// What both cores of a product have in common.
@@ -92,7 +99,7 @@ pub mod shared {
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
     /// Sums and maxima of rows that invocations share.
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
-    /// What becomes of the loss of a row.
+    /// What every loss has.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
     /// Operands of a product, number by number.
     pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");

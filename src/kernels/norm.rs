@@ -32,13 +32,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/norm.wgsl"),
         shared: &[shared::STEP, shared::FINITE, shared::TREE],
         prelude: line_prelude,
         grid: |_, _| [1; 3],
         tiles: None,
-    }),
+    },
 };
 
 /// norm = the root of the sum of partial.

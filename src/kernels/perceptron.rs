@@ -16,31 +16,16 @@
 //! Rounding: a sum of n terms |error·output|, of which those that are right are exactly 0; the gradient three
 //! roundings.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
-use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
-use crate::shape::Dtype;
-
-words! {
-    /// Sizes.
-    pub struct Params {
-        /// Columns.
-        columns: u32,
-    }
-}
+use crate::plan::{Bound, Call, Kernel, Lane, Shader, Step, StepUse};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "perceptron",
-    bindings: &[
-        Binding::read("output", Dtype::F32).cut(),
-        Binding::read("targets", Dtype::F32).cut(),
-        Binding::write("row_loss", Dtype::F32),
-        Binding::write("grad", Dtype::F32),
-        Binding::atomic("flag"),
-    ],
+    bindings: row_loss::NUMBERS,
     params: Params::FIELDS,
     step: StepUse::One,
     lane: Lane::BatchRow,
@@ -52,23 +37,11 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
-        source: include_str!("../../shaders/perceptron.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW, shared::ROW_LOSS],
-        prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
-        tiles: None,
-    }),
+    shader: Shader { source: include_str!("../../shaders/perceptron.wgsl"), ..row_loss::ELEMENTWISE },
 };
 
 /// Operations an element.
 const FLOPS: u64 = 4;
-
-/// row_loss and grad of output against target.
-pub fn op(plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
-    let shape = plan.shape(output);
-    Op::new(&KERNEL, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
-}
 
 /// The plain twin.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
@@ -92,10 +65,7 @@ pub fn reference(
             grad[i] = error / n * step.loss_scale;
         }
         loss /= n;
-        row_loss[r] = loss;
-        if !loss.is_finite() {
-            flag.fetch_min(step.index, Ordering::Relaxed);
-        }
+        row_loss::write(&mut row_loss[r], loss, step, flag);
     }
 }
 

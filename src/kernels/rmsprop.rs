@@ -62,13 +62,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/rmsprop.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// Updates all parameters from all gradients.

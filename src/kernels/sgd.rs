@@ -63,13 +63,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/sgd.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// With momentum.
@@ -88,13 +88,13 @@ pub static MOMENTUM: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/sgd_momentum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// Updates all parameters from all gradients; with momentum where its view is given.

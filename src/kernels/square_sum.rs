@@ -28,13 +28,13 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Some(Shader {
+    shader: Shader {
         source: include_str!("../../shaders/square_sum.wgsl"),
         shared: &[shared::LINE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements()),
         tiles: None,
-    }),
+    },
 };
 
 /// partial = the sum of squares of each block of gradient.

@@ -1,5 +1,6 @@
 //! Which kernel a loss and an optimizer stand for.
 
+use crate::kernels::shared::row_loss;
 use crate::kernels::{
     adamw, binary_cross_entropy, mean_squared_error, perceptron, rmsprop, sgd, softmax_cross_entropy,
 };
@@ -17,13 +18,13 @@ pub(super) fn loss_op(
     grad: ViewId,
     flag: ViewId,
 ) -> Op {
-    let op = match loss {
-        Loss::MeanSquaredError => mean_squared_error::op,
-        Loss::BinaryCrossEntropy => binary_cross_entropy::op,
-        Loss::SoftmaxCrossEntropy => softmax_cross_entropy::op,
-        Loss::Perceptron => perceptron::op,
+    let kernel = match loss {
+        Loss::MeanSquaredError => &mean_squared_error::KERNEL,
+        Loss::BinaryCrossEntropy => &binary_cross_entropy::KERNEL,
+        Loss::SoftmaxCrossEntropy => &softmax_cross_entropy::KERNEL,
+        Loss::Perceptron => &perceptron::KERNEL,
     };
-    op(plan, output, target, row_loss, grad, flag)
+    row_loss::op(kernel, plan, output, target, row_loss, grad, flag)
 }
 
 /// The op of an optimizer over `[parameters, gradients, norm, flag]` and its states.

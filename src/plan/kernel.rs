@@ -32,8 +32,8 @@ pub struct Kernel {
     /// The largest differences that rounding can explain, one for each written binding in order: from the op's
     /// inputs, and the reference's outputs.
     pub bound: fn(&Call<'_>, &Call<'_>) -> Vec<Bound>,
-    /// The shader, where there is one.
-    pub shader: Option<Shader>,
+    /// The shader.
+    pub shader: Shader,
 }
 
 /// One binding of a kernel.

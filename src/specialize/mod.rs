@@ -40,13 +40,12 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
 
 /// The tiles that an op can have, the best one first; none where it is no product.
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
-    let tiles = op.kernel.shader.and_then(|shader| shader.tiles);
-    tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
+    op.kernel.shader.tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
 /// Makes two ops of each product whose terms are cut into parts.
 fn split(mut plan: Plan) -> Result<Plan> {
-    let parted = |op: &Op| op.kernel.shader.and_then(|shader| shader.tiles?.split).filter(|_| op.tile().parts > 1);
+    let parted = |op: &Op| op.kernel.shader.tiles.and_then(|tiles| tiles.split).filter(|_| op.tile().parts > 1);
     let mut ops = Vec::new();
     for section in Section::ALL {
         for op in plan.ops(section).to_vec() {
@@ -99,13 +98,6 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     let limit = |what, needed, allowed, remedy: &str| {
         limit(|| plan.op_name(section, index), what, needed, allowed, || remedy.into())
     };
-    let Some(shader) = &op.kernel.shader else {
-        return Err(Error::Device {
-            device: "gpu".into(),
-            problem: format!("{} has no shader yet", plan.op_name(section, index)),
-            remedy: "train with `--device cpu`".into(),
-        });
-    };
     // The first one holds the parameters.
     let bindings = 1 + op.views.len() + usize::from(op.kernel.step == StepUse::All);
     limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
@@ -134,7 +126,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         let problem = format!("its tile is {tile}, which this device or these shapes do not allow");
         return Err(Error::conflict(plan.op_name(section, index), problem, "let `specialize` choose"));
     }
-    let grid = (shader.grid)(op, &shapes);
+    let grid = (op.kernel.shader.grid)(op, &shapes);
     grid.iter().try_for_each(|groups| {
         limit("workgroups along one axis", u64::from(*groups), u64::from(limits.workgroups), "use a smaller batch")
     })

@@ -272,7 +272,7 @@ pub(super) fn shaders(target: &Target, plans: &[Plan]) -> String {
         return TWINS.into();
     }
     let ops = plans.iter().flat_map(|plan| Section::ALL.into_iter().flat_map(|section| plan.ops(section)));
-    let texts: BTreeSet<String> = ops.filter_map(|op| op.kernel.shader.map(|shader| shader.wgsl(op))).collect();
+    let texts: BTreeSet<String> = ops.map(|op| op.kernel.shader.wgsl(op)).collect();
     // FNV-1a, which is the same in every build; a byte that no text holds separates them.
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0xFF]));
     let hash = bytes

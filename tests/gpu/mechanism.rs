@@ -33,7 +33,7 @@ static PROBE: Kernel = Kernel {
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact; 2],
-    shader: Some(Shader {
+    shader: Shader {
         source: "
             @group(0) @binding(2) var<storage, read_write> out: array<u32>;
             @group(0) @binding(3) var<storage, read_write> flag: array<atomic<u32>>;
@@ -51,7 +51,7 @@ static PROBE: Kernel = Kernel {
         prelude: |_| String::new(),
         grid: |op, _| [op.lanes.div_ceil(64) as u32, 1, 1],
         tiles: None,
-    }),
+    },
 };
 
 #[test]
@@ -78,10 +78,10 @@ fn a_folded_grid_covers_the_same_elements() {
     let Some(device) = device() else { return };
     let elements = 5 * 64;
     let plan = adamw_plan(&ADAM, elements);
-    let shader = kernels::adamw::KERNEL.shader.expect("the kernel has a shader");
+    let shader = kernels::adamw::KERNEL.shader;
     let folded = Shader { grid: |_, _| [2, 3, 1], ..shader };
     let mut device_plan = plan.clone();
-    device_plan.substitute(|kernel| Box::leak(Box::new(Kernel { shader: Some(folded), ..*kernel })));
+    device_plan.substitute(|kernel| Box::leak(Box::new(Kernel { shader: folded, ..*kernel })));
     let mut gpu = Gpu::new(&device, device_plan).expect("the plan fits");
     fill_adamw(&mut gpu, elements, 1.0);
     let report = lockstep::run(&plan, &mut gpu, &[step(1)], &[run(Section::Update, 0)]).expect("the device is right");

@@ -5,7 +5,7 @@ use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
 use approx::{assert_abs_diff_eq, assert_relative_eq};
-use wgrad::kernels::binary_cross_entropy;
+use wgrad::kernels::{binary_cross_entropy, shared::row_loss};
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
@@ -24,7 +24,7 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize, targets: Fill) -
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = binary_cross_entropy::op(&case.plan, output, target, row_loss, grad, flag);
+    let op = row_loss::op(&binary_cross_entropy::KERNEL, &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 

@@ -4,7 +4,7 @@ use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
-use wgrad::kernels::mean_squared_error;
+use wgrad::kernels::{mean_squared_error, shared::row_loss};
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
@@ -19,7 +19,7 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = mean_squared_error::op(&case.plan, output, target, row_loss, grad, flag);
+    let op = row_loss::op(&mean_squared_error::KERNEL, &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 

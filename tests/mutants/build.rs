@@ -1,12 +1,14 @@
 //! Writes mutants of the reference twins: copies of `src/kernels/NAME.rs`, each with one small change in the body of a
-//! function that the reference runs. All are compiled into one binary, so that judging them takes no further build.
+//! function that the reference runs, there or in a file of `src/kernels/shared` that it uses. All are compiled into one binary, so that judging them takes no further build.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Functions that the reference of their own file runs.
-const FUNCTIONS: [&str; 4] = ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words"];
+/// Functions that references run.
+const FUNCTIONS: [&str; 6] =
+    ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words", "pub fn sum", "pub fn write"];
 
 /// Text, and what it is changed to. The blanks are rustfmt's, around binary operators.
 const CHANGES: [(&str, &str); 22] = [
@@ -45,22 +47,42 @@ fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let kernels = root.join("../../src/kernels");
     println!("cargo::rerun-if-changed={}", kernels.display());
-    let mut stems: Vec<String> = fs::read_dir(&kernels)
-        .expect("the kernels' folder")
-        .filter_map(|entry| {
-            entry.expect("an entry").file_name().into_string().ok()?.strip_suffix(".rs").map(String::from)
-        })
-        .filter(|stem| stem != "mod")
-        .collect();
-    stems.sort();
+    let shared = sources(&kernels.join("shared"));
     let (mut modules, mut table) = (String::new(), String::new());
-    for stem in &stems {
-        let source = fs::read_to_string(kernels.join(format!("{stem}.rs"))).expect("a kernel's file");
-        write_mutants(stem, &all_mutants(&source), &mut modules, &mut table);
+    for (stem, source) in sources(&kernels) {
+        let mut mutants = all_mutants(&source);
+        mutants.extend(shared.iter().flat_map(|(name, text)| mutants_of_shared(&source, name, text)));
+        write_mutants(&stem, &mutants, &mut modules, &mut table);
     }
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     let text = format!("{modules}\npub static MUTANTS: &[Mutant] = &[\n{table}];\n");
     fs::write(out.join("mutants.rs"), text).expect("written");
+}
+
+/// Name and text of each file of a folder but `mod.rs`, by name.
+fn sources(folder: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(folder).expect("a folder of kernels").filter_map(|entry| {
+        let path = entry.expect("an entry").path();
+        let stem = path.file_name()?.to_str()?.strip_suffix(".rs")?.to_string();
+        Some((stem, path))
+    });
+    let files = files.filter(|(stem, _)| stem != "mod");
+    files.map(|(stem, path)| (stem, fs::read_to_string(path).expect("a kernel's file"))).collect()
+}
+
+/// A kernel's file with mutants of a shared one in place of what it imports.
+fn mutants_of_shared(source: &str, name: &str, text: &str) -> Vec<Mutant> {
+    let import = |line: &&str| {
+        let rest = line.strip_prefix("use crate::kernels::shared::").and_then(|rest| rest.strip_prefix(name));
+        rest.is_some_and(|rest| rest.starts_with([':', ';']))
+    };
+    let Some(line) = source.lines().find(import) else { return Vec::new() };
+    let others = line.split_once("{self, ").map_or("", |(_, others)| others.trim_end_matches("};"));
+    let with = |mutant: Mutant| {
+        let module = format!("mod {name} {{\n{}}}\nuse {name}::{{{others}}};", mutant.text);
+        Mutant { text: source.replacen(line, &module, 1), ..mutant }
+    };
+    all_mutants(text).into_iter().map(with).collect()
 }
 
 fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &mut String) {

@@ -51,7 +51,7 @@ impl Dispatch {
         let group = device
             .scoped(&format!("bindings of {}", op.kernel.name), || device.wgpu().create_bind_group(&descriptor))?;
         let shapes: Vec<_> = views.clone().map(|view| view.shape).collect();
-        let grid = op.kernel.shader.as_ref().map_or([0; 3], |shader| (shader.grid)(op, &shapes));
+        let grid = (op.kernel.shader.grid)(op, &shapes);
         let step_stride = (op.kernel.step == StepUse::One).then_some(RECORD as u32);
         let view_strides = views.filter(|view| view.slot_stride > 0).map(|view| 4 * view.slot_stride as u32);
         Ok(Self { pipeline, group, grid, strides: step_stride.into_iter().chain(view_strides).collect() })

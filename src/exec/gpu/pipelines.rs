@@ -33,7 +33,7 @@ impl Pipelines {
         let _alone = lock(&self.compiling);
         let mut missing: Vec<(&str, Key)> = Vec::new();
         for op in Section::ALL.into_iter().flat_map(|section| plan.ops(section)) {
-            let key = key(device, plan, op)?;
+            let key = key(plan, op);
             if !lock(&self.known).contains_key(&key) && missing.iter().all(|(_, other)| *other != key) {
                 missing.push((op.kernel.name, key));
             }
@@ -74,7 +74,7 @@ impl Pipelines {
 
     /// The pipeline of an op of a plan that was prepared.
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
-        let found = lock(&self.known).get(&key(device, plan, op)?).cloned();
+        let found = lock(&self.known).get(&key(plan, op)).cloned();
         found.ok_or_else(|| device.error(format!("the shader of {} was not compiled", op.kernel.name)))
     }
 }
@@ -84,11 +84,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn key(device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Key> {
-    match &op.kernel.shader {
-        Some(shader) => Ok((shader.wgsl(op), entries(plan, op))),
-        None => Err(device.error(format!("{} has no shader", op.kernel.name))),
-    }
+fn key(plan: &Plan, op: &Op) -> Key {
+    (op.kernel.shader.wgsl(op), entries(plan, op))
 }
 
 /// Binding 0: parameters; 1: step records; then the op's views.

@@ -185,7 +185,7 @@ fn variants(device: &GpuDevice) -> Vec<Variant> {
     let products = [plain[0], plain[1], staged[0], staged[1], WIDE].map(Some);
     let mut variants = Vec::new();
     for kernel in kernels::ALL {
-        let shader = kernel.shader.expect("every kernel has a shader");
+        let shader = kernel.shader;
         let ways = if shader.tiles.is_some() { &products[..] } else { &[None] };
         for tile in ways {
             let core = shader.tiles.zip(*tile).map(|(tiles, tile)| (tiles.core)(&tile).concat()).unwrap_or_default();
@@ -249,17 +249,17 @@ impl Variant {
     /// The kernel with the mutant's text. Leaked, since kernels are static.
     fn mutated(&self, mutant: &Mutant) -> &'static Kernel {
         let source = Box::leak(self.text.replacen(&mutant.original, &mutant.text, 1).into_boxed_str());
-        let shader = self.kernel.shader.expect("it has one");
+        let shader = self.kernel.shader;
         let tiles = shader.tiles.map(|tiles| Tiles { core: |_| &[], ..tiles });
         let shader = Shader { source, shared: &[], tiles, ..shader };
-        Box::leak(Box::new(Kernel { shader: Some(shader), ..*self.kernel }))
+        Box::leak(Box::new(Kernel { shader, ..*self.kernel }))
     }
 }
 
 /// Whether it is WGSL at all.
 fn is_valid(user: &Variant, kernel: &Kernel) -> bool {
     let Some(case) = user.cases.last() else { return false };
-    let wgsl = kernel.shader.expect("it has one").wgsl(&Op { tile: user.tile, ..case.op().clone() });
+    let wgsl = kernel.shader.wgsl(&Op { tile: user.tile, ..case.op().clone() });
     let Ok(module) = naga::front::wgsl::parse_str(&wgsl) else { return false };
     Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).is_ok()
 }

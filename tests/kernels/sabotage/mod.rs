@@ -39,7 +39,7 @@ fn with_twin(honest: &'static Kernel, twin: fn(Call<'_>), bound: Bounds) -> &'st
     Box::leak(Box::new(Kernel {
         reference: twin,
         fast: None,
-        shader: None,
+        shader: honest.shader,
         name: honest.name,
         bindings: honest.bindings,
         params: honest.params,

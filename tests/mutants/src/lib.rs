@@ -4,9 +4,9 @@ use wgrad::plan::Kernel;
 
 /// A kernel's file with one small change.
 pub struct Mutant {
-    /// The file: `src/kernels/STEM.rs`.
+    /// Stem of the kernel.
     pub stem: &'static str,
-    /// The changed line.
+    /// The changed line, of its file or of a shared one.
     pub line: usize,
     /// The line before and after.
     pub change: &'static str,

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     set_hook(hook);
     let (argued, survived): (Vec<&Mutant>, Vec<&Mutant>) = survivors.iter().partition(|mutant| is_argued(mutant));
     for mutant in &survived {
-        println!("survived: src/kernels/{}.rs:{}: {}", mutant.stem, mutant.line, mutant.change);
+        println!("survived: {}, line {}: {}", mutant.stem, mutant.line, mutant.change);
     }
     let missing: Vec<&str> =
         STEMS.iter().map(|(stem, _)| *stem).filter(|s| MUTANTS.iter().all(|m| m.stem != *s)).collect();

@@ -1,0 +1,70 @@
+//! What every loss has: its columns as the one parameter, five bindings, and a flag that the loss of a row may lower.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Columns.
+        columns: u32,
+    }
+}
+
+/// Bindings of a loss whose targets are numbers, one for each output.
+pub const NUMBERS: &[Binding] = &bindings(Dtype::F32);
+
+/// Bindings of a loss whose targets are classes, one for each row.
+pub const CLASSES: &[Binding] = &bindings(Dtype::U32);
+
+const fn bindings(targets: Dtype) -> [Binding; 5] {
+    [
+        Binding::read("output", Dtype::F32).cut(),
+        Binding::read("targets", targets).cut(),
+        Binding::write("row_loss", Dtype::F32),
+        Binding::write("grad", Dtype::F32),
+        Binding::atomic("flag"),
+    ]
+}
+
+/// The shader of a loss that is a mean over columns, but for its `element` of an output and a target.
+pub const ELEMENTWISE: Shader = Shader {
+    source: "",
+    shared: &[
+        shared::STEP,
+        shared::LINE,
+        shared::FINITE,
+        shared::TREE,
+        shared::ROW,
+        shared::ROW_LOSS,
+        shared::ELEMENT_LOSS,
+    ],
+    prelude: row_prelude,
+    grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+    tiles: None,
+};
+
+/// row_loss and grad of output against target, by the kernel of a loss.
+pub fn op(
+    kernel: &'static Kernel,
+    plan: &Plan,
+    output: ViewId,
+    target: ViewId,
+    row_loss: ViewId,
+    grad: ViewId,
+    flag: ViewId,
+) -> Op {
+    let shape = plan.shape(output);
+    Op::new(kernel, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
+}
+
+/// Keeps the loss of a row; one that is not finite lowers the flag to the step's index.
+pub fn write(row_loss: &mut f32, loss: f32, step: &Step, flag: &AtomicU32) {
+    *row_loss = loss;
+    if !loss.is_finite() {
+        flag.fetch_min(step.index, Ordering::Relaxed);
+    }
+}
