@@ -1,13 +1,15 @@
 // Copies chosen rows of a data set into the window: one part of it for each step.
 //
-// window[s, r·width + w] = data[index[s, r] − first_row, w]; an index of a row that is not in data leaves its row alone.
-// Letters: s a step of the submission, r a row of its batch, w a word of the row; first_row the row of the data set that
-// data begins with, where other ops see the others.
+// window[s, r·width + w] = data[index[epoch_step + first_lane + s, r] − first_row, w]; a step beyond the index, and an
+// index of a row that is not in data, leave theirs alone.
+// Letters: s a step of the submission, r a row of its batch, w a word of the row; epoch_step the row of the index at
+// which the submission begins; first_lane the step, and first_row the row of the data set, that window and data begin
+// with, where other ops see the others.
 //
 // | binding | view   | shape                       | access |
 // |---------|--------|-----------------------------|--------|
 // | 2       | data   | rows×width                  | read   |
-// | 3       | index  | steps×batch                 | read   |
+// | 3       | index  | steps of an epoch×batch     | read   |
 // | 4       | window | steps×(batch·width, padded) | fill   |
 //
 // One invocation moves one word, whatever its type.
@@ -18,6 +20,7 @@ struct Params {
     width: u32,
     batch: u32,
     stride: u32,
+    first_lane: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -34,13 +37,14 @@ fn main(
     let i = line(group, groups, GROUP, local);
     let place = i / params.width;
     let w = i % params.width;
-    if place >= arrayLength(&index) {
-        return;
-    }
     let s = place / params.batch;
     let r = place % params.batch;
+    let at = (step.epoch_step + params.first_lane + s) * params.batch + r;
+    if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
+        return;
+    }
     // A row before the first becomes one beyond the last.
-    let row = index[place] - params.first_row;
+    let row = index[at] - params.first_row;
     if row < params.rows {
         window[s * params.stride + r * params.width + w] = data[row * params.width + w];
     }

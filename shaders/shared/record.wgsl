@@ -3,6 +3,7 @@
 struct Step {
     index: u32,
     slot: u32,
+    epoch_step: u32,
     rows: u32,
     first_row: u32,
     seed_low: u32,

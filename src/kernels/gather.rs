@@ -1,20 +1,23 @@
 //! Copies chosen rows of a data set into the window: one part of it for each step.
 //!
-//! Formula: window[s, r·width + w] = data[index[s, r] − first_row, w]; an index of a row that is not in data leaves its
-//! row alone.
-//! Letters: s a step of the submission, r a row of its batch, w a word of the row; first_row the row of the data set
-//! that data begins with, where other ops see the others.
+//! Formula: window[s, r·width + w] = data[index[epoch_step + first_lane + s, r] − first_row, w]; a step beyond the index,
+//! and an index of a row that is not in data, leave theirs alone.
+//! Letters: s a step of the submission, r a row of its batch, w a word of the row; epoch_step the row of the index at
+//! which the submission begins; first_lane the step, and first_row the row of the data set, that window and data begin
+//! with, where other ops see the others.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | data | rows×width | read |
-//! | 3 | index | steps×batch | read |
+//! | 3 | index | steps of an epoch×batch | read |
 //! | 4 | window | steps×(batch·width, padded) | fill |
 //!
 //! Exact: words are moved, whatever their type.
 
+use std::ops::Range;
+
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -30,6 +33,8 @@ words! {
         batch: u32,
         /// Words from one step's part of the window to the next.
         stride: u32,
+        /// Step of the submission that the window begins with.
+        first_lane: u32,
     }
 }
 
@@ -38,7 +43,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
         Binding::read("data", Dtype::F32).any().by_rows(),
-        Binding::read("index", Dtype::U32).cut(),
+        Binding::read("index", Dtype::U32),
         Binding::fill("window", Dtype::F32).any(),
     ],
     params: Params::FIELDS,
@@ -46,41 +51,43 @@ pub static KERNEL: Kernel = Kernel {
     lane: Lane::Block,
     flops: |_, _| 0,
     reference: |call| {
-        let (p, steps) = (*call.params::<Params>(), call.lanes.len());
+        let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
         let [data, index, window] = call.slots();
-        reference(&p, steps, data.words(), index.words(), window.words_mut());
+        reference(&p, &step, steps, data.words(), index.words(), window.words_mut());
     },
     fast: None,
     bound: |_, _| vec![Bound::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather.wgsl"),
-        shared: &[shared::LINE],
+        shared: &[shared::STEP, shared::LINE],
         prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements() * shapes[0].columns),
+        grid: |_, shapes| line(shapes[2].rows * shapes[1].columns * shapes[0].columns),
         tiles: None,
     },
 };
 
-/// window = the rows of data that index names.
+/// window = the rows of data that index names, from the submission's step of the epoch on.
 pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
-    let (data_shape, index_shape) = (plan.shape(data), plan.shape(index));
+    let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
     let params = Params {
         rows: data_shape.rows as u32,
         first_row: 0,
         width: data_shape.columns as u32,
-        batch: index_shape.columns as u32,
-        stride: plan.shape(window).columns as u32,
+        batch: plan.shape(index).columns as u32,
+        stride: window_shape.columns as u32,
+        first_lane: 0,
     };
-    Op::new(&KERNEL, &[data, index, window], &params, index_shape.rows)
+    Op::new(&KERNEL, &[data, index, window], &params, window_shape.rows)
 }
 
 /// The plain twin.
-pub fn reference(p: &Params, steps: usize, data: &[u32], index: &[u32], window: &mut [u32]) {
+pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], index: &[u32], window: &mut [u32]) {
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
-    for s in 0..steps {
-        for r in 0..batch {
+    let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
+    for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
+        for (r, row) in rows.iter().enumerate() {
             // A row before the first becomes one beyond the last.
-            let row = index[s * batch + r].wrapping_sub(p.first_row);
+            let row = row.wrapping_sub(p.first_row);
             if row < p.rows {
                 for w in 0..width {
                     window[s * stride + r * width + w] = data[row as usize * width + w];

@@ -40,13 +40,15 @@ impl Description {
         Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
     }
 
-    /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once.
+    /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once. It is
+    /// that of an epoch which begins with the submission.
     pub fn record(&self, schedule: Schedule, seed: u64, index: u64, slot: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [bias_correction1, bias_correction2] = self.optimizer.bias_corrections(index);
         Step {
             index: index as u32,
             slot: slot as u32,
+            epoch_step: slot as u32,
             rows: rows as u32,
             first_row: 0,
             seed_low,

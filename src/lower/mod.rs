@@ -99,7 +99,9 @@ impl<'a> Lowering<'a> {
         let Description { batch, slots, data_rows, .. } = *self.description;
         let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
         let (target, columns) = self.target();
-        let index = data_rows.map(|_| self.plan.tensor("index", Dtype::U32, Shape::new(slots, batch), Contents::Host));
+        // A row for each step of an epoch, and at least for each of a submission.
+        let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(slots), batch));
+        let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         for (name, dtype, columns) in
             [("input", Dtype::F32, self.description.network.inputs()), ("target", target, columns)]
         {

@@ -110,9 +110,7 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
         views.any(|(binding, view)| binding.access.writes() && overlap(plan.get(*view), b.view))
     };
     let rows = |op: &Op| {
-        let first = op.kernel.params.iter().position(|field| field.name == "first_row");
-        let count = op.kernel.params.iter().position(|field| field.name == "rows");
-        let (first, count) = (u64::from(op.params[first?]), u64::from(op.params[count?]));
+        let (first, count) = (u64::from(op.param("first_row")?), u64::from(op.param("rows")?));
         Some(first..first + count)
     };
     let apart = |other: &Op| match (rows(op), rows(other)) {

@@ -129,7 +129,8 @@ pub enum Lane {
     /// Anything else that knows its place: a row of a weight matrix, the whole op.
     Part,
     /// What does not know its place: a block of parameters. An op over a range of lanes, on the matching parts of the
-    /// views that are cut, is the same op with fewer lanes, so that it can be made several ops.
+    /// views that are cut, is the same op with fewer lanes, so that it can be made several ops. Where it must know with
+    /// which lane of the whole it begins, the parameter `first_lane` says so.
     Block,
 }
 

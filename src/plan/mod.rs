@@ -139,6 +139,12 @@ impl Op {
         bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
     }
 
+    /// One parameter, where the kernel has one of that name.
+    pub fn param(&self, name: &str) -> Option<u32> {
+        let at = self.kernel.params.iter().position(|field| field.name == name)?;
+        self.params.get(at).copied()
+    }
+
     /// Sets one parameter, where the kernel has one of that name.
     pub fn set(&mut self, name: &str, word: u32) {
         let fields = self.kernel.params.iter().zip(&mut self.params);

@@ -12,6 +12,8 @@ words! {
         index: u32,
         /// Position in the window: which part of windowed views the step works on.
         slot: u32,
+        /// Position in the epoch: which row of the index names its rows, where a data set is resident.
+        epoch_step: u32,
         /// Live rows; the rest of the batch is neither read nor written.
         rows: u32,
         /// Row of the whole batch that this batch's first row is (data may be cut into parts).

@@ -41,7 +41,7 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// One op for each range of lanes, where lanes do not know their place.
+/// One op for each range of lanes, where lanes do not know their place, or are told it.
 fn by_lanes(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
@@ -53,6 +53,7 @@ fn by_lanes(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let each: Vec<_> = shapes.iter().map(|shape| shape.elements() / op.lanes).collect();
     let part = |range: Range<usize>| {
         let mut part = Op { lanes: range.len(), ..op.clone() };
+        part.set("first_lane", op.param("first_lane").unwrap_or(0) + range.start as u32);
         for (_, view) in op.kernel.bindings.iter().zip(&mut part.views).filter(|(binding, _)| binding.cut) {
             *view = lanes_of(plan, *view, op.lanes, range.clone());
         }

@@ -1,5 +1,7 @@
 //! Brings data sets to the device, and says which rows come next.
 
+use std::ops::Range;
+
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
@@ -15,36 +17,24 @@ const WINDOW_BYTES: usize = 4 << 20;
 /// …and at most this many steps.
 const WINDOW_STEPS: usize = 32;
 
-/// Where training is in the loaded data set.
+/// Where training is in the loaded data set. In which order its rows come is the device's to know.
 pub(super) struct Loaded {
-    /// Rows in this epoch's order.
-    order: Vec<u32>,
-    /// How many of them were used.
+    rows: usize,
+    /// How many of them were used in this epoch.
     used: usize,
 }
 
 impl Loaded {
-    fn new(rows: usize) -> Self {
-        Self { order: (0..rows as u32).collect(), used: rows }
-    }
-
     /// Whether all rows of the epoch were used.
     pub(super) fn at_end(&self) -> bool {
-        self.used == self.order.len()
+        self.used == self.rows
     }
 
-    /// Up to `count` further rows of the epoch; at its end the next one begins, in an order of its own.
-    pub(super) fn next_rows(&mut self, seed: u64, epoch: &mut u32, count: usize) -> &[u32] {
-        if self.at_end() {
-            // The order depends on seed and epoch alone, not on the order before.
-            self.order.sort_unstable();
-            Philox::new(seed, Stream::Shuffle, *epoch).shuffle(&mut self.order);
-            *epoch += 1;
-            self.used = 0;
-        }
+    /// The places in the epoch's order of up to `count` further rows.
+    pub(super) fn next_rows(&mut self, count: usize) -> Range<usize> {
         let first = self.used;
-        self.used = (first + count).min(self.order.len());
-        &self.order[first..self.used]
+        self.used = (first + count).min(self.rows);
+        first..self.used
     }
 
     /// How many rows of the epoch were used.
@@ -59,7 +49,7 @@ impl Loaded {
 
     /// Steps of an epoch.
     pub(super) fn steps(&self, batch: usize) -> usize {
-        self.order.len().div_ceil(batch)
+        self.rows.div_ceil(batch)
     }
 }
 
@@ -80,7 +70,21 @@ impl Trainer {
         self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
-        self.loaded = Some(Loaded::new(data.len()));
+        self.loaded = Some(Loaded { rows: data.len(), used: data.len() });
+        Ok(())
+    }
+
+    /// Draws the order of the next epoch, which depends on seed and epoch alone, and brings it to the device, where
+    /// nothing is under way: all steps of the one before were waited for.
+    pub(super) fn begin_epoch(&mut self) -> Result<()> {
+        let Some(loaded) = &mut self.loaded else { return Ok(()) };
+        let mut order: Vec<u32> = (0..loaded.rows as u32).collect();
+        Philox::new(self.seed, Stream::Shuffle, self.epoch).shuffle(&mut order);
+        // The last batch may be a short one.
+        order.resize(loaded.rows.next_multiple_of(self.description.batch), u32::MAX);
+        self.executor.write(self.executor.plan().named("index")?, 0, &order)?;
+        self.epoch += 1;
+        loaded.used = 0;
         Ok(())
     }
 

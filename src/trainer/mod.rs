@@ -30,6 +30,7 @@ use crate::network::Network;
 use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
 use in_flight::{InFlight, Known, Losses};
+use load::Loaded;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
@@ -49,7 +50,7 @@ pub struct Trainer {
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
-    loaded: Option<load::Loaded>,
+    loaded: Option<Loaded>,
     /// Submissions whose outcome is not known, oldest first.
     in_flight: VecDeque<InFlight>,
     known: Known,
@@ -138,16 +139,21 @@ impl Trainer {
     /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
     /// parameters may be the one to find out, too.
     pub fn advance(&mut self) -> Result<Advance> {
-        let (batch, rows) = (self.description.batch, self.description.batch * self.description.slots);
+        if self.loaded.as_ref().is_some_and(Loaded::at_end) {
+            self.begin_epoch()?;
+        }
+        let (batch, slots) = (self.description.batch, self.description.slots);
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let chosen = loaded.next_rows(self.seed, &mut self.epoch, rows).to_vec();
+        let rows = loaded.next_rows(batch * slots);
         let epoch_done = loaded.at_end();
-        let steps = chosen.chunks(batch).enumerate().map(|(slot, rows)| self.record(slot, rows.len())).collect();
-        let mut index = chosen;
-        index.resize(rows, u32::MAX);
-        self.submit(steps, vec![("index", index)], Losses::Tell)?;
+        let step = |(slot, first): (usize, usize)| {
+            let epoch_step = (first / batch) as u32;
+            Step { epoch_step, ..self.record(slot, batch.min(rows.end - first)) }
+        };
+        let steps = rows.clone().step_by(batch).enumerate().map(step).collect();
+        self.submit(steps, Vec::new(), Losses::Tell)?;
         if epoch_done {
             self.settle(0)?;
         }

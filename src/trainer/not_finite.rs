@@ -17,7 +17,8 @@ impl Trainer {
         // A flag that names no step of the submission is the first step's to explain.
         let slot = steps.iter().position(|step| step.index == bad).unwrap_or(0);
         self.step = *first;
-        // Later submissions, which found the flag lowered, have brought other rows since.
+        // Later submissions, which found the flag lowered, have brought other rows since. The order of an epoch stays
+        // until all its submissions are settled.
         self.bring(&submission.brought)?;
         self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
         let error = self.replay(steps, slot)?;

@@ -95,8 +95,8 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each;
-/// returns the steps' records.
+/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each, as
+/// if they were the last ones of an epoch; returns the steps' records.
 pub(super) fn choose(
     executor: &mut dyn Executor,
     description: &Description,
@@ -105,15 +105,19 @@ pub(super) fn choose(
     rows: &[usize],
 ) -> Result<Vec<Step>> {
     let count = description.data_rows.map_or(1, |count| count as u64);
-    let mut index = vec![u32::MAX; description.slots * description.batch];
+    let view = executor.plan().named("index")?;
+    let shape = executor.plan().shape(view);
+    let before = shape.rows.saturating_sub(rows.len());
+    let mut index = vec![u32::MAX; shape.elements()];
     for (slot, live) in rows.iter().enumerate() {
         let chosen = (0..*live as u64).map(|row| ((row * 5 + first + slot as u64) % count) as u32);
-        index[slot * description.batch..].iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
+        index[(before + slot) * shape.columns..].iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
     }
-    let view = executor.plan().named("index")?;
     executor.write(view, 0, &index)?;
-    let record =
-        |(slot, rows): (usize, &usize)| description.record(Schedule::Constant, seed, first + slot as u64, slot, *rows);
+    let record = |(slot, rows): (usize, &usize)| {
+        let record = description.record(Schedule::Constant, seed, first + slot as u64, slot, *rows);
+        Step { epoch_step: (before + slot) as u32, ..record }
+    };
     Ok(rows.iter().enumerate().map(record).collect())
 }
 

@@ -220,6 +220,7 @@ fn step(seed: usize, slot: usize, rows: usize) -> Step {
     Step {
         index,
         slot: slot as u32,
+        epoch_step: (1 + seed % 3) as u32,
         rows: rows as u32,
         first_row: (1000 + 13 * seed) as u32,
         seed_low: 0xDEAD_0000 + seed as u32,

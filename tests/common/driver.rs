@@ -48,6 +48,7 @@ pub fn record(description: &Description, schedule: Schedule, index: u64, slot: u
     Step {
         index: index as u32,
         slot: slot as u32,
+        epoch_step: slot as u32,
         rows: rows as u32,
         first_row: 0,
         seed_low: SEED as u32,

@@ -269,7 +269,8 @@ fn steps_cost_what_they_should(epochs: u64) {
     // Epochs of ten steps: submissions of 4, 4 and 2.
     let (submissions, steps) = (3 * epochs, 10 * epochs);
     let records = STEP_BYTES as u64 * (steps + submissions);
-    let index = 4 * (steps_a_submission * batch) as u64 * submissions;
+    // Once an epoch.
+    let index = 4 * rows as u64 * epochs;
     // Three dispatches for each layer and one optimizer a step; the rows and the losses for each submission.
     let dispatches = (3 * 2 + 1) * steps + (2 + 1) * submissions;
     let wanted = Counters {

@@ -20,39 +20,51 @@ const SIZES: [(usize, usize, usize, usize); 8] = [
     (129, 5, 63, 4),
 ];
 
-/// An eighth more indices than there are rows, as if another op saw them; and data that begins with a later row, where
-/// another op sees the rows before it, too.
+/// An eighth more indices than there are rows, as if another op saw them; and data and windows that begin with a later
+/// row and step, where another op sees those before, too. The index has steps before the submission's and behind them;
+/// or it ends before the last of them.
 pub fn cases() -> Vec<Case> {
     SIZES
         .into_iter()
         .enumerate()
         .flat_map(|(seed, sizes)| {
             let later = sizes.0.div_ceil(2);
-            [(Fill::Real(3.0), 0), (Fill::Below(1000), 0), (Fill::Real(3.0), later), (Fill::Below(1000), later)]
-                .map(|(fill, first_row)| case(sizes, first_row, fill, seed))
+            [(Fill::Real(3.0), [0, 0]), (Fill::Real(3.0), [later, 2]), (Fill::Below(1000), [later, 0])]
+                .into_iter()
+                .chain([(Fill::Below(1000), [0, 1])])
+                .map(move |(fill, first)| case(sizes, first, fill, seed))
         })
         .collect()
 }
 
-fn case((rows, width, batch, steps): (usize, usize, usize, usize), first_row: usize, data: Fill, seed: usize) -> Case {
+/// Of a part that begins with a row of the data set and a step of the submission.
+fn case(
+    (rows, width, batch, steps): (usize, usize, usize, usize),
+    [first_row, first_lane]: [usize; 2],
+    data: Fill,
+    seed: usize,
+) -> Case {
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
     let dtype = if data == Fill::Below(1000) { Dtype::U32 } else { Dtype::F32 };
     let data = case.tensor("data", Shape::new(rows, width), data);
+    let epoch = case.step().epoch_step as usize + first_lane + steps;
+    let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
     let index =
-        case.tensor("index", Shape::new(steps, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
+        case.tensor("index", Shape::new(epoch, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
     let (_, window) = case.plan.windowed("input", dtype, Shape::new(batch, width), steps, Contents::Computed);
     let mut op = gather::op(&case.plan, data, index, window);
     op.set("first_row", first_row as u32);
+    op.set("first_lane", first_lane as u32);
     case.with(op)
 }
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (data, index) = (seen.words(0), seen.words(1));
-    let (p, steps, batch): (&Params, _, _) = (seen.params(), seen.shape(1).rows, seen.shape(1).columns);
+    let (p, steps, batch): (&Params, _, _) = (seen.params(), seen.shape(2).rows, seen.shape(1).columns);
     let (width, stride) = (p.width as usize, seen.shape(2).columns);
     let mut window = seen.words(2).to_vec();
-    let first = p.first_row as usize;
-    for (at, row) in index.iter().map(|row| *row as usize).enumerate().take(steps * batch) {
+    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_lane) as usize * batch);
+    for (at, row) in index[begin..].iter().map(|row| *row as usize).enumerate().take(steps * batch) {
         if (first..first + seen.shape(0).rows).contains(&row) {
             let row = row - first;
             let to = at / batch * stride + at % batch * width;
@@ -67,22 +79,26 @@ fn twins() {
     assert!(prove(&cases(), oracle, 0.0) > 5_000);
 }
 
+/// What becomes of a window of nines for an epoch of steps of four rows, of which one is done.
+fn moved(first: [usize; 2], epoch: [[u32; 4]; 2]) -> Vec<f64> {
+    let mut case = case((3, 2, 4, 1), first, Fill::Real(3.0), 0);
+    assert_eq!(case.step().epoch_step, 1);
+    let [data, index, window] = [0, 1, 2].map(|binding| case.op().views[binding]);
+    case.set_f32(data, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let rows = [&epoch.concat()[..], &vec![u32::MAX; case.plan.shape(index).elements() - 8]].concat();
+    case.set(index, rows);
+    case.set_f32(window, &vec![9.0; case.plan.shape(window).elements()]);
+    Seen::new(&case).results(2)
+}
+
 #[test]
 fn an_index_beyond_the_data_leaves_its_row_alone() {
-    let mut case = case((3, 2, 4, 1), 0, Fill::Real(3.0), 0);
-    let (data, index, window) = (case.op().views[0], case.op().views[1], case.op().views[2]);
-    case.set_f32(data, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    case.set(index, vec![2, 3, 0, u32::MAX]);
-    case.set_f32(window, &[9.0; 8]);
-    assert_eq!(Seen::new(&case).results(2)[..8], [5.0, 6.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0]);
+    let window = moved([0, 0], [[0; 4], [2, 3, 0, u32::MAX]]);
+    assert_eq!(window[..8], [5.0, 6.0, 9.0, 9.0, 1.0, 2.0, 9.0, 9.0]);
 }
 
 #[test]
 fn data_may_begin_with_a_later_row() {
-    let mut case = case((3, 2, 4, 1), 5, Fill::Real(3.0), 0);
-    let (data, index, window) = (case.op().views[0], case.op().views[1], case.op().views[2]);
-    case.set_f32(data, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    case.set(index, vec![7, 4, 8, 5]);
-    case.set_f32(window, &[9.0; 8]);
-    assert_eq!(Seen::new(&case).results(2)[..8], [5.0, 6.0, 9.0, 9.0, 9.0, 9.0, 1.0, 2.0]);
+    let window = moved([5, 0], [[5; 4], [7, 4, 8, 5]]);
+    assert_eq!(window[..8], [5.0, 6.0, 9.0, 9.0, 9.0, 9.0, 1.0, 2.0]);
 }

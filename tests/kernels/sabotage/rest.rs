@@ -131,6 +131,12 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("gather", "data that begins with a later row", |call| {
         changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_row = 0);
     }),
+    ("gather", "the submission's first row of the index is forgotten", |call| {
+        at_step(call, &gather::KERNEL, |step| step.epoch_step = 0);
+    }),
+    ("gather", "a window that begins with a later step", |call| {
+        changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_lane = 0);
+    }),
     ("gather", "last word of each row missing", |call| {
         let (width, stride, batch) = {
             let p: &gather::Params = call.params();
