@@ -29,7 +29,8 @@ fn main(
         return;
     }
     var sum = 0.0;
-    for (var r = local; r < steps.records[s].step.rows; r += GROUP) {
+    let rows = min(steps.records[s].step.rows, params.stride);
+    for (var r = local; r < rows; r += GROUP) {
         sum += row_loss[s * params.stride + r];
     }
     sum = tree_sum(sum, local);

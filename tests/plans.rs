@@ -410,6 +410,22 @@ fn what_one_binding_cannot_hold_spans_several() {
     assert!(whole.views().iter().all(|view| !view.name.contains("[")));
 }
 
+#[test]
+fn plans_are_our_own_until_they_are_changed() {
+    let (description, limits) = spanning();
+    for form in [Form::Primitive, Form::Fused] {
+        let plan = plan(&description, form);
+        let split = specialize(plan.clone(), &Target::Gpu(limits)).expect("it can be split");
+        assert!(plan.is_own() && split.is_own(), "{form:?}");
+    }
+    let own = plan(&description, Form::Primitive);
+    let [mut substituted, mut pushed] = [own.clone(), own.clone()];
+    substituted.substitute(|kernel| kernel);
+    let last = own.ops(Section::Gradients).last().expect("there are ops").clone();
+    pushed.push(Section::Gradients, last).expect("a flag may be lowered twice");
+    assert!(!substituted.is_own() && !pushed.is_own() && !Plan::new().is_own());
+}
+
 /// Two whole trainings on the reference, one of whose plans is split, leave the same bits everywhere.
 #[test]
 fn split_plans_compute_the_same_bits() {

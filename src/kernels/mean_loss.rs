@@ -57,8 +57,8 @@ pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
 pub fn reference(p: &Params, steps: &[Step], row_loss: &[f32], loss: &mut [f32]) {
     for (s, step) in steps.iter().enumerate() {
         let mut sum = 0.0;
-        for r in 0..step.rows as usize {
-            sum += row_loss[s * p.stride as usize + r];
+        for r in 0..step.rows.min(p.stride) {
+            sum += row_loss[s * p.stride as usize + r as usize];
         }
         loss[s] = sum * step.loss_scale;
     }
@@ -69,7 +69,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let mut bounds = vec![0.0; after.f32(1).len()];
     for (s, step) in before.steps[before.lanes.clone()].iter().enumerate() {
         let mut sum = Sum::default();
-        (0..step.rows as usize).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
+        (0..stride.min(step.rows as usize)).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
         bounds[s] = sum.bound();
     }
     vec![Bound::Each(bounds)]

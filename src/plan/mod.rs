@@ -176,6 +176,8 @@ pub struct Plan {
     sections: [Vec<Op>; 6],
     /// Views written so far, by section: what the check of single assignment needs.
     written: [BTreeSet<ViewId>; 6],
+    /// See [`Plan::is_own`].
+    own: bool,
 }
 
 impl Plan {
@@ -239,6 +241,7 @@ impl Plan {
     /// Any broken invariant; the message names the op and the view.
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
+        self.own = false;
         let whole = |binding: &Binding| matches!(binding.access, Access::Write | Access::Fill | Access::ReadWrite);
         let writes = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| whole(b)).map(|(_, view)| *view);
         self.written[section as usize].extend(writes);
@@ -252,6 +255,7 @@ impl Plan {
     /// A replacement that binds otherwise than the original, whose op was checked.
     pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
         let declared = |kernel: &Kernel| (kernel.bindings, kernel.params);
+        self.own = false;
         for op in self.sections.iter_mut().flatten() {
             let kernel = replacement(op.kernel);
             assert_eq!(declared(kernel), declared(op.kernel), "a replacement must bind what the original does");
@@ -267,12 +271,25 @@ impl Plan {
         }
     }
 
-    /// The same plan with other ops: allocations that are only computed, and that no op touches any more, are
-    /// left out.
+    /// Marks the plan as [own](Plan::is_own), until it is changed. Shaders then run without checks: this is for `lower`
+    /// alone, and all that it, `fuse` and `specialize` make of a description must stay within its views.
+    pub(crate) fn of_our_own(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
+    /// Whether all ops are this crate's: made by `lower` from a description that was checked, and changed by nothing but
+    /// `fuse` and `specialize`. Their shaders stay within their views, whatever memory and step records hold.
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// The same plan with other ops, as `fuse` and `specialize` make them: allocations that are only computed, and that
+    /// no op touches any more, are left out.
     ///
     /// # Errors
     /// Any broken invariant.
-    pub fn with_ops(&self, ops: impl IntoIterator<Item = (Section, Op)>) -> Result<Self> {
+    pub(crate) fn with_ops(&self, ops: impl IntoIterator<Item = (Section, Op)>) -> Result<Self> {
         let ops: Vec<_> = ops.into_iter().collect();
         let touched: BTreeSet<_> = ops.iter().flat_map(|(_, op)| &op.views).map(|v| self.get(*v).allocation).collect();
         let keeps =
@@ -289,6 +306,7 @@ impl Plan {
             op.views = op.views.iter().filter_map(|v| views[v.0]).collect();
             plan.push(section, op)?;
         }
+        plan.own = self.own;
         Ok(plan)
     }
 

@@ -2,7 +2,9 @@
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
-use wgrad::{Device, Error};
+use wgrad::fuse::fuse;
+use wgrad::lower::{Description, lower};
+use wgrad::{Device, Error, Loss, Network, Sgd};
 
 use crate::common::{adapter_name, device, open};
 use crate::plans::{ADAM, adamw_plan, fill_adamw, read};
@@ -56,6 +58,26 @@ fn clones_share_what_was_compiled() {
     let shared = Device::from(first);
     let clone = shared.clone();
     assert_eq!([&shared, &clone].map(|device| compiled(device.as_gpu().expect("it is one"))), [0, 0]);
+}
+
+#[test]
+fn only_plans_of_our_own_run_without_checks() {
+    let Some(name) = adapter_name() else { return };
+    let network = Network::parse(3, "4 relu 2").expect("a network");
+    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let own = lower(&description).and_then(|plan| fuse(&plan)).expect("it is sound");
+    let mut foreign = own.clone();
+    foreign.substitute(|kernel| kernel);
+    assert!(own.is_own() && !foreign.is_own());
+    // SAFETY: the shaders are this crate's own.
+    let options = [GpuOptions::default(), GpuOptions::checked(), unsafe { GpuOptions::unchecked() }];
+    let compiled = options.map(|options| {
+        let gpu = open(&name, options);
+        [&own, &foreign].map(|plan| Gpu::new(&gpu, plan.clone()).expect("the plan fits").counters().pipelines)
+    });
+    // The same shaders are compiled anew where those of one plan alone have checks.
+    let all = compiled[0][0];
+    assert!(all > 0 && compiled == [[all, all], [all, 0], [all, 0]], "{compiled:?}");
 }
 
 #[test]

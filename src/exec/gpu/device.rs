@@ -7,26 +7,40 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{Error, Result};
 use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits};
 use crate::exec::gpu::pipelines::Pipelines;
+use crate::plan::Plan;
 use crate::specialize::Limits;
 
 /// How a GPU is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuOptions {
-    /// Whether shaders check each index and bound each loop. Off is faster, on stays within memory whatever a
-    /// shader does; both compute the same bits.
-    pub(super) runtime_checks: bool,
+    runtime_checks: Checks,
     /// What it is opened with; the adapter's own where nothing is said.
     pub(super) limits: Option<Limits>,
 }
 
+/// Which shaders check each index and bound each loop. Without that they are faster, with it they stay within memory
+/// whatever they do; both compute the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checks {
+    All,
+    /// All but those of plans that are this crate's own.
+    Foreign,
+    None,
+}
+
 impl GpuOptions {
-    /// Shaders that do not check their indices.
+    /// Shaders that check their indices, this crate's own too: for those who doubt them.
+    pub const fn checked() -> Self {
+        Self { runtime_checks: Checks::All, limits: None }
+    }
+
+    /// Shaders that do not check their indices, whoever has written them.
     ///
     /// # Safety
     /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
     /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
     pub const unsafe fn unchecked() -> Self {
-        Self { runtime_checks: false, limits: None }
+        Self { runtime_checks: Checks::None, limits: None }
     }
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
@@ -36,13 +50,22 @@ impl GpuOptions {
         self.limits = Some(limits);
         self
     }
+
+    /// Whether the shaders of a plan check their indices.
+    pub(super) fn checks(&self, plan: &Plan) -> bool {
+        match self.runtime_checks {
+            Checks::All => true,
+            Checks::Foreign => !plan.is_own(),
+            Checks::None => false,
+        }
+    }
 }
 
 impl Default for GpuOptions {
-    /// What ships: this is the one place that decides it.
+    /// What ships: this is the one place that decides it. Shaders check their indices, but not in plans that were
+    /// [lowered](crate::lower) from a description ([`Plan::is_own`]), as those of trainers and models are.
     fn default() -> Self {
-        // Once every shader is tested both ways, `unsafe { Self::unchecked() }`, with its SAFETY argument.
-        Self { runtime_checks: true, limits: None }
+        Self { runtime_checks: Checks::Foreign, limits: None }
     }
 }
 
@@ -116,7 +139,7 @@ impl GpuDevice {
     /// Its handlers of errors and of loss stay the program's: a loss is seen here by the next reading. Plans must fit
     /// the limits that it was opened with. Our shaders check their indices, whatever they do to others.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let options = GpuOptions { runtime_checks: true, limits: None };
+        let options = GpuOptions::checked();
         let (adapter, pipelines) = (Adapter::of(adapter), Pipelines::default());
         Self(Arc::new(Inner { adapter, options, device, queue, pipelines, failure: Arc::default() }))
     }

@@ -1,4 +1,4 @@
-//! Compiled shaders, one for each distinct WGSL text and layout of bindings.
+//! Compiled shaders, one for each distinct WGSL text and layout of bindings, with checks of indices or without.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -17,7 +17,14 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-type Key = (String, Vec<wgpu::BindGroupLayoutEntry>);
+/// What a pipeline is compiled from.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    wgsl: String,
+    entries: Vec<wgpu::BindGroupLayoutEntry>,
+    /// Whether it checks its indices.
+    checks: bool,
+}
 
 /// All that a device has compiled.
 #[derive(Default)]
@@ -33,7 +40,7 @@ impl Pipelines {
         let _alone = lock(&self.compiling);
         let mut missing: Vec<(&str, Key)> = Vec::new();
         for op in Section::ALL.into_iter().flat_map(|section| plan.ops(section)) {
-            let key = key(plan, op);
+            let key = key(device, plan, op);
             if !lock(&self.known).contains_key(&key) && missing.iter().all(|(_, other)| *other != key) {
                 missing.push((op.kernel.name, key));
             }
@@ -59,7 +66,7 @@ impl Pipelines {
 
     fn add(&self, device: &GpuDevice, name: &str, key: &Key) -> Result<()> {
         if let Some(folder) = std::env::var_os("WGRAD_DUMP_WGSL") {
-            dump(Path::new(&folder), name, &key.0)?;
+            dump(Path::new(&folder), name, &key.wgsl)?;
         }
         // Error scopes are each thread's own.
         let pipeline = device.scoped(&format!("shader of {name}"), || compile(device, name, key))?;
@@ -74,7 +81,7 @@ impl Pipelines {
 
     /// The pipeline of an op of a plan that was prepared.
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
-        let found = lock(&self.known).get(&key(plan, op)).cloned();
+        let found = lock(&self.known).get(&key(device, plan, op)).cloned();
         found.ok_or_else(|| device.error(format!("the shader of {} was not compiled", op.kernel.name)))
     }
 }
@@ -84,8 +91,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn key(plan: &Plan, op: &Op) -> Key {
-    (op.kernel.shader.wgsl(op), entries(plan, op))
+fn key(device: &GpuDevice, plan: &Plan, op: &Op) -> Key {
+    Key { wgsl: op.kernel.shader.wgsl(op), entries: entries(plan, op), checks: device.options().checks(plan) }
 }
 
 /// Binding 0: parameters; 1: step records; then the op's views.
@@ -107,13 +114,18 @@ fn entries(plan: &Plan, op: &Op) -> Vec<wgpu::BindGroupLayoutEntry> {
     [entry(0, storage(true), false), step].into_iter().chain(views).collect()
 }
 
-fn compile(device: &GpuDevice, name: &str, (wgsl, entries): &Key) -> Pipeline {
+fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) -> Pipeline {
     let wgpu = device.wgpu();
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(wgsl.into()) };
-    let module = if device.options().runtime_checks {
+    let module = if *checks {
         wgpu.create_shader_module(descriptor)
     } else {
-        // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`.
+        // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`; else the plan is our own. Each
+        // invocation of its shaders works on elements that parameters and shapes give it, from the same `op()`, and
+        // `check::submission` refuses a step with more live rows than a batch has, or a slot that is not there. The words
+        // in memory that become indices, rows of the data set and classes, are compared with the bounds of what they
+        // index. No bound of a loop comes from memory that a shader writes. All kernels run both ways over all of
+        // their cases in `tests/gpu/kernels.rs`, where what they may not write must keep its bits.
         unsafe { wgpu.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries });
