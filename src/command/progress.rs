@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use wgrad::{Epoch, Flow, Progress};
+use wgrad::{Device, Epoch, Flow, Progress};
 
 use super::report::{Output, score};
 
-const TEMPLATE: &str = "{bar:20} {msg}, {eta} left";
+const TEMPLATE: &str = "{bar:20} {msg}, {eta} left on {prefix}";
 
 /// Tells of epochs, on a bar, in lines or as JSON.
 pub struct Reporter<'a> {
@@ -40,10 +40,19 @@ pub fn bar(template: &str, length: u64) -> Option<ProgressBar> {
 }
 
 impl<'a> Reporter<'a> {
-    /// For `epochs` epochs of `rows` rows, from now on; `loss_factor` turns losses into the units of the table.
-    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, loss_factor: f64) -> Self {
+    /// For `epochs` epochs of `rows` rows on `device`, from now on; `loss_factor` turns losses into the units of the
+    /// table.
+    pub fn new(
+        output: &'a mut Output,
+        json: bool,
+        device: &Device,
+        epochs: usize,
+        rows: usize,
+        loss_factor: f64,
+    ) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
-        let bar = if json { None } else { bar(TEMPLATE, length) };
+        // The name comes last, where a narrow terminal cuts it off.
+        let bar = if json { None } else { bar(TEMPLATE, length) }.map(|bar| bar.with_prefix(device.to_string()));
         Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now() }
     }
 

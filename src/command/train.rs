@@ -144,7 +144,7 @@ fn fit(
     let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
     let began = Instant::now();
     let loss_factor = scaling.map_or(1.0, Scaling::loss_factor);
-    let mut reporter = Reporter::new(output, arguments.json, epochs, train.len(), loss_factor);
+    let mut reporter = Reporter::new(output, arguments.json, trainer.device(), epochs, train.len(), loss_factor);
     let mut fit = Fit::epochs(epochs).on_submission(reporter.on_submission(batch));
     if let Some(validation) = &validation {
         fit = fit.validate(validation).restore_best();
