@@ -1,6 +1,6 @@
 //! The three forms of the matrix product.
 
-use super::case::{Case, Fill, over_products};
+use super::case::{Case, Fill, Values, over_products};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
@@ -9,14 +9,7 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    let nt = over_products(|[m, n, k], live, values, seed| {
-        let mut case = Case::new(Section::Gradients, live, values, seed);
-        let a = case.batch("a", Shape::new(m, k), Fill::Real(1.0));
-        let b = case.tensor("b", Shape::new(n, k), Fill::Real(1.0));
-        let out = case.batch_output("out", Dtype::F32, Shape::new(m, n));
-        let op = matmul::nt(&case.plan, a, b, out);
-        case.with(op)
-    });
+    let nt = over_products(nt).into_iter().chain([infinite_weight()]).collect();
     let nn = over_products(|[m, n, k], live, values, seed| {
         let mut case = Case::new(Section::Gradients, live, values, seed);
         let a = case.batch("a", Shape::new(m, k), Fill::Real(1.0));
@@ -35,6 +28,27 @@ pub fn cases() -> Vec<Case> {
         case.with(op)
     });
     [nt, nn, tn].concat()
+}
+
+fn nt([m, n, k]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let a = case.batch("a", Shape::new(m, k), Fill::Real(1.0));
+    let b = case.tensor("b", Shape::new(n, k), Fill::Real(1.0));
+    let out = case.batch_output("out", Dtype::F32, Shape::new(m, n));
+    let op = matmul::nt(&case.plan, a, b, out);
+    case.with(op)
+}
+
+/// An infinite number where the terms of b's second column begin: behind those of the first, whose sums it must not
+/// reach, not even with a factor of 0.
+fn infinite_weight() -> Case {
+    let mut case = nt([2, 8, 4], 2, Values::Special, 1);
+    let views = case.op().views.clone();
+    let mut b = [0.5; 32];
+    b[4] = f32::INFINITY;
+    case.set_f32(views[0], &[1.0; 8]);
+    case.set_f32(views[1], &b);
+    case
 }
 
 /// Element (row, column) of a matrix, or of its transpose.

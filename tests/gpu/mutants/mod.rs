@@ -3,7 +3,8 @@
 //! why no case can tell it from the original.
 //!
 //! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
-//! the list, or `of gather shared/vector`: those of some files) and `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
+//! the list, or `of gather shared/vector`: those of some files, or `like TEXT`: those with this text in their names) and
+//! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
 //! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
 mod changes;
@@ -100,7 +101,7 @@ fn machine_made_mutants_are_caught() {
 #[test]
 fn the_list_of_survivors_names_mutants() {
     let names: BTreeSet<String> = mutants().iter().map(Mutant::name).collect();
-    for line in SURVIVORS.lines().skip(1).filter(|line| !line.is_empty()) {
+    for line in SURVIVORS.lines().skip_while(|line| !line.is_empty()).skip(1) {
         let named = names.iter().any(|name| line.strip_prefix(&format!("{name}: ")).is_some_and(|why| !why.is_empty()));
         assert!(named, "no mutant, or no reason: {line}");
     }
@@ -158,6 +159,9 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
         Ok("all") => mutants.len(),
         Ok(of) if of.starts_with("of ") => {
             return mutants.iter().filter(|m| of[3..].split(' ').any(|f| f == m.file)).collect();
+        }
+        Ok(like) if like.starts_with("like ") => {
+            return mutants.iter().filter(|mutant| mutant.name().contains(&like[5..])).collect();
         }
         Ok(count) => count.parse().expect("WGRAD_MUTANTS is a number or `all`"),
         Err(_) => SAMPLE,
