@@ -3,8 +3,8 @@
 //! why no case can tell it from the original.
 //!
 //! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
-//! the list, or `of gather shared/vector`: those of some files, or `like TEXT`: those with this text in their names) and
-//! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour:
+//! the list, or `of gather shared/vector`: those of some files, or `like TEXT`: those with it in their names) and
+//! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour (`survivors.txt` says when that was last done):
 //! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
 mod changes;

@@ -50,7 +50,12 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("dropout", "dead rows are written", "row >= step.rows", "row >= arrayLength(&output) / params.columns"),
     ("dropout", "the fourth column is left out", "min(4u, params.columns", "min(3u, params.columns"),
     ("gather", "an index beyond the data is followed", "row < params.rows", "row <= params.rows"),
-    ("gather", "the padding between steps is forgotten", "s * params.stride", "s * params.batch * params.width"),
+    (
+        "gather",
+        "the padding between steps is forgotten",
+        "window[s * params.stride",
+        "window[s * params.batch * params.width",
+    ),
     ("gather", "rows are moved in order", "index[at] - params.first_row", "at"),
     ("gather", "data that begins with a later row", "index[at] - params.first_row", "index[at]"),
     ("gather", "the submission's first row of the index is forgotten", "step.epoch_step + ", ""),
