@@ -22,6 +22,7 @@ use crate::shape::{Dtype, Shape};
 /// # Errors
 /// A plan whose invariants the fused ops would break; none that `lower` makes does.
 pub fn fuse(plan: &Plan) -> Result<Plan> {
+    let own = plan.is_own();
     let mut plan = plan.clone();
     let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
     for (section, ops) in &mut sections {
@@ -33,7 +34,8 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
             replace(ops, |ops, at| forward(&mut plan, ops, at));
         }
     }
-    plan.with_ops(sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op))))
+    let ops = sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op)));
+    Ok(plan.with_ops(ops)?.with_own(own))
 }
 
 /// A fused op, and how many ops it stands for.

@@ -1,4 +1,4 @@
-//! Trains dense networks, on the CPU and (kernel by kernel, as they arrive) on any GPU through WGSL, and proves its
+//! Trains dense networks, on the CPU and on any GPU through WGSL, and proves its
 //! gradients.
 //!
 //! Three types carry a training: a [`Network`] says which layers there are, a [`Trainer`] changes its parameters on a

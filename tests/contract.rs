@@ -278,7 +278,6 @@ fn each_shared_file_is_used() {
     }
 }
 
-/// A kernel without a shader may not take a name now that its shader could not use later.
 #[test]
 fn every_name_can_be_written_in_wgsl() {
     let mut refused = Vec::new();

@@ -15,7 +15,7 @@ use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
-use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Section, ViewId};
+use wgrad::plan::{AllocationId, Contents, Lane, Op, POISON, Plan, Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Limits, Target, specialize};
 use wgrad::verify::{Report, Verify};
@@ -424,6 +424,28 @@ fn plans_are_our_own_until_they_are_changed() {
     let last = own.ops(Section::Gradients).last().expect("there are ops").clone();
     pushed.push(Section::Gradients, last).expect("a flag may be lowered twice");
     assert!(!substituted.is_own() && !pushed.is_own() && !Plan::new().is_own());
+    // A view under a name that `fuse` looks for, though smaller than what it would make.
+    let mut viewed = own;
+    viewed.tensor("zeros9", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
+    let fused = wgrad::fuse::fuse(&viewed).expect("it can be fused");
+    assert!(!viewed.is_own() && !fused.is_own());
+}
+
+/// Shaders of our own plans do not check what `submission` checks of ops over rows of the batch alone.
+#[test]
+fn sections_that_use_live_rows_have_an_op_over_them() {
+    for (name, description) in descriptions() {
+        for form in [Form::Primitive, Form::Fused] {
+            let plan = plan(&description, form);
+            let (batch, evaluated) = (description.batch, description.evaluate_rows);
+            for (section, rows) in
+                [(Section::Gradients, batch), (Section::Evaluate, evaluated), (Section::Score, evaluated)]
+            {
+                let over = |op: &Op| op.kernel.lane == Lane::BatchRow && op.lanes == rows;
+                assert!(plan.ops(section).iter().any(over), "{name}, {form:?}, {}", section.name());
+            }
+        }
+    }
 }
 
 /// Two whole trainings on the reference, one of whose plans is split, leave the same bits everywhere.

@@ -106,3 +106,15 @@ impl Drop for Reporter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressStyle;
+
+    #[test]
+    fn templates_of_bars_are_well_formed() {
+        for template in [super::TEMPLATE, crate::command::verify::TEMPLATE] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

@@ -12,7 +12,8 @@ use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
 
-const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
+/// Of the bar.
+pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
 
 const EXAMPLES: &str = "\
 EXAMPLES

@@ -8,8 +8,9 @@ use crate::plan::{Lane, Plan, Step, View, ViewId};
 
 /// How many window slots a view has a part for; `None` where it is the same for all.
 pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
-    let elements = plan.allocations()[view.allocation.0].elements.saturating_sub(view.offset);
-    (view.slot_stride > 0).then(|| elements / view.slot_stride)
+    let elements = plan.allocations()[view.allocation.0].elements;
+    let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
+    (view.slot_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.slot_stride + 1))
 }
 
 /// Checks that a view has a part for window slot `slot`.

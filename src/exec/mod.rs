@@ -1,5 +1,5 @@
-//! What runs plans: [`Reference`] with plain loops and [`Cpu`] with fast twins on threads run every plan, `Gpu` those
-//! whose kernels have shaders, through wgpu. [`lockstep`] compares any of them with the reference, op by op.
+//! What runs plans: [`Reference`] with plain loops, [`Cpu`] with fast twins on threads, `Gpu` with shaders, through wgpu.
+//! [`lockstep`] compares any of them with the reference, op by op.
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -104,25 +104,29 @@ pub trait Executor: Send {
     /// Writes words to the beginning of a view, in its part for window slot `slot`.
     ///
     /// # Errors
-    /// More words than the view holds; a device that does not answer.
+    /// More words than the view holds; a slot that it has no part for; a device that does not answer.
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()>;
 
     /// Reads a view, in its part for window slot `slot`, as it is after all that was submitted before.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// A slot that it has no part for; a device that does not answer.
     fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket>;
 
     /// Runs sections in order, as one submission; `steps` holds one record for each slot of the window in use.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// A slot without a record, or that a view has no part for; more live rows than a batch has; a device that does not
+    /// answer.
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()>;
 
     /// Runs a single op of the section, with nothing before or behind it.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// As [`Executor::submit`].
+    ///
+    /// # Panics
+    /// An op that the section does not have.
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()>;
 
     /// Reads a whole allocation, padding and all.

@@ -17,10 +17,10 @@
 
 use std::sync::atomic::AtomicU32;
 
+use crate::kernels::activation;
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::kernels::{activation, shared};
 use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Shader, Step, StepUse};
+use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
 
 /// Code of the sigmoid in `activation`.
 const SIGMOID: u32 = 2;
@@ -40,20 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Shader {
-        source: include_str!("../../shaders/binary_cross_entropy.wgsl"),
-        shared: &[
-            shared::STEP,
-            shared::LINE,
-            shared::ACTIVATION,
-            shared::FINITE,
-            shared::TREE,
-            shared::ROW,
-            shared::ROW_LOSS,
-            shared::ELEMENT_LOSS,
-        ],
-        ..row_loss::ELEMENTWISE
-    },
+    shader: row_loss::shader(include_str!("../../shaders/binary_cross_entropy.wgsl"), row_loss::ELEMENTWISE),
 };
 
 /// Operations an element.

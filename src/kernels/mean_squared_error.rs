@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Shader, Step, StepUse};
+use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Shader { source: include_str!("../../shaders/mean_squared_error.wgsl"), ..row_loss::ELEMENTWISE },
+    shader: row_loss::shader(include_str!("../../shaders/mean_squared_error.wgsl"), row_loss::ELEMENTWISE),
 };
 
 /// Operations an element.

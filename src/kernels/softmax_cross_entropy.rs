@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicU32;
 use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Shader, Step, StepUse};
+use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -37,11 +37,10 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: None,
     bound,
-    shader: Shader {
-        source: include_str!("../../shaders/softmax_cross_entropy.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW, shared::ROW_LOSS],
-        ..row_loss::ELEMENTWISE
-    },
+    shader: row_loss::shader(
+        include_str!("../../shaders/softmax_cross_entropy.wgsl"),
+        &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW, shared::ROW_LOSS],
+    ),
 };
 
 /// Operations an element.

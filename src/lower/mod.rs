@@ -33,7 +33,7 @@ pub fn lower(description: &Description) -> Result<Plan> {
     lowering.report()?;
     lowering.evaluate()?;
     lowering.score()?;
-    Ok(lowering.plan.of_our_own())
+    Ok(lowering.plan.with_own(true))
 }
 
 /// Lowers a network alone to a plan that has only an `evaluate` section, of `rows` rows at once.
@@ -45,7 +45,7 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     description.check()?;
     let mut lowering = Lowering::new(&description);
     lowering.evaluate()?;
-    Ok(lowering.plan.of_our_own())
+    Ok(lowering.plan.with_own(true))
 }
 
 /// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score`, of `rows` rows at once.
@@ -58,7 +58,7 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
     let mut lowering = Lowering::new(&description);
     lowering.evaluate()?;
     lowering.score()?;
-    Ok(lowering.plan.of_our_own())
+    Ok(lowering.plan.with_own(true))
 }
 
 /// A plan in the making.

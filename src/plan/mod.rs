@@ -196,6 +196,7 @@ impl Plan {
     ) -> AllocationId {
         let name = name.into();
         debug_assert!(self.allocations.iter().all(|a| a.name != name), "two allocations are called {name}");
+        self.own = false;
         self.allocations.push(Allocation { name, dtype, elements, contents });
         AllocationId(self.allocations.len() - 1)
     }
@@ -208,6 +209,7 @@ impl Plan {
     /// Adds any view.
     pub fn add_view(&mut self, view: View) -> ViewId {
         debug_assert!(self.find(&view.name).is_none(), "two views are called {}", view.name);
+        self.own = false;
         self.views.push(view);
         ViewId(self.views.len() - 1)
     }
@@ -263,7 +265,7 @@ impl Plan {
         }
     }
 
-    /// Cuts each op as `tile` says, where it says something.
+    /// Cuts each op as `tile` says, where it says something; `specialize` refuses what an op cannot have.
     pub fn cut(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
         let shapes = |op: &Op| op.views.iter().map(|view| self.views[view.0].shape).collect::<Vec<_>>();
         for op in self.sections.iter_mut().flatten() {
@@ -271,10 +273,10 @@ impl Plan {
         }
     }
 
-    /// Marks the plan as [own](Plan::is_own), until it is changed. Shaders then run without checks: this is for `lower`
-    /// alone, and all that it, `fuse` and `specialize` make of a description must stay within its views.
-    pub(crate) fn of_our_own(mut self) -> Self {
-        self.own = true;
+    /// Marks the plan as [own](Plan::is_own) or not, until it is changed. Shaders of own plans run without checks: only
+    /// `lower` makes one, and all that it, `fuse` and `specialize` make of a description must stay within its views.
+    pub(crate) fn with_own(mut self, own: bool) -> Self {
+        self.own = own;
         self
     }
 
@@ -306,7 +308,6 @@ impl Plan {
             op.views = op.views.iter().filter_map(|v| views[v.0]).collect();
             plan.push(section, op)?;
         }
-        plan.own = self.own;
         Ok(plan)
     }
 

@@ -31,7 +31,7 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let part = |range: Range<usize>| {
         let mut part = op.clone();
         part.views[binding] = rows_of(plan, op.views[binding], range.clone());
-        part.set("first_row", range.start as u32);
+        part.set("first_row", op.param("first_row").unwrap_or(0) + range.start as u32);
         part.set("rows", range.len() as u32);
         part
     };

@@ -26,6 +26,7 @@ pub enum Target {
 /// # Errors
 /// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
 pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
+    let own = plan.is_own();
     if let Target::Gpu(limits) = target {
         shaders(limits)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
@@ -35,7 +36,7 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
             (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
         }
     }
-    Ok(plan)
+    Ok(plan.with_own(own))
 }
 
 /// The tiles that an op can have, the best one first; none where it is no product.
@@ -108,8 +109,11 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
         let bytes = 4 * plan.shape(*view).elements() as u64;
         // Rows are bound from a multiple of 64 words on: few enough of them must be such a multiple.
-        let remedy =
-            if binding.by_rows { "fewer columns, or 64 more of them" } else { "a smaller batch or narrower layers" };
+        let remedy = match plan.allocation_of(*view).contents {
+            _ if binding.by_rows => "fewer columns, or 64 more of them",
+            Contents::Host => "fewer rows at once, of a data set or of a batch",
+            _ => "a smaller batch or narrower layers",
+        };
         let remedy = format!("{} takes that: use {remedy}", plan.get(*view).name);
         limit("bytes in one binding", bytes, limits.binding_bytes, &remedy)?;
         let view = plan.get(*view);

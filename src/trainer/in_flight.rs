@@ -19,8 +19,6 @@ pub(super) struct InFlight {
     pub(super) first: u64,
     /// What the host wrote for it: view and words.
     pub(super) brought: Vec<(&'static str, Vec<u32>)>,
-    /// Rows of the epoch that were used when it was made.
-    pub(super) used: usize,
     flag: Ticket,
     /// Nothing where the losses are not the trainer's to know.
     losses: Option<Ticket>,
@@ -58,9 +56,9 @@ impl Trainer {
             Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),
             Losses::Leave => None,
         };
-        let (first, used) = (self.step, self.loaded.as_ref().map_or(0, |loaded| loaded.used()));
+        let first = self.step;
         self.step += steps.len() as u64;
-        self.in_flight.push_back(InFlight { steps, first, brought, used, flag, losses });
+        self.in_flight.push_back(InFlight { steps, first, brought, flag, losses });
         self.settle(self.executor.in_flight())
     }
 

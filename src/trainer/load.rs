@@ -37,14 +37,9 @@ impl Loaded {
         first..self.used
     }
 
-    /// How many rows of the epoch were used.
-    pub(super) fn used(&self) -> usize {
-        self.used
-    }
-
     /// Forgets that more than `used` rows of the epoch were used.
     pub(super) fn go_back(&mut self, used: usize) {
-        self.used = used;
+        self.used = used.min(self.rows);
     }
 
     /// Steps of an epoch.
@@ -74,9 +69,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// Draws the order of the next epoch, which depends on seed and epoch alone, and brings it to the device, where
-    /// nothing is under way: all steps of the one before were waited for.
+    /// Draws the order of the next epoch, which depends on seed and epoch alone, and brings it to the device once all
+    /// steps of the one before are done.
+    ///
+    /// # Errors
+    /// A device that does not answer; a number that is not finite, in the epoch before.
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
+        self.settle(0)?;
         let Some(loaded) = &mut self.loaded else { return Ok(()) };
         let mut order: Vec<u32> = (0..loaded.rows as u32).collect();
         Philox::new(self.seed, Stream::Shuffle, self.epoch).shuffle(&mut order);

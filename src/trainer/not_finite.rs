@@ -11,14 +11,14 @@ use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
     /// What is wrong with a submission that lowered the flag to `bad`. Afterwards training stands where the bad step
-    /// was to begin, as if nothing had been submitted since.
+    /// was to begin, as if nothing had been submitted since, but for its rows: those behind them come next.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
         // A flag that names no step of the submission is the first step's to explain.
         let slot = steps.iter().position(|step| step.index == bad).unwrap_or(0);
         self.step = *first;
-        // Later submissions, which found the flag lowered, have brought other rows since. The order of an epoch stays
-        // until all its submissions are settled.
+        // Later submissions, which found the flag lowered, have filled the window with other rows since. The order of an
+        // epoch stays until all its submissions are settled.
         self.bring(&submission.brought)?;
         self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
         let error = self.replay(steps, slot)?;
@@ -26,7 +26,7 @@ impl Trainer {
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         self.step = first + slot as u64;
         if let Some(loaded) = &mut self.loaded {
-            loaded.go_back(submission.used);
+            loaded.go_back((steps[slot].epoch_step as usize + 1) * self.description.batch);
         }
         Ok(error)
     }

@@ -130,8 +130,8 @@ fn two_runs_and_both_kinds_of_modules_give_the_same_bits() {
         gpu.submit(&steps(SLOTS), &runs(0..SLOTS)).expect("the device works");
         state(&mut gpu)
     };
-    let first = bits(GpuOptions::default());
-    assert!(first == bits(GpuOptions::default()), "two runs differ");
+    let first = bits(GpuOptions::checked());
+    assert!(first == bits(GpuOptions::checked()), "two runs differ");
     assert!(first == bits(unchecked), "without runtime checks the bits differ");
 }
 

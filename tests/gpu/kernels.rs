@@ -147,7 +147,7 @@ fn runtime_checks_change_no_bit() {
     let Some(name) = adapter_name() else { return };
     // SAFETY: the shaders are this crate's own.
     let unchecked = unsafe { GpuOptions::unchecked() };
-    let devices = [GpuOptions::default(), unchecked].map(|options| open(&name, options));
+    let devices = [GpuOptions::checked(), unchecked].map(|options| open(&name, options));
     let mut compared = 0;
     let cases = kernels::ALL.iter().flat_map(|kernel| cases_of(kernel.name));
     for (number, case) in cases.enumerate() {

@@ -1,4 +1,4 @@
-//! The GPU executor: runs any plan whose kernels have shaders, on any device that wgpu reaches.
+//! The GPU executor: runs any plan, on any device that wgpu reaches.
 //!
 //! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. What can be made ready is made in
 //! [`Gpu::new`]: one buffer for each allocation, all parameters in one buffer of records, one pipeline for each
@@ -66,7 +66,7 @@ impl Gpu {
     /// Memory and pipelines for `plan`.
     ///
     /// # Errors
-    /// A kernel without a shader; an op beyond the device's limits, with both numbers; too little memory; a
+    /// An op beyond the device's limits, with both numbers; too little memory; a
     /// shader that the driver refuses; a device that was lost.
     pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
         let mut counters = Counters::default();

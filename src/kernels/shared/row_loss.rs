@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line, per_row, row_prelude, shared};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
-use crate::shape::Dtype;
+use crate::shape::{Dtype, Shape};
 
 words! {
     /// Sizes.
@@ -30,22 +30,24 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
     ]
 }
 
-/// The shader of a loss that is a mean over columns, but for its `element` of an output and a target.
-pub const ELEMENTWISE: Shader = Shader {
-    source: "",
-    shared: &[
-        shared::STEP,
-        shared::LINE,
-        shared::FINITE,
-        shared::TREE,
-        shared::ROW,
-        shared::ROW_LOSS,
-        shared::ELEMENT_LOSS,
-    ],
-    prelude: row_prelude,
-    grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
-    tiles: None,
-};
+/// What the shader of a loss needs that is a mean over columns: its own file has only `element`, of an output and a
+/// target.
+pub const ELEMENTWISE: &[&str] = &[
+    shared::STEP,
+    shared::LINE,
+    shared::ACTIVATION,
+    shared::FINITE,
+    shared::TREE,
+    shared::ROW,
+    shared::ROW_LOSS,
+    shared::ELEMENT_LOSS,
+];
+
+/// The shader of a loss, whose invocations share rows.
+pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
+    let grid = |_: &Op, shapes: &[Shape]| line(shapes[0].rows * per_row(shapes[0].columns));
+    Shader { source, shared, prelude: row_prelude, grid, tiles: None }
+}
 
 /// row_loss and grad of output against target, by the kernel of a loss.
 pub fn op(
