@@ -1,30 +1,20 @@
 //! Which kernel a loss and an optimizer stand for.
 
-use crate::kernels::shared::row_loss;
 use crate::kernels::{
     adamw, binary_cross_entropy, mean_squared_error, perceptron, rmsprop, sgd, softmax_cross_entropy,
 };
 use crate::loss::Loss;
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
-use crate::plan::{Op, Plan, ViewId};
+use crate::plan::{Kernel, Op, Plan, ViewId};
 
-/// The op of a loss, which writes its gradient along.
-pub(super) fn loss_op(
-    loss: Loss,
-    plan: &Plan,
-    output: ViewId,
-    target: ViewId,
-    row_loss: ViewId,
-    grad: ViewId,
-    flag: ViewId,
-) -> Op {
-    let kernel = match loss {
+/// The kernel of a loss, which writes its gradient along.
+pub(super) fn loss_kernel(loss: Loss) -> &'static Kernel {
+    match loss {
         Loss::MeanSquaredError => &mean_squared_error::KERNEL,
         Loss::BinaryCrossEntropy => &binary_cross_entropy::KERNEL,
         Loss::SoftmaxCrossEntropy => &softmax_cross_entropy::KERNEL,
         Loss::Perceptron => &perceptron::KERNEL,
-    };
-    row_loss::op(kernel, plan, output, target, row_loss, grad, flag)
+    }
 }
 
 /// The op of an optimizer over `[parameters, gradients, norm, flag]` and its states.

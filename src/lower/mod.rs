@@ -9,6 +9,7 @@ pub use description::Description;
 
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
+use crate::kernels::shared::row_loss;
 use crate::kernels::{
     activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather, matmul,
     mean_loss, norm, square_sum,
@@ -18,7 +19,7 @@ use crate::network::{Activation, Layer, Network};
 use crate::optim::Sgd;
 use crate::plan::{AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
-use choice::{loss_op, optimizer_op};
+use choice::{loss_kernel, optimizer_op};
 
 /// Lowers a description to a plan of primitive ops.
 ///
@@ -130,7 +131,15 @@ impl<'a> Lowering<'a> {
         let last = network.layers().len() - 1;
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
         let target = self.plan.named("target")?;
-        let op = loss_op(self.description.loss, &self.plan, outputs[last + 1], target, row_loss, grad, flag);
+        let op = row_loss::op(
+            loss_kernel(self.description.loss),
+            &self.plan,
+            outputs[last + 1],
+            target,
+            row_loss,
+            grad,
+            flag,
+        );
         self.plan.push(Section::Gradients, op)?;
         self.backward(&outputs, grad)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))
@@ -267,7 +276,7 @@ impl<'a> Lowering<'a> {
             self.plan.windowed("evaluate.row_loss", Dtype::F32, Shape::new(rows, 1), 1, Contents::Computed);
         let grad = self.computed("evaluate.grad.output", rows, columns);
         let loss = self.computed("evaluate.loss", 1, 1);
-        let op = loss_op(self.description.loss, &self.plan, output, target, row_loss, grad, flag);
+        let op = row_loss::op(loss_kernel(self.description.loss), &self.plan, output, target, row_loss, grad, flag);
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
         if !self.description.loss.is_classification() {

@@ -16,6 +16,7 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// Where `values` is too short, which would be a mistake in a kernel.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        // Kernels give sizes of views, whose allocations are in memory: their product is a number of elements there.
         let elements = rows.checked_mul(columns).expect("a matrix that is in memory has fewer elements than addresses");
         Self { values: &values[..elements], rows, columns, row_stride: columns, column_stride: 1 }
     }
@@ -44,6 +45,7 @@ impl<'a> Matrix<'a> {
 pub fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
     let (m, n, k) = (a.rows, b.columns, a.columns);
+    // The sizes of `out`, which is in memory.
     let elements = m.checked_mul(n).expect("a matrix that is in memory has fewer elements than addresses");
     let out = &mut out[..elements];
     if k == 0 || out.is_empty() {

@@ -213,7 +213,8 @@ pub enum Slot<'a> {
     Atomic(&'a [AtomicU32]),
 }
 
-/// A slot that does not match its binding can only be a mistake in a kernel's file, and any run shows it.
+/// Executors make slots from what the kernel declares, so a slot that does not match its binding can only be a mistake
+/// in a kernel's file. Any run shows it, and `tests/kernels` runs every kernel: nothing that users give leads here.
 const WRONG_SLOT: &str = "the kernel takes a binding in another way than it declares it";
 
 impl<'a> Slot<'a> {
