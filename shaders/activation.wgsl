@@ -25,8 +25,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     if i < step.rows * params.columns {
-        output[i] = activate(params.function, params.slope, input[i]);
+        output[i] = activate(FUNCTION, params.slope, input[i]);
     }
 }

@@ -27,8 +27,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     if i < step.rows * params.columns {
-        grad_input[i] = grad_output[i] * derivative(params.function, params.slope, output[i]);
+        grad_input[i] = grad_output[i] * derivative(FUNCTION, params.slope, output[i]);
     }
 }

@@ -23,6 +23,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let c = line(group, groups, GROUP, local);
     if c >= params.columns {
         return;

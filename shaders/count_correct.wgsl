@@ -24,6 +24,7 @@ var<workgroup> total: atomic<u32>;
 
 @compute @workgroup_size(GROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
+    let params = params;
     var correct = 0u;
     for (var i = local; i < step.rows * params.columns; i += GROUP) {
         correct += select(0u, 1u, predicted[i] == targets[i]);

@@ -25,22 +25,22 @@ struct Params {
 @group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(2) var<storage, read> input: array<Element>;
 @group(0) @binding(3) var<storage, read> weight: array<Element>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<Element>;
 @group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
 const A_ALONG_TERMS = true;
 const B_ALONG_TERMS = true;
 const SUM_ROWS = false;
 
-fn rows() -> u32 {
+fn rows(params: Params) -> u32 {
     return step.rows;
 }
 
-fn columns() -> u32 {
+fn columns(params: Params) -> u32 {
     return params.outputs;
 }
 
-fn terms() -> u32 {
+fn terms(params: Params) -> u32 {
     return params.inputs;
 }
 
@@ -56,13 +56,17 @@ fn put(i: u32, values: Element) {
     output[i] = values;
 }
 
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    var values: vec4<f32>;
-    for (var k = 0u; k < min(4u, params.outputs - column); k++) {
-        values[k] = params.scale * activate(params.function, params.slope, sums[k] + bias[column + k]);
-    }
-    let kept = keeps_four(params.threshold, params.layer, row, column / 4u);
-    put_four(row * params.outputs, column, select(vec4(0.0), values, kept));
+fn beside_at(i: u32) -> Element {
+    return bias[i];
 }
 
-fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}
+fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    let x = sums + four_beside(params, 0u, column);
+    var values = params.scale * activate_four(FUNCTION, params.slope, x);
+    if DROPS {
+        values = select(vec4(0.0), values, keeps_four(params.threshold, params.layer, row, column / 4u));
+    }
+    put_four(params, row * params.outputs, column, values);
+}
+
+fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {}

@@ -33,13 +33,16 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     if i >= step.rows * params.outputs {
         return;
     }
-    let sum = sum_of_parts(params.part_size, i);
+    let sum = sum_of_parts(params, params.part_size, i);
     let column = i % params.outputs;
-    let y = activate(params.function, params.slope, sum + bias[column]);
-    let kept = keeps(params.threshold, params.layer, i / params.outputs, column);
-    output[i] = select(0.0, params.scale * y, kept);
+    var y = params.scale * activate(FUNCTION, params.slope, sum + bias[column]);
+    if DROPS {
+        y = select(0.0, y, keeps(params.threshold, params.layer, i / params.outputs, column));
+    }
+    output[i] = y;
 }

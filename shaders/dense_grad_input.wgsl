@@ -27,22 +27,22 @@ struct Params {
 @group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(2) var<storage, read> grad_output: array<Element>;
 @group(0) @binding(3) var<storage, read> weight: array<Element>;
-@group(0) @binding(4) var<storage, read> lower: array<f32>;
+@group(0) @binding(4) var<storage, read> lower: array<Element>;
 @group(0) @binding(5) var<storage, read_write> grad_input: array<Element>;
 
 const A_ALONG_TERMS = true;
 const B_ALONG_TERMS = false;
 const SUM_ROWS = false;
 
-fn rows() -> u32 {
+fn rows(params: Params) -> u32 {
     return step.rows;
 }
 
-fn columns() -> u32 {
+fn columns(params: Params) -> u32 {
     return params.inputs;
 }
 
-fn terms() -> u32 {
+fn terms(params: Params) -> u32 {
     return params.outputs;
 }
 
@@ -58,14 +58,17 @@ fn put(i: u32, values: Element) {
     grad_input[i] = values;
 }
 
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    var values: vec4<f32>;
-    for (var k = 0u; k < min(4u, params.inputs - column); k++) {
-        let y = lower[row * params.inputs + column + k] * params.keep;
-        values[k] = sums[k] * params.scale * derivative(params.function, params.slope, y);
-    }
-    let kept = keeps_four(params.threshold, params.layer, row, column / 4u);
-    put_four(row * params.inputs, column, select(vec4(0.0), values, kept));
+fn beside_at(i: u32) -> Element {
+    return lower[i];
 }
 
-fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}
+fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    let y = four_beside(params, row * params.inputs, column) * params.keep;
+    var values = sums * params.scale * derivative_four(FUNCTION, params.slope, y);
+    if DROPS {
+        values = select(vec4(0.0), values, keeps_four(params.threshold, params.layer, row, column / 4u));
+    }
+    put_four(params, row * params.inputs, column, values);
+}
+
+fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {}

@@ -35,12 +35,15 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     if i >= step.rows * params.inputs {
         return;
     }
-    let sum = sum_of_parts(params.part_size, i);
-    let kept = keeps(params.threshold, params.layer, i / params.inputs, i % params.inputs);
-    let slope = derivative(params.function, params.slope, lower[i] * params.keep);
-    grad_input[i] = select(0.0, sum * params.scale * slope, kept);
+    let sum = sum_of_parts(params, params.part_size, i);
+    var grad = sum * params.scale * derivative(FUNCTION, params.slope, lower[i] * params.keep);
+    if DROPS {
+        grad = select(0.0, grad, keeps(params.threshold, params.layer, i / params.inputs, i % params.inputs));
+    }
+    grad_input[i] = grad;
 }

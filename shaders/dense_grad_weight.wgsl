@@ -27,15 +27,15 @@ const A_ALONG_TERMS = false;
 const B_ALONG_TERMS = false;
 const SUM_ROWS = true;
 
-fn rows() -> u32 {
+fn rows(params: Params) -> u32 {
     return params.outputs;
 }
 
-fn columns() -> u32 {
+fn columns(params: Params) -> u32 {
     return params.inputs;
 }
 
-fn terms() -> u32 {
+fn terms(params: Params) -> u32 {
     return step.rows;
 }
 
@@ -58,14 +58,21 @@ fn check(sums: vec4<f32>) {
     }
 }
 
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
     check(sums);
-    put_four(row * params.inputs, column, sums);
+    put_four(params, row * params.inputs, column, sums);
 }
 
-fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {
+fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {
     check(sums);
-    for (var i = 0u; i < min(4u, params.outputs - row); i++) {
-        grad_bias[row + i] = sums[i];
+    store_bias(params, row, sums.x);
+    store_bias(params, row + 1u, sums.y);
+    store_bias(params, row + 2u, sums.z);
+    store_bias(params, row + 3u, sums.w);
+}
+
+fn store_bias(params: Params, row: u32, sum: f32) {
+    if row < params.outputs {
+        grad_bias[row] = sum;
     }
 }

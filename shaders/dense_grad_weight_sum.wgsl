@@ -30,13 +30,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     let weights = params.outputs * params.inputs;
     let part_size = weights + params.outputs;
     if i >= part_size {
         return;
     }
-    let sum = sum_of_parts(part_size, i);
+    let sum = sum_of_parts(params, part_size, i);
     if !is_finite(sum) {
         atomicMin(&flag[0], step.index);
     }

@@ -28,6 +28,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let place = line(group, groups, GROUP, local);
     let quarters = (params.columns + 3u) / 4u;
     let row = place / quarters;

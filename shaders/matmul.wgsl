@@ -27,15 +27,15 @@ struct Params {
 
 const SUM_ROWS = false;
 
-fn rows() -> u32 {
+fn rows(params: Params) -> u32 {
     return select(params.m, step.rows, A_ALONG_TERMS);
 }
 
-fn columns() -> u32 {
+fn columns(params: Params) -> u32 {
     return params.n;
 }
 
-fn terms() -> u32 {
+fn terms(params: Params) -> u32 {
     return select(step.rows, params.k, A_ALONG_TERMS);
 }
 
@@ -51,8 +51,8 @@ fn put(i: u32, values: Element) {
     out[i] = values;
 }
 
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    put_four(row * columns(), column, sums);
+fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    put_four(params, row * columns(params), column, sums);
 }
 
-fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {}
+fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {}

@@ -29,15 +29,15 @@ struct Params {
 
 const SUM_ROWS = !A_ALONG_TERMS;
 
-fn rows() -> u32 {
+fn rows(params: Params) -> u32 {
     return select(params.m, step.rows, A_ALONG_TERMS);
 }
 
-fn columns() -> u32 {
+fn columns(params: Params) -> u32 {
     return params.n;
 }
 
-fn terms() -> u32 {
+fn terms(params: Params) -> u32 {
     return select(step.rows, params.k, A_ALONG_TERMS);
 }
 
@@ -54,14 +54,14 @@ fn put(i: u32, values: Element) {
 }
 
 // Numbers of a part.
-fn part_size() -> u32 {
+fn part_size(params: Params) -> u32 {
     return params.m * (params.n + u32(SUM_ROWS));
 }
 
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    put_four(part * part_size() + row * params.n, column, sums);
+fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    put_four(params, part * part_size(params) + row * params.n, column, sums);
 }
 
-fn store_row_sums(part: u32, row: u32, sums: vec4<f32>) {
-    put_row_sums(part * part_size() + params.m * params.n, row, sums);
+fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {
+    put_row_sums(params, part * part_size(params) + params.m * params.n, row, sums);
 }

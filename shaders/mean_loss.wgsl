@@ -24,6 +24,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let s = line(group, groups, 1u, 0u);
     if s >= min(steps.count, arrayLength(&loss)) {
         return;

@@ -35,6 +35,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let i = line(group, groups, GROUP, local);
     if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
         return;

@@ -11,7 +11,7 @@ use std::process::Command;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
+use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse, Tile};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::candidates;
 
@@ -21,7 +21,8 @@ fn variants() -> Vec<Variant> {
         .into_iter()
         .flat_map(|kernel| ops(kernel).into_iter().map(move |op| Variant::new(kernel, &kernel.shader, &op)))
         .collect();
-    variants.dedup_by(|later, earlier| later.wgsl == earlier.wgsl);
+    let mut seen = BTreeSet::new();
+    variants.retain(|variant| seen.insert(variant.wgsl.clone()));
     variants
 }
 
@@ -39,26 +40,33 @@ impl Variant {
     }
 }
 
-/// Ops of the kernel that are compiled in different ways: for each tile that a product can have; where all parameters
-/// are 0, and where they are as large as those of long rows.
+/// Ops of the kernel that are compiled in different ways: for each tile that a product can have on a GPU or a software
+/// driver; where all parameters are 0, or as large as those of long rows, or codes of activations.
 fn ops(kernel: &'static Kernel) -> Vec<Op> {
-    let [short, long] = [0, 4096].map(|parameter| {
+    let op = |parameter| {
         let params = vec![parameter; kernel.params.len()];
         Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: None }
-    });
+    };
     let shapes = vec![Shape::new(4096, 4096); kernel.bindings.len()];
-    let tiles = candidates(&long, &shapes, &Limits { workgroup_bytes: 32 << 10, ..Limits::default() });
-    if tiles.is_empty() {
-        return vec![short, long];
-    }
-    tiles.into_iter().map(|tile| Op { tile: Some(tile), ..long.clone() }).collect()
+    let gpu = Limits { workgroup_bytes: 32 << 10, ..Limits::default() };
+    let software = Limits { software: true, subgroup: Tile::SUBGROUP, ..gpu };
+    let tiles = || [gpu, software].into_iter().flat_map(|limits| candidates(&op(4096), &shapes, &limits));
+    let tiled = tiles().map(|tile| Op { tile: Some(tile), ..op(4096) });
+    let codes = [0, 1, 2, 3, 4, 5, 4096].map(|code| Op { tile: tiles().next(), ..op(code) });
+    codes.into_iter().chain(tiled).collect()
 }
 
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let capabilities = if uses_subgroups(text) { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
     (module, info)
+}
+
+/// Whether it is one of those that only devices with subgroups are given.
+fn uses_subgroups(text: &str) -> bool {
+    text.contains("subgroupBroadcast(")
 }
 
 /// Global variables in group 0 by binding.
@@ -224,7 +232,9 @@ fn tint_accepts_each_shader() {
     let variants = variants();
     for Variant { name, wgsl, .. } in &variants {
         let path = std::env::temp_dir().join(format!("wgrad-contract-{}.wgsl", std::process::id()));
-        std::fs::write(&path, wgsl).expect("the temporary folder can be written");
+        // naga takes subgroups without a word, and does not know the word yet.
+        let enable = if uses_subgroups(wgsl) { "enable subgroups;\n" } else { "" };
+        std::fs::write(&path, format!("{enable}{wgsl}")).expect("the temporary folder can be written");
         let answer = Command::new(&tint).args(["--format", "wgsl", "-o", "/dev/null"]).arg(&path).output();
         let answer = answer.expect("tint can be started");
         std::fs::remove_file(&path).expect("the file was just written");

@@ -52,3 +52,21 @@ fn derivative(function: u32, slope: f32, y: f32) -> f32 {
         }
     }
 }
+
+fn activate_four(function: u32, slope: f32, x: vec4<f32>) -> vec4<f32> {
+    return vec4(
+        activate(function, slope, x.x),
+        activate(function, slope, x.y),
+        activate(function, slope, x.z),
+        activate(function, slope, x.w),
+    );
+}
+
+fn derivative_four(function: u32, slope: f32, y: vec4<f32>) -> vec4<f32> {
+    return vec4(
+        derivative(function, slope, y.x),
+        derivative(function, slope, y.y),
+        derivative(function, slope, y.z),
+        derivative(function, slope, y.w),
+    );
+}

@@ -11,9 +11,6 @@ fn four_words(layer: u32, row: u32, quarter: u32) -> vec4<u32> {
 
 // Whether those four columns are kept.
 fn keeps_four(threshold: u32, layer: u32, row: u32, quarter: u32) -> vec4<bool> {
-    if threshold == 0u {
-        return vec4(true);
-    }
     return four_words(layer, row, quarter) >= vec4(threshold);
 }
 

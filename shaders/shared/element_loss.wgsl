@@ -15,6 +15,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let params = params;
     let place = line(group, groups, GROUP, local);
     let row = place / PER_ROW;
     let lane = place % PER_ROW;

@@ -1,4 +1,4 @@
-// What the two cores of a product, registers.wgsl and tiles.wgsl, have in common.
+// What the cores of a product, registers.wgsl, subgroups.wgsl and tiles.wgsl, have in common.
 //
 // A product is out[row, column] = Σ_term a[row, term]·b[term, column]. Its kernel says how large it is (`rows`,
 // `columns`, `terms`), how its operands lie in memory (`A_ALONG_TERMS`: the terms of a row of a are neighbours;
@@ -7,31 +7,31 @@
 // in `put`) and of the sums of four rows of a (`store_row_sums`, where `SUM_ROWS`).
 
 // Four rows of a by four terms: m[i] holds the rows at term + i.
-fn block_of_a(row: u32, term: u32) -> mat4x4<f32> {
+fn block_of_a(params: Params, row: u32, term: u32) -> mat4x4<f32> {
     if A_ALONG_TERMS {
         return transpose(
-            mat4x4(four_of_a(row, term), four_of_a(row + 1u, term), four_of_a(row + 2u, term), four_of_a(row + 3u, term)),
+            mat4x4(four_of_a(params, row, term), four_of_a(params, row + 1u, term), four_of_a(params, row + 2u, term), four_of_a(params, row + 3u, term)),
         );
     }
-    return mat4x4(four_of_a(term, row), four_of_a(term + 1u, row), four_of_a(term + 2u, row), four_of_a(term + 3u, row));
+    return mat4x4(four_of_a(params, term, row), four_of_a(params, term + 1u, row), four_of_a(params, term + 2u, row), four_of_a(params, term + 3u, row));
 }
 
 // Four terms by four columns of b: m[i] holds the columns at term + i.
-fn block_of_b(term: u32, column: u32) -> mat4x4<f32> {
+fn block_of_b(params: Params, term: u32, column: u32) -> mat4x4<f32> {
     if B_ALONG_TERMS {
         return transpose(
             mat4x4(
-                four_of_b(column, term),
-                four_of_b(column + 1u, term),
-                four_of_b(column + 2u, term),
-                four_of_b(column + 3u, term),
+                four_of_b(params, column, term),
+                four_of_b(params, column + 1u, term),
+                four_of_b(params, column + 2u, term),
+                four_of_b(params, column + 3u, term),
             ),
         );
     }
     return mat4x4(
-        four_of_b(term, column),
-        four_of_b(term + 1u, column),
-        four_of_b(term + 2u, column),
-        four_of_b(term + 3u, column),
+        four_of_b(params, term, column),
+        four_of_b(params, term + 1u, column),
+        four_of_b(params, term + 2u, column),
+        four_of_b(params, term + 3u, column),
     );
 }

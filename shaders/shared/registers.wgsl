@@ -1,22 +1,23 @@
 // The core of a product without workgroup memory: each invocation reads for itself, and holds 4×4 sums in registers.
-// For software drivers, where barriers cost more than they save, and for tiny products.
+// For tiny products, and for software drivers, where barriers cost more than they save.
 
 const STAGED = false;
 
 @compute @workgroup_size(TILE_COLUMNS / 4u, TILE_ROWS / 4u)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let place = place(group);
+    let params = params;
+    let place = place(params, group);
     let row = place.y * TILE_ROWS + 4u * local.y;
     let column = place.x * TILE_COLUMNS + 4u * local.x;
-    if row >= rows() || column >= columns() {
+    if row >= rows(params) || column >= columns(params) {
         return;
     }
     var sums = mat4x4<f32>();
     var row_sums = vec4(0.0);
-    let span = span(place.z);
+    let span = span(params, place.z);
     for (var term = span.x; term < span.y; term += 4u) {
-        let a = block_of_a(row, term);
-        let b = block_of_b(term, column);
+        let a = block_of_a(params, row, term);
+        let b = block_of_b(params, term, column);
         // Column r of b·aᵀ is row r of the outputs.
         sums += b * transpose(a);
         if SUM_ROWS && column == 0u {
@@ -24,11 +25,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
     for (var r = 0u; r < 4u; r++) {
-        if row + r < rows() {
-            store(place.z, row + r, column, sums[r]);
+        if row + r < rows(params) {
+            store(params, place.z, row + r, column, sums[r]);
         }
     }
     if SUM_ROWS && column == 0u {
-        store_row_sums(place.z, row, row_sums);
+        store_row_sums(params, place.z, row, row_sums);
     }
 }

@@ -15,11 +15,11 @@ var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_FOURS>;
 var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_FOURS>;
 
 // Brings the terms from `term` on to workgroup memory, block by block, neighbours in memory by neighbours.
-fn stage(first_row: u32, first_column: u32, term: u32, local: u32) {
+fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u32) {
     for (var block = local; block < ROW_FOURS * TERM_FOURS; block += WIDE * HIGH) {
         let four = select(block % ROW_FOURS, block / TERM_FOURS, A_ALONG_TERMS);
         let first = 4u * select(block / ROW_FOURS, block % TERM_FOURS, A_ALONG_TERMS);
-        let a = block_of_a(first_row + 4u * four, term + first);
+        let a = block_of_a(params, first_row + 4u * four, term + first);
         tile_a[first * ROW_FOURS + four] = a[0];
         tile_a[(first + 1u) * ROW_FOURS + four] = a[1];
         tile_a[(first + 2u) * ROW_FOURS + four] = a[2];
@@ -28,7 +28,7 @@ fn stage(first_row: u32, first_column: u32, term: u32, local: u32) {
     for (var block = local; block < COLUMN_FOURS * TERM_FOURS; block += WIDE * HIGH) {
         let four = select(block % COLUMN_FOURS, block / TERM_FOURS, B_ALONG_TERMS);
         let first = 4u * select(block / COLUMN_FOURS, block % TERM_FOURS, B_ALONG_TERMS);
-        let b = block_of_b(term + first, first_column + 4u * four);
+        let b = block_of_b(params, term + first, first_column + 4u * four);
         tile_b[first * COLUMN_FOURS + four] = b[0];
         tile_b[(first + 1u) * COLUMN_FOURS + four] = b[1];
         tile_b[(first + 2u) * COLUMN_FOURS + four] = b[2];
@@ -42,18 +42,19 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let place = place(group);
+    let params = params;
+    let place = place(params, group);
     let first_row = place.y * TILE_ROWS;
     let first_column = place.x * TILE_COLUMNS;
-    if first_row >= rows() {
+    if first_row >= rows(params) {
         return;
     }
     let sums_rows = SUM_ROWS && first_column + local.x == 0u;
     var sums: array<vec4<f32>, EACH * FOURS>;
     var row_sums: array<vec4<f32>, FOURS>;
-    let span = span(place.z);
+    let span = span(params, place.z);
     for (var term = span.x; term < span.y; term += TILE_TERMS) {
-        stage(first_row, first_column, term, index);
+        stage(params, first_row, first_column, term, index);
         workgroupBarrier();
         for (var t = 0u; t < TILE_TERMS; t++) {
             var b: array<vec4<f32>, FOURS>;
@@ -80,13 +81,13 @@ fn main(
         for (var r = 0u; r < 4u; r++) {
             for (var j = 0u; j < FOURS; j++) {
                 let column = first_column + 4u * (j * WIDE + local.x);
-                if row + r < rows() && column < columns() {
-                    store(place.z, row + r, column, sums[(4u * i + r) * FOURS + j]);
+                if row + r < rows(params) && column < columns(params) {
+                    store(params, place.z, row + r, column, sums[(4u * i + r) * FOURS + j]);
                 }
             }
         }
-        if sums_rows && row < rows() {
-            store_row_sums(place.z, row, row_sums[i]);
+        if sums_rows && row < rows(params) {
+            store_row_sums(params, place.z, row, row_sums[i]);
         }
     }
 }

@@ -22,7 +22,7 @@
 //! Rounding: exact for step, relu, identity; one product for leaky_relu; for the others the accuracy of WGSL's
 //! exp (3 + 2·|x| ULP) and tanh (absolute 10⁻⁵ or better).
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
 use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
@@ -58,7 +58,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
-        prelude: line_prelude,
+        prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
     },

@@ -11,7 +11,7 @@
 //! Rounding: exact where f′ is 0 or 1, else f′ and one product.
 
 use crate::kernels::activation::{self, Function};
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
@@ -50,7 +50,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
-        prelude: line_prelude,
+        prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
         tiles: None,
     },

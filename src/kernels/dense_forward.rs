@@ -14,6 +14,7 @@
 //! Rounding: [`Sum`] of inputs + 1 terms, through f and the dropout's factor.
 
 use crate::kernels::activation::{self, Function};
+use crate::kernels::activation_prelude;
 use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
@@ -69,11 +70,11 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
-        prelude: tiles::prelude,
+        prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
-            core: tiles::core,
+            core: tiles::core_beside,
             split: Some(split),
         }),
     },

@@ -13,7 +13,7 @@
 //! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, through f and the dropout's factor.
 
 use crate::kernels::shared::parts;
-use crate::kernels::{activation, dense_forward, dropout, line, line_prelude, shared};
+use crate::kernels::{activation, activation_prelude, dense_forward, dropout, line, line_prelude, shared};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -61,7 +61,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dense_forward_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
-        prelude: line_prelude,
+        prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
         tiles: None,
     },

@@ -15,6 +15,7 @@
 //! Rounding: [`Sum`] of `outputs` terms, times f′ with its own rounding.
 
 use crate::kernels::activation::{self, Function};
+use crate::kernels::activation_prelude;
 use crate::kernels::dense_forward::drop_row;
 use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
@@ -73,11 +74,11 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
-        prelude: tiles::prelude,
+        prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
-            core: tiles::core,
+            core: tiles::core_beside,
             split: Some(split),
         }),
     },

@@ -13,7 +13,7 @@
 //! Rounding: [`Sum`](crate::numeric::Sum) of one term a part, times f′ with its own rounding.
 
 use crate::kernels::shared::parts;
-use crate::kernels::{activation, dense_grad_input, dropout, line, line_prelude, shared};
+use crate::kernels::{activation, activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -63,7 +63,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
-        prelude: line_prelude,
+        prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
         tiles: None,
     },

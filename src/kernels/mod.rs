@@ -105,18 +105,24 @@ pub mod shared {
     pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");
     /// A product whose terms are cut into parts.
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
+    /// A third operand of a product, number by number.
+    pub const SCALAR_BESIDE: &str = include_str!("../../shaders/shared/scalar_beside.wgsl");
     /// The record of the current step.
     pub const STEP: &str =
         concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/step.wgsl"));
     /// The records of all steps.
     pub const STEPS: &str =
         concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/steps.wgsl"));
+    /// The core of a product, by subgroups.
+    pub const SUBGROUPS: &str = include_str!("../../shaders/shared/subgroups.wgsl");
     /// The core of a product, with workgroup memory.
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
     /// Operands of a product, four numbers at a time.
     pub const VECTOR: &str = include_str!("../../shaders/shared/vector.wgsl");
+    /// A third operand of a product, four numbers at a time.
+    pub const VECTOR_BESIDE: &str = include_str!("../../shaders/shared/vector_beside.wgsl");
     /// A product over all terms at once.
     pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
 }
@@ -130,6 +136,13 @@ pub const GROUP_BYTES: usize = 4 * (GROUP + 1);
 /// The prelude of kernels that work along a line: the size of their workgroups.
 pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
+}
+
+/// The prelude of kernels with an activation and perhaps a dropout: which ones, so that no shader has code, and no
+/// invocation a choice, that its op never needs.
+pub fn activation_prelude(op: &Op) -> String {
+    let [function, threshold] = ["function", "threshold"].map(|name| op.param(name).unwrap_or(0));
+    format!("const FUNCTION = {function}u;\nconst DROPS = {};\n", threshold > 0)
 }
 
 /// Invocations that share a row of so many columns: all of a workgroup where it is long, else one.

@@ -176,7 +176,7 @@ pub struct Tiles {
     /// The tiles that an op with views of these shapes can have on a GPU with these limits, the best one first.
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Texts that the tile needs, between the shared files and the kernel.
-    pub core: fn(&Tile) -> &'static [&'static str],
+    pub core: fn(&Tile) -> Vec<&'static str>,
     /// The two ops that an op becomes whose tile has more than one part: one that writes the parts' sums to memory that
     /// it adds to the plan, and one that adds them.
     pub split: Option<fn(&mut Plan, &Op) -> [Op; 2]>,

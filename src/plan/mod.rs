@@ -19,7 +19,7 @@ pub use kernel::{
 };
 pub use limits::Limits;
 pub use step::{STEP_BYTES, Step};
-pub use tile::Tile;
+pub use tile::{Share, Tile};
 
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};

@@ -9,39 +9,74 @@ pub struct Tile {
     pub rows: u32,
     /// Columns of the output that one workgroup computes.
     pub columns: u32,
-    /// Terms that are staged in workgroup memory at once; 0 where each invocation reads for itself.
-    pub terms: u32,
-    /// Rows, and columns, of one invocation: 4 or 8.
-    pub each: u32,
+    /// Rows and columns of one invocation.
+    pub each: [u32; 2],
+    /// How invocations share what they read.
+    pub share: Share,
     /// Whether memory is read and written four numbers at a time, which needs rows of a multiple of four.
     pub vector: bool,
     /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
     pub parts: u32,
 }
 
-impl Tile {
-    /// What every device and every shape can do: 4×4 in registers, no workgroup memory, number by number.
-    pub const PLAIN: Self = Self { rows: 32, columns: 32, terms: 0, each: 4, vector: false, parts: 1 };
+/// How the invocations of a workgroup share what they read of both operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// Not at all: each reads for itself (`shaders/shared/registers.wgsl`).
+    Nothing,
+    /// Those of a subgroup hear rows of one another (`shaders/shared/subgroups.wgsl`).
+    Subgroup,
+    /// Through workgroup memory, so many terms at a time (`shaders/shared/tiles.wgsl`).
+    Workgroup {
+        /// Terms that are staged at once.
+        terms: u32,
+    },
+}
 
-    /// Invocations of a workgroup along columns, and along rows.
-    pub fn invocations(&self) -> [u32; 2] {
-        [self.columns / self.each, self.rows / self.each]
+impl Tile {
+    /// What every device and every shape can do: 4×4 in registers, nothing shared, number by number.
+    pub const PLAIN: Self = Self::new(32, 32, [4, 4], Share::Nothing);
+
+    /// Invocations of the subgroups that [`Share::Subgroup`] takes.
+    pub const SUBGROUP: u32 = 8;
+
+    /// What devices with subgroups of [`Tile::SUBGROUP`] can do: 16×4 sums for each invocation.
+    pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], Share::Subgroup);
+
+    /// Number by number, all terms in one part.
+    pub const fn new(rows: u32, columns: u32, each: [u32; 2], share: Share) -> Self {
+        Self { rows, columns, each, share, vector: false, parts: 1 }
+    }
+
+    /// Invocations of a workgroup along rows and columns together.
+    pub fn invocations(&self) -> u32 {
+        self.rows / self.each[0] * (self.columns / self.each[1])
+    }
+
+    /// Terms that are staged in workgroup memory at once, of those that do so.
+    pub fn staged(&self) -> Option<u32> {
+        match self.share {
+            Share::Workgroup { terms } => Some(terms),
+            Share::Nothing | Share::Subgroup => None,
+        }
     }
 
     /// Workgroup memory in bytes: both operands' parts.
     pub fn workgroup_bytes(&self) -> u32 {
-        4 * self.terms * (self.rows + self.columns)
+        4 * self.staged().unwrap_or(0) * (self.rows + self.columns)
     }
 }
 
 impl fmt::Display for Tile {
-    /// `64×64×16 of 8×8 vec4`, `32×32 of 4×4`
+    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}", self.rows, self.columns)?;
-        if self.terms > 0 {
-            write!(f, "×{}", self.terms)?;
+        if let Some(terms) = self.staged() {
+            write!(f, "×{terms}")?;
         }
-        write!(f, " of {0}×{0}{1}", self.each, if self.vector { " vec4" } else { "" })?;
+        let [high, wide] = self.each;
+        let subgroups = if self.share == Share::Subgroup { " by subgroups" } else { "" };
+        write!(f, " of {high}×{wide}{}{subgroups}", if self.vector { " vec4" } else { "" })?;
         if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
     }
 }

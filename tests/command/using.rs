@@ -147,6 +147,8 @@ fn a_reader_that_goes_away_is_no_error() {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wgrad"))
             .args(arguments)
             .current_dir(folder.path())
+            // Without it a software driver writes to stderr.
+            .env("XDG_RUNTIME_DIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

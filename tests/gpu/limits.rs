@@ -22,6 +22,7 @@ const LITTLE: Limits = Limits {
     workgroups: 65_535,
     invocations: 64,
     workgroup_bytes: 16 << 10,
+    subgroup: 0,
     software: false,
 };
 

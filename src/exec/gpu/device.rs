@@ -113,8 +113,11 @@ impl GpuDevice {
         let (adapter, handle) = (infos[chosen].clone(), handles.swap_remove(chosen));
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
         // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
+        let wanted = options.limits.is_none_or(|limits| limits.subgroup > 0) && adapter.limits.software;
+        let subgroups = if wanted { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
+            required_features: handle.features() & subgroups,
             required_limits: lowered(handle.limits(), options.limits),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -156,7 +159,10 @@ impl GpuDevice {
 
     /// The limits that plans must fit.
     pub fn limits(&self) -> Limits {
-        limits(&self.0.device.limits(), self.0.adapter.kind == AdapterKind::Software)
+        let Inner { adapter, device, .. } = &*self.0;
+        let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let subgroup = if subgroups { adapter.limits.subgroup } else { 0 };
+        limits(&device.limits(), subgroup, adapter.kind == AdapterKind::Software)
     }
 
     /// How many shaders were compiled on it so far, for all executors together.

@@ -1,10 +1,10 @@
 //! How products are cut among a GPU's workgroups: which tiles there are, and which one is taken.
 //!
-//! All products share one core, `shaders/shared/tiles.wgsl` (or `registers.wgsl`, without workgroup memory), and say
-//! in their own file what they read and what becomes of the sums.
+//! All products share one of three cores, `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in `shaders/shared`, and
+//! say in their own file what they read and what becomes of the sums.
 
 use crate::kernels::shared;
-use crate::plan::{Limits, Op, Tile};
+use crate::plan::{Limits, Op, Share, Tile};
 
 /// A product: out is rows×columns, each a sum of `terms` terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,17 @@ const TERMS_OF_A_PART: usize = 256;
 /// More parts are not worth their memory.
 const MOST_PARTS: usize = 8;
 
-/// All sizes, from small to large; the first needs no workgroup memory, and only 64 invocations, as every GPU has.
-const TILES: [Tile; 5] = [
+const STAGED: Share = Share::Workgroup { terms: 16 };
+
+/// All sizes, from small to large. The first needs no workgroup memory, and only 64 invocations, as every GPU has; the
+/// second is for software drivers, where it is the best one.
+const TILES: [Tile; 6] = [
     Tile::PLAIN,
-    Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 },
-    Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 },
-    Tile { rows: 128, columns: 64, terms: 16, each: 8, vector: false, parts: 1 },
-    Tile { rows: 128, columns: 128, terms: 16, each: 8, vector: false, parts: 1 },
+    Tile::SUBGROUPS,
+    Tile::new(32, 32, [4, 4], STAGED),
+    Tile::new(64, 64, [8, 8], STAGED),
+    Tile::new(128, 64, [8, 8], STAGED),
+    Tile::new(128, 128, [8, 8], STAGED),
 ];
 
 /// So many workgroups keep a middling GPU busy; a larger tile must not leave fewer.
@@ -41,14 +45,19 @@ const WORKGROUPS: usize = 96;
 /// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock.
 pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
-        tile.invocations().iter().product::<u32>() <= limits.invocations
+        tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
+            && (tile.share != Share::Subgroup || limits.software && limits.subgroup == Tile::SUBGROUP)
     };
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let fills = |tile: &Tile| workgroups(tile, product).iter().product::<usize>() >= WORKGROUPS;
     let small = product.rows.min(product.columns) <= 8 || product.terms <= 8;
-    let best = if limits.software || small { 0 } else { sizes.iter().rposition(fills).unwrap_or(1).max(1) };
-    let best = sizes.remove(best.min(sizes.len() - 1));
+    let best = match limits.software {
+        true => sizes.iter().position(|tile| tile.share == Share::Subgroup).unwrap_or(0),
+        false if small => 0,
+        false => sizes.iter().rposition(fills).unwrap_or(1).max(1).min(sizes.len() - 1),
+    };
+    let best = sizes.remove(best);
     let vectors: &[bool] = if product.aligned { &[true, false] } else { &[false] };
     let both = |tile: Tile| vectors.iter().map(move |vector| Tile { vector: *vector, ..tile });
     [best].into_iter().chain(sizes).flat_map(both).collect()
@@ -83,9 +92,11 @@ pub fn grid(op: &Op, product: Product) -> [u32; 3] {
 
 /// The sizes of an op's tile, as the core names them.
 pub fn prelude(op: &Op) -> String {
-    let Tile { rows, columns, terms, each, .. } = op.tile();
-    let staged =
-        if terms > 0 { format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n") } else { String::new() };
+    let Tile { rows, columns, each: [each, _], share, .. } = op.tile();
+    let staged = match share {
+        Share::Workgroup { terms } => format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n"),
+        Share::Nothing | Share::Subgroup => String::new(),
+    };
     format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{staged}")
 }
 
@@ -95,13 +106,19 @@ pub fn along(a: bool, b: bool) -> String {
 }
 
 /// The texts that a tile is computed with.
-pub fn core(tile: &Tile) -> &'static [&'static str] {
-    match (tile.terms > 0, tile.vector) {
-        (false, false) => &[shared::SCALAR, shared::PRODUCT, shared::REGISTERS],
-        (false, true) => &[shared::VECTOR, shared::PRODUCT, shared::REGISTERS],
-        (true, false) => &[shared::SCALAR, shared::PRODUCT, shared::TILES],
-        (true, true) => &[shared::VECTOR, shared::PRODUCT, shared::TILES],
-    }
+pub fn core(tile: &Tile) -> Vec<&'static str> {
+    let core = match tile.share {
+        Share::Nothing => shared::REGISTERS,
+        Share::Subgroup => shared::SUBGROUPS,
+        Share::Workgroup { .. } => shared::TILES,
+    };
+    vec![if tile.vector { shared::VECTOR } else { shared::SCALAR }, shared::PRODUCT, core]
+}
+
+/// The same for kernels with a third operand, which lies as the output does.
+pub fn core_beside(tile: &Tile) -> Vec<&'static str> {
+    let beside = if tile.vector { shared::VECTOR_BESIDE } else { shared::SCALAR_BESIDE };
+    [core(tile), vec![beside]].concat()
 }
 
 #[cfg(test)]
@@ -138,5 +155,15 @@ mod tests {
         assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4");
         let software = Limits { software: true, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");
+        let subgroups = |subgroup| Limits { subgroup, ..software };
+        assert_eq!(chosen(4096, 4, 64, &subgroups(8)), "32×32 of 16×4 vec4 by subgroups");
+        assert_eq!(chosen(4096, 4, 64, &subgroups(4)), "32×32 of 4×4 vec4");
+        // No real GPU has shown yet what they are worth.
+        let gpu = Limits { subgroup: 8, ..Limits::default() };
+        assert!(
+            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: true }, &gpu)
+                .iter()
+                .all(|tile| tile.share != Share::Subgroup)
+        );
     }
 }

@@ -182,11 +182,11 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     chosen
 }
 
-/// Every kernel: products in five ways that between them use every file, and those along a line also over a folded
+/// Every kernel: products in seven ways that between them use every file, and those along a line also over a folded
 /// grid, which has idle invocations behind the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
-    let [plain, staged] = [Tile::PLAIN, STAGED].map(|tile| [tile, Tile { vector: true, ..tile }]);
-    let products = [plain[0], plain[1], staged[0], staged[1], WIDE].map(Some);
+    let both = [Tile::PLAIN, Tile::SUBGROUPS, STAGED].map(|tile| [tile, Tile { vector: true, ..tile }]);
+    let products: Vec<_> = both.into_iter().flatten().chain([WIDE]).map(Some).collect();
     let mut variants = Vec::new();
     for kernel in kernels::ALL {
         let shader = kernel.shader;
@@ -254,7 +254,7 @@ impl Variant {
     fn mutated(&self, mutant: &Mutant) -> &'static Kernel {
         let source = Box::leak(self.text.replacen(&mutant.original, &mutant.text, 1).into_boxed_str());
         let shader = self.kernel.shader;
-        let tiles = shader.tiles.map(|tiles| Tiles { core: |_| &[], ..tiles });
+        let tiles = shader.tiles.map(|tiles| Tiles { core: |_| Vec::new(), ..tiles });
         let shader = Shader { source, shared: &[], tiles, ..shader };
         Box::leak(Box::new(Kernel { shader, ..*self.kernel }))
     }

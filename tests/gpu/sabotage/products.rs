@@ -1,25 +1,20 @@
 //! Mistakes in products, each in one way to cut them.
 
 use super::Sabotage;
-use wgrad::plan::Tile;
+use wgrad::plan::{Share, Tile};
 
 /// Without workgroup memory, number by number.
 pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_forward", "the last input is left out", "return params.inputs;", "return params.inputs - 1u;"),
     ("dense_forward", "the weight is transposed", "const B_ALONG_TERMS = true;", "const B_ALONG_TERMS = false;"),
-    ("dense_forward", "dead rows are written", "if row + r < rows() {", "if row + r < rows() + 1u {"),
+    ("dense_forward", "dead rows are written", "if row + r < rows(params) {", "if row + r < rows(params) + 1u {"),
     (
         "dense_forward",
         "dead rows are read as the next ones",
-        "line < select(terms(), rows(), A_ALONG_TERMS)",
+        "line < select(terms(params), rows(params), A_ALONG_TERMS)",
         "line <= 1u",
     ),
-    (
-        "dense_forward",
-        "the fourth column is left out",
-        "if column + i < columns()",
-        "if column + i < columns() && i < 3u",
-    ),
+    ("dense_forward", "the fourth column is left out", "column + 3u, columns(params)", "column + 3u, 0u"),
     (
         "dense_forward",
         "lines are taken for one longer",
@@ -27,7 +22,7 @@ pub(super) const PLAIN: &[Sabotage] = &[
         "let start = line * (width + 1u);",
     ),
     ("dense_forward", "only the last block of terms counts", "sums += b", "sums = b"),
-    ("dense_forward", "the bias is forgotten", " + bias[column + k]", ""),
+    ("dense_forward", "the bias is forgotten", " + four_beside(params, 0u, column)", ""),
     (
         "dense_forward",
         "the mask is that of the next row",
@@ -45,16 +40,16 @@ pub(super) const PLAIN: &[Sabotage] = &[
     (
         "matmul_nn",
         "rows of a block are turned over",
-        "store(place.z, row + r, column, sums[r])",
-        "store(place.z, row + r, column, sums[3u - r])",
+        "store(params, place.z, row + r, column, sums[r])",
+        "store(params, place.z, row + r, column, sums[3u - r])",
     ),
     ("matmul_tn", "the terms are those of the whole batch", "select(step.rows, params.k", "select(params.k, params.k"),
     ("matmul_tn", "it is added to what was there", "out[i] = values", "out[i] += values"),
-    ("dense_grad_input", "dead rows are written", "if row + r < rows() {", "if row + r < rows() + 1u {"),
+    ("dense_grad_input", "dead rows are written", "if row + r < rows(params) {", "if row + r < rows(params) + 1u {"),
     ("dense_grad_input", "the mask is that of the next step", "step.index, (layer", "step.index + 1u, (layer"),
-    ("dense_grad_input", "the derivative is forgotten", " * derivative(params.function, params.slope, y)", ""),
-    ("dense_grad_input", "the dropout's factor is not taken out", "column + k] * params.keep", "column + k]"),
-    ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row + i] = sums[i];", ""),
+    ("dense_grad_input", "the derivative is forgotten", " * derivative_four(FUNCTION, params.slope, y)", ""),
+    ("dense_grad_input", "the dropout's factor is not taken out", "column) * params.keep", "column)"),
+    ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row] = sum;", ""),
     ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += a[0]", "row_sums = a[0]"),
     ("dense_grad_weight", "the bias gradient leaves a row in four out", " + a[3]", ""),
     ("dense_grad_weight", "the flag is not lowered", "if !all_finite(sums)", "if false"),
@@ -67,7 +62,7 @@ pub(super) const PLAIN: &[Sabotage] = &[
         "(vec2(part, part + 1u) * params.chunk + vec2(0u, 1u))",
     ),
     ("matmul_split_nt", "a part is counted twice", "vec2(part, part + 1u)", "vec2(part, part + 2u)"),
-    ("matmul_split_nn", "all parts are written to the first", "part * part_size() + row", "row"),
+    ("matmul_split_nn", "all parts are written to the first", "part * part_size(params) + row", "row"),
     ("matmul_split_nn", "parts lie in the wrong order", "group.y / high", "(group.y / high + 1u) % 2u"),
     ("matmul_split_tn", "sums of rows lie among the products", "params.m * params.n, row", "params.n, row"),
     ("matmul_split_tn", "sums of rows are dropped", "row_sums += a[0]", "row_sums = 0.0 * a[0]"),
@@ -75,7 +70,12 @@ pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_forward_sum", "the bias is counted in each part", "sum += partial[", "sum += bias[0] + partial["),
     ("dense_forward_sum", "dead rows are written", "i >= step.rows * params.outputs", "i >= arrayLength(&output)"),
     ("dense_grad_input_sum", "the first part is counted twice", "var sum = 0.0;", "var sum = partial[i];"),
-    ("dense_grad_input_sum", "the derivative is forgotten", " * params.scale * slope", " * params.scale"),
+    (
+        "dense_grad_input_sum",
+        "the derivative is forgotten",
+        " * derivative(FUNCTION, params.slope, lower[i] * params.keep)",
+        "",
+    ),
     ("dense_grad_weight_sum", "the last part is left out", "part < params.parts", "part + 1u < params.parts"),
     ("dense_grad_weight_sum", "the bias gradient is dropped", "grad_bias[i - weights] = sum;", ""),
     ("dense_grad_weight_sum", "the flag is not lowered", "if !is_finite(sum)", "if false"),
@@ -83,14 +83,19 @@ pub(super) const PLAIN: &[Sabotage] = &[
 
 /// Without workgroup memory, four numbers at a time.
 pub(super) const VECTOR: &[Sabotage] = &[
-    ("matmul_nt", "a is read four numbers too far", "* terms() + first) / 4u)", "* terms() + first) / 4u + 1u)"),
+    (
+        "matmul_nt",
+        "a is read four numbers too far",
+        "* terms(params) + first) / 4u)",
+        "* terms(params) + first) / 4u + 1u)",
+    ),
     (
         "matmul_nn",
         "rows are taken for shorter ones",
-        "(min(line, rows() - 1u) * terms()",
-        "(min(line, rows() - 1u) * (terms() - 4u)",
+        "(min(line, rows(params) - 1u) * terms(params)",
+        "(min(line, rows(params) - 1u) * (terms(params) - 4u)",
     ),
-    ("matmul_tn", "dead rows are summed", "if line >= terms()", "if false"),
+    ("matmul_tn", "dead rows are summed", "if line >= terms(params)", "if false"),
     (
         "dense_forward",
         "four columns are written too far left",
@@ -100,9 +105,37 @@ pub(super) const VECTOR: &[Sabotage] = &[
     ("matmul_split_tn", "sums of rows are written to the first four", "put((start + row) / 4u", "put(start / 4u"),
 ];
 
+/// By subgroups, number by number.
+pub(super) const SUBGROUPS: &[Sabotage] = &[
+    ("matmul_nt", "an invocation hears itself", "subgroupBroadcast(share, 2u)", "share"),
+    ("matmul_nt", "two rows are swapped", "subgroupBroadcast(share, 5u)", "subgroupBroadcast(share, 6u)"),
+    ("matmul_nt", "the lower rows are the upper ones", "row + 8u, term, lane", "row, term, lane"),
+    ("matmul_nt", "the last terms are left out", "term < span.y; term += 4u", "term + 4u <= span.y; term += 4u"),
+    ("matmul_nn", "the second subgroup computes what the first does", "16u * subgroup", "0u * subgroup"),
+    ("matmul_nn", "only the last block of terms counts", "sums_3 += b", "sums_3 = b"),
+    ("matmul_tn", "the other four rows are the first four", "row + 4u * (lane / 4u)", "row"),
+    ("matmul_tn", "rows and terms are turned over", "return heard;", "return transpose(heard);"),
+    ("matmul_tn", "rows of a block are turned over", "[r % 4u]", "[3u - r % 4u]"),
+    (
+        "dense_forward",
+        "dead rows are written",
+        "row + r < rows(params) && column",
+        "row + r < rows(params) + 1u && column",
+    ),
+    (
+        "dense_grad_input",
+        "whoever has nothing to store leaves",
+        "var sums_0",
+        "if column >= columns(params) { return; } var sums_0",
+    ),
+    ("dense_grad_weight", "sums of rows are those of the rows above", "sum_of_terms(a_1)", "sum_of_terms(a_0)"),
+    ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += mat", "row_sums = mat"),
+    ("matmul_split_tn", "sums of rows are written to the first four", "row + r, row_sums", "row, row_sums"),
+];
+
 /// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.
-pub const STAGED: Tile = Tile { rows: 32, columns: 32, terms: 16, each: 4, vector: false, parts: 1 };
-pub const WIDE: Tile = Tile { rows: 64, columns: 64, terms: 16, each: 8, vector: false, parts: 1 };
+pub const STAGED: Tile = Tile::new(32, 32, [4, 4], Share::Workgroup { terms: 16 });
+pub const WIDE: Tile = Tile::new(64, 64, [8, 8], Share::Workgroup { terms: 16 });
 
 pub(super) const TILES: &[Sabotage] = &[
     ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n        for", "for"),
@@ -133,9 +166,14 @@ pub(super) const TILES: &[Sabotage] = &[
         "tile_a[(first + 2u) * ROW_FOURS + four]",
         "tile_a[(first + 1u) * ROW_FOURS + four]",
     ),
-    ("dense_forward", "dead rows are written", "if row + r < rows() && column", "if row + r < rows() + 1u && column"),
+    (
+        "dense_forward",
+        "dead rows are written",
+        "if row + r < rows(params) && column",
+        "if row + r < rows(params) + 1u && column",
+    ),
     ("dense_grad_weight", "the bias gradient is that of one term", "row_sums[i] += a;", "row_sums[i] = a;"),
-    ("dense_grad_weight", "the bias gradient is dropped", "if sums_rows && row < rows()", "if false"),
+    ("dense_grad_weight", "the bias gradient is dropped", "if sums_rows && row < rows(params)", "if false"),
 ];
 
 /// What goes wrong only where an invocation's groups of 4×4 lie apart.

@@ -14,7 +14,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("activation", "the step is 1 at 0", "select(0.0, 1.0, x > 0.0)", "select(0.0, 1.0, x >= 0.0)"),
     ("activation", "the sigmoid forgets the sign", "select(e, 1.0, x >= 0.0)", "1.0"),
     ("activation_grad", "dead rows are written", "i < step.rows * params.columns", "i < arrayLength(&output)"),
-    ("activation_grad", "the derivative is forgotten", " * derivative(params.function, params.slope, output[i])", ""),
+    ("activation_grad", "the derivative is forgotten", " * derivative(FUNCTION, params.slope, output[i])", ""),
     ("activation_grad", "tanh's derivative is that of 1 − y", "1.0 - y * y", "1.0 - y"),
     ("activation_grad", "it is added", "grad_input[i] = ", "grad_input[i] += "),
     ("argmax", "of equal columns the last wins", "x > largest", "x >= largest"),
