@@ -23,8 +23,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-@group(0) @binding(2) var<storage, read> input: array<Element>;
-@group(0) @binding(3) var<storage, read> weight: array<Element>;
+@group(0) @binding(2) var<storage, read> input: array<ElementA>;
+@group(0) @binding(3) var<storage, read> weight: array<ElementB>;
 @group(0) @binding(4) var<storage, read> bias: array<Element>;
 @group(0) @binding(5) var<storage, read_write> output: array<Element>;
 
@@ -44,11 +44,11 @@ fn terms(params: Params) -> u32 {
     return params.inputs;
 }
 
-fn a_at(i: u32) -> Element {
+fn a_at(i: u32) -> ElementA {
     return input[i];
 }
 
-fn b_at(i: u32) -> Element {
+fn b_at(i: u32) -> ElementB {
     return weight[i];
 }
 

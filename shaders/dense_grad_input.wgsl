@@ -25,8 +25,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-@group(0) @binding(2) var<storage, read> grad_output: array<Element>;
-@group(0) @binding(3) var<storage, read> weight: array<Element>;
+@group(0) @binding(2) var<storage, read> grad_output: array<ElementA>;
+@group(0) @binding(3) var<storage, read> weight: array<ElementB>;
 @group(0) @binding(4) var<storage, read> lower: array<Element>;
 @group(0) @binding(5) var<storage, read_write> grad_input: array<Element>;
 
@@ -46,11 +46,11 @@ fn terms(params: Params) -> u32 {
     return params.outputs;
 }
 
-fn a_at(i: u32) -> Element {
+fn a_at(i: u32) -> ElementA {
     return grad_output[i];
 }
 
-fn b_at(i: u32) -> Element {
+fn b_at(i: u32) -> ElementB {
     return weight[i];
 }
 

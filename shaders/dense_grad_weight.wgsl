@@ -17,8 +17,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-@group(0) @binding(2) var<storage, read> grad_output: array<Element>;
-@group(0) @binding(3) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> grad_output: array<ElementA>;
+@group(0) @binding(3) var<storage, read> input: array<ElementB>;
 @group(0) @binding(4) var<storage, read_write> grad_weight: array<Element>;
 @group(0) @binding(5) var<storage, read_write> grad_bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
@@ -39,11 +39,11 @@ fn terms(params: Params) -> u32 {
     return step.rows;
 }
 
-fn a_at(i: u32) -> Element {
+fn a_at(i: u32) -> ElementA {
     return grad_output[i];
 }
 
-fn b_at(i: u32) -> Element {
+fn b_at(i: u32) -> ElementB {
     return input[i];
 }
 

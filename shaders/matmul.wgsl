@@ -21,8 +21,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-@group(0) @binding(2) var<storage, read> a: array<Element>;
-@group(0) @binding(3) var<storage, read> b: array<Element>;
+@group(0) @binding(2) var<storage, read> a: array<ElementA>;
+@group(0) @binding(3) var<storage, read> b: array<ElementB>;
 @group(0) @binding(4) var<storage, read_write> out: array<Element>;
 
 const SUM_ROWS = false;
@@ -39,11 +39,11 @@ fn terms(params: Params) -> u32 {
     return select(step.rows, params.k, A_ALONG_TERMS);
 }
 
-fn a_at(i: u32) -> Element {
+fn a_at(i: u32) -> ElementA {
     return a[i];
 }
 
-fn b_at(i: u32) -> Element {
+fn b_at(i: u32) -> ElementB {
     return b[i];
 }
 

@@ -86,7 +86,7 @@ pub static KERNEL: Kernel = Kernel {
 
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_input] = [shapes[0], shapes[3]];
-    let aligned = grad_output.columns % 4 + grad_input.columns % 4 == 0;
+    let aligned = [grad_output, grad_input, grad_input].map(|shape| shape.columns.is_multiple_of(4));
     tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned }
 }
 

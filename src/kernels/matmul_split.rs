@@ -115,15 +115,14 @@ pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn);
 
 fn size(op: &Op) -> tiles::Product {
     let p = op.params::<Params>();
-    // Rows in memory are k and n long, or m and n where both operands lie along their terms; parts begin at multiples
-    // of n, and behind m more sums there.
-    let lengths = [p.n, if op.kernel.name == TN.name { p.m } else { p.k }];
-    tiles::Product {
-        rows: p.m as usize,
-        columns: p.n as usize,
-        terms: p.chunk as usize,
-        aligned: lengths.iter().all(|length| length % 4 == 0),
-    }
+    // Parts begin at multiples of n, and where both operands lie across their terms, of n with m more sums behind them.
+    let fours = |length: u32| length.is_multiple_of(4);
+    let aligned = match op.kernel.name {
+        name if name == NT.name => [fours(p.k), fours(p.k), fours(p.n)],
+        name if name == NN.name => [fours(p.k), fours(p.n), fours(p.n)],
+        _ => [fours(p.m), fours(p.n), fours(p.m) && fours(p.n)],
+    };
+    tiles::Product { rows: p.m as usize, columns: p.n as usize, terms: p.chunk as usize, aligned }
 }
 
 /// The first half of a product of `form` that is cut as `tile` says, and the view of its parts' sums, which is added
@@ -140,8 +139,11 @@ pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
     let kernel = [&NT, &NN, &TN][form as usize];
-    let tile = Tile { parts: 1, ..tile };
-    (Op { tile: Some(tile), ..Op::new(kernel, &[a, b, partial], &params, parts) }, partial)
+    let op = Op::new(kernel, &[a, b, partial], &params, parts);
+    // Its output is another one than that of the whole product.
+    let [a, b, out] = tile.vector;
+    let tile = Tile { parts: 1, vector: [a, b, out && size(&op).aligned[2]], ..tile };
+    (Op { tile: Some(tile), ..op }, partial)
 }
 
 /// Terms of a part, of which `terms` are live.

@@ -77,6 +77,20 @@ pub mod shared {
     pub mod row_loss;
     pub mod tiles;
 
+    /// Operand a of a product, number by number and four at a time.
+    pub const A: [&str; 2] =
+        [include_str!("../../shaders/shared/a_scalar.wgsl"), include_str!("../../shaders/shared/a_vector.wgsl")];
+    /// Operand b of a product, likewise.
+    pub const B: [&str; 2] =
+        [include_str!("../../shaders/shared/b_scalar.wgsl"), include_str!("../../shaders/shared/b_vector.wgsl")];
+    /// The output of a product, likewise.
+    pub const OUT: [&str; 2] =
+        [include_str!("../../shaders/shared/out_scalar.wgsl"), include_str!("../../shaders/shared/out_vector.wgsl")];
+    /// What lies as the output does, likewise.
+    pub const BESIDE: [&str; 2] = [
+        include_str!("../../shaders/shared/beside_scalar.wgsl"),
+        include_str!("../../shaders/shared/beside_vector.wgsl"),
+    ];
     /// Activations and their derivatives.
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
     /// The clip factor of a norm.
@@ -101,12 +115,8 @@ pub mod shared {
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
     /// What every loss has.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
-    /// Operands of a product, number by number.
-    pub const SCALAR: &str = include_str!("../../shaders/shared/scalar.wgsl");
     /// A product whose terms are cut into parts.
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
-    /// A third operand of a product, number by number.
-    pub const SCALAR_BESIDE: &str = include_str!("../../shaders/shared/scalar_beside.wgsl");
     /// The record of the current step.
     pub const STEP: &str =
         concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/step.wgsl"));
@@ -119,10 +129,6 @@ pub mod shared {
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
-    /// Operands of a product, four numbers at a time.
-    pub const VECTOR: &str = include_str!("../../shaders/shared/vector.wgsl");
-    /// A third operand of a product, four numbers at a time.
-    pub const VECTOR_BESIDE: &str = include_str!("../../shaders/shared/vector_beside.wgsl");
     /// A product over all terms at once.
     pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
 }

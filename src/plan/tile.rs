@@ -13,8 +13,8 @@ pub struct Tile {
     pub each: [u32; 2],
     /// How invocations share what they read.
     pub share: Share,
-    /// Whether memory is read and written four numbers at a time, which needs rows of a multiple of four.
-    pub vector: bool,
+    /// Whether a, b and the output are read and written four numbers at a time, which needs rows of a multiple of four.
+    pub vector: [bool; 3],
     /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
     pub parts: u32,
 }
@@ -45,7 +45,7 @@ impl Tile {
 
     /// Number by number, all terms in one part.
     pub const fn new(rows: u32, columns: u32, each: [u32; 2], share: Share) -> Self {
-        Self { rows, columns, each, share, vector: false, parts: 1 }
+        Self { rows, columns, each, share, vector: [false; 3], parts: 1 }
     }
 
     /// Invocations of a workgroup along rows and columns together.
@@ -68,15 +68,20 @@ impl Tile {
 }
 
 impl fmt::Display for Tile {
-    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4`
+    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}", self.rows, self.columns)?;
         if let Some(terms) = self.staged() {
             write!(f, "×{terms}")?;
         }
         let [high, wide] = self.each;
-        let subgroups = if self.share == Share::Subgroup { " by subgroups" } else { "" };
-        write!(f, " of {high}×{wide}{}{subgroups}", if self.vector { " vec4" } else { "" })?;
+        write!(f, " of {high}×{wide}{}", if self.share == Share::Subgroup { " by subgroups" } else { "" })?;
+        let names = ["a", "b", "out"].iter().zip(self.vector).filter(|(_, vector)| *vector).map(|(name, _)| *name);
+        match names.collect::<Vec<_>>()[..] {
+            [] => {}
+            [_, _, _] => write!(f, " vec4")?,
+            ref some => write!(f, " vec4 of {}", some.join(", "))?,
+        }
         if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
     }
 }

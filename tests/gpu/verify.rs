@@ -48,15 +48,16 @@ fn the_shaders_hash_is_that_of_what_is_compiled() {
         let report = verify(layers, Loss::MeanSquaredError, 4).run(&device, |_| ()).expect("the device answers");
         report.header.shaders
     };
-    assert_eq!(hash("4 relu 4"), hash("4 tanh 8"), "sizes and activations are parameters");
+    assert_eq!(hash("4 relu 4"), hash("4 relu 8"), "sizes are parameters");
     assert_ne!(hash("4 relu 4"), hash("5 relu 4"), "five columns are not read four at a time");
+    assert_ne!(hash("4 relu 4"), hash("4 tanh 4"), "activations stand in the text");
 }
 
 #[test]
 fn wrong_shaders_are_named() {
     let Some(gpu) = device() else { return };
     let faults: [(&'static Kernel, &str, &str, &str); 2] = [
-        (&dense_forward::KERNEL, " + bias[column + k]", "", "gradients op 0 (dense_forward)"),
+        (&dense_forward::KERNEL, " + four_beside(params, 0u, column)", "", "gradients op 0 (dense_forward)"),
         (
             &dense_grad_weight::KERNEL,
             "return step.rows;",

@@ -15,8 +15,8 @@ pub struct Product {
     pub columns: usize,
     /// Terms of each sum.
     pub terms: usize,
-    /// Lengths of the rows in memory of both operands and the output are multiples of four.
-    pub aligned: bool,
+    /// Whether the lengths of the rows in memory of a, b and the output are multiples of four.
+    pub aligned: [bool; 3],
 }
 
 /// Fewer terms are not worth a part of their own, whose sums must be written and read again.
@@ -52,13 +52,16 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let fills = |tile: &Tile| workgroups(tile, product).iter().product::<usize>() >= WORKGROUPS;
     let small = product.rows.min(product.columns) <= 8 || product.terms <= 8;
+    // Of the 16×32 sums of a subgroup most would be for nothing.
+    let narrow = product.rows.min(product.columns) <= 16;
+    let subgroups = sizes.iter().position(|tile| tile.share == Share::Subgroup).filter(|_| !narrow);
     let best = match limits.software {
-        true => sizes.iter().position(|tile| tile.share == Share::Subgroup).unwrap_or(0),
+        true => subgroups.unwrap_or(0),
         false if small => 0,
         false => sizes.iter().rposition(fills).unwrap_or(1).max(1).min(sizes.len() - 1),
     };
     let best = sizes.remove(best);
-    let vectors: &[bool] = if product.aligned { &[true, false] } else { &[false] };
+    let vectors = if product.aligned == [false; 3] { vec![[false; 3]] } else { vec![product.aligned, [false; 3]] };
     let both = |tile: Tile| vectors.iter().map(move |vector| Tile { vector: *vector, ..tile });
     [best].into_iter().chain(sizes).flat_map(both).collect()
 }
@@ -112,13 +115,13 @@ pub fn core(tile: &Tile) -> Vec<&'static str> {
         Share::Subgroup => shared::SUBGROUPS,
         Share::Workgroup { .. } => shared::TILES,
     };
-    vec![if tile.vector { shared::VECTOR } else { shared::SCALAR }, shared::PRODUCT, core]
+    let [a, b, out] = tile.vector.map(usize::from);
+    vec![shared::A[a], shared::B[b], shared::OUT[out], shared::PRODUCT, core]
 }
 
-/// The same for kernels with a third operand, which lies as the output does.
+/// The same for kernels that read something which lies as the output does.
 pub fn core_beside(tile: &Tile) -> Vec<&'static str> {
-    let beside = if tile.vector { shared::VECTOR_BESIDE } else { shared::SCALAR_BESIDE };
-    [core(tile), vec![beside]].concat()
+    [core(tile), vec![shared::BESIDE[usize::from(tile.vector[2])]]].concat()
 }
 
 #[cfg(test)]
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     fn chosen(rows: usize, columns: usize, terms: usize, limits: &Limits) -> String {
-        candidates(Product { rows, columns, terms, aligned: true }, limits)[0].to_string()
+        candidates(Product { rows, columns, terms, aligned: [true; 3] }, limits)[0].to_string()
     }
 
     #[test]
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn parts_are_no_more_than_one_binding_holds() {
-        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: true };
+        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3] };
         let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(2), Some(2), Some(1)]);
@@ -156,12 +159,13 @@ mod tests {
         let software = Limits { software: true, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");
         let subgroups = |subgroup| Limits { subgroup, ..software };
-        assert_eq!(chosen(4096, 4, 64, &subgroups(8)), "32×32 of 16×4 vec4 by subgroups");
-        assert_eq!(chosen(4096, 4, 64, &subgroups(4)), "32×32 of 4×4 vec4");
+        assert_eq!(chosen(64, 64, 4, &subgroups(8)), "32×32 of 16×4 by subgroups vec4");
+        assert_eq!(chosen(4096, 4, 64, &subgroups(8)), "32×32 of 4×4 vec4");
+        assert_eq!(chosen(64, 64, 4, &subgroups(4)), "32×32 of 4×4 vec4");
         // No real GPU has shown yet what they are worth.
         let gpu = Limits { subgroup: 8, ..Limits::default() };
         assert!(
-            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: true }, &gpu)
+            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3] }, &gpu)
                 .iter()
                 .all(|tile| tile.share != Share::Subgroup)
         );

@@ -185,7 +185,7 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
 /// Every kernel: products in seven ways that between them use every file, and those along a line also over a folded
 /// grid, which has idle invocations behind the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
-    let both = [Tile::PLAIN, Tile::SUBGROUPS, STAGED].map(|tile| [tile, Tile { vector: true, ..tile }]);
+    let both = [Tile::PLAIN, Tile::SUBGROUPS, STAGED].map(|tile| [tile, Tile { vector: [true; 3], ..tile }]);
     let products: Vec<_> = both.into_iter().flatten().chain([WIDE]).map(Some).collect();
     let mut variants = Vec::new();
     for kernel in kernels::ALL {

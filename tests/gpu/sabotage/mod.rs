@@ -18,7 +18,7 @@ type Sabotage = (&'static str, &'static str, &'static str, &'static str);
 
 /// All mistakes, with the tile that products are cut by.
 fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
-    let vector = Tile { vector: true, ..Tile::PLAIN };
+    let vector = Tile { vector: [true; 3], ..Tile::PLAIN };
     let tables = [
         (Tile::PLAIN, table::TABLE),
         (Tile::PLAIN, products::PLAIN),

@@ -115,7 +115,7 @@ pub(super) const SUBGROUPS: &[Sabotage] = &[
     ("matmul_nn", "only the last block of terms counts", "sums_3 += b", "sums_3 = b"),
     ("matmul_tn", "the other four rows are the first four", "row + 4u * (lane / 4u)", "row"),
     ("matmul_tn", "rows and terms are turned over", "return heard;", "return transpose(heard);"),
-    ("matmul_tn", "rows of a block are turned over", "[r % 4u]", "[3u - r % 4u]"),
+    ("matmul_tn", "rows of a block are turned over", "sums_1[0], sums_1[1]", "sums_1[1], sums_1[0]"),
     (
         "dense_forward",
         "dead rows are written",
@@ -130,7 +130,7 @@ pub(super) const SUBGROUPS: &[Sabotage] = &[
     ),
     ("dense_grad_weight", "sums of rows are those of the rows above", "sum_of_terms(a_1)", "sum_of_terms(a_0)"),
     ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += mat", "row_sums = mat"),
-    ("matmul_split_tn", "sums of rows are written to the first four", "row + r, row_sums", "row, row_sums"),
+    ("matmul_split_tn", "sums of rows are written to the first four", "row + 4u * i, sums", "row, sums"),
 ];
 
 /// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.

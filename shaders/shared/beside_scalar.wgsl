@@ -1,0 +1,16 @@
+// What lies as the output does and is read along with it, number by number; its kernel has `beside_at`.
+
+// Up to four numbers from element `start + column` on; zeros behind the last column.
+fn four_beside(params: Params, start: u32, column: u32) -> vec4<f32> {
+    return vec4(
+        one_beside(params, start, column),
+        one_beside(params, start, column + 1u),
+        one_beside(params, start, column + 2u),
+        one_beside(params, start, column + 3u),
+    );
+}
+
+fn one_beside(params: Params, start: u32, column: u32) -> f32 {
+    let there = column < columns(params);
+    return select(0.0, beside_at(select(0u, start + column, there)), there);
+}

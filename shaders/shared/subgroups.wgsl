@@ -1,0 +1,105 @@
+// The core of a product without workgroup memory, for subgroups of eight: each invocation reads for all eight a part of
+// their 16 rows of a, which they then hear of one another, and four columns of b for itself. It holds 16×4 sums in
+// registers. For software drivers, where reading costs most.
+
+const STAGED = false;
+
+@compute @workgroup_size(TILE_COLUMNS / 4u * TILE_ROWS / 16u)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let params = params;
+    let place = place(params, group);
+    // All of a subgroup stay to the end, also where they have nothing to store: the others hear of what they read.
+    let row = place.y * TILE_ROWS + 16u * subgroup;
+    let column = place.x * TILE_COLUMNS + 4u * lane;
+    var sums_0 = mat4x4<f32>();
+    var sums_1 = mat4x4<f32>();
+    var sums_2 = mat4x4<f32>();
+    var sums_3 = mat4x4<f32>();
+    var row_sums = mat4x4<f32>();
+    let span = span(params, place.z);
+    for (var term = span.x; term < span.y; term += 4u) {
+        let b = block_of_b(params, term, column);
+        let upper = share_of_a(params, row, term, lane);
+        let lower = share_of_a(params, row + 8u, term, lane);
+        let a_0 = first_block(upper);
+        let a_1 = second_block(upper);
+        let a_2 = first_block(lower);
+        let a_3 = second_block(lower);
+        // Column r of b·aᵀ is row r of the outputs.
+        sums_0 += b * transpose(a_0);
+        sums_1 += b * transpose(a_1);
+        sums_2 += b * transpose(a_2);
+        sums_3 += b * transpose(a_3);
+        if SUM_ROWS {
+            row_sums += mat4x4(sum_of_terms(a_0), sum_of_terms(a_1), sum_of_terms(a_2), sum_of_terms(a_3));
+        }
+    }
+    for (var r = 0u; r < 16u; r++) {
+        let four = one_of(
+            r / 4u,
+            one_of(r % 4u, sums_0[0], sums_0[1], sums_0[2], sums_0[3]),
+            one_of(r % 4u, sums_1[0], sums_1[1], sums_1[2], sums_1[3]),
+            one_of(r % 4u, sums_2[0], sums_2[1], sums_2[2], sums_2[3]),
+            one_of(r % 4u, sums_3[0], sums_3[1], sums_3[2], sums_3[3]),
+        );
+        if row + r < rows(params) && column < columns(params) {
+            store(params, place.z, row + r, column, four);
+        }
+    }
+    for (var i = 0u; i < 4u; i++) {
+        if SUM_ROWS && column == 0u && row + 4u * i < rows(params) {
+            let sums = one_of(i, row_sums[0], row_sums[1], row_sums[2], row_sums[3]);
+            store_row_sums(params, place.z, row + 4u * i, sums);
+        }
+    }
+}
+
+// What the invocation reads of eight rows of a by four terms: four numbers that are neighbours in memory.
+fn share_of_a(params: Params, row: u32, term: u32, lane: u32) -> vec4<f32> {
+    if A_ALONG_TERMS {
+        return four_of_a(params, row + lane, term);
+    }
+    return four_of_a(params, term + lane % 4u, row + 4u * (lane / 4u));
+}
+
+// The first four rows by four terms of what the subgroup has read; as block_of_a gives it.
+fn first_block(share: vec4<f32>) -> mat4x4<f32> {
+    let heard = mat4x4(
+        subgroupBroadcast(share, 0u),
+        subgroupBroadcast(share, 1u),
+        subgroupBroadcast(share, 2u),
+        subgroupBroadcast(share, 3u),
+    );
+    return block_from(heard);
+}
+
+// The other four rows.
+fn second_block(share: vec4<f32>) -> mat4x4<f32> {
+    let heard = mat4x4(
+        subgroupBroadcast(share, 4u),
+        subgroupBroadcast(share, 5u),
+        subgroupBroadcast(share, 6u),
+        subgroupBroadcast(share, 7u),
+    );
+    return block_from(heard);
+}
+
+fn block_from(heard: mat4x4<f32>) -> mat4x4<f32> {
+    if A_ALONG_TERMS {
+        return transpose(heard);
+    }
+    return heard;
+}
+
+fn sum_of_terms(a: mat4x4<f32>) -> vec4<f32> {
+    return a[0] + a[1] + a[2] + a[3];
+}
+
+// One of four, by its number: what is indexed would not stay in registers.
+fn one_of(i: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+    return select(select(a, b, i == 1u), select(c, d, i == 3u), i > 1u);
+}
