@@ -12,8 +12,12 @@ fn main(
 ) {
     let params = params;
     let place = place(params, group);
-    // All of a subgroup stay to the end, also where they have nothing to store: the others hear of what they read.
-    let row = place.y * TILE_ROWS + 16u * subgroup;
+    let first_row = place.y * TILE_ROWS;
+    if first_row >= rows(params) {
+        return;
+    }
+    // From here on all stay, also those who have nothing to store: the others hear of what they read.
+    let row = first_row + 16u * subgroup;
     let column = place.x * TILE_COLUMNS + 4u * lane;
     var sums_0 = mat4x4<f32>();
     var sums_1 = mat4x4<f32>();

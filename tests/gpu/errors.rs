@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use wgrad::Device;
 use wgrad::exec::Executor;
-use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
+use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions};
 use wgrad::kernels::dropout::Mask;
 use wgrad::kernels::{self, dense_forward};
 use wgrad::network::Activation;
@@ -104,6 +104,49 @@ fn a_lost_device_is_an_error_everywhere() {
         let message = message(call(&device, &mut gpu));
         assert!(message.contains("it was lost (Destroyed)"), "{message}");
     }
+}
+
+/// Under a limit of the shell's for the address space, which software drivers take their memory from.
+#[cfg(target_os = "linux")]
+#[test]
+fn want_of_memory_is_an_error() {
+    const TEST: &str = "errors::want_of_memory_is_an_error";
+    const INNER: &str = "WGRAD_TEST_LITTLE_MEMORY";
+    const KIBIBYTES: usize = 4 << 20;
+    const WORDS: usize = 64 << 20;
+    let Some(device) = device() else { return };
+    if device.adapter().kind != AdapterKind::Software {
+        println!("not run: memory of {} is not the process's", device.adapter());
+        return;
+    }
+    if std::env::var_os(INNER).is_none() {
+        let program = std::env::current_exe().expect("a test knows its program");
+        let script = format!("ulimit -v {KIBIBYTES} && exec \"$0\" --exact {TEST} --nocapture");
+        let inner = Command::new("sh").args(["-c", &script]).arg(program).env(INNER, "1").output().expect("a shell");
+        let output = String::from_utf8_lossy(&inner.stdout);
+        println!("{output}");
+        assert!(inner.status.success(), "{output}{}", String::from_utf8_lossy(&inner.stderr));
+        return;
+    }
+    let plan = || {
+        let mut plan = Plan::new();
+        plan.tensor("much", Dtype::F32, Shape::vector(WORDS), Contents::Persistent(0));
+        plan
+    };
+    let mut held = Vec::new();
+    let message = loop {
+        assert!(held.len() * WORDS < KIBIBYTES << 8, "more was had than there is");
+        match Gpu::new(&device, plan()) {
+            Ok(gpu) => held.push(gpu),
+            Err(error) => break error.to_string(),
+        }
+    };
+    println!("after {} allocations: {message}", held.len());
+    let wanted = format!("memory for much ({} bytes): out of memory; use a smaller batch", 4 * WORDS);
+    assert!(message.contains(&wanted) && !held.is_empty(), "{message}");
+    // Whoever gives back what was had can go on.
+    drop(held);
+    Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("there is memory again");
 }
 
 #[test]
