@@ -11,7 +11,7 @@ use std::process::Command;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse, Tile};
+use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::candidates;
 
@@ -47,13 +47,18 @@ fn ops(kernel: &'static Kernel) -> Vec<Op> {
         let params = vec![parameter; kernel.params.len()];
         Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: None }
     };
-    let shapes = vec![Shape::new(4096, 4096); kernel.bindings.len()];
+    // Rows of a multiple of four, of none, and some of each.
+    let shapes = [[4096, 4096], [4095, 4095], [4096, 4095], [4095, 4096]]
+        .map(|columns| (0..kernel.bindings.len()).map(|i| Shape::new(4096, columns[i % 2])).collect::<Vec<_>>());
     let gpu = Limits { workgroup_bytes: 32 << 10, ..Limits::default() };
-    let software = Limits { software: true, subgroup: Tile::SUBGROUP, ..gpu };
-    let tiles = || [gpu, software].into_iter().flat_map(|limits| candidates(&op(4096), &shapes, &limits));
+    let software = Limits { software: true, subgroups: true, ..gpu };
+    let limited = |limits: Limits| shapes.iter().flat_map(move |shapes| candidates(&op(4096), shapes, &limits));
+    let tiles = || [gpu, software].into_iter().flat_map(limited);
     let tiled = tiles().map(|tile| Op { tile: Some(tile), ..op(4096) });
     let codes = [0, 1, 2, 3, 4, 5, 4096].map(|code| Op { tile: tiles().next(), ..op(code) });
-    codes.into_iter().chain(tiled).collect()
+    let mut undropped = codes.clone();
+    undropped.iter_mut().for_each(|op| op.set("threshold", 0));
+    codes.into_iter().chain(undropped).chain(tiled).collect()
 }
 
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {

@@ -38,7 +38,7 @@ fn main(
         sums_1 += b * transpose(a_1);
         sums_2 += b * transpose(a_2);
         sums_3 += b * transpose(a_3);
-        if SUM_ROWS {
+        if SUM_ROWS && place.x == 0u {
             row_sums += mat4x4(sum_of_terms(a_0), sum_of_terms(a_1), sum_of_terms(a_2), sum_of_terms(a_3));
         }
     }

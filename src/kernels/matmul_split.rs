@@ -115,7 +115,7 @@ pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn);
 
 fn size(op: &Op) -> tiles::Product {
     let p = op.params::<Params>();
-    // Parts begin at multiples of n, and where both operands lie across their terms, of n with m more sums behind them.
+    // Parts begin at multiples of m·n, or of m·n + m where both operands lie across their terms.
     let fours = |length: u32| length.is_multiple_of(4);
     let aligned = match op.kernel.name {
         name if name == NT.name => [fours(p.k), fours(p.k), fours(p.n)],

@@ -107,9 +107,9 @@ pub mod shared {
     pub const PARTS: &str = include_str!("../../shaders/shared/parts.wgsl");
     /// Random words.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
-    /// What both cores of a product have in common.
+    /// What the cores of a product have in common.
     pub const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
-    /// The core of a product, without workgroup memory.
+    /// The core of a product, each invocation for itself.
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
     /// Sums and maxima of rows that invocations share.
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
@@ -147,8 +147,9 @@ pub fn line_prelude(_: &Op) -> String {
 /// The prelude of kernels with an activation and perhaps a dropout: which ones, so that no shader has code, and no
 /// invocation a choice, that its op never needs.
 pub fn activation_prelude(op: &Op) -> String {
-    let [function, threshold] = ["function", "threshold"].map(|name| op.param(name).unwrap_or(0));
-    format!("const FUNCTION = {function}u;\nconst DROPS = {};\n", threshold > 0)
+    let function = op.param("function").expect("a kernel with an activation has its code");
+    let drops = op.param("threshold").is_some_and(|threshold| threshold > 0);
+    format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n")
 }
 
 /// Invocations that share a row of so many columns: all of a workgroup where it is long, else one.

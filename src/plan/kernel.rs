@@ -162,7 +162,8 @@ pub struct Shader {
     pub source: &'static str,
     /// Texts of `shaders/shared/*.wgsl` that it needs, in order.
     pub shared: &'static [&'static str],
-    /// `const` lines in front, from the op's parameters and tile: sizes of workgroups, which `grid` needs too.
+    /// `const` lines in front, from the op's parameters and tile: sizes of workgroups, which `grid` needs too, and what
+    /// all invocations would else branch on.
     pub prelude: fn(&Op) -> String,
     /// Number of workgroups, from the op and the shapes of its views.
     pub grid: fn(&Op, &[Shape]) -> [u32; 3],

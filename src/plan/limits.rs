@@ -15,8 +15,8 @@ pub struct Limits {
     pub invocations: u32,
     /// Workgroup memory in bytes.
     pub workgroup_bytes: u32,
-    /// Invocations of a subgroup, where all have the same number and kernels may use it; else 0.
-    pub subgroup: u32,
+    /// Whether kernels may use subgroups: all have [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP) invocations.
+    pub subgroups: bool,
     /// Whether it is a program on the CPU, where barriers cost more than they save.
     pub software: bool,
 }
@@ -31,7 +31,7 @@ impl Default for Limits {
             workgroups: 65_535,
             invocations: 256,
             workgroup_bytes: 16 << 10,
-            subgroup: 0,
+            subgroups: false,
             software: false,
         }
     }

@@ -277,12 +277,13 @@ pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case
 }
 
 /// m, n, k and live rows of products: ragged ones, some whose rows are multiples of four, the last one large enough for the CPU to cut it into blocks.
-pub const PRODUCTS: [(usize, usize, usize, usize); 20] = [
+pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
     (1, 1, 3, 1),
     (1, 5, 3, 1),
     (3, 1, 7, 2),
     (5, 4, 1, 5),
     (3, 2, 5, 0),
+    (20, 20, 8, 0),
     (4, 3, 17, 4),
     (15, 17, 16, 15),
     (16, 63, 5, 9),

@@ -22,7 +22,7 @@ const LITTLE: Limits = Limits {
     workgroups: 65_535,
     invocations: 64,
     workgroup_bytes: 16 << 10,
-    subgroup: 0,
+    subgroups: false,
     software: false,
 };
 
@@ -151,7 +151,7 @@ fn results_are_those_of_the_whole_device() {
         let [whole, found] = [&whole, &little].map(|gpu| trained(&gpu.clone().into(), network.clone(), steps));
         assert!(whole.0.len() >= 2 * steps);
         if little.limits().software {
-            assert!(whole == found, "the same tiles, and so the same bits");
+            assert!(whole == found, "registers and subgroups add up in the same order, and so the same bits");
         }
         // Other tiles add up in another order; each loss is that of parameters which may differ by more with each step.
         // Ten steps lie far within this, and a wrong row or a part left out far beyond it.

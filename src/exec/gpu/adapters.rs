@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::plan::Tile;
 use crate::specialize::Limits;
 
 /// What an adapter is made of, from the most to the least wanted.
@@ -63,15 +64,15 @@ impl Adapter {
         };
         let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
         let software = kind == AdapterKind::Software;
-        let one_size = info.subgroup_min_size == info.subgroup_max_size;
-        let subgroups = handle.features().contains(wgpu::Features::SUBGROUP) && one_size;
-        let subgroup = if subgroups { info.subgroup_min_size } else { 0 };
+        // Only software drivers are given kernels with subgroups.
+        let ours = [info.subgroup_min_size, info.subgroup_max_size] == [Tile::SUBGROUP; 2];
+        let subgroups = software && ours && handle.features().contains(wgpu::Features::SUBGROUP);
         Self {
             name: info.name,
             kind,
             interface: info.backend.to_string(),
             driver,
-            limits: limits(&handle.limits(), subgroup, software),
+            limits: limits(&handle.limits(), subgroups, software),
             features: features(handle.features()),
         }
     }
@@ -86,7 +87,7 @@ impl fmt::Display for Adapter {
 }
 
 /// The limits that plans must fit.
-pub(super) fn limits(limits: &wgpu::Limits, subgroup: u32, software: bool) -> Limits {
+pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
         allocation_bytes: limits.max_buffer_size,
@@ -94,7 +95,7 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroup: u32, software: bool) -> Li
         workgroups: limits.max_compute_workgroups_per_dimension,
         invocations: limits.max_compute_invocations_per_workgroup,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
-        subgroup,
+        subgroups,
         software,
     }
 }

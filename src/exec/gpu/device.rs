@@ -45,7 +45,7 @@ impl GpuOptions {
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
     /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
-    /// What no limit of wgpu's says, whether it is software, stays as it is.
+    /// Whether it is software, which no limit of wgpu's says, stays as it is.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -113,11 +113,11 @@ impl GpuDevice {
         let (adapter, handle) = (infos[chosen].clone(), handles.swap_remove(chosen));
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
         // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
-        let wanted = options.limits.is_none_or(|limits| limits.subgroup > 0) && adapter.limits.software;
-        let subgroups = if wanted { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let subgroups = adapter.limits.subgroups && options.limits.is_none_or(|limits| limits.subgroups);
+        let features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: handle.features() & subgroups,
+            required_features: features,
             required_limits: lowered(handle.limits(), options.limits),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -160,9 +160,8 @@ impl GpuDevice {
     /// The limits that plans must fit.
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
-        let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
-        let subgroup = if subgroups { adapter.limits.subgroup } else { 0 };
-        limits(&device.limits(), subgroup, adapter.kind == AdapterKind::Software)
+        let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
+        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software)
     }
 
     /// How many shaders were compiled on it so far, for all executors together.

@@ -47,7 +47,7 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
-            && (tile.share != Share::Subgroup || limits.software && limits.subgroup == Tile::SUBGROUP)
+            && (tile.share != Share::Subgroup || limits.software && limits.subgroups)
     };
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let fills = |tile: &Tile| workgroups(tile, product).iter().product::<usize>() >= WORKGROUPS;
@@ -55,10 +55,12 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     // Of the 16×32 sums of a subgroup most would be for nothing.
     let narrow = product.rows.min(product.columns) <= 16;
     let subgroups = sizes.iter().position(|tile| tile.share == Share::Subgroup).filter(|_| !narrow);
-    let best = match limits.software {
-        true => subgroups.unwrap_or(0),
-        false if small => 0,
-        false => sizes.iter().rposition(fills).unwrap_or(1).max(1).min(sizes.len() - 1),
+    let best = if limits.software {
+        subgroups.unwrap_or(0)
+    } else if small {
+        0
+    } else {
+        sizes.iter().rposition(fills).unwrap_or(1).max(1).min(sizes.len() - 1)
     };
     let best = sizes.remove(best);
     let vectors = if product.aligned == [false; 3] { vec![[false; 3]] } else { vec![product.aligned, [false; 3]] };
@@ -95,12 +97,10 @@ pub fn grid(op: &Op, product: Product) -> [u32; 3] {
 
 /// The sizes of an op's tile, as the core names them.
 pub fn prelude(op: &Op) -> String {
-    let Tile { rows, columns, each: [each, _], share, .. } = op.tile();
-    let staged = match share {
-        Share::Workgroup { terms } => format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n"),
-        Share::Nothing | Share::Subgroup => String::new(),
-    };
-    format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{staged}")
+    let tile = op.tile();
+    let Tile { rows, columns, each: [each, _], .. } = tile;
+    let staged = tile.staged().map(|terms| format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n"));
+    format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{}", staged.unwrap_or_default())
 }
 
 /// How a product's operands lie in memory, for kernels of which there are several.
@@ -143,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn each_operand_is_read_four_at_a_time_where_its_rows_allow() {
+        let software = Limits { software: true, subgroups: true, ..Limits::default() };
+        let ten_outputs = Product { rows: 128, columns: 10, terms: 64, aligned: [true, true, false] };
+        let tiles: Vec<_> = candidates(ten_outputs, &software).iter().take(4).map(ToString::to_string).collect();
+        let subgroups = "32×32 of 16×4 by subgroups";
+        let wanted = ["32×32 of 4×4 vec4 of a, b", "32×32 of 4×4", &format!("{subgroups} vec4 of a, b"), subgroups];
+        assert_eq!(tiles, wanted);
+    }
+
+    #[test]
     fn parts_are_no_more_than_one_binding_holds() {
         let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3] };
         let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
@@ -158,12 +168,11 @@ mod tests {
         assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4");
         let software = Limits { software: true, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");
-        let subgroups = |subgroup| Limits { subgroup, ..software };
-        assert_eq!(chosen(64, 64, 4, &subgroups(8)), "32×32 of 16×4 by subgroups vec4");
-        assert_eq!(chosen(4096, 4, 64, &subgroups(8)), "32×32 of 4×4 vec4");
-        assert_eq!(chosen(64, 64, 4, &subgroups(4)), "32×32 of 4×4 vec4");
+        let subgroups = Limits { subgroups: true, ..software };
+        assert_eq!(chosen(64, 64, 4, &subgroups), "32×32 of 16×4 by subgroups vec4");
+        assert_eq!(chosen(4096, 4, 64, &subgroups), "32×32 of 4×4 vec4");
         // No real GPU has shown yet what they are worth.
-        let gpu = Limits { subgroup: 8, ..Limits::default() };
+        let gpu = Limits { subgroups: true, ..Limits::default() };
         assert!(
             candidates(Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3] }, &gpu)
                 .iter()

@@ -3,7 +3,7 @@
 //! why no case can tell it from the original.
 //!
 //! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
-//! the list, or `of gather shared/vector`: those of some files, or `like TEXT`: those with it in their names) and
+//! the list, or `of gather shared/tiles`: those of some files, or `like TEXT`: those with it in their names) and
 //! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour (`survivors.txt` says when that was last done):
 //! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
@@ -265,7 +265,7 @@ fn is_valid(user: &Variant, kernel: &Kernel) -> bool {
     let Some(case) = user.cases.last() else { return false };
     let wgsl = kernel.shader.wgsl(&Op { tile: user.tile, ..case.op().clone() });
     let Ok(module) = naga::front::wgsl::parse_str(&wgsl) else { return false };
-    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).is_ok()
+    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).is_ok()
 }
 
 /// Ends the tests where a mutant takes minutes, and names it: nothing else stops a shader that does not end.
