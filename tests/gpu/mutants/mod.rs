@@ -107,6 +107,13 @@ fn the_list_of_survivors_names_mutants() {
     }
 }
 
+#[test]
+fn the_readme_counts_the_mutants_of_shaders() {
+    let count = mutants().len();
+    let said = format!("{},{:03} of shaders", count / 1000, count % 1000);
+    assert!(include_str!("../../../README.md").contains(&said), "README.md does not say `{said}`");
+}
+
 impl Mutant {
     fn name(&self) -> String {
         format!("{} {}: {}", self.file, self.function, self.change)

@@ -73,4 +73,6 @@ fn every_shader_is_sabotaged_at_least_twice() {
     let mut counts: BTreeMap<&str, usize> = kernels::ALL.iter().map(|kernel| (kernel.name, 0)).collect();
     all().for_each(|(_, (kernel, ..))| *counts.get_mut(kernel).expect("a kernel of ours") += 1);
     assert!(counts.values().all(|count| *count >= 2), "{counts:?}");
+    let said = format!("{} sabotaged shaders", all().count());
+    assert!(include_str!("../../../README.md").contains(&said), "README.md does not say `{said}`");
 }

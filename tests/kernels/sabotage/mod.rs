@@ -108,8 +108,8 @@ fn sabotaged_rest_is_caught() {
 fn every_kernel_is_sabotaged() {
     let sabotaged: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel).collect();
     assert_eq!(sabotaged, ALL.iter().map(|kernel| kernel.name).collect());
-    let twins = TABLES.map(<[Sabotage]>::len);
-    assert!(twins.iter().sum::<usize>() >= 160, "sabotaged twins: {twins:?}");
+    let said = format!("{} sabotaged twins", TABLES.map(<[Sabotage]>::len).iter().sum::<usize>());
+    assert!(include_str!("../../../README.md").contains(&said), "README.md does not say `{said}`");
 }
 
 #[test]
