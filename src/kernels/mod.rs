@@ -147,6 +147,8 @@ pub fn line_prelude(_: &Op) -> String {
 /// The prelude of kernels with an activation and perhaps a dropout: which ones, so that no shader has code, and no
 /// invocation a choice, that its op never needs.
 pub fn activation_prelude(op: &Op) -> String {
+    // `Plan::push` refuses an op that lacks a parameter of its kernel; that the kernel has one of this name, `tests/contract`
+    // sees when it compiles them all.
     let function = op.param("function").expect("a kernel with an activation has its code");
     let drops = op.param("threshold").is_some_and(|threshold| threshold > 0);
     format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n")
