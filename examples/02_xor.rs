@@ -13,7 +13,7 @@ fn main() -> wgrad::Result<()> {
         .seed(1)
         .build(&Device::cpu())?;
     trainer.fit(&xor, Fit::epochs(500))?;
-    for (row, probability) in trainer.predict(xor.input())?.iter().enumerate() {
+    for (row, probability) in trainer.predict(&xor.input())?.iter().enumerate() {
         println!("{:?} → {probability:.3}", xor.input_row(row));
     }
     Ok(())

@@ -176,7 +176,7 @@ fn check_step(module: &Module, kernel: &Kernel, name: &str, variable: &GlobalVar
 #[test]
 fn kernels_by_rows_are_told_which() {
     let by_rows: Vec<_> = kernels::ALL.iter().filter(|k| k.bindings.iter().any(|b| b.by_rows)).collect();
-    assert_eq!(by_rows.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["gather"]);
+    assert_eq!(by_rows.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["gather", "gather_bytes"]);
     for kernel in kernels::ALL {
         let fills = kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
         let told = ["first_row", "rows"].iter().all(|name| kernel.params.iter().any(|field| field.name == *name));

@@ -1,6 +1,6 @@
 //! The same seed gives the same bits: twice, for any number of threads, and however steps are grouped.
 
-use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Trainer, data};
+use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Standardisation, Trainer, data};
 
 fn digits() -> Dataset {
     data::digits().select(&(0..300).collect::<Vec<_>>())
@@ -81,7 +81,7 @@ fn a_loop_of_single_steps_is_the_same_training() {
     let wgrad::Targets::Classes { indices, .. } = shuffled.targets() else { panic!("digits have classes") };
     let (mut fitted, mut stepped) = (build(), build());
     let history = fitted.fit(&data, Fit::epochs(1)).expect("trained");
-    let loss = stepped.step(shuffled.input(), indices).expect("a step").value().expect("a loss");
+    let loss = stepped.step(&shuffled.input(), indices).expect("a step").value().expect("a loss");
     assert_eq!(history.epochs[0].loss, f64::from(loss));
     assert_eq!(fitted.parameters().expect("read"), stepped.parameters().expect("read"));
     assert_eq!(fitted.gradients().expect("read"), stepped.gradients().expect("read"));
@@ -92,15 +92,47 @@ fn a_saved_model_predicts_what_the_trainer_did() {
     let data = data::iris();
     let mut trainer = Trainer::builder(Network::parse(4, "9 tanh 3").expect("a network"))
         .loss(Loss::SoftmaxCrossEntropy)
-        .preprocessing(wgrad::Standardisation::fit(&data).expect("fitted"))
+        .preprocessing(Standardisation::fit(&data).expect("fitted"))
         .build(&Device::cpu())
         .expect("a trainer");
     trainer.fit(&data, Fit::epochs(20)).expect("trained");
-    let predicted = trainer.predict(data.input()).expect("predicted");
+    let predicted = trainer.predict(&data.input()).expect("predicted");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("iris.safetensors");
     trainer.model().expect("a model").save(&path).expect("saved");
     let model = Model::load(&path).expect("loaded");
-    assert_eq!(predicted, model.predict(data.input()).expect("predicted"));
+    assert_eq!(predicted, model.predict(&data.input()).expect("predicted"));
     assert_eq!(trainer.into_model().expect("a model"), model);
+}
+
+/// Bytes are scaled through a table; as numbers they are scaled on the host.
+#[test]
+fn bytes_train_as_the_same_numbers_do() {
+    let bytes: Vec<u8> = (0..90u32 * 7).map(|at| (at * at * 37 % 251) as u8).collect();
+    let numbers: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte)).collect();
+    let classes: Vec<u32> = (0..90).map(|row| row * 5 % 3).collect();
+    let names = ["a", "b", "c"];
+    let images = Dataset::images("images", 7, bytes, classes.clone(), names).expect("images");
+    let numbers = Dataset::classes("images", 7, &numbers, &classes, names).expect("numbers");
+    let columns = Standardisation::fit(&images).expect("scales");
+    let all = Standardisation::fit_all(&images).expect("a scale");
+    assert_eq!((&columns, &all), (&fit(&numbers), &Standardisation::fit_all(&numbers).expect("a scale")));
+    assert!(all.is_uniform() && !columns.is_uniform());
+    for device in [Device::cpu().threads(2), Device::reference()] {
+        for scaling in [None, Some(&columns), Some(&all)] {
+            let train = |data: &Dataset| {
+                let network = Network::parse(7, "16 relu 3").expect("a network");
+                let mut builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(16);
+                builder = scaling.map_or(builder.clone(), |scaling| builder.preprocessing(scaling.clone()));
+                let mut trainer = builder.build(&device).expect("a trainer");
+                let history = trainer.fit(data, Fit::epochs(3).validate(data)).expect("trained");
+                (history, bits(&trainer.into_model().expect("a model")))
+            };
+            assert_eq!(train(&images), train(&numbers), "{device}, {scaling:?}");
+        }
+    }
+}
+
+fn fit(data: &Dataset) -> Standardisation {
+    Standardisation::fit(data).expect("scales")
 }

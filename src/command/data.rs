@@ -61,7 +61,7 @@ pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Da
 pub fn inputs_for_model(model: &Model, source: &str) -> Result<Vec<f32>> {
     let Some(data) = built_in(source)? else { return Table::read(table_path(source)?)?.numbers(&model.head.columns) };
     check_columns(&model.head, &data)?;
-    Ok(data.input().to_vec())
+    Ok(data.input().into_owned())
 }
 
 fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<Dataset> {

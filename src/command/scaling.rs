@@ -51,7 +51,7 @@ impl Scaling {
         let Targets::Numbers { values, .. } = data.targets() else { return Ok(data.clone()) };
         let mut values = values.clone();
         self.0.apply(&mut values)?;
-        Dataset::numbers(data.name(), data.inputs(), data.input(), self.0.columns(), &values)
+        Dataset::numbers(data.name(), data.inputs(), &data.input(), self.0.columns(), &values)
     }
 
     /// Changes the last layer, W·x + b, into scale·(W·x + b) + mean.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::inputs::Inputs;
 use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 
@@ -45,12 +46,37 @@ impl Dataset {
         Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
     }
 
-    /// The one door for data that is not known to be right.
+    /// A data set of images, whose bytes stay bytes until they are trained on: a quarter of the memory of numbers.
+    ///
+    /// `pixels` is \[rows, height·width\], row-major, from 0 to 255; `classes` is \[rows\], each below the number of
+    /// names. The columns are called `pixel0`, `pixel1`, … Messages count rows from 0.
+    ///
+    /// # Errors
+    /// As [`Dataset::classes`].
+    pub fn images(
+        name: impl Into<String>,
+        columns: usize,
+        pixels: Vec<u8>,
+        classes: Vec<u32>,
+        class_names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self> {
+        let names = class_names.into_iter().map(Into::into).collect();
+        let targets = Targets::Classes { indices: classes, names };
+        Self::checked(name.into(), numbered("pixel", columns), Inputs::Bytes(pixels), targets)
+    }
+
+    /// The one door for numbers that are not known to be right.
     pub(super) fn assemble(name: String, columns: Vec<String>, input: Vec<f32>, targets: Targets) -> Result<Self> {
+        Self::checked(name, columns, Inputs::Numbers(input), targets)
+    }
+
+    fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
         check_rows(&place, rows)?;
-        finite(&place, &columns, &input)?;
+        if let Inputs::Numbers(values) = &input {
+            finite(&place, &columns, values)?;
+        }
         match &targets {
             Targets::Classes { indices, names } => check_classes(&place, rows, indices, names)?,
             Targets::Numbers { values, columns } => check_numbers(&place, rows, values, columns)?,

@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use super::inputs::Inputs;
 use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::{Philox, Stream};
@@ -35,7 +36,7 @@ pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
     Ok(Dataset {
         name: "two_moons".into(),
         columns: ["x", "y"].map(String::from).into(),
-        input: input.map(|coordinate| (coordinate + noise * random.normal()) as f32).collect(),
+        input: Inputs::Numbers(input.map(|coordinate| (coordinate + noise * random.normal()) as f32).collect()),
         targets: Targets::Classes {
             indices: order.iter().map(|&row| u32::from(row >= outer)).collect(),
             names: ["outer", "inner"].map(String::from).into(),
@@ -76,7 +77,7 @@ fn gate(name: &str, output: fn(u8, u8) -> u8) -> Dataset {
     Dataset {
         name: name.into(),
         columns: ["a", "b"].map(String::from).into(),
-        input: rows.iter().flat_map(|&(a, b)| [f32::from(a), f32::from(b)]).collect(),
+        input: Inputs::Numbers(rows.iter().flat_map(|&(a, b)| [f32::from(a), f32::from(b)]).collect()),
         targets: Targets::Numbers {
             values: rows.iter().map(|&(a, b)| f32::from(output(a, b))).collect(),
             columns: vec![name.into()],

@@ -1,8 +1,8 @@
 //! Data sets: rows of numbers with a target each, checked once when they come in.
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
-//! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`]), embedded ([`digits`],
-//! [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
+//! ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`]), from MNIST's
+//! files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
 //! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
 //! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
 //! exists: by the names of its columns.
@@ -11,6 +11,8 @@ mod cells;
 mod check;
 mod embedded;
 mod generated;
+mod idx;
+mod inputs;
 mod split;
 mod standardisation;
 mod table;
@@ -18,10 +20,12 @@ mod table;
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use generated::{and, or, two_moons, xor};
+pub use idx::{mnist, read_idx_images, read_idx_labels};
 pub use split::Split;
 pub use standardisation::Standardisation;
 
 use crate::error::{Error, Result};
+use inputs::Inputs;
 
 /// Rows of input columns, each with its target.
 ///
@@ -31,15 +35,14 @@ use crate::error::{Error, Result};
 /// let input = [5.1, 3.5, 7.0, 3.2, 4.9, 3.0];
 /// let flowers = Dataset::classes("flowers", 2, &input, &[0, 1, 0], ["setosa", "versicolor"])?;
 /// assert_eq!((flowers.len(), flowers.inputs(), flowers.outputs()), (3, 2, 2));
-/// assert_eq!(flowers.input_row(1), [7.0, 3.2]);
+/// assert_eq!(*flowers.input_row(1), [7.0, 3.2]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     name: String,
     columns: Vec<String>,
-    /// [rows, columns], row-major, finite.
-    input: Vec<f32>,
+    input: Inputs,
     targets: Targets,
 }
 
@@ -89,7 +92,7 @@ impl Dataset {
     /// Whether there is no row: true only of a part that [`Split`] gave the fraction 0, and of a selection of
     /// no rows. Every constructor refuses an empty data set.
     pub fn is_empty(&self) -> bool {
-        self.input.is_empty()
+        self.len() == 0
     }
 
     /// Number of input columns: the width that a network's input must have.
@@ -108,19 +111,6 @@ impl Dataset {
     /// Names of the input columns.
     pub fn columns(&self) -> &[String] {
         &self.columns
-    }
-
-    /// The input, \[rows, inputs\], row-major.
-    pub fn input(&self) -> &[f32] {
-        &self.input
-    }
-
-    /// The inputs of one row, counted from 0.
-    ///
-    /// # Panics
-    /// Where `row` is not below [`len`](Self::len).
-    pub fn input_row(&self, row: usize) -> &[f32] {
-        &self.input[row * self.inputs()..][..self.inputs()]
     }
 
     /// The targets.
@@ -144,7 +134,7 @@ impl Dataset {
         Self {
             name: self.name.clone(),
             columns: self.columns.clone(),
-            input: gather(&self.input, self.inputs(), rows),
+            input: self.input.select(self.inputs(), rows),
             targets: self.targets.select(rows),
         }
     }
@@ -171,7 +161,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
-    pub fn standardised(mut self, standardisation: &Standardisation) -> Result<Self> {
+    pub fn standardised(self, standardisation: &Standardisation) -> Result<Self> {
         let (found, wanted) = (self.inputs(), standardisation.columns());
         if found != wanted {
             return Err(Error::Shape {
@@ -183,9 +173,10 @@ impl Dataset {
                 remedy: "fit it on a part of this data set".into(),
             });
         }
-        standardisation.apply(&mut self.input)?;
-        check::finite(&self.place(), &self.columns, &self.input)?;
-        Ok(self)
+        let mut input = self.input().into_owned();
+        standardisation.apply(&mut input)?;
+        check::finite(&self.place(), &self.columns, &input)?;
+        Ok(Self { input: Inputs::Numbers(input), ..self })
     }
 
     fn place(&self) -> String {
@@ -194,6 +185,6 @@ impl Dataset {
 }
 
 /// Copies rows of `width` values together.
-fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+fn gather<T: Copy>(values: &[T], width: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
+use super::inputs::Inputs;
 use crate::error::{Error, Result};
 
 /// Per input column, what is subtracted and what then divides: (x − mean) / scale.
@@ -76,12 +77,26 @@ impl Standardisation {
     /// # Errors
     /// A data set without rows.
     pub fn fit(dataset: &Dataset) -> Result<Self> {
-        if dataset.is_empty() {
-            let remedy = "fit it on a part whose fraction is above 0";
-            return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardisation on", remedy));
-        }
-        let (mean, scale) = (0..dataset.inputs()).map(|column| moments(dataset, column)).unzip();
+        let columns = dataset.inputs();
+        has_rows(dataset)?;
+        let (mean, scale) = (0..columns).map(|column| moments(&dataset.input, column, columns)).unzip();
         Self::new(mean, scale)
+    }
+
+    /// One mean and one standard deviation of all values, for every column: what images want, whose pixels are of one
+    /// kind, and of which some are hardly ever anything but black.
+    ///
+    /// # Errors
+    /// A data set without rows.
+    pub fn fit_all(dataset: &Dataset) -> Result<Self> {
+        has_rows(dataset)?;
+        let (mean, scale) = moments(&dataset.input, 0, 1);
+        Self::new(vec![mean; dataset.inputs()], vec![scale; dataset.inputs()])
+    }
+
+    /// Whether all columns are scaled alike.
+    pub fn is_uniform(&self) -> bool {
+        self.mean.iter().all(|mean| *mean == self.mean[0]) && self.scale.iter().all(|scale| *scale == self.scale[0])
     }
 
     /// Scales rows in place; `rows` is \[any, columns\], row-major.
@@ -117,14 +132,22 @@ impl Standardisation {
     }
 }
 
-/// Mean and scale of one column. Deviations are taken from the first row, so that a constant column is found to be
-/// exactly constant at any length: above 2²⁹ rows even an f64 cannot hold every Σx, and a deviation of rounding errors
-/// would, as a scale, blow up the next value seen.
-fn moments(dataset: &Dataset, column: usize) -> (f32, f32) {
-    let values = || dataset.input().iter().skip(column).step_by(dataset.inputs()).map(|&value| f64::from(value));
-    let rows = dataset.len() as f64;
-    let first = f64::from(dataset.input()[column]);
-    let mean = first + values().map(|value| value - first).sum::<f64>() / rows;
-    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / rows).sqrt() as f32;
+fn has_rows(dataset: &Dataset) -> Result<()> {
+    if dataset.is_empty() {
+        let remedy = "fit it on a part whose fraction is above 0";
+        return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardisation on", remedy));
+    }
+    Ok(())
+}
+
+/// Mean and scale of every `step`-th value from `first` on. Deviations are taken from the first of them, so that a
+/// constant column is found to be exactly constant at any length: above 2²⁹ rows even an f64 cannot hold every Σx, and a
+/// deviation of rounding errors would, as a scale, blow up the next value seen.
+fn moments(input: &Inputs, first: usize, step: usize) -> (f32, f32) {
+    let values = || input.every(first, step);
+    let count = values().count() as f64;
+    let origin = values().next().unwrap_or(0.0);
+    let mean = origin + values().map(|value| value - origin).sum::<f64>() / count;
+    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt() as f32;
     (mean as f32, if deviation > 0.0 { deviation } else { 1.0 })
 }

@@ -23,6 +23,7 @@ pub mod dense_grad_weight;
 pub mod dense_grad_weight_sum;
 pub mod dropout;
 pub mod gather;
+pub mod gather_bytes;
 pub mod matmul;
 pub mod matmul_split;
 pub mod mean_loss;
@@ -35,7 +36,7 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// Every kernel.
-pub static ALL: [&Kernel; 32] = [
+pub static ALL: [&Kernel; 33] = [
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &adamw::KERNEL,
@@ -53,6 +54,7 @@ pub static ALL: [&Kernel; 32] = [
     &dense_grad_weight_sum::KERNEL,
     &dropout::KERNEL,
     &gather::KERNEL,
+    &gather_bytes::KERNEL,
     &matmul::NN,
     &matmul::NT,
     &matmul::TN,

@@ -12,6 +12,17 @@ use crate::shape::TENSOR_ALIGNMENT;
 /// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
 const MOST_ELEMENTS: usize = 1 << 30;
 
+/// How the inputs of a resident data set are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// As numbers, 4 bytes each.
+    Numbers,
+    /// As bytes, for each of which a table has a number: one table for all input columns.
+    Bytes,
+    /// As bytes, with a table for each input column.
+    BytesByColumn,
+}
+
 /// All that a plan of training depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
@@ -29,6 +40,8 @@ pub struct Description {
     pub slots: usize,
     /// Rows of the resident data set; `None` where the host fills the window.
     pub data_rows: Option<usize>,
+    /// How its inputs are held.
+    pub data_inputs: Held,
     /// Rows of an evaluation.
     pub evaluate_rows: usize,
 }
@@ -37,7 +50,17 @@ impl Description {
     /// A description with batches of `batch` rows, one step a submission, filled by the host.
     pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
         let optimizer = optimizer.into();
-        Self { network, loss, optimizer, clip_norm: None, batch, slots: 1, data_rows: None, evaluate_rows: batch }
+        Self {
+            network,
+            loss,
+            optimizer,
+            clip_norm: None,
+            batch,
+            slots: 1,
+            data_rows: None,
+            data_inputs: Held::Numbers,
+            evaluate_rows: batch,
+        }
     }
 
     /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once. It is

@@ -5,14 +5,14 @@
 mod choice;
 mod description;
 
-pub use description::Description;
+pub use description::{Description, Held};
 
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather, matmul,
-    mean_loss, norm, square_sum,
+    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather,
+    gather_bytes, matmul, mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
 use crate::network::{Activation, Layer, Network};
@@ -103,16 +103,38 @@ impl<'a> Lowering<'a> {
         // A row for each step of an epoch, and at least for each of a submission.
         let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(slots), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
-        for (name, dtype, columns) in
-            [("input", Dtype::F32, self.description.network.inputs()), ("target", target, columns)]
-        {
+        let inputs = self.description.network.inputs();
+        for (name, dtype, columns) in [("input", Dtype::F32, inputs), ("target", target, columns)] {
             let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), slots, contents);
-            if let (Some(rows), Some(index)) = (data_rows, index) {
-                let data = self.plan.tensor(format!("data.{name}"), dtype, Shape::new(rows, columns), Contents::Host);
-                self.plan.push(Section::Window, gather::op(&self.plan, data, index, window))?;
-            }
+            let Some((rows, index)) = data_rows.zip(index) else { continue };
+            let op = match (name, self.tables()) {
+                ("input", Some(tables)) => self.gather_bytes(rows, tables, index, window),
+                _ => {
+                    let data = format!("data.{name}");
+                    let data = self.plan.tensor(data, dtype, Shape::new(rows, columns), Contents::Host);
+                    gather::op(&self.plan, data, index, window)
+                }
+            };
+            self.plan.push(Section::Window, op)?;
         }
         Ok(())
+    }
+
+    /// How many tables turn bytes into inputs, where the data set holds bytes.
+    fn tables(&self) -> Option<usize> {
+        match self.description.data_inputs {
+            Held::Numbers => None,
+            Held::Bytes => Some(1),
+            Held::BytesByColumn => Some(self.description.network.inputs()),
+        }
+    }
+
+    fn gather_bytes(&mut self, rows: usize, tables: usize, index: ViewId, window: ViewId) -> Op {
+        let width = self.description.network.inputs();
+        let words = Shape::new(rows, width.div_ceil(4));
+        let data = self.plan.tensor("data.input", Dtype::U32, words, Contents::Host);
+        let table = self.plan.tensor("data.table", Dtype::F32, Shape::new(tables, 256), Contents::Host);
+        gather_bytes::op(&self.plan, [data, index, table, window], width)
     }
 
     fn gradients(&mut self) -> Result<()> {

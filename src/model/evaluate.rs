@@ -11,7 +11,7 @@ use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
-use crate::model::{Model, evaluate_rows, input_of, target_of, write_parameters};
+use crate::model::{InputRows, Model, evaluate_rows, target_of, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// How well a network does on a data set.
@@ -69,12 +69,12 @@ impl Model {
     pub fn evaluate_on(&self, device: &Device, data: &Dataset) -> Result<Evaluation> {
         self.check()?;
         let (network, loss) = (&self.head.network, self.head.loss);
-        let input = input_of(network, self.head.preprocessing.as_ref(), data)?;
+        let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
         let target = target_of(network, loss, data)?;
         let plan = fuse(&lower_evaluation(network, loss, evaluate_rows(network, device))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        evaluate(executor.as_mut(), loss, data, &input, &target)
+        evaluate(executor.as_mut(), loss, &input, &target)
     }
 }
 
@@ -82,24 +82,22 @@ impl Model {
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss_function: Loss,
-    data: &Dataset,
-    input: &[f32],
+    input: &InputRows<'_>,
     target: &[u32],
 ) -> Result<Evaluation> {
+    let data = input.data;
     let views = Views::of(executor.plan())?;
-    let (chunk, columns) = (executor.plan().shape(views.input).rows, data.inputs());
+    let chunk = executor.plan().shape(views.input).rows;
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
         || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
-    let parts: Vec<Part<'_>> = input
-        .chunks(chunk * columns)
-        .zip(target.chunks(chunk * target_columns))
-        .enumerate()
-        .map(|(number, (input, target))| Part { first: number * chunk, rows: input.len() / columns, input, target })
+    let parts = target.chunks(chunk * target_columns).enumerate();
+    let parts: Vec<Part<'_>> = parts
+        .map(|(number, target)| Part { first: number * chunk, rows: target.len() / target_columns, target })
         .collect();
     let (mut found, mut under_way) = (Found::default(), VecDeque::new());
     for (number, part) in parts.iter().enumerate() {
-        submit(executor, &views, part)?;
+        submit(executor, &views, input, part)?;
         let result = executor.read(views.correct.unwrap_or(views.output), 0)?;
         under_way.push_back((part, executor.read(views.loss, 0)?, result));
         let most = if number + 1 < parts.len() { executor.in_flight() } else { 0 };
@@ -107,7 +105,7 @@ pub(crate) fn evaluate(
             let Some((part, loss, result)) = under_way.pop_front() else { break };
             let mean = loss.wait_f32()?[0];
             if !mean.is_finite() {
-                return Err(not_finite(executor, &views, data, part, mean)?);
+                return Err(not_finite(executor, &views, input, part, mean)?);
             }
             found.loss += f64::from(mean) * part.rows as f64;
             match views.correct {
@@ -154,7 +152,6 @@ impl Views {
 struct Part<'a> {
     first: usize,
     rows: usize,
-    input: &'a [f32],
     target: &'a [u32],
 }
 
@@ -166,22 +163,29 @@ struct Found {
     outputs: Vec<f32>,
 }
 
-fn submit(executor: &mut dyn Executor, views: &Views, part: &Part<'_>) -> Result<()> {
-    executor.write(views.input, 0, bytemuck::cast_slice(part.input))?;
+fn submit(executor: &mut dyn Executor, views: &Views, input: &InputRows<'_>, part: &Part<'_>) -> Result<()> {
+    let rows = input.get(part.first..part.first + part.rows)?;
+    executor.write(views.input, 0, bytemuck::cast_slice(&rows))?;
     executor.write(views.target, 0, part.target)?;
     let step = Step { rows: part.rows as u32, loss_scale: (1.0 / part.rows as f64) as f32, ..Step::default() };
     executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 }))
 }
 
 /// What is wrong with a part whose mean loss is not finite: its first such loss, if one is.
-fn not_finite(executor: &mut dyn Executor, views: &Views, data: &Dataset, part: &Part<'_>, mean: f32) -> Result<Error> {
+fn not_finite(
+    executor: &mut dyn Executor,
+    views: &Views,
+    input: &InputRows<'_>,
+    part: &Part<'_>,
+    mean: f32,
+) -> Result<Error> {
     // Later parts may have gone the same way since.
-    submit(executor, views, part)?;
+    submit(executor, views, input, part)?;
     let (first, rows) = (part.first, part.rows);
     let losses = executor.plan().named("evaluate.row_loss")?;
     let losses = executor.read(losses, 0)?.wait_f32()?;
-    let place = format!("evaluation on data set `{}`", data.name());
-    let of = data.len();
+    let place = format!("evaluation on data set `{}`", input.data.name());
+    let of = input.data.len();
     let (place, problem) = match losses.iter().take(rows).position(|loss| !loss.is_finite()) {
         Some(row) => (format!("{place}, row {} of {of} (from 0)", first + row), format!("the loss is {}", losses[row])),
         None => (

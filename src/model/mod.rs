@@ -11,7 +11,7 @@ pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use output::{classes, probabilities};
-pub(crate) use rows::{input_of, target_of, target_words};
+pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::collections::VecDeque;
 
@@ -190,14 +190,23 @@ pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation
             remedy: "give whole rows".into(),
         });
     }
-    let mut input = input.to_vec();
+    scaled(preprocessing, input.to_vec(), columns, 0)
+}
+
+/// Scales rows of inputs, the first of which messages call `first`, and checks that they are finite.
+pub(crate) fn scaled(
+    preprocessing: Option<&Standardisation>,
+    mut input: Vec<f32>,
+    columns: usize,
+    first: usize,
+) -> Result<Vec<f32>> {
     if let Some(preprocessing) = preprocessing {
         preprocessing.apply(&mut input)?;
     }
     match input.iter().position(|x| !x.is_finite()) {
         None => Ok(input),
         Some(at) => Err(Error::data(
-            format!("input, row {}, column {}", at / columns, at % columns),
+            format!("input, row {}, column {}", first + at / columns, at % columns),
             format!("the value is {}", input[at]),
             "give finite numbers",
         )),

@@ -1,9 +1,11 @@
 //! Puts data sets and targets into the form that kernels read.
 
+use std::ops::Range;
+
 use crate::data::{Dataset, Standardisation, Targets};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, TargetKind};
-use crate::model::prepared;
+use crate::model::scaled;
 use crate::network::Network;
 
 /// Targets of rows that the host brings.
@@ -51,22 +53,49 @@ impl<'a> From<&'a Vec<f32>> for Target<'a> {
     }
 }
 
-/// A data set's inputs, scaled.
-pub(crate) fn input_of(network: &Network, preprocessing: Option<&Standardisation>, data: &Dataset) -> Result<Vec<f32>> {
-    if data.inputs() != network.inputs() {
-        return Err(Error::Shape {
-            place: format!("data set {}", data.name()),
-            found_what: "input columns are".into(),
-            found: data.inputs(),
-            wanted_what: "the network expects".into(),
-            wanted: network.inputs(),
-            remedy: "use the columns that the network was made for, or another network".into(),
-        });
+/// A data set's inputs as a network wants them, scaled as they are asked for: all of them at once would take four times
+/// the memory of a set of images.
+pub(crate) struct InputRows<'a> {
+    pub(crate) data: &'a Dataset,
+    preprocessing: Option<&'a Standardisation>,
+}
+
+impl<'a> InputRows<'a> {
+    /// # Errors
+    /// Another number of columns than the network has, or no rows.
+    pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardisation>, data: &'a Dataset) -> Result<Self> {
+        if data.inputs() != network.inputs() {
+            return Err(Error::Shape {
+                place: format!("data set {}", data.name()),
+                found_what: "input columns are".into(),
+                found: data.inputs(),
+                wanted_what: "the network expects".into(),
+                wanted: network.inputs(),
+                remedy: "use the columns that the network was made for, or another network".into(),
+            });
+        }
+        if data.is_empty() {
+            return Err(Error::data(format!("data set {}", data.name()), "it has no rows", "give at least one"));
+        }
+        Ok(Self { data, preprocessing })
     }
-    if data.is_empty() {
-        return Err(Error::data(format!("data set {}", data.name()), "it has no rows", "give at least one"));
+
+    /// Some rows, [rows, inputs].
+    ///
+    /// # Errors
+    /// A value that is too far from its column's mean for an f32.
+    pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let first = rows.start;
+        scaled(self.preprocessing, self.data.input_rows(rows).into_owned(), self.data.inputs(), first)
     }
-    prepared(network, preprocessing, data.input())
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// As [`InputRows::get`].
+    pub(crate) fn all(&self) -> Result<Vec<f32>> {
+        self.get(0..self.data.len())
+    }
 }
 
 /// A data set's targets as words.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::init::Init;
 use crate::loss::Loss;
-use crate::lower::{Description, lower};
+use crate::lower::{Description, Held, lower};
 use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
@@ -135,7 +135,9 @@ impl Builder {
         };
         let mut executor = device.executor(plan(&description)?)?;
         // What a data set needs beyond that, so that none of its steps waits for a compiler.
-        executor.prepare(&plan(&Description { data_rows: Some(1), ..description.clone() })?)?;
+        for data_inputs in [Held::Numbers, Held::Bytes] {
+            executor.prepare(&plan(&Description { data_rows: Some(1), data_inputs, ..description.clone() })?)?;
+        }
         write_parameters(executor.as_mut(), &parameters)?;
         Ok(Trainer {
             description,

@@ -2,7 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::model::{Evaluation, classes, evaluate, forward, input_of, prepared, probabilities, target_of};
+use crate::model::{Evaluation, InputRows, classes, evaluate, forward, prepared, probabilities, target_of};
 use crate::trainer::Trainer;
 
 impl Trainer {
@@ -13,9 +13,9 @@ impl Trainer {
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         self.settle(0)?;
         let network = &self.description.network;
-        let input = input_of(network, self.preprocessing.as_ref(), data)?;
+        let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
         let target = target_of(network, self.description.loss, data)?;
-        evaluate(self.executor.as_mut(), self.description.loss, data, &input, &target)
+        evaluate(self.executor.as_mut(), self.description.loss, &input, &target)
     }
 
     /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
-use crate::lower::{Description, lower};
-use crate::model::{input_of, target_of};
+use crate::lower::{Description, Held, lower};
+use crate::model::{InputRows, scaled, target_of};
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
 use crate::trainer::{Known, Trainer};
@@ -16,6 +16,22 @@ const WINDOW_BYTES: usize = 4 << 20;
 
 /// …and at most this many steps.
 const WINDOW_STEPS: usize = 32;
+
+/// A data set as the kernels read it.
+struct Fitting {
+    held: Held,
+    /// Numbers, or packed bytes.
+    input: Vec<u32>,
+    /// What bytes become.
+    table: Vec<f32>,
+    target: Vec<u32>,
+}
+
+/// Rows of `width` bytes as rows of words, the first byte lowest; the last word of a row is filled up with zeros.
+fn packed(bytes: &[u8], width: usize) -> Vec<u32> {
+    let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+    bytes.chunks(width).flat_map(|row| row.chunks(4).map(word)).collect()
+}
 
 /// Where training is in the loaded data set. In which order its rows come is the device's to know.
 pub(super) struct Loaded {
@@ -54,14 +70,18 @@ impl Trainer {
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
-        let (input, target) = self.fitting(data)?;
+        let Fitting { held, input, table, target } = self.fitting(data)?;
         self.settle(0)?;
         (self.loaded, self.known) = (None, Known::default());
         let bytes = 4 * self.description.batch * data.inputs();
         let fitting = (self.window_bytes() / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
-        self.change(Description { data_rows: Some(data.len()), slots, ..self.description.clone() })?;
-        self.executor.write(self.view("data.input")?, 0, bytemuck::cast_slice(&input))?;
+        let (data_rows, data_inputs) = (Some(data.len()), held);
+        self.change(Description { data_rows, data_inputs, slots, ..self.description.clone() })?;
+        self.executor.write(self.view("data.input")?, 0, &input)?;
+        if held != Held::Numbers {
+            self.executor.write(self.view("data.table")?, 0, bytemuck::cast_slice(&table))?;
+        }
         self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
@@ -104,16 +124,34 @@ impl Trainer {
         self.fitting(data).map(drop)
     }
 
-    /// Inputs and targets of a data set that can be trained on, as the kernels read them.
-    fn fitting(&self, data: &Dataset) -> Result<(Vec<f32>, Vec<u32>)> {
+    /// A data set that can be trained on, as the kernels read it.
+    fn fitting(&self, data: &Dataset) -> Result<Fitting> {
         if let Some([only]) = data.class_names() {
             let problem = format!("its target has one class, `{only}`, so there is nothing to tell apart");
             let remedy = "add rows of another class, or choose another target column";
             return Err(Error::data(format!("data set `{}`", data.name()), problem, remedy));
         }
         let network = &self.description.network;
-        let input = input_of(network, self.preprocessing.as_ref(), data)?;
-        Ok((input, target_of(network, self.description.loss, data)?))
+        let rows = InputRows::of(network, self.preprocessing.as_ref(), data)?;
+        let target = target_of(network, self.description.loss, data)?;
+        let Some(bytes) = data.bytes() else {
+            let input = bytemuck::cast_vec(rows.all()?);
+            return Ok(Fitting { held: Held::Numbers, input, table: Vec::new(), target });
+        };
+        let (held, table) = self.table()?;
+        Ok(Fitting { held, input: packed(bytes, network.inputs()), table, target })
+    }
+
+    /// What each byte becomes, \[tables, 256\]: itself, scaled.
+    fn table(&self) -> Result<(Held, Vec<f32>)> {
+        let (preprocessing, columns) = (self.preprocessing.as_ref(), self.description.network.inputs());
+        // A row for each byte, which has it everywhere.
+        let rows = (0..=255u8).flat_map(|byte| std::iter::repeat_n(f32::from(byte), columns)).collect();
+        let rows = scaled(preprocessing, rows, columns, 0)?;
+        let uniform = preprocessing.is_none_or(Standardisation::is_uniform);
+        let column = |column: usize| rows.iter().skip(column).step_by(columns).copied();
+        let table = (0..if uniform { 1 } else { columns }).flat_map(column).collect();
+        Ok((if uniform { Held::Bytes } else { Held::BytesByColumn }, table))
     }
 
     /// Makes room for rows that the host brings.
@@ -123,7 +161,8 @@ impl Trainer {
         }
         self.settle(0)?;
         (self.loaded, self.known) = (None, Known::default());
-        self.change(Description { data_rows: None, slots: 1, ..self.description.clone() })
+        let data_inputs = Held::Numbers;
+        self.change(Description { data_rows: None, data_inputs, slots: 1, ..self.description.clone() })
     }
 
     /// Changes to the plan of another description; parameters and state stay.

@@ -82,17 +82,26 @@ pub(super) fn fill(
 ) -> Result<()> {
     write_parameters(executor, parameters)?;
     let mut random = random(seed, DATA);
+    if let Some(table) = executor.plan().find("data.table") {
+        write_drawn(executor, table, || numbers.draw(&mut random, 1.5).to_bits())?;
+    }
     for part in ["data", "evaluate"] {
         let view = |name: &str| executor.plan().named(&format!("{part}.{name}"));
         let (input, targets) = (view("input")?, view("target")?);
-        let count = executor.plan().shape(input).elements();
-        let words: Vec<u32> = (0..count).map(|_| numbers.draw(&mut random, 1.5).to_bits()).collect();
-        executor.write(input, 0, &words)?;
-        let count = executor.plan().shape(targets).elements();
-        let words: Vec<u32> = (0..count).map(|_| target(&mut random, description, numbers)).collect();
-        executor.write(targets, 0, &words)?;
+        match executor.plan().allocation_of(input).dtype {
+            Dtype::F32 => write_drawn(executor, input, || numbers.draw(&mut random, 1.5).to_bits())?,
+            // Bytes, four a word.
+            Dtype::U32 => write_drawn(executor, input, || random.below(u32::MAX))?,
+        }
+        write_drawn(executor, targets, || target(&mut random, description, numbers))?;
     }
     Ok(())
+}
+
+/// Writes a word for each element of a view.
+fn write_drawn(executor: &mut dyn Executor, view: ViewId, word: impl FnMut() -> u32) -> Result<()> {
+    let words: Vec<u32> = std::iter::repeat_with(word).take(executor.plan().shape(view).elements()).collect();
+    executor.write(view, 0, &words)
 }
 
 /// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each, as

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::lower::Description;
+use crate::lower::{Description, Held};
 use crate::network::Network;
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
@@ -63,7 +63,9 @@ fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
     ops.map(|op| candidates(op, &shapes(op), limits).len()).max().unwrap_or(0)
 }
 
-/// Every size with an optimizer and a loss of its own, gradients clipped every other time.
+const HELD: [Held; 3] = [Held::Numbers, Held::Bytes, Held::BytesByColumn];
+
+/// Every size with an optimizer and a loss of its own, gradients clipped every other time, and data held in each way.
 pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;
@@ -71,7 +73,8 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::MeanSquaredError);
         let clip_norm = (number % 2 == 0).then_some(0.05);
         let description = Description::new(network, loss, optimizer, batch);
-        Case::new(Description { clip_norm, evaluate_rows: batch + 3, ..description })
+        let data_inputs = HELD[number % HELD.len()];
+        Case::new(Description { clip_norm, data_inputs, evaluate_rows: batch + 3, ..description })
     };
     SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
 }

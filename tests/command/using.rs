@@ -31,7 +31,7 @@ fn predictions_are_those_of_the_library_and_probabilities_sum_to_1() {
     folder.succeed(&["train", "iris", "--epochs", "20"]);
     let model = Model::load(folder.path().join("iris.safetensors")).expect("a model");
     let iris = data::iris();
-    let classes = model.predict_classes(iris.input()).expect("predicted");
+    let classes = model.predict_classes(&iris.input()).expect("predicted");
     let table = rows(&folder.succeed(&["predict", "iris.safetensors", "iris"]));
     let names = ["setosa", "versicolor", "virginica"];
     assert_eq!(table[0], ["predicted", "probability_setosa", "probability_versicolor", "probability_virginica"]);

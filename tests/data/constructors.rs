@@ -10,8 +10,8 @@ fn classes_hold_what_was_given() -> Result<()> {
     assert_eq!((data.name(), data.len(), data.inputs(), data.outputs()), ("three", 3, 2, 2));
     assert!(!data.is_empty());
     assert_eq!(data.columns(), ["input0", "input1"]);
-    assert_eq!(data.input(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    assert_eq!(data.input_row(2), [5.0, 6.0]);
+    assert_eq!(*data.input(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(*data.input_row(2), [5.0, 6.0]);
     assert_eq!(indices(&data), [1, 0, 1]);
     assert_eq!(data.class_names(), Some(&["no".to_string(), "yes".to_string()][..]));
     Ok(())
@@ -84,7 +84,7 @@ fn numbers_must_be_finite() {
 fn a_selection_takes_rows_in_the_given_order() -> Result<()> {
     let classes = Dataset::classes("d", 2, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[0, 1, 2], ["a", "b", "c"])?;
     let selection = classes.select(&[2, 0, 2]);
-    assert_eq!(selection.input(), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
+    assert_eq!(*selection.input(), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
     assert_eq!(indices(&selection), [2, 0, 2]);
     assert_eq!(selection.class_names().map(<[_]>::len), Some(3), "also the class that no row is left of");
 
@@ -97,7 +97,7 @@ fn a_selection_takes_rows_in_the_given_order() -> Result<()> {
 #[test]
 fn two_classes_become_one_number() -> Result<()> {
     let data = Dataset::classes("d", 1, &[5.0, 6.0, 7.0], &[1, 0, 1], ["benign", "malignant"])?.class_as_number()?;
-    assert_eq!(data.input(), [5.0, 6.0, 7.0]);
+    assert_eq!(*data.input(), [5.0, 6.0, 7.0]);
     assert_eq!(data.targets(), &Targets::Numbers { values: vec![1.0, 0.0, 1.0], columns: vec!["malignant".into()] });
     assert_eq!(message(data.class_as_number()), "data set `d`: its targets are numbers, not classes; use it as it is");
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Data sets, through the public door only.
 
 mod constructors;
+mod idx;
 mod sources;
 mod split;
 mod standardisation;

@@ -26,8 +26,8 @@ fn iris_has_50_rows_of_each_species() {
     assert_eq!(iris.columns(), ["sepal_length_cm", "sepal_width_cm", "petal_length_cm", "petal_width_cm"]);
     assert_eq!(iris.class_names(), Some(&["setosa", "versicolor", "virginica"].map(String::from)[..]));
     assert_eq!(class_counts(&iris), [50, 50, 50]);
-    assert_eq!((indices(&iris)[0], iris.input_row(0)), (0, &[5.1, 3.5, 1.4, 0.2][..]));
-    assert_eq!((indices(&iris)[149], iris.input_row(149)), (2, &[5.9, 3.0, 5.1, 1.8][..]));
+    assert_eq!((indices(&iris)[0], &*iris.input_row(0)), (0, &[5.1, 3.5, 1.4, 0.2][..]));
+    assert_eq!((indices(&iris)[149], &*iris.input_row(149)), (2, &[5.9, 3.0, 5.1, 1.8][..]));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn every_point_of_a_moon_is_on_its_side_of_its_circle() {
 fn noise_has_the_deviation_asked_for() {
     let (plain, noisy) = (two_moons(5000, 0.0, 9), two_moons(5000, 0.2, 9));
     assert_eq!(plain.targets(), noisy.targets(), "noise does not change the order");
-    let noise: Vec<f64> = noisy.input().iter().zip(plain.input()).map(|(a, b)| f64::from(a - b)).collect();
+    let noise: Vec<f64> = noisy.input().iter().zip(plain.input().iter()).map(|(a, b)| f64::from(a - b)).collect();
     let mean = noise.iter().sum::<f64>() / noise.len() as f64;
     let deviation = (noise.iter().map(|value| value * value).sum::<f64>() / noise.len() as f64).sqrt();
     // 10,000 draws: four standard errors are 4 × 0.2 / 100 of the mean and 4 × 0.2 / √20,000 of the deviation.
@@ -118,7 +118,7 @@ fn gates_are_their_truth_tables() {
     ] {
         assert_eq!((gate.name(), gate.len(), gate.inputs(), gate.outputs()), (name, 4, 2, 1));
         assert_eq!(gate.columns(), ["a", "b"]);
-        assert_eq!(gate.input(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(*gate.input(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
         assert_eq!(gate.targets(), &Targets::Numbers { values: outputs.to_vec(), columns: vec![name.into()] });
     }
 }

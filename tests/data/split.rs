@@ -19,9 +19,9 @@ fn every_row_is_in_exactly_one_part_with_its_target() -> Result<()> {
     let data = blocks(&SIZES)?;
     for fractions in FRACTIONS {
         let parts = parts(&data, fractions, 3)?;
-        let mut rows: Vec<f32> = parts.iter().flat_map(Dataset::input).copied().collect();
+        let mut rows: Vec<f32> = parts.iter().flat_map(|part| part.input().into_owned()).collect();
         rows.sort_by(f32::total_cmp);
-        assert_eq!(rows, data.input(), "{fractions:?}");
+        assert_eq!(rows, *data.input(), "{fractions:?}");
         for part in &parts {
             assert_eq!(part.class_names(), data.class_names());
             let classes: Vec<u32> = part.input().iter().map(|&row| indices(&data)[row as usize]).collect();

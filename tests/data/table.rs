@@ -20,12 +20,12 @@ fn a_table_has_named_columns_and_a_target() -> Result<()> {
     let text = "area,rooms,price\n50, 2 ,1.5\n80.5,3,-2e1\n";
     let data = read(text)?;
     assert_eq!((data.name(), data.columns()), ("t", &["area", "rooms"].map(String::from)[..]));
-    assert_eq!(data.input(), [50.0, 2.0, 80.5, 3.0]);
+    assert_eq!(*data.input(), [50.0, 2.0, 80.5, 3.0]);
     assert_eq!(data.targets(), &Targets::Numbers { values: vec![1.5, -20.0], columns: vec!["price".into()] });
 
     let rooms = Dataset::from_csv_text("t", text, Some("rooms"))?;
     assert_eq!(rooms.columns(), ["area", "price"].map(String::from));
-    assert_eq!(rooms.input(), [50.0, 1.5, 80.5, -20.0]);
+    assert_eq!(*rooms.input(), [50.0, 1.5, 80.5, -20.0]);
     assert_eq!(values(&rooms), [2.0, 3.0]);
     Ok(())
 }

@@ -10,7 +10,9 @@ use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{Limits, Plan, Section};
 use wgrad::verify::{Report, Verify};
-use wgrad::{Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Trainer};
+use wgrad::{
+    Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Standardisation, Trainer,
+};
 
 use crate::common::{adapter_name, device, open};
 use crate::plans::{Values, find};
@@ -124,6 +126,30 @@ fn verification_works_on_split_plans() {
         assert!(report.free_runs.iter().all(|run| run.changed > 4096), "both parts: {report}");
         let gathers = report.ops.iter().filter(|op| op.kernel == "gather").count();
         assert!(gathers >= 3, "the window is written in parts: {report}");
+    }
+}
+
+#[test]
+fn bytes_that_span_several_bindings_train_as_numbers_do() {
+    let Some(gpu) = little(Limits { binding_bytes: 128 << 10, ..LITTLE }) else { return };
+    const WIDTH: usize = 121;
+    let bytes: Vec<u8> = (0..2000 * WIDTH as u32).map(|at| (at * 37 % 251 + at / 977 % 5) as u8).collect();
+    let numbers: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte)).collect();
+    let classes: Vec<u32> = (0..2000).map(|row| row * 5 % 3).collect();
+    let images = Dataset::images("images", WIDTH, bytes, classes.clone(), ["a", "b", "c"]).expect("images");
+    let numbers = Dataset::classes("images", WIDTH, &numbers, &classes, ["a", "b", "c"]).expect("numbers");
+    for scaling in [Standardisation::fit(&images), Standardisation::fit_all(&images)] {
+        let scaling = scaling.expect("scales");
+        let train = |data: &Dataset| {
+            let network = Network::parse(WIDTH, "16 relu 3").expect("a network");
+            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(50);
+            let mut trainer = builder.preprocessing(scaling.clone()).build(&gpu.clone().into()).expect("a trainer");
+            trainer.load(data).expect("it fits");
+            let advance = trainer.advance().expect("the device works");
+            assert!(advance.losses.iter().all(|loss| loss.is_finite()));
+            trainer.parameters().expect("read")
+        };
+        assert!(train(&images) == train(&numbers));
     }
 }
 

@@ -91,7 +91,7 @@ fn each_steps_loss_is_that_of_the_cpu() {
         let wgrad::Targets::Classes { indices, .. } = part.targets() else { panic!("digits have classes") };
         cpu.set_parameters(&gpu.parameters().expect("read")).expect("they fit");
         let [on_gpu, on_cpu] =
-            [&mut gpu, &mut cpu].map(|t| t.step(part.input(), indices).expect("a step").value().expect("a loss"));
+            [&mut gpu, &mut cpu].map(|t| t.step(&part.input(), indices).expect("a step").value().expect("a loss"));
         // A loss is a smooth function of three products of at most 64 terms each, of order 1, whose relative error is at
         // most (64 + 2)·2⁻²⁴ each way; functions and the mean add less than as much again. 6 · 66 · 2 · 2⁻²⁴ = 4.7e-5.
         let difference = f64::from((on_gpu - on_cpu).abs());
@@ -119,7 +119,7 @@ fn it_learns_and_evaluates_as_the_cpu_does() {
     println!("accuracy {:?} on the GPU, {:?} on the CPU", evaluation.accuracy, on_cpu.accuracy);
     assert!(evaluation.accuracy >= Some(0.9) && on_cpu.accuracy >= Some(0.9));
     // The model of the GPU, used on both.
-    let both = [&gpu, &Device::cpu()].map(|device| model.outputs_on(device, data.input()).expect("computed"));
+    let both = [&gpu, &Device::cpu()].map(|device| model.outputs_on(device, &data.input()).expect("computed"));
     let scale = both[1].iter().fold(0.0f32, |most, value| most.max(value.abs()));
     let worst = both[0].iter().zip(&both[1]).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
     // As for a loss, above, relative to the largest output.
@@ -222,11 +222,14 @@ fn shaders_are_compiled_once_and_for_all() {
     assert!(built > 10, "{built}");
     let data = digits();
     trainer.fit(&data, Fit::epochs(2).validate(&data)).expect("trained");
-    trainer.predict(data.input()).expect("predicted");
+    trainer.predict(&data.input()).expect("predicted");
     let wgrad::Targets::Classes { indices, .. } = data.targets() else { panic!("digits have classes") };
     trainer.step(&data.input()[..64], &indices[..1]).expect("a step");
     trainer.load(&data).expect("it fits");
     while !trainer.advance().expect("the device works").epoch_done {}
+    let bytes = data.input().iter().map(|pixel| *pixel as u8).collect();
+    let images = Dataset::images("digits", 64, bytes, indices.clone(), data.class_names().expect("named").to_vec());
+    trainer.fit(&images.expect("a data set"), Fit::epochs(1)).expect("trained");
     let model = trainer.into_model().expect("a model");
     model.evaluate_on(&device, &data).expect("evaluated");
     assert_eq!(gpu.pipelines_compiled(), built, "something was compiled after `build`");

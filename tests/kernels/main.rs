@@ -31,6 +31,7 @@ mod dense_grad_weight;
 mod dense_grad_weight_sum;
 mod dropout;
 mod gather;
+mod gather_bytes;
 mod matmul;
 mod matmul_split;
 mod mean_loss;
@@ -50,7 +51,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Every kernel file's cases.
-pub const STEMS: [Stem; 27] = [
+pub const STEMS: [Stem; 28] = [
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("adamw", adamw::cases),
@@ -68,6 +69,7 @@ pub const STEMS: [Stem; 27] = [
     ("dense_grad_weight_sum", dense_grad_weight_sum::cases),
     ("dropout", dropout::cases),
     ("gather", gather::cases),
+    ("gather_bytes", gather_bytes::cases),
     ("matmul", matmul::cases),
     ("matmul_split", matmul_split::cases),
     ("mean_loss", mean_loss::cases),

@@ -4,6 +4,7 @@ use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::kernels::{
     activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather,
+    gather_bytes,
 };
 use wgrad::plan::{Call, Kernel, Step};
 
@@ -155,6 +156,30 @@ pub(super) const TABLE: &[Sabotage] = &[
     }),
     ("gather", "steps without the padding between", |call| {
         changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.stride = p.batch * p.width);
+    }),
+    ("gather_bytes", "the bytes of a word in reverse order", |call| {
+        reading(call, &gather_bytes::KERNEL, 0, |data| data.iter_mut().for_each(|word| *word = word.swap_bytes()));
+    }),
+    ("gather_bytes", "the same table for all bytes", |call| {
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.tables = 1);
+    }),
+    ("gather_bytes", "bytes are signed", |call| {
+        reading(call, &gather_bytes::KERNEL, 0, |data| data.iter_mut().for_each(|word| *word &= 0x7F7F_7F7F));
+    }),
+    ("gather_bytes", "rows without their filling", |call| {
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.words = (p.width / 4).max(1));
+    }),
+    ("gather_bytes", "data that begins with a later row", |call| {
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_row = 0);
+    }),
+    ("gather_bytes", "the submission's first row of the index is forgotten", |call| {
+        at_step(call, &gather_bytes::KERNEL, |step| step.epoch_step = 0);
+    }),
+    ("gather_bytes", "a window that begins with a later step", |call| {
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_lane = 0);
+    }),
+    ("gather_bytes", "steps without the padding between", |call| {
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.stride = p.batch * p.width);
     }),
     ("check_finite", "infinities pass", |call| {
         reading(call, &check_finite::KERNEL, 0, |gradient| each(gradient, |g| if g.is_nan() { g } else { 0.0 }));

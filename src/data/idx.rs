@@ -1,0 +1,151 @@
+//! IDX files, the format of MNIST: images and labels as bytes, plain or gzipped.
+//!
+//! A file is a magic number, 0x00000803 for images and 0x00000801 for labels, one big-endian 32-bit size for each
+//! dimension, and the bytes, row-major (LeCun, Cortes, Burges, *The MNIST database of handwritten digits*).
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::GzDecoder;
+
+use super::Dataset;
+use crate::error::{Error, Result};
+
+/// The images of a file: rows and columns of one, and the pixels of all, \[images, rows·columns\].
+///
+/// # Errors
+/// A file that cannot be read, is no IDX file of images, or holds more or fewer bytes than its own sizes say. What they
+/// say is never taken as a size of memory.
+pub fn read_idx_images(path: impl AsRef<Path>) -> Result<([usize; 2], Vec<u8>)> {
+    let (sizes, pixels) = read::<3>(path.as_ref(), "images")?;
+    Ok(([sizes[1], sizes[2]], pixels))
+}
+
+/// The labels of a file, a byte each.
+///
+/// # Errors
+/// As [`read_idx_images`].
+pub fn read_idx_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    read::<1>(path.as_ref(), "labels").map(|(_, labels)| labels)
+}
+
+/// The training and the test part of MNIST, or of a set in the same form (Fashion-MNIST, Kuzushiji-MNIST): the four files
+/// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` of a
+/// folder, each plain or gzipped (`.gz`). Pixels stay bytes; classes are called by their numbers.
+///
+/// # Errors
+/// A file that is missing or wrong (see [`read_idx_images`]); another number of labels than of images; images of the two
+/// parts that differ in size.
+pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
+    let folder = folder.as_ref();
+    let [train, test] = [part(folder, "train")?, part(folder, "t10k")?];
+    if train.size != test.size {
+        let [a, b] = [train.size, test.size].map(|[rows, columns]| format!("{rows}×{columns}"));
+        let problem = format!("images of the training part are {a} pixels, those of the test part {b}");
+        return Err(Error::format(folder, problem, "use the four files of one data set"));
+    }
+    // Both parts know all classes, even those that one of them has no image of.
+    let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |last| usize::from(*last) + 1);
+    Ok((train.dataset(classes)?, test.dataset(classes)?))
+}
+
+struct Part {
+    size: [usize; 2],
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl Part {
+    fn dataset(self, classes: usize) -> Result<Dataset> {
+        let labels = self.labels.into_iter().map(u32::from).collect();
+        let names = (0..classes).map(|class| class.to_string());
+        Dataset::images("mnist", self.size[0] * self.size[1], self.pixels, labels, names)
+    }
+}
+
+fn part(folder: &Path, name: &str) -> Result<Part> {
+    let images = find(folder, &format!("{name}-images-idx3-ubyte"))?;
+    let labels = find(folder, &format!("{name}-labels-idx1-ubyte"))?;
+    let (size, pixels) = read_idx_images(&images)?;
+    let found = read_idx_labels(&labels)?;
+    let count = pixels.len() / (size[0] * size[1]);
+    if found.len() != count {
+        let problem = format!("it has {} labels, but {} has {count} images", found.len(), images.display());
+        return Err(Error::format(&labels, problem, "use the four files of one data set"));
+    }
+    Ok(Part { size, pixels, labels: found })
+}
+
+/// The file of that name, plain or gzipped; some copies have a point before `idx`.
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let dotted = name.replace("-idx", ".idx");
+    let names = [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")];
+    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let problem = if folder.is_dir() {
+            format!("it has neither {} nor {}", names[0], names[1])
+        } else {
+            "it is not a folder".into()
+        };
+        Error::format(folder, problem, "name the folder that holds MNIST's four IDX files")
+    })
+}
+
+/// Sizes and bytes of a file with `N` dimensions.
+fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)> {
+    let failed = |error: std::io::Error| broken(path, error);
+    let mut file = open(path)?;
+    let mut word = || -> std::io::Result<u32> {
+        let mut bytes = [0; 4];
+        file.read_exact(&mut bytes)?;
+        Ok(u32::from_be_bytes(bytes))
+    };
+    let (magic, wanted) = (word().map_err(failed)?, 0x0800 + N as u32);
+    if magic != wanted {
+        let problem = format!("it begins with {magic:#010x}, but an IDX file of {what} begins with {wanted:#010x}");
+        return Err(Error::format(path, problem, format!("name a file of {what}")));
+    }
+    let mut sizes = [0; N];
+    for size in &mut sizes {
+        *size = word().map_err(failed)? as usize;
+    }
+    Ok((sizes, body(path, file, &sizes, what)?))
+}
+
+/// The bytes behind the header: as many as the sizes say, and not one more. Memory grows with what is read, not with what
+/// the header says.
+fn body(path: &Path, file: impl Read, sizes: &[usize], what: &str) -> Result<Vec<u8>> {
+    let said = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+    let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
+    let Some(said) = said.filter(|said| *said > 0) else {
+        return Err(Error::format(path, format!("its header says {sizes} {what}"), "use a file with at least one"));
+    };
+    let mut bytes = Vec::new();
+    file.take(said.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
+    if bytes.len() as u64 != said {
+        let more = if bytes.len() as u64 > said { "more than " } else { "" };
+        let found = (bytes.len() as u64).min(said);
+        let problem = format!("its header says {sizes} = {said} bytes of {what}, but it has {more}{found}");
+        return Err(Error::format(path, problem, "the file is damaged or cut short; use another copy"));
+    }
+    Ok(bytes)
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = File::open(path).map_err(|error| Error::file(path, "reading", error))?;
+    let mut file = BufReader::new(file);
+    let start = std::io::BufRead::fill_buf(&mut file).map_err(|error| Error::file(path, "reading", error))?;
+    Ok(if start.starts_with(&[0x1f, 0x8b]) { Box::new(GzDecoder::new(file)) } else { Box::new(file) })
+}
+
+fn broken(path: &Path, error: std::io::Error) -> Error {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof => Error::format(path, "it ends too early", "the file is cut short; use another copy"),
+        InvalidData | InvalidInput => {
+            Error::format(path, format!("it cannot be unpacked: {error}"), "the file is damaged; use another copy")
+        }
+        _ => Error::file(path, "reading", error),
+    }
+}

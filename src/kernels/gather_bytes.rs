@@ -1,0 +1,117 @@
+//! Copies chosen rows of a data set of bytes into the window, each byte as the number that a table has for it.
+//!
+//! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_lane + s, r] −
+//! first_row]]; a step beyond the index, and an index of a row that is not in data, leave theirs alone. Byte w of a row is
+//! bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
+//! Letters: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one for
+//! all.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | data | rows×words | read |
+//! | 3 | index | steps of an epoch×batch | read |
+//! | 4 | table | tables×256 | read |
+//! | 5 | window | steps×(batch·width, padded) | fill |
+//!
+//! Exact: whatever scaling there is was done when the table was made, so that all devices have the same numbers.
+
+use std::ops::Range;
+
+use crate::kernels::{line, line_prelude, shared};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Rows of data.
+        rows: u32,
+        /// Row of the data set that data begins with.
+        first_row: u32,
+        /// Words a row of data.
+        words: u32,
+        /// Bytes a row of data that count.
+        width: u32,
+        /// Tables: `width`, or 1.
+        tables: u32,
+        /// Rows of a batch.
+        batch: u32,
+        /// Words from one step's part of the window to the next.
+        stride: u32,
+        /// Step of the submission that the window begins with.
+        first_lane: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "gather_bytes",
+    bindings: &[
+        Binding::read("data", Dtype::U32).by_rows(),
+        Binding::read("index", Dtype::U32),
+        Binding::read("table", Dtype::F32),
+        Binding::fill("window", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Block,
+    flops: |_, _| 0,
+    reference: |call| {
+        let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+        let [data, index, table, window] = call.slots();
+        reference(&p, &step, steps, [data.words(), index.words()], table.f32(), window.f32_mut());
+    },
+    fast: None,
+    bound: |_, _| vec![Bound::Exact],
+    shader: Shader {
+        source: include_str!("../../shaders/gather_bytes.wgsl"),
+        shared: &[shared::STEP, shared::LINE],
+        prelude: line_prelude,
+        grid: |op, shapes| line(shapes[3].rows * shapes[1].columns * op.params::<Params>().width as usize),
+        tiles: None,
+    },
+};
+
+/// window = what table has for the bytes of the rows of data that index names, from the submission's step of the epoch
+/// on; `width` bytes a row.
+pub fn op(plan: &Plan, [data, index, table, window]: [ViewId; 4], width: usize) -> Op {
+    let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
+    let params = Params {
+        rows: data_shape.rows as u32,
+        first_row: 0,
+        words: data_shape.columns as u32,
+        width: width as u32,
+        tables: plan.shape(table).rows as u32,
+        batch: plan.shape(index).columns as u32,
+        stride: window_shape.columns as u32,
+        first_lane: 0,
+    };
+    Op::new(&KERNEL, &[data, index, table, window], &params, window_shape.rows)
+}
+
+/// The plain twin.
+pub fn reference(
+    p: &Params,
+    step: &Step,
+    steps: Range<usize>,
+    [data, index]: [&[u32]; 2],
+    table: &[f32],
+    window: &mut [f32],
+) {
+    let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
+    let (words, tables) = (p.words as usize, p.tables as usize);
+    let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
+    for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
+        for (r, row) in rows.iter().enumerate() {
+            // A row before the first becomes one beyond the last.
+            let row = row.wrapping_sub(p.first_row);
+            if row < p.rows {
+                for w in 0..width {
+                    let word = data[row as usize * words + w / 4];
+                    let byte = (word >> (8 * (w % 4))) & 255;
+                    window[s * stride + r * width + w] = table[w.min(tables - 1) * 256 + byte as usize];
+                }
+            }
+        }
+    }
+}
