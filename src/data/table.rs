@@ -36,7 +36,7 @@ impl Dataset {
     /// ```
     /// use wgrad::Dataset;
     /// let houses = Dataset::from_csv_text("houses", "area,price\n50,1.5\n80,2.1\n", None)?;
-    /// assert_eq!((houses.columns(), houses.input()), (&["area".to_string()][..], &[50.0, 80.0][..]));
+    /// assert_eq!((houses.columns(), &*houses.input()), (&["area".to_string()][..], &[50.0, 80.0][..]));
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
