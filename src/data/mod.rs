@@ -1,22 +1,26 @@
 //! Data sets: rows of numbers with a target each, checked once when they come in.
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
-//! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`]), embedded ([`digits`],
-//! [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
+//! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`], as [`Csv`] says), embedded
+//! ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
 //! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
 //! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
 //! exists: by the names of its columns.
 
+mod bytes;
 mod cells;
 mod check;
 mod embedded;
+mod form;
 mod generated;
 mod split;
 mod standardisation;
 mod table;
+mod text;
 
 pub use cells::Table;
 pub use embedded::{digits, iris};
+pub use form::Csv;
 pub use generated::{and, or, two_moons, xor};
 pub use split::Split;
 pub use standardisation::Standardisation;
