@@ -6,6 +6,8 @@ use wgrad::data::{Table, and, digits, iris, or, two_moons, xor};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
+use super::columns::{Columns, Delimiter};
+
 /// Names that are no path.
 pub const NAMES: [&str; 6] = ["digits", "iris", "moons", "and", "or", "xor"];
 
@@ -24,28 +26,34 @@ pub fn built_in(name: &str) -> Result<Option<Dataset>> {
 }
 
 /// The data set of that name, or the table at that path.
-pub fn load(source: &str, target: Option<&str>) -> Result<Dataset> {
-    match by_name(source, target)? {
+pub fn load(source: &str, columns: &Columns) -> Result<Dataset> {
+    match by_name(source, columns.given())? {
         Some(data) => Ok(data),
-        None => Dataset::from_csv(table_path(source)?, target),
+        None => Dataset::from_csv(table_path(source)?, columns.form()),
     }
 }
 
-/// The data set of that name, for which no target is to be chosen.
-fn by_name(source: &str, target: Option<&str>) -> Result<Option<Dataset>> {
+/// The data set of that name, for which no option of a table may be `given`.
+fn by_name(source: &str, given: Option<&str>) -> Result<Option<Dataset>> {
     let data = built_in(source)?;
-    if data.is_some() && target.is_some() {
-        let problem = format!("`--target` names a column of a table, but {source} is a data set with its own target");
-        return Err(Error::conflict("data", problem, "leave `--target` out"));
-    }
-    Ok(data)
+    let Some(option) = given.filter(|_| data.is_some()) else { return Ok(data) };
+    let problem = match option {
+        "--delimiter" => format!("`--delimiter` is for a table's text, but {source} is a data set"),
+        _ => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
+    };
+    Err(Error::conflict("data", problem, format!("leave `{option}` out")))
+}
+
+/// What files are called after: the name of the data set, or of the table without its endings.
+pub fn stem(source: &str, data: &Dataset) -> String {
+    if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
 /// Rows for a model, with their targets.
-pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Dataset> {
+pub fn for_model(model: &Model, source: &str, target: Option<&str>, text: &Delimiter) -> Result<Dataset> {
     let head = &model.head;
-    let Some(data) = by_name(source, target)? else {
-        return table_for_model(head, &Table::read(table_path(source)?)?, source, target);
+    let Some(data) = by_name(source, target.map(|_| "--target").or(text.given()))? else {
+        return table_for_model(head, &Table::read(table_path(source)?, text.delimiter)?, source, target);
     };
     check_columns(head, &data)?;
     match (data.class_names(), &head.classes) {
@@ -58,8 +66,10 @@ pub fn for_model(model: &Model, source: &str, target: Option<&str>) -> Result<Da
 }
 
 /// Rows for a model, [rows, inputs]; a target is not needed.
-pub fn inputs_for_model(model: &Model, source: &str) -> Result<Vec<f32>> {
-    let Some(data) = built_in(source)? else { return Table::read(table_path(source)?)?.numbers(&model.head.columns) };
+pub fn inputs_for_model(model: &Model, source: &str, text: &Delimiter) -> Result<Vec<f32>> {
+    let Some(data) = by_name(source, text.given())? else {
+        return Table::read(table_path(source)?, text.delimiter)?.numbers(&model.head.columns);
+    };
     check_columns(&model.head, &data)?;
     Ok(data.input().into_owned())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wgrad::{Evaluation, Model, Result};
 
+use super::columns::Delimiter;
 use super::data;
 use super::device::DeviceOptions;
 use super::report::{Output, score_and_loss};
@@ -24,11 +25,13 @@ There is no accuracy where targets are fractions (binary_cross_entropy).
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
     data: String,
-    /// Target column of a CSV file [default: the last]
+    /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
+    #[command(flatten)]
+    text: Delimiter,
     #[command(flatten)]
     device: DeviceOptions,
     /// One JSON object
@@ -48,7 +51,7 @@ struct Event<'a> {
 /// Evaluates on all rows.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref())?;
+    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.text)?;
     let evaluation = model.evaluate_on(&arguments.device.open()?, &data)?;
     if arguments.json {
         let model = arguments.model.display().to_string();

@@ -2,6 +2,7 @@
 //! result, 2 for every error, which is told on standard error in one line.
 
 mod bench;
+mod columns;
 mod data;
 mod device;
 mod devices;

@@ -4,6 +4,7 @@ use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::{Device, Error, Result};
 
+use super::columns::Columns;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::{count, data};
@@ -21,9 +22,11 @@ Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fus
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
     #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
     data: Option<String>,
+    #[command(flatten)]
+    columns: Columns,
     /// Input columns, where there is no data set
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
     inputs: Option<usize>,
@@ -59,7 +62,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 fn recipe(arguments: &Arguments) -> Result<(Recipe, Option<usize>)> {
     match (&arguments.data, arguments.inputs, arguments.outputs) {
         (Some(source), ..) => {
-            let data = data::load(source, None)?;
+            let data = data::load(source, &arguments.columns)?;
             Ok((arguments.recipe.for_data(source, &data, data.len())?, Some(data.len())))
         }
         (None, Some(inputs), Some(outputs)) => Ok((arguments.recipe.for_sizes(inputs, outputs)?, None)),

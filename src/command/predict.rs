@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use wgrad::model::{Head, replace};
 use wgrad::{Error, Model, Result};
 
+use super::columns::Delimiter;
 use super::data;
 use super::device::DeviceOptions;
 use super::report::Output;
@@ -14,7 +15,7 @@ EXAMPLES
   wgrad predict iris.safetensors iris | head -3
   wgrad predict house.safetensors new_houses.csv --out prices.csv
 
-The CSV file needs the columns that the model was trained on, in any order; others are ignored.
+The table needs the columns that the model was trained on, in any order; others are ignored.
 ";
 
 /// Which model, for which rows.
@@ -23,8 +24,10 @@ The CSV file needs the columns that the model was trained on, in any order; othe
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
     data: String,
+    #[command(flatten)]
+    text: Delimiter,
     #[command(flatten)]
     device: DeviceOptions,
     /// Where the predictions go [default: standard output]
@@ -35,7 +38,7 @@ pub struct Arguments {
 /// Writes the predictions.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let input = data::inputs_for_model(&model, &arguments.data)?;
+    let input = data::inputs_for_model(&model, &arguments.data, &arguments.text)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     check_finite(&outputs, model.head.network.outputs())?;
     let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use wgrad::model::check_replaceable;
 use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
+use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits
   wgrad train xor --network \"4 tanh\" --epochs 300
+  wgrad train house.csv.gz --target price --drop id,address --delimiter tab
   wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
   wgrad train iris --seed 7 --threads 2 --json | tail -1
 
@@ -38,11 +40,10 @@ fractions (binary_cross_entropy).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
     data: String,
-    /// Target column of a CSV file [default: the last]
-    #[arg(long, value_name = "COLUMN")]
-    target: Option<String>,
+    #[command(flatten)]
+    columns: Columns,
     #[command(flatten)]
     recipe: Options,
     /// How the learning rate changes with the step
@@ -83,13 +84,13 @@ struct Parts {
 
 /// Trains and writes the model.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let data = data::load(&arguments.data, arguments.target.as_deref())?;
+    let data = data::load(&arguments.data, &arguments.columns)?;
     let parts = Parts::of(&data, arguments)?;
     let recipe = arguments.recipe.for_data(&arguments.data, &data, parts.train.len())?;
     let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     trainer.check(&data)?;
-    let path = arguments.path()?;
+    let path = arguments.path(&data)?;
     let scaling = Scaling::fit(&parts.train, recipe.loss)?;
     if let Some(scaling) = &scaling {
         scaling.check(&data)?;
@@ -197,8 +198,8 @@ impl Arguments {
     }
 
     /// Where the model goes, which is known to be possible.
-    fn path(&self) -> Result<PathBuf> {
-        let stem = Path::new(&self.data).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    fn path(&self, data: &Dataset) -> Result<PathBuf> {
+        let stem = data::stem(&self.data, data);
         let path = self.out.clone().unwrap_or_else(|| format!("{stem}.safetensors").into());
         check_replaceable(&path)?;
         if path.canonicalize().is_ok_and(|out| Path::new(&self.data).canonicalize().is_ok_and(|data| data == out)) {

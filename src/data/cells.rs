@@ -1,12 +1,12 @@
 //! Tables for a model that exists: which columns are read, and how, is known beforehand.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use csv::{Position, ReaderBuilder, StringRecord, Trim};
+use csv::{Position, StringRecord};
 
-use super::check;
-use super::table::{Text, whole};
+use super::table::whole;
+use super::text::{Text, number};
+use super::{bytes, check};
 use crate::error::{Error, Result};
 
 /// A table as text, whose columns are taken by name: those that a model was trained on, in the model's order.
@@ -14,21 +14,23 @@ use crate::error::{Error, Result};
 pub struct Table {
     path: PathBuf,
     bytes: Vec<u8>,
+    delimiter: u8,
     columns: Vec<String>,
     rows: Vec<StringRecord>,
 }
 
 impl Table {
-    /// Reads a file, in the form that [`Dataset::from_csv`](super::Dataset::from_csv) reads.
+    /// Reads a file, in the form that [`Dataset::from_csv`](super::Dataset::from_csv) reads. `delimiter` separates
+    /// its columns; by default it is the one that the header shows, as with [`Csv::delimiter`](super::Csv::delimiter).
     ///
     /// # Errors
-    /// A file that cannot be read, is not UTF-8, or has no row; two columns of one name; a row of another length
-    /// than the header.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+    /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name; a row of another
+    /// length than the header.
+    pub fn read(path: impl AsRef<Path>, delimiter: Option<u8>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let bytes = fs::read(&path).map_err(|source| Error::file(&path, "reading", source))?;
-        let text = Text { path: &path, bytes: &bytes };
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes.as_slice());
+        let bytes = bytes::read(&path)?;
+        let text = Text::new(&path, &bytes, delimiter)?;
+        let (mut reader, delimiter) = (text.reader(), text.delimiter);
         let columns: Vec<String> = reader.headers().map_err(|e| text.broken(e))?.iter().map(String::from).collect();
         check::unique(&format!("{}, header", path.display()), "column", &columns)?;
         let rows: Vec<StringRecord> =
@@ -36,7 +38,7 @@ impl Table {
         if rows.is_empty() {
             return Err(Error::format(&path, "it has 0 rows", "write a header row and at least 1 row below it"));
         }
-        Ok(Self { path, bytes, columns, rows })
+        Ok(Self { path, bytes, delimiter, columns, rows })
     }
 
     /// Names of the columns.
@@ -83,12 +85,10 @@ impl Table {
     }
 
     fn number(&self, row: &StringRecord, column: usize) -> Result<f32> {
-        let problem = match row[column].parse::<f32>() {
-            Ok(number) if number.is_finite() => return Ok(number),
-            _ if row[column].is_empty() => "the cell is empty".into(),
-            _ => format!("`{}` is not a finite number", &row[column]),
-        };
-        Err(Error::data(self.place(row, column), problem, "write a number, or remove the row"))
+        number(&row[column]).map_err(|(problem, remedy)| {
+            let remedy = remedy.unwrap_or_else(|| "write a number, or remove the row".into());
+            Error::data(self.place(row, column), problem, remedy)
+        })
     }
 
     fn class(&self, row: &StringRecord, column: usize, names: &[String]) -> Result<u32> {
@@ -103,8 +103,7 @@ impl Table {
     }
 
     fn place(&self, row: &StringRecord, column: usize) -> String {
-        let text = Text { path: &self.path, bytes: &self.bytes };
-        let line = text.line(row.position().map_or(0, Position::byte));
-        format!("{}, line {line}, column `{}`", self.path.display(), self.columns[column])
+        let text = Text { path: &self.path, bytes: &self.bytes, delimiter: self.delimiter };
+        text.place(row.position().map_or(0, Position::byte), &self.columns[column])
     }
 }

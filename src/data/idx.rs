@@ -3,14 +3,13 @@
 //! A file is a magic number, 0x00000803 for images and 0x00000801 for labels, one big-endian 32-bit size for each
 //! dimension, and the bytes, row-major (LeCun, Cortes, Burges, *The MNIST database of handwritten digits*).
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
-
-use super::Dataset;
+use super::{Dataset, bytes};
 use crate::error::{Error, Result};
+
+const CUT: &str = "the file is damaged or cut short; use another copy";
 
 /// The images of a file: rows and columns of one, and the pixels of all, \[images, rows·columns\].
 ///
@@ -94,22 +93,24 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
 
 /// Sizes and bytes of a file with `N` dimensions.
 fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)> {
-    let failed = |error: std::io::Error| broken(path, error);
-    let mut file = open(path)?;
-    let mut word = || -> std::io::Result<u32> {
-        let mut bytes = [0; 4];
-        file.read_exact(&mut bytes)?;
-        Ok(u32::from_be_bytes(bytes))
-    };
-    let (magic, wanted) = (word().map_err(failed)?, 0x0800 + N as u32);
-    if magic != wanted {
-        let problem = format!("it begins with {magic:#010x}, but an IDX file of {what} begins with {wanted:#010x}");
-        return Err(Error::format(path, problem, format!("name a file of {what}")));
+    let mut file = bytes::open(path)?;
+    let mut header = Vec::new();
+    let length = 4 * (N as u64 + 1);
+    file.by_ref().take(length).read_to_end(&mut header).map_err(|error| bytes::broken(path, error))?;
+    let words: Vec<u32> = header.as_chunks().0.iter().map(|four| u32::from_be_bytes(*four)).collect();
+    let wanted = 0x0800 + N as u32;
+    match words.first() {
+        Some(magic) if *magic != wanted => {
+            let problem = format!("it begins with {magic:#010x}, but an IDX file of {what} begins with {wanted:#010x}");
+            return Err(Error::format(path, problem, format!("name a file of {what}")));
+        }
+        _ if words.len() <= N => {
+            let problem = format!("it has {} bytes, but its header alone has {length}", header.len());
+            return Err(Error::format(path, problem, CUT));
+        }
+        _ => {}
     }
-    let mut sizes = [0; N];
-    for size in &mut sizes {
-        *size = word().map_err(failed)? as usize;
-    }
+    let sizes = std::array::from_fn(|dimension| words[dimension + 1] as usize);
     Ok((sizes, body(path, file, &sizes, what)?))
 }
 
@@ -119,33 +120,15 @@ fn body(path: &Path, file: impl Read, sizes: &[usize], what: &str) -> Result<Vec
     let said = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
     let Some(said) = said.filter(|said| *said > 0) else {
-        return Err(Error::format(path, format!("its header says {sizes} {what}"), "use a file with at least one"));
+        return Err(Error::format(path, format!("its header says {sizes} {what}"), CUT));
     };
-    let mut bytes = Vec::new();
-    file.take(said.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
-    if bytes.len() as u64 != said {
-        let more = if bytes.len() as u64 > said { "more than " } else { "" };
-        let found = (bytes.len() as u64).min(said);
-        let problem = format!("its header says {sizes} = {said} bytes of {what}, but it has {more}{found}");
-        return Err(Error::format(path, problem, "the file is damaged or cut short; use another copy"));
+    let mut found = Vec::new();
+    file.take(said.saturating_add(1)).read_to_end(&mut found).map_err(|error| bytes::broken(path, error))?;
+    if found.len() as u64 != said {
+        let more = if found.len() as u64 > said { "more than " } else { "" };
+        let length = (found.len() as u64).min(said);
+        let problem = format!("its header says {sizes} = {said} bytes of {what}, but it has {more}{length}");
+        return Err(Error::format(path, problem, CUT));
     }
-    Ok(bytes)
-}
-
-fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).map_err(|error| Error::file(path, "reading", error))?;
-    let mut file = BufReader::new(file);
-    let start = std::io::BufRead::fill_buf(&mut file).map_err(|error| Error::file(path, "reading", error))?;
-    Ok(if start.starts_with(&[0x1f, 0x8b]) { Box::new(GzDecoder::new(file)) } else { Box::new(file) })
-}
-
-fn broken(path: &Path, error: std::io::Error) -> Error {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    match error.kind() {
-        UnexpectedEof => Error::format(path, "it ends too early", "the file is cut short; use another copy"),
-        InvalidData | InvalidInput => {
-            Error::format(path, format!("it cannot be unpacked: {error}"), "the file is damaged; use another copy")
-        }
-        _ => Error::file(path, "reading", error),
-    }
+    Ok(found)
 }

@@ -1,24 +1,29 @@
 //! Data sets: rows of numbers with a target each, checked once when they come in.
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
-//! ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`]), from MNIST's
-//! files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
+//! ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`Csv`]
+//! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`],
+//! [`xor`]); it is cut by [`Dataset::split`]; a
 //! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
 //! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
 //! exists: by the names of its columns.
 
+mod bytes;
 mod cells;
 mod check;
 mod embedded;
+mod form;
 mod generated;
 mod idx;
 mod inputs;
 mod split;
 mod standardisation;
 mod table;
+mod text;
 
 pub use cells::Table;
 pub use embedded::{digits, iris};
+pub use form::Csv;
 pub use generated::{and, or, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
 pub use split::Split;

@@ -1,34 +1,35 @@
-//! Reading tables: comma-separated text with a header row.
+//! Reading tables: separated text with a header row.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::path::Path;
 
-use csv::{ErrorKind, Position, ReaderBuilder, StringRecord, Trim};
+use csv::{Position, StringRecord};
 
-use super::{Dataset, Targets, check};
+use super::text::{Text, number, with_point};
+use super::{Csv, Dataset, Targets, bytes, check};
 use crate::error::{Error, Result};
 
 /// Whole numbers of at most this many different values may be classes.
 const MOST_CLASSES: usize = 20;
 
 impl Dataset {
-    /// Reads a table: UTF-8, comma-separated, a header row of column names, numbers in every input column. The data
-    /// set is named after the file. Blanks around cells do not count.
+    /// Reads a table: UTF-8, gzipped or not, columns separated by commas, tabs, semicolons or `|`, a header row of
+    /// column names, numbers in every input column. The data set is named after the file: `x` for `x.csv` and for
+    /// `x.csv.gz`. Blanks around cells do not count; a quoted cell may hold delimiters and lines.
     ///
-    /// `target` names the target column, by default the last; all others are inputs. The target is a **class** if any
-    /// of its cells is not a number, or if all are whole numbers with at most 20 different values, fewer than half
-    /// the rows; else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text.
+    /// `form` names the target column, by default the last, columns to leave out, and another delimiter than that
+    /// which the header shows; see [`Csv`]. All other columns are inputs. The target is a **class** if any of its
+    /// cells is not a number, or if all are whole numbers with at most 20 different values, fewer than half the rows;
+    /// else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text.
     ///
     /// # Errors
-    /// A file that cannot be read, is not UTF-8, or has no row; two columns of one name, an unknown target, no input
-    /// column; a row of another length than the header; a cell that is empty, not finite, or (in an input) not a
-    /// number. Messages give the line, counted from 1, and the column.
-    pub fn from_csv(path: impl AsRef<Path>, target: Option<&str>) -> Result<Self> {
-        let path = path.as_ref();
-        let text = fs::read(path).map_err(|source| Error::file(path, "reading", source))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        read(&name, Text { path, bytes: &text }, target)
+    /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name, an unknown
+    /// target or column to leave out, no input column; a row of another length than the header; a cell that is empty,
+    /// not finite, or (in an input) not a number. Messages give the line, counted from 1, and the column.
+    pub fn from_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
+        let (path, form) = (path.as_ref(), form.into());
+        let bytes = bytes::read(path)?;
+        read(&bytes::name(path), Text::new(path, &bytes, form.delimiter)?, &form)
     }
 
     /// Reads a table from text, as [`Dataset::from_csv`] does from a file.
@@ -42,14 +43,15 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::from_csv`], with the name in place of the path.
-    pub fn from_csv_text(name: &str, text: &str, target: Option<&str>) -> Result<Self> {
-        read(name, Text { path: Path::new(name), bytes: text.as_bytes() }, target)
+    pub fn from_csv_text(name: &str, text: &str, form: impl Into<Csv>) -> Result<Self> {
+        let form = form.into();
+        read(name, Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)
     }
 }
 
-fn read(name: &str, text: Text, target: Option<&str>) -> Result<Dataset> {
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.bytes);
-    let header = Header::new(text, reader.headers().map_err(|error| text.broken(error))?, target)?;
+fn read(name: &str, text: Text, form: &Csv) -> Result<Dataset> {
+    let mut reader = text.reader();
+    let header = Header::new(text, reader.headers().map_err(|error| text.broken(error))?, form)?;
     let (mut input, mut targets) = (vec![], vec![]);
     for record in reader.records() {
         let record = record.map_err(|error| text.broken(error))?;
@@ -57,8 +59,8 @@ fn read(name: &str, text: Text, target: Option<&str>) -> Result<Dataset> {
         for (column, cell) in record.iter().enumerate() {
             if column == header.target {
                 targets.push(Cell { start, text: cell.into() });
-            } else {
-                input.push(header.number(start, column, cell)?);
+            } else if header.is_input[column] {
+                input.push(header.input(start, column, cell)?);
             }
         }
     }
@@ -67,40 +69,6 @@ fn read(name: &str, text: Text, target: Option<&str>) -> Result<Dataset> {
     }
     let targets = header.targets(&targets)?;
     Dataset::assemble(name.into(), header.inputs(), input, targets)
-}
-
-/// What is read, and where from.
-#[derive(Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) path: &'a Path,
-    pub(super) bytes: &'a [u8],
-}
-
-impl Text<'_> {
-    /// The line, from 1, of the row that the reader began to look for at byte `start`. Counted here, because the
-    /// reader's own line is that of `start`: too small by one at CR LF and by each blank line before the row.
-    pub(super) fn line(self, start: u64) -> usize {
-        let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
-        let blank = rest.iter().take_while(|byte| b"\r\n".contains(byte));
-        1 + before.iter().chain(blank).filter(|byte| **byte == b'\n').count()
-    }
-
-    /// What the reader could not read.
-    pub(super) fn broken(self, error: csv::Error) -> Error {
-        let line = self.line(error.position().map_or(0, Position::byte));
-        let place = format!("{}, line {line}", self.path.display());
-        match error.into_kind() {
-            ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                let problem = format!("the row has {len} cells, but the header has {expected_len}");
-                Error::data(place, problem, "give every row one cell a column; quote a cell that holds a comma")
-            }
-            ErrorKind::Utf8 { err, .. } => {
-                let problem = format!("cell {} is not valid UTF-8", err.field() + 1);
-                Error::data(place, problem, "save the table as UTF-8")
-            }
-            other => Error::data(place, format!("it cannot be read: {other:?}"), "write it as plain CSV"),
-        }
-    }
 }
 
 /// A cell of the target column; what the column means is known only after the last row.
@@ -114,62 +82,95 @@ struct Header<'a> {
     text: Text<'a>,
     columns: Vec<String>,
     target: usize,
+    /// Whether a column is neither the target nor left out.
+    is_input: Vec<bool>,
 }
 
 impl<'a> Header<'a> {
-    fn new(text: Text<'a>, record: &StringRecord, target: Option<&str>) -> Result<Self> {
+    fn new(text: Text<'a>, record: &StringRecord, form: &Csv) -> Result<Self> {
         let columns: Vec<String> = record.iter().map(String::from).collect();
         if columns.is_empty() {
             return Err(Error::format(text.path, "it is empty", "write a header row and at least 1 row below it"));
         }
         check::unique(&format!("{}, header", text.path.display()), "column", &columns)?;
-        let target = target.map_or(Ok(columns.len() - 1), |name| position(&columns, name))?;
+        let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(&columns, name))?;
         if columns.len() == 1 {
-            let remedy = "separate columns by commas, with at least 1 input beside the target";
+            let remedy = format!("separate columns by {}, with at least 1 input beside the target", text.named());
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
-        Ok(Self { text, columns, target })
+        let is_input = inputs(text, &columns, target, form)?;
+        Ok(Self { text, columns, target, is_input })
     }
 
     fn inputs(&self) -> Vec<String> {
-        let mut inputs = self.columns.clone();
-        inputs.remove(self.target);
-        inputs
+        self.columns
+            .iter()
+            .zip(&self.is_input)
+            .filter(|(_, is_input)| **is_input)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
-    fn place(&self, start: u64, column: usize) -> String {
-        let line = self.text.line(start);
-        format!("{}, line {line}, column `{}`", self.text.path.display(), self.columns[column])
+    fn input(&self, start: u64, column: usize, cell: &str) -> Result<f32> {
+        number(cell).map_err(|(problem, remedy)| {
+            let name = &self.columns[column];
+            let usual = || format!("write a number, remove the row, or leave the column out with `--drop {name}`");
+            Error::data(self.text.place(start, name), problem, remedy.unwrap_or_else(usual))
+        })
     }
 
-    fn number(&self, start: u64, column: usize, cell: &str) -> Result<f32> {
-        let problem = match cell.parse::<f32>() {
-            Ok(number) if number.is_finite() => return Ok(number),
-            Ok(_) => format!("`{cell}` is not a finite 32-bit number"),
-            Err(_) if cell.is_empty() => "the cell is empty".into(),
-            Err(_) => format!("`{cell}` is not a number"),
-        };
-        Err(Error::data(self.place(start, column), problem, "write a number, or remove the row or the column"))
+    fn target(&self, cell: &Cell) -> Result<f32> {
+        number(&cell.text).map_err(|(problem, remedy)| {
+            let remedy = remedy.unwrap_or_else(|| "write the target, or remove the row".into());
+            Error::data(self.text.place(cell.start, &self.columns[self.target]), problem, remedy)
+        })
     }
 
     fn targets(&self, cells: &[Cell]) -> Result<Targets> {
         if let Some(cell) = cells.iter().find(|cell| cell.text.is_empty()) {
-            let remedy = "write the target, or remove the row";
-            return Err(Error::data(self.place(cell.start, self.target), "the cell is empty", remedy));
+            self.target(cell)?;
         }
         let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.text.parse().ok()).collect();
         let Some(numbers) = numbers else {
+            self.check_decimal_commas(cells)?;
             let names: BTreeSet<&str> = cells.iter().map(|cell| cell.text.as_str()).collect();
             let names = names.into_iter().map(String::from).collect();
             return Ok(classes(cells.iter().map(|cell| cell.text.clone()), names));
         };
-        let values = cells.iter().map(|cell| self.number(cell.start, self.target, &cell.text));
-        let values = values.collect::<Result<_>>()?;
+        let values = cells.iter().map(|cell| self.target(cell)).collect::<Result<_>>()?;
         Ok(match whole_number_classes(&numbers) {
             Some(names) => classes(numbers.iter().map(|&number| whole(number)), names),
             None => Targets::Numbers { values, columns: vec![self.columns[self.target].clone()] },
         })
     }
+
+    /// Refuses prices such as `1,5`, which would all be classes of their own.
+    fn check_decimal_commas(&self, cells: &[Cell]) -> Result<()> {
+        let is_number = |cell: &Cell| cell.text.parse::<f64>().is_ok() || with_point(&cell.text).is_some();
+        match cells.iter().find(|cell| with_point(&cell.text).is_some()) {
+            Some(cell) if cells.iter().all(is_number) => self.target(cell).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether each column is an input: all but the target and those to leave out.
+fn inputs(text: Text, columns: &[String], target: usize, form: &Csv) -> Result<Vec<bool>> {
+    let mut is_input = vec![true; columns.len()];
+    is_input[target] = false;
+    for name in &form.drop {
+        let dropped = position(columns, name)?;
+        if dropped == target {
+            let problem = format!("column `{name}` is to be left out, but is the target");
+            return Err(Error::conflict(text.path.display().to_string(), problem, "keep it, or name another target"));
+        }
+        is_input[dropped] = false;
+    }
+    if !is_input.contains(&true) {
+        let problem = format!("0 inputs are left of {} columns", columns.len());
+        return Err(Error::conflict(text.path.display().to_string(), problem, "leave fewer columns out"));
+    }
+    Ok(is_input)
 }
 
 fn position(columns: &[String], name: &str) -> Result<usize> {

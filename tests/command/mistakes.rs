@@ -61,6 +61,8 @@ fn values_out_of_range_are_named() {
         ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),
         ("train xor --patience 3", &["4 rows are too few to split"]),
         ("train iris --target species", &["--target"]),
+        ("train iris --drop species", &["`--drop`", "its own target", "leave `--drop` out"]),
+        ("train iris --delimiter tab", &["`--delimiter`", "a table's text", "leave `--delimiter` out"]),
         ("verify --batch 8", &["none is given", "--network"]),
         ("verify --inputs 8", &["--network"]),
         ("verify --network 8 --model m.safetensors", &["--model", "--network"]),
@@ -86,6 +88,7 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("text.csv", format!("x,y,class\n{rows}1,two,a\n"));
     folder.write("ragged.csv", format!("x,y,class\n{rows}1,a\n"));
     folder.write("empty.csv", "");
+    folder.write("comma.csv", "x;y\n1;0.5\n2,5;0.1\n");
     folder.write("header.csv", "x,y,class\n");
     folder.write("one.csv", "x\n1\n");
     folder.write("single.csv", format!("x,class\n{}", "1,a\n2,a\n".repeat(12)));
@@ -94,7 +97,7 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
     let cases: &[(&str, &[&str])] = &[
         ("train nan.csv", &["nan.csv, line 26, column `x`", "not a finite", "remove the row"]),
-        ("train text.csv", &["text.csv, line 26, column `y`", "`two` is not a number"]),
+        ("train text.csv", &["text.csv, line 26, column `y`", "`two` is not a number", "`--drop y`"]),
         ("train ragged.csv", &["ragged.csv, line 26", "2 cells", "3"]),
         ("train empty.csv", &["empty.csv", "empty"]),
         ("train header.csv", &["header.csv", "0 rows"]),
@@ -108,6 +111,13 @@ fn tables_with_faults_name_line_and_column() {
         ("train whole.csv", &["one class, `1`"]),
         ("train huge.csv", &["row 2 (from 0), column `y`", "1e25", "its square overflows", "larger units"]),
         ("train nan.csv --target clas", &["unknown column `clas`", "did you mean `class`"]),
+        ("train text.csv --drop y,clas", &["unknown column `clas`", "did you mean `class`"]),
+        ("train text.csv --drop class", &["column `class`", "is the target", "another target"]),
+        ("train text.csv --drop x --drop y", &["text.csv", "0 inputs are left of 3 columns"]),
+        ("train text.csv --delimiter x", &["text.csv", "the delimiter is `x`", "no letter"]),
+        ("train text.csv --delimiter ;;", &["--delimiter", "one ASCII character"]),
+        ("train text.csv --delimiter ;", &["its only column is `x,y,class`", "separate columns by a semicolon"]),
+        ("train comma.csv", &["comma.csv, line 3, column `x`", "`2,5`", "a point as decimal sign: 2.5"]),
     ];
     expect(&folder, cases);
 }
@@ -129,7 +139,10 @@ fn a_model_that_does_not_fit_the_data_is_told() {
         ("evaluate iris.safetensors class.csv", &["line 3, column `species`", "did you mean `virginica`"]),
         ("evaluate iris.safetensors near.csv", &["unknown column `petal_length_cm`", "did you mean `petal_length`"]),
         ("predict iris.safetensors near.csv", &["near.csv", "did you mean `petal_length`"]),
-        ("predict iris.safetensors nan.csv", &["line 3, column `sepal_width_cm`", "`inf` is not a finite number"]),
+        (
+            "predict iris.safetensors nan.csv",
+            &["line 3, column `sepal_width_cm`", "`inf` is not a finite 32-bit number"],
+        ),
         ("predict iris.safetensors none.csv", &["0 rows"]),
         ("predict iris.safetensors empty.csv", &["empty.csv"]),
         ("predict iris.safetensors iris --out iris.safetensors", &["would replace"]),

@@ -1,6 +1,8 @@
 //! Data sets, through the public door only.
 
 mod constructors;
+mod form;
+mod gzipped;
 mod idx;
 mod sources;
 mod split;

@@ -90,7 +90,7 @@ fn what_is_no_table_is_refused() {
     assert_eq!(message(read("x,y\n")), "t: it has a header but 0 rows after it; add rows below the header");
     assert_eq!(
         message(read("y\n1\n")),
-        "t: its only column is `y`, the target; separate columns by commas, with at least 1 input beside the target"
+        "t: its only column is `y`, the target; separate columns by a comma, with at least 1 input beside the target"
     );
     assert_eq!(
         message(read("x,y,x\n1,2,3\n")),
@@ -113,7 +113,7 @@ fn an_unknown_target_is_told_with_the_nearest_column() {
 
 #[test]
 fn cells_must_be_finite_numbers() {
-    let remedy = "write a number, or remove the row or the column";
+    let remedy = "write a number, remove the row, or leave the column out with `--drop z`";
     for (cell, problem) in [
         ("abc", "`abc` is not a number"),
         ("1 2", "`1 2` is not a number"),
@@ -127,7 +127,7 @@ fn cells_must_be_finite_numbers() {
     }
     assert_eq!(
         message(with_targets(&["0.5", "nan"])),
-        format!("t, line 3, column `y`: `nan` is not a finite 32-bit number; {remedy}")
+        "t, line 3, column `y`: `nan` is not a finite 32-bit number; write the target, or remove the row"
     );
     assert_eq!(
         message(with_targets(&["0.5", ""])),

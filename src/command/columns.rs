@@ -1,0 +1,54 @@
+//! The options that say how a table is read: which columns, and what separates them.
+
+use clap::Args;
+use wgrad::data::Csv;
+
+/// How a model's table is read.
+#[derive(Args)]
+pub struct Delimiter {
+    /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
+    pub delimiter: Option<u8>,
+}
+
+/// How a table is read to be trained on.
+#[derive(Args)]
+pub struct Columns {
+    /// Target column of a table [default: the last]
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Columns of a table that are no inputs, such as an id or a name; several with commas, or one option each
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub drop: Vec<String>,
+    #[command(flatten)]
+    pub text: Delimiter,
+}
+
+impl Columns {
+    /// As the library wants it.
+    pub fn form(&self) -> Csv {
+        let form = Csv { target: self.target.clone(), delimiter: self.text.delimiter, ..Csv::default() };
+        self.drop.iter().fold(form, Csv::drop)
+    }
+
+    /// The first option that is given, for data that are no table.
+    pub fn given(&self) -> Option<&'static str> {
+        let dropped = (!self.drop.is_empty()).then_some("--drop");
+        self.target.as_ref().map(|_| "--target").or(dropped).or(self.text.given())
+    }
+}
+
+impl Delimiter {
+    /// As [`Columns::given`].
+    pub fn given(&self) -> Option<&'static str> {
+        self.delimiter.map(|_| "--delimiter")
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] => Ok(*byte),
+        _ => Err("it must be one ASCII character, or `tab`".into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! The text of a table: where its cells end, which line they are in, and what is wrong with them.
+
+use std::path::Path;
+
+use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
+
+use crate::error::{Error, Result};
+
+/// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
+const DELIMITERS: [u8; 4] = *b",\t;|";
+
+/// What is read, and where from.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) path: &'a Path,
+    pub(super) bytes: &'a [u8],
+    pub(super) delimiter: u8,
+}
+
+impl<'a> Text<'a> {
+    /// Settles the delimiter: the one asked for, or that of the header.
+    pub(super) fn new(path: &'a Path, bytes: &'a [u8], asked: Option<u8>) -> Result<Self> {
+        let delimiter = asked.unwrap_or_else(|| header_delimiter(bytes));
+        if !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n".contains(&delimiter) {
+            let found = format!("`{}`", delimiter.escape_ascii());
+            let wanted = "an ASCII character that is no letter, digit, quote or end of a line";
+            return Err(Error::value(path.display().to_string(), "the delimiter", found, wanted));
+        }
+        Ok(Self { path, bytes, delimiter })
+    }
+
+    pub(super) fn reader(self) -> Reader<&'a [u8]> {
+        ReaderBuilder::new().delimiter(self.delimiter).trim(Trim::All).from_reader(self.bytes)
+    }
+
+    /// The line, from 1, of the row that the reader began to look for at byte `start`. Counted here, because the
+    /// reader's own line is that of `start`: too small by one at CR LF and by each blank line before the row.
+    pub(super) fn line(self, start: u64) -> usize {
+        let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
+        let blank = rest.iter().take_while(|byte| b"\r\n".contains(byte));
+        1 + before.iter().chain(blank).filter(|byte| **byte == b'\n').count()
+    }
+
+    /// Where a cell is, as messages say it.
+    pub(super) fn place(self, start: u64, column: &str) -> String {
+        format!("{}, line {}, column `{column}`", self.path.display(), self.line(start))
+    }
+
+    /// What the reader could not read.
+    pub(super) fn broken(self, error: csv::Error) -> Error {
+        let line = self.line(error.position().map_or(0, Position::byte));
+        let place = format!("{}, line {line}", self.path.display());
+        match error.into_kind() {
+            ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                let problem = format!("the row has {len} cells, but the header has {expected_len}");
+                let remedy = format!("give every row one cell a column; quote a cell that holds {}", self.named());
+                Error::data(place, problem, remedy)
+            }
+            ErrorKind::Utf8 { err, .. } => {
+                let problem = format!("cell {} is not valid UTF-8", err.field() + 1);
+                Error::data(place, problem, "save the table as UTF-8")
+            }
+            other => Error::data(place, format!("it cannot be read: {other:?}"), "write it as plain CSV"),
+        }
+    }
+
+    /// The delimiter, as messages say it.
+    pub(super) fn named(self) -> String {
+        match self.delimiter {
+            b',' => "a comma".into(),
+            b'\t' => "a tab".into(),
+            b';' => "a semicolon".into(),
+            other => format!("`{}`", other.escape_ascii()),
+        }
+    }
+}
+
+/// The delimiter that the first line with text has the most of.
+fn header_delimiter(bytes: &[u8]) -> u8 {
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let (mut counts, mut quoted, mut before) = ([0usize; DELIMITERS.len()], false, DELIMITERS[0]);
+    for &byte in text.iter().skip_while(|byte| b"\r\n".contains(byte)) {
+        let delimiter = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
+        match (byte, delimiter) {
+            // A quote opens at the beginning of a cell, and again where it is doubled.
+            (b'"', _) if quoted || before == b'"' || DELIMITERS.contains(&before) => quoted = !quoted,
+            (b'\r' | b'\n', _) if !quoted => break,
+            (_, Some(delimiter)) if !quoted => counts[delimiter] += 1,
+            _ => {}
+        }
+        before = byte;
+    }
+    let most = counts.iter().max();
+    DELIMITERS[counts.iter().position(|count| Some(count) == most).unwrap_or(0)]
+}
+
+/// The number in a cell, or what is wrong with it and, where there is a better remedy than the reader's own, that.
+pub(super) fn number(cell: &str) -> std::result::Result<f32, (String, Option<String>)> {
+    match cell.parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(_) => Err((format!("`{cell}` is not a finite 32-bit number"), None)),
+        Err(_) if cell.is_empty() => Err(("the cell is empty".into(), None)),
+        Err(_) => {
+            let remedy = with_point(cell).map(|pointed| format!("write a point as decimal sign: {pointed}"));
+            Err((format!("`{cell}` is not a number"), remedy))
+        }
+    }
+}
+
+/// `1.5` for `1,5`.
+pub(super) fn with_point(cell: &str) -> Option<String> {
+    let pointed = cell.replacen(',', ".", 1);
+    (pointed != cell && pointed.parse::<f64>().is_ok()).then_some(pointed)
+}
