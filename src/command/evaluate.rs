@@ -14,7 +14,8 @@ EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --target price --json
 
-The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit.
+The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit,
+MAE (mean absolute error) and RMSE (root mean squared error) are in that unit.
 There is no accuracy where targets are fractions (binary_cross_entropy).
 ";
 

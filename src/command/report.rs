@@ -45,19 +45,35 @@ impl Output {
     }
 }
 
-/// `accuracy 97.5 %` or `r2 0.912`.
+/// `accuracy 97.5 %` or `R² 0.912`.
 pub fn score(evaluation: &Evaluation) -> String {
     match evaluation.score() {
         Some(("accuracy", value)) => format!("accuracy {:.1} %", 100.0 * value),
-        Some((name, value)) => format!("{name} {value:.3}"),
-        None => format!("loss {:.4}", evaluation.loss),
+        Some((_, value)) => format!("R² {value:.3}"),
+        None => format!("loss {}", loss(evaluation)),
     }
 }
 
-/// Score and loss, or the loss alone where there is no score.
+/// Score, errors of a regression, and loss; the loss alone where there is no score.
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
-    let loss = evaluation.score().map(|_| format!(", loss {:.4}", evaluation.loss));
-    format!("{}{}", score(evaluation), loss.unwrap_or_default())
+    let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
+    let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
+    let loss = evaluation.score().map(|_| format!("loss {}", loss(evaluation)));
+    std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
+}
+
+/// Losses on scaled targets and of classes are about 1; squares of a table's unit can be anything.
+fn loss(evaluation: &Evaluation) -> String {
+    if evaluation.rmse.is_some() { significant(evaluation.loss) } else { format!("{:.4}", evaluation.loss) }
+}
+
+/// A number of any size to five significant digits: `14021`, `0.013254`, `3.1000e25`.
+pub fn significant(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".into(),
+        size if !(1e-4..1e9).contains(&size) => format!("{number:.4e}"),
+        size => format!("{number:.*}", (4 - size.log10().floor() as i32).max(0) as usize),
+    }
 }
 
 /// A word as it must be typed in a shell.
@@ -140,4 +156,25 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
     output.line(format!("model: {model}{}", best.unwrap_or_default()));
     output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::significant;
+
+    #[test]
+    fn numbers_of_any_size_have_five_digits() {
+        let cases = [
+            (0.0, "0"),
+            (14_021.4, "14021"),
+            (1_402_143.0, "1402143"),
+            (-2.5, "-2.5000"),
+            (0.013_254_44, "0.013254"),
+            (3.1e25, "3.1000e25"),
+            (2e-7, "2.0000e-7"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(significant(number), text);
+        }
+    }
 }

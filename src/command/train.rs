@@ -25,12 +25,12 @@ EXAMPLES
   wgrad train iris --seed 7 --threads 2 --json | tail -1
 
 PRINTED
-  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or r2 of the validation part
-  last lines    accuracy or r2, and loss, of the saved model on the test part
+  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
+  last lines    accuracy, or R², MAE and RMSE, and loss, of the saved model on the test part
   --json        the same in numbers, and the validation loss
 
-Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. The target is scaled
-for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
+Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. MAE (mean absolute
+error) and RMSE (root mean squared error) are in the target column's unit. The target is scaled for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
 fractions (binary_cross_entropy).
 ";
 

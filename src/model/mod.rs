@@ -3,6 +3,7 @@
 mod evaluate;
 mod file;
 mod output;
+mod regression;
 mod rows;
 
 pub use evaluate::Evaluation;
