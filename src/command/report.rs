@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wgrad::{Error, Evaluation, Loss, Result};
+use wgrad::model::Confusion;
+use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
 #[derive(Default)]
@@ -120,6 +121,8 @@ pub struct Summary {
     pub evaluated_on: &'static str,
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    #[serde(flatten)]
+    pub confusion: Option<Confusion>,
     pub epochs: usize,
     pub steps: u64,
     /// The epoch whose parameters were kept.
@@ -129,6 +132,19 @@ pub struct Summary {
     pub device: String,
     pub reason: String,
     pub model: String,
+}
+
+/// Which classes are taken for which, where every row has one class and is told to be of one.
+pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
+    let told = model.head.told_classes().is_some() && found.accuracy.is_some();
+    told.then(|| model.confusion_on(device, data)).transpose()
+}
+
+/// Tells people of each class, behind a blank line.
+pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
+    if let Some(confusion) = confusion {
+        output.bytes(format!("\n{confusion}").as_bytes());
+    }
 }
 
 /// Tells people how training begins.
@@ -153,8 +169,10 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
         score_and_loss(evaluation),
         evaluation.rows
     ));
+    tell_confusion(output, summary.confusion.as_ref());
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
-    output.line(format!("model: {model}{}", best.unwrap_or_default()));
+    let gap = if summary.confusion.is_some() { "\n" } else { "" };
+    output.line(format!("{gap}model: {model}{}", best.unwrap_or_default()));
     output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
 }
 

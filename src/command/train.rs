@@ -10,7 +10,7 @@ use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisati
 use super::device::DeviceOptions;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
-use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
+use super::report::{Output, Rows, Start, Summary, confusion, tell_start, tell_summary};
 use super::scaling::Scaling;
 use super::{count, data};
 
@@ -26,7 +26,8 @@ EXAMPLES
 
 PRINTED
   epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
-  last lines    accuracy, or R², MAE and RMSE, and loss, of the saved model on the test part
+  last lines    accuracy, or R², MAE and RMSE, and loss, of the saved model on the test part; of classes,
+                precision, recall and F1 of each, and which are taken for which
   --json        the same in numbers, and the validation loss
 
 Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. MAE (mean absolute
@@ -108,11 +109,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         scaling.fold_into(&mut model);
     }
     let evaluation = model.evaluate_on(trainer.device(), parts.test())?;
+    let confusion = confusion(&model, trainer.device(), parts.test(), &evaluation)?;
     model.save(&path)?;
     let summary = Summary {
         event: "summary",
         evaluated_on: if parts.held_out.is_some() { "test" } else { "all" },
         evaluation,
+        confusion,
         epochs: history.len(),
         steps: trainer.steps(),
         best_epoch: history.best,
