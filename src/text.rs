@@ -106,6 +106,12 @@ pub fn grouped(number: u64) -> String {
 /// Rows of cells in aligned columns, two blanks apart: the first `left` columns and the last begin together, all others
 /// end together. Every row has as many cells as the first.
 pub fn table(rows: &[Vec<String>], left: usize) -> String {
+    table_with_gap(rows, left, 2)
+}
+
+/// [`table`], with columns `gap` blanks apart.
+pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
+    let gap = " ".repeat(gap);
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -113,6 +119,6 @@ pub fn table(rows: &[Vec<String>], left: usize) -> String {
         let width = widths[column];
         if column < left || column + 1 == columns { format!("{text:<width$}") } else { format!("{text:>width$}") }
     };
-    let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
+    let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join(&gap);
     rows.iter().map(|row| line(row).trim_end().to_string() + "\n").collect()
 }

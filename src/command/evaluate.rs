@@ -3,20 +3,25 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use wgrad::model::Confusion;
 use wgrad::{Evaluation, Model, Result};
 
 use super::columns::Delimiter;
 use super::data;
 use super::device::DeviceOptions;
-use super::report::{Output, score_and_loss};
+use super::report::{Output, confusion, score_and_loss, tell_confusion};
 
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --target price --json
 
-The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit.
+The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit,
+MAE (mean absolute error) and RMSE (root mean squared error) are in that unit.
 There is no accuracy where targets are fractions (binary_cross_entropy).
+
+Of classes it tells precision, recall and F1 of each (0 where there is nothing to divide by), and which are taken for
+which; --json has them as `classes`, and `confusion` [actual][predicted].
 ";
 
 /// Which model, on which data.
@@ -46,19 +51,24 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    #[serde(flatten)]
+    confusion: Option<Confusion>,
 }
 
 /// Evaluates on all rows.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.text)?;
-    let evaluation = model.evaluate_on(&arguments.device.open()?, &data)?;
+    let device = arguments.device.open()?;
+    let evaluation = &model.evaluate_on(&device, &data)?;
+    let confusion = confusion(&model, &device, &data, evaluation)?;
     if arguments.json {
         let model = arguments.model.display().to_string();
-        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation: &evaluation });
+        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation, confusion });
     } else {
-        let found = score_and_loss(&evaluation);
+        let found = score_and_loss(evaluation);
         output.line(format!("{found} on all {} rows of {}", evaluation.rows, arguments.data));
+        tell_confusion(output, confusion.as_ref());
     }
     Ok(())
 }

@@ -88,6 +88,10 @@ impl<'a> Reporter<'a> {
         epoch.loss *= self.loss_factor;
         if let Some(validation) = &mut epoch.validation {
             validation.loss *= self.loss_factor;
+            // Errors are in the unit of which the loss has the square.
+            let error_factor = self.loss_factor.sqrt();
+            validation.mae = validation.mae.map(|error| error * error_factor);
+            validation.rmse = validation.rmse.map(|error| error * error_factor);
         }
         epoch
     }

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wgrad::{Error, Evaluation, Loss, Result};
+use wgrad::model::Confusion;
+use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
 #[derive(Default)]
@@ -45,19 +46,35 @@ impl Output {
     }
 }
 
-/// `accuracy 97.5 %` or `r2 0.912`.
+/// `accuracy 97.5 %` or `R² 0.912`.
 pub fn score(evaluation: &Evaluation) -> String {
     match evaluation.score() {
         Some(("accuracy", value)) => format!("accuracy {:.1} %", 100.0 * value),
-        Some((name, value)) => format!("{name} {value:.3}"),
-        None => format!("loss {:.4}", evaluation.loss),
+        Some((_, value)) => format!("R² {value:.3}"),
+        None => format!("loss {}", loss(evaluation)),
     }
 }
 
-/// Score and loss, or the loss alone where there is no score.
+/// Score, errors of a regression, and loss; the loss alone where there is no score.
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
-    let loss = evaluation.score().map(|_| format!(", loss {:.4}", evaluation.loss));
-    format!("{}{}", score(evaluation), loss.unwrap_or_default())
+    let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
+    let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
+    let loss = evaluation.score().map(|_| format!("loss {}", loss(evaluation)));
+    std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
+}
+
+/// Losses on scaled targets and of classes are about 1; squares of a table's unit can be anything.
+fn loss(evaluation: &Evaluation) -> String {
+    if evaluation.rmse.is_some() { significant(evaluation.loss) } else { format!("{:.4}", evaluation.loss) }
+}
+
+/// A number of any size to five significant digits: `14021`, `0.013254`, `3.1000e25`.
+pub fn significant(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".into(),
+        size if !(1e-4..1e9).contains(&size) => format!("{number:.4e}"),
+        size => format!("{number:.*}", (4 - size.log10().floor() as i32).max(0) as usize),
+    }
 }
 
 /// A word as it must be typed in a shell.
@@ -104,6 +121,8 @@ pub struct Summary {
     pub evaluated_on: &'static str,
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    #[serde(flatten)]
+    pub confusion: Option<Confusion>,
     pub epochs: usize,
     pub steps: u64,
     /// The epoch whose parameters were kept.
@@ -113,6 +132,19 @@ pub struct Summary {
     pub device: String,
     pub reason: String,
     pub model: String,
+}
+
+/// Which classes are taken for which, where every row has one class and is told to be of one.
+pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
+    let told = model.head.told_classes().is_some() && found.accuracy.is_some();
+    told.then(|| model.confusion_on(device, data)).transpose()
+}
+
+/// Tells people of each class, behind a blank line.
+pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
+    if let Some(confusion) = confusion {
+        output.bytes(format!("\n{confusion}").as_bytes());
+    }
 }
 
 /// Tells people how training begins.
@@ -137,7 +169,30 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
         score_and_loss(evaluation),
         evaluation.rows
     ));
+    tell_confusion(output, summary.confusion.as_ref());
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
-    output.line(format!("model: {model}{}", best.unwrap_or_default()));
+    let gap = if summary.confusion.is_some() { "\n" } else { "" };
+    output.line(format!("{gap}model: {model}{}", best.unwrap_or_default()));
     output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::significant;
+
+    #[test]
+    fn numbers_of_any_size_have_five_digits() {
+        let cases = [
+            (0.0, "0"),
+            (14_021.4, "14021"),
+            (1_402_143.0, "1402143"),
+            (-2.5, "-2.5000"),
+            (0.013_254_44, "0.013254"),
+            (3.1e25, "3.1000e25"),
+            (2e-7, "2.0000e-7"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(significant(number), text);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
-use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
+use super::report::{Output, Rows, Start, Summary, confusion, tell_start, tell_summary};
 use super::scaling::Scaling;
 use super::{count, data};
 
@@ -27,12 +27,13 @@ EXAMPLES
   wgrad train iris --seed 7 --threads 2 --json | tail -1
 
 PRINTED
-  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or r2 of the validation part
-  last lines    accuracy or r2, and loss, of the saved model on the test part
+  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
+  last lines    accuracy, or R², MAE and RMSE, and loss, of the saved model on the test part; of classes,
+                precision, recall and F1 of each, and which are taken for which
   --json        the same in numbers, and the validation loss
 
-Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. The target is scaled
-for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
+Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. MAE (mean absolute
+error) and RMSE (root mean squared error) are in the target column's unit. The target is scaled for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
 fractions (binary_cross_entropy).
 ";
 
@@ -109,11 +110,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         scaling.fold_into(&mut model);
     }
     let evaluation = model.evaluate_on(trainer.device(), parts.test())?;
+    let confusion = confusion(&model, trainer.device(), parts.test(), &evaluation)?;
     model.save(&path)?;
     let summary = Summary {
         event: "summary",
         evaluated_on: if parts.held_out.is_some() { "test" } else { "all" },
         evaluation,
+        confusion,
         epochs: history.len(),
         steps: trainer.steps(),
         best_epoch: history.best,

@@ -11,6 +11,7 @@ use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
+use crate::model::regression::Regression;
 use crate::model::{InputRows, Model, evaluate_rows, target_of, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
@@ -28,23 +29,30 @@ pub struct Evaluation {
     /// Coefficient of determination, for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r2: Option<f64>,
+    /// Mean absolute error, for regression: mean |y − t| over rows and outputs, in the target's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mae: Option<f64>,
+    /// Root mean squared error, for regression: √(mean (y − t)²) over rows, mean over outputs, in the target's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
 }
 
 impl Evaluation {
-    /// A metric by name: `loss`, `accuracy` or `r2`.
+    /// A metric by name: `loss`, `accuracy`, `r2`, `mae` or `rmse`.
     ///
     /// # Errors
     /// A name that is unknown, or that has no meaning for the loss.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let known: Vec<&str> =
-            [Some("loss"), self.accuracy.map(|_| "accuracy"), self.r2.map(|_| "r2")].into_iter().flatten().collect();
-        let value = match name {
-            "loss" => Some(self.loss),
-            "accuracy" => self.accuracy,
-            "r2" => self.r2,
-            _ => None,
-        };
-        value.ok_or_else(|| Error::unknown("metric", name, &known))
+        let all = [
+            ("loss", Some(self.loss)),
+            ("accuracy", self.accuracy),
+            ("r2", self.r2),
+            ("mae", self.mae),
+            ("rmse", self.rmse),
+        ];
+        let known: Vec<(&str, f64)> = all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let found = known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        found.ok_or_else(|| Error::unknown("metric", name, &known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
     }
 
     /// The metric that people ask for first: accuracy, or R² for regression.
@@ -54,7 +62,7 @@ impl Evaluation {
 }
 
 impl Model {
-    /// Loss and accuracy (or R²) on a data set.
+    /// Loss and accuracy (or R², MAE and RMSE) on a data set.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
@@ -114,16 +122,19 @@ pub(crate) fn evaluate(
             }
         }
     }
+    let regression = match data.targets() {
+        Targets::Numbers { values, .. } if views.correct.is_none() => {
+            Some(Regression::of(&found.outputs, values, target_columns))
+        }
+        _ => None,
+    };
     Ok(Evaluation {
         rows: data.len(),
         loss: found.loss / data.len() as f64,
         accuracy: views.correct.filter(|_| exact).map(|_| found.correct as f64 / target.len() as f64),
-        r2: match data.targets() {
-            Targets::Numbers { values, .. } if views.correct.is_none() => {
-                Some(r2(&found.outputs, values, target_columns))
-            }
-            _ => None,
-        },
+        r2: regression.as_ref().map(|found| found.r2),
+        mae: regression.as_ref().map(|found| found.mae),
+        rmse: regression.as_ref().map(|found| found.rmse),
     })
 }
 
@@ -196,18 +207,4 @@ fn not_finite(
     let remedy = "look for values far from those trained on, or train again with a lower learning rate or with \
                   targets in larger units";
     Ok(Error::data(place, format!("{problem}, not a finite number"), remedy))
-}
-
-/// R² of outputs against targets [rows, columns]; a constant target column counts 1 where it is met and 0 where not,
-/// as scikit-learn's `r2_score` does.
-fn r2(outputs: &[f32], targets: &[f32], columns: usize) -> f64 {
-    let rows = targets.len() / columns;
-    let column = |c: usize| {
-        let at = |values: &[f32], r: usize| f64::from(values[r * columns + c]);
-        let mean = (0..rows).map(|r| at(targets, r)).sum::<f64>() / rows as f64;
-        let residual: f64 = (0..rows).map(|r| (at(outputs, r) - at(targets, r)).powi(2)).sum();
-        let total: f64 = (0..rows).map(|r| (at(targets, r) - mean).powi(2)).sum();
-        if total > 0.0 { 1.0 - residual / total } else { f64::from(residual == 0.0) }
-    };
-    (0..columns).map(column).sum::<f64>() / columns as f64
 }

@@ -1,10 +1,13 @@
 //! What training leaves: a network with its parameters, and what it needs to be used on raw data.
 
+mod confusion;
 mod evaluate;
 mod file;
 mod output;
+mod regression;
 mod rows;
 
+pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::{FORMAT_VERSION, check_replaceable, replace};
 pub use rows::Target;
@@ -169,11 +172,15 @@ impl Model {
     /// As [`Model::predict`].
     pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
         self.check()?;
+        self.forward_on(device, &prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?)
+    }
+
+    /// What the last layer puts out for rows of prepared inputs, by a model that was checked.
+    fn forward_on(&self, device: &Device, prepared: &[f32]) -> Result<Vec<f32>> {
         let plan = fuse(&lower_forward(&self.head.network, evaluate_rows(&self.head.network, device))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        let input = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
-        forward(executor.as_mut(), &input)
+        forward(executor.as_mut(), prepared)
     }
 }
 

@@ -83,6 +83,11 @@ fn numbers_are_predicted_in_the_units_of_the_table() {
     let summary = &events[events.len() - 1];
     assert!(summary["r2"].as_f64().expect("a score") > 0.98, "{summary}");
     assert_eq!(summary["model"], "house.safetensors");
+    let [mae, rmse] = ["mae", "rmse"].map(|error| summary[error].as_f64().expect("an error in the price's unit"));
+    assert!(mae > 1.0 && mae <= rmse && rmse < 15_000.0, "{summary}");
+    let text = folder.succeed(&["evaluate", "house.safetensors", "house.csv"]);
+    let words = ["R² ", ", MAE ", ", RMSE ", ", loss ", " on all 100 rows"];
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
     let price = folder.succeed(&["predict", "house.safetensors", "house.csv"]);
     let first: f64 = price.lines().nth(41).expect("a row").parse().expect("a number");
     assert!((first - 280_000.0).abs() < 15_000.0, "60 m² for {first}");
@@ -100,8 +105,13 @@ fn losses_are_told_in_the_units_of_the_table() {
     let data = Dataset::from_csv(folder.path().join("house.csv"), None).expect("a table");
     let (train, validation, _) = data.split(Split::parts(0.7, 0.15)).expect("split");
     let model = Model::load(folder.path().join("house.safetensors")).expect("a model");
-    let found = model.evaluate(&validation).expect("evaluated").loss;
+    let left = model.evaluate(&validation).expect("evaluated");
+    let found = left.loss;
     assert!((told / found - 1.0).abs() < 1e-3, "epoch {best} tells {told}, the model that it left has {found}");
+    for error in ["mae", "rmse", "r2"] {
+        let (told, found) = (&events[best]["validation"][error], left.metric(error).expect("a regression has it"));
+        assert!(told.as_f64().is_some_and(|told| (told / found - 1.0).abs() < 1e-3), "{error}: {told}, then {found}");
+    }
     // Before anything is learnt the loss is about the variance of the prices, 1e10; never the 1 of scaled ones.
     let (first, after) = (&events[1]["loss"], model.evaluate(&train).expect("evaluated").loss);
     assert!(first.as_f64().is_some_and(|loss| loss > after && loss < 2e10), "{first}, then {after}");

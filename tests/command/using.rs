@@ -22,7 +22,33 @@ fn the_summary_is_what_the_saved_model_does_on_the_test_part() {
     assert_eq!((all["accuracy"].as_f64(), all["loss"].as_f64()), (evaluation.accuracy, Some(evaluation.loss)));
     assert_eq!(all["rows"], 150);
     let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
-    assert!(text.starts_with("accuracy ") && text.ends_with(" on all 150 rows of iris\n"), "{text}");
+    assert!(text.starts_with("accuracy ") && text.contains(" on all 150 rows of iris\n\nclass "), "{text}");
+}
+
+#[test]
+fn classes_are_told_apart_in_a_table_and_in_json() {
+    let folder = Folder::new();
+    let events = folder.events(&["train", "iris", "--epochs", "20", "--seed", "3"]);
+    let model = Model::load(folder.path().join("iris.safetensors")).expect("a model");
+    let (_, _, test) = data::iris().split(Split::parts(0.7, 0.15).seed(3)).expect("split");
+    for (event, data) in [
+        (&events[events.len() - 1], &test),
+        (&folder.events(&["evaluate", "iris.safetensors", "iris"])[0], &data::iris()),
+    ] {
+        let found = model.confusion(data).expect("counted");
+        let fields = serde_json::to_value(&found).expect("JSON");
+        assert_eq!((&event["classes"], &event["confusion"]), (&fields["classes"], &fields["confusion"]));
+        assert_eq!(event["accuracy"].as_f64(), Some(found.accuracy()));
+        assert_eq!(event["confusion"][0][0], found.count(0, 0));
+    }
+    let whole = model.confusion(&data::iris()).expect("counted").to_string();
+    let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
+    assert!(text.ends_with(&format!(" on all 150 rows of iris\n\n{whole}")), "{text}");
+    let text = folder.succeed(&["train", "iris", "--epochs", "1"]);
+    assert!(text.contains("\nmacro average ") && text.contains("\nconfusion: "), "{text}");
+    folder.write("house.csv", "area,price\n1,2.5\n2,4.5\n3,5\n");
+    let events = folder.events(&["train", "house.csv", "--epochs", "1"]);
+    assert!(events[2]["r2"].is_f64() && events[2]["confusion"].is_null(), "{}", events[2]);
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! A confusion as people read it, in 100 columns.
+
+use std::fmt;
+
+use super::{ClassMetrics, Confusion};
+use crate::text::{table, table_with_gap};
+
+/// Columns of a line.
+const WIDTH: usize = 100;
+/// Classes of which all are shown.
+const MOST: usize = 20;
+/// Of more classes, so many are shown.
+const FEW: usize = 10;
+/// Characters of a class's name.
+const NAME: usize = 40;
+
+impl fmt::Display for Confusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.classes_table(f)?;
+        writeln!(f)?;
+        match self.matrix() {
+            Some(matrix) => {
+                writeln!(f, "confusion: a line for each actual class, a column for each predicted one")?;
+                f.write_str(&matrix)
+            }
+            None => self.most_frequent(f),
+        }
+    }
+}
+
+impl Confusion {
+    fn classes_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut classes = self.per_class();
+        if classes.len() > MOST {
+            writeln!(f, "the {FEW} classes of the lowest F1, of {}", classes.len())?;
+            // What neither stands in the data nor was predicted is not known to be told badly.
+            let mut met: Vec<usize> = (0..classes.len()).filter(|c| self.support(*c) + self.told(*c) > 0).collect();
+            met.sort_by(|a, b| classes[*a].f1.total_cmp(&classes[*b].f1));
+            classes = met.into_iter().take(FEW).map(|class| classes[class].clone()).collect();
+        }
+        let head = ["class", "precision", "recall", "F1", "rows", ""].map(String::from).to_vec();
+        let rows: Vec<_> = classes.iter().chain([&self.macro_average()]).map(cells).collect();
+        f.write_str(&table(&[vec![head], rows].concat(), 1))
+    }
+
+    /// The counts, where they can be read: not of too many classes, nor wider than a line.
+    fn matrix(&self) -> Option<String> {
+        let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
+        let layouts = [(2, 24), (2, 12), (1, 16), (1, 12)];
+        let mut layouts = layouts.into_iter().filter(|_| self.classes.len() <= MOST);
+        layouts.find_map(|(gap, label)| Some(self.matrix_with(gap, label)).filter(fits))
+    }
+
+    /// Columns `gap` blanks apart, and names of at most `label` characters.
+    fn matrix_with(&self, gap: usize, label: usize) -> String {
+        let count = self.classes.len();
+        let room = ((WIDTH - label) / count).saturating_sub(gap).min(label);
+        let mut heads: Vec<String> = self.classes.iter().map(|name| cut(name, room)).collect();
+        let mut labels: Vec<String> = self.classes.iter().map(|name| cut(name, label)).collect();
+        // Names that are the same once they are cut, or cut to next to nothing, say less than numbers.
+        let same = (1..count).any(|class| heads[..class].contains(&heads[class]));
+        if same || (room < 4 && heads != self.classes) {
+            heads = (0..count).map(|number| number.to_string()).collect();
+            let numbered = |(number, name): (&String, &String)| cut(&format!("{number} {name}"), label);
+            labels = heads.iter().zip(&self.classes).map(numbered).collect();
+        }
+        // Columns of single digits beside those of several are hard to follow.
+        let digits = self.counts.iter().max().map_or(0, |most| most.to_string().len());
+        let heads = heads.into_iter().map(|head| format!("{head:>digits$}"));
+        let line = |class: usize| {
+            let counts = self.row(class).iter().map(|count| if *count == 0 { "·".into() } else { count.to_string() });
+            std::iter::once(labels[class].clone()).chain(counts).chain([String::new()]).collect()
+        };
+        let head = std::iter::once(String::new()).chain(heads).chain([String::new()]).collect();
+        let lines: Vec<Vec<String>> = std::iter::once(head).chain((0..count).map(line)).collect();
+        table_with_gap(&lines, 1, gap)
+    }
+
+    fn most_frequent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.classes.len();
+        let wrong = |at: &usize| at / count != at % count && self.counts[*at] > 0;
+        let mut wrong: Vec<usize> = (0..self.counts.len()).filter(wrong).collect();
+        if wrong.is_empty() {
+            return writeln!(f, "no row was taken for another class");
+        }
+        wrong.sort_by_key(|at| std::cmp::Reverse(self.counts[*at]));
+        wrong.truncate(FEW);
+        writeln!(f, "the most frequent confusions")?;
+        let cells = |at: usize| {
+            let (actual, predicted) = (at / count, at % count);
+            let share = 100.0 * self.counts[at] as f64 / self.support(actual) as f64;
+            let name = |class: usize| cut(&self.classes[class], NAME);
+            let share = format!("{share:.1} % of its class");
+            vec![name(actual), name(predicted), self.counts[at].to_string(), share]
+        };
+        let head = ["actual", "predicted", "rows", ""].map(String::from).to_vec();
+        let lines: Vec<_> = std::iter::once(head).chain(wrong.into_iter().map(cells)).collect();
+        f.write_str(&table(&lines, 2))
+    }
+}
+
+fn cells(metrics: &ClassMetrics) -> Vec<String> {
+    let ClassMetrics { class, precision, recall, f1, support } = metrics;
+    let numbers = [precision, recall, f1].map(|number| format!("{number:.3}"));
+    [&[cut(class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
+}
+
+/// A name of at most `most` characters.
+fn cut(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.into();
+    }
+    name.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}

@@ -1,0 +1,207 @@
+//! Metrics against numbers worked by hand, in scikit-learn's conventions.
+
+use approx::assert_relative_eq;
+use wgrad::model::Confusion;
+use wgrad::{Dataset, Device, Loss, Model, Network, Result, Trainer};
+
+/// A model whose outputs are its inputs.
+fn mirror(columns: usize, loss: Loss) -> Result<Model> {
+    let network = Network::input(columns).dense(columns);
+    let mut model = Trainer::builder(network).loss(loss).build(&Device::cpu())?.into_model()?;
+    model.parameters[0].values = (0..columns * columns).map(|at| f32::from(at % (columns + 1) == 0)).collect();
+    Ok(model)
+}
+
+/// Errors of the first column are 1, 0, 2 and 0, around a mean of 3; of the second 3, 0, 0 and -4, around 5.
+#[test]
+fn a_regression_s_errors_are_means_over_outputs() -> Result<()> {
+    let (outputs, targets) = ([2., 3., 2., 0., 5., 10., 6., 6.], [1., 0., 2., 0., 3., 10., 6., 10.]);
+    let data = Dataset::numbers("errors", 2, &outputs, 2, &targets)?;
+    let found = mirror(2, Loss::MeanSquaredError)?.evaluate(&data)?;
+    assert_relative_eq!(found.metric("loss")?, (5.0 + 25.0) / 8.0);
+    assert_relative_eq!(found.metric("mae")?, (3.0 / 4.0 + 7.0 / 4.0) / 2.0);
+    assert_relative_eq!(found.metric("rmse")?, ((5.0f64 / 4.0).sqrt() + 2.5) / 2.0);
+    assert_relative_eq!(found.metric("r2")?, ((1.0 - 5.0 / 14.0) + (1.0 - 25.0 / 100.0)) / 2.0);
+    assert_eq!(found.score(), Some(("r2", found.metric("r2")?)));
+    let message = found.metric("accuracy").expect_err("a regression has none").to_string();
+    assert!(message.contains("known: loss, r2, mae, rmse"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_constant_target_has_an_r2_of_1_or_0() -> Result<()> {
+    let model = mirror(1, Loss::MeanSquaredError)?;
+    let met = model.evaluate(&Dataset::numbers("met", 1, &[4.0, 4.0], 1, &[4.0, 4.0])?)?;
+    assert_eq!((met.r2, met.mae, met.rmse), (Some(1.0), Some(0.0), Some(0.0)));
+    let missed = model.evaluate(&Dataset::numbers("missed", 1, &[4.0, 5.0], 1, &[4.0, 4.0])?)?;
+    assert_eq!((missed.r2, missed.mae, missed.rmse), (Some(0.0), Some(0.5), Some(0.5f64.sqrt())));
+    Ok(())
+}
+
+#[test]
+fn classes_have_no_errors_of_a_regression() -> Result<()> {
+    let data = Dataset::classes("classes", 2, &[1., 0., 0., 1.], &[0, 1], ["a", "b"])?;
+    let found = mirror(2, Loss::SoftmaxCrossEntropy)?.evaluate(&data)?;
+    assert_eq!((found.accuracy, found.r2, found.mae, found.rmse), (Some(1.0), None, None, None));
+    Ok(())
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// Precision, recall, F1 and support.
+fn numbers(found: &wgrad::model::ClassMetrics) -> (f64, f64, f64, u64) {
+    (found.precision, found.recall, found.f1, found.support)
+}
+
+/// The example in the documentation of scikit-learn's `classification_report`.
+#[test]
+fn classes_have_scikit_learn_s_metrics() -> Result<()> {
+    let confusion = Confusion::new(names(&["0", "1", "2"]), &[0, 1, 2, 2, 2], &[0, 0, 2, 2, 1])?;
+    assert_eq!(numbers(&confusion.class(0)), (1.0 / 2.0, 1.0, 2.0 / 3.0, 1));
+    assert_eq!(numbers(&confusion.class(1)), (0.0, 0.0, 0.0, 1));
+    assert_eq!(numbers(&confusion.class(2)), (1.0, 2.0 / 3.0, 4.0 / 5.0, 3));
+    assert_eq!((confusion.rows(), confusion.accuracy()), (5, 3.0 / 5.0));
+    let mean = confusion.macro_average();
+    assert_relative_eq!(mean.precision, (1.0 / 2.0 + 1.0) / 3.0);
+    assert_relative_eq!(mean.recall, (1.0 + 2.0 / 3.0) / 3.0);
+    assert_relative_eq!(mean.f1, (2.0 / 3.0 + 4.0 / 5.0) / 3.0);
+    assert_eq!((mean.support, confusion.per_class().len()), (5, 3));
+    Ok(())
+}
+
+/// `b` has no rows, `c` is never predicted, and `d` is neither: scikit-learn's `zero_division=0`, with all `labels`.
+#[test]
+fn what_would_be_divided_by_0_is_0() -> Result<()> {
+    let confusion = Confusion::new(names(&["a", "b", "c", "d"]), &[0, 0, 2], &[0, 1, 0])?;
+    let found: Vec<_> = confusion.per_class().iter().map(numbers).collect();
+    assert_eq!(found, [(0.5, 0.5, 0.5, 2), (0.0, 0.0, 0.0, 0), (0.0, 0.0, 0.0, 1), (0.0, 0.0, 0.0, 0)]);
+    assert_eq!(numbers(&confusion.macro_average()), (0.125, 0.125, 0.125, 3));
+    Ok(())
+}
+
+#[test]
+fn a_model_s_confusion_is_counted_from_its_outputs() -> Result<()> {
+    let inputs = [[9., 1., 0.], [0., 8., 1.], [0., 7., 1.], [5., 0., 1.], [0., 1., 4.]];
+    let data = Dataset::classes("rows", 3, inputs.as_flattened(), &[0, 1, 2, 2, 2], ["a", "b", "c"])?;
+    let model = mirror(3, Loss::SoftmaxCrossEntropy)?;
+    let found = model.confusion(&data)?;
+    assert_eq!(found, Confusion::new(names(&["a", "b", "c"]), &[0, 1, 2, 2, 2], &[0, 1, 1, 0, 2])?);
+    assert_eq!(Some(found.accuracy()), model.evaluate(&data)?.accuracy);
+    assert_eq!(found, model.confusion_on(&Device::reference(), &data)?);
+    let json = serde_json::to_value(&found).expect("JSON");
+    assert_eq!(json["confusion"], serde_json::json!([[1, 0, 0], [0, 1, 0], [1, 1, 1]]));
+    assert_eq!((&json["classes"][2]["class"], &json["classes"][2]["support"]), (&"c".into(), &3.into()));
+    Ok(())
+}
+
+#[test]
+fn one_output_tells_two_classes_or_0_and_1() -> Result<()> {
+    let (outputs, actual) = ([2.0, -1.0, 3.0, -4.0], [1, 1, 0, 0]);
+    for loss in [Loss::BinaryCrossEntropy, Loss::Perceptron] {
+        let mut model = mirror(1, loss)?;
+        let counts = |name| Confusion::new(name, &actual, &[1, 0, 1, 0]);
+        let classes = Dataset::classes("classes", 1, &outputs, &actual, ["no", "yes"])?;
+        assert_eq!(model.confusion(&classes)?, counts(names(&["no", "yes"]))?);
+        let targets = actual.map(|class| class as f32);
+        let targets = Dataset::numbers("numbers", 1, &outputs, 1, &targets)?;
+        assert_eq!(model.confusion(&targets)?, counts(names(&["0", "1"]))?);
+        model.head.classes = Some(names(&["off", "on"]));
+        assert_eq!(model.confusion(&targets)?, counts(names(&["off", "on"]))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_has_no_confusion_says_why() -> Result<()> {
+    let says = |result: Result<Confusion>, words: &[&str]| {
+        let message = result.expect_err("there is none").to_string();
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    let numbers = |targets: &[f32]| Dataset::numbers("half", 1, &[1.0, 2.0], 1, targets);
+    let regression = mirror(1, Loss::MeanSquaredError)?;
+    says(regression.confusion(&numbers(&[0.0, 1.0])?), &["mean_squared_error with 1 output does not", "`evaluate`"]);
+    let several = Dataset::numbers("two", 2, &[1.0, 0.0], 2, &[1.0, 0.0])?;
+    says(mirror(2, Loss::BinaryCrossEntropy)?.confusion(&several), &["with 2 outputs"]);
+    let binary = mirror(1, Loss::BinaryCrossEntropy)?;
+    says(binary.confusion(&numbers(&[0.0, 0.5])?), &["`half`, row 1 (from 0)", "target is 0.5", "0 or 1"]);
+    let far = Dataset::numbers("far", 1, &[0.0, 3e38], 1, &[0.0, 1.0])?;
+    let mut steep = binary;
+    steep.parameters[0].values = vec![1e9];
+    says(steep.confusion(&far), &["`far`, row 1 (from 0)", "inf, not a finite number"]);
+    says(Confusion::new(names(&["a"]), &[0, 1], &[0, 0]), &["row 1 (from 0)", "class is 1", "number of classes, 1"]);
+    says(Confusion::new(names(&["a"]), &[0, 0], &[0]), &["predicted classes is 1", "2"]);
+    says(Confusion::new(names(&["a"]), &[], &[]), &["at least 1"]);
+    Ok(())
+}
+
+#[test]
+fn a_confusion_is_printed_as_two_tables() -> Result<()> {
+    let confusion = Confusion::new(names(&["cat", "dog", "owl"]), &[0, 1, 2, 2, 2], &[0, 0, 2, 2, 1])?;
+    let wanted = "\
+class          precision  recall     F1  rows
+cat                0.500   1.000  0.667     1
+dog                0.000   0.000  0.000     1
+owl                1.000   0.667  0.800     3
+macro average      0.500   0.556  0.489     5
+
+confusion: a line for each actual class, a column for each predicted one
+     cat  dog  owl
+cat    1    ·    ·
+dog    1    ·    ·
+owl    ·    1    2
+";
+    assert_eq!(confusion.to_string(), wanted);
+    Ok(())
+}
+
+/// Row by row, `rows` of each class, of which one is taken for the next class.
+fn one_wrong_each(classes: u32, rows: u32, name: impl Fn(u32) -> String) -> Result<Confusion> {
+    let actual: Vec<u32> = (0..classes * rows).map(|row| row / rows).collect();
+    let predicted: Vec<u32> =
+        (0..classes * rows).map(|row| (row / rows + u32::from(row % rows == 0)) % classes).collect();
+    Confusion::new((0..classes).map(name).collect(), &actual, &predicted)
+}
+
+#[test]
+fn up_to_20_classes_of_any_name_fit_in_100_columns() -> Result<()> {
+    for classes in 2..=20 {
+        for before in ["", "class number ", &"very ".repeat(30)] {
+            let text = one_wrong_each(classes, 200, |n| format!("{before}{n}"))?.to_string();
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(100) && text.contains("\nconfusion: "), "{classes}: {text}");
+            assert_eq!(text.matches(" 199").count(), classes as usize, "each class's own count: {text}");
+            assert_eq!(text.lines().count(), 2 * classes as usize + 5, "{text}");
+        }
+    }
+    // Names that are the same where they are cut are numbered.
+    let text = one_wrong_each(3, 5, |n| format!("{}{n}", "very ".repeat(30)))?.to_string();
+    let head = text.lines().rev().nth(3).expect("the matrix has a head");
+    assert_eq!(head.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"], "{text}");
+    assert!(text.contains("\n2 very very"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
+    // Class 7 is the worst, 7 for 9 the most frequent confusion; class 29 does not occur.
+    let actual: Vec<u32> = (0..29).flat_map(|class| [class; 12]).collect();
+    let mut predicted = actual.clone();
+    predicted[7 * 12..7 * 12 + 11].fill(9);
+    predicted[3 * 12..3 * 12 + 4].fill(5);
+    let found = Confusion::new((0..30).map(|n| format!("class {n}")).collect(), &actual, &predicted)?.to_string();
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines[0], "the 10 classes of the lowest F1, of 30");
+    assert!(lines[2].starts_with("class 7 ") && lines[12].starts_with("macro average "), "{found}");
+    assert!(!found.contains("class 29"), "{found}");
+    assert_eq!(lines[14], "the most frequent confusions");
+    let cells =
+        |line: &str| line.split("  ").map(|cell| cell.trim().to_string()).filter(|c| !c.is_empty()).collect::<Vec<_>>();
+    assert_eq!(cells(lines[16]), ["class 7", "class 9", "11", "91.7 % of its class"]);
+    assert_eq!(cells(lines[17]), ["class 3", "class 5", "4", "33.3 % of its class"]);
+    assert_eq!(lines.len(), 18);
+    let right = Confusion::new((0..30).map(|n| n.to_string()).collect(), &[3, 4], &[3, 4])?.to_string();
+    assert!(right.ends_with("no row was taken for another class\n"), "{right}");
+    Ok(())
+}
