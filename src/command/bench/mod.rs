@@ -119,9 +119,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         let mut found = Vec::new();
         for name in &names {
-            tell(&format!("{}, {name} …", workload.name));
+            tell(output, &format!("{}, {name} …", workload.name));
             let result = measure(workload, name, effort);
-            tell("");
+            tell(output, "");
             match result {
                 Ok(measurement) => {
                     show(&measurement, arguments.json, output);
@@ -163,8 +163,8 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
 }
 
 /// What is under way, on a line of its own that the next one replaces; only for people who wait at a terminal.
-fn tell(what: &str) {
-    if std::io::stderr().is_terminal() {
+fn tell(output: &Output, what: &str) {
+    if !output.is_quiet() && std::io::stderr().is_terminal() {
         write!(std::io::stderr(), "\r\x1b[K{what}").ok();
     }
 }
