@@ -2,11 +2,13 @@
 //! result, 2 for every error, which is told on standard error in one line.
 
 mod bench;
+mod completions;
 mod data;
 mod device;
 mod devices;
 mod evaluate;
 mod init;
+mod names;
 mod plan;
 mod predict;
 mod progress;
@@ -75,6 +77,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Measures how fast a network trains on the CPU and on each adapter.
     Bench(bench::Arguments),
+    /// Prints a script that completes commands, options and names in a shell.
+    Completions(completions::Arguments),
 }
 
 /// Why there is nothing to run.
@@ -131,6 +135,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| true),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| true),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, Arguments::command(), &mut output);
+            Ok(true)
+        }
     };
     match right.and_then(|right| output.finish().map(|()| right)) {
         Ok(true) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::{Device, Error, Result};
 
+use super::names::names;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::{count, data};
@@ -22,7 +23,7 @@ Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fus
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// digits, iris, moons, and, or, xor, or the path of a CSV file
-    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(required_unless_present = "inputs", conflicts_with = "inputs", value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
     data: Option<String>,
     /// Input columns, where there is no data set
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
@@ -36,7 +37,7 @@ pub struct Arguments {
     #[arg(long)]
     primitive: bool,
     /// Shows it as that device runs it, or says why it cannot
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     device: Option<Device>,
 }
 

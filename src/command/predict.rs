@@ -24,6 +24,7 @@ pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
     /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     device: DeviceOptions,

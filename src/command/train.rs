@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use wgrad::model::check_replaceable;
 use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
 use super::device::DeviceOptions;
+use super::names::names;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
 use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
@@ -39,6 +40,7 @@ fractions (binary_cross_entropy).
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// digits, iris, moons, and, or, xor, or the path of a CSV file
+    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     /// Target column of a CSV file [default: the last]
     #[arg(long, value_name = "COLUMN")]

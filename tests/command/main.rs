@@ -1,5 +1,6 @@
 //! The command, as a user meets it: the built binary, in a folder of its own.
 
+mod completing;
 mod manners;
 mod mistakes;
 mod run_files;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use wgrad::{Device, Error, Result};
 
 use super::count;
+use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
 use measure::{Effort, Measurement, measure};
@@ -42,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
     outputs: Option<usize>,
     /// auto, cpu, reference, gpu or a part of a GPU's name; may be given again [default: the CPU and all adapters]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: Vec<String>,
     /// Time for each network on each device
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2")]
