@@ -33,11 +33,12 @@ enum Kind {
     Gpu(GpuDevice),
 }
 
-const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
-
 const ASKED_FOR: &str = "asked for";
 
 impl Device {
+    /// Names that do not depend on the machine.
+    pub const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
+
     /// A GPU where there is one, the one with its own memory where there are several, and else the CPU: never a
     /// software adapter. [`Device::reason`] says what was found.
     ///
@@ -186,7 +187,7 @@ impl Device {
 
 /// Nothing here has that name; `also` says what else could have been named.
 fn unknown(name: &str, also: &str) -> Error {
-    match Error::unknown("device", name, &NAMES) {
+    match Error::unknown("device", name, &Device::NAMES) {
         Error::Unknown { kind, name, nearest, known } => {
             Error::Unknown { kind, name, nearest, known: format!("{known}{also}") }
         }

@@ -156,12 +156,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An [`Error::Unknown`] that suggests the nearest of `known`, where one is near.
+    /// An [`Error::Unknown`] that suggests the nearest of `known`, where one is near or begins so.
     pub fn unknown(kind: &'static str, name: &str, known: &[&str]) -> Self {
+        let lower = name.to_lowercase();
+        let begins = |k: &str| lower.chars().count() >= 3 && k.starts_with(&lower);
         let nearest = known
             .iter()
-            .map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), k), *k))
-            .filter(|(distance, k)| *distance <= 1 + k.len() / 3)
+            .map(|k| (strsim::damerau_levenshtein(&lower, k), *k))
+            .filter(|(distance, k)| *distance <= 1 + k.len() / 3 || begins(k))
             .min()
             .map(|(_, k)| k.to_string());
         Self::Unknown { kind, name: name.into(), nearest, known: known.join(", ") }

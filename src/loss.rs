@@ -33,12 +33,13 @@ pub enum TargetKind {
     Class,
 }
 
-const NAMES: [&str; 4] = ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy", "perceptron"];
-
 impl Loss {
+    /// Names of all losses.
+    pub const NAMES: [&str; 4] = ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy", "perceptron"];
+
     /// The loss's name: that of its kernel.
     pub fn name(self) -> &'static str {
-        NAMES[self as usize]
+        Self::NAMES[self as usize]
     }
 
     /// What targets look like.
@@ -91,7 +92,7 @@ impl FromStr for Loss {
             "binary_cross_entropy" | "bce" => Ok(Self::BinaryCrossEntropy),
             "softmax_cross_entropy" | "cross_entropy" => Ok(Self::SoftmaxCrossEntropy),
             "perceptron" => Ok(Self::Perceptron),
-            name => Err(Error::unknown("loss", name, &NAMES)),
+            name => Err(Error::unknown("loss", name, &[&Self::NAMES[..], &["mse", "bce", "cross_entropy"]].concat())),
         }
     }
 }

@@ -184,9 +184,10 @@ impl Sgd {
     }
 }
 
-const NAMES: [&str; 4] = ["sgd", "rmsprop", "adam", "adamw"];
-
 impl Optimizer {
+    /// Names of all optimizers: each stands for one with its defaults, `sgd_momentum` for SGD with momentum 0.9.
+    pub const NAMES: [&str; 5] = ["adamw", "adam", "rmsprop", "sgd", "sgd_momentum"];
+
     /// The optimizer's name, which also begins the names of its state (`adam.m.layer0.weight`).
     pub fn name(&self) -> &'static str {
         match self {
@@ -308,7 +309,7 @@ impl FromStr for Optimizer {
             "rmsprop" => Ok(RmsProp::default().into()),
             "adam" => Ok(Adam::default().into()),
             "adamw" => Ok(AdamW::default().into()),
-            name => Err(Error::unknown("optimizer", name, &NAMES)),
+            name => Err(Error::unknown("optimizer", name, &Self::NAMES)),
         }
     }
 }

@@ -3,12 +3,14 @@
 use wgrad::{Device, Error, Result};
 
 use super::count;
+use super::names::names;
 
 /// Options of every command that computes.
 #[derive(clap::Args)]
 pub struct DeviceOptions {
     /// auto, cpu, gpu, reference, or part of the name of an adapter; `wgrad devices` lists them
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "auto")]
+    #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
     /// Threads of the CPU; the result has the same bits for any number
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]

@@ -31,6 +31,7 @@ pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
     /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN")]

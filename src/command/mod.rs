@@ -3,24 +3,32 @@
 
 mod bench;
 mod columns;
+mod completions;
 mod data;
 mod device;
 mod devices;
 mod evaluate;
+mod init;
+mod names;
 mod plan;
 mod predict;
 mod progress;
 mod recipe;
 mod report;
+mod run_file;
 mod scaling;
 mod train;
+mod usage;
 mod verify;
 
+use std::fmt::Display;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use report::Output;
+use wgrad::Error;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -35,18 +43,29 @@ EXAMPLES
   wgrad devices                                   GPUs and what else there is to compute on
 ";
 
+/// How the word `error` looks on a terminal, here as in clap's own messages.
+const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
 /// Trains dense networks, and uses them.
 #[derive(Parser)]
 #[command(name = "wgrad", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Tells errors only, and what is asked for in itself: predictions, scores, tables, JSON
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Where options come from that were not typed.
+    #[arg(skip)]
+    run_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Trains a network on a data set and writes the model.
     Train(train::Arguments),
+    /// Writes a file of options for `train`, with what each means.
+    Init(init::Arguments),
     /// Tells loss and accuracy (or R²) of a model on all rows of a data set.
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
@@ -59,36 +78,96 @@ enum Command {
     Verify(verify::Arguments),
     /// Measures how fast a network trains on the CPU and on each adapter.
     Bench(bench::Arguments),
+    /// Prints a script that completes commands, options and names in a shell.
+    Completions(completions::Arguments),
+}
+
+/// Why there is nothing to run.
+enum Refusal {
+    /// What was typed; or it asks for help.
+    Usage(clap::Error),
+    /// The run file.
+    RunFile(Error),
 }
 
 /// Runs the command.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(usage) => {
-            // Where even the message cannot be written, the exit code still tells.
-            usage.print().ok();
-            return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
-        }
+    match parsed() {
+        Ok(arguments) => run(arguments),
+        Err(Refusal::Usage(usage)) => told(&usage),
+        Err(Refusal::RunFile(error)) => failed(&error),
+    }
+}
+
+/// What was typed, and what stands in a run file that it names.
+fn parsed() -> Result<Arguments, Refusal> {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let command = built();
+    let matches = command.clone().try_get_matches_from(&typed).map_err(Refusal::Usage)?;
+    let Some(expanded) = run_file::expand(&command, &matches, &typed).map_err(Refusal::RunFile)? else {
+        return Arguments::from_arg_matches(&matches).map_err(Refusal::Usage);
     };
-    let mut output = Output::default();
+    let all = run_file::accepting(Arguments::command()).try_get_matches_from(expanded.words);
+    let arguments = all.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let refused = |usage| Refusal::RunFile(in_run_file(&expanded.path, usage::line(&usage)));
+    Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
+}
+
+/// The definition of the arguments, with options of all commands in each.
+fn built() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    command
+}
+
+/// What is wrong with options of which some stand in a run file.
+fn in_run_file(path: &Path, problem: impl ToString) -> Error {
+    Error::format(path, problem.to_string(), "correct the file, or what was typed with it")
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    let mut output = Output::new(arguments.quiet);
     let right = match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
+        Command::Init(arguments) => init::run(&arguments, &built(), &mut output).map(|()| true),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| true),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| true),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, Arguments::command(), &mut output);
+            Ok(true)
+        }
     };
     match right.and_then(|right| output.finish().map(|()| right)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            writeln!(std::io::stderr(), "error: {error}").ok();
-            ExitCode::from(2)
-        }
+        Err(error) => failed(&match arguments.run_file {
+            Some(path) if matches!(error, Error::Value { .. } | Error::Unknown { .. } | Error::Conflict { .. }) => {
+                in_run_file(&path, error)
+            }
+            _ => error,
+        }),
     }
+}
+
+/// Help that was asked for, or what is wrong with what was typed. Where even that cannot be written, the exit code
+/// still tells.
+fn told(usage: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if usage.use_stderr() && usage.kind() != DisplayHelpOnMissingArgumentOrSubcommand {
+        return failed(&format!("{}; for more, try `--help`", usage::line(usage)));
+    }
+    usage.print().ok();
+    if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+fn failed(error: &dyn Display) -> ExitCode {
+    // The stream leaves out the colour where nobody would see it, or wants it.
+    writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {error}").ok();
+    ExitCode::from(2)
 }
 
 /// A whole number of at least 1, for arguments that count something.

@@ -5,6 +5,7 @@ use wgrad::lower::{Description, lower};
 use wgrad::{Device, Error, Result};
 
 use super::columns::Columns;
+use super::names::names;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::{count, data};
@@ -23,7 +24,7 @@ Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fus
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(required_unless_present = "inputs", conflicts_with = "inputs", value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
@@ -39,7 +40,7 @@ pub struct Arguments {
     #[arg(long)]
     primitive: bool,
     /// Shows it as that device runs it, or says why it cannot
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     device: Option<Device>,
 }
 

@@ -33,10 +33,11 @@ struct Event<'a> {
     samples_per_second: f64,
 }
 
-/// A bar for people who wait at a terminal.
-pub fn bar(template: &str, length: u64) -> Option<ProgressBar> {
+/// A bar for people who wait at a terminal. It has no colours, whatever NO_COLOR says.
+pub fn bar(template: &str, length: u64, output: &Output) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template(template).ok()?;
-    std::io::stderr().is_terminal().then(|| ProgressBar::new(length).with_style(style))
+    let seen = !output.is_quiet() && std::io::stderr().is_terminal();
+    seen.then(|| ProgressBar::new(length).with_style(style))
 }
 
 impl<'a> Reporter<'a> {
@@ -52,7 +53,8 @@ impl<'a> Reporter<'a> {
     ) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
         // The name comes last, where a narrow terminal cuts it off.
-        let bar = if json { None } else { bar(TEMPLATE, length) }.map(|bar| bar.with_prefix(device.to_string()));
+        let bar =
+            if json { None } else { bar(TEMPLATE, length, output) }.map(|bar| bar.with_prefix(device.to_string()));
         Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now() }
     }
 
@@ -78,7 +80,7 @@ impl<'a> Reporter<'a> {
             None if self.json => {
                 self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second })
             }
-            None => self.output.line(text),
+            None => self.output.tell(text),
         }
         Flow::Continue
     }
@@ -119,6 +121,14 @@ mod tests {
     fn templates_of_bars_are_well_formed() {
         for template in [super::TEMPLATE, crate::command::verify::TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    /// Styles stand behind a point: `{bar:20.cyan}`.
+    #[test]
+    fn bars_have_no_colours() {
+        for template in [super::TEMPLATE, crate::command::verify::TEMPLATE] {
+            assert!(!template.contains('.') && !template.contains('\x1b'), "{template}");
         }
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use wgrad::{AdamW, Dataset, Loss, Network, Optimizer, Result};
 
 use super::data;
+use super::names::names;
 
 /// The options that `train` and `plan` share.
 #[derive(Args)]
@@ -11,11 +12,11 @@ pub struct Options {
     /// Hidden layers, as in "128 relu dropout(0.2) 64 relu"; the output layer is added by itself
     #[arg(long, value_name = "TEXT")]
     pub network: Option<String>,
-    /// softmax_cross_entropy, binary_cross_entropy, mean_squared_error or perceptron
-    #[arg(long, value_name = "NAME")]
+    /// What training makes small [default: what the target column asks for]
+    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES))]
     pub loss: Option<Loss>,
-    /// adamw, adam, rmsprop, sgd or sgd_momentum
-    #[arg(long, value_name = "NAME")]
+    /// How gradients change parameters [default: adamw]
+    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES))]
     pub optimizer: Option<Optimizer>,
     /// Step size of the optimizer
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -31,6 +32,19 @@ pub struct Usual {
     pub learning_rate: f64,
     pub epochs: usize,
     pub batch: usize,
+}
+
+impl Usual {
+    /// What is taken where the option of that name is left out.
+    pub fn value(&self, option: &str) -> Option<String> {
+        Some(match option {
+            "network" => self.network.into(),
+            "learning_rate" => self.learning_rate.to_string(),
+            "epochs" => self.epochs.to_string(),
+            "batch" => self.batch.to_string(),
+            _ => return None,
+        })
+    }
 }
 
 /// Chosen by the validation part alone, mean over seeds 1 to 10 (digits), 20 (iris), 5 (moons), with AdamW, a cosine

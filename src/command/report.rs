@@ -8,13 +8,30 @@ use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
-#[derive(Default)]
 pub struct Output {
+    quiet: bool,
     closed: bool,
     failure: Option<std::io::Error>,
 }
 
 impl Output {
+    /// Standard output; a quiet one says only what was asked for in itself.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, closed: false, failure: None }
+    }
+
+    /// Whether nothing is to be told that was not asked for.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Writes a line that tells how things go, and not what was asked for.
+    pub fn tell(&mut self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
     /// Writes a line.
     pub fn line(&mut self, text: impl AsRef<str>) {
         self.bytes(format!("{}\n", text.as_ref()).as_bytes());
@@ -78,7 +95,7 @@ pub fn significant(number: f64) -> String {
 }
 
 /// A word as it must be typed in a shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
@@ -150,30 +167,32 @@ pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
 /// Tells people how training begins.
 pub fn tell_start(output: &mut Output, start: &Start<'_>) {
     let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, epochs, .. } = start;
-    output.line(match test {
+    output.tell(match test {
         0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
         _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
     });
-    output.line(format!("network: {}, {} parameters", start.network, start.parameters));
+    output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
-    output.line(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
-    output.line(format!("device: {} ({})", start.device, start.reason));
+    output.tell(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
+    output.tell(format!("device: {} ({})", start.device, start.reason));
 }
 
 /// Tells people what came of training, and what to do next.
 pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
     let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
-    output.line(format!(
+    output.tell(format!(
         "{which} {} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
         score_and_loss(evaluation),
         evaluation.rows
     ));
-    tell_confusion(output, summary.confusion.as_ref());
+    if let Some(confusion) = &summary.confusion {
+        output.tell(format!("\n{}", confusion.to_string().trim_end()));
+    }
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
     let gap = if summary.confusion.is_some() { "\n" } else { "" };
-    output.line(format!("{gap}model: {model}{}", best.unwrap_or_default()));
-    output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
+    output.tell(format!("{gap}model: {model}{}", best.unwrap_or_default()));
+    output.tell(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use wgrad::model::check_replaceable;
 use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
 use super::columns::Columns;
 use super::device::DeviceOptions;
+use super::names::names;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
 use super::report::{Output, Rows, Start, Summary, confusion, tell_start, tell_summary};
@@ -42,6 +43,7 @@ fractions (binary_cross_entropy).
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
+    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,

@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     }
     let device = arguments.device.open()?;
     // For wide networks the plain loops take their time.
-    let bar = bar(TEMPLATE, 0);
+    let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {
         (Event::Progress { what, done, total }, Some(bar)) => {
             bar.set_length(*total as u64);
@@ -83,7 +83,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         bar.finish_and_clear();
     }
     let report = report?;
-    if !arguments.json {
+    // What is wrong is an error, and told in any case.
+    if !arguments.json && !(output.is_quiet() && report.passed()) {
         output.bytes(report.to_string().as_bytes());
     }
     Ok(report.passed())

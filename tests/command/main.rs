@@ -1,6 +1,9 @@
 //! The command, as a user meets it: the built binary, in a folder of its own.
 
+mod completing;
+mod manners;
 mod mistakes;
+mod run_files;
 mod tables;
 mod training;
 mod using;
@@ -43,13 +46,15 @@ impl Folder {
 
     /// Runs `wgrad` here, on the CPU unless arguments say otherwise: bits are compared with the library's there.
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command starts")
+    }
+
+    /// `wgrad` as [`Folder::run`] runs it; colours are not for whoever runs the tests to choose.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.env("WGRAD_DEVICE", "cpu").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("CLICOLOR");
+        command.args(arguments).current_dir(self.path());
         command
-            .env("WGRAD_DEVICE", "cpu")
-            .args(arguments)
-            .current_dir(self.path())
-            .output()
-            .expect("the command starts")
     }
 
     /// What a run that must succeed says on standard output.

@@ -62,7 +62,10 @@ fn a_delimiter_can_be_named() -> Result<()> {
 fn columns_can_be_left_out() -> Result<()> {
     let text = "id,area,price,note\nA7,50,1.5,old\n,80,2.5,\"new, large\"\n";
     let data = read(text, Csv::default().target("price").drop("id").drop("note"))?;
-    assert_eq!((data.columns(), &*data.input(), values(&data)), (&["area".into()][..], &[50., 80.][..], &[1.5, 2.5][..]));
+    assert_eq!(
+        (data.columns(), &*data.input(), values(&data)),
+        (&["area".into()][..], &[50., 80.][..], &[1.5, 2.5][..])
+    );
 
     let refused = |form: Csv| message(read(text, form));
     assert_eq!(

@@ -9,6 +9,7 @@ use serde::Serialize;
 use wgrad::{Device, Error, Result};
 
 use super::count;
+use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
 use measure::{Effort, Measurement, measure};
@@ -42,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
     outputs: Option<usize>,
     /// auto, cpu, reference, gpu or a part of a GPU's name; may be given again [default: the CPU and all adapters]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: Vec<String>,
     /// Time for each network on each device
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2")]
@@ -119,9 +120,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         let mut found = Vec::new();
         for name in &names {
-            tell(&format!("{}, {name} …", workload.name));
+            tell(output, &format!("{}, {name} …", workload.name));
             let result = measure(workload, name, effort);
-            tell("");
+            tell(output, "");
             match result {
                 Ok(measurement) => {
                     show(&measurement, arguments.json, output);
@@ -163,8 +164,8 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
 }
 
 /// What is under way, on a line of its own that the next one replaces; only for people who wait at a terminal.
-fn tell(what: &str) {
-    if std::io::stderr().is_terminal() {
+fn tell(output: &Output, what: &str) {
+    if !output.is_quiet() && std::io::stderr().is_terminal() {
         write!(std::io::stderr(), "\r\x1b[K{what}").ok();
     }
 }
