@@ -1,11 +1,16 @@
 //! The options that say how a table is read: which columns, and what separates them.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use wgrad::data::Csv;
 
-/// How a model's table is read.
+/// Where data are found, and how a table's text is read.
 #[derive(Args)]
-pub struct Delimiter {
+pub struct Reading {
+    /// Folder of MNIST's four files, plain or gzipped
+    #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
     /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     pub delimiter: Option<u8>,
@@ -21,24 +26,24 @@ pub struct Columns {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub drop: Vec<String>,
     #[command(flatten)]
-    pub text: Delimiter,
+    pub reading: Reading,
 }
 
 impl Columns {
     /// As the library wants it.
     pub fn form(&self) -> Csv {
-        let form = Csv { target: self.target.clone(), delimiter: self.text.delimiter, ..Csv::default() };
+        let form = Csv { target: self.target.clone(), delimiter: self.reading.delimiter, ..Csv::default() };
         self.drop.iter().fold(form, Csv::drop)
     }
 
     /// The first option that is given, for data that are no table.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
-        self.target.as_ref().map(|_| "--target").or(dropped).or(self.text.given())
+        self.target.as_ref().map(|_| "--target").or(dropped).or(self.reading.given())
     }
 }
 
-impl Delimiter {
+impl Reading {
     /// As [`Columns::given`].
     pub fn given(&self) -> Option<&'static str> {
         self.delimiter.map(|_| "--delimiter")

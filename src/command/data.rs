@@ -2,46 +2,83 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use wgrad::data::{Table, and, digits, iris, or, two_moons, xor};
+use wgrad::data::{Table, and, digits, iris, mnist, or, two_moons, xor};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
-use super::columns::{Columns, Delimiter};
+use super::columns::{Columns, Reading};
 
 /// Names that are no path.
-pub const NAMES: [&str; 6] = ["digits", "iris", "moons", "and", "or", "xor"];
+pub const NAMES: [&str; 7] = ["digits", "iris", "mnist", "moons", "and", "or", "xor"];
+
+/// What DATA may be.
+pub const HELP: &str =
+    "A data set (digits, iris, mnist, moons, and, or, xor), or the path of a table: CSV or TSV, gzipped or not";
+
+/// What a source holds.
+pub struct Source {
+    /// Rows to train on, and to split.
+    pub rows: Dataset,
+    /// Rows to test on, where the source has a part of its own for that.
+    pub test: Option<Dataset>,
+}
+
+impl From<Dataset> for Source {
+    fn from(rows: Dataset) -> Self {
+        Self { rows, test: None }
+    }
+}
 
 /// The data set of that name.
-pub fn built_in(name: &str) -> Result<Option<Dataset>> {
-    Ok(match name {
-        "digits" => Some(digits()),
-        "iris" => Some(iris()),
+fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
+    Ok(Some(match name {
+        "digits" => digits().into(),
+        "iris" => iris().into(),
+        "mnist" => {
+            let (rows, test) = mnist(folder(reading)?)?;
+            Source { rows, test: Some(test) }
+        }
         // One and the same set every time, so that a model can be evaluated on what it was trained on.
-        "moons" => Some(two_moons(1000, 0.2, 0)?),
-        "and" => Some(and()),
-        "or" => Some(or()),
-        "xor" => Some(xor()),
-        _ => None,
+        "moons" => two_moons(1000, 0.2, 0)?.into(),
+        "and" => and().into(),
+        "or" => or().into(),
+        "xor" => xor().into(),
+        _ => return Ok(None),
+    }))
+}
+
+fn folder(reading: &Reading) -> Result<&Path> {
+    reading.data_dir.as_deref().ok_or_else(|| {
+        let problem = "mnist does not come with the program";
+        let remedy = "fetch its four files (train-images-idx3-ubyte.gz, …), and name their folder with `--data-dir`";
+        Error::conflict("data", problem, remedy)
     })
 }
 
 /// The data set of that name, or the table at that path.
-pub fn load(source: &str, columns: &Columns) -> Result<Dataset> {
-    match by_name(source, columns.given())? {
+pub fn load(source: &str, columns: &Columns) -> Result<Source> {
+    match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
-        None => Dataset::from_csv(table_path(source)?, columns.form()),
+        None => Ok(Dataset::from_csv(table_path(source)?, columns.form())?.into()),
     }
 }
 
 /// The data set of that name, for which no option of a table may be `given`.
-fn by_name(source: &str, given: Option<&str>) -> Result<Option<Dataset>> {
-    let data = built_in(source)?;
-    let Some(option) = given.filter(|_| data.is_some()) else { return Ok(data) };
-    let problem = match option {
-        "--delimiter" => format!("`--delimiter` is for a table's text, but {source} is a data set"),
-        _ => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
+fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
+    let problem = match given.filter(|_| NAMES.contains(&source)) {
+        None => return built_in(source, reading),
+        Some("--delimiter") => format!("`--delimiter` is for a table's text, but {source} is a data set"),
+        Some(option) => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
     };
-    Err(Error::conflict("data", problem, format!("leave `{option}` out")))
+    Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
+}
+
+/// Rows of a data set of that name to use a model on: those to test on, where there are such.
+fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
+    let Some(Source { rows, test }) = by_name(source, reading, given)? else { return Ok(None) };
+    let data = test.unwrap_or(rows);
+    check_columns(&model.head, &data)?;
+    Ok(Some(data))
 }
 
 /// What files are called after: the name of the data set, or of the table without its endings.
@@ -50,12 +87,12 @@ pub fn stem(source: &str, data: &Dataset) -> String {
 }
 
 /// Rows for a model, with their targets.
-pub fn for_model(model: &Model, source: &str, target: Option<&str>, text: &Delimiter) -> Result<Dataset> {
+pub fn for_model(model: &Model, source: &str, target: Option<&str>, reading: &Reading) -> Result<Dataset> {
     let head = &model.head;
-    let Some(data) = by_name(source, target.map(|_| "--target").or(text.given()))? else {
-        return table_for_model(head, &Table::read(table_path(source)?, text.delimiter)?, source, target);
+    let given = target.map(|_| "--target").or(reading.given());
+    let Some(data) = by_name_for_model(model, source, reading, given)? else {
+        return table_for_model(head, &Table::read(table_path(source)?, reading.delimiter)?, source, target);
     };
-    check_columns(head, &data)?;
     match (data.class_names(), &head.classes) {
         (Some(found), Some(known)) if found != known => {
             let problem = format!("its classes are {}, but the model knows {}", found.join(", "), known.join(", "));
@@ -66,12 +103,11 @@ pub fn for_model(model: &Model, source: &str, target: Option<&str>, text: &Delim
 }
 
 /// Rows for a model, [rows, inputs]; a target is not needed.
-pub fn inputs_for_model(model: &Model, source: &str, text: &Delimiter) -> Result<Vec<f32>> {
-    let Some(data) = by_name(source, text.given())? else {
-        return Table::read(table_path(source)?, text.delimiter)?.numbers(&model.head.columns);
-    };
-    check_columns(&model.head, &data)?;
-    Ok(data.input().into_owned())
+pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading) -> Result<Vec<f32>> {
+    match by_name_for_model(model, source, reading, reading.given())? {
+        Some(data) => Ok(data.input().into_owned()),
+        None => Table::read(table_path(source)?, reading.delimiter)?.numbers(&model.head.columns),
+    }
 }
 
 fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<Dataset> {
@@ -122,7 +158,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
     }
     Err(match Error::unknown("data set", source, &NAMES) {
         Error::Unknown { kind, name, nearest, known } => {
-            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a CSV file") }
+            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a table") }
         }
         other => other,
     })

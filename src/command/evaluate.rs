@@ -6,7 +6,7 @@ use serde::Serialize;
 use wgrad::model::Confusion;
 use wgrad::{Evaluation, Model, Result};
 
-use super::columns::Delimiter;
+use super::columns::Reading;
 use super::data;
 use super::device::DeviceOptions;
 use super::report::{Output, confusion, score_and_loss, tell_confusion};
@@ -30,14 +30,13 @@ which; --json has them as `classes`, and `confusion` [actual][predicted].
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
     #[command(flatten)]
-    text: Delimiter,
+    reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
     /// One JSON object
@@ -59,7 +58,7 @@ struct Event<'a> {
 /// Evaluates on all rows.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.text)?;
+    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
     let device = arguments.device.open()?;
     let evaluation = &model.evaluate_on(&device, &data)?;
     let confusion = confusion(&model, &device, &data, evaluation)?;

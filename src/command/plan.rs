@@ -23,8 +23,7 @@ Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fus
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(required_unless_present = "inputs", conflicts_with = "inputs", value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs", value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
@@ -63,8 +62,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 fn recipe(arguments: &Arguments) -> Result<(Recipe, Option<usize>)> {
     match (&arguments.data, arguments.inputs, arguments.outputs) {
         (Some(source), ..) => {
-            let data = data::load(source, &arguments.columns)?;
-            Ok((arguments.recipe.for_data(source, &data, data.len())?, Some(data.len())))
+            let data = data::load(source, &arguments.columns)?.rows;
+            Ok((arguments.recipe.for_data(source, &data)?, Some(data.len())))
         }
         (None, Some(inputs), Some(outputs)) => Ok((arguments.recipe.for_sizes(inputs, outputs)?, None)),
         // The arguments' own rules do not let this happen.

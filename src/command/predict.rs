@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wgrad::model::{Head, replace};
 use wgrad::{Error, Model, Result};
 
-use super::columns::Delimiter;
+use super::columns::Reading;
 use super::data;
 use super::device::DeviceOptions;
 use super::report::Output;
@@ -24,11 +24,10 @@ The table needs the columns that the model was trained on, in any order; others 
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
-    text: Delimiter,
+    reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
     /// Where the predictions go [default: standard output]
@@ -39,7 +38,7 @@ pub struct Arguments {
 /// Writes the predictions.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let input = data::inputs_for_model(&model, &arguments.data, &arguments.text)?;
+    let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     check_finite(&outputs, model.head.network.outputs())?;
     let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;

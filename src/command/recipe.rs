@@ -55,6 +55,7 @@ pub fn usual(source: &str) -> Usual {
     let (network, learning_rate, epochs, batch) = match source {
         "digits" => ("256 relu dropout(0.3)", 2e-3, 40, 32),
         "iris" => ("16 tanh", 1e-2, 100, 16),
+        "mnist" => ("512 relu 256 relu", 1e-3, 5, 128),
         "moons" => ("32 relu 32 relu", 1e-2, 30, 32),
         "and" | "or" | "xor" => ("8 tanh", 5e-2, 100, 4),
         _ => ("64 relu 64 relu", 2e-3, 60, 32),
@@ -71,10 +72,10 @@ pub struct Recipe {
 }
 
 impl Options {
-    /// What to train a data set with; a batch is never larger than the `rows` to train on.
-    pub fn for_data(&self, source: &str, data: &Dataset, rows: usize) -> Result<Recipe> {
+    /// What to train a data set with; a batch is never larger than its rows.
+    pub fn for_data(&self, source: &str, data: &Dataset) -> Result<Recipe> {
         let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
-        self.recipe(&usual(source), data.inputs(), data::outputs(data, loss), loss, rows)
+        self.recipe(&usual(source), data.inputs(), data::outputs(data, loss), loss, data.len())
     }
 
     /// What to train with `inputs` columns and `outputs` outputs, of no data set in particular.

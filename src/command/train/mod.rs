@@ -1,23 +1,23 @@
 //! `wgrad train`: split, scale, train, score, save.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{ValueEnum, ValueHint};
 use wgrad::model::check_replaceable;
-use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
+use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Standardisation, Trainer};
 
 use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::names::names;
 use super::progress::Reporter;
 use super::recipe::{Options, Recipe, usual};
-use super::report::{Output, Rows, Start, Summary, confusion, tell_start, tell_summary};
+use super::report::{Output, Start, Summary, confusion, tell_start, tell_summary};
 use super::scaling::Scaling;
 use super::{count, data};
-
-/// Sets of fewer rows are trained and evaluated on all rows: 15 % of 20 rows is a part of 3.
-const FEWEST_TO_SPLIT: usize = 20;
+use parts::Parts;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -42,8 +42,7 @@ fractions (binary_cross_entropy).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
+    #[arg(help = data::HELP, value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,
@@ -79,26 +78,19 @@ enum Shape {
     Cosine,
 }
 
-/// The parts of a data set. Small sets have one part, for everything.
-struct Parts {
-    train: Dataset,
-    held_out: Option<(Dataset, Dataset)>,
-}
-
 /// Trains and writes the model.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let data = data::load(&arguments.data, &arguments.columns)?;
-    let parts = Parts::of(&data, arguments)?;
-    let recipe = arguments.recipe.for_data(&arguments.data, &data, parts.train.len())?;
+    let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
+    let recipe = arguments.recipe.for_data(&arguments.data, &parts.train)?;
     let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
-    trainer.check(&data)?;
-    let path = arguments.path(&data)?;
+    let path = arguments.path(&parts.train)?;
     let scaling = Scaling::fit(&parts.train, recipe.loss)?;
-    if let Some(scaling) = &scaling {
-        scaling.check(&data)?;
+    for part in parts.all() {
+        trainer.check(part)?;
+        scaling.as_ref().map_or(Ok(()), |scaling| scaling.check(part))?;
     }
-    let start = arguments.start(&data, &parts, &recipe, &trainer, epochs, &path);
+    let start = arguments.start(&parts, &recipe, &trainer, epochs, &path);
     if arguments.json {
         output.json(&start)
     } else {
@@ -107,7 +99,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
     let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
     let mut model = trainer.model()?;
-    model.head.columns = data.columns().to_vec();
+    model.head.columns = parts.train.columns().to_vec();
     if let Some(scaling) = scaling {
         scaling.fold_into(&mut model);
     }
@@ -162,29 +154,6 @@ fn fit(
     Ok((history, began.elapsed().as_secs_f64()))
 }
 
-impl Parts {
-    fn of(data: &Dataset, arguments: &Arguments) -> Result<Self> {
-        if data.len() >= FEWEST_TO_SPLIT {
-            let (train, validation, test) = data.split(Split::parts(0.7, 0.15).seed(arguments.seed))?;
-            return Ok(Self { train, held_out: Some((validation, test)) });
-        }
-        if arguments.patience.is_some() {
-            let problem = format!("patience needs a validation part, but {} rows are too few to split", data.len());
-            return Err(Error::conflict("`--patience`", problem, "leave it out, and set `--epochs`"));
-        }
-        Ok(Self { train: data.clone(), held_out: None })
-    }
-
-    fn test(&self) -> &Dataset {
-        self.held_out.as_ref().map_or(&self.train, |(_, test)| test)
-    }
-
-    fn rows(&self) -> Rows {
-        let held_out = self.held_out.as_ref().map_or((0, 0), |(validation, test)| (validation.len(), test.len()));
-        Rows { train: self.train.len(), validation: held_out.0, test: held_out.1 }
-    }
-}
-
 impl Arguments {
     fn trainer(&self, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
         let steps = (epochs as u64).saturating_mul(train.len().div_ceil(recipe.batch) as u64);
@@ -198,7 +167,11 @@ impl Arguments {
             .schedule(schedule)
             .batch(recipe.batch)
             .seed(self.seed)
-            .preprocessing(Standardisation::fit(train)?)
+            .preprocessing(if train.bytes().is_some() {
+                Standardisation::fit_all(train)
+            } else {
+                Standardisation::fit(train)
+            }?)
             .build(&self.device.open()?)
     }
 
@@ -216,7 +189,6 @@ impl Arguments {
 
     fn start<'a>(
         &'a self,
-        data: &Dataset,
         parts: &Parts,
         recipe: &Recipe,
         trainer: &'a Trainer,
@@ -227,7 +199,7 @@ impl Arguments {
             event: "start",
             data: &self.data,
             rows: parts.rows(),
-            inputs: data.inputs(),
+            inputs: parts.train.inputs(),
             outputs: recipe.network.outputs(),
             network: recipe.network.to_string(),
             parameters: recipe.network.parameter_count(),
