@@ -121,6 +121,17 @@ impl Device {
         self
     }
 
+    /// What the bits of results depend on, of all that the device is: for the CPU the instructions that it has, and not
+    /// the number of threads.
+    pub fn arithmetic(&self) -> String {
+        match &self.kind {
+            Kind::Cpu { .. } => format!("cpu ({})", processor()),
+            Kind::Reference => format!("reference ({})", processor()),
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(gpu) => gpu.adapter().to_string(),
+        }
+    }
+
     /// Why this device was chosen.
     pub fn reason(&self) -> &str {
         &self.reason
@@ -183,6 +194,21 @@ impl Device {
             Kind::Gpu(gpu) => Box::new(Gpu::new(gpu, plan)?),
         })
     }
+}
+
+/// The processor's family, and those of its instructions that products and functions choose by.
+fn processor() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let has = [
+        ("avx", std::arch::is_x86_feature_detected!("avx")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let has: [(&str, bool); 0] = [];
+    let has = has.iter().filter(|(_, has)| *has).map(|(name, _)| format!(" {name}")).collect::<String>();
+    format!("{} {}{has}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 /// Nothing here has that name; `also` says what else could have been named.

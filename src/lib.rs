@@ -37,7 +37,8 @@
 //! - Names, formulas and defaults are PyTorch's; where they are not, the documentation says so and why.
 //! - Bad input is an [`Error`] that says what, where, both numbers and the remedy. A number that becomes infinite or
 //!   NaN stops training before the bad step, and the message names op and layer.
-//! - The library prints nothing and has no clock.
+//! - A training that goes on from a [`Checkpoint`] gives the bits of one that was never stopped.
+//! - The library prints nothing; its only clock says when a checkpoint is due, and no arithmetic depends on it.
 
 #![deny(missing_docs)]
 
@@ -72,7 +73,7 @@ pub use model::{Model, Tensor};
 pub use network::{Activation, Dense, Layer, Network};
 pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
-pub use trainer::{Epoch, Evaluation, Fit, Flow, History, Progress, StepLoss, Trainer};
+pub use trainer::{Checkpoint, Checkpoints, Epoch, Evaluation, Fit, Flow, History, Progress, StepLoss, Trainer};
 
 /// The README's program, so that it compiles; the one on the front page above runs.
 #[cfg(doctest)]

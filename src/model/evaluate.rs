@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Targets};
 use crate::device::Device;
@@ -16,7 +16,7 @@ use crate::model::{InputRows, Model, evaluate_rows, target_of, write_parameters}
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// How well a network does on a data set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Number of rows.
     pub rows: usize,

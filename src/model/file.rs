@@ -8,17 +8,17 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
-
 use crate::error::{Error, Result};
+use crate::model::container::{Container, check_version};
 use crate::model::{Head, Model, Tensor, check_parameters};
 
 /// Version of the metadata; a reader refuses newer ones.
 pub const FORMAT_VERSION: u32 = 1;
 
-const KEY: &str = "wgrad";
-const DAMAGED: &str = "the file is damaged or cut short; use another copy";
-const FOREIGN: &str = "use a file that wgrad wrote";
+const FOREIGN: &str = "use a model that wgrad wrote";
+
+const CONTAINER: Container =
+    Container { key: "wgrad", damaged: "the file is damaged or cut short; use another copy", foreign: FOREIGN };
 
 impl Model {
     /// Writes the model to a file, which is replaced only once the new one is complete and on disk.
@@ -45,53 +45,36 @@ impl Model {
 
     /// The bytes of the model's file.
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
-        let metadata = [(KEY.to_string(), serde_json::to_string(&self.head)?)].into_iter().collect();
-        let entries = self.parameters.iter().map(entry).collect::<std::result::Result<Vec<_>, _>>();
-        entries.and_then(|entries| safetensors::serialize(entries, Some(metadata))).map_err(std::io::Error::other)
+        let keyed = self.parameters.iter().map(|tensor| (key_of(&tensor.name), tensor));
+        CONTAINER.pack(serde_json::to_string(&self.head)?, keyed)
     }
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let damaged = |error| Error::format(path, format!("this is not a valid safetensors file ({error})"), DAMAGED);
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let text = metadata.metadata().as_ref().and_then(|map| map.get(KEY));
-        let text = text.ok_or_else(|| Error::format(path, format!("the metadata key `{KEY}` is missing"), FOREIGN))?;
-        let head = head(path, text)?;
-        let parameters =
-            tensors.tensors().into_iter().map(|(key, view)| tensor(path, &key, &view)).collect::<Result<Vec<_>>>()?;
+        let (text, tensors) = CONTAINER.unpack(path, bytes)?;
+        let head = head(path, &text)?;
+        let parameters = tensors.into_iter().map(|tensor| named(path, tensor)).collect::<Result<Vec<_>>>()?;
         check_parameters(&head.network, &parameters)
             .map_err(|error| Error::format(path, format!("its tensors do not fit its network: {error}"), FOREIGN))?;
         Ok(Self { parameters: in_order(&head, parameters), head })
     }
 }
 
-/// A parameter under its key, as the file holds it.
-fn entry(tensor: &Tensor) -> std::result::Result<(String, TensorView<'_>), SafeTensorError> {
-    let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.values))?;
-    Ok((key_of(&tensor.name), view))
-}
-
 fn head(path: &Path, text: &str) -> Result<Head> {
     let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value.get("format")?.as_u64());
-    if version.is_some_and(|version| version > u64::from(FORMAT_VERSION)) {
-        let problem =
-            format!("its format is version {}, this program knows up to {FORMAT_VERSION}", version.unwrap_or(0));
-        return Err(Error::format(path, problem, "use a newer wgrad"));
-    }
-    let bad = |problem: String| Error::format(path, format!("its metadata `{KEY}` cannot be used: {problem}"), FOREIGN);
+    check_version(path, version, FORMAT_VERSION)?;
+    let bad = |problem: String| {
+        let problem = format!("its metadata `{}` cannot be used: {problem}", CONTAINER.key);
+        Error::format(path, problem, FOREIGN)
+    };
     let head: Head = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
     head.check().map_err(|error| bad(error.to_string()))?;
     Ok(head)
 }
 
-fn tensor(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor> {
-    let name = name_of(key).ok_or_else(|| Error::format(path, format!("unexpected tensor `{key}`"), FOREIGN))?;
-    if view.dtype() != Dtype::F32 {
-        return Err(Error::format(path, format!("tensor `{key}` holds {:?}, not F32", view.dtype()), FOREIGN));
-    }
-    let values =
-        view.data().chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
-    Ok(Tensor { name, shape: view.shape().to_vec(), values })
+/// A tensor of the file under the parameter's own name.
+fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
+    let unexpected = || Error::format(path, format!("unexpected tensor `{}`", tensor.name), FOREIGN);
+    Ok(Tensor { name: name_of(&tensor.name).ok_or_else(unexpected)?, ..tensor })
 }
 
 fn in_order(head: &Head, mut parameters: Vec<Tensor>) -> Vec<Tensor> {

@@ -1,6 +1,7 @@
 //! What training leaves: a network with its parameters, and what it needs to be used on raw data.
 
 mod confusion;
+pub(crate) mod container;
 mod evaluate;
 mod file;
 mod output;

@@ -1,11 +1,12 @@
 //! Epochs, validation, early stopping, history.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::model::Tensor;
-use crate::trainer::{Evaluation, Known, Trainer};
+use crate::trainer::checkpoint::{Fingerprint, Keeper};
+use crate::trainer::course::{Best, Course};
+use crate::trainer::{Checkpoints, Evaluation, Known, Restored, Trainer};
 
 /// How long to train, and what to do after each epoch.
 ///
@@ -20,6 +21,8 @@ pub struct Fit<'a> {
     restore_best: bool,
     on_submission: Option<Callback<'a, Progress>>,
     on_epoch: Option<Callback<'a, Epoch>>,
+    checkpoints: Option<Checkpoints>,
+    on_resume: Option<Box<dyn FnMut(&Restored) + Send + 'a>>,
 }
 
 type Callback<'a, T> = Box<dyn FnMut(&T) -> Flow + Send + 'a>;
@@ -49,7 +52,7 @@ pub struct Progress {
 }
 
 /// What is known after an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -88,7 +91,16 @@ impl History {
 impl<'a> Fit<'a> {
     /// Trains for this many epochs.
     pub fn epochs(epochs: usize) -> Self {
-        Self { epochs, validation: None, patience: None, restore_best: false, on_submission: None, on_epoch: None }
+        Self {
+            epochs,
+            validation: None,
+            patience: None,
+            restore_best: false,
+            on_submission: None,
+            on_epoch: None,
+            checkpoints: None,
+            on_resume: None,
+        }
     }
 
     /// Evaluates this set after each epoch.
@@ -116,6 +128,18 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Writes checkpoints while it trains, and may go on from one.
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Calls back where it goes on from a checkpoint.
+    pub fn on_resume(mut self, callback: impl FnMut(&Restored) + Send + 'a) -> Self {
+        self.on_resume = Some(Box::new(callback));
+        self
+    }
+
     /// Calls back after each epoch.
     pub fn on_epoch(mut self, callback: impl FnMut(&Epoch) -> Flow + Send + 'a) -> Self {
         self.on_epoch = Some(Box::new(callback));
@@ -123,82 +147,102 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// The best parameters so far.
-struct Best {
-    epoch: usize,
-    loss: f64,
-    parameters: Vec<Tensor>,
-}
-
 impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step.
+    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
+    /// written, or resumed from.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
         }
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         self.load(data)?;
-        let mut history = History::default();
-        let mut best: Option<Best> = None;
-        for epoch in 1..=fit.epochs {
-            let (loss, mut flow) = self.epoch(epoch, &mut fit)?;
-            let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
-            if let (Some(evaluation), true) = (&validation, fit.restore_best) {
-                // A loss that is no number is worse than any other.
-                let loss = if evaluation.loss.is_nan() { f64::INFINITY } else { evaluation.loss };
-                if best.as_ref().is_none_or(|best| loss < best.loss) {
-                    best = Some(Best { epoch, loss, parameters: self.parameters()? });
-                }
-                let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
-                if fit.patience.is_some_and(|patience| since >= patience) {
-                    flow = Flow::Stop;
+        let (mut course, mut keeper) = self.begin(&mut fit)?;
+        while course.epochs.len() < fit.epochs && !course.is_out_of(fit.patience) {
+            let (whole, mut flow) = self.epoch(&mut course, &mut fit, keeper.as_mut())?;
+            let best = self.end_epoch(&mut course, &mut fit, &mut flow)?;
+            let over = course.epochs.len() == fit.epochs || course.is_out_of(fit.patience);
+            if let Some(keeper) = keeper.as_mut().filter(|_| whole) {
+                let stopped = flow == Flow::Stop;
+                if stopped || over || best || keeper.is_due(self.step) {
+                    keeper.write(self, &course, stopped)?;
                 }
             }
-            let record = Epoch { epoch, steps: self.step, loss, learning_rate: self.learning_rate(), validation };
-            if let Some(callback) = &mut fit.on_epoch
-                && callback(&record) == Flow::Stop
-            {
-                flow = Flow::Stop;
-            }
-            history.epochs.push(record);
             if flow == Flow::Stop {
                 break;
             }
         }
-        if let Some(best) = best {
-            self.set_parameters(&best.parameters)?;
-            history.best = Some(best.epoch);
-        }
-        Ok(history)
+        let best = course.best.map(|best| self.set_parameters(&best.parameters).map(|()| best.epoch));
+        Ok(History { epochs: course.epochs, best: best.transpose()? })
     }
 
-    /// One epoch, or its beginning where a callback stops it; returns its mean loss.
-    fn epoch(&mut self, epoch: usize, fit: &mut Fit<'_>) -> Result<(f64, Flow)> {
+    /// Where to begin, and who keeps checkpoints.
+    fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(Course, Option<Keeper>)> {
+        let Some(checkpoints) = &fit.checkpoints else { return Ok((Course::default(), None)) };
+        let (keeper, resumed) = Keeper::begin(checkpoints, self, fit.validation.map(Fingerprint::of))?;
+        let Some((course, restored)) = resumed else { return Ok((Course::default(), Some(keeper))) };
+        if let Some(callback) = &mut fit.on_resume {
+            callback(&restored);
+        }
+        Ok((course, Some(keeper)))
+    }
+
+    /// The steps of an epoch that are left, up to its end or to where a callback stops it; returns whether it is whole.
+    fn epoch(
+        &mut self,
+        course: &mut Course,
+        fit: &mut Fit<'_>,
+        mut keeper: Option<&mut Keeper>,
+    ) -> Result<(bool, Flow)> {
+        let (epoch, epochs) = (course.epochs.len() + 1, fit.epochs);
         let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.batch));
-        let (mut sum, mut rows, mut step) = (0.0, 0, 0);
-        let mut add = |losses: &[f32], counts: &[usize]| {
-            for (loss, count) in losses.iter().zip(counts) {
-                sum += f64::from(*loss) * *count as f64;
-                rows += count;
-            }
-            step += losses.len();
-            (step, sum / rows as f64)
-        };
         loop {
-            let advance = self.advance()?;
-            let (step, loss) = add(&advance.losses, &advance.rows);
-            let progress = Progress { epoch, epochs: fit.epochs, step, steps, loss };
+            let most = keeper.as_ref().map_or(u64::MAX, |keeper| keeper.steps_left(self.step));
+            let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;
+            course.running.add(&advance.losses, &advance.rows);
+            let progress = Progress { epoch, epochs, step: course.running.steps, steps, loss: course.running.loss() };
             let callback = fit.on_submission.as_mut().filter(|_| !advance.losses.is_empty());
             let flow = callback.map_or(Flow::Continue, |callback| callback(&progress));
-            if advance.epoch_done || flow == Flow::Stop {
-                self.settle(0)?;
-                let Known { losses, rows } = std::mem::take(&mut self.known);
-                return Ok((add(&losses, &rows).1, flow));
+            let due = keeper.as_ref().is_some_and(|keeper| keeper.is_due(self.step));
+            if !advance.epoch_done && flow == Flow::Continue && !due {
+                continue;
+            }
+            self.settle(0)?;
+            let Known { losses, rows } = std::mem::take(&mut self.known);
+            course.running.add(&losses, &rows);
+            if advance.epoch_done {
+                return Ok((true, flow));
+            }
+            if let Some(keeper) = &mut keeper {
+                keeper.write(self, course, flow == Flow::Stop)?;
+            }
+            if flow == Flow::Stop {
+                return Ok((false, flow));
             }
         }
+    }
+
+    /// Validates, keeps the best parameters, and tells of the epoch; returns whether it is the best so far.
+    fn end_epoch(&mut self, course: &mut Course, fit: &mut Fit<'_>, flow: &mut Flow) -> Result<bool> {
+        let running = std::mem::take(&mut course.running);
+        let epoch = course.epochs.len() + 1;
+        let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
+        let loss = validation.as_ref().filter(|_| fit.restore_best).map(|evaluation| evaluation.loss);
+        let best = loss.filter(|loss| course.is_best(*loss));
+        if let Some(loss) = best {
+            course.best = Some(Best { epoch, step: self.step, loss, parameters: self.parameters()? });
+        }
+        let record =
+            Epoch { epoch, steps: self.step, loss: running.loss(), learning_rate: self.learning_rate(), validation };
+        if let Some(callback) = &mut fit.on_epoch
+            && callback(&record) == Flow::Stop
+        {
+            *flow = Flow::Stop;
+        }
+        course.epochs.push(record);
+        Ok(best.is_some())
     }
 
     /// The learning rate of the last step.

@@ -9,6 +9,7 @@ use crate::lower::{Description, Held, lower};
 use crate::model::{InputRows, scaled, target_of};
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
+use crate::trainer::checkpoint::Fingerprint;
 use crate::trainer::{Known, Trainer};
 
 /// Without a wish of the user's, a window holds at most this many bytes of inputs.
@@ -36,6 +37,7 @@ fn packed(bytes: &[u8], width: usize) -> Vec<u32> {
 /// Where training is in the loaded data set. In which order its rows come is the device's to know.
 pub(super) struct Loaded {
     rows: usize,
+    fingerprint: Fingerprint,
     /// How many of them were used in this epoch.
     used: usize,
 }
@@ -58,6 +60,16 @@ impl Loaded {
         self.used = used.min(self.rows);
     }
 
+    /// How many rows of the epoch were used.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Which data set it is.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// Steps of an epoch.
     pub(super) fn steps(&self, batch: usize) -> usize {
         self.rows.div_ceil(batch)
@@ -71,8 +83,8 @@ impl Trainer {
     /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
         let Fitting { held, input, table, target } = self.fitting(data)?;
-        self.settle(0)?;
-        (self.loaded, self.known) = (None, Known::default());
+        self.forget()?;
+        self.loaded = None;
         let bytes = 4 * self.description.batch * data.inputs();
         let fitting = (self.window_bytes() / bytes).clamp(1, WINDOW_STEPS);
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
@@ -85,7 +97,7 @@ impl Trainer {
         self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
-        self.loaded = Some(Loaded { rows: data.len(), used: data.len() });
+        self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len() });
         Ok(())
     }
 
@@ -96,14 +108,38 @@ impl Trainer {
     /// A device that does not answer; a number that is not finite, in the epoch before.
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
         self.settle(0)?;
-        let Some(loaded) = &mut self.loaded else { return Ok(()) };
+        self.write_order(self.epoch)?;
+        self.epoch += 1;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.used = 0;
+        }
+        Ok(())
+    }
+
+    fn write_order(&mut self, epoch: u32) -> Result<()> {
+        let Some(loaded) = &self.loaded else { return Ok(()) };
         let mut order: Vec<u32> = (0..loaded.rows as u32).collect();
-        Philox::new(self.seed, Stream::Shuffle, self.epoch).shuffle(&mut order);
+        Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
         // The last batch may be a short one.
         order.resize(loaded.rows.next_multiple_of(self.description.batch), u32::MAX);
-        self.executor.write(self.executor.plan().named("index")?, 0, &order)?;
-        self.epoch += 1;
-        loaded.used = 0;
+        self.executor.write(self.executor.plan().named("index")?, 0, &order)
+    }
+
+    /// Stands in the epoch that was begun last, with so many of its rows used.
+    pub(super) fn go_on_from(&mut self, used: usize) -> Result<()> {
+        if let Some(epoch) = self.epoch.checked_sub(1) {
+            self.write_order(epoch)?;
+        }
+        if let Some(loaded) = &mut self.loaded {
+            loaded.go_back(used);
+        }
+        Ok(())
+    }
+
+    /// Waits for all submissions, and forgets losses that nobody has asked for.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        self.settle(0)?;
+        self.known = Known::default();
         Ok(())
     }
 
@@ -159,8 +195,8 @@ impl Trainer {
         if self.description.data_rows.is_none() {
             return Ok(());
         }
-        self.settle(0)?;
-        (self.loaded, self.known) = (None, Known::default());
+        self.forget()?;
+        self.loaded = None;
         let data_inputs = Held::Numbers;
         self.change(Description { data_rows: None, data_inputs, slots: 1, ..self.description.clone() })
     }

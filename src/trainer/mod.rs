@@ -6,6 +6,8 @@
 //! that the same seed on the same device gives the same bits, however the steps are grouped.
 
 mod builder;
+mod checkpoint;
+mod course;
 mod evaluate;
 mod fit;
 mod in_flight;
@@ -13,6 +15,7 @@ mod load;
 mod not_finite;
 
 pub use builder::Builder;
+pub use checkpoint::{Checkpoint, Checkpoints, Restored};
 pub use fit::{Epoch, Fit, Flow, History, Progress};
 
 use std::collections::VecDeque;
@@ -139,6 +142,11 @@ impl Trainer {
     /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
     /// parameters may be the one to find out, too.
     pub fn advance(&mut self) -> Result<Advance> {
+        self.advance_by(usize::MAX)
+    }
+
+    /// The same with at most `most` steps.
+    fn advance_by(&mut self, most: usize) -> Result<Advance> {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
         }
@@ -146,7 +154,7 @@ impl Trainer {
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let rows = loaded.next_rows(batch * slots);
+        let rows = loaded.next_rows(batch * slots.min(most));
         let epoch_done = loaded.at_end();
         let step = |(slot, first): (usize, usize)| {
             let epoch_step = (first / batch) as u32;

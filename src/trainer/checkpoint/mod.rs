@@ -1,0 +1,174 @@
+//! All that a training needs to go on as if it had never stopped.
+//!
+//! A [`Checkpoint`] holds parameters, the optimizer's state, where the next step is, and how far a
+//! [`Trainer::fit`](crate::Trainer::fit) has come. Everything else that a step depends on, such as the order of the rows
+//! or what is dropped, follows from the seed and the step. [`Checkpoints`] says when a training writes one, and where.
+
+mod file;
+mod folder;
+mod settings;
+
+pub use folder::Checkpoints;
+
+pub(super) use folder::Keeper;
+pub(super) use settings::Fingerprint;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::{Tensor, read_tensors, write_parameters};
+use crate::trainer::Trainer;
+use crate::trainer::course::{Course, CourseHead};
+use crate::trainer::load::Loaded;
+use settings::{MadeOn, Settings};
+
+/// Prefix of the parameters of the best epoch.
+const BEST: &str = "best.";
+
+/// A training at the end of some step, as plain data.
+///
+/// ```
+/// use wgrad::{Device, Loss, Network, Trainer, data};
+/// let build = || Trainer::builder(Network::input(2).dense(4).tanh().dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu());
+/// let moons = data::two_moons(200, 0.1, 0)?;
+/// let (mut whole, mut stopped, mut resumed) = (build()?, build()?, build()?);
+/// for trainer in [&mut whole, &mut stopped, &mut resumed] {
+///     trainer.load(&moons)?;
+/// }
+/// stopped.advance()?;
+/// assert!(resumed.restore(&stopped.checkpoint()?)?.is_exact());
+/// resumed.advance()?;
+/// whole.advance()?;
+/// whole.advance()?;
+/// assert_eq!(whole.parameters()?, resumed.parameters()?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    head: Head,
+    /// Parameters, state, and parameters of the best epoch, each under its name in the plan.
+    tensors: Vec<Tensor>,
+}
+
+/// All but the tensors: the metadata of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    /// Version of the file format.
+    format: u32,
+    settings: Settings,
+    made_on: MadeOn,
+    /// Steps since training began.
+    step: u64,
+    /// Epochs begun since training began.
+    epoch: u32,
+    /// Rows of the last of them that were used, where a data set is loaded.
+    used: Option<usize>,
+    course: Option<CourseHead>,
+}
+
+/// What came of [`Trainer::restore`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// Steps since training began.
+    pub step: u64,
+    /// Whole epochs that a [`Trainer::fit`] had done.
+    pub epochs: usize,
+    /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
+    pub differences: Vec<String>,
+}
+
+impl Restored {
+    /// Whether training goes on with the bits of one that was never stopped.
+    pub fn is_exact(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+impl Checkpoint {
+    /// Steps since training began.
+    pub fn step(&self) -> u64 {
+        self.head.step
+    }
+
+    /// How far the training had come that it was made in.
+    fn course(&self) -> Course {
+        let best = self
+            .tensors
+            .iter()
+            .filter_map(|tensor| Some(Tensor { name: tensor.name.strip_prefix(BEST)?.into(), ..tensor.clone() }));
+        self.head.course.clone().map_or_else(Course::default, |head| head.with(best.collect()))
+    }
+}
+
+impl Trainer {
+    /// All that is needed to go on from here. Losses that [`Trainer::advance`] has not told yet are not part of it.
+    ///
+    /// # Errors
+    /// A device that does not answer; a number that is not finite.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
+        self.checkpoint_of(None, None)
+    }
+
+    /// The same within a [`Trainer::fit`], with what it is validated on.
+    fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Fingerprint>) -> Result<Checkpoint> {
+        self.settle(0)?;
+        let mut tensors = Vec::new();
+        for prefix in self.stored() {
+            tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
+        }
+        let best = course.and_then(|course| course.best.as_ref()).map(|best| best.parameters.as_slice());
+        let renamed = |tensor: &Tensor| Tensor { name: format!("{BEST}{}", tensor.name), ..tensor.clone() };
+        tensors.extend(best.unwrap_or_default().iter().map(renamed));
+        let head = Head {
+            format: file::FORMAT_VERSION,
+            settings: Settings::of(self, validation),
+            made_on: MadeOn::of(self),
+            step: self.step,
+            epoch: self.epoch,
+            used: self.loaded.as_ref().map(Loaded::used),
+            course: course.map(CourseHead::of),
+        };
+        Ok(Checkpoint { head, tensors })
+    }
+
+    /// Goes on from a checkpoint of a training with the same settings, on the same data set if one was loaded; load it
+    /// before.
+    ///
+    /// # Errors
+    /// Settings or data that differ, with both; a device that does not answer.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
+        self.restore_with(checkpoint, checkpoint.head.settings.validation)
+    }
+
+    fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Fingerprint>) -> Result<Restored> {
+        let Checkpoint { head, tensors } = checkpoint;
+        head.settings.same_as(&Settings::of(self, validation))?;
+        self.forget()?;
+        let stored = self.stored();
+        let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
+        let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
+        let wanted = stored.len() * crate::model::parameter_shapes(&self.description.network).len();
+        if tensors.len() != wanted {
+            let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
+            return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
+        }
+        write_parameters(self.executor.as_mut(), &tensors)?;
+        (self.step, self.epoch) = (head.step, head.epoch);
+        if let Some(used) = head.used {
+            self.go_on_from(used)?;
+        }
+        Ok(Restored {
+            step: head.step,
+            epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
+            differences: head.made_on.differences(&MadeOn::of(self)),
+        })
+    }
+
+    /// Prefixes of what is stored for each parameter: itself, and each state.
+    fn stored(&self) -> Vec<String> {
+        let optimizer = self.description.optimizer;
+        let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
+        [String::new()].into_iter().chain(states).collect()
+    }
+}

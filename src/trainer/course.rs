@@ -1,0 +1,99 @@
+//! How far a [`Trainer::fit`](crate::Trainer::fit) has come: what a checkpoint must hold for it to go on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Tensor;
+use crate::trainer::Epoch;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    /// Those that are over.
+    pub(super) epochs: Vec<Epoch>,
+    pub(super) best: Option<Best>,
+    /// The epoch under way.
+    pub(super) running: Running,
+}
+
+/// The best parameters so far.
+#[derive(Clone, Debug)]
+pub(super) struct Best {
+    /// From 1.
+    pub(super) epoch: usize,
+    /// Steps since training began.
+    pub(super) step: u64,
+    pub(super) loss: f64,
+    pub(super) parameters: Vec<Tensor>,
+}
+
+/// What is known of an epoch under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Running {
+    pub(super) steps: usize,
+    rows: usize,
+    /// Of all rows' losses.
+    sum: f64,
+}
+
+impl Running {
+    pub(super) fn add(&mut self, losses: &[f32], rows: &[usize]) {
+        for (loss, rows) in losses.iter().zip(rows) {
+            self.sum += f64::from(*loss) * *rows as f64;
+            self.rows += rows;
+        }
+        self.steps += losses.len();
+    }
+
+    /// Mean over the rows so far.
+    pub(super) fn loss(&self) -> f64 {
+        self.sum / self.rows as f64
+    }
+}
+
+impl Course {
+    /// Whether the validation loss has not fallen for as many epochs as patience allows.
+    pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
+        let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
+        patience.is_some_and(|patience| since >= patience && !self.epochs.is_empty())
+    }
+
+    /// Whether a loss is the lowest so far. One that is no number is worse than any other.
+    pub(super) fn is_best(&self, loss: f64) -> bool {
+        self.best.as_ref().is_none_or(|best| loss < best.loss)
+    }
+}
+
+/// A [`Course`] without tensors, as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CourseHead {
+    epochs: Vec<Epoch>,
+    best: Option<BestHead>,
+    running: Running,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BestHead {
+    epoch: usize,
+    step: u64,
+    loss: f64,
+}
+
+impl CourseHead {
+    pub(super) fn of(course: &Course) -> Self {
+        let best = course.best.as_ref().map(|best| BestHead { epoch: best.epoch, step: best.step, loss: best.loss });
+        Self { epochs: course.epochs.clone(), best, running: course.running }
+    }
+
+    /// Epochs that are over.
+    pub(super) fn epochs(&self) -> usize {
+        self.epochs.len()
+    }
+
+    /// The course again, with the parameters of the best epoch.
+    pub(super) fn with(self, parameters: Vec<Tensor>) -> Course {
+        let best = self.best.map(|BestHead { epoch, step, loss }| Best { epoch, step, loss, parameters });
+        Course { epochs: self.epochs, best, running: self.running }
+    }
+}

@@ -1,0 +1,203 @@
+//! A training that was stopped and goes on from a checkpoint is the one that was never stopped, bit for bit.
+
+use std::path::Path;
+
+use wgrad::{
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Network, Optimizer, RmsProp,
+    Schedule, Sgd, Trainer, data,
+};
+
+const ROWS: usize = 250;
+const BATCH: usize = 47;
+/// Five full batches and a short one.
+const STEPS: u64 = ROWS.div_ceil(BATCH) as u64;
+const EPOCHS: usize = 4;
+
+fn digits(rows: std::ops::Range<usize>) -> Dataset {
+    data::digits().select(&rows.collect::<Vec<_>>())
+}
+
+/// All that is drawn at random, clipping, a schedule, and an optimizer with state.
+fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
+    let network = Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) 10").expect("a network");
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(optimizer);
+    let builder = builder.schedule(Schedule::cosine(STEPS * EPOCHS as u64)).clip_norm(1.0).batch(BATCH).seed(7);
+    builder.steps_a_submission(4).build(device).expect("a trainer")
+}
+
+/// Trains, or goes on; a callback stops it after so many steps.
+fn train(
+    trainer: &mut Trainer,
+    validation: &Dataset,
+    checkpoints: Option<Checkpoints>,
+    stop: u64,
+) -> wgrad::Result<History> {
+    let fit = Fit::epochs(EPOCHS).validate(validation).restore_best().on_submission(|progress| {
+        let done = (progress.epoch as u64 - 1) * STEPS + progress.step as u64;
+        if done >= stop { Flow::Stop } else { Flow::Continue }
+    });
+    let fit = match checkpoints {
+        Some(checkpoints) => fit.checkpoints(checkpoints),
+        None => fit,
+    };
+    trainer.fit(&digits(0..ROWS), fit)
+}
+
+fn bits(trainer: &mut Trainer) -> Vec<u32> {
+    let parameters = trainer.parameters().expect("read");
+    parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
+}
+
+/// Stops at every submission, and goes on elsewhere.
+fn resumed_is_uninterrupted(one: &Device, other: &Device, optimizer: Optimizer) {
+    let validation = digits(ROWS..ROWS + 60);
+    let mut whole = trainer(one, optimizer);
+    let history = train(&mut whole, &validation, None, u64::MAX).expect("trained");
+    let wanted = bits(&mut whole);
+    for every in [None, Some(5)] {
+        for stop in (0..STEPS * EPOCHS as u64).step_by(5) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let checkpoints = Checkpoints::in_folder(folder.path());
+            let checkpoints = every.map_or(checkpoints.clone(), |steps| checkpoints.every_steps(steps));
+            train(&mut trainer(one, optimizer), &validation, Some(checkpoints.clone()), stop).expect("stopped");
+            let mut resumed = trainer(other, optimizer);
+            let found = train(&mut resumed, &validation, Some(checkpoints.resume()), u64::MAX).expect("resumed");
+            assert_eq!(found, history, "stopped after {stop} steps, a checkpoint every {every:?}");
+            assert!(bits(&mut resumed) == wanted, "stopped after {stop} steps, a checkpoint every {every:?}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_training_is_the_uninterrupted_one_on_other_threads() {
+    let [two, three] = [2, 3].map(|threads| Device::cpu().threads(threads));
+    resumed_is_uninterrupted(&two, &three, Adam::new(4e-3).weight_decay(1e-3).into());
+    resumed_is_uninterrupted(&three, &two, RmsProp::new(1e-3).into());
+}
+
+#[test]
+fn a_resumed_training_of_the_reference_is_the_uninterrupted_one() {
+    let reference = Device::reference();
+    resumed_is_uninterrupted(&reference, &reference, Sgd::new(0.1).momentum(0.9).nesterov().into());
+}
+
+/// Names of the files of a folder, in the order of their steps.
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    names
+}
+
+#[test]
+fn the_newest_three_and_the_best_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(2);
+    // Validated on wrong answers, so that the first epoch is the best.
+    let other = digits(ROWS..ROWS + 60);
+    let wgrad::Targets::Classes { indices, names } = other.targets() else { panic!("digits have classes") };
+    let wrong: Vec<u32> = indices.iter().map(|class| (class + 1) % 10).collect();
+    let validation = Dataset::classes("wrong", 64, &other.input(), &wrong, names.clone()).expect("a data set");
+    let mut trainer = trainer(&Device::cpu(), Sgd::new(0.5));
+    let history = train(&mut trainer, &validation, Some(checkpoints), u64::MAX).expect("trained");
+    let best = history.best.expect("one is the best") as u64;
+    let last = STEPS * EPOCHS as u64;
+    let mut wanted = vec![best * STEPS, last - 4, last - 2, last];
+    wanted.sort_unstable();
+    wanted.dedup();
+    assert!(wanted.len() == 4, "the best epoch is {best}");
+    assert_eq!(files(folder.path()), wanted.iter().map(|step| format!("step-{step}.safetensors")).collect::<Vec<_>>());
+}
+
+/// A folder with checkpoints of a training that was stopped after 16 steps.
+fn stopped() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(4);
+    train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), Some(checkpoints), 14).expect("stopped");
+    folder
+}
+
+#[test]
+fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
+    let folder = stopped();
+    let names = files(folder.path());
+    let newest = folder.path().join(names.last().expect("there are some"));
+    let bytes = std::fs::read(&newest).expect("read");
+    let whole = Checkpoint::load(&newest).expect("it is whole");
+    let refused = |bytes: &[u8], what: String| {
+        std::fs::write(&newest, bytes).expect("written");
+        // A last digit of a number may change and leave the number.
+        let error = match Checkpoint::load(&newest) {
+            Ok(read) => return assert!(read == whole, "{what}"),
+            Err(error) => error,
+        };
+        assert!(matches!(error, Error::Format { .. }), "{what}: {error}");
+        assert!(error.to_string().contains("step-") && error.to_string().contains("; "), "{what}: {error}");
+    };
+    for end in (bytes.len() - 1024..bytes.len()).chain(0..300) {
+        refused(&bytes[..end], format!("cut at {end} of {}", bytes.len()));
+    }
+    for at in (0..bytes.len()).step_by(23) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x04;
+        refused(&changed, format!("byte {at} of {} changed", bytes.len()));
+    }
+    let resume = || Some(Checkpoints::in_folder(folder.path()).resume());
+    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume(), u64::MAX);
+    assert!(error.expect_err("the newest is damaged").to_string().contains("delete it to go on from the one before"));
+    std::fs::remove_file(&newest).expect("deleted");
+    let mut resumed = trainer(&Device::cpu(), Adam::new(1e-3));
+    train(&mut resumed, &digits(300..340), resume(), u64::MAX).expect("the one before is whole");
+    let mut whole = trainer(&Device::cpu(), Adam::new(1e-3));
+    train(&mut whole, &digits(300..340), None, u64::MAX).expect("trained");
+    assert!(bits(&mut resumed) == bits(&mut whole));
+}
+
+#[test]
+fn other_settings_and_other_data_are_refused_with_both() {
+    let folder = stopped();
+    let resume = || Checkpoints::in_folder(folder.path()).resume();
+    let refused = |trainer: &mut Trainer, validation: &Dataset| {
+        let error = train(trainer, validation, Some(resume()), u64::MAX).expect_err("it is another training");
+        assert!(matches!(error, Error::Conflict { .. }), "{error}");
+        error.to_string()
+    };
+    let validation = digits(300..340);
+    let message = refused(&mut trainer(&Device::cpu(), Adam::new(2e-3)), &validation);
+    assert!(message.contains("it was made with optimizer.learning_rate = 0.001, but now it is 0.002"), "{message}");
+    let message = refused(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..341));
+    assert!(message.contains("validation."), "{message}");
+    let occupied = Checkpoints::in_folder(folder.path());
+    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &validation, Some(occupied), u64::MAX);
+    assert!(error.expect_err("the folder is taken").to_string().contains("has checkpoints of an earlier training"));
+}
+
+#[test]
+fn another_device_goes_on_and_is_said_to_differ() {
+    let folder = stopped();
+    let mut said = Vec::new();
+    let mut trainer = trainer(&Device::reference(), Adam::new(1e-3));
+    let validation = digits(300..340);
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best();
+    let fit = fit.checkpoints(Checkpoints::in_folder(folder.path()).resume()).on_resume(|restored| {
+        assert_eq!((restored.step, restored.epochs, restored.is_exact()), (16, 2, false));
+        said = restored.differences.clone();
+    });
+    trainer.fit(&digits(0..ROWS), fit).expect("trained");
+    assert!(said.len() == 1 && said[0].starts_with("device was cpu (") && said[0].contains("is reference"), "{said:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "").expect("written");
+    for path in ["file", "file/below"] {
+        let checkpoints = Checkpoints::in_folder(folder.path().join(path));
+        let mut trainer = trainer(&Device::cpu(), Adam::new(1e-3));
+        let error = train(&mut trainer, &digits(300..340), Some(checkpoints), u64::MAX).expect_err("no folder");
+        assert!(matches!(error, Error::File { .. }), "{error}");
+        assert_eq!(trainer.steps(), 0);
+    }
+}
