@@ -2,14 +2,18 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use wgrad::data::{Table, and, digits, iris, or, two_moons, xor};
+use wgrad::data::{Table, and, blobs, circles, digits, iris, or, sine, spirals, two_moons, xor};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Delimiter};
 
 /// Names that are no path.
-pub const NAMES: [&str; 6] = ["digits", "iris", "moons", "and", "or", "xor"];
+pub const NAMES: [&str; 11] =
+    ["digits", "iris", "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
+
+/// What DATA can be, for the help.
+pub const SOURCES: &str = "digits, iris, moons, circles, spirals, blobs, sine, and, or, xor, or the path of a table: CSV or TSV, gzipped or not";
 
 /// The data set of that name.
 pub fn built_in(name: &str) -> Result<Option<Dataset>> {
@@ -17,7 +21,11 @@ pub fn built_in(name: &str) -> Result<Option<Dataset>> {
         "digits" => Some(digits()),
         "iris" => Some(iris()),
         // One and the same set every time, so that a model can be evaluated on what it was trained on.
-        "moons" => Some(two_moons(1000, 0.2, 0)?),
+        "moons" | "two_moons" => Some(two_moons(1000, 0.2, 0)?),
+        "circles" => Some(circles(1000, 0.1, 0)?),
+        "spirals" => Some(spirals(1500, 3, 0.03, 0)?),
+        "blobs" => Some(blobs(1000, 5, 1.5, 0)?),
+        "sine" => Some(sine(1000, 0.1, 0)?),
         "and" => Some(and()),
         "or" => Some(or()),
         "xor" => Some(xor()),

@@ -25,7 +25,7 @@ There is no accuracy where targets are fractions (binary_cross_entropy).
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
+    #[arg(help = data::SOURCES)]
     data: String,
     /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN")]

@@ -22,8 +22,7 @@ Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fus
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
-    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(help = data::SOURCES, required_unless_present = "inputs", conflicts_with = "inputs")]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,

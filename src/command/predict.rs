@@ -24,7 +24,7 @@ The table needs the columns that the model was trained on, in any order; others 
 pub struct Arguments {
     /// A model that wgrad wrote
     model: PathBuf,
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
+    #[arg(help = data::SOURCES)]
     data: String,
     #[command(flatten)]
     text: Delimiter,

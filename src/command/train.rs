@@ -40,7 +40,7 @@ fractions (binary_cross_entropy).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// digits, iris, moons, and, or, xor, or the path of a table: CSV or TSV, gzipped or not
+    #[arg(help = data::SOURCES)]
     data: String,
     #[command(flatten)]
     columns: Columns,
@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let data = data::load(&arguments.data, &arguments.columns)?;
     let parts = Parts::of(&data, arguments)?;
     let recipe = arguments.recipe.for_data(&arguments.data, &data, parts.train.len())?;
-    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
+    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, data.len()).epochs);
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     trainer.check(&data)?;
     let path = arguments.path(&data)?;

@@ -2,10 +2,10 @@
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
 //! ([`Dataset::classes`], [`Dataset::numbers`]), from a table ([`Dataset::from_csv`], as [`Csv`] says), embedded
-//! ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`], [`xor`]); it is cut by [`Dataset::split`]; a
-//! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
-//! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
-//! exists: by the names of its columns.
+//! ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
+//! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardisation`] fitted on the training part scales every part.
+//! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
+//! [`Table`] is read for a model that exists: by the names of its columns.
 
 mod bytes;
 mod cells;
@@ -21,7 +21,7 @@ mod text;
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
-pub use generated::{and, or, two_moons, xor};
+pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use split::Split;
 pub use standardisation::Standardisation;
 

@@ -2,6 +2,7 @@
 
 mod constructors;
 mod form;
+mod generated;
 mod gzipped;
 mod sources;
 mod split;
