@@ -2,7 +2,7 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use wgrad::data::{Table, and, blobs, circles, digits, iris, or, sine, spirals, two_moons, xor};
+use wgrad::data::{Inspection, Table, and, blobs, circles, digits, iris, or, sine, spirals, two_moons, xor};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
@@ -38,6 +38,14 @@ pub fn load(source: &str, columns: &Columns) -> Result<Dataset> {
     match by_name(source, columns.given())? {
         Some(data) => Ok(data),
         None => Dataset::from_csv(table_path(source)?, columns.form()),
+    }
+}
+
+/// What is in the data set of that name, or in the table at that path.
+pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
+    match by_name(source, columns.given())? {
+        Some(data) => Ok(Inspection::of(&data)),
+        None => Inspection::of_csv(table_path(source)?, columns.form()),
     }
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod device;
 mod devices;
 mod evaluate;
+mod inspect;
 mod plan;
 mod predict;
 mod progress;
@@ -25,6 +26,7 @@ use report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits                              trains on embedded digits, writes digits.safetensors
+  wgrad inspect house.csv                         what is in your own table, and what will get in the way
   wgrad train house.csv --target price            your own table: split, scaled, trained, scored, saved
   wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
@@ -47,6 +49,8 @@ struct Arguments {
 enum Command {
     /// Trains a network on a data set and writes the model.
     Train(train::Arguments),
+    /// Tells what is in a table, and what will get in the way of training.
+    Inspect(inspect::Arguments),
     /// Tells loss and accuracy (or R²) of a model on all rows of a data set.
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
     let mut output = Output::default();
     let right = match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| true),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),

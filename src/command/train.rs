@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use wgrad::data::FEWEST_TO_SPLIT;
 use wgrad::model::check_replaceable;
 use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
 
@@ -14,9 +15,6 @@ use super::recipe::{Options, Recipe, usual};
 use super::report::{Output, Rows, Start, Summary, tell_start, tell_summary};
 use super::scaling::Scaling;
 use super::{count, data};
-
-/// Sets of fewer rows are trained and evaluated on all rows: 15 % of 20 rows is a part of 3.
-const FEWEST_TO_SPLIT: usize = 20;
 
 const EXAMPLES: &str = "\
 EXAMPLES

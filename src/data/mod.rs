@@ -5,7 +5,8 @@
 //! ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
 //! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardisation`] fitted on the training part scales every part.
 //! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
-//! [`Table`] is read for a model that exists: by the names of its columns.
+//! [`Table`] is read for a model that exists: by the names of its columns. An
+//! [`Inspection`] tells what is in a table, even in one that no `Dataset` can be made of.
 
 mod bytes;
 mod cells;
@@ -13,6 +14,7 @@ mod check;
 mod embedded;
 mod form;
 mod generated;
+mod inspect;
 mod split;
 mod standardisation;
 mod table;
@@ -22,7 +24,8 @@ pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
-pub use split::Split;
+pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning};
+pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
 
 use crate::error::{Error, Result};

@@ -4,6 +4,7 @@ mod constructors;
 mod form;
 mod generated;
 mod gzipped;
+mod inspect;
 mod sources;
 mod split;
 mod standardisation;
