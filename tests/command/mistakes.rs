@@ -138,7 +138,7 @@ fn files_that_are_no_tables_are_refused_by_all() {
     folder.write("empty.csv", "\u{feff}\r\n");
     folder.write("header.csv", "a,b,y\n");
     folder.write("twice.csv", "a,a,y\n1,2,3\n");
-    folder.write("wide.csv", [&b"a,b,y\n"[..], &[0xff, 0xfe, b'a', 0]].concat());
+    folder.write("bytes.csv", b"a,b,y\n1,\xff\xfe,3\n");
     for command in ["train", "inspect", "evaluate xor.safetensors", "predict xor.safetensors"] {
         for (file, words) in [
             ("cut.csv.gz", &["ends before its packed data do", "fetch it again"][..]),
@@ -149,7 +149,7 @@ fn files_that_are_no_tables_are_refused_by_all() {
             ("empty.csv", &["empty.csv"]),
             ("header.csv", &["0 rows"]),
             ("twice.csv", &["header: column name `a` stands at 0 and again at 1"]),
-            ("wide.csv", &["line 2", "UTF-8"]),
+            ("bytes.csv", &["line 2: cell 2", "UTF-8"]),
         ] {
             expect(&folder, &[(&format!("{command} {file}"), &[&[file][..], words].concat())]);
         }
