@@ -2,18 +2,19 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use wgrad::data::{Table, and, digits, iris, mnist, or, two_moons, xor};
+use wgrad::data::{Inspection, Table, and, blobs, circles, digits, iris, mnist, or, sine, spirals, two_moons, xor};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Reading};
 
 /// Names that are no path.
-pub const NAMES: [&str; 7] = ["digits", "iris", "mnist", "moons", "and", "or", "xor"];
+pub const NAMES: [&str; 12] =
+    ["digits", "iris", "mnist", "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
 /// What DATA may be.
-pub const HELP: &str =
-    "A data set (digits, iris, mnist, moons, and, or, xor), or the path of a table: CSV or TSV, gzipped or not";
+pub const HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor, or the path of a \
+                        table: CSV or TSV, gzipped or not";
 
 /// What a source holds.
 pub struct Source {
@@ -39,7 +40,11 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
             Source { rows, test: Some(test) }
         }
         // One and the same set every time, so that a model can be evaluated on what it was trained on.
-        "moons" => two_moons(1000, 0.2, 0)?.into(),
+        "moons" | "two_moons" => two_moons(1000, 0.2, 0)?.into(),
+        "circles" => circles(1000, 0.1, 0)?.into(),
+        "spirals" => spirals(1500, 3, 0.03, 0)?.into(),
+        "blobs" => blobs(1000, 5, 1.5, 0)?.into(),
+        "sine" => sine(1000, 0.1, 0)?.into(),
         "and" => and().into(),
         "or" => or().into(),
         "xor" => xor().into(),
@@ -60,6 +65,14 @@ pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
         None => Ok(Dataset::from_csv(table_path(source)?, columns.form())?.into()),
+    }
+}
+
+/// What is in the data set of that name, or in the table at that path.
+pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
+    match by_name(source, &columns.reading, columns.given())? {
+        Some(data) => Ok(Inspection::of(&data.rows)),
+        None => Inspection::of_csv(table_path(source)?, columns.form()),
     }
 }
 

@@ -98,7 +98,7 @@ fn line(argument: &Arg) -> String {
     match default {
         Some(default) => format!("{key} = {}", value(argument, &default)),
         // In force they would be so for other data, too, for which something else is usual.
-        None => match usual(DATA).value(&key) {
+        None => match usual(DATA, 0).value(&key) {
             Some(usual) => format!("# {key} = {}", value(argument, &usual)),
             None => format!("# {key} = {}", value(argument, &placeholder(argument))),
         },

@@ -9,6 +9,7 @@ mod device;
 mod devices;
 mod evaluate;
 mod init;
+mod inspect;
 mod names;
 mod plan;
 mod predict;
@@ -33,6 +34,7 @@ use wgrad::Error;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits                              trains on embedded digits, writes digits.safetensors
+  wgrad inspect house.csv                         what is in your own table, and what will get in the way
   wgrad train house.csv --target price            your own table: split, scaled, trained, scored, saved
   wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
@@ -66,6 +68,8 @@ enum Command {
     Train(train::Arguments),
     /// Writes a file of options for `train`, with what each means.
     Init(init::Arguments),
+    /// Tells what is in a table, and what will get in the way of training.
+    Inspect(inspect::Arguments),
     /// Tells loss and accuracy (or R²) of a model on all rows of a data set.
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
@@ -130,6 +134,7 @@ fn run(arguments: Arguments) -> ExitCode {
     let right = match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
         Command::Init(arguments) => init::run(&arguments, &built(), &mut output).map(|()| true),
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| true),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),

@@ -63,7 +63,7 @@ fn recipe(arguments: &Arguments) -> Result<(Recipe, Option<usize>)> {
     match (&arguments.data, arguments.inputs, arguments.outputs) {
         (Some(source), ..) => {
             let data = data::load(source, &arguments.columns)?.rows;
-            Ok((arguments.recipe.for_data(source, &data)?, Some(data.len())))
+            Ok((arguments.recipe.for_data(source, &data, data.len())?, Some(data.len())))
         }
         (None, Some(inputs), Some(outputs)) => Ok((arguments.recipe.for_sizes(inputs, outputs)?, None)),
         // The arguments' own rules do not let this happen.

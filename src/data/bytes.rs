@@ -32,9 +32,10 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
 /// What could not be read: the operating system's answer, or what is wrong with the packed data.
 pub(super) fn broken(path: &Path, error: io::Error) -> Error {
     let problem = match error.kind() {
-        _ if error.raw_os_error().is_some() => return Error::file(path, "reading", error),
         io::ErrorKind::UnexpectedEof => "it is gzipped, but ends before its packed data do".into(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("its gzip data are damaged: {error}"),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if error.raw_os_error().is_none() => {
+            format!("its gzip data are damaged: {error}")
+        }
         _ => return Error::file(path, "reading", error),
     };
     Error::format(path, problem, "fetch it again, or unpack it with gzip to see what is left")

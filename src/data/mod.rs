@@ -2,11 +2,11 @@
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
 //! ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`Csv`]
-//! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`and`], [`or`],
-//! [`xor`]); it is cut by [`Dataset::split`]; a
-//! [`Standardisation`] fitted on the training part scales every part. Whatever has become a `Dataset` holds
-//! finite numbers and classes in range, so that nothing after it looks again. A [`Table`] is read for a model that
-//! exists: by the names of its columns.
+//! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
+//! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardisation`] fitted on the training part scales every part.
+//! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
+//! [`Table`] is read for a model that exists: by the names of its columns. An
+//! [`Inspection`] tells what is in a table, even in one that no `Dataset` can be made of.
 
 mod bytes;
 mod cells;
@@ -16,6 +16,7 @@ mod form;
 mod generated;
 mod idx;
 mod inputs;
+mod inspect;
 mod split;
 mod standardisation;
 mod table;
@@ -24,9 +25,10 @@ mod text;
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
-pub use generated::{and, or, two_moons, xor};
+pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
-pub use split::Split;
+pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning};
+pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
 
 use crate::error::{Error, Result};

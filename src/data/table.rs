@@ -5,12 +5,12 @@ use std::path::Path;
 
 use csv::{Position, StringRecord};
 
-use super::text::{Text, number, with_point};
+use super::text::{Text, drop_option, number, with_point};
 use super::{Csv, Dataset, Targets, bytes, check};
 use crate::error::{Error, Result};
 
 /// Whole numbers of at most this many different values may be classes.
-const MOST_CLASSES: usize = 20;
+pub(super) const MOST_CLASSES: usize = 20;
 
 impl Dataset {
     /// Reads a table: UTF-8, gzipped or not, columns separated by commas, tabs, semicolons or `|`, a header row of
@@ -78,16 +78,16 @@ struct Cell {
     text: String,
 }
 
-struct Header<'a> {
+pub(super) struct Header<'a> {
     text: Text<'a>,
-    columns: Vec<String>,
-    target: usize,
+    pub(super) columns: Vec<String>,
+    pub(super) target: usize,
     /// Whether a column is neither the target nor left out.
-    is_input: Vec<bool>,
+    pub(super) is_input: Vec<bool>,
 }
 
 impl<'a> Header<'a> {
-    fn new(text: Text<'a>, record: &StringRecord, form: &Csv) -> Result<Self> {
+    pub(super) fn new(text: Text<'a>, record: &StringRecord, form: &Csv) -> Result<Self> {
         let columns: Vec<String> = record.iter().map(String::from).collect();
         if columns.is_empty() {
             return Err(Error::format(text.path, "it is empty", "write a header row and at least 1 row below it"));
@@ -114,7 +114,12 @@ impl<'a> Header<'a> {
     fn input(&self, start: u64, column: usize, cell: &str) -> Result<f32> {
         number(cell).map_err(|(problem, remedy)| {
             let name = &self.columns[column];
-            let usual = || format!("write a number, remove the row, or leave the column out with `--drop {name}`");
+            let usual = || {
+                format!(
+                    "write a number, remove the row, or leave the column out with {}",
+                    drop_option(&[name.as_str()])
+                )
+            };
             Error::data(self.text.place(start, name), problem, remedy.unwrap_or_else(usual))
         })
     }

@@ -112,3 +112,14 @@ pub(super) fn with_point(cell: &str) -> Option<String> {
     let pointed = cell.replacen(',', ".", 1);
     (pointed != cell && pointed.parse::<f64>().is_ok()).then_some(pointed)
 }
+
+/// The option that leaves these columns out, as it must be typed in a shell.
+pub(super) fn drop_option(columns: &[&str]) -> String {
+    let names = columns.join(",");
+    let plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
+    if names.chars().all(plain) {
+        format!("`--drop {names}`")
+    } else {
+        format!("`--drop '{}'`", names.replace('\'', r"'\''"))
+    }
+}

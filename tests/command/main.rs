@@ -4,14 +4,17 @@ mod completing;
 mod manners;
 mod mistakes;
 mod run_files;
+mod scores;
 mod tables;
 mod training;
 mod using;
 mod verifying;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -86,6 +89,13 @@ impl Folder {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// Gzipped.
+fn packed(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(vec![], Compression::fast());
+    packer.write_all(text.as_bytes()).expect("written to memory");
+    packer.finish().expect("written to memory")
 }
 
 /// The rows of a table, header first.

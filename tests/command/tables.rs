@@ -1,21 +1,11 @@
 //! Tables of the user's own: how they are written, and which columns count.
 
-use std::io::Write;
-
-use flate2::{Compression, write::GzEncoder};
-
-use super::Folder;
+use super::{Folder, packed};
 
 /// Houses with an id that is no number and a price by their area.
 fn houses(delimiter: &str) -> String {
     let row = |area: u32| [format!("H{area}"), area.to_string(), (100 + 3 * area).to_string()].join(delimiter) + "\n";
     ["id", "area", "price"].join(delimiter) + "\n" + &(20..80).map(row).collect::<String>()
-}
-
-fn packed(text: &str) -> Vec<u8> {
-    let mut packer = GzEncoder::new(vec![], Compression::fast());
-    packer.write_all(text.as_bytes()).expect("written to memory");
-    packer.finish().expect("written to memory")
 }
 
 #[test]
@@ -62,4 +52,40 @@ fn columns_are_left_out_by_name() {
     folder.write("new.csv", "area\n50\n");
     assert_eq!(folder.succeed(&["predict", "house.safetensors", "new.csv"]).lines().count(), 2);
     assert_eq!(folder.succeed(&["predict", "house.safetensors", "house.csv"]).lines().count(), 61);
+}
+
+#[test]
+fn a_table_is_inspected_that_cannot_be_trained_on() {
+    let folder = Folder::new();
+    folder.write("house.csv", houses(",").replace("H20,20,160", "H20,,160"));
+    let text = folder.succeed(&["inspect", "house.csv"]);
+    for words in [
+        "house: 60 rows of 3 columns, separated by `,`\n",
+        "id      text                0         60",
+        "area    whole number        1         59   21",
+        "target `price` is read as a number\n",
+        "warning: column `id` has 60 cells of text, first in line 2: `H20` is not a number",
+        "warning: column `area` lacks 1 cell, first in line 2",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in:\n{text}");
+    }
+    let form = ["inspect", "house.csv", "--target", "area", "--drop", "id", "--delimiter", ","];
+    assert!(folder.succeed(&form).contains("left out"));
+    let found = &folder.events(&["inspect", "house.csv"])[0];
+    assert_eq!((&found["event"], &found["delimiter"], &found["rows"]), (&"inspection".into(), &",".into(), &60.into()));
+    assert_eq!((&found["columns"][1]["missing"], &found["columns"][1]["min"]), (&1.into(), &21.0.into()));
+    assert_eq!((&found["columns"][0]["kind"], &found["target"]["read_as"]), (&"text".into(), &"number".into()));
+    assert_eq!(found["warnings"][0]["columns"][0], "id");
+}
+
+#[test]
+fn built_in_data_are_inspected_and_bars_show_the_classes() {
+    let folder = Folder::new();
+    let text = folder.succeed(&["inspect", "iris"]);
+    assert!(text.contains(&format!("setosa      50  33.3 %  {}\n", "█".repeat(30))), "{text}");
+    assert_eq!(folder.events(&["inspect", "digits"])[0]["columns"].as_array().map(Vec::len), Some(65));
+    assert!(folder.succeed(&["inspect", "digits", "--all"]).contains("pixel_7_7"));
+    assert!(folder.fail(&["inspect", "iris", "--drop", "species"]).contains("`--drop`"));
+    assert!(folder.fail(&["inspect", "digts"]).contains("did you mean `digits`"));
+    assert!(folder.files().is_empty());
 }

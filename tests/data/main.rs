@@ -2,8 +2,10 @@
 
 mod constructors;
 mod form;
+mod generated;
 mod gzipped;
 mod idx;
+mod inspect;
 mod sources;
 mod split;
 mod standardisation;

@@ -100,16 +100,6 @@ fn moons_are_shuffled_by_their_seed() {
 }
 
 #[test]
-fn one_row_is_no_two_moons_and_noise_is_a_number() {
-    let message = |rows, noise| data::two_moons(rows, noise, 0).map_err(|error| error.to_string());
-    assert_eq!(message(1, 0.1), Err("two_moons: rows is 1, but must be from 2 to 4294967295".into()));
-    let wanted = "but must be finite and at least 0";
-    for (noise, told) in [(f64::NAN, "NaN"), (-0.5, "-0.5"), (f64::INFINITY, "inf")] {
-        assert_eq!(message(10, noise), Err(format!("two_moons: noise is {told}, {wanted}")));
-    }
-}
-
-#[test]
 fn gates_are_their_truth_tables() {
     for (gate, name, outputs) in [
         (data::and(), "and", [0.0, 0.0, 0.0, 1.0]),

@@ -81,8 +81,8 @@ enum Shape {
 /// Trains and writes the model.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
-    let recipe = arguments.recipe.for_data(&arguments.data, &parts.train)?;
-    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data).epochs);
+    let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
+    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     let path = arguments.path(&parts.train)?;
     let scaling = Scaling::fit(&parts.train, recipe.loss)?;

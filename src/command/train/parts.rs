@@ -1,12 +1,10 @@
 //! Which rows are trained on, which choose the epoch, and which are kept for the end.
 
+use wgrad::data::FEWEST_TO_SPLIT;
 use wgrad::{Dataset, Error, Result, Split};
 
 use crate::command::data::Source;
 use crate::command::report::Rows;
-
-/// Sets of fewer rows are trained and evaluated on all rows: 15 % of 20 rows is a part of 3.
-const FEWEST_TO_SPLIT: usize = 20;
 
 /// What is taken for validation where the test part is given: 5,000 of MNIST's 60,000.
 const VALIDATION: f64 = 1.0 / 12.0;
@@ -45,6 +43,11 @@ impl Parts {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Dataset> {
         [&self.train].into_iter().chain(self.held_out.iter().flat_map(|(validation, test)| [validation, test]))
+    }
+
+    /// Rows in all.
+    pub fn len(&self) -> usize {
+        self.all().map(Dataset::len).sum()
     }
 
     /// How many rows each has.

@@ -1,0 +1,42 @@
+//! Spirals.
+
+use std::f64::consts::TAU;
+
+use super::{check, check_classes, plane};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::rng::{Philox, Stream};
+
+/// How often an arm goes around the centre.
+const TURNS: f64 = 1.5;
+
+/// Spirals of Archimedes around (0, 0), turned against each other: with t in (0, 1] in even steps along the arm, arm k
+/// of n has the radius t and the angle 2π (k / n + 1.5 t). Classes are `arm0`, `arm1`, …, of equally many rows, to
+/// within one, in shuffled order. After K. J. Lang and M. J. Witbrock, *Learning to tell two spirals apart* (1988),
+/// whose two arms go around three times.
+///
+/// `noise` is the standard deviation of what is added to each coordinate; neighbouring arms are 2 / (3 n) apart. The
+/// same arguments give the same rows.
+///
+/// ```
+/// let spirals = wgrad::data::spirals(300, 3, 0.02, 0)?;
+/// assert_eq!((spirals.len(), spirals.inputs(), spirals.outputs()), (300, 2, 3));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// Fewer than 2 or more than 2²⁴ rows, fewer than 2 arms or more arms than rows, or a noise that is negative or not
+/// finite as an f32.
+pub fn spirals(rows: usize, arms: usize, noise: f64, seed: u64) -> Result<Dataset> {
+    check("spirals", rows, 2, ("noise", noise))?;
+    check_classes("spirals", "arms", arms, rows)?;
+    let mut random = Philox::new(seed, Stream::Data, 0);
+    let names = (0..arms).map(|arm| format!("arm{arm}")).collect();
+    plane("spirals", rows, noise, &mut random, names, |row| {
+        let (arm, step) = (row % arms, row / arms + 1);
+        let points = (rows - arm).div_ceil(arms);
+        let along = step as f64 / points as f64;
+        let (sine, cosine) = (TAU * (arm as f64 / arms as f64 + TURNS * along)).sin_cos();
+        ([along * cosine, along * sine], arm)
+    })
+}

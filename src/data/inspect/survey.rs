@@ -1,0 +1,129 @@
+//! What is kept of a column while its cells go by.
+
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Column, Kind, Moments, Role};
+
+/// Of so many different values a column keeps the hashes: 160 KB, whatever the table's length.
+pub(super) const MOST_DIFFERENT: usize = 10_000;
+
+/// Words that stand for a missing number, in lower case.
+const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+
+/// What is known of a column.
+#[derive(Default)]
+pub(super) struct Survey {
+    numbers: usize,
+    whole: usize,
+    pub(super) texts: usize,
+    empty: usize,
+    /// Cells that are words for "missing", and which of the words there are.
+    words: usize,
+    different_words: BTreeSet<String>,
+    min: f64,
+    max: f64,
+    mean: f64,
+    /// Sum of squared deviations from the mean.
+    squares: f64,
+    different: HashSet<u64>,
+    pub(super) more_different: bool,
+    /// Whether any value came twice, as far as they were counted.
+    pub(super) repeats: bool,
+    first_empty: Option<u64>,
+    first_word: Option<u64>,
+    pub(super) first_text: Option<(u64, String)>,
+    pub(super) differs_from_target: bool,
+}
+
+/// The number in a cell, if training would take it for one.
+pub(super) fn finite(cell: &str) -> Option<f64> {
+    cell.parse::<f64>().ok().filter(|number| (*number as f32).is_finite())
+}
+
+impl Survey {
+    /// A cell of the row that begins at `start`, and what the target is there.
+    pub(super) fn see(&mut self, start: u64, cell: &str, target: &str) {
+        let number = finite(cell);
+        // Settled by the first row, most often.
+        self.differs_from_target =
+            self.differs_from_target || (cell != target && (number.is_none() || number != finite(target)));
+        if let Some(number) = number {
+            self.number(number);
+        } else if cell.is_empty() {
+            self.empty += 1;
+            self.first_empty.get_or_insert(start);
+        } else if MISSING.contains(&cell.to_lowercase().as_str()) {
+            self.words += 1;
+            self.first_word.get_or_insert(start);
+            self.different_words.insert(cell.to_lowercase());
+        } else {
+            self.texts += 1;
+            self.first_text.get_or_insert_with(|| (start, cell.into()));
+            self.value(cell);
+        }
+    }
+
+    /// Welford's method: one pass, and no loss of digits at a large mean.
+    fn number(&mut self, number: f64) {
+        self.numbers += 1;
+        self.whole += usize::from(number.fract() == 0.0);
+        (self.min, self.max) = match self.numbers {
+            1 => (number, number),
+            _ => (self.min.min(number), self.max.max(number)),
+        };
+        let before = number - self.mean;
+        self.mean += before / self.numbers as f64;
+        self.squares += before * (number - self.mean);
+        // `-0` and `0` are one value.
+        self.value((number + 0.0).to_bits());
+    }
+
+    fn value(&mut self, value: impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.different.contains(&hash) {
+            self.repeats = true;
+        } else if self.different.len() < MOST_DIFFERENT {
+            self.different.insert(hash);
+        } else {
+            self.more_different = true;
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self { texts: 1.., .. } => Kind::Text,
+            Self { numbers: 0, .. } => Kind::Empty,
+            _ if self.whole == self.numbers => Kind::WholeNumber,
+            _ => Kind::Number,
+        }
+    }
+
+    /// Where the first missing cell is. In a column of text `NA` is text.
+    pub(super) fn first_missing(&self) -> Option<u64> {
+        let word = self.first_word.filter(|_| self.texts == 0);
+        self.first_empty.into_iter().chain(word).min()
+    }
+
+    pub(super) fn column(&self, name: String, role: Role) -> Column {
+        let (missing_words, different_words) =
+            if self.texts == 0 { (self.words, 0) } else { (0, self.different_words.len()) };
+        let moments = (self.numbers > 0 && self.texts == 0).then(|| Moments {
+            min: self.min,
+            mean: self.mean,
+            max: self.max,
+            deviation: (self.squares / self.numbers as f64).sqrt(),
+        });
+        Column {
+            name,
+            role,
+            kind: self.kind(),
+            missing: self.empty + missing_words,
+            different: self.different.len() + different_words,
+            different_or_more: self.more_different,
+            moments,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! An inspection as text.
+
+use super::{Column, Inspection, Kind, ReadAs, Role, Target};
+use crate::text::table;
+
+/// So many columns, and so many classes, are read at a glance.
+const AT_A_GLANCE: usize = 20;
+
+/// So many warnings of one kind are enough to see what is wrong.
+const ALIKE: usize = 5;
+
+/// Characters of the longest bar.
+const BAR: usize = 30;
+
+impl Inspection {
+    /// Tables of columns and classes, and the warnings; the first 20 columns, 20 classes and 5 warnings of a kind, unless
+    /// `all` are wanted.
+    pub fn to_text(&self, all: bool) -> String {
+        let most = if all { usize::MAX } else { AT_A_GLANCE };
+        let separated = match self.delimiter {
+            Some('\t') => ", separated by tabs".into(),
+            Some(delimiter) => format!(", separated by `{delimiter}`"),
+            None => String::new(),
+        };
+        let alike = if all { usize::MAX } else { ALIKE };
+        let head = format!("{}: {} rows of {} columns{separated}\n", self.name, self.rows, self.columns.len());
+        head + "\n"
+            + &self.columns_text(most)
+            + "\n"
+            + &target_text(&self.target, most)
+            + "\n"
+            + &self.warnings_text(alike)
+    }
+
+    /// The target is always among them.
+    fn columns_text(&self, most: usize) -> String {
+        let head = ["column", "type", "missing", "different", "min", "mean", "max", "deviation", ""];
+        let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
+        let targets = self.columns.iter().filter(|column| column.role == Role::Target);
+        let shown: Vec<Vec<String>> = others.chain(targets).map(cells).collect();
+        let more = folded(self.columns.len() - shown.len(), "columns");
+        let rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
+        table(&rows, 2) + &more
+    }
+
+    fn warnings_text(&self, most: usize) -> String {
+        if self.warnings.is_empty() {
+            return "no warnings\n".into();
+        }
+        let mut text = String::new();
+        for same in self.warnings.chunk_by(|a, b| a.kind == b.kind) {
+            text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", warning.message)));
+            text += &folded(same.len().saturating_sub(most), &format!("warnings of kind `{}`", same[0].kind));
+        }
+        text
+    }
+}
+
+fn folded(more: usize, what: &str) -> String {
+    if more == 0 { String::new() } else { format!("… and {more} more {what}; --all shows them\n") }
+}
+
+fn cells(column: &Column) -> Vec<String> {
+    let kind = match column.kind {
+        Kind::Number => "number",
+        Kind::WholeNumber => "whole number",
+        Kind::Text => "text",
+        Kind::Empty => "empty",
+    };
+    let role = match column.role {
+        Role::Input => "",
+        Role::Target => "target",
+        Role::LeftOut => "left out",
+    };
+    let or_more = if column.different_or_more { "+" } else { "" };
+    let figures = column.moments.map_or([const { String::new() }; 4], |moments| {
+        [moments.min, moments.mean, moments.max, moments.deviation].map(short)
+    });
+    let counts = [column.missing.to_string(), format!("{}{or_more}", column.different)];
+    [[column.name.clone(), kind.into()], counts].concat().into_iter().chain(figures).chain([role.into()]).collect()
+}
+
+/// Five digits, and no more than are needed.
+fn short(number: f64) -> String {
+    let size = number.abs();
+    if number != 0.0 && !(1e-4..1e9).contains(&size) {
+        return format!("{number:.3e}");
+    }
+    let decimals = 4usize.saturating_sub(size.max(1.0).log10() as usize);
+    let text = format!("{number:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+fn target_text(target: &Target, most: usize) -> String {
+    let name = &target.column;
+    if target.read_as == ReadAs::Number {
+        return format!("target `{name}` is read as a number\n");
+    }
+    let largest = target.classes.iter().map(|class| class.share).fold(0.0, f64::max);
+    let rows = target.classes.iter().take(most).map(|class| {
+        let bar = "█".repeat((BAR as f64 * class.share / largest).ceil() as usize);
+        vec![class.name.clone(), class.rows.to_string(), format!("{:.1} %", 100.0 * class.share), bar]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let more = folded(target.classes.len() - rows.len(), "classes");
+    format!("target `{name}` is read as one of {} classes\n{}{more}", target.classes.len(), table(&rows, 1))
+}

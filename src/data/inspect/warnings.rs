@@ -1,0 +1,207 @@
+//! What will or may get in the way of training.
+
+use serde::Serialize;
+
+use super::survey::Survey;
+use super::{Column, Inspection, Kind, ReadAs, Role};
+use crate::data::FEWEST_TO_SPLIT;
+use crate::data::text::{drop_option, number, with_point};
+
+/// Of fewer rows a class may have none in the validation or the test part, of 15 % each.
+const FEW_OF_A_CLASS: usize = 10;
+
+/// Classes are strongly imbalanced where one has so many times the rows of another.
+const IMBALANCED: usize = 10;
+
+/// A target is an outlier so many standard deviations from the mean.
+const FAR: f64 = 6.0;
+
+/// As many names are told in one message.
+const TOLD: usize = 5;
+
+/// Something that will or may get in the way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Warning {
+    /// Its kind: `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`, `few_rows`, `rare_class`,
+    /// `one_class`, `imbalanced`, `outliers` or `many_values`.
+    pub kind: &'static str,
+    /// The columns that it is about.
+    pub columns: Vec<String>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// All warnings, those first that training would stop at.
+pub(super) fn of(found: &Inspection, surveys: &[Survey], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
+    let used: Vec<(&Column, &Survey)> =
+        found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
+    let mut warnings = cells(&used, line);
+    warnings.extend(inputs(found, &used));
+    warnings.extend(rows(found));
+    warnings.extend(target(found));
+    warnings
+}
+
+fn warning<'a>(kind: &'static str, columns: impl IntoIterator<Item = &'a Column>, message: String) -> Warning {
+    Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
+}
+
+/// Cells that training would refuse.
+fn cells(used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
+    used.iter()
+        .filter_map(|(column, survey)| text(column, survey, line).or_else(|| missing(column, survey, line)))
+        .collect()
+}
+
+fn text(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
+    let (start, cell) = survey.first_text.as_ref()?;
+    // A target may be text, but not prices with a decimal comma.
+    if column.role == Role::Target && with_point(cell).is_none() {
+        return None;
+    }
+    let (problem, remedy) = number(cell).err().unwrap_or_default();
+    let remedy = remedy
+        .unwrap_or_else(|| format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])));
+    let (name, cells, line) = (&column.name, counted(survey.texts, "cell"), line(*start));
+    let message = format!("column `{name}` has {cells} of text, first in line {line}: {problem}; {remedy}");
+    Some(warning("text", [column], message))
+}
+
+fn missing(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
+    let (start, name) = (survey.first_missing()?, &column.name);
+    let without = match column.role {
+        Role::Target => String::new(),
+        _ => format!(", or leave the column out with {}", drop_option(&[name])),
+    };
+    if column.kind == Kind::Empty {
+        return Some(warning("empty", [column], format!("column `{name}` has no value; fill it in{without}")));
+    }
+    let (cells, line) = (counted(column.missing, "cell"), line(start));
+    let message =
+        format!("column `{name}` lacks {cells}, first in line {line}; fill them in or remove the rows{without}");
+    Some(warning("missing", [column], message))
+}
+
+/// Inputs that tell nothing, or too much.
+fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
+    let is_constant = |column: &Column, _: &Survey| column.different == 1 && column.missing == 0;
+    let is_id = |column: &Column, survey: &Survey| {
+        let all_differ = found.rows >= FEWEST_TO_SPLIT && column.missing == 0 && !survey.repeats;
+        all_differ && matches!(column.kind, Kind::WholeNumber | Kind::Text)
+    };
+    let target_varies = used.iter().any(|(column, _)| column.role == Role::Target && column.different > 1);
+    let is_leak = |_: &Column, survey: &Survey| target_varies && !survey.differs_from_target;
+    let warn = |kind, what: &str, is_one: &dyn Fn(&Column, &Survey) -> bool| {
+        let those = used.iter().filter(|(column, survey)| column.role == Role::Input && is_one(column, survey));
+        let those: Vec<&Column> = those.map(|(column, _)| *column).collect();
+        let names: Vec<&str> = those.iter().map(|column| column.name.as_str()).collect();
+        // What comes with the program has no options of a table.
+        let remedy = found.delimiter.map(|_| format!("; leave out with {}", drop_option(&names))).unwrap_or_default();
+        (!those.is_empty()).then(|| warning(kind, those, format!("{what}: {}{remedy}", listed(&names))))
+    };
+    let id = "different in every row, as an id or a name is, to be learnt by heart";
+    let told = [
+        warn("constant", "the same in every row, so that nothing is learnt from it", &is_constant),
+        warn("id", id, &is_id),
+        warn("leak", "the same as the target, so that nothing else is learnt", &is_leak),
+    ];
+    told.into_iter().flatten().collect()
+}
+
+fn rows(found: &Inspection) -> Vec<Warning> {
+    let mut warnings = vec![];
+    if found.duplicate_rows > 0 {
+        let rows = counted(found.duplicate_rows, "row");
+        let message =
+            format!("{rows} of {} equal an earlier one; a test on rows that were learnt flatters", found.rows);
+        warnings.push(warning("duplicates", [], message));
+    }
+    if found.rows < FEWEST_TO_SPLIT {
+        let rows = found.rows;
+        let message =
+            format!("{rows} rows are too few to split: below {FEWEST_TO_SPLIT}, all are trained and evaluated on");
+        warnings.push(warning("few_rows", [], message));
+    }
+    warnings
+}
+
+fn target(found: &Inspection) -> Vec<Warning> {
+    let Some(column) = found.columns.iter().find(|column| column.name == found.target.column) else { return vec![] };
+    let told = match found.target.read_as {
+        ReadAs::Class => classes(found, column),
+        ReadAs::Number => numbers(column, found.delimiter.is_some()),
+    };
+    told.into_iter().map(|(kind, message)| warning(kind, [column], message)).collect()
+}
+
+fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
+    let mut told = vec![];
+    let classes = &found.target.classes;
+    let (Some(most), Some(least)) =
+        (classes.iter().max_by_key(|class| class.rows), classes.iter().min_by_key(|class| class.rows))
+    else {
+        return told;
+    };
+    if classes.len() == 1 {
+        let message = format!("the target has one class, `{}`: there is nothing to tell apart", most.name);
+        return vec![("one_class", message)];
+    }
+    let rare: Vec<&str> =
+        classes.iter().filter(|class| class.rows < FEW_OF_A_CLASS).map(|class| class.name.as_str()).collect();
+    if !rare.is_empty() && found.rows >= FEWEST_TO_SPLIT {
+        let at_least = if column.different_or_more { "at least " } else { "" };
+        let message = format!(
+            "{at_least}{} of {} classes with fewer than {FEW_OF_A_CLASS} rows, {}: too few to be sure of one in each part",
+            rare.len(),
+            column.different,
+            listed(&rare)
+        );
+        told.push(("rare_class", message));
+    }
+    if most.rows >= IMBALANCED * least.rows {
+        let share = 100.0 * most.share;
+        let message = format!(
+            "classes are imbalanced, `{}` has {} and `{}` {}: {share:.1} % are right for whoever always says `{}`",
+            most.name,
+            counted(most.rows, "row"),
+            least.name,
+            least.rows,
+            most.name
+        );
+        told.push(("imbalanced", message));
+    }
+    told
+}
+
+/// Only a table's target had to be guessed.
+fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
+    let mut told = vec![];
+    let Some(moments) = column.moments else { return told };
+    let farthest = if moments.max - moments.mean > moments.mean - moments.min { moments.max } else { moments.min };
+    let away = (farthest - moments.mean).abs() / moments.deviation;
+    if away > FAR {
+        let message = format!("a target of {farthest} is {away:.0} standard deviations from the mean: is it an error?");
+        told.push(("outliers", message));
+    }
+    if guessed && column.kind == Kind::WholeNumber {
+        let different = column.different;
+        let message = format!(
+            "whole numbers of {different} different values are read as a number; classes are at most 20 values, fewer than \
+             half the rows"
+        );
+        told.push(("many_values", message));
+    }
+    told
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `` `a`, `b` `` and so on, but not all of many.
+fn listed(names: &[&str]) -> String {
+    let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - told.len();
+    if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }
+}

@@ -1,0 +1,250 @@
+//! What an inspection tells of tables, good and bad.
+
+use approx::assert_abs_diff_eq;
+use wgrad::data::{self, Csv, Inspection, Kind, ReadAs, Role};
+use wgrad::{Dataset, Result};
+
+use crate::message;
+
+fn inspect(text: &str) -> Inspection {
+    Inspection::of_csv_text("t", text, None).expect("it can be inspected")
+}
+
+/// A table of 30 rows: `x` goes through seven numbers, `row` tells the other cells of a row.
+fn rows(header: &str, row: impl Fn(usize) -> String) -> String {
+    let body: String = (0..30).map(|n| format!("{}.5,{}\n", (n * n) % 7, row(n))).collect();
+    format!("x,{header}\n{body}")
+}
+
+/// The one warning of that kind.
+fn warning(found: &Inspection, kind: &str) -> String {
+    let told: Vec<&str> =
+        found.warnings.iter().filter(|warning| warning.kind == kind).map(|warning| warning.message.as_str()).collect();
+    assert_eq!(told.len(), 1, "{kind}: {:?}", found.warnings);
+    told[0].into()
+}
+
+fn kinds(found: &Inspection) -> Vec<&str> {
+    found.warnings.iter().map(|warning| warning.kind).collect()
+}
+
+#[test]
+fn columns_are_counted_and_measured() {
+    let found = inspect("a;b;name;y\n1;-1.5;u;0.5\n2;;v;1.5\n2.0;0.5;u;NA\n-0;2.5;;0.5\n0;2.5;w;0.5\n");
+    assert_eq!((found.name.as_str(), found.rows, found.delimiter), ("t", 5, Some(';')));
+    let figures: Vec<_> = found.columns.iter().map(|c| (c.name.as_str(), c.kind, c.missing, c.different)).collect();
+    let wanted = [
+        ("a", Kind::WholeNumber, 0, 3),
+        ("b", Kind::Number, 1, 3),
+        ("name", Kind::Text, 1, 3),
+        ("y", Kind::Number, 1, 2),
+    ];
+    assert_eq!(figures, wanted);
+    let a = found.columns[0].moments.expect("numbers");
+    assert_eq!((a.min, a.mean, a.max), (0.0, 1.0, 2.0));
+    // 1, 2, 2, 0, 0: squares 0 + 1 + 1 + 1 + 1.
+    assert_abs_diff_eq!(a.deviation, (4.0f64 / 5.0).sqrt(), epsilon = 1e-12);
+    assert_eq!(found.columns[1].moments.map(|b| (b.min, b.mean, b.max)), Some((-1.5, 1.0, 2.5)));
+    assert_eq!(found.columns[2].moments, None);
+    assert_eq!(found.columns.iter().filter(|column| column.role == Role::Target).count(), 1);
+}
+
+#[test]
+fn words_for_missing_are_text_among_text() {
+    let found = inspect("a,b,y\nNA,u,1\n?,NA,2\n3,null,1\n4,v,2\nnan,n/a,1\n");
+    assert_eq!(
+        (found.columns[0].kind, found.columns[0].missing, found.columns[0].different),
+        (Kind::WholeNumber, 3, 2)
+    );
+    assert_eq!((found.columns[1].kind, found.columns[1].missing, found.columns[1].different), (Kind::Text, 0, 5));
+    assert_eq!(inspect("a,y\n,1\nNA,2\n").columns[0].kind, Kind::Empty);
+}
+
+#[test]
+fn targets_are_read_as_training_reads_them() -> Result<()> {
+    let cases: [&[&str]; 7] = [
+        &["cat", "10", "9", "cat", "dog"],
+        &["10", "9.0", "-1", "9", "10", "10", "-1"],
+        &["1", "2", "1", "2"],
+        &["1.5", "2", "1.5", "2", "1.5"],
+        &["0", "-0", "1", "0", "1"],
+        &["7", "8", "9", "10", "11"],
+        &["NA", "cat", "NA", "1"],
+    ];
+    for targets in cases {
+        let text = targets.iter().fold("x,y\n".to_string(), |text, target| format!("{text}1,{target}\n"));
+        let (data, found) = (Dataset::from_csv_text("t", &text, None)?, inspect(&text).target);
+        let names: Vec<String> = found.classes.iter().map(|class| class.name.clone()).collect();
+        assert_eq!(data.class_names().unwrap_or_default(), names, "{targets:?}");
+        assert_eq!(data.class_names().is_some(), found.read_as == ReadAs::Class, "{targets:?}");
+    }
+    let found = inspect("x,y\n1,b\n2,a\n3,b\n4,b\n5,\n");
+    let classes: Vec<_> = found.target.classes.iter().map(|c| (c.name.as_str(), c.rows, c.share)).collect();
+    assert_eq!(classes, [("a", 1, 0.25), ("b", 3, 0.75)], "a missing target is no class");
+    Ok(())
+}
+
+#[test]
+fn good_tables_have_no_warning() {
+    assert_eq!(kinds(&inspect(&rows("y", |n| ["a", "b"][n % 2].into()).replace("\n0.5,", "\n0.25,"))), ["duplicates"]);
+    let distinct: String = (0..30).map(|n| format!("{}.5,{}\n", n, ["a", "b"][n % 2])).collect();
+    assert_eq!(kinds(&inspect(&format!("x,y\n{distinct}"))), Vec::<&str>::new());
+    assert!(inspect(&format!("x,y\n{distinct}")).to_text(false).ends_with("\nno warnings\n"));
+}
+
+#[test]
+fn what_training_would_stop_at_is_told_with_its_first_line() {
+    let found = inspect(&rows("name,age,empty,y", |n| {
+        format!("{},{},,{}", if n > 3 { "Bo" } else { "7" }, if n % 10 == 9 { "" } else { "4" }, n % 2)
+    }));
+    assert_eq!(
+        warning(&found, "text"),
+        "column `name` has 26 cells of text, first in line 6: `Bo` is not a number; write numbers, or leave the column out with `--drop name`"
+    );
+    assert_eq!(
+        warning(&found, "missing"),
+        "column `age` lacks 3 cells, first in line 11; fill them in or remove the rows, or leave the column out with `--drop age`"
+    );
+    assert_eq!(
+        warning(&found, "empty"),
+        "column `empty` has no value; fill it in, or leave the column out with `--drop empty`"
+    );
+    let commas = inspect("the x;y\n1,5;2\n1;2,5\n");
+    let told: Vec<&str> = commas.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert!(
+        told[0].starts_with("column `the x` has 1 cell of text, first in line 2: `1,5` is not a number; write a point")
+    );
+    assert!(told[1].starts_with("column `y` has 1 cell of text, first in line 3"), "{told:?}");
+    assert!(warning(&inspect("the x;y\nu;2\n1;2\n"), "text").ends_with("`--drop 'the x'`"), "as a shell wants it");
+    assert!(
+        warning(&inspect("x,y\n1,\n2,3\n"), "missing").ends_with("first in line 2; fill them in or remove the rows")
+    );
+}
+
+#[test]
+fn inputs_that_tell_nothing_or_too_much_are_named() {
+    let table = rows("one,id,name,price,y", |n| format!("5,{},N{n},{}.0,{}", 1000 + n, 3 * n, 3 * n));
+    let found = inspect(&table);
+    assert_eq!(
+        warning(&found, "constant"),
+        "the same in every row, so that nothing is learnt from it: `one`; leave out with `--drop one`"
+    );
+    assert_eq!(
+        warning(&found, "id"),
+        "different in every row, as an id or a name is, to be learnt by heart: `id`, `name`, `price`; leave out with `--drop id,name,price`"
+    );
+    assert_eq!(
+        warning(&found, "leak"),
+        "the same as the target, so that nothing else is learnt: `price`; leave out with `--drop price`"
+    );
+    let form = ["one", "id", "name", "price"].iter().fold(Csv::default(), |form, column| form.drop(*column));
+    let without = Inspection::of_csv_text("t", &table, form).expect("inspected");
+    assert_eq!(kinds(&without), ["many_values"], "nobody minds what is left out");
+    assert_eq!(without.columns[1].role, Role::LeftOut);
+    // One repetition, one missing cell, one difference.
+    let found = inspect(&rows("id,name,price,y", |n| {
+        format!("{},{},{},{}", n.max(1), if n == 4 { String::new() } else { format!("N{n}") }, n.min(28), n)
+    }));
+    assert!(!kinds(&found).contains(&"id") && !kinds(&found).contains(&"leak"), "{:?}", found.warnings);
+}
+
+#[test]
+fn rows_that_come_twice_and_rows_that_are_few_are_counted() {
+    let found = inspect("id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n");
+    assert_eq!((found.duplicate_rows, kinds(&found)), (0, vec!["few_rows"]));
+    assert_eq!(warning(&found, "few_rows"), "4 rows are too few to split: below 20, all are trained and evaluated on");
+    let without =
+        Inspection::of_csv_text("t", "id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n", Csv::default().drop("id"));
+    let without = without.expect("inspected");
+    assert_eq!(without.duplicate_rows, 2);
+    assert_eq!(
+        warning(&without, "duplicates"),
+        "2 rows of 4 equal an earlier one; a test on rows that were learnt flatters"
+    );
+}
+
+#[test]
+fn targets_that_are_hard_to_learn_are_told() {
+    let rare = inspect(&rows("z,y", |n| format!("{n}.5,{}", if n < 2 { "rare" } else { "usual" })));
+    assert_eq!(kinds(&rare), ["rare_class", "imbalanced"]);
+    assert_eq!(
+        warning(&rare, "rare_class"),
+        "1 of 2 classes with fewer than 10 rows, `rare`: too few to be sure of one in each part"
+    );
+    assert_eq!(
+        warning(&rare, "imbalanced"),
+        "classes are imbalanced, `usual` has 28 rows and `rare` 2: 93.3 % are right for whoever always says `usual`"
+    );
+    let even = inspect(&rows("z,y", |n| format!("{n}.5,{}", if n < 10 { "rare" } else { "usual" })));
+    assert_eq!(kinds(&even), Vec::<&str>::new());
+    let one = inspect(&rows("z,y", |n| format!("{n}.5,a")));
+    assert_eq!(warning(&one, "one_class"), "the target has one class, `a`: there is nothing to tell apart");
+
+    let far = |largest: usize| {
+        let body: String = (0..100).map(|n| format!("{n}.5,{}\n", if n == 50 { largest } else { n % 10 })).collect();
+        inspect(&format!("x,y\n{body}").replace(",1\n", ",1.25\n"))
+    };
+    assert_eq!(kinds(&far(9)), Vec::<&str>::new());
+    let told = warning(&far(1_000_000), "outliers");
+    assert_eq!(told, "a target of 1000000 is 10 standard deviations from the mean: is it an error?");
+    let whole = inspect(&rows("z,y", |n| format!("{n}.5,{n}")));
+    assert!(warning(&whole, "many_values").starts_with("whole numbers of 30 different values are read as a number"));
+}
+
+#[test]
+fn what_is_no_table_is_refused() {
+    let refused = |text| message(Inspection::of_csv_text("t", text, None));
+    assert_eq!(refused(""), "t: it is empty; write a header row and at least 1 row below it");
+    assert_eq!(refused("x,y\n"), "t: it has a header but 0 rows after it; add rows below the header");
+    assert!(refused("x,y\n1,2\n1,2,3\n").starts_with("t, line 3: the row has 3 cells, but the header has 2"));
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let path = folder.path().join("latin.csv");
+    std::fs::write(&path, b"x,y\n1,gr\xfcn\n").expect("it is writable");
+    assert!(message(Inspection::of_csv(&path, None)).contains("line 2: cell 2 is not valid UTF-8"));
+}
+
+#[test]
+fn memory_of_different_values_is_bounded_and_says_so() {
+    let body: String = (0..10_050).map(|n| format!("{n},{n}.5,class{n}\n")).collect();
+    let found = inspect(&format!("id,x,y\n{body}"));
+    assert!(found.columns.iter().all(|column| column.different == 10_000 && column.different_or_more));
+    assert_eq!(found.target.classes.len(), 10_000);
+    assert!(warning(&found, "id").contains("`id`"), "all that were counted differ");
+    assert!(warning(&found, "rare_class").starts_with("at least 10000 of 10000 classes"), "{:?}", found.warnings);
+    assert!(found.to_text(false).contains(" 10000+ "));
+    assert!(found.to_text(false).contains("… and 9980 more classes; --all shows them"));
+}
+
+#[test]
+fn wide_tables_are_folded() {
+    let found = Inspection::of(&data::digits());
+    let (short, long) = (found.to_text(false), found.to_text(true));
+    let columns = |text: &str| text.lines().filter(|line| line.starts_with("pixel_")).count();
+    assert_eq!((columns(&short), columns(&long)), (20, 64));
+    assert!(short.contains("… and 44 more columns; --all shows them\n") && !long.contains("--all"), "{short}");
+    assert!(short.contains("\nclass "), "the target is shown however many columns there are: {short}");
+    assert!(short.lines().all(|line| line.chars().count() <= 120), "{short}");
+    let empty: String = (0..30).map(|column| format!("c{column},")).collect();
+    let missing = inspect(&format!("{empty}y\n{}1\n{}2\n", "4,".repeat(30), ",".repeat(30)));
+    let told = |text: String| text.lines().filter(|line| line.contains(" lacks 1 cell,")).count();
+    assert_eq!((told(missing.to_text(false)), told(missing.to_text(true))), (5, 30));
+    assert!(missing.to_text(false).contains("… and 25 more warnings of kind `missing`; --all shows them"));
+}
+
+#[test]
+fn data_sets_that_are_no_table_are_inspected_too() {
+    let found = Inspection::of(&data::iris());
+    assert_eq!((found.rows, found.columns.len(), found.delimiter), (150, 5, None));
+    let classes: Vec<_> = found.target.classes.iter().map(|class| (class.name.as_str(), class.rows)).collect();
+    assert_eq!(classes, [("setosa", 50), ("versicolor", 50), ("virginica", 50)]);
+    let petal = found.columns[2].moments.expect("numbers");
+    assert_eq!((petal.min, petal.max), (1.0, 6.9));
+    assert_abs_diff_eq!(petal.mean, 3.758, epsilon = 1e-9);
+    let xor = Inspection::of(&data::xor());
+    assert_eq!((xor.target.read_as, kinds(&xor)), (ReadAs::Number, vec!["few_rows"]));
+    let digits = warning(&Inspection::of(&data::digits()), "constant");
+    assert!(
+        digits.ends_with("`pixel_0_0`, `pixel_4_0`, `pixel_4_7`"),
+        "no table, no option to leave them out: {digits}"
+    );
+}
