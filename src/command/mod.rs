@@ -7,6 +7,7 @@ mod device;
 mod devices;
 mod evaluate;
 mod plan;
+mod plot;
 mod predict;
 mod progress;
 mod recipe;
@@ -28,6 +29,7 @@ EXAMPLES
   wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
+  wgrad plot boundary moons.safetensors moons     decision regions of a model with two inputs, as boundary.svg
   wgrad verify                                    checks this device's results, op by op
   wgrad bench                                     how fast the CPU and each adapter train
   wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
@@ -50,6 +52,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
     Predict(predict::Arguments),
+    /// Draws what a model makes of its data.
+    Plot(plot::Arguments),
     /// Prints what a training step consists of.
     Plan(plan::Arguments),
     /// Lists what there is to compute on, and what is taken without being asked for.
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
+        Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| true),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| true),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),

@@ -70,7 +70,7 @@ impl<'a> Reporter<'a> {
 
     /// Tells of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) -> Flow {
-        let epoch = &self.in_units(epoch);
+        let epoch = &in_units(epoch, self.loss_factor);
         let samples_per_second = (epoch.epoch * self.rows) as f64 / self.began.elapsed().as_secs_f64();
         let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
         match &self.bar {
@@ -83,23 +83,24 @@ impl<'a> Reporter<'a> {
         Flow::Continue
     }
 
-    fn in_units(&self, epoch: &Epoch) -> Epoch {
-        let mut epoch = epoch.clone();
-        epoch.loss *= self.loss_factor;
-        if let Some(validation) = &mut epoch.validation {
-            validation.loss *= self.loss_factor;
-            // Errors are in the unit of which the loss has the square.
-            let error_factor = self.loss_factor.sqrt();
-            validation.mae = validation.mae.map(|error| error * error_factor);
-            validation.rmse = validation.rmse.map(|error| error * error_factor);
-        }
-        epoch
-    }
-
     fn text(&self, epoch: &Epoch) -> String {
         let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
         format!("epoch {}/{}  loss {:.4}{}", epoch.epoch, self.epochs, epoch.loss, validation.unwrap_or_default())
     }
+}
+
+/// What is known after an epoch, in the units of the table.
+pub fn in_units(epoch: &Epoch, loss_factor: f64) -> Epoch {
+    let mut epoch = epoch.clone();
+    epoch.loss *= loss_factor;
+    if let Some(validation) = &mut epoch.validation {
+        validation.loss *= loss_factor;
+        // Errors are in the unit of which the loss has the square.
+        let error_factor = loss_factor.sqrt();
+        validation.mae = validation.mae.map(|error| error * error_factor);
+        validation.rmse = validation.rmse.map(|error| error * error_factor);
+    }
+    epoch
 }
 
 impl Drop for Reporter<'_> {

@@ -132,6 +132,9 @@ pub struct Summary {
     pub device: String,
     pub reason: String,
     pub model: String,
+    /// The picture of the learning curves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plot: Option<String>,
 }
 
 /// Which classes are taken for which, where every row has one class and is told to be of one.
@@ -173,6 +176,9 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
     let gap = if summary.confusion.is_some() { "\n" } else { "" };
     output.line(format!("{gap}model: {model}{}", best.unwrap_or_default()));
+    if let Some(plot) = &summary.plot {
+        output.line(format!("curves: {plot}"));
+    }
     output.line(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
 }
 

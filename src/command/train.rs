@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use wgrad::model::check_replaceable;
-use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Trainer};
+use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Split, Standardisation, Targets, Trainer};
 
 use super::device::DeviceOptions;
-use super::progress::Reporter;
+use super::plot::{Curves, PictureFile, same_file, theme, title};
+use super::progress::{Reporter, in_units};
 use super::recipe::{Options, Recipe, usual};
 use super::report::{Output, Rows, Start, Summary, confusion, tell_start, tell_summary};
 use super::scaling::Scaling;
@@ -23,6 +24,7 @@ EXAMPLES
   wgrad train xor --network \"4 tanh\" --epochs 300
   wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
   wgrad train iris --seed 7 --threads 2 --json | tail -1
+  wgrad train moons --plot moons.svg                learning curves as a picture; --plot moons.png --dark
 
 PRINTED
   epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
@@ -60,6 +62,12 @@ pub struct Arguments {
     /// Where the model goes [default: DATA.safetensors]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Draws losses and score by epoch: *.svg or *.png
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Draws on a dark background
+    #[arg(long, requires = "plot")]
+    dark: bool,
     /// Stops once the validation loss has not fallen for N epochs
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     patience: Option<usize>,
@@ -91,6 +99,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
     trainer.check(&data)?;
     let path = arguments.path()?;
+    let plot = arguments.picture(&path)?;
     let scaling = Scaling::fit(&parts.train, recipe.loss)?;
     if let Some(scaling) = &scaling {
         scaling.check(&data)?;
@@ -103,6 +112,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
 
     let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
+    let loss_factor = scaling.as_ref().map_or(1.0, Scaling::loss_factor);
     let mut model = trainer.model()?;
     model.head.columns = data.columns().to_vec();
     if let Some(scaling) = scaling {
@@ -111,6 +121,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let evaluation = model.evaluate_on(trainer.device(), parts.test())?;
     let confusion = confusion(&model, trainer.device(), parts.test(), &evaluation)?;
     model.save(&path)?;
+    if let Some(plot) = &plot {
+        plot.write(&curves(&data, &recipe, &history, loss_factor), theme(arguments.dark))?;
+    }
     let summary = Summary {
         event: "summary",
         evaluated_on: if parts.held_out.is_some() { "test" } else { "all" },
@@ -123,6 +136,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         device: trainer.device().to_string(),
         reason: trainer.device().reason().into(),
         model: path.display().to_string(),
+        plot: plot.map(|plot| plot.path().display().to_string()),
     };
     if arguments.json {
         output.json(&summary)
@@ -157,6 +171,22 @@ fn fit(
     }
     let history = trainer.fit(&train, fit.on_epoch(|epoch| reporter.epoch(epoch)))?;
     Ok((history, began.elapsed().as_secs_f64()))
+}
+
+fn curves(data: &Dataset, recipe: &Recipe, history: &History, loss_factor: f64) -> Curves {
+    let target = match data.targets() {
+        Targets::Numbers { columns, .. } if columns.len() == 1 => Some(columns[0].clone()),
+        _ => None,
+    };
+    let (optimizer, rate) = (recipe.optimizer.name(), recipe.optimizer.learning_rate());
+    Curves {
+        title: title(data.name(), &recipe.network),
+        subtitle: format!("{optimizer} at {rate}, batches of {}, {} rows in all", recipe.batch, data.len()),
+        loss: recipe.loss,
+        target,
+        epochs: history.epochs.iter().map(|epoch| in_units(epoch, loss_factor)).collect(),
+        best: history.best,
+    }
 }
 
 impl Parts {
@@ -209,6 +239,17 @@ impl Arguments {
             return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--out`"));
         }
         Ok(path)
+    }
+
+    /// The file for the learning curves, which is known to be possible.
+    fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
+        let Some(path) = &self.plot else { return Ok(None) };
+        let file = PictureFile::new("`--plot`", path)?;
+        if same_file(path, model) || same_file(path, Path::new(&self.data)) {
+            let problem = "the picture would replace the model, or the table that it is trained on";
+            return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--plot`"));
+        }
+        Ok(Some(file))
     }
 
     fn start<'a>(

@@ -1,6 +1,7 @@
 //! The command, as a user meets it: the built binary, in a folder of its own.
 
 mod mistakes;
+mod plot;
 mod training;
 mod using;
 mod verifying;

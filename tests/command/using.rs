@@ -210,9 +210,14 @@ fn plans_have_the_documented_number_of_ops() {
 #[test]
 fn help_teaches_by_example() {
     let folder = Folder::new();
-    for arguments in
-        [&["--help"][..], &["train", "--help"], &["evaluate", "--help"], &["predict", "--help"], &["plan", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["train", "--help"],
+        &["evaluate", "--help"],
+        &["predict", "--help"],
+        &["plan", "--help"],
+        &["plot", "boundary", "--help"],
+    ] {
         assert!(folder.succeed(arguments).contains("EXAMPLES\n  wgrad "), "{arguments:?}");
     }
 }
