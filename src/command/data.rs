@@ -7,6 +7,7 @@ use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Reading};
+use super::report::quoted;
 
 /// Names that are no path.
 pub const NAMES: [&str; 12] =
@@ -84,6 +85,12 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
         Some(option) => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
     };
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
+}
+
+/// A source as it must be typed in a shell, with what it takes to find it.
+pub fn words(source: &str, reading: &Reading) -> String {
+    let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(&folder.to_string_lossy())));
+    format!("{}{}", quoted(source), folder.unwrap_or_default())
 }
 
 /// Rows of a data set of that name to use a model on: those to test on, where there are such.

@@ -1,5 +1,5 @@
 //! The command's arguments, and what it does with the outcome: 0 where all went well, 1 where `verify` found a wrong
-//! result, 2 for every error, which is told on standard error in one line.
+//! result, 2 for every error, which is told on standard error in one line, 130 where Ctrl-C ended a training.
 
 mod bench;
 mod columns;
@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod names;
 mod plan;
+mod plot;
 mod predict;
 mod progress;
 mod recipe;
@@ -39,6 +40,7 @@ EXAMPLES
   wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
   wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
+  wgrad plot boundary moons.safetensors moons     decision regions of a model with two inputs, as boundary.svg
   wgrad verify                                    checks this device's results, op by op
   wgrad bench                                     how fast the CPU and each adapter train
   wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
@@ -74,6 +76,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
     Predict(predict::Arguments),
+    /// Draws what a model makes of its data.
+    Plot(plot::Arguments),
     /// Prints what a training step consists of.
     Plan(plan::Arguments),
     /// Lists what there is to compute on, and what is taken without being asked for.
@@ -131,24 +135,24 @@ fn in_run_file(path: &Path, problem: impl ToString) -> Error {
 
 fn run(arguments: Arguments) -> ExitCode {
     let mut output = Output::new(arguments.quiet);
-    let right = match arguments.command {
-        Command::Train(arguments) => train::run(&arguments, &mut output).map(|()| true),
-        Command::Init(arguments) => init::run(&arguments, &built(), &mut output).map(|()| true),
-        Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| true),
-        Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| true),
-        Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| true),
-        Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| true),
-        Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| true),
-        Command::Verify(arguments) => verify::run(&arguments, &mut output),
-        Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| true),
+    let code = match arguments.command {
+        Command::Train(arguments) => train::run(&arguments, &mut output),
+        Command::Init(arguments) => init::run(&arguments, &built(), &mut output).map(|()| 0),
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| 0),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| 0),
+        Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| 0),
+        Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| 0),
+        Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| 0),
+        Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| 0),
+        Command::Verify(arguments) => verify::run(&arguments, &mut output).map(|right| u8::from(!right)),
+        Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| 0),
         Command::Completions(arguments) => {
             completions::run(&arguments, Arguments::command(), &mut output);
-            Ok(true)
+            Ok(0)
         }
     };
-    match right.and_then(|right| output.finish().map(|()| right)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    match code.and_then(|code| output.finish().map(|()| code)) {
+        Ok(code) => code.into(),
         Err(error) => failed(&match arguments.run_file {
             Some(path) if matches!(error, Error::Value { .. } | Error::Unknown { .. } | Error::Conflict { .. }) => {
                 in_run_file(&path, error)

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use wgrad::{Device, Epoch, Flow, Progress};
+use wgrad::trainer::Restored;
+use wgrad::{Device, Epoch, Progress};
 
 use super::report::{Output, score};
 
@@ -22,6 +23,8 @@ pub struct Reporter<'a> {
     /// What turns the losses of training into the units of the table.
     loss_factor: f64,
     began: Instant,
+    /// Epochs that an earlier run had done.
+    before: usize,
 }
 
 #[derive(Serialize)]
@@ -31,6 +34,15 @@ struct Event<'a> {
     #[serde(flatten)]
     epoch: &'a Epoch,
     samples_per_second: f64,
+}
+
+#[derive(Serialize)]
+struct Resumed<'a> {
+    event: &'static str,
+    step: u64,
+    epochs: usize,
+    /// What keeps it from being bit-exact.
+    differences: &'a [String],
 }
 
 /// A bar for people who wait at a terminal. It has no colours, whatever NO_COLOR says.
@@ -55,25 +67,41 @@ impl<'a> Reporter<'a> {
         // The name comes last, where a narrow terminal cuts it off.
         let bar =
             if json { None } else { bar(TEMPLATE, length, output) }.map(|bar| bar.with_prefix(device.to_string()));
-        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now() }
+        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now(), before: 0 }
     }
 
     /// What moves the bar on after a submission.
-    pub fn on_submission(&self, batch: usize) -> impl FnMut(&Progress) -> Flow + Send + use<> {
+    pub fn on_submission(&self, batch: usize) -> impl FnMut(&Progress) + Send + use<> {
         let (bar, rows) = (self.bar.clone(), self.rows);
         move |progress| {
             if let Some(bar) = &bar {
                 let of_epoch = (progress.step * batch).min(rows);
                 bar.set_position(((progress.epoch - 1) * rows + of_epoch) as u64);
             }
-            Flow::Continue
+        }
+    }
+
+    /// Tells that training goes on from a checkpoint.
+    pub fn resumed(&mut self, restored: &Restored) {
+        let Restored { step, epochs, differences, .. } = restored;
+        self.before = *epochs;
+        if self.json {
+            return self.output.json(&Resumed { event: "resumed", step: *step, epochs: *epochs, differences });
+        }
+        let exact =
+            if restored.is_exact() { String::new() } else { format!("; not bit-exact: {}", differences.join(", ")) };
+        let text = format!("resumed after step {step}, with {epochs} epochs done{exact}");
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => self.output.tell(text),
         }
     }
 
     /// Tells of an epoch.
-    pub fn epoch(&mut self, epoch: &Epoch) -> Flow {
-        let epoch = &self.in_units(epoch);
-        let samples_per_second = (epoch.epoch * self.rows) as f64 / self.began.elapsed().as_secs_f64();
+    pub fn epoch(&mut self, epoch: &Epoch) {
+        let epoch = &in_units(epoch, self.loss_factor);
+        let rows = (epoch.epoch - self.before) * self.rows;
+        let samples_per_second = rows as f64 / self.began.elapsed().as_secs_f64();
         let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
         match &self.bar {
             Some(bar) => bar.set_message(text),
@@ -82,26 +110,26 @@ impl<'a> Reporter<'a> {
             }
             None => self.output.tell(text),
         }
-        Flow::Continue
-    }
-
-    fn in_units(&self, epoch: &Epoch) -> Epoch {
-        let mut epoch = epoch.clone();
-        epoch.loss *= self.loss_factor;
-        if let Some(validation) = &mut epoch.validation {
-            validation.loss *= self.loss_factor;
-            // Errors are in the unit of which the loss has the square.
-            let error_factor = self.loss_factor.sqrt();
-            validation.mae = validation.mae.map(|error| error * error_factor);
-            validation.rmse = validation.rmse.map(|error| error * error_factor);
-        }
-        epoch
     }
 
     fn text(&self, epoch: &Epoch) -> String {
         let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
         format!("epoch {}/{}  loss {:.4}{}", epoch.epoch, self.epochs, epoch.loss, validation.unwrap_or_default())
     }
+}
+
+/// What is known after an epoch, in the units of the table.
+pub fn in_units(epoch: &Epoch, loss_factor: f64) -> Epoch {
+    let mut epoch = epoch.clone();
+    epoch.loss *= loss_factor;
+    if let Some(validation) = &mut epoch.validation {
+        validation.loss *= loss_factor;
+        // Errors are in the unit of which the loss has the square.
+        let error_factor = loss_factor.sqrt();
+        validation.mae = validation.mae.map(|error| error * error_factor);
+        validation.rmse = validation.rmse.map(|error| error * error_factor);
+    }
+    epoch
 }
 
 impl Drop for Reporter<'_> {

@@ -149,6 +149,19 @@ pub struct Summary {
     pub device: String,
     pub reason: String,
     pub model: String,
+    /// The picture of the learning curves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plot: Option<String>,
+}
+
+/// What is left of a training that was stopped.
+#[derive(Serialize)]
+pub struct Stopped<'a> {
+    pub event: &'static str,
+    pub step: u64,
+    pub checkpoint: &'a str,
+    /// What to type to go on.
+    pub resume: &'a str,
 }
 
 /// Which classes are taken for which, where every row has one class and is told to be of one.
@@ -192,7 +205,10 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
     let gap = if summary.confusion.is_some() { "\n" } else { "" };
     output.tell(format!("{gap}model: {model}{}", best.unwrap_or_default()));
-    output.tell(format!("next: wgrad predict {} {}", quoted(model), quoted(data)));
+    if let Some(plot) = &summary.plot {
+        output.tell(format!("curves: {plot}"));
+    }
+    output.tell(format!("next: wgrad predict {} {data}", quoted(model)));
 }
 
 #[cfg(test)]

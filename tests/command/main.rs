@@ -3,6 +3,7 @@
 mod completing;
 mod manners;
 mod mistakes;
+mod plot;
 mod run_files;
 mod scores;
 mod tables;

@@ -3,7 +3,7 @@
 use super::{Folder, text};
 
 /// Runs each line, split at blanks, in the folder, and wants all the words in its message.
-fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
+pub fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
     for (line, words) in cases {
         let message = folder.fail(&line.split(' ').collect::<Vec<_>>());
         for word in *words {

@@ -217,6 +217,7 @@ fn help_teaches_by_example() {
         &["evaluate", "--help"],
         &["predict", "--help"],
         &["plan", "--help"],
+        &["plot", "boundary", "--help"],
     ] {
         assert!(folder.succeed(arguments).contains("EXAMPLES\n  wgrad "), "{arguments:?}");
     }

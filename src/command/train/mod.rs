@@ -1,23 +1,23 @@
 //! `wgrad train`: split, scale, train, score, save.
 
+mod job;
 mod parts;
+mod stopping;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::{ValueEnum, ValueHint};
 use wgrad::model::check_replaceable;
-use wgrad::{Dataset, Error, Fit, History, Result, Schedule, Standardisation, Trainer};
+use wgrad::{Dataset, Error, Result, Schedule};
 
 use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::names::names;
-use super::progress::Reporter;
-use super::recipe::{Options, Recipe, usual};
-use super::report::{Output, Start, Summary, confusion, tell_start, tell_summary};
-use super::scaling::Scaling;
+use super::plot::{PictureFile, same_file};
+use super::recipe::Options;
+use super::report::Output;
 use super::{count, data};
-use parts::Parts;
+use job::Job;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -26,6 +26,7 @@ EXAMPLES
   wgrad train house.csv.gz --target price --drop id,address --delimiter tab
   wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
   wgrad train iris --seed 7 --threads 2 --json | tail -1
+  wgrad train moons --plot moons.svg                learning curves as a picture; --plot moons.png --dark
 
 PRINTED
   epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
@@ -62,6 +63,14 @@ pub struct Arguments {
     /// Where the model goes [default: DATA.safetensors]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Draws losses and score by epoch: *.svg or *.png
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Draws on a dark background
+    #[arg(long, requires = "plot")]
+    dark: bool,
+    #[command(flatten)]
+    stopping: stopping::Stopping,
     /// Stops once the validation loss has not fallen for N epochs
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     patience: Option<usize>,
@@ -78,101 +87,25 @@ enum Shape {
     Cosine,
 }
 
-/// Trains and writes the model.
-pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
-    let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
-    let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
-    let mut trainer = arguments.trainer(&recipe, &parts.train, epochs)?;
-    let path = arguments.path(&parts.train)?;
-    let scaling = Scaling::fit(&parts.train, recipe.loss)?;
-    for part in parts.all() {
-        trainer.check(part)?;
-        scaling.as_ref().map_or(Ok(()), |scaling| scaling.check(part))?;
+/// Trains and writes the model; returns the exit code.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
+    let mut job = Job::prepare(arguments)?;
+    job.tell_start(output);
+    match job.train(output)? {
+        Some(outcome) => job.finish(outcome, output).map(|()| 0),
+        None => {
+            job.tell_stopped(output);
+            Ok(stopping::INTERRUPTED)
+        }
     }
-    let start = arguments.start(&parts, &recipe, &trainer, epochs, &path);
-    if arguments.json {
-        output.json(&start)
-    } else {
-        tell_start(output, &start)
-    }
-
-    let (history, seconds) = fit(&mut trainer, &parts, scaling.as_ref(), arguments, epochs, recipe.batch, output)?;
-    let mut model = trainer.model()?;
-    model.head.columns = parts.train.columns().to_vec();
-    if let Some(scaling) = scaling {
-        scaling.fold_into(&mut model);
-    }
-    let evaluation = model.evaluate_on(trainer.device(), parts.test())?;
-    let confusion = confusion(&model, trainer.device(), parts.test(), &evaluation)?;
-    model.save(&path)?;
-    let summary = Summary {
-        event: "summary",
-        evaluated_on: if parts.held_out.is_some() { "test" } else { "all" },
-        evaluation,
-        confusion,
-        epochs: history.len(),
-        steps: trainer.steps(),
-        best_epoch: history.best,
-        seconds,
-        device: trainer.device().to_string(),
-        reason: trainer.device().reason().into(),
-        model: path.display().to_string(),
-    };
-    if arguments.json {
-        output.json(&summary)
-    } else {
-        tell_summary(output, &arguments.data, &summary)
-    }
-    Ok(())
-}
-
-/// Trains; with a validation part the epoch of its lowest loss is kept. Returns the seconds that it took, too.
-fn fit(
-    trainer: &mut Trainer,
-    parts: &Parts,
-    scaling: Option<&Scaling>,
-    arguments: &Arguments,
-    epochs: usize,
-    batch: usize,
-    output: &mut Output,
-) -> Result<(History, f64)> {
-    let scaled = |data: &Dataset| scaling.map_or_else(|| Ok(data.clone()), |scaling| scaling.apply(data));
-    let train = scaled(&parts.train)?;
-    let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
-    let began = Instant::now();
-    let loss_factor = scaling.map_or(1.0, Scaling::loss_factor);
-    let mut reporter = Reporter::new(output, arguments.json, trainer.device(), epochs, train.len(), loss_factor);
-    let mut fit = Fit::epochs(epochs).on_submission(reporter.on_submission(batch));
-    if let Some(validation) = &validation {
-        fit = fit.validate(validation).restore_best();
-    }
-    if let Some(patience) = arguments.patience {
-        fit = fit.patience(patience);
-    }
-    let history = trainer.fit(&train, fit.on_epoch(|epoch| reporter.epoch(epoch)))?;
-    Ok((history, began.elapsed().as_secs_f64()))
 }
 
 impl Arguments {
-    fn trainer(&self, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
-        let steps = (epochs as u64).saturating_mul(train.len().div_ceil(recipe.batch) as u64);
-        let schedule = match self.schedule {
+    fn schedule(&self, steps: u64) -> Schedule {
+        match self.schedule {
             Shape::Constant => Schedule::Constant,
             Shape::Cosine => Schedule::cosine(steps),
-        };
-        Trainer::builder(recipe.network.clone())
-            .loss(recipe.loss)
-            .optimizer(recipe.optimizer)
-            .schedule(schedule)
-            .batch(recipe.batch)
-            .seed(self.seed)
-            .preprocessing(if train.bytes().is_some() {
-                Standardisation::fit_all(train)
-            } else {
-                Standardisation::fit(train)
-            }?)
-            .build(&self.device.open()?)
+        }
     }
 
     /// Where the model goes, which is known to be possible.
@@ -187,32 +120,14 @@ impl Arguments {
         Ok(path)
     }
 
-    fn start<'a>(
-        &'a self,
-        parts: &Parts,
-        recipe: &Recipe,
-        trainer: &'a Trainer,
-        epochs: usize,
-        path: &Path,
-    ) -> Start<'a> {
-        Start {
-            event: "start",
-            data: &self.data,
-            rows: parts.rows(),
-            inputs: parts.train.inputs(),
-            outputs: recipe.network.outputs(),
-            network: recipe.network.to_string(),
-            parameters: recipe.network.parameter_count(),
-            loss: recipe.loss,
-            optimizer: recipe.optimizer.name(),
-            learning_rate: recipe.optimizer.learning_rate(),
-            schedule: if matches!(self.schedule, Shape::Cosine) { "cosine" } else { "constant" },
-            batch: recipe.batch,
-            epochs,
-            seed: self.seed,
-            device: trainer.device().to_string(),
-            reason: trainer.device().reason(),
-            model: path.display().to_string(),
+    /// The file for the learning curves, which is known to be possible.
+    fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
+        let Some(path) = &self.plot else { return Ok(None) };
+        let file = PictureFile::new("`--plot`", path)?;
+        if same_file(path, model) || same_file(path, Path::new(&self.data)) {
+            let problem = "the picture would replace the model, or the table that it is trained on";
+            return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--plot`"));
         }
+        Ok(Some(file))
     }
 }

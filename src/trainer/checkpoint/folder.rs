@@ -55,6 +55,11 @@ impl Checkpoints {
         Self { when_stopped: true, ..self }
     }
 
+    /// Where they go.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Makes the folder and checks that it can be written to; returns what to go on from.
     fn open(&self) -> Result<Option<Checkpoint>> {
         std::fs::create_dir_all(&self.folder).map_err(|error| Error::file(&self.folder, "making the folder", error))?;

@@ -1,0 +1,166 @@
+//! `wgrad plot boundary`: the plane of a model's two inputs, coloured by what it predicts.
+
+use std::path::{Path, PathBuf};
+
+use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
+
+use super::axis::Axis;
+use super::canvas::{PictureFile, same_file};
+use super::plane::{Plane, Values};
+use super::{theme, title};
+use crate::command::columns::Reading;
+use crate::command::data;
+use crate::command::device::DeviceOptions;
+use crate::command::report::Output;
+
+/// Cells of the plane for each pixel of a unit: those of an SVG file stay well below a megabyte.
+const CELLS: (usize, usize) = (220, 180);
+/// Points of which all are drawn.
+const MOST_POINTS: usize = 1000;
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad plot boundary moons.safetensors moons
+  wgrad plot boundary xor.safetensors xor --out xor.png --dark
+  wgrad plot boundary house.safetensors houses.csv --target price
+
+Of classes, a place has the colour of the predicted one, the stronger the more probable it is; of one number (a
+regression, binary_cross_entropy) it has the number's colour on a scale. On top are the rows of the data: of more than
+1,000, every n-th.
+";
+
+/// Which model, over which data.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A model that wgrad wrote, with two inputs
+    model: PathBuf,
+    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
+    data: String,
+    /// Target column of a table [default: the last]
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Where the picture goes: *.svg or *.png
+    #[arg(long, value_name = "FILE", default_value = "boundary.svg")]
+    out: PathBuf,
+    /// Draws on a dark background
+    #[arg(long)]
+    dark: bool,
+    #[command(flatten)]
+    device: DeviceOptions,
+}
+
+/// Draws the plane.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let model = Model::load(&arguments.model)?;
+    let place = format!("model {}", arguments.model.display());
+    check_plane(&place, &model)?;
+    let file = PictureFile::new("`--out`", &arguments.out)?;
+    if same_file(&arguments.out, &arguments.model) || same_file(&arguments.out, Path::new(&arguments.data)) {
+        let problem = "the picture would replace what it is made from";
+        return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
+    }
+    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
+    let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
+    file.write(&plane, theme(arguments.dark))?;
+    output.line(format!("picture: {}", file.path().display()));
+    Ok(())
+}
+
+/// Checks that a picture can show the model: two inputs, and one class or number for each row.
+fn check_plane(place: &str, model: &Model) -> Result<()> {
+    let (inputs, outputs) = (model.head.network.inputs(), model.head.network.outputs());
+    let wrong = |what: &str, found, wanted_what: &str, wanted, remedy: &str| {
+        let (found_what, wanted_what, remedy) = (format!("its {what} are"), wanted_what.into(), remedy.into());
+        Err(Error::Shape { place: place.into(), found_what, found, wanted_what, wanted, remedy })
+    };
+    if inputs != 2 {
+        return wrong("inputs", inputs, "a plane has", 2, "train on a table of two columns and the target");
+    }
+    if model.head.told_classes().is_none() && outputs != 1 {
+        return wrong("outputs", outputs, "a colour shows", 1, "train with one output, or with softmax_cross_entropy");
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn plane(&self, model: &Model, data: &Dataset, device: &Device, scale: usize) -> Result<Plane> {
+        let (head, rows) = (&model.head, data.len());
+        let shown: Vec<usize> = (0..rows).step_by(rows.div_ceil(MOST_POINTS)).collect();
+        let points: Vec<(f64, f64)> = shown.iter().map(|row| point(&data.input_row(*row))).collect();
+        let [x, y] = [axis(points.iter().map(|at| at.0)), axis(points.iter().map(|at| at.1))];
+        let size = (CELLS.0 * scale, CELLS.1 * scale);
+        let outputs = outputs(model, device, &cells(&x, &y, size))?;
+        let name = Path::new(&self.data).file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Plane {
+            title: title(&name, &head.network),
+            rows: if shown.len() < rows { format!("{} of {rows} rows", shown.len()) } else { format!("{rows} rows") },
+            columns: [head.columns[0].clone(), head.columns[1].clone()],
+            targets: shown.iter().map(|row| target(data.targets(), *row)).collect(),
+            points,
+            x,
+            y,
+            size,
+            values: values(model, data, outputs, self.target.as_deref().unwrap_or("the target")),
+        })
+    }
+}
+
+fn point(row: &[f32]) -> (f64, f64) {
+    (row[0].into(), row[1].into())
+}
+
+/// Class or number of a row.
+fn target(targets: &Targets, row: usize) -> f64 {
+    match targets {
+        Targets::Classes { indices, .. } => indices[row].into(),
+        Targets::Numbers { values, .. } => values[row].into(),
+    }
+}
+
+/// An axis with all numbers, and some room around.
+fn axis(numbers: impl Iterator<Item = f64> + Clone) -> Axis {
+    let low = numbers.clone().fold(f64::INFINITY, f64::min);
+    Axis::linear(low, numbers.fold(f64::NEG_INFINITY, f64::max), 0.12)
+}
+
+/// The middles of the cells, row by row from the top.
+fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f32> {
+    let middle = |(low, high): (f64, f64), cell: usize, of: usize| low + (high - low) * (cell as f64 + 0.5) / of as f64;
+    let row = |row: usize| {
+        (0..columns).flat_map(move |column| [middle(x.ends(), column, columns), middle(y.ends(), rows - 1 - row, rows)])
+    };
+    (0..rows).flat_map(row).map(|number| number as f32).collect()
+}
+
+fn outputs(model: &Model, device: &Device, cells: &[f32]) -> Result<Vec<f32>> {
+    let outputs = model.outputs_on(device, cells)?;
+    let columns = model.head.network.outputs();
+    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(outputs) };
+    let (names, cell) = (&model.head.columns, &cells[2 * (at / columns)..]);
+    let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
+    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
+    Err(Error::data(place, problem, "draw it over data nearer to those trained on"))
+}
+
+/// What is shown of the cells' outputs; `target` names a number.
+fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Values {
+    let head = &model.head;
+    let told = head.told_classes().unwrap_or(0);
+    let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
+    let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
+    if head.loss == Loss::BinaryCrossEntropy {
+        head.probabilities(&mut outputs);
+        return Values::Probabilities { names, values: outputs };
+    }
+    let told: Option<Vec<_>> = outputs.chunks(head.network.outputs()).map(|row| head.told(row)).collect();
+    match told {
+        Some(cells) => {
+            let probability = |(class, all): (u32, Vec<f32>)| (class as usize, all[class as usize]);
+            Values::Classes { names, values: cells.into_iter().map(probability).collect() }
+        }
+        None => Values::Numbers { name: target.into(), values: outputs },
+    }
+}

@@ -1,0 +1,172 @@
+//! Pictures as files: what is drawn once comes out as SVG or as PNG.
+
+use std::io::Error as IoError;
+use std::path::{Path, PathBuf};
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use wgrad::model::{check_replaceable, replace};
+use wgrad::{Error, Result};
+
+use super::theme::Theme;
+
+/// Pixels of a PNG for each unit of length; an SVG has one.
+const PNG_SCALE: u32 = 2;
+
+/// What drawing can come to.
+pub type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// Something to draw.
+pub trait Picture {
+    /// Width and height, in units.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on a canvas of that size, of one colour.
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B>;
+}
+
+/// A surface to draw on.
+pub struct Canvas<B: DrawingBackend> {
+    pub area: DrawingArea<B, Shift>,
+    pub theme: Theme,
+    /// Pixels of a unit.
+    pub scale: u32,
+}
+
+impl<B: DrawingBackend> Canvas<B> {
+    fn paint(backend: B, theme: Theme, scale: u32, picture: &impl Picture) -> Drawn<B> {
+        let canvas = Self { area: backend.into_drawing_area(), theme, scale };
+        canvas.area.fill(&theme.background)?;
+        picture.draw(&canvas)?;
+        canvas.area.present()
+    }
+
+    /// Pixels of a length.
+    pub fn pixels(&self, units: u32) -> i32 {
+        (units * self.scale) as i32
+    }
+
+    /// Text of a size in units, which begins at its position, half of it above.
+    pub fn style(&self, size: u32, color: RGBColor) -> TextStyle<'static> {
+        ("sans-serif", self.pixels(size))
+            .with_color(color)
+            .into_text_style(&self.area)
+            .pos(Pos::new(HPos::Left, VPos::Center))
+    }
+
+    /// Writes a text that begins at x and has its middle at y; returns its width, all in units.
+    pub fn write(&self, text: &str, size: u32, color: RGBColor, (x, y): (u32, u32)) -> Drawn<B, u32> {
+        self.write_at(text, size, &self.style(size, color), (self.pixels(x), self.pixels(y)))?;
+        self.width(text, size)
+    }
+
+    /// Writes a text of a size in units at a place in pixels.
+    pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> Drawn<B> {
+        // On pixels, plotters centres the whole line of text, in SVG the small letters.
+        let sink = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
+        self.area.draw_text(text, style, (x, y + sink))
+    }
+
+    /// Width of a text in units; in SVG, whose viewers choose the font, of a wide one.
+    pub fn width(&self, text: &str, size: u32) -> Drawn<B, u32> {
+        let (width, _) = self.area.estimate_text_size(text, &self.style(size, self.theme.text))?;
+        Ok(if self.is_svg() { width * 5 / 4 } else { width / self.scale })
+    }
+
+    fn is_svg(&self) -> bool {
+        self.scale != PNG_SCALE
+    }
+
+    /// A text, cut at its end to a width in units.
+    pub fn fit(&self, text: &str, size: u32, width: u32) -> Drawn<B, String> {
+        let mut fitting = text.to_string();
+        let mut kept = text.chars().count();
+        while kept > 1 && self.width(&fitting, size)? > width {
+            kept -= 1;
+            fitting = text.chars().take(kept).chain(['…']).collect();
+        }
+        Ok(fitting)
+    }
+
+    /// A title and a line below it, above all else.
+    pub fn title(&self, title: &str, subtitle: &str) -> Drawn<B> {
+        let width = self.area.dim_in_pixel().0 / self.scale - 40;
+        self.write(&self.fit(title, 24, width)?, 24, self.theme.text, (20, 26))?;
+        self.write(&self.fit(subtitle, 16, width)?, 16, self.theme.muted, (20, 52)).map(|_| ())
+    }
+}
+
+/// A file for a picture, whose name says its format.
+pub struct PictureFile {
+    path: PathBuf,
+    png: bool,
+}
+
+impl PictureFile {
+    /// Checks the name, and that the file can be made; `option` says in messages where the name stands.
+    pub fn new(option: &str, path: &Path) -> Result<Self> {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let png = match extension.as_deref() {
+            Some("svg") => false,
+            Some("png") => true,
+            _ => {
+                return Err(Error::value(
+                    option,
+                    "file",
+                    path.display(),
+                    "named *.svg or *.png: its ending says the format",
+                ));
+            }
+        };
+        check_replaceable(path)?;
+        Ok(Self { path: path.into(), png })
+    }
+
+    /// Where it goes.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Pixels of a unit of length.
+    pub fn scale(&self) -> u32 {
+        if self.png { PNG_SCALE } else { 1 }
+    }
+
+    /// Draws and writes, all or nothing.
+    pub fn write(&self, picture: &impl Picture, theme: Theme) -> Result<()> {
+        // Drawing knows fonts by their names; SVG files leave the font to their viewer.
+        register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).ok();
+        let bytes = if self.png { png(picture, theme) } else { svg(picture, theme) };
+        let bytes = bytes.map_err(|error| Error::file(&self.path, "drawing", error))?;
+        replace(&self.path, |file| file.write_all(&bytes))
+    }
+}
+
+/// Whether two paths lead to one file.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+fn svg(picture: &impl Picture, theme: Theme) -> std::result::Result<Vec<u8>, IoError> {
+    let mut text = String::new();
+    Canvas::paint(SVGBackend::with_string(&mut text, picture.size()), theme, 1, picture).map_err(IoError::other)?;
+    // What SVG takes for granted is a third of a plane's file.
+    Ok(text.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").into_bytes())
+}
+
+fn png(picture: &impl Picture, theme: Theme) -> std::result::Result<Vec<u8>, IoError> {
+    let (width, height) = picture.size();
+    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    let mut pixels = vec![0; (3 * width * height) as usize];
+    let backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
+    Canvas::paint(backend, theme, PNG_SCALE, picture).map_err(|error| IoError::other(error.to_string()))?;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(file)
+}

@@ -1,0 +1,121 @@
+//! Learning curves: losses, and the score of the validation part, by epoch.
+
+use plotters::prelude::*;
+use wgrad::{Epoch, Loss};
+
+use super::axis::Axis;
+use super::canvas::{Canvas, Drawn, Picture};
+use super::chart::{Mark, Named};
+
+/// Of so few epochs each is a dot, too.
+const DOTS: usize = 30;
+
+/// How training went.
+pub struct Curves {
+    /// What was trained on.
+    pub title: String,
+    /// The network, and how it was trained.
+    pub subtitle: String,
+    pub loss: Loss,
+    /// The target column, of a regression.
+    pub target: Option<String>,
+    /// In order, with losses in the table's unit.
+    pub epochs: Vec<Epoch>,
+    /// The epoch whose parameters were kept.
+    pub best: Option<usize>,
+}
+
+/// A curve's points and colour.
+type Curve = (Vec<(f64, f64)>, RGBColor);
+
+impl Picture for Curves {
+    fn size(&self) -> (u32, u32) {
+        (if self.scores().is_some() { 1160 } else { 600 }, 540)
+    }
+
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+        canvas.title(&self.title, &self.subtitle)?;
+        self.legend(canvas)?;
+        let (training, validation) = (self.points(|epoch| Some(epoch.loss)), self.validation_losses());
+        let values: Vec<f64> = training.iter().chain(&validation).map(|(_, loss)| *loss).collect();
+        let axis = Axis::losses(&values);
+        let name = self.loss_name(axis.logarithmic);
+        let (blue, orange) = (canvas.theme.series(0), canvas.theme.series(1));
+        self.panel(canvas, 0, (&axis, &name), &[(training, blue), (validation, orange)])?;
+        let Some((name, scores)) = self.scores() else { return Ok(()) };
+        let values: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+        let axis = Axis::scores(&values, if name == "R²" { 1.0 } else { 100.0 });
+        let cut = values.iter().any(|score| *score < axis.ends().0);
+        let name = format!("validation {name}{}", if cut { ", lower values at the bottom" } else { "" });
+        self.panel(canvas, 580, (&axis, &name), &[(scores, orange)])
+    }
+}
+
+impl Curves {
+    fn points(&self, value: impl Fn(&Epoch) -> Option<f64>) -> Vec<(f64, f64)> {
+        self.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?))).collect()
+    }
+
+    fn validation_losses(&self) -> Vec<(f64, f64)> {
+        self.points(|epoch| epoch.validation.as_ref().map(|found| found.loss))
+    }
+
+    /// The score's name and unit, and its points.
+    fn scores(&self) -> Option<(&'static str, Vec<(f64, f64)>)> {
+        let score = |epoch: &Epoch| epoch.validation.as_ref().and_then(|found| found.score());
+        let (name, factor) = match score(self.epochs.first()?)?.0 {
+            "accuracy" => ("accuracy (%)", 100.0),
+            _ => ("R²", 1.0),
+        };
+        Some((name, self.points(|epoch| Some(factor * score(epoch)?.1))))
+    }
+
+    fn loss_name(&self, logarithmic: bool) -> String {
+        let name = self.loss.name().replace('_', " ");
+        let unit = match (self.loss, &self.target) {
+            (Loss::MeanSquaredError, Some(target)) => format!("{target}²"),
+            (Loss::MeanSquaredError, None) => "target²".into(),
+            (Loss::Perceptron, _) => "of the outputs".into(),
+            _ => "nats".into(),
+        };
+        format!("{name} ({unit}{})", if logarithmic { ", logarithmic" } else { "" })
+    }
+
+    fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+        let theme = &canvas.theme;
+        let mut entries = vec![(Mark::Line(theme.series(0)), "training".to_string())];
+        if !self.validation_losses().is_empty() {
+            entries.push((Mark::Line(theme.series(1)), "validation".into()));
+        }
+        if let Some(best) = self.best {
+            entries.push((Mark::Dashes(theme.muted), format!("epoch {best}, kept: the lowest validation loss")));
+        }
+        let mut x = 88;
+        for (mark, text) in entries {
+            x = 20 + canvas.entry(&mark, &text, (x, 84))?;
+        }
+        Ok(())
+    }
+
+    /// One chart, at `left` units from the left.
+    fn panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, left: u32, y: Named<'_>, curves: &[Curve]) -> Drawn<B> {
+        let number = |epoch: Option<&Epoch>| epoch.map_or(1, |epoch| epoch.epoch);
+        let x = Axis::epochs(number(self.epochs.first()), number(self.epochs.last()));
+        let area = canvas.part((left, 100), (580, 430));
+        let mut chart = canvas.chart(&area, (&x, "epoch"), y)?;
+        if let Some(best) = self.best {
+            let (low, high) = y.0.ends();
+            let (dash, style) = (canvas.pixels(5), canvas.theme.muted.stroke_width(canvas.pixels(1) as u32));
+            let line = [(best as f64, low), (best as f64, high)];
+            chart.draw_series(DashedLineSeries::new(line, dash, dash, style))?;
+        }
+        for (points, color) in curves {
+            let points = || points.iter().map(|(epoch, value)| (*epoch, y.0.place(*value)));
+            chart.draw_series(LineSeries::new(points(), color.stroke_width(canvas.pixels(2) as u32)))?;
+            let seen = |at: &(f64, f64)| self.epochs.len() <= DOTS || Some(at.0 as usize) == self.best;
+            let dot = |at| Circle::new(at, canvas.pixels(4), color.filled());
+            chart.draw_series(points().filter(seen).map(dot))?;
+        }
+        Ok(())
+    }
+}

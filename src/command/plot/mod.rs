@@ -1,0 +1,51 @@
+//! Pictures: `wgrad train --plot` draws learning curves, `wgrad plot boundary` what a model makes of a plane. A
+//! [`Picture`](canvas::Picture) is drawn once, on SVG or pixels; the same inputs give the same bytes.
+
+mod axis;
+mod boundary;
+mod canvas;
+mod chart;
+mod curves;
+mod plane;
+mod theme;
+
+use clap::Subcommand;
+use wgrad::{Network, Result};
+
+pub use canvas::{PictureFile, same_file};
+pub use curves::Curves;
+
+use super::report::Output;
+use theme::{DARK, LIGHT, Theme};
+
+/// What to draw.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    picture: Kind,
+}
+
+#[derive(Subcommand)]
+enum Kind {
+    /// Draws what a model with two inputs makes of all points around a data set's.
+    Boundary(boundary::Arguments),
+}
+
+/// Draws a picture.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    match &arguments.picture {
+        Kind::Boundary(arguments) => boundary::run(arguments, output),
+    }
+}
+
+/// The colours that `--dark` asks for, or those without it.
+pub fn theme(dark: bool) -> Theme {
+    if dark { DARK } else { LIGHT }
+}
+
+/// The name of a data set and the network for it; the font has no arrow.
+pub fn title(data: &str, network: &Network) -> String {
+    let layers: Vec<String> = network.layers().iter().map(ToString::to_string).collect();
+    let inputs = network.inputs();
+    format!("{data}: {inputs} input{}, {}", if inputs == 1 { "" } else { "s" }, layers.join(" "))
+}

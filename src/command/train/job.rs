@@ -1,0 +1,208 @@
+//! One training, from its data to its model.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
+
+use super::Arguments;
+use super::parts::Parts;
+use super::stopping::Interrupt;
+use crate::command::data;
+use crate::command::plot::{Curves, PictureFile, theme, title};
+use crate::command::progress::{Reporter, in_units};
+use crate::command::recipe::{Recipe, usual};
+use crate::command::report::{Output, Start, Stopped, Summary, confusion, tell_start, tell_summary};
+use crate::command::scaling::Scaling;
+
+/// All that was settled before training begins.
+pub struct Job<'a> {
+    arguments: &'a Arguments,
+    parts: Parts,
+    recipe: Recipe,
+    epochs: usize,
+    trainer: Trainer,
+    scaling: Option<Scaling>,
+    checkpoints: Checkpoints,
+    interrupt: Interrupt,
+    model: PathBuf,
+    plot: Option<PictureFile>,
+}
+
+/// A training that was not stopped.
+pub struct Outcome {
+    history: History,
+    seconds: f64,
+}
+
+impl<'a> Job<'a> {
+    /// Reads, splits, and finds out all that would else be wrong after hours of training.
+    pub fn prepare(arguments: &'a Arguments) -> Result<Self> {
+        let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
+        let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
+        let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
+        let trainer = trainer(arguments, &recipe, &parts.train, epochs)?;
+        let model = arguments.path(&parts.train)?;
+        let plot = arguments.picture(&model)?;
+        let scaling = Scaling::fit(&parts.train, recipe.loss)?;
+        for part in parts.all() {
+            trainer.check(part)?;
+            scaling.as_ref().map_or(Ok(()), |scaling| scaling.check(part))?;
+        }
+        let checkpoints = arguments.stopping.checkpoints(&model);
+        let interrupt = Interrupt::listen()?;
+        Ok(Self { arguments, parts, recipe, epochs, trainer, scaling, checkpoints, interrupt, model, plot })
+    }
+
+    /// Tells what will be done.
+    pub fn tell_start(&self, output: &mut Output) {
+        let Self { recipe, parts, trainer, arguments, .. } = self;
+        let steps = self.epochs as u64;
+        let start = Start {
+            event: "start",
+            data: &arguments.data,
+            rows: parts.rows(),
+            inputs: parts.train.inputs(),
+            outputs: recipe.network.outputs(),
+            network: recipe.network.to_string(),
+            parameters: recipe.network.parameter_count(),
+            loss: recipe.loss,
+            optimizer: recipe.optimizer.name(),
+            learning_rate: recipe.optimizer.learning_rate(),
+            schedule: if arguments.schedule(steps) == wgrad::Schedule::Constant { "constant" } else { "cosine" },
+            batch: recipe.batch,
+            epochs: self.epochs,
+            seed: arguments.seed,
+            device: trainer.device().to_string(),
+            reason: trainer.device().reason(),
+            model: self.model.display().to_string(),
+        };
+        if arguments.json { output.json(&start) } else { tell_start(output, &start) }
+    }
+
+    /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
+    /// but its checkpoint.
+    pub fn train(&mut self, output: &mut Output) -> Result<Option<Outcome>> {
+        let Self { arguments, parts, recipe, trainer, scaling, interrupt, .. } = self;
+        let scaled = |data: &Dataset| scaling.as_ref().map_or_else(|| Ok(data.clone()), |scaling| scaling.apply(data));
+        let train = scaled(&parts.train)?;
+        let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
+        let began = Instant::now();
+        let loss_factor = scaling.as_ref().map_or(1.0, Scaling::loss_factor);
+        let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
+        let mut moved = reporter.on_submission(recipe.batch);
+        let reporter = Mutex::new(reporter);
+        let mut fit = Fit::epochs(self.epochs)
+            .checkpoints(self.checkpoints.clone())
+            .on_resume(|restored| lock(&reporter).resumed(restored))
+            .on_submission(|progress| {
+                moved(progress);
+                interrupt.flow()
+            })
+            .on_epoch(|epoch| {
+                if !interrupt.is_asked() {
+                    lock(&reporter).epoch(epoch);
+                }
+                interrupt.flow()
+            });
+        if let Some(validation) = &validation {
+            fit = fit.validate(validation).restore_best();
+        }
+        if let Some(patience) = arguments.patience {
+            fit = fit.patience(patience);
+        }
+        let history = trainer.fit(&train, fit)?;
+        let outcome = Outcome { history, seconds: began.elapsed().as_secs_f64() };
+        Ok((!interrupt.is_asked()).then_some(outcome))
+    }
+
+    /// Tells how to go on.
+    pub fn tell_stopped(&self, output: &mut Output) {
+        let folder = self.checkpoints.folder();
+        let command = self.arguments.stopping.command(folder);
+        let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
+        if self.arguments.json {
+            output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
+        }
+        // Not on standard output, which may be a file that nobody looks at.
+        let text = format!("stopped after step {step}, with a checkpoint in {checkpoint}; to go on:\n  {command}");
+        writeln!(std::io::stderr(), "{text}").ok();
+    }
+
+    /// Scores and writes the model, and tells what came of it.
+    pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
+        let Outcome { history, seconds } = outcome;
+        let mut model = self.trainer.model()?;
+        model.head.columns = self.parts.train.columns().to_vec();
+        let loss_factor = self.scaling.as_ref().map_or(1.0, Scaling::loss_factor);
+        if let Some(scaling) = &self.scaling {
+            scaling.fold_into(&mut model);
+        }
+        let (device, test) = (self.trainer.device(), self.parts.test());
+        let evaluation = model.evaluate_on(device, test)?;
+        let confusion = confusion(&model, device, test, &evaluation)?;
+        model.save(&self.model)?;
+        if let Some(plot) = &self.plot {
+            plot.write(&self.curves(&history, loss_factor), theme(self.arguments.dark))?;
+        }
+        let summary = Summary {
+            event: "summary",
+            evaluated_on: if self.parts.held_out.is_some() { "test" } else { "all" },
+            evaluation,
+            confusion,
+            epochs: history.len(),
+            steps: self.trainer.steps(),
+            best_epoch: history.best,
+            seconds,
+            device: device.to_string(),
+            reason: device.reason().into(),
+            model: self.model.display().to_string(),
+            plot: self.plot.as_ref().map(|plot| plot.path().display().to_string()),
+        };
+        if self.arguments.json {
+            output.json(&summary)
+        } else {
+            let source = data::words(&self.arguments.data, &self.arguments.columns.reading);
+            tell_summary(output, &source, &summary)
+        }
+        Ok(())
+    }
+
+    fn curves(&self, history: &History, loss_factor: f64) -> Curves {
+        let target = match self.parts.train.targets() {
+            Targets::Numbers { columns, .. } if columns.len() == 1 => Some(columns[0].clone()),
+            _ => None,
+        };
+        let Recipe { network, loss, optimizer, batch } = &self.recipe;
+        let (name, rate, rows) = (optimizer.name(), optimizer.learning_rate(), self.parts.len());
+        Curves {
+            title: title(self.parts.train.name(), network),
+            subtitle: format!("{name} at {rate}, batches of {batch}, {rows} rows in all"),
+            loss: *loss,
+            target,
+            epochs: history.epochs.iter().map(|epoch| in_units(epoch, loss_factor)).collect(),
+            best: history.best,
+        }
+    }
+}
+
+fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
+    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(recipe.batch) as u64);
+    // Pixels are of one kind.
+    let fit = if train.bytes().is_some() { Standardisation::fit_all } else { Standardisation::fit };
+    Trainer::builder(recipe.network.clone())
+        .loss(recipe.loss)
+        .optimizer(recipe.optimizer)
+        .schedule(arguments.schedule(steps))
+        .batch(recipe.batch)
+        .seed(arguments.seed)
+        .preprocessing(fit(train)?)
+        .build(&arguments.device.open()?)
+}
+
+/// Callbacks take turns; what one that panicked has left can still be told.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
