@@ -58,6 +58,7 @@ fn words_for_missing_are_text_among_text() {
     );
     assert_eq!((found.columns[1].kind, found.columns[1].missing, found.columns[1].different), (Kind::Text, 0, 5));
     assert_eq!(inspect("a,y\n,1\nNA,2\n").columns[0].kind, Kind::Empty);
+    assert_eq!(kinds(&inspect("a,y\n1,cat\n2,NA\n")), ["few_rows"], "a class may be called so");
 }
 
 #[test]
@@ -177,6 +178,8 @@ fn targets_that_are_hard_to_learn_are_told() {
     );
     let even = inspect(&rows("z,y", |n| format!("{n}.5,{}", if n < 10 { "rare" } else { "usual" })));
     assert_eq!(kinds(&even), Vec::<&str>::new());
+    let same = inspect(&rows("z,y", |_| "4,4".into()));
+    assert!(!kinds(&same).contains(&"leak") && kinds(&same).contains(&"constant"), "{:?}", same.warnings);
     let one = inspect(&rows("z,y", |n| format!("{n}.5,a")));
     assert_eq!(warning(&one, "one_class"), "the target has one class, `a`: there is nothing to tell apart");
 

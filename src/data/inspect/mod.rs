@@ -1,21 +1,20 @@
 //! What is in a table, told before it is trained on: column by column, with what will get in the way.
 //!
-//! A [`Survey`] watches the cells of one column go by and keeps a bounded memory of them; what it has seen becomes a
-//! [`Column`]. Tables are surveyed that training would refuse: with missing cells, text, numbers that are not finite.
+//! A [`Survey`](survey::Survey) watches the cells of one column go by and keeps a bounded memory of them; what it has
+//! seen becomes a [`Column`]. Tables are surveyed that training would refuse: with missing cells, text, numbers that are not finite.
 
 mod survey;
+mod surveys;
 mod table;
 mod target;
+mod target_warnings;
 mod warnings;
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use csv::Position;
 use serde::Serialize;
-use survey::Survey;
-use target::Tally;
+use surveys::Surveys;
 pub use target::{Class, ReadAs, Target};
 pub use warnings::Warning;
 
@@ -168,56 +167,4 @@ fn of_text(name: &str, text: Text, form: &Csv) -> Result<Inspection> {
         return Err(Error::format(text.path, "it has a header but 0 rows after it", "add rows below the header"));
     }
     Ok(all.inspection(name.into(), Some(text.delimiter.into()), None, &|start| text.line(start)))
-}
-
-/// All columns, while rows go by.
-struct Surveys {
-    names: Vec<String>,
-    roles: Vec<Role>,
-    surveys: Vec<Survey>,
-    target: usize,
-    tally: Tally,
-    rows: usize,
-    /// Hashes of the rows: 16 bytes or less for each, however long it is.
-    seen: HashSet<u64>,
-}
-
-impl Surveys {
-    fn new(names: Vec<String>, roles: Vec<Role>) -> Self {
-        let surveys = names.iter().map(|_| Survey::default()).collect();
-        let target = roles.iter().rposition(|role| *role == Role::Target).unwrap_or(0);
-        Self { names, roles, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
-    }
-
-    /// A row that begins at `start`, by which its line is found.
-    fn see(&mut self, start: u64, cells: &[&str]) {
-        let target = cells[self.target];
-        let mut hasher = DefaultHasher::new();
-        for ((cell, survey), role) in cells.iter().zip(&mut self.surveys).zip(&self.roles) {
-            survey.see(start, cell, target);
-            if *role != Role::LeftOut {
-                cell.hash(&mut hasher);
-            }
-        }
-        self.tally.see(target);
-        self.seen.insert(hasher.finish());
-        self.rows += 1;
-    }
-
-    fn inspection(
-        self,
-        name: String,
-        delimiter: Option<char>,
-        read_as: Option<ReadAs>,
-        line: &dyn Fn(u64) -> usize,
-    ) -> Inspection {
-        let columns = self.surveys.iter().zip(&self.names).zip(&self.roles);
-        let columns: Vec<Column> = columns.map(|((survey, name), role)| survey.column(name.clone(), *role)).collect();
-        let target = self.tally.target(&columns[self.target], read_as);
-        let duplicate_rows = self.rows - self.seen.len();
-        let rows = self.rows;
-        let mut found = Inspection { name, rows, delimiter, columns, target, duplicate_rows, warnings: vec![] };
-        found.warnings = warnings::of(&found, &self.surveys, line);
-        found
-    }
 }

@@ -3,18 +3,10 @@
 use serde::Serialize;
 
 use super::survey::Survey;
-use super::{Column, Inspection, Kind, ReadAs, Role};
+use super::target_warnings::target;
+use super::{Column, Inspection, Kind, Role};
 use crate::data::FEWEST_TO_SPLIT;
 use crate::data::text::{drop_option, number, with_point};
-
-/// Of fewer rows a class may have none in the validation or the test part, of 15 % each.
-const FEW_OF_A_CLASS: usize = 10;
-
-/// Classes are strongly imbalanced where one has so many times the rows of another.
-const IMBALANCED: usize = 10;
-
-/// A target is an outlier so many standard deviations from the mean.
-const FAR: f64 = 6.0;
 
 /// As many names are told in one message.
 const TOLD: usize = 5;
@@ -42,7 +34,11 @@ pub(super) fn of(found: &Inspection, surveys: &[Survey], line: &dyn Fn(u64) -> u
     warnings
 }
 
-fn warning<'a>(kind: &'static str, columns: impl IntoIterator<Item = &'a Column>, message: String) -> Warning {
+pub(super) fn warning<'a>(
+    kind: &'static str,
+    columns: impl IntoIterator<Item = &'a Column>,
+    message: String,
+) -> Warning {
     Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
 }
 
@@ -125,82 +121,13 @@ fn rows(found: &Inspection) -> Vec<Warning> {
     warnings
 }
 
-fn target(found: &Inspection) -> Vec<Warning> {
-    let Some(column) = found.columns.iter().find(|column| column.name == found.target.column) else { return vec![] };
-    let told = match found.target.read_as {
-        ReadAs::Class => classes(found, column),
-        ReadAs::Number => numbers(column, found.delimiter.is_some()),
-    };
-    told.into_iter().map(|(kind, message)| warning(kind, [column], message)).collect()
-}
-
-fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
-    let mut told = vec![];
-    let classes = &found.target.classes;
-    let (Some(most), Some(least)) =
-        (classes.iter().max_by_key(|class| class.rows), classes.iter().min_by_key(|class| class.rows))
-    else {
-        return told;
-    };
-    if classes.len() == 1 {
-        let message = format!("the target has one class, `{}`: there is nothing to tell apart", most.name);
-        return vec![("one_class", message)];
-    }
-    let rare: Vec<&str> =
-        classes.iter().filter(|class| class.rows < FEW_OF_A_CLASS).map(|class| class.name.as_str()).collect();
-    if !rare.is_empty() && found.rows >= FEWEST_TO_SPLIT {
-        let at_least = if column.different_or_more { "at least " } else { "" };
-        let message = format!(
-            "{at_least}{} of {} classes with fewer than {FEW_OF_A_CLASS} rows, {}: too few to be sure of one in each part",
-            rare.len(),
-            column.different,
-            listed(&rare)
-        );
-        told.push(("rare_class", message));
-    }
-    if most.rows >= IMBALANCED * least.rows {
-        let share = 100.0 * most.share;
-        let message = format!(
-            "classes are imbalanced, `{}` has {} and `{}` {}: {share:.1} % are right for whoever always says `{}`",
-            most.name,
-            counted(most.rows, "row"),
-            least.name,
-            least.rows,
-            most.name
-        );
-        told.push(("imbalanced", message));
-    }
-    told
-}
-
-/// Only a table's target had to be guessed.
-fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
-    let mut told = vec![];
-    let Some(moments) = column.moments else { return told };
-    let farthest = if moments.max - moments.mean > moments.mean - moments.min { moments.max } else { moments.min };
-    let away = (farthest - moments.mean).abs() / moments.deviation;
-    if away > FAR {
-        let message = format!("a target of {farthest} is {away:.0} standard deviations from the mean: is it an error?");
-        told.push(("outliers", message));
-    }
-    if guessed && column.kind == Kind::WholeNumber {
-        let different = column.different;
-        let message = format!(
-            "whole numbers of {different} different values are read as a number; classes are at most 20 values, fewer than \
-             half the rows"
-        );
-        told.push(("many_values", message));
-    }
-    told
-}
-
 /// `1 row`, `2 rows`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `` `a`, `b` `` and so on, but not all of many.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
     let more = names.len() - told.len();
     if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }
