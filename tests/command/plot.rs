@@ -92,6 +92,7 @@ fn a_picture_paints_its_background_and_has_the_same_bytes_each_time() {
     assert!(text(&light).contains("<rect x=\"0\" y=\"0\" width=\"1160\" height=\"540\" fill=\"#FFFFFF\"/>"));
     assert!(text(&dark).contains("<rect x=\"0\" y=\"0\" width=\"1160\" height=\"540\" fill=\"#16181D\"/>"));
     assert_eq!(svg_texts(&light), svg_texts(&dark));
+    assert_eq!(text(&light).matches("<circle").count(), 9, "of few epochs each is a dot on each curve");
     assert!(light == train("again.svg", &["--threads", "1"]));
     let (light, dark) = (train("light.PNG", &[]), train("dark.png", &["--dark"]));
     assert!(light == train("again.png", &[]) && light != dark);
