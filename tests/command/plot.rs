@@ -31,7 +31,8 @@ fn png(bytes: &[u8]) -> (u32, u32, [u8; 3], BTreeSet<[u8; 3]>) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG file");
     let mut pixels = vec![0; reader.output_buffer_size().expect("it fits")];
     let frame = reader.next_frame(&mut pixels).expect("pixels");
-    let colours: Vec<[u8; 3]> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+    let mut colours: Vec<[u8; 3]> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+    colours.dedup();
     (frame.width, frame.height, colours[0], colours.into_iter().collect())
 }
 
