@@ -124,8 +124,7 @@ fn tick_text(number: f64, step: f64) -> String {
     if digits > 5 || number.abs() >= 1e7 {
         return format!("{:e}", format!("{number:.2e}").parse::<f64>().unwrap_or(number));
     }
-    // The nearest multiple of a step below 1 can be a 0 with a sign.
-    format!("{:.digits$}", if number.abs() < 0.5 * step { 0.0 } else { number })
+    format!("{number:.digits$}")
 }
 
 #[cfg(test)]

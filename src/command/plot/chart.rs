@@ -92,8 +92,9 @@ impl<B: DrawingBackend> Canvas<B> {
         let corner = |x: i32, y: i32| (at.0 + x * radius / 4, at.1 + y * radius / 4);
         let corners = match class / SERIES % 4 {
             0 => {
-                self.area.draw(&Circle::new(at, radius, colour.filled()))?;
-                return self.area.draw(&Circle::new(at, radius, outline));
+                // On pixels, the stroke of a small circle is no circle, but a disc is one.
+                self.area.draw(&Circle::new(at, radius + self.pixels(1), self.theme.background.filled()))?;
+                return self.area.draw(&Circle::new(at, radius, colour.filled()));
             }
             1 => vec![corner(-4, -4), corner(4, -4), corner(4, 4), corner(-4, 4), corner(-4, -4)],
             2 => vec![corner(0, -5), corner(5, 4), corner(-5, 4), corner(0, -5)],
