@@ -14,8 +14,9 @@ EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --target price --json
 
-The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit.
-There is no accuracy where targets are fractions (binary_cross_entropy).
+The loss is that which the model was trained with; mean_squared_error is in
+the square of the target column's unit. There is no accuracy where targets are
+fractions (binary_cross_entropy).
 ";
 
 /// Which model, on which data.
@@ -28,12 +29,12 @@ pub struct Arguments {
     #[arg(value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a CSV file [default: the last]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
     device: DeviceOptions,
     /// One JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

@@ -31,15 +31,19 @@ use wgrad::Error;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad train digits                              trains on embedded digits, writes digits.safetensors
-  wgrad train house.csv --target price            your own table: split, scaled, trained, scored, saved
-  wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
-  wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
-  wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
-  wgrad verify                                    checks this device's results, op by op
-  wgrad bench                                     how fast the CPU and each adapter train
-  wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
-  wgrad devices                                   GPUs and what else there is to compute on
+  wgrad train digits                          writes digits.safetensors
+  wgrad train house.csv --target price        your own table: split, scaled,
+                                              trained, scored, saved
+  wgrad train iris --network \"32 relu dropout(0.1)\" --out iris.safetensors
+  wgrad init                                  all options of train, in run.toml
+  wgrad train run.toml --seed 3
+  wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
+  wgrad predict iris.safetensors flowers.csv  a line of CSV for each row
+  wgrad verify                                checks this device, op by op
+  wgrad bench                                 how fast it trains
+  wgrad plan digits --network \"256 relu\"      the ops of a training step
+  wgrad devices                               GPUs, and what else computes
+  wgrad completions bash                      for your shell
 ";
 
 /// How the word `error` looks on a terminal, here as in clap's own messages.
@@ -51,8 +55,8 @@ const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Tells errors only, and what is asked for in itself: predictions, scores, tables, JSON
-    #[arg(short, long, global = true)]
+    /// Tells only errors, and what was asked for: predictions, tables, JSON
+    #[arg(short, long, global = true, help_heading = "Output")]
     quiet: bool,
     /// Where options come from that were not typed.
     #[arg(skip)]

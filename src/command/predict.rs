@@ -14,7 +14,8 @@ EXAMPLES
   wgrad predict iris.safetensors iris | head -3
   wgrad predict house.safetensors new_houses.csv --out prices.csv
 
-The CSV file needs the columns that the model was trained on, in any order; others are ignored.
+The CSV file needs the columns that the model was trained on, in any order;
+others are ignored.
 ";
 
 /// Which model, for which rows.
@@ -29,7 +30,7 @@ pub struct Arguments {
     #[command(flatten)]
     device: DeviceOptions,
     /// Where the predictions go [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 }
 
