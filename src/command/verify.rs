@@ -90,7 +90,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     }
     let report = report?;
     // What is wrong is an error, and told in any case.
-    if !arguments.json && !(output.is_quiet() && report.passed()) {
+    let told = !output.is_quiet() || !report.passed();
+    if told && !arguments.json {
         output.bytes(report.to_string().as_bytes());
     }
     Ok(report.passed())
