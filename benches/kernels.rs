@@ -129,7 +129,7 @@ fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static
                 group.sample_size(10).warm_up_time(Duration::from_millis(100));
                 group.measurement_time(Duration::from_millis(400)).throughput(throughput(&plan, op));
                 let run = Run { section, slot: 0 };
-                group.bench_function(BenchmarkId::new(device.to_string(), shapes), |bench| {
+                group.bench_function(BenchmarkId::new(shapes, device), |bench| {
                     let mut time = |count| time(executor.as_mut(), step, run, number, count);
                     bench.iter_custom(|count| time(count).expect("the device answers"));
                 });

@@ -5,8 +5,8 @@
 //!     cargo bench --bench step -- --quick 'digits|mnist'              two networks, roughly
 //!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench step                 on that device, too: any name of `wgrad devices`
 //!
-//! Throughput is in FLOP (criterion calls them elements): a multiplication and an addition are two. `wide` takes about
-//! a second a step on two cores; --quick, or leaving it out, keeps the bench short.
+//! Throughput is in FLOP (criterion calls them elements): a multiplication and an addition are two. `wide` takes seconds
+//! a step on two cores; --quick, or leaving it out, keeps the bench short.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
