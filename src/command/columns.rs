@@ -9,10 +9,10 @@ use wgrad::data::Csv;
 #[derive(Args)]
 pub struct Reading {
     /// Folder of MNIST's four files, plain or gzipped
-    #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath, help_heading = "Data")]
     pub data_dir: Option<PathBuf>,
     /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true, help_heading = "Data")]
     pub delimiter: Option<u8>,
 }
 
@@ -20,10 +20,10 @@ pub struct Reading {
 #[derive(Args)]
 pub struct Columns {
     /// Target column of a table [default: the last]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
     /// Columns of a table that are no inputs, such as an id or a name; several with commas, or one option each
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Data")]
     pub drop: Vec<String>,
     #[command(flatten)]
     pub reading: Reading,

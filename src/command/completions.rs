@@ -7,15 +7,16 @@ use super::report::Output;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  bash        wgrad completions bash > ~/.local/share/bash-completion/completions/wgrad
-  zsh         wgrad completions zsh > ~/.zfunc/_wgrad
-              with these lines in ~/.zshrc:  fpath+=~/.zfunc; autoload -Uz compinit; compinit
-  fish        wgrad completions fish > ~/.config/fish/completions/wgrad.fish
-  powershell  wgrad completions powershell >> $PROFILE
-  elvish      wgrad completions elvish > ~/.config/elvish/lib/wgrad.elv
-              with this line in ~/.config/elvish/rc.elv:  use wgrad
+  wgrad completions bash > ~/.local/share/bash-completion/completions/wgrad
+  wgrad completions zsh > ~/.zfunc/_wgrad
+      with these in ~/.zshrc: fpath+=~/.zfunc; autoload -Uz compinit; compinit
+  wgrad completions fish > ~/.config/fish/completions/wgrad.fish
+  wgrad completions powershell >> $PROFILE
+  wgrad completions elvish > ~/.config/elvish/lib/wgrad.elv
+      with this in ~/.config/elvish/rc.elv: use wgrad
 
-The folders must be there; a new shell then completes commands, options, names and files behind `wgrad`.
+The folders must be there; a new shell then completes commands, options, names
+and files behind `wgrad`.
 ";
 
 /// For which shell.

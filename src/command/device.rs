@@ -7,8 +7,9 @@ use super::names::names;
 
 /// Options of every command that computes.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Device")]
 pub struct DeviceOptions {
-    /// auto, cpu, gpu, reference, or part of the name of an adapter; `wgrad devices` lists them
+    /// auto, cpu, gpu, reference, or part of a GPU's name, as `wgrad devices` tells it
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "auto")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,

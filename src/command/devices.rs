@@ -8,10 +8,11 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad devices
-  wgrad train digits --device radeon              part of a name, in any case
+  wgrad train digits --device radeon     part of a name, in any case
   WGRAD_DEVICE=cpu wgrad train digits
 
-A software adapter computes on the CPU, more slowly than `--device cpu` does: it serves tests, and is taken only by name.
+A software adapter computes on the CPU, more slowly than `--device cpu` does: it
+serves tests, and is taken only by name.
 ";
 
 /// How to print them.
@@ -19,7 +20,7 @@ A software adapter computes on the CPU, more slowly than `--device cpu` does: it
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// One JSON object a line
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

@@ -16,12 +16,14 @@ EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --target price --json
 
-The loss is that which the model was trained with; mean_squared_error is in the square of the target column's unit,
-MAE (mean absolute error) and RMSE (root mean squared error) are in that unit.
-There is no accuracy where targets are fractions (binary_cross_entropy).
+The loss is that which the model was trained with; mean_squared_error is in
+the square of the target column's unit, MAE (mean absolute error) and RMSE (root
+mean squared error) are in that unit. There is no accuracy where targets are
+fractions (binary_cross_entropy).
 
-Of classes it tells precision, recall and F1 of each (0 where there is nothing to divide by), and which are taken for
-which; --json has them as `classes`, and `confusion` [actual][predicted].
+Of classes it tells precision, recall and F1 of each (0 where there is nothing
+to divide by), and which are taken for which; --json has them as `classes`, and
+`confusion` [actual][predicted].
 ";
 
 /// Which model, on which data.
@@ -33,14 +35,14 @@ pub struct Arguments {
     #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: the last]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
     /// One JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

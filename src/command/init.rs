@@ -1,6 +1,7 @@
 //! `wgrad init`: a run file with every option of `train`, written from the definition of the arguments.
 
 use std::any::TypeId;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::builder::StyledStr;
@@ -14,9 +15,9 @@ use super::run_file::{is_run_file, key, options};
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad init                                      writes run.toml
-  wgrad train run.toml                            trains as it says
-  wgrad train run.toml --seed 3                   what is typed wins over the file
+  wgrad init                      writes run.toml
+  wgrad train run.toml            trains as it says
+  wgrad train run.toml --seed 3   what is typed wins over the file
 ";
 
 /// The data set that an untouched file trains on.
@@ -64,15 +65,22 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
 /// The file: every option with its help, under the headings of the help.
 fn text(command: &Command, path: &Path) -> String {
     let mut text = HEAD.replace("RUN_FILE", &super::report::quoted(&path.display().to_string()));
-    let mut heading = None;
-    for argument in options(command) {
-        if heading != argument.get_help_heading() {
-            heading = argument.get_help_heading();
-            text += &format!("\n# {}\n", heading.unwrap_or("Options").to_uppercase());
+    let mut headings: Vec<&str> = options(command).map(heading).collect();
+    // Options of one heading need not stand together in the definition.
+    let mut seen = HashSet::new();
+    headings.retain(|heading| seen.insert(*heading));
+    for wanted in headings {
+        text += &format!("\n# {}\n", wanted.to_uppercase());
+        for argument in options(command).filter(|argument| heading(argument) == wanted) {
+            text += &format!("\n{}{}\n", comment(&help(argument)), line(argument));
         }
-        text += &format!("\n{}{}\n", comment(&help(argument)), line(argument));
     }
     text
+}
+
+/// The help lists data among the arguments.
+fn heading(argument: &Arg) -> &str {
+    if argument.is_positional() { "Data" } else { argument.get_help_heading().unwrap_or("Options") }
 }
 
 fn help(argument: &Arg) -> String {
@@ -82,7 +90,7 @@ fn help(argument: &Arg) -> String {
     if values.is_empty() || !argument.get_action().takes_values() || argument.is_hide_possible_values_set() {
         return help;
     }
-    format!("{help}: {}", values.join(", "))
+    format!("{help}; one of {}", values.join(", "))
 }
 
 /// `key = value`, behind a `#` where it is not in force.

@@ -12,10 +12,11 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad inspect house.csv --target price
-  wgrad inspect house.csv --drop id,address       as if without these columns
+  wgrad inspect house.csv --drop id,address   as if without these columns
   wgrad inspect digits --all
 
-It reads tables that training would refuse, with cells that are missing or text, and says where they are.
+It reads tables that training would refuse, with cells that are missing or text,
+and says where they are.
 ";
 
 /// Which table.

@@ -34,17 +34,21 @@ use wgrad::Error;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad train digits                              trains on embedded digits, writes digits.safetensors
-  wgrad inspect house.csv                         what is in your own table, and what will get in the way
-  wgrad train house.csv --target price            your own table: split, scaled, trained, scored, saved
-  wgrad train iris --network \"32 relu dropout(0.1)\" --seed 7 --out iris.safetensors
-  wgrad evaluate iris.safetensors iris            loss and accuracy on all rows
-  wgrad predict iris.safetensors flowers.csv      one line of CSV for each row of flowers.csv
-  wgrad plot boundary moons.safetensors moons     decision regions of a model with two inputs, as boundary.svg
-  wgrad verify                                    checks this device's results, op by op
-  wgrad bench                                     how fast the CPU and each adapter train
-  wgrad plan digits --network \"256 relu\"          the ops of a training step, as a table
-  wgrad devices                                   GPUs and what else there is to compute on
+  wgrad train digits                          writes digits.safetensors
+  wgrad inspect house.csv                     what is in your own table, and what
+                                              will get in the way
+  wgrad train house.csv --target price        split, scaled, trained, scored, saved
+  wgrad train iris --network \"32 relu dropout(0.1)\" --out iris.safetensors
+  wgrad init                                  all options of train, in run.toml
+  wgrad train run.toml --seed 3
+  wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
+  wgrad predict iris.safetensors flowers.csv  a line of CSV for each row
+  wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
+  wgrad verify                                checks this device, op by op
+  wgrad bench                                 how fast it trains
+  wgrad plan digits --network \"256 relu\"      the ops of a training step
+  wgrad devices                               GPUs, and what else computes
+  wgrad completions bash                      for your shell
 ";
 
 /// How the word `error` looks on a terminal, here as in clap's own messages.
@@ -56,8 +60,8 @@ const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Tells errors only, and what is asked for in itself: predictions, scores, tables, JSON
-    #[arg(short, long, global = true)]
+    /// Tells only errors, and what was asked for: predictions, tables, JSON
+    #[arg(short, long, global = true, help_heading = "Output")]
     quiet: bool,
     /// Where options come from that were not typed.
     #[arg(skip)]

@@ -1,5 +1,6 @@
 //! `wgrad plan`: what a training step consists of.
 
+use clap::ValueHint;
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::{Device, Error, Result};
@@ -16,30 +17,35 @@ EXAMPLES
   wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
 
-Of `gradients` and `update` together, a network of L dense layers has 3L + 1 fused ops.
+Of `gradients` and `update` together, a network of L dense layers has 3L + 1
+fused ops.
 ";
 
 /// Which network, for which data.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs", value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
     /// Input columns, where there is no data set
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
+    #[arg(help_heading = "Data")]
     inputs: Option<usize>,
     /// Outputs, where there is no data set
     #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
+    #[arg(help_heading = "Data")]
     outputs: Option<usize>,
     #[command(flatten)]
     recipe: Options,
     /// Shows the ops as on a blackboard, before they are fused
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     primitive: bool,
     /// Shows it as that device runs it, or says why it cannot
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
+    #[arg(help_heading = "Device")]
     device: Option<Device>,
 }
 

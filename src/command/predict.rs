@@ -15,7 +15,8 @@ EXAMPLES
   wgrad predict iris.safetensors iris | head -3
   wgrad predict house.safetensors new_houses.csv --out prices.csv
 
-The table needs the columns that the model was trained on, in any order; others are ignored.
+The table needs the columns that the model was trained on, in any order;
+others are ignored.
 ";
 
 /// Which model, for which rows.
@@ -31,7 +32,7 @@ pub struct Arguments {
     #[command(flatten)]
     device: DeviceOptions,
     /// Where the predictions go [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 }
 

@@ -10,19 +10,19 @@ use super::names::names;
 #[derive(Args)]
 pub struct Options {
     /// Hidden layers, as in "128 relu dropout(0.2) 64 relu"; the output layer is added by itself
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "Network")]
     pub network: Option<String>,
     /// What training makes small [default: what the target column asks for]
-    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES))]
+    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES), help_heading = "Network")]
     pub loss: Option<Loss>,
     /// How gradients change parameters [default: adamw]
-    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES))]
+    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES), help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
     /// Step size of the optimizer
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Rows of a step
-    #[arg(long, value_name = "ROWS", value_parser = super::count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "ROWS", value_parser = super::count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
 }
 

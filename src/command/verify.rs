@@ -17,14 +17,17 @@ pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad verify                                            every kernel, on the device that training would take
-  wgrad verify --network \"128 relu 64 relu\" --batch 64    every op of this network, at its sizes
+  wgrad verify                       every kernel, on the device that training
+                                     would take
+  wgrad verify --network \"128 relu\"  every op of this network, at its sizes
   wgrad verify --model house.safetensors --device cpu
   wgrad verify --network \"256 relu\" --inputs 784 --json | tail -1
 
-Each op runs on the device and as a plain loop, from the same inputs; every element that it writes is compared, on real
-numbers within a bound that follows from rounding, and on whole numbers, where products must have the same bits. Then
-whole submissions of steps must leave the same bits as their ops one by one.
+Each op runs on the device and as a plain loop, from the same inputs; every
+element that it writes is compared, on real numbers within a bound that follows
+from rounding, and on whole numbers, where products must have the same bits.
+Then whole submissions of steps must leave the same bits as their ops one by
+one. With --quiet, only what is wrong is told.
 
 EXIT CODES
   0  all is right
@@ -40,12 +43,15 @@ pub struct Arguments {
     recipe: Options,
     /// A model that wgrad wrote, in place of `--network`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "loss", "inputs", "outputs"])]
+    #[arg(help_heading = "Network")]
     model: Option<PathBuf>,
     /// Input columns of the network [default: 64]
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    #[arg(help_heading = "Network")]
     inputs: Option<usize>,
     /// Outputs of the network [default: 10]
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    #[arg(help_heading = "Network")]
     outputs: Option<usize>,
     /// The primitive ops too, which training does not use
     #[arg(long)]
@@ -56,7 +62,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// One JSON object a line: start, op …, free_run …, summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -84,7 +90,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     }
     let report = report?;
     // What is wrong is an error, and told in any case.
-    if !arguments.json && !(output.is_quiet() && report.passed()) {
+    let told = !output.is_quiet() || !report.passed();
+    if told && !arguments.json {
         output.bytes(report.to_string().as_bytes());
     }
     Ok(report.passed())

@@ -75,5 +75,7 @@ fn scripts_are_what_their_shells_read() {
             assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {}", text(&read.stderr));
         }
     }
-    assert!(folder.succeed(&["completions", "zsh"]).contains("_files'"), "zsh offers files as data");
+    let zsh = folder.succeed(&["completions", "zsh"]);
+    let data: Vec<&str> = zsh.lines().filter(|line| line.contains(":data -- ")).collect();
+    assert!(data.len() == 4 && data.iter().all(|line| line.contains(":_files'")), "zsh offers files: {data:?}");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use wgrad::{Device, Loss, Model, Network, Split, Targets, Trainer, data};
 
-use super::{Folder, rows};
+use super::{Folder, rows, text};
 
 #[test]
 fn the_summary_is_what_the_saved_model_does_on_the_test_part() {
@@ -207,19 +207,39 @@ fn plans_have_the_documented_number_of_ops() {
     assert!(folder.files().is_empty());
 }
 
+/// What stands behind the options of a help text is broken by hand: at 80 columns it must stay as it is.
 #[test]
 fn help_teaches_by_example() {
     let folder = Folder::new();
-    for arguments in [
-        &["--help"][..],
-        &["train", "--help"],
-        &["inspect", "--help"],
-        &["evaluate", "--help"],
-        &["predict", "--help"],
-        &["plan", "--help"],
-        &["plot", "boundary", "--help"],
+    let help = |command: &str, columns: &str| {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let output = folder.command(&arguments).env("COLUMNS", columns).output().expect("the command starts");
+        let text = text(&output.stdout);
+        assert!(text.lines().all(|line| line.chars().count() <= 80) || columns != "80", "{command}: {text}");
+        let (_, examples) = text.split_once("\nEXAMPLES\n").expect("there are examples");
+        examples.to_string()
+    };
+    let commands =
+        ["", "train", "init", "inspect", "evaluate", "predict", "plot boundary", "plan", "devices", "verify"];
+    for command in commands.into_iter().chain(["bench", "completions"]) {
+        let examples = help(command, "80");
+        assert!(examples.starts_with("  wgrad "), "{command}: {examples}");
+        assert_eq!(examples, help(command, "300"), "{command}");
+    }
+}
+
+#[test]
+fn help_groups_the_options() {
+    let help = Folder::new().succeed(&["train", "--help"]);
+    for (heading, option) in [
+        ("Data", "--target"),
+        ("Network", "--network"),
+        ("Training", "--epochs"),
+        ("Device", "--threads"),
+        ("Output", "--json"),
     ] {
-        assert!(folder.succeed(arguments).contains("EXAMPLES\n  wgrad "), "{arguments:?}");
+        let group = help.split(&format!("\n{heading}:\n")).nth(1).and_then(|rest| rest.split("\n\n").next());
+        assert!(group.is_some_and(|group| group.contains(&format!(" {option} "))), "{option} in {heading}: {help}");
     }
 }
 

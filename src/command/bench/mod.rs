@@ -17,17 +17,19 @@ use workload::Workload;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad bench                                     three networks, on the CPU and on every adapter
+  wgrad bench                  three networks, on the CPU and on every adapter
   wgrad bench --network \"512 relu 256 relu\" --inputs 784 --batch 128
   wgrad bench --network \"512 relu\" --device cpu --device gpu --json
 
 PRINTED
-  first     from opening the device to the first step's loss: what a short training pays for
+  first     from opening the device to the first step's loss: what a short
+            training pays for
   step      median time of a step, and the quartiles of all repetitions
-  GFLOP/s   from the plan's operations, a multiplication and an addition counted as two
+  GFLOP/s   from the plan's operations, a multiplication and an addition counted
+            as two
 
-Times are of training as `wgrad train` does it, on random rows: steps in submissions, their losses read. Nothing else
-should run meanwhile.
+Times are of training as `wgrad train` does it, on random rows: steps in
+submissions, their losses read. Nothing else should run meanwhile.
 ";
 
 /// What to measure, where, and for how long.
@@ -38,12 +40,15 @@ pub struct Arguments {
     recipe: Options,
     /// Input columns of the network [default: 64]
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    #[arg(help_heading = "Network")]
     inputs: Option<usize>,
     /// Outputs of the network [default: 10]
     #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    #[arg(help_heading = "Network")]
     outputs: Option<usize>,
     /// auto, cpu, reference, gpu or a part of a GPU's name; may be given again [default: the CPU and all adapters]
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
+    #[arg(help_heading = "Device")]
     device: Vec<String>,
     /// Time for each network on each device
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2")]
@@ -52,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, conflicts_with = "seconds", allow_negative_numbers = true)]
     steps: Option<usize>,
     /// One JSON object a line: start, measurement …, summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

@@ -24,9 +24,10 @@ EXAMPLES
   wgrad plot boundary xor.safetensors xor --out xor.png --dark
   wgrad plot boundary house.safetensors houses.csv --target price
 
-Of classes, a place has the colour of the predicted one, the stronger the more probable it is; of one number (a
-regression, binary_cross_entropy) it has the number's colour on a scale. On top are the rows of the data: of more than
-1,000, every n-th.
+Of classes, a place has the colour of the predicted one, the stronger the more
+probable it is; of one number (a regression, binary_cross_entropy) it has the
+number's colour on a scale. On top are the rows of the data: of more than 1,000,
+every n-th.
 ";
 
 /// Which model, over which data.
@@ -38,15 +39,15 @@ pub struct Arguments {
     #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: the last]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
     reading: Reading,
     /// Where the picture goes: *.svg or *.png
-    #[arg(long, value_name = "FILE", default_value = "boundary.svg")]
+    #[arg(long, value_name = "FILE", default_value = "boundary.svg", help_heading = "Output")]
     out: PathBuf,
     /// Draws on a dark background
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     dark: bool,
     #[command(flatten)]
     device: DeviceOptions,

@@ -23,67 +23,80 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits
   wgrad train xor --network \"4 tanh\" --epochs 300
-  wgrad train house.csv.gz --target price --drop id,address --delimiter tab
   wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
   wgrad train iris --seed 7 --threads 2 --json | tail -1
-  wgrad train moons --plot moons.svg                learning curves as a picture; --plot moons.png --dark
+  wgrad train mnist --data-dir mnist --plot curves.svg
+  wgrad train digits --checkpoint run --resume
+  wgrad train run.toml --seed 3
+
+CHECKPOINTS
+  Ctrl-C ends training with a checkpoint, and says what to type to go on. With
+  --checkpoint there is one every 60 seconds, too, and one of the best epoch;
+  --resume goes on from the newest, with the same bits as if never stopped.
+
+RUN FILES
+  Every option can stand in a file, which `wgrad init` writes:
+    data = \"digits\"
+    learning_rate = 0.01
+    json = true
+  What is typed wins over WGRAD_DEVICE, and that over the file.
 
 PRINTED
-  epoch lines   loss: mean over the epoch's training rows while they are learnt; accuracy or R² of the validation part
-  last lines    accuracy, or R², MAE and RMSE, and loss, of the saved model on the test part; of classes,
-                precision, recall and F1 of each, and which are taken for which
+  epoch lines   loss: mean over the epoch's training rows while they are learnt;
+                accuracy or r2 of the validation part
+  last lines    accuracy or r2, and loss, of the saved model on the test part
   --json        the same in numbers, and the validation loss
 
-Losses are in one unit throughout: for mean_squared_error, the square of the target column's unit. MAE (mean absolute
-error) and RMSE (root mean squared error) are in the target column's unit. The target is scaled for training, but that is undone in all that is printed, saved and predicted. There is no accuracy where targets are
-fractions (binary_cross_entropy).
+Losses are in one unit throughout: for mean_squared_error, that is
+the square of the target column's unit. The target is scaled for training, but
+that is undone in all that is printed, saved and predicted. There is no accuracy
+where targets are fractions (binary_cross_entropy).
 ";
 
 /// What to train on, and how.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = data::HELP, value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
+    #[arg(help = format!("{}; `.toml` is a run file", data::HELP))]
+    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,
     #[command(flatten)]
     recipe: Options,
-    /// How the learning rate changes with the step
-    #[arg(long, value_enum, default_value = "cosine")]
+    /// How the learning rate changes with the step: not, or by half a cosine to 0
+    #[arg(long, value_name = "NAME", value_enum, default_value = "cosine", help_heading = "Training")]
     schedule: Shape,
     /// How often all rows of the training part are seen
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     epochs: Option<usize>,
+    /// Stops once the validation loss has not fallen for N epochs
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
+    patience: Option<usize>,
     /// Draws the split, the first weights, the order of rows and dropout
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Training")]
     seed: u64,
     #[command(flatten)]
     device: DeviceOptions,
-    /// Where the model goes [default: DATA.safetensors]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Draws losses and score by epoch: *.svg or *.png
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
-    /// Draws on a dark background
-    #[arg(long, requires = "plot")]
-    dark: bool,
     #[command(flatten)]
     stopping: stopping::Stopping,
-    /// Stops once the validation loss has not fallen for N epochs
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
-    patience: Option<usize>,
+    /// Where the model goes [default: DATA.safetensors]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Draws losses and score by epoch: *.svg or *.png
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    plot: Option<PathBuf>,
+    /// Draws on a dark background
+    #[arg(long, requires = "plot", help_heading = "Output")]
+    dark: bool,
     /// One JSON object a line: start, epoch …, summary
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Shape {
-    /// Not at all
     Constant,
-    /// Half a cosine from the learning rate to 0
     Cosine,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use wgrad::{Checkpoints, Error, Flow, Result};
 
+use crate::command::count;
 use crate::command::report::quoted;
 
 /// Exit code of what Ctrl-C has ended, as shells have it: 128 and the signal's number.
@@ -19,19 +20,20 @@ const INTERVAL: f64 = 60.0;
 
 /// When training is written down, so that it can go on.
 #[derive(Args)]
-#[command(next_help_heading = "Checkpoints")]
 pub struct Stopping {
     /// Folder to write checkpoints to: the newest three and the best stay
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
     /// Writes one after every N steps, instead of every 60 seconds
-    #[arg(long, value_name = "N", requires = "checkpoint", value_parser = crate::command::count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", requires = "checkpoint", help_heading = "Checkpoints")]
+    #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
     /// Writes one after every S seconds
-    #[arg(long, value_name = "S", requires = "checkpoint", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", requires = "checkpoint", help_heading = "Checkpoints")]
+    #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
-    /// Goes on from the newest checkpoint in the folder, with the same bits as if never stopped; begins where there is none
-    #[arg(long, requires = "checkpoint")]
+    /// Goes on from the newest checkpoint in the folder, or begins where there is none
+    #[arg(long, requires = "checkpoint", help_heading = "Checkpoints")]
     resume: bool,
 }
 

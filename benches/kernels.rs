@@ -1,0 +1,153 @@
+//! Every kernel, one op at a time, at the shapes that it has in two networks: what the CPU executor runs (the fast twin
+//! where there is one), and a GPU's shader.
+//!
+//!     cargo bench --bench kernels                                     on the CPU
+//!     cargo bench --bench kernels -- --quick dense_forward            one kernel, roughly
+//!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench kernels              on that device, too: any name of `wgrad devices`
+//!
+//! Throughput of products is in FLOP (criterion calls them elements), a multiplication and an addition counted as two;
+//! that of all others in bytes, each number moved once. Kernels that no device here uses at these shapes are named at
+//! the end: the CPU cuts no product into parts.
+//!
+//! On a GPU each op is a submission of its own, as no training would have it: small ones tell the driver's overhead.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use wgrad::exec::{Executor, Run};
+use wgrad::fuse::fuse;
+use wgrad::loss::TargetKind;
+use wgrad::lower::{Description, lower};
+use wgrad::plan::{Op, Plan, Section, Step};
+use wgrad::rng::{Philox, Stream};
+use wgrad::{Adam, AdamW, Device, Loss, Network, Optimizer, Result, RmsProp, Schedule, Sgd, kernels};
+
+/// Name, inputs, layers and batch; between them they have every loss, every optimizer and every kernel.
+const NETWORKS: [(&str, usize, &str, usize); 2] =
+    [("digits", 64, "128 relu dropout(0.2) 64 tanh 10", 64), ("mnist", 784, "512 relu dropout(0.2) 256 relu 10", 128)];
+
+fn recipes() -> [(Loss, Optimizer); 5] {
+    // So small a rate that parameters stay finite however often an update is repeated.
+    let rate = 1e-9;
+    [
+        (Loss::SoftmaxCrossEntropy, Adam::new(rate).into()),
+        (Loss::BinaryCrossEntropy, AdamW::new(rate).into()),
+        (Loss::MeanSquaredError, Sgd::new(rate).into()),
+        (Loss::Perceptron, Sgd::new(rate).momentum(0.9).into()),
+        (Loss::MeanSquaredError, RmsProp::new(rate).into()),
+    ]
+}
+
+/// All networks in both forms: name and description with plan.
+fn plans() -> Result<Vec<(&'static str, Description, Plan)>> {
+    let mut plans = Vec::new();
+    for (name, inputs, layers, batch) in NETWORKS {
+        for (loss, optimizer) in recipes() {
+            let description = Description::new(Network::parse(inputs, layers)?, loss, optimizer, batch);
+            let data_rows = Some(4 * batch);
+            let description = Description { data_rows, clip_norm: Some(1.0), evaluate_rows: batch, ..description };
+            let primitive = lower(&description)?;
+            plans.push((name, description.clone(), fuse(&primitive)?));
+            plans.push((name, description, primitive));
+        }
+    }
+    Ok(plans)
+}
+
+/// Writes parameters and data, and runs every section once: then all views hold what they hold in training.
+fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> {
+    let mut random = Philox::new(0, Stream::Data, 0);
+    for (layer, ..) in description.network.dense_layers() {
+        for kind in ["weight", "bias"] {
+            let number = |_| ((0.2 * random.uniform() - 0.1) as f32).to_bits();
+            write(executor, &format!("layer{layer}.{kind}"), number)?;
+        }
+    }
+    let classes = description.network.outputs() as u32;
+    for part in ["data", "evaluate"] {
+        write(executor, &format!("{part}.input"), |_| (random.uniform() as f32).to_bits())?;
+        write(executor, &format!("{part}.target"), |_| match description.loss.target_kind() {
+            TargetKind::Class => random.below(classes),
+            TargetKind::Numbers => (random.below(2) as f32).to_bits(),
+        })?;
+    }
+    write(executor, "index", |at| (at * 7 % (4 * description.batch)) as u32)?;
+    let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
+    let last = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
+    executor.submit(&[step], &[Run::submission(1), last.to_vec()].concat())?;
+    Ok(step)
+}
+
+fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32) -> Result<()> {
+    let view = executor.plan().named(name)?;
+    let words: Vec<u32> = (0..executor.plan().shape(view).elements()).map(word).collect();
+    executor.write(view, 0, &words)
+}
+
+/// `mnist 128×784 512×784 512 → 128×512`: the shapes that are read, and those that are written.
+fn shapes(name: &str, plan: &Plan, op: &Op) -> String {
+    let [read, written] = [false, true].map(|writes| {
+        let views = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.access.writes() == writes);
+        views.map(|(_, view)| plan.shape(*view).to_string()).collect::<Vec<_>>().join(" ")
+    });
+    format!("{name} {read} → {written}")
+}
+
+/// Products have many more operations than numbers to move.
+fn throughput(plan: &Plan, op: &Op) -> Throughput {
+    let (flops, bytes) = (plan.flops(op), plan.traffic(op));
+    if flops > 2 * bytes { Throughput::Elements(flops) } else { Throughput::Bytes(bytes) }
+}
+
+/// Runs the op so often, and waits until it is done.
+fn time(executor: &mut dyn Executor, step: Step, run: Run, op: usize, count: u64) -> Result<Duration> {
+    let small = executor.plan().named("loss")?;
+    let began = Instant::now();
+    for _ in 0..count {
+        executor.submit_op(&[step], run, op)?;
+    }
+    executor.read(small, 0)?.wait()?;
+    Ok(began.elapsed())
+}
+
+/// Every op that was not measured before; returns the names of its kernels.
+fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static str>> {
+    let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for (network, description, plan) in plans()? {
+        let mut executor = device.executor(plan)?;
+        let step = fill(executor.as_mut(), &description)?;
+        let plan = executor.plan().clone();
+        for section in Section::ALL {
+            for (number, op) in plan.ops(section).iter().enumerate() {
+                let shapes = shapes(network, &plan, op);
+                if !seen.insert((op.kernel.name, shapes.clone())) {
+                    continue;
+                }
+                names.insert(op.kernel.name);
+                let mut group = criterion.benchmark_group(op.kernel.name);
+                group.sample_size(10).warm_up_time(Duration::from_millis(100));
+                group.measurement_time(Duration::from_millis(400)).throughput(throughput(&plan, op));
+                let run = Run { section, slot: 0 };
+                group.bench_function(BenchmarkId::new(shapes, device), |bench| {
+                    let mut time = |count| time(executor.as_mut(), step, run, number, count);
+                    bench.iter_custom(|count| time(count).expect("the device answers"));
+                });
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// On the CPU, and on the device that is asked for.
+fn all(criterion: &mut Criterion) {
+    let named = std::env::var("WGRAD_BENCH_DEVICE").ok().map(|name| Device::named(&name));
+    for device in [Ok(Device::cpu())].into_iter().chain(named) {
+        let names = device.and_then(|device| bench(criterion, &device)).unwrap_or_else(|error| panic!("{error}"));
+        let missing = kernels::ALL.iter().map(|kernel| kernel.name).filter(|name| !names.contains(name));
+        println!("not measured: {}", missing.collect::<Vec<_>>().join(", "));
+    }
+}
+
+criterion_group!(benches, all);
+criterion_main!(benches);

@@ -1,0 +1,44 @@
+//! Why deep networks of sigmoids would not learn: their gradients shrink from layer to layer on the way back.
+//!
+//! Expected: of ten hidden layers, the first gets a gradient 100,000 times smaller than the last with sigmoids and
+//! Xavier's start (Glorot and Bengio 2010), since a sigmoid's derivative is at most 1/4; with ReLUs and He's start
+//! (He et al. 2015) the two are within a factor of ten.
+
+use wgrad::{Activation, Dense, Device, Init, Loss, Network, Sgd, Trainer, data};
+
+const DEPTH: usize = 10;
+const WIDTH: usize = 64;
+const ROWS: usize = 256;
+
+fn main() -> wgrad::Result<()> {
+    let sigmoid = norms(Activation::Sigmoid, Init::XavierUniform)?;
+    let relu = norms(Activation::Relu, Init::HeUniform)?;
+    println!("layer  sigmoid, Xavier  relu, He");
+    for (layer, (sigmoid, relu)) in sigmoid.iter().zip(&relu).enumerate() {
+        println!("{:>5}  {sigmoid:>15.1e}  {relu:>8.1e}", layer + 1);
+    }
+    let [sigmoid, relu] = [sigmoid, relu].map(|norms| norms[DEPTH - 1] / norms[0]);
+    println!("last hidden layer against the first: {sigmoid:.1e} with sigmoids, {relu:.1} with ReLUs");
+    assert!(sigmoid > 1e5, "sigmoids make gradients vanish");
+    assert!((0.1..10.0).contains(&relu), "ReLUs do not");
+    Ok(())
+}
+
+/// The norm of each layer's weight gradient, in the first step.
+fn norms(activation: Activation, init: Init) -> wgrad::Result<Vec<f64>> {
+    let hidden = Dense::new(WIDTH).init(init);
+    let network = (0..DEPTH).fold(Network::input(64), |network, _| network.layer(hidden).layer(activation)).dense(10);
+    let digits = data::digits().select(&(0..ROWS).collect::<Vec<_>>());
+    let mut trainer = Trainer::builder(network)
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Sgd::new(0.01))
+        .preprocessing(wgrad::Standardisation::fit(&digits)?)
+        .batch(ROWS)
+        .seed(7)
+        .build(&Device::cpu())?;
+    let wgrad::Targets::Classes { indices, .. } = digits.targets() else { return Ok(Vec::new()) };
+    trainer.step(digits.input(), indices)?.value()?;
+    let gradients = trainer.gradients()?;
+    let weights = gradients.iter().filter(|gradient| gradient.name.ends_with("weight"));
+    Ok(weights.map(|weight| weight.values.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt()).collect())
+}

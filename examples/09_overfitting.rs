@@ -1,0 +1,59 @@
+//! A network that is too large for its few noisy rows learns them by heart; three cures, compared on rows that it has
+//! never seen.
+//!
+//! Expected: without a cure 97 % of the 80 training rows are right, but 82 % of the 2,000 test rows, with a loss of 2.2.
+//! Dropout, L2 (weight decay) and early stopping get 85 to 89 % of them right, with less than half of that loss; L2
+//! alone suffices here.
+
+use wgrad::{Adam, Dataset, Device, Fit, Loss, Network, Trainer, data};
+
+const EPOCHS: usize = 300;
+
+/// Name, dropout, L2, and whether to keep the epoch of the lowest validation loss.
+const CURES: [(&str, f32, f64, bool); 4] = [
+    ("none", 0.0, 0.0, false),
+    ("dropout 0.5", 0.5, 0.0, false),
+    ("L2 0.01", 0.0, 0.01, false),
+    ("early stopping", 0.0, 0.0, true),
+];
+
+fn main() -> wgrad::Result<()> {
+    let [train, validation] = [1, 2].map(|seed| data::two_moons(80, 0.35, seed));
+    let (train, validation, test) = (train?, validation?, data::two_moons(2000, 0.35, 3)?);
+    println!("cure            train accuracy  test accuracy  test loss");
+    let mut results = Vec::new();
+    for (name, dropout, decay, stop) in CURES {
+        let (train, test) = results_of(dropout, decay, stop.then_some(&validation), &train, &test)?;
+        println!("{name:<14}  {:>13.1}%  {:>12.1}%  {:>9.3}", 100.0 * train.0, 100.0 * test.0, test.1);
+        results.push((train, test));
+    }
+    let (by_heart, uncured) = results[0];
+    assert!(by_heart.0 > 0.94, "without a cure the rows are learnt by heart");
+    assert!(by_heart.0 > uncured.0 + 0.08, "and that is no good for other rows");
+    for ((name, ..), (_, cured)) in CURES.iter().zip(&results).skip(1) {
+        assert!(cured.1 < 0.7 * uncured.1 && cured.0 > uncured.0 + 0.01, "{name} does not help");
+    }
+    Ok(())
+}
+
+/// Accuracy and loss on the training and on the test rows.
+fn results_of(
+    dropout: f32,
+    decay: f64,
+    validation: Option<&Dataset>,
+    train: &Dataset,
+    test: &Dataset,
+) -> wgrad::Result<((f64, f64), (f64, f64))> {
+    let hidden = |network: Network| network.dense(256).relu().dropout(dropout);
+    let mut trainer = Trainer::builder(hidden(hidden(Network::input(2))).dense(2))
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(3e-3).weight_decay(decay))
+        .batch(16)
+        .seed(7)
+        .build(&Device::cpu())?;
+    let fit = Fit::epochs(EPOCHS);
+    trainer
+        .fit(train, validation.map_or(fit, |rows| Fit::epochs(EPOCHS).validate(rows).patience(20).restore_best()))?;
+    let mut told = |data| trainer.evaluate(data).and_then(|found| Ok((found.metric("accuracy")?, found.loss)));
+    Ok((told(train)?, told(test)?))
+}
