@@ -21,12 +21,12 @@ fn main() -> wgrad::Result<()> {
         .seed(7)
         .build(&Device::auto()?)?;
     trainer.fit(&train, Fit::epochs(EPOCHS))?;
-    let back = trainer.predict(test.input())?;
+    let back = trainer.predict(&test.input())?;
     for digit in 0..3 {
-        print_beside(test.input_row(digit), &back[64 * digit..64 * (digit + 1)]);
+        print_beside(&test.input_row(digit), &back[64 * digit..64 * (digit + 1)]);
     }
     let error = trainer.evaluate(&test)?.loss;
-    let by_mean = mean_squared_error(test.input(), &mean_image(&train));
+    let by_mean = mean_squared_error(&test.input(), &mean_image(&train));
     println!("mean squared error {error:.4}; of the mean image {by_mean:.4}");
     assert!(error < by_mean / 3.0, "8 numbers say more than none");
     Ok(())

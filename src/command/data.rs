@@ -178,7 +178,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
     }
     Err(match Error::unknown("data set", source, &NAMES) {
         Error::Unknown { kind, name, nearest, known } => {
-            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a table") }
+            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a CSV or TSV file") }
         }
         other => other,
     })

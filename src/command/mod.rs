@@ -35,9 +35,9 @@ use wgrad::Error;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits                          writes digits.safetensors
-  wgrad inspect house.csv                     what is in your own table, and what
-                                              will get in the way
-  wgrad train house.csv --target price        split, scaled, trained, scored, saved
+  wgrad inspect house.csv                     what is in your own table
+  wgrad train house.csv --target price        split, scaled, trained, scored,
+                                              saved
   wgrad train iris --network \"32 relu dropout(0.1)\" --out iris.safetensors
   wgrad init                                  all options of train, in run.toml
   wgrad train run.toml --seed 3

@@ -6,6 +6,7 @@ mod mistakes;
 mod plot;
 mod run_files;
 mod scores;
+mod stopping;
 mod tables;
 mod training;
 mod using;
@@ -48,6 +49,17 @@ impl Folder {
         names
     }
 
+    /// Names and contents of the files in a folder of it, sorted.
+    fn checkpoints(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let below = std::fs::read_dir(self.path().join(folder)).expect("a folder").map(|entry| {
+            let name = format!("{folder}/{}", entry.expect("readable").file_name().to_string_lossy());
+            (name.clone(), self.read(&name))
+        });
+        let mut below: Vec<_> = below.collect();
+        below.sort();
+        below
+    }
+
     /// Runs `wgrad` here, on the CPU unless arguments say otherwise: bits are compared with the library's there.
     fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the command starts")
@@ -70,7 +82,9 @@ impl Folder {
 
     /// What a run says that must fail; checks exit code and form, and that no file appeared or changed.
     fn fail(&self, arguments: &[&str]) -> String {
-        let contents = || self.files().into_iter().map(|name| (name.clone(), self.read(&name))).collect::<Vec<_>>();
+        // Of folders, the names.
+        let read = |name: &String| std::fs::read(self.path().join(name)).unwrap_or_default();
+        let contents = || self.files().into_iter().map(|name| (read(&name), name)).collect::<Vec<_>>();
         let before = contents();
         let output = self.run(arguments);
         let message = text(&output.stderr);

@@ -63,7 +63,7 @@ fn learning_curves_name_their_axes_and_units() {
     let told = folder.succeed(&["train", "house.csv", "--plot", "house.svg"]);
     assert!(told.contains("\ncurves: house.svg\n"), "{told}");
     let texts = svg_texts(&folder.read("house.svg"));
-    expect(&texts, &["house: 2 inputs, dense(64) relu dense(64) relu dense(1)", "validation R²"]);
+    expect(&texts, &["house: 2 inputs, dense(64) tanh dropout(0.5) dense(1)", "validation R²"]);
     expect(&texts, &["mean squared error (price², logarithmic)", "1e8"]);
 }
 

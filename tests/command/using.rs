@@ -259,16 +259,22 @@ fn devices_are_listed_and_one_is_taken() {
     }
 }
 
-/// Any adapter by its name, a software one where there is no other.
+/// Any adapter, a software one where there is no other.
+#[cfg(feature = "gpu")]
+pub fn adapter() -> Option<wgrad::exec::gpu::Adapter> {
+    let adapter = wgrad::exec::gpu::GpuDevice::list().into_iter().next();
+    if adapter.is_none() {
+        assert!(std::env::var_os("WGRAD_GPU").is_none_or(|v| v != "require"), "WGRAD_GPU=require, but there is no GPU");
+        println!("not run: there is no GPU adapter");
+    }
+    adapter
+}
+
 #[cfg(feature = "gpu")]
 #[test]
 fn an_adapter_trains_evaluates_and_predicts() {
     let folder = Folder::new();
-    let Some(adapter) = wgrad::exec::gpu::GpuDevice::list().into_iter().next() else {
-        assert!(std::env::var_os("WGRAD_GPU").is_none_or(|v| v != "require"), "WGRAD_GPU=require, but there is no GPU");
-        println!("not run: there is no GPU adapter");
-        return;
-    };
+    let Some(adapter) = adapter() else { return };
     let name = adapter.name.to_uppercase();
     let events = folder.events(&["train", "iris", "--epochs", "3", "--device", &name]);
     for event in [&events[0], &events[events.len() - 1]] {

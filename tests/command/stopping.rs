@@ -1,0 +1,191 @@
+//! Trainings that end before their time, and go on.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Folder, text};
+
+/// Dropout, a cosine over all steps, and a last batch that is short.
+const TRAIN: [&str; 12] = [
+    "train",
+    "moons",
+    "--network",
+    "48 relu dropout(0.2) 16 tanh",
+    "--epochs",
+    "40",
+    "--batch",
+    "33",
+    "--seed",
+    "7",
+    "--schedule",
+    "cosine",
+];
+
+/// What an uninterrupted training leaves.
+fn uninterrupted() -> Vec<u8> {
+    let folder = Folder::new();
+    folder.succeed(&TRAIN);
+    folder.read("moons.safetensors")
+}
+
+/// How many trainings are killed: a few, or as many as WGRAD_KILLS says.
+fn kills() -> u64 {
+    std::env::var("WGRAD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
+}
+
+/// Kills trainings on a device at random instants, again and again with other numbers of threads, until each is done.
+fn killed_at_any_instant(device: &str, wanted: &[u8]) {
+    let mut random = wgrad::rng::Philox::new(3, wgrad::rng::Stream::Data, 0);
+    let (mut done, mut resumed) = (0, 0);
+    for training in 0..kills() {
+        let folder = Folder::new();
+        for attempt in 0.. {
+            let steps = (1 + random.below(40)).to_string();
+            let options = ["--checkpoint", "run", "--resume", "--checkpoint-steps", &steps];
+            let arguments = [&TRAIN[..], &options].concat();
+            let mut command = folder.command(&arguments);
+            command.env("WGRAD_DEVICE", device).stdout(Stdio::null()).stderr(Stdio::piped());
+            if device == "cpu" {
+                command.args(["--threads", ["1", "2", "3"][attempt % 3]]);
+            }
+            let mut child = command.spawn().expect("the command starts");
+            // Every attempt is given more time than the one before, so that the last is sure to end.
+            std::thread::sleep(Duration::from_millis(u64::from(random.below(150 * (attempt as u32 + 1)))));
+            child.kill().expect("it was started");
+            let output = child.wait_with_output().expect("it has ended");
+            resumed += usize::from(attempt > 0);
+            if output.status.success() {
+                break;
+            }
+            let message = text(&output.stderr);
+            assert!(output.status.code().is_none() && message.is_empty(), "training {training}: {message}");
+        }
+        assert!(folder.read("moons.safetensors") == wanted, "training {training} on {device} has other bits");
+        done += 1;
+    }
+    println!("{done} trainings on {device}, killed and resumed {resumed} times: the same bits");
+    assert!(resumed >= done, "too few were killed: {resumed} of {done}");
+}
+
+#[test]
+fn trainings_killed_at_any_instant_leave_the_uninterrupted_model() {
+    killed_at_any_instant("cpu", &uninterrupted());
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn an_adapter_s_trainings_killed_at_any_instant_leave_the_uninterrupted_model() {
+    let Some(adapter) = super::using::adapter() else { return };
+    let name = adapter.name;
+    let folder = Folder::new();
+    let status = folder.command(&TRAIN).env("WGRAD_DEVICE", &name).stdout(Stdio::null()).status();
+    assert!(status.expect("the command starts").success());
+    killed_at_any_instant(&name, &folder.read("moons.safetensors"));
+}
+
+/// The events of a training that is sent a signal after its second epoch, and its exit code.
+#[cfg(unix)]
+fn signalled(folder: &Folder, signal: &str, options: &[&str]) -> (Vec<serde_json::Value>, Option<i32>, String) {
+    let arguments = [&TRAIN[..], &["--epochs", "4000", "--json"], options].concat();
+    let arguments: Vec<&str> = arguments.iter().copied().filter(|word| *word != "40").collect();
+    let position = arguments.iter().position(|word| *word == "--epochs").expect("it is there");
+    let arguments = [&arguments[..position], &arguments[position + 1..]].concat();
+    let mut command: Command = folder.command(&arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut events = Vec::new();
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        events.push(serde_json::from_str::<serde_json::Value>(&line.expect("a line")).expect("JSON"));
+        if events.len() == 3 {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args([signal, &pid]).status().expect("kill starts").success());
+        }
+    }
+    let output = child.wait_with_output().expect("it ends");
+    (events, output.status.code(), text(&output.stderr))
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_leaves_a_checkpoint_and_says_how_to_go_on() {
+    for (signal, options) in [("-INT", &[][..]), ("-TERM", &["--checkpoint", "run"])] {
+        let folder = Folder::new();
+        let (events, code, message) = signalled(&folder, signal, options);
+        assert_eq!(code, Some(130), "{message}");
+        let stopped = events.last().expect("events");
+        let step = stopped["step"].as_u64().expect("a step");
+        let checkpoint = stopped["checkpoint"].as_str().expect("a folder");
+        assert_eq!(
+            (&stopped["event"], checkpoint),
+            (&"stopped".into(), options.last().copied().unwrap_or("moons.checkpoints"))
+        );
+        assert!(
+            message.contains(&format!("stopped after step {step}, with a checkpoint in {checkpoint}")),
+            "{message}"
+        );
+        let resume = stopped["resume"].as_str().expect("a command");
+        assert!(
+            resume.ends_with(&format!("--checkpoint {checkpoint} --resume")) && message.contains(resume),
+            "{resume}"
+        );
+        assert!(!folder.files().contains(&"moons.safetensors".into()), "{:?}", folder.files());
+        // What it says is what goes on: shorter, so that it ends.
+        let words =
+            resume.strip_prefix("wgrad ").expect("the command").replace("'48 relu dropout(0.2) 16 tanh'", "NETWORK");
+        let words = words.split(' ').map(|word| if word == "NETWORK" { TRAIN[3] } else { word }).collect::<Vec<_>>();
+        let mut child = folder.command(&words).stdout(Stdio::piped()).spawn().expect("the command starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let second = lines.nth(1).expect("a second event").expect("a line");
+        assert!(second.contains(&format!("\"event\":\"resumed\",\"step\":{step},")), "{second}");
+        child.kill().and_then(|()| child.wait()).expect("it was started");
+    }
+}
+
+#[test]
+fn a_stopped_training_can_neither_be_overwritten_nor_resumed_as_another() {
+    let folder = Folder::new();
+    folder.succeed(&[&TRAIN[..], &["--checkpoint", "run"]].concat());
+    let message = folder.fail(&[&TRAIN[..], &["--checkpoint", "run"]].concat());
+    assert!(message.contains("run: it has checkpoints of an earlier training"), "{message}");
+    let other = [&TRAIN[..], &["--checkpoint", "run", "--resume", "--optimizer", "sgd"]].concat();
+    let message = folder.fail(&other);
+    assert!(message.contains("it was made with optimizer.") && message.contains("but now it is"), "{message}");
+    assert!(folder.fail(&[&TRAIN[..], &["--resume"]].concat()).contains("--checkpoint"));
+    let again = folder.succeed(&[&TRAIN[..], &["--checkpoint", "run", "--resume"]].concat());
+    assert!(again.contains("resumed after step 880, with 40 epochs done"), "{again}");
+}
+
+/// A disk that is full: files of this process may not grow beyond so many blocks of 512 bytes.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error_and_the_checkpoint_before_stays() {
+    let folder = Folder::new();
+    let train = |network: &str, blocks: &str, epochs: &str, resume: &str| {
+        let script = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" train moons --network '{network}' --epochs {epochs} \
+             --schedule constant --checkpoint run --checkpoint-steps 7 {resume}"
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_wgrad")]).current_dir(folder.path());
+        command.env("WGRAD_DEVICE", "cpu").output().expect("sh starts")
+    };
+    assert!(train("48 relu", "unlimited", "2", "").status.success());
+    let before = folder.checkpoints("run");
+    assert!(!before.is_empty());
+    let output = train("48 relu", "2", "4", "--resume");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.starts_with("error: run/step-") && message.contains("writing failed: File too large"), "{message}");
+    assert_eq!(folder.checkpoints("run"), before);
+    assert!(train("48 relu", "unlimited", "4", "--resume").status.success());
+}
+
+#[test]
+fn folders_that_cannot_be_written_to_are_refused_before_training() {
+    let folder = Folder::new();
+    folder.write("file", "");
+    for path in ["file", "file/below", "/proc/checkpoints"] {
+        let message = folder.fail(&[&TRAIN[..], &["--checkpoint", path]].concat());
+        assert!(message.contains(path) && message.contains("failed: "), "{message}");
+    }
+}
