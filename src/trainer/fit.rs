@@ -22,10 +22,12 @@ pub struct Fit<'a> {
     on_submission: Option<Callback<'a, Progress>>,
     on_epoch: Option<Callback<'a, Epoch>>,
     checkpoints: Option<Checkpoints>,
-    on_resume: Option<Box<dyn FnMut(&Restored) + Send + 'a>>,
+    on_resume: Option<Told<'a>>,
 }
 
 type Callback<'a, T> = Box<dyn FnMut(&T) -> Flow + Send + 'a>;
+
+type Told<'a> = Box<dyn FnMut(&Restored) + Send + 'a>;
 
 /// What a callback wants to happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

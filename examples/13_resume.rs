@@ -1,0 +1,50 @@
+//! A training that is stopped, and goes on from its checkpoint.
+//!
+//! Expected: stopped after 65 of 200 steps; the resumed model has the bytes of the one that was never stopped.
+
+use wgrad::{Adam, Checkpoints, Dataset, Device, Fit, Flow, Loss, Model, Network, Schedule, Split, Trainer, data};
+
+const EPOCHS: usize = 10;
+
+fn main() -> wgrad::Result<()> {
+    let (train, validation, _) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
+    let folder = std::env::temp_dir().join(format!("wgrad-resume-{}", std::process::id()));
+    let checkpoints = Checkpoints::in_folder(&folder).every_steps(30);
+
+    let (whole, _) = trained(&train, &validation, None, u64::MAX)?;
+    let (_, stopped) = trained(&train, &validation, Some(checkpoints.clone()), 65)?;
+    println!("stopped after {stopped} of 200 steps");
+    // Another process, after a crash, say: nothing is left of the first but the folder.
+    let (resumed, steps) = trained(&train, &validation, Some(checkpoints.resume()), u64::MAX)?;
+    println!("resumed, up to step {steps}: the same model is {}", whole == resumed);
+
+    std::fs::remove_dir_all(&folder).ok();
+    assert!(whole == resumed && stopped == 65 && steps == 200);
+    Ok(())
+}
+
+/// The model, and how many steps were done; a callback stops training once there are `most`.
+fn trained(
+    train: &Dataset,
+    validation: &Dataset,
+    checkpoints: Option<Checkpoints>,
+    most: u64,
+) -> wgrad::Result<(Model, u64)> {
+    let mut trainer = Trainer::builder(Network::parse(64, "64 relu dropout(0.2) 10")?)
+        .loss(Loss::SoftmaxCrossEntropy)
+        .optimizer(Adam::new(2e-3))
+        .schedule(Schedule::cosine(200))
+        .steps_a_submission(5)
+        .seed(7)
+        .build(&Device::cpu())?;
+    let mut fit = Fit::epochs(EPOCHS).validate(validation).restore_best().on_submission(|progress| {
+        let done = 20 * (progress.epoch - 1) + progress.step;
+        if done as u64 >= most { Flow::Stop } else { Flow::Continue }
+    });
+    if let Some(checkpoints) = checkpoints {
+        fit = fit.checkpoints(checkpoints);
+    }
+    trainer.fit(train, fit)?;
+    let steps = trainer.steps();
+    Ok((trainer.into_model()?, steps))
+}
