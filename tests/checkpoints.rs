@@ -190,6 +190,15 @@ fn another_device_goes_on_and_is_said_to_differ() {
 }
 
 #[test]
+fn what_a_killed_process_has_left_is_deleted() {
+    let folder = stopped();
+    std::fs::write(folder.path().join(".wgrad-1-0"), "half of a check").expect("written");
+    let resume = Some(Checkpoints::in_folder(folder.path()).resume());
+    train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX).expect("resumed");
+    assert!(files(folder.path()).iter().all(|name| name.starts_with("step-")), "{:?}", files(folder.path()));
+}
+
+#[test]
 fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("file"), "").expect("written");

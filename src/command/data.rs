@@ -79,6 +79,10 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
 
 /// The data set of that name, for which no option of a table may be `given`.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
+    if reading.data_dir.is_some() && source != "mnist" {
+        let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
+        return Err(Error::conflict("data", problem, "leave `--data-dir` out"));
+    }
     let problem = match given.filter(|_| NAMES.contains(&source)) {
         None => return built_in(source, reading),
         Some("--delimiter") => format!("`--delimiter` is for a table's text, but {source} is a data set"),

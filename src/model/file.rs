@@ -125,6 +125,9 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
     Ok(())
 }
 
+/// How the names of files begin that are not complete yet.
+pub(crate) const UNFINISHED: &str = ".wgrad-";
+
 /// A new file beside another, which is gone once the value is dropped, unless it was moved away.
 struct Beside {
     file: File,
@@ -136,7 +139,7 @@ impl Beside {
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
-            let name = format!(".wgrad-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let name = format!("{UNFINISHED}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let beside = folder_of(path).join(name);
             match File::create_new(&beside) {
                 Ok(file) => return Ok(Self { file, path: beside }),

@@ -1,6 +1,7 @@
 //! The command, as a user meets it: the built binary, in a folder of its own.
 
 mod completing;
+mod images;
 mod manners;
 mod mistakes;
 mod plot;

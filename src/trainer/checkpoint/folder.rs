@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Checkpoint, Fingerprint, Restored};
 use crate::error::{Error, Result};
+use crate::model::UNFINISHED;
 use crate::trainer::Trainer;
 use crate::trainer::course::Course;
 
@@ -70,7 +71,16 @@ impl Checkpoints {
             let remedy = "resume that training, or name another folder";
             return Err(Error::conflict(self.folder.display().to_string(), problem, remedy));
         }
+        remove_unfinished(&self.folder);
         Checkpoint::load(newest).map(Some)
+    }
+}
+
+/// Deletes what a process has left that was killed while it wrote. What cannot be deleted does no harm.
+fn remove_unfinished(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+        std::fs::remove_file(entry.path()).ok();
     }
 }
 
