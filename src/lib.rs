@@ -73,7 +73,9 @@ pub use model::{Model, Tensor};
 pub use network::{Activation, Dense, Layer, Network};
 pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
-pub use trainer::{Checkpoint, Checkpoints, Epoch, Evaluation, Fit, Flow, History, Progress, StepLoss, Trainer};
+pub use trainer::{
+    Checkpoint, Checkpoints, Epoch, Evaluation, Fit, Flow, History, Progress, Restored, StepLoss, Trainer,
+};
 
 /// The README's program, so that it compiles; the one on the front page above runs.
 #[cfg(doctest)]

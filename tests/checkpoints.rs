@@ -86,6 +86,7 @@ fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "lock")
         .collect();
     names.sort_by_key(|name| (name.len(), name.clone()));
     names
@@ -192,10 +193,41 @@ fn another_device_goes_on_and_is_said_to_differ() {
 #[test]
 fn what_a_killed_process_has_left_is_deleted() {
     let folder = stopped();
-    std::fs::write(folder.path().join(".wgrad-1-0"), "half of a check").expect("written");
+    std::fs::write(folder.path().join(".step-7.safetensors-1-0"), "half of a check").expect("written");
     let resume = Some(Checkpoints::in_folder(folder.path()).resume());
     train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX).expect("resumed");
     assert!(files(folder.path()).iter().all(|name| name.starts_with("step-")), "{:?}", files(folder.path()));
+}
+
+#[test]
+fn a_folder_belongs_to_one_training_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = || Some(Checkpoints::in_folder(folder.path()).resume());
+    let validation = digits(300..340);
+    let mut message = String::new();
+    let fit = Fit::epochs(1).validate(&validation).restore_best().checkpoints(checkpoints().expect("some"));
+    let fit = fit.on_epoch(|_| {
+        let second = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &validation, checkpoints(), u64::MAX);
+        message = second.expect_err("it is taken").to_string();
+        Flow::Continue
+    });
+    trainer(&Device::cpu(), Adam::new(1e-3)).fit(&digits(0..ROWS), fit).expect("trained");
+    assert!(message.contains("another training is writing checkpoints to it"), "{message}");
+}
+
+#[test]
+fn only_where_it_is_stopped_a_training_leaves_one_and_takes_nobody_s_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let below = folder.path().join("run");
+    let checkpoints = || Some(Checkpoints::in_folder(&below).only_when_stopped());
+    let validation = digits(300..340);
+    let train =
+        |checkpoints, stop| train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &validation, checkpoints, stop);
+    assert!(!train(checkpoints(), u64::MAX).expect("trained").stopped && !below.exists());
+    assert!(train(checkpoints(), 14).expect("stopped").stopped);
+    assert_eq!(files(&below), ["step-16.safetensors"]);
+    assert!(train(checkpoints(), 4).expect_err("it is taken").to_string().contains("of an earlier training"));
+    assert_eq!(files(&below), ["step-16.safetensors"]);
 }
 
 #[test]

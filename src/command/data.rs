@@ -9,9 +9,12 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 use super::columns::{Columns, Reading};
 use super::report::quoted;
 
+/// The one that has a part of its own to test on.
+pub const MNIST: &str = "mnist";
+
 /// Names that are no path.
 pub const NAMES: [&str; 12] =
-    ["digits", "iris", "mnist", "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
+    ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
 /// What DATA may be.
 pub const HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor, or the path of a \
@@ -36,7 +39,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
     Ok(Some(match name {
         "digits" => digits().into(),
         "iris" => iris().into(),
-        "mnist" => {
+        MNIST => {
             let (rows, test) = mnist(folder(reading)?)?;
             Source { rows, test: Some(test) }
         }
@@ -79,7 +82,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
 
 /// The data set of that name, for which no option of a table may be `given`.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
-    if reading.data_dir.is_some() && source != "mnist" {
+    if reading.data_dir.is_some() && source != MNIST {
         let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
         return Err(Error::conflict("data", problem, "leave `--data-dir` out"));
     }
@@ -94,7 +97,8 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
 /// A source as it must be typed in a shell, with what it takes to find it.
 pub fn words(source: &str, reading: &Reading) -> String {
     let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(&folder.to_string_lossy())));
-    format!("{}{}", quoted(source), folder.unwrap_or_default())
+    let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(&char::from(byte).to_string())));
+    format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 
 /// Rows of a data set of that name to use a model on: those to test on, where there are such.

@@ -57,7 +57,7 @@ struct Event<'a> {
     confusion: Option<Confusion>,
 }
 
-/// Evaluates on all rows.
+/// Evaluates on all rows, or on those that are there to test on.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
@@ -69,7 +69,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation, confusion });
     } else {
         let found = score_and_loss(evaluation);
-        output.line(format!("{found} on all {} rows of {}", evaluation.rows, arguments.data));
+        let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
+        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, arguments.data));
         tell_confusion(output, confusion.as_ref());
     }
     Ok(())

@@ -76,7 +76,7 @@ enum Command {
     Init(init::Arguments),
     /// Tells what is in a table, and what will get in the way of training.
     Inspect(inspect::Arguments),
-    /// Tells loss and accuracy (or R²) of a model on all rows of a data set.
+    /// Tells loss and accuracy (or R²) of a model on a data set.
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
     Predict(predict::Arguments),

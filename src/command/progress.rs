@@ -23,8 +23,8 @@ pub struct Reporter<'a> {
     /// What turns the losses of training into the units of the table.
     loss_factor: f64,
     began: Instant,
-    /// Epochs that an earlier run had done.
-    before: usize,
+    /// Epochs that an earlier run had done, where this one goes on with it.
+    before: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ impl<'a> Reporter<'a> {
         // The name comes last, where a narrow terminal cuts it off.
         let bar =
             if json { None } else { bar(TEMPLATE, length, output) }.map(|bar| bar.with_prefix(device.to_string()));
-        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now(), before: 0 }
+        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now(), before: None }
     }
 
     /// What moves the bar on after a submission.
@@ -84,7 +84,7 @@ impl<'a> Reporter<'a> {
     /// Tells that training goes on from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
         let Restored { step, epochs, differences, .. } = restored;
-        self.before = *epochs;
+        self.before = Some(*epochs);
         if self.json {
             return self.output.json(&Resumed { event: "resumed", step: *step, epochs: *epochs, differences });
         }
@@ -97,10 +97,15 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Whether it does.
+    pub fn is_resumed(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Tells of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) {
         let epoch = &in_units(epoch, self.loss_factor);
-        let rows = (epoch.epoch - self.before) * self.rows;
+        let rows = (epoch.epoch - self.before.unwrap_or(0)) * self.rows;
         let samples_per_second = rows as f64 / self.began.elapsed().as_secs_f64();
         let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
         match &self.bar {

@@ -146,6 +146,8 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
     pub seconds: f64,
+    /// Whether an earlier run had done a part, which is not in the seconds.
+    pub resumed: bool,
     pub device: String,
     pub reason: String,
     pub model: String,
@@ -195,9 +197,10 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
     let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
     output.tell(format!(
-        "{which} {} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s",
+        "{which} {} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s{}",
         score_and_loss(evaluation),
-        evaluation.rows
+        evaluation.rows,
+        if summary.resumed { " since it was resumed" } else { "" },
     ));
     if let Some(confusion) = &summary.confusion {
         output.tell(format!("\n{}", confusion.to_string().trim_end()));

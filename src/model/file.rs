@@ -125,9 +125,6 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
     Ok(())
 }
 
-/// How the names of files begin that are not complete yet.
-pub(crate) const UNFINISHED: &str = ".wgrad-";
-
 /// A new file beside another, which is gone once the value is dropped, unless it was moved away.
 struct Beside {
     file: File,
@@ -138,8 +135,10 @@ impl Beside {
     /// An empty file in the folder of `path`, under a name that nobody has.
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Cut, since names have a longest length.
+        let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
         loop {
-            let name = format!("{UNFINISHED}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let name = format!(".{stem}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let beside = folder_of(path).join(name);
             match File::create_new(&beside) {
                 Ok(file) => return Ok(Self { file, path: beside }),

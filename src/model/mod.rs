@@ -14,7 +14,6 @@ pub use file::{FORMAT_VERSION, check_replaceable, replace};
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
-pub(crate) use file::UNFINISHED;
 pub(crate) use output::{classes, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 

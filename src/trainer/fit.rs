@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::trainer::checkpoint::{Fingerprint, Keeper};
+use crate::trainer::checkpoint::{Keeper, Validation};
 use crate::trainer::course::{Best, Course};
 use crate::trainer::{Checkpoints, Evaluation, Known, Restored, Trainer};
 
@@ -76,6 +76,8 @@ pub struct History {
     pub epochs: Vec<Epoch>,
     /// The epoch (from 1) whose parameters were restored, where that was asked for.
     pub best: Option<usize>,
+    /// Whether a callback stopped it before all epochs were done.
+    pub stopped: bool,
 }
 
 impl History {
@@ -130,7 +132,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Writes checkpoints while it trains, and may go on from one.
+    /// Writes checkpoints while it trains, and may go on from one. An epoch that a callback stops midway is then left out of
+    /// the history: it goes on where training is resumed.
     pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.checkpoints = Some(checkpoints);
         self
@@ -162,28 +165,30 @@ impl Trainer {
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         self.load(data)?;
         let (mut course, mut keeper) = self.begin(&mut fit)?;
-        while course.epochs.len() < fit.epochs && !course.is_out_of(fit.patience) {
+        let mut stopped = false;
+        while !stopped && course.epochs.len() < fit.epochs && !course.is_out_of(fit.patience) {
             let (whole, mut flow) = self.epoch(&mut course, &mut fit, keeper.as_mut())?;
-            let best = self.end_epoch(&mut course, &mut fit, &mut flow)?;
+            // Of an epoch that is to go on there is nothing to tell yet.
+            let best =
+                if whole || keeper.is_none() { self.end_epoch(&mut course, &mut fit, &mut flow)? } else { false };
             let over = course.epochs.len() == fit.epochs || course.is_out_of(fit.patience);
-            if let Some(keeper) = keeper.as_mut().filter(|_| whole) {
-                let stopped = flow == Flow::Stop;
-                if stopped || over || best || keeper.is_due(self.step) {
-                    keeper.write(self, &course, stopped)?;
-                }
-            }
-            if flow == Flow::Stop {
-                break;
+            stopped = flow == Flow::Stop && !over;
+            if let Some(keeper) = keeper.as_mut().filter(|_| whole)
+                && (stopped || over || best || keeper.is_due(self.step))
+            {
+                keeper.write(self, &course, stopped)?;
             }
         }
-        let best = course.best.map(|best| self.set_parameters(&best.parameters).map(|()| best.epoch));
-        Ok(History { epochs: course.epochs, best: best.transpose()? })
+        let best = course.best.filter(|_| fit.restore_best);
+        let best = best.map(|best| self.set_parameters(&best.parameters).map(|()| best.epoch));
+        Ok(History { epochs: course.epochs, best: best.transpose()?, stopped })
     }
 
     /// Where to begin, and who keeps checkpoints.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(Course, Option<Keeper>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((Course::default(), None)) };
-        let (keeper, resumed) = Keeper::begin(checkpoints, self, fit.validation.map(Fingerprint::of))?;
+        let (keeper, resumed) =
+            Keeper::begin(checkpoints, self, fit.validation.map(|data| Validation::of(data, fit.restore_best)))?;
         let Some((course, restored)) = resumed else { return Ok((Course::default(), Some(keeper))) };
         if let Some(callback) = &mut fit.on_resume {
             callback(&restored);

@@ -50,13 +50,13 @@ impl Folder {
         names
     }
 
-    /// Names and contents of the files in a folder of it, sorted.
+    /// Names and contents of the checkpoints in a folder of it, sorted.
     fn checkpoints(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
         let below = std::fs::read_dir(self.path().join(folder)).expect("a folder").map(|entry| {
             let name = format!("{folder}/{}", entry.expect("readable").file_name().to_string_lossy());
             (name.clone(), self.read(&name))
         });
-        let mut below: Vec<_> = below.collect();
+        let mut below: Vec<_> = below.filter(|(name, _)| name.contains("/step-")).collect();
         below.sort();
         below
     }

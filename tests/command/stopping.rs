@@ -44,6 +44,7 @@ fn killed_at_any_instant(device: &str, wanted: &[u8]) {
             let steps = (1 + random.below(40)).to_string();
             let options = ["--checkpoint", "run", "--resume", "--checkpoint-steps", &steps];
             let arguments = [&TRAIN[..], &options].concat();
+            resumed += usize::from(folder.path().join("run").exists() && !folder.checkpoints("run").is_empty());
             let mut command = folder.command(&arguments);
             command.env("WGRAD_DEVICE", device).stdout(Stdio::null()).stderr(Stdio::piped());
             if device == "cpu" {
@@ -54,7 +55,6 @@ fn killed_at_any_instant(device: &str, wanted: &[u8]) {
             std::thread::sleep(Duration::from_millis(u64::from(random.below(150 * (attempt as u32 + 1)))));
             child.kill().expect("it was started");
             let output = child.wait_with_output().expect("it has ended");
-            resumed += usize::from(attempt > 0);
             if output.status.success() {
                 break;
             }
@@ -64,7 +64,7 @@ fn killed_at_any_instant(device: &str, wanted: &[u8]) {
         assert!(folder.read("moons.safetensors") == wanted, "training {training} on {device} has other bits");
         done += 1;
     }
-    println!("{done} trainings on {device}, killed and resumed {resumed} times: the same bits");
+    println!("{done} trainings on {device}, killed, and resumed from a checkpoint {resumed} times: the same bits");
     assert!(resumed >= done, "too few were killed: {resumed} of {done}");
 }
 
@@ -84,9 +84,9 @@ fn an_adapter_s_trainings_killed_at_any_instant_leave_the_uninterrupted_model() 
     killed_at_any_instant(&name, &folder.read("moons.safetensors"));
 }
 
-/// The events of a training that is sent a signal after its second epoch, and its exit code.
+/// The events of a training that Ctrl-C ends after its second epoch, and its exit code.
 #[cfg(unix)]
-fn signalled(folder: &Folder, signal: &str, options: &[&str]) -> (Vec<serde_json::Value>, Option<i32>, String) {
+fn interrupted(folder: &Folder, options: &[&str]) -> (Vec<serde_json::Value>, Option<i32>, String) {
     let arguments = [&TRAIN[..], &["--epochs", "4000", "--json"], options].concat();
     let arguments: Vec<&str> = arguments.iter().copied().filter(|word| *word != "40").collect();
     let position = arguments.iter().position(|word| *word == "--epochs").expect("it is there");
@@ -98,7 +98,7 @@ fn signalled(folder: &Folder, signal: &str, options: &[&str]) -> (Vec<serde_json
         events.push(serde_json::from_str::<serde_json::Value>(&line.expect("a line")).expect("JSON"));
         if events.len() == 3 {
             let pid = child.id().to_string();
-            assert!(Command::new("kill").args([signal, &pid]).status().expect("kill starts").success());
+            assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill starts").success());
         }
     }
     let output = child.wait_with_output().expect("it ends");
@@ -107,10 +107,10 @@ fn signalled(folder: &Folder, signal: &str, options: &[&str]) -> (Vec<serde_json
 
 #[test]
 #[cfg(unix)]
-fn a_signal_leaves_a_checkpoint_and_says_how_to_go_on() {
-    for (signal, options) in [("-INT", &[][..]), ("-TERM", &["--checkpoint", "run"])] {
+fn ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on() {
+    for options in [&[][..], &["--checkpoint", "run"]] {
         let folder = Folder::new();
-        let (events, code, message) = signalled(&folder, signal, options);
+        let (events, code, message) = interrupted(&folder, options);
         assert_eq!(code, Some(130), "{message}");
         let stopped = events.last().expect("events");
         let step = stopped["step"].as_u64().expect("a step");
@@ -149,10 +149,24 @@ fn a_stopped_training_can_neither_be_overwritten_nor_resumed_as_another() {
     assert!(message.contains("run: it has checkpoints of an earlier training"), "{message}");
     let other = [&TRAIN[..], &["--checkpoint", "run", "--resume", "--optimizer", "sgd"]].concat();
     let message = folder.fail(&other);
-    assert!(message.contains("it was made with optimizer.") && message.contains("but now it is"), "{message}");
+    assert!(message.contains("it was made with optimizer.kind = \"adamw\", but now it is \"sgd\""), "{message}");
     assert!(folder.fail(&[&TRAIN[..], &["--resume"]].concat()).contains("--checkpoint"));
     let again = folder.succeed(&[&TRAIN[..], &["--checkpoint", "run", "--resume"]].concat());
     assert!(again.contains("resumed after step 880, with 40 epochs done"), "{again}");
+}
+
+#[test]
+fn the_folder_may_stand_in_a_run_file() {
+    let folder = Folder::new();
+    folder.write("run.toml", "data = \"moons\"\nepochs = 3\ncheckpoint = \"run\"\ncheckpoint_steps = 10\n");
+    folder.succeed(&["train", "run.toml"]);
+    assert!(folder.succeed(&["train", "run.toml", "--resume"]).contains("resumed after step 66, with 3 epochs done"));
+    for option in ["--resume", "--checkpoint-steps=3", "--checkpoint-secs=3"] {
+        let message = folder.fail(&["train", "moons", option]);
+        assert!(message.contains("name one with `--checkpoint`"), "{message}");
+    }
+    let message = folder.fail(&["train", "moons", "--checkpoint", "moons.safetensors"]);
+    assert!(message.contains("the model would stand where the folder of checkpoints does"), "{message}");
 }
 
 /// A disk that is full: files of this process may not grow beyond so many blocks of 512 bytes.

@@ -41,8 +41,8 @@ pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Re
     if !words.iter().any(|word| !word.to_string_lossy().starts_with('-')) {
         return Err(Error::format(path, "it names no data", "add `data = \"digits\"`, or the path of a table"));
     }
-    // The command itself has no options with values, so the first `train` is the subcommand.
-    let behind = typed.iter().position(|word| word == TRAIN).map_or(typed.len(), |at| at + 1);
+    // The command itself has no options with values, so the first `train` behind its name is the subcommand.
+    let behind = typed.iter().skip(1).position(|word| word == TRAIN).map_or(typed.len(), |at| at + 2);
     let words = [&typed[..behind], &words, &typed[behind..]].concat();
     Ok(Some(Expanded { path: path.into(), words }))
 }

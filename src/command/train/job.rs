@@ -35,6 +35,7 @@ pub struct Job<'a> {
 pub struct Outcome {
     history: History,
     seconds: f64,
+    resumed: bool,
 }
 
 impl<'a> Job<'a> {
@@ -51,7 +52,7 @@ impl<'a> Job<'a> {
             trainer.check(part)?;
             scaling.as_ref().map_or(Ok(()), |scaling| scaling.check(part))?;
         }
-        let checkpoints = arguments.stopping.checkpoints(&model);
+        let checkpoints = arguments.stopping.checkpoints(&model)?;
         let interrupt = Interrupt::listen()?;
         Ok(Self { arguments, parts, recipe, epochs, trainer, scaling, checkpoints, interrupt, model, plot })
     }
@@ -59,7 +60,6 @@ impl<'a> Job<'a> {
     /// Tells what will be done.
     pub fn tell_start(&self, output: &mut Output) {
         let Self { recipe, parts, trainer, arguments, .. } = self;
-        let steps = self.epochs as u64;
         let start = Start {
             event: "start",
             data: &arguments.data,
@@ -71,7 +71,7 @@ impl<'a> Job<'a> {
             loss: recipe.loss,
             optimizer: recipe.optimizer.name(),
             learning_rate: recipe.optimizer.learning_rate(),
-            schedule: if arguments.schedule(steps) == wgrad::Schedule::Constant { "constant" } else { "cosine" },
+            schedule: arguments.schedule_name(),
             batch: recipe.batch,
             epochs: self.epochs,
             seed: arguments.seed,
@@ -102,9 +102,7 @@ impl<'a> Job<'a> {
                 interrupt.flow()
             })
             .on_epoch(|epoch| {
-                if !interrupt.is_asked() {
-                    lock(&reporter).epoch(epoch);
-                }
+                lock(&reporter).epoch(epoch);
                 interrupt.flow()
             });
         if let Some(validation) = &validation {
@@ -114,8 +112,9 @@ impl<'a> Job<'a> {
             fit = fit.patience(patience);
         }
         let history = trainer.fit(&train, fit)?;
-        let outcome = Outcome { history, seconds: began.elapsed().as_secs_f64() };
-        Ok((!interrupt.is_asked()).then_some(outcome))
+        interrupt.end();
+        let (seconds, resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
+        Ok((!history.stopped).then_some(Outcome { history, seconds, resumed }))
     }
 
     /// Tells how to go on.
@@ -133,7 +132,7 @@ impl<'a> Job<'a> {
 
     /// Scores and writes the model, and tells what came of it.
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
-        let Outcome { history, seconds } = outcome;
+        let Outcome { history, seconds, resumed } = outcome;
         let mut model = self.trainer.model()?;
         model.head.columns = self.parts.train.columns().to_vec();
         let loss_factor = self.scaling.as_ref().map_or(1.0, Scaling::loss_factor);
@@ -156,6 +155,7 @@ impl<'a> Job<'a> {
             steps: self.trainer.steps(),
             best_epoch: history.best,
             seconds,
+            resumed,
             device: device.to_string(),
             reason: device.reason().into(),
             model: self.model.display().to_string(),

@@ -86,8 +86,8 @@ pub struct Arguments {
     /// Draws losses and score by epoch: *.svg or *.png
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     plot: Option<PathBuf>,
-    /// Draws on a dark background
-    #[arg(long, requires = "plot", help_heading = "Output")]
+    /// Draws on a dark background, with --plot
+    #[arg(long, help_heading = "Output")]
     dark: bool,
     /// One JSON object a line: start, epoch …, summary
     #[arg(long, help_heading = "Output")]
@@ -121,6 +121,13 @@ impl Arguments {
         }
     }
 
+    fn schedule_name(&self) -> &'static str {
+        match self.schedule {
+            Shape::Constant => "constant",
+            Shape::Cosine => "cosine",
+        }
+    }
+
     /// Where the model goes, which is known to be possible.
     fn path(&self, data: &Dataset) -> Result<PathBuf> {
         let stem = data::stem(&self.data, data);
@@ -135,7 +142,12 @@ impl Arguments {
 
     /// The file for the learning curves, which is known to be possible.
     fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
-        let Some(path) = &self.plot else { return Ok(None) };
+        let Some(path) = &self.plot else {
+            return match self.dark {
+                true => Err(Error::conflict("`--dark`", "there is no picture", "name its file with `--plot`")),
+                false => Ok(None),
+            };
+        };
         let file = PictureFile::new("`--plot`", path)?;
         if same_file(path, model) || same_file(path, Path::new(&self.data)) {
             let problem = "the picture would replace the model, or the table that it is trained on";

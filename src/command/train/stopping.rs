@@ -1,6 +1,7 @@
 //! What is left of a training that is stopped, and how it goes on: `--checkpoint`, `--resume`, Ctrl-C.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,15 +26,15 @@ pub struct Stopping {
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Checkpoints")]
     checkpoint: Option<PathBuf>,
     /// Writes one after every N steps, instead of every 60 seconds
-    #[arg(long, value_name = "N", requires = "checkpoint", help_heading = "Checkpoints")]
+    #[arg(long, value_name = "N", help_heading = "Checkpoints")]
     #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
     /// Writes one after every S seconds
-    #[arg(long, value_name = "S", requires = "checkpoint", help_heading = "Checkpoints")]
+    #[arg(long, value_name = "S", help_heading = "Checkpoints")]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
     /// Goes on from the newest checkpoint in the folder, or begins where there is none
-    #[arg(long, requires = "checkpoint", help_heading = "Checkpoints")]
+    #[arg(long, help_heading = "Checkpoints")]
     resume: bool,
 }
 
@@ -44,10 +45,15 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 impl Stopping {
     /// Where checkpoints go, and when. Without a folder there is one only where training is stopped, beside the model.
-    pub fn checkpoints(&self, model: &Path) -> Checkpoints {
+    pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
-            return Checkpoints::in_folder(unused(&model.with_extension("checkpoints"))).only_when_stopped();
+            self.check_alone()?;
+            return Ok(Checkpoints::in_folder(unused(&model.with_extension("checkpoints"))).only_when_stopped());
         };
+        if folder == model {
+            let problem = "the model would stand where the folder of checkpoints does";
+            return Err(Error::conflict(folder.display().to_string(), problem, "name another folder"));
+        }
         let mut checkpoints = Checkpoints::in_folder(folder);
         if let Some(steps) = self.checkpoint_steps {
             checkpoints = checkpoints.every_steps(steps as u64);
@@ -56,7 +62,19 @@ impl Stopping {
         if let Some(seconds) = interval {
             checkpoints = checkpoints.every(Duration::from_secs_f64(seconds));
         }
-        if self.resume { checkpoints.resume() } else { checkpoints }
+        Ok(if self.resume { checkpoints.resume() } else { checkpoints })
+    }
+
+    /// Not a rule of the arguments, since the folder may stand in a run file.
+    fn check_alone(&self) -> Result<()> {
+        let given = [
+            ("--resume", self.resume),
+            ("--checkpoint-steps", self.checkpoint_steps.is_some()),
+            ("--checkpoint-secs", self.checkpoint_secs.is_some()),
+        ];
+        let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        let problem = "there is no folder of checkpoints";
+        Err(Error::conflict(format!("`{option}`"), problem, "name one with `--checkpoint`"))
     }
 
     /// What to type to go on from the checkpoints in `folder`: what was typed, and what it lacks.
@@ -86,7 +104,7 @@ fn unused(folder: &Path) -> PathBuf {
     names.into_iter().find(|folder| !folder.exists()).unwrap_or_else(|| folder.into())
 }
 
-/// Whether somebody wants training to end: Ctrl-C, or a request of the system to terminate.
+/// Whether somebody wants training to end, and has pressed Ctrl-C.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicBool>);
 
@@ -99,6 +117,8 @@ impl Interrupt {
             if heard.0.swap(true, Ordering::SeqCst) {
                 std::process::exit(INTERRUPTED.into());
             }
+            let text = "\nfinishing what is under way, then a checkpoint; Ctrl-C again ends at once";
+            writeln!(std::io::stderr(), "{text}").ok();
         };
         ctrlc::set_handler(handler).map_err(|error| {
             let problem = format!("Ctrl-C cannot be listened for: {error}");
@@ -107,13 +127,13 @@ impl Interrupt {
         Ok(asked)
     }
 
-    /// Whether somebody has asked.
-    pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-
     /// What that means for training.
     pub fn flow(&self) -> Flow {
-        if self.is_asked() { Flow::Stop } else { Flow::Continue }
+        if self.0.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// From now on there is nothing that could be gone on with: who asks does not have to wait.
+    pub fn end(&self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }

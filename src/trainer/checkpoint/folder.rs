@@ -1,11 +1,12 @@
 //! When a training writes checkpoints, and which of them stay.
 
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Checkpoint, Fingerprint, Restored};
+use super::{Checkpoint, Restored, Validation};
 use crate::error::{Error, Result};
-use crate::model::UNFINISHED;
 use crate::trainer::Trainer;
 use crate::trainer::course::Course;
 
@@ -61,25 +62,39 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// Makes the folder and checks that it can be written to; returns what to go on from.
+    /// What there is to go on from.
     fn open(&self) -> Result<Option<Checkpoint>> {
-        std::fs::create_dir_all(&self.folder).map_err(|error| Error::file(&self.folder, "making the folder", error))?;
-        crate::model::check_replaceable(&self.folder.join(name(0)))?;
+        if !self.folder.exists() {
+            return Ok(None);
+        }
         let Some((_, newest)) = written(&self.folder)?.pop() else { return Ok(None) };
         if !self.resume {
             let problem = format!("it has checkpoints of an earlier training, the newest being {}", newest.display());
             let remedy = "resume that training, or name another folder";
             return Err(Error::conflict(self.folder.display().to_string(), problem, remedy));
         }
-        remove_unfinished(&self.folder);
         Checkpoint::load(newest).map(Some)
     }
 }
 
-/// Deletes what a process has left that was killed while it wrote. What cannot be deleted does no harm.
+/// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|error| Error::file(&path, "creating", error))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let problem = "another training is writing checkpoints to it";
+            Err(Error::conflict(folder.display().to_string(), problem, "wait for it to end, or name another folder"))
+        }
+        // Where a file system knows no locks, there are none.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Deletes what a process has left that was killed while it wrote a checkpoint. What cannot be deleted does no harm.
 fn remove_unfinished(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".step-")) {
         std::fs::remove_file(entry.path()).ok();
     }
 }
@@ -105,8 +120,10 @@ fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
 pub(in crate::trainer) struct Keeper {
     checkpoints: Checkpoints,
     /// What epochs are validated on.
-    validation: Option<Fingerprint>,
+    validation: Option<Validation>,
     last: Instant,
+    /// Nothing before a folder is written to for the first time.
+    locked: Option<File>,
 }
 
 impl Keeper {
@@ -114,17 +131,28 @@ impl Keeper {
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,
-        validation: Option<Fingerprint>,
+        validation: Option<Validation>,
     ) -> Result<(Self, Option<(Course, Restored)>)> {
-        let resumed = match checkpoints.when_stopped {
-            true => None,
-            false => checkpoints.open()?,
-        };
-        let resumed = resumed.map(|checkpoint| -> Result<_> {
+        let mut keeper = Self { checkpoints: checkpoints.clone(), validation, last: Instant::now(), locked: None };
+        if !checkpoints.when_stopped {
+            keeper.take_folder()?;
+        }
+        let resumed = checkpoints.open()?.map(|checkpoint| -> Result<_> {
             let restored = trainer.restore_with(&checkpoint, validation)?;
             Ok((checkpoint.course(), restored))
         });
-        Ok((Self { checkpoints: checkpoints.clone(), validation, last: Instant::now() }, resumed.transpose()?))
+        Ok((keeper, resumed.transpose()?))
+    }
+
+    /// Makes the folder this training's alone.
+    fn take_folder(&mut self) -> Result<()> {
+        if self.locked.is_none() {
+            let folder = &self.checkpoints.folder;
+            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+            self.locked = Some(lock(folder)?);
+            remove_unfinished(folder);
+        }
+        Ok(())
     }
 
     /// How many steps there are to the next checkpoint, as far as steps decide that.
@@ -144,15 +172,20 @@ impl Keeper {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());
         }
+        self.take_folder()?;
         let folder = &self.checkpoints.folder;
-        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
-        trainer.checkpoint_of(Some(course), self.validation)?.save(folder.join(name(trainer.steps())))?;
+        let newest = folder.join(name(trainer.steps()));
+        trainer.checkpoint_of(Some(course), self.validation)?.save(&newest)?;
         self.last = Instant::now();
         let mut old = written(folder)?;
         old.truncate(old.len().saturating_sub(NEWEST));
         let best = course.best.as_ref().map(|best| best.step);
-        for (_, path) in old.into_iter().filter(|(step, _)| Some(*step) != best) {
-            std::fs::remove_file(&path).map_err(|error| Error::file(&path, "deleting", error))?;
+        for (_, path) in old.into_iter().filter(|(step, path)| Some(*step) != best && *path != newest) {
+            match std::fs::remove_file(&path) {
+                // Somebody else has done it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                done => done.map_err(|error| Error::file(&path, "deleting", error))?,
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ mod settings;
 pub use folder::Checkpoints;
 
 pub(super) use folder::Keeper;
-pub(super) use settings::Fingerprint;
+pub(super) use settings::{Fingerprint, Validation};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ impl Trainer {
     }
 
     /// The same within a [`Trainer::fit`], with what it is validated on.
-    fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Fingerprint>) -> Result<Checkpoint> {
+    fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
         let mut tensors = Vec::new();
         for prefix in self.stored() {
@@ -141,7 +141,7 @@ impl Trainer {
         self.restore_with(checkpoint, checkpoint.head.settings.validation)
     }
 
-    fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Fingerprint>) -> Result<Restored> {
+    fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Validation>) -> Result<Restored> {
         let Checkpoint { head, tensors } = checkpoint;
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optim::Optimizer;
+use crate::plan::{Plan, Section};
 use crate::schedule::Schedule;
 use crate::trainer::Trainer;
 use crate::trainer::load::Loaded;
@@ -28,7 +29,7 @@ pub(super) struct Settings {
     seed: u64,
     fused: bool,
     data: Option<Fingerprint>,
-    pub(super) validation: Option<Fingerprint>,
+    pub(super) validation: Option<Validation>,
     preprocessing: Option<Standardisation>,
 }
 
@@ -39,6 +40,20 @@ pub(in crate::trainer) struct Fingerprint {
     rows: usize,
     /// CRC-32 of inputs and targets.
     checksum: u32,
+}
+
+/// What epochs are validated on, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::trainer) struct Validation {
+    data: Fingerprint,
+    restore_best: bool,
+}
+
+impl Validation {
+    pub(in crate::trainer) fn of(data: &Dataset, restore_best: bool) -> Self {
+        Self { data: Fingerprint::of(data), restore_best }
+    }
 }
 
 impl Fingerprint {
@@ -57,7 +72,7 @@ impl Fingerprint {
 }
 
 impl Settings {
-    pub(super) fn of(trainer: &Trainer, validation: Option<Fingerprint>) -> Self {
+    pub(super) fn of(trainer: &Trainer, validation: Option<Validation>) -> Self {
         let description = &trainer.description;
         Self {
             network: description.network.clone(),
@@ -77,21 +92,37 @@ impl Settings {
     /// # Errors
     /// The first setting that differs, with both values.
     pub(super) fn same_as(&self, other: &Self) -> Result<()> {
+        if self.network != other.network {
+            return Err(other_than("network", &self.network.to_string(), &other.network.to_string()));
+        }
         let failed = |error: serde_json::Error| Error::conflict("checkpoint", error.to_string(), "make a new one");
         let [made, now] = [serde_json::to_value(self).map_err(failed)?, serde_json::to_value(other).map_err(failed)?];
-        let Some((name, made, now)) = difference(String::new(), &made, &now) else { return Ok(()) };
-        let problem = format!("it was made with {name} = {}, but now it is {}", short(made), short(now));
-        Err(Error::conflict("checkpoint", problem, "go on with the same settings and data, or begin anew elsewhere"))
+        match difference(String::new(), &made, &now) {
+            None => Ok(()),
+            Some((name, made, now)) => Err(other_than(&name, &short(made), &short(now))),
+        }
     }
 }
 
-/// The first value that differs, and what it is called: `optimizer.learning_rate`.
+fn other_than(name: &str, made: &str, now: &str) -> Error {
+    let remedy = match name.split('.').next() {
+        Some("schedule") => "keep the number of epochs, which a cosine is over, or begin anew elsewhere",
+        Some("data") => "load the data that it was made on, or begin anew elsewhere",
+        _ => "go on with the same settings, or begin anew elsewhere",
+    };
+    Error::conflict("checkpoint", format!("it was made with {name} = {made}, but now it is {now}"), remedy)
+}
+
+/// The first value that differs, and what it is called: `optimizer.learning_rate`. What kind of thing it is comes first.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
-        (Value::Object(fields), Value::Object(others)) => fields.iter().find_map(|(field, made)| {
-            let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
-            difference(name, made, others.get(field).unwrap_or(&Value::Null))
-        }),
+        (Value::Object(fields), Value::Object(others)) => {
+            let (kind, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(field, _)| *field == "kind");
+            kind.into_iter().chain(rest).find_map(|(field, made)| {
+                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                difference(name, made, others.get(field).unwrap_or(&Value::Null))
+            })
+        }
         _ => (made != now).then_some((name, made, now)),
     }
 }
@@ -111,8 +142,14 @@ pub(super) struct MadeOn {
     /// The device, with what its arithmetic is made of.
     device: String,
     driver: Option<String>,
-    /// CRC-32 of the plan as the device runs it, tiles and all.
+    /// CRC-32 of the ops of a step as the device runs them, tiles and all.
     plan: u32,
+}
+
+/// The ops of a step, in order, and how products are cut.
+fn ops(plan: &Plan) -> String {
+    let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
+    ops.map(|op| format!("{} {:?}\n", op.kernel.name, op.tile)).collect()
 }
 
 impl MadeOn {
@@ -121,7 +158,7 @@ impl MadeOn {
             version: env!("CARGO_PKG_VERSION").into(),
             device: trainer.device.arithmetic(),
             driver: trainer.executor.driver(),
-            plan: crc32fast::hash(trainer.executor.plan().to_string().as_bytes()),
+            plan: crc32fast::hash(ops(trainer.executor.plan()).as_bytes()),
         }
     }
 
