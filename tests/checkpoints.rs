@@ -1,10 +1,11 @@
 //! A training that was stopped and goes on from a checkpoint is the one that was never stopped, bit for bit.
 
 use std::path::Path;
+use std::time::Duration;
 
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Network, Optimizer, RmsProp,
-    Schedule, Sgd, Trainer, data,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Network, Optimizer, Progress,
+    RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
 };
 
 const ROWS: usize = 250;
@@ -228,6 +229,54 @@ fn only_where_it_is_stopped_a_training_leaves_one_and_takes_nobody_s_place() {
     assert_eq!(files(&below), ["step-16.safetensors"]);
     assert!(train(checkpoints(), 4).expect_err("it is taken").to_string().contains("of an earlier training"));
     assert_eq!(files(&below), ["step-16.safetensors"]);
+}
+
+/// Bytes that are scaled through a table, a checkpoint after every submission, and resumed with other submissions.
+#[test]
+fn images_go_on_however_steps_are_grouped() {
+    let bytes: Vec<u8> = (0..90u32 * 7).map(|at| (at * at * 37 % 251) as u8).collect();
+    let classes: Vec<u32> = (0..90).map(|row| row * 5 % 3).collect();
+    let images = Dataset::images("images", 7, bytes, classes, ["a", "b", "c"]).expect("images");
+    let build = |steps| {
+        let builder = Trainer::builder(Network::parse(7, "16 relu dropout(0.2) 3").expect("a network"));
+        let builder = builder.loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-2)).batch(16).seed(5);
+        let scaling = Standardisation::fit(&images).expect("scales");
+        builder.preprocessing(scaling).steps_a_submission(steps).build(&Device::cpu()).expect("a trainer")
+    };
+    let mut whole = build(4);
+    whole.fit(&images, Fit::epochs(3)).expect("trained");
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::in_folder(folder.path()).every(Duration::ZERO);
+    let stop = |progress: &Progress| if progress.epoch == 2 { Flow::Stop } else { Flow::Continue };
+    build(2).fit(&images, Fit::epochs(3).checkpoints(checkpoints.clone()).on_submission(stop)).expect("stopped");
+    assert_eq!(files(folder.path()), ["step-4.safetensors", "step-6.safetensors", "step-8.safetensors"]);
+    let (mut resumed, mut exact) = (build(5), false);
+    let fit = Fit::epochs(3).checkpoints(checkpoints.resume()).on_resume(|restored| exact = restored.is_exact());
+    resumed.fit(&images, fit).expect("resumed");
+    assert!(exact && bits(&mut resumed) == bits(&mut whole));
+}
+
+#[test]
+fn a_loop_of_ones_own_goes_on_from_a_checkpoint_too() {
+    let data = digits(0..200);
+    let wgrad::Targets::Classes { indices, .. } = data.targets() else { panic!("digits have classes") };
+    let step = |trainer: &mut Trainer, number: usize| {
+        let rows = number * 20..(number + 1) * 20;
+        let loss = trainer.step(&data.input_rows(rows.clone()), &indices[rows]).expect("a step");
+        loss.value().expect("a loss").to_bits()
+    };
+    let build = || trainer(&Device::cpu(), Adam::new(1e-3));
+    let (mut whole, mut stopped, mut resumed) = (build(), build(), build());
+    let losses: Vec<u32> = (0..10).map(|number| step(&mut whole, number)).collect();
+    (0..4).for_each(|number| assert_eq!(step(&mut stopped, number), losses[number]));
+    let restored = resumed.restore(&stopped.checkpoint().expect("a checkpoint")).expect("restored");
+    assert_eq!((restored.step, restored.is_exact()), (4, true));
+    (4..10).for_each(|number| assert_eq!(step(&mut resumed, number), losses[number]));
+    // With a data set loaded it is another training.
+    let mut other = build();
+    other.load(&data).expect("it fits");
+    let message = other.restore(&stopped.checkpoint().expect("a checkpoint")).expect_err("refused").to_string();
+    assert!(message.contains("it was made with data = null, but now it is {"), "{message}");
 }
 
 #[test]
