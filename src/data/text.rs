@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
+/// Words that stand for a missing number, in lower case.
+const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+
 /// What is read, and where from.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
@@ -105,6 +108,11 @@ pub(super) fn number(cell: &str) -> std::result::Result<f32, (String, Option<Str
             Err((format!("`{cell}` is not a number"), remedy))
         }
     }
+}
+
+/// Whether a cell says that there is no number, where others are numbers.
+pub(super) fn is_missing(cell: &str) -> bool {
+    MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
 /// `1.5` for `1,5`.
