@@ -183,6 +183,29 @@ fn up_to_20_classes_of_any_name_fit_in_100_columns() -> Result<()> {
     Ok(())
 }
 
+/// All pairs of 50,000 classes would take 20 GB.
+#[test]
+fn very_many_classes_take_no_square_of_memory() -> Result<()> {
+    let found = one_wrong_each(50_000, 2, |n| n.to_string())?;
+    assert_eq!((found.count(7, 7), found.count(7, 8), found.count(8, 7), found.rows()), (1, 1, 0, 100_000));
+    assert_eq!(numbers(&found.class(49_999)), (0.5, 0.5, 0.5, 2));
+    assert_eq!((found.accuracy(), found.macro_average().f1), (0.5, 0.5));
+    assert!(found.to_string().contains("the most frequent confusions"));
+    let json = serde_json::to_value(&found).expect("JSON");
+    assert_eq!((json["classes"].as_array().map(Vec::len), json.get("confusion")), (Some(50_000), None));
+    for (classes, has_matrix) in [(100, true), (101, false)] {
+        let json = serde_json::to_value(one_wrong_each(classes, 2, |n| n.to_string())?).expect("JSON");
+        assert_eq!(json.get("confusion").is_some(), has_matrix, "{classes}");
+    }
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "class 3 of 3")]
+fn a_class_that_is_not_there_has_no_count() {
+    one_wrong_each(3, 2, |n| n.to_string()).expect("counted").count(0, 3);
+}
+
 #[test]
 fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
     // Class 7 is the worst, 7 for 9 the most frequent confusion; class 29 does not occur.
