@@ -96,6 +96,25 @@ fn a_model_s_confusion_is_counted_from_its_outputs() -> Result<()> {
     Ok(())
 }
 
+/// More rows than go through a network at once.
+#[test]
+fn images_are_counted_part_by_part() -> Result<()> {
+    let pixels: Vec<u8> = (0..2 * 1100).map(|at: usize| (at * at % 251) as u8).collect();
+    let actual: Vec<u32> = (0..1100).map(|row| row / 3 % 2).collect();
+    let images = Dataset::images("images", 2, pixels, actual.clone(), ["a", "b"])?;
+    let mut model = mirror(2, Loss::SoftmaxCrossEntropy)?;
+    let predicted = model.predict_classes(&images.input())?;
+    assert_eq!(model.confusion(&images)?, Confusion::new(names(&["a", "b"]), &actual, &predicted)?);
+    // Only in the second part is a pixel so bright.
+    let mut bright = vec![0; 2 * 1100];
+    bright[2 * 700 + 1] = 255;
+    let bright = Dataset::images("bright", 2, bright, actual, ["a", "b"])?;
+    model.parameters[0].values = vec![3e38; 4];
+    let message = model.confusion(&bright).expect_err("it overflows").to_string();
+    assert!(message.contains("`bright`, row 700 (from 0)"), "{message}");
+    Ok(())
+}
+
 #[test]
 fn one_output_tells_two_classes_or_0_and_1() -> Result<()> {
     let (outputs, actual) = ([2.0, -1.0, 3.0, -4.0], [1, 1, 0, 0]);
