@@ -64,6 +64,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
     let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
+    // A class has no place on a scale of numbers, nor a number among the colours of classes.
+    model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
     output.line(format!("picture: {}", file.path().display()));
