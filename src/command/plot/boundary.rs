@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
 
 use super::axis::Axis;
-use super::canvas::{PictureFile, same_file};
+use super::canvas::PictureFile;
 use super::plane::{Plane, Values};
 use super::{theme, title};
 use crate::command::columns::Reading;
-use crate::command::data;
+use crate::command::data::{self, is_table, same_file};
 use crate::command::device::DeviceOptions;
 use crate::command::report::Output;
 
@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let place = format!("model {}", arguments.model.display());
     check_plane(&place, &model)?;
     let file = PictureFile::new("`--out`", &arguments.out)?;
-    if same_file(&arguments.out, &arguments.model) || same_file(&arguments.out, Path::new(&arguments.data)) {
+    if same_file(&arguments.out, &arguments.model) || is_table(&arguments.out, &arguments.data) {
         let problem = "the picture would replace what it is made from";
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
