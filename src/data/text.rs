@@ -121,13 +121,21 @@ pub(super) fn with_point(cell: &str) -> Option<String> {
     (pointed != cell && pointed.parse::<f64>().is_ok()).then_some(pointed)
 }
 
-/// The option that leaves these columns out, as it must be typed in a shell.
+/// The option that leaves these columns out, as it must be typed in a shell: names as a record of CSV.
 pub(super) fn drop_option(columns: &[&str]) -> String {
-    let names = columns.join(",");
+    let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    // What begins so would be taken for an option of its own.
+    let before = if names.starts_with('-') { '=' } else { ' ' };
     let plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
     if names.chars().all(plain) {
-        format!("`--drop {names}`")
+        format!("`--drop{before}{names}`")
     } else {
-        format!("`--drop '{}'`", names.replace('\'', r"'\''"))
+        format!("`--drop{before}'{}'`", names.replace('\'', r"'\''"))
     }
+}
+
+/// A name as a cell of CSV.
+fn quoted(name: &str) -> String {
+    let plain = !name.is_empty() && !name.contains([',', '"', '\r', '\n']);
+    if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
