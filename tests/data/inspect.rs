@@ -265,6 +265,12 @@ fn data_sets_that_are_no_table_are_inspected_too() {
     let petal = found.columns[2].moments.expect("numbers");
     assert_eq!((petal.min, petal.max), (1.0, 6.9));
     assert_abs_diff_eq!(petal.mean, 3.758, epsilon = 1e-9);
+    let input_called_so = rows("z,y", |n| format!("{n}.5,{}", if n < 2 { "rare" } else { "usual" }));
+    let named = Dataset::from_csv_text("t", &input_called_so.replacen('z', "class", 1), None).expect("it is a table");
+    assert!(
+        warning(&Inspection::of(&named), "rare_class").starts_with("1 of 2 classes"),
+        "of the target, not the input"
+    );
     let xor = Inspection::of(&data::xor());
     assert_eq!((xor.target.read_as, kinds(&xor)), (ReadAs::Number, vec!["few_rows"]));
     let digits = warning(&Inspection::of(&data::digits()), "constant");
