@@ -96,6 +96,25 @@ fn a_model_s_confusion_is_counted_from_its_outputs() -> Result<()> {
     Ok(())
 }
 
+/// More rows than go through a network at once.
+#[test]
+fn images_are_counted_part_by_part() -> Result<()> {
+    let pixels: Vec<u8> = (0..2 * 1100).map(|at: usize| (at * at % 251) as u8).collect();
+    let actual: Vec<u32> = (0..1100).map(|row| row / 3 % 2).collect();
+    let images = Dataset::images("images", 2, pixels, actual.clone(), ["a", "b"])?;
+    let mut model = mirror(2, Loss::SoftmaxCrossEntropy)?;
+    let predicted = model.predict_classes(&images.input())?;
+    assert_eq!(model.confusion(&images)?, Confusion::new(names(&["a", "b"]), &actual, &predicted)?);
+    // Only in the second part is a pixel so bright.
+    let mut bright = vec![0; 2 * 1100];
+    bright[2 * 700 + 1] = 255;
+    let bright = Dataset::images("bright", 2, bright, actual, ["a", "b"])?;
+    model.parameters[0].values = vec![3e38; 4];
+    let message = model.confusion(&bright).expect_err("it overflows").to_string();
+    assert!(message.contains("`bright`, row 700 (from 0)"), "{message}");
+    Ok(())
+}
+
 #[test]
 fn one_output_tells_two_classes_or_0_and_1() -> Result<()> {
     let (outputs, actual) = ([2.0, -1.0, 3.0, -4.0], [1, 1, 0, 0]);
@@ -181,6 +200,29 @@ fn up_to_20_classes_of_any_name_fit_in_100_columns() -> Result<()> {
     assert_eq!(head.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"], "{text}");
     assert!(text.contains("\n2 very very"), "{text}");
     Ok(())
+}
+
+/// All pairs of 50,000 classes would take 20 GB.
+#[test]
+fn very_many_classes_take_no_square_of_memory() -> Result<()> {
+    let found = one_wrong_each(50_000, 2, |n| n.to_string())?;
+    assert_eq!((found.count(7, 7), found.count(7, 8), found.count(8, 7), found.rows()), (1, 1, 0, 100_000));
+    assert_eq!(numbers(&found.class(49_999)), (0.5, 0.5, 0.5, 2));
+    assert_eq!((found.accuracy(), found.macro_average().f1), (0.5, 0.5));
+    assert!(found.to_string().contains("the most frequent confusions"));
+    let json = serde_json::to_value(&found).expect("JSON");
+    assert_eq!((json["classes"].as_array().map(Vec::len), json.get("confusion")), (Some(50_000), None));
+    for (classes, has_matrix) in [(100, true), (101, false)] {
+        let json = serde_json::to_value(one_wrong_each(classes, 2, |n| n.to_string())?).expect("JSON");
+        assert_eq!(json.get("confusion").is_some(), has_matrix, "{classes}");
+    }
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "class 3 of 3")]
+fn a_class_that_is_not_there_has_no_count() {
+    one_wrong_each(3, 2, |n| n.to_string()).expect("counted").count(0, 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use csv::{ReaderBuilder, Trim};
 use wgrad::data::Csv;
 
 /// Where data are found, and how a table's text is read.
@@ -16,15 +17,20 @@ pub struct Reading {
     pub delimiter: Option<u8>,
 }
 
+/// The columns that one option names.
+#[derive(Clone)]
+pub struct Names(Vec<String>);
+
 /// How a table is read to be trained on.
 #[derive(Args)]
 pub struct Columns {
     /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
-    /// Columns of a table that are no inputs, such as an id or a name; several with commas, or one option each
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Data")]
-    pub drop: Vec<String>,
+    /// Columns of a table that are no inputs, such as an id or a name; several with commas, or one option each; a name
+    /// with a comma in double quotes, as in '"a,b",c'
+    #[arg(long, value_name = "COLUMN", value_parser = names, help_heading = "Data")]
+    pub drop: Vec<Names>,
     #[command(flatten)]
     pub reading: Reading,
 }
@@ -33,7 +39,7 @@ impl Columns {
     /// As the library wants it.
     pub fn form(&self) -> Csv {
         let form = Csv { target: self.target.clone(), delimiter: self.reading.delimiter, ..Csv::default() };
-        self.drop.iter().fold(form, Csv::drop)
+        self.drop.iter().flat_map(|names| &names.0).fold(form, Csv::drop)
     }
 
     /// The first option that is given, for data that are no table.
@@ -47,6 +53,16 @@ impl Reading {
     /// As [`Columns::given`].
     pub fn given(&self) -> Option<&'static str> {
         self.delimiter.map(|_| "--delimiter")
+    }
+}
+
+/// Reads names as a table's header is read, which may hold commas.
+fn names(text: &str) -> Result<Names, String> {
+    let reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
+    let mut records = reader.into_records();
+    match (records.next(), records.next()) {
+        (Some(Ok(names)), None) => Ok(Names(names.iter().map(String::from).collect())),
+        _ => Err("it must be one line of column names, separated by commas".into()),
     }
 }
 

@@ -210,3 +210,44 @@ pub fn outputs(data: &Dataset, loss: Loss) -> usize {
         outputs => outputs,
     }
 }
+
+/// Whether two paths lead to one file, which need not be there yet.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    one == other || end(one).is_some_and(|one| Some(one) == end(other))
+}
+
+/// Whether a path is that of the table that is read; the name of a data set is no path.
+pub fn is_table(path: &Path, source: &str) -> bool {
+    !NAMES.contains(&source) && same_file(path, Path::new(source))
+}
+
+/// Where a path leads: without links and detours as far as there is something.
+fn end(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_the_same_before_they_are_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir(at("in")).expect("a folder");
+        for (one, other) in [("m.svg", "./m.svg"), ("m.svg", "in/../m.svg"), ("in/m.svg", "in/../in/m.svg")] {
+            assert!(same_file(&at(one), &at(other)), "{one}, {other}");
+            std::fs::write(at(one), "").expect("written");
+            assert!(same_file(&at(one), &at(other)), "{one}, {other} that is there");
+            std::fs::remove_file(at(one)).expect("removed");
+        }
+        assert!(same_file(Path::new("m.svg"), Path::new("./m.svg")));
+        for (one, other) in [("m.svg", "n.svg"), ("m.svg", "in/m.svg"), ("no/m.svg", "m.svg"), ("no/m", "no/../no/m")] {
+            assert!(!same_file(&at(one), &at(other)), "{one}, {other}");
+        }
+        assert!(is_table(Path::new("./iris.csv"), "iris.csv") && !is_table(Path::new("iris"), "iris"));
+    }
+}

@@ -23,7 +23,7 @@ fractions (binary_cross_entropy).
 
 Of classes it tells precision, recall and F1 of each (0 where there is nothing
 to divide by), and which are taken for which; --json has them as `classes`, and
-`confusion` [actual][predicted].
+`confusion` [actual][predicted], which is left out with more than 100 classes.
 ";
 
 /// Which model, on which data.

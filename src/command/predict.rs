@@ -6,7 +6,7 @@ use wgrad::model::{Head, replace};
 use wgrad::{Error, Model, Result};
 
 use super::columns::Reading;
-use super::data;
+use super::data::{self, is_table, same_file};
 use super::device::DeviceOptions;
 use super::report::Output;
 
@@ -95,8 +95,7 @@ fn numbered(columns: usize) -> Vec<String> {
 }
 
 fn check_not_input(arguments: &Arguments, out: &Path) -> Result<()> {
-    let same = |other: &Path| out.canonicalize().is_ok_and(|out| other.canonicalize().is_ok_and(|other| other == out));
-    if same(&arguments.model) || same(Path::new(&arguments.data)) {
+    if same_file(out, &arguments.model) || is_table(out, &arguments.data) {
         let problem = "the predictions would replace what they are made from";
         return Err(Error::conflict(out.display().to_string(), problem, "name another file with `--out`"));
     }

@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 /// How every gzip file begins (RFC 1952, 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// All of a file. What it takes grows with what has been read: a length that the file states is not believed.
+/// All of a file. What it takes grows with what has been read: a length that the file states is not believed. Packed
+/// data grow to at most 1,032 times their size, the most that deflate can say (RFC 1951: 258 bytes by two bits), so
+/// that memory is bounded by the file's size times that.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![];
     open(path)?.read_to_end(&mut bytes).map_err(|error| broken(path, error))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use csv::{Position, StringRecord};
 
-use super::text::{Text, drop_option, number, with_point};
+use super::text::{Text, drop_option, is_missing, number, with_point};
 use super::{Csv, Dataset, Targets, bytes, check};
 use crate::error::{Error, Result};
 
@@ -20,12 +20,13 @@ impl Dataset {
     /// `form` names the target column, by default the last, columns to leave out, and another delimiter than that
     /// which the header shows; see [`Csv`]. All other columns are inputs. The target is a **class** if any of its
     /// cells is not a number, or if all are whole numbers with at most 20 different values, fewer than half the rows;
-    /// else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text.
+    /// else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text. `NA`, `N/A`,
+    /// `NaN`, `null` and `?`, in any case, are classes beside other text, but missing targets where there is none.
     ///
     /// # Errors
     /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name, an unknown
     /// target or column to leave out, no input column; a row of another length than the header; a cell that is empty,
-    /// not finite, or (in an input) not a number. Messages give the line, counted from 1, and the column.
+    /// not finite, or (in an input) not a number; a missing target. Messages give the line, counted from 1, and the column.
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
@@ -137,6 +138,7 @@ impl<'a> Header<'a> {
         }
         let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.text.parse().ok()).collect();
         let Some(numbers) = numbers else {
+            self.check_missing(cells)?;
             self.check_decimal_commas(cells)?;
             let names: BTreeSet<&str> = cells.iter().map(|cell| cell.text.as_str()).collect();
             let names = names.into_iter().map(String::from).collect();
@@ -149,9 +151,24 @@ impl<'a> Header<'a> {
         })
     }
 
+    /// Refuses `NA` among numbers, which would make a class of each of them.
+    fn check_missing(&self, cells: &[Cell]) -> Result<()> {
+        let is_number = |cell: &Cell| cell.text.parse::<f64>().is_ok();
+        match cells.iter().find(|cell| is_missing(&cell.text)) {
+            Some(cell) if cells.iter().all(|cell| is_number(cell) || is_missing(&cell.text)) => {
+                let place = self.text.place(cell.start, &self.columns[self.target]);
+                let problem = format!("the target is missing: `{}`, in a column without text", cell.text);
+                Err(Error::data(place, problem, "write the target, or remove the row"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses prices such as `1,5`, which would all be classes of their own.
     fn check_decimal_commas(&self, cells: &[Cell]) -> Result<()> {
-        let is_number = |cell: &Cell| cell.text.parse::<f64>().is_ok() || with_point(&cell.text).is_some();
+        let is_number = |cell: &Cell| {
+            cell.text.parse::<f64>().is_ok() || with_point(&cell.text).is_some() || is_missing(&cell.text)
+        };
         match cells.iter().find(|cell| with_point(&cell.text).is_some()) {
             Some(cell) if cells.iter().all(is_number) => self.target(cell).map(drop),
             _ => Ok(()),

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
+/// Words that stand for a missing number, in lower case.
+const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+
 /// What is read, and where from.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
@@ -107,19 +110,32 @@ pub(super) fn number(cell: &str) -> std::result::Result<f32, (String, Option<Str
     }
 }
 
+/// Whether a cell says that there is no number, where others are numbers.
+pub(super) fn is_missing(cell: &str) -> bool {
+    MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
+}
+
 /// `1.5` for `1,5`.
 pub(super) fn with_point(cell: &str) -> Option<String> {
     let pointed = cell.replacen(',', ".", 1);
     (pointed != cell && pointed.parse::<f64>().is_ok()).then_some(pointed)
 }
 
-/// The option that leaves these columns out, as it must be typed in a shell.
+/// The option that leaves these columns out, as it must be typed in a shell: names as a record of CSV.
 pub(super) fn drop_option(columns: &[&str]) -> String {
-    let names = columns.join(",");
+    let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    // What begins so would be taken for an option of its own.
+    let before = if names.starts_with('-') { '=' } else { ' ' };
     let plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
     if names.chars().all(plain) {
-        format!("`--drop {names}`")
+        format!("`--drop{before}{names}`")
     } else {
-        format!("`--drop '{}'`", names.replace('\'', r"'\''"))
+        format!("`--drop{before}'{}'`", names.replace('\'', r"'\''"))
     }
+}
+
+/// A name as a cell of CSV.
+fn quoted(name: &str) -> String {
+    let plain = !name.is_empty() && !name.contains([',', '"', '\r', '\n']);
+    if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

@@ -62,6 +62,16 @@ impl Evaluation {
 }
 
 impl Model {
+    /// Checks that a data set fits, as [`Model::evaluate`] does before it computes anything.
+    ///
+    /// # Errors
+    /// Columns or targets that do not fit the network and the loss.
+    pub fn check_data(&self, data: &Dataset) -> Result<()> {
+        self.check()?;
+        InputRows::of(&self.head.network, self.head.preprocessing.as_ref(), data)?;
+        target_of(&self.head.network, self.head.loss, data).map(drop)
+    }
+
     /// Loss and accuracy (or R², MAE and RMSE) on a data set.
     ///
     /// # Errors

@@ -17,7 +17,9 @@ pub(crate) use evaluate::evaluate;
 pub(crate) use output::{classes, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -173,15 +175,16 @@ impl Model {
     /// As [`Model::predict`].
     pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
         self.check()?;
-        self.forward_on(device, &prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?)
+        let prepared = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
+        forward(self.forward_executor(device)?.as_mut(), &prepared)
     }
 
-    /// What the last layer puts out for rows of prepared inputs, by a model that was checked.
-    fn forward_on(&self, device: &Device, prepared: &[f32]) -> Result<Vec<f32>> {
+    /// What runs [`forward`], of a model that was checked.
+    fn forward_executor(&self, device: &Device) -> Result<Box<dyn Executor>> {
         let plan = fuse(&lower_forward(&self.head.network, evaluate_rows(&self.head.network, device))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        forward(executor.as_mut(), prepared)
+        Ok(executor)
     }
 }
 
@@ -223,17 +226,34 @@ pub(crate) fn scaled(
 
 /// Runs `evaluate` over rows of prepared inputs; returns what the last layer puts out.
 pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<f32>> {
+    let columns = executor.plan().shape(executor.plan().named("evaluate.input")?).columns;
+    let rows = input.len() / columns;
+    let outputs = executor.plan().shape(executor.plan().named("evaluate.output")?).columns;
+    let mut result = Vec::with_capacity(rows * outputs);
+    let get = |rows: Range<usize>| Ok(Cow::Borrowed(&input[rows.start * columns..rows.end * columns]));
+    forward_parts(executor, rows, get, |outputs| {
+        result.extend_from_slice(outputs);
+        Ok(())
+    })?;
+    Ok(result)
+}
+
+/// Runs `evaluate` over rows of prepared inputs, which it gets as they are needed, and hands on what the last layer
+/// puts out, some rows at a time, in order.
+pub(crate) fn forward_parts<'a>(
+    executor: &mut dyn Executor,
+    rows: usize,
+    get: impl Fn(Range<usize>) -> Result<Cow<'a, [f32]>>,
+    mut put: impl FnMut(&[f32]) -> Result<()>,
+) -> Result<()> {
     let plan = executor.plan();
     let (source, target) = (plan.named("evaluate.input")?, plan.named("evaluate.output")?);
-    let (shape, outputs) = (plan.shape(source), plan.shape(target).columns);
-    let (mut result, mut under_way) = (Vec::with_capacity(input.len() / shape.columns * outputs), VecDeque::new());
-    let mut take = |(ticket, live): (Ticket, usize)| -> Result<()> {
-        result.extend_from_slice(&ticket.wait_f32()?[..live * outputs]);
-        Ok(())
-    };
-    for rows in input.chunks(shape.elements()) {
-        executor.write(source, 0, bytemuck::cast_slice(rows))?;
-        let live = rows.len() / shape.columns;
+    let (most, outputs) = (plan.shape(source).rows, plan.shape(target).columns);
+    let mut under_way = VecDeque::new();
+    let mut take = |(ticket, live): (Ticket, usize)| put(&ticket.wait_f32()?[..live * outputs]);
+    for first in (0..rows).step_by(most) {
+        let live = most.min(rows - first);
+        executor.write(source, 0, bytemuck::cast_slice(&get(first..first + live)?))?;
         let step = Step { rows: live as u32, ..Step::default() };
         executor.submit(&[step], &[Run { section: Section::Evaluate, slot: 0 }])?;
         under_way.push_back((executor.read(target, 0)?, live));
@@ -241,8 +261,7 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
             under_way.pop_front().map_or(Ok(()), &mut take)?;
         }
     }
-    under_way.into_iter().try_for_each(take)?;
-    Ok(result)
+    under_way.into_iter().try_for_each(take)
 }
 
 /// Names and shapes of a network's parameters, in the order of the layers.

@@ -164,6 +164,23 @@ fn many_classes_and_rows_are_cut_to_what_can_be_seen() {
 }
 
 #[test]
+fn targets_of_another_kind_are_not_drawn() {
+    let folder = Folder::new();
+    let row = |n: u32| format!("{},{},{}.5\n", n % 10, n / 10, n);
+    folder.write("price.csv", format!("x,y,price\n{}", (0..100).map(row).collect::<String>()));
+    folder.succeed(&["train", "price.csv", "--epochs", "1"]);
+    folder.succeed(&["train", "xor", "--epochs", "1"]);
+    folder.succeed(&["train", "moons", "--epochs", "1"]);
+    folder.write("seven.csv", "a,b,y\n0,1,1\n1,1,7\n");
+    let cases: &[(&str, &[&str])] = &[
+        ("plot boundary price.safetensors moons", &["one of 2 classes, but mean_squared_error compares with numbers"]),
+        ("plot boundary xor.safetensors seven.csv", &["row 1", "target is 7", "between 0 and 1"]),
+        ("plot boundary moons.safetensors price.csv", &["price.csv, line 2, column `price`", "unknown class `0.5`"]),
+    ];
+    super::mistakes::expect(&folder, cases);
+}
+
+#[test]
 fn what_cannot_be_drawn_is_told_before_training() {
     let folder = Folder::new();
     folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
@@ -175,9 +192,11 @@ fn what_cannot_be_drawn_is_told_before_training() {
         ("train iris --epochs 1000000000 --plot svg", &["*.svg or *.png"]),
         ("train iris --epochs 1000000000 --plot no/where.svg", &["no/where.svg"]),
         ("train iris --epochs 1000000000 --out i.svg --plot i.svg", &["i.svg", "would replace the model"]),
+        ("train iris --epochs 1000000000 --out i.svg --plot ./i.svg", &["./i.svg", "would replace the model"]),
         ("train iris --dark", &["--plot"]),
         ("plot boundary digits.safetensors digits", &["inputs are 64, but a plane has 2"]),
         ("plot boundary moons.svg moons --out moons.svg", &["would replace what it is made from"]),
+        ("plot boundary moons.svg moons --out no/../moons.svg", &["no/../moons.svg"]),
         ("plot boundary moons.svg moons --out b.gif", &["`--out`", "b.gif", "*.svg or *.png"]),
         ("plot boundary moons.svg moons --out no/b.png", &["no/b.png"]),
         ("plot boundary moons.svg pairs.csv", &["pairs.csv, line 2, column `z`"]),

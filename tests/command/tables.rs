@@ -54,6 +54,32 @@ fn columns_are_left_out_by_name() {
     assert_eq!(folder.succeed(&["predict", "house.safetensors", "house.csv"]).lines().count(), 61);
 }
 
+/// What the message recommends, typed as it stands there, works.
+#[cfg(unix)]
+#[test]
+fn columns_of_any_name_are_left_out_as_the_message_recommends() {
+    let names = ["a,b", "-x", "-y,z", "say \"hi\", he said", "\"", "it's", "$HOME", "two words", "--target", "ä"];
+    for name in names {
+        let folder = Folder::new();
+        let quoted = name.replace('"', "\"\"");
+        let rows: String = (0..30).map(|n| format!("N{n},{n}.5,{}\n", 2 * n)).collect();
+        folder.write("t.csv", format!("\"{quoted}\",u,y\n{rows}"));
+        let message = folder.fail(&["train", "t.csv"]);
+        let (_, option) = message.trim_end().rsplit_once("leave the column out with `").expect("it recommends");
+        let shell = format!("\"$0\" plan t.csv {}", option.trim_end_matches('`'));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &shell, env!("CARGO_BIN_EXE_wgrad")]).env("WGRAD_DEVICE", "cpu");
+        let output = command.current_dir(folder.path()).output().expect("a shell");
+        assert!(output.status.success(), "{shell}: {}", super::text(&output.stderr));
+        assert!(super::text(&output.stdout).contains("1 → dense"), "{shell}");
+    }
+    let folder = Folder::new();
+    folder.write("t.csv", "\"a,b\",c,d,y\nA,B,1,2\n");
+    assert!(folder.succeed(&["plan", "t.csv", "--drop", "\"a,b\", c"]).contains("1 → dense"));
+    assert!(folder.fail(&["plan", "t.csv", "--drop", ""]).contains("one line of column names"));
+    assert!(folder.fail(&["plan", "t.csv", "--drop", "a\nb"]).contains("one line of column names"));
+}
+
 #[test]
 fn a_table_is_inspected_that_cannot_be_trained_on() {
     let folder = Folder::new();

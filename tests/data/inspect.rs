@@ -85,6 +85,28 @@ fn targets_are_read_as_training_reads_them() -> Result<()> {
     Ok(())
 }
 
+/// All columns of four cells out of these: what can be trained on is what the inspection told.
+#[test]
+fn an_inspection_and_a_reading_agree_on_every_target() {
+    const CELLS: [&str; 11] = ["1", "2", "-0", "0.5", "NA", "nan", "?", "inf", "1,5", "cat", ""];
+    let (mut read, mut refused) = (0, 0);
+    for number in 0..CELLS.len().pow(4) {
+        let cells = (0..4).map(|place| CELLS[number / CELLS.len().pow(place) % CELLS.len()]);
+        // Twice, so that whole numbers can be classes.
+        let cells = [cells.clone().collect::<Vec<_>>(), cells.collect()].concat();
+        let text = cells.iter().fold("x;y\n".to_string(), |text, cell| format!("{text}1;{cell}\n"));
+        match Dataset::from_csv_text("t", &text, None) {
+            Ok(data) => {
+                let told = inspect(&text).target.read_as;
+                assert_eq!(data.class_names().is_some(), told == ReadAs::Class, "{cells:?}");
+                read += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(read > 1000 && refused > 1000, "{read} were read, {refused} refused");
+}
+
 #[test]
 fn good_tables_have_no_warning() {
     assert_eq!(kinds(&inspect(&rows("y", |n| ["a", "b"][n % 2].into()).replace("\n0.5,", "\n0.25,"))), ["duplicates"]);
@@ -243,6 +265,12 @@ fn data_sets_that_are_no_table_are_inspected_too() {
     let petal = found.columns[2].moments.expect("numbers");
     assert_eq!((petal.min, petal.max), (1.0, 6.9));
     assert_abs_diff_eq!(petal.mean, 3.758, epsilon = 1e-9);
+    let input_called_so = rows("z,y", |n| format!("{n}.5,{}", if n < 2 { "rare" } else { "usual" }));
+    let named = Dataset::from_csv_text("t", &input_called_so.replacen('z', "class", 1), None).expect("it is a table");
+    assert!(
+        warning(&Inspection::of(&named), "rare_class").starts_with("1 of 2 classes"),
+        "of the target, not the input"
+    );
     let xor = Inspection::of(&data::xor());
     assert_eq!((xor.target.read_as, kinds(&xor)), (ReadAs::Number, vec!["few_rows"]));
     let digits = warning(&Inspection::of(&data::digits()), "constant");

@@ -125,6 +125,7 @@ fn cells_must_be_finite_numbers() {
         let text = format!("x,z,y\n1,2,0.5\n3,{cell},0.5\n");
         assert_eq!(message(read(&text)), format!("t, line 3, column `z`: {problem}; {remedy}"));
     }
+    // Where all are numbers as Rust reads them.
     assert_eq!(
         message(with_targets(&["0.5", "nan"])),
         "t, line 3, column `y`: `nan` is not a finite 32-bit number; write the target, or remove the row"
@@ -133,6 +134,23 @@ fn cells_must_be_finite_numbers() {
         message(with_targets(&["0.5", ""])),
         "t, line 3, column `y`: the cell is empty; write the target, or remove the row"
     );
+}
+
+#[test]
+fn missing_targets_make_no_classes_of_numbers() -> Result<()> {
+    for word in ["NA", "n/a", "NULL", "?"] {
+        assert_eq!(
+            message(with_targets(&["0.5", word, "1.5", "NA", "nan"])),
+            format!(
+                "t, line 3, column `y`: the target is missing: `{word}`, in a column without text; write the target, or remove the row"
+            )
+        );
+        assert!(message(with_targets(&[word, word])).starts_with("t, line 2, column `y`: the target is missing"));
+        assert_eq!(with_targets(&["1", word, "cat"])?.outputs(), 3, "a class may be called so");
+    }
+    let commas = message(read("x;y\n1;2,5\n1;NA\n1;3\n"));
+    assert_eq!(commas, "t, line 2, column `y`: `2,5` is not a number; write a point as decimal sign: 2.5");
+    Ok(())
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
 
 use super::axis::Axis;
-use super::canvas::{PictureFile, same_file};
+use super::canvas::PictureFile;
 use super::plane::{Plane, Values};
 use super::{theme, title};
 use crate::command::columns::Reading;
-use crate::command::data;
+use crate::command::data::{self, is_table, same_file};
 use crate::command::device::DeviceOptions;
 use crate::command::report::Output;
 
@@ -59,11 +59,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let place = format!("model {}", arguments.model.display());
     check_plane(&place, &model)?;
     let file = PictureFile::new("`--out`", &arguments.out)?;
-    if same_file(&arguments.out, &arguments.model) || same_file(&arguments.out, Path::new(&arguments.data)) {
+    if same_file(&arguments.out, &arguments.model) || is_table(&arguments.out, &arguments.data) {
         let problem = "the picture would replace what it is made from";
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
     let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
+    // A class has no place on a scale of numbers, nor a number among the colours of classes.
+    model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
     output.line(format!("picture: {}", file.path().display()));

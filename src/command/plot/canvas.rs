@@ -144,11 +144,6 @@ impl PictureFile {
     }
 }
 
-/// Whether two paths lead to one file.
-pub fn same_file(one: &Path, other: &Path) -> bool {
-    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
-}
-
 fn svg(picture: &impl Picture, theme: Theme) -> std::result::Result<Vec<u8>, IoError> {
     let mut text = String::new();
     Canvas::paint(SVGBackend::with_string(&mut text, picture.size()), theme, 1, picture).map_err(IoError::other)?;

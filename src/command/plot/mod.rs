@@ -12,7 +12,8 @@ mod theme;
 use clap::Subcommand;
 use wgrad::{Network, Result};
 
-pub use canvas::{PictureFile, same_file};
+pub use super::data::same_file;
+pub use canvas::PictureFile;
 pub use curves::Curves;
 
 use super::report::Output;

@@ -4,12 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Column, Kind, Moments, Role};
+use crate::data::text::is_missing;
 
 /// Of so many different values a column keeps the hashes: 160 KB, whatever the table's length.
 pub(super) const MOST_DIFFERENT: usize = 10_000;
-
-/// Words that stand for a missing number, in lower case.
-const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
 
 /// What is known of a column.
 #[derive(Default)]
@@ -53,7 +51,7 @@ impl Survey {
         } else if cell.is_empty() {
             self.empty += 1;
             self.first_empty.get_or_insert(start);
-        } else if MISSING.contains(&cell.to_lowercase().as_str()) {
+        } else if is_missing(cell) {
             self.words += 1;
             self.first_word.get_or_insert(start);
             self.different_words.insert(cell.to_lowercase());

@@ -1,7 +1,7 @@
 //! What makes a target hard to learn, or to judge.
 
 use super::warnings::{Warning, counted, listed, warning};
-use super::{Column, Inspection, Kind, ReadAs};
+use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
 
 /// Of fewer rows a class may have none in the validation or the test part, of 15 % each.
@@ -14,7 +14,8 @@ const IMBALANCED: usize = 10;
 const FAR: f64 = 6.0;
 
 pub(super) fn target(found: &Inspection) -> Vec<Warning> {
-    let Some(column) = found.columns.iter().find(|column| column.name == found.target.column) else { return vec![] };
+    // By its role: an input of a data set may have the name of the target. Of several targets, the last is told.
+    let Some(column) = found.columns.iter().rfind(|column| column.role == Role::Target) else { return vec![] };
     let told = match found.target.read_as {
         ReadAs::Class => classes(found, column),
         ReadAs::Number => numbers(column, found.delimiter.is_some()),

@@ -3,17 +3,23 @@
 mod of_model;
 mod table;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::error::{Error, Result};
+
+/// With more classes, the counts of all pairs are no part of the JSON: 50,000 classes have 2.5 billion.
+const MOST_IN_JSON: usize = 100;
 
 /// How many rows of each actual class were predicted as each class.
 ///
 /// Metrics are scikit-learn's, for all classes as its `labels` and with `zero_division=0`: what would be 0/0, as the
 /// precision of a class that is never predicted or the recall of one without rows, counts 0. Printed, it is a table of
 /// the classes and the counts, at most 100 columns wide; with more than 20 classes the worst ten, and the ten most
-/// frequent confusions. As JSON: `classes`, a [`ClassMetrics`] each, and `confusion`, the counts \[actual\]\[predicted\].
+/// frequent confusions. As JSON: `classes`, a [`ClassMetrics`] each, and `confusion`, the counts \[actual\]\[predicted\];
+/// with more than 100 classes `confusion` is left out. Memory grows with the rows and the classes, not the classes' square.
 ///
 /// ```
 /// use wgrad::model::Confusion;
@@ -27,8 +33,12 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     classes: Vec<String>,
-    /// [actual, predicted], row-major.
-    counts: Vec<u64>,
+    /// Rows of (actual, predicted); only of pairs that occur.
+    counts: BTreeMap<(u32, u32), u64>,
+    /// Rows of each class.
+    support: Vec<u64>,
+    /// Rows predicted as each class.
+    told: Vec<u64>,
 }
 
 /// How well one class is told from the others; from 0 to 1.
@@ -62,17 +72,18 @@ impl Confusion {
                 remedy: "give one of each for every row".into(),
             });
         }
-        let mut counts = vec![0; classes.len() * classes.len()];
-        for (row, pair) in actual.iter().zip(predicted).enumerate() {
-            let (actual, predicted) = (*pair.0 as usize, *pair.1 as usize);
+        let (mut counts, mut support, mut told) = (BTreeMap::new(), vec![0; classes.len()], vec![0; classes.len()]);
+        for (row, (&actual, &predicted)) in actual.iter().zip(predicted).enumerate() {
             let largest = actual.max(predicted);
-            if largest >= classes.len() {
+            if largest as usize >= classes.len() {
                 let wanted = format!("below the number of classes, {}", classes.len());
                 return Err(Error::value(format!("confusion, row {row} (from 0)"), "class", largest, &wanted));
             }
-            counts[actual * classes.len() + predicted] += 1;
+            *counts.entry((actual, predicted)).or_default() += 1;
+            support[actual as usize] += 1;
+            told[predicted as usize] += 1;
         }
-        Ok(Self { classes, counts })
+        Ok(Self { classes, counts, support, told })
     }
 
     /// Names of the classes.
@@ -85,12 +96,14 @@ impl Confusion {
     /// # Panics
     /// Where there is no such class.
     pub fn count(&self, actual: usize, predicted: usize) -> u64 {
-        self.row(actual)[predicted]
+        let classes = self.classes.len();
+        assert!(actual.max(predicted) < classes, "class {} of {classes}", actual.max(predicted));
+        self.counts.get(&(actual as u32, predicted as u32)).copied().unwrap_or(0)
     }
 
     /// Number of rows.
     pub fn rows(&self) -> u64 {
-        self.counts.iter().sum()
+        self.support.iter().sum()
     }
 
     /// Share of rows that are predicted as what they are.
@@ -104,7 +117,7 @@ impl Confusion {
     /// # Panics
     /// Where there is no such class.
     pub fn class(&self, class: usize) -> ClassMetrics {
-        let (right, support, told) = (self.count(class, class), self.support(class), self.told(class));
+        let (right, support, told) = (self.count(class, class), self.support[class], self.told[class]);
         ClassMetrics {
             class: self.classes[class].clone(),
             precision: share(right, told),
@@ -134,18 +147,8 @@ impl Confusion {
     }
 
     /// What the rows of a class were predicted as.
-    fn row(&self, actual: usize) -> &[u64] {
-        &self.counts[actual * self.classes.len()..][..self.classes.len()]
-    }
-
-    /// Number of rows of a class.
-    fn support(&self, class: usize) -> u64 {
-        self.row(class).iter().sum()
-    }
-
-    /// Number of rows predicted as a class.
-    fn told(&self, class: usize) -> u64 {
-        (0..self.classes.len()).map(|actual| self.count(actual, class)).sum()
+    fn row(&self, actual: usize) -> Vec<u64> {
+        (0..self.classes.len()).map(|predicted| self.count(actual, predicted)).collect()
     }
 }
 
@@ -155,10 +158,15 @@ fn share(part: u64, whole: u64) -> f64 {
 
 impl Serialize for Confusion {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Confusion", 2)?;
+        let whole = self.classes.len() <= MOST_IN_JSON;
+        let mut fields = serializer.serialize_struct("Confusion", 1 + usize::from(whole))?;
         fields.serialize_field("classes", &self.per_class())?;
-        let counts: Vec<&[u64]> = (0..self.classes.len()).map(|class| self.row(class)).collect();
-        fields.serialize_field("confusion", &counts)?;
+        if whole {
+            let counts: Vec<Vec<u64>> = (0..self.classes.len()).map(|class| self.row(class)).collect();
+            fields.serialize_field("confusion", &counts)?;
+        } else {
+            fields.skip_field("confusion")?;
+        }
         fields.end()
     }
 }

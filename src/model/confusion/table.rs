@@ -34,7 +34,7 @@ impl Confusion {
         if classes.len() > MOST {
             writeln!(f, "the {FEW} classes of the lowest F1, of {}", classes.len())?;
             // What neither stands in the data nor was predicted is not known to be told badly.
-            let mut met: Vec<usize> = (0..classes.len()).filter(|c| self.support(*c) + self.told(*c) > 0).collect();
+            let mut met: Vec<usize> = (0..classes.len()).filter(|c| self.support[*c] + self.told[*c] > 0).collect();
             met.sort_by(|a, b| classes[*a].f1.total_cmp(&classes[*b].f1));
             classes = met.into_iter().take(FEW).map(|class| classes[class].clone()).collect();
         }
@@ -65,10 +65,11 @@ impl Confusion {
             labels = heads.iter().zip(&self.classes).map(numbered).collect();
         }
         // Columns of single digits beside those of several are hard to follow.
-        let digits = self.counts.iter().max().map_or(0, |most| most.to_string().len());
+        let digits = self.counts.values().max().map_or(0, |most| most.to_string().len());
         let heads = heads.into_iter().map(|head| format!("{head:>digits$}"));
         let line = |class: usize| {
-            let counts = self.row(class).iter().map(|count| if *count == 0 { "·".into() } else { count.to_string() });
+            let counts =
+                self.row(class).into_iter().map(|count| if count == 0 { "·".into() } else { count.to_string() });
             std::iter::once(labels[class].clone()).chain(counts).chain([String::new()]).collect()
         };
         let head = std::iter::once(String::new()).chain(heads).chain([String::new()]).collect();
@@ -77,21 +78,20 @@ impl Confusion {
     }
 
     fn most_frequent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.classes.len();
-        let wrong = |at: &usize| at / count != at % count && self.counts[*at] > 0;
-        let mut wrong: Vec<usize> = (0..self.counts.len()).filter(wrong).collect();
+        let wrong = self.counts.iter().filter(|((actual, predicted), _)| actual != predicted);
+        let mut wrong: Vec<((usize, usize), u64)> =
+            wrong.map(|(&(actual, predicted), &rows)| ((actual as usize, predicted as usize), rows)).collect();
         if wrong.is_empty() {
             return writeln!(f, "no row was taken for another class");
         }
-        wrong.sort_by_key(|at| std::cmp::Reverse(self.counts[*at]));
+        wrong.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         wrong.truncate(FEW);
         writeln!(f, "the most frequent confusions")?;
-        let cells = |at: usize| {
-            let (actual, predicted) = (at / count, at % count);
-            let share = 100.0 * self.counts[at] as f64 / self.support(actual) as f64;
+        let cells = |((actual, predicted), rows): ((usize, usize), u64)| {
+            let share = 100.0 * rows as f64 / self.support[actual] as f64;
             let name = |class: usize| cut(&self.classes[class], NAME);
             let share = format!("{share:.1} % of its class");
-            vec![name(actual), name(predicted), self.counts[at].to_string(), share]
+            vec![name(actual), name(predicted), rows.to_string(), share]
         };
         let head = ["actual", "predicted", "rows", ""].map(String::from).to_vec();
         let lines: Vec<_> = std::iter::once(head).chain(wrong.into_iter().map(cells)).collect();
