@@ -133,7 +133,7 @@ impl Arguments {
         let stem = data::stem(&self.data, data);
         let path = self.out.clone().unwrap_or_else(|| format!("{stem}.safetensors").into());
         check_replaceable(&path)?;
-        if path.canonicalize().is_ok_and(|out| Path::new(&self.data).canonicalize().is_ok_and(|data| data == out)) {
+        if data::is_table(&path, &self.data) {
             let problem = "the model would replace the table that it is trained on";
             return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--out`"));
         }
