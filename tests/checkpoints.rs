@@ -93,15 +93,34 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// To validate on, so that the first epoch is the best.
+fn wrong_answers() -> Dataset {
+    let other = digits(ROWS..ROWS + 60);
+    let wgrad::Targets::Classes { indices, names } = other.targets() else { panic!("digits have classes") };
+    let wrong: Vec<u32> = indices.iter().map(|class| (class + 1) % 10).collect();
+    Dataset::classes("wrong", 64, &other.input(), &wrong, names.clone()).expect("a data set")
+}
+
+#[test]
+fn the_best_epoch_may_lie_before_the_stop() {
+    let validation = wrong_answers();
+    let build = || trainer(&Device::cpu(), Sgd::new(0.5));
+    let mut whole = build();
+    let history = train(&mut whole, &validation, None, u64::MAX).expect("trained");
+    assert!(history.best == Some(1));
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::in_folder(folder.path());
+    train(&mut build(), &validation, Some(checkpoints.clone()), 16).expect("stopped");
+    let mut resumed = build();
+    assert_eq!(train(&mut resumed, &validation, Some(checkpoints.resume()), u64::MAX).expect("resumed"), history);
+    assert!(bits(&mut resumed) == bits(&mut whole));
+}
+
 #[test]
 fn the_newest_three_and_the_best_stay() {
     let folder = tempfile::tempdir().expect("a folder");
     let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(2);
-    // Validated on wrong answers, so that the first epoch is the best.
-    let other = digits(ROWS..ROWS + 60);
-    let wgrad::Targets::Classes { indices, names } = other.targets() else { panic!("digits have classes") };
-    let wrong: Vec<u32> = indices.iter().map(|class| (class + 1) % 10).collect();
-    let validation = Dataset::classes("wrong", 64, &other.input(), &wrong, names.clone()).expect("a data set");
+    let validation = wrong_answers();
     let mut trainer = trainer(&Device::cpu(), Sgd::new(0.5));
     let history = train(&mut trainer, &validation, Some(checkpoints), u64::MAX).expect("trained");
     let best = history.best.expect("one is the best") as u64;
@@ -277,6 +296,22 @@ fn a_loop_of_ones_own_goes_on_from_a_checkpoint_too() {
     other.load(&data).expect("it fits");
     let message = other.restore(&stopped.checkpoint().expect("a checkpoint")).expect_err("refused").to_string();
     assert!(message.contains("it was made with data = null, but now it is {"), "{message}");
+}
+
+#[test]
+fn a_folder_that_is_gone_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let below = folder.path().join("run");
+    let vanish = |progress: &Progress| {
+        if progress.epoch == 2 {
+            std::fs::remove_dir_all(&below).expect("deleted");
+        }
+        Flow::Continue
+    };
+    let fit = Fit::epochs(2).checkpoints(Checkpoints::in_folder(&below).every_steps(3)).on_submission(vanish);
+    let error = trainer(&Device::cpu(), Adam::new(1e-3)).fit(&digits(0..ROWS), fit).expect_err("it is gone");
+    assert!(matches!(error, Error::File { .. }), "{error}");
+    assert!(error.to_string().contains("step-9.safetensors: creating a file beside it failed"), "{error}");
 }
 
 #[test]

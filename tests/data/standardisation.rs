@@ -129,3 +129,12 @@ fn a_damaged_file_is_refused() {
     );
     assert_eq!(message(Standardisation::new(vec![], vec![])), "standardisation: columns is 0, but must be at least 1");
 }
+
+#[test]
+fn one_scale_for_all_columns_is_that_of_all_values() {
+    let data = Dataset::numbers("four", 2, &[1.0, 3.0, 5.0, 7.0], 1, &[0.0, 1.0]).expect("a data set");
+    let all = Standardisation::fit_all(&data).expect("fitted");
+    // Deviations from 4 are ±1 and ±3: their squares have the mean 5.
+    assert_eq!((all.mean(), all.scale()), (&[4.0; 2][..], &[5.0f32.sqrt(); 2][..]));
+    assert!(all.is_uniform() && !Standardisation::fit(&data).expect("fitted").is_uniform());
+}
