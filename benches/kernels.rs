@@ -18,9 +18,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use wgrad::exec::{Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{Description, Held, lower};
 use wgrad::plan::{Op, Plan, Section, Step};
 use wgrad::rng::{Philox, Stream};
+use wgrad::specialize::{Target, candidates};
 use wgrad::{Adam, AdamW, Device, Loss, Network, Optimizer, Result, RmsProp, Schedule, Sgd, kernels};
 
 /// Name, inputs, layers and batch; between them they have every loss, every optimizer and every kernel.
@@ -39,7 +40,7 @@ fn recipes() -> [(Loss, Optimizer); 5] {
     ]
 }
 
-/// All networks in both forms: name and description with plan.
+/// All networks in both forms, and on images: name and description with plan.
 fn plans() -> Result<Vec<(&'static str, Description, Plan)>> {
     let mut plans = Vec::new();
     for (name, inputs, layers, batch) in NETWORKS {
@@ -49,10 +50,24 @@ fn plans() -> Result<Vec<(&'static str, Description, Plan)>> {
             let description = Description { data_rows, clip_norm: Some(1.0), evaluate_rows: batch, ..description };
             let primitive = lower(&description)?;
             plans.push((name, description.clone(), fuse(&primitive)?));
-            plans.push((name, description, primitive));
+            plans.push((name, description.clone(), primitive));
+            let images = Description { data_inputs: Held::Bytes, ..description };
+            plans.push((name, images.clone(), fuse(&lower(&images)?)?));
         }
     }
     Ok(plans)
+}
+
+/// The same networks with products cut as a GPU would do it last: in parts, where it had not done so at first.
+fn cut(plans: &[(&'static str, Description, Plan)], target: &Target) -> Vec<(&'static str, Description, Plan)> {
+    let Target::Gpu(limits) = target else { return Vec::new() };
+    let first = plans.iter().filter(|(_, description, _)| description.loss == recipes()[0].0);
+    let last = |(name, description, plan): &(&'static str, Description, Plan)| {
+        let mut plan = plan.clone();
+        plan.cut(|op, shapes| candidates(op, shapes, limits).pop());
+        (*name, description.clone(), plan)
+    };
+    first.map(last).collect()
 }
 
 /// Writes parameters and data, and runs every section once: then all views hold what they hold in training.
@@ -71,6 +86,9 @@ fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> 
             TargetKind::Class => random.below(classes),
             TargetKind::Numbers => (random.below(2) as f32).to_bits(),
         })?;
+    }
+    if executor.plan().find("data.table").is_some() {
+        write(executor, "data.table", |_| (random.uniform() as f32).to_bits())?;
     }
     write(executor, "index", |at| (at * 7 % (4 * description.batch)) as u32)?;
     let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
@@ -114,7 +132,9 @@ fn time(executor: &mut dyn Executor, step: Step, run: Run, op: usize, count: u64
 /// Every op that was not measured before; returns the names of its kernels.
 fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static str>> {
     let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
-    for (network, description, plan) in plans()? {
+    let mut plans = plans()?;
+    plans.extend(cut(&plans, &device.target()));
+    for (network, description, plan) in plans {
         let mut executor = device.executor(plan)?;
         let step = fill(executor.as_mut(), &description)?;
         let plan = executor.plan().clone();
