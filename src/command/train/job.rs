@@ -1,5 +1,6 @@
 //! One training, from its data to its model.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,9 +87,9 @@ impl<'a> Job<'a> {
     /// but its checkpoint.
     pub fn train(&mut self, output: &mut Output) -> Result<Option<Outcome>> {
         let Self { arguments, parts, recipe, trainer, scaling, interrupt, .. } = self;
-        let scaled = |data: &Dataset| scaling.as_ref().map_or_else(|| Ok(data.clone()), |scaling| scaling.apply(data));
-        let train = scaled(&parts.train)?;
-        let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(validation)).transpose()?;
+        let train = scaled(scaling.as_ref(), &parts.train)?;
+        let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(scaling.as_ref(), validation));
+        let validation = validation.transpose()?;
         let began = Instant::now();
         let loss_factor = scaling.as_ref().map_or(1.0, Scaling::loss_factor);
         let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
@@ -200,6 +201,14 @@ fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
         .seed(arguments.seed)
         .preprocessing(fit(train)?)
         .build(&arguments.device.open()?)
+}
+
+/// What is trained on: most often the data themselves, of which no copy is needed.
+fn scaled<'a>(scaling: Option<&Scaling>, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
+    Ok(match scaling {
+        Some(scaling) => Cow::Owned(scaling.apply(data)?),
+        None => Cow::Borrowed(data),
+    })
 }
 
 /// Callbacks take turns; what one that panicked has left can still be told.
