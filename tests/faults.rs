@@ -26,6 +26,7 @@ static FAULTS: [Fault; 6] = [
                 let step = Step { bias_correction2_root: 1.0, ..*call.step };
                 (adamw::KERNEL.reference)(Call { step: &step, ..call });
             },
+            fast: None,
             ..adamw::KERNEL
         },
         "update op 0 (adamw)",

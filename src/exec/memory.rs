@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU32;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
+use crate::numeric::{Matrix, Panels};
 use crate::plan::{
-    Access, Allocation, AllocationId, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View, ViewId,
+    Access, Allocation, AllocationId, Call, Contents, Lane, Op, POISON, Packs, Plan, Slot, Step, StepUse, View, ViewId,
 };
 
 /// One allocation's words. Lent out in disjoint parts while an op runs, hence the cell.
@@ -17,13 +18,14 @@ struct Piece(Box<[UnsafeCell<u32>]>);
 // promise that written parts are disjoint.
 unsafe impl Sync for Piece {}
 
-/// All allocations of a plan.
-pub(super) struct Memory(Vec<Piece>);
+/// All allocations of a plan, and room for operands that are packed.
+pub(super) struct Memory(Vec<Piece>, Piece);
 
 impl Memory {
     /// Fresh memory: poisoned, or filled as the plan says.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
-        plan.allocations().iter().map(Piece::new).collect::<Result<_>>().map(Self)
+        let pieces = plan.allocations().iter().map(Piece::new).collect::<Result<_>>()?;
+        Ok(Self(pieces, Piece(Box::default())))
     }
 
     /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
@@ -84,7 +86,8 @@ impl Memory {
     ) -> Option<Call<'a>> {
         let step = &steps[slot];
         let lanes = live(op, lanes, steps, step)?;
-        let mut call = Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default() };
+        let mut call =
+            Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default(), packed: &[] };
         for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
             let view = plan.get(*view);
             let cells = &self.0[view.allocation.0].0[part(view, binding.cut, op.lanes, &lanes, slot)];
@@ -102,6 +105,43 @@ impl Memory {
             };
         }
         Some(call)
+    }
+
+    /// Makes room for so many packed numbers.
+    pub(super) fn make_room_for_packed(&mut self, elements: usize) -> Result<()> {
+        if self.1.0.len() < elements {
+            self.1 = Piece::filled("packed operands", elements, POISON)?;
+        }
+        Ok(())
+    }
+
+    /// Packs panels of the operand that an op wants packed, to the room for packed numbers from `start` on.
+    ///
+    /// # Safety
+    /// While it runs, nobody else sees the packed panels, and nobody writes the operand.
+    pub(super) unsafe fn pack(&self, plan: &Plan, op: &Op, packs: Packs, panels: Range<usize>, start: usize) {
+        let view = plan.get(op.views[packs.binding]);
+        let cells = &self.0[view.allocation.0].0[view.range(0)];
+        // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
+        let values =
+            unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) };
+        let matrix = Matrix::new(values, view.shape.rows, view.shape.columns);
+        let matrix = if packs.transposed { matrix.transposed() } else { matrix };
+        let place = Panels::place(panels.clone(), matrix.row_count(), matrix.column_count());
+        let cells = &self.1.0[start + place.start..start + place.end];
+        // SAFETY: likewise; nobody else sees them now, as the caller promises.
+        let out = unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()).cast(), cells.len()) };
+        Panels::pack(matrix, panels, out);
+    }
+
+    /// Packed numbers.
+    ///
+    /// # Safety
+    /// Nobody packs these now.
+    pub(super) unsafe fn packed(&self, range: Range<usize>) -> &[f32] {
+        let cells = &self.1.0[range];
+        // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
+        unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) }
     }
 
     /// The same as [`Memory::call`] for all lanes, but with every slot to read: what bounds are computed from.
@@ -137,15 +177,19 @@ impl Piece {
             Contents::Persistent(word) => word,
             Contents::Host | Contents::Computed => POISON,
         };
+        Self::filled(&allocation.name, allocation.elements, fill)
+    }
+
+    fn filled(name: &str, elements: usize, fill: u32) -> Result<Self> {
         let mut words = Vec::new();
-        words.try_reserve_exact(allocation.elements).map_err(|_| Error::Limit {
-            op: format!("allocation {}", allocation.name),
+        words.try_reserve_exact(elements).map_err(|_| Error::Limit {
+            op: format!("allocation {name}"),
             what: "bytes",
-            needed: 4 * allocation.elements as u64,
+            needed: 4 * elements as u64,
             allowed: 0,
             remedy: "the system gives no more memory: use a smaller batch or network".into(),
         })?;
-        words.resize_with(allocation.elements, || UnsafeCell::new(fill));
+        words.resize_with(elements, || UnsafeCell::new(fill));
         Ok(Self(words.into_boxed_slice()))
     }
 }

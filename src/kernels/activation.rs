@@ -24,8 +24,8 @@
 
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
-use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed, sigmoid, tanh, widest};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -53,7 +53,13 @@ pub static KERNEL: Kernel = Kernel {
         let [input, output] = call.slots();
         reference(&p, rows, input.f32(), output.f32_mut());
     },
-    fast: None,
+    fast: Some(Fast::new(|call| {
+        let p = *call.params::<Params>();
+        let [input, output] = call.slots();
+        let output = output.f32_mut();
+        output.copy_from_slice(&input.f32()[..output.len()]);
+        apply_all(p.function, p.slope, output);
+    })),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),
@@ -127,6 +133,33 @@ pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
             }
         }
         _ => x,
+    }
+}
+
+widest! {
+    /// Each x becomes f(x); [`apply`] with exponentials that vectors can have.
+    pub fn apply_all(function: u32, slope: f32, values: &mut [f32]) {
+        match function {
+            1 => values.iter_mut().for_each(|x| *x = apply(1, slope, *x)),
+            2 => values.iter_mut().for_each(|x| *x = sigmoid(*x)),
+            3 => values.iter_mut().for_each(|x| *x = tanh(x.clamp(-10.0, 10.0))),
+            4 => values.iter_mut().for_each(|x| *x = apply(4, slope, *x)),
+            5 => values.iter_mut().for_each(|x| *x = apply(5, slope, *x)),
+            _ => {}
+        }
+    }
+
+    /// Each g becomes g·f′, from y = f(x)/keep.
+    pub fn times_derivative(function: u32, slope: f32, keep: f32, outputs: &[f32], gradients: &mut [f32]) {
+        let pairs = gradients.iter_mut().zip(outputs);
+        match function {
+            1 => pairs.for_each(|(g, y)| *g *= derivative(1, slope, y * keep)),
+            2 => pairs.for_each(|(g, y)| *g *= derivative(2, slope, y * keep)),
+            3 => pairs.for_each(|(g, y)| *g *= derivative(3, slope, y * keep)),
+            4 => pairs.for_each(|(g, y)| *g *= derivative(4, slope, y * keep)),
+            5 => pairs.for_each(|(g, y)| *g *= derivative(5, slope, y * keep)),
+            _ => {}
+        }
     }
 }
 

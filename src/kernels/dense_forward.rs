@@ -19,8 +19,8 @@ use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Right, Sum, UNIT_ROUNDOFF, product};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -61,11 +61,7 @@ pub static KERNEL: Kernel = Kernel {
         let [input, weight, bias, output] = call.slots();
         reference(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
     },
-    fast: Some(|call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [input, weight, bias, output] = call.slots();
-        fast(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
-    }),
+    fast: Some(Fast::with_right(fast, 1, true)),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
@@ -142,26 +138,18 @@ pub fn reference(
     }
 }
 
-/// The product by blocks, then the rest while the rows are in cache.
-#[expect(clippy::too_many_arguments, reason = "one for each binding")]
-pub fn fast(
-    p: &Params,
-    step: &Step,
-    first: usize,
-    rows: usize,
-    input: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    output: &mut [f32],
-) {
-    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    product(Matrix::new(input, rows, inputs), Matrix::new(weight, outputs, inputs).transposed(), output);
-    for (r, row) in output[..rows * outputs].chunks_exact_mut(outputs).enumerate() {
-        for (y, b) in row.iter_mut().zip(bias) {
-            *y = activation::apply(p.function, p.slope, *y + b);
-        }
-        if p.threshold > 0 {
-            drop_row(p.threshold, p.scale, step, p.layer, first + r, row);
+/// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
+fn fast(call: Call<'_>) {
+    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+    let packed = call.packed;
+    let [input, weight, bias, output] = call.slots();
+    let (inputs, outputs, output) = (p.inputs as usize, p.outputs as usize, output.f32_mut());
+    let weight = Matrix::new(weight.f32(), outputs, inputs).transposed();
+    product(Matrix::new(input.f32(), rows, inputs), Right::packed_or(packed, weight), Some(bias.f32()), output);
+    activation::apply_all(p.function, p.slope, output);
+    if p.threshold > 0 {
+        for (r, row) in output.chunks_exact_mut(outputs).enumerate() {
+            drop_row(p.threshold, p.scale, &step, p.layer, first + r, row);
         }
     }
 }

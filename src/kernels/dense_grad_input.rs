@@ -21,8 +21,8 @@ use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Right, Sum, UNIT_ROUNDOFF, or_flushed, product};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -65,11 +65,7 @@ pub static KERNEL: Kernel = Kernel {
         let [grad_output, weight, lower, grad_input] = call.slots();
         reference(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
     },
-    fast: Some(|call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [grad_output, weight, lower, grad_input] = call.slots();
-        fast(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
-    }),
+    fast: Some(Fast::with_right(fast, 1, false)),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
@@ -147,29 +143,20 @@ pub fn reference(
     }
 }
 
-/// The product by blocks, then the rest while the rows are in cache.
-#[expect(clippy::too_many_arguments, reason = "one for each binding")]
-pub fn fast(
-    p: &Params,
-    step: &Step,
-    first: usize,
-    rows: usize,
-    grad_output: &[f32],
-    weight: &[f32],
-    lower: &[f32],
-    grad_input: &mut [f32],
-) {
-    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    product(Matrix::new(grad_output, rows, outputs), Matrix::new(weight, outputs, inputs), grad_input);
-    let rows_of_lower = lower.chunks_exact(inputs);
-    for (r, (row, lower)) in grad_input[..rows * inputs].chunks_exact_mut(inputs).zip(rows_of_lower).enumerate() {
-        if p.threshold > 0 {
-            drop_row(p.threshold, p.scale, step, p.layer, first + r, row);
-        }
-        for (g, y) in row.iter_mut().zip(lower) {
-            *g *= activation::derivative(p.function, p.slope, y * p.keep);
+/// The product, then the derivative over all elements as one vector, while they are in cache.
+fn fast(call: Call<'_>) {
+    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
+    let packed = call.packed;
+    let [grad_output, weight, lower, grad_input] = call.slots();
+    let (inputs, outputs, grad_input) = (p.inputs as usize, p.outputs as usize, grad_input.f32_mut());
+    let weight = Matrix::new(weight.f32(), outputs, inputs);
+    product(Matrix::new(grad_output.f32(), rows, outputs), Right::packed_or(packed, weight), None, grad_input);
+    if p.threshold > 0 {
+        for (r, row) in grad_input.chunks_exact_mut(inputs).enumerate() {
+            drop_row(p.threshold, p.scale, &step, p.layer, first + r, row);
         }
     }
+    activation::times_derivative(p.function, p.slope, p.keep, lower.f32(), grad_input);
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::dense_grad_weight_sum;
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Sum, all_finite, column_sum, product};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -55,12 +55,7 @@ pub static KERNEL: Kernel = Kernel {
         let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
         reference(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
     },
-    fast: Some(|call| {
-        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-        let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
-        let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
-        fast(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
-    }),
+    fast: Some(Fast::new(fast)),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight.wgsl"),
@@ -130,31 +125,17 @@ pub fn reference(
     }
 }
 
-/// The product by blocks; the bias row by row, so that memory is read in order.
-#[expect(clippy::too_many_arguments, reason = "one for each binding")]
-pub fn fast(
-    p: &Params,
-    step: &Step,
-    lanes: Range<usize>,
-    grad_output: &[f32],
-    input: &[f32],
-    grad_weight: &mut [f32],
-    grad_bias: &mut [f32],
-    flag: &AtomicU32,
-) {
+/// The product; the bias row by row, so that memory is read in order.
+fn fast(call: Call<'_>) {
+    let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+    let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
+    let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, step.rows as usize);
-    let gradient = Matrix::new(grad_output, rows, outputs).columns(lanes.clone()).transposed();
-    product(gradient, Matrix::new(input, rows, inputs), grad_weight);
-    grad_bias.fill(0.0);
-    for row in grad_output[..rows * outputs].chunks_exact(outputs) {
-        for (sum, g) in grad_bias.iter_mut().zip(&row[lanes.clone()]) {
-            *sum += g;
-        }
-    }
-    // Folded without an early exit, so that the compiler makes vectors of it.
-    let finite = grad_weight.iter().chain(grad_bias.iter()).fold(true, |finite, g| finite & g.is_finite());
-    if !finite {
-        flag.fetch_min(step.index, Ordering::Relaxed);
+    let gradient = Matrix::new(grad_output.f32(), rows, outputs).columns(lanes);
+    product(gradient.transposed(), Matrix::new(input.f32(), rows, inputs), None, grad_weight);
+    column_sum(gradient, grad_bias);
+    if !(all_finite(grad_weight) && all_finite(grad_bias)) {
+        flag.atomic().fetch_min(step.index, Ordering::Relaxed);
     }
 }
 

@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -55,7 +55,7 @@ pub static KERNEL: Kernel = Kernel {
         let [data, index, window] = call.slots();
         reference(&p, &step, steps, data.words(), index.words(), window.words_mut());
     },
-    fast: None,
+    fast: Some(Fast::new(fast)),
     bound: |_, _| vec![Bound::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather.wgsl"),
@@ -92,6 +92,23 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
                 for w in 0..width {
                     window[s * stride + r * width + w] = data[row as usize * width + w];
                 }
+            }
+        }
+    }
+}
+
+/// The plain twin, row by row.
+fn fast(call: Call<'_>) {
+    let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
+    let [data, index, window] = call.slots();
+    let (data, index, window) = (data.words(), index.words(), window.words_mut());
+    let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
+    let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
+    for (rows, window) in index.chunks_exact(batch).skip(first).take(steps.len()).zip(window.chunks_mut(stride)) {
+        for (row, to) in rows.iter().zip(window.chunks_exact_mut(width)) {
+            let row = row.wrapping_sub(p.first_row);
+            if row < p.rows {
+                to.copy_from_slice(&data[row as usize * width..][..width]);
             }
         }
     }

@@ -21,9 +21,9 @@
 use std::ops::Range;
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::Sum;
+use crate::numeric::{Matrix, Sum, column_sum, product};
 use crate::plan::{
-    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
+    Binding, Bound, Call, Contents, Fast, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
 };
 use crate::shape::{Dtype, Shape};
 
@@ -71,20 +71,20 @@ const BINDINGS: [Binding; 3] =
     [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("partial", Dtype::F32)];
 
 macro_rules! kernel {
-    ($name:literal, $form:expr) => {
+    ($name:literal, $form:expr, $lane:expr, $fast:expr) => {
         Kernel {
             name: $name,
             bindings: &BINDINGS,
             params: Params::FIELDS,
             step: StepUse::One,
-            lane: Lane::Part,
+            lane: $lane,
             flops: |p, _| 2 * u64::from(p[0]) * u64::from(p[1]) * u64::from(p[2]),
             reference: |call| {
                 let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
                 let [a, b, partial] = call.slots();
                 reference($form, &p, live, parts, a.f32(), b.f32(), partial.f32_mut());
             },
-            fast: None,
+            fast: $fast,
             bound: |before, after| bound($form, before, after),
             shader: Shader {
                 source: include_str!("../../shaders/matmul_split.wgsl"),
@@ -105,13 +105,13 @@ macro_rules! kernel {
 }
 
 /// a · bᵀ.
-pub static NT: Kernel = kernel!("matmul_split_nt", Form::Nt);
+pub static NT: Kernel = kernel!("matmul_split_nt", Form::Nt, Lane::Part, None);
 
 /// a · b.
-pub static NN: Kernel = kernel!("matmul_split_nn", Form::Nn);
+pub static NN: Kernel = kernel!("matmul_split_nn", Form::Nn, Lane::Part, None);
 
 /// aᵀ · b, and the sums of a's columns.
-pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn);
+pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn, Lane::Slice, Some(Fast::new(fast)));
 
 fn size(op: &Op) -> tiles::Product {
     let p = op.params::<Params>();
@@ -186,6 +186,20 @@ pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[
                 }
             }
         }
+    }
+}
+
+/// The twin of [`TN`] for speed: the CPU's, which has no use for parts of the others.
+fn fast(call: Call<'_>) {
+    let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+    let [a, b, partial] = call.slots();
+    let (n, m) = (p.n as usize, p.m as usize);
+    let (a, b) = (Matrix::new(a.f32(), live, m), Matrix::new(b.f32(), live, n));
+    for (sums, part) in partial.f32_mut().chunks_exact_mut(Form::Tn.part_size(m, n)).zip(parts) {
+        let rows = span(part, p.chunk as usize, live);
+        let (weight, bias) = sums.split_at_mut(m * n);
+        product(a.rows(rows.clone()).transposed(), b.rows(rows.clone()), None, weight);
+        column_sum(a.rows(rows), bias);
     }
 }
 

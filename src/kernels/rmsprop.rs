@@ -21,8 +21,8 @@
 //! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`. Rounding: as `adamw`.
 
 use crate::kernels::{line, line_prelude, norm, shared};
-use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::numeric::{UNIT_ROUNDOFF, widest};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -60,7 +60,14 @@ pub static KERNEL: Kernel = Kernel {
         let [parameter, gradient, square, norm, flag] = call.slots();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.words());
     },
-    fast: None,
+    fast: Some(Fast::new(|call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [parameter, gradient, square, norm, flag] = call.slots();
+        if flag.words()[0] == u32::MAX {
+            let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
+            update(&p, step.learning_rate, clip, parameter, gradient.f32(), square.f32_mut());
+        }
+    })),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/rmsprop.wgsl"),
@@ -103,6 +110,18 @@ pub fn reference(
         let g = gradient[i] * clip + p.l2 * parameter[i];
         square[i] = p.alpha * square[i] + p.one_minus_alpha * g * g;
         parameter[i] -= step.learning_rate * g / (square[i].sqrt() + p.epsilon);
+    }
+}
+
+widest! {
+    /// The plain twin, while the flag is up.
+    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) {
+        let (l2, alpha, one_minus_alpha, epsilon) = (p.l2, p.alpha, p.one_minus_alpha, p.epsilon);
+        for ((parameter, gradient), square) in parameter.iter_mut().zip(gradient).zip(square) {
+            let g = gradient * clip + l2 * *parameter;
+            *square = alpha * *square + one_minus_alpha * g * g;
+            *parameter -= rate * g / (square.sqrt() + epsilon);
+        }
     }
 }
 

@@ -22,8 +22,8 @@
 //! Source: `torch.optim.SGD`. Rounding: a few products and sums, absolute in the sizes of what is summed.
 
 use crate::kernels::{line, line_prelude, norm, shared};
-use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::numeric::{UNIT_ROUNDOFF, widest};
+use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -61,7 +61,13 @@ pub static KERNEL: Kernel = Kernel {
         let [parameter, gradient, norm, flag] = call.slots();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words());
     },
-    fast: None,
+    fast: Some(Fast::new(|call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [parameter, gradient, norm, flag] = call.slots();
+        if flag.words()[0] == u32::MAX {
+            update(&p, step.learning_rate, norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut(), gradient.f32());
+        }
+    })),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd.wgsl"),
@@ -86,7 +92,14 @@ pub static MOMENTUM: Kernel = Kernel {
         let momentum = momentum.f32_mut();
         reference_momentum(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words(), momentum);
     },
-    fast: None,
+    fast: Some(Fast::new(|call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [parameter, gradient, norm, flag, momentum] = call.slots();
+        if flag.words()[0] == u32::MAX {
+            let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
+            update_with_momentum(&p, step.learning_rate, clip, parameter, gradient.f32(), momentum.f32_mut());
+        }
+    })),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd_momentum.wgsl"),
@@ -145,6 +158,34 @@ pub fn reference_momentum(
         momentum[i] = p.momentum * momentum[i] + g;
         let direction = if p.nesterov == 1 { g + p.momentum * momentum[i] } else { momentum[i] };
         parameter[i] -= step.learning_rate * direction;
+    }
+}
+
+widest! {
+    /// The plain twin of [`KERNEL`], while the flag is up.
+    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) {
+        let l2 = p.l2;
+        for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
+            *parameter -= rate * (gradient * clip + l2 * *parameter);
+        }
+    }
+
+    /// The plain twin of [`MOMENTUM`], while the flag is up.
+    fn update_with_momentum(
+        p: &Params,
+        rate: f32,
+        clip: f32,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        momentum: &mut [f32],
+    ) {
+        let (l2, factor, nesterov) = (p.l2, p.momentum, p.nesterov == 1);
+        for ((parameter, gradient), momentum) in parameter.iter_mut().zip(gradient).zip(momentum) {
+            let g = gradient * clip + l2 * *parameter;
+            *momentum = factor * *momentum + g;
+            let direction = if nesterov { g + factor * *momentum } else { *momentum };
+            *parameter -= rate * direction;
+        }
     }
 }
 

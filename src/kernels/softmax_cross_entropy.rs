@@ -19,8 +19,8 @@ use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
+use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential, exponential_error, or_flushed, widest};
+use crate::plan::{Bound, Call, Fast, Kernel, Lane, Step, StepUse};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
         let [output, target, row_loss, grad, flag] = call.slots();
         reference(&p, &step, rows, output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     },
-    fast: None,
+    fast: Some(Fast::new(fast)),
     bound,
     shader: row_loss::shader(
         include_str!("../../shaders/softmax_cross_entropy.wgsl"),
@@ -79,6 +79,46 @@ pub fn reference(
         let loss = total.ln() - (logits[class] - largest);
         row_loss::write(&mut row_loss[r], loss, step, flag);
     }
+}
+
+/// The plain twin in three passes, so that all rows' exponentials are one loop of vectors.
+fn fast(call: Call<'_>) {
+    let (columns, step) = (call.params::<Params>().columns as usize, *call.step);
+    let [output, target, row_loss, grad, flag] = call.slots();
+    let (output, target, row_loss, grad, flag) =
+        (output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
+    below_largest(columns, output, row_loss, grad);
+    exponentials(grad);
+    for (r, row) in grad.chunks_exact_mut(columns).enumerate() {
+        let class = target[r] as usize;
+        let total = gradient_of_row(row, step.loss_scale);
+        row[class] -= step.loss_scale;
+        let loss = total.ln() - (output[r * columns + class] - row_loss[r]);
+        row_loss::write(&mut row_loss[r], loss, &step, flag);
+    }
+}
+
+widest! {
+    /// Each row's largest logit, and how far below it the logits are.
+    fn below_largest(columns: usize, logits: &[f32], largest: &mut [f32], below: &mut [f32]) {
+        let rows = logits.chunks_exact(columns).zip(below.chunks_exact_mut(columns));
+        for ((logits, below), largest) in rows.zip(largest) {
+            *largest = logits.iter().fold(logits[0], |largest, z| if *z <= largest { largest } else { *z });
+            below.iter_mut().zip(logits).for_each(|(below, z)| *below = z - *largest);
+        }
+    }
+
+    fn exponentials(values: &mut [f32]) {
+        values.iter_mut().for_each(|x| *x = exponential(*x));
+    }
+}
+
+/// Makes softmax·scale of a row's exponentials, and returns their sum.
+fn gradient_of_row(row: &mut [f32], scale: f32) -> f32 {
+    let total: f32 = row.iter().sum();
+    let factor = scale / total;
+    row.iter_mut().for_each(|e| *e *= factor);
+    total
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {

@@ -1,7 +1,12 @@
-//! Arithmetic that several kernels share: the product of one block, and how far rounding can carry a sum.
+//! Arithmetic that several kernels share: the product of one block, loops for wide vectors, exponentials for these, and how
+//! far rounding can carry a sum.
 
+mod exponential;
 mod product;
 mod rounding;
+mod vectors;
 
-pub use product::{Matrix, product};
+pub use exponential::{exponential, sigmoid, tanh};
+pub use product::{Matrix, Panels, Right, product};
 pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error, or_flushed};
+pub use vectors::{all_finite, column_sum, widest};

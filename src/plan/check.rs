@@ -87,7 +87,7 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
 fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
-    let overlaps = |other: &ViewId| overlap(plan.get(*other), b.view);
+    let overlaps = |other: &ViewId| plan.get(*other).overlaps(b.view);
     match b.binding.access {
         Access::Read if contents == Contents::Computed && !plan.written.iter().flatten().any(overlaps) => {
             Some("is read before any op writes it".into())
@@ -107,7 +107,7 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
 fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
     let writes = |other: &&Op| {
         let mut views = other.kernel.bindings.iter().zip(&other.views);
-        views.any(|(binding, view)| binding.access.writes() && overlap(plan.get(*view), b.view))
+        views.any(|(binding, view)| binding.access.writes() && plan.get(*view).overlaps(b.view))
     };
     let rows = |op: &Op| {
         let (first, count) = (u64::from(op.param("first_row")?), u64::from(op.param("rows")?));
@@ -133,12 +133,5 @@ fn together(first: &Bound<'_>, second: &Bound<'_>) -> Option<String> {
     if first.binding.access.writes() != second.binding.access.writes() {
         return Some(format!("is in one allocation with {}, and only one of them is written", first.view.name));
     }
-    (first.binding.access.writes() && overlap(first.view, second.view)).then(|| format!("overlaps {}", first.view.name))
-}
-
-/// Whether two views share elements, in whatever window slot.
-fn overlap(first: &View, second: &View) -> bool {
-    let (a, b) = (first.range(0), second.range(0));
-    first.allocation == second.allocation
-        && (first.slot_stride + second.slot_stride > 0 || a.start < b.end && b.start < a.end)
+    (first.binding.access.writes() && first.view.overlaps(second.view)).then(|| format!("overlaps {}", first.view.name))
 }

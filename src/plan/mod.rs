@@ -15,7 +15,7 @@ mod tile;
 use std::collections::BTreeSet;
 
 pub use kernel::{
-    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, words,
+    Access, Binding, Bound, Call, Fast, Field, Kernel, Lane, MAX_BINDINGS, Packs, Shader, Slot, StepUse, Tiles, words,
 };
 pub use limits::Limits;
 pub use step::{STEP_BYTES, Step};
@@ -95,6 +95,13 @@ pub struct View {
 }
 
 impl View {
+    /// Whether it shares elements with another one, in whatever window slot.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (a, b) = (self.range(0), other.range(0));
+        self.allocation == other.allocation
+            && (self.slot_stride + other.slot_stride > 0 || a.start < b.end && b.start < a.end)
+    }
+
     /// The elements of the allocation that the view covers for the step in window slot `slot`.
     pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
         let start = self.offset + slot * self.slot_stride;

@@ -27,10 +27,14 @@ pub enum Target {
 /// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
 pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     let own = plan.is_own();
+    if *target == Target::Cpu {
+        plan.cut(slices);
+        plan = split(plan, false)?;
+    }
     if let Target::Gpu(limits) = target {
         shaders(limits)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
-        plan = bindings::split(split(plan)?, limits)?;
+        plan = bindings::split(split(plan, true)?, limits)?;
         plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
         for section in Section::ALL {
             (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
@@ -39,19 +43,40 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     Ok(plan.with_own(own))
 }
 
+/// Rows of the batch that the CPU keeps in cache while it goes forward and backward through all layers.
+const SLICE: usize = 256;
+
+/// The weight gradient of a small layer and a large batch is cut into slices of the batch, so that each can be summed while
+/// its rows are in cache: where its parts take no more memory than its operands.
+fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
+    if !std::ptr::eq(op.kernel, &kernels::dense_grad_weight::KERNEL) {
+        return None;
+    }
+    let (batch, weight) = (shapes[0].rows, shapes[2]);
+    let pays = batch >= 4 * SLICE && weight.elements() <= SLICE * (weight.rows + weight.columns);
+    pays.then_some(Tile { parts: (batch / SLICE) as u32, ..Tile::PLAIN })
+}
+
 /// The tiles that an op can have, the best one first; none where it is no product.
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
     op.kernel.shader.tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
-/// Makes two ops of each product whose terms are cut into parts.
-fn split(mut plan: Plan) -> Result<Plan> {
+/// Makes two ops of each product whose terms are cut into parts; the first keeps its tile where that means something.
+fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
     let parted = |op: &Op| op.kernel.shader.tiles.and_then(|tiles| tiles.split).filter(|_| op.tile().parts > 1);
+    if !Section::ALL.iter().flat_map(|section| plan.ops(*section)).any(|op| parted(op).is_some()) {
+        return Ok(plan);
+    }
     let mut ops = Vec::new();
     for section in Section::ALL {
         for op in plan.ops(section).to_vec() {
             match parted(&op) {
-                Some(split) => ops.extend(split(&mut plan, &op).map(|half| (section, Op { layer: op.layer, ..half }))),
+                Some(split) => {
+                    let halves = split(&mut plan, &op);
+                    let tile = |half: &Op| half.tile.filter(|_| tiled);
+                    ops.extend(halves.map(|half| (section, Op { layer: op.layer, tile: tile(&half), ..half })));
+                }
                 None => ops.push((section, op)),
             }
         }

@@ -1,0 +1,173 @@
+//! The CPU executor: fast twins over pieces of work, on threads.
+//!
+//! How a section is cut into pieces depends on the plan alone (`schedule.rs`), and each piece is computed by one thread, so
+//! that the bits are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
+//! the same rows, so that what one hands to the next stays in cache.
+
+mod schedule;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::exec::check;
+use crate::exec::memory::Memory;
+use crate::exec::{Executor, Run, Ticket};
+use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
+use crate::specialize::{Target, specialize};
+use schedule::{Piece, Schedule, Stage, rows_a_lane};
+
+/// More threads than any machine has cores would only fill it.
+const MOST_THREADS: usize = 1024;
+
+/// Runs plans with the fast twins, or the plain ones where there is no other.
+pub struct Cpu {
+    plan: Plan,
+    schedules: [Schedule; Section::ALL.len()],
+    memory: Memory,
+    threads: usize,
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Cpu {
+    /// Memory for `plan`, and `threads` threads.
+    ///
+    /// # Errors
+    /// No threads, or more than 1024; threads that the system does not give.
+    pub fn new(plan: Plan, threads: usize) -> Result<Self> {
+        if !(1..=MOST_THREADS).contains(&threads) {
+            let wanted = format!("at least 1 and at most {MOST_THREADS}");
+            return Err(Error::value("device cpu", "number of threads", threads, &wanted));
+        }
+        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = (threads > 1).then(pool).transpose().map_err(|error| Error::Device {
+            device: "cpu".into(),
+            problem: format!("{threads} threads cannot be started: {error}"),
+            remedy: "use fewer threads".into(),
+        })?;
+        let plan = specialize(plan, &Target::Cpu)?;
+        let schedules = schedules(&plan);
+        let mut memory = Memory::new(&plan)?;
+        memory.make_room_for_packed(most_packed(&schedules))?;
+        Ok(Self { plan, schedules, memory, threads, pool })
+    }
+
+    /// Runs a schedule for each run, on our threads where they could share any of it, else on the calling one.
+    fn run<'a>(&mut self, steps: &[Step], runs: &[Run], schedule: impl Fn(Run) -> &'a Schedule + Sync) {
+        let parallel = runs.iter().any(|run| schedule(*run).is_parallel());
+        let pool = self.pool.as_ref().filter(|_| parallel);
+        let machine = Machine { plan: &self.plan, memory: &mut self.memory, parallel: pool.is_some() };
+        let work = || {
+            for run in runs {
+                machine.run(steps, *run, schedule(*run));
+            }
+        };
+        match pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+fn schedules(plan: &Plan) -> [Schedule; Section::ALL.len()] {
+    Section::ALL.map(|section| Schedule::new(plan, section))
+}
+
+fn most_packed(schedules: &[Schedule]) -> usize {
+    schedules.iter().map(Schedule::packed_len).max().unwrap_or(0)
+}
+
+/// What runs schedules. The exclusive borrow of the memory is that of the executor.
+struct Machine<'a> {
+    plan: &'a Plan,
+    memory: &'a mut Memory,
+    parallel: bool,
+}
+
+impl Machine<'_> {
+    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule) {
+        for stage in &schedule.stages {
+            if self.parallel && stage.parallel {
+                stage.pieces.par_iter().for_each(|piece| self.piece(steps, run, schedule, stage, piece));
+            } else {
+                stage.pieces.iter().for_each(|piece| self.piece(steps, run, schedule, stage, piece));
+            }
+        }
+    }
+
+    fn piece(&self, steps: &[Step], run: Run, schedule: &Schedule, stage: &Stage, piece: &Piece) {
+        let ops = self.plan.ops(run.section);
+        match piece {
+            Piece::Pack { op, packs, panels } => {
+                // SAFETY: pieces of a stage pack disjoint panels, which no other piece of it sees, and nothing that is written.
+                unsafe { self.memory.pack(self.plan, &ops[*op], *packs, panels.clone(), schedule.packed[*op].start) };
+            }
+            Piece::Rows(rows) => {
+                for op in &stage.rows {
+                    let each = rows_a_lane(&ops[*op]).unwrap_or(1);
+                    let lanes = rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes);
+                    self.lanes(steps, run, schedule, *op, lanes);
+                }
+            }
+            Piece::Lanes { op, lanes } => self.lanes(steps, run, schedule, *op, lanes.clone()),
+        }
+    }
+
+    fn lanes(&self, steps: &[Step], run: Run, schedule: &Schedule, op: usize, lanes: std::ops::Range<usize>) {
+        let packed = schedule.packed[op].clone();
+        let op = &self.plan.ops(run.section)[op];
+        let twin = op.kernel.fast.map_or(op.kernel.reference, |fast| fast.twin);
+        // SAFETY: pieces of one stage write disjoint lanes, and see nothing that another piece writes (`schedule::stages`);
+        // the memory is borrowed exclusively until all are done.
+        if let Some(mut call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
+            // SAFETY: it was packed in an earlier stage.
+            call.packed = unsafe { self.memory.packed(packed) };
+            twin(call);
+        }
+    }
+}
+
+impl Executor for Cpu {
+    fn name(&self) -> String {
+        format!("cpu, {} thread{}", self.threads, if self.threads == 1 { "" } else { "s" })
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        let plan = specialize(plan, &Target::Cpu)?;
+        let schedules = schedules(&plan);
+        self.memory.make_room_for_packed(most_packed(&schedules))?;
+        self.memory.adopt(&self.plan, &plan)?;
+        (self.plan, self.schedules) = (plan, schedules);
+        Ok(())
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.memory.write(&self.plan, view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        self.memory.read(&self.plan, view, slot).map(Ticket::ready)
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        check::submission(&self.plan, steps, runs)?;
+        let schedules = std::mem::take(&mut self.schedules);
+        self.run(steps, runs, |run| &schedules[run.section as usize]);
+        self.schedules = schedules;
+        Ok(())
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        check::submission(&self.plan, steps, &[run])?;
+        let schedule = self.schedules[run.section as usize].of_op(&self.plan, run.section, op);
+        self.run(steps, &[run], |_| &schedule);
+        Ok(())
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        Ok(self.memory.words(allocation).to_vec())
+    }
+}

@@ -1,0 +1,202 @@
+//! What of a section may run at once, and how it is cut into pieces for threads: from the plan alone, never from the number
+//! of threads.
+
+use std::ops::Range;
+
+use crate::numeric::Panels;
+use crate::plan::{Access, Binding, Lane, Op, Packs, Plan, Section, View};
+
+/// A piece of less work than this is not worth handing to another thread: some ten microseconds.
+const WORK_A_PIECE: u64 = 1_000_000;
+
+/// At most this many pieces of one op: enough to balance the load of any desktop's cores.
+const MOST_PIECES: u64 = 32;
+
+/// Rows of the batch in one piece: enough that a product's right operand, which each piece reads, pays; few enough that
+/// what the ops of a piece hand on to one another stays in cache.
+const ROWS: Range<usize> = 32..256;
+
+/// Lanes of a weight gradient in one piece, likewise, and a multiple of the rows of its product's tiles.
+const WEIGHT_ROWS: usize = 48;
+
+/// A piece of work for one thread.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    /// Brings panels of an op's right operand together.
+    Pack { op: usize, packs: Packs, panels: Range<usize> },
+    /// The stage's row-wise ops, one behind the other, on these rows of the batch.
+    Rows(Range<usize>),
+    /// Lanes of an op.
+    Lanes { op: usize, lanes: Range<usize> },
+}
+
+/// Pieces that may run in any order, and all at once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Stage {
+    /// Ops that work row by row, in order.
+    pub rows: Vec<usize>,
+    pub pieces: Vec<Piece>,
+    /// Whether there is enough work for more than one thread.
+    pub parallel: bool,
+}
+
+/// A section's stages, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Schedule {
+    pub stages: Vec<Stage>,
+    /// For each op of the section, where its packed operand is: an empty range for most.
+    pub packed: Vec<Range<usize>>,
+}
+
+impl Stage {
+    fn new(rows: Vec<usize>, pieces: Vec<Piece>, work: u64) -> Self {
+        Self { rows, parallel: pieces.len() > 1 && work >= 2 * WORK_A_PIECE, pieces }
+    }
+}
+
+impl Schedule {
+    /// For all ops of a section.
+    pub fn new(plan: &Plan, section: Section) -> Self {
+        let ops = plan.ops(section);
+        let mut end = 0;
+        let packed = ops.iter().map(|op| {
+            let size = packs(plan, op).map_or(0, |(_, [terms, columns])| terms * columns);
+            end += size;
+            end - size..end
+        });
+        let packed = packed.collect();
+        Self { stages: stages(plan, ops, (0..ops.len()).collect()), packed }
+    }
+
+    /// For one of its ops.
+    pub fn of_op(&self, plan: &Plan, section: Section, op: usize) -> Self {
+        Self { stages: stages(plan, plan.ops(section), vec![op]), packed: self.packed.clone() }
+    }
+
+    /// Numbers that are packed.
+    pub fn packed_len(&self) -> usize {
+        self.packed.last().map_or(0, |last| last.end)
+    }
+
+    /// Whether threads could share its work.
+    pub fn is_parallel(&self) -> bool {
+        self.stages.iter().any(|stage| stage.parallel)
+    }
+}
+
+/// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
+fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    while !left.is_empty() {
+        let (mut rows, mut later) = (Vec::new(), Vec::new());
+        for op in left {
+            let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
+            let whole = rows.iter().any(|earlier: &usize| sees_whole(plan, &ops[op], &ops[*earlier]));
+            if rows_a_lane(&ops[op]).is_some() && !waits && !whole { rows.push(op) } else { later.push(op) }
+        }
+        if !rows.is_empty() {
+            let pack = rows.iter().flat_map(|op| pack_pieces(plan, ops, *op)).collect::<Vec<_>>();
+            if !pack.is_empty() {
+                let work = rows.iter().map(|op| pack_work(plan, &ops[*op])).sum();
+                stages.push(Stage::new(Vec::new(), pack, work));
+            }
+            let (pieces, work) = (row_pieces(plan, ops, &rows), rows.iter().map(|op| work(plan, &ops[*op])).sum());
+            stages.push(Stage::new(rows, pieces, work));
+        }
+        let (mut now, mut rest) = (Vec::new(), Vec::new());
+        for op in later {
+            let waits = now.iter().chain(&rest).any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
+            if rows_a_lane(&ops[op]).is_none() && !waits { now.push(op) } else { rest.push(op) }
+        }
+        if !now.is_empty() {
+            let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op)).collect();
+            stages.push(Stage::new(Vec::new(), pieces, now.iter().map(|op| work(plan, &ops[*op])).sum()));
+        }
+        left = rest;
+    }
+    stages
+}
+
+/// How many rows of the batch a lane of an op is, if it is that.
+pub(super) fn rows_a_lane(op: &Op) -> Option<usize> {
+    match op.kernel.lane {
+        Lane::BatchRow => Some(1),
+        Lane::Slice => op.param("chunk").map(|chunk| chunk as usize),
+        Lane::Part | Lane::Block => None,
+    }
+}
+
+fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Binding, &'a View)> {
+    op.kernel.bindings.iter().zip(op.views.iter().map(|view| plan.get(*view)))
+}
+
+/// Whether an op must wait for an earlier one: they share elements, and one of them writes these. What both may lower in any
+/// order does not count.
+fn depends(plan: &Plan, op: &Op, earlier: &Op) -> bool {
+    bound(plan, op).any(|(binding, view)| {
+        bound(plan, earlier).any(|(before, other)| {
+            let both_lower = binding.access == Access::Atomic && before.access == Access::Atomic;
+            (binding.access.writes() || before.access.writes()) && !both_lower && view.overlaps(other)
+        })
+    })
+}
+
+/// Whether an op sees more of what an earlier row-wise one writes than its own rows.
+fn sees_whole(plan: &Plan, op: &Op, earlier: &Op) -> bool {
+    let whole = |binding: &Binding| !binding.cut && op.kernel.lane != Lane::Slice && binding.access == Access::Read;
+    let written =
+        |view: &View| bound(plan, earlier).any(|(before, other)| before.access.writes() && view.overlaps(other));
+    bound(plan, op).any(|(binding, view)| whole(binding) && written(view))
+}
+
+/// What an op wants packed, and its terms and columns. Not a matrix that is one panel as it lies.
+fn packs(plan: &Plan, op: &Op) -> Option<(Packs, [usize; 2])> {
+    let packs = op.kernel.fast.and_then(|fast| fast.packs)?;
+    let shape = plan.shape(op.views[packs.binding]);
+    let sizes = if packs.transposed { [shape.columns, shape.rows] } else { [shape.rows, shape.columns] };
+    (packs.transposed || Panels::count(sizes[1]) > 1).then_some((packs, sizes))
+}
+
+/// Operations; those of products take a sixteenth of the time of others, and so do bytes that are moved.
+fn work(plan: &Plan, op: &Op) -> u64 {
+    if op.kernel.shader.tiles.is_some() {
+        return plan.flops(op);
+    }
+    let written = bound(plan, op).filter(|(binding, _)| binding.access.writes());
+    8 * plan.flops(op) + 4 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
+}
+
+/// What packing the operand of an op takes.
+fn pack_work(plan: &Plan, op: &Op) -> u64 {
+    packs(plan, op).map_or(0, |(_, [terms, columns])| 8 * (terms * columns) as u64)
+}
+
+fn pieces(work: u64) -> usize {
+    (work / WORK_A_PIECE).clamp(1, MOST_PIECES) as usize
+}
+
+fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(each).map(move |start| start..count.min(start + each))
+}
+
+fn pack_pieces(plan: &Plan, ops: &[Op], op: usize) -> Vec<Piece> {
+    let Some((packs, [_, columns])) = packs(plan, &ops[op]) else { return Vec::new() };
+    let panels = Panels::count(columns);
+    let each = panels.div_ceil(pieces(pack_work(plan, &ops[op])));
+    cut(panels, each).map(|panels| Piece::Pack { op, packs, panels }).collect()
+}
+
+fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize]) -> Vec<Piece> {
+    let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
+    let batch = ops.iter().map(|op| op.lanes * rows_a_lane(op).unwrap_or(1)).max().unwrap_or(0);
+    let slice = ops.iter().filter_map(|op| rows_a_lane(op)).max().unwrap_or(1);
+    let most = (ops.iter().map(|op| work(plan, op)).sum::<u64>() / WORK_A_PIECE).max(1);
+    let each = (batch / 8).clamp(ROWS.start, ROWS.end).max(batch.div_ceil(most as usize)).next_multiple_of(slice);
+    cut(batch, each).map(Piece::Rows).collect()
+}
+
+fn lane_pieces(plan: &Plan, op: &Op, index: usize) -> Vec<Piece> {
+    let each = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
+    let each = if op.kernel.shader.tiles.is_some() { each.next_multiple_of(WEIGHT_ROWS) } else { each };
+    cut(op.lanes, each).map(|lanes| Piece::Lanes { op: index, lanes }).collect()
+}

@@ -1,0 +1,109 @@
+//! Brings parts of operands together, so that what a tile needs next lies next.
+
+use std::ops::Range;
+
+use super::Matrix;
+use super::tile::ROWS;
+use crate::numeric::widest;
+
+/// Rows and columns of the squares that are transposed in registers.
+const SQUARE: usize = 4;
+
+/// Rows that are transposed before the next columns' turn: of a panel they are 16 KiB.
+const IN_CACHE: usize = 64;
+
+/// out[r, c] = b[r, c], row behind row.
+pub(super) fn panel(b: Matrix<'_>, out: &mut [f32]) {
+    assert!(b.is_whole(), "a matrix is larger than its memory");
+    let out = &mut out[..b.rows * b.columns];
+    if b.column_stride == 1 {
+        for (r, row) in out.chunks_exact_mut(b.columns).enumerate() {
+            row.copy_from_slice(&b.values[r * b.row_stride..][..b.columns]);
+        }
+    } else if b.row_stride == 1 {
+        transposed(b, out);
+    } else {
+        elements(b, 0..b.rows, 0..b.columns, out);
+    }
+}
+
+/// One by one.
+fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut [f32]) {
+    for c in columns {
+        for r in rows.clone() {
+            out[r * b.columns + c] = b.values[r * b.row_stride + c * b.column_stride];
+        }
+    }
+}
+
+widest! {
+    /// [`panel`] of a matrix whose columns lie in memory as its rows will: in squares, and what is left over one by one.
+    fn transposed(b: Matrix<'_>, out: &mut [f32]) {
+        let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
+        for first in (0..rows).step_by(IN_CACHE) {
+            for c in (0..columns).step_by(SQUARE) {
+                for r in (first..rows.min(first + IN_CACHE)).step_by(SQUARE) {
+                    // SAFETY: `panel` has seen that all of `b` is in memory, and `out` as large; the square is within both.
+                    unsafe {
+                        let from = b.values.as_ptr().add(r + c * b.column_stride);
+                        square(from, b.column_stride, out.as_mut_ptr().add(r * b.columns + c), b.columns);
+                    }
+                }
+            }
+        }
+        elements(b, 0..rows, columns..b.columns, out);
+        elements(b, rows..b.rows, 0..b.columns, out);
+    }
+}
+
+/// A square's transpose. Compilers do not find these eight shuffles by themselves.
+///
+/// # Safety
+/// Four rows of four numbers, so many numbers apart, are in memory at `from`, and may be written at `to`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+    use std::arch::x86_64::{
+        _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    };
+    // SAFETY: as the caller promises; every processor of this architecture has SSE.
+    unsafe {
+        let (a, b) = (_mm_loadu_ps(from), _mm_loadu_ps(from.add(stride)));
+        let (c, d) = (_mm_loadu_ps(from.add(2 * stride)), _mm_loadu_ps(from.add(3 * stride)));
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        _mm_storeu_ps(to, _mm_movelh_ps(ab, cd));
+        _mm_storeu_ps(to.add(to_stride), _mm_movehl_ps(cd, ab));
+        let (ab, cd) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(to.add(2 * to_stride), _mm_movelh_ps(ab, cd));
+        _mm_storeu_ps(to.add(3 * to_stride), _mm_movehl_ps(cd, ab));
+    }
+}
+
+/// A square's transpose.
+///
+/// # Safety
+/// Four rows of four numbers, so many numbers apart, are in memory at `from`, and may be written at `to`.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+    for i in 0..SQUARE {
+        for j in 0..SQUARE {
+            // SAFETY: as the caller promises.
+            unsafe { *to.add(i * to_stride + j) = *from.add(j * stride + i) };
+        }
+    }
+}
+
+/// Rows of a in tiles: for each tile its rows' elements of the first term, of the second, …; places for rows that the last
+/// tile lacks are left as they are.
+pub(super) fn tiles(a: Matrix<'_>, out: &mut [f32]) {
+    for (first, tile) in (0..a.rows).step_by(ROWS).zip(out.chunks_mut(ROWS * a.columns)) {
+        let rows = ROWS.min(a.rows - first);
+        for (term, elements) in tile.chunks_exact_mut(ROWS).enumerate() {
+            let from = &a.values[first * a.row_stride + term * a.column_stride..];
+            for i in 0..rows {
+                elements[i] = from[i * a.row_stride];
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Loops over many numbers, for the widest vectors that the processor has.
+
+use crate::numeric::Matrix;
+
+/// Compiles functions several times, for several widths of vectors, and chooses while the program runs. Their loops become
+/// vectors as far as all that they call is inlined. No sum is reordered and nothing is contracted, so that the bits are those
+/// of the same loops without vectors.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! widest {
+    ($($function:item)*) => {
+        $(#[multiversion::multiversion(targets(
+            "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma",
+            "x86_64+avx2+fma"
+        ))]
+        $function)*
+    };
+}
+pub use widest;
+
+widest! {
+    /// Whether no number is infinite or a NaN. Without an early exit, so that it is a loop of vectors.
+    pub fn all_finite(values: &[f32]) -> bool {
+        values.iter().fold(true, |finite, value| finite & value.is_finite())
+    }
+
+    /// sums\[c\] = Σᵣ matrix\[r, c\], from the first row to the last.
+    pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
+        sums.fill(0.0);
+        for r in 0..matrix.row_count() {
+            for (sum, value) in sums.iter_mut().zip(matrix.row(r)) {
+                *sum += value;
+            }
+        }
+    }
+}
