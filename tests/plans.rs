@@ -478,7 +478,7 @@ fn split_plans_compute_the_same_bits() {
                     description.record(Schedule::Constant, 3, slot as u64, slot, if slot < 6 { 32 } else { 31 })
                 })
                 .collect();
-            host.submit(&steps, &Run::submission(7)).expect("the host answers");
+            host.submit(&steps, &Run::submission(&steps)).expect("the host answers");
             let allocations = host.plan().allocations().to_vec();
             let mut words = |id| host.read_allocation(AllocationId(id)).expect("the host answers");
             let words: Vec<_> = (0..allocations.len()).map(&mut words).collect();

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::kernels::dropout::Mask;
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather,
-    gather_bytes, matmul, mean_loss, norm, square_sum,
+    accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
+    gather, gather_bytes, matmul, mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
 use crate::network::{Activation, Layer, Network};
@@ -97,15 +97,16 @@ impl<'a> Lowering<'a> {
 
     /// The window's views, and the ops that fill it from the resident data set.
     fn window(&mut self) -> Result<()> {
-        let Description { batch, slots, data_rows, .. } = *self.description;
+        let Description { batch, data_rows, .. } = *self.description;
+        let parts = self.description.parts();
         let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
         let (target, columns) = self.target();
-        // A row for each step of an epoch, and at least for each of a submission.
-        let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(slots), batch));
+        // A row for each batch of an epoch, and at least for each of a submission.
+        let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         let inputs = self.description.network.inputs();
         for (name, dtype, columns) in [("input", Dtype::F32, inputs), ("target", target, columns)] {
-            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), slots, contents);
+            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents);
             let Some((rows, index)) = data_rows.zip(index) else { continue };
             let op = match (name, self.tables()) {
                 ("input", Some(tables)) => self.gather_bytes(rows, tables, index, window),
@@ -147,7 +148,7 @@ impl<'a> Lowering<'a> {
             "row_loss",
             Dtype::F32,
             Shape::new(pass.rows, 1),
-            self.description.slots,
+            self.description.parts(),
             Contents::Computed,
         );
         let last = network.layers().len() - 1;
@@ -164,7 +165,13 @@ impl<'a> Lowering<'a> {
         );
         self.plan.push(Section::Gradients, op)?;
         self.backward(&outputs, grad)?;
-        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))
+        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
+        if self.description.accumulate == 1 {
+            return Ok(());
+        }
+        let [name, prefix] = self.description.gradients();
+        let sum = tensors(&mut self.plan, network, name, prefix);
+        self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))
     }
 
     /// Emits the forward ops; returns the view before the first layer and behind each.
@@ -248,7 +255,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn update(&mut self) -> Result<()> {
-        let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
+        let [gradients, _] = self.description.gradients();
+        let [parameters, gradients, flag] = ["parameters", gradients, "flag"].map(|name| self.plan.named(name));
         let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
         let clipped = self.description.clip_norm.is_some();
         let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };
@@ -271,7 +279,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn report(&mut self) -> Result<()> {
-        let loss = self.computed("loss", self.description.slots, 1);
+        let loss = self.computed("loss", self.description.parts(), 1);
         let op = mean_loss::op(&self.plan, self.plan.named("row_loss.window")?, loss);
         self.plan.push(Section::Report, op)
     }

@@ -204,7 +204,7 @@ impl Trainer {
         mut keeper: Option<&mut Keeper>,
     ) -> Result<(bool, Flow)> {
         let (epoch, epochs) = (course.epochs.len() + 1, fit.epochs);
-        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.batch));
+        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.step_rows()));
         loop {
             let most = keeper.as_ref().map_or(u64::MAX, |keeper| keeper.steps_left(self.step));
             let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;
