@@ -79,12 +79,6 @@ impl Description {
         self.slots * self.accumulate
     }
 
-    /// What the optimizer reads, and what its views are called behind: the gradients of a batch, or their sum over those
-    /// of a step.
-    pub(crate) fn gradients(&self) -> [&'static str; 2] {
-        if self.accumulate == 1 { ["gradients", "grad."] } else { ["accumulated", "accumulated."] }
-    }
-
     /// The records of step `index`, one for each batch of its `rows` rows, from window slot `slot` on; else as
     /// [`Description::record`].
     pub fn records(

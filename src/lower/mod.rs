@@ -140,7 +140,10 @@ impl<'a> Lowering<'a> {
 
     fn gradients(&mut self) -> Result<()> {
         let network = &self.description.network;
-        let gradients = tensors(&mut self.plan, network, "gradients", "grad.");
+        // What the optimizer reads is called the same, whether it is of one batch or the sum of several.
+        let adds = self.description.accumulate > 1;
+        let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
+        let gradients = tensors(&mut self.plan, network, name, prefix);
         let pass = Pass { section: Section::Gradients, prefix: "", rows: self.description.batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
@@ -164,14 +167,13 @@ impl<'a> Lowering<'a> {
             flag,
         );
         self.plan.push(Section::Gradients, op)?;
-        self.backward(&outputs, grad)?;
+        self.backward(&outputs, grad, prefix)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
-        if self.description.accumulate == 1 {
-            return Ok(());
+        if adds {
+            let sum = tensors(&mut self.plan, network, "gradients", "grad.");
+            self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))?;
         }
-        let [name, prefix] = self.description.gradients();
-        let sum = tensors(&mut self.plan, network, name, prefix);
-        self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))
+        Ok(())
     }
 
     /// Emits the forward ops; returns the view before the first layer and behind each.
@@ -221,13 +223,14 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer.
-    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId) -> Result<()> {
+    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer; those of parameters
+    /// are called `{prefix}layerN.weight` and `.bias`.
+    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId, prefix: &str) -> Result<()> {
         let network = &self.description.network;
         let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
         for number in (first..network.layers().len()).rev() {
             let (input, output, above) = (outputs[number], outputs[number + 1], grad);
-            let gradient = |part: &str| self.plan.find(&format!("grad.layer{number}.{part}"));
+            let gradient = |part: &str| self.plan.find(&format!("{prefix}layer{number}.{part}"));
             let weight = gradient("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
             let bias = gradient("bias").map(|bias| column_sum::op(&self.plan, above, bias));
             for op in weight.into_iter().chain(bias) {
@@ -255,8 +258,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn update(&mut self) -> Result<()> {
-        let [gradients, _] = self.description.gradients();
-        let [parameters, gradients, flag] = ["parameters", gradients, "flag"].map(|name| self.plan.named(name));
+        let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
         let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
         let clipped = self.description.clip_norm.is_some();
         let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };

@@ -210,8 +210,7 @@ impl Trainer {
     /// A device that does not answer.
     pub fn gradients(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
-        let [_, prefix] = self.description.gradients();
-        read_tensors(self.executor.as_mut(), &self.description.network, prefix)
+        read_tensors(self.executor.as_mut(), &self.description.network, "grad.")
     }
 
     /// The model as it is now.
