@@ -100,14 +100,14 @@ impl Case {
 }
 
 impl fmt::Display for Case {
-    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; where they are accumulated, `3 batches
-    /// of 64 a step`.
+    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; where they are accumulated, `steps
+    /// of 3 batches of 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Description { network, loss, optimizer, batch, accumulate, .. } = &self.description;
         write!(f, "{network}, {loss}, {}, ", optimizer.name())?;
         match accumulate {
             1 => write!(f, "batches of {batch}")?,
-            _ => write!(f, "{accumulate} batches of {batch} a step")?,
+            _ => write!(f, "steps of {accumulate} batches of {batch}")?,
         }
         self.tiles.as_ref().map_or(Ok(()), |(rank, _)| write!(f, ", tiles of rank {rank}"))
     }
