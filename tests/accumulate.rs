@@ -69,7 +69,13 @@ fn a_resumed_training_is_the_uninterrupted_one() {
         parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect::<Vec<_>>()
     };
     let mut whole = trainer(2, 4);
-    let history = whole.fit(&digits(), Fit::epochs(3)).expect("trained");
+    let mut seen = Vec::new();
+    let telling = Fit::epochs(3).on_submission(|progress| {
+        seen.push((progress.step, progress.steps));
+        Flow::Continue
+    });
+    let history = whole.fit(&digits(), telling).expect("trained");
+    assert_eq!(seen, [(2, 4), (4, 4)].repeat(3));
     assert_eq!(history.epochs.iter().map(|epoch| epoch.steps).collect::<Vec<_>>(), [4, 8, 12]);
     for stop in 1..12 {
         let folder = tempfile::tempdir().expect("a folder");
