@@ -93,7 +93,7 @@ fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> 
     write(executor, "index", |at| (at * 7 % (4 * description.batch)) as u32)?;
     let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
     let last = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
-    executor.submit(&[step], &[Run::submission(1), last.to_vec()].concat())?;
+    executor.submit(&[step], &[Run::submission(&[step]), last.to_vec()].concat())?;
     Ok(step)
 }
 

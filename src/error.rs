@@ -93,7 +93,7 @@ pub enum Error {
         layer: String,
         /// The view that it wrote.
         view: String,
-        /// Row in the view.
+        /// Row in the view; for what has a row for each of the batch's, the row of the step.
         row: usize,
         /// Column in the view.
         column: usize,

@@ -104,7 +104,7 @@ fn wrong_answers() -> Dataset {
 #[test]
 fn the_best_epoch_may_lie_before_the_stop() {
     let validation = wrong_answers();
-    let build = || trainer(&Device::cpu(), Sgd::new(0.5));
+    let build = || trainer(&Device::cpu(), Sgd::new(0.2));
     let mut whole = build();
     let history = train(&mut whole, &validation, None, u64::MAX).expect("trained");
     assert!(history.best == Some(1));

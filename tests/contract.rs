@@ -182,7 +182,7 @@ fn kernels_by_rows_are_told_which() {
         let told = ["first_row", "rows"].iter().all(|name| kernel.params.iter().any(|field| field.name == *name));
         let by_rows = kernel.bindings.iter().filter(|binding| binding.by_rows).count();
         assert!(by_rows == usize::from(fills) && (told || !fills), "{}", kernel.name);
-        let others = |access| matches!(access, Access::Write | Access::ReadWrite);
+        let others = |access: Access| access.writes_parts() && access != Access::Fill;
         assert!(!fills || !kernel.bindings.iter().any(|binding| others(binding.access)), "{}", kernel.name);
     }
 }
@@ -193,7 +193,9 @@ fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variab
     assert_eq!(name, binding.name, "{at}");
     let access = match binding.access {
         Access::Read => StorageAccess::LOAD,
-        Access::Write | Access::Fill | Access::ReadWrite => StorageAccess::LOAD | StorageAccess::STORE,
+        Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
+            StorageAccess::LOAD | StorageAccess::STORE
+        }
         // naga notes atomic use apart, from how the variable is used.
         Access::Atomic => StorageAccess::LOAD | StorageAccess::STORE,
     };

@@ -13,7 +13,7 @@ use std::path::Path;
 use common::driver::{Device, Driver, Form, executor, plan};
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
-use wgrad::kernels::{activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
+use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Lane, Op, POISON, Plan, Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
@@ -29,7 +29,7 @@ fn described((_, inputs, layers, loss, optimizer): Named) -> Description {
 }
 
 fn descriptions() -> Vec<(&'static str, Description)> {
-    let named: [Named; 6] = [
+    let named: [Named; 7] = [
         (
             "classification",
             64,
@@ -41,12 +41,16 @@ fn descriptions() -> Vec<(&'static str, Description)> {
         ("binary", 30, "16 leaky_relu(0.01) 1", Loss::BinaryCrossEntropy, AdamW::new(1e-3).into()),
         ("perceptron", 4, "1", Loss::Perceptron, Sgd::new(1.0).into()),
         ("resident", 17, "dropout(0.2) 65 sigmoid 3", Loss::SoftmaxCrossEntropy, Sgd::new(0.1).momentum(0.9).into()),
+        ("accumulated", 20, "30 relu dropout(0.1) 5", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into()),
         ("unfused", 5, "7 tanh relu 6 dropout(0.5) sigmoid 3 tanh", Loss::MeanSquaredError, Sgd::new(0.1).into()),
     ];
     let mut descriptions: Vec<_> = named.map(|named| (named.0, described(named))).into();
     descriptions[2].1.clip_norm = Some(1.0);
     let resident = &mut descriptions[4].1;
     (resident.slots, resident.data_rows, resident.evaluate_rows) = (8, Some(1000), 100);
+    let accumulated = &mut descriptions[5].1;
+    (accumulated.accumulate, accumulated.slots, accumulated.data_rows) = (4, 2, Some(1000));
+    accumulated.clip_norm = Some(1.0);
     descriptions
 }
 
@@ -478,7 +482,7 @@ fn split_plans_compute_the_same_bits() {
                     description.record(Schedule::Constant, 3, slot as u64, slot, if slot < 6 { 32 } else { 31 })
                 })
                 .collect();
-            host.submit(&steps, &Run::submission(7)).expect("the host answers");
+            host.submit(&steps, &Run::submission(&steps)).expect("the host answers");
             let allocations = host.plan().allocations().to_vec();
             let mut words = |id| host.read_allocation(AllocationId(id)).expect("the host answers");
             let words: Vec<_> = (0..allocations.len()).map(&mut words).collect();
@@ -544,4 +548,53 @@ fn refuses_to_fill_the_same_rows_twice() {
     }
     second.set("first_row", 2);
     bench.accepts(Section::Window, second);
+}
+
+/// A sum over the batches of a step, with all that it is made of.
+struct Sum {
+    bench: Bench,
+    gradient: ViewId,
+    sum: ViewId,
+    flag: ViewId,
+}
+
+impl Sum {
+    fn new(contents: Contents) -> Self {
+        let mut bench = Bench::new();
+        let (gradient, sum) = (bench.input("gradient", 1, 128), bench.view("sum", 1, 128, contents));
+        let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
+        Self { bench, gradient, sum, flag }
+    }
+
+    fn adds(&self) -> Op {
+        accumulate::op(&self.bench.plan, self.gradient, self.sum, self.flag)
+    }
+}
+
+#[test]
+fn refuses_to_add_elsewhere_or_to_what_does_not_last() {
+    let mut sum = Sum::new(Contents::Persistent(0));
+    for section in Section::ALL.into_iter().filter(|section| *section != Section::Gradients) {
+        sum.bench.refuses(section, sum.adds(), &["op 0 (accumulate)", "sum (binding `sum`)", "outside `gradients`"]);
+    }
+    sum.bench.accepts(Section::Gradients, sum.adds());
+    let mut sum = Sum::new(Contents::Computed);
+    sum.bench.refuses(Section::Gradients, sum.adds(), &["sum (binding `sum`)", "does not persist"]);
+}
+
+#[test]
+fn refuses_to_use_a_sum_that_is_not_whole() {
+    let parts = ["sum (binding `", "is not whole before the last batch"];
+    // Added to twice, read behind, written before.
+    let mut sum = Sum::new(Contents::Persistent(0));
+    sum.bench.accepts(Section::Gradients, sum.adds());
+    sum.bench.refuses(Section::Gradients, sum.adds(), &parts);
+    let output = sum.bench.output("output", 1, 128);
+    let reads = sum.bench.relu(sum.sum, output);
+    sum.bench.refuses(Section::Gradients, reads.clone(), &parts);
+    sum.bench.accepts(Section::Update, reads);
+    let mut sum = Sum::new(Contents::Persistent(0));
+    let writes = sum.bench.relu(sum.gradient, sum.sum);
+    sum.bench.accepts(Section::Gradients, writes);
+    sum.bench.refuses(Section::Gradients, sum.adds(), &parts);
 }

@@ -70,12 +70,12 @@ impl<'a> Reporter<'a> {
         Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now(), before: None }
     }
 
-    /// What moves the bar on after a submission.
-    pub fn on_submission(&self, batch: usize) -> impl FnMut(&Progress) + Send + use<> {
+    /// What moves the bar on after a submission of steps of so many rows.
+    pub fn on_submission(&self, step_rows: usize) -> impl FnMut(&Progress) + Send + use<> {
         let (bar, rows) = (self.bar.clone(), self.rows);
         move |progress| {
             if let Some(bar) = &bar {
-                let of_epoch = (progress.step * batch).min(rows);
+                let of_epoch = (progress.step * step_rows).min(rows);
                 bar.set_position(((progress.epoch - 1) * rows + of_epoch) as u64);
             }
         }

@@ -21,7 +21,7 @@ pub struct Options {
     /// Step size of the optimizer
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
-    /// Rows of a step
+    /// Rows that pass through the network at once, mostly those of a step
     #[arg(long, value_name = "ROWS", value_parser = super::count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
 }

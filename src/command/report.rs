@@ -115,6 +115,7 @@ pub struct Start<'a> {
     pub learning_rate: f64,
     pub schedule: &'static str,
     pub batch: usize,
+    pub accumulate: usize,
     pub epochs: usize,
     pub seed: u64,
     pub device: String,
@@ -179,16 +180,25 @@ pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
     }
 }
 
+/// `batches of 32`, `steps of 4 batches of 32`
+pub fn batches(batch: usize, accumulate: usize) -> String {
+    match accumulate {
+        1 => format!("batches of {batch}"),
+        _ => format!("steps of {accumulate} batches of {batch}"),
+    }
+}
+
 /// Tells people how training begins.
 pub fn tell_start(output: &mut Output, start: &Start<'_>) {
-    let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, epochs, .. } = start;
+    let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
     output.tell(match test {
         0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
         _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
     });
     output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
-    output.tell(format!("{}, {optimizer} at {rate} ({schedule}), batches of {batch}, {epochs} epochs", start.loss));
+    let batches = batches(*batch, *accumulate);
+    output.tell(format!("{}, {optimizer} at {rate} ({schedule}), {batches}, {epochs} epochs", start.loss));
     output.tell(format!("device: {} ({})", start.device, start.reason));
 }
 

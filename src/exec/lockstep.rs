@@ -77,10 +77,17 @@ impl<'a> Lockstep<'a> {
 
     /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
     /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
-    /// `+=` for `=` where the memory began as zeros. What several ops fill is poisoned before the first of them.
+    /// `+=` for `=` where the memory began as zeros. What several ops fill is poisoned before the first of them, and what
+    /// the batches of a step are added to before the first batch.
     fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>, first: bool) -> Result<()> {
         for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
-            if binding.access == Access::Write || binding.access == Access::Fill && first {
+            let poisoned = match binding.access {
+                Access::Write => true,
+                Access::Fill => first,
+                Access::Accumulate => judge.steps[judge.slot].first_row == 0,
+                Access::Read | Access::ReadWrite | Access::Atomic => false,
+            };
+            if poisoned {
                 let poison = vec![POISON; self.plan.shape(*view).elements()];
                 self.write(device, *view, judge.slot, &poison)?;
             }

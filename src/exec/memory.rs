@@ -97,7 +97,7 @@ impl Memory {
             *lent = unsafe {
                 match binding.access {
                     Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
-                    Access::Write | Access::Fill | Access::ReadWrite => {
+                    Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
                         Slot::Write(std::slice::from_raw_parts_mut(start, len))
                     }
                     Access::Atomic => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),

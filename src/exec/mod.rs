@@ -47,12 +47,18 @@ pub struct Counters {
 }
 
 impl Run {
-    /// A submission of `steps` steps: window, then gradients and update of each, then report.
-    pub fn submission(steps: usize) -> Vec<Self> {
-        let run = |section, slot| Self { section, slot };
-        let each = (0..steps).flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]);
-        let (window, report) = (run(Section::Window, 0), run(Section::Report, 0));
-        [window].into_iter().chain(each).chain([report]).collect()
+    /// A submission of steps with these records, one for each part of the window: window, then of each step the gradients
+    /// of all its batches and one update, with the record of the last, then report.
+    pub fn submission(records: &[Step]) -> Vec<Self> {
+        let mut runs = vec![Self { section: Section::Window, slot: 0 }];
+        let mut slot = 0;
+        for step in Step::groups(records) {
+            runs.extend((slot..slot + step.len()).map(|slot| Self { section: Section::Gradients, slot }));
+            slot += step.len();
+            runs.push(Self { section: Section::Update, slot: slot - 1 });
+        }
+        runs.push(Self { section: Section::Report, slot: 0 });
+        runs
     }
 }
 

@@ -1,6 +1,6 @@
-//! The loss of each step of a submission, from the losses of its rows.
+//! The loss of each step of a submission, from the losses of its rows; of a step of several batches, what each has of it.
 //!
-//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Letters: s a step of the submission, r one of its live rows,
+//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Letters: s a batch of the submission, r one of its live rows,
 //! scale_s its `loss_scale`.
 //!
 //! | binding | view | shape | access |

@@ -6,6 +6,7 @@
 
 use crate::plan::{Kernel, Op};
 
+pub mod accumulate;
 pub mod activation;
 pub mod activation_grad;
 pub mod adamw;
@@ -36,7 +37,8 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// Every kernel.
-pub static ALL: [&Kernel; 33] = [
+pub static ALL: [&Kernel; 34] = [
+    &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &adamw::KERNEL,

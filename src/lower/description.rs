@@ -12,6 +12,9 @@ use crate::shape::TENSOR_ALIGNMENT;
 /// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
 const MOST_ELEMENTS: usize = 1 << 30;
 
+/// Most batches of a step: a submission has all of them, and a GPU that works on one for seconds is taken for stuck.
+const MOST_BATCHES: usize = 1024;
+
 /// How the inputs of a resident data set are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
@@ -34,9 +37,11 @@ pub struct Description {
     pub optimizer: Optimizer,
     /// Largest global norm of the gradients, if they are clipped.
     pub clip_norm: Option<f64>,
-    /// Rows of a step.
+    /// Rows that pass through the network at once.
     pub batch: usize,
-    /// Steps of a submission: parts of the window.
+    /// Batches of a step, whose gradients are added; 1 where a step is one batch.
+    pub accumulate: usize,
+    /// Steps of a submission; the window has a part for each of their batches.
     pub slots: usize,
     /// Rows of the resident data set; `None` where the host fills the window.
     pub data_rows: Option<usize>,
@@ -56,11 +61,42 @@ impl Description {
             optimizer,
             clip_norm: None,
             batch,
+            accumulate: 1,
             slots: 1,
             data_rows: None,
             data_inputs: Held::Numbers,
             evaluate_rows: batch,
         }
+    }
+
+    /// Rows of a step.
+    pub fn step_rows(&self) -> usize {
+        self.batch * self.accumulate
+    }
+
+    /// Parts of the window: one for each batch of a submission.
+    pub fn parts(&self) -> usize {
+        self.slots * self.accumulate
+    }
+
+    /// The records of step `index`, one for each batch of its `rows` rows, from window slot `slot` on; else as
+    /// [`Description::record`].
+    pub fn records(
+        &self,
+        schedule: Schedule,
+        seed: u64,
+        index: u64,
+        slot: usize,
+        rows: usize,
+    ) -> impl Iterator<Item = Step> + use<> {
+        let (batch, whole) = (self.batch, self.record(schedule, seed, index, slot, rows));
+        (0..rows).step_by(batch).enumerate().map(move |(number, first)| Step {
+            slot: whole.slot + number as u32,
+            epoch_step: whole.epoch_step + number as u32,
+            rows: batch.min(rows - first) as u32,
+            first_row: first as u32,
+            ..whole
+        })
     }
 
     /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once. It is
@@ -87,7 +123,7 @@ impl Description {
     fn check_sizes(&self) -> Result<()> {
         let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
         let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
-        let window = self.batch.saturating_mul(self.slots);
+        let window = self.batch.saturating_mul(self.slots).saturating_mul(self.accumulate);
         for (rows, what) in [
             (window, "elements in the widest layer of a submission"),
             (self.evaluate_rows, "elements in the widest layer of an evaluation"),
@@ -116,6 +152,10 @@ impl Description {
             if value == 0 {
                 return Err(Error::value("training", name, 0, "at least 1"));
             }
+        }
+        if !(1..=MOST_BATCHES).contains(&self.accumulate) {
+            let wanted = format!("at least 1 and at most {MOST_BATCHES}");
+            return Err(Error::value("training", "accumulate", self.accumulate, &wanted));
         }
         self.check_sizes()?;
         match self.clip_norm {

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::kernels::dropout::Mask;
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather,
-    gather_bytes, matmul, mean_loss, norm, square_sum,
+    accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
+    gather, gather_bytes, matmul, mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
 use crate::network::{Activation, Layer, Network};
@@ -97,15 +97,16 @@ impl<'a> Lowering<'a> {
 
     /// The window's views, and the ops that fill it from the resident data set.
     fn window(&mut self) -> Result<()> {
-        let Description { batch, slots, data_rows, .. } = *self.description;
+        let Description { batch, data_rows, .. } = *self.description;
+        let parts = self.description.parts();
         let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
         let (target, columns) = self.target();
-        // A row for each step of an epoch, and at least for each of a submission.
-        let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(slots), batch));
+        // A row for each batch of an epoch, and at least for each of a submission.
+        let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         let inputs = self.description.network.inputs();
         for (name, dtype, columns) in [("input", Dtype::F32, inputs), ("target", target, columns)] {
-            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), slots, contents);
+            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents);
             let Some((rows, index)) = data_rows.zip(index) else { continue };
             let op = match (name, self.tables()) {
                 ("input", Some(tables)) => self.gather_bytes(rows, tables, index, window),
@@ -139,7 +140,10 @@ impl<'a> Lowering<'a> {
 
     fn gradients(&mut self) -> Result<()> {
         let network = &self.description.network;
-        let gradients = tensors(&mut self.plan, network, "gradients", "grad.");
+        // What the optimizer reads is called the same, whether it is of one batch or the sum of several.
+        let adds = self.description.accumulate > 1;
+        let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
+        let gradients = tensors(&mut self.plan, network, name, prefix);
         let pass = Pass { section: Section::Gradients, prefix: "", rows: self.description.batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
@@ -147,7 +151,7 @@ impl<'a> Lowering<'a> {
             "row_loss",
             Dtype::F32,
             Shape::new(pass.rows, 1),
-            self.description.slots,
+            self.description.parts(),
             Contents::Computed,
         );
         let last = network.layers().len() - 1;
@@ -163,8 +167,13 @@ impl<'a> Lowering<'a> {
             flag,
         );
         self.plan.push(Section::Gradients, op)?;
-        self.backward(&outputs, grad)?;
-        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))
+        self.backward(&outputs, grad, prefix)?;
+        self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
+        if adds {
+            let sum = tensors(&mut self.plan, network, "gradients", "grad.");
+            self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))?;
+        }
+        Ok(())
     }
 
     /// Emits the forward ops; returns the view before the first layer and behind each.
@@ -214,13 +223,14 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer.
-    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId) -> Result<()> {
+    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer; those of parameters
+    /// are called `{prefix}layerN.weight` and `.bias`.
+    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId, prefix: &str) -> Result<()> {
         let network = &self.description.network;
         let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
         for number in (first..network.layers().len()).rev() {
             let (input, output, above) = (outputs[number], outputs[number + 1], grad);
-            let gradient = |part: &str| self.plan.find(&format!("grad.layer{number}.{part}"));
+            let gradient = |part: &str| self.plan.find(&format!("{prefix}layer{number}.{part}"));
             let weight = gradient("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
             let bias = gradient("bias").map(|bias| column_sum::op(&self.plan, above, bias));
             for op in weight.into_iter().chain(bias) {
@@ -271,7 +281,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn report(&mut self) -> Result<()> {
-        let loss = self.computed("loss", self.description.slots, 1);
+        let loss = self.computed("loss", self.description.parts(), 1);
         let op = mean_loss::op(&self.plan, self.plan.named("row_loss.window")?, loss);
         self.plan.push(Section::Report, op)
     }

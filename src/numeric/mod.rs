@@ -9,4 +9,4 @@ mod vectors;
 pub use exponential::{exponential, sigmoid, tanh};
 pub use product::{Matrix, Panels, Right, product};
 pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error, or_flushed};
-pub use vectors::{all_finite, column_sum, widest};
+pub use vectors::{add_all, all_finite, column_sum, widest};

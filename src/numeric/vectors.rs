@@ -24,6 +24,13 @@ widest! {
         values.iter().fold(true, |finite, value| finite & value.is_finite())
     }
 
+    /// sums += values, number by number.
+    pub fn add_all(values: &[f32], sums: &mut [f32]) {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+
     /// sums\[c\] = Σᵣ matrix\[r, c\], from the first row to the last.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         sums.fill(0.0);

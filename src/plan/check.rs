@@ -5,6 +5,8 @@
 //! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. What is filled
 //!    may be filled by several ops of one kernel, which see different rows of what they fill it from.
 //! 4. Only `update` changes memory in place; only memory that persists can be changed in place or atomically.
+//!    Accumulators are declared as such: `gradients` adds each batch of a step to them, and no other op of it touches
+//!    them, since they are whole only after the last batch.
 //! 5. Views that are written, but for atomic words, are cut; views that are cut have a whole number of elements for
 //!    each lane; for batch rows, one row a lane. So different lanes never write the same element.
 
@@ -73,8 +75,7 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
         ));
     }
     if !b.binding.cut {
-        let shared = matches!(b.binding.access, Access::Write | Access::Fill | Access::ReadWrite);
-        return shared.then(|| "is written, but not cut along the lanes".into());
+        return b.binding.access.writes_parts().then(|| "is written, but not cut along the lanes".into());
     }
     if op.kernel.lane == Lane::BatchRow && shape.rows != op.lanes {
         return Some(format!("has {} rows, but the op has {} lanes", shape.rows, op.lanes));
@@ -88,6 +89,9 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
     let overlaps = |other: &ViewId| plan.get(*other).overlaps(b.view);
+    if touches_a_sum(plan, section, b) {
+        return Some("is not whole before the last batch of a step, but two ops of one section use it".into());
+    }
     match b.binding.access {
         Access::Read if contents == Contents::Computed && !plan.written.iter().flatten().any(overlaps) => {
             Some("is read before any op writes it".into())
@@ -97,9 +101,19 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
         }
         Access::Fill => filled(plan, section, op, b),
         Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),
-        Access::ReadWrite | Access::Atomic if !persistent => Some("is changed in place, but does not persist".into()),
+        Access::Accumulate if section != Section::Gradients => Some("is added to outside `gradients`".into()),
+        access if !persistent && (access.is_in_place() || access == Access::Atomic) => {
+            Some("is changed in place, but does not persist".into())
+        }
         _ => None,
     }
+}
+
+/// Invariant 4 for accumulators: whether an op of the section adds to what this one sees, or the other way round.
+fn touches_a_sum(plan: &Plan, section: Section, b: &Bound<'_>) -> bool {
+    let adds = |binding: &Binding| binding.access == Access::Accumulate;
+    let views = plan.ops(section).iter().flat_map(|other| other.kernel.bindings.iter().zip(&other.views));
+    views.filter(|(binding, _)| adds(binding) || adds(b.binding)).any(|(_, view)| plan.get(*view).overlaps(b.view))
 }
 
 /// Invariant 3 for what is filled: other ops of the section that write there fill the same view, from rows that this op

@@ -104,6 +104,11 @@ impl Binding {
         Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false }
     }
 
+    /// A view that the batches of a step are added to; always cut.
+    pub const fn accumulate(name: &'static str, dtype: Dtype) -> Self {
+        Self { access: Access::Accumulate, ..Self::update(name, dtype) }
+    }
+
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
         Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false }
@@ -140,6 +145,9 @@ pub enum Access {
     Fill,
     /// Changed in place.
     ReadWrite,
+    /// Written in full by the first batch of a step, the one of [`Step::first_row`] 0, whatever it held; added to by the
+    /// others.
+    Accumulate,
     /// Lowered by `atomicMin`, from any lane.
     Atomic,
 }
@@ -148,6 +156,16 @@ impl Access {
     /// Whether memory may change.
     pub fn writes(self) -> bool {
         self != Self::Read
+    }
+
+    /// Whether each lane changes a part of its own.
+    pub fn writes_parts(self) -> bool {
+        self.writes() && self != Self::Atomic
+    }
+
+    /// Whether what was there before is read, too.
+    pub fn is_in_place(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::Accumulate)
     }
 }
 

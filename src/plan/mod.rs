@@ -33,7 +33,7 @@ pub const POISON: u32 = 0x7FC0_DEAD;
 pub enum Section {
     /// Brings the rows of the next steps together; once per submission.
     Window,
-    /// Forward, loss, backward; once per step.
+    /// Forward, loss, backward; once per batch.
     Gradients,
     /// The optimizer; once per step.
     Update,
@@ -251,8 +251,8 @@ impl Plan {
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
         self.own = false;
-        let whole = |binding: &Binding| matches!(binding.access, Access::Write | Access::Fill | Access::ReadWrite);
-        let writes = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| whole(b)).map(|(_, view)| *view);
+        let writes =
+            op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access.writes_parts()).map(|(_, view)| *view);
         self.written[section as usize].extend(writes);
         self.sections[section as usize].push(op);
         Ok(())

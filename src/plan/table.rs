@@ -14,7 +14,7 @@ impl Plan {
 
     /// Bytes that one run of an op reads and writes if each element moves once (twice where it is changed in place).
     pub fn traffic(&self, op: &Op) -> u64 {
-        let moves = |access| if access == Access::ReadWrite { 2 } else { 1 };
+        let moves = |access: Access| if access.is_in_place() { 2 } else { 1 };
         op.kernel
             .bindings
             .iter()

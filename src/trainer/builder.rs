@@ -24,6 +24,7 @@ pub struct Builder {
     schedule: Schedule,
     clip_norm: Option<f64>,
     batch: usize,
+    accumulate: usize,
     seed: u64,
     preprocessing: Option<Standardisation>,
     steps_a_submission: Option<usize>,
@@ -39,6 +40,7 @@ impl Builder {
             schedule: Schedule::Constant,
             clip_norm: None,
             batch: 64,
+            accumulate: 1,
             seed: 0,
             preprocessing: None,
             steps_a_submission: None,
@@ -70,9 +72,18 @@ impl Builder {
         self
     }
 
-    /// Sets the rows of a step, default 64.
+    /// Sets the rows that pass through the network at once, default 64. A step has as many, or a multiple of them: see
+    /// [`Builder::accumulate`].
     pub fn batch(mut self, rows: usize) -> Self {
         self.batch = rows;
+        self
+    }
+
+    /// Sets the batches of a step, default 1, at most 1024. Their gradients are added before the optimizer takes them, so
+    /// that a step is one with a batch of `batches` times the rows, to the same dropout, but for how sums are rounded, and
+    /// with the activations of a single batch in memory. The last step of an epoch may have fewer.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.accumulate = batches;
         self
     }
 
@@ -126,6 +137,7 @@ impl Builder {
         let parameters = initial_parameters(&self.network, self.seed);
         let description = Description {
             clip_norm: self.clip_norm,
+            accumulate: self.accumulate,
             evaluate_rows: evaluate_rows(&self.network, device),
             ..Description::new(self.network, loss, self.optimizer, self.batch)
         };

@@ -19,6 +19,7 @@ pub struct Fit<'a> {
     validation: Option<&'a Dataset>,
     patience: Option<usize>,
     restore_best: bool,
+    accumulate: Option<usize>,
     on_submission: Option<Callback<'a, Progress>>,
     on_epoch: Option<Callback<'a, Epoch>>,
     checkpoints: Option<Checkpoints>,
@@ -100,6 +101,7 @@ impl<'a> Fit<'a> {
             validation: None,
             patience: None,
             restore_best: false,
+            accumulate: None,
             on_submission: None,
             on_epoch: None,
             checkpoints: None,
@@ -117,6 +119,15 @@ impl<'a> Fit<'a> {
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = Some(epochs);
         self.restore_best()
+    }
+
+    /// Adds the gradients of so many batches before each update, from this fit on: a step is then the same as one with a batch
+    /// that many times as large, in the memory of one. Without this, as many as
+    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate) says, which on a GPU also compiles the shader for it when
+    /// the trainer is built.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.accumulate = Some(batches);
+        self
     }
 
     /// At the end, restores the parameters of the epoch with the lowest validation loss.
@@ -163,6 +174,9 @@ impl Trainer {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
         }
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
+        if let Some(batches) = fit.accumulate {
+            self.accumulate(batches)?;
+        }
         self.load(data)?;
         let (mut course, mut keeper) = self.begin(&mut fit)?;
         let mut stopped = false;
@@ -204,7 +218,7 @@ impl Trainer {
         mut keeper: Option<&mut Keeper>,
     ) -> Result<(bool, Flow)> {
         let (epoch, epochs) = (course.epochs.len() + 1, fit.epochs);
-        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.batch));
+        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.step_rows()));
         loop {
             let most = keeper.as_ref().map_or(u64::MAX, |keeper| keeper.steps_left(self.step));
             let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;

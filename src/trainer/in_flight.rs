@@ -14,14 +14,23 @@ use crate::trainer::Trainer;
 
 /// A submission under way.
 pub(super) struct InFlight {
+    /// Their records, one for each batch.
     pub(super) steps: Vec<Step>,
     /// Index of its first step since training began.
     pub(super) first: u64,
-    /// What the host wrote for it: view and words.
-    pub(super) brought: Vec<(&'static str, Vec<u32>)>,
+    /// What the host wrote for it.
+    pub(super) brought: Vec<Brought>,
     flag: Ticket,
     /// Nothing where the losses are not the trainer's to know.
     losses: Option<Ticket>,
+}
+
+/// What the host writes for a submission: view, window slot and words.
+pub(super) type Brought = (&'static str, usize, Vec<u32>);
+
+/// The loss of a step from what each of its batches has of it: the mean over all its rows.
+pub(super) fn step_loss(losses: &[f32]) -> f32 {
+    losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() as f32
 }
 
 /// Losses that are known, and not told yet, with the rows of their steps.
@@ -43,28 +52,23 @@ pub(super) enum Losses {
 impl Trainer {
     /// Writes what the host brings and submits steps: window, gradients and update of each, report; then waits until
     /// only the newest submissions are under way.
-    pub(super) fn submit(
-        &mut self,
-        steps: Vec<Step>,
-        brought: Vec<(&'static str, Vec<u32>)>,
-        losses: Losses,
-    ) -> Result<()> {
+    pub(super) fn submit(&mut self, steps: Vec<Step>, brought: Vec<Brought>, losses: Losses) -> Result<()> {
         self.bring(&brought)?;
-        self.executor.submit(&steps, &Run::submission(steps.len()))?;
+        self.executor.submit(&steps, &Run::submission(&steps))?;
         let flag = self.executor.read(self.view("flag")?, 0)?;
         let losses = match losses {
             Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),
             Losses::Leave => None,
         };
         let first = self.step;
-        self.step += steps.len() as u64;
+        self.step += Step::groups(&steps).count() as u64;
         self.in_flight.push_back(InFlight { steps, first, brought, flag, losses });
         self.settle(self.executor.in_flight())
     }
 
     /// Writes what a submission needs from the host.
-    pub(super) fn bring(&mut self, brought: &[(&'static str, Vec<u32>)]) -> Result<()> {
-        brought.iter().try_for_each(|(name, words)| self.executor.write(self.view(name)?, 0, words))
+    pub(super) fn bring(&mut self, brought: &[Brought]) -> Result<()> {
+        brought.iter().try_for_each(|(name, slot, words)| self.executor.write(self.view(name)?, *slot, words))
     }
 
     /// Waits until at most `most` submissions are under way, and keeps what has become known.
@@ -91,8 +95,13 @@ impl Trainer {
         }
         if let Some(losses) = submission.losses {
             let losses = losses.wait_f32()?;
-            self.known.losses.extend_from_slice(&losses[..submission.steps.len()]);
-            self.known.rows.extend(submission.steps.iter().map(|step| step.rows as usize));
+            let mut rest = losses.as_slice();
+            for batches in Step::groups(&submission.steps) {
+                let (own, others) = rest.split_at(batches.len());
+                self.known.losses.push(step_loss(own));
+                self.known.rows.push(batches.iter().map(|batch| batch.rows as usize).sum());
+                rest = others;
+            }
         }
         Ok(())
     }

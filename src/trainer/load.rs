@@ -70,9 +70,9 @@ impl Loaded {
         self.fingerprint
     }
 
-    /// Steps of an epoch.
-    pub(super) fn steps(&self, batch: usize) -> usize {
-        self.rows.div_ceil(batch)
+    /// Steps of an epoch, with so many rows each but the last.
+    pub(super) fn steps(&self, step_rows: usize) -> usize {
+        self.rows.div_ceil(step_rows)
     }
 }
 
@@ -85,9 +85,9 @@ impl Trainer {
         let Fitting { held, input, table, target } = self.fitting(data)?;
         self.forget()?;
         self.loaded = None;
-        let bytes = 4 * self.description.batch * data.inputs();
-        let fitting = (self.window_bytes() / bytes).clamp(1, WINDOW_STEPS);
-        let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(self.description.batch));
+        let rows = self.description.step_rows();
+        let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, WINDOW_STEPS);
+        let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
         let (data_rows, data_inputs) = (Some(data.len()), held);
         self.change(Description { data_rows, data_inputs, slots, ..self.description.clone() })?;
         self.executor.write(self.view("data.input")?, 0, &input)?;
@@ -199,6 +199,12 @@ impl Trainer {
         self.loaded = None;
         let data_inputs = Held::Numbers;
         self.change(Description { data_rows: None, data_inputs, slots: 1, ..self.description.clone() })
+    }
+
+    /// Adds the gradients of so many batches before each update from now on.
+    pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
+        self.unload()?;
+        self.change(Description { accumulate: batches, ..self.description.clone() })
     }
 
     /// Changes to the plan of another description; parameters and state stay.

@@ -32,7 +32,7 @@ use crate::model::{
 use crate::network::Network;
 use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
-use in_flight::{InFlight, Known, Losses};
+use in_flight::{Brought, InFlight, Known, Losses, step_loss};
 use load::Loaded;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
@@ -60,7 +60,10 @@ pub struct Trainer {
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
-pub struct StepLoss(Ticket);
+pub struct StepLoss {
+    ticket: Ticket,
+    batches: usize,
+}
 
 impl StepLoss {
     /// Waits for the loss: the mean over the step's rows, before its update.
@@ -68,7 +71,7 @@ impl StepLoss {
     /// # Errors
     /// A device that does not answer.
     pub fn value(self) -> Result<f32> {
-        Ok(self.0.wait_f32()?[0])
+        Ok(step_loss(&self.ticket.wait_f32()?[..self.batches]))
     }
 }
 
@@ -110,7 +113,8 @@ impl Trainer {
         self.step
     }
 
-    /// One step on rows that the host brings: at most a batch of them. Inputs are raw; the trainer scales them.
+    /// One step on rows that the host brings: at most a batch of them, or as many batches as a step
+    /// [accumulates](Builder::accumulate). Inputs are raw; the trainer scales them.
     ///
     /// # Errors
     /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
@@ -118,21 +122,28 @@ impl Trainer {
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
-        if rows > self.description.batch {
+        if rows > self.description.step_rows() {
             return Err(Error::Shape {
                 place: "step".into(),
                 found_what: "rows are".into(),
                 found: rows,
-                wanted_what: "a batch has at most".into(),
-                wanted: self.description.batch,
-                remedy: "give fewer rows, or build the trainer with a larger `batch`".into(),
+                wanted_what: "a step has at most".into(),
+                wanted: self.description.step_rows(),
+                remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }
         let target = target_words(self.network(), self.description.loss, targets.into(), rows)?;
         self.unload()?;
-        let steps = vec![self.record(0, rows)];
-        self.submit(steps, vec![("input", bytemuck::cast_slice(&input).to_vec()), ("target", target)], Losses::Leave)?;
-        Ok(StepLoss(self.executor.read(self.view("loss")?, 0)?))
+        let steps: Vec<Step> = self.records(0, rows).collect();
+        let batches = steps.len();
+        let brought =
+            [("input", bytemuck::cast_vec(input)), ("target", target)].into_iter().flat_map(|(name, words)| {
+                let each = words.len() / rows * self.description.batch;
+                words.chunks(each).enumerate().map(|(slot, part)| (name, slot, part.to_vec())).collect::<Vec<Brought>>()
+            });
+        let brought = brought.collect();
+        self.submit(steps, brought, Losses::Leave)?;
+        Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
     /// One submission on the loaded data set: steps up to the end of the epoch, or of the window. After the last
@@ -150,17 +161,16 @@ impl Trainer {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
         }
-        let (batch, slots) = (self.description.batch, self.description.slots);
+        let (batch, step_rows, slots) = (self.description.batch, self.description.step_rows(), self.description.slots);
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let rows = loaded.next_rows(batch * slots.min(most));
+        let rows = loaded.next_rows(step_rows * slots.min(most));
         let epoch_done = loaded.at_end();
-        let step = |(slot, first): (usize, usize)| {
-            let epoch_step = (first / batch) as u32;
-            Step { epoch_step, ..self.record(slot, batch.min(rows.end - first)) }
-        };
-        let steps = rows.clone().step_by(batch).enumerate().map(step).collect();
+        let steps = rows.clone().step_by(step_rows).enumerate();
+        let steps = steps.flat_map(|(number, first)| self.records(number, step_rows.min(rows.end - first)));
+        let first = (rows.start / batch) as u32;
+        let steps = steps.map(|record| Step { epoch_step: first + record.slot, ..record }).collect();
         self.submit(steps, Vec::new(), Losses::Tell)?;
         if epoch_done {
             self.settle(0)?;
@@ -169,10 +179,10 @@ impl Trainer {
         Ok(Advance { losses, rows, epoch_done })
     }
 
-    /// The record of the step that is `slot` steps ahead.
-    fn record(&self, slot: usize, rows: usize) -> Step {
-        let index = self.step + slot as u64;
-        self.description.record(self.schedule, self.seed, index, slot, rows)
+    /// The records of the step that is `ahead` steps ahead, the first of a submission being 0.
+    fn records(&self, ahead: usize, rows: usize) -> impl Iterator<Item = Step> + use<> {
+        let slot = ahead * self.description.accumulate;
+        self.description.records(self.schedule, self.seed, self.step + ahead as u64, slot, rows)
     }
 
     /// The parameters, in the order of the layers.

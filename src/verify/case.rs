@@ -46,7 +46,8 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn new(description: Description) -> Result<Self> {
-        let data_rows = Some(2 * description.batch + 1);
+        description.check()?;
+        let data_rows = Some(2 * description.step_rows() + 1);
         let description = Description { slots: SLOTS, data_rows, ..description };
         description.check()?;
         Ok(Self { description, parameters: None, tiles: None })
@@ -91,18 +92,23 @@ impl Case {
         }
     }
 
-    /// Live rows of a full and of a short batch; the short one is odd where it can be.
+    /// Live rows of a full and of a short step; the short one is odd where it can be.
     pub(super) fn rows(&self) -> [usize; 2] {
-        let batch = self.description.batch;
-        [batch, ((batch * 2 / 3) | 1).min(batch - 1).max(1)]
+        let rows = self.description.step_rows();
+        [rows, ((rows * 2 / 3) | 1).min(rows - 1).max(1)]
     }
 }
 
 impl fmt::Display for Case {
-    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`
+    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; where they are accumulated, `steps
+    /// of 3 batches of 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Description { network, loss, optimizer, batch, .. } = &self.description;
-        write!(f, "{network}, {loss}, {}, batches of {batch}", optimizer.name())?;
+        let Description { network, loss, optimizer, batch, accumulate, .. } = &self.description;
+        write!(f, "{network}, {loss}, {}, ", optimizer.name())?;
+        match accumulate {
+            1 => write!(f, "batches of {batch}")?,
+            _ => write!(f, "steps of {accumulate} batches of {batch}")?,
+        }
         self.tiles.as_ref().map_or(Ok(()), |(rank, _)| write!(f, ", tiles of rank {rank}"))
     }
 }

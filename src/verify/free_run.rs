@@ -83,7 +83,7 @@ fn run(
         if singly {
             one_by_one(executor, &records)?
         } else {
-            executor.submit(&records, &Run::submission(steps))?
+            executor.submit(&records, &Run::submission(&records))?
         }
         tickets.push(executor.read(loss, 0)?);
     }
@@ -95,7 +95,7 @@ fn run(
 }
 
 fn one_by_one(executor: &mut dyn Executor, records: &[Step]) -> Result<()> {
-    for run in Run::submission(records.len()) {
+    for run in Run::submission(records) {
         for op in 0..executor.plan().ops(run.section).len() {
             executor.submit_op(records, run, op)?;
         }

@@ -104,8 +104,8 @@ fn write_drawn(executor: &mut dyn Executor, view: ViewId, word: impl FnMut() -> 
     executor.write(view, 0, &words)
 }
 
-/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with `rows` live rows each, as
-/// if they were the last ones of an epoch; returns the steps' records.
+/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with so many live rows each, as
+/// if they were the last ones of an epoch; returns the steps' records. All steps but the last are full.
 pub(super) fn choose(
     executor: &mut dyn Executor,
     description: &Description,
@@ -116,18 +116,22 @@ pub(super) fn choose(
     let count = description.data_rows.map_or(1, |count| count as u64);
     let view = executor.plan().named("index")?;
     let shape = executor.plan().shape(view);
-    let before = shape.rows.saturating_sub(rows.len());
+    let records = rows.iter().enumerate().flat_map(|(step, rows)| {
+        let (index, slot) = (first + step as u64, step * description.accumulate);
+        description.records(Schedule::Constant, seed, index, slot, *rows)
+    });
+    let mut records: Vec<Step> = records.collect();
+    let before = shape.rows.saturating_sub(records.len());
     let mut index = vec![u32::MAX; shape.elements()];
-    for (slot, live) in rows.iter().enumerate() {
-        let chosen = (0..*live as u64).map(|row| ((row * 5 + first + slot as u64) % count) as u32);
-        index[(before + slot) * shape.columns..].iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
+    for record in &mut records {
+        record.epoch_step = before as u32 + record.slot;
+        let rows = u64::from(record.first_row)..u64::from(record.first_row + record.rows);
+        let chosen = rows.map(|row| ((row * 5 + u64::from(record.index)) % count) as u32);
+        let part = &mut index[record.epoch_step as usize * shape.columns..];
+        part.iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
     }
     executor.write(view, 0, &index)?;
-    let record = |(slot, rows): (usize, &usize)| {
-        let record = description.record(Schedule::Constant, seed, first + slot as u64, slot, *rows);
-        Step { epoch_step: (before + slot) as u32, ..record }
-    };
-    Ok(rows.iter().enumerate().map(record).collect())
+    Ok(records)
 }
 
 /// Small whole numbers for all that a product reads, so that it is exact whatever came before it: the views with

@@ -51,7 +51,7 @@ fn pass(
     let plan = executor.plan().clone();
     let evaluation = [evaluation(&plan, steps[1])?];
     let mut lockstep = Lockstep::new(&plan)?;
-    let runs = Run::submission(steps.len()).into_iter().map(|run| (run, &steps[..]));
+    let runs = Run::submission(&steps).into_iter().map(|run| (run, &steps[..]));
     let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, slot: 0 }, &evaluation[..]));
     for (run, steps) in runs.chain(last) {
         // Each step begins with these parameters: a learning rate that leads beyond what an f32 can hold is no error of
@@ -87,8 +87,11 @@ fn evaluation(plan: &Plan, step: Step) -> Result<Step> {
 /// Number of op runs of both passes.
 pub(super) fn work(case: &Case, form: Form, target: &Target) -> Result<usize> {
     let plan = case.fitted(form, target)?;
+    let steps = case.rows();
+    let batches: usize = steps.iter().map(|rows| rows.div_ceil(case.description.batch)).sum();
     let times = |section| match section {
-        Section::Gradients | Section::Update => 2 * case.rows().len(),
+        Section::Gradients => 2 * batches,
+        Section::Update => 2 * steps.len(),
         _ => 2,
     };
     Ok(Section::ALL.iter().map(|section| times(*section) * plan.ops(*section).len()).sum())

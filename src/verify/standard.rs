@@ -65,7 +65,11 @@ fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
 
 const HELD: [Held; 3] = [Held::Numbers, Held::Bytes, Held::BytesByColumn];
 
-/// Every size with an optimizer and a loss of its own, gradients clipped every other time, and data held in each way.
+/// Batches of a step.
+const ACCUMULATE: [usize; 3] = [1, 3, 2];
+
+/// Every size with an optimizer and a loss of its own, gradients clipped every other time, those of one batch taken and of
+/// several added, and data held in each way.
 pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;
@@ -73,8 +77,8 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::MeanSquaredError);
         let clip_norm = (number % 2 == 0).then_some(0.05);
         let description = Description::new(network, loss, optimizer, batch);
-        let data_inputs = HELD[number % HELD.len()];
-        Case::new(Description { clip_norm, data_inputs, evaluate_rows: batch + 3, ..description })
+        let (data_inputs, accumulate) = (HELD[number % HELD.len()], ACCUMULATE[number % ACCUMULATE.len()]);
+        Case::new(Description { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..description })
     };
     SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
 }

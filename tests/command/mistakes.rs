@@ -61,6 +61,8 @@ fn values_out_of_range_are_named() {
         ),
         ("train iris --batch 0", &["--batch", "at least 1"]),
         ("train iris --batch -4", &["--batch", "-4"]),
+        ("train iris --accumulate 0", &["--accumulate", "at least 1"]),
+        ("train iris --accumulate 2000", &["accumulate is 2000", "at most 1024"]),
         ("train iris --epochs 0", &["--epochs", "at least 1"]),
         ("train iris --threads 0", &["--threads", "at least 1"]),
         ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),

@@ -37,6 +37,22 @@ fn events_come_in_order_with_their_fields() {
     }
 }
 
+/// 105 rows in batches of 16: 7 steps an epoch, or 3.
+#[test]
+fn batches_are_accumulated_and_said_to_be() {
+    let folder = Folder::new();
+    for (accumulate, steps, said) in [("1", 14, ", batches of 16,"), ("3", 6, ", steps of 3 batches of 16,")] {
+        let train = ["train", "iris", "--epochs", "2", "--accumulate", accumulate];
+        let events = folder.events(&train);
+        assert_eq!(events[0]["accumulate"].to_string(), accumulate);
+        assert_eq!(events[3]["steps"], steps);
+        // A cosine over all steps: the last one's rate is not yet 0.
+        assert!(events[2]["learning_rate"].as_f64().is_some_and(|rate| rate > 0.0 && rate < 1e-3), "{}", events[2]);
+        let lines = folder.succeed(&train);
+        assert!(lines.contains(said), "{lines}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_file_for_any_number_of_threads() {
     let folder = Folder::new();

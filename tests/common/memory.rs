@@ -186,7 +186,7 @@ impl Part {
     fn new(access: Access, words: &[u32]) -> Self {
         match access {
             Access::Read => Self::Read(words.to_vec()),
-            Access::Write | Access::Fill | Access::ReadWrite => Self::Write(words.to_vec()),
+            Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => Self::Write(words.to_vec()),
             Access::Atomic => Self::Atomic(words.iter().map(|word| AtomicU32::new(*word)).collect()),
         }
     }

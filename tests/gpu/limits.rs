@@ -100,7 +100,7 @@ fn what_spans_several_bindings_runs_in_lockstep() {
     let rows = [BATCH, BATCH, BATCH - 5];
     let record = |slot| description.record(Schedule::Constant, 3, slot as u64, slot, rows[slot]);
     let steps: Vec<_> = (0..3).map(record).collect();
-    let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(3)).expect("every element is right");
+    let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(&steps)).expect("every element is right");
     let elements = report.elements();
     println!("{elements} elements of {} ops compared on {}", report.ops.len(), device.adapter());
     assert!(elements > 4_500_000, "{elements}");

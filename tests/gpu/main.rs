@@ -5,6 +5,9 @@
 
 #![cfg(feature = "gpu")]
 
+mod accumulate;
+#[path = "../common/accumulation.rs"]
+mod accumulation;
 mod adamw;
 #[path = "../common/gpu.rs"]
 mod common;
@@ -16,7 +19,11 @@ mod kernels;
 mod limits;
 mod mechanism;
 mod mutants;
+#[path = "../common/oracle.rs"]
+mod oracle;
 mod plans;
+#[path = "../common/problem.rs"]
+mod problem;
 mod sabotage;
 mod trainer;
 mod verify;

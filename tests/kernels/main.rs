@@ -14,6 +14,7 @@ pub mod memory;
 #[path = "../common/prove.rs"]
 pub mod prove;
 
+mod accumulate;
 mod activation;
 mod activation_grad;
 mod adamw;
@@ -51,7 +52,8 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Every kernel file's cases.
-pub const STEMS: [Stem; 28] = [
+pub const STEMS: [Stem; 29] = [
+    ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("adamw", adamw::cases),

@@ -15,7 +15,7 @@ use crate::command::data;
 use crate::command::plot::{Curves, PictureFile, theme, title};
 use crate::command::progress::{Reporter, in_units};
 use crate::command::recipe::{Recipe, usual};
-use crate::command::report::{Output, Start, Stopped, Summary, confusion, tell_start, tell_summary};
+use crate::command::report::{Output, Start, Stopped, Summary, batches, confusion, tell_start, tell_summary};
 use crate::command::scaling::Scaling;
 
 /// All that was settled before training begins.
@@ -74,6 +74,7 @@ impl<'a> Job<'a> {
             learning_rate: recipe.optimizer.learning_rate(),
             schedule: arguments.schedule_name(),
             batch: recipe.batch,
+            accumulate: arguments.accumulate,
             epochs: self.epochs,
             seed: arguments.seed,
             device: trainer.device().to_string(),
@@ -93,7 +94,7 @@ impl<'a> Job<'a> {
         let began = Instant::now();
         let loss_factor = scaling.as_ref().map_or(1.0, Scaling::loss_factor);
         let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
-        let mut moved = reporter.on_submission(recipe.batch);
+        let mut moved = reporter.on_submission(recipe.batch * arguments.accumulate);
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
@@ -178,9 +179,10 @@ impl<'a> Job<'a> {
         };
         let Recipe { network, loss, optimizer, batch } = &self.recipe;
         let (name, rate, rows) = (optimizer.name(), optimizer.learning_rate(), self.parts.len());
+        let batches = batches(*batch, self.arguments.accumulate);
         Curves {
             title: title(self.parts.train.name(), network),
-            subtitle: format!("{name} at {rate}, batches of {batch}, {rows} rows in all"),
+            subtitle: format!("{name} at {rate}, {batches}, {rows} rows in all"),
             loss: *loss,
             target,
             epochs: history.epochs.iter().map(|epoch| in_units(epoch, loss_factor)).collect(),
@@ -190,7 +192,8 @@ impl<'a> Job<'a> {
 }
 
 fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
-    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(recipe.batch) as u64);
+    let step_rows = recipe.batch.saturating_mul(arguments.accumulate);
+    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows) as u64);
     // Pixels are of one kind.
     let fit = if train.bytes().is_some() { Standardisation::fit_all } else { Standardisation::fit };
     Trainer::builder(recipe.network.clone())
@@ -198,6 +201,7 @@ fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
         .optimizer(recipe.optimizer)
         .schedule(arguments.schedule(steps))
         .batch(recipe.batch)
+        .accumulate(arguments.accumulate)
         .seed(arguments.seed)
         .preprocessing(fit(train)?)
         .build(&arguments.device.open()?)

@@ -64,6 +64,10 @@ pub struct Arguments {
     columns: Columns,
     #[command(flatten)]
     recipe: Options,
+    /// Batches of a step, whose gradients are added: a batch N times as large, in the memory of one
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training")]
+    accumulate: usize,
     /// How the learning rate changes with the step: not, or by half a cosine to 0
     #[arg(long, value_name = "NAME", value_enum, default_value = "cosine", help_heading = "Training")]
     schedule: Shape,

@@ -1,9 +1,11 @@
 //! Lockstep's comparator fails closed, and looks beyond the views that an op writes.
 
+use super::super::accumulate::cases as accumulated;
 use super::super::bias_add::cases;
-use super::super::case::Case;
-use super::{Bounds, with_twin};
+use super::super::case::{Case, Values};
+use super::{Bounds, at_step, verify, with_twin};
 use wgrad::exec::{Executor, Reference, Run, Ticket, lockstep};
+use wgrad::kernels::accumulate;
 use wgrad::plan::{AllocationId, Bound, Call, POISON, Plan, Step, ViewId};
 use wgrad::{Error, Result};
 
@@ -151,4 +153,19 @@ fn a_word_outside_the_live_rows_is_caught() {
         assert!(matches!(error, Error::Mismatch { .. }) && error.to_string().contains(message), "{place}: {error}");
         assert!(error.to_string().starts_with("gradients op 0 (bias_add)"), "{error}");
     }
+}
+
+/// Memory begins as zeros, to which a batch can be added as well as written: only poison tells the first batch from others.
+#[test]
+fn a_sum_is_poisoned_before_the_first_batch_of_a_step_alone() {
+    let adds = |call: Call<'_>| at_step(call, &accumulate::KERNEL, |step| step.first_row = 1);
+    let mut seen = [0, 0];
+    for mut case in accumulated().into_iter().filter(|case| case.values == Values::Real) {
+        let (sum, others) = (case.op().views[1], case.step().first_row > 0);
+        case.set(sum, vec![0; case.plan.shape(sum).elements()]);
+        verify(&case, accumulate::KERNEL.reference).expect("the honest twin");
+        assert_eq!(verify(&case, adds).is_ok(), others, "{}", case.name);
+        seen[usize::from(others)] += 1;
+    }
+    assert!(seen.iter().all(|cases| *cases > 5), "{seen:?}");
 }

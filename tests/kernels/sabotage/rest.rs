@@ -3,15 +3,33 @@
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::kernels::{
-    activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout, gather,
-    gather_bytes,
+    accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
+    gather, gather_bytes,
 };
 use wgrad::plan::{Call, Kernel, Step};
 
+const ACCUMULATE: &Kernel = &accumulate::KERNEL;
 const ACTIVATION: &Kernel = &activation::KERNEL;
 const ACTIVATION_GRAD: &Kernel = &activation_grad::KERNEL;
 
 pub(super) const TABLE: &[Sabotage] = &[
+    ("accumulate", "the first batch added to the step before", |call| sum_at(call, |step| step.first_row = 1)),
+    ("accumulate", "every batch taken for the first", |call| sum_at(call, |step| step.first_row = 0)),
+    ("accumulate", "the first batch known by its slot", |call| sum_at(call, |step| step.first_row = step.slot)),
+    ("accumulate", "the flag lowered to the slot", |call| sum_at(call, |step| step.index = step.slot)),
+    ("accumulate", "gradients subtracted", |call| reading(call, ACCUMULATE, 0, |gradient| each(gradient, |g| -g))),
+    ("accumulate", "the flag sees gradients, not sums", |call| {
+        let good = call.f32(0).iter().all(|g| g.is_finite());
+        flagging(call, ACCUMULATE, 2, |flag, own| {
+            flag.fetch_min(if good { u32::MAX } else { own }, Ordering::Relaxed);
+        });
+    }),
+    ("accumulate", "last block skipped", |call| {
+        writing(call, ACCUMULATE, 1, |sum, old| {
+            let last = sum.len() - 64;
+            skip(sum, old, |i| i >= last);
+        });
+    }),
     ("activation", "NaN swallowed", |call| reading(call, ACTIVATION, 0, |input| each(input, |x| x.max(f32::MIN)))),
     ("activation", "0 counted as positive", |call| {
         reading(call, ACTIVATION, 0, |input| each(input, |x| if x == 0.0 { 1e-30 } else { x }));
@@ -200,4 +218,8 @@ pub(super) const TABLE: &[Sabotage] = &[
 
 fn drop(call: Call<'_>, change: fn(&mut dropout::Params, &mut Step)) {
     changed(call, &dropout::KERNEL, change);
+}
+
+fn sum_at(call: Call<'_>, change: fn(&mut Step)) {
+    at_step(call, ACCUMULATE, change);
 }
