@@ -66,6 +66,7 @@ static FAULTS: [Fault; 6] = [
                 let steps: Vec<Step> = call.steps.iter().map(off).collect();
                 (mean_loss::KERNEL.reference)(Call { steps: &steps, ..call });
             },
+            fast: None,
             ..mean_loss::KERNEL
         },
         "report op 0 (mean_loss)",
@@ -80,6 +81,7 @@ static FAULTS: [Fault; 6] = [
                 let step = Step { loss_scale: f32::NAN, ..*call.step };
                 (softmax_cross_entropy::KERNEL.reference)(Call { step: &step, ..call });
             },
+            fast: None,
             ..softmax_cross_entropy::KERNEL
         },
         "gradients op 2 (softmax_cross_entropy)",
