@@ -43,7 +43,7 @@ fn products(criterion: &mut Criterion) {
                         if form == Form::Tn { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
                     let right =
                         if form == Form::Nt { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
-                    product(left, right, &mut out);
+                    product(left, right, None, &mut out);
                 });
             });
             if m * n * k <= 1 << 20 {

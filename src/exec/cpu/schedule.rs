@@ -6,15 +6,15 @@ use std::ops::Range;
 use crate::numeric::Panels;
 use crate::plan::{Access, Binding, Lane, Op, Packs, Plan, Section, View};
 
-/// A piece of less work than this is not worth handing to another thread: some ten microseconds.
-const WORK_A_PIECE: u64 = 1_000_000;
+/// A piece of less work than this is not worth handing to another thread: some twenty microseconds.
+const WORK_A_PIECE: u64 = 2_000_000;
 
 /// At most this many pieces of one op: enough to balance the load of any desktop's cores.
 const MOST_PIECES: u64 = 32;
 
 /// Rows of the batch in one piece: enough that a product's right operand, which each piece reads, pays; few enough that
 /// what the ops of a piece hand on to one another stays in cache.
-const ROWS: Range<usize> = 32..256;
+const ROWS: Range<usize> = 64..256;
 
 /// Lanes of a weight gradient in one piece, likewise, and a multiple of the rows of its product's tiles.
 const WEIGHT_ROWS: usize = 48;
@@ -199,4 +199,78 @@ fn lane_pieces(plan: &Plan, op: &Op, index: usize) -> Vec<Piece> {
     let each = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
     let each = if op.kernel.shader.tiles.is_some() { each.next_multiple_of(WEIGHT_ROWS) } else { each };
     cut(op.lanes, each).map(|lanes| Piece::Lanes { op: index, lanes }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuse::fuse;
+    use crate::lower::{Description, lower};
+    use crate::specialize::{Target, specialize};
+    use crate::{Adam, Loss, Network};
+
+    fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
+        let network = Network::parse(inputs, layers).expect("the text is sound");
+        let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        let plan = fuse(&lower(&description).expect("it is sound")).expect("it can be fused");
+        specialize(plan, &Target::Cpu).expect("the host has no limits")
+    }
+
+    fn names(plan: &Plan, section: Section, stage: &Stage) -> Vec<&'static str> {
+        stage.rows.iter().map(|op| plan.ops(section)[*op].kernel.name).collect()
+    }
+
+    /// Each lane of each op is in one piece, whatever the sizes.
+    #[test]
+    fn every_lane_is_computed_once() {
+        for (inputs, layers, batch) in [(2, "16 relu 16 relu 2", 64), (70, "300 tanh 5", 129), (8, "32 relu 3", 5000)] {
+            let plan = plan(inputs, layers, batch);
+            for section in Section::ALL {
+                let ops = plan.ops(section);
+                let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
+                let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
+                for stage in Schedule::new(&plan, section).stages {
+                    for piece in stage.pieces {
+                        match piece {
+                            Piece::Pack { .. } => {}
+                            Piece::Lanes { op, lanes } => see(op, lanes),
+                            Piece::Rows(rows) => stage.rows.iter().for_each(|op| {
+                                let each = rows_a_lane(&ops[*op]).expect("it works on rows");
+                                see(*op, rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes));
+                            }),
+                        }
+                    }
+                }
+                assert!(seen.iter().flatten().all(|times| *times == 1), "{layers}, {}", section.name());
+            }
+        }
+    }
+
+    #[test]
+    fn rows_go_through_all_layers_and_back() {
+        let plan = plan(784, "512 relu 10", 128);
+        let schedule = Schedule::new(&plan, Section::Gradients);
+        let [pack, rows, weights] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
+        assert!(pack.pieces.iter().all(|piece| matches!(piece, Piece::Pack { .. })));
+        let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
+        assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
+        assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
+        assert!(rows.parallel && weights.parallel);
+    }
+
+    #[test]
+    fn slices_of_a_large_batch_take_their_weight_gradients_along() {
+        let plan = plan(64, "64 relu 16", 4096);
+        let schedule = Schedule::new(&plan, Section::Gradients);
+        let [_, rows, sums] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
+        assert_eq!(rows.pieces.len(), 16);
+        let split = names(&plan, Section::Gradients, rows).iter().filter(|name| **name == "matmul_split_tn").count();
+        assert_eq!((split, sums.pieces.len()), (2, 2));
+    }
+
+    #[test]
+    fn small_networks_stay_on_one_thread() {
+        let plan = plan(2, "16 relu 16 relu 2", 64);
+        assert!(Section::ALL.iter().all(|section| !Schedule::new(&plan, *section).is_parallel()));
+    }
 }

@@ -10,6 +10,7 @@
 mod pack;
 mod tile;
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Columns of b that are worked on together: four vectors of sixteen.
@@ -186,32 +187,38 @@ pub fn product<'b>(a: Matrix<'_>, b: impl Into<Right<'b>>, bias: Option<&[f32]>,
     let blocks = terms.div_ceil(BLOCK).max(1);
     let block = terms.div_ceil(blocks);
     let group = if a.column_stride >= FAR { GROUP } else { a.rows.max(1) };
-    let mut space = Space::default();
-    for (first, out) in (0..a.rows).step_by(group).zip(out.chunks_mut(group * columns.max(1))) {
-        let rows = first..a.rows.min(first + group);
-        for index in 0..blocks {
-            let begin = match bias {
-                _ if index > 0 => tile::Begin::Output,
-                Some(bias) => tile::Begin::Bias(bias.as_ptr()),
-                None => tile::Begin::Zero,
-            };
-            block_of_terms(
-                a.rows(rows.clone()),
-                &b,
-                index * block..terms.min((index + 1) * block),
-                begin,
-                out,
-                &mut space,
-            );
+    SPACE.with_borrow_mut(|space| {
+        for (first, out) in (0..a.rows).step_by(group).zip(out.chunks_mut(group * columns.max(1))) {
+            let rows = first..a.rows.min(first + group);
+            for index in 0..blocks {
+                let begin = match bias {
+                    _ if index > 0 => tile::Begin::Output,
+                    Some(bias) => tile::Begin::Bias(bias.as_ptr()),
+                    None => tile::Begin::Zero,
+                };
+                block_of_terms(
+                    a.rows(rows.clone()),
+                    &b,
+                    index * block..terms.min((index + 1) * block),
+                    begin,
+                    out,
+                    space,
+                );
+            }
         }
-    }
+    });
 }
 
-/// Where parts of operands are brought together: on the stack, and touched only where it is needed.
-#[derive(Default)]
+/// Where parts of operands are brought together.
 struct Space {
-    tiles: Option<[f32; GROUP * BLOCK]>,
-    panel: Option<[f32; PANEL * BLOCK]>,
+    tiles: [f32; GROUP * BLOCK],
+    panel: [f32; PANEL * BLOCK],
+}
+
+thread_local! {
+    // Neither cleared nor touched by products that need none, as 256 KiB of the stack would be at each call.
+    static SPACE: RefCell<Space> =
+        const { RefCell::new(Space { tiles: [0.0; GROUP * BLOCK], panel: [0.0; PANEL * BLOCK] }) };
 }
 
 /// Adds up the terms `block` of all rows of `a`.
@@ -232,8 +239,7 @@ fn block_of_terms(
         tile: tile::ROWS * a.row_stride,
     };
     if a.column_stride >= FAR {
-        let tiles =
-            &mut space.tiles.get_or_insert_with(|| [0.0; GROUP * BLOCK])[..a.rows.next_multiple_of(tile::ROWS) * terms];
+        let tiles = &mut space.tiles[..a.rows.next_multiple_of(tile::ROWS) * terms];
         pack::tiles(a, tiles);
         left = tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms };
     }
@@ -249,7 +255,7 @@ fn block_of_terms(
                 if b.column_stride == 1 && (b.row_stride < FAR || a.rows < tile::ROWS) {
                     (b.values.as_ptr(), b.row_stride)
                 } else {
-                    let together = &mut space.panel.get_or_insert_with(|| [0.0; PANEL * BLOCK])[..terms * panel.len()];
+                    let together = &mut space.panel[..terms * panel.len()];
                     pack::panel(b, together);
                     (together.as_ptr(), panel.len())
                 }

@@ -1,0 +1,73 @@
+//! The CPU executor allocates nothing while it trains: all that it needs is there when it is made.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::driver::{Device, Driver, Form, runs};
+use common::problem::{Numbers, batch, parameters};
+use wgrad::lower::Description;
+use wgrad::{Adam, Loss, Network};
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: the system's allocator does all the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        BYTES.fetch_add(layout.size(), Ordering::SeqCst);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::SeqCst);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// A large batch through small layers, whose weight gradients are cut into slices; dropout and clipping; and a layer whose
+/// operands are packed.
+fn descriptions() -> [Description; 2] {
+    let network = |inputs, text| Network::parse(inputs, text).expect("the text is sound");
+    let describe = |network, batch| Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+    let mut small = describe(network(24, "32 tanh dropout(0.2) 32 sigmoid 5"), 1100);
+    small.clip_norm = Some(1.0);
+    [small, describe(network(200, "300 relu 10"), 96)]
+}
+
+// One test, so that no other one allocates meanwhile.
+#[test]
+fn steps_allocate_nothing() {
+    for description in descriptions() {
+        for threads in [1, 2] {
+            let mut driver = Driver::new(&description, Form::Fused, Device::Cpu { threads });
+            driver.set(&parameters(&description.network, 1, Numbers::Real));
+            let data = batch(&description.network, description.loss, description.batch, 1, 0, Numbers::Real);
+            let steps = driver.feed(&[data]);
+            let runs = runs(&description, 1);
+            let mut submit = || driver.executor.submit(&steps, &runs).expect("the host answers");
+            (0..3).for_each(|_| submit());
+            let before = [&ALLOCATIONS, &BYTES].map(|counter| counter.load(Ordering::SeqCst));
+            (0..200).for_each(|_| submit());
+            let after = [&ALLOCATIONS, &BYTES].map(|counter| counter.load(Ordering::SeqCst));
+            // The queues of the thread pool take a block now and then, which they give back.
+            let most = if threads == 1 { 0 } else { 100 };
+            let count = after[0] - before[0];
+            assert!(count <= most, "{count} allocations in 200 steps on {threads} threads");
+            assert!(after[1] <= before[1] + 4096, "{threads} threads: {} bytes became {}", before[1], after[1]);
+        }
+    }
+}

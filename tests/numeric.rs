@@ -1,0 +1,161 @@
+//! What the CPU's fast twins are made of: products of blocks, and exponentials for vectors.
+
+use wgrad::numeric::{Matrix, Panels, Right, exponential, product, sigmoid, tanh};
+use wgrad::rng::{Philox, Stream};
+
+/// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, blocks of 256 terms,
+/// rows that lie further apart than a page, and more of these than are brought together at once.
+const SIZES: [(usize, usize, usize); 16] = [
+    (0, 5, 3),
+    (5, 0, 3),
+    (5, 3, 0),
+    (1, 1, 1),
+    (1, 65, 2),
+    (5, 16, 7),
+    (6, 17, 31),
+    (7, 64, 64),
+    (13, 63, 255),
+    (12, 65, 256),
+    (3, 129, 257),
+    (11, 31, 600),
+    (61, 97, 131),
+    (193, 70, 5),
+    (9, 1025, 19),
+    (1031, 6, 11),
+];
+
+/// Whole numbers, of which any sum here is exact.
+fn whole(count: usize, seed: u32) -> Vec<f32> {
+    let mut random = Philox::new(1, Stream::Data, seed);
+    (0..count).map(|_| random.below(7) as f32 - 3.0).collect()
+}
+
+fn real(count: usize, seed: u32) -> Vec<f32> {
+    let mut random = Philox::new(2, Stream::Data, seed);
+    (0..count).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect()
+}
+
+/// Both operands in the form in which the product wants them, from row-major memory of theirs or their transposes.
+fn operands<'a>(
+    (m, n, k): (usize, usize, usize),
+    a_transposed: bool,
+    b_transposed: bool,
+    a: &'a [f32],
+    b: &'a [f32],
+) -> (Matrix<'a>, Matrix<'a>) {
+    (
+        if a_transposed { Matrix::new(a, k, m).transposed() } else { Matrix::new(a, m, k) },
+        if b_transposed { Matrix::new(b, n, k).transposed() } else { Matrix::new(b, k, n) },
+    )
+}
+
+fn packed(b: Matrix<'_>, elements: usize) -> Vec<f32> {
+    let mut panels = vec![f32::NAN; elements];
+    let mut rest = panels.as_mut_slice();
+    // One panel after the other, as pieces of work do.
+    for panel in 0..Panels::count(b.column_count()) {
+        let place = Panels::place(panel..panel + 1, b.row_count(), b.column_count());
+        let (here, behind) = rest.split_at_mut(place.len());
+        Panels::pack(b, panel..panel + 1, here);
+        rest = behind;
+    }
+    panels
+}
+
+#[test]
+fn whole_numbers_have_exact_products_in_every_form() {
+    for (seed, (m, n, k)) in SIZES.into_iter().enumerate() {
+        let (a, b, bias) = (whole(m * k, seed as u32), whole(k * n, 100 + seed as u32), whole(n, 200));
+        for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (left, right) = operands((m, n, k), a_transposed, b_transposed, &a, &b);
+            let mut wanted = Vec::new();
+            for i in 0..m {
+                for j in 0..n {
+                    let in_a = |l: usize| if a_transposed { l * m + i } else { i * k + l };
+                    let in_b = |l: usize| if b_transposed { j * k + l } else { l * n + j };
+                    wanted.push((0..k).map(|l| a[in_a(l)] * b[in_b(l)]).sum::<f32>());
+                }
+            }
+            let with_bias: Vec<f32> = wanted.iter().enumerate().map(|(at, sum)| sum + bias[at % n]).collect();
+            let panels = packed(right, n * k);
+            for right in [Right::from(right), Right::packed_or(&panels, right)] {
+                let mut found = vec![f32::NAN; m * n + 1];
+                product(left, right, None, &mut found);
+                assert!(found[..m * n] == wanted, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}");
+                product(left, right, Some(&bias), &mut found);
+                assert!(found[..m * n] == with_bias, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}, with bias");
+                assert!(found[m * n].is_nan(), "{m}×{n}, {k} terms: one more was written");
+            }
+        }
+    }
+}
+
+/// Cut by rows and columns anywhere, and packed or not, a product has the same bits.
+#[test]
+fn bits_do_not_depend_on_cuts() {
+    for (seed, (m, n, k)) in SIZES.into_iter().enumerate() {
+        let (a, b) = (real(m * k, seed as u32), real(k * n, 100 + seed as u32));
+        for transposed in [false, true] {
+            let (left, right) = operands((m, n, k), transposed, !transposed, &a, &b);
+            let mut whole = vec![f32::NAN; m * n];
+            product(left, right, None, &mut whole);
+            let panels = packed(right, n * k);
+            let mut from_panels = vec![f32::NAN; m * n];
+            product(left, Right::packed_or(&panels, right), None, &mut from_panels);
+            assert!(whole == from_panels, "{m}×{n}, {k} terms, packed");
+            let (rows, columns) = (m / 3..m - m / 5, n / 2..n);
+            let mut part = vec![f32::NAN; rows.len() * columns.len()];
+            product(left.rows(rows.clone()), right.columns(columns.clone()), None, &mut part);
+            for (i, row) in rows.enumerate() {
+                for (j, column) in columns.clone().enumerate() {
+                    let found = part[i * columns.len() + j];
+                    assert_eq!(
+                        found.to_bits(),
+                        whole[row * n + column].to_bits(),
+                        "{m}×{n}, {k} terms: {row}, {column}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The largest error over every 499th f32 between two numbers, in units in the last place of the exact value.
+fn worst(from: f32, to: f32, found: fn(f32) -> f32, exact: fn(f64) -> f64) -> f64 {
+    let numbers = (0..=u32::MAX).step_by(499).map(f32::from_bits).filter(|x| (from..=to).contains(x));
+    let mut count = 0;
+    let errors = numbers.map(|x| {
+        count += 1;
+        let wanted = exact(f64::from(x));
+        let unit =
+            f64::from(f32::from_bits((wanted as f32).abs().to_bits() & 0x7F80_0000)).max(f64::from(f32::MIN_POSITIVE));
+        let error = (f64::from(found(x)) - wanted).abs() / (unit * f64::from(f32::EPSILON));
+        // A NaN is no small error.
+        if error.is_nan() { f64::INFINITY } else { error }
+    });
+    let worst = errors.fold(0.0, f64::max);
+    assert!(count > 2_000_000, "only {count} numbers were tried");
+    worst
+}
+
+#[test]
+fn exponentials_are_within_their_units() {
+    let found = [
+        ("exponential", worst(-87.33, 88.0, exponential, f64::exp), 1.0),
+        ("sigmoid", worst(-87.0, 88.0, sigmoid, |x| 1.0 / (1.0 + (-x).exp())), 2.5),
+        ("tanh", worst(-10.0, 10.0, tanh, f64::tanh), 2.0),
+    ];
+    for (name, error, bound) in found {
+        println!("{name}: at most {error:.2} units in the last place, {bound} allowed");
+        assert!(error <= bound && error > 0.3, "{name}: {error} units");
+    }
+}
+
+#[test]
+fn exponentials_at_the_edges() {
+    assert_eq!([0.0, -88.0, f32::NEG_INFINITY].map(exponential), [1.0, 0.0, 0.0]);
+    assert_eq!([0.0, 200.0, -200.0, f32::INFINITY, f32::NEG_INFINITY].map(sigmoid), [0.5, 1.0, 0.0, 1.0, 0.0]);
+    assert_eq!([0.0, 10.0, -10.0].map(tanh), [0.0, 1.0, -1.0]);
+    assert_eq!(tanh(-0.0).to_bits(), (-0.0f32).to_bits());
+    assert!([exponential, sigmoid, tanh].iter().all(|f| f(f32::NAN).is_nan()));
+}
