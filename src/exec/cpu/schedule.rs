@@ -205,9 +205,11 @@ fn lane_pieces(plan: &Plan, op: &Op, index: usize) -> Vec<Piece> {
 mod tests {
     use super::*;
     use crate::fuse::fuse;
+    use crate::loss::Loss;
     use crate::lower::{Description, lower};
+    use crate::network::Network;
+    use crate::optim::Adam;
     use crate::specialize::{Target, specialize};
-    use crate::{Adam, Loss, Network};
 
     fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
         let network = Network::parse(inputs, layers).expect("the text is sound");
