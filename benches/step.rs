@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_grou
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::Section;
-use wgrad::{Adam, Device, Loss, Result, Trainer};
+use wgrad::{Adam, Device, Result, Trainer};
 use workload::{Workload, named};
 
 #[path = "shared/workload.rs"]
@@ -30,7 +30,7 @@ fn batches(workload: &Workload) -> usize {
 
 /// All that a step computes, its optimizer's work too.
 fn flops(workload: &Workload) -> Result<u64> {
-    let description = Description::new(workload.network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), workload.batch);
+    let description = Description::new(workload.network(), workload.loss(), Adam::new(1e-3), workload.batch);
     let plan = fuse(&lower(&description)?)?;
     let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
     Ok(ops.map(|op| plan.flops(op)).sum())
