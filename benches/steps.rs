@@ -1,10 +1,10 @@
-//! Whole training steps on the CPU, timed as `peers/python_peer.py` and `peers/rust` time theirs, so that programs can be
-//! held against each other: `peers/compare.py` does, and `peers/growth.py` draws how the time grows with a network.
+//! Whole training steps on the CPU, timed as `peers/python_peer.py` and `peers/rust` time theirs, so that programs can
+//! be held against each other: `peers/compare.py` does, and `peers/growth.py` draws how the time grows with a network.
 //!
-//!     cargo bench --no-default-features --bench steps -- mnist wide              of workloads.json; without a name, all
+//!     cargo bench --no-default-features --bench steps -- mnist wide         of workloads.json; without a name, all
 //!     cargo bench --no-default-features --bench steps -- --threads 1 --seconds 1
 //!     cargo bench --no-default-features --bench steps -- --layers 784,512,10 --batch 128 --name mine
-//!     cargo bench --no-default-features --bench steps -- --peak                  what the processor could do at most
+//!     cargo bench --no-default-features --bench steps -- --peak             what the processor could do at most
 //!
 //! The rows of eight batches are loaded, and drawn in a new order each time that they were used. `ms` is the median over
 //! blocks of at least a quarter of a second, `best_ms` that of the fastest block, both for one step; `gflops` counts the

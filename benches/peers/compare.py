@@ -1,8 +1,8 @@
 """Holds wgrad against its peers on the CPU: programs in turn, in one run, each time in a fresh process.
 
-    python3 benches/peers/compare.py --threads 2 --rounds 3 --python VENV/bin/python --rust FOLDER --out benches/results/NAME
-    python3 benches/peers/compare.py --threads 1 --python VENV/bin/python mnist wide          two workloads, no Rust peers
-    python3 benches/peers/compare.py --mnist FOLDER --threads 2 --python VENV/bin/python      whole commands, with start-up
+    python3 benches/peers/compare.py --threads 2 --rounds 3 --python VENV/bin/python --rust FOLDER --out OUT
+    python3 benches/peers/compare.py --threads 1 --python VENV/bin/python mnist wide      two workloads, no Rust peers
+    python3 benches/peers/compare.py --mnist FOLDER --threads 2 --python VENV/bin/python  whole commands, with start-up
 
 README.md beside this file says how to install the peers, and what makes the comparison a fair one."""
 
@@ -99,8 +99,8 @@ def ratio(mine, theirs):
     return f"{middle:.2f}" + (f" ({min(each):.2f}–{max(each):.2f})" if len(each) > 1 else "")
 
 
-def plural(count):
-    return "" if count == 1 else "s"
+def threads(given):
+    return "1 CPU thread" if given.threads == 1 else f"{given.threads} CPU threads"
 
 
 def steps(given):
@@ -124,10 +124,10 @@ def steps(given):
         against = f"{ratio(times['wgrad'], times[best])} {best}" if best and "wgrad" in times else "—"
         rows.append([workload, *cells, against])
     ended = facts.ended(given, versions(given))
-    lines = [f"# A training step beside peers, {given.threads} CPU thread{plural(given.threads)}, {ended['date']}", "", *runs.told(ended)]
+    lines = [f"# A training step beside peers, {threads(given)}, {ended['date']}", "", *runs.told(ended)]
     lines += [
-        f"Milliseconds a step: the median of {given.rounds} rounds, and from the fastest round to the slowest. The ratio is the",
-        "best peer's time by wgrad's, of the medians and from round to round; above 1, wgrad is faster.",
+        f"Milliseconds a step: the median of {given.rounds} rounds, and from the fastest round to the slowest.",
+        "The ratio is the best peer's time by wgrad's, of the medians and from round to round; above 1, wgrad is faster.",
         "",
     ]
     lines += runs.table(["workload", *commands, "best peer / wgrad"], rows)
@@ -169,12 +169,12 @@ def mnist(given):
         cells = ", ".join(f"{100 * accuracy:.2f} %" for accuracy in right)
         rows.append([name, runs.spread(seconds), f"{100 * statistics.mean(right):.2f} % ({cells})"])
     ended = facts.ended(given, {name: version for name, version in versions(given).items() if name == "torch"})
-    lines = [f"# MNIST from the first byte to the last, {given.threads} CPU thread{plural(given.threads)}, {ended['date']}", ""]
+    lines = [f"# MNIST from the first byte to the last, {threads(given)}, {ended['date']}", ""]
     lines += runs.told(ended)
     lines += [
-        f"Wall time of the whole command: start-up, four gzipped files, {EPOCHS} epochs of 784-512-256-10 with ReLU in batches of",
-        "128 with Adam at 1e-3, validation on 5,000 images after each, the model of the best epoch written, and 10,000 test",
-        f"images. {given.rounds} rounds in turn, a seed each: the median, and from the fastest to the slowest.",
+        f"Wall time of the whole command: start-up, four gzipped files, {EPOCHS} epochs of 784-512-256-10 with ReLU in",
+        "batches of 128 with Adam at 1e-3, validation after each on one image in twelve, the model of the best epoch",
+        f"written and tested. {given.rounds} rounds in turn, a seed each: the median, and from the fastest to the slowest.",
         "",
     ]
     lines += runs.table(["program", "seconds", "test images right: mean, each seed"], rows)

@@ -2,9 +2,9 @@
 
     python3 benches/peers/growth.py --out benches/results/DATE-growth
 
-Writes OUT.svg, OUT.md and OUT.json; takes about three minutes. The bound is the time that the products of a step take at
-the peak: the most multiply-adds on numbers in registers that `steps --peak` saw in this run, on as many threads. What a
-step does besides its products, such as Adam's work on each parameter, is not in the bound."""
+Writes OUT.svg, OUT.md and OUT.json; takes some minutes, and one with --coarse --seconds 0.3. The bound is the time that
+the products of a step take at the peak: the most multiply-adds on numbers in registers that `steps --peak` saw in this
+run, on as many threads. What a step does besides, such as Adam's work on each parameter, is not in the bound."""
 
 import html
 import json
@@ -118,12 +118,13 @@ def panel(number, sweep, points, peaks):
 
 
 def picture(facts, sweeps, peaks):
+    where = f"{facts['processor']}, {facts['cores']} cores; wgrad {facts['commit']}, {facts['date']}"
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
         ' font-family="Helvetica, Arial, sans-serif" fill="#222">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         text(20, 34, "Time of one training step of wgrad on the CPU", 20, "start", ' font-weight="bold"'),
-        text(20, 56, f"{facts['processor']}, {facts['cores']} cores; wgrad {facts['commit']}, {facts['date']}", 13, "start"),
+        text(20, 56, where, 13, "start"),
         text(20, 82, "time of a step", 12, "start", ' font-style="italic"'),
     ]
     for number, (sweep, points) in enumerate(sweeps):
@@ -187,7 +188,8 @@ def main():
     lines += [
         "Products of a step, as GFLOP/s and as a share of the peak: "
         + ", ".join(f"{peaks[threads]:.0f} GFLOP/s on {WORDS[threads]}" for threads in COLOURS)
-        + ", the most multiply-adds on numbers in registers that this run saw. ReLU between layers, softmax cross-entropy, Adam.",
+        + ", the most multiply-adds on numbers in registers that this run saw.",
+        "ReLU between layers, softmax cross-entropy, Adam.",
     ]
     if given.out:
         lines += ["", f"![Three panels: time against width, batch and depth]({given.out.name}.svg)"]

@@ -3,8 +3,8 @@
     VENV/bin/python mnist.py FOLDER --epochs 5 --threads 2
 
 784-512-256-10 with ReLU, batches of 128, Adam at 1e-3; one image in twelve is for validation after each epoch, and the
-model of the best one is kept, written and tested. All images lie in memory as numbers: torch is faster with them than
-with a DataLoader. The last line is JSON."""
+model of the best one is kept, written and tested. All images lie in memory as numbers, and no DataLoader
+stands between. The last line is JSON."""
 
 import argparse
 import copy
@@ -68,7 +68,8 @@ for epoch in range(given.epochs):
         optimizer.step()
         total += loss.detach() * len(rows)
     validation, right = evaluate(net, validation_x, validation_y)
-    print(f"epoch {epoch + 1}: loss {total.item() / len(x):.4f}, validation {validation:.4f}, {100 * right:.1f} %", flush=True)
+    told = f"epoch {epoch + 1}: loss {total.item() / len(x):.4f}, validation {validation:.4f}, {100 * right:.1f} %"
+    print(told, flush=True)
     if best is None or validation < best[0]:
         best = validation, copy.deepcopy(net.state_dict())
 net.load_state_dict(best[1])

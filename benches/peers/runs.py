@@ -74,7 +74,7 @@ def processor():
 
 
 def load():
-    """Programs that wanted to run, mean of the last minute. More than a few tenths at the start: not a quiet machine."""
+    """Programs that wanted to run, mean of the last minute: near 0 before, if the machine was quiet."""
     return round(os.getloadavg()[0], 2)
 
 
