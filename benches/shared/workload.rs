@@ -1,0 +1,59 @@
+//! What the benches of whole steps train: dense layers with ReLU between them, on numbers drawn at random. Several outputs
+//! are classes, one is a number.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use wgrad::rng::{Philox, Stream};
+use wgrad::{Adam, Dataset, Device, Loss, Network, Result, Trainer};
+
+/// Submissions after which a device that works on its own is as far behind the host as it ever is.
+const IN_FLIGHT: usize = 3;
+
+/// A network by its sizes, inputs first, and the rows of a batch.
+#[derive(Clone, Deserialize)]
+pub struct Workload {
+    pub layers: Vec<usize>,
+    pub batch: usize,
+}
+
+/// Those of `workloads.json`, by name.
+pub fn named() -> BTreeMap<String, Workload> {
+    serde_json::from_str(include_str!("../workloads.json")).expect("the benches test the file")
+}
+
+impl Workload {
+    pub fn network(&self) -> Network {
+        let last = self.layers.len() - 1;
+        let hidden = |network: Network, outputs: &usize| network.dense(*outputs).relu();
+        self.layers[1..last].iter().fold(Network::input(self.layers[0]), hidden).dense(self.layers[last])
+    }
+
+    pub fn loss(&self) -> Loss {
+        if self.layers.ends_with(&[1]) { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy }
+    }
+
+    fn data(&self, batches: usize) -> Result<Dataset> {
+        let (inputs, outputs) = (self.layers[0], self.layers[self.layers.len() - 1]);
+        let rows = self.batch * batches;
+        let mut random = Philox::new(0, Stream::Data, 0);
+        let mut numbers = |count| (0..count).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect::<Vec<_>>();
+        let input = numbers(rows * inputs);
+        if outputs == 1 {
+            return Dataset::numbers("random", inputs, &input, 1, &numbers(rows));
+        }
+        let classes: Vec<u32> = (0..rows).map(|_| random.below(outputs as u32)).collect();
+        Dataset::classes("random", inputs, &input, &classes, (0..outputs).map(|class| class.to_string()))
+    }
+
+    /// A trainer in the midst of its work, with this many batches at hand.
+    pub fn trainer(&self, device: &Device, batches: usize) -> Result<Trainer> {
+        let builder = Trainer::builder(self.network()).loss(self.loss()).optimizer(Adam::new(1e-3));
+        let mut trainer = builder.batch(self.batch).build(device)?;
+        trainer.load(&self.data(batches)?)?;
+        for _ in 0..IN_FLIGHT {
+            trainer.advance()?;
+        }
+        Ok(trainer)
+    }
+}
