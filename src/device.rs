@@ -53,9 +53,10 @@ impl Device {
         Ok(Self { reason, ..Self::cpu() })
     }
 
-    /// The CPU, with as many threads as the system says it can run at once.
+    /// The CPU, with a thread for each physical core that the process may use.
     pub fn cpu() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // Limits of containers are known to the second alone.
+        let threads = num_cpus::get_physical().min(num_cpus::get()).max(1);
         Self { kind: Kind::Cpu { threads }, reason: ASKED_FOR.into() }
     }
 
@@ -119,6 +120,14 @@ impl Device {
             *current = threads;
         }
         self
+    }
+
+    /// How many threads it computes on, where it is the CPU.
+    pub fn thread_count(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Cpu { threads } => Some(threads),
+            _ => None,
+        }
     }
 
     /// What the bits of results depend on, of all that the device is: for the CPU the instructions that it has, and not

@@ -188,3 +188,46 @@ fn whole_numbers_are_exact() {
     }
     assert_eq!(compared, wanted, "gradients, parameters, and a loss a run");
 }
+
+/// What a large batch and small layers are cut into, each piece judged; and on whole numbers the gradients of a plan that is
+/// not cut.
+#[test]
+fn slices_of_a_large_batch() {
+    // Of the second network, all sums of whole numbers stay below 2²⁴.
+    for (inputs, layers, numbers) in [(24, "32 relu 32 relu 4", Numbers::Real), (3, "2 relu 4", Numbers::Whole)] {
+        let network = Network::parse(inputs, layers).expect("the text is sound");
+        let loss = Loss::MeanSquaredError;
+        let description = Description::new(network, loss, Adam::new(0.01), 1100);
+        let products = description.network.dense_layers().count();
+        for rows in [1100, 1024, 70] {
+            let data = batch(&description.network, loss, rows, 1, 0, numbers);
+            let parameters = parameters(&description.network, 1, numbers);
+            let [mut cut, mut whole] = [Device::Cpu { threads: 2 }, Device::Reference].map(|device| {
+                let mut driver = Driver::new(&description, Form::Fused, device);
+                driver.set(&parameters);
+                driver
+            });
+            let plan = cut.executor.plan().clone();
+            assert_eq!(
+                plan.ops(Section::Gradients).iter().filter(|op| op.kernel.name == "matmul_split_tn").count(),
+                products
+            );
+            let steps = cut.feed(std::slice::from_ref(&data));
+            let report = lockstep::run(&plan, &mut *cut.executor, &steps, &runs(&description, 1));
+            assert!(report.expect("every element is explained").elements() > 1100 * 4);
+            let mut again = Driver::new(&description, Form::Fused, Device::Cpu { threads: 2 });
+            again.set(&parameters);
+            for driver in [&mut again, &mut whole] {
+                let steps = driver.feed(std::slice::from_ref(&data));
+                driver.submit(&steps);
+            }
+            for name in ["grad.layer0.weight", "grad.layer2.weight", "grad.layer0.bias"] {
+                assert!(again.words(name) == cut.words(name), "{name}, {rows} rows: lockstep has other bits");
+                // With 1024 rows of four outputs every factor is a power of two.
+                if numbers == Numbers::Whole && rows == 1024 {
+                    assert!(again.words(name) == whole.words(name), "{name}, {rows} rows: not exact");
+                }
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ use wgrad::rng::{Philox, Stream};
 
 /// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, blocks of 256 terms,
 /// rows that lie further apart than a page, and more of these than are brought together at once.
-const SIZES: [(usize, usize, usize); 16] = [
+const SIZES: [(usize, usize, usize); 18] = [
     (0, 5, 3),
     (5, 0, 3),
     (5, 3, 0),
@@ -22,6 +22,8 @@ const SIZES: [(usize, usize, usize); 16] = [
     (193, 70, 5),
     (9, 1025, 19),
     (1031, 6, 11),
+    (1031, 70, 0),
+    (1031, 6, 300),
 ];
 
 /// Whole numbers, of which any sum here is exact.

@@ -57,14 +57,13 @@ struct Adapter {
 /// Prints all devices.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let auto = Device::auto()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = Found {
         event: "device",
         name: "cpu".into(),
         kind: "cpu",
         auto: !auto.is_gpu(),
         reason: None,
-        threads: Some(threads),
+        threads: Device::cpu().thread_count(),
         adapter: None,
     };
     let mut all = vec![cpu];

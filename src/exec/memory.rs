@@ -19,13 +19,16 @@ struct Piece(Box<[UnsafeCell<u32>]>);
 unsafe impl Sync for Piece {}
 
 /// All allocations of a plan, and room for operands that are packed.
-pub(super) struct Memory(Vec<Piece>, Piece);
+pub(super) struct Memory {
+    pieces: Vec<Piece>,
+    packed: Piece,
+}
 
 impl Memory {
     /// Fresh memory: poisoned, or filled as the plan says.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         let pieces = plan.allocations().iter().map(Piece::new).collect::<Result<_>>()?;
-        Ok(Self(pieces, Piece(Box::default())))
+        Ok(Self { pieces, packed: Piece(Box::default()) })
     }
 
     /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
@@ -42,16 +45,16 @@ impl Memory {
         let mut pieces = new.allocations().iter().zip(&kept).map(fresh).collect::<Result<Vec<_>>>()?;
         for (piece, kept) in pieces.iter_mut().zip(kept) {
             if let Some(index) = kept {
-                std::mem::swap(piece, &mut self.0[index]);
+                std::mem::swap(piece, &mut self.pieces[index]);
             }
         }
-        self.0 = pieces;
+        self.pieces = pieces;
         Ok(())
     }
 
     /// The words of an allocation.
     pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
-        let cells = &mut *self.0[allocation.0].0;
+        let cells = &mut *self.pieces[allocation.0].0;
         // SAFETY: the exclusive borrow of self is one of every word; the cell has its content's layout.
         unsafe { std::slice::from_raw_parts_mut(cells.as_mut_ptr().cast(), cells.len()) }
     }
@@ -90,7 +93,7 @@ impl Memory {
             Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default(), packed: &[] };
         for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
             let view = plan.get(*view);
-            let cells = &self.0[view.allocation.0].0[part(view, binding.cut, op.lanes, &lanes, slot)];
+            let cells = &self.pieces[view.allocation.0].0[part(view, binding.cut, op.lanes, &lanes, slot)];
             let (start, len) = (UnsafeCell::raw_get(cells.as_ptr()), cells.len());
             // SAFETY: the words are in bounds (sliced above) and live as long as self; aliasing is the caller's
             // promise. AtomicU32 has the layout of u32.
@@ -109,8 +112,8 @@ impl Memory {
 
     /// Makes room for so many packed numbers.
     pub(super) fn make_room_for_packed(&mut self, elements: usize) -> Result<()> {
-        if self.1.0.len() < elements {
-            self.1 = Piece::filled("packed operands", elements, POISON)?;
+        if self.packed.0.len() < elements {
+            self.packed = Piece::filled("packed operands", elements, POISON)?;
         }
         Ok(())
     }
@@ -121,14 +124,14 @@ impl Memory {
     /// While it runs, nobody else sees the packed panels, and nobody writes the operand.
     pub(super) unsafe fn pack(&self, plan: &Plan, op: &Op, packs: Packs, panels: Range<usize>, start: usize) {
         let view = plan.get(op.views[packs.binding]);
-        let cells = &self.0[view.allocation.0].0[view.range(0)];
+        let cells = &self.pieces[view.allocation.0].0[view.range(0)];
         // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
         let values =
             unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) };
         let matrix = Matrix::new(values, view.shape.rows, view.shape.columns);
         let matrix = if packs.transposed { matrix.transposed() } else { matrix };
         let place = Panels::place(panels.clone(), matrix.row_count(), matrix.column_count());
-        let cells = &self.1.0[start + place.start..start + place.end];
+        let cells = &self.packed.0[start + place.start..start + place.end];
         // SAFETY: likewise; nobody else sees them now, as the caller promises.
         let out = unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()).cast(), cells.len()) };
         Panels::pack(matrix, panels, out);
@@ -139,7 +142,7 @@ impl Memory {
     /// # Safety
     /// Nobody packs these now.
     pub(super) unsafe fn packed(&self, range: Range<usize>) -> &[f32] {
-        let cells = &self.1.0[range];
+        let cells = &self.packed.0[range];
         // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
         unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) }
     }

@@ -1,4 +1,5 @@
-//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU: each part writes its own sums,
+//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU, and for batches whose rows a CPU keeps
+//! in cache: each part writes its own sums,
 //! which `dense_forward_sum`, `dense_grad_input_sum` or `dense_grad_weight_sum` then adds in a fixed order.
 //!
 //! | form | formula | half of |

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One way to cut; chosen by `specialize`. Of no meaning to kernels that are not products, and on the CPU.
+/// One way to cut; chosen by `specialize`. Of no meaning to kernels that are not products; on the CPU, but for its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tile {
     /// Rows of the output that one workgroup computes.

@@ -51,11 +51,14 @@ impl Cpu {
         Ok(Self { plan, schedules, memory, threads, pool })
     }
 
-    /// Runs a schedule for each run, on our threads where they could share any of it, else on the calling one.
-    fn run<'a>(&mut self, steps: &[Step], runs: &[Run], schedule: impl Fn(Run) -> &'a Schedule + Sync) {
+    /// Runs the schedules of sections, or `only` that one, on our threads where they could share any of it, else on the calling
+    /// one.
+    fn run(&mut self, steps: &[Step], runs: &[Run], only: Option<&Schedule>) {
+        let Self { plan, schedules, memory, pool, .. } = self;
+        let schedule = |run: Run| only.unwrap_or(&schedules[run.section as usize]);
         let parallel = runs.iter().any(|run| schedule(*run).is_parallel());
-        let pool = self.pool.as_ref().filter(|_| parallel);
-        let machine = Machine { plan: &self.plan, memory: &mut self.memory, parallel: pool.is_some() };
+        let pool = pool.as_ref().filter(|_| parallel);
+        let machine = Machine { plan, memory, parallel: pool.is_some() };
         let work = || {
             for run in runs {
                 machine.run(steps, *run, schedule(*run));
@@ -154,16 +157,14 @@ impl Executor for Cpu {
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         check::submission(&self.plan, steps, runs)?;
-        let schedules = std::mem::take(&mut self.schedules);
-        self.run(steps, runs, |run| &schedules[run.section as usize]);
-        self.schedules = schedules;
+        self.run(steps, runs, None);
         Ok(())
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
         let schedule = self.schedules[run.section as usize].of_op(&self.plan, run.section, op);
-        self.run(steps, &[run], |_| &schedule);
+        self.run(steps, &[run], Some(&schedule));
         Ok(())
     }
 

@@ -91,8 +91,8 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
         let (mut rows, mut later) = (Vec::new(), Vec::new());
         for op in left {
             let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            let whole = rows.iter().any(|earlier: &usize| sees_whole(plan, &ops[op], &ops[*earlier]));
-            if rows_a_lane(&ops[op]).is_some() && !waits && !whole { rows.push(op) } else { later.push(op) }
+            let mixes = rows.iter().any(|earlier: &usize| mixes_rows(plan, &ops[op], &ops[*earlier]));
+            if rows_a_lane(&ops[op]).is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
             let pack = rows.iter().flat_map(|op| pack_pieces(plan, ops, *op)).collect::<Vec<_>>();
@@ -141,12 +141,20 @@ fn depends(plan: &Plan, op: &Op, earlier: &Op) -> bool {
     })
 }
 
-/// Whether an op sees more of what an earlier row-wise one writes than its own rows.
-fn sees_whole(plan: &Plan, op: &Op, earlier: &Op) -> bool {
-    let whole = |binding: &Binding| !binding.cut && op.kernel.lane != Lane::Slice && binding.access == Access::Read;
-    let written =
-        |view: &View| bound(plan, earlier).any(|(before, other)| before.access.writes() && view.overlaps(other));
-    bound(plan, op).any(|(binding, view)| whole(binding) && written(view))
+/// Whether pieces of rows of one op touch other rows of another: they share elements, one of them writes these, and not both
+/// go by the same rows of the same matrix. Nor do slices of different sizes go together.
+fn mixes_rows(plan: &Plan, op: &Op, earlier: &Op) -> bool {
+    let by_rows = |op: &Op, binding: &Binding| binding.cut || op.kernel.lane == Lane::Slice;
+    let same = |a: &View, b: &View| (a.offset, a.shape, a.slot_stride) == (b.offset, b.shape, b.slot_stride);
+    let mixed = bound(plan, op).any(|(binding, view)| {
+        bound(plan, earlier).any(|(before, other)| {
+            let both_lower = binding.access == Access::Atomic && before.access == Access::Atomic;
+            let apart = by_rows(op, binding) && by_rows(earlier, before) && same(view, other);
+            (binding.access.writes() || before.access.writes()) && !both_lower && !apart && view.overlaps(other)
+        })
+    });
+    let slices = [op, earlier].map(|op| rows_a_lane(op).filter(|rows| *rows > 1));
+    mixed || matches!(slices, [Some(a), Some(b)] if a != b)
 }
 
 /// What an op wants packed, and its terms and columns. Not a matrix that is one panel as it lies.

@@ -183,8 +183,15 @@ pub fn product<'b>(a: Matrix<'_>, b: impl Into<Right<'b>>, bias: Option<&[f32]>,
     let bias = bias.map(|bias| &bias[..columns]);
     let whole = |b: &Right<'_>| if let Right::Matrix(b) = b { b.is_whole() } else { true };
     assert!(a.is_whole() && whole(&b), "a matrix is larger than its memory");
+    if terms == 0 {
+        match bias {
+            Some(bias) => out.chunks_exact_mut(columns.max(1)).for_each(|row| row.copy_from_slice(bias)),
+            None => out.fill(0.0),
+        }
+        return;
+    }
     // As many blocks as are needed, of about the same size.
-    let blocks = terms.div_ceil(BLOCK).max(1);
+    let blocks = terms.div_ceil(BLOCK);
     let block = terms.div_ceil(blocks);
     let group = if a.column_stride >= FAR { GROUP } else { a.rows.max(1) };
     SPACE.with_borrow_mut(|space| {
@@ -209,16 +216,22 @@ pub fn product<'b>(a: Matrix<'_>, b: impl Into<Right<'b>>, bias: Option<&[f32]>,
     });
 }
 
-/// Where parts of operands are brought together.
+/// Where parts of operands are brought together: there from the first product of a thread on that needs it.
 struct Space {
-    tiles: [f32; GROUP * BLOCK],
-    panel: [f32; PANEL * BLOCK],
+    tiles: Vec<f32>,
+    panel: Vec<f32>,
 }
 
 thread_local! {
-    // Neither cleared nor touched by products that need none, as 256 KiB of the stack would be at each call.
-    static SPACE: RefCell<Space> =
-        const { RefCell::new(Space { tiles: [0.0; GROUP * BLOCK], panel: [0.0; PANEL * BLOCK] }) };
+    static SPACE: RefCell<Space> = const { RefCell::new(Space { tiles: Vec::new(), panel: Vec::new() }) };
+}
+
+/// The first `count` numbers of a piece of memory that holds as many as are ever needed.
+fn room<const MOST: usize>(space: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if space.is_empty() {
+        space.resize(MOST, 0.0);
+    }
+    &mut space[..count]
 }
 
 /// Adds up the terms `block` of all rows of `a`.
@@ -239,7 +252,7 @@ fn block_of_terms(
         tile: tile::ROWS * a.row_stride,
     };
     if a.column_stride >= FAR {
-        let tiles = &mut space.tiles[..a.rows.next_multiple_of(tile::ROWS) * terms];
+        let tiles = room::<{ GROUP * BLOCK }>(&mut space.tiles, a.rows.next_multiple_of(tile::ROWS) * terms);
         pack::tiles(a, tiles);
         left = tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms };
     }
@@ -255,7 +268,7 @@ fn block_of_terms(
                 if b.column_stride == 1 && (b.row_stride < FAR || a.rows < tile::ROWS) {
                     (b.values.as_ptr(), b.row_stride)
                 } else {
-                    let together = &mut space.panel[..terms * panel.len()];
+                    let together = room::<{ PANEL * BLOCK }>(&mut space.panel, terms * panel.len());
                     pack::panel(b, together);
                     (together.as_ptr(), panel.len())
                 }
