@@ -119,8 +119,9 @@ impl Machine<'_> {
         let packed = schedule.packed[op].clone();
         let op = &self.plan.ops(run.section)[op];
         let twin = op.kernel.fast.map_or(op.kernel.reference, |fast| fast.twin);
-        // SAFETY: pieces of one stage write disjoint lanes, and see nothing that another piece writes (`schedule::stages`);
-        // the memory is borrowed exclusively until all are done.
+        // SAFETY: pieces of one stage write disjoint lanes, and read nothing that another piece writes (`schedule::stages`);
+        // the memory is borrowed exclusively until all are done. Still owed: a `Lane::Slice` reads its own rows alone, but is
+        // lent the whole view, of which other pieces write other rows. It should be lent its rows only.
         if let Some(mut call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
             // SAFETY: it was packed in an earlier stage.
             call.packed = unsafe { self.memory.packed(packed) };
