@@ -6,29 +6,32 @@ use std::sync::atomic::AtomicU32;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
-use crate::numeric::{Matrix, Panels};
+use crate::numeric::Line;
 use crate::plan::{
-    Access, Allocation, AllocationId, Call, Contents, Lane, Op, POISON, Packs, Plan, Slot, Step, StepUse, View, ViewId,
+    Access, Allocation, AllocationId, Binding, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View,
+    ViewId,
 };
 
 /// One allocation's words. Lent out in disjoint parts while an op runs, hence the cell.
-struct Piece(Box<[UnsafeCell<u32>]>);
+#[derive(Default)]
+struct Words {
+    lines: Box<[UnsafeCell<Line>]>,
+    count: usize,
+}
 
 // SAFETY: the words are plain data; all access from several threads goes through `Memory::call`, whose callers
 // promise that written parts are disjoint.
-unsafe impl Sync for Piece {}
+unsafe impl Sync for Words {}
 
-/// All allocations of a plan, and room for operands that are packed.
+/// All allocations of a plan.
 pub(super) struct Memory {
-    pieces: Vec<Piece>,
-    packed: Piece,
+    words: Vec<Words>,
 }
 
 impl Memory {
     /// Fresh memory: poisoned, or filled as the plan says.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
-        let pieces = plan.allocations().iter().map(Piece::new).collect::<Result<_>>()?;
-        Ok(Self { pieces, packed: Piece(Box::default()) })
+        Ok(Self { words: plan.allocations().iter().map(Words::new).collect::<Result<_>>()? })
     }
 
     /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
@@ -39,24 +42,24 @@ impl Memory {
         };
         let kept: Vec<Option<usize>> = new.allocations().iter().map(same).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
-            Some(_) => Ok(Piece(Box::default())),
-            None => Piece::new(allocation),
+            Some(_) => Ok(Words::default()),
+            None => Words::new(allocation),
         };
-        let mut pieces = new.allocations().iter().zip(&kept).map(fresh).collect::<Result<Vec<_>>>()?;
-        for (piece, kept) in pieces.iter_mut().zip(kept) {
+        let mut words = new.allocations().iter().zip(&kept).map(fresh).collect::<Result<Vec<_>>>()?;
+        for (words, kept) in words.iter_mut().zip(kept) {
             if let Some(index) = kept {
-                std::mem::swap(piece, &mut self.pieces[index]);
+                std::mem::swap(words, &mut self.words[index]);
             }
         }
-        self.pieces = pieces;
+        self.words = words;
         Ok(())
     }
 
     /// The words of an allocation.
     pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
-        let cells = &mut *self.pieces[allocation.0].0;
-        // SAFETY: the exclusive borrow of self is one of every word; the cell has its content's layout.
-        unsafe { std::slice::from_raw_parts_mut(cells.as_mut_ptr().cast(), cells.len()) }
+        let words = &self.words[allocation.0];
+        // SAFETY: so many words are there; the exclusive borrow of self is one of each.
+        unsafe { std::slice::from_raw_parts_mut(words.start(), words.count) }
     }
 
     /// Copies `words` to the beginning of a view.
@@ -89,15 +92,16 @@ impl Memory {
     ) -> Option<Call<'a>> {
         let step = &steps[slot];
         let lanes = live(op, lanes, steps, step)?;
-        let mut call =
-            Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default(), packed: &[] };
+        let mut call = Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default() };
         for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
             let view = plan.get(*view);
-            let cells = &self.pieces[view.allocation.0].0[part(view, binding.cut, op.lanes, &lanes, slot)];
-            let (start, len) = (UnsafeCell::raw_get(cells.as_ptr()), cells.len());
-            // SAFETY: the words are in bounds (sliced above) and live as long as self; aliasing is the caller's
-            // promise. AtomicU32 has the layout of u32.
+            let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &lanes, slot));
+            assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
+            let len = part.len();
+            // SAFETY: the words are there, as just seen, and live as long as self; aliasing is the caller's promise.
+            // AtomicU32 has the layout of u32.
             *lent = unsafe {
+                let start = words.start().add(part.start);
                 match binding.access {
                     Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
                     Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
@@ -108,43 +112,6 @@ impl Memory {
             };
         }
         Some(call)
-    }
-
-    /// Makes room for so many packed numbers.
-    pub(super) fn make_room_for_packed(&mut self, elements: usize) -> Result<()> {
-        if self.packed.0.len() < elements {
-            self.packed = Piece::filled("packed operands", elements, POISON)?;
-        }
-        Ok(())
-    }
-
-    /// Packs panels of the operand that an op wants packed, to the room for packed numbers from `start` on.
-    ///
-    /// # Safety
-    /// While it runs, nobody else sees the packed panels, and nobody writes the operand.
-    pub(super) unsafe fn pack(&self, plan: &Plan, op: &Op, packs: Packs, panels: Range<usize>, start: usize) {
-        let view = plan.get(op.views[packs.binding]);
-        let cells = &self.pieces[view.allocation.0].0[view.range(0)];
-        // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
-        let values =
-            unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) };
-        let matrix = Matrix::new(values, view.shape.rows, view.shape.columns);
-        let matrix = if packs.transposed { matrix.transposed() } else { matrix };
-        let place = Panels::place(panels.clone(), matrix.row_count(), matrix.column_count());
-        let cells = &self.packed.0[start + place.start..start + place.end];
-        // SAFETY: likewise; nobody else sees them now, as the caller promises.
-        let out = unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()).cast(), cells.len()) };
-        Panels::pack(matrix, panels, out);
-    }
-
-    /// Packed numbers.
-    ///
-    /// # Safety
-    /// Nobody packs these now.
-    pub(super) unsafe fn packed(&self, range: Range<usize>) -> &[f32] {
-        let cells = &self.packed.0[range];
-        // SAFETY: in bounds, since sliced; words are as good as numbers; nobody writes them now, as the caller promises.
-        unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(cells.as_ptr()).cast_const().cast(), cells.len()) }
     }
 
     /// The same as [`Memory::call`] for all lanes, but with every slot to read: what bounds are computed from.
@@ -174,26 +141,28 @@ fn atomic_words(words: &[AtomicU32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
 }
 
-impl Piece {
+impl Words {
     fn new(allocation: &Allocation) -> Result<Self> {
         let fill = match allocation.contents {
             Contents::Persistent(word) => word,
             Contents::Host | Contents::Computed => POISON,
         };
-        Self::filled(&allocation.name, allocation.elements, fill)
-    }
-
-    fn filled(name: &str, elements: usize, fill: u32) -> Result<Self> {
-        let mut words = Vec::new();
-        words.try_reserve_exact(elements).map_err(|_| Error::Limit {
-            op: format!("allocation {name}"),
+        let (count, mut lines) = (allocation.elements, Vec::new());
+        lines.try_reserve_exact(count.div_ceil(Line::WORDS)).map_err(|_| Error::Limit {
+            op: format!("allocation {}", allocation.name),
             what: "bytes",
-            needed: 4 * elements as u64,
+            needed: 4 * count as u64,
             allowed: 0,
             remedy: "the system gives no more memory: use a smaller batch or network".into(),
         })?;
-        words.resize_with(elements, || UnsafeCell::new(fill));
-        Ok(Self(words.into_boxed_slice()))
+        lines.resize_with(count.div_ceil(Line::WORDS), || UnsafeCell::new(Line::filled(fill)));
+        Ok(Self { lines: lines.into_boxed_slice(), count })
+    }
+
+    /// The first of `count` words.
+    fn start(&self) -> *mut u32 {
+        // A line is words and nothing else, and a cell is its content.
+        UnsafeCell::raw_get(self.lines.as_ptr()).cast()
     }
 }
 
@@ -209,11 +178,12 @@ fn live(op: &Op, lanes: Range<usize>, steps: &[Step], step: &Step) -> Option<Ran
 }
 
 /// The elements of a view's allocation that a range of lanes sees.
-fn part(view: &View, cut: bool, all_lanes: usize, lanes: &Range<usize>, slot: usize) -> Range<usize> {
+fn part(view: &View, binding: &Binding, op: &Op, lanes: &Range<usize>, slot: usize) -> Range<usize> {
     let whole = view.range(slot);
-    if !cut {
-        return whole;
-    }
-    let each = view.shape.elements() / all_lanes;
-    whole.start + lanes.start * each..whole.start + lanes.end * each
+    let each = match (binding.cut, op.kernel.lane) {
+        (true, _) => view.shape.elements() / op.lanes,
+        (false, Lane::Slice) => view.shape.columns * op.rows_a_lane().unwrap_or(1),
+        (false, _) => return whole,
+    };
+    whole.start + lanes.start * each..whole.end.min(whole.start + lanes.end * each)
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{Sum, add_all, all_finite};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
         let [gradient, sum, flag] = call.slots();
         reference(&step, gradient.f32(), sum.f32_mut(), flag.atomic());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/accumulate.wgsl"),

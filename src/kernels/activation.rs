@@ -25,7 +25,7 @@
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
 use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed, sigmoid, tanh, widest};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -53,13 +53,13 @@ pub static KERNEL: Kernel = Kernel {
         let [input, output] = call.slots();
         reference(&p, rows, input.f32(), output.f32_mut());
     },
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let p = *call.params::<Params>();
         let [input, output] = call.slots();
         let output = output.f32_mut();
         output.copy_from_slice(&input.f32()[..output.len()]);
         apply_all(p.function, p.slope, output);
-    })),
+    }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),

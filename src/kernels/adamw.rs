@@ -27,7 +27,7 @@
 
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -73,7 +73,7 @@ pub static KERNEL: Kernel = Kernel {
         let (m, v) = (m.f32_mut(), v.f32_mut());
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), m, v, norm.f32(), flag.words());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/adamw.wgsl"),

@@ -19,8 +19,8 @@ use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Right, Sum, UNIT_ROUNDOFF, product};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -61,7 +61,7 @@ pub static KERNEL: Kernel = Kernel {
         let [input, weight, bias, output] = call.slots();
         reference(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
     },
-    fast: Some(Fast::with_right(fast, 1, true)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
@@ -141,11 +141,10 @@ pub fn reference(
 /// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-    let packed = call.packed;
     let [input, weight, bias, output] = call.slots();
     let (inputs, outputs, output) = (p.inputs as usize, p.outputs as usize, output.f32_mut());
     let weight = Matrix::new(weight.f32(), outputs, inputs).transposed();
-    product(Matrix::new(input.f32(), rows, inputs), Right::packed_or(packed, weight), Some(bias.f32()), output);
+    product(Matrix::new(input.f32(), rows, inputs), weight, Some(bias.f32()), output);
     activation::apply_all(p.function, p.slope, output);
     if p.threshold > 0 {
         for (r, row) in output.chunks_exact_mut(outputs).enumerate() {

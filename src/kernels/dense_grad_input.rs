@@ -21,8 +21,8 @@ use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Right, Sum, UNIT_ROUNDOFF, or_flushed, product};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -65,7 +65,7 @@ pub static KERNEL: Kernel = Kernel {
         let [grad_output, weight, lower, grad_input] = call.slots();
         reference(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
     },
-    fast: Some(Fast::with_right(fast, 1, false)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
@@ -146,11 +146,10 @@ pub fn reference(
 /// The product, then the derivative over all elements as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-    let packed = call.packed;
     let [grad_output, weight, lower, grad_input] = call.slots();
     let (inputs, outputs, grad_input) = (p.inputs as usize, p.outputs as usize, grad_input.f32_mut());
     let weight = Matrix::new(weight.f32(), outputs, inputs);
-    product(Matrix::new(grad_output.f32(), rows, outputs), Right::packed_or(packed, weight), None, grad_input);
+    product(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input);
     if p.threshold > 0 {
         for (r, row) in grad_input.chunks_exact_mut(inputs).enumerate() {
             drop_row(p.threshold, p.scale, &step, p.layer, first + r, row);

@@ -22,7 +22,7 @@ use crate::kernels::dense_grad_weight_sum;
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, all_finite, column_sum, product};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -55,7 +55,7 @@ pub static KERNEL: Kernel = Kernel {
         let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
         reference(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight.wgsl"),

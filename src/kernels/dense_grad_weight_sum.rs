@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::shared::parts;
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{Matrix, all_finite, column_sum};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -53,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         let [partial, grad_weight, grad_bias, flag] = call.slots();
         reference(&p, &step, lanes, partial.f32(), grad_weight.f32_mut(), grad_bias.f32_mut(), flag.atomic());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight_sum.wgsl"),

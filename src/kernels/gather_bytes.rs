@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -61,7 +61,7 @@ pub static KERNEL: Kernel = Kernel {
         let [data, index, table, window] = call.slots();
         reference(&p, &step, steps, [data.words(), index.words()], table.f32(), window.f32_mut());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound: |_, _| vec![Bound::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather_bytes.wgsl"),

@@ -18,8 +18,8 @@
 //! Rounding: [`Sum`], k terms.
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Right, Sum, product};
-use crate::plan::{Binding, Bound, Fast, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Sum, product};
+use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -72,17 +72,13 @@ pub static NT: Kernel = Kernel {
         let [a, b, out] = call.slots();
         reference_nt(&p, rows, a.f32(), b.f32(), out.f32_mut());
     },
-    fast: Some(Fast::with_right(
-        |call| {
-            let (p, rows, packed) = (*call.params::<Params>(), call.lanes.len(), call.packed);
-            let [a, b, out] = call.slots();
-            let (n, k) = (p.n as usize, p.k as usize);
-            let b = Right::packed_or(packed, Matrix::new(b.f32(), n, k).transposed());
-            product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
-        },
-        1,
-        true,
-    )),
+    fast: Some(|call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        let (n, k) = (p.n as usize, p.k as usize);
+        let b = Matrix::new(b.f32(), n, k).transposed();
+        product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
+    }),
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
@@ -104,17 +100,13 @@ pub static NN: Kernel = Kernel {
         let [a, b, out] = call.slots();
         reference_nn(&p, rows, a.f32(), b.f32(), out.f32_mut());
     },
-    fast: Some(Fast::with_right(
-        |call| {
-            let (p, rows, packed) = (*call.params::<Params>(), call.lanes.len(), call.packed);
-            let [a, b, out] = call.slots();
-            let (n, k) = (p.n as usize, p.k as usize);
-            let b = Right::packed_or(packed, Matrix::new(b.f32(), k, n));
-            product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
-        },
-        1,
-        false,
-    )),
+    fast: Some(|call| {
+        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
+        let [a, b, out] = call.slots();
+        let (n, k) = (p.n as usize, p.k as usize);
+        let b = Matrix::new(b.f32(), k, n);
+        product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
+    }),
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
@@ -136,12 +128,12 @@ pub static TN: Kernel = Kernel {
         let [a, b, out] = call.slots();
         reference_tn(&p, rows, lanes, a.f32(), b.f32(), out.f32_mut());
     },
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
         let [a, b, out] = call.slots();
         let a = Matrix::new(a.f32(), rows, p.m as usize).columns(lanes).transposed();
         product(a, Matrix::new(b.f32(), rows, p.n as usize), None, out.f32_mut());
-    })),
+    }),
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);

@@ -1,6 +1,6 @@
-//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU, and for batches whose rows a CPU keeps
-//! in cache: each part writes its own sums,
-//! which `dense_forward_sum`, `dense_grad_input_sum` or `dense_grad_weight_sum` then adds in a fixed order.
+//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU, and for batches whose rows a CPU
+//! keeps in cache: each part writes its own sums, which `dense_forward_sum`, `dense_grad_input_sum` or
+//! `dense_grad_weight_sum` then adds in a fixed order.
 //!
 //! | form | formula | half of |
 //! |---|---|---|
@@ -24,7 +24,7 @@ use std::ops::Range;
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, column_sum, product};
 use crate::plan::{
-    Binding, Bound, Call, Contents, Fast, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
+    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
 };
 use crate::shape::{Dtype, Shape};
 
@@ -112,7 +112,7 @@ pub static NT: Kernel = kernel!("matmul_split_nt", Form::Nt, Lane::Part, None);
 pub static NN: Kernel = kernel!("matmul_split_nn", Form::Nn, Lane::Part, None);
 
 /// aᵀ · b, and the sums of a's columns.
-pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn, Lane::Slice, Some(Fast::new(fast)));
+pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn, Lane::Slice, Some(fast));
 
 fn size(op: &Op) -> tiles::Product {
     let p = op.params::<Params>();
@@ -167,23 +167,24 @@ fn at(form: Form, p: &Params, i: usize, j: usize, l: usize) -> (usize, usize) {
     }
 }
 
-/// The plain twin; `partial` begins at the first of `parts`.
+/// The plain twin; `partial` begins at the first of `parts`, and so do a and b of `TN`.
 pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[f32], b: &[f32], partial: &mut [f32]) {
     let (n, m) = (p.n as usize, p.m as usize);
     let (rows, terms) = live(form, p, rows);
+    let before = if form == Form::Tn { parts.start * p.chunk as usize } else { 0 };
     for (sums, part) in partial.chunks_exact_mut(form.part_size(m, n)).zip(parts) {
         for i in 0..rows {
             for j in 0..n {
                 sums[i * n + j] = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
-                    let (in_a, in_b) = at(form, p, i, j, l);
+                    let (in_a, in_b) = at(form, p, i, j, l - before);
                     sums[i * n + j] += a[in_a] * b[in_b];
                 }
             }
             if form == Form::Tn {
                 sums[m * n + i] = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
-                    sums[m * n + i] += a[l * m + i];
+                    sums[m * n + i] += a[(l - before) * m + i];
                 }
             }
         }
@@ -192,12 +193,13 @@ pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[
 
 /// The twin of [`TN`] for speed: the CPU's, which has no use for parts of the others.
 fn fast(call: Call<'_>) {
-    let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
+    let (p, parts) = (*call.params::<Params>(), call.lanes.len());
+    let (n, m, chunk) = (p.n as usize, p.m as usize, p.chunk as usize);
+    let live = (call.step.rows as usize).saturating_sub(call.lanes.start * chunk).min(parts * chunk);
     let [a, b, partial] = call.slots();
-    let (n, m) = (p.n as usize, p.m as usize);
     let (a, b) = (Matrix::new(a.f32(), live, m), Matrix::new(b.f32(), live, n));
-    for (sums, part) in partial.f32_mut().chunks_exact_mut(Form::Tn.part_size(m, n)).zip(parts) {
-        let rows = span(part, p.chunk as usize, live);
+    for (sums, part) in partial.f32_mut().chunks_exact_mut(Form::Tn.part_size(m, n)).zip(0..parts) {
+        let rows = span(part, chunk, live);
         let (weight, bias) = sums.split_at_mut(m * n);
         product(a.rows(rows.clone()).transposed(), b.rows(rows.clone()), None, weight);
         column_sum(a.rows(rows), bias);

@@ -22,7 +22,7 @@
 
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -60,14 +60,14 @@ pub static KERNEL: Kernel = Kernel {
         let [parameter, gradient, square, norm, flag] = call.slots();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.words());
     },
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, square, norm, flag] = call.slots();
         if flag.words()[0] == u32::MAX {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
             update(&p, step.learning_rate, clip, parameter, gradient.f32(), square.f32_mut());
         }
-    })),
+    }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/rmsprop.wgsl"),

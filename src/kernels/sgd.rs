@@ -23,7 +23,7 @@
 
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Fast, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -61,13 +61,13 @@ pub static KERNEL: Kernel = Kernel {
         let [parameter, gradient, norm, flag] = call.slots();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words());
     },
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag] = call.slots();
         if flag.words()[0] == u32::MAX {
             update(&p, step.learning_rate, norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut(), gradient.f32());
         }
-    })),
+    }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd.wgsl"),
@@ -92,14 +92,14 @@ pub static MOMENTUM: Kernel = Kernel {
         let momentum = momentum.f32_mut();
         reference_momentum(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words(), momentum);
     },
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag, momentum] = call.slots();
         if flag.words()[0] == u32::MAX {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
             update_with_momentum(&p, step.learning_rate, clip, parameter, gradient.f32(), momentum.f32_mut());
         }
-    })),
+    }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd_momentum.wgsl"),

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicU32;
 use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential, exponential_error, or_flushed, widest};
-use crate::plan::{Bound, Call, Fast, Kernel, Lane, Step, StepUse};
+use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
         let [output, target, row_loss, grad, flag] = call.slots();
         reference(&p, &step, rows, output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     },
-    fast: Some(Fast::new(fast)),
+    fast: Some(fast),
     bound,
     shader: row_loss::shader(
         include_str!("../../shaders/softmax_cross_entropy.wgsl"),

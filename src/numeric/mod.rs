@@ -2,11 +2,13 @@
 //! far rounding can carry a sum.
 
 mod exponential;
+mod line;
 mod product;
 mod rounding;
 mod vectors;
 
 pub use exponential::{exponential, sigmoid, tanh};
-pub use product::{Matrix, Panels, Right, product};
+pub use line::Line;
+pub use product::{Matrix, product};
 pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error, or_flushed};
 pub use vectors::{add_all, all_finite, column_sum, widest};

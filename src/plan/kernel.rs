@@ -28,43 +28,12 @@ pub struct Kernel {
     /// The plain twin: single-threaded loops that read like the shader.
     pub reference: fn(Call<'_>),
     /// A faster twin for the CPU, where one pays; held to the reference exactly as a GPU is.
-    pub fast: Option<Fast>,
+    pub fast: Option<fn(Call<'_>)>,
     /// The largest differences that rounding can explain, one for each written binding in order: from the op's
     /// inputs, and the reference's outputs.
     pub bound: fn(&Call<'_>, &Call<'_>) -> Vec<Bound>,
     /// The shader.
     pub shader: Shader,
-}
-
-/// A twin for speed.
-#[derive(Clone, Copy, Debug)]
-pub struct Fast {
-    /// Computes a range of lanes, as the plain twin does.
-    pub twin: fn(Call<'_>),
-    /// The right operand of its product, where it has one that all lanes share: an executor may bring it together once for
-    /// all of them, as [`Call::packed`].
-    pub packs: Option<Packs>,
-}
-
-/// A matrix that a product wants as [`Panels`](crate::numeric::Panels).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packs {
-    /// The binding that holds it.
-    pub binding: usize,
-    /// Whether its transpose is meant.
-    pub transposed: bool,
-}
-
-impl Fast {
-    /// A twin that has nothing brought together.
-    pub const fn new(twin: fn(Call<'_>)) -> Self {
-        Self { twin, packs: None }
-    }
-
-    /// A twin whose product has this binding on its right.
-    pub const fn with_right(twin: fn(Call<'_>), binding: usize, transposed: bool) -> Self {
-        Self { twin, packs: Some(Packs { binding, transposed }) }
-    }
 }
 
 /// One binding of a kernel.
@@ -175,8 +144,8 @@ impl Access {
 pub enum Lane {
     /// A row of the batch; lanes from [`Step::rows`] on are left alone.
     BatchRow,
-    /// As many consecutive rows of the batch as the parameter `chunk` says, the last lane perhaps fewer; of views that are
-    /// not cut it sees only these.
+    /// As many consecutive rows of the batch as the parameter `chunk` says, the last lane perhaps fewer; views that are not
+    /// cut begin at the first row of the first lane, and end with the last row of the last.
     Slice,
     /// Anything else that knows its place: a row of a weight matrix, the whole op.
     Part,
@@ -315,12 +284,10 @@ pub struct Call<'a> {
     pub step: &'a Step,
     /// The steps of the submission, for kernels that read them all.
     pub steps: &'a [Step],
-    /// The lanes to compute; views that are cut begin at the first of them.
+    /// The lanes to compute; views that are cut begin at the first of them, and all do where a lane is a [`Lane::Slice`].
     pub lanes: Range<usize>,
     /// One slot for each binding.
     pub slots: [Slot<'a>; MAX_BINDINGS],
-    /// What [`Fast::packs`] asks for, or nothing.
-    pub packed: &'a [f32],
 }
 
 impl<'a> Call<'a> {

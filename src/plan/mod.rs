@@ -15,7 +15,7 @@ mod tile;
 use std::collections::BTreeSet;
 
 pub use kernel::{
-    Access, Binding, Bound, Call, Fast, Field, Kernel, Lane, MAX_BINDINGS, Packs, Shader, Slot, StepUse, Tiles, words,
+    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, words,
 };
 pub use limits::Limits;
 pub use step::{STEP_BYTES, Step};
@@ -130,7 +130,7 @@ pub struct Op {
     pub lanes: usize,
     /// The layer that it belongs to, if any.
     pub layer: Option<usize>,
-    /// How a product is cut on a GPU; chosen by `specialize` where nothing is said.
+    /// How a product is cut; chosen by `specialize` where nothing is said.
     pub tile: Option<Tile>,
 }
 
@@ -158,13 +158,22 @@ impl Op {
         fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
     }
 
+    /// How many rows of the batch a lane is, if it is that.
+    pub fn rows_a_lane(&self) -> Option<usize> {
+        match self.kernel.lane {
+            Lane::BatchRow => Some(1),
+            Lane::Slice => self.param("chunk").map(|chunk| chunk as usize),
+            Lane::Part | Lane::Block => None,
+        }
+    }
+
     /// The op as part of layer `number`.
     pub fn of_layer(mut self, number: usize) -> Self {
         self.layer = Some(number);
         self
     }
 
-    /// How a product is cut on a GPU.
+    /// How a product is cut.
     pub fn tile(&self) -> Tile {
         self.tile.unwrap_or(Tile::PLAIN)
     }

@@ -14,7 +14,7 @@ use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
-use schedule::{Piece, Schedule, Stage, rows_a_lane};
+use schedule::{Piece, Schedule, Stage};
 
 /// More threads than any machine has cores would only fill it.
 const MOST_THREADS: usize = 1024;
@@ -46,8 +46,7 @@ impl Cpu {
         })?;
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan);
-        let mut memory = Memory::new(&plan)?;
-        memory.make_room_for_packed(most_packed(&schedules))?;
+        let memory = Memory::new(&plan)?;
         Ok(Self { plan, schedules, memory, threads, pool })
     }
 
@@ -75,10 +74,6 @@ fn schedules(plan: &Plan) -> [Schedule; Section::ALL.len()] {
     Section::ALL.map(|section| Schedule::new(plan, section))
 }
 
-fn most_packed(schedules: &[Schedule]) -> usize {
-    schedules.iter().map(Schedule::packed_len).max().unwrap_or(0)
-}
-
 /// What runs schedules. The exclusive borrow of the memory is that of the executor.
 struct Machine<'a> {
     plan: &'a Plan,
@@ -90,41 +85,33 @@ impl Machine<'_> {
     fn run(&self, steps: &[Step], run: Run, schedule: &Schedule) {
         for stage in &schedule.stages {
             if self.parallel && stage.parallel {
-                stage.pieces.par_iter().for_each(|piece| self.piece(steps, run, schedule, stage, piece));
+                stage.pieces.par_iter().for_each(|piece| self.piece(steps, run, stage, piece));
             } else {
-                stage.pieces.iter().for_each(|piece| self.piece(steps, run, schedule, stage, piece));
+                stage.pieces.iter().for_each(|piece| self.piece(steps, run, stage, piece));
             }
         }
     }
 
-    fn piece(&self, steps: &[Step], run: Run, schedule: &Schedule, stage: &Stage, piece: &Piece) {
+    fn piece(&self, steps: &[Step], run: Run, stage: &Stage, piece: &Piece) {
         let ops = self.plan.ops(run.section);
         match piece {
-            Piece::Pack { op, packs, panels } => {
-                // SAFETY: pieces of a stage pack disjoint panels, which no other piece of it sees, and nothing that is written.
-                unsafe { self.memory.pack(self.plan, &ops[*op], *packs, panels.clone(), schedule.packed[*op].start) };
-            }
             Piece::Rows(rows) => {
                 for op in &stage.rows {
-                    let each = rows_a_lane(&ops[*op]).unwrap_or(1);
+                    let each = ops[*op].rows_a_lane().unwrap_or(1);
                     let lanes = rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes);
-                    self.lanes(steps, run, schedule, *op, lanes);
+                    self.lanes(steps, run, *op, lanes);
                 }
             }
-            Piece::Lanes { op, lanes } => self.lanes(steps, run, schedule, *op, lanes.clone()),
+            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone()),
         }
     }
 
-    fn lanes(&self, steps: &[Step], run: Run, schedule: &Schedule, op: usize, lanes: std::ops::Range<usize>) {
-        let packed = schedule.packed[op].clone();
+    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: std::ops::Range<usize>) {
         let op = &self.plan.ops(run.section)[op];
-        let twin = op.kernel.fast.map_or(op.kernel.reference, |fast| fast.twin);
+        let twin = op.kernel.fast.unwrap_or(op.kernel.reference);
         // SAFETY: pieces of one stage write disjoint lanes, and read nothing that another piece writes (`schedule::stages`);
-        // the memory is borrowed exclusively until all are done. Still owed: a `Lane::Slice` reads its own rows alone, but is
-        // lent the whole view, of which other pieces write other rows. It should be lent its rows only.
-        if let Some(mut call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
-            // SAFETY: it was packed in an earlier stage.
-            call.packed = unsafe { self.memory.packed(packed) };
+        // the memory is borrowed exclusively until all are done.
+        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
             twin(call);
         }
     }
@@ -142,7 +129,6 @@ impl Executor for Cpu {
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan);
-        self.memory.make_room_for_packed(most_packed(&schedules))?;
         self.memory.adopt(&self.plan, &plan)?;
         (self.plan, self.schedules) = (plan, schedules);
         Ok(())
@@ -164,7 +150,7 @@ impl Executor for Cpu {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
-        let schedule = self.schedules[run.section as usize].of_op(&self.plan, run.section, op);
+        let schedule = Schedule::of_op(&self.plan, run.section, op);
         self.run(steps, &[run], Some(&schedule));
         Ok(())
     }

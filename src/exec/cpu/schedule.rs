@@ -3,8 +3,7 @@
 
 use std::ops::Range;
 
-use crate::numeric::Panels;
-use crate::plan::{Access, Binding, Lane, Op, Packs, Plan, Section, View};
+use crate::plan::{Access, Binding, Lane, Op, Plan, Section, View};
 
 /// A piece of less work than this is not worth handing to another thread: some twenty microseconds.
 const WORK_A_PIECE: u64 = 2_000_000;
@@ -22,8 +21,6 @@ const WEIGHT_ROWS: usize = 48;
 /// A piece of work for one thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
-    /// Brings panels of an op's right operand together.
-    Pack { op: usize, packs: Packs, panels: Range<usize> },
     /// The stage's row-wise ops, one behind the other, on these rows of the batch.
     Rows(Range<usize>),
     /// Lanes of an op.
@@ -44,8 +41,6 @@ pub(super) struct Stage {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
     pub stages: Vec<Stage>,
-    /// For each op of the section, where its packed operand is: an empty range for most.
-    pub packed: Vec<Range<usize>>,
 }
 
 impl Stage {
@@ -58,24 +53,12 @@ impl Schedule {
     /// For all ops of a section.
     pub fn new(plan: &Plan, section: Section) -> Self {
         let ops = plan.ops(section);
-        let mut end = 0;
-        let packed = ops.iter().map(|op| {
-            let size = packs(plan, op).map_or(0, |(_, [terms, columns])| terms * columns);
-            end += size;
-            end - size..end
-        });
-        let packed = packed.collect();
-        Self { stages: stages(plan, ops, (0..ops.len()).collect()), packed }
+        Self { stages: stages(plan, ops, (0..ops.len()).collect()) }
     }
 
     /// For one of its ops.
-    pub fn of_op(&self, plan: &Plan, section: Section, op: usize) -> Self {
-        Self { stages: stages(plan, plan.ops(section), vec![op]), packed: self.packed.clone() }
-    }
-
-    /// Numbers that are packed.
-    pub fn packed_len(&self) -> usize {
-        self.packed.last().map_or(0, |last| last.end)
+    pub fn of_op(plan: &Plan, section: Section, op: usize) -> Self {
+        Self { stages: stages(plan, plan.ops(section), vec![op]) }
     }
 
     /// Whether threads could share its work.
@@ -92,21 +75,16 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
         for op in left {
             let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
             let mixes = rows.iter().any(|earlier: &usize| mixes_rows(plan, &ops[op], &ops[*earlier]));
-            if rows_a_lane(&ops[op]).is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
+            if ops[op].rows_a_lane().is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
-            let pack = rows.iter().flat_map(|op| pack_pieces(plan, ops, *op)).collect::<Vec<_>>();
-            if !pack.is_empty() {
-                let work = rows.iter().map(|op| pack_work(plan, &ops[*op])).sum();
-                stages.push(Stage::new(Vec::new(), pack, work));
-            }
             let (pieces, work) = (row_pieces(plan, ops, &rows), rows.iter().map(|op| work(plan, &ops[*op])).sum());
             stages.push(Stage::new(rows, pieces, work));
         }
         let (mut now, mut rest) = (Vec::new(), Vec::new());
         for op in later {
             let waits = now.iter().chain(&rest).any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            if rows_a_lane(&ops[op]).is_none() && !waits { now.push(op) } else { rest.push(op) }
+            if ops[op].rows_a_lane().is_none() && !waits { now.push(op) } else { rest.push(op) }
         }
         if !now.is_empty() {
             let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op)).collect();
@@ -115,15 +93,6 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
         left = rest;
     }
     stages
-}
-
-/// How many rows of the batch a lane of an op is, if it is that.
-pub(super) fn rows_a_lane(op: &Op) -> Option<usize> {
-    match op.kernel.lane {
-        Lane::BatchRow => Some(1),
-        Lane::Slice => op.param("chunk").map(|chunk| chunk as usize),
-        Lane::Part | Lane::Block => None,
-    }
 }
 
 fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Binding, &'a View)> {
@@ -153,16 +122,8 @@ fn mixes_rows(plan: &Plan, op: &Op, earlier: &Op) -> bool {
             (binding.access.writes() || before.access.writes()) && !both_lower && !apart && view.overlaps(other)
         })
     });
-    let slices = [op, earlier].map(|op| rows_a_lane(op).filter(|rows| *rows > 1));
+    let slices = [op, earlier].map(|op| op.rows_a_lane().filter(|rows| *rows > 1));
     mixed || matches!(slices, [Some(a), Some(b)] if a != b)
-}
-
-/// What an op wants packed, and its terms and columns. Not a matrix that is one panel as it lies.
-fn packs(plan: &Plan, op: &Op) -> Option<(Packs, [usize; 2])> {
-    let packs = op.kernel.fast.and_then(|fast| fast.packs)?;
-    let shape = plan.shape(op.views[packs.binding]);
-    let sizes = if packs.transposed { [shape.columns, shape.rows] } else { [shape.rows, shape.columns] };
-    (packs.transposed || Panels::count(sizes[1]) > 1).then_some((packs, sizes))
 }
 
 /// Operations; those of products take a sixteenth of the time of others, and so do bytes that are moved.
@@ -174,11 +135,6 @@ fn work(plan: &Plan, op: &Op) -> u64 {
     8 * plan.flops(op) + 4 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
-/// What packing the operand of an op takes.
-fn pack_work(plan: &Plan, op: &Op) -> u64 {
-    packs(plan, op).map_or(0, |(_, [terms, columns])| 8 * (terms * columns) as u64)
-}
-
 fn pieces(work: u64) -> usize {
     (work / WORK_A_PIECE).clamp(1, MOST_PIECES) as usize
 }
@@ -187,17 +143,10 @@ fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn pack_pieces(plan: &Plan, ops: &[Op], op: usize) -> Vec<Piece> {
-    let Some((packs, [_, columns])) = packs(plan, &ops[op]) else { return Vec::new() };
-    let panels = Panels::count(columns);
-    let each = panels.div_ceil(pieces(pack_work(plan, &ops[op])));
-    cut(panels, each).map(|panels| Piece::Pack { op, packs, panels }).collect()
-}
-
 fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize]) -> Vec<Piece> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
-    let batch = ops.iter().map(|op| op.lanes * rows_a_lane(op).unwrap_or(1)).max().unwrap_or(0);
-    let slice = ops.iter().filter_map(|op| rows_a_lane(op)).max().unwrap_or(1);
+    let batch = ops.iter().map(|op| op.lanes * op.rows_a_lane().unwrap_or(1)).max().unwrap_or(0);
+    let slice = ops.iter().filter_map(|op| op.rows_a_lane()).max().unwrap_or(1);
     let most = (ops.iter().map(|op| work(plan, op)).sum::<u64>() / WORK_A_PIECE).max(1);
     let each = (batch / 8).clamp(ROWS.start, ROWS.end).max(batch.div_ceil(most as usize)).next_multiple_of(slice);
     cut(batch, each).map(Piece::Rows).collect()
@@ -242,10 +191,9 @@ mod tests {
                 for stage in Schedule::new(&plan, section).stages {
                     for piece in stage.pieces {
                         match piece {
-                            Piece::Pack { .. } => {}
                             Piece::Lanes { op, lanes } => see(op, lanes),
                             Piece::Rows(rows) => stage.rows.iter().for_each(|op| {
-                                let each = rows_a_lane(&ops[*op]).expect("it works on rows");
+                                let each = ops[*op].rows_a_lane().expect("it works on rows");
                                 see(*op, rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes));
                             }),
                         }
@@ -260,8 +208,7 @@ mod tests {
     fn rows_go_through_all_layers_and_back() {
         let plan = plan(784, "512 relu 10", 128);
         let schedule = Schedule::new(&plan, Section::Gradients);
-        let [pack, rows, weights] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
-        assert!(pack.pieces.iter().all(|piece| matches!(piece, Piece::Pack { .. })));
+        let [rows, weights] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
         assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
@@ -272,7 +219,7 @@ mod tests {
     fn slices_of_a_large_batch_take_their_weight_gradients_along() {
         let plan = plan(64, "64 relu 16", 4096);
         let schedule = Schedule::new(&plan, Section::Gradients);
-        let [_, rows, sums] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
+        let [rows, sums] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
         assert_eq!(rows.pieces.len(), 16);
         let split = names(&plan, Section::Gradients, rows).iter().filter(|name| **name == "matmul_split_tn").count();
         assert_eq!((split, sums.pieces.len()), (2, 2));

@@ -12,47 +12,57 @@ const SQUARE: usize = 4;
 /// Rows that are transposed before the next columns' turn: of a panel they are 16 KiB.
 const IN_CACHE: usize = 64;
 
-/// out[r, c] = b[r, c], row behind row.
+/// out\[r, c\] = b\[r, c\], row behind row.
 pub(super) fn panel(b: Matrix<'_>, out: &mut [f32]) {
+    copy(b, &mut out[..b.rows * b.columns], b.columns);
+}
+
+/// out\[r, c\] = b\[r, c\], of rows that lie `apart`.
+pub(super) fn copy(b: Matrix<'_>, out: &mut [f32], apart: usize) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
-    let out = &mut out[..b.rows * b.columns];
+    let last = (b.rows.max(1) - 1) * apart + b.columns;
+    assert!(b.columns <= apart && last <= out.len(), "the room is too small");
     if b.column_stride == 1 {
-        for (r, row) in out.chunks_exact_mut(b.columns).enumerate() {
-            row.copy_from_slice(&b.values[r * b.row_stride..][..b.columns]);
+        for (r, row) in out.chunks_mut(apart.max(1)).take(b.rows).enumerate() {
+            row[..b.columns].copy_from_slice(&b.values[r * b.row_stride..][..b.columns]);
         }
     } else if b.row_stride == 1 {
-        transposed(b, out);
+        // SAFETY: all of `b` is in memory, and there is room for it.
+        unsafe { transposed(b, out, apart) };
     } else {
-        elements(b, 0..b.rows, 0..b.columns, out);
+        elements(b, 0..b.rows, 0..b.columns, out, apart);
     }
 }
 
 /// One by one.
-fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut [f32]) {
+fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut [f32], apart: usize) {
     for c in columns {
         for r in rows.clone() {
-            out[r * b.columns + c] = b.values[r * b.row_stride + c * b.column_stride];
+            out[r * apart + c] = b.values[r * b.row_stride + c * b.column_stride];
         }
     }
 }
 
 widest! {
-    /// [`panel`] of a matrix whose columns lie in memory as its rows will: in squares, and what is left over one by one.
-    fn transposed(b: Matrix<'_>, out: &mut [f32]) {
+    /// [`copy`] of a matrix whose columns lie in memory as its rows will: in squares, and what is left over one by one.
+    ///
+    /// # Safety
+    /// All of `b` is in memory, and `out` has room for it.
+    unsafe fn transposed(b: Matrix<'_>, out: &mut [f32], apart: usize) {
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
         for first in (0..rows).step_by(IN_CACHE) {
             for c in (0..columns).step_by(SQUARE) {
                 for r in (first..rows.min(first + IN_CACHE)).step_by(SQUARE) {
-                    // SAFETY: `panel` has seen that all of `b` is in memory, and `out` as large; the square is within both.
+                    // SAFETY: the square is within both, as the caller promises.
                     unsafe {
                         let from = b.values.as_ptr().add(r + c * b.column_stride);
-                        square(from, b.column_stride, out.as_mut_ptr().add(r * b.columns + c), b.columns);
+                        square(from, b.column_stride, out.as_mut_ptr().add(r * apart + c), apart);
                     }
                 }
             }
         }
-        elements(b, 0..rows, columns..b.columns, out);
-        elements(b, rows..b.rows, 0..b.columns, out);
+        elements(b, 0..rows, columns..b.columns, out, apart);
+        elements(b, rows..b.rows, 0..b.columns, out, apart);
     }
 }
 
