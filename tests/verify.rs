@@ -4,7 +4,7 @@ use wgrad::exec::{Cpu, Executor, Run, Ticket};
 use wgrad::fuse::fuse;
 use wgrad::kernels::{adamw, dense_forward, dense_grad_weight};
 use wgrad::lower::{Description, lower};
-use wgrad::plan::{Access, AllocationId, Fast, Kernel, Plan, Section, Step, ViewId};
+use wgrad::plan::{Access, AllocationId, Kernel, Plan, Section, Step, ViewId};
 use wgrad::verify::{Event, Report, Verify};
 use wgrad::{Adam, AdamW, Device, Error, Fit, Loss, Network, Result, Trainer, data, kernels};
 
@@ -163,7 +163,7 @@ impl Executor for Tampered {
 
 /// Forgets the bias of the last output.
 static NO_BIAS: Kernel = Kernel {
-    fast: Some(Fast::new(|mut call| {
+    fast: Some(|mut call| {
         let bias = std::mem::take(&mut call.slots[2]).f32();
         let mut less = bias.to_vec();
         if let Some(last) = less.last_mut() {
@@ -172,26 +172,26 @@ static NO_BIAS: Kernel = Kernel {
         let mut call = call;
         call.slots[2] = wgrad::plan::Slot::Read(bytemuck::cast_slice(&less));
         (dense_forward::KERNEL.reference)(call);
-    })),
+    }),
     ..dense_forward::KERNEL
 };
 
 /// Computes with one more row than is live, where a dead one follows.
 static DEAD_ROW: Kernel = Kernel {
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let mut step = *call.step;
         step.rows = (step.rows + 1).min(BATCH as u32);
         (dense_grad_weight::KERNEL.reference)(wgrad::plan::Call { step: &step, ..call });
-    })),
+    }),
     ..dense_grad_weight::KERNEL
 };
 
 /// Steps one ten-thousandth too far: well within any loose tolerance.
 static ROUNDED: Kernel = Kernel {
-    fast: Some(Fast::new(|call| {
+    fast: Some(|call| {
         let step = Step { learning_rate: call.step.learning_rate * 1.000_1, ..*call.step };
         (adamw::KERNEL.reference)(wgrad::plan::Call { step: &step, ..call });
-    })),
+    }),
     ..adamw::KERNEL
 };
 

@@ -157,22 +157,19 @@ fn ranges(case: &Case, lanes: &Range<usize>) -> Vec<(usize, Range<usize>)> {
     let op = case.op();
     let range = |cut: bool, view: &View| {
         let whole = view.range(case.slot);
-        let each = view.shape.elements() / op.lanes.max(1);
-        if cut { whole.start + lanes.start * each..whole.start + lanes.end * each } else { whole }
+        let each = match (cut, op.kernel.lane) {
+            (true, _) => view.shape.elements() / op.lanes.max(1),
+            (false, Lane::Slice) => op.param("chunk").expect("slices have a size") as usize * view.shape.columns,
+            (false, _) => return whole,
+        };
+        whole.start + lanes.start * each..whole.end.min(whole.start + lanes.end * each)
     };
     let views = op.views.iter().map(|v| case.plan.get(*v));
     op.kernel.bindings.iter().zip(views).map(|(b, view)| (view.allocation.0, range(b.cut, view))).collect()
 }
 
 fn empty_call(case: &Case, lanes: Range<usize>) -> Call<'_> {
-    Call {
-        params: &case.op().params,
-        step: case.step(),
-        steps: &case.steps,
-        lanes,
-        slots: Default::default(),
-        packed: &[],
-    }
+    Call { params: &case.op().params, step: case.step(), steps: &case.steps, lanes, slots: Default::default() }
 }
 
 /// A copy of what a twin sees of one view.

@@ -74,7 +74,7 @@ pub fn lanes_compute_alone(case: &Case) {
     }
     for cut in cuts.windows(2).rev() {
         pieces.call(case, cut[0]..cut[1], kernel.reference);
-        fast.call(case, cut[0]..cut[1], kernel.fast.map_or(kernel.reference, |fast| fast.twin));
+        fast.call(case, cut[0]..cut[1], kernel.fast.unwrap_or(kernel.reference));
     }
     assert!(pieces == whole, "{}: lanes {cuts:?} of the plain twin give other bits", case.name);
     let plain = Seen { case, before: Memory::before(case), after: whole };

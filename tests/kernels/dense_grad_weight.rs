@@ -89,7 +89,7 @@ fn the_flag_is_lowered_to_the_step_where_a_gradient_is_not_finite_and_only_then(
         case.set_f32(view, &numbers);
         let expected = if lowered { case.step().index } else { u32::MAX };
         let live = 0..live_lanes(&case);
-        for twin in [KERNEL.reference, KERNEL.fast.expect("this kernel has a fast twin").twin] {
+        for twin in [KERNEL.reference, KERNEL.fast.expect("this kernel has a fast twin")] {
             let mut after = Memory::before(&case);
             after.call(&case, live.clone(), twin);
             let seen = Seen { case: &case, before: Memory::before(&case), after };

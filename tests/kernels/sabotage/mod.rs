@@ -124,46 +124,46 @@ fn honest_twins_raise_no_alarm() {
 
 /// Runs the honest twin with other parameters or another step.
 fn changed<P: bytemuck::Pod>(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut P, &mut Step)) {
-    let Call { params, step, steps, lanes, slots, packed } = call;
+    let Call { params, step, steps, lanes, slots } = call;
     let (mut params, mut step) = (*bytemuck::from_bytes::<P>(bytemuck::cast_slice(params)), *step);
     change(&mut params, &mut step);
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(&params));
-    (honest.reference)(Call { params: &words, step: &step, steps, lanes, slots, packed });
+    (honest.reference)(Call { params: &words, step: &step, steps, lanes, slots });
 }
 
 /// Runs the honest twin with another step.
 fn at_step(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut Step)) {
-    let Call { params, step, steps, lanes, slots, packed } = call;
+    let Call { params, step, steps, lanes, slots } = call;
     let mut step = *step;
     change(&mut step);
-    (honest.reference)(Call { params, step: &step, steps, lanes, slots, packed });
+    (honest.reference)(Call { params, step: &step, steps, lanes, slots });
 }
 
 /// Runs the honest twin with other words in a slot that it reads.
 fn reading(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32])) {
     let mut words = call.words(slot).to_vec();
     change(&mut words);
-    let Call { params, step, steps, lanes, mut slots, packed } = call;
+    let Call { params, step, steps, lanes, mut slots } = call;
     slots[slot] = Slot::Read(&words);
-    (honest.reference)(Call { params, step, steps, lanes, slots, packed });
+    (honest.reference)(Call { params, step, steps, lanes, slots });
 }
 
 /// Runs the honest twin with a flag of its own; what it makes of that goes to `finish`, with the true flag.
 fn flagging(call: Call<'_>, honest: &Kernel, slot: usize, finish: impl FnOnce(&AtomicU32, u32)) {
     let own = [AtomicU32::new(u32::MAX)];
-    let Call { params, step, steps, lanes, mut slots, packed } = call;
+    let Call { params, step, steps, lanes, mut slots } = call;
     let flag = std::mem::replace(&mut slots[slot], Slot::Atomic(&own)).atomic();
-    (honest.reference)(Call { params, step, steps, lanes, slots, packed });
+    (honest.reference)(Call { params, step, steps, lanes, slots });
     finish(flag, own[0].load(Ordering::Relaxed));
 }
 
 /// Runs the honest twin, then changes what it has written to a slot; `change` also sees what was there before.
 fn writing(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32], &[u32])) {
-    let Call { params, step, steps, lanes, mut slots, packed } = call;
+    let Call { params, step, steps, lanes, mut slots } = call;
     let words = std::mem::take(&mut slots[slot]).words_mut();
     let before = words.to_vec();
     slots[slot] = Slot::Write(words);
-    lend(&mut slots, |slots| (honest.reference)(Call { params, step, steps, lanes, slots, packed }));
+    lend(&mut slots, |slots| (honest.reference)(Call { params, step, steps, lanes, slots }));
     let Slot::Write(words) = &mut slots[slot] else { panic!("slot {slot} is not written") };
     change(words, &before);
 }
