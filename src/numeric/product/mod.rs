@@ -25,6 +25,9 @@ use tile::Begin;
 /// Columns of b that are worked on together: four vectors of sixteen.
 const PANEL: usize = 64;
 
+/// Columns of b that are brought together at once: rows of more than one panel, which is less of a leap from one to the next.
+const WIDE: usize = 4 * PANEL;
+
 /// Most terms that are summed before the sum goes to memory: their rows of a panel are 64 KiB.
 const BLOCK: usize = 256;
 
@@ -73,10 +76,8 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut 
         for terms in cuts(a.columns, TURNED[1]) {
             let right = a.rows(rows.clone()).columns(terms.clone()).transposed();
             let values = room::<{ TURNED[0] * TURNED[1] }>(&mut space.turned, rows.len() * terms.len());
-            for (panel, values) in cuts(rows.len(), PANEL).zip(values.chunks_mut(PANEL * terms.len())) {
-                pack::panel(right.columns(panel), values);
-            }
-            let right = Right::Panels { values, columns: rows.len() };
+            pack::panels(right, values);
+            let right = Right::Panels { values, terms: terms.len(), columns: rows.len() };
             for group in cuts(b.columns, GROUP) {
                 let sums = room::<{ TURNED[0] * GROUP }>(&mut space.sums, group.len() * rows.len());
                 let out = &mut out[rows.start * b.columns + group.start..];
@@ -103,7 +104,7 @@ fn sum(a: Matrix<'_>, b: Right<'_>, begin: Begin, out: &mut [f32], space: &mut T
     let columns = b.columns();
     let block = a.columns.div_ceil(a.columns.div_ceil(BLOCK));
     let order = Order::of(a, columns);
-    let group = if order == Order::Given { a.rows } else { GROUP };
+    let group = if order == Order::Given { a.rows } else { a.rows.div_ceil(a.rows.div_ceil(GROUP)) };
     for (rows, out) in cuts(a.rows, group).zip(out.chunks_mut(group * columns)) {
         for block in cuts(a.columns, block) {
             let begin = if block.start > 0 { Begin::Output } else { begin };
@@ -141,7 +142,7 @@ enum Right<'a> {
     /// As it lies in memory.
     Matrix(Matrix<'a>),
     /// Brought together: for each 64 columns a panel, row behind row.
-    Panels { values: &'a [f32], columns: usize },
+    Panels { values: &'a [f32], terms: usize, columns: usize },
 }
 
 impl Right<'_> {
@@ -162,12 +163,12 @@ struct Space {
 
 struct Together {
     left: Vec<Line>,
-    panel: Vec<Line>,
+    right: Vec<Line>,
 }
 
 thread_local! {
     static SPACE: RefCell<Space> = const {
-        let together = Together { left: Vec::new(), panel: Vec::new() };
+        let together = Together { left: Vec::new(), right: Vec::new() };
         RefCell::new(Space { together, turned: Vec::new(), sums: Vec::new() })
     };
 }
@@ -195,7 +196,7 @@ fn block_of_terms(
     out: &mut [f32],
     space: &mut Together,
 ) {
-    let (all_terms, terms, columns) = (a.columns, block.len(), b.columns());
+    let (terms, columns) = (block.len(), b.columns());
     let a = a.columns(block.clone());
     let left = match order {
         Order::Given => tile::Left {
@@ -215,41 +216,44 @@ fn block_of_terms(
             tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }
         }
     };
-    for panel in cuts(columns, PANEL) {
-        let (right, right_term) = match b {
-            Right::Panels { values, .. } => {
-                let start = panel.start * all_terms + block.start * panel.len();
-                (values[start..start + terms * panel.len()].as_ptr(), panel.len())
+    for wide in cuts(columns, WIDE) {
+        let (b, first, skipped) = match b {
+            Right::Matrix(b) if b.column_stride != 1 || (b.row_stride >= FAR && a.rows >= tile::ROWS) => {
+                let values = room::<{ WIDE * BLOCK }>(&mut space.right, terms * wide.len());
+                pack::panels(b.rows(block.clone()).columns(wide.clone()), values);
+                (Right::Panels { values, terms, columns }, wide.start, 0)
             }
-            Right::Matrix(b) => {
-                let b = b.rows(block.clone()).columns(panel.clone());
-                if b.column_stride == 1 && (b.row_stride < FAR || a.rows < tile::ROWS) {
-                    (b.values.as_ptr(), b.row_stride)
-                } else {
-                    let together = room::<{ PANEL * BLOCK }>(&mut space.panel, terms * panel.len());
-                    pack::panel(b, together);
-                    (together.as_ptr(), panel.len())
+            other => (other, 0, block.start),
+        };
+        for panel in cuts(wide.len(), PANEL) {
+            let (start, width) = (wide.start + panel.start, panel.len());
+            let (right, right_term) = match b {
+                Right::Panels { values, terms: all, .. } => {
+                    (values[(start - first) * all + skipped * width..][..terms * width].as_ptr(), width)
                 }
+                Right::Matrix(b) => {
+                    (b.rows(block.clone()).columns(start..start + width).values.as_ptr(), b.row_stride)
+                }
+            };
+            let begin = match begin {
+                Begin::Bias(bias) => Begin::Bias(bias.wrapping_add(start)),
+                other => other,
+            };
+            // SAFETY: a and b hold all elements that their sizes and strides reach (`is_whole`, or just brought together); bias
+            // has a number for each column; `out` is ours, and has a row for each of a with all columns of b.
+            unsafe {
+                tile::run(tile::Panel {
+                    left,
+                    right,
+                    right_term,
+                    begin,
+                    out: out.as_mut_ptr().add(start),
+                    out_row: columns,
+                    rows: a.rows,
+                    columns: width,
+                    terms,
+                });
             }
-        };
-        let begin = match begin {
-            Begin::Bias(bias) => Begin::Bias(bias.wrapping_add(panel.start)),
-            other => other,
-        };
-        // SAFETY: a and b hold all elements that their sizes and strides reach (`is_whole`, or just brought together); bias has
-        // a number for each column; `out` is ours, and has a row for each of a with all columns of b.
-        unsafe {
-            tile::run(tile::Panel {
-                left,
-                right,
-                right_term,
-                begin,
-                out: out.as_mut_ptr().add(panel.start),
-                out_row: columns,
-                rows: a.rows,
-                columns: panel.len(),
-                terms,
-            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Matrix;
+use super::{Matrix, PANEL};
 use super::tile::ROWS;
 use crate::numeric::widest;
 
@@ -11,6 +11,23 @@ const SQUARE: usize = 4;
 
 /// Rows that are transposed before the next columns' turn: of a panel they are 16 KiB.
 const IN_CACHE: usize = 64;
+
+/// Panels of b, one behind the other.
+pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
+    let out = &mut out[..b.rows * b.columns];
+    if b.column_stride == 1 {
+        for r in 0..b.rows {
+            let row = &b.values[r * b.row_stride..][..b.columns];
+            for (first, part) in (0..b.columns).step_by(PANEL).zip(row.chunks(PANEL)) {
+                out[first * b.rows + r * part.len()..][..part.len()].copy_from_slice(part);
+            }
+        }
+    } else {
+        for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_mut(PANEL * b.rows)) {
+            panel(b.columns(first..b.columns.min(first + PANEL)), out);
+        }
+    }
+}
 
 /// out\[r, c\] = b\[r, c\], row behind row.
 pub(super) fn panel(b: Matrix<'_>, out: &mut [f32]) {
