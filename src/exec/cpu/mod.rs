@@ -1,7 +1,7 @@
 //! The CPU executor: fast twins over pieces of work, on threads.
 //!
-//! How a section is cut into pieces depends on the plan alone (`schedule.rs`), and each piece is computed by one thread, so
-//! that the bits are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
+//! A section is cut into pieces (`schedule.rs`), each of which is computed by one thread. No twin's bits depend on the cut, so
+//! that they are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod schedule;
@@ -45,7 +45,7 @@ impl Cpu {
             remedy: "use fewer threads".into(),
         })?;
         let plan = specialize(plan, &Target::Cpu)?;
-        let schedules = schedules(&plan);
+        let schedules = schedules(&plan, threads);
         let memory = Memory::new(&plan)?;
         Ok(Self { plan, schedules, memory, threads, pool })
     }
@@ -70,8 +70,8 @@ impl Cpu {
     }
 }
 
-fn schedules(plan: &Plan) -> [Schedule; Section::ALL.len()] {
-    Section::ALL.map(|section| Schedule::new(plan, section))
+fn schedules(plan: &Plan, threads: usize) -> [Schedule; Section::ALL.len()] {
+    Section::ALL.map(|section| Schedule::new(plan, section, threads))
 }
 
 /// What runs schedules. The exclusive borrow of the memory is that of the executor.
@@ -128,7 +128,7 @@ impl Executor for Cpu {
 
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         let plan = specialize(plan, &Target::Cpu)?;
-        let schedules = schedules(&plan);
+        let schedules = schedules(&plan, self.threads);
         self.memory.adopt(&self.plan, &plan)?;
         (self.plan, self.schedules) = (plan, schedules);
         Ok(())
@@ -150,7 +150,7 @@ impl Executor for Cpu {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
-        let schedule = Schedule::of_op(&self.plan, run.section, op);
+        let schedule = Schedule::of_op(&self.plan, run.section, op, self.threads);
         self.run(steps, &[run], Some(&schedule));
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! What of a section may run at once, and how it is cut into pieces for threads: from the plan alone, never from the number
-//! of threads.
+//! What of a section may run at once, and how it is cut into pieces for threads. No lane's bits depend on where an op is cut:
+//! what does count, slices of a batch, is cut by `specialize`, from shapes alone.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::plan::{Access, Binding, Lane, Op, Plan, Section, View};
 
@@ -11,12 +11,15 @@ const WORK_A_PIECE: u64 = 2_000_000;
 /// At most this many pieces of one op: enough to balance the load of any desktop's cores.
 const MOST_PIECES: u64 = 32;
 
-/// Rows of the batch in one piece: enough that a product's right operand, which each piece reads, pays; few enough that
-/// what the ops of a piece hand on to one another stays in cache.
-const ROWS: Range<usize> = 64..256;
+/// Rows of the batch in one piece: enough that weights, which each piece reads, pay; few enough that what the ops of a piece
+/// hand on to one another stays in cache.
+const ROWS: RangeInclusive<usize> = 32..=256;
 
-/// Lanes of a weight gradient in one piece, likewise, and a multiple of the rows of its product's tiles.
-const WEIGHT_ROWS: usize = 48;
+/// Lanes of a weight gradient in one piece, likewise; the fewest are a multiple of the rows of its product's tiles.
+const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
+
+/// Pieces of a weight gradient for each thread: so many that none waits long for the last.
+const WEIGHT_PIECES: usize = 8;
 
 /// A piece of work for one thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,15 +53,15 @@ impl Stage {
 }
 
 impl Schedule {
-    /// For all ops of a section.
-    pub fn new(plan: &Plan, section: Section) -> Self {
+    /// For all ops of a section, on so many threads.
+    pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
         let ops = plan.ops(section);
-        Self { stages: stages(plan, ops, (0..ops.len()).collect()) }
+        Self { stages: stages(plan, ops, (0..ops.len()).collect(), threads) }
     }
 
     /// For one of its ops.
-    pub fn of_op(plan: &Plan, section: Section, op: usize) -> Self {
-        Self { stages: stages(plan, plan.ops(section), vec![op]) }
+    pub fn of_op(plan: &Plan, section: Section, op: usize, threads: usize) -> Self {
+        Self { stages: stages(plan, plan.ops(section), vec![op], threads) }
     }
 
     /// Whether threads could share its work.
@@ -68,7 +71,7 @@ impl Schedule {
 }
 
 /// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
-fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
+fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     while !left.is_empty() {
         let (mut rows, mut later) = (Vec::new(), Vec::new());
@@ -78,7 +81,8 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
             if ops[op].rows_a_lane().is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
-            let (pieces, work) = (row_pieces(plan, ops, &rows), rows.iter().map(|op| work(plan, &ops[*op])).sum());
+            let (pieces, work) =
+                (row_pieces(plan, ops, &rows, threads), rows.iter().map(|op| work(plan, &ops[*op])).sum());
             stages.push(Stage::new(rows, pieces, work));
         }
         let (mut now, mut rest) = (Vec::new(), Vec::new());
@@ -87,7 +91,7 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>) -> Vec<Stage> {
             if ops[op].rows_a_lane().is_none() && !waits { now.push(op) } else { rest.push(op) }
         }
         if !now.is_empty() {
-            let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op)).collect();
+            let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op, threads)).collect();
             stages.push(Stage::new(Vec::new(), pieces, now.iter().map(|op| work(plan, &ops[*op])).sum()));
         }
         left = rest;
@@ -143,18 +147,24 @@ fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize]) -> Vec<Piece> {
+fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<Piece> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
     let batch = ops.iter().map(|op| op.lanes * op.rows_a_lane().unwrap_or(1)).max().unwrap_or(0);
     let slice = ops.iter().filter_map(|op| op.rows_a_lane()).max().unwrap_or(1);
     let most = (ops.iter().map(|op| work(plan, op)).sum::<u64>() / WORK_A_PIECE).max(1);
-    let each = (batch / 8).clamp(ROWS.start, ROWS.end).max(batch.div_ceil(most as usize)).next_multiple_of(slice);
+    let each = batch.div_ceil(threads).clamp(*ROWS.start(), *ROWS.end()).max(batch.div_ceil(most as usize));
+    let each = each.next_multiple_of(slice);
     cut(batch, each).map(Piece::Rows).collect()
 }
 
-fn lane_pieces(plan: &Plan, op: &Op, index: usize) -> Vec<Piece> {
-    let each = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
-    let each = if op.kernel.shader.tiles.is_some() { each.next_multiple_of(WEIGHT_ROWS) } else { each };
+fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<Piece> {
+    let least = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
+    let each = if op.kernel.shader.tiles.is_some() {
+        let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
+        least.max(op.lanes / (WEIGHT_PIECES * threads)).next_multiple_of(few).min(many.max(least))
+    } else {
+        least
+    };
     cut(op.lanes, each).map(|lanes| Piece::Lanes { op: index, lanes }).collect()
 }
 
@@ -188,7 +198,7 @@ mod tests {
                 let ops = plan.ops(section);
                 let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
                 let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
-                for stage in Schedule::new(&plan, section).stages {
+                for stage in Schedule::new(&plan, section, 2).stages {
                     for piece in stage.pieces {
                         match piece {
                             Piece::Lanes { op, lanes } => see(op, lanes),
@@ -207,7 +217,7 @@ mod tests {
     #[test]
     fn rows_go_through_all_layers_and_back() {
         let plan = plan(784, "512 relu 10", 128);
-        let schedule = Schedule::new(&plan, Section::Gradients);
+        let schedule = Schedule::new(&plan, Section::Gradients, 2);
         let [rows, weights] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
@@ -218,7 +228,7 @@ mod tests {
     #[test]
     fn slices_of_a_large_batch_take_their_weight_gradients_along() {
         let plan = plan(64, "64 relu 16", 4096);
-        let schedule = Schedule::new(&plan, Section::Gradients);
+        let schedule = Schedule::new(&plan, Section::Gradients, 2);
         let [rows, sums] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
         assert_eq!(rows.pieces.len(), 16);
         let split = names(&plan, Section::Gradients, rows).iter().filter(|name| **name == "matmul_split_tn").count();
@@ -228,6 +238,6 @@ mod tests {
     #[test]
     fn small_networks_stay_on_one_thread() {
         let plan = plan(2, "16 relu 16 relu 2", 64);
-        assert!(Section::ALL.iter().all(|section| !Schedule::new(&plan, *section).is_parallel()));
+        assert!(Section::ALL.iter().all(|section| !Schedule::new(&plan, *section, 2).is_parallel()));
     }
 }

@@ -32,7 +32,7 @@ const WIDE: usize = 4 * PANEL;
 const BLOCK: usize = 256;
 
 /// Most rows of a that are brought together at once.
-const GROUP: usize = 192;
+const GROUP: usize = 256;
 
 /// What lies further apart than so many numbers is brought together first: each would be in another page of memory, and
 /// all of them in the same few sets of a cache.
@@ -154,6 +154,12 @@ impl Right<'_> {
     }
 }
 
+/// Whether a part of b is brought together before so many rows are multiplied with it.
+fn brings(b: Matrix<'_>, rows: usize) -> bool {
+    let straddles = !b.row_stride.is_multiple_of(Line::WORDS) && b.columns > PANEL;
+    b.column_stride != 1 || b.row_stride >= FAR && rows >= tile::ROWS || straddles && rows >= 8 * tile::ROWS
+}
+
 /// Where parts of operands are brought together: there from the first product of a thread on that needs it.
 struct Space {
     together: Together,
@@ -218,7 +224,7 @@ fn block_of_terms(
     };
     for wide in cuts(columns, WIDE) {
         let (b, first, skipped) = match b {
-            Right::Matrix(b) if b.column_stride != 1 || (b.row_stride >= FAR && a.rows >= tile::ROWS) => {
+            Right::Matrix(b) if brings(b, a.rows) => {
                 let values = room::<{ WIDE * BLOCK }>(&mut space.right, terms * wide.len());
                 pack::panels(b.rows(block.clone()).columns(wide.clone()), values);
                 (Right::Panels { values, terms, columns }, wide.start, 0)
@@ -231,9 +237,7 @@ fn block_of_terms(
                 Right::Panels { values, terms: all, .. } => {
                     (values[(start - first) * all + skipped * width..][..terms * width].as_ptr(), width)
                 }
-                Right::Matrix(b) => {
-                    (b.rows(block.clone()).columns(start..start + width).values.as_ptr(), b.row_stride)
-                }
+                Right::Matrix(b) => (b.rows(block.clone()).columns(start..start + width).values.as_ptr(), b.row_stride),
             };
             let begin = match begin {
                 Begin::Bias(bias) => Begin::Bias(bias.wrapping_add(start)),

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Matrix, PANEL};
 use super::tile::ROWS;
+use super::{Matrix, PANEL};
 use crate::numeric::widest;
 
 /// Rows and columns of the squares that are transposed in registers.
