@@ -26,10 +26,13 @@ use tile::Begin;
 const PANEL: usize = 64;
 
 /// Columns of b that are brought together at once: rows of more than one panel, which is less of a leap from one to the next.
-const WIDE: usize = 4 * PANEL;
+const WIDE: usize = 2 * PANEL;
 
-/// Most terms that are summed before the sum goes to memory: their rows of a panel are 64 KiB.
-const BLOCK: usize = 256;
+/// Most terms that are summed before the sum goes to memory: their rows of a panel are 128 KiB.
+const BLOCK: usize = 512;
+
+/// Terms that are summed at once for a few rows, whose product is read from memory more than it is computed.
+const FEW: usize = 16;
 
 /// Most rows of a that are brought together at once.
 const GROUP: usize = 256;
@@ -102,8 +105,15 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut 
 /// Adds up all terms, block by block: as many as are needed, of about the same size.
 fn sum(a: Matrix<'_>, b: Right<'_>, begin: Begin, out: &mut [f32], space: &mut Together) {
     let columns = b.columns();
-    let block = a.columns.div_ceil(a.columns.div_ceil(BLOCK));
     let order = Order::of(a, columns);
+    let most = match (order, b) {
+        // Rows of b as they lie are read whole, a few at a time.
+        (Order::Given, Right::Matrix(b)) if a.rows < tile::ROWS && b.column_stride == 1 => FEW,
+        // Of few columns more rows are as large.
+        (Order::Given, _) => BLOCK * PANEL / columns.min(PANEL),
+        _ => BLOCK,
+    };
+    let block = a.columns.div_ceil(a.columns.div_ceil(most));
     let group = if order == Order::Given { a.rows } else { a.rows.div_ceil(a.rows.div_ceil(GROUP)) };
     for (rows, out) in cuts(a.rows, group).zip(out.chunks_mut(group * columns)) {
         for block in cuts(a.columns, block) {
