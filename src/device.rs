@@ -197,8 +197,8 @@ impl Device {
     /// A device that cannot hold or run the plan.
     pub fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
         Ok(match &self.kind {
-            Kind::Cpu { threads } => Box::new(Cpu::new(self.specialize(plan)?, *threads)?),
-            Kind::Reference => Box::new(Reference::new(self.specialize(plan)?)?),
+            Kind::Cpu { threads } => Box::new(Cpu::new(plan, *threads)?),
+            Kind::Reference => Box::new(Reference::new(plan)?),
             #[cfg(feature = "gpu")]
             Kind::Gpu(gpu) => Box::new(Gpu::new(gpu, plan)?),
         })

@@ -159,7 +159,7 @@ fn threads_do_not_change_bits() {
             }
         }
     }
-    // Blocks are of at least 400 000 operations: there are ops of several.
+    // Pieces are of at least 2 000 000 operations: there are ops of several.
     let plan = plan(&descriptions()[0], Form::Fused);
     let largest = plan.ops(Section::Gradients).iter().map(|op| plan.flops(op)).max();
     assert!(largest >= Some(1_600_000), "{largest:?} operations are not shared out");

@@ -69,7 +69,7 @@ fn the_standard_set_runs_every_kernel() {
     ran.sort_unstable();
     ran.dedup();
     let mut all: Vec<&str> = kernels::ALL.iter().map(|kernel| kernel.name).collect();
-    // The host does not cut products into parts.
+    // The host cuts no product of so small a batch into parts.
     all.retain(|name| !name.starts_with("matmul_split") && (!name.starts_with("dense") || !name.ends_with("_sum")));
     all.sort_unstable();
     assert_eq!(ran, all);

@@ -276,7 +276,8 @@ pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case
     over_batches(&make).into_iter().chain(long).collect()
 }
 
-/// m, n, k and live rows of products: ragged ones, some whose rows are multiples of four, the last one large enough for the CPU to cut it into blocks.
+/// m, n, k and live rows of products: ragged ones, some whose rows are multiples of four, some larger than the CPU's tiles and
+/// panels.
 pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
     (1, 1, 3, 1),
     (1, 5, 3, 1),

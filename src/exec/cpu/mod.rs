@@ -14,7 +14,7 @@ use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
-use schedule::{Piece, Schedule, Stage};
+use schedule::{Piece, Schedule, Stage, lanes_of_rows};
 
 /// More threads than any machine has cores would only fill it.
 const MOST_THREADS: usize = 1024;
@@ -97,9 +97,7 @@ impl Machine<'_> {
         match piece {
             Piece::Rows(rows) => {
                 for op in &stage.rows {
-                    let each = ops[*op].rows_a_lane().unwrap_or(1);
-                    let lanes = rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes);
-                    self.lanes(steps, run, *op, lanes);
+                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows));
                 }
             }
             Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone()),

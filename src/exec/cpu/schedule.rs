@@ -52,6 +52,12 @@ impl Stage {
     }
 }
 
+/// The lanes of a row-wise op that work on these rows of the batch.
+pub(super) fn lanes_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
+    let each = op.rows_a_lane().unwrap_or(1);
+    rows.start / each..rows.end.div_ceil(each).min(op.lanes)
+}
+
 impl Schedule {
     /// For all ops of a section, on so many threads.
     pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
@@ -172,10 +178,13 @@ fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<Piece>
 mod tests {
     use super::*;
     use crate::fuse::fuse;
+    use crate::kernels::{activation, matmul};
     use crate::loss::Loss;
     use crate::lower::{Description, lower};
-    use crate::network::Network;
+    use crate::network::{Activation, Network};
     use crate::optim::Adam;
+    use crate::plan::{Contents, ViewId};
+    use crate::shape::{Dtype, Shape};
     use crate::specialize::{Target, specialize};
 
     fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
@@ -202,10 +211,9 @@ mod tests {
                     for piece in stage.pieces {
                         match piece {
                             Piece::Lanes { op, lanes } => see(op, lanes),
-                            Piece::Rows(rows) => stage.rows.iter().for_each(|op| {
-                                let each = ops[*op].rows_a_lane().expect("it works on rows");
-                                see(*op, rows.start / each..rows.end.div_ceil(each).min(ops[*op].lanes));
-                            }),
+                            Piece::Rows(rows) => {
+                                stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
+                            }
                         }
                     }
                 }
@@ -233,6 +241,53 @@ mod tests {
         assert_eq!(rows.pieces.len(), 16);
         let split = names(&plan, Section::Gradients, rows).iter().filter(|name| **name == "matmul_split_tn").count();
         assert_eq!((split, sums.pieces.len()), (2, 2));
+    }
+
+    /// Ops on square matrices of 128 rows.
+    fn by_hand(ops: impl Fn(&Plan, &dyn Fn(&str) -> ViewId) -> Vec<Op>) -> Plan {
+        let (mut plan, square) = (Plan::new(), Shape::new(128, 128));
+        for (name, contents) in [("x", Contents::Host), ("y", Contents::Computed), ("z", Contents::Computed)] {
+            plan.tensor(name, Dtype::F32, square, contents);
+        }
+        plan.tensor("w", Dtype::F32, square, Contents::Persistent(0));
+        let made = ops(&plan, &|name| plan.named(name).expect("it is there"));
+        made.into_iter().for_each(|op| plan.push(Section::Gradients, op).expect("it is sound"));
+        plan
+    }
+
+    fn rows_of(plan: &Plan) -> Vec<Vec<usize>> {
+        Schedule::new(plan, Section::Gradients, 2).stages.into_iter().map(|stage| stage.rows).collect()
+    }
+
+    #[test]
+    fn what_reads_rows_goes_along_and_what_reads_all_waits() {
+        let along = by_hand(|plan, view| {
+            vec![
+                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                matmul::nn(plan, view("y"), view("x"), view("z")),
+            ]
+        });
+        assert_eq!(rows_of(&along), [vec![0, 1]]);
+        let waits = by_hand(|plan, view| {
+            vec![
+                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                matmul::nn(plan, view("x"), view("y"), view("z")),
+            ]
+        });
+        assert_eq!(rows_of(&waits), [vec![0], vec![1]]);
+    }
+
+    /// A sum over all rows waits for them, what reads it waits for it, and what has nothing to do with it goes first.
+    #[test]
+    fn rows_wait_for_what_is_put_off() {
+        let plan = by_hand(|plan, view| {
+            vec![
+                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                matmul::tn(plan, view("y"), view("x"), view("w")),
+                matmul::nn(plan, view("x"), view("w"), view("z")),
+            ]
+        });
+        assert_eq!(rows_of(&plan), [vec![0], vec![], vec![2]]);
     }
 
     #[test]
