@@ -52,10 +52,10 @@ impl Stage {
     }
 }
 
-/// The lanes of a row-wise op that work on these rows of the batch.
+/// The lanes of a row-wise op that work on these rows of the batch: whole slices, where it has any.
 pub(super) fn lanes_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
     let each = op.rows_a_lane().unwrap_or(1);
-    rows.start / each..rows.end.div_ceil(each).min(op.lanes)
+    rows.start / each..(rows.end / each).min(op.lanes)
 }
 
 impl Schedule {
