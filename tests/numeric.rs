@@ -6,7 +6,7 @@ use wgrad::rng::{Philox, Stream};
 /// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, blocks of 256 terms,
 /// rows that lie further apart than a page, and more of these than are brought together at once; of small batches, which a
 /// transpose changes places with, more rows, terms and columns than are turned at once.
-const SIZES: [(usize, usize, usize); 22] = [
+const SIZES: [(usize, usize, usize); 23] = [
     (0, 5, 3),
     (5, 0, 3),
     (5, 3, 0),
@@ -25,6 +25,7 @@ const SIZES: [(usize, usize, usize); 22] = [
     (1031, 6, 11),
     (1031, 70, 0),
     (1031, 6, 300),
+    (1280, 6, 512),
     (1, 200, 1030),
     (4, 193, 64),
     (70, 200, 1030),

@@ -34,8 +34,8 @@ const BLOCK: usize = 512;
 /// Terms that are summed at once for a few rows, whose product is read from memory more than it is computed.
 const FEW: usize = 16;
 
-/// Most rows of a that are brought together at once.
-const GROUP: usize = 256;
+/// Most rows of a that are brought together at once: whole tiles.
+const GROUP: usize = 43 * tile::ROWS;
 
 /// What lies further apart than so many numbers is brought together first: each would be in another page of memory, and
 /// all of them in the same few sets of a cache.
