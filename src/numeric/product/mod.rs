@@ -202,6 +202,29 @@ fn cuts(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
+/// Rows of a over one block of terms, brought together in `space` as `order` says.
+fn left(a: Matrix<'_>, order: Order, space: &mut Vec<Line>) -> tile::Left {
+    let terms = a.columns;
+    match order {
+        Order::Given => tile::Left {
+            start: a.values.as_ptr(),
+            row: a.row_stride,
+            term: a.column_stride,
+            tile: tile::ROWS * a.row_stride,
+        },
+        Order::Rows => {
+            let rows = room::<{ GROUP * BLOCK }>(space, a.rows * terms);
+            pack::panel(a, rows);
+            tile::Left { start: rows.as_ptr(), row: terms, term: 1, tile: tile::ROWS * terms }
+        }
+        Order::Tiles => {
+            let tiles = room::<{ GROUP * BLOCK }>(space, a.rows.next_multiple_of(tile::ROWS) * terms);
+            pack::tiles(a, tiles);
+            tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }
+        }
+    }
+}
+
 /// Adds up the terms `block` of all rows of `a`.
 fn block_of_terms(
     a: Matrix<'_>,
@@ -214,24 +237,7 @@ fn block_of_terms(
 ) {
     let (terms, columns) = (block.len(), b.columns());
     let a = a.columns(block.clone());
-    let left = match order {
-        Order::Given => tile::Left {
-            start: a.values.as_ptr(),
-            row: a.row_stride,
-            term: a.column_stride,
-            tile: tile::ROWS * a.row_stride,
-        },
-        Order::Rows => {
-            let rows = room::<{ GROUP * BLOCK }>(&mut space.left, a.rows * terms);
-            pack::panel(a, rows);
-            tile::Left { start: rows.as_ptr(), row: terms, term: 1, tile: tile::ROWS * terms }
-        }
-        Order::Tiles => {
-            let tiles = room::<{ GROUP * BLOCK }>(&mut space.left, a.rows.next_multiple_of(tile::ROWS) * terms);
-            pack::tiles(a, tiles);
-            tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }
-        }
-    };
+    let left = left(a, order, &mut space.left);
     for wide in cuts(columns, WIDE) {
         let (b, first, skipped) = match b {
             Right::Matrix(b) if brings(b, a.rows) => {
