@@ -3,10 +3,10 @@
 use wgrad::numeric::{Matrix, exponential, product, sigmoid, tanh};
 use wgrad::rng::{Philox, Stream};
 
-/// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, blocks of 256 terms,
-/// rows that lie further apart than a page, and more of these than are brought together at once; of small batches, which a
-/// transpose changes places with, more rows, terms and columns than are turned at once.
-const SIZES: [(usize, usize, usize); 23] = [
+/// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, parts of 64 and 128 terms and
+/// blocks of 512, rows that lie further apart than a page, and more of these than are brought together at once; of small
+/// batches, which a transpose changes places with, more rows, terms and columns than are turned at once.
+const SIZES: [(usize, usize, usize); 28] = [
     (0, 5, 3),
     (5, 0, 3),
     (5, 3, 0),
@@ -30,6 +30,11 @@ const SIZES: [(usize, usize, usize); 23] = [
     (4, 193, 64),
     (70, 200, 1030),
     (260, 530, 530),
+    (8, 1025, 200),
+    (300, 70, 140),
+    (300, 65, 1030),
+    (2, 40, 4200),
+    (258, 300, 150),
 ];
 
 /// Whole numbers, of which any sum here is exact.

@@ -3,35 +3,17 @@
 use std::ops::Range;
 
 use super::tile::ROWS;
-use super::{Matrix, PANEL};
+use super::{Line, Matrix, PANEL};
 use crate::numeric::widest;
 
 /// Rows and columns of the squares that are transposed in registers.
 const SQUARE: usize = 4;
 
-/// Rows that are transposed before the next columns' turn: of a panel they are 16 KiB.
-const IN_CACHE: usize = 64;
-
-/// Panels of b, one behind the other.
+/// Panels of b, one behind the other; columns that the last one lacks are left as they are.
 pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
-    let out = &mut out[..b.rows * b.columns];
-    if b.column_stride == 1 {
-        for r in 0..b.rows {
-            let row = &b.values[r * b.row_stride..][..b.columns];
-            for (first, part) in (0..b.columns).step_by(PANEL).zip(row.chunks(PANEL)) {
-                out[first * b.rows + r * part.len()..][..part.len()].copy_from_slice(part);
-            }
-        }
-    } else {
-        for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_mut(PANEL * b.rows)) {
-            panel(b.columns(first..b.columns.min(first + PANEL)), out);
-        }
+    for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_exact_mut(PANEL * b.rows)) {
+        copy(b.columns(first..b.columns.min(first + PANEL)), out, PANEL);
     }
-}
-
-/// out\[r, c\] = b\[r, c\], row behind row.
-pub(super) fn panel(b: Matrix<'_>, out: &mut [f32]) {
-    copy(b, &mut out[..b.rows * b.columns], b.columns);
 }
 
 /// out\[r, c\] = b\[r, c\], of rows that lie `apart`.
@@ -61,15 +43,16 @@ fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut 
 }
 
 widest! {
-    /// [`copy`] of a matrix whose columns lie in memory as its rows will: in squares, and what is left over one by one.
+    /// [`copy`] of a matrix whose columns lie in memory as its rows will: in squares, lines of the output one after the other,
+    /// and what is left over one by one.
     ///
     /// # Safety
     /// All of `b` is in memory, and `out` has room for it.
     unsafe fn transposed(b: Matrix<'_>, out: &mut [f32], apart: usize) {
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
-        for first in (0..rows).step_by(IN_CACHE) {
-            for c in (0..columns).step_by(SQUARE) {
-                for r in (first..rows.min(first + IN_CACHE)).step_by(SQUARE) {
+        for first in (0..columns).step_by(Line::WORDS) {
+            for r in (0..rows).step_by(SQUARE) {
+                for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
                     // SAFETY: the square is within both, as the caller promises.
                     unsafe {
                         let from = b.values.as_ptr().add(r + c * b.column_stride);

@@ -1,16 +1,25 @@
-//! The innermost loops: up to six rows and four vectors of columns of the output, held in registers over all terms of a
-//! block. 24 sums, four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON; AVX2 has 16, and takes
-//! two vectors of columns.
+//! The innermost loops: up to six rows and four vectors of columns of the output, held in registers over some terms. 24 sums,
+//! four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON; AVX2 has 16, and takes two vectors
+//! of columns.
+//!
+//! Beside multiply-adds and loads, a loop does next to nothing: processors add addresses where they would multiply. So strides
+//! are constants as far as can be, and what later tiles need is asked for only every few terms.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use pulp::{Arch, MemMask, Simd, WithSimd};
+
+use super::{Line, PANEL, PART};
 
 /// What the processor can do: asked for once.
 static PROCESSOR: LazyLock<Arch> = LazyLock::new(Arch::new);
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 6;
+
+/// Terms between two looks at what is needed next.
+const UNROLLED: usize = 4;
 
 /// Where the first factors lie: a row, a term, and the next tile of rows, in numbers.
 #[derive(Clone, Copy)]
@@ -21,26 +30,51 @@ pub(super) struct Left {
     pub tile: usize,
 }
 
-/// What the sums of a block begin with.
+/// Where the second factors of the first term lie.
+#[derive(Clone, Copy)]
+pub(super) enum Right {
+    /// [`PANEL`] columns, and behind them those of the next term.
+    Panel(*const f32),
+    /// A matrix whose rows lie so far apart. The first whole tile brings them near, as such a panel.
+    Matrix { start: *const f32, apart: usize, near: *mut f32 },
+}
+
+/// Rows of b that are needed next: each tile asks for so many that all have been asked for in the end.
+#[derive(Clone, Copy)]
+pub(super) struct Next {
+    pub start: *const f32,
+    pub apart: usize,
+    pub rows: usize,
+    pub each: usize,
+}
+
+/// Sums of a row behind those of another, so far apart.
+#[derive(Clone, Copy)]
+pub(super) struct Sums {
+    pub start: *mut f32,
+    pub apart: usize,
+}
+
+/// What the sums begin with.
 #[derive(Clone, Copy)]
 pub(super) enum Begin {
     Zero,
     /// One number for each column.
     Bias(*const f32),
-    /// What the blocks before have come to, in the output.
-    Output,
+    /// What the terms before have come to.
+    Sums(Sums),
 }
 
-/// Some rows, and the columns of one panel, over the terms of one block.
+/// Some rows, and the columns of one panel, over some terms.
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub left: Left,
-    /// The second factors of the first term; those of the next lie `right_term` further on.
-    pub right: *const f32,
-    pub right_term: usize,
+    /// Where the rows lie that each tile first brings to `left`, if they are not there yet: with `term` 1.
+    pub far: Option<Left>,
+    pub right: Right,
+    pub next: Next,
     pub begin: Begin,
-    pub out: *mut f32,
-    pub out_row: usize,
+    pub out: Sums,
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
@@ -49,9 +83,44 @@ pub(super) struct Panel {
 /// Computes a panel.
 ///
 /// # Safety
-/// All that the panel's sizes and strides reach is in memory; nobody else sees what `out` reaches.
+/// All that the panel's sizes and strides reach is in memory, but `next` may reach beyond; nobody else sees what `out`, `near` and,
+/// with `far`, `left` reach.
 pub(super) unsafe fn run(panel: Panel) {
     PROCESSOR.dispatch(panel);
+}
+
+impl Left {
+    /// The first term of a row.
+    #[inline(always)]
+    fn at(&self, row: usize) -> *const f32 {
+        self.start.wrapping_add(row / ROWS * self.tile + row % ROWS * self.row)
+    }
+}
+
+impl Next {
+    pub const NOTHING: Self = Self { start: std::ptr::null(), apart: 0, rows: 0, each: 0 };
+}
+
+impl Sums {
+    #[inline(always)]
+    fn at(&self, row: usize, column: usize) -> *mut f32 {
+        self.start.wrapping_add(row * self.apart + column)
+    }
+}
+
+/// What loops are compiled for: factors that lie anyhow, or a panel and rows whose terms are neighbours, or a panel and columns
+/// whose rows are.
+const ANYHOW: u8 = 0;
+const ROWS_BY_PANEL: u8 = 1;
+const COLUMNS_BY_PANEL: u8 = 2;
+
+/// A vertical part of a panel, of up to four vectors.
+#[derive(Clone, Copy)]
+struct Stripe {
+    column: usize,
+    columns: usize,
+    /// The panel, there or to be.
+    near: *mut f32,
 }
 
 impl WithSimd for Panel {
@@ -59,63 +128,82 @@ impl WithSimd for Panel {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = S::F32_LANES;
-        let most = if lanes == 8 { 2 } else { 4 };
+        let most = if S::F32_LANES == 8 { 2 } else { 4 };
         let mut column = 0;
         while column < self.columns {
             let left = self.columns - column;
-            let vectors = left.div_ceil(lanes).min(most);
-            let columns = left.min(vectors * lanes);
-            let last = columns - (vectors - 1) * lanes;
             // SAFETY: columns from `column` on are within the panel, which `run`'s callers vouch for.
-            unsafe {
-                match vectors {
-                    1 => self.stripe::<S, 1>(simd, column, last),
-                    2 => self.stripe::<S, 2>(simd, column, last),
-                    3 => self.stripe::<S, 3>(simd, column, last),
-                    _ => self.stripe::<S, 4>(simd, column, last),
+            column += unsafe {
+                match left.div_ceil(S::F32_LANES).min(most) {
+                    1 => self.stripe::<S, 1>(simd, column),
+                    2 | 3 => self.stripe::<S, 2>(simd, column),
+                    _ => self.stripe::<S, 4>(simd, column),
                 }
-            }
-            column += columns;
+            };
         }
     }
 }
 
 impl Panel {
-    /// All rows of `VECTORS` vectors of columns, the last of which has `last` columns.
+    /// All rows of up to `WIDE` vectors of columns: how many columns these are.
     ///
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn stripe<S: Simd, const VECTORS: usize>(&self, simd: S, column: usize, last: usize) {
-        for row in (0..self.rows).step_by(ROWS) {
-            // SAFETY: rows and columns are within the panel.
-            unsafe {
-                match self.rows - row {
-                    1 => self.tile::<S, 1, VECTORS>(simd, row, column, last),
-                    2 => self.tile::<S, 2, VECTORS>(simd, row, column, last),
-                    3 => self.tile::<S, 3, VECTORS>(simd, row, column, last),
-                    4 => self.tile::<S, 4, VECTORS>(simd, row, column, last),
-                    5 => self.tile::<S, 5, VECTORS>(simd, row, column, last),
-                    _ => self.tile::<S, ROWS, VECTORS>(simd, row, column, last),
-                }
+    unsafe fn stripe<S: Simd, const WIDE: usize>(&self, simd: S, column: usize) -> usize {
+        let columns = (self.columns - column).min(WIDE * S::F32_LANES);
+        let (near, first) = match self.right {
+            Right::Panel(start) => (start.cast_mut(), 0),
+            Right::Matrix { near, .. } => (near, self.rows.min(ROWS)),
+        };
+        let stripe = Stripe { column, columns, near };
+        // SAFETY: rows and columns are within the panel.
+        unsafe {
+            self.tiles::<S, WIDE, ANYHOW>(simd, 0..first, stripe);
+            if self.left.term == 1 {
+                self.tiles::<S, WIDE, ROWS_BY_PANEL>(simd, first..self.rows, stripe);
+            } else {
+                self.tiles::<S, WIDE, COLUMNS_BY_PANEL>(simd, first..self.rows, stripe);
             }
         }
+        columns
     }
 
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn tile<S: Simd, const HIGH: usize, const WIDE: usize>(
+    unsafe fn tiles<S: Simd, const WIDE: usize, const LIE: u8>(&self, simd: S, rows: Range<usize>, stripe: Stripe) {
+        let mut row = rows.start;
+        while row < rows.end {
+            // SAFETY: rows and columns are within the panel.
+            row += unsafe {
+                match rows.end - row {
+                    1 => self.tile::<S, 1, WIDE, LIE>(simd, row, stripe),
+                    2 | 3 => self.tile::<S, 2, WIDE, LIE>(simd, row, stripe),
+                    4 | 5 => self.tile::<S, 4, WIDE, LIE>(simd, row, stripe),
+                    _ => self.tile::<S, ROWS, WIDE, LIE>(simd, row, stripe),
+                }
+            };
+        }
+    }
+
+    /// `HIGH` rows, which it returns.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const HIGH: usize, const WIDE: usize, const LIE: u8>(
         &self,
         simd: S,
         row: usize,
-        column: usize,
-        last: usize,
-    ) {
+        Stripe { column, columns, near }: Stripe,
+    ) -> usize {
         let lanes = S::F32_LANES;
+        let last = columns - (WIDE - 1) * lanes;
         let part = MemMask::new(simd.mask_between_m32s(0, last as u32).mask());
-        // SAFETY: `run`'s callers vouch for all addresses; of the last vector only columns of the panel are touched.
+        let mut left = self.left.at(row);
+        // SAFETY: `run`'s callers vouch for all addresses; of the last vector only columns of the panel are touched, but in
+        // panels that are near, which are whole.
         unsafe {
             let load = |from: *const f32, vector: usize| {
                 if vector + 1 < WIDE {
@@ -124,49 +212,148 @@ impl Panel {
                     simd.mask_load_ptr_f32s(part, from.add(vector * lanes))
                 }
             };
-            let out = self.out.add(row * self.out_row + column);
             let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
             for i in 0..HIGH {
                 for v in 0..WIDE {
                     sums[i][v] = match self.begin {
                         Begin::Zero => simd.splat_f32s(0.0),
                         Begin::Bias(bias) => load(bias.add(column), v),
-                        Begin::Output => load(out.add(i * self.out_row), v),
+                        Begin::Sums(before) => load(before.at(row + i, column), v),
                     };
                 }
             }
-            let mut left = self.left.start.add(row / ROWS * self.left.tile);
-            let mut right = self.right.add(column);
+            // Where the next tile's sums are and will be.
             if row + 2 * HIGH <= self.rows {
-                (HIGH..2 * HIGH)
-                    .for_each(|i| (0..WIDE).for_each(|v| will_write(out.wrapping_add(i * self.out_row + v * lanes))));
+                let (out, apart) = (self.out.at(row + HIGH, column), self.out.apart);
+                (0..HIGH).for_each(|i| (0..WIDE).for_each(|v| will_write(out.wrapping_add(i * apart + v * lanes))));
+                if let Begin::Sums(before) = self.begin
+                    && before.start != self.out.start
+                {
+                    let (before, apart) = (before.at(row + HIGH, column), before.apart);
+                    (0..HIGH)
+                        .for_each(|i| (0..WIDE).for_each(|v| will_read(before.wrapping_add(i * apart + v * lanes))));
+                }
             }
-            for _ in 0..self.terms {
-                let mut b = [simd.splat_f32s(0.0); WIDE];
-                for v in 0..WIDE {
-                    b[v] = load(right, v);
-                }
+            if column == 0
+                && let Some(far) = self.far
+            {
                 for i in 0..HIGH {
-                    let a = simd.splat_f32s(*left.add(i * self.left.row));
-                    for v in 0..WIDE {
-                        sums[i][v] = simd.mul_add_e_f32s(a, b[v], sums[i][v]);
-                    }
+                    let (from, to) = (far.at(row).add(i * far.row), left.add(i * self.left.row).cast_mut());
+                    std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
-                left = left.wrapping_add(self.left.term);
-                right = right.wrapping_add(self.right_term);
+            }
+            if LIE == ANYHOW {
+                let Right::Matrix { start, apart, .. } = self.right else { return HIGH };
+                let (mut right, mut near) = (start.add(column), near.add(column));
+                for _ in 0..self.terms {
+                    let mut b = [simd.splat_f32s(0.0); WIDE];
+                    for v in 0..WIDE {
+                        b[v] = load(right, v);
+                        if HIGH == ROWS {
+                            near.add(v * lanes).cast::<S::f32s>().write_unaligned(b[v]);
+                        }
+                    }
+                    sums = add_term(simd, sums, left, self.left.row, b);
+                    left = left.wrapping_add(self.left.term);
+                    right = right.wrapping_add(apart);
+                    near = near.wrapping_add(PANEL);
+                }
+            } else {
+                let (mut soon, apart, mut count, longer) = self.comes::<HIGH>(row, column);
+                let (mut right, mut terms) = (near.add(column), self.terms);
+                while terms >= UNROLLED {
+                    if count > 0 {
+                        (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
+                        if longer {
+                            (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
+                        }
+                        soon = soon.wrapping_add(apart);
+                        count -= 1;
+                    }
+                    for term in 0..UNROLLED {
+                        let b = vectors(simd, right.add(term * PANEL));
+                        if LIE == ROWS_BY_PANEL {
+                            sums = add_term(simd, sums, left.add(term), self.left.row, b);
+                        } else {
+                            sums = add_term(simd, sums, left, 1, b);
+                            left = left.wrapping_add(self.left.term);
+                        }
+                    }
+                    if LIE == ROWS_BY_PANEL {
+                        left = left.wrapping_add(UNROLLED);
+                    }
+                    right = right.wrapping_add(UNROLLED * PANEL);
+                    terms -= UNROLLED;
+                }
+                for _ in 0..terms {
+                    let row = if LIE == ROWS_BY_PANEL { self.left.row } else { 1 };
+                    sums = add_term(simd, sums, left, row, vectors(simd, right));
+                    left = left.wrapping_add(self.left.term);
+                    right = right.wrapping_add(PANEL);
+                }
             }
             for i in 0..HIGH {
-                let out = out.add(i * self.out_row);
+                let out = self.out.at(row + i, column);
                 for v in 0..WIDE - 1 {
                     out.add(v * lanes).cast::<S::f32s>().write_unaligned(sums[i][v]);
                 }
                 simd.mask_store_ptr_f32s(part, out.add((WIDE - 1) * lanes), sums[i][WIDE - 1]);
             }
         }
+        HIGH
+    }
+
+    /// Rows that a tile asks for, of a panel's width or, where they are longer, of a part's terms: the first one, how far apart,
+    /// and how many. The next tile's of a, where these are far, or some of b.
+    #[inline(always)]
+    fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> (*const f32, usize, usize, bool) {
+        if column > 0 {
+            return (std::ptr::null(), 0, 0, false);
+        }
+        if let Some(far) = self.far {
+            return (far.at(row).wrapping_add(far.tile), far.row, HIGH, true);
+        }
+        let before = (row / ROWS * self.next.each).min(self.next.rows);
+        let count = self.next.each.min(self.next.rows - before);
+        (self.next.start.wrapping_add(before * self.next.apart), self.next.apart, count, false)
     }
 }
 
-/// Brings a line of the cache near while something else is computed: the next tile's part of the output.
+/// # Safety
+/// So many vectors are in memory.
+#[inline(always)]
+unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f32) -> [S::f32s; WIDE] {
+    let mut vectors = [simd.splat_f32s(0.0); WIDE];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        // SAFETY: as the caller promises.
+        *vector = unsafe { from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned() };
+    }
+    vectors
+}
+
+/// sums\[i\] + a\[i\]·b.
+///
+/// # Safety
+/// `HIGH` numbers are in memory at `left`, `row` apart.
+#[inline(always)]
+unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(
+    simd: S,
+    mut sums: [[S::f32s; WIDE]; HIGH],
+    left: *const f32,
+    row: usize,
+    b: [S::f32s; WIDE],
+) -> [[S::f32s; WIDE]; HIGH] {
+    for i in 0..HIGH {
+        // SAFETY: as the caller promises.
+        let a = simd.splat_f32s(unsafe { *left.add(i * row) });
+        for v in 0..WIDE {
+            sums[i][v] = simd.mul_add_e_f32s(a, b[v], sums[i][v]);
+        }
+    }
+    sums
+}
+
+/// Brings a line of the cache near, to write it soon.
 #[inline(always)]
 fn will_write(address: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -174,6 +361,19 @@ fn will_write(address: *const f32) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_ET0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// Brings a line of the cache near, but not where the panel is that is just multiplied.
+#[inline(always)]
+fn will_read(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: this changes nothing that a program can see, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

@@ -1,0 +1,55 @@
+//! How rows of the left operand lie while parts of the right one are multiplied with them.
+
+use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
+
+/// How rows of a are brought together.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Left {
+    /// Not at all.
+    Given,
+    /// Row behind row.
+    Rows,
+    /// In tiles.
+    Tiles,
+}
+
+impl Left {
+    /// What is best for so many columns of b.
+    pub fn of(a: Matrix<'_>, columns: usize) -> Self {
+        if a.column_stride >= FAR {
+            Self::Tiles
+        } else if a.column_stride == 1 && a.row_stride >= FAR && a.rows > tile::ROWS && columns > PANEL {
+            Self::Rows
+        } else {
+            Self::Given
+        }
+    }
+
+    /// Rows of a that there is room for at once.
+    pub fn most_rows(self) -> usize {
+        if self == Self::Given { usize::MAX } else { GROUP }
+    }
+
+    /// Where tiles find rows of a over one block of terms; and where those lie which the first panel's tiles bring there.
+    pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::Left, Option<tile::Left>) {
+        let terms = a.columns;
+        let given = tile::Left {
+            start: a.values.as_ptr(),
+            row: a.row_stride,
+            term: a.column_stride,
+            tile: tile::ROWS * a.row_stride,
+        };
+        match self {
+            Self::Given => (given, None),
+            Self::Rows => {
+                let rows = room::<{ GROUP * BLOCK }>(space, a.rows * terms);
+                (tile::Left { start: rows.as_mut_ptr(), row: terms, term: 1, tile: tile::ROWS * terms }, Some(given))
+            }
+            Self::Tiles => {
+                let tiles = room::<{ GROUP * BLOCK }>(space, a.rows.next_multiple_of(tile::ROWS) * terms);
+                pack::tiles(a, tiles);
+                (tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }, None)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The right operand: parts of it, and how each comes near.
+
+use std::ops::Range;
+
+use super::{BLOCK, FAR, Line, Matrix, PANEL, PART, cuts, even, pack, room, tile};
+
+/// The right operand.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    /// As it lies in memory.
+    Matrix(Matrix<'a>),
+    /// For each [`PANEL`] columns a panel, one behind the other; in each, row behind row.
+    Panels { values: &'a [f32], terms: usize, columns: usize },
+}
+
+/// Some columns of it, and some terms.
+pub(super) struct Part {
+    pub columns: Range<usize>,
+    pub terms: Range<usize>,
+}
+
+impl<'a> Right<'a> {
+    pub fn columns(&self) -> usize {
+        match self {
+            Self::Matrix(b) => b.columns,
+            Self::Panels { columns, .. } => *columns,
+        }
+    }
+
+    /// Whether bringing it near does not pay for so many rows.
+    pub fn is_read_once(&self, rows: usize) -> bool {
+        matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
+    }
+
+    /// All columns of a block's terms: panel by panel, and in each from the first term to the last.
+    pub fn parts(self, block: Range<usize>) -> impl Iterator<Item = Part> {
+        let most = match self {
+            // They come near in the same few sets of a cache.
+            Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
+            // Of few columns more terms are as large.
+            _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
+        };
+        let each = even(block.len(), most);
+        cuts(self.columns(), PANEL).flat_map(move |columns| {
+            let moved = move |part: Range<usize>| block.start + part.start..block.start + part.end;
+            cuts(block.len(), each).map(move |part| Part { columns: columns.clone(), terms: moved(part) })
+        })
+    }
+
+    /// Where tiles of so many rows find a part of a block.
+    pub fn bring(
+        self,
+        part: &Part,
+        rows: usize,
+        block: &Range<usize>,
+        space: &mut Vec<Line>,
+        near: &mut Vec<Line>,
+    ) -> tile::Right {
+        match self {
+            Self::Panels { .. } => tile::Right::Panel(self.at(part)),
+            Self::Matrix(b) if b.column_stride != 1 => {
+                let panel = room::<{ BLOCK * PANEL }>(space, block.len() * PANEL);
+                if part.terms.start == block.start {
+                    pack::panels(b.rows(block.clone()).columns(part.columns.clone()), panel);
+                }
+                tile::Right::Panel(panel[(part.terms.start - block.start) * PANEL..].as_ptr())
+            }
+            Self::Matrix(b) if b.row_stride == PANEL && b.columns == PANEL && rows >= tile::ROWS => {
+                tile::Right::Panel(self.at(part))
+            }
+            Self::Matrix(b) => {
+                let near = room::<{ BLOCK * PANEL }>(near, part.terms.len() * PANEL).as_mut_ptr();
+                tile::Right::Matrix { start: self.at(part), apart: b.row_stride, near }
+            }
+        }
+    }
+
+    /// What of it comes near while tiles of so many rows are computed, since it is needed next.
+    pub fn comes(self, next: &Part, rows: usize) -> tile::Next {
+        let apart = match self {
+            Self::Panels { .. } => PANEL,
+            Self::Matrix(b) if b.column_stride == 1 => b.row_stride,
+            Self::Matrix(_) => return tile::Next::NOTHING,
+        };
+        let terms = next.terms.len();
+        tile::Next { start: self.at(next), apart, rows: terms, each: terms.div_ceil(rows.div_ceil(tile::ROWS)) }
+    }
+
+    /// The first element of a part, as it lies.
+    fn at(self, part: &Part) -> *const f32 {
+        match self {
+            Self::Panels { values, terms, .. } => {
+                values[part.columns.start * terms + part.terms.start * PANEL..][..part.terms.len() * PANEL].as_ptr()
+            }
+            Self::Matrix(b) => b.rows(part.terms.clone()).columns(part.columns.clone()).values.as_ptr(),
+        }
+    }
+}
