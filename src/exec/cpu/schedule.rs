@@ -142,7 +142,7 @@ fn work(plan: &Plan, op: &Op) -> u64 {
         return plan.flops(op);
     }
     let written = bound(plan, op).filter(|(binding, _)| binding.access.writes());
-    8 * plan.flops(op) + 4 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
+    8 * plan.flops(op) + 16 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
 fn pieces(work: u64) -> usize {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tile::ROWS;
+use super::tile::{ROWS, will_write};
 use super::{Line, Matrix, PANEL};
 use crate::numeric::widest;
 
@@ -52,6 +52,7 @@ widest! {
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
+                (r..r + SQUARE).for_each(|r| will_write(out.as_ptr().wrapping_add(r * apart + first + Line::WORDS)));
                 for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
                     // SAFETY: the square is within both, as the caller promises.
                     unsafe {

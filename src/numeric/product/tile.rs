@@ -355,7 +355,7 @@ unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(
 
 /// Brings a line of the cache near, to write it soon.
 #[inline(always)]
-fn will_write(address: *const f32) {
+pub(super) fn will_write(address: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: this changes nothing that a program can see, whatever the address.
     unsafe {
