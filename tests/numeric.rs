@@ -6,7 +6,7 @@ use wgrad::rng::{Philox, Stream};
 /// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, parts of 64 and 128 terms and
 /// blocks of 512, rows that lie further apart than a page, and more of these than are brought together at once; of small
 /// batches, which a transpose changes places with, more rows, terms and columns than are turned at once.
-const SIZES: [(usize, usize, usize); 28] = [
+const SIZES: [(usize, usize, usize); 33] = [
     (0, 5, 3),
     (5, 0, 3),
     (5, 3, 0),
@@ -33,8 +33,13 @@ const SIZES: [(usize, usize, usize); 28] = [
     (8, 1025, 200),
     (300, 70, 140),
     (300, 65, 1030),
-    (2, 40, 4200),
-    (258, 300, 150),
+    (2, 300, 4200),
+    (288, 300, 150),
+    (289, 300, 150),
+    (7, 64, 600),
+    (7, 1025, 1030),
+    (1031, 70, 530),
+    (70, 16, 600),
 ];
 
 /// Whole numbers, of which any sum here is exact.

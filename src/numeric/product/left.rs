@@ -4,7 +4,7 @@ use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
 
 /// How rows of a are brought together.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Left {
+pub(super) enum Order {
     /// Not at all.
     Given,
     /// Row behind row.
@@ -13,7 +13,7 @@ pub(super) enum Left {
     Tiles,
 }
 
-impl Left {
+impl Order {
     /// What is best for so many columns of b.
     pub fn of(a: Matrix<'_>, columns: usize) -> Self {
         if a.column_stride >= FAR {
@@ -31,9 +31,9 @@ impl Left {
     }
 
     /// Where tiles find rows of a over one block of terms; and where those lie which the first panel's tiles bring there.
-    pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::Left, Option<tile::Left>) {
+    pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::A, Option<tile::A>) {
         let terms = a.columns;
-        let given = tile::Left {
+        let given = tile::A {
             start: a.values.as_ptr(),
             row: a.row_stride,
             term: a.column_stride,
@@ -43,12 +43,12 @@ impl Left {
             Self::Given => (given, None),
             Self::Rows => {
                 let rows = room::<{ GROUP * BLOCK }>(space, a.rows * terms);
-                (tile::Left { start: rows.as_mut_ptr(), row: terms, term: 1, tile: tile::ROWS * terms }, Some(given))
+                (tile::A { start: rows.as_mut_ptr(), row: terms, term: 1, tile: tile::ROWS * terms }, Some(given))
             }
             Self::Tiles => {
                 let tiles = room::<{ GROUP * BLOCK }>(space, a.rows.next_multiple_of(tile::ROWS) * terms);
                 pack::tiles(a, tiles);
-                (tile::Left { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }, None)
+                (tile::A { start: tiles.as_ptr(), row: 1, term: tile::ROWS, tile: tile::ROWS * terms }, None)
             }
         }
     }

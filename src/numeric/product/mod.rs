@@ -8,8 +8,8 @@
 //! is a transpose must be turned first. Where that is the larger one, as a layer's weight is for a small batch, the
 //! transposes change places: outᵀ = bᵀ·aᵀ.
 //!
-//! The right operand is worked on in parts that the nearest cache holds (`right.rs`), each with all rows of the left one, tile by
-//! tile (`tile.rs`); meanwhile the next part comes near. Held against the crates `gemm` and `matrixmultiply` in benches/results.
+//! The right operand is worked on in parts that the nearest cache holds (`right.rs`), each with all rows of the left one that
+//! are worked on (`left.rs`), tile by tile (`tile.rs`); meanwhile, on x86, the next part comes near. Held against the crates `gemm` and `matrixmultiply` in benches/results.
 
 mod left;
 mod matrix;
@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::numeric::Line;
-use left::Left;
+use left::Order;
 pub use matrix::Matrix;
 use right::Right;
 use tile::{Begin, Sums};
@@ -29,16 +29,16 @@ use tile::{Begin, Sums};
 /// Columns of b that are worked on together: four vectors of sixteen.
 const PANEL: usize = 64;
 
-/// Terms of a panel that are worked on together: 32 KiB, which the nearest cache holds.
+/// Most terms of a panel that are worked on together: 32 KiB, which the nearest cache holds.
 const PART: usize = 128;
 
-/// Most terms for which rows of a are brought together at once.
+/// Most terms of a block: what a's rows are brought together for at once.
 const BLOCK: usize = 512;
 
 /// Terms that are summed at once for a few rows, whose product is read from memory more than it is computed.
 const FEW: usize = 32;
 
-/// Most rows of a that are brought together at once: whole tiles, and of what is turned whole lines.
+/// Most rows of a that are brought together at once, whose sums lie together, or that are turned back: whole tiles and lines.
 const GROUP: usize = 48 * tile::ROWS;
 
 /// What lies further apart than so many numbers is in another page of memory each time, and all of it in the same few sets of
@@ -120,13 +120,13 @@ enum First<'a> {
 /// Adds up all terms, block by block of about the same size.
 fn sum(a: Matrix<'_>, b: Right<'_>, first: First<'_>, out: &mut [f32], space: &mut Together) {
     let columns = b.columns();
-    let left = Left::of(a, columns);
-    let group = even(a.rows, left.most_rows());
+    let order = Order::of(a, columns);
+    let group = even(a.rows, order.most_rows()).next_multiple_of(tile::ROWS);
     let block = even(a.columns, if b.is_read_once(a.rows) { FEW } else { BLOCK });
     for (rows, out) in cuts(a.rows, group).zip(out.chunks_mut(group * columns)) {
         for block in cuts(a.columns, block) {
             let first = if block.start > 0 { First::Sums } else { first };
-            block_of_terms(a.rows(rows.clone()), left, b, block, first, out, space);
+            block_of_terms(a.rows(rows.clone()), order, b, block, first, out, space);
         }
     }
 }
@@ -134,7 +134,7 @@ fn sum(a: Matrix<'_>, b: Right<'_>, first: First<'_>, out: &mut [f32], space: &m
 /// Adds up the terms `block` of all rows of `a`, part by part of b.
 fn block_of_terms(
     a: Matrix<'_>,
-    left: Left,
+    order: Order,
     b: Right<'_>,
     block: Range<usize>,
     first: First<'_>,
@@ -142,10 +142,10 @@ fn block_of_terms(
     space: &mut Together,
 ) {
     let columns = b.columns();
-    let (left, far) = left.bring(a.columns(block.clone()), &mut space.left);
+    let (left, far) = order.bring(a.columns(block.clone()), &mut space.left);
     let mut parts = b.parts(block.clone()).peekable();
     while let Some(part) = parts.next() {
-        let right = b.bring(&part, a.rows, &block, &mut space.right, &mut space.near);
+        let right = b.bring(&part, &block, &mut space.right, &mut space.near);
         let given = Sums { start: out[part.columns.start..].as_mut_ptr(), apart: columns };
         // Sums of a panel that more terms are added to lie together meanwhile.
         let meanwhile = if columns > PANEL && a.rows <= GROUP {
@@ -160,9 +160,9 @@ fn block_of_terms(
             First::Bias(bias) => Begin::Bias(bias[part.columns.clone()].as_ptr()),
             First::Sums => Begin::Sums(given),
         };
-        let from_here = |left: tile::Left| {
+        let from_here = |left: tile::A| {
             let skipped = (part.terms.start - block.start) * left.term;
-            tile::Left { start: left.start.wrapping_add(skipped), ..left }
+            tile::A { start: left.start.wrapping_add(skipped), ..left }
         };
         // SAFETY: a and b hold all elements that their sizes and strides reach (`is_whole`, or just brought together); bias
         // has a number for each column; the rooms and `out` are ours, and have a row for each of a with these columns.
@@ -171,7 +171,7 @@ fn block_of_terms(
                 left: from_here(left),
                 far: far.filter(|_| part.columns.start == 0).map(from_here),
                 right,
-                next: parts.peek().map_or(tile::Next::NOTHING, |next| b.comes(next, a.rows)),
+                next: parts.peek().map_or(tile::Next::NOTHING, |next| b.next(next, a.rows)),
                 begin,
                 out: if part.terms.end < block.end { meanwhile } else { given },
                 rows: a.rows,

@@ -37,7 +37,7 @@ impl<'a> Right<'a> {
         let most = match self {
             // They come near in the same few sets of a cache.
             Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
-            // Of few columns more terms are as large.
+            // Of few columns more terms: else the sums are read and written more than they are added to.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
         let each = even(block.len(), most);
@@ -47,43 +47,35 @@ impl<'a> Right<'a> {
         })
     }
 
-    /// Where tiles of so many rows find a part of a block.
-    pub fn bring(
-        self,
-        part: &Part,
-        rows: usize,
-        block: &Range<usize>,
-        space: &mut Vec<Line>,
-        near: &mut Vec<Line>,
-    ) -> tile::Right {
+    /// Where tiles find a part of a block.
+    pub fn bring(self, part: &Part, block: &Range<usize>, space: &mut Vec<Line>, near: &mut Vec<Line>) -> tile::B {
         match self {
-            Self::Panels { .. } => tile::Right::Panel(self.at(part)),
+            Self::Panels { .. } => tile::B::Panel(self.at(part)),
             Self::Matrix(b) if b.column_stride != 1 => {
                 let panel = room::<{ BLOCK * PANEL }>(space, block.len() * PANEL);
                 if part.terms.start == block.start {
                     pack::panels(b.rows(block.clone()).columns(part.columns.clone()), panel);
                 }
-                tile::Right::Panel(panel[(part.terms.start - block.start) * PANEL..].as_ptr())
+                tile::B::Panel(panel[(part.terms.start - block.start) * PANEL..].as_ptr())
             }
-            Self::Matrix(b) if b.row_stride == PANEL && b.columns == PANEL && rows >= tile::ROWS => {
-                tile::Right::Panel(self.at(part))
-            }
+            Self::Matrix(b) if b.row_stride == PANEL && b.columns == PANEL => tile::B::Panel(self.at(part)),
             Self::Matrix(b) => {
                 let near = room::<{ BLOCK * PANEL }>(near, part.terms.len() * PANEL).as_mut_ptr();
-                tile::Right::Matrix { start: self.at(part), apart: b.row_stride, near }
+                tile::B::Matrix { start: self.at(part), apart: b.row_stride, near }
             }
         }
     }
 
-    /// What of it comes near while tiles of so many rows are computed, since it is needed next.
-    pub fn comes(self, next: &Part, rows: usize) -> tile::Next {
-        let apart = match self {
-            Self::Panels { .. } => PANEL,
-            Self::Matrix(b) if b.column_stride == 1 => b.row_stride,
+    /// The part that tiles of so many rows ask for, since it is needed next.
+    pub fn next(self, part: &Part, rows: usize) -> tile::Next {
+        // The first tile brings near what is needed now, and asks for nothing.
+        let (apart, tiles) = match self {
+            Self::Panels { .. } => (PANEL, rows.div_ceil(tile::ROWS)),
+            Self::Matrix(b) if b.column_stride == 1 => (b.row_stride, rows.div_ceil(tile::ROWS) - 1),
             Self::Matrix(_) => return tile::Next::NOTHING,
         };
-        let terms = next.terms.len();
-        tile::Next { start: self.at(next), apart, rows: terms, each: terms.div_ceil(rows.div_ceil(tile::ROWS)) }
+        let rows = part.terms.len();
+        tile::Next { start: self.at(part), apart, rows, each: rows.div_ceil(tiles.max(1)) }
     }
 
     /// The first element of a part, as it lies.

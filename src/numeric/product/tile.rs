@@ -23,7 +23,7 @@ const UNROLLED: usize = 4;
 
 /// Where the first factors lie: a row, a term, and the next tile of rows, in numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Left {
+pub(super) struct A {
     pub start: *const f32,
     pub row: usize,
     pub term: usize,
@@ -32,14 +32,14 @@ pub(super) struct Left {
 
 /// Where the second factors of the first term lie.
 #[derive(Clone, Copy)]
-pub(super) enum Right {
+pub(super) enum B {
     /// [`PANEL`] columns, and behind them those of the next term.
     Panel(*const f32),
     /// A matrix whose rows lie so far apart. The first whole tile brings them near, as such a panel.
     Matrix { start: *const f32, apart: usize, near: *mut f32 },
 }
 
-/// Rows of b that are needed next: each tile asks for so many that all have been asked for in the end.
+/// Rows of b that are needed next; each tile asks for so many, as far as its loop is long enough.
 #[derive(Clone, Copy)]
 pub(super) struct Next {
     pub start: *const f32,
@@ -68,10 +68,10 @@ pub(super) enum Begin {
 /// Some rows, and the columns of one panel, over some terms.
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
-    pub left: Left,
+    pub left: A,
     /// Where the rows lie that each tile first brings to `left`, if they are not there yet: with `term` 1.
-    pub far: Option<Left>,
-    pub right: Right,
+    pub far: Option<A>,
+    pub right: B,
     pub next: Next,
     pub begin: Begin,
     pub out: Sums,
@@ -83,13 +83,14 @@ pub(super) struct Panel {
 /// Computes a panel.
 ///
 /// # Safety
-/// All that the panel's sizes and strides reach is in memory, but `next` may reach beyond; nobody else sees what `out`, `near` and,
-/// with `far`, `left` reach.
+/// All that the panel's sizes and strides reach is in memory, but what `next` reaches need not be. Panels, there or `near`, are
+/// as wide as [`PANEL`], however few the columns. Of `left.row` and `left.term` one is 1; with `far` it is `term`, there and
+/// here. Nobody else sees what `out`, `near` and, with `far`, `left` reach.
 pub(super) unsafe fn run(panel: Panel) {
     PROCESSOR.dispatch(panel);
 }
 
-impl Left {
+impl A {
     /// The first term of a row.
     #[inline(always)]
     fn at(&self, row: usize) -> *const f32 {
@@ -119,8 +120,8 @@ const COLUMNS_BY_PANEL: u8 = 2;
 struct Stripe {
     column: usize,
     columns: usize,
-    /// The panel, there or to be.
-    near: *mut f32,
+    /// Where it begins, or will.
+    panel: *mut f32,
 }
 
 impl WithSimd for Panel {
@@ -152,11 +153,11 @@ impl Panel {
     #[inline(always)]
     unsafe fn stripe<S: Simd, const WIDE: usize>(&self, simd: S, column: usize) -> usize {
         let columns = (self.columns - column).min(WIDE * S::F32_LANES);
-        let (near, first) = match self.right {
-            Right::Panel(start) => (start.cast_mut(), 0),
-            Right::Matrix { near, .. } => (near, self.rows.min(ROWS)),
+        let (panel, first) = match self.right {
+            B::Panel(start) => (start.cast_mut(), 0),
+            B::Matrix { near, .. } => (near, self.rows.min(ROWS)),
         };
-        let stripe = Stripe { column, columns, near };
+        let stripe = Stripe { column, columns, panel };
         // SAFETY: rows and columns are within the panel.
         unsafe {
             self.tiles::<S, WIDE, ANYHOW>(simd, 0..first, stripe);
@@ -172,16 +173,16 @@ impl Panel {
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const WIDE: usize, const LIE: u8>(&self, simd: S, rows: Range<usize>, stripe: Stripe) {
+    unsafe fn tiles<S: Simd, const WIDE: usize, const LAYOUT: u8>(&self, simd: S, rows: Range<usize>, stripe: Stripe) {
         let mut row = rows.start;
         while row < rows.end {
             // SAFETY: rows and columns are within the panel.
             row += unsafe {
                 match rows.end - row {
-                    1 => self.tile::<S, 1, WIDE, LIE>(simd, row, stripe),
-                    2 | 3 => self.tile::<S, 2, WIDE, LIE>(simd, row, stripe),
-                    4 | 5 => self.tile::<S, 4, WIDE, LIE>(simd, row, stripe),
-                    _ => self.tile::<S, ROWS, WIDE, LIE>(simd, row, stripe),
+                    1 => self.tile::<S, 1, WIDE, LAYOUT>(simd, row, stripe),
+                    2 | 3 => self.tile::<S, 2, WIDE, LAYOUT>(simd, row, stripe),
+                    4 | 5 => self.tile::<S, 4, WIDE, LAYOUT>(simd, row, stripe),
+                    _ => self.tile::<S, ROWS, WIDE, LAYOUT>(simd, row, stripe),
                 }
             };
         }
@@ -192,11 +193,11 @@ impl Panel {
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn tile<S: Simd, const HIGH: usize, const WIDE: usize, const LIE: u8>(
+    unsafe fn tile<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
         &self,
         simd: S,
         row: usize,
-        Stripe { column, columns, near }: Stripe,
+        Stripe { column, columns, panel }: Stripe,
     ) -> usize {
         let lanes = S::F32_LANES;
         let last = columns - (WIDE - 1) * lanes;
@@ -242,9 +243,9 @@ impl Panel {
                     std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
             }
-            if LIE == ANYHOW {
-                let Right::Matrix { start, apart, .. } = self.right else { return HIGH };
-                let (mut right, mut near) = (start.add(column), near.add(column));
+            if LAYOUT == ANYHOW {
+                let B::Matrix { start, apart, .. } = self.right else { unreachable!("only these are not panels") };
+                let (mut right, mut near) = (start.add(column), panel.add(column));
                 for _ in 0..self.terms {
                     let mut b = [simd.splat_f32s(0.0); WIDE];
                     for v in 0..WIDE {
@@ -260,7 +261,7 @@ impl Panel {
                 }
             } else {
                 let (mut soon, apart, mut count, longer) = self.comes::<HIGH>(row, column);
-                let (mut right, mut terms) = (near.add(column), self.terms);
+                let (mut right, mut terms) = (panel.add(column).cast_const(), self.terms);
                 while terms >= UNROLLED {
                     if count > 0 {
                         (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
@@ -272,21 +273,21 @@ impl Panel {
                     }
                     for term in 0..UNROLLED {
                         let b = vectors(simd, right.add(term * PANEL));
-                        if LIE == ROWS_BY_PANEL {
+                        if LAYOUT == ROWS_BY_PANEL {
                             sums = add_term(simd, sums, left.add(term), self.left.row, b);
                         } else {
                             sums = add_term(simd, sums, left, 1, b);
                             left = left.wrapping_add(self.left.term);
                         }
                     }
-                    if LIE == ROWS_BY_PANEL {
+                    if LAYOUT == ROWS_BY_PANEL {
                         left = left.wrapping_add(UNROLLED);
                     }
                     right = right.wrapping_add(UNROLLED * PANEL);
                     terms -= UNROLLED;
                 }
                 for _ in 0..terms {
-                    let row = if LIE == ROWS_BY_PANEL { self.left.row } else { 1 };
+                    let row = if LAYOUT == ROWS_BY_PANEL { self.left.row } else { 1 };
                     sums = add_term(simd, sums, left, row, vectors(simd, right));
                     left = left.wrapping_add(self.left.term);
                     right = right.wrapping_add(PANEL);
@@ -313,7 +314,8 @@ impl Panel {
         if let Some(far) = self.far {
             return (far.at(row).wrapping_add(far.tile), far.row, HIGH, true);
         }
-        let before = (row / ROWS * self.next.each).min(self.next.rows);
+        let tile = row / ROWS - usize::from(matches!(self.right, B::Matrix { .. }));
+        let before = (tile * self.next.each).min(self.next.rows);
         let count = self.next.each.min(self.next.rows - before);
         (self.next.start.wrapping_add(before * self.next.apart), self.next.apart, count, false)
     }
@@ -377,4 +379,71 @@ fn will_read(address: *const f32) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZES: [(usize, usize, usize); 5] = [(13, 64, 9), (6, 61, 4), (5, 17, 7), (23, 3, 5), (8, 47, 130)];
+
+    /// Computes panels with what a processor of that kind has, and compares them with plain sums of whole numbers.
+    fn holds(kind: &str, run: impl Fn(Panel)) {
+        for (rows, columns, terms) in SIZES {
+            let a: Vec<f32> = (0..rows * terms).map(|at| (at % 7) as f32 - 3.0).collect();
+            let b: Vec<f32> = (0..terms * PANEL).map(|at| (at % 5) as f32 - 2.0).collect();
+            let mut before: Vec<f32> = (0..rows * columns).map(|at| (at % 3) as f32).collect();
+            for case in 0..24 {
+                let (by_rows, near, begins, is_far) = (case % 2 == 0, case / 2 % 2 == 0, case / 4 % 3, case >= 12);
+                let (row, term) = if by_rows { (terms, 1) } else { (1, rows) };
+                let (mut room, mut brought) = (vec![f32::NAN; terms * PANEL], vec![f32::NAN; a.len()]);
+                let given = A { start: a.as_ptr(), row, term, tile: ROWS * row };
+                let is_far = is_far && by_rows;
+                // What lies behind each row of the output is nobody's to write.
+                let apart = columns + 3;
+                let mut sums = vec![f32::NAN; rows * apart];
+                run(Panel {
+                    left: if is_far { A { start: brought.as_mut_ptr(), ..given } } else { given },
+                    far: is_far.then_some(given),
+                    right: if near {
+                        B::Panel(b.as_ptr())
+                    } else {
+                        B::Matrix { start: b.as_ptr(), apart: PANEL, near: room.as_mut_ptr() }
+                    },
+                    next: Next { start: b.as_ptr(), apart: PANEL, rows: terms, each: 2 },
+                    begin: match begins {
+                        0 => Begin::Zero,
+                        1 => Begin::Bias(b.as_ptr()),
+                        _ => Begin::Sums(Sums { start: before.as_mut_ptr(), apart: columns }),
+                    },
+                    out: Sums { start: sums.as_mut_ptr(), apart },
+                    rows,
+                    columns,
+                    terms,
+                });
+                for (at, sum) in sums.iter().enumerate() {
+                    let (r, c) = (at / apart, at % apart);
+                    let what = format!("{kind}, {rows}×{columns}, {terms} terms, case {case}: {r}, {c}");
+                    if c >= columns {
+                        assert!(sum.is_nan(), "{what} was written");
+                        continue;
+                    }
+                    let first = [0.0, b[c], before[r * columns + c]][begins];
+                    let wanted: f32 = (0..terms).map(|t| a[r * row + t * term] * b[t * PANEL + c]).sum();
+                    assert_eq!(*sum, first + wanted, "{what}");
+                }
+            }
+        }
+    }
+
+    /// Also those that this machine's processor leaves to others.
+    #[test]
+    fn vectors_of_every_width_add_up_the_same() {
+        holds("this processor", |panel| PROCESSOR.dispatch(panel));
+        holds("one number", |panel| panel.with_simd(pulp::Scalar::new()));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            holds("AVX2", |panel| Simd::vectorize(simd, panel));
+        }
+    }
 }
