@@ -9,6 +9,6 @@ mod vectors;
 
 pub use exponential::{exponential, sigmoid, tanh};
 pub use line::Line;
-pub use product::{Matrix, product};
+pub use product::{Matrix, product, reserve_for_products};
 pub use rounding::{LOGARITHM_ERROR, Sum, UNIT_ROUNDOFF, exponential_error, or_flushed};
 pub use vectors::{add_all, all_finite, column_sum, widest};

@@ -5,8 +5,7 @@
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod schedule;
-
-use rayon::prelude::*;
+mod team;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
@@ -15,6 +14,7 @@ use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use schedule::{Piece, Schedule, Stage, lanes_of_rows};
+use team::Team;
 
 /// More threads than any machine has cores would only fill it.
 const MOST_THREADS: usize = 1024;
@@ -25,7 +25,7 @@ pub struct Cpu {
     schedules: [Schedule; Section::ALL.len()],
     memory: Memory,
     threads: usize,
-    pool: Option<rayon::ThreadPool>,
+    team: Team,
 }
 
 impl Cpu {
@@ -38,34 +38,19 @@ impl Cpu {
             let wanted = format!("at least 1 and at most {MOST_THREADS}");
             return Err(Error::value("device cpu", "number of threads", threads, &wanted));
         }
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = (threads > 1).then(pool).transpose().map_err(|error| Error::Device {
-            device: "cpu".into(),
-            problem: format!("{threads} threads cannot be started: {error}"),
-            remedy: "use fewer threads".into(),
-        })?;
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan, threads);
         let memory = Memory::new(&plan)?;
-        Ok(Self { plan, schedules, memory, threads, pool })
+        let team = team(&schedules)?;
+        Ok(Self { plan, schedules, memory, threads, team })
     }
 
-    /// Runs the schedules of sections, or `only` that one, on our threads where they could share any of it, else on the calling
-    /// one.
+    /// Runs the schedules of sections, or `only` that one.
     fn run(&mut self, steps: &[Step], runs: &[Run], only: Option<&Schedule>) {
-        let Self { plan, schedules, memory, pool, .. } = self;
-        let schedule = |run: Run| only.unwrap_or(&schedules[run.section as usize]);
-        let parallel = runs.iter().any(|run| schedule(*run).is_parallel());
-        let pool = pool.as_ref().filter(|_| parallel);
-        let machine = Machine { plan, memory, parallel: pool.is_some() };
-        let work = || {
-            for run in runs {
-                machine.run(steps, *run, schedule(*run));
-            }
-        };
-        match pool {
-            Some(pool) => pool.install(work),
-            None => work(),
+        let Self { plan, schedules, memory, team, .. } = self;
+        let machine = Machine { plan, memory };
+        for run in runs {
+            machine.run(steps, *run, only.unwrap_or(&schedules[run.section as usize]), team);
         }
     }
 }
@@ -74,18 +59,27 @@ fn schedules(plan: &Plan, threads: usize) -> [Schedule; Section::ALL.len()] {
     Section::ALL.map(|section| Schedule::new(plan, section, threads))
 }
 
+/// As many threads as can share a stage.
+fn team(schedules: &[Schedule]) -> Result<Team> {
+    let threads = schedules.iter().map(Schedule::most_threads).max().unwrap_or(1);
+    Team::new(threads).map_err(|error| Error::Device {
+        device: "cpu".into(),
+        problem: format!("{threads} threads cannot be started: {error}"),
+        remedy: "use fewer threads".into(),
+    })
+}
+
 /// What runs schedules. The exclusive borrow of the memory is that of the executor.
 struct Machine<'a> {
     plan: &'a Plan,
     memory: &'a mut Memory,
-    parallel: bool,
 }
 
 impl Machine<'_> {
-    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule) {
+    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule, team: &mut Team) {
         for stage in &schedule.stages {
-            if self.parallel && stage.parallel {
-                stage.pieces.par_iter().for_each(|piece| self.piece(steps, run, stage, piece));
+            if stage.shares.len() > 1 {
+                team.run(&stage.shares, &|piece| self.piece(steps, run, stage, &stage.pieces[piece]));
             } else {
                 stage.pieces.iter().for_each(|piece| self.piece(steps, run, stage, piece));
             }
@@ -127,8 +121,9 @@ impl Executor for Cpu {
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan, self.threads);
+        let team = team(&schedules)?;
         self.memory.adopt(&self.plan, &plan)?;
-        (self.plan, self.schedules) = (plan, schedules);
+        (self.plan, self.schedules, self.team) = (plan, schedules, team);
         Ok(())
     }
 

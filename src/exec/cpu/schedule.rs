@@ -5,8 +5,8 @@ use std::ops::{Range, RangeInclusive};
 
 use crate::plan::{Access, Binding, Lane, Op, Plan, Section, View};
 
-/// A piece of less work than this is not worth handing to another thread: some twenty microseconds.
-const WORK_A_PIECE: u64 = 2_000_000;
+/// A piece of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
+const WORK_A_PIECE: u64 = 400_000;
 
 /// At most this many pieces of one op: enough to balance the load of any desktop's cores.
 const MOST_PIECES: u64 = 32;
@@ -36,8 +36,8 @@ pub(super) struct Stage {
     /// Ops that work row by row, in order.
     pub rows: Vec<usize>,
     pub pieces: Vec<Piece>,
-    /// Whether there is enough work for more than one thread.
-    pub parallel: bool,
+    /// The pieces that each thread begins with: about the same work. One share where there is too little for two.
+    pub shares: Vec<Range<usize>>,
 }
 
 /// A section's stages, in order.
@@ -47,8 +47,21 @@ pub(super) struct Schedule {
 }
 
 impl Stage {
-    fn new(rows: Vec<usize>, pieces: Vec<Piece>, work: u64) -> Self {
-        Self { rows, parallel: pieces.len() > 1 && work >= 2 * WORK_A_PIECE, pieces }
+    /// Of pieces, each with its work.
+    fn new(rows: Vec<usize>, pieces: Vec<(Piece, u64)>, threads: usize) -> Self {
+        let work: u64 = pieces.iter().map(|(_, work)| work).sum();
+        let threads = (threads as u64).min(work / WORK_A_PIECE).max(1);
+        let (mut shares, mut before, mut start) = (Vec::new(), 0, 0);
+        for (index, (_, own)) in pieces.iter().enumerate() {
+            // Whose share the middle of a piece falls into.
+            if (before + own / 2) * threads >= work * (shares.len() as u64 + 1) {
+                shares.push(start..index);
+                start = index;
+            }
+            before += own;
+        }
+        shares.push(start..pieces.len());
+        Self { rows, pieces: pieces.into_iter().map(|(piece, _)| piece).collect(), shares }
     }
 }
 
@@ -70,9 +83,9 @@ impl Schedule {
         Self { stages: stages(plan, plan.ops(section), vec![op], threads) }
     }
 
-    /// Whether threads could share its work.
-    pub fn is_parallel(&self) -> bool {
-        self.stages.iter().any(|stage| stage.parallel)
+    /// How many threads could share its work.
+    pub fn most_threads(&self) -> usize {
+        self.stages.iter().map(|stage| stage.shares.len()).max().unwrap_or(1)
     }
 }
 
@@ -87,9 +100,8 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<
             if ops[op].rows_a_lane().is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
-            let (pieces, work) =
-                (row_pieces(plan, ops, &rows, threads), rows.iter().map(|op| work(plan, &ops[*op])).sum());
-            stages.push(Stage::new(rows, pieces, work));
+            let pieces = row_pieces(plan, ops, &rows, threads);
+            stages.push(Stage::new(rows, pieces, threads));
         }
         let (mut now, mut rest) = (Vec::new(), Vec::new());
         for op in later {
@@ -97,12 +109,20 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<
             if ops[op].rows_a_lane().is_none() && !waits { now.push(op) } else { rest.push(op) }
         }
         if !now.is_empty() {
+            // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
+            now.sort_by_key(|op| first_written(plan, &ops[*op]));
             let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op, threads)).collect();
-            stages.push(Stage::new(Vec::new(), pieces, now.iter().map(|op| work(plan, &ops[*op])).sum()));
+            stages.push(Stage::new(Vec::new(), pieces, threads));
         }
         left = rest;
     }
     stages
+}
+
+/// Allocation and element where the first view begins that an op writes.
+fn first_written(plan: &Plan, op: &Op) -> Option<(usize, usize)> {
+    let written = bound(plan, op).find(|(binding, _)| binding.access.writes());
+    written.map(|(_, view)| (view.allocation.0, view.offset))
 }
 
 fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Binding, &'a View)> {
@@ -153,25 +173,33 @@ fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<Piece> {
+fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Piece, u64)> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
     let batch = ops.iter().map(|op| op.lanes * op.rows_a_lane().unwrap_or(1)).max().unwrap_or(0);
     let slice = ops.iter().filter_map(|op| op.rows_a_lane()).max().unwrap_or(1);
-    let most = (ops.iter().map(|op| work(plan, op)).sum::<u64>() / WORK_A_PIECE).max(1);
+    let work = ops.iter().map(|op| work(plan, op)).sum::<u64>();
+    let most = (work / WORK_A_PIECE).max(1);
     let each = batch.div_ceil(threads).clamp(*ROWS.start(), *ROWS.end()).max(batch.div_ceil(most as usize));
     let each = each.next_multiple_of(slice);
-    cut(batch, each).map(Piece::Rows).collect()
+    cut(batch, each).map(|rows| (Piece::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
 }
 
-fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<Piece> {
-    let least = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
+/// What `part` of `whole` is of some work.
+fn share(work: u64, part: usize, whole: usize) -> u64 {
+    (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
+}
+
+fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+    let work = work(plan, op);
+    let least = op.lanes.div_ceil(pieces(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
         least.max(op.lanes / (WEIGHT_PIECES * threads)).next_multiple_of(few).min(many.max(least))
     } else {
         least
     };
-    cut(op.lanes, each).map(|lanes| Piece::Lanes { op: index, lanes }).collect()
+    let piece = |lanes: Range<usize>| (share(work, lanes.len(), op.lanes), Piece::Lanes { op: index, lanes });
+    cut(op.lanes, each).map(piece).map(|(work, piece)| (piece, work)).collect()
 }
 
 #[cfg(test)]
@@ -230,7 +258,7 @@ mod tests {
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
         assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
-        assert!(rows.parallel && weights.parallel);
+        assert_eq!([rows.shares.len(), weights.shares.len()], [2, 2]);
     }
 
     #[test]
@@ -293,6 +321,6 @@ mod tests {
     #[test]
     fn small_networks_stay_on_one_thread() {
         let plan = plan(2, "16 relu 16 relu 2", 64);
-        assert!(Section::ALL.iter().all(|section| !Schedule::new(&plan, *section, 2).is_parallel()));
+        assert!(Section::ALL.iter().all(|section| Schedule::new(&plan, *section, 2).most_threads() == 1));
     }
 }

@@ -203,6 +203,18 @@ thread_local! {
     };
 }
 
+/// Makes the calling thread's room for parts of operands, so that its first product need not.
+pub fn reserve_for_products() {
+    SPACE.with_borrow_mut(|Space { together, turned, sums }| {
+        room::<{ GROUP * BLOCK }>(&mut together.left, 0);
+        room::<{ BLOCK * PANEL }>(&mut together.right, 0);
+        room::<{ BLOCK * PANEL }>(&mut together.near, 0);
+        room::<{ GROUP * PANEL }>(&mut together.sums, 0);
+        room::<{ TURNED[0] * TURNED[1] }>(turned, 0);
+        room::<{ TURNED[0] * GROUP }>(sums, 0);
+    });
+}
+
 /// The first `count` numbers of a piece of memory that holds as many as are ever needed.
 fn room<const MOST: usize>(space: &mut Vec<Line>, count: usize) -> &mut [f32] {
     if space.is_empty() {
