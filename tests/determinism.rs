@@ -45,12 +45,18 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
-/// Networks that threads share: rows in several pieces, and slices of a large batch, the last of which is a short one.
+/// Networks that threads share: rows in several pieces, slices of a large batch, the last of which is a short one, and columns
+/// where a batch has too few rows.
 #[test]
 fn work_that_threads_share_has_the_same_bits() {
-    for (inputs, layers, batch) in
-        [(200, "300 relu 10", 200), (24, "32 tanh dropout(0.2) 32 relu 5", 1100), (8, "1024 relu 3", 1030)]
-    {
+    let small_batch = "1000 relu dropout(0.2) 700 tanh dropout(0.1) 3";
+    for (inputs, layers, batch) in [
+        (200, "300 relu 10", 200),
+        (24, "32 tanh dropout(0.2) 32 relu 5", 1100),
+        (8, "1024 relu 3", 1030),
+        (500, small_batch, 7),
+        (500, small_batch, 1),
+    ] {
         let rows = 2 * batch + 70;
         let mut random = Philox::new(3, Stream::Data, 0);
         let network = Network::parse(inputs, layers).expect("the text is sound");

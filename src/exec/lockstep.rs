@@ -101,7 +101,7 @@ impl<'a> Lockstep<'a> {
             self.after.words(allocation).copy_from_slice(self.before.words(allocation));
         }
         // SAFETY: one call at a time, under an exclusive borrow.
-        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, judge.steps, judge.slot) };
+        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, None, judge.steps, judge.slot) };
         if let Some(call) = call {
             (judge.op.kernel.reference)(call);
         }

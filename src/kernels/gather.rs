@@ -17,6 +17,7 @@
 use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
+use crate::numeric::{Line, will_read};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -105,10 +106,15 @@ fn fast(call: Call<'_>) {
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
     let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
     for (rows, window) in index.chunks_exact(batch).skip(first).take(steps.len()).zip(window.chunks_mut(stride)) {
-        for (row, to) in rows.iter().zip(window.chunks_exact_mut(width)) {
-            let row = row.wrapping_sub(p.first_row);
-            if row < p.rows {
-                to.copy_from_slice(&data[row as usize * width..][..width]);
+        for (at, to) in window.chunks_exact_mut(width).take(rows.len()).enumerate() {
+            let of = |row: u32| {
+                data.get(row.wrapping_sub(p.first_row) as usize * width..).and_then(|rest| rest.get(..width))
+            };
+            if let Some(next) = rows.get(at + 1).and_then(|next| of(*next)) {
+                next.iter().step_by(Line::WORDS).for_each(|word| will_read(word));
+            }
+            if let Some(row) = of(rows[at]) {
+                to.copy_from_slice(row);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
+use crate::numeric::MatrixMut;
 use crate::plan::{Limits, Op, Plan, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
@@ -50,17 +51,20 @@ pub struct Binding {
     /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
     /// `rows` say which, and the op passes over what belongs to others.
     pub by_rows: bool,
+    /// Whether the fast twin also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
+    /// the op sees is the same for them.
+    pub by_columns: bool,
 }
 
 impl Binding {
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false, by_columns: false }
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false, by_columns: false }
     }
 
     /// A view that is written where the op has something for it, and never read; always cut.
@@ -70,7 +74,7 @@ impl Binding {
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false, by_columns: false }
     }
 
     /// A view that the batches of a step are added to; always cut.
@@ -80,7 +84,7 @@ impl Binding {
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false }
+        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false, by_columns: false }
     }
 
     /// The same binding, cut along the lanes.
@@ -92,6 +96,12 @@ impl Binding {
     /// The same binding, of which an op may see a range of rows.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
+        self
+    }
+
+    /// The same binding, of which the fast twin may be asked for some columns.
+    pub const fn by_columns(mut self) -> Self {
+        self.by_columns = true;
         self
     }
 
@@ -231,6 +241,8 @@ pub enum Slot<'a> {
     Read(&'a [u32]),
     /// A view that is written.
     Write(&'a mut [u32]),
+    /// Columns of a view that is written.
+    Columns(MatrixMut<'a>),
     /// A view that lanes lower atomically.
     Atomic(&'a [AtomicU32]),
 }
@@ -264,6 +276,14 @@ impl<'a> Slot<'a> {
     /// The numbers of a view that is written.
     pub fn f32_mut(self) -> &'a mut [f32] {
         bytemuck::cast_slice_mut(self.words_mut())
+    }
+
+    /// All columns of a view that is written in so many rows and columns, or those that are asked for.
+    pub fn matrix_mut(self, rows: usize, columns: usize) -> MatrixMut<'a> {
+        match self {
+            Self::Columns(matrix) => matrix,
+            other => MatrixMut::new(other.f32_mut(), rows, columns),
+        }
     }
 
     /// A word that is lowered atomically.

@@ -7,6 +7,8 @@
 mod schedule;
 mod team;
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::exec::check;
 use crate::exec::memory::Memory;
@@ -91,19 +93,20 @@ impl Machine<'_> {
         match piece {
             Piece::Rows(rows) => {
                 for op in &stage.rows {
-                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows));
+                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows), None);
                 }
             }
-            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone()),
+            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone(), None),
+            Piece::Columns { op, columns } => self.lanes(steps, run, *op, 0..ops[*op].lanes, Some(columns)),
         }
     }
 
-    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: std::ops::Range<usize>) {
+    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: Range<usize>, columns: Option<&Range<usize>>) {
         let op = &self.plan.ops(run.section)[op];
         let twin = op.kernel.fast.unwrap_or(op.kernel.reference);
-        // SAFETY: pieces of one stage write disjoint lanes, and read nothing that another piece writes (`schedule::stages`);
+        // SAFETY: pieces of one stage write disjoint lanes or columns, and read nothing that another piece writes (`schedule::stages`);
         // the memory is borrowed exclusively until all are done.
-        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
+        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, columns, steps, run.slot) } {
             twin(call);
         }
     }

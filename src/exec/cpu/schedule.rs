@@ -18,6 +18,9 @@ const ROWS: RangeInclusive<usize> = 32..=256;
 /// Lanes of a weight gradient in one piece, likewise; the fewest are a multiple of the rows of its product's tiles.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
+/// Columns of a piece are a multiple of these: as many as a product works on together.
+const COLUMNS: usize = 64;
+
 /// Pieces of a weight gradient for each thread: so many that none waits long for the last.
 const WEIGHT_PIECES: usize = 8;
 
@@ -28,6 +31,8 @@ pub(super) enum Piece {
     Rows(Range<usize>),
     /// Lanes of an op.
     Lanes { op: usize, lanes: Range<usize> },
+    /// Columns of what an op writes, in all rows.
+    Columns { op: usize, columns: Range<usize> },
 }
 
 /// Pieces that may run in any order, and all at once.
@@ -92,12 +97,13 @@ impl Schedule {
 /// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
 fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
+    let goes_by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !goes_by_columns(plan, &ops[op], threads);
     while !left.is_empty() {
         let (mut rows, mut later) = (Vec::new(), Vec::new());
         for op in left {
             let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
             let mixes = rows.iter().any(|earlier: &usize| mixes_rows(plan, &ops[op], &ops[*earlier]));
-            if ops[op].rows_a_lane().is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
+            if goes_by_rows(op) && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
             let pieces = row_pieces(plan, ops, &rows, threads);
@@ -106,12 +112,16 @@ fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<
         let (mut now, mut rest) = (Vec::new(), Vec::new());
         for op in later {
             let waits = now.iter().chain(&rest).any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            if ops[op].rows_a_lane().is_none() && !waits { now.push(op) } else { rest.push(op) }
+            if !goes_by_rows(op) && !waits { now.push(op) } else { rest.push(op) }
         }
         if !now.is_empty() {
             // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
             now.sort_by_key(|op| first_written(plan, &ops[*op]));
-            let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op, threads)).collect();
+            let pieces = now.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
+                true => column_pieces(plan, &ops[*op], *op, threads),
+                false => lane_pieces(plan, &ops[*op], *op, threads),
+            });
+            let pieces = pieces.collect();
             stages.push(Stage::new(Vec::new(), pieces, threads));
         }
         left = rest;
@@ -184,6 +194,27 @@ fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(P
     cut(batch, each).map(|rows| (Piece::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
 }
 
+/// Whether an op goes by columns of what it writes instead of rows of the batch: where there are too few rows for all threads,
+/// and it reads more of a weight than of rows, which each thread reads.
+fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
+    let elements = |by_rows: bool| -> usize {
+        bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
+    };
+    columns(plan, op).is_some() && threads > 1 && op.lanes < threads * ROWS.start() && elements(false) >= elements(true)
+}
+
+/// How many columns an op can be cut by.
+fn columns(plan: &Plan, op: &Op) -> Option<usize> {
+    bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
+}
+
+fn column_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+    let (work, count) = (work(plan, op), columns(plan, op).unwrap_or(0));
+    let each = count.div_ceil(threads.min(pieces(work))).next_multiple_of(COLUMNS);
+    let piece = |columns: Range<usize>| (share(work, columns.len(), count), Piece::Columns { op: index, columns });
+    cut(count, each).map(piece).map(|(work, piece)| (piece, work)).collect()
+}
+
 /// What `part` of `whole` is of some work.
 fn share(work: u64, part: usize, whole: usize) -> u64 {
     (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
@@ -229,7 +260,12 @@ mod tests {
     /// Each lane of each op is in one piece, whatever the sizes.
     #[test]
     fn every_lane_is_computed_once() {
-        for (inputs, layers, batch) in [(2, "16 relu 16 relu 2", 64), (70, "300 tanh 5", 129), (8, "32 relu 3", 5000)] {
+        for (inputs, layers, batch) in [
+            (2, "16 relu 16 relu 2", 64),
+            (70, "300 tanh 5", 129),
+            (8, "32 relu 3", 5000),
+            (784, "512 relu 512 relu 10", 16),
+        ] {
             let plan = plan(inputs, layers, batch);
             for section in Section::ALL {
                 let ops = plan.ops(section);
@@ -239,6 +275,9 @@ mod tests {
                     for piece in stage.pieces {
                         match piece {
                             Piece::Lanes { op, lanes } => see(op, lanes),
+                            // All rows; which columns, `few_rows_go_by_columns` and tests of bits look at.
+                            Piece::Columns { op, columns } if columns.start == 0 => see(op, 0..ops[op].lanes),
+                            Piece::Columns { .. } => {}
                             Piece::Rows(rows) => {
                                 stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
                             }
@@ -259,6 +298,19 @@ mod tests {
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
         assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
         assert_eq!([rows.shares.len(), weights.shares.len()], [2, 2]);
+    }
+
+    #[test]
+    fn few_rows_go_by_columns() {
+        let plan = plan(784, "512 relu 512 relu 10", 16);
+        let stages = Schedule::new(&plan, Section::Gradients, 2).stages;
+        let columns =
+            |stage: &Stage| stage.pieces.iter().filter(|piece| matches!(piece, Piece::Columns { .. })).count();
+        let counts: Vec<_> = stages.iter().map(|stage| [stage.pieces.len(), columns(stage)]).collect();
+        // Two layers forward; the last one and the loss by rows, and back through it; one layer back; the weights.
+        assert_eq!(counts[..4], [[2, 2], [2, 2], [1, 0], [14, 2]], "{stages:?}");
+        let schedule = Schedule::new(&plan, Section::Gradients, 1);
+        assert!(schedule.stages.iter().all(|stage| columns(stage) == 0));
     }
 
     #[test]

@@ -110,9 +110,10 @@ impl Team {
     /// Computes all pieces, `shares[m]` of them preferably by member m, and returns when all are done.
     ///
     /// # Panics
-    /// If computing a piece does; with what it panicked with.
+    /// If computing a piece does; with what it panicked with. If there are more shares than members.
     pub fn run(&mut self, shares: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
+        assert!(shares.len() <= shared.shares.len(), "more shares than members");
         // SAFETY: all pieces of the last stage were done when it returned, and none is left to take. A borrow that is made to
         // last for ever is used by who has taken a piece; all of these are done before this returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
@@ -209,5 +210,53 @@ impl Shared {
 
     fn bed(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
         self.bed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of very different length, more members than cores, and stages in quick succession and after a sleep.
+    #[test]
+    fn each_piece_is_computed_once_whoever_is_awake() {
+        for members in [1, 2, 3, 8] {
+            let mut team = Team::new(members).expect("the system gives threads");
+            let pieces = 37;
+            for stage in 0..300 {
+                let seen: Vec<AtomicUsize> = (0..pieces).map(|_| AtomicUsize::new(0)).collect();
+                // Also fewer shares than members, and empty ones.
+                let shares = [[0..pieces, 0..0, 0..0], [0..20, 20..pieces, 0..0], [0..20, 20..20, 20..pieces]];
+                team.run(&shares[members.min(3) - 1][..members.min(3)], &|piece| {
+                    (0..piece * 20).for_each(|_| std::hint::spin_loop());
+                    seen[piece].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(seen.iter().all(|times| times.load(Ordering::Relaxed) == 1), "{members} members, {stage}");
+                if stage % 100 == 0 {
+                    thread::sleep(4 * AWAKE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_once_all_pieces_are_done() {
+        for members in [2, 3] {
+            let mut team = Team::new(members).expect("the system gives threads");
+            let done = AtomicUsize::new(0);
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                team.run(&[0..5, 5..10], &|piece| {
+                    assert!(piece != 3 && piece != 8, "piece {piece}");
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            }));
+            let message = run.expect_err("two pieces panic");
+            assert!(message.downcast_ref::<String>().is_some_and(|text| text.starts_with("piece ")));
+            assert_eq!(done.load(Ordering::Relaxed), 8);
+            team.run(&[0..1, 1..1], &|_| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(done.load(Ordering::Relaxed), 9, "the team works on");
+        }
     }
 }
