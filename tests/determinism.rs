@@ -57,7 +57,7 @@ fn work_that_threads_share_has_the_same_bits() {
         (500, small_batch, 7),
         (500, small_batch, 1),
     ] {
-        let rows = 2 * batch + 70;
+        let rows = 2 * batch + batch / 3 + 1;
         let mut random = Philox::new(3, Stream::Data, 0);
         let network = Network::parse(inputs, layers).expect("the text is sound");
         let values: Vec<f32> = (0..rows * inputs).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect();

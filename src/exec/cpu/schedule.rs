@@ -166,13 +166,13 @@ fn mixes_rows(plan: &Plan, op: &Op, earlier: &Op) -> bool {
     mixed || matches!(slices, [Some(a), Some(b)] if a != b)
 }
 
-/// The operations of products that take as long: others take eight times as long, and a number that is written, 16 times.
+/// The operations of products that take as long: others take twice as long, and a number that is written, eight times.
 fn work(plan: &Plan, op: &Op) -> u64 {
     if op.kernel.shader.tiles.is_some() {
         return plan.flops(op);
     }
     let written = bound(plan, op).filter(|(binding, _)| binding.access.writes());
-    8 * plan.flops(op) + 16 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
+    2 * plan.flops(op) + 8 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
 fn pieces(work: u64) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::tile::ROWS;
 use super::{Line, Matrix, MatrixMut, PANEL};
-use crate::numeric::near::will_write;
+use crate::numeric::near::{will_read, will_write};
 use crate::numeric::widest;
 
 /// Rows and columns of the squares that are transposed in registers.
@@ -51,6 +51,11 @@ widest! {
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
+                if r % Line::WORDS == 0 {
+                    // What is read two lines later.
+                    let (ahead, last) = (r + 2 * Line::WORDS, columns.min(first + Line::WORDS));
+                    (first..last).for_each(|c| will_read(b.values.as_ptr().wrapping_add(ahead + c * b.column_stride)));
+                }
                 (r..r + SQUARE).for_each(|r| will_write(start.wrapping_add(r * apart + first + Line::WORDS)));
                 for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
                     // SAFETY: the square is within both, as the caller promises.
