@@ -104,19 +104,17 @@ impl Memory {
             // AtomicU32 has the layout of u32.
             *lent = unsafe {
                 let start = words.start().add(part.start);
-                match (binding.access, columns) {
-                    (Access::Write, Some(columns)) if binding.by_columns => {
+                match (binding.access, columns.filter(|_| binding.by_columns)) {
+                    (_, Some(columns)) => {
                         assert!(columns.end <= view.shape.columns, "columns are within the view");
                         let rows = len / view.shape.columns.max(1);
                         Slot::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
                     }
-                    (access, _) => match access {
-                        Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
-                        Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
-                            Slot::Write(std::slice::from_raw_parts_mut(start, len))
-                        }
-                        Access::Atomic => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
-                    },
+                    (Access::Read, _) => Slot::Read(std::slice::from_raw_parts(start, len)),
+                    (Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate, _) => {
+                        Slot::Write(std::slice::from_raw_parts_mut(start, len))
+                    }
+                    (Access::Atomic, _) => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
                 }
             };
         }

@@ -5,9 +5,11 @@
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod schedule;
+mod sharing;
 mod team;
 
 use std::ops::Range;
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
@@ -16,6 +18,7 @@ use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use schedule::{Piece, Schedule, Stage, lanes_of_rows};
+use sharing::{Sharing, Way};
 use team::Team;
 
 /// More threads than any machine has cores would only fill it.
@@ -24,11 +27,16 @@ const MOST_THREADS: usize = 1024;
 /// Runs plans with the fast twins, or the plain ones where there is no other.
 pub struct Cpu {
     plan: Plan,
-    schedules: [Schedule; Section::ALL.len()],
+    schedules: Schedules,
     memory: Memory,
     threads: usize,
     team: Team,
+    /// For submissions that begin with each section.
+    sharing: [Sharing; Section::ALL.len()],
 }
+
+/// Each section's, for one thread and for all.
+type Schedules = [[Schedule; Section::ALL.len()]; 2];
 
 impl Cpu {
     /// Memory for `plan`, and `threads` threads.
@@ -44,26 +52,34 @@ impl Cpu {
         let schedules = schedules(&plan, threads);
         let memory = Memory::new(&plan)?;
         let team = team(&schedules)?;
-        Ok(Self { plan, schedules, memory, threads, team })
+        Ok(Self { plan, schedules, memory, threads, team, sharing: Default::default() })
     }
 
-    /// Runs the schedules of sections, or `only` that one.
-    fn run(&mut self, steps: &[Step], runs: &[Run], only: Option<&Schedule>) {
-        let Self { plan, schedules, memory, team, .. } = self;
+    /// Runs sections one behind the other.
+    fn run(&mut self, steps: &[Step], runs: &[Run]) {
+        let Self { plan, schedules, memory, team, sharing, .. } = self;
         let machine = Machine { plan, memory };
+        let all = &schedules[Way::Shared as usize];
+        let Some(first) = runs.first().filter(|_| team.is_several()) else {
+            return runs.iter().for_each(|run| machine.run(steps, *run, &all[run.section as usize], team));
+        };
+        let sharing = &mut sharing[first.section as usize];
+        let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
+        let (way, began) = (sharing.way(work / steps.len().max(1) as u64), Instant::now());
         for run in runs {
-            machine.run(steps, *run, only.unwrap_or(&schedules[run.section as usize]), team);
+            machine.run(steps, *run, &schedules[way as usize][run.section as usize], team);
         }
+        sharing.took(way, work, began.elapsed());
     }
 }
 
-fn schedules(plan: &Plan, threads: usize) -> [Schedule; Section::ALL.len()] {
-    Section::ALL.map(|section| Schedule::new(plan, section, threads))
+fn schedules(plan: &Plan, threads: usize) -> Schedules {
+    [1, threads].map(|threads| Section::ALL.map(|section| Schedule::new(plan, section, threads)))
 }
 
 /// As many threads as can share a stage.
-fn team(schedules: &[Schedule]) -> Result<Team> {
-    let threads = schedules.iter().map(Schedule::most_threads).max().unwrap_or(1);
+fn team(schedules: &Schedules) -> Result<Team> {
+    let threads = schedules.iter().flatten().map(Schedule::most_threads).max().unwrap_or(1);
     Team::new(threads).map_err(|error| Error::Device {
         device: "cpu".into(),
         problem: format!("{threads} threads cannot be started: {error}"),
@@ -127,6 +143,7 @@ impl Executor for Cpu {
         let team = team(&schedules)?;
         self.memory.adopt(&self.plan, &plan)?;
         (self.plan, self.schedules, self.team) = (plan, schedules, team);
+        self.sharing = Default::default();
         Ok(())
     }
 
@@ -140,14 +157,15 @@ impl Executor for Cpu {
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         check::submission(&self.plan, steps, runs)?;
-        self.run(steps, runs, None);
+        self.run(steps, runs);
         Ok(())
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
         let schedule = Schedule::of_op(&self.plan, run.section, op, self.threads);
-        self.run(steps, &[run], Some(&schedule));
+        let Self { plan, memory, team, .. } = self;
+        Machine { plan, memory }.run(steps, run, &schedule, team);
         Ok(())
     }
 

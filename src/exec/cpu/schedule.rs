@@ -49,6 +49,8 @@ pub(super) struct Stage {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
     pub stages: Vec<Stage>,
+    /// Of all its ops.
+    pub work: u64,
 }
 
 impl Stage {
@@ -80,12 +82,16 @@ impl Schedule {
     /// For all ops of a section, on so many threads.
     pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
         let ops = plan.ops(section);
-        Self { stages: stages(plan, ops, (0..ops.len()).collect(), threads) }
+        Self {
+            stages: stages(plan, ops, (0..ops.len()).collect(), threads),
+            work: ops.iter().map(|op| work(plan, op)).sum(),
+        }
     }
 
     /// For one of its ops.
     pub fn of_op(plan: &Plan, section: Section, op: usize, threads: usize) -> Self {
-        Self { stages: stages(plan, plan.ops(section), vec![op], threads) }
+        let ops = plan.ops(section);
+        Self { stages: stages(plan, ops, vec![op], threads), work: work(plan, &ops[op]) }
     }
 
     /// How many threads could share its work.

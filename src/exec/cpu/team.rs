@@ -107,6 +107,11 @@ impl Team {
         Ok(team)
     }
 
+    /// Whether there is more than the calling thread.
+    pub fn is_several(&self) -> bool {
+        !self.helpers.is_empty()
+    }
+
     /// Computes all pieces, `shares[m]` of them preferably by member m, and returns when all are done.
     ///
     /// # Panics
