@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -42,8 +42,8 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
-        Binding::read("data", Dtype::F32).any().by_rows(),
-        Binding::read("index", Dtype::U32),
+        Binding::read("data", Dtype::F32).any().by_rows().touches(Touches::BatchALane),
+        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
         Binding::fill("window", Dtype::F32).any(),
     ],
     params: Params::FIELDS,

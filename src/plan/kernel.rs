@@ -50,17 +50,30 @@ pub struct Binding {
     /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
     /// `rows` say which, and the op passes over what belongs to others.
     pub by_rows: bool,
+    /// How much of it an op touches.
+    pub touches: Touches,
+}
+
+/// How much of a view an op touches. What it moves is counted by this (`Plan::traffic`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touches {
+    /// All of it.
+    All,
+    /// A row for each lane.
+    RowALane,
+    /// The rows of a batch, as many as the parameter `batch` says, for each lane.
+    BatchALane,
 }
 
 impl Binding {
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false, touches: Touches::All }
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false, touches: Touches::All }
     }
 
     /// A view that is written where the op has something for it, and never read; always cut.
@@ -70,7 +83,7 @@ impl Binding {
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false, touches: Touches::All }
     }
 
     /// A view that the batches of a step are added to; always cut.
@@ -80,7 +93,14 @@ impl Binding {
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false }
+        Self {
+            name,
+            dtype: Some(Dtype::U32),
+            access: Access::Atomic,
+            cut: false,
+            by_rows: false,
+            touches: Touches::All,
+        }
     }
 
     /// The same binding, cut along the lanes.
@@ -92,6 +112,12 @@ impl Binding {
     /// The same binding, of which an op may see a range of rows.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
+        self
+    }
+
+    /// The same binding, of which an op touches only a part.
+    pub const fn touches(mut self, touches: Touches) -> Self {
+        self.touches = touches;
         self
     }
 

@@ -25,5 +25,6 @@ mod plans;
 #[path = "../common/problem.rs"]
 mod problem;
 mod sabotage;
+mod traffic;
 mod trainer;
 mod verify;

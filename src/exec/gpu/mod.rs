@@ -74,6 +74,14 @@ impl Gpu {
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
+    /// Bytes that an op binds of each of its views: all that its shader can reach, but for its parameters and the step.
+    ///
+    /// # Panics
+    /// An op that the section does not have.
+    pub fn bound_bytes(&self, section: Section, op: usize) -> &[u64] {
+        &self.state.sections[section as usize][op].bound
+    }
+
     /// Writes the steps' records, and submits the dispatches that `record` puts into a pass.
     fn submit_pass(
         &mut self,
