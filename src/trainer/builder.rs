@@ -13,7 +13,7 @@ use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
-use crate::trainer::{Known, Trainer};
+use crate::trainer::{Known, Pace, Trainer};
 
 /// Describes a training; made by [`Trainer::builder`].
 #[derive(Clone, Debug)]
@@ -99,8 +99,9 @@ impl Builder {
         self
     }
 
-    /// Sets the most steps of one submission, default as many as make a window of a few megabytes. The result
-    /// does not depend on it.
+    /// Sets the steps of one submission. Without it there are as many as a tenth of a second is long enough for, by a
+    /// clock that begins with a submission of one step, and as make a window of a few megabytes. The result does not
+    /// depend on it.
     pub fn steps_a_submission(mut self, steps: usize) -> Self {
         self.steps_a_submission = Some(steps);
         self
@@ -167,6 +168,7 @@ impl Builder {
             loaded: None,
             in_flight: VecDeque::new(),
             known: Known::default(),
+            pace: Pace::default(),
         })
     }
 }

@@ -13,6 +13,7 @@ mod fit;
 mod in_flight;
 mod load;
 mod not_finite;
+mod pace;
 
 pub use builder::Builder;
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
@@ -34,6 +35,7 @@ use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
 use in_flight::{Brought, InFlight, Known, Losses, step_loss};
 use load::Loaded;
+use pace::Pace;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
@@ -57,6 +59,7 @@ pub struct Trainer {
     /// Submissions whose outcome is not known, oldest first.
     in_flight: VecDeque<InFlight>,
     known: Known,
+    pace: Pace,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
@@ -162,10 +165,11 @@ impl Trainer {
             self.begin_epoch()?;
         }
         let (batch, step_rows, slots) = (self.description.batch, self.description.step_rows(), self.description.slots);
+        let steps = if self.steps_a_submission.is_some() { slots } else { self.pace.steps(slots) };
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let rows = loaded.next_rows(step_rows * slots.min(most));
+        let rows = loaded.next_rows(step_rows * steps.min(most));
         let epoch_done = loaded.at_end();
         let steps = rows.clone().step_by(step_rows).enumerate();
         let steps = steps.flat_map(|(number, first)| self.records(number, step_rows.min(rows.end - first)));
