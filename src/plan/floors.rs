@@ -24,7 +24,7 @@ impl Plan {
 }
 
 /// Headings of [`floor_cells`].
-pub(crate) const FLOOR_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
+const FLOOR_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
 
 /// Operations a byte, and the least microseconds of arithmetic and of memory; `-` for what is not known.
 pub(crate) fn floor_cells(work: Work, rates: Rates) -> [String; 3] {
@@ -35,8 +35,8 @@ pub(crate) fn floor_cells(work: Work, rates: Rates) -> [String; 3] {
 
 impl Floors<'_> {
     fn row(&self, op: String, kernel: &str, work: Work) -> Vec<String> {
-        let counts = [op, kernel.into(), grouped(work.flops), grouped(work.bytes)];
-        counts.into_iter().chain(floor_cells(work, self.rates)).collect()
+        let counts = [op, grouped(work.flops), grouped(work.bytes)];
+        counts.into_iter().chain(floor_cells(work, self.rates)).chain([kernel.into()]).collect()
     }
 
     fn section(&self, section: Section) -> Vec<Vec<String>> {
@@ -52,13 +52,13 @@ impl Floors<'_> {
 impl fmt::Display for Floors<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.plan;
-        let head = ["op", "kernel", "FLOP", "bytes"].into_iter().chain(FLOOR_NAMES).map(String::from).collect();
+        let head = ["op", "FLOP", "bytes"].into_iter().chain(FLOOR_NAMES).chain(["kernel"]).map(String::from).collect();
         let mut rows = vec![head];
         let sections = TRAINING.into_iter().filter(|section| !plan.ops(*section).is_empty());
         rows.extend(sections.flat_map(|section| self.section(section)));
         let step = [Section::Gradients, Section::Update];
         rows.push(self.row("step".into(), "all", step.into_iter().map(|section| plan.section_work(section)).sum()));
-        f.write_str(&table(&rows, 2))?;
+        f.write_str(&table(&rows, 1))?;
         let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum::<usize>();
         let levels = step.map(|section| plan.levels(section).into_iter().max().unwrap_or(0)).iter().sum::<usize>();
         let submission = count([Section::Window, Section::Report]);

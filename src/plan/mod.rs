@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 pub use accounting::{Rates, Work};
 pub use floors::Floors;
+pub(crate) use floors::floor_cells;
 pub use kernel::{
     Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, words,
 };

@@ -59,7 +59,15 @@ impl Trainer {
     pub(super) fn submit(&mut self, steps: Vec<Step>, brought: Vec<Brought>, losses: Losses) -> Result<()> {
         self.bring(&brought)?;
         let at = Instant::now();
-        self.executor.submit(&steps, &Run::submission(&steps))?;
+        let runs = Run::submission(&steps);
+        match &mut self.profile {
+            Some(profile) => {
+                let at = profile.now();
+                let spans = self.executor.submit_timed(&steps, &runs)?;
+                profile.add(self.executor.plan(), at, &spans);
+            }
+            None => self.executor.submit(&steps, &runs)?,
+        }
         let flag = self.executor.read(self.view("flag")?, 0)?;
         let losses = match losses {
             Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),

@@ -14,10 +14,12 @@ mod in_flight;
 mod load;
 mod not_finite;
 mod pace;
+mod profile;
 
 pub use builder::Builder;
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
 pub use fit::{Epoch, Fit, Flow, History, Progress};
+pub use profile::{OpTime, Profile};
 
 use std::collections::VecDeque;
 
@@ -60,6 +62,7 @@ pub struct Trainer {
     in_flight: VecDeque<InFlight>,
     known: Known,
     pace: Pace,
+    profile: Option<Profile>,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
@@ -109,6 +112,11 @@ impl Trainer {
     /// What the device was asked to do so far; zeros on the CPU.
     pub fn counters(&self) -> Counters {
         self.executor.counters()
+    }
+
+    /// Where the time of its steps went so far, if that is [noted](Builder::profile).
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     /// Steps submitted since training began.

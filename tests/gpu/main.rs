@@ -24,6 +24,7 @@ mod oracle;
 mod plans;
 #[path = "../common/problem.rs"]
 mod problem;
+mod profile;
 mod sabotage;
 mod traffic;
 mod trainer;
