@@ -5,6 +5,7 @@ use wgrad::exec::{Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::Section;
+use wgrad::trainer::Builder;
 use wgrad::{Adam, Device, Fit, Loss, Network, Schedule, Trainer, data};
 
 use crate::common::{adapter_name, device, open};
@@ -18,10 +19,12 @@ fn a_profile_changes_no_bits() {
     let Some(name) = adapter_name() else { return };
     let device = Device::from(open(&name, GpuOptions::default().timestamps()));
     let rows = data::digits().select(&(0..300).collect::<Vec<_>>());
-    let trained = |profile: bool| {
+    // Submissions as a clock says, or of so many steps.
+    let trained = |profile: bool, steps: Option<usize>| {
         let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
         let builder = builder.batch(47).seed(7);
-        let builder = if profile { builder.profile() } else { builder.steps_a_submission(3) };
+        let builder = if profile { builder.profile() } else { builder };
+        let builder = steps.into_iter().fold(builder, Builder::steps_a_submission);
         let mut trainer = builder.build(&device).expect("a trainer");
         let built = trainer.counters().pipelines;
         trainer.fit(&rows, Fit::epochs(2)).expect("trained");
@@ -30,8 +33,9 @@ fn a_profile_changes_no_bits() {
         let bits = parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect::<Vec<_>>();
         (bits, trainer)
     };
-    let ((with, trainer), (without, _)) = (trained(true), trained(false));
+    let ((with, trainer), (without, _)) = (trained(true, None), trained(false, None));
     assert!(with == without, "a profile changed bits");
+    assert!(without == trained(false, Some(3)).0, "the clock changed bits");
     let profile = trainer.profile().expect("it was asked for");
     let steps: Vec<_> = profile.ops().iter().filter(|op| op.section == Section::Gradients).collect();
     assert!(steps.len() >= 3 * 3 && steps.iter().all(|op| op.calls == trainer.steps()), "{steps:?}");
