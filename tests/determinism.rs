@@ -1,6 +1,8 @@
 //! The same seed gives the same bits: twice, for any number of threads, and however steps are grouped.
 
+use wgrad::plan::{Rates, Section};
 use wgrad::rng::{Philox, Stream};
+use wgrad::trainer::OpTime;
 use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Standardisation, Trainer, data};
 
 fn digits() -> Dataset {
@@ -82,9 +84,40 @@ fn work_that_threads_share_has_the_same_bits() {
 fn any_grouping_of_steps_gives_the_same_bits() {
     for device in [Device::cpu().threads(2), Device::reference()] {
         let one = bits(&trained(&device, 7, Some(1)));
-        for steps in [2, 5, 7, 100] {
-            assert_eq!(one, bits(&trained(&device, 7, Some(steps))), "{steps} steps a submission on {device}");
+        // As a clock says, too.
+        for steps in [Some(2), Some(5), Some(7), Some(100), None] {
+            assert_eq!(one, bits(&trained(&device, 7, steps)), "{steps:?} steps a submission on {device}");
         }
+    }
+}
+
+#[test]
+fn a_profile_changes_no_bits_and_has_every_op_of_every_step() {
+    for device in [Device::cpu().threads(2), Device::reference()] {
+        let trained = |profile: bool| {
+            let network = Network::parse(64, "48 relu dropout(0.2) 10").expect("a network");
+            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(47).seed(7);
+            let builder = if profile { builder.profile() } else { builder };
+            let mut trainer = builder.build(&device).expect("a trainer");
+            trainer.fit(&digits(), Fit::epochs(3)).expect("trained");
+            trainer
+        };
+        let (mut with, mut without) = (trained(true), trained(false));
+        assert_eq!(bits(&with.model().expect("a model")), bits(&without.model().expect("a model")), "{device}");
+        assert!(without.profile().is_none());
+        let profile = with.profile().expect("it was asked for").clone();
+        let steps = with.steps();
+        let often = |op: &&OpTime| matches!(op.section, Section::Gradients | Section::Update);
+        let ops: Vec<_> = profile.ops().iter().filter(often).collect();
+        assert_eq!(ops.len(), 3 * 2 + 1, "{device}");
+        assert!(ops.iter().all(|op| op.calls == steps && op.secs >= 0.0 && op.work.bytes > 0), "{ops:?}");
+        let rates = Rates { flops: Some(1e9), bytes: Some(1e9) };
+        assert_eq!(profile.table(rates).lines().count(), 1 + profile.ops().len());
+        let mut trace = Vec::new();
+        profile.write_trace(&mut trace).expect("written to memory");
+        let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
+        let spans = trace["traceEvents"].as_array().expect("events").len() as u64;
+        assert_eq!(spans, profile.ops().iter().map(|op| op.calls).sum::<u64>());
     }
 }
 

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{Line, will_read};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -43,8 +43,8 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
-        Binding::read("data", Dtype::F32).any().by_rows(),
-        Binding::read("index", Dtype::U32),
+        Binding::read("data", Dtype::F32).any().by_rows().touches(Touches::BatchALane),
+        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
         Binding::fill("window", Dtype::F32).any().by_columns(),
     ],
     params: Params::FIELDS,
@@ -126,13 +126,15 @@ fn fast(call: Call<'_>) {
 const NUMBERS_AHEAD: usize = 1024;
 
 /// Some columns of a row of a batch.
-pub(super) struct Part {
+pub struct Part {
+    /// Which of the batch's rows.
     pub row: usize,
+    /// Which numbers of it.
     pub columns: Range<usize>,
 }
 
 /// What `columns` of a window's row, which are at `to`, have of each of a batch's rows of `width` numbers, and where it belongs.
-pub(super) fn parts<'a>(
+pub fn parts<'a>(
     batch: usize,
     width: usize,
     columns: &Range<usize>,

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use crate::kernels::gather;
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -48,8 +48,8 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather_bytes",
     bindings: &[
-        Binding::read("data", Dtype::U32).by_rows(),
-        Binding::read("index", Dtype::U32),
+        Binding::read("data", Dtype::U32).by_rows().touches(Touches::BatchALane),
+        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
         Binding::read("table", Dtype::F32),
         Binding::fill("window", Dtype::F32).by_columns(),
     ],

@@ -54,17 +54,34 @@ pub struct Binding {
     /// Whether the fast twin also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
     /// the op sees is the same for them.
     pub by_columns: bool,
+    /// How much of it an op touches.
+    pub touches: Touches,
+}
+
+/// How much of a view an op touches. What it moves is counted by this (`Plan::traffic`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touches {
+    /// All of it.
+    All,
+    /// A row for each lane.
+    RowALane,
+    /// The rows of a batch, as many as the parameter `batch` says, for each lane.
+    BatchALane,
 }
 
 impl Binding {
+    const fn new(name: &'static str, dtype: Option<Dtype>, access: Access, cut: bool) -> Self {
+        Self { name, dtype, access, cut, by_rows: false, by_columns: false, touches: Touches::All }
+    }
+
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false, by_columns: false }
+        Self::new(name, Some(dtype), Access::Read, false)
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false, by_columns: false }
+        Self::new(name, Some(dtype), Access::Write, true)
     }
 
     /// A view that is written where the op has something for it, and never read; always cut.
@@ -74,7 +91,7 @@ impl Binding {
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false, by_columns: false }
+        Self::new(name, Some(dtype), Access::ReadWrite, true)
     }
 
     /// A view that the batches of a step are added to; always cut.
@@ -84,7 +101,7 @@ impl Binding {
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false, by_columns: false }
+        Self::new(name, Some(Dtype::U32), Access::Atomic, false)
     }
 
     /// The same binding, cut along the lanes.
@@ -102,6 +119,12 @@ impl Binding {
     /// The same binding, of which the fast twin may be asked for some columns.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
+        self
+    }
+
+    /// The same binding, of which an op touches only a part.
+    pub const fn touches(mut self, touches: Touches) -> Self {
+        self.touches = touches;
         self
     }
 

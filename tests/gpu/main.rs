@@ -24,6 +24,8 @@ mod oracle;
 mod plans;
 #[path = "../common/problem.rs"]
 mod problem;
+mod profile;
 mod sabotage;
+mod traffic;
 mod trainer;
 mod verify;
