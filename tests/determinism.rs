@@ -84,7 +84,7 @@ fn work_that_threads_share_has_the_same_bits() {
 fn any_grouping_of_steps_gives_the_same_bits() {
     for device in [Device::cpu().threads(2), Device::reference()] {
         let one = bits(&trained(&device, 7, Some(1)));
-        // As a clock says, too.
+        // As many as the window holds, too.
         for steps in [Some(2), Some(5), Some(7), Some(100), None] {
             assert_eq!(one, bits(&trained(&device, 7, steps)), "{steps:?} steps a submission on {device}");
         }

@@ -101,9 +101,9 @@ impl Builder {
         self
     }
 
-    /// Sets the steps of one submission. Without it there are as many as a tenth of a second is long enough for, by a
-    /// clock that begins with a submission of one step, and as make a window of a few megabytes. The result does not
-    /// depend on it.
+    /// Sets the steps of one submission. Without it there are as many as make a window of a few megabytes, and on a GPU no
+    /// more than a tenth of a second is long enough for, by a clock that begins with a submission of one step. What a
+    /// number of steps results in does not depend on it; how many [`Trainer::advance`] takes does.
     pub fn steps_a_submission(mut self, steps: usize) -> Self {
         self.steps_a_submission = Some(steps);
         self

@@ -157,8 +157,9 @@ impl Trainer {
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
-    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window. After the last
-    /// step of an epoch the next one begins, in a new order.
+    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window, and on a GPU for a tenth of a
+    /// second, unless [`Builder::steps_a_submission`] says how many. After the last step of an epoch the next one begins, in
+    /// a new order.
     ///
     /// # Errors
     /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
@@ -173,7 +174,8 @@ impl Trainer {
             self.begin_epoch()?;
         }
         let (batch, step_rows, slots) = (self.description.batch, self.description.step_rows(), self.description.slots);
-        let steps = if self.steps_a_submission.is_some() { slots } else { self.pace.steps(slots) };
+        let by_clock = self.steps_a_submission.is_none() && self.executor.in_flight() > 0;
+        let steps = if by_clock { self.pace.steps(slots) } else { slots };
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };

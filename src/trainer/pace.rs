@@ -1,4 +1,4 @@
-//! How many steps a submission has, where the user has not said so.
+//! How many steps a submission to a GPU has, where the user has not said so.
 //!
 //! A GPU that works on one submission for seconds is taken for stuck and reset, and whoever wants to stop waits for it;
 //! many small ones cost time of their own. So a submission is to last a tenth of a second. The first has one step, and

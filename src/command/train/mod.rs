@@ -44,11 +44,11 @@ RUN FILES
   What is typed wins over WGRAD_DEVICE, and that over the file.
 
 PROFILE
-  --profile has a table behind all else: each op of the steps, its calls, time and
-  rates, and with --peak-gflops and --bandwidth-gbs the least time that it can
-  take. Ops run one by one for it: a GPU tells the time itself, and the CPU's ops
-  are without the caches that rows else stay in. The bits of the model are the
-  same.
+  --profile has a table behind all else: each op of the steps, its calls, time
+  and rates, and with --peak-gflops and --bandwidth-gbs the least time that it
+  can take. Ops run one by one for it: a GPU tells the time itself, and the
+  CPU's ops are without the caches that rows else stay in. The bits of the
+  model are the same.
 
 PRINTED
   epoch lines   loss: mean over the epoch's training rows while they are learnt;
