@@ -124,13 +124,25 @@ const DRAWS: usize = 16;
 widest! {
     /// Drops elements of one row, the first four of them by the draw of `counter`.
     fn drop_row(threshold: u32, scale: f32, step: &Step, counter: [u32; 4], row: &mut [f32]) {
-        for (group, values) in row.chunks_mut(4 * DRAWS).enumerate() {
+        let drop = |group: usize, values: &mut [f32; 4 * DRAWS]| {
             let mut counters = counter.map(|word| [word; DRAWS]);
             (0..DRAWS).for_each(|draw| counters[0][draw] += (group * DRAWS + draw) as u32);
             let words = philox_lanes(counters, [step.seed_low, step.seed_high]);
-            for (at, value) in values.iter_mut().enumerate() {
-                *value = if words[at % 4][at / 4] >= threshold { *value * scale } else { 0.0 };
+            for draw in 0..DRAWS {
+                for word in 0..4 {
+                    let value = &mut values[4 * draw + word];
+                    *value = if words[word][draw] >= threshold { *value * scale } else { 0.0 };
+                }
             }
+        };
+        let (whole, rest) = row.as_chunks_mut();
+        let groups = whole.len();
+        whole.iter_mut().enumerate().for_each(|(group, values)| drop(group, values));
+        if !rest.is_empty() {
+            let mut values = [0.0; 4 * DRAWS];
+            values[..rest.len()].copy_from_slice(rest);
+            drop(groups, &mut values);
+            rest.copy_from_slice(&values[..rest.len()]);
         }
     }
 }
