@@ -81,7 +81,7 @@ impl Memory {
     ///
     /// # Safety
     /// While the call lives, no other call may write what it sees, or see what it writes: only calls of the
-    /// same op with other lanes or columns may live beside it. (Views of one op that are written do not overlap, and none
+    /// same op with other lanes or columns, or of ops of which none sees what the other writes, may live beside it. (Views of one op that are written do not overlap, and none
     /// is read too: `Plan::push` checks that.)
     pub(super) unsafe fn call<'a>(
         &'a self,
@@ -105,8 +105,11 @@ impl Memory {
             *lent = unsafe {
                 let start = words.start().add(part.start);
                 match (binding.access, columns.filter(|_| binding.by_columns)) {
-                    (_, Some(columns)) => {
-                        assert!(columns.end <= view.shape.columns, "columns are within the view");
+                    (access, Some(columns)) if access.writes_parts() => {
+                        assert!(
+                            columns.start <= columns.end && columns.end <= view.shape.columns,
+                            "columns are within the view"
+                        );
                         let rows = len / view.shape.columns.max(1);
                         Slot::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
                     }

@@ -108,12 +108,14 @@ fn fast(call: Call<'_>) {
     let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
     let rows = index.chunks_exact(p.batch as usize).skip(first).take(steps.len());
     for (s, rows) in rows.enumerate() {
-        let of =
-            |row: u32| data.get(row.wrapping_sub(p.first_row) as usize * width..).and_then(|rest| rest.get(..width));
+        let of = |row: u32| {
+            let row = row.wrapping_sub(p.first_row);
+            (row < p.rows).then(|| &data[row as usize * width..][..width])
+        };
         let ahead = NUMBERS_AHEAD.div_ceil(width);
         for (part, to) in parts(rows.len(), width, &columns, window.row(s)) {
             if let Some(soon) = rows.get(part.row + ahead).and_then(|row| of(*row)) {
-                soon.iter().step_by(Line::WORDS).for_each(|word| will_read(word));
+                soon.iter().take(NUMBERS_AHEAD).step_by(Line::WORDS).for_each(|word| will_read(word));
             }
             if let Some(row) = of(rows[part.row]) {
                 to.copy_from_slice(&row[part.columns]);

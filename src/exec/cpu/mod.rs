@@ -60,7 +60,7 @@ impl Cpu {
         let Self { plan, schedules, memory, team, sharing, .. } = self;
         let machine = Machine { plan, memory };
         let all = &schedules[Way::Shared as usize];
-        let Some(first) = runs.first().filter(|_| team.is_several()) else {
+        let Some(first) = runs.first().filter(|_| team.members() > 1) else {
             return runs.iter().for_each(|run| machine.run(steps, *run, &all[run.section as usize], team));
         };
         let sharing = &mut sharing[first.section as usize];
@@ -163,7 +163,7 @@ impl Executor for Cpu {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
-        let schedule = Schedule::of_op(&self.plan, run.section, op, self.threads);
+        let schedule = Schedule::of_op(&self.plan, run.section, op, self.team.members());
         let Self { plan, memory, team, .. } = self;
         Machine { plan, memory }.run(steps, run, &schedule, team);
         Ok(())

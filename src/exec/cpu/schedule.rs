@@ -60,8 +60,9 @@ impl Stage {
         let threads = (threads as u64).min(work / WORK_A_PIECE).max(1);
         let (mut shares, mut before, mut start) = (Vec::new(), 0, 0);
         for (index, (_, own)) in pieces.iter().enumerate() {
-            // Whose share the middle of a piece falls into.
-            if (before + own / 2) * threads >= work * (shares.len() as u64 + 1) {
+            // Whose share the middle of a piece falls into. None is empty, and there are no more than threads.
+            let share = shares.len() as u64 + 1;
+            if index > start && share < threads && (before + own / 2) * threads >= work * share {
                 shares.push(start..index);
                 start = index;
             }
@@ -276,14 +277,21 @@ mod tests {
             for section in Section::ALL {
                 let ops = plan.ops(section);
                 let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
+                let mut seen_columns = vec![0; ops.len()];
                 let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
                 for stage in Schedule::new(&plan, section, 2).stages {
                     for piece in stage.pieces {
                         match piece {
                             Piece::Lanes { op, lanes } => see(op, lanes),
-                            // All rows; which columns, `few_rows_go_by_columns` and tests of bits look at.
-                            Piece::Columns { op, columns } if columns.start == 0 => see(op, 0..ops[op].lanes),
-                            Piece::Columns { .. } => {}
+                            // All rows of these columns, one piece behind the other.
+                            Piece::Columns { op, columns } => {
+                                let count = super::columns(&plan, &ops[op]).expect("it can be cut by columns");
+                                assert_eq!(columns.start, seen_columns[op], "{layers}");
+                                seen_columns[op] = columns.end;
+                                if columns.end == count {
+                                    see(op, 0..ops[op].lanes);
+                                }
+                            }
                             Piece::Rows(rows) => {
                                 stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
                             }
@@ -291,6 +299,26 @@ mod tests {
                     }
                 }
                 assert!(seen.iter().flatten().all(|times| *times == 1), "{layers}, {}", section.name());
+            }
+        }
+    }
+
+    /// Also for ops alone, which lockstep and profiles run on the same team.
+    #[test]
+    fn shares_are_no_more_than_threads_and_none_is_empty() {
+        for (inputs, layers, batch) in
+            [(8, "2100 relu 48 relu 10", 128), (32, "2100 relu 48", 64), (2, "16 relu 2", 64)]
+        {
+            let plan = plan(inputs, layers, batch);
+            for threads in [1, 2, 3, 8, 24, 64] {
+                for section in Section::ALL {
+                    let alone = (0..plan.ops(section).len()).map(|op| Schedule::of_op(&plan, section, op, threads));
+                    for stage in alone.chain([Schedule::new(&plan, section, threads)]).flat_map(|s| s.stages) {
+                        let whole = stage.shares.iter().flat_map(Clone::clone).eq(0..stage.pieces.len());
+                        let sound = stage.shares.len() <= threads && stage.shares.iter().all(|share| !share.is_empty());
+                        assert!(whole && sound, "{layers}, {threads} threads: {:?}", stage.shares);
+                    }
+                }
             }
         }
     }

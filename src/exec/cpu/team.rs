@@ -44,7 +44,7 @@ struct Shared {
     ended: AtomicBool,
     /// Members that sleep, or are about to.
     sleepers: AtomicUsize,
-    /// Held while one falls asleep; what a piece panicked with, in which nobody panics.
+    /// Held while one falls asleep; what the first piece panicked with.
     bed: Mutex<Option<Box<dyn Any + Send>>>,
     wake: Condvar,
 }
@@ -107,9 +107,9 @@ impl Team {
         Ok(team)
     }
 
-    /// Whether there is more than the calling thread.
-    pub fn is_several(&self) -> bool {
-        !self.helpers.is_empty()
+    /// The calling thread and its helpers.
+    pub fn members(&self) -> usize {
+        self.shared.shares.len()
     }
 
     /// Computes all pieces, `shares[m]` of them preferably by member m, and returns when all are done.
@@ -173,7 +173,13 @@ impl Shared {
                 // SAFETY: `Team::run` has written it before this piece, and changes it when all pieces are done.
                 let work = unsafe { *self.work.get() };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(piece)))) {
-                    *self.bed() = Some(panic);
+                    let mut first = self.bed();
+                    if first.is_none() {
+                        *first = Some(panic);
+                    } else {
+                        // What was thrown may panic when it is dropped, and this piece must be counted.
+                        std::mem::forget(panic);
+                    }
                 }
                 if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
                     self.wake_sleepers();

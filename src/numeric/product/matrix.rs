@@ -159,8 +159,8 @@ impl<'a> MatrixMut<'a> {
     pub fn into_part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.rows, "rows out of range");
         assert!(columns.start <= columns.end && columns.end <= self.columns.len(), "columns out of range");
-        let start = self.start.wrapping_add(rows.start * self.row_stride);
-        // SAFETY: they are self's, which is an exclusive borrow as long.
-        unsafe { Self::lent(start, rows.len(), columns, self.row_stride) }
+        let own = self.columns.start + columns.start..self.columns.start + columns.end;
+        let start = self.start.wrapping_add(rows.start * self.row_stride + columns.start);
+        Self { start, rows: rows.len(), columns: own, ..self }
     }
 }
