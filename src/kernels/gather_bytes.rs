@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::gather;
+use crate::kernels::shared::rows::Rows;
 use crate::kernels::{line, line_prelude, shared};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
@@ -127,36 +127,28 @@ fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     let whole = first.next_multiple_of(4);
     let (head, rest) = to.split_at_mut((whole - first).min(to.len()));
     (first..whole).zip(head).for_each(|(w, to)| *to = table[byte(row, w)]);
-    for (four, word) in rest.chunks_mut(4).zip(&row[whole / 4..]) {
-        four.iter_mut().zip(word.to_le_bytes()).for_each(|(to, byte)| *to = table[usize::from(byte)]);
+    let (fours, rest) = rest.as_chunks_mut::<4>();
+    let (words, last) = row[whole / 4..].split_at(fours.len());
+    for (four, word) in fours.iter_mut().zip(words) {
+        *four = word.to_le_bytes().map(|byte| table[usize::from(byte)]);
     }
+    let last = last.iter().flat_map(|word| word.to_le_bytes());
+    rest.iter_mut().zip(last).for_each(|(to, byte)| *to = table[usize::from(byte)]);
 }
 
 /// The plain twin, row by row, or what some columns of the window have of each row.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
     let [data, index, table, window] = call.slots();
-    let (data, index, table) = (data.words(), index.words(), table.f32());
-    let (width, words) = (p.width as usize, p.words as usize);
+    let (index, table, width) = (index.words(), table.f32(), p.width as usize);
+    let data = Rows { values: data.words(), each: p.words as usize, first: p.first_row, count: p.rows };
     let mut window = window.matrix_mut(steps.len(), p.stride as usize);
     let columns = window.columns();
     let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
-    let rows = index.chunks_exact(p.batch as usize).skip(first).take(steps.len());
-    for (s, rows) in rows.enumerate() {
-        for (part, to) in gather::parts(rows.len(), width, &columns, window.row(s)) {
-            let row = rows[part.row].wrapping_sub(p.first_row);
-            if row >= p.rows {
-                continue;
-            }
-            let row = &data[row as usize * words..][..words];
-            match table.try_into() {
-                Ok(table) => look_up(row, part.columns.start, table, to),
-                Err(_) => {
-                    for (w, to) in part.columns.zip(to) {
-                        *to = table[w * 256 + byte(row, w)];
-                    }
-                }
-            }
-        }
+    for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
+        data.bring(batch, width, &columns, window.row(s), |row, from, to| match table.try_into() {
+            Ok(table) => look_up(row, from.start, table, to),
+            Err(_) => from.zip(to).for_each(|(w, to)| *to = table[w * 256 + byte(row, w)]),
+        });
     }
 }

@@ -79,6 +79,7 @@ pub static ALL: [&Kernel; 34] = [
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
+    pub mod rows;
     pub mod tiles;
 
     /// Operand a of a product, number by number and four at a time.

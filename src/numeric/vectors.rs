@@ -33,11 +33,23 @@ widest! {
 
     /// sums\[c\] = Σᵣ matrix\[r, c\], from the first row to the last.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
-        sums.fill(0.0);
-        for r in 0..matrix.row_count() {
-            for (sum, value) in sums.iter_mut().zip(matrix.row(r)) {
-                *sum += value;
-            }
-        }
+        let rest = in_registers::<64>(matrix, 0, sums);
+        let rest = in_registers::<8>(matrix, matrix.column_count() - rest.len(), rest);
+        in_registers::<1>(matrix, matrix.column_count() - rest.len(), rest);
     }
+}
+
+/// Sums of columns from `first` on, `N` at a time; returns those that are left over.
+#[inline(always)]
+fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
+    let (blocks, rest) = sums.as_chunks_mut::<N>();
+    for (block, sums) in blocks.iter_mut().enumerate() {
+        let mut together = [0.0; N];
+        for r in 0..matrix.row_count() {
+            let values = &matrix.row(r)[first + block * N..][..N];
+            together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+        *sums = together;
+    }
+    rest
 }

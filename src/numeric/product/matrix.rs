@@ -52,6 +52,11 @@ impl<'a> Matrix<'a> {
         self.rows
     }
 
+    /// How many columns there are.
+    pub fn column_count(&self) -> usize {
+        self.columns
+    }
+
     /// A row of a matrix that is no transpose.
     ///
     /// # Panics
