@@ -113,10 +113,10 @@ impl Philox {
     /// Uniform in `0..bound`, without bias (rejection). `bound` must be at least 1.
     pub fn below(&mut self, bound: u32) -> u32 {
         debug_assert!(bound > 0);
-        let rejected = bound.wrapping_neg() % bound;
         loop {
             let product = u64::from(self.word()) * u64::from(bound);
-            if product as u32 >= rejected {
+            // The remainder is below `bound`: mostly it need not be known.
+            if product as u32 >= bound || product as u32 >= bound.wrapping_neg() % bound {
                 return (product >> 32) as u32;
             }
         }

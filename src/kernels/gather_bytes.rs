@@ -152,3 +152,22 @@ fn fast(call: Call<'_>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_part_of_a_row_is_looked_up() {
+        let row = [0x0302_0100, 0x0706_0504, 0x0b0a_0908];
+        let table = std::array::from_fn(|byte| byte as f32);
+        for first in 0..=12 {
+            for end in first..=12 {
+                let mut found = vec![f32::NAN; end - first];
+                look_up(&row, first, &table, &mut found);
+                let wanted: Vec<_> = (first..end).map(|byte| byte as f32).collect();
+                assert_eq!(found, wanted, "bytes {first} to {end}");
+            }
+        }
+    }
+}
