@@ -1,14 +1,19 @@
-"""Times whole training steps (forward, softmax cross-entropy, backward, Adam at 1e-3) of a Python peer on the CPU, as
-`../steps.rs` times those of wgrad. One JSON line a workload.
+"""Times whole training steps (forward, softmax cross-entropy, backward, Adam at 1e-3) of a Python peer, as
+`../steps.rs` times those of wgrad: on the CPU, PyTorch on CUDA as well. One JSON line a workload.
 
     VENV/bin/python python_peer.py torch --threads 2 --seconds 3 mnist wide    of workloads.json; without a name, all
     VENV/bin/python python_peer.py jax --layers 784,512,10 --batch 128 --name mine
-    VENV/bin/python python_peer.py versions
+    VENV/bin/python python_peer.py torch-graphs --torch-device cuda --tf32 mnist
+    VENV/bin/python python_peer.py torch-products --torch-device cuda --products NT:512x1024x1024,TN:1024x1024x512
+    VENV/bin/python python_peer.py versions                                    of all packages
+    VENV/bin/python python_peer.py cuda                                        whether torch has a GPU, and which
 
 Eight batches are at hand, cut before the clock starts, and cycled. Without the options, THREADS and BUDGET_S of the
 environment say how many threads, and how many seconds a workload."""
 
 import argparse
+import functools
+import itertools
 import json
 import os
 import pathlib
@@ -18,18 +23,22 @@ import time
 BATCHES = 8
 BLOCK = 0.25  # seconds
 WARM_UP = 5  # steps
+SUBMISSION = 0.02  # seconds that the repetitions of a product last which are handed over together
 WORKLOADS = pathlib.Path(__file__).parent.parent / "workloads.json"
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=[*PEERS, "versions"])
+    parser.add_argument("peer", choices=[*PEERS, "torch-products", "versions", "cuda"])
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("THREADS", "2")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("BUDGET_S", "3")))
     parser.add_argument("--layers", help="inputs,…,outputs", type=lambda text: [int(size) for size in text.split(",")])
     parser.add_argument("--batch", type=int)
     parser.add_argument("--name", default="own")
+    parser.add_argument("--torch-device", choices=["cpu", "cuda"], default="cpu", help="where torch computes [cpu]")
+    parser.add_argument("--tf32", action="store_true", help="lets torch round factors of products to TensorFloat-32")
+    parser.add_argument("--products", type=products, default=[], help="FORM:ROWSxCOLUMNSxTERMS,… with NT, NN or TN")
     given = parser.parse_intermixed_args()
     if (given.layers is None) != (given.batch is None) or (given.layers and given.workloads):
         parser.error("--layers and --batch go together, and without names")
@@ -54,42 +63,85 @@ def data(layers, batch):
     return x, (x @ teacher).argmax(1)
 
 
+def products(text):
+    """Name, form and sizes of each."""
+    found = [(name, *name.split(":")) for name in text.split(",")]
+    return [(name, form, [int(size) for size in sizes.split("x")]) for name, form, sizes in found]
+
+
 # Each peer gives: one call, how many steps it takes, and how to wait until all is done.
 
 
-def torch(layers, batch, threads, compiled=False):
+def prepared(given):
+    """torch as it is asked for, its device, and how to wait for that."""
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(given.threads)
+    torch.set_float32_matmul_precision("high" if given.tf32 else "highest")
     torch.manual_seed(0)
+    on_cuda = given.torch_device == "cuda"
+    return torch, torch.device(given.torch_device), torch.cuda.synchronize if on_cuda else lambda: None
+
+
+def torch(layers, batch, given, compiled=False, graphs=False):
+    torch, device, wait = prepared(given)
+    if graphs and device.type != "cuda":
+        raise ValueError("CUDA graphs need --torch-device cuda")
     parts = []
     for inputs, outputs in zip(layers, layers[1:]):
         parts += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
-    net = torch.nn.Sequential(*parts[:-1])
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    x, y = data(layers, batch)
-    batches = list(zip(torch.from_numpy(x).split(batch), torch.from_numpy(y).split(batch)))
+    net = torch.nn.Sequential(*parts[:-1]).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=graphs)
+    x, y = (torch.from_numpy(part).to(device) for part in data(layers, batch))
     loss = lambda x, y: torch.nn.functional.cross_entropy(net(x), y)
     if compiled:
         loss = torch.compile(loss)
-    step_number = 0
 
-    def step():
-        nonlocal step_number
-        x, y = batches[step_number % BATCHES]
-        step_number += 1
+    def step(x, y):
         optimizer.zero_grad(set_to_none=True)
         loss(x, y).backward()
         optimizer.step()
 
-    return step, 1, lambda: None
+    steps = [functools.partial(step, *rows) for rows in zip(x.split(batch), y.split(batch))]
+    steps = itertools.cycle(captured(torch, steps) if graphs else steps)
+    return lambda: next(steps)(), 1, wait
 
 
-def torch_compile(layers, batch, threads):
-    return torch(layers, batch, threads, compiled=True)
+def captured(torch, calls):
+    """The same calls as CUDA graphs, which share their memory: they are replayed one after the other."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for call in calls[:3]:  # what is made once must not be made while a graph is captured
+            call()
+    torch.cuda.current_stream().wait_stream(side)
+    graphs = []
+    for call in calls:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
+            call()
+        graphs.append(graph)
+    return [graph.replay for graph in graphs]
 
 
-def jax(layers, batch, threads):
+def torch_product(form, sizes, given):
+    """So many products in one call that handing them over costs little: on CUDA as one graph."""
+    torch, device, wait = prepared(given)
+    rows, columns, terms = sizes
+    rand = lambda *shape: torch.rand(shape, device=device) * 2 - 1
+    a = rand(terms, rows).T if form == "TN" else rand(rows, terms)
+    b = rand(columns, terms).T if form == "NT" else rand(terms, columns)
+    out = torch.empty(rows, columns, device=device)
+    one = lambda: torch.mm(a, b, out=out)
+    one(), wait()
+    began = time.perf_counter()
+    one(), wait()
+    times = max(1, min(1000, round(SUBMISSION / (time.perf_counter() - began))))
+    many = lambda: [one() for _ in range(times)]
+    return captured(torch, [many])[0] if device.type == "cuda" else many, times, wait
+
+
+def jax(layers, batch, given):
     import jax
     import jax.numpy as jnp
     import optax
@@ -126,7 +178,7 @@ def jax(layers, batch, threads):
     return step, 1, lambda: jax.block_until_ready(state)
 
 
-def sklearn(layers, batch, threads):
+def sklearn(layers, batch, given):
     import numpy as np
     from sklearn.neural_network import MLPClassifier
 
@@ -139,7 +191,13 @@ def sklearn(layers, batch, threads):
     return lambda: model.partial_fit(x, y), BATCHES, lambda: None
 
 
-PEERS = {"torch": torch, "torch-compile": torch_compile, "jax": jax, "sklearn": sklearn}
+PEERS = {
+    "torch": torch,
+    "torch-compile": functools.partial(torch, compiled=True),
+    "torch-graphs": functools.partial(torch, graphs=True),
+    "jax": jax,
+    "sklearn": sklearn,
+}
 
 
 def flops(layers, batch):
@@ -148,7 +206,7 @@ def flops(layers, batch):
     return 3 * sum(products) - products[0]
 
 
-def measure(step, per_call, wait, budget):
+def measure(step, per_call, wait, budget, block_seconds=BLOCK):
     """Seconds a step takes, of the median block and of the best."""
     for _ in range(-(-WARM_UP // per_call)):
         step()
@@ -156,7 +214,7 @@ def measure(step, per_call, wait, budget):
     began = time.perf_counter()
     step()
     wait()
-    calls = max(1, round(BLOCK / (time.perf_counter() - began)))
+    calls = max(1, round(block_seconds / (time.perf_counter() - began)))
     blocks, began = [], time.perf_counter()
     while not blocks or time.perf_counter() - began < budget:
         block = time.perf_counter()
@@ -179,19 +237,45 @@ def versions():
     return found
 
 
+def cuda():
+    """Whether torch can use a GPU, and which; or why not."""
+    try:
+        import torch
+
+        if not torch.cuda.is_available():
+            return {"error": f"torch {torch.__version__} finds no CUDA device"}
+        return {"name": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "torch": torch.__version__}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"[:200]}
+
+
+def timed(given):
+    """What is measured: what it is called, its operations, and the measurement; rows of a step, if it is one."""
+    if given.peer == "torch-products":
+        for name, form, sizes in given.products:
+            measured = lambda: measure(*torch_product(form, sizes, given), given.seconds, SUBMISSION)
+            yield {"product": name}, 2 * sizes[0] * sizes[1] * sizes[2], measured, None
+        return
+    for name, (layers, batch) in given.chosen.items():
+        measured = lambda: measure(*PEERS[given.peer](layers, batch, given), given.seconds)
+        yield {"workload": name}, flops(layers, batch), measured, batch
+
+
 def main():
     given = arguments()
-    if given.peer == "versions":
-        return print(json.dumps(versions()))
+    if given.peer in ("versions", "cuda"):
+        return print(json.dumps(versions() if given.peer == "versions" else cuda()))
     # Read when the libraries are loaded; the last by XLA, under JAX.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, str(given.threads))
-    for name, (layers, batch) in given.chosen.items():
-        line = {"peer": given.peer, "threads": given.threads, "workload": name}
+    torch_only = {"device": given.torch_device, "tf32": given.tf32} if given.peer.startswith("torch") else {}
+    for what, work, measured, rows in timed(given):
+        line = {"peer": given.peer, "threads": given.threads, **torch_only, **what}
         try:
-            median, best = measure(*PEERS[given.peer](layers, batch, given.threads), given.seconds)
-            line |= {"ms": round(median * 1e3, 4), "best_ms": round(best * 1e3, 4)}
-            line |= {"gflops": round(flops(layers, batch) / median / 1e9, 2), "samples_per_s": round(batch / median)}
+            median, best = measured()
+            line |= {"ms": round(median * 1e3, 6), "best_ms": round(best * 1e3, 6)}
+            line |= {"gflops": round(work / median / 1e9, 2)}
+            line |= {"samples_per_s": round(rows / median)} if rows else {}
         except Exception as error:
             line["error"] = f"{type(error).__name__}: {error}"[:200]
         print(json.dumps(line), flush=True)

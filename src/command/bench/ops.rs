@@ -83,6 +83,7 @@ pub fn measure(
     let plan = fuse(&lower(&description)?)?;
     let mut executor = device.executor(plan.clone())?;
     let step = fill(executor.as_mut(), &description)?;
+    warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
     for number in 0..ways(&plan, device, settings.tiles) {
         if number > 0 {
@@ -150,6 +151,16 @@ fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> 
     let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
     executor.submit(&[step], &Run::submission(&[step]))?;
     Ok(step)
+}
+
+/// GPUs raise their clocks only when they have something to do.
+fn warm_up(executor: &mut dyn Executor, step: Step, time: Duration) -> Result<()> {
+    let (began, run) = (Instant::now(), Run { section: Section::Gradients, slot: 0 });
+    let all = 0..executor.plan().ops(Section::Gradients).len();
+    while began.elapsed() < time {
+        executor.submit_repeated(&[step], run, all.clone(), 1)?;
+    }
+    Ok(())
 }
 
 fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32) -> Result<()> {
