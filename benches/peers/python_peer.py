@@ -13,7 +13,6 @@ environment say how many threads, and how many seconds a workload."""
 
 import argparse
 import functools
-import itertools
 import json
 import os
 import pathlib
@@ -23,7 +22,6 @@ import time
 BATCHES = 8
 BLOCK = 0.25  # seconds
 WARM_UP = 5  # steps
-SUBMISSION = 0.02  # seconds that the repetitions of a product last which are handed over together
 WORKLOADS = pathlib.Path(__file__).parent.parent / "workloads.json"
 
 
@@ -72,73 +70,10 @@ def products(text):
 # Each peer gives: one call, how many steps it takes, and how to wait until all is done.
 
 
-def prepared(given):
-    """torch as it is asked for, its device, and how to wait for that."""
-    import torch
+def torch(layers, batch, given, **how):
+    import torch_peer
 
-    torch.set_num_threads(given.threads)
-    torch.set_float32_matmul_precision("high" if given.tf32 else "highest")
-    torch.manual_seed(0)
-    on_cuda = given.torch_device == "cuda"
-    return torch, torch.device(given.torch_device), torch.cuda.synchronize if on_cuda else lambda: None
-
-
-def torch(layers, batch, given, compiled=False, graphs=False):
-    torch, device, wait = prepared(given)
-    if graphs and device.type != "cuda":
-        raise ValueError("CUDA graphs need --torch-device cuda")
-    parts = []
-    for inputs, outputs in zip(layers, layers[1:]):
-        parts += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
-    net = torch.nn.Sequential(*parts[:-1]).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=graphs)
-    x, y = (torch.from_numpy(part).to(device) for part in data(layers, batch))
-    loss = lambda x, y: torch.nn.functional.cross_entropy(net(x), y)
-    if compiled:
-        loss = torch.compile(loss)
-
-    def step(x, y):
-        optimizer.zero_grad(set_to_none=True)
-        loss(x, y).backward()
-        optimizer.step()
-
-    steps = [functools.partial(step, *rows) for rows in zip(x.split(batch), y.split(batch))]
-    steps = itertools.cycle(captured(torch, steps) if graphs else steps)
-    return lambda: next(steps)(), 1, wait
-
-
-def captured(torch, calls):
-    """The same calls as CUDA graphs, which share their memory: they are replayed one after the other."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for call in calls[:3]:  # what is made once must not be made while a graph is captured
-            call()
-    torch.cuda.current_stream().wait_stream(side)
-    graphs = []
-    for call in calls:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
-            call()
-        graphs.append(graph)
-    return [graph.replay for graph in graphs]
-
-
-def torch_product(form, sizes, given):
-    """So many products in one call that handing them over costs little: on CUDA as one graph."""
-    torch, device, wait = prepared(given)
-    rows, columns, terms = sizes
-    rand = lambda *shape: torch.rand(shape, device=device) * 2 - 1
-    a = rand(terms, rows).T if form == "TN" else rand(rows, terms)
-    b = rand(columns, terms).T if form == "NT" else rand(terms, columns)
-    out = torch.empty(rows, columns, device=device)
-    one = lambda: torch.mm(a, b, out=out)
-    one(), wait()
-    began = time.perf_counter()
-    one(), wait()
-    times = max(1, min(1000, round(SUBMISSION / (time.perf_counter() - began))))
-    many = lambda: [one() for _ in range(times)]
-    return captured(torch, [many])[0] if device.type == "cuda" else many, times, wait
+    return torch_peer.steps(layers, batch, data(layers, batch), given, **how)
 
 
 def jax(layers, batch, given):
@@ -237,23 +172,13 @@ def versions():
     return found
 
 
-def cuda():
-    """Whether torch can use a GPU, and which; or why not."""
-    try:
-        import torch
-
-        if not torch.cuda.is_available():
-            return {"error": f"torch {torch.__version__} finds no CUDA device"}
-        return {"name": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "torch": torch.__version__}
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"[:200]}
-
-
 def timed(given):
     """What is measured: what it is called, its operations, and the measurement; rows of a step, if it is one."""
     if given.peer == "torch-products":
+        from torch_peer import SUBMISSION, product
+
         for name, form, sizes in given.products:
-            measured = lambda: measure(*torch_product(form, sizes, given), given.seconds, SUBMISSION)
+            measured = lambda: measure(*product(form, sizes, given), given.seconds, SUBMISSION)
             yield {"product": name}, 2 * sizes[0] * sizes[1] * sizes[2], measured, None
         return
     for name, (layers, batch) in given.chosen.items():
@@ -263,8 +188,12 @@ def timed(given):
 
 def main():
     given = arguments()
-    if given.peer in ("versions", "cuda"):
-        return print(json.dumps(versions() if given.peer == "versions" else cuda()))
+    if given.peer == "versions":
+        return print(json.dumps(versions()))
+    if given.peer == "cuda":
+        from torch_peer import cuda
+
+        return print(json.dumps(cuda()))
     # Read when the libraries are loaded; the last by XLA, under JAX.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, str(given.threads))
