@@ -76,29 +76,6 @@ def programs(given):
     return wanted(there), wanted(missing)
 
 
-def in_turn(names, rounds, once):
-    """What each program said in each round. Every other round goes backwards, so that no program always follows the
-    same one; one that failed is not asked again."""
-    results = {name: [] for name in names}
-    for number in range(rounds):
-        for name in reversed(names) if number % 2 else names:
-            if not any("error" in said for said in results[name]):
-                results[name].append(once(name, number))
-    return results
-
-
-def errors(results):
-    """What a program said when it failed, if it did."""
-    return {name: said["error"] for name, all_said in results.items() for said in all_said if "error" in said}
-
-
-def ratio(mine, theirs):
-    """Theirs by mine: of the medians, and from round to round."""
-    each = [their / my for my, their in zip(mine, theirs)]
-    middle = statistics.median(theirs) / statistics.median(mine)
-    return f"{middle:.2f}" + (f" ({min(each):.2f}–{max(each):.2f})" if len(each) > 1 else "")
-
-
 def threads(given):
     return "1 CPU thread" if given.threads == 1 else f"{given.threads} CPU threads"
 
@@ -114,14 +91,14 @@ def steps(given):
             print(said.get("error") or f"{said['ms']} ms", flush=True)
             return said
 
-        results = data[workload] = in_turn(list(commands), given.rounds, once)
-        bad = errors(results)
+        results = data[workload] = runs.in_turn(list(commands), given.rounds, once)
+        bad = runs.errors(results)
         failed += [f"- {name} on {workload}: {error}" for name, error in bad.items()]
         times = {name: [said["ms"] for said in all_said] for name, all_said in results.items() if name not in bad}
         cells = [runs.spread(times[name]) if name in times else "failed" for name in commands]
         peers = {name: statistics.median(values) for name, values in times.items() if name != "wgrad"}
         best = min(peers, key=peers.get, default=None)
-        against = f"{ratio(times['wgrad'], times[best])} {best}" if best and "wgrad" in times else "—"
+        against = f"{runs.ratio(times['wgrad'], times[best])} {best}" if best and "wgrad" in times else "—"
         rows.append([workload, *cells, against])
     ended = facts.ended(given, versions(given))
     lines = [f"# A training step beside peers, {threads(given)}, {ended['date']}", "", *runs.told(ended)]
@@ -159,8 +136,8 @@ def mnist(given):
         print(f"round {number + 1}: {name} {said}", flush=True)
         return said
 
-    results = in_turn(["wgrad", "torch"], given.rounds, once)
-    bad, rows = errors(results), []
+    results = runs.in_turn(["wgrad", "torch"], given.rounds, once)
+    bad, rows = runs.errors(results), []
     for name, all_said in results.items():
         if name in bad:
             rows.append([name, "failed", bad[name]])
@@ -180,7 +157,7 @@ def mnist(given):
     lines += runs.table(["program", "seconds", "test images right: mean, each seed"], rows)
     if not bad:
         mine, theirs = ([said["seconds"] for said in results[name]] for name in ("wgrad", "torch"))
-        lines += ["", f"torch's time by wgrad's: {ratio(mine, theirs)}."]
+        lines += ["", f"torch's time by wgrad's: {runs.ratio(mine, theirs)}."]
     runs.write(given.out, lines, {"facts": ended, "rounds": results})
 
 

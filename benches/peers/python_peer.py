@@ -1,14 +1,18 @@
-"""Times whole training steps (forward, softmax cross-entropy, backward, Adam at 1e-3) of a Python peer on the CPU, as
-`../steps.rs` times those of wgrad. One JSON line a workload.
+"""Times whole training steps (forward, softmax cross-entropy, backward, Adam at 1e-3) of a Python peer, as
+`../steps.rs` times those of wgrad: on the CPU, PyTorch on CUDA as well. One JSON line a workload.
 
     VENV/bin/python python_peer.py torch --threads 2 --seconds 3 mnist wide    of workloads.json; without a name, all
     VENV/bin/python python_peer.py jax --layers 784,512,10 --batch 128 --name mine
-    VENV/bin/python python_peer.py versions
+    VENV/bin/python python_peer.py torch-graphs --torch-device cuda --tf32 mnist
+    VENV/bin/python python_peer.py torch-products --torch-device cuda --products NT:512x1024x1024,TN:1024x1024x512
+    VENV/bin/python python_peer.py versions                                    of all packages
+    VENV/bin/python python_peer.py cuda                                        whether torch has a GPU, and which
 
 Eight batches are at hand, cut before the clock starts, and cycled. Without the options, THREADS and BUDGET_S of the
 environment say how many threads, and how many seconds a workload."""
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -23,13 +27,16 @@ WORKLOADS = pathlib.Path(__file__).parent.parent / "workloads.json"
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=[*PEERS, "versions"])
+    parser.add_argument("peer", choices=[*PEERS, "torch-products", "versions", "cuda"])
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("THREADS", "2")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("BUDGET_S", "3")))
     parser.add_argument("--layers", help="inputs,…,outputs", type=lambda text: [int(size) for size in text.split(",")])
     parser.add_argument("--batch", type=int)
     parser.add_argument("--name", default="own")
+    parser.add_argument("--torch-device", choices=["cpu", "cuda"], default="cpu", help="where torch computes [cpu]")
+    parser.add_argument("--tf32", action="store_true", help="lets torch round factors of products to TensorFloat-32")
+    parser.add_argument("--products", type=products, default=[], help="FORM:ROWSxCOLUMNSxTERMS,… with NT, NN or TN")
     given = parser.parse_intermixed_args()
     if (given.layers is None) != (given.batch is None) or (given.layers and given.workloads):
         parser.error("--layers and --batch go together, and without names")
@@ -54,42 +61,22 @@ def data(layers, batch):
     return x, (x @ teacher).argmax(1)
 
 
+def products(text):
+    """Name, form and sizes of each."""
+    found = [(name, *name.split(":")) for name in text.split(",")]
+    return [(name, form, [int(size) for size in sizes.split("x")]) for name, form, sizes in found]
+
+
 # Each peer gives: one call, how many steps it takes, and how to wait until all is done.
 
 
-def torch(layers, batch, threads, compiled=False):
-    import torch
+def torch(layers, batch, given, **how):
+    import torch_peer
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    parts = []
-    for inputs, outputs in zip(layers, layers[1:]):
-        parts += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
-    net = torch.nn.Sequential(*parts[:-1])
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    x, y = data(layers, batch)
-    batches = list(zip(torch.from_numpy(x).split(batch), torch.from_numpy(y).split(batch)))
-    loss = lambda x, y: torch.nn.functional.cross_entropy(net(x), y)
-    if compiled:
-        loss = torch.compile(loss)
-    step_number = 0
-
-    def step():
-        nonlocal step_number
-        x, y = batches[step_number % BATCHES]
-        step_number += 1
-        optimizer.zero_grad(set_to_none=True)
-        loss(x, y).backward()
-        optimizer.step()
-
-    return step, 1, lambda: None
+    return torch_peer.steps(layers, batch, data(layers, batch), given, **how)
 
 
-def torch_compile(layers, batch, threads):
-    return torch(layers, batch, threads, compiled=True)
-
-
-def jax(layers, batch, threads):
+def jax(layers, batch, given):
     import jax
     import jax.numpy as jnp
     import optax
@@ -126,7 +113,7 @@ def jax(layers, batch, threads):
     return step, 1, lambda: jax.block_until_ready(state)
 
 
-def sklearn(layers, batch, threads):
+def sklearn(layers, batch, given):
     import numpy as np
     from sklearn.neural_network import MLPClassifier
 
@@ -139,7 +126,13 @@ def sklearn(layers, batch, threads):
     return lambda: model.partial_fit(x, y), BATCHES, lambda: None
 
 
-PEERS = {"torch": torch, "torch-compile": torch_compile, "jax": jax, "sklearn": sklearn}
+PEERS = {
+    "torch": torch,
+    "torch-compile": functools.partial(torch, compiled=True),
+    "torch-graphs": functools.partial(torch, graphs=True),
+    "jax": jax,
+    "sklearn": sklearn,
+}
 
 
 def flops(layers, batch):
@@ -148,7 +141,7 @@ def flops(layers, batch):
     return 3 * sum(products) - products[0]
 
 
-def measure(step, per_call, wait, budget):
+def measure(step, per_call, wait, budget, block_seconds=BLOCK):
     """Seconds a step takes, of the median block and of the best."""
     for _ in range(-(-WARM_UP // per_call)):
         step()
@@ -156,7 +149,7 @@ def measure(step, per_call, wait, budget):
     began = time.perf_counter()
     step()
     wait()
-    calls = max(1, round(BLOCK / (time.perf_counter() - began)))
+    calls = max(1, round(block_seconds / (time.perf_counter() - began)))
     blocks, began = [], time.perf_counter()
     while not blocks or time.perf_counter() - began < budget:
         block = time.perf_counter()
@@ -179,19 +172,39 @@ def versions():
     return found
 
 
+def timed(given):
+    """What is measured: what it is called, its operations, and the measurement; rows of a step, if it is one."""
+    if given.peer == "torch-products":
+        from torch_peer import SUBMISSION, product
+
+        for name, form, sizes in given.products:
+            measured = lambda: measure(*product(form, sizes, given), given.seconds, SUBMISSION)
+            yield {"product": name}, 2 * sizes[0] * sizes[1] * sizes[2], measured, None
+        return
+    for name, (layers, batch) in given.chosen.items():
+        measured = lambda: measure(*PEERS[given.peer](layers, batch, given), given.seconds)
+        yield {"workload": name}, flops(layers, batch), measured, batch
+
+
 def main():
     given = arguments()
     if given.peer == "versions":
         return print(json.dumps(versions()))
+    if given.peer == "cuda":
+        from torch_peer import cuda
+
+        return print(json.dumps(cuda()))
     # Read when the libraries are loaded; the last by XLA, under JAX.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, str(given.threads))
-    for name, (layers, batch) in given.chosen.items():
-        line = {"peer": given.peer, "threads": given.threads, "workload": name}
+    torch_only = {"device": given.torch_device, "tf32": given.tf32} if given.peer.startswith("torch") else {}
+    for what, work, measured, rows in timed(given):
+        line = {"peer": given.peer, "threads": given.threads, **torch_only, **what}
         try:
-            median, best = measure(*PEERS[given.peer](layers, batch, given.threads), given.seconds)
-            line |= {"ms": round(median * 1e3, 4), "best_ms": round(best * 1e3, 4)}
-            line |= {"gflops": round(flops(layers, batch) / median / 1e9, 2), "samples_per_s": round(batch / median)}
+            median, best = measured()
+            line |= {"ms": round(median * 1e3, 6), "best_ms": round(best * 1e3, 6)}
+            line |= {"gflops": round(work / median / 1e9, 2)}
+            line |= {"samples_per_s": round(rows / median)} if rows else {}
         except Exception as error:
             line["error"] = f"{type(error).__name__}: {error}"[:200]
         print(json.dumps(line), flush=True)

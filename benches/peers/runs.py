@@ -25,9 +25,9 @@ def build(*target, features=("--no-default-features",)):
     return [program for program in made if program][-1]
 
 
-def run(command, threads=None, seconds=None):
+def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
     """Runs a program in a process of its own; what it printed, or why not. It is not bound to any core."""
-    environment = dict(os.environ)
+    environment = dict(os.environ) | variables
     if threads:
         environment |= {"THREADS": str(threads)}
     if seconds:
@@ -36,25 +36,55 @@ def run(command, threads=None, seconds=None):
     found = {}
     try:
         done = subprocess.run(
-            [str(word) for word in command], env=environment, capture_output=True, text=True, timeout=LONGEST
+            [str(word) for word in command], env=environment, capture_output=True, text=True, timeout=longest
         )
         found["stdout"] = done.stdout
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
             found["error"] = f"ended with {done.returncode}: {last[0][:200]}"
-    except subprocess.TimeoutExpired:
-        found["error"] = f"no answer in {LONGEST} s"
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or ""
+        found["stdout"] = said if isinstance(said, str) else said.decode(errors="replace")
+        found["error"] = f"no answer in {longest:.0f} s"
     except OSError as error:
         found["error"] = f"does not start: {error.strerror}"
     return found | {"seconds": time.perf_counter() - began}
+
+
+def objects(found):
+    """The JSON objects of what a program printed, each on a line of its own and whole."""
+    lines = [line for line in found.get("stdout", "").splitlines() if line.startswith("{") and line.endswith("}")]
+    return [json.loads(line) for line in lines]
 
 
 def last_line(found):
     """The last JSON object of what a program printed, or its error."""
     if "error" in found:
         return {"error": found["error"]}
-    lines = [line for line in found["stdout"].splitlines() if line.startswith("{")]
-    return json.loads(lines[-1]) if lines else {"error": "it printed no result"}
+    return (objects(found) or [{"error": "it printed no result"}])[-1]
+
+
+def in_turn(names, rounds, once):
+    """What each program said in each round. Every other round goes backwards, so that no program always follows the
+    same one; one that failed is not asked again."""
+    results = {name: [] for name in names}
+    for number in range(rounds):
+        for name in reversed(names) if number % 2 else names:
+            if not any("error" in said for said in results[name]):
+                results[name].append(once(name, number))
+    return results
+
+
+def errors(results):
+    """What a program said when it failed, if it did."""
+    return {name: said["error"] for name, all_said in results.items() for said in all_said if "error" in said}
+
+
+def ratio(mine, theirs):
+    """Theirs by mine: of the medians, and from round to round."""
+    each = [their / my for my, their in zip(mine, theirs)]
+    middle = statistics.median(theirs) / statistics.median(mine)
+    return f"{middle:.2f}" + (f" ({min(each):.2f}–{max(each):.2f})" if len(each) > 1 else "")
 
 
 def says(*command):
@@ -114,10 +144,11 @@ def command(given):
 def told(facts):
     """The same as a list in Markdown."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    wgrad = f"wgrad at {facts['commit'] or 'a commit that is not known here'}"
     return [
         f"- Machine: {facts['processor']}, {facts['cores']} cores, {facts['system']}; "
         f"load {facts['load_before']} before and {facts['load_after']} after, with our own.",
-        f"- wgrad at {facts['commit']}, {facts['rustc']}" + (f"; {versions}." if versions else "."),
+        f"- {', '.join(filter(None, [wgrad, facts['rustc']]))}" + (f"; {versions}." if versions else "."),
         f"- Command: `{facts['command']}`",
         "",
     ]

@@ -12,6 +12,9 @@ mod memory;
 mod profile;
 mod reference;
 
+use std::ops::Range;
+use std::time::Instant;
+
 pub use cpu::Cpu;
 pub use profile::Span;
 pub use reference::Reference;
@@ -144,6 +147,23 @@ pub trait Executor: Send {
     /// As [`Executor::submit`]; a GPU that was not opened with `GpuOptions::timestamps`.
     fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
         profile::by_the_hosts_clock(self, steps, runs)
+    }
+
+    /// Runs ops of a section one after the other, all of them so many times over, and returns when they are done: the
+    /// seconds that they took. What it costs to hand work over is then shared by all of them. By the GPU's own clock
+    /// where it was opened with `GpuOptions::timestamps`, else by the host's.
+    ///
+    /// # Errors
+    /// As [`Executor::submit`].
+    ///
+    /// # Panics
+    /// Ops that the section does not have.
+    fn submit_repeated(&mut self, steps: &[Step], run: Run, ops: Range<usize>, times: usize) -> Result<f64> {
+        let began = Instant::now();
+        for _ in 0..times {
+            ops.clone().try_for_each(|op| self.submit_op(steps, run, op))?;
+        }
+        Ok(began.elapsed().as_secs_f64())
     }
 
     /// Reads a whole allocation, padding and all.

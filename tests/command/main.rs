@@ -9,6 +9,7 @@ mod profiling;
 mod run_files;
 mod scores;
 mod stopping;
+mod suite;
 mod tables;
 mod training;
 mod using;

@@ -42,6 +42,7 @@ fn unknown_names_suggest_the_nearest() {
         ("verify --network rulu", &["unknown layer `rulu`"]),
         ("verify --model missing.safetensors", &["missing.safetensors: reading failed"]),
         ("bench --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
+        ("bench --suite --only mnits", &["unknown network `mnits`", "did you mean `mnist`"]),
         ("evaluate missing.safetensors iris", &["missing.safetensors: reading failed"]),
     ];
     expect(&Folder::new(), cases);
@@ -86,6 +87,13 @@ fn values_out_of_range_are_named() {
         ("bench --seconds 0", &["--seconds", "0.01"]),
         ("bench --steps 0", &["--steps", "at least 1"]),
         ("bench --steps 2 --seconds 1", &["--steps", "--seconds"]),
+        ("bench --suite --steps 2", &["--suite", "--steps"]),
+        ("bench --suite --network 8", &["--suite", "--network"]),
+        ("bench --suite --device cpu --device reference", &["one device", "one `--device`"]),
+        ("bench --tiles", &["--suite"]),
+        ("bench --only moons", &["--suite"]),
+        ("bench --peak-gflops 10", &["add `--suite`"]),
+        ("bench --suite --peak-gflops 0", &["from 0.001 to 1000000000"]),
         ("plan --inputs 3", &["--outputs"]),
         ("plan --inputs 0 --outputs 1", &["at least 1"]),
         ("plan", &["DATA"]),

@@ -64,6 +64,23 @@ fn long_submissions_are_timed_whole() {
     assert!(spans.windows(2).all(|two| two[0].start_secs <= two[1].start_secs), "{spans:?}");
 }
 
+/// The same ops so often, in one submission, by whichever clock the device has.
+#[test]
+fn repetitions_are_one_submission() {
+    let Some(name) = adapter_name() else { return };
+    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
+    let step = description.record(Schedule::Constant, 0, 0, 0, 4);
+    for options in [GpuOptions::default(), GpuOptions::default().timestamps()] {
+        let plan = fuse(&lower(&description).expect("sound")).expect("sound");
+        let mut gpu = Gpu::new(&open(&name, options), plan).expect("it fits");
+        let before = gpu.counters();
+        let secs = gpu.submit_repeated(&[step], Run { section: Section::Gradients, slot: 0 }, 0..2, 5);
+        assert!(secs.is_ok_and(|secs| secs >= 0.0), "{options:?}");
+        let after = gpu.counters();
+        assert_eq!([after.dispatches - before.dispatches, after.submissions - before.submissions], [10, 1]);
+    }
+}
+
 #[test]
 fn a_device_that_was_opened_without_timestamps_says_so() {
     let Some(gpu) = device() else { return };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use serde::Serialize;
+use wgrad::exec::Counters;
 use wgrad::trainer::Target;
 use wgrad::{Dataset, Device, Result, Targets, Trainer};
 
@@ -45,6 +46,9 @@ pub struct Measurement {
     pub steps_a_submission: f64,
     pub samples_per_second: f64,
     pub gflop_per_second: f64,
+    /// What goes between host and device, both ways, in a step; none where nobody counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_bytes_a_step: Option<f64>,
 }
 
 /// A repetition.
@@ -75,7 +79,9 @@ pub fn measure(workload: &Workload, device: &str, effort: Effort) -> Result<Meas
     for _ in 0..IN_FLIGHT {
         repeat(&mut trainer, Effort::Seconds(warm_up / IN_FLIGHT as f64))?;
     }
+    let before = host_bytes(&trainer);
     let mut repetitions = repetitions(&mut trainer, each)?;
+    let host_bytes = host_bytes(&trainer) - before;
     repetitions.sort_by(|a, b| a.step().total_cmp(&b.step()));
     let count = repetitions.len();
     let [quarter, median, three_quarters] = [1, 2, 3].map(|quarter| repetitions[count * quarter / 4].step());
@@ -92,7 +98,13 @@ pub fn measure(workload: &Workload, device: &str, effort: Effort) -> Result<Meas
         steps_a_submission: steps as f64 / submissions as f64,
         samples_per_second: workload.batch as f64 / median,
         gflop_per_second: workload.flops as f64 / median / 1e9,
+        host_bytes_a_step: (host_bytes > 0).then(|| host_bytes as f64 / steps as f64),
     })
+}
+
+fn host_bytes(trainer: &Trainer) -> u64 {
+    let Counters { uploaded_bytes, downloaded_bytes, .. } = trainer.counters();
+    uploaded_bytes + downloaded_bytes
 }
 
 fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()> {

@@ -1,6 +1,9 @@
 //! `wgrad bench`: which device trains this network fastest, and by how much?
 
+mod floor;
 mod measure;
+mod ops;
+mod suite;
 mod workload;
 
 use std::io::{IsTerminal, Write};
@@ -20,6 +23,9 @@ EXAMPLES
   wgrad bench                  three networks, on the CPU and on every adapter
   wgrad bench --network \"512 relu 256 relu\" --inputs 784 --batch 128
   wgrad bench --network \"512 relu\" --device cpu --device gpu --json
+  wgrad bench --suite          one device whole, the GPU if nothing is said
+  wgrad bench --suite --only layer,square --tiles
+  wgrad bench --suite --peak-gflops 20000 --bandwidth-gbs 500
 
 PRINTED
   first     from opening the device to the first step's loss: what a short
@@ -27,6 +33,14 @@ PRINTED
   step      median time of a step, and the quartiles of all repetitions
   GFLOP/s   from the plan's operations, a multiplication and an addition counted
             as two
+
+SUITE
+  Steps of moons, digits, mnist, wide and narrow, and each op of theirs, of a
+  layer of 1024 in batches of 512, and of one of 4096 in batches of 4096, alone:
+  so often in one submission that handing it over costs nothing, by the GPU's
+  own clock where it has one. With the device's two rates, which nobody but you
+  can know, each time stands beside the least that it could be. --json gives
+  start, step …, op …, summary. An op is measured for a tenth of --seconds.
 
 Times are of training as `wgrad train` does it, on random rows: steps in
 submissions, their losses read. Nothing else should run meanwhile.
@@ -59,6 +73,8 @@ pub struct Arguments {
     /// One JSON object a line: start, measurement …, summary
     #[arg(long, help_heading = "Output")]
     json: bool,
+    #[command(flatten)]
+    suite: suite::SuiteOptions,
 }
 
 fn seconds(text: &str) -> std::result::Result<f64, String> {
@@ -109,6 +125,9 @@ struct Fastest {
 
 /// Measures every network on every device.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    if arguments.suite.asked()? {
+        return suite::run(&arguments.suite, &arguments.device, arguments.seconds, arguments.json, output);
+    }
     let workloads = arguments.workloads()?;
     let names = arguments.devices()?;
     let effort = arguments.steps.map_or(Effort::Seconds(arguments.seconds), Effort::Steps);

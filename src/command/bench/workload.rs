@@ -1,13 +1,15 @@
 //! Networks to measure, with rows to train them on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Deserialize;
 use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
-use wgrad::{Dataset, Loss, Network, Optimizer, Result};
+use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
 
 use crate::command::recipe::Recipe;
 
@@ -17,6 +19,23 @@ const MOST_BYTES: usize = 64 << 20;
 /// Steps of an epoch, where memory allows it.
 const STEPS: usize = 384;
 
+/// Those that all peers are measured by.
+const TRAINED: &str = include_str!("../../../benches/workloads.json");
+
+/// Two layers each, so that products of all three forms are there: large ones, and those of a typical layer.
+const OPS_ALONE: [(&str, [usize; 3], usize); 2] =
+    [("square", [4096, 4096, 4096], 4096), ("layer", [1024, 1024, 1024], 512)];
+
+/// Networks of the suite: what decides their speed is overhead, then products, then memory.
+pub const SUITE: [&str; 7] = ["moons", "digits", "mnist", "wide", "narrow", "layer", "square"];
+
+/// A network by its sizes, inputs first.
+#[derive(Deserialize)]
+struct Sizes {
+    layers: Vec<usize>,
+    batch: usize,
+}
+
 /// A network to train.
 pub struct Workload {
     pub name: &'static str,
@@ -24,6 +43,8 @@ pub struct Workload {
     pub loss: Loss,
     pub optimizer: Optimizer,
     pub batch: usize,
+    /// Whether its steps are of interest, or single ops alone.
+    pub trained: bool,
     /// Floating-point operations of a step.
     pub flops: u64,
 }
@@ -32,22 +53,28 @@ impl Workload {
     pub fn new(name: &'static str, recipe: Recipe) -> Result<Self> {
         let Recipe { network, loss, optimizer, batch } = recipe;
         let plan = fuse(&lower(&Description::new(network.clone(), loss, optimizer, batch))?)?;
-        Ok(Self { name, network, loss, optimizer, batch, flops: flops(&plan) })
+        Ok(Self { name, network, loss, optimizer, batch, trained: true, flops: flops(&plan) })
     }
 
     /// From one that is all overhead to the one that people train first.
     pub fn usual() -> Result<Vec<Self>> {
-        let sizes = [
-            ("moons", 2, "16 relu 16 relu 2", 64),
-            ("digits", 64, "128 relu 64 relu 10", 64),
-            ("mnist", 784, "512 relu 256 relu 10", 128),
-        ];
-        let workload = |(name, inputs, layers, batch)| {
-            let network = Network::parse(inputs, layers)?;
-            let optimizer = wgrad::Adam::new(1e-3).into();
-            Self::new(name, Recipe { network, loss: Loss::SoftmaxCrossEntropy, optimizer, batch })
+        ["moons", "digits", "mnist"].into_iter().map(Self::named).collect()
+    }
+
+    /// One of [`SUITE`], with ReLU between its layers.
+    pub fn named(name: &'static str) -> Result<Self> {
+        let sizes =
+            BTreeMap::from(OPS_ALONE.map(|(name, layers, batch)| (name, Sizes { layers: layers.into(), batch })));
+        let known: BTreeMap<String, Sizes> = serde_json::from_str(TRAINED).expect("the file is there, and tested");
+        let trained = known.get(name);
+        let Some(Sizes { layers, batch }) = trained.or(sizes.get(name)) else {
+            return Err(Error::unknown("network", name, &SUITE));
         };
-        sizes.into_iter().map(workload).collect()
+        let (last, hidden) = layers[1..].split_last().expect("a network has inputs and outputs");
+        let hidden = hidden.iter().fold(Network::input(layers[0]), |network, outputs| network.dense(*outputs).relu());
+        let (network, optimizer) = (hidden.dense(*last), wgrad::Adam::new(1e-3).into());
+        let new = Self::new(name, Recipe { network, loss: Loss::SoftmaxCrossEntropy, optimizer, batch: *batch })?;
+        Ok(Self { trained: trained.is_some(), ..new })
     }
 
     /// Random rows of the right shape.

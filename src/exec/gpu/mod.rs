@@ -28,6 +28,8 @@ mod pipelines;
 mod reading;
 mod timing;
 
+use std::ops::Range;
+
 pub use adapters::{Adapter, AdapterKind};
 pub use device::{GpuDevice, GpuOptions};
 /// The version of wgpu that [`Device::from_wgpu`] speaks.
@@ -206,6 +208,11 @@ impl Executor for Gpu {
             Span { section: run.section, op, slot: run.slot, start_secs: start, secs }
         };
         Ok(ops.into_iter().zip(times).map(span).collect())
+    }
+
+    fn submit_repeated(&mut self, steps: &[Step], run: Run, ops: Range<usize>, times: usize) -> Result<f64> {
+        self.write_records(steps, &[run])?;
+        self.repeated(run, &ops, times)
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {

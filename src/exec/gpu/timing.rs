@@ -1,5 +1,8 @@
-//! Ops timed by the device's own clock: a compute pass for each, since what every backend can tell is when a pass begins
-//! and ends.
+//! Ops timed by the device's own clock: a compute pass for each, or one for many repetitions, since what every backend can
+//! tell is when a pass begins and ends.
+
+use std::ops::Range;
+use std::time::Instant;
 
 use crate::error::Result;
 use crate::exec::gpu::buffers::staging;
@@ -7,7 +10,7 @@ use crate::exec::gpu::reading::Reading;
 use crate::exec::gpu::{Gpu, wgpu};
 use crate::exec::{Pending, Run};
 
-/// Ops that are timed together: a set of queries holds two for each.
+/// Passes that are timed together: a set of queries holds two for each.
 const TOGETHER: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
 /// Bytes of a timestamp.
@@ -16,16 +19,54 @@ const STAMP: u64 = wgpu::QUERY_SIZE as u64;
 impl Gpu {
     /// Runs ops whose steps are on the device, and returns when each began and ended, in seconds of the device's clock.
     pub(super) fn timed(&mut self, ops: &[(Run, usize)]) -> Result<Vec<[f64; 2]>> {
-        let ticks = ops.chunks(TOGETHER).map(|part| self.ticks(part)).collect::<Result<Vec<_>>>()?.concat();
-        let second = 1e-9 * f64::from(self.device.queue().get_timestamp_period());
+        let passes: Vec<_> = ops.chunks(1).collect();
+        let ticks = passes.chunks(TOGETHER).map(|part| self.ticks(part)).collect::<Result<Vec<_>>>()?.concat();
+        let second = self.tick();
         // In whole ticks from the first, since a clock that has run for days has more digits than an f64.
         let first = ticks.first().map_or(0, |[began, _]| *began);
         Ok(ticks.into_iter().map(|stamps| stamps.map(|tick| tick.saturating_sub(first) as f64 * second)).collect())
     }
 
-    /// One submission; waits until it is over.
-    fn ticks(&mut self, ops: &[(Run, usize)]) -> Result<Vec<[u64; 2]>> {
-        let (device, count) = (&self.device, 2 * ops.len() as u32);
+    /// Seconds between two readings of the device's clock that differ by one.
+    fn tick(&self) -> f64 {
+        1e-9 * f64::from(self.device.queue().get_timestamp_period())
+    }
+
+    /// Runs ops so many times over, in one pass, and returns the seconds that they took: by the device's clock, or by the
+    /// host's where it has none.
+    pub(super) fn repeated(&mut self, run: Run, ops: &Range<usize>, times: usize) -> Result<f64> {
+        let pass: Vec<_> = (0..times).flat_map(|_| ops.clone()).map(|op| (run, op)).collect();
+        if self.device.check_timestamps().is_ok() {
+            let stamps = self.ticks(&[&pass])?;
+            return Ok(stamps.iter().map(|[began, ended]| ended.saturating_sub(*began) as f64 * self.tick()).sum());
+        }
+        // What was submitted before is not to be in it.
+        self.device.poll(Some(self.device.queue().submit([])))?;
+        let began = Instant::now();
+        let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
+        self.record_pass(&mut encoder, None, &pass);
+        let submission = self.device.queue().submit([encoder.finish()]);
+        self.counters.submissions += 1;
+        self.device.poll(Some(submission))?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// Records ops as one pass.
+    fn record_pass(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+        ops: &[(Run, usize)],
+    ) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        let ready =
+            |(run, op): &(Run, usize)| self.state.sections[run.section as usize][*op].record(&mut pass, run.slot);
+        self.counters.dispatches += ops.iter().map(ready).map(u64::from).sum::<u64>();
+    }
+
+    /// One submission of passes; waits until it is over.
+    fn ticks(&mut self, passes: &[&[(Run, usize)]]) -> Result<Vec<[u64; 2]>> {
+        let (device, count) = (self.device.clone(), 2 * passes.len() as u32);
         let bytes = STAMP * u64::from(count);
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         let (queries, resolved) = device.scoped("timestamps", || {
@@ -34,18 +75,15 @@ impl Gpu {
             let buffer = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
             (queries, device.wgpu().create_buffer(&buffer))
         })?;
-        let staging = staging(device, bytes as usize)?;
+        let staging = staging(&device, bytes as usize)?;
         let mut encoder = device.wgpu().create_command_encoder(&Default::default());
-        for (number, (run, op)) in (0..).step_by(2).zip(ops) {
+        for (number, pass) in (0..).step_by(2).zip(passes) {
             let writes = wgpu::ComputePassTimestampWrites {
                 query_set: &queries,
                 beginning_of_pass_write_index: Some(number),
                 end_of_pass_write_index: Some(number + 1),
             };
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            let dispatch = &self.state.sections[run.section as usize][*op];
-            self.counters.dispatches += u64::from(dispatch.record(&mut pass, run.slot));
+            self.record_pass(&mut encoder, Some(writes), pass);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);

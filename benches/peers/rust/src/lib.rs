@@ -1,5 +1,8 @@
 //! What the peers share: workloads, data, and the measuring, as in `../python_peer.py` and wgrad's `benches/steps.rs`.
 
+#[cfg(feature = "burn")]
+pub mod burn_net;
+
 use std::env;
 use std::time::{Duration, Instant};
 

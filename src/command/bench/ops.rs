@@ -1,0 +1,253 @@
+//! Single ops of a network's step, as the device runs them: each so often in one submission that handing it over costs nothing.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use wgrad::exec::{Executor, Run};
+use wgrad::fuse::fuse;
+use wgrad::loss::TargetKind;
+use wgrad::lower::{Description, lower};
+use wgrad::plan::{Op, Plan, Rates, Section, Step, Tile, Work};
+use wgrad::rng::{Philox, Stream};
+use wgrad::specialize::{Target, candidates};
+use wgrad::{Adam, Device, Result, Schedule};
+
+use super::floor::Floor;
+use super::workload::Workload;
+
+/// What a submission shall last: a GPU that works on one for long is taken for stuck.
+const BLOCK_SECONDS: f64 = 0.02;
+
+/// The most repetitions of a submission.
+const MOST: f64 = 4096.0;
+
+/// So small a rate that parameters stay as they are however often an update is repeated.
+const RATE: f64 = 1e-9;
+
+/// Which product an op computes: rows×columns, each a sum of so many terms.
+#[derive(Serialize)]
+pub struct Product {
+    /// `NT` forward, `NN` the input gradient, `TN` the weight gradient: which operands lie along the terms.
+    pub form: &'static str,
+    pub rows: usize,
+    pub columns: usize,
+    pub terms: usize,
+}
+
+/// What one op took.
+#[derive(Serialize)]
+pub struct Measured {
+    pub network: &'static str,
+    /// That of both where a product is cut into parts, which another op adds.
+    pub kernel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+    pub shapes: String,
+    #[serde(flatten)]
+    pub product: Option<Product>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile: Option<String>,
+    /// Whether it is what training runs, and no other way to cut it.
+    pub chosen: bool,
+    /// Of one run: the median of the submissions.
+    pub seconds: f64,
+    pub best_seconds: f64,
+    pub submissions: usize,
+    pub runs_a_submission: usize,
+    pub gflop_per_second: f64,
+    #[serde(flatten)]
+    pub floor: Floor,
+}
+
+/// How ops are measured.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// For each op.
+    pub budget: Duration,
+    /// Whether products are measured in all ways to cut them, and not in the chosen one alone.
+    pub tiles: bool,
+    pub rates: Rates,
+}
+
+/// Measures each op of a step that no earlier one equals in kernel, shapes and tile, and hands it to `tell` at once.
+pub fn measure(
+    workload: &Workload,
+    device: &Device,
+    settings: Settings,
+    mut tell: impl FnMut(&Measured),
+) -> Result<()> {
+    let new = Description::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
+    let description = Description { evaluate_rows: 1, ..new };
+    let plan = fuse(&lower(&description)?)?;
+    let mut executor = device.executor(plan.clone())?;
+    let step = fill(executor.as_mut(), &description)?;
+    warm_up(executor.as_mut(), step, settings.budget)?;
+    let mut seen = BTreeSet::new();
+    for number in 0..ways(&plan, device, settings.tiles) {
+        if number > 0 {
+            executor.adopt(cut(&plan, device, number))?;
+            // What the parts' sums are to be, and whatever else is new.
+            executor.submit(&[step], &[Run { section: Section::Gradients, slot: 0 }])?;
+        }
+        for (section, ops) in units(executor.plan()) {
+            let unit = Unit { workload, section, ops, chosen: number == 0 };
+            if seen.insert(unit.key(executor.plan())) {
+                tell(&unit.measure(executor.as_mut(), step, settings)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In how many ways the product with the most of them can be cut.
+fn ways(plan: &Plan, device: &Device, tiles: bool) -> usize {
+    let Target::Gpu(limits) = device.target() else { return 1 };
+    let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
+    let ops = plan.ops(Section::Gradients).iter();
+    ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().filter(|_| tiles).unwrap_or(1).max(1)
+}
+
+/// The plan with each product cut in the way of that number, where it has so many.
+fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
+    let mut plan = plan.clone();
+    if let Target::Gpu(limits) = device.target() {
+        plan.cut(|op, shapes| candidates(op, shapes, &limits).get(number).copied());
+    }
+    plan
+}
+
+/// Ops that are measured as one: a product in parts with what adds them, all others alone.
+fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
+    let mut units = Vec::new();
+    for section in [Section::Gradients, Section::Update] {
+        let (mut first, ops) = (0, plan.ops(section));
+        while first < ops.len() {
+            let parts = ops[first].kernel.name.starts_with("matmul_split_");
+            let end = ops.len().min(first + if parts { 2 } else { 1 });
+            units.push((section, first..end));
+            first = end;
+        }
+    }
+    units
+}
+
+/// Writes parameters and rows at random, and runs a step: then all views hold what they hold in training.
+fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> {
+    let mut random = Philox::new(0, Stream::Data, 0);
+    for (layer, _, inputs) in description.network.dense_layers() {
+        let scale = (6.0 / inputs as f64).sqrt();
+        let mut signed = |_| ((scale * (2.0 * random.uniform() - 1.0)) as f32).to_bits();
+        write(executor, &format!("layer{layer}.weight"), &mut signed)?;
+        write(executor, &format!("layer{layer}.bias"), signed)?;
+    }
+    let classes = description.network.outputs() as u32;
+    write(executor, "input", |_| ((2.0 * random.uniform() - 1.0) as f32).to_bits())?;
+    write(executor, "target", |_| match description.loss.target_kind() {
+        TargetKind::Class => random.below(classes),
+        TargetKind::Numbers => (random.below(2) as f32).to_bits(),
+    })?;
+    let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
+    executor.submit(&[step], &Run::submission(&[step]))?;
+    Ok(step)
+}
+
+/// GPUs raise their clocks only when they have something to do.
+fn warm_up(executor: &mut dyn Executor, step: Step, time: Duration) -> Result<()> {
+    let (began, run) = (Instant::now(), Run { section: Section::Gradients, slot: 0 });
+    let all = 0..executor.plan().ops(Section::Gradients).len();
+    while began.elapsed() < time {
+        executor.submit_repeated(&[step], run, all.clone(), 1)?;
+    }
+    Ok(())
+}
+
+fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32) -> Result<()> {
+    let view = executor.plan().named(name)?;
+    let words: Vec<u32> = (0..executor.plan().shape(view).elements()).map(word).collect();
+    executor.write(view, 0, &words)
+}
+
+/// What is measured as one.
+struct Unit<'a> {
+    workload: &'a Workload,
+    section: Section,
+    ops: Range<usize>,
+    chosen: bool,
+}
+
+impl Unit<'_> {
+    fn of<'p>(&self, plan: &'p Plan) -> &'p [Op] {
+        &plan.ops(self.section)[self.ops.clone()]
+    }
+
+    fn kernel(&self, plan: &Plan) -> String {
+        self.of(plan).iter().map(|op| op.kernel.name).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// Two of the same key take the same time.
+    fn key(&self, plan: &Plan) -> [String; 3] {
+        [self.kernel(plan), self.shapes(plan), self.tile(plan).unwrap_or_default()]
+    }
+
+    fn tile(&self, plan: &Plan) -> Option<String> {
+        let op = &self.of(plan)[0];
+        // The parts of a product in parts are in its parameters.
+        let parts = op.param("k").zip(op.param("chunk")).map_or(1, |(terms, chunk)| terms.div_ceil(chunk));
+        op.tile.map(|tile| Tile { parts, ..tile }.to_string())
+    }
+
+    /// `128×784 512×784 1×512 → 128×512`: what is read, and what is written.
+    fn shapes(&self, plan: &Plan) -> String {
+        let [read, written] = [false, true].map(|writes| {
+            let bound = self.of(plan).iter().flat_map(|op| op.kernel.bindings.iter().zip(&op.views));
+            let these = bound.filter(|(binding, _)| binding.access.writes() == writes);
+            these.map(|(_, view)| plan.shape(*view).to_string()).collect::<Vec<_>>().join(" ")
+        });
+        format!("{read} → {written}")
+    }
+
+    /// The product that it is, if it is one.
+    fn product(&self, plan: &Plan) -> Option<Product> {
+        let op = &self.of(plan)[0];
+        let (_, dense, inputs) = self.workload.network.dense_layers().find(|(layer, ..)| op.layer == Some(*layer))?;
+        let (batch, outputs) = (self.workload.batch, dense.outputs);
+        let (form, [rows, columns, terms]) = match op.kernel.name {
+            "dense_forward" | "matmul_split_nt" => ("NT", [batch, outputs, inputs]),
+            "dense_grad_input" | "matmul_split_nn" => ("NN", [batch, inputs, outputs]),
+            "dense_grad_weight" | "matmul_split_tn" => ("TN", [outputs, inputs, batch]),
+            _ => return None,
+        };
+        Some(Product { form, rows, columns, terms })
+    }
+
+    fn measure(&self, executor: &mut dyn Executor, step: Step, settings: Settings) -> Result<Measured> {
+        let (run, began) = (Run { section: self.section, slot: 0 }, Instant::now());
+        let mut repeated = |times| executor.submit_repeated(&[step], run, self.ops.clone(), times);
+        let first = repeated(1)?;
+        let runs_a_submission = (BLOCK_SECONDS / first.max(1e-7)).clamp(1.0, MOST) as usize;
+        let mut all = Vec::new();
+        while all.is_empty() || began.elapsed() < settings.budget {
+            all.push(repeated(runs_a_submission)? / runs_a_submission as f64);
+        }
+        all.sort_by(f64::total_cmp);
+        let (plan, seconds) = (executor.plan(), all[all.len() / 2]);
+        let work: Work = self.of(plan).iter().map(|op| plan.work(op)).sum();
+        Ok(Measured {
+            network: self.workload.name,
+            kernel: self.kernel(plan),
+            layer: self.of(plan)[0].layer,
+            shapes: self.shapes(plan),
+            product: self.product(plan),
+            tile: self.tile(plan),
+            chosen: self.chosen,
+            seconds,
+            best_seconds: all[0],
+            submissions: all.len(),
+            runs_a_submission,
+            gflop_per_second: if seconds > 0.0 { work.flops as f64 / seconds / 1e9 } else { 0.0 },
+            floor: Floor::new(work, settings.rates, seconds),
+        })
+    }
+}
