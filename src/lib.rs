@@ -63,6 +63,7 @@ pub mod shape;
 pub mod specialize;
 mod text;
 pub mod trainer;
+pub mod tune;
 pub mod verify;
 
 pub use data::{Dataset, Split, Standardisation, Targets};

@@ -11,6 +11,9 @@ impl fmt::Display for Header {
         writeln!(f, "device   {}{driver}", self.device)?;
         writeln!(f, "wgrad    {}, shaders: {}", self.wgrad, self.shaders)?;
         writeln!(f, "network  {}", self.subject)?;
+        if self.tuned > 0 {
+            writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.products)?;
+        }
         writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)
     }
 }

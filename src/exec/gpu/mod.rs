@@ -29,6 +29,7 @@ mod reading;
 mod timing;
 
 pub use adapters::{Adapter, AdapterKind};
+pub use cache::cache_folder;
 pub use device::{GpuDevice, GpuOptions};
 /// The version of wgpu that [`Device::from_wgpu`] speaks.
 pub use wgpu;

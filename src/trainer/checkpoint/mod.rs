@@ -74,6 +74,9 @@ pub struct Restored {
     pub step: u64,
     /// Whole epochs that a [`Trainer::fit`] had done.
     pub epochs: usize,
+    /// Products that are cut from now on as they were when the checkpoint was made, and would else be cut otherwise: on the
+    /// device that it was made on, a tuning that has changed since changes no bit.
+    pub recut: usize,
     /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
     pub differences: Vec<String>,
 }
@@ -123,7 +126,7 @@ impl Trainer {
         let head = Head {
             format: file::FORMAT_VERSION,
             settings: Settings::of(self, validation),
-            made_on: MadeOn::of(self),
+            made_on: MadeOn::of(self)?,
             step: self.step,
             epoch: self.epoch,
             used: self.loaded.as_ref().map(Loaded::used),
@@ -145,6 +148,7 @@ impl Trainer {
         let Checkpoint { head, tensors } = checkpoint;
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;
+        let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         let stored = self.stored();
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
@@ -161,7 +165,8 @@ impl Trainer {
         Ok(Restored {
             step: head.step,
             epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
-            differences: head.made_on.differences(&MadeOn::of(self)),
+            recut,
+            differences: head.made_on.differences(&MadeOn::of(self)?),
         })
     }
 
