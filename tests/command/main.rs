@@ -11,6 +11,7 @@ mod scores;
 mod stopping;
 mod tables;
 mod training;
+mod tuning;
 mod using;
 mod verifying;
 
