@@ -50,7 +50,7 @@ EXAMPLES
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
   wgrad verify                                checks this device, op by op
   wgrad bench                                 how fast it trains
-  wgrad tune digits                           how this GPU cuts its products best
+  wgrad tune digits                           how this GPU cuts products best
   wgrad plan digits --network \"256 relu\"      the ops of a training step
   wgrad devices                               GPUs, and what else computes
   wgrad completions bash                      for your shell

@@ -27,8 +27,8 @@ EXAMPLES
 Without it, rules choose how a GPU's products are cut, from shapes and limits.
 Here each way that the device allows is run and timed, once it has computed the
 same numbers as the CPU. Winners are kept beside the compiled shaders, for this
-adapter, driver and version: `train`, `plan` and `verify` then take them, and say
-so. A checkpoint has the tiles that it was made with, and goes on with them,
+adapter, driver and version: `train`, `plan` and `verify` then take them, and
+say so. A checkpoint has the tiles that it was made with, and goes on with them,
 whatever was tuned since. Ctrl-C leaves all as it was.
 ";
 

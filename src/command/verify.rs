@@ -11,7 +11,7 @@ use super::device::DeviceOptions;
 use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
-use super::tuning::TuningOptions;
+use super::tuning::{Chosen, TuningOptions};
 
 /// Of the bar.
 pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
@@ -76,7 +76,17 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         verify = verify.and_primitive();
     }
     let device = arguments.device.open()?;
-    let verify = arguments.tuning.choose(&device)?.verify(verify);
+    let tuning = arguments.tuning.choose(&device)?;
+    if let Chosen::Unusable(problem) = &tuning
+        && !arguments.json
+    {
+        output.tell(format!("tuning not followed: {problem}"));
+    }
+    if matches!(tuning, Chosen::Named(..)) && arguments.recipe.network.is_none() && arguments.model.is_none() {
+        let problem = "it is for the products of one network, but none is given";
+        return Err(Error::conflict("`--tuning`", problem, "add `--network \"128 relu\"` or `--model FILE`"));
+    }
+    let verify = tuning.verify(verify);
     // For wide networks the plain loops take their time.
     let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {

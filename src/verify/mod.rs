@@ -134,15 +134,16 @@ impl Verify {
     /// As [`Verify::run`].
     pub fn run_on(&self, make: &mut Make<'_>, mut on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let first = make(self.cases[0].plan(self.forms[0])?)?;
-        let (target, mut cases) = (first.target(), self.cases.clone());
+        let (target, mut cases, mut ignored) = (first.target(), self.cases.clone(), Vec::new());
         if self.by_kernel {
             cases.extend(standard::tiles(&target, &self.forms)?);
         } else {
-            let (tuning, _) = self.tuning.clone().granted(&cases[0].plan(Form::Fused)?, &target);
+            let tuning;
+            (tuning, ignored) = self.tuning.clone().granted(&cases[0].plan(Form::Fused)?, &target);
             cases[0].tuning = Some((tuning, target.clone()));
         }
         let parts: Vec<_> = cases.iter().flat_map(|case| self.forms.iter().map(move |form| (case, *form))).collect();
-        let header = self.header(first.as_ref(), &parts)?;
+        let header = Header { ignored, ..self.header(first.as_ref(), &parts)? };
         drop(first);
         on_event(&Event::Start(&header));
         let work = parts.iter().map(|(case, form)| passes::work(case, *form, &target)).sum::<Result<usize>>()?;
@@ -198,6 +199,7 @@ impl Verify {
             seed: self.seed,
             products,
             tuned,
+            ignored: Vec::new(),
             tiles: tiles.choices().to_vec(),
         })
     }

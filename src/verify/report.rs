@@ -33,6 +33,9 @@ pub struct Header {
     pub products: usize,
     /// Those that are cut as a tuning says, and not as the heuristic does.
     pub tuned: usize,
+    /// What a suggested tuning says, and was not followed in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// The tiles of all products of the network on a GPU, whoever chose them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiles: Vec<Choice>,

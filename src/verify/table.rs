@@ -14,6 +14,7 @@ impl fmt::Display for Header {
         if self.tuned > 0 {
             writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.products)?;
         }
+        self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   not followed: {problem}"))?;
         writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)
     }
 }

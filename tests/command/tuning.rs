@@ -85,7 +85,7 @@ fn what_is_tuned_is_kept_and_followed() {
     let plan = ["plan", "--inputs", "6", "--outputs", "3", "--network", "9 tanh"];
     assert!(!succeed(&folder, device, &plan).contains("tuning"));
     let told = succeed(&folder, device, &[&plan[..], &["--tuning", "tuned.json"]].concat());
-    assert!(told.contains("tuning: tuned.json, for 0 of 4 products\n"), "{told}");
+    assert!(told.contains("tuning: tuned.json, for 0 of 5 products\n"), "{told}");
 }
 
 #[cfg(feature = "gpu")]
@@ -159,11 +159,18 @@ fn what_cannot_be_used_is_told_or_passed_over() {
     assert_eq!(tiles(&std::fs::read(&path).expect("it is there")).len(), 8);
 }
 
+const WHOLE: &str = r#"{"format": 1, "machine": {"adapter": "a", "vendor": 1, "device": 2, "interface": "vulkan",
+    "driver": "d", "wgrad": "0.1.0"}, "products": [{"kernel": "k", "shapes": [[1, 2]], "tile": "32×32 of 4×4"}]}"#;
+
 #[test]
 fn mistakes_say_what_to_do() {
     let folder = Folder::new();
     folder.write("tuned.json", "{}");
-    let cases: [(&[&str], &str); 6] = [
+    folder.write("whole.json", WHOLE);
+    let cases: [(&[&str], &str); 9] = [
+        (&["train", "iris", "--tuning", "whole.json"], "this device is the CPU; leave it out, or name a GPU"),
+        (&["plan", "iris", "--device", "cpu", "--tuning", "whole.json"], "this device is the CPU"),
+        (&["verify", "--tuning", "whole.json"], "add `--network"),
         (&["tune", "iris", "--device", "cpu"], "name a GPU"),
         (&["tune"], "required"),
         (&["tune", "iris", "--milliseconds", "0"], "from 1 to 3600000"),

@@ -139,7 +139,7 @@ impl Trainer {
     /// before.
     ///
     /// # Errors
-    /// Settings or data that differ, with both; a device that does not answer.
+    /// Settings or data that differ, with both; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
         self.restore_with(checkpoint, checkpoint.head.settings.validation)
     }
@@ -148,7 +148,6 @@ impl Trainer {
         let Checkpoint { head, tensors } = checkpoint;
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;
-        let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         let stored = self.stored();
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
@@ -157,6 +156,7 @@ impl Trainer {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
         }
+        let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
         (self.step, self.epoch) = (head.step, head.epoch);
         if let Some(used) = head.used {
