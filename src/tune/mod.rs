@@ -1,4 +1,5 @@
-//! Measures which tile suits each product of a network on a GPU; see [`Tuning`] for what comes of it.
+//! Measures which tile suits each product of a network on a GPU; see [`Tuning`](crate::specialize::Tuning) for
+//! what comes of it.
 //!
 //! Each different product of a step runs alone, at its real shape, with every tile that it
 //! [can have](crate::specialize::candidates). A tile takes part only if it computes what it should: on small whole numbers, in
