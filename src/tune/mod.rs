@@ -32,7 +32,7 @@ use crate::lower::{Description, lower};
 use crate::plan::{Op, Plan, Section, Tile};
 use crate::specialize::{Choice, Machine, Target, candidates};
 use crate::verify::{Make, whole};
-use trial::{Found, Trial};
+use trial::Trial;
 
 /// A tile must be faster than the heuristic's by more than this share of its time.
 pub const MARGIN: f64 = 0.03;
@@ -182,20 +182,15 @@ impl Subject {
         for (rank, tile) in self.tiles.iter().enumerate() {
             tell(tile);
             let hopeless = HOPELESS * least(&tried);
-            let found = match trial.test(*tile).and_then(|found| match found {
-                Found::Right => trial.time(*tile, each, hopeless).map(|secs| Candidate::timed(*tile, secs)),
-                Found::Wrong(error) if rank == 0 => Err(error),
-                Found::Wrong(error) => Ok(Candidate::refused(*tile, &error)),
-            }) {
+            let found = trial.test(*tile).and_then(|()| trial.time(*tile, each, hopeless));
+            tried.push(match found {
+                Ok(secs) => Candidate::timed(*tile, secs),
                 // The heuristic's tile is what training takes.
                 Err(error) if rank == 0 => return Err(error),
                 Err(error) => Candidate::refused(*tile, &error),
-                Ok(found) => found,
-            };
-            tried.push(found);
+            });
         }
-        let best =
-            (0..tried.len()).filter(|at| tried[*at].secs.is_some_and(|secs| secs <= least(&tried))).min().unwrap_or(0);
+        let best = tried.iter().position(|candidate| candidate.secs == Some(least(&tried))).unwrap_or(0);
         let chosen = if self.wins(trial, &mut tried, best, each)? { best } else { 0 };
         Ok(Product::new(self, tried, chosen))
     }

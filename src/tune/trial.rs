@@ -26,13 +26,6 @@ const RUN: Run = Run { section: Section::Gradients, slot: 0 };
 /// A view of one element that nothing writes: who reads it has waited for all that came before.
 const PROBE: &str = "tune.probe";
 
-/// What a tile has computed.
-pub(super) enum Found {
-    Right,
-    /// The first element that is not as it must be.
-    Wrong(Error),
-}
-
 /// A product on a device, and what must come of it.
 pub(super) struct Trial<'a> {
     plans: &'a Plans,
@@ -72,15 +65,16 @@ impl<'a> Trial<'a> {
     }
 
     /// Whether a tile computes what it should.
-    pub(super) fn test(&mut self, tile: Tile) -> Result<Found> {
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for the first element that is not as it must be; a device that refuses the tile.
+    pub(super) fn test(&mut self, tile: Tile) -> Result<()> {
         self.executor.adopt(alone(&self.plans.whole, self.op, Some(tile))?)?;
         for (step, wanted) in self.steps.into_iter().zip(&self.after) {
             let found = computed(self.executor.as_mut(), &self.before, step)?;
-            if let Some(error) = self.difference(&found, wanted) {
-                return Ok(Found::Wrong(error));
-            }
+            self.difference(&found, wanted).map_or(Ok(()), Err)?;
         }
-        Ok(Found::Right)
+        Ok(())
     }
 
     /// The first element that differs. Zeros may have either sign: a sum that begins with the bias has another than one
