@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::gpu::{Gpu, GpuDevice};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
-use crate::specialize::{Target, specialize};
+use crate::specialize::{Machine, Target, specialize};
 
 /// A device to train on. Cheap to clone; all clones share one GPU and the shaders compiled for it.
 ///
@@ -151,6 +151,23 @@ impl Device {
             #[cfg(feature = "gpu")]
             Kind::Gpu(gpu) => gpu.adapter().to_string(),
         }
+    }
+
+    /// What measurements on it are those of, where it is a GPU.
+    pub fn machine(&self) -> Option<Machine> {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.as_gpu() {
+            let adapter = gpu.adapter();
+            return Some(Machine {
+                adapter: adapter.name.clone(),
+                vendor: adapter.ids[0],
+                device: adapter.ids[1],
+                interface: adapter.interface.clone(),
+                driver: adapter.driver.clone(),
+                wgrad: env!("CARGO_PKG_VERSION").into(),
+            });
+        }
+        None
     }
 
     /// Why this device was chosen.

@@ -39,7 +39,8 @@
 //!   NaN stops training before the bad step, and the message names op and layer.
 //! - A training that goes on from a [`Checkpoint`] gives the bits of one that was never stopped.
 //! - The library prints nothing; its clocks say when a checkpoint is due, how many steps a submission has, and what a
-//!   profile shows, and no arithmetic depends on them.
+//!   profile shows, and no arithmetic depends on them. Who asks for a [tuning](tune) has tiles that a clock has chosen: plain
+//!   data, which give the same bits each time, and stand in checkpoints.
 
 #![deny(missing_docs)]
 
@@ -63,6 +64,7 @@ pub mod shape;
 pub mod specialize;
 mod text;
 pub mod trainer;
+pub mod tune;
 pub mod verify;
 
 pub use data::{Dataset, Split, Standardisation, Targets};

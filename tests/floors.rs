@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["kernels"],
     &["lower", "fuse", "specialize"],
     &["exec", "device"],
-    &["trainer", "data", "model", "verify"],
+    &["trainer", "data", "model", "verify", "tune"],
 ];
 
 const ABOVE: [&str; 3] = ["lib", "main", "command"];

@@ -20,7 +20,10 @@ mod recipe;
 mod report;
 mod run_file;
 mod scaling;
+mod subject;
 mod train;
+mod tune;
+mod tuning;
 mod usage;
 mod verify;
 
@@ -47,6 +50,7 @@ EXAMPLES
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
   wgrad verify                                checks this device, op by op
   wgrad bench                                 how fast it trains
+  wgrad tune digits                           how this GPU cuts products best
   wgrad plan digits --network \"256 relu\"      the ops of a training step
   wgrad devices                               GPUs, and what else computes
   wgrad completions bash                      for your shell
@@ -91,6 +95,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Measures how fast a network trains on the CPU and on each adapter.
     Bench(bench::Arguments),
+    /// Measures how a GPU cuts a network's products best, and keeps that for later trainings.
+    Tune(tune::Arguments),
     /// Prints a script that completes commands, options and names in a shell.
     Completions(completions::Arguments),
 }
@@ -151,6 +157,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| 0),
         Command::Verify(arguments) => verify::run(&arguments, &mut output).map(|right| u8::from(!right)),
         Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| 0),
+        Command::Tune(arguments) => tune::run(&arguments, &mut output).map(|()| 0),
         Command::Completions(arguments) => {
             completions::run(&arguments, Arguments::command(), &mut output);
             Ok(0)

@@ -1,17 +1,15 @@
 //! `wgrad plan`: what a training step consists of.
 
-use clap::ValueHint;
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::Rates;
-use wgrad::{Device, Error, Result};
+use wgrad::{Device, Result};
 
-use super::columns::Columns;
 use super::names::names;
 use super::rates::RateOptions;
-use super::recipe::{Options, Recipe};
 use super::report::Output;
-use super::{count, data};
+use super::subject::Subject;
+use super::tuning::{Followed, TuningOptions};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -35,21 +33,8 @@ FLOORS
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
-    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
-    data: Option<String>,
     #[command(flatten)]
-    columns: Columns,
-    /// Input columns, where there is no data set
-    #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
-    #[arg(help_heading = "Data")]
-    inputs: Option<usize>,
-    /// Outputs, where there is no data set
-    #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
-    #[arg(help_heading = "Data")]
-    outputs: Option<usize>,
-    #[command(flatten)]
-    recipe: Options,
+    subject: Subject,
     /// Shows the ops as on a blackboard, before they are fused
     #[arg(long, help_heading = "Output")]
     primitive: bool,
@@ -58,18 +43,24 @@ pub struct Arguments {
     #[arg(help_heading = "Device")]
     device: Option<Device>,
     #[command(flatten)]
+    tuning: TuningOptions,
+    #[command(flatten)]
     rates: RateOptions,
 }
 
 /// Prints the plan.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let (recipe, data_rows) = recipe(arguments)?;
-    let heading = format!("{}, {}, {}\n", recipe.network, recipe.loss, recipe.optimizer.name());
-    let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-    let plan = lower(&Description { data_rows, ..description })?;
+    let description = arguments.subject.description()?;
+    let Description { network, loss, optimizer, .. } = &description;
+    let mut heading = format!("{network}, {loss}, {}\n", optimizer.name());
+    let plan = lower(&description)?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
     let plan = match &arguments.device {
-        Some(device) => device.specialize(plan)?,
+        Some(device) => {
+            let (plan, followed) = arguments.tuning.choose(device)?.cut(plan, device)?;
+            followed.iter().flat_map(Followed::lines).for_each(|line| heading += &format!("{line}\n"));
+            device.specialize(plan)?
+        }
         None => plan,
     };
     output.line(heading);
@@ -79,16 +70,4 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.line(format!("\nat least, on a full batch:\n{}", plan.floors(rates)).trim_end());
     }
     Ok(())
-}
-
-fn recipe(arguments: &Arguments) -> Result<(Recipe, Option<usize>)> {
-    match (&arguments.data, arguments.inputs, arguments.outputs) {
-        (Some(source), ..) => {
-            let data = data::load(source, &arguments.columns)?.rows;
-            Ok((arguments.recipe.for_data(source, &data, data.len())?, Some(data.len())))
-        }
-        (None, Some(inputs), Some(outputs)) => Ok((arguments.recipe.for_sizes(inputs, outputs)?, None)),
-        // The arguments' own rules do not let this happen.
-        _ => Err(Error::conflict("plan", "neither data nor sizes are given", "give DATA, or --inputs and --outputs")),
-    }
 }

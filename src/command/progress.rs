@@ -41,8 +41,15 @@ struct Resumed<'a> {
     event: &'static str,
     step: u64,
     epochs: usize,
+    /// Products of a GPU's that are cut as when the checkpoint was made, and would else be cut otherwise.
+    #[serde(skip_serializing_if = "is_zero")]
+    recut: usize,
     /// What keeps it from being bit-exact.
     differences: &'a [String],
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A bar for people who wait at a terminal. It has no colours, whatever NO_COLOR says.
@@ -83,14 +90,21 @@ impl<'a> Reporter<'a> {
 
     /// Tells that training goes on from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
-        let Restored { step, epochs, differences, .. } = restored;
+        let Restored { step, epochs, recut, differences, .. } = restored;
         self.before = Some(*epochs);
         if self.json {
-            return self.output.json(&Resumed { event: "resumed", step: *step, epochs: *epochs, differences });
+            return self.output.json(&Resumed {
+                event: "resumed",
+                step: *step,
+                epochs: *epochs,
+                recut: *recut,
+                differences,
+            });
         }
         let exact =
             if restored.is_exact() { String::new() } else { format!("; not bit-exact: {}", differences.join(", ")) };
-        let text = format!("resumed after step {step}, with {epochs} epochs done{exact}");
+        let tiles = if *recut > 0 { format!("; with its own tiles for {recut} products") } else { String::new() };
+        let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}");
         match &self.bar {
             Some(bar) => bar.println(text),
             None => self.output.tell(text),

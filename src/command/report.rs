@@ -7,6 +7,8 @@ use serde::Serialize;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
+use super::tuning::Followed;
+
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
 pub struct Output {
     quiet: bool,
@@ -120,6 +122,9 @@ pub struct Start<'a> {
     pub seed: u64,
     pub device: String,
     pub reason: &'a str,
+    /// How a GPU's products are cut, where that was tuned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Followed>,
     pub model: String,
 }
 
@@ -200,6 +205,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>) {
     let batches = batches(*batch, *accumulate);
     output.tell(format!("{}, {optimizer} at {rate} ({schedule}), {batches}, {epochs} epochs", start.loss));
     output.tell(format!("device: {} ({})", start.device, start.reason));
+    start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }
 
 /// Tells people what came of training, and what to do next.

@@ -11,6 +11,7 @@ use super::device::DeviceOptions;
 use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
+use super::tuning::{Chosen, TuningOptions};
 
 /// Of the bar.
 pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
@@ -58,6 +59,8 @@ pub struct Arguments {
     primitive: bool,
     #[command(flatten)]
     device: DeviceOptions,
+    #[command(flatten)]
+    tuning: TuningOptions,
     /// Draws parameters, inputs, targets and dropout
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -73,6 +76,17 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         verify = verify.and_primitive();
     }
     let device = arguments.device.open()?;
+    let tuning = arguments.tuning.choose(&device)?;
+    if let Chosen::Unusable(problem) = &tuning
+        && !arguments.json
+    {
+        output.tell(format!("tuning not followed: {problem}"));
+    }
+    if matches!(tuning, Chosen::Named(..)) && arguments.recipe.network.is_none() && arguments.model.is_none() {
+        let problem = "it is for the products of one network, but none is given";
+        return Err(Error::conflict("`--tuning`", problem, "add `--network \"128 relu\"` or `--model FILE`"));
+    }
+    let verify = tuning.verify(verify);
     // For wide networks the plain loops take their time.
     let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {

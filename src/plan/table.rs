@@ -45,9 +45,10 @@ impl Plan {
             let (flop, bytes) = (grouped(self.flops(op)), grouped(self.traffic(op)));
             writeln!(
                 f,
-                "  {index:>3}  {:<24} {level:>5} {flop:>15} {bytes:>13}  {}",
+                "  {index:>3}  {:<24} {level:>5} {flop:>15} {bytes:>13}  {}{}",
                 op.kernel.name,
                 self.operands(op),
+                op.tile.map(|tile| format!("; {tile}")).unwrap_or_default(),
             )?;
         }
         writeln!(f)

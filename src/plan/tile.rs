@@ -1,9 +1,16 @@
 //! How the output of a product is cut among a GPU's workgroups.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// One way to cut; chosen by `specialize`. Of no meaning to kernels that are not products; on the CPU, but for its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// In files it is the text that it is told as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Tile {
     /// Rows of the output that one workgroup computes.
     pub rows: u32,
@@ -89,5 +96,104 @@ impl fmt::Display for Tile {
             write!(f, " in bands of {}", self.band)?;
         }
         if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
+    }
+}
+
+impl FromStr for Tile {
+    type Err = Error;
+
+    /// Reads what [`Tile`] is told as, to the letter. Whether a device can have it is for `specialize` to say.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        // What was passed over, or understood in another way, would not be told so again.
+        let read = read(text).filter(|tile| tile.to_string() == text);
+        read.ok_or_else(|| Error::value("tile", "text", format!("`{text}`"), "of the form `64×64×16 of 8×8 vec4`"))
+    }
+}
+
+/// A tile from its text, of which the end may be more than it takes.
+fn read(text: &str) -> Option<Tile> {
+    let (size, rest) = text.split_once(" of ")?;
+    let words: Vec<&str> = rest.split(' ').collect();
+    let each = numbers(words[0])?;
+    let behind = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1..));
+    let (rows, columns, share) = match (&numbers(size)?[..], behind("by")) {
+        ([rows, columns, terms], None) => (*rows, *columns, Share::Workgroup { terms: *terms }),
+        ([rows, columns], Some(_)) => (*rows, *columns, Share::Subgroup),
+        ([rows, columns], None) => (*rows, *columns, Share::Nothing),
+        _ => return None,
+    };
+    let [high, wide] = <[u32; 2]>::try_from(each).ok()?;
+    let vector = match behind("vec4") {
+        None => [false; 3],
+        Some(["of", names @ ..]) => {
+            ["a", "b", "out"].map(|name| names.iter().any(|word| word.trim_end_matches(',') == name))
+        }
+        Some(_) => [true; 3],
+    };
+    let band = rest.split_once(" in bands of ").map_or(Some(1), |(_, band)| band.split(' ').next()?.parse().ok())?;
+    let parts = if rest.ends_with(" parts") { rest.rsplit(' ').nth(1)?.parse().ok()? } else { 1 };
+    let whole = [rows, columns, high, wide, band, parts].iter().all(|number| *number > 0);
+    whole.then_some(Tile { rows, columns, each: [high, wide], share, vector, parts, band })
+}
+
+/// The numbers of `64×64×16`.
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    text.split('×').map(|number| number.parse().ok()).collect()
+}
+
+impl From<Tile> for String {
+    fn from(tile: Tile) -> Self {
+        tile.to_string()
+    }
+}
+
+impl TryFrom<String> for Tile {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_read_as_they_are_told() {
+        let shares = [Share::Nothing, Share::Subgroup, Share::Workgroup { terms: 16 }];
+        let vectors = (0..8).map(|bits| [1, 2, 4].map(|bit| bits & bit > 0));
+        let mut read = 0;
+        for (share, vector) in shares.into_iter().flat_map(|share| vectors.clone().map(move |vector| (share, vector))) {
+            for (parts, band) in [(1, 1), (2, 1), (1, 8), (16, 2)] {
+                let tile = Tile { vector, parts, band, ..Tile::new(128, 64, [8, 4], share) };
+                assert_eq!(tile.to_string().parse::<Tile>().expect("it was told"), tile, "{tile}");
+                read += 1;
+            }
+        }
+        assert_eq!(read, 96);
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "32×32",
+            "32x32 of 4×4",
+            "0×32 of 4×4",
+            "32×32 of 4",
+            "32×32 of 4×4 ",
+            "32×32 of 4×4 in 0 parts",
+            "32×32 of 4×4 in 1 parts",
+            "32×32 of 4×4 vec4 of b, a",
+            "32×32 of 4×4 vec4 of",
+            "032×32 of 4×4",
+            "32×32×16 of 4×4 by subgroups",
+            "32×32 of 4×4 in bands of 99999999999",
+            "32×32 of 4×4 and more",
+        ] {
+            let error = text.parse::<Tile>().expect_err(text).to_string();
+            assert!(error.contains(&format!("`{text}`")) && error.contains("64×64×16 of 8×8 vec4"), "{error}");
+        }
     }
 }

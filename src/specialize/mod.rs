@@ -1,6 +1,10 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
 mod bindings;
+mod tuning;
+
+pub(crate) use tuning::Wish;
+pub use tuning::{Choice, Machine, TUNING_VERSION, Tuning};
 
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -18,7 +22,7 @@ pub enum Target {
 }
 
 /// Cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
-/// allocation and op against the target's limits.
+/// allocation and op against the target's limits. What a [`Tuning`] has cut before stays as it is.
 ///
 /// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
 /// rows, whose data set may span many bindings. One allocation must hold it, though, and a weight must fit one binding.

@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
 use crate::init::Init;
 use crate::loss::Loss;
-use crate::lower::{Description, Held, lower};
+use crate::lower::{Description, Held};
 use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
+use crate::specialize::{Tuning, Wish};
+use crate::trainer::tuned::Planner;
 use crate::trainer::{Known, Pace, Profile, Trainer};
 
 /// Describes a training; made by [`Trainer::builder`].
@@ -30,6 +31,7 @@ pub struct Builder {
     steps_a_submission: Option<usize>,
     fused: bool,
     profile: bool,
+    tuning: Wish,
 }
 
 impl Builder {
@@ -47,6 +49,7 @@ impl Builder {
             steps_a_submission: None,
             fused: true,
             profile: false,
+            tuning: Wish::default(),
         }
     }
 
@@ -117,6 +120,21 @@ impl Builder {
         self
     }
 
+    /// Cuts a GPU's products as a tuning says, and by the heuristic where it says nothing. Without it nothing is looked for
+    /// on disk: a training's bits depend on no file that nobody has named. Whichever tiles there are, a checkpoint has
+    /// them.
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = Wish::Pinned(tuning);
+        self
+    }
+
+    /// The same where the device and the shapes allow it: what does not fit is left to the heuristic, and told by
+    /// [`Trainer::tuned`]. On the CPU it says nothing.
+    pub fn suggest_tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = Wish::Suggested(tuning);
+        self
+    }
+
     /// Trains with primitive ops instead of fused ones: slower, and the same within rounding.
     pub fn primitive(mut self) -> Self {
         self.fused = false;
@@ -126,8 +144,8 @@ impl Builder {
     /// Checks everything, takes memory on `device`, and draws the initial parameters.
     ///
     /// # Errors
-    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan, or tell times for a
-    /// profile.
+    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan, tell times for a
+    /// profile, or cut products as a pinned tuning says.
     pub fn build(self, device: &Device) -> Result<Trainer> {
         let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
         if self.steps_a_submission == Some(0) {
@@ -154,19 +172,17 @@ impl Builder {
             evaluate_rows: evaluate_rows(&self.network, device),
             ..Description::new(self.network, loss, self.optimizer, self.batch)
         };
-        let plan = |description: &Description| {
-            let plan = lower(description)?;
-            if self.fused { fuse(&plan) } else { Ok(plan) }
-        };
-        let mut executor = device.executor(plan(&description)?)?;
+        let planner = Planner::new(self.tuning, self.fused, &description, device.target())?;
+        let mut executor = device.executor(planner.plan(&description)?)?;
         // What a data set needs beyond that, so that none of its steps waits for a compiler.
         for data_inputs in [Held::Numbers, Held::Bytes] {
-            executor.prepare(&plan(&Description { data_rows: Some(1), data_inputs, ..description.clone() })?)?;
+            let description = Description { data_rows: Some(1), data_inputs, ..description.clone() };
+            executor.prepare(&planner.plan(&description)?)?;
         }
         write_parameters(executor.as_mut(), &parameters)?;
         Ok(Trainer {
             description,
-            fused: self.fused,
+            planner,
             schedule: self.schedule,
             seed: self.seed,
             device: device.clone(),

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
-use crate::lower::{Description, Held, lower};
+use crate::lower::{Description, Held};
 use crate::model::{InputRows, scaled, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
@@ -226,8 +225,7 @@ impl Trainer {
     /// Changes to the plan of another description; parameters and state stay.
     fn change(&mut self, description: Description) -> Result<()> {
         if description != self.description {
-            let plan = lower(&description)?;
-            self.executor.adopt(if self.fused { fuse(&plan)? } else { plan })?;
+            self.executor.adopt(self.planner.plan(&description)?)?;
             self.description = description;
         }
         Ok(())

@@ -15,11 +15,13 @@ mod load;
 mod not_finite;
 mod pace;
 mod profile;
+mod tuned;
 
 pub use builder::Builder;
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
 pub use fit::{Epoch, Fit, Flow, History, Progress};
 pub use profile::{OpTime, Profile};
+pub use tuned::Tuned;
 
 use std::collections::VecDeque;
 
@@ -38,12 +40,12 @@ use crate::schedule::Schedule;
 use in_flight::{Brought, InFlight, Known, Losses, step_loss};
 use load::Loaded;
 use pace::Pace;
+use tuned::Planner;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
     description: Description,
-    /// Whether ops are fused.
-    fused: bool,
+    planner: Planner,
     schedule: Schedule,
     seed: u64,
     device: Device,

@@ -10,7 +10,7 @@ use crate::lower::{Description, lower};
 use crate::model::Tensor;
 use crate::network::{Activation, Layer, Network};
 use crate::plan::Plan;
-use crate::specialize::{Limits, Target, candidates, specialize};
+use crate::specialize::{Limits, Target, Tuning, candidates, specialize};
 use crate::verify::inputs::{self, Numbers};
 
 /// Most steps of a submission.
@@ -42,6 +42,8 @@ pub(super) struct Case {
     /// Cuts each product by the tile of that rank in its candidates, instead of by the first, which is the device's
     /// choice; with the device's limits.
     pub(super) tiles: Option<(usize, Limits)>,
+    /// Cuts products as a tuning says, for the device that it was settled for.
+    pub(super) tuning: Option<(Tuning, Target)>,
 }
 
 impl Case {
@@ -50,7 +52,7 @@ impl Case {
         let data_rows = Some(2 * description.step_rows() + 1);
         let description = Description { slots: SLOTS, data_rows, ..description };
         description.check()?;
-        Ok(Self { description, parameters: None, tiles: None })
+        Ok(Self { description, parameters: None, tiles: None, tuning: None })
     }
 
     /// The plan, for whatever device.
@@ -81,7 +83,16 @@ impl Case {
         if let Some((rank, limits)) = &self.tiles {
             plan.cut(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));
         }
+        if let Some((tuning, target)) = &self.tuning {
+            tuning.cut(&mut plan, target)?;
+        }
         Ok(plan)
+    }
+
+    /// How many different products a step has, and how many of them are cut as a tuning says.
+    pub(super) fn tuned(&self, form: Form) -> Result<[usize; 2]> {
+        let plan = self.plan(form)?;
+        Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))
     }
 
     /// The parameters to start from.
@@ -113,7 +124,8 @@ impl fmt::Display for Case {
     }
 }
 
-fn whole(network: &Network) -> Network {
+/// A network on which whole numbers stay whole: see [`Case::plan_for`].
+pub(crate) fn whole(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
         Layer::Activation(Activation::Identity) => Layer::Activation(Activation::Identity),
         Layer::Activation(_) => Layer::Activation(Activation::Relu),

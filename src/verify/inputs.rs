@@ -136,7 +136,7 @@ pub(super) fn choose(
 
 /// Small whole numbers for all that a product reads, so that it is exact whatever came before it: the views with
 /// their words; nothing for other kernels, which could not work on any numbers.
-pub(super) fn refill(plan: &Plan, op: &Op, seed: u64) -> Vec<(ViewId, Vec<u32>)> {
+pub(crate) fn refill(plan: &Plan, op: &Op, seed: u64) -> Vec<(ViewId, Vec<u32>)> {
     // Products, whole or in parts, and the sums of parts.
     if !["matmul_", "dense_"].iter().any(|family| op.kernel.name.starts_with(family)) {
         return Vec::new();

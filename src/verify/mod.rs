@@ -25,7 +25,9 @@ mod report;
 mod standard;
 mod table;
 
+pub(crate) use case::whole;
 pub use free_run::FreeRun;
+pub(crate) use inputs::refill as whole_numbers;
 pub use report::{Event, Failure, Header, OpReport, Report, Summary};
 
 use crate::device::Device;
@@ -37,6 +39,7 @@ use crate::lower::Description;
 use crate::model::{Model, evaluate_rows};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
+use crate::specialize::{Tuning, Wish};
 use case::{Case, Form};
 use report::Collected;
 
@@ -51,6 +54,7 @@ pub struct Verify {
     seed: u64,
     /// Whether ops of one kernel are told together, since there are too many to be told one by one.
     by_kernel: bool,
+    tuning: Wish,
 }
 
 impl Verify {
@@ -61,7 +65,7 @@ impl Verify {
     /// Whatever [`Description::check`] finds.
     pub fn network(description: &Description) -> Result<Self> {
         let case = Case::new(description.clone())?;
-        Ok(Self { cases: vec![case], forms: vec![Form::Fused], seed: 0, by_kernel: false })
+        Ok(Self { cases: vec![case], forms: vec![Form::Fused], seed: 0, by_kernel: false, tuning: Wish::Nothing })
     }
 
     /// The same for a model, which starts from its own parameters.
@@ -82,12 +86,26 @@ impl Verify {
     /// # Errors
     /// None that a test would not find.
     pub fn standard() -> Result<Self> {
-        Ok(Self { cases: standard::cases()?, forms: vec![Form::Fused, Form::Primitive], seed: 0, by_kernel: true })
+        let forms = vec![Form::Fused, Form::Primitive];
+        Ok(Self { cases: standard::cases()?, forms, seed: 0, by_kernel: true, tuning: Wish::Nothing })
     }
 
     /// Sets the seed of parameters, inputs, targets and dropout, default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Cuts the network's products as a tuning says, as a training does that it is
+    /// [pinned](crate::trainer::Builder::tuning) to.
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = Wish::Pinned(tuning);
+        self
+    }
+
+    /// The same where the device and the shapes allow it.
+    pub fn suggest_tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = Wish::Suggested(tuning);
         self
     }
 
@@ -116,12 +134,16 @@ impl Verify {
     /// As [`Verify::run`].
     pub fn run_on(&self, make: &mut Make<'_>, mut on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let first = make(self.cases[0].plan(self.forms[0])?)?;
-        let (target, mut cases) = (first.target(), self.cases.clone());
+        let (target, mut cases, mut ignored) = (first.target(), self.cases.clone(), Vec::new());
         if self.by_kernel {
             cases.extend(standard::tiles(&target, &self.forms)?);
+        } else {
+            let tuning;
+            (tuning, ignored) = self.tuning.clone().granted(&cases[0].plan(Form::Fused)?, &target);
+            cases[0].tuning = Some((tuning, target.clone()));
         }
         let parts: Vec<_> = cases.iter().flat_map(|case| self.forms.iter().map(move |form| (case, *form))).collect();
-        let header = self.header(first.as_ref(), &parts)?;
+        let header = Header { ignored, ..self.header(first.as_ref(), &parts)? };
         drop(first);
         on_event(&Event::Start(&header));
         let work = parts.iter().map(|(case, form)| passes::work(case, *form, &target)).sum::<Result<usize>>()?;
@@ -154,6 +176,14 @@ impl Verify {
     /// Who is verified, with what, on which numbers.
     fn header(&self, first: &dyn Executor, parts: &[(&Case, Form)]) -> Result<Header> {
         let target = first.target();
+        let tiles = match parts {
+            [(case, form), ..] if !self.by_kernel => Tuning::of(&case.plan(*form)?, &target),
+            _ => Tuning::default(),
+        };
+        let [products, tuned] = match parts {
+            [(case, form), ..] => case.tuned(*form)?,
+            [] => [0; 2],
+        };
         let plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
         let subject = match self.cases.as_slice() {
             [case] => case.to_string(),
@@ -167,6 +197,10 @@ impl Verify {
             subject,
             inputs: inputs::DISTRIBUTION,
             seed: self.seed,
+            products,
+            tuned,
+            ignored: Vec::new(),
+            tiles: tiles.choices().to_vec(),
         })
     }
 }

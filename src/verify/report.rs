@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::exec::lockstep::Judged;
 use crate::plan::{Plan, Section};
-use crate::specialize::Target;
+use crate::specialize::{Choice, Target};
 use crate::verify::FreeRun;
 use crate::verify::case::Form;
 use crate::verify::passes::Found;
@@ -29,6 +29,16 @@ pub struct Header {
     pub inputs: &'static str,
     /// The seed that they were drawn with.
     pub seed: u64,
+    /// Different products of a step.
+    pub products: usize,
+    /// Those that are cut as a tuning says, and not as the heuristic does.
+    pub tuned: usize,
+    /// What a suggested tuning says, and was not followed in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
+    /// The tiles of all products of the network on a GPU, whoever chose them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiles: Vec<Choice>,
 }
 
 /// What lockstep found of one op, or of all ops of one kernel.

@@ -11,6 +11,10 @@ impl fmt::Display for Header {
         writeln!(f, "device   {}{driver}", self.device)?;
         writeln!(f, "wgrad    {}, shaders: {}", self.wgrad, self.shaders)?;
         writeln!(f, "network  {}", self.subject)?;
+        if self.tuned > 0 {
+            writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.products)?;
+        }
+        self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   not followed: {problem}"))?;
         writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)
     }
 }

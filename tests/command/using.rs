@@ -221,7 +221,7 @@ fn help_teaches_by_example() {
     };
     let commands =
         ["", "train", "init", "inspect", "evaluate", "predict", "plot boundary", "plan", "devices", "verify"];
-    for command in commands.into_iter().chain(["bench", "completions"]) {
+    for command in commands.into_iter().chain(["bench", "tune", "completions"]) {
         let examples = help(command, "80");
         assert!(examples.starts_with("  wgrad "), "{command}: {examples}");
         assert_eq!(examples, help(command, "300"), "{command}");

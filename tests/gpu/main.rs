@@ -28,4 +28,5 @@ mod profile;
 mod sabotage;
 mod traffic;
 mod trainer;
+mod tuning;
 mod verify;

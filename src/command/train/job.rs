@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wgrad::model::replace;
+use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
 
 use super::Arguments;
@@ -19,6 +20,7 @@ use crate::command::progress::{Reporter, in_units};
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batches, confusion, tell_start, tell_summary};
 use crate::command::scaling::Scaling;
+use crate::command::tuning::Chosen;
 
 /// All that was settled before training begins.
 pub struct Job<'a> {
@@ -27,6 +29,7 @@ pub struct Job<'a> {
     recipe: Recipe,
     epochs: usize,
     trainer: Trainer,
+    tuning: Chosen,
     trace: Option<PathBuf>,
     scaling: Option<Scaling>,
     checkpoints: Checkpoints,
@@ -48,7 +51,10 @@ impl<'a> Job<'a> {
         let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
         let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
-        let trainer = trainer(arguments, &recipe, &parts.train, epochs)?;
+        let device = arguments.device.open()?;
+        let tuning = arguments.tuning.choose(&device)?;
+        let builder = tuning.train(builder(arguments, &recipe, &parts.train, epochs)?);
+        let trainer = builder.build(&device)?;
         let model = arguments.path(&parts.train)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
@@ -59,12 +65,26 @@ impl<'a> Job<'a> {
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
         let interrupt = Interrupt::listen()?;
-        Ok(Self { arguments, parts, recipe, epochs, trainer, trace, scaling, checkpoints, interrupt, model, plot })
+        Ok(Self {
+            arguments,
+            parts,
+            recipe,
+            epochs,
+            trainer,
+            tuning,
+            trace,
+            scaling,
+            checkpoints,
+            interrupt,
+            model,
+            plot,
+        })
     }
 
     /// Tells what will be done.
-    pub fn tell_start(&self, output: &mut Output) {
+    pub fn tell_start(&self, output: &mut Output) -> Result<()> {
         let Self { recipe, parts, trainer, arguments, .. } = self;
+        let tuned = trainer.tuned()?;
         let start = Start {
             event: "start",
             data: &arguments.data,
@@ -83,9 +103,15 @@ impl<'a> Job<'a> {
             seed: arguments.seed,
             device: trainer.device().to_string(),
             reason: trainer.device().reason(),
+            tuning: self.tuning.followed(trainer.device(), [tuned.products, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
         };
-        if arguments.json { output.json(&start) } else { tell_start(output, &start) }
+        if arguments.json {
+            output.json(&start)
+        } else {
+            tell_start(output, &start)
+        }
+        Ok(())
     }
 
     /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
@@ -200,7 +226,7 @@ impl<'a> Job<'a> {
     }
 }
 
-fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Trainer> {
+fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Builder> {
     let step_rows = recipe.batch.saturating_mul(arguments.accumulate);
     let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows) as u64);
     // Pixels are of one kind.
@@ -213,8 +239,7 @@ fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
         .accumulate(arguments.accumulate)
         .seed(arguments.seed)
         .preprocessing(fit(train)?);
-    let builder = if arguments.profile { builder.profile() } else { builder };
-    builder.build(&arguments.device.open()?)
+    Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
 /// What is trained on: most often the data themselves, of which no copy is needed.

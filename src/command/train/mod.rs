@@ -18,6 +18,7 @@ use super::plot::{PictureFile, same_file};
 use super::rates::RateOptions;
 use super::recipe::Options;
 use super::report::Output;
+use super::tuning::TuningOptions;
 use super::{count, data};
 use job::Job;
 
@@ -92,6 +93,8 @@ pub struct Arguments {
     #[command(flatten)]
     device: DeviceOptions,
     #[command(flatten)]
+    tuning: TuningOptions,
+    #[command(flatten)]
     stopping: stopping::Stopping,
     /// Where the model goes [default: DATA.safetensors]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -124,7 +127,7 @@ enum Shape {
 /// Trains and writes the model; returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments)?;
-    job.tell_start(output);
+    job.tell_start(output)?;
     match job.train(output)? {
         Some(outcome) => job.finish(outcome, output).map(|()| 0),
         None => {

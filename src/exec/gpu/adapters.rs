@@ -26,6 +26,8 @@ pub enum AdapterKind {
 pub struct Adapter {
     /// The driver's name for it.
     pub name: String,
+    /// The vendor's number, as PCI has it, and the adapter's, as the vendor has it; 0 where an interface tells none.
+    pub ids: [u32; 2],
     /// What it is made of.
     pub kind: AdapterKind,
     /// The interface: `vulkan`, `metal`, `dx12`.
@@ -69,6 +71,7 @@ impl Adapter {
         let subgroups = software && ours && handle.features().contains(wgpu::Features::SUBGROUP);
         Self {
             name: info.name,
+            ids: [info.vendor, info.device],
             kind,
             interface: info.backend.to_string(),
             driver,
@@ -149,7 +152,15 @@ mod tests {
 
     fn adapter(name: &str, kind: AdapterKind) -> Adapter {
         let (limits, features) = (Limits::default(), Vec::new());
-        Adapter { name: name.into(), kind, interface: "vulkan".into(), driver: String::new(), limits, features }
+        Adapter {
+            name: name.into(),
+            ids: [0; 2],
+            kind,
+            interface: "vulkan".into(),
+            driver: String::new(),
+            limits,
+            features,
+        }
     }
 
     fn refused(adapters: &[Adapter], name: Option<&str>) -> String {

@@ -31,7 +31,7 @@ impl DiskCache {
     /// What earlier processes left for this adapter; `None` where that is not wanted, or the backend has no such thing.
     pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
         let name = wgpu::util::pipeline_cache_key(info)?;
-        let path = folder(std::env::var_os)?.join(name);
+        let path = cache_folder()?.join(name);
         let data = read(&path);
         let kept = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
         let (label, fallback) = (Some("wgrad"), true);
@@ -53,6 +53,12 @@ impl DiskCache {
             log::info!("gpu: compiled shaders are not kept: {}: {error}", self.path.display());
         }
     }
+}
+
+/// Where compiled shaders are kept, and what else is known of a machine's GPUs; `None` where that is not wanted, or there is
+/// no such folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    folder(std::env::var_os)
 }
 
 /// Where files are kept, by the variables of the environment.

@@ -31,6 +31,7 @@ mod timing;
 use std::ops::Range;
 
 pub use adapters::{Adapter, AdapterKind};
+pub use cache::cache_folder;
 pub use device::{GpuDevice, GpuOptions};
 /// The version of wgpu that [`Device::from_wgpu`] speaks.
 pub use wgpu;

@@ -90,6 +90,11 @@ pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
     } else if product.terms > 16 && fitting >= 2 {
         tiles.push(split(2));
     }
+    // How many workgroups keep a GPU busy, measuring alone can tell: these are never the first.
+    let more =
+        [2, 4, MOST_PARTS].map(split).into_iter().filter(|tile| !limits.software && tile.parts as usize <= parts);
+    let more: Vec<Tile> = more.filter(|tile| !tiles.contains(tile)).collect();
+    tiles.extend(more);
     tiles
 }
 
@@ -167,7 +172,12 @@ mod tests {
         let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3] };
         let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
-        assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(2), Some(2), Some(1)]);
+        assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
+        // The heuristic's choice comes first, whatever else there is.
+        assert_eq!(parts(128 << 20)[0].parts, 1);
+        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3] };
+        let counts: Vec<u32> = candidates_with_parts(few, &Limits::default()).iter().map(|tile| tile.parts).collect();
+        assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
 
     #[test]

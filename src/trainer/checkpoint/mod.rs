@@ -74,6 +74,9 @@ pub struct Restored {
     pub step: u64,
     /// Whole epochs that a [`Trainer::fit`] had done.
     pub epochs: usize,
+    /// Products that are cut from now on as they were when the checkpoint was made, and would else be cut otherwise: on the
+    /// device that it was made on, a tuning that has changed since changes no bit.
+    pub recut: usize,
     /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
     pub differences: Vec<String>,
 }
@@ -123,7 +126,7 @@ impl Trainer {
         let head = Head {
             format: file::FORMAT_VERSION,
             settings: Settings::of(self, validation),
-            made_on: MadeOn::of(self),
+            made_on: MadeOn::of(self)?,
             step: self.step,
             epoch: self.epoch,
             used: self.loaded.as_ref().map(Loaded::used),
@@ -136,7 +139,7 @@ impl Trainer {
     /// before.
     ///
     /// # Errors
-    /// Settings or data that differ, with both; a device that does not answer.
+    /// Settings or data that differ, with both; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
         self.restore_with(checkpoint, checkpoint.head.settings.validation)
     }
@@ -153,6 +156,7 @@ impl Trainer {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
         }
+        let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
         (self.step, self.epoch) = (head.step, head.epoch);
         if let Some(used) = head.used {
@@ -161,7 +165,8 @@ impl Trainer {
         Ok(Restored {
             step: head.step,
             epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
-            differences: head.made_on.differences(&MadeOn::of(self)),
+            recut,
+            differences: head.made_on.differences(&MadeOn::of(self)?),
         })
     }
 

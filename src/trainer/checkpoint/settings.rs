@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::plan::{Plan, Section};
 use crate::schedule::Schedule;
+use crate::specialize::{Choice, Tuning};
 use crate::trainer::Trainer;
 use crate::trainer::load::Loaded;
 
@@ -84,7 +85,7 @@ impl Settings {
             batch: description.batch,
             accumulate: description.accumulate,
             seed: trainer.seed,
-            fused: trainer.fused,
+            fused: trainer.planner.fused,
             data: trainer.loaded.as_ref().map(Loaded::fingerprint),
             validation,
             preprocessing: trainer.preprocessing.clone(),
@@ -146,6 +147,9 @@ pub(super) struct MadeOn {
     driver: Option<String>,
     /// CRC-32 of the ops of a step as the device runs them, tiles and all.
     plan: u32,
+    /// The tiles of a GPU's products, of those too that only evaluate, whether the heuristic chose them or a tuning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tiles: Vec<Choice>,
 }
 
 /// The ops of a step, in order, and how products are cut.
@@ -155,13 +159,20 @@ fn ops(plan: &Plan) -> String {
 }
 
 impl MadeOn {
-    pub(super) fn of(trainer: &Trainer) -> Self {
-        Self {
+    pub(super) fn of(trainer: &Trainer) -> Result<Self> {
+        Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
             device: trainer.device.arithmetic(),
             driver: trainer.executor.driver(),
             plan: crc32fast::hash(ops(trainer.executor.plan()).as_bytes()),
-        }
+            tiles: trainer.tiles()?.choices().to_vec(),
+        })
+    }
+
+    /// How products were cut, where that can be done again.
+    pub(super) fn tiles_for(&self, trainer: &Trainer) -> Option<Tuning> {
+        let same_device = self.device == trainer.device.arithmetic();
+        same_device.then(|| Tuning::new(None, self.tiles.iter().cloned()))
     }
 
     /// What is otherwise `now`, in words.

@@ -1,0 +1,55 @@
+//! Which network a command is about: what is trained on a data set, or on data of given sizes.
+
+use clap::ValueHint;
+use wgrad::lower::Description;
+use wgrad::{Error, Result};
+
+use super::columns::Columns;
+use super::names::names;
+use super::recipe::{Options, Recipe};
+use super::{count, data};
+
+/// Data or sizes, and the options of a recipe.
+#[derive(clap::Args)]
+pub struct Subject {
+    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
+    data: Option<String>,
+    #[command(flatten)]
+    columns: Columns,
+    /// Input columns, where there is no data set
+    #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
+    #[arg(help_heading = "Data")]
+    inputs: Option<usize>,
+    /// Outputs, where there is no data set
+    #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
+    #[arg(help_heading = "Data")]
+    outputs: Option<usize>,
+    #[command(flatten)]
+    recipe: Options,
+}
+
+impl Subject {
+    /// What is trained.
+    pub fn description(&self) -> Result<Description> {
+        let (recipe, data_rows) = self.recipe()?;
+        let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
+        Ok(Description { data_rows, ..description })
+    }
+
+    fn recipe(&self) -> Result<(Recipe, Option<usize>)> {
+        match (&self.data, self.inputs, self.outputs) {
+            (Some(source), ..) => {
+                let data = data::load(source, &self.columns)?.rows;
+                Ok((self.recipe.for_data(source, &data, data.len())?, Some(data.len())))
+            }
+            (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),
+            // The arguments' own rules do not let this happen.
+            _ => Err(Error::conflict(
+                "network",
+                "neither data nor sizes are given",
+                "give DATA, or --inputs and --outputs",
+            )),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which tiles a training's products have: the heuristic's, those of a tuning, or those of the checkpoint that it goes on
+//! from.
+
+use crate::error::{Error, Result};
+use crate::fuse::fuse;
+use crate::lower::{Description, lower};
+use crate::plan::Plan;
+use crate::specialize::{Target, Tuning, Wish};
+use crate::trainer::Trainer;
+
+/// Makes plans, and cuts their products.
+#[derive(Clone, Debug)]
+pub(super) struct Planner {
+    /// Whether ops are fused.
+    pub(super) fused: bool,
+    target: Target,
+    tuning: Tuning,
+    pinned: bool,
+    ignored: Vec<String>,
+}
+
+/// What a [`Trainer`] makes of a tuning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuned {
+    /// Different products of a step.
+    pub products: usize,
+    /// Those that are cut as the tuning says, and not as the heuristic does.
+    pub tuned: usize,
+    /// Why it was not followed everywhere, where it was not [pinned](crate::trainer::Builder::tuning).
+    pub ignored: Vec<String>,
+}
+
+impl Planner {
+    /// For trainings as described on devices of this kind.
+    pub(super) fn new(wish: Wish, fused: bool, description: &Description, target: Target) -> Result<Self> {
+        let pinned = wish.is_pinned();
+        let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
+        (planner.tuning, planner.ignored) = wish.granted(&planner.plan(description)?, &planner.target);
+        Ok(planner)
+    }
+
+    /// The plan of a description, which is not fitted to the device yet but for its tiles.
+    pub(super) fn plan(&self, description: &Description) -> Result<Plan> {
+        let plan = lower(description)?;
+        let mut plan = if self.fused { fuse(&plan)? } else { plan };
+        self.tuning.cut(&mut plan, &self.target)?;
+        Ok(plan)
+    }
+
+    /// The tiles of all products, whoever chose them.
+    pub(super) fn tiles(&self, description: &Description) -> Result<Tuning> {
+        Ok(Tuning::of(&self.plan(description)?, &self.target))
+    }
+}
+
+impl Trainer {
+    /// How far its products follow a tuning.
+    ///
+    /// # Errors
+    /// None that building it would not have found.
+    pub fn tuned(&self) -> Result<Tuned> {
+        let [products, tuned] = self.planner.tuning.share(&self.planner.plan(&self.description)?);
+        Ok(Tuned { products, tuned, ignored: self.planner.ignored.clone() })
+    }
+
+    /// The tiles of all products on its device, whoever chose them; none on the CPU. As a
+    /// [pinned](crate::trainer::Builder::tuning) tuning they repeat this training's bits there.
+    ///
+    /// # Errors
+    /// None that building it would not have found.
+    pub fn tiles(&self) -> Result<Tuning> {
+        self.planner.tiles(&self.description)
+    }
+
+    /// Cuts products as the checkpoint's training did, on the same device; returns how many it has cut otherwise until now.
+    ///
+    /// # Errors
+    /// Other tiles that were pinned.
+    pub(super) fn take_tiles(&mut self, made: &Tuning) -> Result<usize> {
+        let now = self.tiles()?;
+        let same = |choice: &&_| now.choices().contains(choice);
+        let others: Vec<_> = made.choices().iter().filter(|choice| !same(choice)).collect();
+        let Some(first) = others.first() else { return Ok(0) };
+        if self.planner.pinned && !self.planner.tuning.is_empty() {
+            let problem = format!("it was made with other tiles than the tuning says: {first} had `{}`", first.tile);
+            let remedy = "leave the tuning out to go on with the checkpoint's tiles, or begin anew elsewhere";
+            return Err(Error::conflict("checkpoint", problem, remedy));
+        }
+        let planner = Planner { tuning: made.clone(), ..self.planner.clone() };
+        // Another build of the same version may know other tiles: then the plan differs, which is told.
+        let plan = match planner.plan(&self.description) {
+            Ok(plan) => plan,
+            Err(Error::Conflict { problem, .. }) => {
+                log::info!("the checkpoint's tiles are not taken: {problem}");
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
+        self.executor.adopt(plan)?;
+        self.planner = planner;
+        Ok(others.len())
+    }
+}

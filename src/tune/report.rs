@@ -1,0 +1,185 @@
+//! What was measured, as data and as a table.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::plan::Tile;
+use crate::specialize::{Choice, Machine, Tuning};
+use crate::text::table;
+use crate::tune::Subject;
+
+/// A tile that a product can have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// The tile.
+    pub tile: Tile,
+    /// Seconds of a run, the least; none where it was not measured.
+    #[serde(rename = "seconds", skip_serializing_if = "Option::is_none")]
+    pub secs: Option<f64>,
+    /// Why it was not: a wrong result, or a device that refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Candidate {
+    pub(super) fn timed(tile: Tile, secs: f64) -> Self {
+        Self { tile, secs: Some(secs), problem: None }
+    }
+
+    pub(super) fn refused(tile: Tile, error: &Error) -> Self {
+        Self { tile, secs: None, problem: Some(error.to_string()) }
+    }
+}
+
+/// What was found of one product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Product {
+    /// Its ops in the section of gradients.
+    pub ops: Vec<usize>,
+    /// Its kernel, and the shapes of what that binds, with the tile that it gets.
+    #[serde(flatten)]
+    pub choice: Choice,
+    /// All tiles, the heuristic's first.
+    pub candidates: Vec<Candidate>,
+    /// Index of the one that it gets.
+    pub chosen: usize,
+    /// Shapes of the first view read, and of the output.
+    #[serde(skip)]
+    shape: String,
+}
+
+impl Product {
+    pub(super) fn new(subject: &Subject, candidates: Vec<Candidate>, chosen: usize) -> Self {
+        let choice = Choice { tile: candidates[chosen].tile, ..subject.choice.clone() };
+        Self { ops: subject.ops.clone(), choice, candidates, chosen, shape: subject.shape.clone() }
+    }
+
+    /// Whether it gets another tile than the heuristic's.
+    pub fn is_changed(&self) -> bool {
+        self.chosen > 0
+    }
+
+    fn secs(&self, candidate: usize) -> f64 {
+        self.candidates[candidate].secs.unwrap_or(f64::NAN)
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let ops = self.ops.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let [heuristic, chosen] = [0, self.chosen].map(|at| self.secs(at));
+        let tile = |at: usize| self.candidates[at].tile.to_string();
+        let changed = if self.is_changed() { tile(self.chosen) } else { "the same".into() };
+        let refused = self.candidates.iter().filter(|candidate| candidate.problem.is_some()).count();
+        vec![
+            format!("gradients {ops}"),
+            self.choice.kernel.clone(),
+            self.shape.clone(),
+            tile(0),
+            changed,
+            time(heuristic),
+            time(chosen),
+            format!("{:.2}", heuristic / chosen),
+            format!(
+                "{} tiles{}",
+                self.candidates.len(),
+                if refused > 0 { format!(", {refused} refused") } else { String::new() }
+            ),
+        ]
+    }
+}
+
+/// News of a tuning under way.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// A tile is about to be tried.
+    Progress {
+        /// Product and tile.
+        what: String,
+        /// Tiles that are done.
+        done: usize,
+        /// Tiles in all.
+        total: usize,
+    },
+    /// A product is done.
+    Product(&'a Product),
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// One for each different product of a step.
+    pub products: Vec<Product>,
+    /// What comes of it: a tile for each of them, also where it is the heuristic's.
+    pub tuning: Tuning,
+    /// Whether times are those of the device's clock, and not of the host's.
+    pub device_clock: bool,
+}
+
+impl Report {
+    pub(super) fn new(machine: Option<Machine>, device_clock: bool) -> Self {
+        Self { products: Vec::new(), tuning: Tuning::new(machine, []), device_clock }
+    }
+
+    pub(super) fn add(&mut self, product: Product) {
+        self.tuning.set(product.choice.clone());
+        self.products.push(product);
+    }
+
+    /// Products that get another tile than the heuristic's.
+    pub fn changed(&self) -> usize {
+        self.products.iter().filter(|product| product.is_changed()).count()
+    }
+
+    /// Tiles that were not measured, with why: product, tile, problem.
+    pub fn refused(&self) -> impl Iterator<Item = (&Product, &Tile, &str)> {
+        let of = |product| -> Vec<_> {
+            let product: &Product = product;
+            let refused = |candidate| {
+                let candidate: &Candidate = candidate;
+                Some((product, &candidate.tile, candidate.problem.as_deref()?))
+            };
+            product.candidates.iter().filter_map(refused).collect()
+        };
+        self.products.iter().flat_map(of)
+    }
+
+    /// Seconds of all products of a step, by the heuristic's tiles and by the chosen ones.
+    pub fn secs(&self) -> [f64; 2] {
+        let of = |chosen: bool| {
+            let product =
+                |product: &Product| product.ops.len() as f64 * product.secs(if chosen { product.chosen } else { 0 });
+            self.products.iter().map(product).sum()
+        };
+        [of(false), of(true)]
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["op", "kernel", "shape", "heuristic", "chosen", "its time", "chosen's", "ratio", "of"];
+        let mut rows = vec![head.map(String::from).to_vec()];
+        rows.extend(self.products.iter().map(Product::cells));
+        writeln!(f, "{}", table(&rows, 5))?;
+        let [heuristic, chosen] = self.secs();
+        let clock = if self.device_clock { "the device's clock" } else { "the host's clock" };
+        writeln!(
+            f,
+            "products of a step: {} by the heuristic, {} as chosen, by {clock}; {} of {} changed",
+            time(heuristic),
+            time(chosen),
+            self.changed(),
+            self.products.len()
+        )
+    }
+}
+
+/// `1.23 ms`
+fn time(secs: f64) -> String {
+    match secs {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", 1e3 * s),
+        s => format!("{:.1} µs", 1e6 * s),
+    }
+}

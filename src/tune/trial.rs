@@ -1,0 +1,202 @@
+//! One product alone on a device, with one tile after the other: is it right, and how long does it take?
+
+use std::time::Instant;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Run};
+use crate::lower::Description;
+use crate::plan::{Access, Contents, Op, POISON, Plan, Section, Step, Tile};
+use crate::schedule::Schedule;
+use crate::shape::{Dtype, Shape, padded};
+use crate::tune::{Plans, Subject};
+use crate::verify::{Make, whole_numbers};
+
+/// Elements behind a view that nobody may write, beside its padding.
+const GUARD: usize = 64;
+
+/// Longest submission of more than one run, in seconds: some drivers take a device for hung after two.
+const LONGEST: f64 = 0.1;
+
+/// Most runs of a submission.
+const MOST_RUNS: usize = 256;
+
+const RUN: Run = Run { section: Section::Gradients, slot: 0 };
+
+/// A view of one element that nothing writes: who reads it has waited for all that came before.
+const PROBE: &str = "tune.probe";
+
+/// A product on a device, and what must come of it.
+pub(super) struct Trial<'a> {
+    plans: &'a Plans,
+    /// Its index in the section of gradients.
+    op: usize,
+    executor: Box<dyn Executor>,
+    /// A full batch and a short one.
+    steps: [Step; 2],
+    /// What its views hold before it runs, and after each of the steps: whole allocations, in the order of its bindings.
+    before: Vec<Vec<u32>>,
+    after: [Vec<Vec<u32>>; 2],
+    clock: bool,
+}
+
+impl<'a> Trial<'a> {
+    /// On an executor that `make` makes, which tells times or not.
+    pub(super) fn new(
+        plans: &'a Plans,
+        product: &Subject,
+        description: &Description,
+        clock: bool,
+        make: &mut Make<'_>,
+    ) -> Result<Self> {
+        let op = product.ops[0];
+        let first = alone(&plans.whole, op, Some(product.tiles[0]))?;
+        let before = before(&first);
+        let rows = [description.batch, ((description.batch * 2 / 3) | 1).min(description.batch)];
+        let steps = rows.map(|rows| description.record(Schedule::Constant, 0, 0, 0, rows));
+        let mut cpu = Device::cpu().executor(alone(&plans.whole, op, None)?)?;
+        let [full, short] = steps.map(|step| computed(cpu.as_mut(), &before, step));
+        Ok(Self { plans, op, executor: make(first)?, steps, before, after: [full?, short?], clock })
+    }
+
+    /// Whether times are those of the device's clock.
+    pub(super) fn has_clock(&self) -> bool {
+        self.clock
+    }
+
+    /// Whether a tile computes what it should.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for the first element that is not as it must be; a device that refuses the tile.
+    pub(super) fn test(&mut self, tile: Tile) -> Result<()> {
+        self.executor.adopt(alone(&self.plans.whole, self.op, Some(tile))?)?;
+        for (step, wanted) in self.steps.into_iter().zip(&self.after) {
+            let found = computed(self.executor.as_mut(), &self.before, step)?;
+            self.difference(&found, wanted).map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    /// The first element that differs. Zeros may have either sign: a sum that begins with the bias has another than one
+    /// that ends with it.
+    fn difference(&self, found: &[Vec<u32>], wanted: &[Vec<u32>]) -> Option<Error> {
+        let (plan, op) = (&self.plans.real, self.plans.op(self.op));
+        op.views.iter().zip(found.iter().zip(wanted)).find_map(|(view, (found, wanted))| {
+            let number = |word: u32| match plan.allocation_of(*view).dtype {
+                Dtype::F32 => f64::from(f32::from_bits(word)),
+                Dtype::U32 => f64::from(word),
+            };
+            let differs = |at: &usize| found[*at] != wanted[*at] && number(found[*at]) != number(wanted[*at]);
+            let at = (0..wanted.len()).find(differs)?;
+            let columns = plan.shape(*view).columns.max(1);
+            Some(Error::Mismatch {
+                op: plan.op_name(Section::Gradients, self.op),
+                view: plan.get(*view).name.clone(),
+                row: at / columns,
+                column: at % columns,
+                device: number(found[at]),
+                reference: number(wanted[at]),
+                bound: 0.0,
+            })
+        })
+    }
+
+    /// The least seconds of a run, of so many as fit about `secs` seconds; of two where already those take as long as
+    /// `hopeless`.
+    pub(super) fn time(&mut self, tile: Tile, secs: f64, hopeless: f64) -> Result<f64> {
+        self.executor.adopt(alone(&self.plans.real, self.op, Some(tile))?)?;
+        // What the first run does besides, nobody knows.
+        self.runs(1)?;
+        let mut least = self.runs(1)?;
+        if self.clock && least == 0.0 && self.runs(MOST_RUNS)? == 0.0 {
+            log::info!("tune: the device's clock stands still: the host's is taken");
+            self.clock = false;
+            least = self.runs(1)?;
+        }
+        let (began, mut done) = (Instant::now(), 1);
+        while least < hopeless && (done < 3 || began.elapsed().as_secs_f64() < secs) {
+            let fitting = secs.min(LONGEST) / least.max(1e-6);
+            let runs = (fitting as usize).clamp(1, MOST_RUNS);
+            least = least.min(self.runs(runs)?);
+            done += runs;
+        }
+        Ok(least)
+    }
+
+    /// Seconds of one of so many runs: the least by the device's clock, the mean by the host's, which has the time of
+    /// handing them over in it.
+    fn runs(&mut self, runs: usize) -> Result<f64> {
+        let (step, executor) = (self.steps[0], self.executor.as_mut());
+        if self.clock {
+            let spans = executor.submit_timed(&[step], &vec![RUN; runs])?;
+            let ops = executor.plan().ops(Section::Gradients).len();
+            // From the beginning of its first op to the end of its last, for what one waits for the other.
+            let secs = spans.chunks_exact(ops.max(1)).map(|run| {
+                let last = &run[run.len() - 1];
+                last.start_secs + last.secs - run[0].start_secs
+            });
+            return Ok(secs.fold(f64::INFINITY, f64::min));
+        }
+        let began = Instant::now();
+        executor.submit(&[step], &vec![RUN; runs])?;
+        let probe = executor.plan().named(PROBE)?;
+        executor.read(probe, 0)?.wait()?;
+        Ok(began.elapsed().as_secs_f64() / runs as f64)
+    }
+}
+
+/// The op of that index as a plan of its own, on views of the same names and shapes.
+pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
+    let op = &plan.ops(Section::Gradients)[op];
+    let mut alone = Plan::new();
+    let bound = op.kernel.bindings.iter().zip(&op.views).map(|(binding, view)| {
+        let (view, dtype) = (plan.get(*view), plan.allocation_of(*view).dtype);
+        let contents = match binding.access {
+            Access::Read => Contents::Host,
+            Access::Atomic => Contents::Persistent(u32::MAX),
+            _ => Contents::Computed,
+        };
+        let elements = padded(view.shape.elements()) + GUARD;
+        let allocation = alone.allocate(&view.name, dtype, elements, contents);
+        alone.view(all_of(&view.name), allocation, 0, Shape::vector(elements));
+        alone.view(&view.name, allocation, 0, view.shape)
+    });
+    let views = bound.collect();
+    alone.tensor(PROBE, Dtype::U32, Shape::vector(1), Contents::Persistent(0));
+    alone.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
+    // Its shader stays within its views here as it does there.
+    Ok(alone.with_own(plan.is_own()))
+}
+
+/// The whole allocation of a view.
+fn all_of(view: &str) -> String {
+    format!("{view}.all")
+}
+
+/// Whole numbers for what is read, poison for what is written, all around too.
+fn before(plan: &Plan) -> Vec<Vec<u32>> {
+    let op = &plan.ops(Section::Gradients)[0];
+    let numbers = whole_numbers(plan, op, 0);
+    let bound = op.kernel.bindings.iter().zip(&op.views).map(|(binding, view)| {
+        let fresh = if binding.access == Access::Atomic { u32::MAX } else { POISON };
+        let mut words = vec![fresh; plan.allocation_of(*view).elements];
+        if let Some((_, numbers)) = numbers.iter().find(|(drawn, _)| drawn == view) {
+            words[..numbers.len()].copy_from_slice(numbers);
+        }
+        words
+    });
+    bound.collect()
+}
+
+/// What all views hold after a run.
+fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
+    let plan = executor.plan();
+    // Those of the op; views of parts, which fitting it to the device may have added, are nobody's business.
+    let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
+    let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
+    for (view, words) in views.iter().zip(before) {
+        executor.write(*view, 0, words)?;
+    }
+    executor.submit(&[step], &[RUN])?;
+    views.into_iter().map(|view| executor.read(view, 0)?.wait()).collect()
+}

@@ -1,0 +1,293 @@
+//! Tuning on the adapter under test: right tiles alone take part, the same tiles give the same bits, and a checkpoint's are
+//! gone on with. Nothing here says how fast anything is.
+
+use std::time::Duration;
+
+use wgrad::exec::gpu::{Gpu, GpuOptions};
+use wgrad::exec::{Executor, Run, Span, Ticket};
+use wgrad::kernels::dense_forward;
+use wgrad::lower::Description;
+use wgrad::plan::{AllocationId, Plan, Section, Step, Tile, ViewId};
+use wgrad::specialize::{Choice, Target, Tuning};
+use wgrad::tune::{Report, Tune};
+use wgrad::verify::Verify;
+use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
+
+use crate::common::{adapter_name, device, open};
+use crate::sabotage::tampered;
+
+fn network() -> Network {
+    Network::parse(64, "36 relu dropout(0.2) 20 tanh 10").expect("a network")
+}
+
+const BATCH: usize = 40;
+
+fn digits() -> Dataset {
+    data::digits().select(&(0..150).collect::<Vec<_>>())
+}
+
+fn description(network: Network) -> Description {
+    Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(2e-3), BATCH)
+}
+
+fn tune(network: Network) -> Tune {
+    Tune::network(&description(network)).expect("sound").budget(Duration::from_millis(1))
+}
+
+/// A trainer with digits, whose tiles are the heuristic's where nothing is said.
+fn trainer(device: &Device, tuning: Option<Tuning>) -> Trainer {
+    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+    let builder = builder.batch(BATCH).seed(7).steps_a_submission(2);
+    let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
+    let mut trainer = builder.build(device).expect("a trainer");
+    trainer.load(&digits()).expect("it fits");
+    trainer
+}
+
+fn bits(trainer: &mut Trainer) -> Vec<u32> {
+    let parameters = trainer.parameters().expect("read");
+    parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
+}
+
+fn advance(trainer: &mut Trainer, submissions: usize) {
+    (0..submissions).for_each(|_| drop(trainer.advance().expect("the device works")));
+}
+
+/// For every product of a step another tile than the heuristic's, the last that it can have: often one with parts.
+fn others(device: &Device) -> Tuning {
+    let report = tune(network()).run(device, |_| ()).expect("the device works");
+    let last = |product: &wgrad::tune::Product| Choice {
+        tile: product.candidates.iter().rev().find(|candidate| candidate.problem.is_none()).expect("one is right").tile,
+        ..product.choice.clone()
+    };
+    Tuning::new(None, report.products.iter().map(last))
+}
+
+fn check(report: &Report) {
+    for product in &report.products {
+        assert_eq!(product.candidates[product.chosen].tile, product.choice.tile, "{report}");
+        assert!(
+            product
+                .candidates
+                .iter()
+                .any(|candidate| candidate.tile == Tile { vector: candidate.tile.vector, ..Tile::PLAIN })
+        );
+        for candidate in &product.candidates {
+            assert!(candidate.problem.is_none(), "{}, {}: {:?}", product.choice, candidate.tile, candidate.problem);
+            assert!(candidate.secs.is_some_and(|secs| secs >= 0.0), "{candidate:?}");
+        }
+    }
+}
+
+#[test]
+fn every_tile_of_every_product_is_right_and_measured() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let mut told = 0;
+    let report = tune(network()).run(&device, |_| told += 1).expect("the device works");
+    check(&report);
+    let tiles: usize = report.products.iter().map(|product| product.candidates.len()).sum();
+    assert_eq!((report.products.len(), told), (8, tiles + 8), "three layers: {report}");
+    assert!(report.tuning.machine == device.machine() && device.machine().is_some());
+    assert_eq!(report.tuning.choices().len(), 8);
+    // Two products of the same shapes are one.
+    let same = Network::parse(20, "20 relu 20 tanh 20").expect("a network");
+    let report = tune(same).run(&device, |_| ()).expect("the device works");
+    check(&report);
+    let ops: Vec<usize> = report.products.iter().map(|product| product.ops.len()).collect();
+    assert_eq!(ops, [3, 3, 2], "{report}");
+    println!("{report}");
+}
+
+/// A device that was opened without timestamps, and nobody who asks for them.
+#[test]
+fn the_hosts_clock_does_where_the_device_has_none() {
+    let Some(gpu) = device() else { return };
+    let make = &mut |plan: Plan| Ok(Box::new(Gpu::new(&gpu, plan)?) as Box<dyn Executor>);
+    let small = Network::parse(8, "12 relu 4").expect("a network");
+    let report = tune(small).run_on(None, false, make, |_| ()).expect("the device works");
+    check(&report);
+    assert!(
+        !report.device_clock
+            && report.products.iter().flat_map(|product| &product.candidates).all(|c| c.secs > Some(0.0))
+    );
+}
+
+#[test]
+fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let tuning = others(&device);
+    let mut whole = trainer(&device, Some(tuning.clone()));
+    let tuned = whole.tuned().expect("sound");
+    assert!(tuned.products == 8 && tuned.tuned == 8 && tuned.ignored.is_empty(), "{tuned:?}");
+    advance(&mut whole, 5);
+    let mut again = trainer(&device, Some(tuning.clone()));
+    advance(&mut again, 2);
+    let checkpoint = again.checkpoint().expect("made");
+    advance(&mut again, 3);
+    assert!(bits(&mut again) == bits(&mut whole), "the same tiles, other bits");
+
+    // Through a file, on a trainer that knows nothing of the tuning, and on one that was suggested other tiles.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    checkpoint.save(&path).expect("written");
+    let checkpoint = wgrad::Checkpoint::load(&path).expect("read");
+    let mut resumed = trainer(&device, None);
+    let heuristic = resumed.tiles().expect("sound");
+    let restored = resumed.restore(&checkpoint).expect("the same settings");
+    assert!(restored.is_exact() && restored.recut == 8, "{restored:?}");
+    assert_eq!(resumed.tiles().expect("sound"), whole.tiles().expect("sound"));
+    advance(&mut resumed, 3);
+    assert!(bits(&mut resumed) == bits(&mut whole), "the checkpoint's tiles were not taken");
+
+    // Pinned to the same tiles, nothing changes; pinned to others, nothing is done.
+    let restored = trainer(&device, Some(tuning)).restore(&checkpoint).expect("the same tiles");
+    assert!(restored.is_exact() && restored.recut == 0, "{restored:?}");
+    let error = trainer(&device, Some(heuristic)).restore(&checkpoint).expect_err("other tiles").to_string();
+    assert!(error.contains("other tiles than the tuning says") && error.contains("leave the tuning out"), "{error}");
+
+    // Elsewhere they mean nothing.
+    let mut elsewhere = trainer(&Device::cpu(), None);
+    let restored = elsewhere.restore(&checkpoint).expect("the same settings");
+    assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
+}
+
+/// What the checkpoint does not have to say: it was made by the heuristic, and the trainer that goes on is tuned.
+#[test]
+fn a_suggested_tuning_gives_way_to_a_checkpoint() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let mut whole = trainer(&device, None);
+    advance(&mut whole, 2);
+    let checkpoint = whole.checkpoint().expect("made");
+    advance(&mut whole, 1);
+    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+    let builder = builder.batch(BATCH).seed(7).steps_a_submission(2).suggest_tuning(others(&device));
+    let mut resumed = builder.build(&device).expect("a trainer");
+    assert_eq!(resumed.tuned().expect("sound").tuned, 8);
+    resumed.load(&digits()).expect("it fits");
+    let restored = resumed.restore(&checkpoint).expect("the same settings");
+    assert!(restored.is_exact() && restored.recut == 8, "{restored:?}");
+    advance(&mut resumed, 1);
+    assert!(bits(&mut resumed) == bits(&mut whole));
+}
+
+#[test]
+fn tiles_that_cannot_be_had_are_refused_or_passed_over() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let mut tuning = trainer(&device, None).tiles().expect("sound");
+    let wrong = Choice { tile: Tile { parts: 99, ..Tile::PLAIN }, ..tuning.choices()[0].clone() };
+    tuning.set(wrong.clone());
+    let builder = || Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+    let error = builder().tuning(tuning.clone()).build(&device).err().expect("it is no candidate").to_string();
+    assert!(error.contains(&wrong.to_string()) && error.contains("`32×32 of 4×4 in 99 parts`"), "{error}");
+    let tuned = builder().suggest_tuning(tuning).build(&device).expect("a trainer").tuned().expect("sound");
+    assert!(tuned.ignored.len() == 1 && tuned.ignored[0].contains("99 parts"), "{tuned:?}");
+}
+
+#[test]
+fn a_certificate_has_the_tiles() {
+    let Some(gpu) = device() else { return };
+    let device = Device::from(gpu);
+    let verify = |tuning: Option<Tuning>| {
+        let verify = Verify::network(&description(network())).expect("sound");
+        let verify = tuning.into_iter().fold(verify, Verify::tuning);
+        verify.run(&device, |_| ()).expect("the device answers")
+    };
+    let tuning = others(&device);
+    let (plain, tuned) = (verify(None), verify(Some(tuning.clone())));
+    assert!(plain.passed() && tuned.passed(), "{plain}{tuned}");
+    let header = |report: &wgrad::verify::Report| (report.header.products, report.header.tuned);
+    assert_eq!([header(&plain), header(&tuned)], [(8, 0), (8, 8)]);
+    assert!(tuning.choices().iter().all(|choice| tuned.header.tiles.contains(choice)), "{:?}", tuned.header.tiles);
+    assert!(tuning.choices().iter().all(|choice| !plain.header.tiles.contains(choice)), "{:?}", plain.header.tiles);
+    assert!(tuned.to_string().contains("tuning   8 of 8 products"), "{tuned}");
+    assert_ne!(plain.header.shaders, tuned.header.shaders);
+}
+
+/// A GPU whose shader of forward products is wrong with one tile.
+struct Wrong {
+    gpu: Gpu,
+    tile: Tile,
+}
+
+fn wrong(mut plan: Plan, tile: Tile) -> Plan {
+    let ops = plan.ops(Section::Gradients);
+    if ops.iter().any(|op| op.kernel.name == "dense_forward" && op.tile == Some(tile)) {
+        let forgotten = tampered(&dense_forward::KERNEL, &tile, " + four_beside(params, 0u, column)", "");
+        plan.substitute(|kernel| if kernel.name == forgotten.name { forgotten } else { kernel });
+    }
+    plan
+}
+
+impl Executor for Wrong {
+    fn name(&self) -> String {
+        self.gpu.name()
+    }
+
+    fn target(&self) -> Target {
+        self.gpu.target()
+    }
+
+    fn plan(&self) -> &Plan {
+        self.gpu.plan()
+    }
+
+    fn adopt(&mut self, plan: Plan) -> Result<()> {
+        self.gpu.adopt(wrong(plan, self.tile))
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+        self.gpu.write(view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
+        self.gpu.read(view, slot)
+    }
+
+    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        self.gpu.submit(steps, runs)
+    }
+
+    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
+        self.gpu.submit_op(steps, run, op)
+    }
+
+    fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
+        self.gpu.submit_timed(steps, runs)
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
+        self.gpu.read_allocation(allocation)
+    }
+}
+
+#[test]
+fn a_tile_that_computes_something_else_does_not_take_part() {
+    let Some(name) = adapter_name() else { return };
+    let gpu = open(&name, GpuOptions::default());
+    // All lengths are multiples of four: no product is read number by number first.
+    let narrow = || Network::parse(20, "12 relu 8").expect("a network");
+    let tuned = |tile: Tile| {
+        let make = &mut |plan: Plan| {
+            let gpu = Gpu::new(&gpu, wrong(plan, tile))?;
+            Ok(Box::new(Wrong { gpu, tile }) as Box<dyn Executor>)
+        };
+        tune(narrow()).run_on(None, false, make, |_| ())
+    };
+    let report = tuned(Tile::PLAIN).expect("the heuristic's tiles are right");
+    let refused: Vec<_> = report.refused().collect();
+    assert_eq!(refused.len(), 2, "both forward products, and nothing else: {refused:?}");
+    for (product, tile, problem) in refused {
+        assert!(product.choice.kernel == "dense_forward" && *tile == Tile::PLAIN, "{product:?}");
+        assert!(problem.contains("(dense_forward): layer") && problem.contains("cannot be trusted"), "{problem}");
+        println!("caught: {problem}");
+    }
+    let first = report.products[0].candidates[0].tile;
+    match tuned(first) {
+        Err(Error::Mismatch { op, .. }) => assert_eq!(op, "gradients op 0 (dense_forward)"),
+        other => panic!("the heuristic's own tile is wrong: {other:?}"),
+    }
+}
