@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).parent
 TRAINED = list(json.loads((HERE.parent / "workloads.json").read_text()))
 NETWORKS = [*TRAINED, "layer", "square"]
 TORCH = ["torch", "torch-graphs", "torch-compile", "torch-products"]
-BURN = ["burn_cuda", "burn_wgpu"]
+BURN = ["burn_wgpu"]
 # Smaller products say how long it takes to hand them over.
 LEAST_FLOPS = 1e6
 # Drivers are to keep no shaders: only what wgrad keeps itself makes a later start faster than the first.

@@ -1,6 +1,8 @@
 //! `train --profile`, and compiled shaders that are kept on disk.
 
-use super::{Folder, text};
+use super::Folder;
+#[cfg(feature = "gpu")]
+use super::text;
 
 const TRAIN: [&str; 6] = ["train", "iris", "--epochs", "2", "--out", "plain.safetensors"];
 const PROFILE: [&str; 8] =

@@ -246,8 +246,8 @@ impl Arguments {
 
 /// The CPU and every adapter.
 fn everywhere() -> Vec<String> {
-    let mut names = vec!["cpu".to_string()];
+    let names = std::iter::once("cpu".to_string());
     #[cfg(feature = "gpu")]
-    names.extend(wgrad::exec::gpu::GpuDevice::list().iter().map(ToString::to_string));
-    names
+    let names = names.chain(wgrad::exec::gpu::GpuDevice::list().iter().map(ToString::to_string).collect::<Vec<_>>());
+    names.collect()
 }
