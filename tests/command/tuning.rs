@@ -86,6 +86,13 @@ fn what_is_tuned_is_kept_and_followed() {
     assert!(!succeed(&folder, device, &plan).contains("tuning"));
     let told = succeed(&folder, device, &[&plan[..], &["--tuning", "tuned.json"]].concat());
     assert!(told.contains("tuning: tuned.json, for 0 of 5 products\n"), "{told}");
+
+    let bench = ["bench", "--network", "12 relu 8 relu", "--inputs", "4", "--outputs", "3", "--batch", "16"];
+    let bench = [&bench[..], &["--steps", "1", "--json"]].concat();
+    for (options, tuned) in [(&[][..], 8), (&["--tuning", "none"], 0)] {
+        let events = succeed(&folder, device, &[&bench[..], options].concat());
+        assert!(events.contains(&format!("\"tuned\":{tuned},")), "{options:?}: {events}");
+    }
 }
 
 #[cfg(feature = "gpu")]

@@ -9,6 +9,7 @@ use wgrad::trainer::Target;
 use wgrad::{Dataset, Device, Result, Targets, Trainer};
 
 use super::workload::Workload;
+use crate::command::tuning::TuningOptions;
 
 /// How often a measurement is repeated; its spread says how far it can be trusted.
 const REPETITIONS: usize = 9;
@@ -34,6 +35,8 @@ pub enum Effort {
 pub struct Measurement {
     pub network: &'static str,
     pub device: String,
+    /// Products that are cut as a tuning says.
+    pub tuned: usize,
     /// From opening the device to the loss of the first step.
     pub first_seconds: f64,
     /// Of a step: the median of the repetitions…
@@ -59,15 +62,12 @@ struct Repetition {
 }
 
 /// Opens the device of that name, and trains on it.
-pub fn measure(workload: &Workload, device: &str, effort: Effort) -> Result<Measurement> {
+pub fn measure(workload: &Workload, device: &str, tuning: &TuningOptions, effort: Effort) -> Result<Measurement> {
     let data = workload.data()?;
     let began = Instant::now();
     let device: Device = device.parse()?;
-    let mut trainer = Trainer::builder(workload.network.clone())
-        .loss(workload.loss)
-        .optimizer(workload.optimizer)
-        .batch(workload.batch)
-        .build(&device)?;
+    let builder = Trainer::builder(workload.network.clone()).loss(workload.loss).optimizer(workload.optimizer);
+    let mut trainer = tuning.choose(&device)?.train(builder.batch(workload.batch)).build(&device)?;
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;
@@ -90,6 +90,7 @@ pub fn measure(workload: &Workload, device: &str, effort: Effort) -> Result<Meas
     Ok(Measurement {
         network: workload.name,
         device: device.to_string(),
+        tuned: trainer.tuned()?.tuned,
         first_seconds,
         step_seconds: median,
         quartiles_seconds: [quarter, three_quarters],
@@ -173,7 +174,8 @@ impl fmt::Display for Measurement {
             format!("{:.3}", self.gflop_per_second),
             format!("{:.1}", self.steps_a_submission),
         ];
-        f.write_str(&line(figures, &self.device))
+        let tuned = if self.tuned > 0 { format!(", {} products tuned", self.tuned) } else { String::new() };
+        f.write_str(&line(figures, &format!("{}{tuned}", self.device)))
     }
 }
 

@@ -15,6 +15,7 @@ use super::count;
 use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
+use super::tuning::TuningOptions;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
 
@@ -74,6 +75,8 @@ pub struct Arguments {
     #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
+    tuning: TuningOptions,
+    #[command(flatten)]
     suite: suite::SuiteOptions,
 }
 
@@ -126,7 +129,7 @@ struct Fastest {
 /// Measures every network on every device.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.suite.asked()? {
-        return suite::run(&arguments.suite, &arguments.device, arguments.seconds, arguments.json, output);
+        return suite::run(arguments, output);
     }
     let workloads = arguments.workloads()?;
     let names = arguments.devices()?;
@@ -145,7 +148,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let mut found = Vec::new();
         for name in &names {
             tell(output, &format!("{}, {name} …", workload.name));
-            let result = measure(workload, name, effort);
+            let result = measure(workload, name, &arguments.tuning, effort);
             tell(output, "");
             match result {
                 Ok(measurement) => {

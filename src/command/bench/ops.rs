@@ -16,6 +16,7 @@ use wgrad::{Adam, Device, Result, Schedule};
 
 use super::floor::Floor;
 use super::workload::Workload;
+use crate::command::tuning::Chosen;
 
 /// What a submission shall last: a GPU that works on one for long is taken for stuck.
 const BLOCK_SECONDS: f64 = 0.02;
@@ -63,9 +64,11 @@ pub struct Measured {
 
 /// How ops are measured.
 #[derive(Clone, Copy)]
-pub struct Settings {
+pub struct Settings<'a> {
     /// For each op.
     pub budget: Duration,
+    /// Which of their ways to be cut products are given.
+    pub tuning: &'a Chosen,
     /// Whether products are measured in all ways to cut them, and not in the chosen one alone.
     pub tiles: bool,
     pub rates: Rates,
@@ -75,24 +78,26 @@ pub struct Settings {
 pub fn measure(
     workload: &Workload,
     device: &Device,
-    settings: Settings,
+    settings: Settings<'_>,
     mut tell: impl FnMut(&Measured),
 ) -> Result<()> {
     let new = Description::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
     let description = Description { evaluate_rows: 1, ..new };
     let plan = fuse(&lower(&description)?)?;
-    let mut executor = device.executor(plan.clone())?;
+    let mut executor = device.executor(settings.tuning.cut(plan.clone(), device)?.0)?;
     let step = fill(executor.as_mut(), &description)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
-    for number in 0..ways(&plan, device, settings.tiles) {
-        if number > 0 {
+    // As training has them, and then in all ways.
+    let ways = if settings.tiles { ways(&plan, device) } else { 0 };
+    for way in std::iter::once(None).chain((0..ways).map(Some)) {
+        if let Some(number) = way {
             executor.adopt(cut(&plan, device, number))?;
             // What the parts' sums are to be, and whatever else is new.
             executor.submit(&[step], &[Run { section: Section::Gradients, slot: 0 }])?;
         }
         for (section, ops) in units(executor.plan()) {
-            let unit = Unit { workload, section, ops, chosen: number == 0 };
+            let unit = Unit { workload, section, ops, chosen: way.is_none() };
             if seen.insert(unit.key(executor.plan())) {
                 tell(&unit.measure(executor.as_mut(), step, settings)?);
             }
@@ -102,11 +107,11 @@ pub fn measure(
 }
 
 /// In how many ways the product with the most of them can be cut.
-fn ways(plan: &Plan, device: &Device, tiles: bool) -> usize {
-    let Target::Gpu(limits) = device.target() else { return 1 };
+fn ways(plan: &Plan, device: &Device) -> usize {
+    let Target::Gpu(limits) = device.target() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
     let ops = plan.ops(Section::Gradients).iter();
-    ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().filter(|_| tiles).unwrap_or(1).max(1)
+    ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
 }
 
 /// The plan with each product cut in the way of that number, where it has so many.
@@ -222,7 +227,7 @@ impl Unit<'_> {
         Some(Product { form, rows, columns, terms })
     }
 
-    fn measure(&self, executor: &mut dyn Executor, step: Step, settings: Settings) -> Result<Measured> {
+    fn measure(&self, executor: &mut dyn Executor, step: Step, settings: Settings<'_>) -> Result<Measured> {
         let (run, began) = (Run { section: self.section, slot: 0 }, Instant::now());
         let mut repeated = |times| executor.submit_repeated(&[step], run, self.ops.clone(), times);
         let first = repeated(1)?;

@@ -12,8 +12,8 @@ use wgrad::{Device, Error, Result};
 use super::floor::Floor;
 use super::measure::{Effort, Measurement, measure};
 use super::ops::{self, Measured, Settings};
-use super::tell;
 use super::workload::{SUITE, Workload};
+use super::{Arguments, tell};
 use crate::command::names::names;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
@@ -108,9 +108,11 @@ impl SuiteOptions {
     }
 }
 
-/// Measures the device of that name, a GPU where none is given.
-pub fn run(options: &SuiteOptions, names: &[String], seconds: f64, json: bool, output: &mut Output) -> Result<()> {
-    let name = match names {
+/// Measures the device that is named, a GPU where none is.
+pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let Arguments { suite: options, tuning, seconds, json, .. } = arguments;
+    let (seconds, json) = (*seconds, *json);
+    let name = match &arguments.device[..] {
         [] => "gpu",
         [name] => name,
         _ => return Err(Error::conflict("bench --suite", "it measures one device", "give one `--device`")),
@@ -125,14 +127,15 @@ pub fn run(options: &SuiteOptions, names: &[String], seconds: f64, json: bool, o
     let names = workloads.iter().map(|workload| workload.name).collect();
     show_start(&start(&timed, clock, names, rates), json, output);
     let budget = Duration::from_secs_f64(OP_SHARE * seconds);
-    let settings = Settings { budget, tiles: options.tiles, rates };
+    let chosen = tuning.choose(&device)?;
+    let settings = Settings { budget, tuning: &chosen, tiles: options.tiles, rates };
     // Steps first: later on, shaders would be compiled, and their first loss sooner there.
     let trained: Vec<_> = workloads.iter().filter(|workload| workload.trained).collect();
     for workload in &trained {
         tell(output, &format!("{}, steps …", workload.name));
-        let measurement = measure(workload, name, Effort::Seconds(seconds))?;
+        let measurement = measure(workload, name, tuning, Effort::Seconds(seconds))?;
         tell(output, "");
-        show_step(workload, &step(workload, &device, measurement, rates)?, json, output);
+        show_step(workload, &step(workload, &device, measurement, settings)?, json, output);
     }
     let mut ops = 0;
     for workload in &workloads {
@@ -169,7 +172,7 @@ fn show_start(start: &Start<'_>, json: bool, output: &mut Output) {
 fn measure_ops(
     workload: &Workload,
     device: &Device,
-    settings: Settings,
+    settings: Settings<'_>,
     json: bool,
     output: &mut Output,
 ) -> Result<usize> {
@@ -208,9 +211,10 @@ fn line([layer, median, best, rate]: [String; 4], floors: &[String], what: &str)
 }
 
 /// A measurement of steps with what the device's plan says of one.
-fn step(workload: &Workload, device: &Device, measurement: Measurement, rates: Rates) -> Result<StepEvent> {
+fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = Description::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
-    let plan = device.specialize(fuse(&lower(&Description { data_rows: Some(8 * workload.batch), ..new })?)?)?;
+    let plan = fuse(&lower(&Description { data_rows: Some(8 * workload.batch), ..new })?)?;
+    let plan = device.specialize(settings.tuning.cut(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];
     let deepest = |plan: &Plan, section| plan.levels(section).into_iter().max().unwrap_or(0);
@@ -218,7 +222,7 @@ fn step(workload: &Workload, device: &Device, measurement: Measurement, rates: R
         event: "step",
         floor: Floor::new(
             of_step.map(|section| plan.section_work(section)).into_iter().sum(),
-            rates,
+            settings.rates,
             measurement.step_seconds,
         ),
         measurement,
