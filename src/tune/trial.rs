@@ -23,9 +23,6 @@ const MOST_RUNS: usize = 256;
 
 const RUN: Run = Run { section: Section::Gradients, slot: 0 };
 
-/// A view of one element that nothing writes: who reads it has waited for all that came before.
-const PROBE: &str = "tune.probe";
-
 /// A product on a device, and what must come of it.
 pub(super) struct Trial<'a> {
     plans: &'a Plans,
@@ -123,25 +120,12 @@ impl<'a> Trial<'a> {
         Ok(least)
     }
 
-    /// Seconds of one of so many runs: the least by the device's clock, the mean by the host's, which has the time of
-    /// handing them over in it.
+    /// Seconds of one of so many runs in one submission: by the device's clock, or by the host's, which has the time of handing
+    /// them over in it.
     fn runs(&mut self, runs: usize) -> Result<f64> {
-        let (step, executor) = (self.steps[0], self.executor.as_mut());
-        if self.clock {
-            let spans = executor.submit_timed(&[step], &vec![RUN; runs])?;
-            let ops = executor.plan().ops(Section::Gradients).len();
-            // From the beginning of its first op to the end of its last, for what one waits for the other.
-            let secs = spans.chunks_exact(ops.max(1)).map(|run| {
-                let last = &run[run.len() - 1];
-                last.start_secs + last.secs - run[0].start_secs
-            });
-            return Ok(secs.fold(f64::INFINITY, f64::min));
-        }
-        let began = Instant::now();
-        executor.submit(&[step], &vec![RUN; runs])?;
-        let probe = executor.plan().named(PROBE)?;
-        executor.read(probe, 0)?.wait()?;
-        Ok(began.elapsed().as_secs_f64() / runs as f64)
+        let (began, ops) = (Instant::now(), self.executor.plan().ops(RUN.section).len());
+        let by_device = self.executor.submit_repeated(&self.steps[..1], RUN, 0..ops, runs)?;
+        Ok(if self.clock { by_device } else { began.elapsed().as_secs_f64() } / runs as f64)
     }
 }
 
@@ -162,7 +146,6 @@ pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> 
         alone.view(&view.name, allocation, 0, view.shape)
     });
     let views = bound.collect();
-    alone.tensor(PROBE, Dtype::U32, Shape::vector(1), Contents::Persistent(0));
     alone.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
     // Its shader stays within its views here as it does there.
     Ok(alone.with_own(plan.is_own()))
