@@ -50,17 +50,25 @@ pub struct Binding {
     /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
     /// `rows` say which, and the op passes over what belongs to others.
     pub by_rows: bool,
+    /// Whether it is what the stages of an op have put out, each of which goes on from those before. Lockstep gives it to
+    /// the twin as the device has written it ([`Call::trace`]), so that each stage is judged alone.
+    pub trace: bool,
 }
 
 impl Binding {
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false, trace: false }
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false, trace: false }
+    }
+
+    /// A view that is written in full (its live lanes), stage by stage, and that later stages go on from.
+    pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
+        Self { trace: true, ..Self::write(name, dtype) }
     }
 
     /// A view that is written where the op has something for it, and never read; always cut.
@@ -70,7 +78,7 @@ impl Binding {
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false }
+        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false, trace: false }
     }
 
     /// A view that the batches of a step are added to; always cut.
@@ -80,7 +88,7 @@ impl Binding {
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false }
+        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false, trace: false }
     }
 
     /// The same binding, cut along the lanes.
@@ -288,6 +296,9 @@ pub struct Call<'a> {
     pub lanes: Range<usize>,
     /// One slot for each binding.
     pub slots: [Slot<'a>; MAX_BINDINGS],
+    /// What the device under judgement has written to the binding that is a [`Binding::trace`]: what each stage is to go on
+    /// from, instead of the twin's own.
+    pub trace: Option<&'a [f32]>,
 }
 
 impl<'a> Call<'a> {

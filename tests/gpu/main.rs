@@ -27,3 +27,4 @@ mod problem;
 mod sabotage;
 mod trainer;
 mod verify;
+mod whole_step;
