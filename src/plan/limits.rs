@@ -19,6 +19,22 @@ pub struct Limits {
     pub subgroups: bool,
     /// Whether it is a program on the CPU, where barriers cost more than they save.
     pub software: bool,
+    /// When a narrow network's step is one op.
+    pub whole_step: WholeStep,
+}
+
+/// When all that `gradients` does for a narrow network is one op, `mlp_step_fused`, and one that adds its parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WholeStep {
+    /// Where a GPU gains by it, as far as shapes and limits tell.
+    #[default]
+    WhereItPays,
+    /// Never: layer by layer.
+    Never,
+    /// Wherever it can be.
+    Always,
+    /// Wherever it can be, and what lies between is written down, so that lockstep judges each stage by the one before.
+    Traced,
 }
 
 impl Default for Limits {
@@ -33,6 +49,7 @@ impl Default for Limits {
             workgroup_bytes: 16 << 10,
             subgroups: false,
             software: false,
+            whole_step: WholeStep::default(),
         }
     }
 }

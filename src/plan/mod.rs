@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub use kernel::{
     Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, words,
 };
-pub use limits::Limits;
+pub use limits::{Limits, WholeStep};
 pub use step::{STEP_BYTES, Step};
 pub use tile::{Share, Tile};
 
@@ -164,6 +164,14 @@ impl Op {
             Lane::BatchRow => Some(1),
             Lane::Slice => self.param("chunk").map(|chunk| chunk as usize),
             Lane::Part | Lane::Block => None,
+        }
+    }
+
+    /// The most live rows that it can take, where that is limited.
+    pub fn most_rows(&self) -> Option<usize> {
+        match self.kernel.lane {
+            Lane::BatchRow => Some(self.lanes),
+            _ => self.param("batch").map(|batch| batch as usize),
         }
     }
 

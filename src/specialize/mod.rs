@@ -1,11 +1,12 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
 mod bindings;
+mod whole_step;
 
 use crate::error::{Error, Result};
 use crate::kernels;
-pub use crate::plan::Limits;
 use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
+pub use crate::plan::{Limits, WholeStep};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// What a plan must know of a device: plain numbers, no handle.
@@ -17,7 +18,7 @@ pub enum Target {
     Gpu(Limits),
 }
 
-/// Cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
+/// Makes one op of a narrow network's step, cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
 /// allocation and op against the target's limits.
 ///
 /// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
@@ -33,6 +34,7 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     }
     if let Target::Gpu(limits) = target {
         shaders(limits)?;
+        plan = whole_step::fuse(plan, limits)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan = bindings::split(split(plan, true)?, limits)?;
         plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;

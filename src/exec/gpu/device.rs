@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits};
 use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
-use crate::specialize::Limits;
+use crate::specialize::{Limits, WholeStep};
 
 /// How a GPU is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub struct GpuOptions {
     runtime_checks: Checks,
     /// What it is opened with; the adapter's own where nothing is said.
     pub(super) limits: Option<Limits>,
+    whole_step: WholeStep,
 }
 
 /// Which shaders check each index and bound each loop. Without that they are faster, with it they stay within memory
@@ -31,7 +32,7 @@ enum Checks {
 impl GpuOptions {
     /// Shaders that check their indices, this crate's own too: for those who doubt them.
     pub const fn checked() -> Self {
-        Self { runtime_checks: Checks::All, limits: None }
+        Self { runtime_checks: Checks::All, limits: None, whole_step: WholeStep::WhereItPays }
     }
 
     /// Shaders that do not check their indices, whoever has written them.
@@ -40,7 +41,7 @@ impl GpuOptions {
     /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
     /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
     pub const unsafe fn unchecked() -> Self {
-        Self { runtime_checks: Checks::None, limits: None }
+        Self { runtime_checks: Checks::None, limits: None, whole_step: WholeStep::WhereItPays }
     }
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
@@ -48,6 +49,13 @@ impl GpuOptions {
     /// Whether it is software, which no limit of wgpu's says, stays as it is.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self.whole_step = limits.whole_step;
+        self
+    }
+
+    /// When the step of a narrow network is one op; without this, where it pays.
+    pub const fn whole_step(mut self, whole_step: WholeStep) -> Self {
+        self.whole_step = whole_step;
         self
     }
 
@@ -65,7 +73,7 @@ impl Default for GpuOptions {
     /// What ships: this is the one place that decides it. Shaders check their indices, but not in plans that were
     /// [lowered](crate::lower) from a description ([`Plan::is_own`]), as those of trainers and models are.
     fn default() -> Self {
-        Self { runtime_checks: Checks::Foreign, limits: None }
+        Self { runtime_checks: Checks::Foreign, limits: None, whole_step: WholeStep::WhereItPays }
     }
 }
 
@@ -161,7 +169,7 @@ impl GpuDevice {
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
-        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software)
+        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.whole_step)
     }
 
     /// How many shaders were compiled on it so far, for all executors together.
