@@ -15,7 +15,7 @@ use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
-use wgrad::plan::{AllocationId, Contents, Lane, Op, POISON, Plan, Section, ViewId};
+use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Limits, Target, specialize};
 use wgrad::verify::{Report, Verify};
@@ -445,7 +445,7 @@ fn sections_that_use_live_rows_have_an_op_over_them() {
             for (section, rows) in
                 [(Section::Gradients, batch), (Section::Evaluate, evaluated), (Section::Score, evaluated)]
             {
-                let over = |op: &Op| op.kernel.lane == Lane::BatchRow && op.lanes == rows;
+                let over = |op: &Op| op.most_rows() == Some(rows);
                 assert!(plan.ops(section).iter().any(over), "{name}, {form:?}, {}", section.name());
             }
         }

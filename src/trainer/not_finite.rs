@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
-use crate::plan::{Access, Lane, Op, Section, Step};
+use crate::plan::{Access, Op, Section, Step};
 use crate::shape::Dtype;
 use crate::trainer::{InFlight, Trainer};
 
@@ -65,8 +65,8 @@ impl Trainer {
                 continue;
             }
             // Rows beyond the live ones hold what earlier steps left there.
-            let [first, rows] = match op.kernel.lane {
-                Lane::BatchRow => [step.first_row as usize, step.rows as usize],
+            let [first, rows] = match op.most_rows() {
+                Some(batch) if batch == view.shape.rows => [step.first_row as usize, step.rows as usize],
                 _ => [0, view.shape.rows],
             };
             let live = rows * view.shape.columns;

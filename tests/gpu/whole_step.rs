@@ -2,11 +2,15 @@
 //! small whole numbers are exact.
 
 use cases::case::{Case, Values};
-use wgrad::exec::gpu::Gpu;
+use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Reference};
 use wgrad::kernels::{mlp_step_fused, mlp_step_sum};
+use wgrad::lower::Description;
+use wgrad::specialize::WholeStep;
+use wgrad::verify::{Report, Verify};
+use wgrad::{Adam, Loss, Network, Trainer, data};
 
-use crate::common::device;
+use crate::common::{adapter_name, device, open};
 use crate::kernels::{cases_of, judge};
 
 /// What a device has in partial, row_loss and flag.
@@ -51,4 +55,63 @@ fn every_stage_is_right_in_lockstep() {
     }
     println!("whole steps: {compared} elements compared on {}", device.adapter());
     assert!(compared > 100_000);
+}
+
+fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate: usize) -> Report {
+    let network = Network::parse(9, layers).expect("the text is sound");
+    let description = Description::new(network, loss, Adam::new(0.01), batch);
+    let description = Description { clip_norm: Some(1.0), accumulate, ..description };
+    let verify = Verify::network(&description).expect("the description is sound").seed(11);
+    verify.run(&gpu.clone().into(), |_| ()).and_then(Report::into_result).expect("the device is right")
+}
+
+/// Every section in lockstep, and free runs of 1, 2 and 7 steps, with and without a trace.
+#[test]
+fn networks_are_right_and_run_freely() {
+    let Some(name) = adapter_name() else { return };
+    for whole_step in [WholeStep::Always, WholeStep::Traced] {
+        let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+        let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
+        let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
+        for report in [&first, &second] {
+            assert!(report.to_string().contains("mlp_step_fused"), "{report}");
+            assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
+        }
+        println!("{whole_step:?}: {} elements compared", first.elements() + second.elements());
+    }
+}
+
+/// A trainer's steps are three dispatches each, and learn what layers learn.
+#[test]
+fn a_training_step_is_three_dispatches() {
+    let Some(name) = adapter_name() else { return };
+    let trained = |whole_step, batch, steps_a_submission| {
+        let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+        let mut trainer = Trainer::builder(Network::parse(64, "20 relu 10").expect("the text is sound"))
+            .loss(Loss::SoftmaxCrossEntropy)
+            .optimizer(Adam::new(1e-2))
+            .batch(batch)
+            .seed(7)
+            .steps_a_submission(steps_a_submission)
+            .build(&gpu.into())
+            .expect("a trainer");
+        trainer.load(&data::digits().select(&(0..300).collect::<Vec<_>>())).expect("it fits");
+        let before = trainer.counters();
+        let mut losses = Vec::new();
+        while losses.len() < 300usize.div_ceil(batch) {
+            losses.extend(trainer.advance().expect("the device works").losses);
+        }
+        let after = trainer.counters();
+        assert_eq!(after.pipelines, before.pipelines, "nothing is compiled after `build`");
+        (losses, after.dispatches - before.dispatches, after.submissions - before.submissions)
+    };
+    let (losses, dispatches, submissions) = trained(WholeStep::Always, 50, 3);
+    // The rows and the losses once a submission.
+    assert_eq!(dispatches, 3 * losses.len() as u64 + 3 * submissions);
+    let (layered, more, _) = trained(WholeStep::Never, 50, 3);
+    assert_eq!(more - dispatches, 4 * losses.len() as u64, "two layers are seven ops");
+    // The first losses are of the same parameters; what rounding makes of them later is no matter here.
+    assert!((losses[0] - layered[0]).abs() < 1e-4, "{losses:?}, {layered:?}");
+    assert!(losses[losses.len() - 1] < losses[0], "{losses:?}");
+    assert!(losses == trained(WholeStep::Always, 50, 1).0, "any grouping of steps has the same bits");
 }
