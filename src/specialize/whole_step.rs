@@ -159,7 +159,7 @@ impl Step {
         };
         let fills = |params: &&Params| params.parts() >= WORKGROUPS;
         let fitting = || all.iter().filter(fits);
-        fitting().find(fills).or_else(|| fitting().last()).copied()
+        fitting().find(fills).or_else(|| fitting().next_back()).copied()
     }
 
     fn replace(&self, mut plan: Plan, params: &Params, traced: bool) -> Result<Plan> {
