@@ -6,7 +6,7 @@
 //! forward a·bᵀ, input gradient a·b, weight gradient aᵀ·b.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgrad::numeric::{Matrix, product};
+use wgrad::numeric::{Matrix, MatrixMut, product};
 
 /// Name, rows of the output, columns of the output, terms of each sum.
 const SHAPES: [(&str, usize, usize, usize); 6] = [
@@ -43,7 +43,7 @@ fn products(criterion: &mut Criterion) {
                         if form == Form::Tn { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
                     let right =
                         if form == Form::Nt { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
-                    product(left, right, None, &mut out);
+                    product(left, right, None, MatrixMut::new(&mut out, m, n));
                 });
             });
             if m * n * k <= 1 << 20 {

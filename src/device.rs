@@ -122,6 +122,18 @@ impl Device {
         self
     }
 
+    /// The same device, opened so that it can tell when ops begin and end: a GPU is opened anew for that.
+    ///
+    /// # Errors
+    /// A GPU without timestamps; a driver that refuses.
+    pub fn timed(self) -> Result<Self> {
+        #[cfg(feature = "gpu")]
+        if let Kind::Gpu(gpu) = &self.kind {
+            return Ok(Self { kind: Kind::Gpu(gpu.timed()?), reason: self.reason });
+        }
+        Ok(self)
+    }
+
     /// How many threads it computes on, where it is the CPU.
     pub fn thread_count(&self) -> Option<usize> {
         match self.kind {

@@ -38,7 +38,8 @@
 //! - Bad input is an [`Error`] that says what, where, both numbers and the remedy. A number that becomes infinite or
 //!   NaN stops training before the bad step, and the message names op and layer.
 //! - A training that goes on from a [`Checkpoint`] gives the bits of one that was never stopped.
-//! - The library prints nothing; its only clock says when a checkpoint is due, and no arithmetic depends on it.
+//! - The library prints nothing; its clocks say when a checkpoint is due, how many steps a submission has, and what a
+//!   profile shows, and no arithmetic depends on them.
 
 #![deny(missing_docs)]
 

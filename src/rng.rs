@@ -22,6 +22,24 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// [`philox`] at several counters: word i of counter l is `counters[i][l]`. Loops over counters, which are compiled to vectors
+/// where it is inlined into a function for these.
+#[inline(always)]
+pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
+    for _ in 0..10 {
+        let [mut c0, mut c1, mut c2, mut c3] = [[0; LANES]; 4];
+        for lane in 0..LANES {
+            let a = u64::from(MULTIPLIER[0]) * u64::from(counters[0][lane]);
+            let b = u64::from(MULTIPLIER[1]) * u64::from(counters[2][lane]);
+            (c0[lane], c1[lane]) = ((b >> 32) as u32 ^ counters[1][lane] ^ key[0], b as u32);
+            (c2[lane], c3[lane]) = ((a >> 32) as u32 ^ counters[3][lane] ^ key[1], a as u32);
+        }
+        counters = [c0, c1, c2, c3];
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    counters
+}
+
 /// The key that a user's 64-bit seed stands for.
 pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]

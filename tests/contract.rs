@@ -11,7 +11,7 @@ use std::process::Command;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
 use wgrad::kernels;
-use wgrad::plan::{Access, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
+use wgrad::plan::{Access, Binding, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::candidates;
 
@@ -308,4 +308,16 @@ fn every_name_can_be_written_in_wgsl() {
         }
     }
     assert!(refused.is_empty(), "reserved in WGSL: {}", refused.join(", "));
+}
+
+/// Threads are lent columns of what these write, and nothing else that they write.
+#[test]
+fn what_goes_by_columns_has_a_fast_twin_and_writes_nothing_else() {
+    let kernels: Vec<_> =
+        kernels::ALL.into_iter().filter(|kernel| kernel.bindings.iter().any(|b| b.by_columns)).collect();
+    assert_eq!(kernels.len(), 4, "gathers, and dense layers forward and back");
+    for kernel in kernels {
+        let sound = |b: &Binding| b.by_columns == b.access.writes() && (b.cut || !b.by_columns);
+        assert!(kernel.fast.is_some() && kernel.bindings.iter().all(sound), "{}", kernel.name);
+    }
 }

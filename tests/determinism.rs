@@ -1,6 +1,8 @@
 //! The same seed gives the same bits: twice, for any number of threads, and however steps are grouped.
 
+use wgrad::plan::{Rates, Section};
 use wgrad::rng::{Philox, Stream};
+use wgrad::trainer::OpTime;
 use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Standardisation, Trainer, data};
 
 fn digits() -> Dataset {
@@ -45,13 +47,19 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
-/// Networks that threads share: rows in several pieces, and slices of a large batch, the last of which is a short one.
+/// Networks that threads share: rows in several pieces, slices of a large batch, the last of which is a short one, and columns
+/// where a batch has too few rows.
 #[test]
 fn work_that_threads_share_has_the_same_bits() {
-    for (inputs, layers, batch) in
-        [(200, "300 relu 10", 200), (24, "32 tanh dropout(0.2) 32 relu 5", 1100), (8, "1024 relu 3", 1030)]
-    {
-        let rows = 2 * batch + 70;
+    let small_batch = "1000 relu dropout(0.2) 700 tanh dropout(0.1) 3";
+    for (inputs, layers, batch) in [
+        (200, "300 relu 10", 200),
+        (24, "32 tanh dropout(0.2) 32 relu 5", 1100),
+        (8, "1024 relu 3", 1030),
+        (500, small_batch, 7),
+        (500, small_batch, 1),
+    ] {
+        let rows = 2 * batch + batch / 3 + 1;
         let mut random = Philox::new(3, Stream::Data, 0);
         let network = Network::parse(inputs, layers).expect("the text is sound");
         let values: Vec<f32> = (0..rows * inputs).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect();
@@ -76,9 +84,40 @@ fn work_that_threads_share_has_the_same_bits() {
 fn any_grouping_of_steps_gives_the_same_bits() {
     for device in [Device::cpu().threads(2), Device::reference()] {
         let one = bits(&trained(&device, 7, Some(1)));
-        for steps in [2, 5, 7, 100] {
-            assert_eq!(one, bits(&trained(&device, 7, Some(steps))), "{steps} steps a submission on {device}");
+        // As many as the window holds, too.
+        for steps in [Some(2), Some(5), Some(7), Some(100), None] {
+            assert_eq!(one, bits(&trained(&device, 7, steps)), "{steps:?} steps a submission on {device}");
         }
+    }
+}
+
+#[test]
+fn a_profile_changes_no_bits_and_has_every_op_of_every_step() {
+    for device in [Device::cpu().threads(2), Device::reference()] {
+        let trained = |profile: bool| {
+            let network = Network::parse(64, "48 relu dropout(0.2) 10").expect("a network");
+            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(47).seed(7);
+            let builder = if profile { builder.profile() } else { builder };
+            let mut trainer = builder.build(&device).expect("a trainer");
+            trainer.fit(&digits(), Fit::epochs(3)).expect("trained");
+            trainer
+        };
+        let (mut with, mut without) = (trained(true), trained(false));
+        assert_eq!(bits(&with.model().expect("a model")), bits(&without.model().expect("a model")), "{device}");
+        assert!(without.profile().is_none());
+        let profile = with.profile().expect("it was asked for").clone();
+        let steps = with.steps();
+        let often = |op: &&OpTime| matches!(op.section, Section::Gradients | Section::Update);
+        let ops: Vec<_> = profile.ops().iter().filter(often).collect();
+        assert_eq!(ops.len(), 3 * 2 + 1, "{device}");
+        assert!(ops.iter().all(|op| op.calls == steps && op.secs >= 0.0 && op.work.bytes > 0), "{ops:?}");
+        let rates = Rates { flops: Some(1e9), bytes: Some(1e9) };
+        assert_eq!(profile.table(rates).lines().count(), 1 + profile.ops().len());
+        let mut trace = Vec::new();
+        profile.write_trace(&mut trace).expect("written to memory");
+        let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
+        let spans = trace["traceEvents"].as_array().expect("events").len() as u64;
+        assert_eq!(spans, profile.ops().iter().map(|op| op.calls).sum::<u64>());
     }
 }
 

@@ -15,7 +15,7 @@ use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
-use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Section, ViewId};
+use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Limits, Target, specialize};
 use wgrad::verify::{Report, Verify};
@@ -597,4 +597,31 @@ fn refuses_to_use_a_sum_that_is_not_whole() {
     let writes = sum.bench.relu(sum.gradient, sum.sum);
     sum.bench.accepts(Section::Gradients, writes);
     sum.bench.refuses(Section::Gradients, sum.adds(), &parts);
+}
+
+/// Worked by hand: a batch of 2 rows of 3 columns, two outputs.
+#[test]
+fn what_ops_move_at_least_is_counted() {
+    let network = Network::parse(3, "2").expect("the text is sound");
+    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 2);
+    let description = Description { data_rows: Some(1000), slots: 2, ..description };
+    let plan = plan(&description, Form::Fused);
+    let moved = |section: Section| plan.ops(section).iter().map(|op| plan.traffic(op)).collect::<Vec<_>>();
+    // Of inputs and targets the rows of two batches, and of the index two rows; the window's parts are padded to 64.
+    assert_eq!(moved(Section::Window), [4 * (4 * 3 + 4 + 128), 4 * (4 * 2 + 4 + 128)]);
+    // input, weight, bias → output; output, target → row_loss, gradient, flag; gradient, input → both gradients, flag.
+    assert_eq!(moved(Section::Gradients), [4 * (6 + 6 + 2 + 4), 4 * (4 + 4 + 2 + 4 + 1), 4 * (4 + 6 + 6 + 2 + 1)]);
+    // Parameters twice, in two tensors of 64; gradients, norm, flag.
+    assert_eq!(moved(Section::Update), [4 * (2 * 128 + 128 + 2)]);
+    let step = [Section::Gradients, Section::Update].map(|section| plan.section_work(section));
+    let step: Work = step.into_iter().sum();
+    assert_eq!(step.bytes, 4 * (18 + 15 + 19 + 386));
+    let rates = Rates { flops: Some(2.0 * step.flops as f64), bytes: None };
+    assert_eq!(step.floors(rates), [Some(0.5), None]);
+    let table = plan.floors(Rates { flops: Some(1e9), bytes: Some(1e9) }).to_string();
+    assert!(
+        table.contains("a step: 4 dispatches in 4 serial levels; and a submission of steps has 3 of its own"),
+        "{table}"
+    );
+    assert!(table.contains("1_752"), "{table}");
 }

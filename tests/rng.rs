@@ -1,7 +1,7 @@
 //! Philox4x32-10 against its published numbers, and what is drawn from it against what it should be.
 
 use rand_core::Rng;
-use wgrad::rng::{Philox, Stream, key, philox};
+use wgrad::rng::{Philox, Stream, key, philox, philox_lanes};
 
 /// `kat_vectors` of the Random123 library (Salmon et al.): counter, key, result of `philox4x32 10`.
 #[test]
@@ -13,6 +13,17 @@ fn known_answers() {
         (pi, [0xa409_3822, 0x299f_31d0], [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]),
     ] {
         assert_eq!(philox(counter, key), result);
+    }
+}
+
+#[test]
+fn lanes_are_draws_of_their_own() {
+    let counters: [[u32; 5]; 4] =
+        std::array::from_fn(|word| std::array::from_fn(|lane| 0x9E37_79B9_u32.wrapping_mul((5 * word + lane) as u32)));
+    let key = [0xa409_3822, 0x299f_31d0];
+    let words = philox_lanes(counters, key);
+    for lane in 0..5 {
+        assert_eq!(words.map(|word| word[lane]), philox(counters.map(|word| word[lane]), key));
     }
 }
 

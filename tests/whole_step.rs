@@ -72,6 +72,29 @@ fn a_whole_step_is_three_ops_in_three_levels() {
     }
 }
 
+/// What is computed is the same; to and from memory go parameters, batch and the shares of the gradients, and no more.
+#[test]
+fn it_costs_the_operations_of_the_layers_and_moves_less() {
+    let mut compared = 0;
+    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+        let description = describe(layers, loss, 100);
+        if description.check().is_err() {
+            continue;
+        }
+        let [whole, layered] = [WholeStep::Always, WholeStep::Never].map(|choice| fitted(&description, choice));
+        let ops = whole.ops(Section::Gradients);
+        assert_eq!(whole.flops(&ops[0]), layered.section_work(Section::Gradients).flops, "{layers}, {loss}");
+        let [parameters, partial] = [0, 3].map(|view| whole.shape(ops[0].views[view]).elements() as u64);
+        assert_eq!((partial % parameters, whole.flops(&ops[1])), (0, partial), "an addition for each share");
+        let columns = whole.shape(whole.named("target").expect("a view")).columns as u64;
+        let batch = 100 * (5 + columns + 1);
+        assert_eq!(whole.traffic(&ops[0]), 4 * (parameters + batch + partial + 1), "{layers}, {loss}");
+        assert_eq!(whole.traffic(&ops[1]), 4 * (partial + parameters + 1), "{layers}, {loss}");
+        compared += 1;
+    }
+    assert!(compared > 20, "only {compared}");
+}
+
 #[test]
 fn others_stay_layered() {
     for layers in LAYERED {

@@ -4,9 +4,13 @@
 const STAGED = false;
 
 @compute @workgroup_size(TILE_COLUMNS / 4u, TILE_ROWS / 4u)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
     let params = params;
-    let place = place(params, group);
+    let place = place(params, group, groups);
     let row = place.y * TILE_ROWS + 4u * local.y;
     let column = place.x * TILE_COLUMNS + 4u * local.x;
     if row >= rows(params) || column >= columns(params) {

@@ -7,11 +7,12 @@ const STAGED = false;
 @compute @workgroup_size(TILE_COLUMNS / 4u * TILE_ROWS / 16u)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let params = params;
-    let place = place(params, group);
+    let place = place(params, group, groups);
     let first_row = place.y * TILE_ROWS;
     if first_row >= rows(params) {
         return;

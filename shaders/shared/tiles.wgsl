@@ -39,11 +39,12 @@ fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u3
 @compute @workgroup_size(WIDE, HIGH)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
     let params = params;
-    let place = place(params, group);
+    let place = place(params, group, groups);
     let first_row = place.y * TILE_ROWS;
     let first_column = place.x * TILE_COLUMNS;
     if first_row >= rows(params) {

@@ -15,6 +15,7 @@ mod plan;
 mod plot;
 mod predict;
 mod progress;
+mod rates;
 mod recipe;
 mod report;
 mod run_file;

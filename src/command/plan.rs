@@ -3,10 +3,12 @@
 use clap::ValueHint;
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
+use wgrad::plan::Rates;
 use wgrad::{Device, Error, Result};
 
 use super::columns::Columns;
 use super::names::names;
+use super::rates::RateOptions;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::{count, data};
@@ -16,9 +18,17 @@ EXAMPLES
   wgrad plan digits
   wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
+  wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
 
 Of `gradients` and `update` together, a network of L dense layers has 3L + 1
 fused ops.
+
+FLOORS
+  With --device there is a second table: operations, the bytes that must move
+  if each number is read or written once, and how many operations there are for
+  a byte. With the device's two rates, which nobody but you can know, it has the
+  least time that each op takes: the larger of arithmetic's and memory's. What
+  caches still hold of the op before may make it less.
 ";
 
 /// Which network, for which data.
@@ -47,6 +57,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,
+    #[command(flatten)]
+    rates: RateOptions,
 }
 
 /// Prints the plan.
@@ -62,6 +74,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     };
     output.line(heading);
     output.bytes(plan.to_string().as_bytes());
+    let rates = arguments.rates.rates();
+    if arguments.device.is_some() || rates != Rates::default() {
+        output.line(format!("\nat least, on a full batch:\n{}", plan.floors(rates)).trim_end());
+    }
     Ok(())
 }
 

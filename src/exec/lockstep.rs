@@ -80,7 +80,7 @@ impl<'a> Lockstep<'a> {
     /// Runs the reference; where the op has stages, on what the device had in each.
     fn reference(&mut self, judge: &Judge<'_>, trace: Option<&[f32]>) {
         // SAFETY: one call at a time, under an exclusive borrow.
-        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, judge.steps, judge.slot) };
+        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, None, judge.steps, judge.slot) };
         if let Some(call) = call {
             (judge.op.kernel.reference)(Call { trace, ..call });
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
-use crate::numeric::Line;
+use crate::numeric::{Line, MatrixMut};
 use crate::plan::{
     Access, Allocation, AllocationId, Binding, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View,
     ViewId,
@@ -76,17 +76,19 @@ impl Memory {
         Ok(self.words(view.allocation)[view.range(slot)].to_vec())
     }
 
-    /// What a twin is called with for the live ones of `lanes`, or `None` where there are none.
+    /// What a twin is called with for the live ones of `lanes`, or `None` where there are none; with `columns` the fast twin,
+    /// for these of what it can be asked for by columns.
     ///
     /// # Safety
     /// While the call lives, no other call may write what it sees, or see what it writes: only calls of the
-    /// same op with other lanes may live beside it. (Views of one op that are written do not overlap, and none
+    /// same op with other lanes or columns, or of ops of which none sees what the other writes, may live beside it. (Views of one op that are written do not overlap, and none
     /// is read too: `Plan::push` checks that.)
     pub(super) unsafe fn call<'a>(
         &'a self,
         plan: &Plan,
         op: &'a Op,
         lanes: Range<usize>,
+        columns: Option<&Range<usize>>,
         steps: &'a [Step],
         slot: usize,
     ) -> Option<Call<'a>> {
@@ -103,12 +105,20 @@ impl Memory {
             // AtomicU32 has the layout of u32.
             *lent = unsafe {
                 let start = words.start().add(part.start);
-                match binding.access {
-                    Access::Read => Slot::Read(std::slice::from_raw_parts(start, len)),
-                    Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
+                match (binding.access, columns.filter(|_| binding.by_columns)) {
+                    (access, Some(columns)) if access.writes_parts() => {
+                        assert!(
+                            columns.start <= columns.end && columns.end <= view.shape.columns,
+                            "columns are within the view"
+                        );
+                        let rows = len / view.shape.columns.max(1);
+                        Slot::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
+                    }
+                    (Access::Read, _) => Slot::Read(std::slice::from_raw_parts(start, len)),
+                    (Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate, _) => {
                         Slot::Write(std::slice::from_raw_parts_mut(start, len))
                     }
-                    Access::Atomic => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
+                    (Access::Atomic, _) => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
                 }
             };
         }
@@ -124,7 +134,7 @@ impl Memory {
         slot: usize,
     ) -> Option<Call<'a>> {
         // SAFETY: the exclusive borrow of self leaves no other call alive.
-        let mut call = unsafe { self.call(plan, op, 0..op.lanes, steps, slot)? };
+        let mut call = unsafe { self.call(plan, op, 0..op.lanes, None, steps, slot)? };
         for lent in &mut call.slots {
             *lent = match std::mem::take(lent) {
                 Slot::Write(words) => Slot::Read(words),

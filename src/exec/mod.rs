@@ -9,9 +9,11 @@ mod check;
 mod cpu;
 mod judged;
 mod memory;
+mod profile;
 mod reference;
 
 pub use cpu::Cpu;
+pub use profile::Span;
 pub use reference::Reference;
 
 use crate::error::Result;
@@ -134,6 +136,15 @@ pub trait Executor: Send {
     /// # Panics
     /// An op that the section does not have.
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()>;
+
+    /// The same as [`Executor::submit`], to the same bits, op by op, each after the other; returns once all are done. By
+    /// the host's clock, which has the time of handing an op over in it, where the device has none of its own.
+    ///
+    /// # Errors
+    /// As [`Executor::submit`]; a GPU that was not opened with `GpuOptions::timestamps`.
+    fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
+        profile::by_the_hosts_clock(self, steps, runs)
+    }
 
     /// Reads a whole allocation, padding and all.
     ///

@@ -26,7 +26,7 @@ impl Reference {
     fn run(&mut self, steps: &[Step], run: Run, op: usize) {
         let op = &self.plan.ops(run.section)[op];
         // SAFETY: one call at a time, under an exclusive borrow.
-        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, steps, run.slot) } {
+        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, None, steps, run.slot) } {
             (op.kernel.reference)(call);
         }
     }

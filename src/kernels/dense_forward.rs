@@ -50,7 +50,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("input", Dtype::F32).cut(),
         Binding::read("weight", Dtype::F32),
         Binding::read("bias", Dtype::F32),
-        Binding::write("output", Dtype::F32),
+        Binding::write("output", Dtype::F32).by_columns(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -142,23 +142,15 @@ pub fn reference(
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
     let [input, weight, bias, output] = call.slots();
-    let (inputs, outputs, output) = (p.inputs as usize, p.outputs as usize, output.f32_mut());
-    let weight = Matrix::new(weight.f32(), outputs, inputs).transposed();
-    product(Matrix::new(input.f32(), rows, inputs), weight, Some(bias.f32()), output);
-    activation::apply_all(p.function, p.slope, output);
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    let mut output = output.matrix_mut(rows, outputs);
+    let columns = output.columns();
+    let weight = Matrix::new(weight.f32(), outputs, inputs).rows(columns.clone()).transposed();
+    let bias = &bias.f32()[columns];
+    product(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
+    output.slices().for_each(|values| activation::apply_all(p.function, p.slope, values));
     if p.threshold > 0 {
-        for (r, row) in output.chunks_exact_mut(outputs).enumerate() {
-            drop_row(p.threshold, p.scale, &step, p.layer, first + r, row);
-        }
-    }
-}
-
-/// Drops elements of one row, four columns to a random draw.
-pub fn drop_row(threshold: u32, scale: f32, step: &Step, layer: u32, row: usize, values: &mut [f32]) {
-    for (quarter, four) in values.chunks_mut(4).enumerate() {
-        for (value, word) in four.iter_mut().zip(dropout::four_words(step, layer, row, quarter)) {
-            *value = if word >= threshold { *value * scale } else { 0.0 };
-        }
+        dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut output);
     }
 }
 

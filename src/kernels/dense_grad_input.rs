@@ -16,7 +16,6 @@
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::activation_prelude;
-use crate::kernels::dense_forward::drop_row;
 use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
@@ -54,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("grad_output", Dtype::F32).cut(),
         Binding::read("weight", Dtype::F32),
         Binding::read("lower", Dtype::F32).cut(),
-        Binding::write("grad_input", Dtype::F32),
+        Binding::write("grad_input", Dtype::F32).by_columns(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -147,15 +146,18 @@ pub fn reference(
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
     let [grad_output, weight, lower, grad_input] = call.slots();
-    let (inputs, outputs, grad_input) = (p.inputs as usize, p.outputs as usize, grad_input.f32_mut());
-    let weight = Matrix::new(weight.f32(), outputs, inputs);
-    product(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input);
+    let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
+    let mut grad_input = grad_input.matrix_mut(rows, inputs);
+    let columns = grad_input.columns();
+    let weight = Matrix::new(weight.f32(), outputs, inputs).columns(columns.clone());
+    product(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input.lend());
     if p.threshold > 0 {
-        for (r, row) in grad_input.chunks_exact_mut(inputs).enumerate() {
-            drop_row(p.threshold, p.scale, &step, p.layer, first + r, row);
-        }
+        dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut grad_input);
     }
-    activation::times_derivative(p.function, p.slope, p.keep, lower.f32(), grad_input);
+    let lower = Matrix::new(lower.f32(), rows, inputs).columns(columns);
+    for (values, lower) in grad_input.slices().zip(lower.slices()) {
+        activation::times_derivative(p.function, p.slope, p.keep, lower, values);
+    }
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {

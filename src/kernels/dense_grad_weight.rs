@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::dense_grad_weight_sum;
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, all_finite, column_sum, product};
+use crate::numeric::{Matrix, MatrixMut, Sum, all_finite, column_sum, product};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
@@ -132,7 +132,12 @@ fn fast(call: Call<'_>) {
     let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, step.rows as usize);
     let gradient = Matrix::new(grad_output.f32(), rows, outputs).columns(lanes);
-    product(gradient.transposed(), Matrix::new(input.f32(), rows, inputs), None, grad_weight);
+    product(
+        gradient.transposed(),
+        Matrix::new(input.f32(), rows, inputs),
+        None,
+        MatrixMut::new(grad_weight, grad_bias.len(), inputs),
+    );
     column_sum(gradient, grad_bias);
     if !(all_finite(grad_weight) && all_finite(grad_bias)) {
         flag.atomic().fetch_min(step.index, Ordering::Relaxed);

@@ -11,9 +11,9 @@
 //! Derivative: itself, with the same words. Rounding: the mask is exact; one rounded product.
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
+use crate::numeric::{MatrixMut, UNIT_ROUNDOFF, or_flushed, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
-use crate::rng::{Stream, philox};
+use crate::rng::{Stream, philox, philox_lanes};
 use crate::shape::Dtype;
 
 words! {
@@ -101,9 +101,50 @@ pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize)
 }
 
 /// The random words of four neighbouring columns.
-pub fn four_words(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
-    let counter = [quarter as u32, step.first_row + row as u32, step.index, layer << 8 | Stream::Dropout as u32];
-    philox(counter, [step.seed_low, step.seed_high])
+fn four_words(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
+    philox(counter(step, layer, row, quarter), [step.seed_low, step.seed_high])
+}
+
+fn counter(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
+    [quarter as u32, step.first_row + row as u32, step.index, layer << 8 | Stream::Dropout as u32]
+}
+
+/// Drops elements of some columns, from a multiple of four on, of rows that begin with row `first` of the batch: for fast twins.
+pub fn drop_all(threshold: u32, scale: f32, step: &Step, layer: u32, first: usize, values: &mut MatrixMut<'_>) {
+    let start = values.columns().start;
+    assert_eq!(start % 4, 0, "four columns hang on one draw");
+    for r in 0..values.row_count() {
+        drop_row(threshold, scale, step, counter(step, layer, first + r, start / 4), values.row(r));
+    }
+}
+
+/// Draws that are made side by side.
+const DRAWS: usize = 16;
+
+widest! {
+    /// Drops elements of one row, the first four of them by the draw of `counter`.
+    fn drop_row(threshold: u32, scale: f32, step: &Step, counter: [u32; 4], row: &mut [f32]) {
+        let drop = |group: usize, values: &mut [f32; 4 * DRAWS]| {
+            let mut counters = counter.map(|word| [word; DRAWS]);
+            (0..DRAWS).for_each(|draw| counters[0][draw] += (group * DRAWS + draw) as u32);
+            let words = philox_lanes(counters, [step.seed_low, step.seed_high]);
+            for draw in 0..DRAWS {
+                for word in 0..4 {
+                    let value = &mut values[4 * draw + word];
+                    *value = if words[word][draw] >= threshold { *value * scale } else { 0.0 };
+                }
+            }
+        };
+        let (whole, rest) = row.as_chunks_mut();
+        let groups = whole.len();
+        whole.iter_mut().enumerate().for_each(|(group, values)| drop(group, values));
+        if !rest.is_empty() {
+            let mut values = [0.0; 4 * DRAWS];
+            values[..rest.len()].copy_from_slice(rest);
+            drop(groups, &mut values);
+            rest.copy_from_slice(&values[..rest.len()]);
+        }
+    }
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {

@@ -17,7 +17,8 @@
 use std::ops::Range;
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::numeric::{Line, will_read};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -42,9 +43,9 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
-        Binding::read("data", Dtype::F32).any().by_rows(),
-        Binding::read("index", Dtype::U32),
-        Binding::fill("window", Dtype::F32).any(),
+        Binding::read("data", Dtype::F32).any().by_rows().touches(Touches::BatchALane),
+        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
+        Binding::fill("window", Dtype::F32).any().by_columns(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -97,19 +98,55 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
     }
 }
 
-/// The plain twin, row by row.
+/// The plain twin, row by row, or what some columns of the window have of each row.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
     let [data, index, window] = call.slots();
-    let (data, index, window) = (data.words(), index.words(), window.words_mut());
-    let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
+    let (data, index, width) = (data.f32(), index.words(), p.width as usize);
+    let mut window = window.matrix_mut(steps.len(), p.stride as usize);
+    let columns = window.columns();
     let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
-    for (rows, window) in index.chunks_exact(batch).skip(first).take(steps.len()).zip(window.chunks_mut(stride)) {
-        for (row, to) in rows.iter().zip(window.chunks_exact_mut(width)) {
+    let rows = index.chunks_exact(p.batch as usize).skip(first).take(steps.len());
+    for (s, rows) in rows.enumerate() {
+        let of = |row: u32| {
             let row = row.wrapping_sub(p.first_row);
-            if row < p.rows {
-                to.copy_from_slice(&data[row as usize * width..][..width]);
+            (row < p.rows).then(|| &data[row as usize * width..][..width])
+        };
+        let ahead = NUMBERS_AHEAD.div_ceil(width);
+        for (part, to) in parts(rows.len(), width, &columns, window.row(s)) {
+            if let Some(soon) = rows.get(part.row + ahead).and_then(|row| of(*row)) {
+                soon.iter().take(NUMBERS_AHEAD).step_by(Line::WORDS).for_each(|word| will_read(word));
+            }
+            if let Some(row) = of(rows[part.row]) {
+                to.copy_from_slice(&row[part.columns]);
             }
         }
     }
+}
+
+/// Numbers of a row, or rows, that are asked for before they are copied.
+const NUMBERS_AHEAD: usize = 1024;
+
+/// Some columns of a row of a batch.
+pub struct Part {
+    /// Which of the batch's rows.
+    pub row: usize,
+    /// Which numbers of it.
+    pub columns: Range<usize>,
+}
+
+/// What `columns` of a window's row, which are at `to`, have of each of a batch's rows of `width` numbers, and where it belongs.
+pub fn parts<'a>(
+    batch: usize,
+    width: usize,
+    columns: &Range<usize>,
+    mut to: &'a mut [f32],
+) -> impl Iterator<Item = (Part, &'a mut [f32])> {
+    let columns = columns.start..columns.end.min(batch * width);
+    (columns.start / width..columns.end.div_ceil(width)).map(move |row| {
+        let own = (row * width).max(columns.start)..((row + 1) * width).min(columns.end);
+        let (part, rest) = std::mem::take(&mut to).split_at_mut(own.len());
+        to = rest;
+        (Part { row, columns: own.start - row * width..own.end - row * width }, part)
+    })
 }

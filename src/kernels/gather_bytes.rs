@@ -17,8 +17,9 @@
 
 use std::ops::Range;
 
+use crate::kernels::gather;
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
 use crate::shape::Dtype;
 
 words! {
@@ -47,10 +48,10 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather_bytes",
     bindings: &[
-        Binding::read("data", Dtype::U32).by_rows(),
-        Binding::read("index", Dtype::U32),
+        Binding::read("data", Dtype::U32).by_rows().touches(Touches::BatchALane),
+        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
         Binding::read("table", Dtype::F32),
-        Binding::fill("window", Dtype::F32),
+        Binding::fill("window", Dtype::F32).by_columns(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -116,24 +117,43 @@ pub fn reference(
     }
 }
 
-/// The plain twin, four bytes at a time where all columns have one table.
+/// Byte `w` of a row, in the low bits of its word first.
+fn byte(row: &[u32], w: usize) -> usize {
+    (row[w / 4] >> (8 * (w % 4)) & 255) as usize
+}
+
+/// to = table\[bytes of a row from `first` on\], four at a time.
+fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
+    let whole = first.next_multiple_of(4);
+    let (head, rest) = to.split_at_mut((whole - first).min(to.len()));
+    (first..whole).zip(head).for_each(|(w, to)| *to = table[byte(row, w)]);
+    for (four, word) in rest.chunks_mut(4).zip(&row[whole / 4..]) {
+        four.iter_mut().zip(word.to_le_bytes()).for_each(|(to, byte)| *to = table[usize::from(byte)]);
+    }
+}
+
+/// The plain twin, row by row, or what some columns of the window have of each row.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
     let [data, index, table, window] = call.slots();
-    let (data, index, table, window) = (data.words(), index.words(), table.f32(), window.f32_mut());
-    let Ok(table): Result<&[f32; 256], _> = table.try_into() else {
-        return reference(&p, &step, steps, [data, index], table, window);
-    };
-    let (width, batch, stride, words) = (p.width as usize, p.batch as usize, p.stride as usize, p.words as usize);
+    let (data, index, table) = (data.words(), index.words(), table.f32());
+    let (width, words) = (p.width as usize, p.words as usize);
+    let mut window = window.matrix_mut(steps.len(), p.stride as usize);
+    let columns = window.columns();
     let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
-    for (rows, window) in index.chunks_exact(batch).skip(first).take(steps.len()).zip(window.chunks_mut(stride)) {
-        for (row, to) in rows.iter().zip(window.chunks_exact_mut(width)) {
-            let row = row.wrapping_sub(p.first_row);
-            if row < p.rows {
-                let row = &data[row as usize * words..][..words];
-                for (four, word) in to.chunks_mut(4).zip(row) {
-                    for (value, byte) in four.iter_mut().zip(word.to_le_bytes()) {
-                        *value = table[usize::from(byte)];
+    let rows = index.chunks_exact(p.batch as usize).skip(first).take(steps.len());
+    for (s, rows) in rows.enumerate() {
+        for (part, to) in gather::parts(rows.len(), width, &columns, window.row(s)) {
+            let row = rows[part.row].wrapping_sub(p.first_row);
+            if row >= p.rows {
+                continue;
+            }
+            let row = &data[row as usize * words..][..words];
+            match table.try_into() {
+                Ok(table) => look_up(row, part.columns.start, table, to),
+                Err(_) => {
+                    for (w, to) in part.columns.zip(to) {
+                        *to = table[w * 256 + byte(row, w)];
                     }
                 }
             }

@@ -18,7 +18,7 @@
 //! Rounding: [`Sum`], k terms.
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, product};
+use crate::numeric::{Matrix, MatrixMut, Sum, product};
 use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
@@ -77,7 +77,7 @@ pub static NT: Kernel = Kernel {
         let [a, b, out] = call.slots();
         let (n, k) = (p.n as usize, p.k as usize);
         let b = Matrix::new(b.f32(), n, k).transposed();
-        product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
+        product(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
     }),
     bound: |before, after| {
         let p = *before.params::<Params>();
@@ -105,7 +105,7 @@ pub static NN: Kernel = Kernel {
         let [a, b, out] = call.slots();
         let (n, k) = (p.n as usize, p.k as usize);
         let b = Matrix::new(b.f32(), k, n);
-        product(Matrix::new(a.f32(), rows, k), b, None, out.f32_mut());
+        product(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
     }),
     bound: |before, after| {
         let p = *before.params::<Params>();
@@ -131,8 +131,9 @@ pub static TN: Kernel = Kernel {
     fast: Some(|call| {
         let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
         let [a, b, out] = call.slots();
+        let (m, n) = (lanes.len(), p.n as usize);
         let a = Matrix::new(a.f32(), rows, p.m as usize).columns(lanes).transposed();
-        product(a, Matrix::new(b.f32(), rows, p.n as usize), None, out.f32_mut());
+        product(a, Matrix::new(b.f32(), rows, n), None, MatrixMut::new(out.f32_mut(), m, n));
     }),
     bound: |before, after| {
         let p = *before.params::<Params>();

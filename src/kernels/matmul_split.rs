@@ -22,7 +22,7 @@
 use std::ops::Range;
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, column_sum, product};
+use crate::numeric::{Matrix, MatrixMut, Sum, column_sum, product};
 use crate::plan::{
     Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
 };
@@ -201,8 +201,9 @@ fn fast(call: Call<'_>) {
     for (sums, part) in partial.f32_mut().chunks_exact_mut(Form::Tn.part_size(m, n)).zip(0..parts) {
         let rows = span(part, chunk, live);
         let (weight, bias) = sums.split_at_mut(m * n);
-        product(a.rows(rows.clone()).transposed(), b.rows(rows.clone()), None, weight);
-        column_sum(a.rows(rows), bias);
+        let (a, b) = (a.rows(rows.clone()), b.rows(rows));
+        product(a.transposed(), b, None, MatrixMut::new(weight, m, n));
+        column_sum(a, bias);
     }
 }
 

@@ -193,7 +193,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
         params: Params::FIELDS,
         step: StepUse::One,
         lane: Lane::Part,
-        flops: |p, s| 6 * u64::from(p[0]) * s[0].elements() as u64,
+        flops,
         reference: run,
         fast: None,
         bound: step_bound::bound,
@@ -235,6 +235,20 @@ pub static TRACED: Kernel = kernel(
 pub fn op(params: &Params, views: &[ViewId]) -> Op {
     let kernel = if views.len() > 6 { &TRACED } else { &KERNEL };
     Op::new(kernel, views, params, 1)
+}
+
+/// Those of the ops that it replaces: what they compute is the same.
+fn flops(words: &[u32], _: &[Shape]) -> u64 {
+    let p: &Params = bytemuck::from_bytes(bytemuck::cast_slice(words));
+    let (batch, layers) = (u64::from(p.batch), p.network());
+    let sizes = layers.iter().map(|layer| [layer.inputs as u64, layer.outputs as u64]);
+    let forward_and_weights: u64 = sizes.clone().map(|[inputs, outputs]| 4 * outputs * (inputs + 1)).sum();
+    let grad_inputs: u64 = sizes.skip(1).map(|[inputs, outputs]| 2 * inputs * (outputs + 1)).sum();
+    let Some(last) = layers.last() else { return 0 };
+    let outputs = Shape::new(p.batch as usize, last.outputs);
+    let loss = (LOSSES[p.loss as usize].flops)(&[outputs.columns as u32], &[outputs]);
+    let derivative = if last.function == 0 { 0 } else { 2 * outputs.elements() as u64 };
+    batch * (forward_and_weights + grad_inputs) + loss + derivative
 }
 
 /// The network as constants: what it would otherwise have to look up for each of its numbers.

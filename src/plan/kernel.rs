@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
+use crate::numeric::MatrixMut;
 use crate::plan::{Limits, Op, Plan, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
@@ -53,17 +54,37 @@ pub struct Binding {
     /// Whether it is what the stages of an op have put out, each of which goes on from those before. Lockstep gives it to
     /// the twin as the device has written it ([`Call::trace`]), so that each stage is judged alone.
     pub trace: bool,
+    /// Whether the fast twin also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
+    /// the op sees is the same for them.
+    pub by_columns: bool,
+    /// How much of it an op touches.
+    pub touches: Touches,
+}
+
+/// How much of a view an op touches. What it moves is counted by this (`Plan::traffic`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touches {
+    /// All of it.
+    All,
+    /// A row for each lane.
+    RowALane,
+    /// The rows of a batch, as many as the parameter `batch` says, for each lane.
+    BatchALane,
 }
 
 impl Binding {
+    const fn new(name: &'static str, dtype: Option<Dtype>, access: Access, cut: bool) -> Self {
+        Self { name, dtype, access, cut, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
+    }
+
     /// A view that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Read, cut: false, by_rows: false, trace: false }
+        Self::new(name, Some(dtype), Access::Read, false)
     }
 
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::Write, cut: true, by_rows: false, trace: false }
+        Self::new(name, Some(dtype), Access::Write, true)
     }
 
     /// A view that is written in full (its live lanes), stage by stage, and that later stages go on from.
@@ -78,7 +99,7 @@ impl Binding {
 
     /// A view that is changed in place; always cut.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
-        Self { name, dtype: Some(dtype), access: Access::ReadWrite, cut: true, by_rows: false, trace: false }
+        Self::new(name, Some(dtype), Access::ReadWrite, true)
     }
 
     /// A view that the batches of a step are added to; always cut.
@@ -88,7 +109,7 @@ impl Binding {
 
     /// A word that all lanes may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
-        Self { name, dtype: Some(Dtype::U32), access: Access::Atomic, cut: false, by_rows: false, trace: false }
+        Self::new(name, Some(Dtype::U32), Access::Atomic, false)
     }
 
     /// The same binding, cut along the lanes.
@@ -100,6 +121,18 @@ impl Binding {
     /// The same binding, of which an op may see a range of rows.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
+        self
+    }
+
+    /// The same binding, of which the fast twin may be asked for some columns.
+    pub const fn by_columns(mut self) -> Self {
+        self.by_columns = true;
+        self
+    }
+
+    /// The same binding, of which an op touches only a part.
+    pub const fn touches(mut self, touches: Touches) -> Self {
+        self.touches = touches;
         self
     }
 
@@ -239,6 +272,8 @@ pub enum Slot<'a> {
     Read(&'a [u32]),
     /// A view that is written.
     Write(&'a mut [u32]),
+    /// Columns of a view that is written.
+    Columns(MatrixMut<'a>),
     /// A view that lanes lower atomically.
     Atomic(&'a [AtomicU32]),
 }
@@ -272,6 +307,14 @@ impl<'a> Slot<'a> {
     /// The numbers of a view that is written.
     pub fn f32_mut(self) -> &'a mut [f32] {
         bytemuck::cast_slice_mut(self.words_mut())
+    }
+
+    /// All columns of a view that is written in so many rows and columns, or those that are asked for.
+    pub fn matrix_mut(self, rows: usize, columns: usize) -> MatrixMut<'a> {
+        match self {
+            Self::Columns(matrix) => matrix,
+            other => MatrixMut::new(other.f32_mut(), rows, columns),
+        }
     }
 
     /// A word that is lowered atomically.

@@ -5,7 +5,9 @@
 //! knows no particular kernel and no device; every executor runs every plan. [`Plan::push`] checks the
 //! invariants that executors rely on (see `check.rs`).
 
+mod accounting;
 mod check;
+mod floors;
 mod kernel;
 mod limits;
 mod step;
@@ -14,8 +16,11 @@ mod tile;
 
 use std::collections::BTreeSet;
 
+pub use accounting::{Rates, Work};
+pub use floors::Floors;
+pub(crate) use floors::floor_cells;
 pub use kernel::{
-    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, words,
+    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, words,
 };
 pub use limits::{Limits, WholeStep};
 pub use step::{STEP_BYTES, Step};

@@ -2,27 +2,10 @@
 
 use std::fmt;
 
-use crate::plan::{Access, Contents, Op, Plan, Section};
+use crate::plan::{Contents, Op, Plan, Section};
 use crate::text::grouped;
 
 impl Plan {
-    /// Floating-point operations of one run of an op.
-    pub fn flops(&self, op: &Op) -> u64 {
-        let shapes: Vec<_> = op.views.iter().map(|v| self.shape(*v)).collect();
-        (op.kernel.flops)(&op.params, &shapes)
-    }
-
-    /// Bytes that one run of an op reads and writes if each element moves once (twice where it is changed in place).
-    pub fn traffic(&self, op: &Op) -> u64 {
-        let moves = |access: Access| if access.is_in_place() { 2 } else { 1 };
-        op.kernel
-            .bindings
-            .iter()
-            .zip(&op.views)
-            .map(|(b, v)| 4 * moves(b.access) * self.shape(*v).elements() as u64)
-            .sum()
-    }
-
     /// The serial level of each op of a section, from 1: one more than the highest level that it must wait for.
     /// Ops of one level may overlap on a device that tracks whole buffers.
     pub fn levels(&self, section: Section) -> Vec<usize> {

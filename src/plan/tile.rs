@@ -17,6 +17,9 @@ pub struct Tile {
     pub vector: [bool; 3],
     /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
     pub parts: u32,
+    /// Rows of tiles that workgroups go along together, column by column: those that run at the same time then read the same few
+    /// rows and columns of the operands. With 1 they go row by row.
+    pub band: u32,
 }
 
 /// How the invocations of a workgroup share what they read of both operands.
@@ -45,7 +48,7 @@ impl Tile {
 
     /// Number by number, all terms in one part.
     pub const fn new(rows: u32, columns: u32, each: [u32; 2], share: Share) -> Self {
-        Self { rows, columns, each, share, vector: [false; 3], parts: 1 }
+        Self { rows, columns, each, share, vector: [false; 3], parts: 1, band: 1 }
     }
 
     /// Invocations of a workgroup along rows and columns together.
@@ -68,7 +71,7 @@ impl Tile {
 }
 
 impl fmt::Display for Tile {
-    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`
+    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`, `128×128×16 of 8×8 in bands of 8`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}", self.rows, self.columns)?;
         if let Some(terms) = self.staged() {
@@ -81,6 +84,9 @@ impl fmt::Display for Tile {
             [] => {}
             [_, _, _] => write!(f, " vec4")?,
             ref some => write!(f, " vec4 of {}", some.join(", "))?,
+        }
+        if self.band > 1 {
+            write!(f, " in bands of {}", self.band)?;
         }
         if self.parts > 1 { write!(f, " in {} parts", self.parts) } else { Ok(()) }
     }

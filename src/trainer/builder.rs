@@ -13,7 +13,7 @@ use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
-use crate::trainer::{Known, Trainer};
+use crate::trainer::{Known, Pace, Profile, Trainer};
 
 /// Describes a training; made by [`Trainer::builder`].
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub struct Builder {
     preprocessing: Option<Standardisation>,
     steps_a_submission: Option<usize>,
     fused: bool,
+    profile: bool,
 }
 
 impl Builder {
@@ -45,6 +46,7 @@ impl Builder {
             preprocessing: None,
             steps_a_submission: None,
             fused: true,
+            profile: false,
         }
     }
 
@@ -99,10 +101,19 @@ impl Builder {
         self
     }
 
-    /// Sets the most steps of one submission, default as many as make a window of a few megabytes. The result
-    /// does not depend on it.
+    /// Sets the steps of one submission. Without it there are as many as make a window of a few megabytes, and on a GPU no
+    /// more than a tenth of a second is long enough for, by a clock that begins with a submission of one step. What a
+    /// number of steps results in does not depend on it; how many [`Trainer::advance`] takes does.
     pub fn steps_a_submission(mut self, steps: usize) -> Self {
         self.steps_a_submission = Some(steps);
+        self
+    }
+
+    /// Notes when each op of each step ran: see [`Trainer::profile`]. Ops then run one after the other, so that training
+    /// takes longer, to the same bits: on a GPU each is a pass of its own, timed by the device; on the CPU it has the host's
+    /// clock, and rows do not go through several ops while they are in cache. A GPU is opened anew for it.
+    pub fn profile(mut self) -> Self {
+        self.profile = true;
         self
     }
 
@@ -115,7 +126,8 @@ impl Builder {
     /// Checks everything, takes memory on `device`, and draws the initial parameters.
     ///
     /// # Errors
-    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan.
+    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan, or tell times for a
+    /// profile.
     pub fn build(self, device: &Device) -> Result<Trainer> {
         let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
         if self.steps_a_submission == Some(0) {
@@ -134,6 +146,7 @@ impl Builder {
                 remedy: "fit the preprocessing on the same columns".into(),
             });
         }
+        let device = &if self.profile { device.clone().timed()? } else { device.clone() };
         let parameters = initial_parameters(&self.network, self.seed);
         let description = Description {
             clip_norm: self.clip_norm,
@@ -167,6 +180,8 @@ impl Builder {
             loaded: None,
             in_flight: VecDeque::new(),
             known: Known::default(),
+            pace: Pace::default(),
+            profile: self.profile.then(Profile::new),
         })
     }
 }

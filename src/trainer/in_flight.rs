@@ -7,6 +7,8 @@
 //!
 //! [`Executor::in_flight`]: crate::exec::Executor::in_flight
 
+use std::time::Instant;
+
 use crate::error::Result;
 use crate::exec::{Run, Ticket};
 use crate::plan::Step;
@@ -20,6 +22,8 @@ pub(super) struct InFlight {
     pub(super) first: u64,
     /// What the host wrote for it.
     pub(super) brought: Vec<Brought>,
+    /// When it was made.
+    at: Instant,
     flag: Ticket,
     /// Nothing where the losses are not the trainer's to know.
     losses: Option<Ticket>,
@@ -54,7 +58,16 @@ impl Trainer {
     /// only the newest submissions are under way.
     pub(super) fn submit(&mut self, steps: Vec<Step>, brought: Vec<Brought>, losses: Losses) -> Result<()> {
         self.bring(&brought)?;
-        self.executor.submit(&steps, &Run::submission(&steps))?;
+        let at = Instant::now();
+        let runs = Run::submission(&steps);
+        match &mut self.profile {
+            Some(profile) => {
+                let at = profile.now();
+                let spans = self.executor.submit_timed(&steps, &runs)?;
+                profile.add(self.executor.plan(), at, &spans);
+            }
+            None => self.executor.submit(&steps, &runs)?,
+        }
         let flag = self.executor.read(self.view("flag")?, 0)?;
         let losses = match losses {
             Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),
@@ -62,7 +75,7 @@ impl Trainer {
         };
         let first = self.step;
         self.step += Step::groups(&steps).count() as u64;
-        self.in_flight.push_back(InFlight { steps, first, brought, flag, losses });
+        self.in_flight.push_back(InFlight { steps, first, brought, at, flag, losses });
         self.settle(self.executor.in_flight())
     }
 
@@ -89,7 +102,10 @@ impl Trainer {
     }
 
     fn settle_one(&mut self, mut submission: InFlight) -> Result<()> {
-        let flag = std::mem::replace(&mut submission.flag, Ticket::ready(Vec::new())).wait()?[0];
+        let mut flag = std::mem::replace(&mut submission.flag, Ticket::ready(Vec::new()));
+        let waited = !flag.poll()?;
+        let flag = flag.wait()?[0];
+        self.pace.note(submission.at, Instant::now(), waited, Step::groups(&submission.steps).count());
         if flag != u32::MAX {
             return Err(self.not_finite(&submission, flag)?);
         }

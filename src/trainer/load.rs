@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, Held, lower};
 use crate::model::{InputRows, scaled, target_of};
+use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
 use crate::trainer::checkpoint::Fingerprint;
@@ -15,8 +16,11 @@ use crate::trainer::{Known, Trainer};
 /// Without a wish of the user's, a window holds at most this many bytes of inputs.
 const WINDOW_BYTES: usize = 4 << 20;
 
-/// …and at most this many steps.
+/// …and at most this many steps: on the CPU, where a submission costs hardly anything…
 const WINDOW_STEPS: usize = 32;
+
+/// …and on a GPU, where it costs as much as several small steps.
+const GPU_WINDOW_STEPS: usize = 256;
 
 /// A data set as the kernels read it.
 struct Fitting {
@@ -86,7 +90,7 @@ impl Trainer {
         self.forget()?;
         self.loaded = None;
         let rows = self.description.step_rows();
-        let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, WINDOW_STEPS);
+        let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps());
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
         let (data_rows, data_inputs) = (Some(data.len()), held);
         self.change(Description { data_rows, data_inputs, slots, ..self.description.clone() })?;
@@ -148,6 +152,18 @@ impl Trainer {
         match self.executor.target() {
             Target::Cpu => WINDOW_BYTES,
             Target::Gpu(limits) => WINDOW_BYTES.min(limits.binding_bytes as usize),
+        }
+    }
+
+    /// Steps that a window may hold: no more than have records, behind one that counts them, which a device can bind at
+    /// once.
+    fn window_steps(&self) -> usize {
+        match self.executor.target() {
+            Target::Cpu => WINDOW_STEPS,
+            Target::Gpu(limits) => {
+                let records = (limits.binding_bytes as usize / STEP_BYTES).saturating_sub(1);
+                GPU_WINDOW_STEPS.min(records / self.description.accumulate).max(1)
+            }
         }
     }
 

@@ -13,10 +13,13 @@ mod fit;
 mod in_flight;
 mod load;
 mod not_finite;
+mod pace;
+mod profile;
 
 pub use builder::Builder;
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
 pub use fit::{Epoch, Fit, Flow, History, Progress};
+pub use profile::{OpTime, Profile};
 
 use std::collections::VecDeque;
 
@@ -34,6 +37,7 @@ use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
 use in_flight::{Brought, InFlight, Known, Losses, step_loss};
 use load::Loaded;
+use pace::Pace;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
@@ -57,6 +61,8 @@ pub struct Trainer {
     /// Submissions whose outcome is not known, oldest first.
     in_flight: VecDeque<InFlight>,
     known: Known,
+    pace: Pace,
+    profile: Option<Profile>,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
@@ -108,6 +114,11 @@ impl Trainer {
         self.executor.counters()
     }
 
+    /// Where the time of its steps went so far, if that is [noted](Builder::profile).
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
     /// Steps submitted since training began.
     pub fn steps(&self) -> u64 {
         self.step
@@ -146,8 +157,9 @@ impl Trainer {
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
-    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window. After the last
-    /// step of an epoch the next one begins, in a new order.
+    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window, and on a GPU for a tenth of a
+    /// second, unless [`Builder::steps_a_submission`] says how many. After the last step of an epoch the next one begins, in
+    /// a new order.
     ///
     /// # Errors
     /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
@@ -162,10 +174,12 @@ impl Trainer {
             self.begin_epoch()?;
         }
         let (batch, step_rows, slots) = (self.description.batch, self.description.step_rows(), self.description.slots);
+        let by_clock = self.steps_a_submission.is_none() && self.executor.in_flight() > 0;
+        let steps = if by_clock { self.pace.steps(slots) } else { slots };
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let rows = loaded.next_rows(step_rows * slots.min(most));
+        let rows = loaded.next_rows(step_rows * steps.min(most));
         let epoch_done = loaded.at_end();
         let steps = rows.clone().step_by(step_rows).enumerate();
         let steps = steps.flat_map(|(number, first)| self.records(number, step_rows.min(rows.end - first)));

@@ -5,6 +5,7 @@ mod images;
 mod manners;
 mod mistakes;
 mod plot;
+mod profiling;
 mod run_files;
 mod scores;
 mod stopping;

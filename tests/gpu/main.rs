@@ -24,7 +24,9 @@ mod oracle;
 mod plans;
 #[path = "../common/problem.rs"]
 mod problem;
+mod profile;
 mod sabotage;
+mod traffic;
 mod trainer;
 mod verify;
 mod whole_step;

@@ -10,14 +10,7 @@ use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
     let nt = over_products(nt).into_iter().chain([infinite_weight()]).collect();
-    let nn = over_products(|[m, n, k], live, values, seed| {
-        let mut case = Case::new(Section::Gradients, live, values, seed);
-        let a = case.batch("a", Shape::new(m, k), Fill::Real(1.0));
-        let b = case.tensor("b", Shape::new(k, n), Fill::Real(1.0));
-        let out = case.batch_output("out", Dtype::F32, Shape::new(m, n));
-        let op = matmul::nn(&case.plan, a, b, out);
-        case.with(op)
-    });
+    let nn = over_products(nn).into_iter().chain([whole_tiles()]).collect();
     // The batch's rows are what is summed over.
     let tn = over_products(|[rows, m, n], live, values, seed| {
         let mut case = Case::new(Section::Gradients, live, values, seed);
@@ -37,6 +30,20 @@ fn nt([m, n, k]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {
     let out = case.batch_output("out", Dtype::F32, Shape::new(m, n));
     let op = matmul::nt(&case.plan, a, b, out);
     case.with(op)
+}
+
+fn nn([m, n, k]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {
+    let mut case = Case::new(Section::Gradients, live, values, seed);
+    let a = case.batch("a", Shape::new(m, k), Fill::Real(1.0));
+    let b = case.tensor("b", Shape::new(k, n), Fill::Real(1.0));
+    let out = case.batch_output("out", Dtype::F32, Shape::new(m, n));
+    let op = matmul::nn(&case.plan, a, b, out);
+    case.with(op)
+}
+
+/// Columns of whole tiles, several rows of tiles, and some of these not live.
+fn whole_tiles() -> Case {
+    nn([161, 64, 3], 100, Values::Real, 2)
 }
 
 /// An infinite number where the terms of b's second column begin: behind those of the first, whose sums it must not

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use wgrad::model::replace;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
 
 use super::Arguments;
 use super::parts::Parts;
+use super::profile;
 use super::stopping::Interrupt;
 use crate::command::data;
 use crate::command::plot::{Curves, PictureFile, theme, title};
@@ -25,6 +27,7 @@ pub struct Job<'a> {
     recipe: Recipe,
     epochs: usize,
     trainer: Trainer,
+    trace: Option<PathBuf>,
     scaling: Option<Scaling>,
     checkpoints: Checkpoints,
     interrupt: Interrupt,
@@ -48,6 +51,7 @@ impl<'a> Job<'a> {
         let trainer = trainer(arguments, &recipe, &parts.train, epochs)?;
         let model = arguments.path(&parts.train)?;
         let plot = arguments.picture(&model)?;
+        let trace = arguments.trace_file(&model)?;
         let scaling = Scaling::fit(&parts.train, recipe.loss)?;
         for part in parts.all() {
             trainer.check(part)?;
@@ -55,7 +59,7 @@ impl<'a> Job<'a> {
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
         let interrupt = Interrupt::listen()?;
-        Ok(Self { arguments, parts, recipe, epochs, trainer, scaling, checkpoints, interrupt, model, plot })
+        Ok(Self { arguments, parts, recipe, epochs, trainer, trace, scaling, checkpoints, interrupt, model, plot })
     }
 
     /// Tells what will be done.
@@ -163,11 +167,16 @@ impl<'a> Job<'a> {
             model: self.model.display().to_string(),
             plot: self.plot.as_ref().map(|plot| plot.path().display().to_string()),
         };
+        if let Some((profile, path)) = self.trainer.profile().zip(self.trace.as_deref()) {
+            replace(path, |file| profile.write_trace(file))?;
+        }
         if self.arguments.json {
-            output.json(&summary)
+            self.trainer.profile().inspect(|profile| profile::tell_events(output, profile));
+            output.json(&summary);
         } else {
             let source = data::words(&self.arguments.data, &self.arguments.columns.reading);
-            tell_summary(output, &source, &summary)
+            tell_summary(output, &source, &summary);
+            self.trainer.profile().inspect(|profile| profile::tell_table(output, profile, &self.arguments.rates));
         }
         Ok(())
     }
@@ -196,15 +205,16 @@ fn trainer(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
     let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows) as u64);
     // Pixels are of one kind.
     let fit = if train.bytes().is_some() { Standardisation::fit_all } else { Standardisation::fit };
-    Trainer::builder(recipe.network.clone())
+    let builder = Trainer::builder(recipe.network.clone())
         .loss(recipe.loss)
         .optimizer(recipe.optimizer)
         .schedule(arguments.schedule(steps))
         .batch(recipe.batch)
         .accumulate(arguments.accumulate)
         .seed(arguments.seed)
-        .preprocessing(fit(train)?)
-        .build(&arguments.device.open()?)
+        .preprocessing(fit(train)?);
+    let builder = if arguments.profile { builder.profile() } else { builder };
+    builder.build(&arguments.device.open()?)
 }
 
 /// What is trained on: most often the data themselves, of which no copy is needed.

@@ -2,6 +2,7 @@
 
 mod job;
 mod parts;
+mod profile;
 mod stopping;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::names::names;
 use super::plot::{PictureFile, same_file};
+use super::rates::RateOptions;
 use super::recipe::Options;
 use super::report::Output;
 use super::{count, data};
@@ -40,6 +42,13 @@ RUN FILES
     learning_rate = 0.01
     json = true
   What is typed wins over WGRAD_DEVICE, and that over the file.
+
+PROFILE
+  --profile has a table behind all else: each op of the steps, its calls, time
+  and rates, and with --peak-gflops and --bandwidth-gbs the least time that it
+  can take. Ops run one by one for it: a GPU tells the time itself, and the
+  CPU's ops are without the caches that rows else stay in. The bits of the
+  model are the same.
 
 PRINTED
   epoch lines   loss: mean over the epoch's training rows while they are learnt;
@@ -93,6 +102,14 @@ pub struct Arguments {
     /// Draws on a dark background, with --plot
     #[arg(long, help_heading = "Output")]
     dark: bool,
+    /// Tells what each op of a step took, beside the least that it can take; training takes longer meanwhile
+    #[arg(long, help_heading = "Profile")]
+    profile: bool,
+    /// Writes when each op ran, for Perfetto or about:tracing, as JSON; goes with --profile
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile")]
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    rates: RateOptions,
     /// One JSON object a line: start, epoch …, summary
     #[arg(long, help_heading = "Output")]
     json: bool,

@@ -5,8 +5,11 @@
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod schedule;
+mod sharing;
+mod team;
 
-use rayon::prelude::*;
+use std::ops::Range;
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::exec::check;
@@ -15,6 +18,8 @@ use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use schedule::{Piece, Schedule, Stage, lanes_of_rows};
+use sharing::{Sharing, Way};
+use team::Team;
 
 /// More threads than any machine has cores would only fill it.
 const MOST_THREADS: usize = 1024;
@@ -22,11 +27,16 @@ const MOST_THREADS: usize = 1024;
 /// Runs plans with the fast twins, or the plain ones where there is no other.
 pub struct Cpu {
     plan: Plan,
-    schedules: [Schedule; Section::ALL.len()],
+    schedules: Schedules,
     memory: Memory,
     threads: usize,
-    pool: Option<rayon::ThreadPool>,
+    team: Team,
+    /// For submissions that begin with each section.
+    sharing: [Sharing; Section::ALL.len()],
 }
+
+/// Each section's, for one thread and for all.
+type Schedules = [[Schedule; Section::ALL.len()]; 2];
 
 impl Cpu {
     /// Memory for `plan`, and `threads` threads.
@@ -38,54 +48,56 @@ impl Cpu {
             let wanted = format!("at least 1 and at most {MOST_THREADS}");
             return Err(Error::value("device cpu", "number of threads", threads, &wanted));
         }
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = (threads > 1).then(pool).transpose().map_err(|error| Error::Device {
-            device: "cpu".into(),
-            problem: format!("{threads} threads cannot be started: {error}"),
-            remedy: "use fewer threads".into(),
-        })?;
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan, threads);
         let memory = Memory::new(&plan)?;
-        Ok(Self { plan, schedules, memory, threads, pool })
+        let team = team(&schedules)?;
+        Ok(Self { plan, schedules, memory, threads, team, sharing: Default::default() })
     }
 
-    /// Runs the schedules of sections, or `only` that one, on our threads where they could share any of it, else on the calling
-    /// one.
-    fn run(&mut self, steps: &[Step], runs: &[Run], only: Option<&Schedule>) {
-        let Self { plan, schedules, memory, pool, .. } = self;
-        let schedule = |run: Run| only.unwrap_or(&schedules[run.section as usize]);
-        let parallel = runs.iter().any(|run| schedule(*run).is_parallel());
-        let pool = pool.as_ref().filter(|_| parallel);
-        let machine = Machine { plan, memory, parallel: pool.is_some() };
-        let work = || {
-            for run in runs {
-                machine.run(steps, *run, schedule(*run));
-            }
+    /// Runs sections one behind the other.
+    fn run(&mut self, steps: &[Step], runs: &[Run]) {
+        let Self { plan, schedules, memory, team, sharing, .. } = self;
+        let machine = Machine { plan, memory };
+        let all = &schedules[Way::Shared as usize];
+        let Some(first) = runs.first().filter(|_| team.members() > 1) else {
+            return runs.iter().for_each(|run| machine.run(steps, *run, &all[run.section as usize], team));
         };
-        match pool {
-            Some(pool) => pool.install(work),
-            None => work(),
+        let sharing = &mut sharing[first.section as usize];
+        let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
+        let (way, began) = (sharing.way(work / steps.len().max(1) as u64), Instant::now());
+        for run in runs {
+            machine.run(steps, *run, &schedules[way as usize][run.section as usize], team);
         }
+        sharing.took(way, work, began.elapsed());
     }
 }
 
-fn schedules(plan: &Plan, threads: usize) -> [Schedule; Section::ALL.len()] {
-    Section::ALL.map(|section| Schedule::new(plan, section, threads))
+fn schedules(plan: &Plan, threads: usize) -> Schedules {
+    [1, threads].map(|threads| Section::ALL.map(|section| Schedule::new(plan, section, threads)))
+}
+
+/// As many threads as can share a stage.
+fn team(schedules: &Schedules) -> Result<Team> {
+    let threads = schedules.iter().flatten().map(Schedule::most_threads).max().unwrap_or(1);
+    Team::new(threads).map_err(|error| Error::Device {
+        device: "cpu".into(),
+        problem: format!("{threads} threads cannot be started: {error}"),
+        remedy: "use fewer threads".into(),
+    })
 }
 
 /// What runs schedules. The exclusive borrow of the memory is that of the executor.
 struct Machine<'a> {
     plan: &'a Plan,
     memory: &'a mut Memory,
-    parallel: bool,
 }
 
 impl Machine<'_> {
-    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule) {
+    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule, team: &mut Team) {
         for stage in &schedule.stages {
-            if self.parallel && stage.parallel {
-                stage.pieces.par_iter().for_each(|piece| self.piece(steps, run, stage, piece));
+            if stage.shares.len() > 1 {
+                team.run(&stage.shares, &|piece| self.piece(steps, run, stage, &stage.pieces[piece]));
             } else {
                 stage.pieces.iter().for_each(|piece| self.piece(steps, run, stage, piece));
             }
@@ -97,19 +109,20 @@ impl Machine<'_> {
         match piece {
             Piece::Rows(rows) => {
                 for op in &stage.rows {
-                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows));
+                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows), None);
                 }
             }
-            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone()),
+            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone(), None),
+            Piece::Columns { op, columns } => self.lanes(steps, run, *op, 0..ops[*op].lanes, Some(columns)),
         }
     }
 
-    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: std::ops::Range<usize>) {
+    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: Range<usize>, columns: Option<&Range<usize>>) {
         let op = &self.plan.ops(run.section)[op];
         let twin = op.kernel.fast.unwrap_or(op.kernel.reference);
-        // SAFETY: pieces of one stage write disjoint lanes, and read nothing that another piece writes (`schedule::stages`);
+        // SAFETY: pieces of one stage write disjoint lanes or columns, and read nothing that another piece writes (`schedule::stages`);
         // the memory is borrowed exclusively until all are done.
-        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, steps, run.slot) } {
+        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, columns, steps, run.slot) } {
             twin(call);
         }
     }
@@ -127,8 +140,10 @@ impl Executor for Cpu {
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         let plan = specialize(plan, &Target::Cpu)?;
         let schedules = schedules(&plan, self.threads);
+        let team = team(&schedules)?;
         self.memory.adopt(&self.plan, &plan)?;
-        (self.plan, self.schedules) = (plan, schedules);
+        (self.plan, self.schedules, self.team) = (plan, schedules, team);
+        self.sharing = Default::default();
         Ok(())
     }
 
@@ -142,14 +157,15 @@ impl Executor for Cpu {
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         check::submission(&self.plan, steps, runs)?;
-        self.run(steps, runs, None);
+        self.run(steps, runs);
         Ok(())
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
-        let schedule = Schedule::of_op(&self.plan, run.section, op, self.threads);
-        self.run(steps, &[run], Some(&schedule));
+        let schedule = Schedule::of_op(&self.plan, run.section, op, self.team.members());
+        let Self { plan, memory, team, .. } = self;
+        Machine { plan, memory }.run(steps, run, &schedule, team);
         Ok(())
     }
 

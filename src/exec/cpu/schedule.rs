@@ -5,8 +5,8 @@ use std::ops::{Range, RangeInclusive};
 
 use crate::plan::{Access, Binding, Lane, Op, Plan, Section, View};
 
-/// A piece of less work than this is not worth handing to another thread: some twenty microseconds.
-const WORK_A_PIECE: u64 = 2_000_000;
+/// A piece of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
+const WORK_A_PIECE: u64 = 400_000;
 
 /// At most this many pieces of one op: enough to balance the load of any desktop's cores.
 const MOST_PIECES: u64 = 32;
@@ -18,6 +18,9 @@ const ROWS: RangeInclusive<usize> = 32..=256;
 /// Lanes of a weight gradient in one piece, likewise; the fewest are a multiple of the rows of its product's tiles.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
+/// Columns of a piece are a multiple of these: as many as a product works on together.
+const COLUMNS: usize = 64;
+
 /// Pieces of a weight gradient for each thread: so many that none waits long for the last.
 const WEIGHT_PIECES: usize = 8;
 
@@ -28,6 +31,8 @@ pub(super) enum Piece {
     Rows(Range<usize>),
     /// Lanes of an op.
     Lanes { op: usize, lanes: Range<usize> },
+    /// Columns of what an op writes, in all rows.
+    Columns { op: usize, columns: Range<usize> },
 }
 
 /// Pieces that may run in any order, and all at once.
@@ -36,19 +41,35 @@ pub(super) struct Stage {
     /// Ops that work row by row, in order.
     pub rows: Vec<usize>,
     pub pieces: Vec<Piece>,
-    /// Whether there is enough work for more than one thread.
-    pub parallel: bool,
+    /// The pieces that each thread begins with: about the same work. One share where there is too little for two.
+    pub shares: Vec<Range<usize>>,
 }
 
 /// A section's stages, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
     pub stages: Vec<Stage>,
+    /// Of all its ops.
+    pub work: u64,
 }
 
 impl Stage {
-    fn new(rows: Vec<usize>, pieces: Vec<Piece>, work: u64) -> Self {
-        Self { rows, parallel: pieces.len() > 1 && work >= 2 * WORK_A_PIECE, pieces }
+    /// Of pieces, each with its work.
+    fn new(rows: Vec<usize>, pieces: Vec<(Piece, u64)>, threads: usize) -> Self {
+        let work: u64 = pieces.iter().map(|(_, work)| work).sum();
+        let threads = (threads as u64).min(work / WORK_A_PIECE).max(1);
+        let (mut shares, mut before, mut start) = (Vec::new(), 0, 0);
+        for (index, (_, own)) in pieces.iter().enumerate() {
+            // Whose share the middle of a piece falls into. None is empty, and there are no more than threads.
+            let share = shares.len() as u64 + 1;
+            if index > start && share < threads && (before + own / 2) * threads >= work * share {
+                shares.push(start..index);
+                start = index;
+            }
+            before += own;
+        }
+        shares.push(start..pieces.len());
+        Self { rows, pieces: pieces.into_iter().map(|(piece, _)| piece).collect(), shares }
     }
 }
 
@@ -62,47 +83,63 @@ impl Schedule {
     /// For all ops of a section, on so many threads.
     pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
         let ops = plan.ops(section);
-        Self { stages: stages(plan, ops, (0..ops.len()).collect(), threads) }
+        Self {
+            stages: stages(plan, ops, (0..ops.len()).collect(), threads),
+            work: ops.iter().map(|op| work(plan, op)).sum(),
+        }
     }
 
     /// For one of its ops.
     pub fn of_op(plan: &Plan, section: Section, op: usize, threads: usize) -> Self {
-        Self { stages: stages(plan, plan.ops(section), vec![op], threads) }
+        let ops = plan.ops(section);
+        Self { stages: stages(plan, ops, vec![op], threads), work: work(plan, &ops[op]) }
     }
 
-    /// Whether threads could share its work.
-    pub fn is_parallel(&self) -> bool {
-        self.stages.iter().any(|stage| stage.parallel)
+    /// How many threads could share its work.
+    pub fn most_threads(&self) -> usize {
+        self.stages.iter().map(|stage| stage.shares.len()).max().unwrap_or(1)
     }
 }
 
 /// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
 fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
+    let goes_by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !goes_by_columns(plan, &ops[op], threads);
     while !left.is_empty() {
         let (mut rows, mut later) = (Vec::new(), Vec::new());
         for op in left {
             let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
             let mixes = rows.iter().any(|earlier: &usize| mixes_rows(plan, &ops[op], &ops[*earlier]));
-            if ops[op].rows_a_lane().is_some() && !waits && !mixes { rows.push(op) } else { later.push(op) }
+            if goes_by_rows(op) && !waits && !mixes { rows.push(op) } else { later.push(op) }
         }
         if !rows.is_empty() {
-            let (pieces, work) =
-                (row_pieces(plan, ops, &rows, threads), rows.iter().map(|op| work(plan, &ops[*op])).sum());
-            stages.push(Stage::new(rows, pieces, work));
+            let pieces = row_pieces(plan, ops, &rows, threads);
+            stages.push(Stage::new(rows, pieces, threads));
         }
         let (mut now, mut rest) = (Vec::new(), Vec::new());
         for op in later {
             let waits = now.iter().chain(&rest).any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            if ops[op].rows_a_lane().is_none() && !waits { now.push(op) } else { rest.push(op) }
+            if !goes_by_rows(op) && !waits { now.push(op) } else { rest.push(op) }
         }
         if !now.is_empty() {
-            let pieces = now.iter().flat_map(|op| lane_pieces(plan, &ops[*op], *op, threads)).collect();
-            stages.push(Stage::new(Vec::new(), pieces, now.iter().map(|op| work(plan, &ops[*op])).sum()));
+            // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
+            now.sort_by_key(|op| first_written(plan, &ops[*op]));
+            let pieces = now.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
+                true => column_pieces(plan, &ops[*op], *op, threads),
+                false => lane_pieces(plan, &ops[*op], *op, threads),
+            });
+            let pieces = pieces.collect();
+            stages.push(Stage::new(Vec::new(), pieces, threads));
         }
         left = rest;
     }
     stages
+}
+
+/// Allocation and element where the first view begins that an op writes.
+fn first_written(plan: &Plan, op: &Op) -> Option<(usize, usize)> {
+    let written = bound(plan, op).find(|(binding, _)| binding.access.writes());
+    written.map(|(_, view)| (view.allocation.0, view.offset))
 }
 
 fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Binding, &'a View)> {
@@ -136,13 +173,13 @@ fn mixes_rows(plan: &Plan, op: &Op, earlier: &Op) -> bool {
     mixed || matches!(slices, [Some(a), Some(b)] if a != b)
 }
 
-/// The operations of products that take as long: others take eight times as long, and a number that is written, 16 times.
+/// The operations of products that take as long: others take twice as long, and a number that is written, eight times.
 fn work(plan: &Plan, op: &Op) -> u64 {
     if op.kernel.shader.tiles.is_some() {
         return plan.flops(op);
     }
     let written = bound(plan, op).filter(|(binding, _)| binding.access.writes());
-    8 * plan.flops(op) + 16 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
+    2 * plan.flops(op) + 8 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
 fn pieces(work: u64) -> usize {
@@ -153,25 +190,54 @@ fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<Piece> {
+fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Piece, u64)> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
     let batch = ops.iter().map(|op| op.lanes * op.rows_a_lane().unwrap_or(1)).max().unwrap_or(0);
     let slice = ops.iter().filter_map(|op| op.rows_a_lane()).max().unwrap_or(1);
-    let most = (ops.iter().map(|op| work(plan, op)).sum::<u64>() / WORK_A_PIECE).max(1);
+    let work = ops.iter().map(|op| work(plan, op)).sum::<u64>();
+    let most = (work / WORK_A_PIECE).max(1);
     let each = batch.div_ceil(threads).clamp(*ROWS.start(), *ROWS.end()).max(batch.div_ceil(most as usize));
     let each = each.next_multiple_of(slice);
-    cut(batch, each).map(Piece::Rows).collect()
+    cut(batch, each).map(|rows| (Piece::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
 }
 
-fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<Piece> {
-    let least = op.lanes.div_ceil(pieces(work(plan, op))).max(1);
+/// Whether an op goes by columns of what it writes instead of rows of the batch: where there are too few rows for all threads,
+/// and it reads more of a weight than of rows, which each thread reads.
+fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
+    let elements = |by_rows: bool| -> usize {
+        bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
+    };
+    columns(plan, op).is_some() && threads > 1 && op.lanes < threads * ROWS.start() && elements(false) >= elements(true)
+}
+
+/// How many columns an op can be cut by.
+fn columns(plan: &Plan, op: &Op) -> Option<usize> {
+    bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
+}
+
+fn column_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+    let (work, count) = (work(plan, op), columns(plan, op).unwrap_or(0));
+    let each = count.div_ceil(threads.min(pieces(work))).next_multiple_of(COLUMNS);
+    let piece = |columns: Range<usize>| (share(work, columns.len(), count), Piece::Columns { op: index, columns });
+    cut(count, each).map(piece).map(|(work, piece)| (piece, work)).collect()
+}
+
+/// What `part` of `whole` is of some work.
+fn share(work: u64, part: usize, whole: usize) -> u64 {
+    (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
+}
+
+fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+    let work = work(plan, op);
+    let least = op.lanes.div_ceil(pieces(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
         least.max(op.lanes / (WEIGHT_PIECES * threads)).next_multiple_of(few).min(many.max(least))
     } else {
         least
     };
-    cut(op.lanes, each).map(|lanes| Piece::Lanes { op: index, lanes }).collect()
+    let piece = |lanes: Range<usize>| (share(work, lanes.len(), op.lanes), Piece::Lanes { op: index, lanes });
+    cut(op.lanes, each).map(piece).map(|(work, piece)| (piece, work)).collect()
 }
 
 #[cfg(test)]
@@ -201,16 +267,31 @@ mod tests {
     /// Each lane of each op is in one piece, whatever the sizes.
     #[test]
     fn every_lane_is_computed_once() {
-        for (inputs, layers, batch) in [(2, "16 relu 16 relu 2", 64), (70, "300 tanh 5", 129), (8, "32 relu 3", 5000)] {
+        for (inputs, layers, batch) in [
+            (2, "16 relu 16 relu 2", 64),
+            (70, "300 tanh 5", 129),
+            (8, "32 relu 3", 5000),
+            (784, "512 relu 512 relu 10", 16),
+        ] {
             let plan = plan(inputs, layers, batch);
             for section in Section::ALL {
                 let ops = plan.ops(section);
                 let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
+                let mut seen_columns = vec![0; ops.len()];
                 let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
                 for stage in Schedule::new(&plan, section, 2).stages {
                     for piece in stage.pieces {
                         match piece {
                             Piece::Lanes { op, lanes } => see(op, lanes),
+                            // All rows of these columns, one piece behind the other.
+                            Piece::Columns { op, columns } => {
+                                let count = super::columns(&plan, &ops[op]).expect("it can be cut by columns");
+                                assert_eq!(columns.start, seen_columns[op], "{layers}");
+                                seen_columns[op] = columns.end;
+                                if columns.end == count {
+                                    see(op, 0..ops[op].lanes);
+                                }
+                            }
                             Piece::Rows(rows) => {
                                 stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
                             }
@@ -218,6 +299,26 @@ mod tests {
                     }
                 }
                 assert!(seen.iter().flatten().all(|times| *times == 1), "{layers}, {}", section.name());
+            }
+        }
+    }
+
+    /// Also for ops alone, which lockstep and profiles run on the same team.
+    #[test]
+    fn shares_are_no_more_than_threads_and_none_is_empty() {
+        for (inputs, layers, batch) in
+            [(8, "2100 relu 48 relu 10", 128), (32, "2100 relu 48", 64), (2, "16 relu 2", 64)]
+        {
+            let plan = plan(inputs, layers, batch);
+            for threads in [1, 2, 3, 8, 24, 64] {
+                for section in Section::ALL {
+                    let alone = (0..plan.ops(section).len()).map(|op| Schedule::of_op(&plan, section, op, threads));
+                    for stage in alone.chain([Schedule::new(&plan, section, threads)]).flat_map(|s| s.stages) {
+                        let whole = stage.shares.iter().flat_map(Clone::clone).eq(0..stage.pieces.len());
+                        let sound = stage.shares.len() <= threads && stage.shares.iter().all(|share| !share.is_empty());
+                        assert!(whole && sound, "{layers}, {threads} threads: {:?}", stage.shares);
+                    }
+                }
             }
         }
     }
@@ -230,7 +331,20 @@ mod tests {
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
         assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
-        assert!(rows.parallel && weights.parallel);
+        assert_eq!([rows.shares.len(), weights.shares.len()], [2, 2]);
+    }
+
+    #[test]
+    fn few_rows_go_by_columns() {
+        let plan = plan(784, "512 relu 512 relu 10", 16);
+        let stages = Schedule::new(&plan, Section::Gradients, 2).stages;
+        let columns =
+            |stage: &Stage| stage.pieces.iter().filter(|piece| matches!(piece, Piece::Columns { .. })).count();
+        let counts: Vec<_> = stages.iter().map(|stage| [stage.pieces.len(), columns(stage)]).collect();
+        // Two layers forward; the last one and the loss by rows, and back through it; one layer back; the weights.
+        assert_eq!(counts[..4], [[2, 2], [2, 2], [1, 0], [14, 2]], "{stages:?}");
+        let schedule = Schedule::new(&plan, Section::Gradients, 1);
+        assert!(schedule.stages.iter().all(|stage| columns(stage) == 0));
     }
 
     #[test]
@@ -293,6 +407,6 @@ mod tests {
     #[test]
     fn small_networks_stay_on_one_thread() {
         let plan = plan(2, "16 relu 16 relu 2", 64);
-        assert!(Section::ALL.iter().all(|section| !Schedule::new(&plan, *section, 2).is_parallel()));
+        assert!(Section::ALL.iter().all(|section| Schedule::new(&plan, *section, 2).most_threads() == 1));
     }
 }

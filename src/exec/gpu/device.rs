@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits};
+use crate::exec::gpu::cache::DiskCache;
 use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
 use crate::specialize::{Limits, WholeStep};
@@ -17,6 +18,8 @@ pub struct GpuOptions {
     /// What it is opened with; the adapter's own where nothing is said.
     pub(super) limits: Option<Limits>,
     whole_step: WholeStep,
+    timestamps: bool,
+    pipeline_cache: bool,
 }
 
 /// Which shaders check each index and bound each loop. Without that they are faster, with it they stay within memory
@@ -32,7 +35,7 @@ enum Checks {
 impl GpuOptions {
     /// Shaders that check their indices, this crate's own too: for those who doubt them.
     pub const fn checked() -> Self {
-        Self { runtime_checks: Checks::All, limits: None, whole_step: WholeStep::WhereItPays }
+        Self::with(Checks::All)
     }
 
     /// Shaders that do not check their indices, whoever has written them.
@@ -41,7 +44,31 @@ impl GpuOptions {
     /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
     /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
     pub const unsafe fn unchecked() -> Self {
-        Self { runtime_checks: Checks::None, limits: None, whole_step: WholeStep::WhereItPays }
+        Self::with(Checks::None)
+    }
+
+    const fn with(runtime_checks: Checks) -> Self {
+        Self {
+            runtime_checks,
+            limits: None,
+            whole_step: WholeStep::WhereItPays,
+            timestamps: false,
+            pipeline_cache: true,
+        }
+    }
+
+    /// Opens a device that can tell when ops began and ended; one that cannot is refused.
+    pub const fn timestamps(mut self) -> Self {
+        self.timestamps = true;
+        self
+    }
+
+    /// Neither reads nor writes compiled shaders on disk. Else, where the backend can (Vulkan), they are kept in the
+    /// folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, on Windows `LOCALAPPDATA`), or in the one
+    /// that the variable `WGRAD_PIPELINE_CACHE` names, where `off` does the same as this.
+    pub const fn without_pipeline_cache(mut self) -> Self {
+        self.pipeline_cache = false;
+        self
     }
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
@@ -73,7 +100,7 @@ impl Default for GpuOptions {
     /// What ships: this is the one place that decides it. Shaders check their indices, but not in plans that were
     /// [lowered](crate::lower) from a description ([`Plan::is_own`]), as those of trainers and models are.
     fn default() -> Self {
-        Self { runtime_checks: Checks::Foreign, limits: None, whole_step: WholeStep::WhereItPays }
+        Self::with(Checks::Foreign)
     }
 }
 
@@ -87,6 +114,7 @@ struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: Pipelines,
+    disk: Option<DiskCache>,
     failure: Arc<OnceLock<String>>,
 }
 
@@ -122,7 +150,16 @@ impl GpuDevice {
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
         // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
         let subgroups = adapter.limits.subgroups && options.limits.is_none_or(|limits| limits.subgroups);
-        let features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let mut features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        if options.timestamps {
+            if !handle.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+                return Err(without_timestamps(&adapter.to_string()));
+            }
+            features |= wgpu::Features::TIMESTAMP_QUERY;
+        }
+        if options.pipeline_cache {
+            features |= handle.features() & wgpu::Features::PIPELINE_CACHE;
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_features: features,
@@ -142,7 +179,10 @@ impl GpuDevice {
         device.set_device_lost_callback(move |reason, message| {
             let _ = lost.set(format!("it was lost ({reason:?}) {message}").trim_end().into());
         });
-        Ok(Self(Arc::new(Inner { adapter, options, device, queue, pipelines: Pipelines::default(), failure })))
+        let cached = features.contains(wgpu::Features::PIPELINE_CACHE);
+        let disk = cached.then(|| DiskCache::open(&device, &handle.get_info())).flatten();
+        let pipelines = Pipelines::default();
+        Ok(Self(Arc::new(Inner { adapter, options, device, queue, pipelines, disk, failure })))
     }
 
     /// A GPU that a program has opened for something else, a renderer say, and goes on using.
@@ -152,7 +192,24 @@ impl GpuDevice {
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let options = GpuOptions::checked();
         let (adapter, pipelines) = (Adapter::of(adapter), Pipelines::default());
-        Self(Arc::new(Inner { adapter, options, device, queue, pipelines, failure: Arc::default() }))
+        Self(Arc::new(Inner { adapter, options, device, queue, pipelines, disk: None, failure: Arc::default() }))
+    }
+
+    /// The same GPU, opened anew if it cannot tell times: see [`GpuOptions::timestamps`].
+    ///
+    /// # Errors
+    /// An adapter that cannot tell them; a driver that refuses.
+    pub fn timed(&self) -> Result<Self> {
+        if self.check_timestamps().is_ok() {
+            return Ok(self.clone());
+        }
+        Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.timestamps())
+    }
+
+    /// Whether it was opened so that it tells times.
+    pub(super) fn check_timestamps(&self) -> Result<()> {
+        let has = self.0.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        if has { Ok(()) } else { Err(without_timestamps(&self.0.adapter.to_string())) }
     }
 
     /// The adapter.
@@ -181,6 +238,11 @@ impl GpuDevice {
     #[doc(hidden)]
     pub fn lose(&self) {
         self.0.device.destroy();
+    }
+
+    /// Where compiled shaders are kept, if they are.
+    pub(super) fn disk(&self) -> Option<&DiskCache> {
+        self.0.disk.as_ref()
     }
 
     pub(super) fn wgpu(&self) -> &wgpu::Device {
@@ -262,6 +324,14 @@ fn lowered(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
         max_compute_workgroup_size_z: invocations(adapter.max_compute_workgroup_size_z),
         max_compute_workgroup_storage_size: adapter.max_compute_workgroup_storage_size.min(wanted.workgroup_bytes),
         ..adapter
+    }
+}
+
+fn without_timestamps(device: &str) -> Error {
+    Error::Device {
+        device: device.into(),
+        problem: "it was asked when ops begin and end, and has no timestamps, or was opened without them".into(),
+        remedy: "open it with `GpuOptions::timestamps`, or profile with `--device cpu`".into(),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Dispatch {
     grid: [u32; 3],
     /// Bytes that each dynamic offset grows by from one window slot to the next, in the order of bindings.
     strides: Vec<u32>,
+    /// Bytes that each view binds.
+    pub(super) bound: Vec<u64>,
 }
 
 /// The buffers that an op's bindings are ranges of.
@@ -39,6 +41,7 @@ impl Dispatch {
             StepUse::All => bound.steps.as_entire_binding(),
         };
         let views = op.views.iter().map(|view| plan.get(*view));
+        let bound_bytes = views.clone().map(|v| bound_bytes(4 * v.shape.elements())).collect();
         let resources = [range(bound.params, number * RECORD, RECORD), steps].into_iter().chain(
             views.clone().map(|v| range(&bound.allocations[v.allocation.0], 4 * v.offset, 4 * v.shape.elements())),
         );
@@ -54,7 +57,8 @@ impl Dispatch {
         let grid = (op.kernel.shader.grid)(op, &shapes);
         let step_stride = (op.kernel.step == StepUse::One).then_some(RECORD as u32);
         let view_strides = views.filter(|view| view.slot_stride > 0).map(|view| 4 * view.slot_stride as u32);
-        Ok(Self { pipeline, group, grid, strides: step_stride.into_iter().chain(view_strides).collect() })
+        let strides = step_stride.into_iter().chain(view_strides).collect();
+        Ok(Self { pipeline, group, grid, strides, bound: bound_bytes })
     }
 
     /// Records the op for the step in window slot `slot`; whether there was anything to do.
@@ -73,11 +77,16 @@ impl Dispatch {
     }
 }
 
-/// A part of a buffer; a view without elements binds one word, and no op runs on it.
+/// A view without elements binds one word, and no op runs on it.
+fn bound_bytes(bytes: usize) -> u64 {
+    bytes.max(4) as u64
+}
+
+/// A part of a buffer.
 fn range(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer,
         offset: offset as u64,
-        size: wgpu::BufferSize::new(bytes.max(4) as u64),
+        size: wgpu::BufferSize::new(bound_bytes(bytes)),
     })
 }

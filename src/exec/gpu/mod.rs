@@ -21,10 +21,12 @@
 
 mod adapters;
 mod buffers;
+mod cache;
 mod device;
 mod dispatches;
 mod pipelines;
 mod reading;
+mod timing;
 
 pub use adapters::{Adapter, AdapterKind};
 pub use device::{GpuDevice, GpuOptions};
@@ -34,8 +36,7 @@ pub use wgpu;
 use crate::device::Device;
 use crate::error::Result;
 pub use crate::exec::Counters;
-use crate::exec::check;
-use crate::exec::{Executor, Run, Ticket};
+use crate::exec::{Executor, Run, Span, Ticket, check, profile};
 use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
 use buffers::RECORD;
@@ -74,6 +75,14 @@ impl Gpu {
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
+    /// Bytes that an op binds of each of its views: all that its shader can reach, but for its parameters and the step.
+    ///
+    /// # Panics
+    /// An op that the section does not have.
+    pub fn bound_bytes(&self, section: Section, op: usize) -> &[u64] {
+        &self.state.sections[section as usize][op].bound
+    }
+
     /// Writes the steps' records, and submits the dispatches that `record` puts into a pass.
     fn submit_pass(
         &mut self,
@@ -81,19 +90,25 @@ impl Gpu {
         runs: &[Run],
         record: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
     ) -> Result<()> {
-        self.device.poll(None)?;
-        self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
-        let records = records(steps);
-        self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
+        self.write_records(steps, runs)?;
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let dispatches = record(&self.state, &mut pass);
         drop(pass);
         self.device.queue().submit([encoder.finish()]);
-        self.counters.uploaded_bytes += records.len() as u64;
         self.counters.dispatches += dispatches;
         self.counters.submissions += 1;
         self.device.check()
+    }
+
+    /// Writes the records of a submission, for which there is room then.
+    fn write_records(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
+        self.device.poll(None)?;
+        self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
+        let records = records(steps);
+        self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
+        self.counters.uploaded_bytes += records.len() as u64;
+        Ok(())
     }
 
     /// Starts a copy of `words` words of an allocation, from word `start` on.
@@ -179,6 +194,18 @@ impl Executor for Gpu {
         self.submit_pass(steps, &[run], |state, pass| {
             u64::from(state.sections[run.section as usize][op].record(pass, run.slot))
         })
+    }
+
+    fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
+        self.device.check_timestamps()?;
+        self.write_records(steps, runs)?;
+        let ops = profile::ops(self, runs);
+        let times = self.timed(&ops)?;
+        let span = |((run, op), [start, end]): ((Run, usize), [f64; 2])| {
+            let secs = (end - start).max(0.0);
+            Span { section: run.section, op, slot: run.slot, start_secs: start, secs }
+        };
+        Ok(ops.into_iter().zip(times).map(span).collect())
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {

@@ -61,6 +61,9 @@ impl Pipelines {
             });
             joined.fold(own, Result::and)
         })?;
+        if let Some(disk) = device.disk().filter(|_| !missing.is_empty()) {
+            disk.save();
+        }
         Ok(missing.len() as u64)
     }
 
@@ -146,7 +149,7 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
             zero_initialize_workgroup_memory: false,
             ..Default::default()
         },
-        cache: None,
+        cache: device.disk().map(|disk| &disk.cache),
     });
     Pipeline { compiled, layout }
 }

@@ -27,6 +27,10 @@ const MOST_PARTS: usize = 8;
 
 const STAGED: Share = Share::Workgroup { terms: 16 };
 
+/// Rows of tiles in a band, for outputs of at least twice as many rows and columns of tiles: where a GPU's cache does not hold what
+/// all workgroups that run at the same time read.
+const BAND: u32 = 8;
+
 /// All sizes, from small to large. The first needs no workgroup memory, and only 64 invocations, as every GPU has; the
 /// second is for software drivers, where it is the best one.
 const TILES: [Tile; 6] = [
@@ -65,7 +69,12 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
     let best = sizes.remove(best);
     let vectors = if product.aligned == [false; 3] { vec![[false; 3]] } else { vec![product.aligned, [false; 3]] };
     let both = |tile: Tile| vectors.iter().map(move |vector| Tile { vector: *vector, ..tile });
-    [best].into_iter().chain(sizes).flat_map(both).collect()
+    let [wide, high] = workgroups(&best, product);
+    let pays = !limits.software && wide.min(high) >= 2 * BAND as usize;
+    let banded = |band: u32| Tile { band, ..best };
+    let first = pays.then_some(banded(BAND));
+    let last = (wide > 1 && high > 2).then_some(banded(2));
+    first.into_iter().chain([best]).chain(sizes).chain(last).flat_map(both).collect()
 }
 
 /// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
@@ -75,7 +84,7 @@ pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
     let fitting = limits.binding_bytes as usize / (4 * product.rows * product.columns).max(1);
     let (best, parts) = (tiles[0], fitting.min(product.terms / TERMS_OF_A_PART));
     let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
-    let split = |parts: usize| Tile { parts: parts as u32, ..best };
+    let split = |parts: usize| Tile { parts: parts as u32, band: 1, ..best };
     if !limits.software && parts.min(idle) >= 2 {
         tiles.insert(0, split(parts.min(idle).min(MOST_PARTS)));
     } else if product.terms > 16 && fitting >= 2 {
@@ -100,7 +109,8 @@ pub fn prelude(op: &Op) -> String {
     let tile = op.tile();
     let Tile { rows, columns, each: [each, _], .. } = tile;
     let staged = tile.staged().map(|terms| format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n"));
-    format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\n{}", staged.unwrap_or_default())
+    let sizes = format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\nconst BAND = {}u;\n", tile.band);
+    sizes + &staged.unwrap_or_default()
 }
 
 /// How a product's operands lie in memory, for kernels of which there are several.
@@ -135,7 +145,7 @@ mod tests {
     #[test]
     fn large_products_take_large_tiles_and_small_ones_small() {
         let limits = Limits::default();
-        assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×16 of 8×8 vec4");
+        assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×16 of 8×8 vec4 in bands of 8");
         assert_eq!(chosen(1024, 1024, 1024, &limits), "128×64×16 of 8×8 vec4");
         assert_eq!(chosen(512, 784, 128, &limits), "64×64×16 of 8×8 vec4");
         assert_eq!(chosen(128, 512, 784, &limits), "32×32×16 of 4×4 vec4");
@@ -163,9 +173,9 @@ mod tests {
     #[test]
     fn devices_without_the_means_take_less() {
         let few = Limits { invocations: 64, ..Limits::default() };
-        assert_eq!(chosen(4096, 4096, 4096, &few), "64×64×16 of 8×8 vec4");
+        assert_eq!(chosen(4096, 4096, 4096, &few), "64×64×16 of 8×8 vec4 in bands of 8");
         let little = Limits { workgroup_bytes: 4 << 10, ..Limits::default() };
-        assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4");
+        assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4 in bands of 8");
         let software = Limits { software: true, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");
         let subgroups = Limits { subgroups: true, ..software };

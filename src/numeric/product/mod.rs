@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use crate::numeric::Line;
 use left::Order;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, MatrixMut};
 use right::Right;
 use tile::{Begin, Sums};
 
@@ -48,22 +48,20 @@ const FAR: usize = 1024;
 /// Most rows and terms of a that are turned at once, where the transposes change places: 4 MiB.
 const TURNED: [usize; 2] = [256, 4096];
 
-/// out = a·b, or a·b + bias in each row, with `out` [rows of a, columns of b] row-major.
-pub fn product(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut [f32]) {
+/// out = a·b, or a·b + bias in each row: `out` is [rows of a, columns of b].
+pub fn product(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
-    // The sizes of `out`, which is in memory.
-    let elements = a.rows.checked_mul(b.columns).expect("a matrix that is in memory has fewer elements than addresses");
-    let out = &mut out[..elements];
+    assert_eq!([a.rows, b.columns], [out.rows, out.columns().len()], "the output has another size");
     let bias = bias.map(|bias| &bias[..b.columns]);
     assert!(a.is_whole() && b.is_whole(), "a matrix is larger than its memory");
-    if elements == 0 {
+    if a.rows == 0 || b.columns == 0 {
         return;
     }
     if a.columns == 0 {
-        match bias {
-            Some(bias) => out.chunks_exact_mut(b.columns).for_each(|row| row.copy_from_slice(bias)),
-            None => out.fill(0.0),
-        }
+        (0..a.rows).for_each(|row| match bias {
+            Some(bias) => out.row(row).copy_from_slice(bias),
+            None => out.row(row).fill(0.0),
+        });
         return;
     }
     let turns_b = b.column_stride != 1;
@@ -77,7 +75,7 @@ pub fn product(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut [f3
 }
 
 /// outᵀ = bᵀ·aᵀ: a and the output are turned instead of b.
-fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut [f32], space: &mut Space) {
+fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>, space: &mut Space) {
     for rows in cuts(a.rows, TURNED[0]) {
         for terms in cuts(a.columns, TURNED[1]) {
             let turned = a.rows(rows.clone()).columns(terms.clone()).transposed();
@@ -87,10 +85,11 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut 
             let right = Right::Panels { values, terms: terms.len(), columns: rows.len() };
             for group in cuts(b.columns, GROUP) {
                 let sums = room::<{ TURNED[0] * GROUP }>(&mut space.sums, group.len() * rows.len());
-                let out = &mut out[rows.start * b.columns + group.start..];
+                let mut out = out.lend().into_part(rows.clone(), group.clone());
                 let first = if terms.start > 0 {
-                    let before = Matrix::apart(out, rows.len(), group.len(), b.columns);
-                    pack::copy(before.transposed(), sums, rows.len());
+                    for r in 0..rows.len() {
+                        out.row(r).iter().enumerate().for_each(|(c, sum)| sums[c * rows.len() + r] = *sum);
+                    }
                     First::Sums
                 } else if let Some(bias) = bias {
                     let each = sums.chunks_exact_mut(rows.len()).zip(&bias[group.clone()]);
@@ -100,8 +99,8 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, out: &mut 
                     First::Zero
                 };
                 let left = b.columns(group.clone()).rows(terms.clone()).transposed();
-                sum(left, right, first, sums, &mut space.together);
-                pack::copy(Matrix::new(sums, group.len(), rows.len()).transposed(), out, b.columns);
+                sum(left, right, first, MatrixMut::new(sums, group.len(), rows.len()), &mut space.together);
+                pack::copy(Matrix::new(sums, group.len(), rows.len()).transposed(), out);
             }
         }
     }
@@ -118,14 +117,15 @@ enum First<'a> {
 }
 
 /// Adds up all terms, block by block of about the same size.
-fn sum(a: Matrix<'_>, b: Right<'_>, first: First<'_>, out: &mut [f32], space: &mut Together) {
+fn sum(a: Matrix<'_>, b: Right<'_>, first: First<'_>, mut out: MatrixMut<'_>, space: &mut Together) {
     let columns = b.columns();
     let order = Order::of(a, columns);
     let group = even(a.rows, order.most_rows()).next_multiple_of(tile::ROWS);
     let block = even(a.columns, if b.is_read_once(a.rows) { FEW } else { BLOCK });
-    for (rows, out) in cuts(a.rows, group).zip(out.chunks_mut(group * columns)) {
+    for rows in cuts(a.rows, group) {
         for block in cuts(a.columns, block) {
             let first = if block.start > 0 { First::Sums } else { first };
+            let out = out.lend().into_part(rows.clone(), 0..columns);
             block_of_terms(a.rows(rows.clone()), order, b, block, first, out, space);
         }
     }
@@ -138,7 +138,7 @@ fn block_of_terms(
     b: Right<'_>,
     block: Range<usize>,
     first: First<'_>,
-    out: &mut [f32],
+    out: MatrixMut<'_>,
     space: &mut Together,
 ) {
     let columns = b.columns();
@@ -146,7 +146,7 @@ fn block_of_terms(
     let mut parts = b.parts(block.clone()).peekable();
     while let Some(part) = parts.next() {
         let right = b.bring(&part, &block, &mut space.right, &mut space.near);
-        let given = Sums { start: out[part.columns.start..].as_mut_ptr(), apart: columns };
+        let given = Sums { start: out.start.wrapping_add(part.columns.start), apart: out.row_stride };
         // Sums of a panel that more terms are added to lie together meanwhile.
         let meanwhile = if columns > PANEL && a.rows <= GROUP {
             let room = room::<{ GROUP * PANEL }>(&mut space.sums, a.rows * PANEL);
@@ -201,6 +201,18 @@ thread_local! {
         let together = Together { left: Vec::new(), right: Vec::new(), near: Vec::new(), sums: Vec::new() };
         RefCell::new(Space { together, turned: Vec::new(), sums: Vec::new() })
     };
+}
+
+/// Makes the calling thread's room for parts of operands, so that its first product need not.
+pub fn reserve_for_products() {
+    SPACE.with_borrow_mut(|Space { together, turned, sums }| {
+        room::<{ GROUP * BLOCK }>(&mut together.left, 0);
+        room::<{ BLOCK * PANEL }>(&mut together.right, 0);
+        room::<{ BLOCK * PANEL }>(&mut together.near, 0);
+        room::<{ GROUP * PANEL }>(&mut together.sums, 0);
+        room::<{ TURNED[0] * TURNED[1] }>(turned, 0);
+        room::<{ TURNED[0] * GROUP }>(sums, 0);
+    });
 }
 
 /// The first `count` numbers of a piece of memory that holds as many as are ever needed.

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::tile::{ROWS, will_write};
-use super::{Line, Matrix, PANEL};
+use super::tile::ROWS;
+use super::{Line, Matrix, MatrixMut, PANEL};
+use crate::numeric::near::{will_read, will_write};
 use crate::numeric::widest;
 
 /// Rows and columns of the squares that are transposed in registers.
@@ -12,33 +13,30 @@ const SQUARE: usize = 4;
 /// Panels of b, one behind the other; columns that the last one lacks are left as they are.
 pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_exact_mut(PANEL * b.rows)) {
-        copy(b.columns(first..b.columns.min(first + PANEL)), out, PANEL);
+        let columns = first..b.columns.min(first + PANEL);
+        copy(b.columns(columns.clone()), MatrixMut::apart(out, b.rows, columns.len(), PANEL));
     }
 }
 
-/// out\[r, c\] = b\[r, c\], of rows that lie `apart`.
-pub(super) fn copy(b: Matrix<'_>, out: &mut [f32], apart: usize) {
+/// out\[r, c\] = b\[r, c\].
+pub(super) fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
-    let last = (b.rows.max(1) - 1) * apart + b.columns;
-    assert!(b.columns <= apart && last <= out.len(), "the room is too small");
+    assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the room has another size");
     if b.column_stride == 1 {
-        for (r, row) in out.chunks_mut(apart.max(1)).take(b.rows).enumerate() {
-            row[..b.columns].copy_from_slice(&b.values[r * b.row_stride..][..b.columns]);
-        }
+        (0..b.rows).for_each(|r| out.row(r).copy_from_slice(b.row(r)));
     } else if b.row_stride == 1 {
         // SAFETY: all of `b` is in memory, and there is room for it.
-        unsafe { transposed(b, out, apart) };
+        unsafe { transposed(b, out) };
     } else {
-        elements(b, 0..b.rows, 0..b.columns, out, apart);
+        elements(b, 0..b.rows, 0..b.columns, &mut out);
     }
 }
 
 /// One by one.
-fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut [f32], apart: usize) {
-    for c in columns {
-        for r in rows.clone() {
-            out[r * apart + c] = b.values[r * b.row_stride + c * b.column_stride];
-        }
+fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut MatrixMut<'_>) {
+    for r in rows {
+        let row = out.row(r);
+        columns.clone().for_each(|c| row[c] = b.values[r * b.row_stride + c * b.column_stride]);
     }
 }
 
@@ -47,23 +45,29 @@ widest! {
     /// and what is left over one by one.
     ///
     /// # Safety
-    /// All of `b` is in memory, and `out` has room for it.
-    unsafe fn transposed(b: Matrix<'_>, out: &mut [f32], apart: usize) {
+    /// All of `b` is in memory, and `out` has its size.
+    unsafe fn transposed(b: Matrix<'_>, mut out: MatrixMut<'_>) {
+        let (start, apart) = (out.start, out.row_stride);
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
-                (r..r + SQUARE).for_each(|r| will_write(out.as_ptr().wrapping_add(r * apart + first + Line::WORDS)));
+                if r % Line::WORDS == 0 {
+                    // What is read two lines later.
+                    let (ahead, last) = (r + 2 * Line::WORDS, columns.min(first + Line::WORDS));
+                    (first..last).for_each(|c| will_read(b.values.as_ptr().wrapping_add(ahead + c * b.column_stride)));
+                }
+                (r..r + SQUARE).for_each(|r| will_write(start.wrapping_add(r * apart + first + Line::WORDS)));
                 for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
                     // SAFETY: the square is within both, as the caller promises.
                     unsafe {
                         let from = b.values.as_ptr().add(r + c * b.column_stride);
-                        square(from, b.column_stride, out.as_mut_ptr().add(r * apart + c), apart);
+                        square(from, b.column_stride, start.add(r * apart + c), apart);
                     }
                 }
             }
         }
-        elements(b, 0..rows, columns..b.columns, out, apart);
-        elements(b, rows..b.rows, 0..b.columns, out, apart);
+        elements(b, 0..rows, columns..b.columns, &mut out);
+        elements(b, rows..b.rows, 0..b.columns, &mut out);
     }
 }
 

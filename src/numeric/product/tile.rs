@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use pulp::{Arch, MemMask, Simd, WithSimd};
 
 use super::{Line, PANEL, PART};
+use crate::numeric::near::{will_read, will_write};
 
 /// What the processor can do: asked for once.
 static PROCESSOR: LazyLock<Arch> = LazyLock::new(Arch::new);
@@ -353,32 +354,6 @@ unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(
         }
     }
     sums
-}
-
-/// Brings a line of the cache near, to write it soon.
-#[inline(always)]
-pub(super) fn will_write(address: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: this changes nothing that a program can see, whatever the address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_ET0>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
-/// Brings a line of the cache near, but not where the panel is that is just multiplied.
-#[inline(always)]
-fn will_read(address: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: this changes nothing that a program can see, whatever the address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use wgrad::rng::{Philox, Stream};
 
 use crate::common::{adapter_name, open};
 use crate::kernels::{cases_of, judge, on_folded_grid, tiles};
-use crate::sabotage::{STAGED, WIDE};
+use crate::sabotage::{BANDED, STAGED, WIDE};
 
 const SURVIVORS: &str = include_str!("survivors.txt");
 
@@ -189,11 +189,11 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     chosen
 }
 
-/// Every kernel: products in seven ways that between them use every file, and those along a line also over a folded
+/// Every kernel: products in eight ways that between them use every file, and those along a line also over a folded
 /// grid, which has idle invocations behind the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
     let both = [Tile::PLAIN, Tile::SUBGROUPS, STAGED].map(|tile| [tile, Tile { vector: [true; 3], ..tile }]);
-    let products: Vec<_> = both.into_iter().flatten().chain([WIDE]).map(Some).collect();
+    let products: Vec<_> = both.into_iter().flatten().chain([WIDE, BANDED]).map(Some).collect();
     let mut variants = Vec::new();
     for kernel in kernels::ALL {
         let shader = kernel.shader;

@@ -5,7 +5,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-pub use products::{STAGED, WIDE};
+pub use products::{BANDED, STAGED, WIDE};
 use wgrad::Error;
 use wgrad::kernels;
 use wgrad::plan::{Kernel, Shader, Share, Tile, Tiles};
@@ -27,6 +27,7 @@ fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
         (STAGED, products::TILES),
         (WIDE, products::TILES),
         (WIDE, products::GROUPS),
+        (BANDED, products::BANDS),
     ];
     tables.into_iter().flat_map(|(tile, table)| table.iter().map(move |sabotage| (tile, sabotage)))
 }

@@ -137,6 +137,20 @@ pub(super) const SUBGROUPS: &[Sabotage] = &[
 pub const STAGED: Tile = Tile::new(32, 32, [4, 4], Share::Workgroup { terms: 16 });
 pub const WIDE: Tile = Tile::new(64, 64, [8, 8], Share::Workgroup { terms: 16 });
 
+/// Workgroups that go along bands of tiles, on drivers with our subgroups.
+pub const BANDED: Tile = Tile { band: 2, ..Tile::SUBGROUPS };
+
+pub(super) const BANDS: &[Sabotage] = &[
+    ("matmul_nn", "the last band is as high as the others", "min(BAND, groups.y - first)", "BAND"),
+    ("matmul_nt", "bands begin one row apart", "/ (BAND * groups.x) * BAND", "/ (BAND * groups.x)"),
+    (
+        "matmul_tn",
+        "a band goes row by row, as if it were on its side",
+        "within / high, first + within % high",
+        "within % high, first + within / high",
+    ),
+];
+
 pub(super) const TILES: &[Sabotage] = &[
     ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n        for", "for"),
     (

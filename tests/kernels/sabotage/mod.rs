@@ -182,6 +182,7 @@ fn lend(slots: &mut [Slot<'_>; MAX_BINDINGS], work: impl FnOnce([Slot<'_>; MAX_B
         Slot::Read(words) => Slot::Read(words),
         Slot::Write(words) => Slot::Write(words),
         Slot::Atomic(words) => Slot::Atomic(words),
+        Slot::Columns(_) => panic!("only fast twins are asked for columns"),
     }));
 }
 

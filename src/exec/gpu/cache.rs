@@ -1,0 +1,133 @@
+//! Compiled shaders on disk, where the backend can hand them out (Vulkan): the next process finds them there.
+//!
+//! One file for each adapter, in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`; on
+//! Windows `LOCALAPPDATA`), or in that which `WGRAD_PIPELINE_CACHE` names; `off` there, or
+//! [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions), does without. A file that is damaged, or another
+//! driver's, is as good as none, and so is a folder that cannot be written: nothing but time depends on it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a file begins with, before the checksum of the rest.
+const MAGIC: [u8; 8] = *b"wgradpc1";
+
+/// Bytes before the driver's.
+const HEAD: usize = MAGIC.len() + 4;
+
+/// A larger file is not written, nor read, so that the next one begins anew: so much would be the shaders of thousands of
+/// networks. (SwiftShader's grows by 32 bytes a process, whatever it compiles.)
+const MOST_BYTES: u64 = 64 << 20;
+
+/// What a device has compiled, and where it is kept.
+pub(super) struct DiskCache {
+    pub(super) cache: wgpu::PipelineCache,
+    path: PathBuf,
+    /// Checksum of what the file holds, as far as we know.
+    kept: AtomicU32,
+}
+
+impl DiskCache {
+    /// What earlier processes left for this adapter; `None` where that is not wanted, or the backend has no such thing.
+    pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
+        let name = wgpu::util::pipeline_cache_key(info)?;
+        let path = folder(std::env::var_os)?.join(name);
+        let data = read(&path);
+        let kept = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
+        let (label, fallback) = (Some("wgrad"), true);
+        // SAFETY: `get_data` made the data, as magic and checksum say, and wgpu compares its adapter and driver with ours
+        // before the driver sees it.
+        let cache = unsafe {
+            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label, data: data.as_deref(), fallback })
+        };
+        Some(Self { cache, path, kept })
+    }
+
+    /// Writes down what has been compiled, if it is more than the file holds.
+    pub(super) fn save(&self) {
+        let Some(data) = self.cache.get_data().filter(|data| data.len() as u64 <= MOST_BYTES) else { return };
+        let checksum = crc32fast::hash(&data);
+        if self.kept.swap(checksum, Ordering::Relaxed) != checksum
+            && let Err(error) = write(&self.path, checksum, &data)
+        {
+            log::info!("gpu: compiled shaders are not kept: {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Where files are kept, by the variables of the environment.
+fn folder(variable: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    match set("WGRAD_PIPELINE_CACHE") {
+        Some(value) if value == OsStr::new("off") => return None,
+        Some(folder) => return Some(folder.into()),
+        None => {}
+    }
+    let home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
+    let cache = if cfg!(windows) { set("LOCALAPPDATA").map(PathBuf::from) } else { None };
+    let cache = cache.or_else(|| set("XDG_CACHE_HOME").map(PathBuf::from)).or_else(home)?;
+    cache.is_absolute().then(|| cache.join("wgrad"))
+}
+
+/// The driver's bytes of a file that is whole.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let bytes = std::fs::metadata(path).ok()?.len();
+    let mut file = if bytes <= MOST_BYTES + HEAD as u64 { std::fs::read(path).ok()? } else { return None };
+    let (head, data) = file.split_at_checked(HEAD)?;
+    let whole = head[..MAGIC.len()] == MAGIC && head[MAGIC.len()..] == crc32fast::hash(data).to_le_bytes();
+    whole.then(|| file.split_off(HEAD))
+}
+
+/// Beside the file, and moved: whoever reads meanwhile sees the old one or the new one.
+fn write(path: &Path, checksum: u32, data: &[u8]) -> std::io::Result<()> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("{}-{number}.new", std::process::id()));
+    let whole = [&MAGIC[..], &checksum.to_le_bytes(), data].concat();
+    std::fs::write(&beside, whole).and_then(|()| std::fs::rename(&beside, path)).inspect_err(|_| {
+        std::fs::remove_file(&beside).ok();
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_not_whole_are_ignored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("below/cache");
+        assert_eq!(read(&path), None);
+        let data = b"what a driver says".to_vec();
+        write(&path, crc32fast::hash(&data), &data).expect("written");
+        assert_eq!(read(&path).as_deref(), Some(&data[..]));
+        assert_eq!(std::fs::read_dir(path.parent().expect("it has one")).expect("a folder").count(), 1);
+        let whole = std::fs::read(&path).expect("written");
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, damaged).expect("written");
+            assert_eq!(read(&path), None, "byte {at}");
+            std::fs::write(&path, &whole[..at]).expect("written");
+            assert_eq!(read(&path), None, "cut after {at}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_that_of_the_environment() {
+        let with = |set: &[(&'static str, &str)]| {
+            folder(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(with(&[("WGRAD_PIPELINE_CACHE", "off"), ("HOME", "/home/a")]), None);
+        assert_eq!(with(&[("WGRAD_PIPELINE_CACHE", "here"), ("HOME", "/home/a")]), Some("here".into()));
+        assert_eq!(with(&[]), None);
+        if cfg!(unix) {
+            assert_eq!(with(&[("HOME", "/home/a")]), Some("/home/a/.cache/wgrad".into()));
+            assert_eq!(with(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/home/a")]), Some("/c/wgrad".into()));
+            assert_eq!(with(&[("XDG_CACHE_HOME", "relative"), ("HOME", "/home/a")]), None);
+        }
+    }
+}

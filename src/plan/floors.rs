@@ -1,0 +1,68 @@
+//! What each op costs at least, as a table: the second one of `wgrad plan`.
+
+use std::fmt;
+
+use crate::plan::{Op, Plan, Rates, Section, Work};
+use crate::text::{grouped, table};
+
+/// The sections that training runs.
+const TRAINING: [Section; 4] = [Section::Window, Section::Gradients, Section::Update, Section::Report];
+
+/// A table of what each op of a training costs at least; made by [`Plan::floors`].
+#[derive(Clone, Copy, Debug)]
+pub struct Floors<'a> {
+    plan: &'a Plan,
+    rates: Rates,
+}
+
+impl Plan {
+    /// A table of what each op of a training costs at least: a line for each op and each section, and one for a step of
+    /// one batch. Times are there as far as rates are given.
+    pub fn floors(&self, rates: Rates) -> Floors<'_> {
+        Floors { plan: self, rates }
+    }
+}
+
+/// Headings of [`floor_cells`].
+const FLOOR_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
+
+/// Operations a byte, and the least microseconds of arithmetic and of memory; `-` for what is not known.
+pub(crate) fn floor_cells(work: Work, rates: Rates) -> [String; 3] {
+    let [arithmetic, memory] = work.floors(rates).map(|seconds| seconds.map(|seconds| 1e6 * seconds));
+    [(work.intensity(), 2), (arithmetic, 3), (memory, 3)]
+        .map(|(number, digits)| number.map_or_else(|| "-".into(), |number| format!("{number:.digits$}")))
+}
+
+impl Floors<'_> {
+    fn row(&self, op: String, kernel: &str, work: Work) -> Vec<String> {
+        let counts = [op, grouped(work.flops), grouped(work.bytes)];
+        counts.into_iter().chain(floor_cells(work, self.rates)).chain([kernel.into()]).collect()
+    }
+
+    fn section(&self, section: Section) -> Vec<Vec<String>> {
+        let ops = self.plan.ops(section).iter().enumerate();
+        let op = |(number, op): (usize, &Op)| {
+            self.row(format!("{} {number}", section.name()), op.kernel.name, self.plan.work(op))
+        };
+        let all = self.row(section.name().into(), "all", self.plan.section_work(section));
+        ops.map(op).chain([all]).collect()
+    }
+}
+
+impl fmt::Display for Floors<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.plan;
+        let head = ["op", "FLOP", "bytes"].into_iter().chain(FLOOR_NAMES).chain(["kernel"]).map(String::from).collect();
+        let mut rows = vec![head];
+        let sections = TRAINING.into_iter().filter(|section| !plan.ops(*section).is_empty());
+        rows.extend(sections.flat_map(|section| self.section(section)));
+        let step = [Section::Gradients, Section::Update];
+        rows.push(self.row("step".into(), "all", step.into_iter().map(|section| plan.section_work(section)).sum()));
+        f.write_str(&table(&rows, 1))?;
+        let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum::<usize>();
+        let levels = step.map(|section| plan.levels(section).into_iter().max().unwrap_or(0)).iter().sum::<usize>();
+        let submission = count([Section::Window, Section::Report]);
+        let counts = format!("{} dispatches in {levels} serial levels", count(step));
+        writeln!(f, "\na step: {counts}; and a submission of steps has {submission} of its own")
+    }
+}

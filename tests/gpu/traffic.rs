@@ -1,0 +1,63 @@
+//! What ops bind, beside the least that they must move, as `wgrad plan` prints it.
+//!
+//! A dispatch can reach no more memory than it binds, so that an op which binds hardly more than the least cannot read
+//! what is none of its business. This says nothing of how often a shader reads the same number: products read panels once
+//! for each tile, which caches answer or not; only a device's own counters tell. Nor does it count an op's parameters and
+//! step record, 256 bytes each. The data set has as many rows as a submission here: a larger one is bound whole, and of
+//! it the rows are touched that the index names.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wgrad::exec::Executor;
+use wgrad::exec::gpu::Gpu;
+use wgrad::fuse::fuse;
+use wgrad::lower::{Description, lower};
+use wgrad::plan::{Op, Section};
+use wgrad::{Adam, Device, Loss, Network};
+
+use crate::common::device;
+
+fn workloads() -> BTreeMap<String, Description> {
+    let workloads: BTreeMap<String, Value> =
+        serde_json::from_str(include_str!("../../benches/workloads.json")).expect("JSON");
+    let description = |workload: &Value| {
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let layers: Vec<_> = workload["layers"].as_array().expect("layers").iter().map(number).collect();
+        let hidden = |network: Network, outputs: &usize| network.dense(*outputs).relu();
+        let [inputs, hidden_layers @ .., outputs] = &layers[..] else { panic!("two layers") };
+        let network = hidden_layers.iter().fold(Network::input(*inputs), hidden).dense(*outputs);
+        let batch = number(&workload["batch"]);
+        let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        Description { data_rows: Some(batch), ..description }
+    };
+    workloads.iter().map(|(name, workload)| (name.clone(), description(workload))).collect()
+}
+
+#[test]
+fn ops_bind_hardly_more_than_they_must_move() {
+    let Some(device) = device() else { return };
+    let target = Device::from(device.clone());
+    let mut compared = 0;
+    for (name, description) in workloads() {
+        let plan = fuse(&lower(&description).expect("sound")).expect("sound");
+        let gpu = Gpu::new(&device, plan).unwrap_or_else(|error| panic!("{name} on {target}: {error}"));
+        let plan = gpu.plan();
+        for section in Section::ALL {
+            for (number, op) in plan.ops(section).iter().enumerate() {
+                let (bound, least) = (moved(op, gpu.bound_bytes(section, number)), plan.traffic(op));
+                let op = plan.op_name(section, number);
+                assert!(least <= bound && 10 * bound <= 11 * least, "{name}: {op} binds {bound} bytes, not {least}");
+                compared += 1;
+            }
+        }
+    }
+    println!("{compared} ops of five networks bind at most 1.1 times the least");
+    assert!(compared > 100, "{compared}");
+}
+
+/// What is changed in place moves twice.
+fn moved(op: &Op, bound: &[u64]) -> u64 {
+    let times = op.kernel.bindings.iter().map(|binding| if binding.access.is_in_place() { 2 } else { 1 });
+    times.zip(bound).map(|(times, bytes)| times * bytes).sum()
+}
