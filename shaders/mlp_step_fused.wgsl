@@ -224,6 +224,24 @@ fn losses(params: Params, layer: Layer, first: u32, local: u32) {
     }
 }
 
+// Σ of the products of two units over all rows, which begin at d and x. This sum and the others begin with their first
+// term: of 0 + −0 a driver may make either zero, and not the same one in each build.
+fn over_rows(d: u32, x: u32) -> f32 {
+    var sum = dot(units[d], units[x]);
+    for (var four = 1u; four < FOURS; four++) {
+        sum += dot(units[d + four], units[x + four]);
+    }
+    return sum;
+}
+
+fn column_sum(d: u32) -> f32 {
+    var sum = dot(units[d], vec4(1.0));
+    for (var four = 1u; four < FOURS; four++) {
+        sum += dot(units[d + four], vec4(1.0));
+    }
+    return sum;
+}
+
 // The filling between tensors is 0.
 fn weight_gradient(layer: Layer, begin: u32, local: u32) {
     for (var at = local; at < layer.bias - layer.weight; at += GROUP) {
@@ -231,18 +249,14 @@ fn weight_gradient(layer: Layer, begin: u32, local: u32) {
         let i = at % layer.inputs;
         var sum = 0.0;
         if o < layer.outputs {
-            for (var four = 0u; four < FOURS; four++) {
-                sum += dot(units[(layer.above + o) * FOURS + four], units[(layer.below + i) * FOURS + four]);
-            }
+            sum = over_rows((layer.above + o) * FOURS, (layer.below + i) * FOURS);
         }
         partial[begin + layer.weight + at] = sum;
     }
     for (var o = local; o < layer.end - layer.bias; o += GROUP) {
         var sum = 0.0;
         if o < layer.outputs {
-            for (var four = 0u; four < FOURS; four++) {
-                sum += dot(units[(layer.above + o) * FOURS + four], vec4(1.0));
-            }
+            sum = column_sum((layer.above + o) * FOURS);
         }
         partial[begin + layer.bias + o] = sum;
     }
@@ -252,8 +266,8 @@ fn grad_input(params: Params, layer: Layer, lower: Layer, first: u32, local: u32
     for (var at = local; at < layer.inputs * FOURS; at += GROUP) {
         let i = at % layer.inputs;
         let four = at / layer.inputs;
-        var sums = vec4(0.0);
-        for (var o = 0u; o < layer.outputs; o++) {
+        var sums = parameters[layer.weight + i] * units[layer.above * FOURS + four];
+        for (var o = 1u; o < layer.outputs; o++) {
             sums += parameters[layer.weight + o * layer.inputs + i] * units[(layer.above + o) * FOURS + four];
         }
         let place = (layer.below + i) * FOURS + four;
