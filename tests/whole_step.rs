@@ -11,7 +11,8 @@ use common::oracle::{Oracle, SINGLE, exact};
 use common::problem::{Numbers, batch, parameters};
 use wgrad::lower::Description;
 use wgrad::plan::{Plan, Section};
-use wgrad::specialize::{Limits, Target, WholeStep, specialize};
+use wgrad::shape::padded;
+use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
 /// Layers behind 5 columns that make a step of one op.
@@ -61,15 +62,58 @@ fn a_whole_step_is_three_ops_in_three_levels() {
         if description.check().is_err() {
             continue;
         }
-        for (choice, first) in [(WholeStep::Always, "mlp_step_fused"), (WholeStep::Traced, "mlp_step_fused_traced")] {
-            let plan = fitted(&description, choice);
+        let plain = fitted(&description, WholeStep::Always);
+        let with_trace = traced(&plain).expect("it can be traced").expect("it has a whole step");
+        assert!(traced(&with_trace).expect("a plan").is_none(), "it is traced already");
+        for (plan, first) in [(plain, "mlp_step_fused"), (with_trace, "mlp_step_fused_traced")] {
             assert_eq!(kernels(&plan), [first, "mlp_step_sum", "adamw"], "{layers}, {loss}");
             let levels = |section| plan.levels(section).into_iter().max().unwrap_or(0);
             assert_eq!(levels(Section::Gradients) + levels(Section::Update), 3, "{layers}, {loss}");
             assert!(plan.is_own());
         }
-        assert!(!kernels(&fitted(&description, WholeStep::Never)).contains(&"mlp_step_fused"));
+        let layered = fitted(&description, WholeStep::Never);
+        assert!(!kernels(&layered).contains(&"mlp_step_fused") && traced(&layered).expect("a plan").is_none());
     }
+}
+
+/// What layers put out is called as in a plan of layers, and stands in the trace in the order in which it comes about,
+/// forward and then back by layers from the first.
+#[test]
+fn stages_are_called_like_layers() {
+    let mut named = 0;
+    for layers in WHOLE {
+        let description = describe(layers, Loss::MeanSquaredError, 6);
+        let layered = fitted(&description, WholeStep::Never);
+        let plan = fitted(&description, WholeStep::Always);
+        let names: Vec<&str> = layered.views().iter().map(|view| view.name.as_str()).collect();
+        assert!(
+            !plan.views().iter().any(|view| view.name == "layer0.output"),
+            "no memory is kept for what lies between"
+        );
+        let plan = traced(&plan).expect("it can be traced").expect("it has a whole step");
+        let trace = plan.named("trace").expect("a trace");
+        let mut covered = 0;
+        for view in plan.within(trace).into_iter().map(|id| plan.get(id)) {
+            assert!(names.contains(&view.name.as_str()), "{layers}: {} among {names:?}", view.name);
+            assert_eq!(
+                view.shape,
+                layered.shape(layered.named(&view.name).expect("a view")),
+                "{layers}: {}",
+                view.name
+            );
+            assert_eq!(view.offset, covered, "{layers}: {}", view.name);
+            covered += padded(view.shape.elements());
+            let last = view.shape.elements() - 1;
+            let place = (view, last / view.shape.columns, last % view.shape.columns);
+            assert_eq!(plan.element(plan.get(trace), view.offset + last), place);
+            named += 1;
+        }
+        assert_eq!(covered, plan.shape(trace).elements(), "{layers}: all of the trace is some layer's");
+    }
+    assert_eq!(
+        named,
+        2 * WHOLE.iter().map(|layers| layers.split(' ').filter(|l| l.parse::<u32>().is_ok()).count()).sum::<usize>()
+    );
 }
 
 /// What is computed is the same; to and from memory go parameters, batch and the shares of the gradients, and no more.
@@ -137,8 +181,8 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
         }
         description.clip_norm = Some(0.5);
         let start = parameters(&description.network, 3, Numbers::Real);
-        let trained = |choice| {
-            let mut driver = Driver::with_plan(&description, fitted(&description, choice), Device::Reference);
+        let trained = |plan: Plan| {
+            let mut driver = Driver::with_plan(&description, plan, Device::Reference);
             driver.set(&start);
             let losses = (0..5).flat_map(|step| {
                 let rows = if step == 2 { 3 } else { 4 };
@@ -146,10 +190,11 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
             });
             (losses.map(f32::to_bits).collect::<Vec<_>>(), driver.persistent())
         };
-        let layered = trained(WholeStep::Never);
-        for choice in [WholeStep::Always, WholeStep::Traced] {
-            assert!(layered == trained(choice), "{layers}, {loss}, {choice:?}");
-        }
+        let layered = trained(fitted(&description, WholeStep::Never));
+        let whole = fitted(&description, WholeStep::Always);
+        let with_trace = traced(&whole).expect("it can be traced").expect("it has a whole step");
+        assert!(layered == trained(whole), "{layers}, {loss}");
+        assert!(layered == trained(with_trace), "{layers}, {loss}, with a trace");
         compared += layered.1.iter().map(|(_, words)| words.len()).sum::<usize>();
     }
     println!("whole steps: {compared} words equal");

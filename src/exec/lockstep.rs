@@ -86,9 +86,10 @@ impl<'a> Lockstep<'a> {
         }
     }
 
-    /// Poisons what the op must write, and gives both memories the device's own contents. Without the poison an element that is left out would pass where an earlier step had filled it, and
-    /// `+=` for `=` where the memory began as zeros. What several ops fill is poisoned before the first of them, and what
-    /// the batches of a step are added to before the first batch.
+    /// Poisons what the op must write, and gives both memories the device's own contents. Without the poison an element
+    /// that is left out would pass where an earlier step had filled it, and `+=` for `=` where the memory began as zeros.
+    /// What several ops fill is poisoned before the first of them, and what the batches of a step are added to before the
+    /// first batch.
     fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>, first: bool) -> Result<()> {
         for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
             let poisoned = match binding.access {
@@ -226,11 +227,12 @@ impl Judge<'_> {
     }
 
     fn mismatch(&self, view: &View, index: usize, float: bool, device: u32, reference: u32, bound: f64) -> Error {
+        let (view, row, column) = self.plan.element(view, index);
         Error::Mismatch {
             op: self.name.clone(),
             view: view.name.clone(),
-            row: index / view.shape.columns,
-            column: index % view.shape.columns,
+            row,
+            column,
             device: number(float, device),
             reference: number(float, reference),
             bound,

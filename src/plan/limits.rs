@@ -33,8 +33,6 @@ pub enum WholeStep {
     Never,
     /// Wherever it can be.
     Always,
-    /// Wherever it can be, and what lies between is written down, so that lockstep judges each stage by the one before.
-    Traced,
 }
 
 impl Default for Limits {

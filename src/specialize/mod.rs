@@ -8,6 +8,7 @@ use crate::kernels;
 use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
 pub use crate::plan::{Limits, WholeStep};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
+pub use whole_step::traced;
 
 /// What a plan must know of a device: plain numbers, no handle.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,16 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
         }
     }
     Ok(plan.with_own(own))
+}
+
+/// The plan with a whole step wherever it can have one, on any device that gives what WebGPU guarantees.
+///
+/// # Errors
+/// None that a test would not find.
+pub(crate) fn whole_step(plan: Plan) -> Result<Plan> {
+    let own = plan.is_own();
+    let limits = Limits { whole_step: WholeStep::Always, ..Limits::default() };
+    Ok(whole_step::fuse(plan, &limits)?.with_own(own))
 }
 
 /// Rows of the batch that the CPU keeps in cache while it goes forward and backward through all layers.

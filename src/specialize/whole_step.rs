@@ -3,14 +3,15 @@
 //! A network has such a step if all its layers are dense, with biases, without dropout, and of one slope where several are
 //! leaky; and if workgroup memory holds inputs and outputs of all layers for at least four rows. It gets one where
 //! [`WholeStep`] says so: of its own accord where a GPU would wait between ops more than it computes, or spend more on
-//! bringing activations to memory and back than on their products. From shapes and limits alone.
+//! bringing activations to memory and back than on their products. From shapes and limits alone. [`traced`] makes of such a
+//! plan the one that lockstep judges.
 
 use crate::error::Result;
 use crate::kernels::activation::Function;
 use crate::kernels::dropout::Mask;
 use crate::kernels::mlp_step_fused::{self, GROUP, LOSSES, MOST_LAYERS, Params};
 use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_grad_weight, mlp_step_sum};
-use crate::plan::{Contents, Kernel, Limits, Op, Plan, Section, ViewId, WholeStep};
+use crate::plan::{Contents, Kernel, Limits, Op, Plan, Section, View, ViewId, WholeStep};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 
 /// Rows of a workgroup, from many to few.
@@ -40,9 +41,39 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     let wanted = match limits.whole_step {
         WholeStep::Never => false,
         WholeStep::WhereItPays => pays(&params, limits),
-        WholeStep::Always | WholeStep::Traced => true,
+        WholeStep::Always => true,
     };
-    if wanted { step.replace(plan, &params, limits.whole_step == WholeStep::Traced) } else { Ok(plan) }
+    if wanted { step.replace(plan, &params) } else { Ok(plan) }
+}
+
+/// The same plan, but that its whole step writes down what lies between its stages; none where it has no whole step. Ops
+/// and results are the same, to the bit. What the layers put out, forward and back, are views called as in a plan of
+/// layers, `layer2.output` and `grad.layer1.output`, of an allocation behind all others.
+///
+/// # Errors
+/// None that a test would not find.
+pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
+    let step = |op: &&Op| op.kernel.name == mlp_step_fused::KERNEL.name;
+    let Some(op) = plan.ops(Section::Gradients).iter().find(step) else { return Ok(None) };
+    let (params, mut traced): (&Params, Plan) = (op.params(), plan.clone());
+    let [.., trace] = mlp_step_fused::written(params);
+    let all = traced.tensor("trace", Dtype::F32, trace, Contents::Computed);
+    let (allocation, parameters) = (traced.get(all).allocation, plan.get(op.views[0]).allocation);
+    for layer in params.network() {
+        let weight = |view: &&View| (view.allocation, view.offset) == (parameters, layer.weight);
+        let number = plan.views().iter().filter(weight).find_map(|view| view.layer());
+        let Some(number) = number else { continue };
+        let shape = Shape::new(params.batch as usize, layer.outputs);
+        // An activation is a layer of its own.
+        let output = number + usize::from(layer.function != 0);
+        traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
+        traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
+    }
+    let views: Vec<_> = op.views.iter().copied().chain([all]).collect();
+    let own = |op: &Op| if step(&op) { mlp_step_fused::op(params, &views) } else { op.clone() };
+    let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)));
+    let ops: Vec<_> = ops.map(|(section, op)| (section, own(op))).collect();
+    Ok(Some(traced.with_ops(ops)?.with_own(plan.is_own())))
 }
 
 /// Each row of a workgroup of R reads, from a cache, all weights twice and writes and adds their gradients once, a share
@@ -162,12 +193,11 @@ impl Step {
         fitting().find(fills).or_else(|| fitting().next_back()).copied()
     }
 
-    fn replace(&self, mut plan: Plan, params: &Params, traced: bool) -> Result<Plan> {
+    fn replace(&self, mut plan: Plan, params: &Params) -> Result<Plan> {
         let [parameters, input, targets, row_loss, flag, gradients] = self.views;
-        let [partial, _, trace] = mlp_step_fused::written(params);
+        let [partial, ..] = mlp_step_fused::written(params);
         let partial = plan.tensor("partial", Dtype::F32, partial, Contents::Computed);
-        let mut views = vec![parameters, input, targets, partial, row_loss, flag];
-        views.extend(traced.then(|| plan.tensor("trace", Dtype::F32, trace, Contents::Computed)));
+        let views = [parameters, input, targets, partial, row_loss, flag];
         let new = [mlp_step_fused::op(params, &views), mlp_step_sum::op(&plan, partial, gradients, flag)];
         let mut ops = Vec::new();
         for section in Section::ALL {
@@ -211,6 +241,6 @@ fn slope(layers: &[Function]) -> Option<f32> {
 fn whole(plan: &Plan, part: ViewId) -> Option<ViewId> {
     let allocation = plan.get(part).allocation;
     let elements = plan.allocations()[allocation.0].elements;
-    let covers = |view: &crate::plan::View| view.allocation == allocation && view.shape == Shape::vector(elements);
+    let covers = |view: &View| view.allocation == allocation && view.shape == Shape::vector(elements);
     plan.views().iter().position(covers).map(ViewId).filter(|_| elements.is_multiple_of(TENSOR_ALIGNMENT))
 }

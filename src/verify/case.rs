@@ -10,7 +10,7 @@ use crate::lower::{Description, lower};
 use crate::model::Tensor;
 use crate::network::{Activation, Layer, Network};
 use crate::plan::Plan;
-use crate::specialize::{Limits, Target, candidates, specialize};
+use crate::specialize::{Limits, Target, candidates, specialize, whole_step};
 use crate::verify::inputs::{self, Numbers};
 
 /// Most steps of a submission.
@@ -42,6 +42,8 @@ pub(super) struct Case {
     /// Cuts each product by the tile of that rank in its candidates, instead of by the first, which is the device's
     /// choice; with the device's limits.
     pub(super) tiles: Option<(usize, Limits)>,
+    /// Whether the fused plan has a whole step on any device, and not only where it pays.
+    pub(super) whole_step: bool,
 }
 
 impl Case {
@@ -50,7 +52,7 @@ impl Case {
         let data_rows = Some(2 * description.step_rows() + 1);
         let description = Description { slots: SLOTS, data_rows, ..description };
         description.check()?;
-        Ok(Self { description, parameters: None, tiles: None })
+        Ok(Self { description, parameters: None, tiles: None, whole_step: false })
     }
 
     /// The plan, for whatever device.
@@ -77,6 +79,9 @@ impl Case {
         let mut plan = lower(description)?;
         if form == Form::Fused {
             plan = fuse(&plan)?;
+        }
+        if form == Form::Fused && self.whole_step {
+            plan = whole_step(plan)?;
         }
         if let Some((rank, limits)) = &self.tiles {
             plan.cut(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));

@@ -5,6 +5,8 @@
 //! of their terms, so that the device must give the reference's bits. A full batch is followed by a short one.
 //! **Free runs** then catch what reading between ops would hide: 1, 2 and 7 steps to a submission, two submissions in
 //! flight, nothing read between, must leave the same bits as the same ops one by one.
+//! Where a device takes a narrow network's step as one op, lockstep judges the build that writes down what lies between
+//! its stages, stage by stage, and free runs hold the one that trains to the bits of that.
 //!
 //! ```
 //! use wgrad::lower::Description;
@@ -37,6 +39,7 @@ use crate::lower::Description;
 use crate::model::{Model, evaluate_rows};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
+use crate::specialize::traced;
 use case::{Case, Form};
 use report::Collected;
 
@@ -154,7 +157,10 @@ impl Verify {
     /// Who is verified, with what, on which numbers.
     fn header(&self, first: &dyn Executor, parts: &[(&Case, Form)]) -> Result<Header> {
         let target = first.target();
-        let plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
+        let mut plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
+        let traced = plans.iter().filter_map(|plan| traced(plan).transpose()).collect::<Result<Vec<_>>>()?;
+        let whole_step = !traced.is_empty();
+        plans.extend(traced);
         let subject = match self.cases.as_slice() {
             [case] => case.to_string(),
             cases => format!("{} networks that together run every kernel", cases.len()),
@@ -167,6 +173,7 @@ impl Verify {
             subject,
             inputs: inputs::DISTRIBUTION,
             seed: self.seed,
+            whole_step,
         })
     }
 }

@@ -29,6 +29,9 @@ pub struct Header {
     pub inputs: &'static str,
     /// The seed that they were drawn with.
     pub seed: u64,
+    /// Whether a step is one op, of which lockstep judges the build that writes down what lies between its stages, and
+    /// free runs hold the one that trains to the bits of that.
+    pub whole_step: bool,
 }
 
 /// What lockstep found of one op, or of all ops of one kernel.

@@ -11,7 +11,11 @@ impl fmt::Display for Header {
         writeln!(f, "device   {}{driver}", self.device)?;
         writeln!(f, "wgrad    {}, shaders: {}", self.wgrad, self.shaders)?;
         writeln!(f, "network  {}", self.subject)?;
-        writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)
+        writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)?;
+        match self.whole_step {
+            true => writeln!(f, "step     in one op: judged stage by stage as traced, and free runs without the trace"),
+            false => Ok(()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use wgrad::kernels::{mlp_step_fused, mlp_step_sum};
 use wgrad::lower::Description;
 use wgrad::specialize::WholeStep;
 use wgrad::verify::{Report, Verify};
-use wgrad::{Adam, Loss, Network, Trainer, data};
+use wgrad::{Adam, Error, Loss, Network, Trainer, data};
 
 use crate::common::{adapter_name, device, open};
 use crate::kernels::{cases_of, judge};
@@ -65,20 +65,18 @@ fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate:
     verify.run(&gpu.clone().into(), |_| ()).and_then(Report::into_result).expect("the device is right")
 }
 
-/// Every section in lockstep, and free runs of 1, 2 and 7 steps, with and without a trace.
+/// Every section in lockstep, stage by stage, and free runs of 1, 2 and 7 steps that are held to its bits.
 #[test]
 fn networks_are_right_and_run_freely() {
     let Some(name) = adapter_name() else { return };
-    for whole_step in [WholeStep::Always, WholeStep::Traced] {
-        let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
-        let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
-        let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
-        for report in [&first, &second] {
-            assert!(report.to_string().contains("mlp_step_fused"), "{report}");
-            assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
-        }
-        println!("{whole_step:?}: {} elements compared", first.elements() + second.elements());
+    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
+    let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
+    for report in [&first, &second] {
+        assert!(report.header.whole_step && report.to_string().contains("mlp_step_fused_traced"), "{report}");
+        assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
     }
+    println!("whole networks: {} elements compared", first.elements() + second.elements());
 }
 
 /// A trainer's steps are three dispatches each, and learn what layers learn.
@@ -114,4 +112,41 @@ fn a_training_step_is_three_dispatches() {
     assert!((losses[0] - layered[0]).abs() < 1e-4, "{losses:?}, {layered:?}");
     assert!(losses[losses.len() - 1] < losses[0], "{losses:?}");
     assert!(losses == trained(WholeStep::Always, 50, 1).0, "any grouping of steps has the same bits");
+}
+
+/// The message names the stage, and training goes on as it did before: with the build that keeps nothing.
+#[test]
+fn a_number_that_is_not_finite_is_found_in_its_layer() {
+    let Some(name) = adapter_name() else { return };
+    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    // Two inputs of which a product overflows, and a target whose square does.
+    let good = [0.1, 0.2, 0.3, -0.4, 0.5, 0.6];
+    for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 1"), (0.5, 1e20, "row_loss", "no layer")]
+    {
+        let mut trainer =
+            Trainer::builder(Network::parse(2, "3 leaky_relu(0.1) 1 sigmoid").expect("the text is sound"))
+                .loss(Loss::MeanSquaredError)
+                .batch(3)
+                .build(&gpu.clone().into())
+                .expect("a trainer");
+        let step = |trainer: &mut Trainer, input: &[f32], target: &[f32]| {
+            let before = trainer.counters();
+            trainer.step(input, target).expect("nothing is known yet");
+            let after = trainer.counters();
+            (after.dispatches - before.dispatches, after.pipelines - before.pipelines)
+        };
+        let usual = step(&mut trainer, &good, &[0.5; 3]);
+        let start = trainer.parameters().expect("read");
+        step(&mut trainer, &[0.1, 0.2, input, input, 0.5, 0.6], &[0.5, target, 0.5]);
+        match trainer.parameters() {
+            Err(Error::NotFinite { step: 1, op, view, layer, row: 1, .. }) => {
+                assert_eq!((view.as_str(), layer.as_str()), (wanted, named), "{op}");
+                assert!(op.contains("mlp_step_fused_traced"), "{op}");
+            }
+            other => panic!("{wanted}: {other:?}"),
+        }
+        assert!(start == trainer.parameters().expect("read"), "the bad step changed nothing");
+        assert_eq!(step(&mut trainer, &good, &[0.5; 3]), usual, "the build that keeps nothing is back");
+        assert!(start != trainer.parameters().expect("read"));
+    }
 }
