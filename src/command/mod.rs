@@ -23,6 +23,7 @@ mod scaling;
 mod train;
 mod usage;
 mod verify;
+mod whole_step;
 
 use std::fmt::Display;
 use std::io::Write;

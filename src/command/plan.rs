@@ -11,6 +11,7 @@ use super::names::names;
 use super::rates::RateOptions;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
+use super::whole_step::WholeStepOption;
 use super::{count, data};
 
 const EXAMPLES: &str = "\
@@ -19,9 +20,10 @@ EXAMPLES
   wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
+  wgrad plan iris --device gpu --whole-step always
 
 Of `gradients` and `update` together, a network of L dense layers has 3L + 1
-fused ops.
+fused ops, or 3 where a GPU does a whole step of a narrow network at once.
 
 FLOORS
   With --device there is a second table: operations, the bytes that must move
@@ -58,6 +60,8 @@ pub struct Arguments {
     #[arg(help_heading = "Device")]
     device: Option<Device>,
     #[command(flatten)]
+    whole_step: WholeStepOption,
+    #[command(flatten)]
     rates: RateOptions,
 }
 
@@ -68,7 +72,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
     let plan = lower(&Description { data_rows, ..description })?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
-    let plan = match &arguments.device {
+    let plan = match arguments.whole_step.of_named(arguments.device.as_ref())? {
         Some(device) => device.specialize(plan)?,
         None => plan,
     };

@@ -11,6 +11,7 @@ use super::device::DeviceOptions;
 use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
+use super::whole_step::WholeStepOption;
 
 /// Of the bar.
 pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
@@ -27,7 +28,9 @@ Each op runs on the device and as a plain loop, from the same inputs; every
 element that it writes is compared, on real numbers within a bound that follows
 from rounding, and on whole numbers, where products must have the same bits.
 Then whole submissions of steps must leave the same bits as their ops one by
-one. With --quiet, only what is wrong is told.
+one. A step that is one op is judged stage by stage, by a build that writes them
+down, and trains by one that must have its bits. With --quiet, only what is wrong
+is told.
 
 EXIT CODES
   0  all is right
@@ -58,6 +61,8 @@ pub struct Arguments {
     primitive: bool,
     #[command(flatten)]
     device: DeviceOptions,
+    #[command(flatten)]
+    whole_step: WholeStepOption,
     /// Draws parameters, inputs, targets and dropout
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -72,7 +77,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     if arguments.primitive {
         verify = verify.and_primitive();
     }
-    let device = arguments.device.open()?;
+    let device = arguments.whole_step.of(arguments.device.open()?)?;
     // For wide networks the plain loops take their time.
     let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {

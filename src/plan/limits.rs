@@ -1,5 +1,9 @@
 //! What a plan must know of a GPU: plain numbers, no handle.
 
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
 /// The limits of a GPU that matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -33,6 +37,22 @@ pub enum WholeStep {
     Never,
     /// Wherever it can be.
     Always,
+}
+
+impl WholeStep {
+    /// As they are written: where it pays, never, always.
+    pub const NAMES: [&str; 3] = ["auto", "never", "always"];
+}
+
+impl FromStr for WholeStep {
+    type Err = Error;
+
+    /// One of [`WholeStep::NAMES`].
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::WhereItPays, Self::Never, Self::Always];
+        let named = Self::NAMES.iter().position(|name| *name == text);
+        named.map(|at| all[at]).ok_or_else(|| Error::unknown("choice of whole steps", text, &Self::NAMES))
+    }
 }
 
 impl Default for Limits {

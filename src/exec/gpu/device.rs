@@ -206,6 +206,17 @@ impl GpuDevice {
         Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.timestamps())
     }
 
+    /// The same adapter, opened so that narrow networks' steps are one op as `choice` says.
+    ///
+    /// # Errors
+    /// A driver that refuses.
+    pub fn with_whole_step(&self, choice: WholeStep) -> Result<Self> {
+        if self.0.options.whole_step == choice {
+            return Ok(self.clone());
+        }
+        Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.whole_step(choice))
+    }
+
     /// Whether it was opened so that it tells times.
     pub(super) fn check_timestamps(&self) -> Result<()> {
         let has = self.0.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
