@@ -166,11 +166,11 @@ fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: ve
 
 fn elementwise(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
     let n = f32(layer.outputs);
-    var loss = vec4(0.0);
+    var loss: vec4<f32>;
     for (var c = 0u; c < layer.outputs; c++) {
         let place = (layer.above + c) * FOURS + four;
         let found = element(units[place], bitcast<vec4<f32>>(targets_at(row, layer.outputs, c)));
-        loss += found.loss;
+        loss = select(loss + found.loss, found.loss, c == 0u);
         turn(params, layer, row, place, c, found.derivative / n);
     }
     return loss / n;
@@ -187,11 +187,11 @@ fn softmax(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
         total += exp(units[first + c * FOURS] - largest);
     }
     let correct = targets_at(row, 1u, 0u);
-    var chosen = vec4(0.0);
+    // That of the correct class, which each row has.
+    var chosen: vec4<f32>;
     for (var c = 0u; c < layer.outputs; c++) {
         let place = first + c * FOURS;
-        // What would lie beyond the row is its last column.
-        let is_correct = min(correct, vec4(layer.outputs - 1u)) == vec4(c);
+        let is_correct = correct == vec4(c);
         chosen = select(chosen, units[place] - largest, is_correct);
         let probability = exp(units[place] - largest) / total;
         turn(params, layer, row, place, c, probability - select(vec4(0.0), vec4(1.0), is_correct));
@@ -211,7 +211,7 @@ fn write_row_loss(row: u32, loss: f32) {
 fn losses(params: Params, layer: Layer, first: u32, local: u32) {
     for (var four = local; four < FOURS; four += GROUP) {
         let row = first + 4u * four;
-        var loss = vec4(0.0);
+        var loss: vec4<f32>;
         if LOSS == SOFTMAX_CROSS_ENTROPY {
             loss = softmax(params, layer, row, four);
         } else {

@@ -21,6 +21,12 @@ fn results(case: &Case, device: &mut dyn Executor) -> Vec<Vec<u32>> {
     views.into_iter().map(|view| device.read(view, case.slot).and_then(|t| t.wait()).expect("it answers")).collect()
 }
 
+/// The same, but that −0 is 0: which of them a sum is depends on where it begins.
+fn one_zero(results: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let one = |word: &u32| if *word == (-0.0f32).to_bits() { 0 } else { *word };
+    results.iter().map(|words| words.iter().map(one).collect()).collect()
+}
+
 #[test]
 fn both_builds_have_the_same_bits_and_whole_numbers_are_exact() {
     let Some(device) = device() else { return };
@@ -36,7 +42,7 @@ fn both_builds_have_the_same_bits_and_whole_numbers_are_exact() {
         equal += both[0].iter().map(Vec::len).sum::<usize>();
         if plain.values == Values::Whole {
             let wanted = results(&plain, &mut Reference::new(plain.plan.clone()).expect("there is memory"));
-            assert!(both[0] == wanted, "{}: whole numbers are not exact", plain.name);
+            assert!(one_zero(&both[0]) == one_zero(&wanted), "{}: whole numbers are not exact", plain.name);
             exact += both[0].iter().map(Vec::len).sum::<usize>();
         }
     }

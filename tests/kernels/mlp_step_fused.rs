@@ -15,7 +15,7 @@ use wgrad::shape::{Dtype, Shape};
 type Network = (usize, usize, u32, usize, &'static [(usize, u32)], usize);
 
 /// Every activation and loss, one layer and many, ragged batches and widths, more units than a workgroup has invocations.
-const NETWORKS: [Network; 14] = [
+const NETWORKS: [Network; 16] = [
     (1, 1, 4, 1, &[(1, 0)], 0),
     (5, 4, 4, 3, &[(2, 2)], 1),
     (7, 0, 4, 2, &[(3, 4), (2, 0)], 2),
@@ -30,11 +30,17 @@ const NETWORKS: [Network; 14] = [
     (40, 37, 4, 1, &[(2, 2), (2, 3), (2, 2), (2, 3), (2, 2), (2, 3), (3, 0)], 2),
     (70, 69, 16, 6, &[(8, 3), (8, 5), (4, 2)], 1),
     (19, 18, 8, 17, &[(65, 2), (33, 3), (5, 0)], 2),
+    (11, 10, 4, 3, &[(5, 3), (3, 0)], 1),
+    (70, 67, 64, 2, &[(9, 3), (3, 0)], 0),
 ];
 
-/// Those whose numbers stay small and whole: the squares' gradient by two outputs, or one, and no scale.
-const WHOLE: [Network; 3] =
-    [(5, 5, 4, 3, &[(2, 4)], 0), (21, 19, 8, 4, &[(5, 4), (3, 0), (1, 4)], 0), (34, 33, 16, 3, &[(4, 4), (2, 0)], 0)];
+/// Those whose numbers stay small and whole, or halves: gradients by two outputs, or one, and no scale. Some outputs are 0.
+const WHOLE: [Network; 4] = [
+    (5, 5, 4, 3, &[(2, 4)], 0),
+    (21, 19, 8, 4, &[(5, 4), (3, 0), (1, 4)], 0),
+    (34, 33, 16, 3, &[(4, 4), (2, 0)], 0),
+    (30, 29, 8, 3, &[(2, 0)], 3),
+];
 
 pub fn cases() -> Vec<Case> {
     let real = NETWORKS.iter().enumerate().map(|(seed, network)| (network, Values::Real, seed));
@@ -42,7 +48,29 @@ pub fn cases() -> Vec<Case> {
     let all = real
         .chain(whole)
         .flat_map(|(network, values, seed)| [false, true].map(|traced| case(network, values, seed, traced, u32::MAX)));
-    all.chain(broken()).collect()
+    all.chain([false, true].map(steep)).chain(broken()).collect()
+}
+
+/// Inputs that are logits, in another order, whose exponentials no f32 can hold: each column is the largest of some row, and
+/// rows that a workgroup has side by side are far apart.
+fn steep(traced: bool) -> Case {
+    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 2), Values::Special, 2, traced, u32::MAX);
+    let logits: [[f32; 3]; 8] = [
+        [-100.0, -200.0, -300.0],
+        [-10.0, 150.0, 0.0],
+        [300.0, 0.0, 299.0],
+        [-300.0, -150.0, -299.0],
+        [0.0, 1.0, 300.0],
+        [200.0, 0.0, 100.0],
+        [-200.0, -200.0, 100.0],
+        [100.0, 250.0, 250.0],
+    ];
+    let mut parameters = [0.0; 128];
+    [1, 5, 6].map(|one| parameters[one] = 1.0);
+    let views = case.op().views.clone();
+    case.set_f32(views[0], &parameters);
+    case.set_f32(views[1], logits.as_flattened());
+    case
 }
 
 fn case(
