@@ -28,8 +28,8 @@ Each op runs on the device and as a plain loop, from the same inputs; every
 element that it writes is compared, on real numbers within a bound that follows
 from rounding, and on whole numbers, where products must have the same bits.
 Then whole submissions of steps must leave the same bits as their ops one by
-one. A step that is one op is judged stage by stage, by a build that writes them
-down, and trains by one that must have its bits. With --quiet, only what is wrong
+one. A step that is one op is judged stage by stage, in a build that writes them
+down; the build that trains must have its bits. With --quiet, only what is wrong
 is told.
 
 EXIT CODES

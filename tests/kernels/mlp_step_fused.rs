@@ -66,7 +66,7 @@ fn steep(traced: bool) -> Case {
         [100.0, 250.0, 250.0],
     ];
     let mut parameters = [0.0; 128];
-    [1, 5, 6].map(|one| parameters[one] = 1.0);
+    [1, 5, 6].into_iter().for_each(|one| parameters[one] = 1.0);
     let views = case.op().views.clone();
     case.set_f32(views[0], &parameters);
     case.set_f32(views[1], logits.as_flattened());
