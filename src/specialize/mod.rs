@@ -19,8 +19,8 @@ pub enum Target {
     Gpu(Limits),
 }
 
-/// Makes one op of a narrow network's step, cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
-/// allocation and op against the target's limits.
+/// Makes one op of a narrow network's step, cuts products into tiles, makes several ops of those that would bind too much
+/// and can be split, and checks each allocation and op against the target's limits.
 ///
 /// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
 /// rows, whose data set may span many bindings. One allocation must hold it, though, and a weight must fit one binding.

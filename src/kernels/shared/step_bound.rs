@@ -5,12 +5,12 @@
 //! off, r(·) for a stage's own bound:
 //!
 //! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ), and `activation::error` says what f makes of it.
-//! - losses and their gradients: [`carried`], from the largest slope there is near by.
-//! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from [`derivative`].
+//! - losses and their gradients: `carried`, from the largest slope there is near by.
+//! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from `derivative`.
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
 //! Own bounds are proportional to magnitudes, which are those of the reference: at the device's the magnitudes are larger by
-//! what is carried, and since own bounds are less than a hundredth of a magnitude, [`MORE`] of it covers that.
+//! what is carried, and since own bounds are less than a hundredth of a magnitude, `MORE` of it covers that.
 
 use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
 use crate::kernels::{activation, dense_forward, dense_grad_input};
@@ -227,8 +227,8 @@ fn largest(errors: &[f64]) -> f64 {
 ///
 /// The squares' slope is twice the difference, and theirs 2. That of the cross-entropy of z is σ(z) − t, at most 1 + |t|,
 /// whose slope is at most 1/4. The softmax's loss moves by no more than twice the largest error e, its probabilities by
-/// factors between e^(−2e) and e^(2e), and none by more than 1. The criterion's slope is an error of at most 1 + |t|, which is off by 1 where the
-/// output may have either sign.
+/// factors between e^(−2e) and e^(2e), and none by more than 1. The criterion's slope is an error of at most 1 + |t|, which
+/// is off by 1 where the output may have either sign.
 fn carried(loss: usize, step: &Step, y: &[f32], errors: &[f64], target: impl Fn(usize) -> f64) -> (f64, Vec<f64>) {
     let (n, scale) = (errors.len() as f64, f64::from(step.loss_scale));
     if largest(errors) == 0.0 {
