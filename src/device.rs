@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::gpu::{Gpu, GpuDevice};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
-use crate::specialize::{Machine, Target, specialize};
+use crate::specialize::{Machine, Target, WholeStep, specialize};
 
 /// A device to train on. Cheap to clone; all clones share one GPU and the shaders compiled for it.
 ///
@@ -131,6 +131,20 @@ impl Device {
         if let Kind::Gpu(gpu) = &self.kind {
             return Ok(Self { kind: Kind::Gpu(gpu.timed()?), reason: self.reason });
         }
+        Ok(self)
+    }
+
+    /// The same device, with narrow networks' steps in one op as `choice` says: a GPU is opened anew for that, and no
+    /// other device has such steps.
+    ///
+    /// # Errors
+    /// A driver that refuses.
+    pub fn with_whole_step(self, choice: WholeStep) -> Result<Self> {
+        #[cfg(feature = "gpu")]
+        if let Kind::Gpu(gpu) = &self.kind {
+            return Ok(Self { kind: Kind::Gpu(gpu.with_whole_step(choice)?), reason: self.reason });
+        }
+        let _ = choice;
         Ok(self)
     }
 

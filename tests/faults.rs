@@ -30,7 +30,7 @@ static FAULTS: [Fault; 6] = [
             ..adamw::KERNEL
         },
         "update op 0 (adamw)",
-        "parameters",
+        "layer0.weight",
         0,
         0,
     ),

@@ -15,9 +15,9 @@ use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
 use wgrad::lower::{Description, lower_forward};
-use wgrad::plan::{AllocationId, Contents, Lane, Op, POISON, Plan, Rates, Section, ViewId, Work};
+use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
-use wgrad::specialize::{Limits, Target, specialize};
+use wgrad::specialize::{Limits, Target, specialize, traced};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Activation, Adam, AdamW, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
 
@@ -63,6 +63,19 @@ fn golden(name: &str, text: &str) {
     // Line ends as git may have made them.
     let wanted = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
+}
+
+/// A narrow network as a GPU runs it, where it waits between ops more than it computes; and as lockstep judges it.
+#[test]
+fn whole_steps_are_the_golden_ones() {
+    let narrow = ("narrow", 10, "24 relu 16 tanh 3", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into());
+    let description = Description { slots: 8, data_rows: Some(1000), evaluate_rows: 100, ..described(narrow) };
+    let target = Target::Gpu(Limits::default());
+    let whole = specialize(plan(&description, Form::Fused), &target).expect("it fits");
+    let header = format!("{} · {} · {}\n\n", description.network, description.loss, description.optimizer.name());
+    golden("narrow-whole-step", &format!("{header}{whole}"));
+    let traced = traced(&whole).expect("it can be traced").expect("it has a whole step");
+    golden("narrow-whole-step-traced", &format!("{header}{traced}"));
 }
 
 #[test]
@@ -445,7 +458,7 @@ fn sections_that_use_live_rows_have_an_op_over_them() {
             for (section, rows) in
                 [(Section::Gradients, batch), (Section::Evaluate, evaluated), (Section::Score, evaluated)]
             {
-                let over = |op: &Op| op.kernel.lane == Lane::BatchRow && op.lanes == rows;
+                let over = |op: &Op| op.most_rows() == Some(rows);
                 assert!(plan.ops(section).iter().any(over), "{name}, {form:?}, {}", section.name());
             }
         }

@@ -69,6 +69,8 @@ fn the_standard_set_runs_every_kernel() {
     ran.sort_unstable();
     ran.dedup();
     let mut all: Vec<&str> = kernels::ALL.iter().map(|kernel| kernel.name).collect();
+    // Lockstep judges the build with a trace, and free runs hold this one to its bits.
+    all.retain(|name| *name != "mlp_step_fused");
     // The host cuts no product of so small a batch into parts.
     all.retain(|name| !name.starts_with("matmul_split") && (!name.starts_with("dense") || !name.ends_with("_sum")));
     all.sort_unstable();
@@ -200,7 +202,7 @@ fn wrong_kernels_are_named() {
     let faults: [(&'static Kernel, &str, &str); 3] = [
         (&NO_BIAS, "gradients op 0 (dense_forward)", "layer2.output"),
         (&DEAD_ROW, "gradients op 4 (dense_grad_weight)", "grad.layer5.weight"),
-        (&ROUNDED, "update op 0 (adamw)", "parameters"),
+        (&ROUNDED, "update op 0 (adamw)", "layer0.weight"),
     ];
     for (kernel, wanted, view) in faults {
         let report = verify().run_on(&mut with_kernel(kernel), |_| ()).expect("the executor answers");

@@ -26,6 +26,7 @@ mod tune;
 mod tuning;
 mod usage;
 mod verify;
+mod whole_step;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -10,6 +10,7 @@ use super::rates::RateOptions;
 use super::report::Output;
 use super::subject::Subject;
 use super::tuning::{Followed, TuningOptions};
+use super::whole_step::WholeStepOption;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -17,9 +18,10 @@ EXAMPLES
   wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
+  wgrad plan iris --device gpu --whole-step always
 
 Of `gradients` and `update` together, a network of L dense layers has 3L + 1
-fused ops.
+fused ops, or 3 where a GPU does a whole step of a narrow network at once.
 
 FLOORS
   With --device there is a second table: operations, the bytes that must move
@@ -45,6 +47,8 @@ pub struct Arguments {
     #[command(flatten)]
     tuning: TuningOptions,
     #[command(flatten)]
+    whole_step: WholeStepOption,
+    #[command(flatten)]
     rates: RateOptions,
 }
 
@@ -55,7 +59,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let mut heading = format!("{network}, {loss}, {}\n", optimizer.name());
     let plan = lower(&description)?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
-    let plan = match &arguments.device {
+    let plan = match &arguments.whole_step.of_named(arguments.device.as_ref())? {
         Some(device) => {
             let (plan, followed) = arguments.tuning.choose(device)?.cut(plan, device)?;
             followed.iter().flat_map(Followed::lines).for_each(|line| heading += &format!("{line}\n"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use serde::Serialize;
 use wgrad::plan::Plan;
-use wgrad::specialize::Tuning;
+use wgrad::specialize::{Tuning, with_whole_step};
 use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
 use wgrad::{Device, Result};
@@ -89,6 +89,7 @@ impl Chosen {
     /// A plan whose products are cut as it says, before it is fitted to the device.
     pub fn cut(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
         let target = device.target();
+        plan = with_whole_step(plan, &target)?;
         let (tuning, ignored) = match self {
             Self::Named(_, tuning) => (tuning.clone(), Vec::new()),
             Self::Found(_, tuning) => tuning.clone().fitting(&plan, &target),

@@ -12,6 +12,7 @@ use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
 use super::tuning::{Chosen, TuningOptions};
+use super::whole_step::WholeStepOption;
 
 /// Of the bar.
 pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
@@ -28,7 +29,9 @@ Each op runs on the device and as a plain loop, from the same inputs; every
 element that it writes is compared, on real numbers within a bound that follows
 from rounding, and on whole numbers, where products must have the same bits.
 Then whole submissions of steps must leave the same bits as their ops one by
-one. With --quiet, only what is wrong is told.
+one. A step that is one op is judged stage by stage, in a build that writes them
+down; the build that trains must have its bits. With --quiet, only what is wrong
+is told.
 
 EXIT CODES
   0  all is right
@@ -61,6 +64,8 @@ pub struct Arguments {
     device: DeviceOptions,
     #[command(flatten)]
     tuning: TuningOptions,
+    #[command(flatten)]
+    whole_step: WholeStepOption,
     /// Draws parameters, inputs, targets and dropout
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -75,7 +80,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     if arguments.primitive {
         verify = verify.and_primitive();
     }
-    let device = arguments.device.open()?;
+    let device = arguments.whole_step.of(arguments.device.open()?)?;
     let tuning = arguments.tuning.choose(&device)?;
     if let Chosen::Unusable(problem) = &tuning
         && !arguments.json

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
-use crate::plan::{Lane, Plan, Step, View, ViewId};
+use crate::plan::{Plan, Step, View, ViewId};
 
 /// How many window slots a view has a part for; `None` where it is the same for all.
 pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
@@ -50,8 +50,8 @@ pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()
         };
         for op in plan.ops(run.section) {
             op.views.iter().try_for_each(|view| slot(plan, *view, run.slot))?;
-            if op.kernel.lane == Lane::BatchRow && step.rows as usize > op.lanes {
-                return Err(Error::value(place(), "rows of a step", step.rows, &format!("at most {}", op.lanes)));
+            if let Some(most) = op.most_rows().filter(|most| step.rows as usize > *most) {
+                return Err(Error::value(place(), "rows of a step", step.rows, &format!("at most {most}")));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub use crate::exec::judged::{Judged, Report};
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run};
-use crate::plan::{Access, AllocationId, Bound, Op, POISON, Plan, Step, View, ViewId};
+use crate::plan::{Access, AllocationId, Bound, Call, Op, POISON, Plan, Step, View, ViewId};
 use crate::shape::Dtype;
 
 /// Runs `runs` on `device`, each op judged by the twins of `plan`: the device's own plan, or the honest one
@@ -72,13 +72,24 @@ impl<'a> Lockstep<'a> {
         let first = !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
         self.load(device, &judge, first)?;
         device.submit_op(steps, run, index)?;
-        judge.judge(device, &mut self.before, &mut self.after)
+        let trace = judge.trace(device)?;
+        self.reference(&judge, trace.as_deref());
+        judge.judge(device, &mut self.before, &mut self.after, trace.as_deref())
     }
 
-    /// Poisons what the op must write, gives both memories the device's own contents, and runs the reference on the
-    /// second. Without the poison an element that is left out would pass where an earlier step had filled it, and
-    /// `+=` for `=` where the memory began as zeros. What several ops fill is poisoned before the first of them, and what
-    /// the batches of a step are added to before the first batch.
+    /// Runs the reference; where the op has stages, on what the device had in each.
+    fn reference(&mut self, judge: &Judge<'_>, trace: Option<&[f32]>) {
+        // SAFETY: one call at a time, under an exclusive borrow.
+        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, None, judge.steps, judge.slot) };
+        if let Some(call) = call {
+            (judge.op.kernel.reference)(Call { trace, ..call });
+        }
+    }
+
+    /// Poisons what the op must write, and gives both memories the device's own contents. Without the poison an element
+    /// that is left out would pass where an earlier step had filled it, and `+=` for `=` where the memory began as zeros.
+    /// What several ops fill is poisoned before the first of them, and what the batches of a step are added to before the
+    /// first batch.
     fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>, first: bool) -> Result<()> {
         for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
             let poisoned = match binding.access {
@@ -99,11 +110,6 @@ impl<'a> Lockstep<'a> {
                 self.known[allocation.0] = true;
             }
             self.after.words(allocation).copy_from_slice(self.before.words(allocation));
-        }
-        // SAFETY: one call at a time, under an exclusive borrow.
-        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, None, judge.steps, judge.slot) };
-        if let Some(call) = call {
-            (judge.op.kernel.reference)(call);
         }
         Ok(())
     }
@@ -128,11 +134,25 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// What the device has put out in the op's stages, where it has some.
+    fn trace(&self, device: &mut dyn Executor) -> Result<Option<Vec<f32>>> {
+        let Some(binding) = self.op.kernel.bindings.iter().position(|binding| binding.trace) else { return Ok(None) };
+        let view = self.plan.get(self.op.views[binding]);
+        let words = &device.read_allocation(view.allocation)?[view.range(self.slot)];
+        Ok(Some(bytemuck::cast_slice(words).to_vec()))
+    }
+
     /// Compares all that the device has changed, and keeps it as what the device holds.
-    fn judge(&self, device: &mut dyn Executor, before: &mut Memory, after: &mut Memory) -> Result<Judged> {
+    fn judge(
+        &self,
+        device: &mut dyn Executor,
+        before: &mut Memory,
+        after: &mut Memory,
+        trace: Option<&[f32]>,
+    ) -> Result<Judged> {
         let shapes = self.op.views.iter().map(|v| self.plan.shape(*v)).collect();
         let mut judged = Judged::new(self.op, self.name.clone(), shapes);
-        let bounds = self.bounds(before, after);
+        let bounds = self.bounds(before, after, trace);
         let written = self.op.kernel.bindings.iter().zip(&self.op.views).filter(|(b, _)| b.access.writes());
         let views: Vec<&View> = written.map(|(_, id)| self.plan.get(*id)).collect();
         let mut found: BTreeMap<AllocationId, Vec<u32>> = BTreeMap::new();
@@ -155,11 +175,11 @@ impl Judge<'_> {
     }
 
     /// The kernel's bounds for its written views; none where no lane was live.
-    fn bounds(&self, before: &mut Memory, after: &mut Memory) -> Vec<Bound> {
+    fn bounds(&self, before: &mut Memory, after: &mut Memory, trace: Option<&[f32]>) -> Vec<Bound> {
         let calls = before
             .inspect(self.plan, self.op, self.steps, self.slot)
             .zip(after.inspect(self.plan, self.op, self.steps, self.slot));
-        calls.map(|(before, after)| (self.op.kernel.bound)(&before, &after)).unwrap_or_default()
+        calls.map(|(before, after)| (self.op.kernel.bound)(&Call { trace, ..before }, &after)).unwrap_or_default()
     }
 
     /// Judges one written view; elements beyond the bounds' length are those of dead rows, and must keep their bits.
@@ -207,11 +227,12 @@ impl Judge<'_> {
     }
 
     fn mismatch(&self, view: &View, index: usize, float: bool, device: u32, reference: u32, bound: f64) -> Error {
+        let (view, row, column) = self.plan.element(view, index);
         Error::Mismatch {
             op: self.name.clone(),
             view: view.name.clone(),
-            row: index / view.shape.columns,
-            column: index % view.shape.columns,
+            row,
+            column,
             device: number(float, device),
             reference: number(float, reference),
             bound,

@@ -94,7 +94,8 @@ impl Memory {
     ) -> Option<Call<'a>> {
         let step = &steps[slot];
         let lanes = live(op, lanes, steps, step)?;
-        let mut call = Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default() };
+        let mut call =
+            Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default(), trace: None };
         for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
             let view = plan.get(*view);
             let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &lanes, slot));

@@ -29,6 +29,8 @@ pub mod matmul;
 pub mod matmul_split;
 pub mod mean_loss;
 pub mod mean_squared_error;
+pub mod mlp_step_fused;
+pub mod mlp_step_sum;
 pub mod norm;
 pub mod perceptron;
 pub mod rmsprop;
@@ -37,7 +39,7 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// Every kernel.
-pub static ALL: [&Kernel; 34] = [
+pub static ALL: [&Kernel; 37] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -65,6 +67,9 @@ pub static ALL: [&Kernel; 34] = [
     &matmul_split::TN,
     &mean_loss::KERNEL,
     &mean_squared_error::KERNEL,
+    &mlp_step_fused::KERNEL,
+    &mlp_step_fused::TRACED,
+    &mlp_step_sum::KERNEL,
     &norm::KERNEL,
     &perceptron::KERNEL,
     &rmsprop::KERNEL,
@@ -74,12 +79,13 @@ pub static ALL: [&Kernel; 34] = [
     &square_sum::KERNEL,
 ];
 
-/// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, and how
-/// products are cut.
+/// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
+/// products are cut, and bounds of a whole step.
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
     pub mod rows;
+    pub mod step_bound;
     pub mod tiles;
 
     /// Operand a of a product, number by number and four at a time.
@@ -132,8 +138,12 @@ pub mod shared {
     pub const SUBGROUPS: &str = include_str!("../../shaders/shared/subgroups.wgsl");
     /// The core of a product, with workgroup memory.
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
+    /// What the stages of a whole step put out is written down.
+    pub const TRACED: &str = include_str!("../../shaders/shared/traced.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
+    /// What the stages of a whole step put out is not kept.
+    pub const UNTRACED: &str = include_str!("../../shaders/shared/untraced.wgsl");
     /// A product over all terms at once.
     pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
 }

@@ -51,6 +51,9 @@ pub struct Binding {
     /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
     /// `rows` say which, and the op passes over what belongs to others.
     pub by_rows: bool,
+    /// Whether it is what the stages of an op have put out, each of which goes on from those before. Lockstep gives it to
+    /// the twin as the device has written it ([`Call::trace`]), so that each stage is judged alone.
+    pub trace: bool,
     /// Whether the fast twin also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
     /// the op sees is the same for them.
     pub by_columns: bool,
@@ -71,7 +74,7 @@ pub enum Touches {
 
 impl Binding {
     const fn new(name: &'static str, dtype: Option<Dtype>, access: Access, cut: bool) -> Self {
-        Self { name, dtype, access, cut, by_rows: false, by_columns: false, touches: Touches::All }
+        Self { name, dtype, access, cut, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
     }
 
     /// A view that is read.
@@ -82,6 +85,11 @@ impl Binding {
     /// A view that is written in full (its live lanes), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
+    }
+
+    /// A view that is written in full (its live lanes), stage by stage, and that later stages go on from.
+    pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
+        Self { trace: true, ..Self::write(name, dtype) }
     }
 
     /// A view that is written where the op has something for it, and never read; always cut.
@@ -331,6 +339,9 @@ pub struct Call<'a> {
     pub lanes: Range<usize>,
     /// One slot for each binding.
     pub slots: [Slot<'a>; MAX_BINDINGS],
+    /// What the device under judgement has written to the binding that is a [`Binding::trace`]: what each stage is to go on
+    /// from, instead of the twin's own.
+    pub trace: Option<&'a [f32]>,
 }
 
 impl<'a> Call<'a> {

@@ -1,5 +1,9 @@
 //! What a plan must know of a GPU: plain numbers, no handle.
 
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
 /// The limits of a GPU that matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -19,6 +23,36 @@ pub struct Limits {
     pub subgroups: bool,
     /// Whether it is a program on the CPU, where barriers cost more than they save.
     pub software: bool,
+    /// When a narrow network's step is one op.
+    pub whole_step: WholeStep,
+}
+
+/// When all that `gradients` does for a narrow network is one op, `mlp_step_fused`, and one that adds its parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WholeStep {
+    /// Where a GPU gains by it, as far as shapes and limits tell.
+    #[default]
+    WhereItPays,
+    /// Never: layer by layer.
+    Never,
+    /// Wherever it can be.
+    Always,
+}
+
+impl WholeStep {
+    /// As they are written: where it pays, never, always.
+    pub const NAMES: [&str; 3] = ["auto", "never", "always"];
+}
+
+impl FromStr for WholeStep {
+    type Err = Error;
+
+    /// One of [`WholeStep::NAMES`].
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::WhereItPays, Self::Never, Self::Always];
+        let named = Self::NAMES.iter().position(|name| *name == text);
+        named.map(|at| all[at]).ok_or_else(|| Error::unknown("choice of whole steps", text, &Self::NAMES))
+    }
 }
 
 impl Default for Limits {
@@ -33,6 +67,7 @@ impl Default for Limits {
             workgroup_bytes: 16 << 10,
             subgroups: false,
             software: false,
+            whole_step: WholeStep::default(),
         }
     }
 }

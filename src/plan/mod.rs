@@ -22,7 +22,7 @@ pub(crate) use floors::floor_cells;
 pub use kernel::{
     Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, words,
 };
-pub use limits::Limits;
+pub use limits::{Limits, WholeStep};
 pub use step::{STEP_BYTES, Step};
 pub use tile::{Share, Tile};
 
@@ -107,6 +107,11 @@ impl View {
             && (self.slot_stride + other.slot_stride > 0 || a.start < b.end && b.start < a.end)
     }
 
+    /// The layer that its name names, if any: 3 for `grad.layer3.weight`.
+    pub fn layer(&self) -> Option<usize> {
+        self.name.split('.').find_map(|part| part.strip_prefix("layer")?.parse().ok())
+    }
+
     /// The elements of the allocation that the view covers for the step in window slot `slot`.
     pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
         let start = self.offset + slot * self.slot_stride;
@@ -172,6 +177,14 @@ impl Op {
         }
     }
 
+    /// The most live rows that it can take, where that is limited.
+    pub fn most_rows(&self) -> Option<usize> {
+        match self.kernel.lane {
+            Lane::BatchRow => Some(self.lanes),
+            _ => self.param("batch").map(|batch| batch as usize),
+        }
+    }
+
     /// The op as part of layer `number`.
     pub fn of_layer(mut self, number: usize) -> Self {
         self.layer = Some(number);
@@ -181,11 +194,6 @@ impl Op {
     /// How a product is cut.
     pub fn tile(&self) -> Tile {
         self.tile.unwrap_or(Tile::PLAIN)
-    }
-
-    /// The layer's name for messages: `layer 3`, or `no layer`.
-    pub fn layer_name(&self) -> String {
-        self.layer.map_or_else(|| "no layer".into(), |number| format!("layer {number}"))
     }
 }
 
@@ -360,6 +368,31 @@ impl Plan {
     /// A view's shape.
     pub fn shape(&self, view: ViewId) -> Shape {
         self.get(view).shape
+    }
+
+    /// What messages call an element of a view, with its row and column: of a vector that holds several tensors, as
+    /// `parameters` does, the tensor that it belongs to.
+    pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
+        let (range, at) = (view.range(0), view.offset + index);
+        let vector = view.shape.rows == 1 && view.slot_stride == 0;
+        let holds = |part: &&View| {
+            let own = part.range(0);
+            let within = range.start <= own.start && own.end <= range.end && own.len() < range.len();
+            part.allocation == view.allocation && part.slot_stride == 0 && within && own.contains(&at)
+        };
+        let parts = self.views.iter().filter(|_| vector).filter(holds);
+        let view = parts.min_by_key(|part| part.shape.elements()).unwrap_or(view);
+        let index = at - view.offset;
+        (view, index / view.shape.columns, index % view.shape.columns)
+    }
+
+    /// All other views of a view's allocation, in order of where they begin.
+    pub fn within(&self, all: ViewId) -> Vec<ViewId> {
+        let allocation = self.get(all).allocation;
+        let others = (0..self.views.len()).map(ViewId).filter(|id| *id != all);
+        let mut others: Vec<_> = others.filter(|id| self.get(*id).allocation == allocation).collect();
+        others.sort_by_key(|id| self.get(*id).offset);
+        others
     }
 
     /// The view of that name.

@@ -2,14 +2,16 @@
 
 mod bindings;
 mod tuning;
+mod whole_step;
 
 pub(crate) use tuning::Wish;
 pub use tuning::{Choice, Machine, TUNING_VERSION, Tuning};
+pub use whole_step::traced;
 
 use crate::error::{Error, Result};
 use crate::kernels;
-pub use crate::plan::Limits;
 use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
+pub use crate::plan::{Limits, WholeStep};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// What a plan must know of a device: plain numbers, no handle.
@@ -21,8 +23,9 @@ pub enum Target {
     Gpu(Limits),
 }
 
-/// Cuts products into tiles, makes several ops of those that would bind too much and can be split, and checks each
-/// allocation and op against the target's limits. What a [`Tuning`] has cut before stays as it is.
+/// Makes [whole steps](with_whole_step), cuts products into tiles, makes several ops of those that would bind too much and
+/// can be split, and checks each allocation and op against the target's limits. What a [`Tuning`] has cut before stays as
+/// it is.
 ///
 /// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
 /// rows, whose data set may span many bindings. One allocation must hold it, though, and a weight must fit one binding.
@@ -37,6 +40,7 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
     }
     if let Target::Gpu(limits) = target {
         shaders(limits)?;
+        plan = with_whole_step(plan, target)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan = bindings::split(split(plan, true)?, limits)?;
         plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
@@ -45,6 +49,18 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
         }
     }
     Ok(plan.with_own(own))
+}
+
+/// Makes one op of a narrow network's step where the device is to have it so, before products are cut: it has none.
+///
+/// # Errors
+/// None that a test would not find.
+pub fn with_whole_step(plan: Plan, target: &Target) -> Result<Plan> {
+    let own = plan.is_own();
+    match target {
+        Target::Gpu(limits) => Ok(whole_step::fuse(plan, limits)?.with_own(own)),
+        Target::Cpu => Ok(plan),
+    }
 }
 
 /// Rows of the batch that the CPU keeps in cache while it goes forward and backward through all layers.

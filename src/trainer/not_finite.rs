@@ -5,8 +5,9 @@
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
-use crate::plan::{Access, Lane, Op, Section, Step};
+use crate::plan::{Access, Op, Plan, Section, Step, ViewId};
 use crate::shape::Dtype;
+use crate::specialize::traced;
 use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
@@ -31,8 +32,22 @@ impl Trainer {
         Ok(error)
     }
 
-    /// Runs the ops of one step singly, until one puts out a number that is not finite.
+    /// Runs the ops of one step singly, until one puts out a number that is not finite. A whole step is replayed by the
+    /// build that writes down what lies between its stages, so that the stage can be named.
     fn replay(&mut self, steps: &[Step], index: u32) -> Result<Error> {
+        let plan = self.executor.plan().clone();
+        let traced = match traced(&plan)? {
+            Some(traced) => self.executor.adopt(traced).is_ok(),
+            None => false,
+        };
+        let error = self.singly(steps, index);
+        if traced {
+            self.executor.adopt(plan)?;
+        }
+        error
+    }
+
+    fn singly(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let once = |run: &Run| matches!(run.section, Section::Window | Section::Report);
         for run in Run::submission(steps) {
             if once(&run) || steps[run.slot].index != index {
@@ -40,8 +55,7 @@ impl Trainer {
             }
             for number in 0..self.executor.plan().ops(run.section).len() {
                 self.executor.submit_op(steps, run, number)?;
-                let op = self.executor.plan().ops(run.section)[number].clone();
-                if let Some(error) = self.first_bad(&op, run.section, number, &steps[run.slot])? {
+                if let Some(error) = self.first_bad(run.section, number, &steps[run.slot])? {
                     return Ok(error);
                 }
             }
@@ -56,33 +70,45 @@ impl Trainer {
         })
     }
 
-    fn first_bad(&mut self, op: &Op, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
-        let computed = |access| matches!(access, Access::Write | Access::Accumulate);
-        let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
-        for (_, id) in written {
-            let view = self.executor.plan().get(*id).clone();
-            if self.executor.plan().allocation_of(*id).dtype != Dtype::F32 {
-                continue;
-            }
+    /// What is wrong with what an op has put out, if anything is.
+    fn first_bad(&mut self, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
+        let plan = self.executor.plan().clone();
+        let op = &plan.ops(section)[index];
+        for id in outputs(&plan, op) {
+            let view = plan.get(id);
             // Rows beyond the live ones hold what earlier steps left there.
-            let [first, rows] = match op.kernel.lane {
-                Lane::BatchRow => [step.first_row as usize, step.rows as usize],
+            let [first, rows] = match op.most_rows() {
+                Some(batch) if batch == view.shape.rows => [step.first_row as usize, step.rows as usize],
                 _ => [0, view.shape.rows],
             };
             let live = rows * view.shape.columns;
-            let values = self.executor.read(*id, step.slot as usize)?.wait_f32()?;
+            let values = self.executor.read(id, step.slot as usize)?.wait_f32()?;
             if let Some(at) = values[..live].iter().position(|value| !value.is_finite()) {
+                let (view, row, column) = plan.element(view, at);
                 return Ok(Some(Error::NotFinite {
                     step: self.step,
-                    op: self.executor.plan().op_name(section, index),
-                    layer: op.layer_name(),
-                    row: first + at / view.shape.columns,
-                    column: at % view.shape.columns,
-                    view: view.name,
+                    op: plan.op_name(section, index),
+                    layer: match op.layer.or(view.layer()) {
+                        Some(number) => format!("layer {number}"),
+                        None => "no layer".into(),
+                    },
+                    row: first + row,
+                    column,
+                    view: view.name.clone(),
                     value: values[at],
                 }));
             }
         }
         Ok(None)
     }
+}
+
+/// The views of numbers that an op computes, in the order in which it does: what its stages have put out comes first.
+fn outputs(plan: &Plan, op: &Op) -> Vec<ViewId> {
+    let computed = |access| matches!(access, Access::Write | Access::Accumulate);
+    let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
+    let numbers = written.filter(|(_, id)| plan.allocation_of(**id).dtype == Dtype::F32);
+    let (traces, others): (Vec<_>, Vec<_>) = numbers.partition(|(binding, _)| binding.trace);
+    let stages = traces.iter().flat_map(|(_, trace)| plan.within(**trace));
+    stages.chain(others.iter().map(|(_, id)| **id)).collect()
 }

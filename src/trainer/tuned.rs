@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::plan::Plan;
-use crate::specialize::{Target, Tuning, Wish};
+use crate::specialize::{Target, Tuning, Wish, with_whole_step};
 use crate::trainer::Trainer;
 
 /// Makes plans, and cuts their products.
@@ -42,7 +42,7 @@ impl Planner {
     /// The plan of a description, which is not fitted to the device yet but for its tiles.
     pub(super) fn plan(&self, description: &Description) -> Result<Plan> {
         let plan = lower(description)?;
-        let mut plan = if self.fused { fuse(&plan)? } else { plan };
+        let mut plan = with_whole_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
     }

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::plan::{Op, Plan, Section, Tile};
-use crate::specialize::{Choice, Machine, Target, candidates};
+use crate::specialize::{Choice, Machine, Target, candidates, with_whole_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
@@ -92,6 +92,9 @@ impl Tune {
         let mut report = Report::new(machine, clocks);
         let Some(any) = plans.any_product() else { return Ok(report) };
         let target = make(trial::alone(&plans.whole, any, None)?)?.target();
+        if plans.is_whole(&target)? {
+            return Ok(report);
+        }
         let products = plans.products(&target)?;
         let total = products.iter().map(|product| product.tiles.len()).sum();
         let share = self.budget / products.len().max(1) as u32;
@@ -137,6 +140,12 @@ impl Plans {
 
     fn op(&self, index: usize) -> &Op {
         &self.real.ops(Section::Gradients)[index]
+    }
+
+    /// Whether a step is one op on such a device, without products.
+    fn is_whole(&self, target: &Target) -> Result<bool> {
+        let plan = with_whole_step(self.real.clone(), target)?;
+        Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
 
     /// The index of one.

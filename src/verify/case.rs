@@ -10,7 +10,7 @@ use crate::lower::{Description, lower};
 use crate::model::Tensor;
 use crate::network::{Activation, Layer, Network};
 use crate::plan::Plan;
-use crate::specialize::{Limits, Target, Tuning, candidates, specialize};
+use crate::specialize::{Limits, Target, Tuning, WholeStep, candidates, specialize, with_whole_step};
 use crate::verify::inputs::{self, Numbers};
 
 /// Most steps of a submission.
@@ -44,6 +44,8 @@ pub(super) struct Case {
     pub(super) tiles: Option<(usize, Limits)>,
     /// Cuts products as a tuning says, for the device that it was settled for.
     pub(super) tuning: Option<(Tuning, Target)>,
+    /// Whether the fused plan has a whole step on any device, and not only where it pays.
+    pub(super) whole_step: bool,
 }
 
 impl Case {
@@ -52,7 +54,7 @@ impl Case {
         let data_rows = Some(2 * description.step_rows() + 1);
         let description = Description { slots: SLOTS, data_rows, ..description };
         description.check()?;
-        Ok(Self { description, parameters: None, tiles: None, tuning: None })
+        Ok(Self { description, parameters: None, tiles: None, tuning: None, whole_step: false })
     }
 
     /// The plan, for whatever device.
@@ -80,10 +82,15 @@ impl Case {
         if form == Form::Fused {
             plan = fuse(&plan)?;
         }
+        if form == Form::Fused && self.whole_step {
+            let limits = Limits { whole_step: WholeStep::Always, ..Limits::default() };
+            plan = with_whole_step(plan, &Target::Gpu(limits))?;
+        }
         if let Some((rank, limits)) = &self.tiles {
             plan.cut(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));
         }
         if let Some((tuning, target)) = &self.tuning {
+            plan = with_whole_step(plan, target)?;
             tuning.cut(&mut plan, target)?;
         }
         Ok(plan)

@@ -8,6 +8,7 @@ use crate::plan::{AllocationId, Contents, Plan, Step};
 use crate::verify::Make;
 use crate::verify::case::{Case, Form, SLOTS};
 use crate::verify::inputs::{self, Numbers};
+use crate::verify::passes;
 
 /// Submissions in flight before anything is read.
 const SUBMISSIONS: usize = 2;
@@ -30,7 +31,8 @@ pub struct FreeRun {
     pub changed: usize,
 }
 
-/// Free runs of every number of steps; the ones continue where the others stopped.
+/// Free runs of every number of steps; the ones continue where the others stopped. A whole step is run as training does
+/// it, and singly as lockstep has judged it.
 pub(super) fn all(
     case: &Case,
     form: Form,
@@ -44,7 +46,7 @@ pub(super) fn all(
         inputs::fill(executor.as_mut(), &case.description, &start, seed, Numbers::Real)?;
         Ok::<_, Error>(executor)
     };
-    let (mut free, mut stepped, mut first) = (ready()?, ready()?, 0);
+    let (mut free, mut stepped, mut first) = (ready()?, passes::traced(ready()?)?, 0);
     for steps in STEPS {
         let before = read(free.as_mut(), "parameters")?;
         let losses = [(free.as_mut(), false), (stepped.as_mut(), true)]

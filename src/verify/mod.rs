@@ -5,6 +5,8 @@
 //! of their terms, so that the device must give the reference's bits. A full batch is followed by a short one.
 //! **Free runs** then catch what reading between ops would hide: 1, 2 and 7 steps to a submission, two submissions in
 //! flight, nothing read between, must leave the same bits as the same ops one by one.
+//! Where a device takes a narrow network's step as one op, lockstep judges the build that writes down what lies between
+//! its stages, stage by stage, and free runs hold the one that trains to the bits of that.
 //!
 //! ```
 //! use wgrad::lower::Description;
@@ -39,7 +41,7 @@ use crate::lower::Description;
 use crate::model::{Model, evaluate_rows};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
-use crate::specialize::{Tuning, Wish};
+use crate::specialize::{Tuning, Wish, traced};
 use case::{Case, Form};
 use report::Collected;
 
@@ -184,7 +186,10 @@ impl Verify {
             [(case, form), ..] => case.tuned(*form)?,
             [] => [0; 2],
         };
-        let plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
+        let mut plans = parts.iter().map(|(case, form)| case.fitted(*form, &target)).collect::<Result<Vec<_>>>()?;
+        let traced = plans.iter().filter_map(|plan| traced(plan).transpose()).collect::<Result<Vec<_>>>()?;
+        let whole_step = !traced.is_empty();
+        plans.extend(traced);
         let subject = match self.cases.as_slice() {
             [case] => case.to_string(),
             cases => format!("{} networks that together run every kernel", cases.len()),
@@ -201,6 +206,7 @@ impl Verify {
             tuned,
             ignored: Vec::new(),
             tiles: tiles.choices().to_vec(),
+            whole_step,
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::exec::lockstep::{Judged, Lockstep};
 use crate::exec::{Executor, Run};
 use crate::plan::{Plan, Section, Step};
-use crate::specialize::Target;
+use crate::specialize::{self, Target};
 use crate::verify::Make;
 use crate::verify::case::{Case, Form};
 use crate::verify::inputs::{self, Numbers};
@@ -23,17 +23,27 @@ pub(super) fn both(
     make: &mut Make<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(Found, Result<()>)> {
-    let mut executor = make(case.plan_for(form, Numbers::Real)?)?;
+    let mut executor = traced(make(case.plan_for(form, Numbers::Real)?)?)?;
     let mut found = Found::new();
     for numbers in [Numbers::Real, Numbers::Whole] {
         if numbers == Numbers::Whole {
             executor.adopt(case.plan_for(form, numbers)?)?;
+            executor = traced(executor)?;
         }
         if let Err(error) = pass(case, numbers, seed, executor.as_mut(), tell, &mut found) {
             return Ok((found, Err(error)));
         }
     }
     Ok((found, Ok(())))
+}
+
+/// The same executor; where its plan has a whole step, with the build that writes down what lies between the stages, so
+/// that each can be judged alone. Free runs hold the other build to the bits of this one.
+pub(super) fn traced(mut executor: Box<dyn Executor>) -> Result<Box<dyn Executor>> {
+    if let Some(plan) = specialize::traced(executor.plan())? {
+        executor.adopt(plan)?;
+    }
+    Ok(executor)
 }
 
 fn pass(

@@ -39,6 +39,9 @@ pub struct Header {
     /// The tiles of all products of the network on a GPU, whoever chose them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiles: Vec<Choice>,
+    /// Whether a step is one op, of which lockstep judges the build that writes down what lies between its stages, and
+    /// free runs hold the one that trains to the bits of that.
+    pub whole_step: bool,
 }
 
 /// What lockstep found of one op, or of all ops of one kernel.

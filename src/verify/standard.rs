@@ -12,8 +12,8 @@ use crate::verify::case::{Case, Form};
 /// Inputs, layers and batch.
 type Sizes = (usize, &'static str, usize);
 
-/// Sizes that no tile divides, one of everything, and at the end sizes that many tiles divide.
-const SIZES: [Sizes; 7] = [
+/// Sizes that no tile divides, one of everything, sizes that many tiles divide, and at the end a whole step.
+const SIZES: [Sizes; 8] = [
     (1, "1", 1),
     (3, "17 relu dropout(0.5) 1 tanh 3", 7),
     (64, "65 leaky_relu(0.1) dense(17, bias=false) sigmoid dropout(0.1) 3", 33),
@@ -21,12 +21,13 @@ const SIZES: [Sizes; 7] = [
     (65, "dense(100, bias=false) tanh dropout(0.4) dense(1, bias=false)", 67),
     (17, "3 identity dropout(0.9) 131 sigmoid sigmoid", 31),
     (128, "192 relu dropout(0.5) 64 tanh 12", 128),
+    (19, "33 tanh 17 leaky_relu(0.2) 11 sigmoid 3", 45),
 ];
 
 const LOSSES: [Loss; 4] =
     [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy, Loss::Perceptron, Loss::BinaryCrossEntropy];
 
-fn optimizers() -> [Optimizer; 7] {
+fn optimizers() -> [Optimizer; 8] {
     [
         Sgd::new(0.1).into(),
         RmsProp::new(0.01).weight_decay(0.01).into(),
@@ -35,6 +36,7 @@ fn optimizers() -> [Optimizer; 7] {
         Sgd::new(0.1).momentum(0.9).nesterov().into(),
         Adam::new(0.01).weight_decay(0.1).beta1(0.8).epsilon(1e-3).into(),
         AdamW::new(0.01).weight_decay(0.1).into(),
+        Adam::new(0.01).into(),
     ]
 }
 
@@ -78,7 +80,9 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let clip_norm = (number % 2 == 0).then_some(0.05);
         let description = Description::new(network, loss, optimizer, batch);
         let (data_inputs, accumulate) = (HELD[number % HELD.len()], ACCUMULATE[number % ACCUMULATE.len()]);
-        Case::new(Description { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..description })
+        let case =
+            Case::new(Description { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..description })?;
+        Ok(Case { whole_step: number + 1 == SIZES.len(), ..case })
     };
     SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
 }

@@ -15,7 +15,11 @@ impl fmt::Display for Header {
             writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.products)?;
         }
         self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   not followed: {problem}"))?;
-        writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)
+        writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)?;
+        match self.whole_step {
+            true => writeln!(f, "step     in one op: judged stage by stage as traced, and free runs without the trace"),
+            false => Ok(()),
+        }
     }
 }
 

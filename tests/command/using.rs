@@ -287,3 +287,28 @@ fn an_adapter_trains_evaluates_and_predicts() {
     assert!(folder.fail(&["train", "iris", "--device", &name, "--threads", "2"]).contains("no threads of the CPU"));
     folder.succeed(&["plan", "iris", "--device", &name]);
 }
+
+/// Operations and bytes of a step in one op, as a GPU runs it; and that it is right.
+#[cfg(feature = "gpu")]
+#[test]
+fn whole_steps_are_shown_and_verified() {
+    let folder = Folder::new();
+    let Some(adapter) = adapter() else { return };
+    let plan = ["plan", "--inputs", "10", "--outputs", "3", "--network", "24 relu 16 tanh", "--batch", "32"];
+    let on = |choice| [&plan[..], &["--device", &adapter.name, "--whole-step", choice]].concat();
+    let whole = folder.succeed(&on("always"));
+    let rows: Vec<Vec<&str>> = whole
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .filter(|words: &Vec<&str>| words.first() == Some(&"gradients") && words.len() > 4)
+        .collect();
+    assert_eq!(rows[0][..4], ["gradients", "0", "122_496", "33_796"], "{whole}");
+    assert_eq!(rows[1][..4], ["gradients", "1", "7_168", "32_260"], "{whole}");
+    assert!(whole.contains("a step: 3 dispatches in 3 serial levels"), "{whole}");
+    assert!(!folder.succeed(&on("never")).contains("mlp_step_fused"));
+    assert!(folder.fail(&on("perhaps")).contains("auto, never, always"));
+    assert!(folder.fail(&[&plan[..], &["--whole-step", "always"]].concat()).contains("add `--device NAME`"));
+    let verify = ["verify", "--network", "24 relu 16 tanh", "--inputs", "10", "--outputs", "3", "--batch", "9"];
+    let report = folder.succeed(&[&verify[..], &["--device", &adapter.name, "--whole-step", "always"]].concat());
+    assert!(report.contains("mlp_step_fused_traced") && report.contains("judged stage by stage"), "{report}");
+}

@@ -169,7 +169,14 @@ fn ranges(case: &Case, lanes: &Range<usize>) -> Vec<(usize, Range<usize>)> {
 }
 
 fn empty_call(case: &Case, lanes: Range<usize>) -> Call<'_> {
-    Call { params: &case.op().params, step: case.step(), steps: &case.steps, lanes, slots: Default::default() }
+    Call {
+        params: &case.op().params,
+        step: case.step(),
+        steps: &case.steps,
+        lanes,
+        slots: Default::default(),
+        trace: None,
+    }
 }
 
 /// A copy of what a twin sees of one view.

@@ -8,7 +8,7 @@ use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Run, lockstep};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
-use wgrad::plan::{Limits, Plan, Section};
+use wgrad::plan::{Limits, Plan, Section, WholeStep};
 use wgrad::verify::{Report, Verify};
 use wgrad::{
     Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Standardisation, Trainer,
@@ -26,6 +26,7 @@ const LITTLE: Limits = Limits {
     workgroup_bytes: 16 << 10,
     subgroups: false,
     software: false,
+    whole_step: WholeStep::WhereItPays,
 };
 
 /// A device of one's own with these limits.

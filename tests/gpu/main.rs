@@ -30,3 +30,4 @@ mod traffic;
 mod trainer;
 mod tuning;
 mod verify;
+mod whole_step;

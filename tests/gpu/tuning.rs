@@ -6,9 +6,9 @@ use std::time::Duration;
 use wgrad::exec::gpu::{Gpu, GpuOptions};
 use wgrad::exec::{Executor, Run, Span, Ticket};
 use wgrad::kernels::dense_forward;
-use wgrad::lower::Description;
+use wgrad::lower::{Description, lower};
 use wgrad::plan::{AllocationId, Plan, Section, Step, Tile, ViewId};
-use wgrad::specialize::{Choice, Target, Tuning};
+use wgrad::specialize::{Choice, Target, Tuning, WholeStep};
 use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
@@ -290,4 +290,17 @@ fn a_tile_that_computes_something_else_does_not_take_part() {
         Err(Error::Mismatch { op, .. }) => assert_eq!(op, "gradients op 0 (dense_forward)"),
         other => panic!("the heuristic's own tile is wrong: {other:?}"),
     }
+}
+
+#[test]
+fn a_step_that_is_one_op_has_no_products() {
+    let Some(device) = device() else { return };
+    let device = Device::from(device).with_whole_step(WholeStep::Always).expect("it opens again");
+    let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
+    let report = tune(network.clone()).run(&device, |_| ()).expect("the device works");
+    assert!(report.products.is_empty() && report.to_string().contains("no products to cut"), "{report}");
+    let tuning = Tuning::of(&lower(&description(network.clone())).expect("sound"), &device.target());
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH).tuning(tuning);
+    let trainer = builder.build(&device).expect("a trainer");
+    assert_eq!(trainer.tuned().map(|tuned| [tuned.products, tuned.tuned]).ok(), Some([0, 0]));
 }

@@ -37,6 +37,8 @@ mod matmul;
 mod matmul_split;
 mod mean_loss;
 mod mean_squared_error;
+mod mlp_step_fused;
+mod mlp_step_sum;
 mod norm;
 mod perceptron;
 mod rmsprop;
@@ -52,7 +54,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Every kernel file's cases.
-pub const STEMS: [Stem; 29] = [
+pub const STEMS: [Stem; 31] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -76,6 +78,8 @@ pub const STEMS: [Stem; 29] = [
     ("matmul_split", matmul_split::cases),
     ("mean_loss", mean_loss::cases),
     ("mean_squared_error", mean_squared_error::cases),
+    ("mlp_step_fused", mlp_step_fused::cases),
+    ("mlp_step_sum", mlp_step_sum::cases),
     ("norm", norm::cases),
     ("perceptron", perceptron::cases),
     ("rmsprop", rmsprop::cases),

@@ -6,9 +6,19 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Functions that references run.
-const FUNCTIONS: [&str; 6] =
-    ["pub fn reference", "pub fn apply", "pub fn keeps", "pub fn four_words", "pub fn sum", "pub fn write"];
+/// Functions that references run. The last four are stages of a whole step.
+const FUNCTIONS: [&str; 10] = [
+    "pub fn reference",
+    "pub fn apply",
+    "pub fn keeps",
+    "pub fn four_words",
+    "pub fn sum",
+    "pub fn write",
+    "fn forward(",
+    "fn loss(",
+    "fn grad_input(",
+    "fn weight_gradient(",
+];
 
 /// Text, and what it is changed to. The blanks are rustfmt's, around binary operators.
 const CHANGES: [(&str, &str); 22] = [

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::plan::Tile;
-use crate::specialize::Limits;
+use crate::specialize::{Limits, WholeStep};
 
 /// What an adapter is made of, from the most to the least wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +75,7 @@ impl Adapter {
             kind,
             interface: info.backend.to_string(),
             driver,
-            limits: limits(&handle.limits(), subgroups, software),
+            limits: limits(&handle.limits(), subgroups, software, WholeStep::default()),
             features: features(handle.features()),
         }
     }
@@ -90,7 +90,7 @@ impl fmt::Display for Adapter {
 }
 
 /// The limits that plans must fit.
-pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool) -> Limits {
+pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, whole_step: WholeStep) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
         allocation_bytes: limits.max_buffer_size,
@@ -100,6 +100,7 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool) -> 
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         subgroups,
         software,
+        whole_step,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits}
 use crate::exec::gpu::cache::DiskCache;
 use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
-use crate::specialize::Limits;
+use crate::specialize::{Limits, WholeStep};
 
 /// How a GPU is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct GpuOptions {
     runtime_checks: Checks,
     /// What it is opened with; the adapter's own where nothing is said.
     pub(super) limits: Option<Limits>,
+    whole_step: WholeStep,
     timestamps: bool,
     pipeline_cache: bool,
 }
@@ -47,7 +48,13 @@ impl GpuOptions {
     }
 
     const fn with(runtime_checks: Checks) -> Self {
-        Self { runtime_checks, limits: None, timestamps: false, pipeline_cache: true }
+        Self {
+            runtime_checks,
+            limits: None,
+            whole_step: WholeStep::WhereItPays,
+            timestamps: false,
+            pipeline_cache: true,
+        }
     }
 
     /// Opens a device that can tell when ops began and ended; one that cannot is refused.
@@ -69,6 +76,13 @@ impl GpuOptions {
     /// Whether it is software, which no limit of wgpu's says, stays as it is.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self.whole_step = limits.whole_step;
+        self
+    }
+
+    /// When the step of a narrow network is one op; without this, where it pays.
+    pub const fn whole_step(mut self, whole_step: WholeStep) -> Self {
+        self.whole_step = whole_step;
         self
     }
 
@@ -192,6 +206,17 @@ impl GpuDevice {
         Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.timestamps())
     }
 
+    /// The same adapter, opened so that narrow networks' steps are one op as `choice` says.
+    ///
+    /// # Errors
+    /// A driver that refuses.
+    pub fn with_whole_step(&self, choice: WholeStep) -> Result<Self> {
+        if self.0.options.whole_step == choice {
+            return Ok(self.clone());
+        }
+        Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.whole_step(choice))
+    }
+
     /// Whether it was opened so that it tells times.
     pub(super) fn check_timestamps(&self) -> Result<()> {
         let has = self.0.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
@@ -212,7 +237,7 @@ impl GpuDevice {
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
-        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software)
+        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.whole_step)
     }
 
     /// How many shaders were compiled on it so far, for all executors together.

@@ -126,8 +126,8 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
         // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`; else the plan is our own. Each
         // invocation of its shaders works on elements that parameters and shapes give it, from the same `op()`;
         // `specialize` refuses a tile that an op cannot have. `check::submission` refuses a slot that is not there, and a
-        // step with more live rows than a batch has: it looks at ops over rows of the batch, of which each section whose
-        // shaders use live rows has one (`tests/plans.rs`). The words
+        // step with more live rows than a batch has: it looks at ops over rows of the batch, and whole batches, of which each
+        // section whose shaders use live rows has one (`tests/plans.rs`). The words
         // in memory that become indices, rows of the data set and classes, are compared with the bounds of what they
         // index. No bound of a loop comes from memory that a shader writes. All kernels run both ways over all of
         // their cases in `tests/gpu/kernels.rs`, where what they may not write must keep its bits.

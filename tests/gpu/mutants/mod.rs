@@ -275,15 +275,17 @@ fn is_valid(user: &Variant, kernel: &Kernel) -> bool {
     Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).is_ok()
 }
 
-/// Ends the tests where a mutant takes minutes, and names it: nothing else stops a shader that does not end.
+/// Ends the tests where a mutant takes minutes, and names it: nothing else stops a shader that does not end. A second at
+/// a time, so that being stopped itself for however long counts as one.
 fn watchdog() -> Sender<String> {
     let (sender, receiver) = channel::<String>();
     std::thread::spawn(move || {
-        let mut current = String::new();
+        let (mut current, mut seconds) = (String::new(), 0);
         loop {
-            match receiver.recv_timeout(Duration::from_secs(300)) {
-                Ok(next) => current = next,
+            match receiver.recv_timeout(Duration::from_secs(1)) {
+                Ok(next) => (current, seconds) = (next, 0),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if seconds < 300 => seconds += 1,
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                     eprintln!("does not end: {current}");
                     std::process::abort();

@@ -109,8 +109,8 @@ fn columns(call: &Call<'_>) -> usize {
 }
 
 fn mean(call: Call<'_>, change: impl Fn(&mut Step)) {
-    let Call { params, step, steps, lanes, slots } = call;
+    let Call { params, step, steps, lanes, slots, trace } = call;
     let mut steps = steps.to_vec();
     steps.iter_mut().for_each(change);
-    (mean_loss::KERNEL.reference)(Call { params, step, steps: &steps, lanes, slots });
+    (mean_loss::KERNEL.reference)(Call { params, step, steps: &steps, lanes, slots, trace });
 }

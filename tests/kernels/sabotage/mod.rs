@@ -7,6 +7,7 @@ mod optimizers;
 mod parts;
 mod products;
 mod rest;
+mod steps;
 
 use super::STEMS;
 use super::case::Case;
@@ -20,7 +21,8 @@ use wgrad::plan::{Bound, Call, Kernel, MAX_BINDINGS, Slot, Step};
 /// A twin with a mistake in it: the kernel's name, what is wrong, the twin.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
 
-const TABLES: [&[Sabotage]; 5] = [products::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE];
+const TABLES: [&[Sabotage]; 6] =
+    [products::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE, steps::TABLE];
 
 /// All but the largest cases of a kernel, whose name begins with the stem of its file.
 fn cases(kernel: &str) -> Vec<Case> {
@@ -105,6 +107,11 @@ fn sabotaged_rest_is_caught() {
 }
 
 #[test]
+fn sabotaged_steps_are_caught() {
+    all_are_caught(steps::TABLE);
+}
+
+#[test]
 fn every_kernel_is_sabotaged() {
     let sabotaged: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel).collect();
     assert_eq!(sabotaged, ALL.iter().map(|kernel| kernel.name).collect());
@@ -124,46 +131,46 @@ fn honest_twins_raise_no_alarm() {
 
 /// Runs the honest twin with other parameters or another step.
 fn changed<P: bytemuck::Pod>(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut P, &mut Step)) {
-    let Call { params, step, steps, lanes, slots } = call;
+    let Call { params, step, steps, lanes, slots, trace } = call;
     let (mut params, mut step) = (*bytemuck::from_bytes::<P>(bytemuck::cast_slice(params)), *step);
     change(&mut params, &mut step);
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(&params));
-    (honest.reference)(Call { params: &words, step: &step, steps, lanes, slots });
+    (honest.reference)(Call { params: &words, step: &step, steps, lanes, slots, trace });
 }
 
 /// Runs the honest twin with another step.
 fn at_step(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut Step)) {
-    let Call { params, step, steps, lanes, slots } = call;
+    let Call { params, step, steps, lanes, slots, trace } = call;
     let mut step = *step;
     change(&mut step);
-    (honest.reference)(Call { params, step: &step, steps, lanes, slots });
+    (honest.reference)(Call { params, step: &step, steps, lanes, slots, trace });
 }
 
 /// Runs the honest twin with other words in a slot that it reads.
 fn reading(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32])) {
     let mut words = call.words(slot).to_vec();
     change(&mut words);
-    let Call { params, step, steps, lanes, mut slots } = call;
+    let Call { params, step, steps, lanes, mut slots, trace } = call;
     slots[slot] = Slot::Read(&words);
-    (honest.reference)(Call { params, step, steps, lanes, slots });
+    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
 }
 
 /// Runs the honest twin with a flag of its own; what it makes of that goes to `finish`, with the true flag.
 fn flagging(call: Call<'_>, honest: &Kernel, slot: usize, finish: impl FnOnce(&AtomicU32, u32)) {
     let own = [AtomicU32::new(u32::MAX)];
-    let Call { params, step, steps, lanes, mut slots } = call;
+    let Call { params, step, steps, lanes, mut slots, trace } = call;
     let flag = std::mem::replace(&mut slots[slot], Slot::Atomic(&own)).atomic();
-    (honest.reference)(Call { params, step, steps, lanes, slots });
+    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
     finish(flag, own[0].load(Ordering::Relaxed));
 }
 
 /// Runs the honest twin, then changes what it has written to a slot; `change` also sees what was there before.
 fn writing(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32], &[u32])) {
-    let Call { params, step, steps, lanes, mut slots } = call;
+    let Call { params, step, steps, lanes, mut slots, trace } = call;
     let words = std::mem::take(&mut slots[slot]).words_mut();
     let before = words.to_vec();
     slots[slot] = Slot::Write(words);
-    lend(&mut slots, |slots| (honest.reference)(Call { params, step, steps, lanes, slots }));
+    lend(&mut slots, |slots| (honest.reference)(Call { params, step, steps, lanes, slots, trace }));
     let Slot::Write(words) = &mut slots[slot] else { panic!("slot {slot} is not written") };
     change(words, &before);
 }

@@ -1,0 +1,307 @@
+// A whole step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
+// gradients.
+//
+// A workgroup takes CHUNK rows of the batch through all layers. x₀ = input, x_l = f_l(x_{l−1}·W_lᵀ + b_l);
+// row_loss = loss(x_L, targets); d_L = ∂loss/∂x_L · f′_L(x_L), d_{l−1} = (d_l·W_l) · f′_{l−1}(x_{l−1});
+// partial[p] = d_lᵀ·x_{l−1} and the column sums of d_l, over the rows of workgroup p. Letters: r a row, i an input and o
+// an output of a layer, p a workgroup.
+//
+// | binding | view       | shape                     | access                                                      |
+// |---------|------------|---------------------------|-------------------------------------------------------------|
+// | 2       | parameters | 1×parameters              | read                                                        |
+// | 3       | input      | rows×inputs               | read                                                        |
+// | 4       | targets    | rows×outputs, or ×1       | read: numbers, or for softmax classes                       |
+// | 5       | partial    | workgroups×parameters     | write                                                       |
+// | 6       | row_loss   | rows×1                    | write                                                       |
+// | 7       | flag       | 1                         | atomic: lowered to the step's index if a loss is not finite |
+// | 8       | trace      | all x_l, then all d_l     | write, in the build with a trace alone                      |
+//
+// `layer_at`, CHUNK, UNITS, LAYERS, LOSS and PARAMETERS stand in front: they are the network. In workgroup memory a unit,
+// an input or output of some layer, has its value in each of the rows, four to a vector, as no vector may have two writers;
+// going back, each layer's d takes the place of its x. Rows from step.rows on are 0 and have no gradient.
+
+struct Params {
+    batch: u32,
+    chunk: u32,
+    inputs: u32,
+    layers: u32,
+    loss: u32,
+    slope: f32,
+    layer0: u32,
+    layer1: u32,
+    layer2: u32,
+    layer3: u32,
+    layer4: u32,
+    layer5: u32,
+    layer6: u32,
+    layer7: u32,
+    layer8: u32,
+    layer9: u32,
+    layer10: u32,
+    layer11: u32,
+    layer12: u32,
+    layer13: u32,
+    layer14: u32,
+    layer15: u32,
+}
+
+struct Layer {
+    inputs: u32,
+    outputs: u32,
+    function: u32,
+    // Where they begin in `parameters`, and where the bias ends, filling and all.
+    weight: u32,
+    bias: u32,
+    end: u32,
+    // The first unit of what it reads, and of what it writes.
+    below: u32,
+    above: u32,
+    // Where x and d begin in the trace.
+    output: u32,
+    gradient: u32,
+}
+
+@group(0) @binding(0) var<storage, read> params: Params;
+@group(0) @binding(2) var<storage, read> parameters: array<f32>;
+@group(0) @binding(3) var<storage, read> input: array<f32>;
+@group(0) @binding(4) var<storage, read> targets: array<u32>;
+@group(0) @binding(5) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(6) var<storage, read_write> row_loss: array<f32>;
+@group(0) @binding(7) var<storage, read_write> flag: array<atomic<u32>>;
+
+const FOURS = CHUNK / 4u;
+const BINARY_CROSS_ENTROPY = 1u;
+const SOFTMAX_CROSS_ENTROPY = 2u;
+const PERCEPTRON = 3u;
+const SIGMOID = 2u;
+
+// [unit][four rows].
+var<workgroup> units: array<vec4<f32>, UNITS * FOURS>;
+
+// Which of the four rows from `row` on are live.
+fn live(row: u32) -> vec4<bool> {
+    return vec4(row, row + 1u, row + 2u, row + 3u) < vec4(step.rows);
+}
+
+fn input_at(params: Params, row: u32, i: u32) -> f32 {
+    if row < step.rows {
+        return input[row * params.inputs + i];
+    }
+    return 0.0;
+}
+
+fn fetch(params: Params, first: u32, local: u32) {
+    for (var at = local; at < params.inputs * FOURS; at += GROUP) {
+        let i = at % params.inputs;
+        let row = first + at / params.inputs * 4u;
+        let below = vec2(input_at(params, row, i), input_at(params, row + 1u, i));
+        units[i * FOURS + at / params.inputs] =
+            vec4(below, input_at(params, row + 2u, i), input_at(params, row + 3u, i));
+    }
+}
+
+fn forward(params: Params, layer: Layer, first: u32, local: u32) {
+    for (var at = local; at < layer.outputs * FOURS; at += GROUP) {
+        let o = at / FOURS;
+        let four = at % FOURS;
+        var sums = vec4(parameters[layer.bias + o]);
+        for (var i = 0u; i < layer.inputs; i++) {
+            sums += parameters[layer.weight + o * layer.inputs + i] * units[(layer.below + i) * FOURS + four];
+        }
+        let row = first + 4u * four;
+        let x = select(vec4(0.0), activate_four(layer.function, params.slope, sums), live(row));
+        units[(layer.above + o) * FOURS + four] = x;
+        keep(layer.output, layer.outputs, row, o, x);
+    }
+}
+
+// The word of a target; of dead rows 0, which is a class and a number.
+fn target_at(row: u32, columns: u32, c: u32) -> u32 {
+    if row < step.rows {
+        return targets[row * columns + c];
+    }
+    return 0u;
+}
+
+fn targets_at(row: u32, columns: u32, c: u32) -> vec4<u32> {
+    let upper = vec2(target_at(row, columns, c), target_at(row + 1u, columns, c));
+    return vec4(upper, target_at(row + 2u, columns, c), target_at(row + 3u, columns, c));
+}
+
+// Not `max`, of which drivers may give either argument where one is NaN.
+fn larger_four(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return select(b, a, b <= a);
+}
+
+struct Element {
+    loss: vec4<f32>,
+    // By the output.
+    derivative: vec4<f32>,
+}
+
+// Losses that are a mean over columns, as in the files that are called like them.
+fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
+    switch LOSS {
+        case BINARY_CROSS_ENTROPY: {
+            let loss = select(z, vec4(0.0), z <= vec4(0.0)) - z * t + log(1.0 + exp(-abs(z)));
+            return Element(loss, activate_four(SIGMOID, 0.0, z) - t);
+        }
+        case PERCEPTRON: {
+            let error = select(vec4(0.0), vec4(1.0), z > vec4(0.0)) - t;
+            return Element(error * z, error);
+        }
+        default: {
+            let difference = z - t;
+            return Element(difference * difference, 2.0 * difference);
+        }
+    }
+}
+
+// d of the last layer in the place of its x, from the loss's derivative by its outputs.
+fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: vec4<f32>) {
+    let d = gradient * step.loss_scale * derivative_four(layer.function, params.slope, units[place]);
+    units[place] = select(vec4(0.0), d, live(row));
+    keep(layer.gradient, layer.outputs, row, c, units[place]);
+}
+
+fn elementwise(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
+    let n = f32(layer.outputs);
+    var loss: vec4<f32>;
+    for (var c = 0u; c < layer.outputs; c++) {
+        let place = (layer.above + c) * FOURS + four;
+        let found = element(units[place], bitcast<vec4<f32>>(targets_at(row, layer.outputs, c)));
+        loss = select(loss + found.loss, found.loss, c == 0u);
+        turn(params, layer, row, place, c, found.derivative / n);
+    }
+    return loss / n;
+}
+
+fn softmax(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
+    let first = layer.above * FOURS + four;
+    var largest = units[first];
+    for (var c = 1u; c < layer.outputs; c++) {
+        largest = larger_four(largest, units[first + c * FOURS]);
+    }
+    var total = vec4(0.0);
+    for (var c = 0u; c < layer.outputs; c++) {
+        total += exp(units[first + c * FOURS] - largest);
+    }
+    let correct = targets_at(row, 1u, 0u);
+    // That of the correct class, which each row has.
+    var chosen: vec4<f32>;
+    for (var c = 0u; c < layer.outputs; c++) {
+        let place = first + c * FOURS;
+        let is_correct = correct == vec4(c);
+        chosen = select(chosen, units[place] - largest, is_correct);
+        let probability = exp(units[place] - largest) / total;
+        turn(params, layer, row, place, c, probability - select(vec4(0.0), vec4(1.0), is_correct));
+    }
+    return log(total) - chosen;
+}
+
+fn write_row_loss(row: u32, loss: f32) {
+    if row < step.rows {
+        row_loss[row] = loss;
+        if !is_finite(loss) {
+            atomicMin(&flag[0], step.index);
+        }
+    }
+}
+
+fn losses(params: Params, layer: Layer, first: u32, local: u32) {
+    for (var four = local; four < FOURS; four += GROUP) {
+        let row = first + 4u * four;
+        var loss: vec4<f32>;
+        if LOSS == SOFTMAX_CROSS_ENTROPY {
+            loss = softmax(params, layer, row, four);
+        } else {
+            loss = elementwise(params, layer, row, four);
+        }
+        write_row_loss(row, loss.x);
+        write_row_loss(row + 1u, loss.y);
+        write_row_loss(row + 2u, loss.z);
+        write_row_loss(row + 3u, loss.w);
+    }
+}
+
+// Σ of the products of two units over all rows, which begin at d and x. This sum and the others begin with their first
+// term: of 0 + −0 a driver may make either zero, and not the same one in each build.
+fn over_rows(d: u32, x: u32) -> f32 {
+    var sum = dot(units[d], units[x]);
+    for (var four = 1u; four < FOURS; four++) {
+        sum += dot(units[d + four], units[x + four]);
+    }
+    return sum;
+}
+
+fn column_sum(d: u32) -> f32 {
+    var sum = dot(units[d], vec4(1.0));
+    for (var four = 1u; four < FOURS; four++) {
+        sum += dot(units[d + four], vec4(1.0));
+    }
+    return sum;
+}
+
+// The filling between tensors is 0.
+fn weight_gradient(layer: Layer, begin: u32, local: u32) {
+    for (var at = local; at < layer.bias - layer.weight; at += GROUP) {
+        let o = at / layer.inputs;
+        let i = at % layer.inputs;
+        var sum = 0.0;
+        if o < layer.outputs {
+            sum = over_rows((layer.above + o) * FOURS, (layer.below + i) * FOURS);
+        }
+        partial[begin + layer.weight + at] = sum;
+    }
+    for (var o = local; o < layer.end - layer.bias; o += GROUP) {
+        var sum = 0.0;
+        if o < layer.outputs {
+            sum = column_sum((layer.above + o) * FOURS);
+        }
+        partial[begin + layer.bias + o] = sum;
+    }
+}
+
+fn grad_input(params: Params, layer: Layer, lower: Layer, first: u32, local: u32) {
+    for (var at = local; at < layer.inputs * FOURS; at += GROUP) {
+        let i = at % layer.inputs;
+        let four = at / layer.inputs;
+        var sums = parameters[layer.weight + i] * units[layer.above * FOURS + four];
+        for (var o = 1u; o < layer.outputs; o++) {
+            sums += parameters[layer.weight + o * layer.inputs + i] * units[(layer.above + o) * FOURS + four];
+        }
+        let place = (layer.below + i) * FOURS + four;
+        let d = sums * derivative_four(lower.function, params.slope, units[place]);
+        units[place] = d;
+        keep(lower.gradient, layer.inputs, first + 4u * four, i, d);
+    }
+}
+
+@compute @workgroup_size(GROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let params = params;
+    let part = line(group, groups, 1u, 0u);
+    let first = part * CHUNK;
+    if first >= params.batch {
+        return;
+    }
+    fetch(params, first, local);
+    workgroupBarrier();
+    for (var l = 0u; l < LAYERS; l++) {
+        forward(params, layer_at(l), first, local);
+        workgroupBarrier();
+    }
+    losses(params, layer_at(LAYERS - 1u), first, local);
+    workgroupBarrier();
+    for (var l = LAYERS - 1u; l > 0u; l--) {
+        weight_gradient(layer_at(l), part * PARAMETERS, local);
+        workgroupBarrier();
+        grad_input(params, layer_at(l), layer_at(l - 1u), first, local);
+        workgroupBarrier();
+    }
+    weight_gradient(layer_at(0u), part * PARAMETERS, local);
+}

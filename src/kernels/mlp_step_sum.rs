@@ -1,0 +1,75 @@
+//! The gradients of a whole step from its workgroups' shares, and the check that they are finite.
+//!
+//! Formula: `gradients[i] = Σₚ partial[p, i]`; flag = min(flag, index of the step) if any of them is not finite.
+//! Letters: p a workgroup of the step, i an element of the parameters.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | partial | parts×parameters | read |
+//! | 3 | gradients | 1×parameters | write |
+//! | 4 | flag | 1 | atomic |
+//!
+//! Behind `mlp_step_fused`. `dense_grad_weight_sum` is the same for one layer, whose weight and bias it knows apart.
+//! Rounding: [`Sum`](crate::numeric::Sum), one term a part.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::shared::parts;
+use crate::kernels::{line, line_prelude, shared};
+use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Sizes.
+    pub struct Params {
+        /// Parts of each sum.
+        parts: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "mlp_step_sum",
+    bindings: &[Binding::read("partial", Dtype::F32), Binding::write("gradients", Dtype::F32), Binding::atomic("flag")],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    lane: Lane::Part,
+    flops: |_, s| s[0].elements() as u64,
+    reference: |call| {
+        let (p, step) = (*call.params::<Params>(), *call.step);
+        let [partial, gradients, flag] = call.slots();
+        reference(&p, &step, partial.f32(), gradients.f32_mut(), flag.atomic());
+    },
+    fast: None,
+    bound,
+    shader: Shader {
+        source: include_str!("../../shaders/mlp_step_sum.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::FINITE],
+        prelude: line_prelude,
+        grid: |_, shapes| line(shapes[1].elements()),
+        tiles: None,
+    },
+};
+
+/// gradients, the sums of partial's rows.
+pub fn op(plan: &Plan, partial: ViewId, gradients: ViewId, flag: ViewId) -> Op {
+    Op::new(&KERNEL, &[partial, gradients, flag], &Params { parts: plan.shape(partial).rows as u32 }, 1)
+}
+
+/// The plain twin.
+pub fn reference(p: &Params, step: &Step, partial: &[f32], gradients: &mut [f32], flag: &AtomicU32) {
+    let count = gradients.len();
+    for i in 0..count {
+        let sum = parts::sum(partial, p.parts, count, i);
+        gradients[i] = sum;
+        if !sum.is_finite() {
+            flag.fetch_min(step.index, Ordering::Relaxed);
+        }
+    }
+}
+
+fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let (parts, count) = (before.params::<Params>().parts, after.f32(1).len());
+    let bounds = (0..count).map(|i| parts::bounded(before.f32(0), parts, count, i).bound());
+    vec![Bound::Each(bounds.collect()), Bound::Exact]
+}

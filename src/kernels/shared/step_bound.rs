@@ -1,0 +1,280 @@
+//! How far rounding can carry the numbers of a whole step.
+//!
+//! Each stage has the bound of the op that it replaces. Where a stage goes on from numbers that may themselves be off,
+//! because nobody has written down what the device had there, that is carried on. With e(·) for how far a number may be
+//! off, r(·) for a stage's own bound:
+//!
+//! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ), and `activation::error` says what f makes of it.
+//! - losses and their gradients: `carried`, from the largest slope there is near by.
+//! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from `derivative`.
+//! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
+//!
+//! Own bounds are proportional to magnitudes, which are those of the reference: at the device's the magnitudes are larger by
+//! what is carried, and since own bounds are less than a hundredth of a magnitude, `MORE` of it covers that.
+
+use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
+use crate::kernels::{activation, dense_forward, dense_grad_input};
+use crate::numeric::Sum;
+use crate::plan::{Bound, Call, Slot, Step};
+
+/// See the module.
+const MORE: f64 = 1.01;
+
+/// Numbers, and how far they may be off.
+#[derive(Clone, Debug)]
+struct Values {
+    numbers: Vec<f32>,
+    errors: Vec<f64>,
+}
+
+/// One step with what is known of its stages.
+struct Stages<'a> {
+    p: &'a Params,
+    step: &'a Step,
+    parameters: &'a [f32],
+    /// Numbers of the trace.
+    trace: Vec<f32>,
+    /// Whether the errors of earlier stages count.
+    carries: bool,
+    /// Bounds of the trace.
+    bounds: Vec<f64>,
+}
+
+/// The bounds of partial, row_loss and flag, and of the trace where there is one.
+pub fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+    let p = *before.params::<Params>();
+    let traced = !matches!(after.slots[6], Slot::None);
+    let trace = match (before.trace, traced) {
+        (Some(seen), _) => seen.to_vec(),
+        (None, true) => after.f32(6).to_vec(),
+        (None, false) => recomputed(&p, before),
+    };
+    let bounds = vec![0.0; trace.len()];
+    let (parameters, rows) = (before.f32(0), before.step.rows as usize);
+    let mut stages = Stages { p: &p, step: before.step, parameters, trace, carries: !traced, bounds };
+    let input = &before.f32(1)[..rows * p.inputs as usize];
+    let input = Values { numbers: input.to_vec(), errors: vec![0.0; input.len()] };
+    let layers = p.network();
+    let mut below = input.clone();
+    for layer in &layers {
+        stages.forward(layer, &below);
+        below = stages.earlier(layer.output, layer.outputs);
+    }
+    let mut losses = Vec::new();
+    for (number, layer) in layers.iter().enumerate().rev() {
+        match layers.get(number + 1) {
+            None => losses = stages.loss(layer, &below, before.words(2)),
+            Some(above) => stages.grad_input(above, layer),
+        }
+    }
+    let mut partial = vec![0.0; after.f32(3).len()];
+    for (number, layer) in layers.iter().enumerate() {
+        let x = if number == 0 { input.clone() } else { stages.earlier(layers[number - 1].output, layer.inputs) };
+        stages.weight_gradient(layer, &x, &mut partial);
+    }
+    let mut bounds = vec![Bound::Each(partial), Bound::Each(losses), Bound::Exact];
+    bounds.extend(traced.then_some(Bound::Each(stages.bounds)));
+    bounds
+}
+
+/// What the twin has between the stages.
+fn recomputed(p: &Params, before: &Call<'_>) -> Vec<f32> {
+    let [partial, row_loss, trace] = mlp_step_fused::written(p).map(|shape| vec![0.0; shape.elements()]);
+    let (mut partial, mut row_loss, mut trace, flag) = (partial, row_loss, trace, u32::MAX.into());
+    let (parameters, input, targets) = (before.f32(0), before.f32(1), before.words(2));
+    let (partial, row_loss) = (&mut partial, &mut row_loss);
+    let views = Views { parameters, input, targets, partial, row_loss, flag: &flag, trace: &mut trace };
+    mlp_step_fused::reference(p, before.step, None, views);
+    trace
+}
+
+impl Stages<'_> {
+    fn rows(&self) -> usize {
+        self.step.rows as usize
+    }
+
+    /// The live rows of a part of the trace.
+    fn earlier(&self, begin: usize, columns: usize) -> Values {
+        let range = begin..begin + self.rows() * columns;
+        let errors = if self.carries { self.bounds[range.clone()].to_vec() } else { vec![0.0; range.len()] };
+        Values { numbers: self.trace[range].to_vec(), errors }
+    }
+
+    fn forward(&mut self, layer: &Layer, below: &Values) {
+        let Layer { inputs, outputs, function, weight, bias, output, .. } = *layer;
+        for at in 0..self.rows() * outputs {
+            let (r, o) = (at / outputs, at % outputs);
+            let (mut sum, mut carried) = (Sum::default(), 0.0);
+            for i in 0..inputs {
+                let w = self.parameters[weight + o * inputs + i];
+                sum.add(below.numbers[r * inputs + i], w);
+                carried += f64::from(w.abs()) * below.errors[r * inputs + i];
+            }
+            sum.add(self.parameters[bias + o], 1.0);
+            self.bounds[output + at] = match carried > 0.0 {
+                false => dense_forward::rounding(function, self.p.slope, 1.0, &sum, 0.0),
+                true => activation::error(function, self.p.slope, sum.value, more(sum.bound(), carried)),
+            };
+        }
+    }
+
+    /// Bounds of d of the last layer, whose outputs are `y`; returns those of the rows' losses.
+    fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
+        let (rows, columns) = (self.rows(), layer.outputs);
+        let own = Loss::new(self.p, self.step, columns, &y.numbers, targets);
+        let mut losses = own.losses.clone();
+        for r in 0..rows {
+            let errors = &y.errors[r * columns..(r + 1) * columns];
+            let (loss, gradients) = carried(self.p.loss as usize, self.step, &y.numbers[r * columns..], errors, |c| {
+                f64::from(f32::from_bits(targets[r * columns + c]))
+            });
+            losses[r] = more(losses[r], loss);
+            for c in 0..columns {
+                let at = r * columns + c;
+                let (f, error) = derivative(layer.function, self.p.slope, y.numbers[at], y.errors[at]);
+                let gradient_error = more(own.bounds[at], gradients[c]);
+                let magnitude = f64::from(own.gradients[at].abs());
+                self.bounds[layer.gradient + at] = times(magnitude, gradient_error, f, error);
+            }
+        }
+        losses
+    }
+
+    fn grad_input(&mut self, layer: &Layer, lower: &Layer) {
+        let Layer { inputs, outputs, weight, .. } = *layer;
+        let (d, y) = (self.earlier(layer.gradient, outputs), self.earlier(lower.output, inputs));
+        for at in 0..self.rows() * inputs {
+            let (r, i) = (at / inputs, at % inputs);
+            let (mut sum, mut carried) = (Sum::default(), 0.0);
+            for o in 0..outputs {
+                let w = self.parameters[weight + o * inputs + i];
+                sum.add(d.numbers[r * outputs + o], w);
+                carried += f64::from(w.abs()) * d.errors[r * outputs + o];
+            }
+            let (function, slope) = (lower.function, self.p.slope);
+            let own = dense_grad_input::rounding(function, slope, 1.0, &sum, y.numbers[at]);
+            let (f, error) = derivative(function, slope, y.numbers[at], y.errors[at]);
+            let off = sum.bound() + carried;
+            let carries = carried * f.abs() + (sum.value.abs() + off) * error;
+            self.bounds[lower.gradient + at] = more(own, carries);
+        }
+    }
+
+    fn weight_gradient(&self, layer: &Layer, x: &Values, partial: &mut [f64]) {
+        let Layer { inputs, outputs, weight, bias, .. } = *layer;
+        let d = self.earlier(layer.gradient, outputs);
+        for (part, partial) in partial.chunks_exact_mut(self.p.parameters()).enumerate() {
+            let rows = self.p.rows_of(part, self.rows());
+            let entry = |o: usize, x: &dyn Fn(usize) -> (f32, f64)| {
+                let (mut sum, mut carried) = (Sum::default(), 0.0);
+                for r in rows.clone() {
+                    let ((d, d_error), (x, x_error)) = ((d.numbers[r * outputs + o], d.errors[r * outputs + o]), x(r));
+                    sum.add(d, x);
+                    carried += f64::from(d.abs()) * x_error + (f64::from(x.abs()) + x_error) * d_error;
+                }
+                more(sum.bound(), carried)
+            };
+            for o in 0..outputs {
+                for i in 0..inputs {
+                    let at = |r: usize| (x.numbers[r * inputs + i], x.errors[r * inputs + i]);
+                    partial[weight + o * inputs + i] = entry(o, &at);
+                }
+                partial[bias + o] = entry(o, &|_| (1.0, 0.0));
+            }
+        }
+    }
+}
+
+/// A stage's own bound, and what is carried into it.
+fn more(own: f64, carried: f64) -> f64 {
+    if carried > 0.0 { MORE * (own + carried) } else { own }
+}
+
+/// What a loss's own kernel says of these outputs.
+struct Loss {
+    gradients: Vec<f32>,
+    losses: Vec<f64>,
+    bounds: Vec<f64>,
+}
+
+impl Loss {
+    fn new(p: &Params, step: &Step, columns: usize, y: &[f32], targets: &[u32]) -> Self {
+        let kernel = LOSSES[p.loss as usize];
+        let (params, flag) = ([columns as u32], [u32::MAX.into()]);
+        let (mut losses, mut gradients) = (vec![0u32; step.rows as usize], vec![0u32; y.len()]);
+        let slots = [Slot::Write(&mut losses), Slot::Write(&mut gradients), Slot::Atomic(&flag)];
+        if step.rows > 0 {
+            (kernel.reference)(mlp_step_fused::loss_call(&params, step, y, targets, slots));
+        }
+        let slots = || [Slot::Read(&losses), Slot::Read(&gradients), Slot::Read(&[0])];
+        let [before, after] =
+            [slots(), slots()].map(|slots| mlp_step_fused::loss_call(&params, step, y, targets, slots));
+        let mut bounds = (kernel.bound)(&before, &after).into_iter();
+        let mut next = || match bounds.next() {
+            Some(Bound::Each(bounds)) => bounds,
+            _ => vec![0.0; y.len()],
+        };
+        let (losses, bounds) = (next(), next());
+        Self { gradients: bytemuck::cast_vec(gradients), losses, bounds }
+    }
+}
+
+fn largest(errors: &[f64]) -> f64 {
+    errors.iter().copied().fold(0.0, f64::max)
+}
+
+/// What errors of a row's outputs make of its loss, and of the gradients.
+///
+/// The squares' slope is twice the difference, and theirs 2. That of the cross-entropy of z is σ(z) − t, at most 1 + |t|,
+/// whose slope is at most 1/4. The softmax's loss moves by no more than twice the largest error e, its probabilities by
+/// factors between e^(−2e) and e^(2e), and none by more than 1. The criterion's slope is an error of at most 1 + |t|, which
+/// is off by 1 where the output may have either sign.
+fn carried(loss: usize, step: &Step, y: &[f32], errors: &[f64], target: impl Fn(usize) -> f64) -> (f64, Vec<f64>) {
+    let (n, scale) = (errors.len() as f64, f64::from(step.loss_scale));
+    if largest(errors) == 0.0 {
+        return (0.0, vec![0.0; errors.len()]);
+    }
+    if loss == 2 {
+        let most = 2.0 * largest(errors);
+        return (most, softmax(&y[..errors.len()]).map(|p| (p * most.exp_m1()).min(1.0) * scale).collect());
+    }
+    let column = |(c, e): (usize, &f64)| {
+        let (z, t) = (f64::from(y[c]), target(c));
+        let turns = f64::from(u8::from(z.abs() <= *e));
+        match loss {
+            0 => (2.0 * (z - t).abs() * e + e * e, 2.0 * e),
+            1 => (e * (1.0 + t.abs()), e / 4.0),
+            _ => (e * (1.0 + t.abs()) + turns * (z.abs() + e), turns),
+        }
+    };
+    let columns: Vec<_> = errors.iter().enumerate().map(column).collect();
+    (columns.iter().map(|(loss, _)| loss).sum::<f64>() / n, columns.iter().map(|(_, g)| g / n * scale).collect())
+}
+
+fn softmax(z: &[f32]) -> impl Iterator<Item = f64> {
+    let largest = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let power = move |z: &f32| (f64::from(*z) - f64::from(largest)).exp();
+    let total: f64 = z.iter().map(power).sum();
+    z.iter().map(move |z| power(z) / total)
+}
+
+/// f′ from y = f(x), and how far it can be off: by its own rounding, and by y's error.
+fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
+    let turns = error > 0.0 && f64::from(y.abs()) <= error;
+    let carried = match function {
+        2 => error * (1.0 + error),
+        3 => error * (2.0 + error),
+        4 if turns => 1.0,
+        5 if turns => f64::from((1.0 - slope).abs()),
+        _ => 0.0,
+    };
+    (f64::from(activation::derivative(function, slope, y)), carried)
+}
+
+/// The bound of a product of a gradient with a derivative, each of which may be off, or exact.
+fn times(gradient: f64, gradient_error: f64, derivative: f64, derivative_error: f64) -> f64 {
+    let exact = derivative == 0.0 || derivative.abs() == 1.0;
+    let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient };
+    let most = gradient + gradient_error;
+    crate::numeric::or_flushed(gradient_error * derivative.abs() + most * derivative_error + rounding)
+}

@@ -1,0 +1,246 @@
+//! Makes one op of all that `gradients` does for a narrow network, and one that adds its workgroups' shares.
+//!
+//! A network has such a step if all its layers are dense, with biases, without dropout, and of one slope where several are
+//! leaky; and if workgroup memory holds inputs and outputs of all layers for at least four rows. It gets one where
+//! [`WholeStep`] says so: of its own accord where a GPU would wait between ops more than it computes, or spend more on
+//! bringing activations to memory and back than on their products. From shapes and limits alone. [`traced`] makes of such a
+//! plan the one that lockstep judges.
+
+use crate::error::Result;
+use crate::kernels::activation::Function;
+use crate::kernels::dropout::Mask;
+use crate::kernels::mlp_step_fused::{self, GROUP, LOSSES, MOST_LAYERS, Params};
+use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_grad_weight, mlp_step_sum};
+use crate::plan::{Contents, Kernel, Limits, Op, Plan, Section, View, ViewId, WholeStep};
+use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
+
+/// Rows of a workgroup, from many to few.
+const CHUNKS: [u32; 5] = [64, 32, 16, 8, 4];
+
+/// So many workgroups keep a middling GPU busy; more rows each must not leave fewer.
+const WORKGROUPS: usize = 64;
+
+/// Outputs of the widest layer that one invocation for each four rows of a unit makes sense for.
+const WIDEST: usize = 128;
+
+/// Numbers of the largest network whose weights each workgroup may be made to read anew.
+const MOST_PARAMETERS: usize = 50_000;
+
+/// Multiply-adds of a step that takes less time than the dispatches of its layers: 50 µs at a few TFLOP/s.
+const SMALL: usize = 16_000_000;
+
+/// Rows from which on memory, not dispatches, is what a step waits for.
+const LARGE_BATCH: usize = 4096;
+
+/// The plan with one op for all of `gradients`, where it can have one and should.
+pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
+    let Some(step) = (limits.whole_step != WholeStep::Never).then(|| Step::of(&plan)).flatten() else {
+        return Ok(plan);
+    };
+    let Some(params) = step.params(limits) else { return Ok(plan) };
+    let wanted = match limits.whole_step {
+        WholeStep::Never => false,
+        WholeStep::WhereItPays => pays(&params, limits),
+        WholeStep::Always => true,
+    };
+    if wanted { step.replace(plan, &params) } else { Ok(plan) }
+}
+
+/// The same plan, but that its whole step writes down what lies between its stages; none where it has no whole step. Ops
+/// and results are the same, to the bit. What the layers put out, forward and back, are views called as in a plan of
+/// layers, `layer2.output` and `grad.layer1.output`, of an allocation behind all others.
+///
+/// # Errors
+/// None that a test would not find.
+pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
+    let step = |op: &&Op| op.kernel.name == mlp_step_fused::KERNEL.name;
+    let Some(op) = plan.ops(Section::Gradients).iter().find(step) else { return Ok(None) };
+    let (params, mut traced): (&Params, Plan) = (op.params(), plan.clone());
+    let [.., trace] = mlp_step_fused::written(params);
+    let all = traced.tensor("trace", Dtype::F32, trace, Contents::Computed);
+    let (allocation, parameters) = (traced.get(all).allocation, plan.get(op.views[0]).allocation);
+    for layer in params.network() {
+        let weight = |view: &&View| (view.allocation, view.offset) == (parameters, layer.weight);
+        let number = plan.views().iter().filter(weight).find_map(|view| view.layer());
+        let Some(number) = number else { continue };
+        let shape = Shape::new(params.batch as usize, layer.outputs);
+        // An activation is a layer of its own.
+        let output = number + usize::from(layer.function != 0);
+        traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
+        traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
+    }
+    let views: Vec<_> = op.views.iter().copied().chain([all]).collect();
+    let own = |op: &Op| if step(&op) { mlp_step_fused::op(params, &views) } else { op.clone() };
+    let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)));
+    let ops: Vec<_> = ops.map(|(section, op)| (section, own(op))).collect();
+    Ok(Some(traced.with_ops(ops)?.with_own(plan.is_own())))
+}
+
+/// Each row of a workgroup of R reads, from a cache, all weights twice and writes and adds their gradients once, a share
+/// of 1/R; a layered step takes each number between layers to memory and back about seven times (forward once out and
+/// once in, likewise their gradients, and both for the weights').
+fn pays(params: &Params, limits: &Limits) -> bool {
+    let (batch, parameters, units) = (params.batch as usize, params.parameters(), params.units());
+    let small = batch * parameters <= SMALL;
+    let streams = batch >= LARGE_BATCH && 7 * units * params.chunk() >= 4 * parameters;
+    let narrow = params.network().iter().all(|layer| layer.outputs.max(layer.inputs) <= WIDEST);
+    !limits.software && narrow && parameters <= MOST_PARAMETERS && (small || streams)
+}
+
+/// What `gradients` does, read from its ops.
+struct Step {
+    /// parameters, input, targets, row_loss, flag, and all gradients.
+    views: [ViewId; 6],
+    layers: Vec<(usize, u32)>,
+    loss: usize,
+    slope: f32,
+    /// How many of the section's ops they are.
+    ops: usize,
+    batch: Shape,
+}
+
+fn is(op: &Op, kernel: &'static Kernel) -> bool {
+    std::ptr::eq(op.kernel, kernel)
+}
+
+impl Step {
+    fn of(plan: &Plan) -> Option<Self> {
+        let ops = plan.ops(Section::Gradients);
+        let count = ops.iter().take_while(|op| is(op, &dense_forward::KERNEL)).count();
+        let (forward, rest) = ops.split_at(count);
+        let (loss_op, mut rest) = rest.split_first()?;
+        let loss = LOSSES.iter().position(|kernel| is(loss_op, kernel))?;
+        let mut layers: Vec<Function> = Vec::new();
+        for (number, op) in forward.iter().enumerate() {
+            let p: &dense_forward::Params = op.params();
+            let follows = number == 0 || op.views[0] == forward[number - 1].views[3];
+            if !follows || p.threshold > 0 || op.layer.is_none() {
+                return None;
+            }
+            layers.push(Function { code: p.function, slope: p.slope });
+        }
+        let (last, first) = (forward.last()?, forward.first()?);
+        let mut d = (loss_op.views[0] == last.views[3]).then_some(loss_op.views[3])?;
+        if let Some((op, behind)) = rest.split_first().filter(|(op, _)| is(op, &activation_grad::KERNEL)) {
+            (d, rest) = (derived(op, d, last)?, behind);
+        } else if layers.last()?.code != 0 {
+            return None;
+        }
+        for number in (0..forward.len()).rev() {
+            let (op, behind) = rest.split_first()?;
+            let own = is(op, &dense_grad_weight::KERNEL) && op.views[..2] == [d, forward[number].views[0]];
+            rest = own.then_some(behind)?;
+            if number > 0 {
+                let (op, behind) = rest.split_first()?;
+                d = grad_input(op, d, &forward[number], layers[number - 1])?;
+                rest = behind;
+            }
+        }
+        let slope = slope(&layers)?;
+        let weight = ops[count..].iter().find(|op| is(op, &dense_grad_weight::KERNEL))?;
+        let whole = |view: ViewId| whole(plan, view);
+        let (parameters, gradients) = (whole(first.views[1])?, whole(weight.views[2])?);
+        let views = [parameters, first.views[0], loss_op.views[1], loss_op.views[2], loss_op.views[4], gradients];
+        let outputs = |(op, f): (&Op, &Function)| (plan.shape(op.views[3]).columns, f.code);
+        let step = Self {
+            views,
+            layers: forward.iter().zip(&layers).map(outputs).collect(),
+            loss,
+            slope,
+            ops: ops.len() - rest.len(),
+            batch: plan.shape(first.views[0]),
+        };
+        step.lies(plan, forward, &ops[..step.ops]).then_some(step)
+    }
+
+    /// Whether weights, biases and their gradients lie where the kernel looks for them.
+    fn lies(&self, plan: &Plan, forward: &[Op], ops: &[Op]) -> bool {
+        if self.layers.len() > MOST_LAYERS {
+            return false;
+        }
+        let params = self.params_of(4);
+        let at = |view: ViewId, all: ViewId, place: usize| {
+            (plan.get(view).allocation, plan.get(view).offset) == (plan.get(all).allocation, place)
+        };
+        let network = params.network();
+        let weights = ops.iter().filter(|op| is(op, &dense_grad_weight::KERNEL)).rev();
+        let [parameters, .., gradients] = self.views;
+        let sizes = [parameters, gradients].map(|view| plan.shape(view).elements());
+        sizes == [params.parameters(); 2]
+            && forward.iter().zip(weights).zip(network).all(|((forward, backward), layer)| {
+                at(forward.views[1], parameters, layer.weight)
+                    && at(forward.views[2], parameters, layer.bias)
+                    && at(backward.views[2], gradients, layer.weight)
+                    && at(backward.views[3], gradients, layer.bias)
+            })
+    }
+
+    fn params_of(&self, chunk: u32) -> Params {
+        let Shape { rows, columns } = self.batch;
+        Params { chunk, ..Params::new(rows, columns, &self.layers, self.loss, self.slope) }
+    }
+
+    /// The most rows to a workgroup that its memory holds and that still make enough workgroups, or the fewest.
+    fn params(&self, limits: &Limits) -> Option<Params> {
+        let all = CHUNKS.map(|chunk| self.params_of(chunk));
+        let fits = |params: &&Params| {
+            4 * params.units() * params.chunk() <= limits.workgroup_bytes as usize
+                && GROUP <= limits.invocations as usize
+                && 4 * params.parts() * params.parameters() <= limits.binding_bytes as usize
+        };
+        let fills = |params: &&Params| params.parts() >= WORKGROUPS;
+        let fitting = || all.iter().filter(fits);
+        fitting().find(fills).or_else(|| fitting().next_back()).copied()
+    }
+
+    fn replace(&self, mut plan: Plan, params: &Params) -> Result<Plan> {
+        let [parameters, input, targets, row_loss, flag, gradients] = self.views;
+        let [partial, ..] = mlp_step_fused::written(params);
+        let partial = plan.tensor("partial", Dtype::F32, partial, Contents::Computed);
+        let views = [parameters, input, targets, partial, row_loss, flag];
+        let new = [mlp_step_fused::op(params, &views), mlp_step_sum::op(&plan, partial, gradients, flag)];
+        let mut ops = Vec::new();
+        for section in Section::ALL {
+            let old = plan.ops(section).iter().cloned();
+            match section {
+                Section::Gradients => {
+                    let all = new.clone().into_iter().chain(old.skip(self.ops));
+                    ops.extend(all.map(|op| (section, op)));
+                }
+                _ => ops.extend(old.map(|op| (section, op))),
+            }
+        }
+        plan.with_ops(ops)
+    }
+}
+
+/// The gradient behind the last layer's activation, from that of the loss.
+fn derived(op: &Op, d: ViewId, last: &Op) -> Option<ViewId> {
+    let (own, forward): (&activation_grad::Params, &dense_forward::Params) = (op.params(), last.params());
+    let same = (own.function, own.slope) == (forward.function, forward.slope);
+    (same && op.views[..2] == [d, last.views[3]]).then_some(op.views[2])
+}
+
+/// The gradient that a layer passes down, if it does so as the kernel would.
+fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Function) -> Option<ViewId> {
+    let p = is(op, &dense_grad_input::KERNEL).then(|| *op.params::<dense_grad_input::Params>())?;
+    let same = (p.function, p.slope, p.threshold, p.scale) == (lower.code, lower.slope, 0, Mask::NONE.scale);
+    let reads = op.views[..3] == [d, layer.views[1], layer.views[0]];
+    (same && reads).then_some(op.views[3])
+}
+
+/// The one slope of all leaky activations.
+fn slope(layers: &[Function]) -> Option<f32> {
+    let leaky = Function::from(crate::network::Activation::LeakyRelu { slope: 0.0 }).code;
+    let mut slopes = layers.iter().filter(|function| function.code == leaky).map(|function| function.slope);
+    let first = slopes.next().unwrap_or(0.0);
+    slopes.all(|slope| slope == first).then_some(first)
+}
+
+/// The view that covers the whole allocation of another.
+fn whole(plan: &Plan, part: ViewId) -> Option<ViewId> {
+    let allocation = plan.get(part).allocation;
+    let elements = plan.allocations()[allocation.0].elements;
+    let covers = |view: &View| view.allocation == allocation && view.shape == Shape::vector(elements);
+    plan.views().iter().position(covers).map(ViewId).filter(|_| elements.is_multiple_of(TENSOR_ALIGNMENT))
+}

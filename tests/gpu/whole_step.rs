@@ -1,0 +1,158 @@
+//! Whole steps in one op: the build that keeps nothing has the bits of the one that writes down what lies between, and
+//! small whole numbers are exact.
+
+use cases::case::{Case, Values};
+use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
+use wgrad::exec::{Executor, Reference};
+use wgrad::kernels::{mlp_step_fused, mlp_step_sum};
+use wgrad::lower::Description;
+use wgrad::specialize::WholeStep;
+use wgrad::verify::{Report, Verify};
+use wgrad::{Adam, Error, Loss, Network, Trainer, data};
+
+use crate::common::{adapter_name, device, open};
+use crate::kernels::{cases_of, judge};
+
+/// What a device has in partial, row_loss and flag.
+fn results(case: &Case, device: &mut dyn Executor) -> Vec<Vec<u32>> {
+    case.load(device);
+    device.submit(&case.steps, &[case.run()]).expect("the device works");
+    let views = case.op().views[3..6].to_vec();
+    views.into_iter().map(|view| device.read(view, case.slot).and_then(|t| t.wait()).expect("it answers")).collect()
+}
+
+/// The same, but that −0 is 0: which of them a sum is depends on where it begins.
+fn one_zero(results: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let one = |word: &u32| if *word == (-0.0f32).to_bits() { 0 } else { *word };
+    results.iter().map(|words| words.iter().map(one).collect()).collect()
+}
+
+#[test]
+fn both_builds_have_the_same_bits_and_whole_numbers_are_exact() {
+    let Some(device) = device() else { return };
+    let ordinary = |kernel| cases_of(kernel).into_iter().filter(|case| case.values != Values::Special);
+    let (mut equal, mut exact) = (0, 0);
+    for (plain, traced) in ordinary("mlp_step_fused").zip(ordinary("mlp_step_fused_traced")) {
+        assert_eq!(plain.op().params, traced.op().params, "the same network");
+        let both = [&plain, &traced].map(|case| {
+            let mut gpu = Gpu::new(&device, case.plan.clone()).expect("the plan fits");
+            results(case, &mut gpu)
+        });
+        assert!(both[0] == both[1], "{}: with a trace the bits differ", plain.name);
+        equal += both[0].iter().map(Vec::len).sum::<usize>();
+        if plain.values == Values::Whole {
+            let wanted = results(&plain, &mut Reference::new(plain.plan.clone()).expect("there is memory"));
+            assert!(one_zero(&both[0]) == one_zero(&wanted), "{}: whole numbers are not exact", plain.name);
+            exact += both[0].iter().map(Vec::len).sum::<usize>();
+        }
+    }
+    println!("whole steps: {equal} words equal in both builds, {exact} exact on {}", device.adapter());
+    assert!(equal > 20_000 && exact > 1_000);
+}
+
+#[test]
+fn every_stage_is_right_in_lockstep() {
+    let Some(device) = device() else { return };
+    let mut compared = 0;
+    for kernel in [&mlp_step_fused::KERNEL, &mlp_step_fused::TRACED, &mlp_step_sum::KERNEL] {
+        for case in cases_of(kernel.name) {
+            compared += judge(&device, &case, None, kernel).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        }
+    }
+    println!("whole steps: {compared} elements compared on {}", device.adapter());
+    assert!(compared > 100_000);
+}
+
+fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate: usize) -> Report {
+    let network = Network::parse(9, layers).expect("the text is sound");
+    let description = Description::new(network, loss, Adam::new(0.01), batch);
+    let description = Description { clip_norm: Some(1.0), accumulate, ..description };
+    let verify = Verify::network(&description).expect("the description is sound").seed(11);
+    verify.run(&gpu.clone().into(), |_| ()).and_then(Report::into_result).expect("the device is right")
+}
+
+/// Every section in lockstep, stage by stage, and free runs of 1, 2 and 7 steps that are held to its bits.
+#[test]
+fn networks_are_right_and_run_freely() {
+    let Some(name) = adapter_name() else { return };
+    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
+    let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
+    for report in [&first, &second] {
+        assert!(report.header.whole_step && report.to_string().contains("mlp_step_fused_traced"), "{report}");
+        assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
+    }
+    println!("whole networks: {} elements compared", first.elements() + second.elements());
+}
+
+/// A trainer's steps are three dispatches each, and learn what layers learn.
+#[test]
+fn a_training_step_is_three_dispatches() {
+    let Some(name) = adapter_name() else { return };
+    let trained = |whole_step, batch, steps_a_submission| {
+        let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+        let mut trainer = Trainer::builder(Network::parse(64, "20 relu 10").expect("the text is sound"))
+            .loss(Loss::SoftmaxCrossEntropy)
+            .optimizer(Adam::new(1e-2))
+            .batch(batch)
+            .seed(7)
+            .steps_a_submission(steps_a_submission)
+            .build(&gpu.into())
+            .expect("a trainer");
+        trainer.load(&data::digits().select(&(0..300).collect::<Vec<_>>())).expect("it fits");
+        let before = trainer.counters();
+        let mut losses = Vec::new();
+        while losses.len() < 300usize.div_ceil(batch) {
+            losses.extend(trainer.advance().expect("the device works").losses);
+        }
+        let after = trainer.counters();
+        assert_eq!(after.pipelines, before.pipelines, "nothing is compiled after `build`");
+        (losses, after.dispatches - before.dispatches, after.submissions - before.submissions)
+    };
+    let (losses, dispatches, submissions) = trained(WholeStep::Always, 50, 3);
+    // The rows and the losses once a submission.
+    assert_eq!(dispatches, 3 * losses.len() as u64 + 3 * submissions);
+    let (layered, more, _) = trained(WholeStep::Never, 50, 3);
+    assert_eq!(more - dispatches, 4 * losses.len() as u64, "two layers are seven ops");
+    // The first losses are of the same parameters; what rounding makes of them later is no matter here.
+    assert!((losses[0] - layered[0]).abs() < 1e-4, "{losses:?}, {layered:?}");
+    assert!(losses[losses.len() - 1] < losses[0], "{losses:?}");
+    assert!(losses == trained(WholeStep::Always, 50, 1).0, "any grouping of steps has the same bits");
+}
+
+/// The message names the stage, and training goes on as it did before: with the build that keeps nothing.
+#[test]
+fn a_number_that_is_not_finite_is_found_in_its_layer() {
+    let Some(name) = adapter_name() else { return };
+    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    // Two inputs of which a product overflows, and a target whose square does.
+    let good = [0.1, 0.2, 0.3, -0.4, 0.5, 0.6];
+    for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 1"), (0.5, 1e20, "row_loss", "no layer")]
+    {
+        let mut trainer =
+            Trainer::builder(Network::parse(2, "3 leaky_relu(0.1) 1 sigmoid").expect("the text is sound"))
+                .loss(Loss::MeanSquaredError)
+                .batch(3)
+                .build(&gpu.clone().into())
+                .expect("a trainer");
+        let step = |trainer: &mut Trainer, input: &[f32], target: &[f32]| {
+            let before = trainer.counters();
+            trainer.step(input, target).expect("nothing is known yet");
+            let after = trainer.counters();
+            (after.dispatches - before.dispatches, after.pipelines - before.pipelines)
+        };
+        let usual = step(&mut trainer, &good, &[0.5; 3]);
+        let start = trainer.parameters().expect("read");
+        step(&mut trainer, &[0.1, 0.2, input, input, 0.5, 0.6], &[0.5, target, 0.5]);
+        match trainer.parameters() {
+            Err(Error::NotFinite { step: 1, op, view, layer, row: 1, .. }) => {
+                assert_eq!((view.as_str(), layer.as_str()), (wanted, named), "{op}");
+                assert!(op.contains("mlp_step_fused_traced"), "{op}");
+            }
+            other => panic!("{wanted}: {other:?}"),
+        }
+        assert!(start == trainer.parameters().expect("read"), "the bad step changed nothing");
+        assert_eq!(step(&mut trainer, &good, &[0.5; 3]), usual, "the build that keeps nothing is back");
+        assert!(start != trainer.parameters().expect("read"));
+    }
+}

@@ -1,0 +1,252 @@
+//! Whole steps in one op: which networks have one, when they get it, and that it computes what the layers' ops do.
+
+mod common {
+    pub mod driver;
+    pub mod oracle;
+    pub mod problem;
+}
+
+use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::oracle::{Oracle, SINGLE, exact};
+use common::problem::{Numbers, batch, parameters};
+use wgrad::lower::Description;
+use wgrad::plan::{Plan, Section};
+use wgrad::shape::padded;
+use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
+use wgrad::{Adam, Loss, Network, Sgd};
+
+/// Layers behind 5 columns that make a step of one op.
+const WHOLE: [&str; 7] = [
+    "3",
+    "7 relu 3",
+    "7 sigmoid 9 tanh 3",
+    "8 leaky_relu(0.1) 8 leaky_relu(0.1) 3",
+    "4 step 3",
+    "6 tanh 3 tanh",
+    "2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 3 sigmoid",
+];
+
+/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, too many layers,
+/// more than workgroup memory holds.
+const LAYERED: [&str; 8] = [
+    "7 relu dropout(0.2) 3",
+    "dense(7, bias=false) relu 3",
+    "7 relu dense(3, bias=false)",
+    "7 tanh relu 3",
+    "relu 7 relu 3",
+    "7 leaky_relu(0.1) 7 leaky_relu(0.2) 3",
+    "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 3",
+    "1024 relu 3",
+];
+
+const LOSSES: [Loss; 4] =
+    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
+
+fn describe(layers: &str, loss: Loss, batch: usize) -> Description {
+    Description::new(Network::parse(5, layers).expect("the text is sound"), loss, Adam::new(1e-2), batch)
+}
+
+fn fitted(description: &Description, whole_step: WholeStep) -> Plan {
+    let limits = Limits { whole_step, ..Limits::default() };
+    specialize(plan(description, Form::Fused), &Target::Gpu(limits)).expect("it fits")
+}
+
+fn kernels(plan: &Plan) -> Vec<&'static str> {
+    [Section::Gradients, Section::Update].iter().flat_map(|s| plan.ops(*s)).map(|op| op.kernel.name).collect()
+}
+
+#[test]
+fn a_whole_step_is_three_ops_in_three_levels() {
+    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+        let description = describe(layers, loss, 100);
+        if description.check().is_err() {
+            continue;
+        }
+        let plain = fitted(&description, WholeStep::Always);
+        let with_trace = traced(&plain).expect("it can be traced").expect("it has a whole step");
+        assert!(traced(&with_trace).expect("a plan").is_none(), "it is traced already");
+        for (plan, first) in [(plain, "mlp_step_fused"), (with_trace, "mlp_step_fused_traced")] {
+            assert_eq!(kernels(&plan), [first, "mlp_step_sum", "adamw"], "{layers}, {loss}");
+            let levels = |section| plan.levels(section).into_iter().max().unwrap_or(0);
+            assert_eq!(levels(Section::Gradients) + levels(Section::Update), 3, "{layers}, {loss}");
+            assert!(plan.is_own());
+        }
+        let layered = fitted(&description, WholeStep::Never);
+        assert!(!kernels(&layered).contains(&"mlp_step_fused") && traced(&layered).expect("a plan").is_none());
+    }
+}
+
+/// What layers put out is called as in a plan of layers, and stands in the trace in the order in which it comes about,
+/// forward and then back by layers from the first.
+#[test]
+fn stages_are_called_like_layers() {
+    let mut named = 0;
+    for layers in WHOLE {
+        let description = describe(layers, Loss::MeanSquaredError, 6);
+        let layered = fitted(&description, WholeStep::Never);
+        let plan = fitted(&description, WholeStep::Always);
+        let names: Vec<&str> = layered.views().iter().map(|view| view.name.as_str()).collect();
+        assert!(
+            !plan.views().iter().any(|view| view.name == "layer0.output"),
+            "no memory is kept for what lies between"
+        );
+        let plan = traced(&plan).expect("it can be traced").expect("it has a whole step");
+        let trace = plan.named("trace").expect("a trace");
+        let mut covered = 0;
+        for view in plan.within(trace).into_iter().map(|id| plan.get(id)) {
+            assert!(names.contains(&view.name.as_str()), "{layers}: {} among {names:?}", view.name);
+            assert_eq!(
+                view.shape,
+                layered.shape(layered.named(&view.name).expect("a view")),
+                "{layers}: {}",
+                view.name
+            );
+            assert_eq!(view.offset, covered, "{layers}: {}", view.name);
+            covered += padded(view.shape.elements());
+            let last = view.shape.elements() - 1;
+            let place = (view, last / view.shape.columns, last % view.shape.columns);
+            assert_eq!(plan.element(plan.get(trace), view.offset + last), place);
+            named += 1;
+        }
+        assert_eq!(covered, plan.shape(trace).elements(), "{layers}: all of the trace is some layer's");
+    }
+    assert_eq!(
+        named,
+        2 * WHOLE.iter().map(|layers| layers.split(' ').filter(|l| l.parse::<u32>().is_ok()).count()).sum::<usize>()
+    );
+}
+
+/// What is computed is the same; to and from memory go parameters, batch and the shares of the gradients, and no more.
+#[test]
+fn it_costs_the_operations_of_the_layers_and_moves_less() {
+    let mut compared = 0;
+    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+        let description = describe(layers, loss, 100);
+        if description.check().is_err() {
+            continue;
+        }
+        let [whole, layered] = [WholeStep::Always, WholeStep::Never].map(|choice| fitted(&description, choice));
+        let ops = whole.ops(Section::Gradients);
+        assert_eq!(whole.flops(&ops[0]), layered.section_work(Section::Gradients).flops, "{layers}, {loss}");
+        let [parameters, partial] = [0, 3].map(|view| whole.shape(ops[0].views[view]).elements() as u64);
+        assert_eq!((partial % parameters, whole.flops(&ops[1])), (0, partial), "an addition for each share");
+        let columns = whole.shape(whole.named("target").expect("a view")).columns as u64;
+        let batch = 100 * (5 + columns + 1);
+        assert_eq!(whole.traffic(&ops[0]), 4 * (parameters + batch + partial + 1), "{layers}, {loss}");
+        assert_eq!(whole.traffic(&ops[1]), 4 * (partial + parameters + 1), "{layers}, {loss}");
+        compared += 1;
+    }
+    assert!(compared > 20, "only {compared}");
+}
+
+#[test]
+fn others_stay_layered() {
+    for layers in LAYERED {
+        let plan = fitted(&describe(layers, Loss::SoftmaxCrossEntropy, 100), WholeStep::Always);
+        assert!(kernels(&plan).contains(&"softmax_cross_entropy"), "{layers}");
+    }
+    let host = specialize(plan(&describe("7 relu 3", LOSSES[0], 8), Form::Fused), &Target::Cpu).expect("no limits");
+    assert!(!kernels(&host).contains(&"mlp_step_fused"), "the CPU has no use for it");
+}
+
+/// Rows of a workgroup, or none, for 5 inputs, these layers, and so many rows, on a GPU with so much workgroup memory.
+#[test]
+fn it_is_taken_where_it_pays() {
+    let chunk = |layers: &str, batch: usize, kib: u32, software: bool| {
+        let limits = Limits { workgroup_bytes: kib << 10, software, ..Limits::default() };
+        let plan = plan(&describe(layers, Loss::SoftmaxCrossEntropy, batch), Form::Fused);
+        let plan = specialize(plan, &Target::Gpu(limits)).expect("it fits");
+        plan.ops(Section::Gradients)[0].param("chunk")
+    };
+    let deep = "64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 16";
+    assert_eq!(chunk("16 tanh 16 tanh 2", 64, 16, false), Some(4), "few rows: many workgroups");
+    assert_eq!(chunk("16 tanh 16 tanh 2", 4096, 16, false), Some(64), "many rows");
+    assert_eq!(chunk("16 tanh 16 tanh 2", 64, 16, true), None, "a software driver");
+    assert_eq!(chunk("64 relu 64 relu 64 relu 10", 16_384, 32, false), Some(32));
+    assert_eq!(chunk("64 relu 64 relu 64 relu 10", 16_384, 16, false), None, "16 rows are too few for that much work");
+    assert_eq!(chunk(deep, 16_384, 16, false), None);
+    assert_eq!(chunk(deep, 128, 16, false), Some(4));
+    assert_eq!(chunk("129 relu 3", 64, 16, false), None, "wider than it is made for");
+    assert_eq!(chunk("128 relu 128 relu 128 relu 128 relu 3", 64, 16, false), None, "too many parameters");
+}
+
+/// One part has the sums of the layers' ops, in their order.
+#[test]
+fn with_one_part_the_bits_are_those_of_the_layers() {
+    let mut compared = 0;
+    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+        let mut description = describe(layers, loss, 4);
+        if description.check().is_err() {
+            continue;
+        }
+        description.clip_norm = Some(0.5);
+        let start = parameters(&description.network, 3, Numbers::Real);
+        let trained = |plan: Plan| {
+            let mut driver = Driver::with_plan(&description, plan, Device::Reference);
+            driver.set(&start);
+            let losses = (0..5).flat_map(|step| {
+                let rows = if step == 2 { 3 } else { 4 };
+                driver.train(&[batch(&description.network, loss, rows, 3, step, Numbers::Real)])
+            });
+            (losses.map(f32::to_bits).collect::<Vec<_>>(), driver.persistent())
+        };
+        let layered = trained(fitted(&description, WholeStep::Never));
+        let whole = fitted(&description, WholeStep::Always);
+        let with_trace = traced(&whole).expect("it can be traced").expect("it has a whole step");
+        assert!(layered == trained(whole), "{layers}, {loss}");
+        assert!(layered == trained(with_trace), "{layers}, {loss}, with a trace");
+        compared += layered.1.iter().map(|(_, words)| words.len()).sum::<usize>();
+    }
+    println!("whole steps: {compared} words equal");
+    assert!(compared > 10_000);
+}
+
+#[test]
+fn with_many_parts_gradients_confirm_the_oracle() {
+    let mut compared = 0;
+    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+        let description = Description { optimizer: Sgd::new(0.0).into(), ..describe(layers, loss, 21) };
+        if description.check().is_err() {
+            continue;
+        }
+        let oracle = Oracle { network: &description.network, loss, unit: SINGLE, seed: SEED };
+        let draw = |seed| {
+            let start = parameters(&description.network, seed, Numbers::Real);
+            let rows = batch(&description.network, loss, 19, seed, 0, Numbers::Real);
+            let outcome = oracle.run(&exact(&start), &rows, 0);
+            (outcome.kinks.margin > 0.0).then_some((start, rows, outcome))
+        };
+        let (start, rows, outcome) = (0..200).find_map(draw).expect("a draw away from every kink");
+        let plan = fitted(&description, WholeStep::Always);
+        assert!(plan.shape(plan.ops(Section::Gradients)[0].views[3]).rows > 1, "several parts");
+        let mut driver = Driver::with_plan(&description, plan, Device::Reference);
+        driver.set(&start);
+        driver.train(&[rows]);
+        for (name, gradient) in &outcome.gradients {
+            compared += compare(name, &driver.read(&format!("grad.{name}")), gradient)
+                .unwrap_or_else(|problem| panic!("{layers}, {loss}: {problem}"));
+        }
+    }
+    assert!(compared > 1_000, "only {compared}");
+}
+
+/// An op that sums up batches follows as it does behind layers.
+#[test]
+fn batches_are_accumulated_behind_it() {
+    let description = Description { accumulate: 3, slots: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
+    let plan = fitted(&description, WholeStep::Always);
+    assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "adamw"]);
+}
+
+/// Shaders of own plans rely on it.
+#[test]
+fn more_live_rows_than_a_batch_has_are_refused() {
+    let description = describe("7 relu 3", Loss::MeanSquaredError, 8);
+    let mut driver = Driver::with_plan(&description, fitted(&description, WholeStep::Always), Device::Reference);
+    let rows = batch(&description.network, description.loss, 8, 1, 0, Numbers::Real);
+    let mut steps = driver.feed(&[rows]);
+    steps[0].rows = 9;
+    let run = wgrad::exec::Run { section: Section::Gradients, slot: 0 };
+    let message = driver.executor.submit(&steps, &[run]).expect_err("there are but 8").to_string();
+    assert!(message.contains("rows of a step") && message.contains("at most 8"), "{message}");
+}
