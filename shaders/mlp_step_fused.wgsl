@@ -297,7 +297,9 @@ fn main(
     }
     losses(params, layer_at(LAYERS - 1u), first, local);
     workgroupBarrier();
-    for (var l = LAYERS - 1u; l > 0u; l--) {
+    // Back, counted upwards, so that a mistake in it ends.
+    for (var above = 1u; above < LAYERS; above++) {
+        let l = LAYERS - above;
         weight_gradient(layer_at(l), part * PARAMETERS, local);
         workgroupBarrier();
         grad_input(params, layer_at(l), layer_at(l - 1u), first, local);
