@@ -5,7 +5,7 @@ use wgrad::{Device, Error, Result};
 
 use super::names::names;
 
-/// An option of commands that show or judge what a device runs.
+/// An option of commands that run a device's steps, show or judge them.
 #[derive(clap::Args)]
 pub struct WholeStepOption {
     /// When a GPU does all of a narrow network's step but the update in one op: auto, where that should pay, never, or

@@ -53,6 +53,18 @@ fn the_cpu_is_measured_whole() {
 
 #[cfg(feature = "gpu")]
 #[test]
+fn whole_steps_are_measured() {
+    let Some(adapter) = super::using::adapter() else { return };
+    let suite = ["bench", "--suite", "--only", "moons", "--seconds", "0.01", "--whole-step", "always"];
+    let events = Folder::new().events(&[&suite[..], &["--device", &adapter.name]].concat());
+    let step = named(&events, "step")[0];
+    assert!(step["dispatches"] == 3 && step["levels"] == 3, "{step}");
+    let kernels: Vec<_> = named(&events, "op").iter().filter_map(|op| op["kernel"].as_str()).collect();
+    assert_eq!(kernels, ["mlp_step_fused", "mlp_step_sum", "adamw"]);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
 fn an_adapter_is_measured_whole_in_all_tiles() {
     let Some(adapter) = super::using::adapter() else { return };
     let events = measures_steps_and_ops(&adapter.name, &["--tiles"]);

@@ -311,4 +311,12 @@ fn whole_steps_are_shown_and_verified() {
     let verify = ["verify", "--network", "24 relu 16 tanh", "--inputs", "10", "--outputs", "3", "--batch", "9"];
     let report = folder.succeed(&[&verify[..], &["--device", &adapter.name, "--whole-step", "always"]].concat());
     assert!(report.contains("mlp_step_fused_traced") && report.contains("judged stage by stage"), "{report}");
+    let train = |choice: &str| {
+        let train = ["train", "iris", "--network", "8 tanh", "--epochs", "2", "--device", &adapter.name];
+        folder.succeed(&[&train[..], &["--whole-step", choice]].concat());
+        folder.read("iris.safetensors")
+    };
+    let always = train("always");
+    assert!(always == train("always"), "a whole step has other bits each time");
+    assert!(always != train("never"), "layers add in another order, so that the same bits are those of the same ops");
 }

@@ -6,10 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use wgrad::exec::Counters;
 use wgrad::trainer::Target;
-use wgrad::{Dataset, Device, Result, Targets, Trainer};
+use wgrad::{Dataset, Result, Targets, Trainer};
 
+use super::Arguments;
 use super::workload::Workload;
-use crate::command::tuning::TuningOptions;
 
 /// How often a measurement is repeated; its spread says how far it can be trusted.
 const REPETITIONS: usize = 9;
@@ -62,12 +62,12 @@ struct Repetition {
 }
 
 /// Opens the device of that name, and trains on it.
-pub fn measure(workload: &Workload, device: &str, tuning: &TuningOptions, effort: Effort) -> Result<Measurement> {
+pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort: Effort) -> Result<Measurement> {
     let data = workload.data()?;
     let began = Instant::now();
-    let device: Device = device.parse()?;
+    let device = arguments.whole_step.of(device.parse()?)?;
     let builder = Trainer::builder(workload.network.clone()).loss(workload.loss).optimizer(workload.optimizer);
-    let mut trainer = tuning.choose(&device)?.train(builder.batch(workload.batch)).build(&device)?;
+    let mut trainer = arguments.tuning.choose(&device)?.train(builder.batch(workload.batch)).build(&device)?;
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;

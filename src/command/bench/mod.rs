@@ -16,6 +16,7 @@ use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
 use super::tuning::TuningOptions;
+use super::whole_step::WholeStepOption;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
 
@@ -76,6 +77,8 @@ pub struct Arguments {
     json: bool,
     #[command(flatten)]
     tuning: TuningOptions,
+    #[command(flatten)]
+    whole_step: WholeStepOption,
     #[command(flatten)]
     suite: suite::SuiteOptions,
 }
@@ -148,7 +151,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let mut found = Vec::new();
         for name in &names {
             tell(output, &format!("{}, {name} …", workload.name));
-            let result = measure(workload, name, &arguments.tuning, effort);
+            let result = measure(workload, name, arguments, effort);
             tell(output, "");
             match result {
                 Ok(measurement) => {

@@ -110,7 +110,7 @@ impl SuiteOptions {
 
 /// Measures the device that is named, a GPU where none is.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let Arguments { suite: options, tuning, seconds, json, .. } = arguments;
+    let Arguments { suite: options, seconds, json, .. } = arguments;
     let (seconds, json) = (*seconds, *json);
     let name = match &arguments.device[..] {
         [] => "gpu",
@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         _ => return Err(Error::conflict("bench --suite", "it measures one device", "give one `--device`")),
     };
     let (began, workloads, rates) = (Instant::now(), options.workloads()?, options.rates.rates());
-    let device = Device::named(name)?;
+    let device = arguments.whole_step.of(Device::named(name)?)?;
     // Only a GPU has a clock of its own, and not every one.
     let (timed, clock) = match device.clone().timed() {
         Ok(timed) if timed.is_gpu() => (timed, "gpu"),
@@ -127,13 +127,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let names = workloads.iter().map(|workload| workload.name).collect();
     show_start(&start(&timed, clock, names, rates), json, output);
     let budget = Duration::from_secs_f64(OP_SHARE * seconds);
-    let chosen = tuning.choose(&device)?;
-    let settings = Settings { budget, tuning: &chosen, tiles: options.tiles, rates };
+    let tuning = arguments.tuning.choose(&device)?;
+    let settings = Settings { budget, tuning: &tuning, tiles: options.tiles, rates };
     // Steps first: later on, shaders would be compiled, and their first loss sooner there.
     let trained: Vec<_> = workloads.iter().filter(|workload| workload.trained).collect();
     for workload in &trained {
         tell(output, &format!("{}, steps …", workload.name));
-        let measurement = measure(workload, name, tuning, Effort::Seconds(seconds))?;
+        let measurement = measure(workload, name, arguments, Effort::Seconds(seconds))?;
         tell(output, "");
         show_step(workload, &step(workload, &device, measurement, settings)?, json, output);
     }

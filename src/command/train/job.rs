@@ -51,7 +51,7 @@ impl<'a> Job<'a> {
         let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
         let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
-        let device = arguments.device.open()?;
+        let device = arguments.whole_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
         let builder = tuning.train(builder(arguments, &recipe, &parts.train, epochs)?);
         let trainer = builder.build(&device)?;

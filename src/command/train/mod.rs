@@ -19,6 +19,7 @@ use super::rates::RateOptions;
 use super::recipe::Options;
 use super::report::Output;
 use super::tuning::TuningOptions;
+use super::whole_step::WholeStepOption;
 use super::{count, data};
 use job::Job;
 
@@ -94,6 +95,8 @@ pub struct Arguments {
     device: DeviceOptions,
     #[command(flatten)]
     tuning: TuningOptions,
+    #[command(flatten)]
+    whole_step: WholeStepOption,
     #[command(flatten)]
     stopping: stopping::Stopping,
     /// Where the model goes [default: DATA.safetensors]
