@@ -6,7 +6,7 @@ use std::path::Path;
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{Plan, Section, Tile};
-use wgrad::specialize::{Choice, Limits, Machine, Target, Tuning, candidates, specialize};
+use wgrad::specialize::{Choice, Limits, Machine, Target, Tuning, WholeStep, candidates, specialize};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Device, Loss, Network, Sgd, Trainer};
 
@@ -103,7 +103,7 @@ fn plan() -> Plan {
 }
 
 fn gpu() -> Target {
-    Target::Gpu(Limits::default())
+    Target::Gpu(Limits { whole_step: WholeStep::Never, ..Limits::default() })
 }
 
 /// The heuristic's tiles, but for the first op of steps, which gets the one that it can have at that place.
