@@ -10,9 +10,10 @@ const TERM_FOURS = TILE_TERMS / 4u;
 const WIDE = TILE_COLUMNS / EACH;
 const HIGH = TILE_ROWS / EACH;
 
-// Four rows, or columns, at each of the terms: [term][four].
-var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_FOURS>;
-var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_FOURS>;
+// Four rows, or columns, at each of the terms: [term][four]. ROW_STRIDE and COLUMN_STRIDE are odd, one more than there are
+// fours: what invocations write for several terms at once then lies in several banks.
+var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_STRIDE>;
+var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_STRIDE>;
 
 // Brings the terms from `term` on to workgroup memory, block by block, neighbours in memory by neighbours.
 fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u32) {
@@ -20,19 +21,19 @@ fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u3
         let four = select(block % ROW_FOURS, block / TERM_FOURS, A_ALONG_TERMS);
         let first = 4u * select(block / ROW_FOURS, block % TERM_FOURS, A_ALONG_TERMS);
         let a = block_of_a(params, first_row + 4u * four, term + first);
-        tile_a[first * ROW_FOURS + four] = a[0];
-        tile_a[(first + 1u) * ROW_FOURS + four] = a[1];
-        tile_a[(first + 2u) * ROW_FOURS + four] = a[2];
-        tile_a[(first + 3u) * ROW_FOURS + four] = a[3];
+        tile_a[first * ROW_STRIDE + four] = a[0];
+        tile_a[(first + 1u) * ROW_STRIDE + four] = a[1];
+        tile_a[(first + 2u) * ROW_STRIDE + four] = a[2];
+        tile_a[(first + 3u) * ROW_STRIDE + four] = a[3];
     }
     for (var block = local; block < COLUMN_FOURS * TERM_FOURS; block += WIDE * HIGH) {
         let four = select(block % COLUMN_FOURS, block / TERM_FOURS, B_ALONG_TERMS);
         let first = 4u * select(block / COLUMN_FOURS, block % TERM_FOURS, B_ALONG_TERMS);
         let b = block_of_b(params, term + first, first_column + 4u * four);
-        tile_b[first * COLUMN_FOURS + four] = b[0];
-        tile_b[(first + 1u) * COLUMN_FOURS + four] = b[1];
-        tile_b[(first + 2u) * COLUMN_FOURS + four] = b[2];
-        tile_b[(first + 3u) * COLUMN_FOURS + four] = b[3];
+        tile_b[first * COLUMN_STRIDE + four] = b[0];
+        tile_b[(first + 1u) * COLUMN_STRIDE + four] = b[1];
+        tile_b[(first + 2u) * COLUMN_STRIDE + four] = b[2];
+        tile_b[(first + 3u) * COLUMN_STRIDE + four] = b[3];
     }
 }
 
@@ -60,10 +61,10 @@ fn main(
         for (var t = 0u; t < TILE_TERMS; t++) {
             var b: array<vec4<f32>, FOURS>;
             for (var j = 0u; j < FOURS; j++) {
-                b[j] = tile_b[t * COLUMN_FOURS + j * WIDE + local.x];
+                b[j] = tile_b[t * COLUMN_STRIDE + j * WIDE + local.x];
             }
             for (var i = 0u; i < FOURS; i++) {
-                let a = tile_a[t * ROW_FOURS + i * HIGH + local.y];
+                let a = tile_a[t * ROW_STRIDE + i * HIGH + local.y];
                 for (var j = 0u; j < FOURS; j++) {
                     sums[(4u * i + 0u) * FOURS + j] += a.x * b[j];
                     sums[(4u * i + 1u) * FOURS + j] += a.y * b[j];

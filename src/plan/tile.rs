@@ -71,9 +71,14 @@ impl Tile {
         }
     }
 
+    /// Groups of four rows, and of four columns, from one staged term to the next: one more than there are.
+    pub fn staged_strides(&self) -> [u32; 2] {
+        [self.rows, self.columns].map(|length| length / 4 + 1)
+    }
+
     /// Workgroup memory in bytes: both operands' parts.
     pub fn workgroup_bytes(&self) -> u32 {
-        4 * self.staged().unwrap_or(0) * (self.rows + self.columns)
+        16 * self.staged().unwrap_or(0) * self.staged_strides().iter().sum::<u32>()
     }
 }
 

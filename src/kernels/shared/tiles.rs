@@ -31,14 +31,16 @@ const STAGED: Share = Share::Workgroup { terms: 16 };
 /// all workgroups that run at the same time read.
 const BAND: u32 = 8;
 
-/// All sizes, from small to large. The first needs no workgroup memory, and only 64 invocations, as every GPU has; the
+/// All sizes, from small to large, and the largest with half as many terms, for devices with no more workgroup memory than
+/// WebGPU guarantees. The first needs no workgroup memory, and only 64 invocations, as every GPU has; the
 /// second is for software drivers, where it is the best one.
-const TILES: [Tile; 6] = [
+const TILES: [Tile; 7] = [
     Tile::PLAIN,
     Tile::SUBGROUPS,
     Tile::new(32, 32, [4, 4], STAGED),
     Tile::new(64, 64, [8, 8], STAGED),
     Tile::new(128, 64, [8, 8], STAGED),
+    Tile::new(128, 128, [8, 8], Share::Workgroup { terms: 8 }),
     Tile::new(128, 128, [8, 8], STAGED),
 ];
 
@@ -113,7 +115,11 @@ pub fn grid(op: &Op, product: Product) -> [u32; 3] {
 pub fn prelude(op: &Op) -> String {
     let tile = op.tile();
     let Tile { rows, columns, each: [each, _], .. } = tile;
-    let staged = tile.staged().map(|terms| format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n"));
+    let staged = tile.staged().map(|terms| {
+        let [row, column] = tile.staged_strides();
+        let strides = format!("const ROW_STRIDE = {row}u;\nconst COLUMN_STRIDE = {column}u;\n");
+        format!("const TILE_TERMS = {terms}u;\nconst EACH = {each}u;\n") + &strides
+    });
     let sizes = format!("const TILE_ROWS = {rows}u;\nconst TILE_COLUMNS = {columns}u;\nconst BAND = {}u;\n", tile.band);
     sizes + &staged.unwrap_or_default()
 }
@@ -150,7 +156,9 @@ mod tests {
     #[test]
     fn large_products_take_large_tiles_and_small_ones_small() {
         let limits = Limits::default();
-        assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×16 of 8×8 vec4 in bands of 8");
+        assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×8 of 8×8 vec4 in bands of 8");
+        let usual = Limits { workgroup_bytes: 32 << 10, ..limits };
+        assert_eq!(chosen(4096, 4096, 4096, &usual), "128×128×16 of 8×8 vec4 in bands of 8");
         assert_eq!(chosen(1024, 1024, 1024, &limits), "128×64×16 of 8×8 vec4");
         assert_eq!(chosen(512, 784, 128, &limits), "64×64×16 of 8×8 vec4");
         assert_eq!(chosen(128, 512, 784, &limits), "32×32×16 of 4×4 vec4");
@@ -184,7 +192,7 @@ mod tests {
     fn devices_without_the_means_take_less() {
         let few = Limits { invocations: 64, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &few), "64×64×16 of 8×8 vec4 in bands of 8");
-        let little = Limits { workgroup_bytes: 4 << 10, ..Limits::default() };
+        let little = Limits { workgroup_bytes: 5 << 10, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &little), "32×32×16 of 4×4 vec4 in bands of 8");
         let software = Limits { software: true, ..Limits::default() };
         assert_eq!(chosen(4096, 4096, 4096, &software), "32×32 of 4×4 vec4");

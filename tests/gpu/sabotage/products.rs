@@ -177,8 +177,8 @@ pub(super) const TILES: &[Sabotage] = &[
     (
         "matmul_tn",
         "terms of a are staged in the wrong place",
-        "tile_a[(first + 2u) * ROW_FOURS + four]",
-        "tile_a[(first + 1u) * ROW_FOURS + four]",
+        "tile_a[(first + 2u) * ROW_STRIDE + four]",
+        "tile_a[(first + 1u) * ROW_STRIDE + four]",
     ),
     (
         "dense_forward",
@@ -195,8 +195,8 @@ pub(super) const GROUPS: &[Sabotage] = &[
     (
         "matmul_nn",
         "the second columns are the first",
-        "tile_b[t * COLUMN_FOURS + j * WIDE + local.x]",
-        "tile_b[t * COLUMN_FOURS + local.x]",
+        "tile_b[t * COLUMN_STRIDE + j * WIDE + local.x]",
+        "tile_b[t * COLUMN_STRIDE + local.x]",
     ),
     (
         "matmul_nn",
