@@ -201,8 +201,8 @@ pub(super) const GROUPS: &[Sabotage] = &[
     (
         "matmul_nn",
         "the second rows are the first",
-        "tile_a[t * ROW_FOURS + i * HIGH + local.y]",
-        "tile_a[t * ROW_FOURS + local.y]",
+        "tile_a[t * ROW_STRIDE + i * HIGH + local.y]",
+        "tile_a[t * ROW_STRIDE + local.y]",
     ),
     ("matmul_tn", "groups are neighbours when they are stored", "4u * (j * WIDE + local.x)", "4u * (2u * local.x + j)"),
 ];
