@@ -15,6 +15,7 @@ use super::progress::bar;
 use super::report::Output;
 use super::subject::Subject;
 use super::verify::TEMPLATE;
+use super::whole_step::WholeStepOption;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -27,9 +28,11 @@ EXAMPLES
 Without it, rules choose how a GPU's products are cut, from shapes and limits.
 Here each way that the device allows is run and timed, once it has computed the
 same numbers as the CPU. Winners are kept beside the compiled shaders, for this
-adapter, driver and version: `train`, `plan` and `verify` then take them, and
-say so. A checkpoint has the tiles that it was made with, and goes on with them,
-whatever was tuned since. Ctrl-C leaves all as it was.
+adapter, driver and version: `train`, `plan`, `bench` and `verify` then take
+them, and say so. A checkpoint has the tiles that it was made with, and goes on
+with them, whatever was tuned since. Ctrl-C leaves all as it was. A narrow
+network's step may be one op, without products: `--whole-step never` tunes for
+trainings that say so, too.
 ";
 
 /// What to tune for, where, and for how long.
@@ -42,6 +45,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "gpu", help_heading = "Device")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
+    #[command(flatten)]
+    whole_step: WholeStepOption,
     /// Time to measure in, in all; compiling and checking come on top, and three runs of each way are made in any case
     #[arg(long, value_name = "N", value_parser = milliseconds, default_value = "400", allow_negative_numbers = true)]
     milliseconds: u64,
@@ -90,7 +95,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         check_replaceable(path)?;
     }
     let tune = Tune::network(&description)?.budget(Duration::from_millis(arguments.milliseconds));
-    let device = Device::named(&arguments.device)?;
+    let device = arguments.whole_step.of(Device::named(&arguments.device)?)?;
     let start = Start {
         event: "start",
         network: description.network.to_string(),

@@ -16,8 +16,9 @@ const NONE: [&str; 2] = ["none", "off"];
 /// The option of commands that a tuning makes a difference to.
 #[derive(clap::Args)]
 pub struct TuningOptions {
-    /// Cuts a GPU's products as this file says, which `wgrad tune` wrote; `none`: by rules alone [default: what was tuned for this GPU]
-    #[arg(long, value_name = "FILE", env = "WGRAD_TUNING", value_hint = ValueHint::FilePath, help_heading = "Device")]
+    /// Cuts a GPU's products as this file says, which `wgrad tune` wrote; `none`: by rules alone [default: what
+    /// `WGRAD_TUNING` names, as far as it fits, or what was tuned for this GPU]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Device")]
     tuning: Option<PathBuf>,
 }
 
@@ -54,10 +55,18 @@ pub struct Followed {
 impl TuningOptions {
     /// What is to be used on a device.
     pub fn choose(&self, device: &Device) -> Result<Chosen> {
-        match &self.tuning {
-            Some(word) if NONE.iter().any(|none| word.as_os_str() == *none) => Ok(Chosen::Nothing),
-            Some(path) => Ok(Chosen::Named(path.clone(), Tuning::load(path)?)),
-            None => Ok(device.machine().map_or(Chosen::Nothing, |machine| match Tuning::cached(&machine) {
+        let everywhere = std::env::var_os("WGRAD_TUNING").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let named = self.tuning.as_ref().or(everywhere.as_ref());
+        if named.is_some_and(|word| NONE.iter().any(|none| word.as_os_str() == *none)) {
+            return Ok(Chosen::Nothing);
+        }
+        match (&self.tuning, everywhere) {
+            (Some(path), _) => Ok(Chosen::Named(path.clone(), Tuning::load(path)?)),
+            (None, Some(path)) if device.is_gpu() => {
+                let tuning = Tuning::load(&path)?;
+                Ok(Chosen::Found(path, tuning))
+            }
+            _ => Ok(device.machine().map_or(Chosen::Nothing, |machine| match Tuning::cached(&machine) {
                 Ok(None) => Chosen::Nothing,
                 Ok(Some((path, tuning))) => Chosen::Found(path, tuning),
                 // Nobody has asked for it.

@@ -19,6 +19,10 @@ impl WholeStepOption {
     /// The device with steps like that.
     pub fn of(&self, device: Device) -> Result<Device> {
         match self.whole_step {
+            Some(_) if !device.is_gpu() => {
+                let problem = format!("{device} has no dispatches: only a GPU has whole steps");
+                Err(Error::conflict("`--whole-step`", problem, "leave it out, or name a GPU with `--device`"))
+            }
             Some(choice) => device.with_whole_step(choice),
             None => Ok(device),
         }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, lower};
 use crate::plan::Plan;
-use crate::specialize::{Target, Tuning, Wish, with_whole_step};
+use crate::specialize::{Choice, Target, Tuning, Wish, with_whole_step};
 use crate::trainer::Trainer;
 
 /// Makes plans, and cuts their products.
@@ -24,7 +24,7 @@ pub(super) struct Planner {
 pub struct Tuned {
     /// Different products of a step.
     pub products: usize,
-    /// Those that are cut as the tuning says, and not as the heuristic does.
+    /// Those that the tuning says something of.
     pub tuned: usize,
     /// Why it was not followed everywhere, where it was not [pinned](crate::trainer::Builder::tuning).
     pub ignored: Vec<String>,
@@ -78,10 +78,16 @@ impl Trainer {
     /// Other tiles that were pinned.
     pub(super) fn take_tiles(&mut self, made: &Tuning) -> Result<usize> {
         let now = self.tiles()?;
-        let same = |choice: &&_| now.choices().contains(choice);
-        let others: Vec<_> = made.choices().iter().filter(|choice| !same(choice)).collect();
-        let Some(first) = others.first() else { return Ok(0) };
-        if self.planner.pinned && !self.planner.tuning.is_empty() {
+        // Products that it has now, and cuts otherwise.
+        let other = |tuning: &Tuning, choice: &&Choice| {
+            tuning.choices().iter().any(|own| own.same_product(choice) && own.tile != choice.tile)
+        };
+        let others: Vec<_> = made.choices().iter().filter(|choice| other(&now, choice)).collect();
+        if others.is_empty() {
+            return Ok(0);
+        }
+        let pinned = others.iter().find(|choice| self.planner.pinned && other(&self.planner.tuning, choice));
+        if let Some(first) = pinned {
             let problem = format!("it was made with other tiles than the tuning says: {first} had `{}`", first.tile);
             let remedy = "leave the tuning out to go on with the checkpoint's tiles, or begin anew elsewhere";
             return Err(Error::conflict("checkpoint", problem, remedy));

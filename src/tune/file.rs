@@ -100,8 +100,12 @@ impl Tuning {
     pub fn keep(&self) -> Result<Option<PathBuf>> {
         let Some(machine) = &self.machine else { return Ok(None) };
         let Some(path) = path(machine) else { return Ok(None) };
-        // One that cannot be read is replaced.
-        let mut all = Self::cached(machine).ok().flatten().map_or(Self::new(Some(machine.clone()), []), |(_, all)| all);
+        let mut all = match Self::cached(machine) {
+            Ok(Some((_, all))) => all,
+            // One that says nothing sensible is replaced.
+            Ok(None) | Err(Error::Format { .. }) => Self::new(Some(machine.clone()), []),
+            Err(error) => return Err(error),
+        };
         self.choices().iter().for_each(|choice| all.set(choice.clone()));
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;

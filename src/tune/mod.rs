@@ -206,17 +206,19 @@ impl Subject {
 
     /// Whether a tile is faster than the heuristic's by more than the margin, also when both are measured again.
     fn wins(&self, trial: &mut Trial<'_>, tried: &mut [Candidate], best: usize, each: f64) -> Result<bool> {
-        let ahead = |tried: &[Candidate]| match (tried[best].secs, tried[0].secs) {
-            (Some(best), Some(heuristic)) => best < (1.0 - MARGIN) * heuristic,
+        let ahead = |heuristic: Option<f64>, best: Option<f64>| match (heuristic, best) {
+            (Some(heuristic), Some(best)) => best < (1.0 - MARGIN) * heuristic,
             _ => false,
         };
-        if !ahead(tried) {
+        if !ahead(tried[0].secs, tried[best].secs) {
             return Ok(false);
         }
-        for at in [0, best] {
-            let again = trial.time(tried[at].tile, each, f64::INFINITY)?;
-            tried[at].secs = tried[at].secs.map(|secs| secs.min(again));
+        let mut again = [None; 2];
+        for (again, at) in again.iter_mut().zip([0, best]) {
+            let secs = trial.time(tried[at].tile, each, f64::INFINITY)?;
+            tried[at].secs = tried[at].secs.map(|first| first.min(secs));
+            *again = Some(secs);
         }
-        Ok(ahead(tried))
+        Ok(ahead(again[0], again[1]))
     }
 }

@@ -159,7 +159,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.products.is_empty() {
-            return writeln!(f, "on this device a step of this network is one op: there are no products to cut");
+            return writeln!(
+                f,
+                "on this device a step of this network is one op (`WholeStep`): there are no products to cut"
+            );
         }
         let head = ["op", "kernel", "shape", "heuristic", "chosen", "its time", "chosen's", "ratio", "of"];
         let mut rows = vec![head.map(String::from).to_vec()];

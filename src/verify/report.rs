@@ -31,7 +31,7 @@ pub struct Header {
     pub seed: u64,
     /// Different products of a step.
     pub products: usize,
-    /// Those that are cut as a tuning says, and not as the heuristic does.
+    /// Those that a tuning says something of.
     pub tuned: usize,
     /// What a suggested tuning says, and was not followed in.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -95,6 +95,26 @@ fn what_is_tuned_is_kept_and_followed() {
     }
 }
 
+/// The variable is for all commands: it is followed where it says something, and in nobody's way elsewhere.
+#[cfg(feature = "gpu")]
+#[test]
+fn the_variable_is_followed_as_far_as_it_fits() {
+    let Some(adapter) = super::using::adapter() else { return };
+    let (folder, device) = (Folder::new(), adapter.name.as_str());
+    succeed(&folder, device, &[&TUNE[..], &["--out", "tuned.json"]].concat());
+    let run = |arguments: &[&str]| {
+        let output = folder.command(arguments).env("WGRAD_TUNING", "tuned.json").output().expect("the command starts");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let train = [&TRAIN[..], &["--device", device]].concat();
+    assert!(run(&train).contains("tuning: tuned.json, for 8 of 8 products\n"));
+    assert!(!run(&[&TRAIN[..], &["--device", "cpu"]].concat()).contains("tuning"));
+    let bench = ["bench", "--network", "12 relu 8 relu", "--inputs", "4", "--outputs", "3", "--batch", "16"];
+    let events = run(&[&bench[..], &["--steps", "1", "--json", "--device", "cpu", "--device", device]].concat());
+    assert!(events.contains("\"tuned\":0,") && events.contains("\"tuned\":8,"), "{events}");
+}
+
 #[cfg(feature = "gpu")]
 #[test]
 fn a_training_goes_on_with_its_tiles_whatever_is_kept() {

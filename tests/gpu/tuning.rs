@@ -8,7 +8,7 @@ use wgrad::exec::{Executor, Run, Span, Ticket};
 use wgrad::kernels::dense_forward;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{AllocationId, Plan, Section, Step, Tile, ViewId};
-use wgrad::specialize::{Choice, Target, Tuning, WholeStep};
+use wgrad::specialize::{Choice, Limits, Target, Tuning, WholeStep};
 use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
@@ -303,4 +303,51 @@ fn a_step_that_is_one_op_has_no_products() {
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH).tuning(tuning);
     let trainer = builder.build(&device).expect("a trainer");
     assert_eq!(trainer.tuned().map(|tuned| [tuned.products, tuned.tuned]).ok(), Some([0, 0]));
+}
+
+/// Rows of a workgroup are added up together, so that bits hang on how many workgroup memory holds.
+#[test]
+fn a_whole_step_of_other_workgroups_is_said_to_differ() {
+    let Some(name) = adapter_name() else { return };
+    let trainer = |workgroup_bytes: u32| {
+        let limits = Limits { workgroup_bytes, ..Limits::default() };
+        let options = GpuOptions::default().whole_step(WholeStep::Always).limits(limits);
+        let device = open(&name, options);
+        assert_eq!(device.limits().whole_step, WholeStep::Always, "limits say nothing of it");
+        let network = Network::parse(64, "100 relu 100 relu 10").expect("a network");
+        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(1400);
+        let mut trainer = builder.build(&Device::from(device)).expect("a trainer");
+        trainer.load(&data::digits()).expect("it fits");
+        trainer
+    };
+    let mut large = trainer(16 << 10);
+    advance(&mut large, 1);
+    let checkpoint = large.checkpoint().expect("made");
+    assert!(trainer(16 << 10).restore(&checkpoint).expect("the same settings").is_exact());
+    let restored = trainer(8 << 10).restore(&checkpoint).expect("the same settings");
+    assert!(!restored.is_exact() && restored.differences[0].starts_with("plan was"), "{restored:?}");
+}
+
+/// A checkpoint's tiles are for products; a step that has none takes none, whatever a tuning says.
+#[test]
+fn a_checkpoint_of_layers_goes_on_in_whole_steps() {
+    let Some(device) = device() else { return };
+    let trainer = |whole_step: WholeStep, tuning: Option<Tuning>| {
+        let device = Device::from(device.clone()).with_whole_step(whole_step).expect("it opens again");
+        let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
+        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+        let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
+        let mut trainer = builder.build(&device).expect("a trainer");
+        trainer.load(&digits()).expect("it fits");
+        trainer
+    };
+    let mut layers = trainer(WholeStep::Never, None);
+    advance(&mut layers, 1);
+    let checkpoint = layers.checkpoint().expect("made");
+    let other = layers.tiles().expect("a GPU has tiles").choices()[0].clone();
+    let tuning = Tuning::new(None, [Choice { tile: Tile::PLAIN, ..other }]);
+    for tuning in [None, Some(tuning)] {
+        let restored = trainer(WholeStep::Always, tuning).restore(&checkpoint).expect("the same settings");
+        assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
+    }
 }

@@ -65,9 +65,9 @@ struct Repetition {
 pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort: Effort) -> Result<Measurement> {
     let data = workload.data()?;
     let began = Instant::now();
-    let device = arguments.whole_step.of(device.parse()?)?;
+    let device = arguments.on(device.parse()?)?;
     let builder = Trainer::builder(workload.network.clone()).loss(workload.loss).optimizer(workload.optimizer);
-    let mut trainer = arguments.tuning.choose(&device)?.train(builder.batch(workload.batch)).build(&device)?;
+    let mut trainer = arguments.tuning_on(&device)?.train(builder.batch(workload.batch)).build(&device)?;
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;

@@ -15,7 +15,7 @@ use super::count;
 use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
-use super::tuning::TuningOptions;
+use super::tuning::{Chosen, TuningOptions};
 use super::whole_step::WholeStepOption;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
@@ -236,6 +236,16 @@ impl Arguments {
             return Err(Error::conflict("bench", problem, "add `--network \"128 relu\"`"));
         }
         Workload::usual()
+    }
+
+    /// A device with steps as they are wanted of GPUs.
+    fn on(&self, device: Device) -> Result<Device> {
+        if device.is_gpu() { self.whole_step.of(device) } else { Ok(device) }
+    }
+
+    /// How its products are cut: options that are for GPUs say nothing of the CPU beside them.
+    fn tuning_on(&self, device: &Device) -> Result<Chosen> {
+        if device.is_gpu() { self.tuning.choose(device) } else { Ok(Chosen::Nothing) }
     }
 
     /// Names of the devices to measure, which can all be opened if they were asked for.

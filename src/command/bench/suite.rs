@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         _ => return Err(Error::conflict("bench --suite", "it measures one device", "give one `--device`")),
     };
     let (began, workloads, rates) = (Instant::now(), options.workloads()?, options.rates.rates());
-    let device = arguments.whole_step.of(Device::named(name)?)?;
+    let device = arguments.on(Device::named(name)?)?;
     // Only a GPU has a clock of its own, and not every one.
     let (timed, clock) = match device.clone().timed() {
         Ok(timed) if timed.is_gpu() => (timed, "gpu"),
@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let names = workloads.iter().map(|workload| workload.name).collect();
     show_start(&start(&timed, clock, names, rates), json, output);
     let budget = Duration::from_secs_f64(OP_SHARE * seconds);
-    let tuning = arguments.tuning.choose(&device)?;
+    let tuning = arguments.tuning_on(&device)?;
     let settings = Settings { budget, tuning: &tuning, tiles: options.tiles, rates };
     // Steps first: later on, shaders would be compiled, and their first loss sooner there.
     let trained: Vec<_> = workloads.iter().filter(|workload| workload.trained).collect();

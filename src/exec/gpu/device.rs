@@ -73,10 +73,10 @@ impl GpuOptions {
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
     /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
-    /// Whether it is software, which no limit of wgpu's says, stays as it is.
+    /// What no limit of wgpu's says stays as it is: whether it is software, and when it has [whole
+    /// steps](GpuOptions::whole_step).
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
-        self.whole_step = limits.whole_step;
         self
     }
 

@@ -145,17 +145,17 @@ pub(super) struct MadeOn {
     /// The device, with what its arithmetic is made of.
     device: String,
     driver: Option<String>,
-    /// CRC-32 of the ops of a step as the device runs them, tiles and all.
+    /// CRC-32 of the ops of a step as the device runs them, parameters, tiles and all.
     plan: u32,
     /// The tiles of a GPU's products, of those too that only evaluate, whether the heuristic chose them or a tuning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tiles: Vec<Choice>,
 }
 
-/// The ops of a step, in order, and how products are cut.
+/// The ops of a step, in order, with their parameters, as how many parts or rows a workgroup adds up, and tiles.
 fn ops(plan: &Plan) -> String {
     let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
-    ops.map(|op| format!("{} {:?}\n", op.kernel.name, op.tile)).collect()
+    ops.map(|op| format!("{} {:?} {:?}\n", op.kernel.name, op.params, op.tile)).collect()
 }
 
 impl MadeOn {
