@@ -39,6 +39,8 @@ def arguments():
     parser.add_argument("--peak-gflops", type=float, help="what the device can do: shows the share that is reached")
     parser.add_argument("--bandwidth-gbs", type=float, help="what its memory can do")
     parser.add_argument("--tiles", action="store_true", help="wgrad's products in all ways to cut them, at the end")
+    parser.add_argument("--whole-step", metavar="WHEN", help="wgrad's own option: auto, never or always [auto]")
+    parser.add_argument("--tuning", type=pathlib.Path, help="wgrad's own option: a file that `wgrad tune` wrote [none]")
     parser.add_argument("--python", type=pathlib.Path, help="the Python that has torch")
     parser.add_argument("--torch-device", choices=["cuda", "cpu"], default="cuda", help="cpu for trials [cuda]")
     parser.add_argument("--rust", type=pathlib.Path, help=f"folder of the programs {', '.join(BURN)}")
@@ -116,8 +118,9 @@ class Programs:
         variables = UNKEPT | {"WGRAD_PIPELINE_CACHE": f"{self.folder.name}/{network}"}
         words = [self.wgrad, "bench", "--suite", "--json", "--only", network, "--device", given.device]
         words += ["--seconds", given.seconds, *more]
-        for option, rate in (("--peak-gflops", given.peak_gflops), ("--bandwidth-gbs", given.bandwidth_gbs)):
-            words += [option, rate] if rate else []
+        rates = [("--peak-gflops", given.peak_gflops), ("--bandwidth-gbs", given.bandwidth_gbs)]
+        for option, value in [*rates, ("--whole-step", given.whole_step), ("--tuning", given.tuning)]:
+            words += [option, value] if value else []
         found = self.said(words, variables)
         starts = [event for event in found["lines"] if event["event"] == "start"]
         self.start = self.start or (starts[0] if starts else None)

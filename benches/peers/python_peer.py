@@ -164,7 +164,7 @@ def versions():
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
-    for package in ("torch", "jax", "jaxlib", "optax", "scikit-learn", "numpy"):
+    for package in ("torch", "triton", "jax", "jaxlib", "optax", "scikit-learn", "numpy"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
