@@ -24,6 +24,11 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Steps in layers, also where a GPU's would pay as one op: for tests that count ops or look for those of a layer. `tune`
+/// has no such option: networks with dropout are in layers everywhere.
+#[cfg(feature = "gpu")]
+const IN_LAYERS: [&str; 2] = ["--whole-step", "never"];
+
 /// A folder for one test.
 struct Folder(TempDir);
 

@@ -2,17 +2,24 @@
 
 use super::Folder;
 #[cfg(feature = "gpu")]
-use super::text;
+use super::{IN_LAYERS, text};
 
 const TRAIN: [&str; 6] = ["train", "iris", "--epochs", "2", "--out", "plain.safetensors"];
 const PROFILE: [&str; 8] =
     ["train", "iris", "--epochs", "2", "--out", "profiled.safetensors", "--profile", "--trace=trace.json"];
 
-fn same_model_with_and_without(device: &str) {
-    let folder = Folder::new();
-    folder.succeed(&[&TRAIN[..], &["--device", device]].concat());
-    let told = folder.succeed(&[&PROFILE[..], &["--device", device, "--peak-gflops", "10"]].concat());
+/// What a profile says of a training with these options, which has the model of one without.
+fn same_model_with_and_without(folder: &Folder, options: &[&str]) -> String {
+    folder.succeed(&[&TRAIN[..], options].concat());
+    let told = folder.succeed(&[&PROFILE[..], options, &["--peak-gflops", "10"]].concat());
     assert!(folder.read("plain.safetensors") == folder.read("profiled.safetensors"), "a profile changed the model");
+    told
+}
+
+/// Its steps are in layers.
+fn a_profile_tells_of_all_ops(options: &[&str]) {
+    let folder = Folder::new();
+    let told = same_model_with_and_without(&folder, options);
     let line = |name: &str| told.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {told}"));
     let (head, row) = (line("total ms"), line("dense_forward"));
     assert!(["calls", "share %", "GFLOP/s", "GB/s", "arithmetic µs"].iter().all(|name| head.contains(name)), "{head}");
@@ -23,21 +30,23 @@ fn same_model_with_and_without(device: &str) {
         first["ph"] == "X" && first["ts"].is_f64() && first["dur"].is_f64() && first["name"].is_string(),
         "{first}"
     );
-    let events = folder.events(&[&PROFILE[..], &["--device", device]].concat());
+    let events = folder.events(&[&PROFILE[..], options].concat());
     assert!(events.iter().any(|event| event["event"] == "op" && event["kernel"] == "adamw"), "{events:?}");
     assert_eq!(events[events.len() - 1]["event"], "summary");
 }
 
 #[test]
 fn a_profile_leaves_the_model_as_it_is() {
-    same_model_with_and_without("cpu");
+    a_profile_tells_of_all_ops(&["--device", "cpu"]);
 }
 
 #[cfg(feature = "gpu")]
 #[test]
 fn a_profile_on_an_adapter_leaves_the_model_as_it_is() {
     let Some(adapter) = super::using::adapter() else { return };
-    same_model_with_and_without(&adapter.name);
+    let device = ["--device", &adapter.name];
+    same_model_with_and_without(&Folder::new(), &device);
+    a_profile_tells_of_all_ops(&[device, IN_LAYERS].concat());
 }
 
 #[test]

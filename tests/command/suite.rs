@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::Folder;
+#[cfg(feature = "gpu")]
+use super::IN_LAYERS;
 
 /// The networks of the file that all peers are measured by.
 const WORKLOADS: &str = include_str!("../../benches/workloads.json");
@@ -67,7 +69,7 @@ fn whole_steps_are_measured() {
 #[test]
 fn an_adapter_is_measured_whole_in_all_tiles() {
     let Some(adapter) = super::using::adapter() else { return };
-    let events = measures_steps_and_ops(&adapter.name, &["--tiles"]);
+    let events = measures_steps_and_ops(&adapter.name, &[&["--tiles"], &IN_LAYERS[..]].concat());
     assert_eq!(events[0]["driver"], adapter.driver.as_str());
     let ops = named(&events, "op");
     assert!(ops.iter().any(|op| op["chosen"] == false), "{ops:?}");
@@ -87,7 +89,7 @@ fn an_adapter_is_measured_whole_in_all_tiles() {
 fn products_in_parts_are_whole_products() {
     let Some(adapter) = super::using::adapter() else { return };
     let suite = ["bench", "--suite", "--only=digits", "--tiles", "--seconds=0.01", "--device", &adapter.name];
-    let events = Folder::new().events(&suite);
+    let events = Folder::new().events(&[&suite[..], &IN_LAYERS].concat());
     let both = "matmul_split_nt + dense_forward_sum";
     let op = named(&events, "op").into_iter().find(|op| op["kernel"] == both).expect("64 terms can be cut");
     assert!(op["form"] == "NT" && op["tile"].as_str().is_some_and(|tile| tile.ends_with(" in 2 parts")), "{op}");

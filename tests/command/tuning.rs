@@ -5,10 +5,15 @@ use std::process::Output;
 
 use serde_json::Value;
 
+#[cfg(feature = "gpu")]
+use super::IN_LAYERS;
 use super::{Folder, text};
 
-const TUNE: [&str; 8] = ["tune", "iris", "--network", "12 relu 8 relu", "--batch", "16", "--milliseconds", "1"];
-const TRAIN: [&str; 8] = ["train", "iris", "--network", "12 relu 8 relu", "--batch", "16", "--epochs", "2"];
+/// In layers on every device.
+const NETWORK: &str = "12 relu dropout(0.1) 8 relu";
+
+const TUNE: [&str; 8] = ["tune", "iris", "--network", NETWORK, "--batch", "16", "--milliseconds", "1"];
+const TRAIN: [&str; 8] = ["train", "iris", "--network", NETWORK, "--batch", "16", "--epochs", "2"];
 
 /// Runs the command with what is kept in `kept`, and takes what was tuned from there.
 fn run(folder: &Folder, device: &str, arguments: &[&str]) -> Output {
@@ -70,7 +75,7 @@ fn what_is_tuned_is_kept_and_followed() {
     assert!(!told.contains("tuning") && without == untuned, "{told}");
 
     // Another network: nothing is said of its products, and what was kept stays beside what is new.
-    let other = ["tune", "--inputs", "5", "--outputs", "3", "--network", "7 tanh", "--milliseconds", "1"];
+    let other = ["tune", "--inputs", "5", "--outputs", "3", "--network", "7 tanh dropout(0.1)", "--milliseconds", "1"];
     let events = succeed(&folder, device, &[&other[..], &["--json"]].concat());
     let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
@@ -83,11 +88,12 @@ fn what_is_tuned_is_kept_and_followed() {
     let all = tiles(&std::fs::read(kept(&folder)).expect("it is there"));
     assert_eq!(all.len(), 8 + names.len() - 2);
     let plan = ["plan", "--inputs", "6", "--outputs", "3", "--network", "9 tanh"];
+    let plan = [&plan[..], &IN_LAYERS].concat();
     assert!(!succeed(&folder, device, &plan).contains("tuning"));
     let told = succeed(&folder, device, &[&plan[..], &["--tuning", "tuned.json"]].concat());
     assert!(told.contains("tuning: tuned.json, for 0 of 5 products\n"), "{told}");
 
-    let bench = ["bench", "--network", "12 relu 8 relu", "--inputs", "4", "--outputs", "3", "--batch", "16"];
+    let bench = ["bench", "--network", NETWORK, "--inputs", "4", "--outputs", "3", "--batch", "16"];
     let bench = [&bench[..], &["--steps", "1", "--json"]].concat();
     for (options, tuned) in [(&[][..], 8), (&["--tuning", "none"], 0)] {
         let events = succeed(&folder, device, &[&bench[..], options].concat());
@@ -122,11 +128,8 @@ fn a_training_goes_on_with_its_tiles_whatever_is_kept() {
     let (folder, device) = (Folder::new(), adapter.name.as_str());
     succeed(&folder, device, &[&TUNE[..], &["--out", "tuned.json"]].concat());
     folder.write("plain.json", plain(&folder.read("tuned.json")));
-    let plan = succeed(
-        &folder,
-        device,
-        &["plan", "iris", "--network", "12 relu 8 relu", "--batch", "16", "--tuning", "plain.json"],
-    );
+    let plan =
+        succeed(&folder, device, &["plan", "iris", "--network", NETWORK, "--batch", "16", "--tuning", "plain.json"]);
     let products = plan.lines().filter(|line| line.ends_with("; 32×32 of 4×4")).count();
     assert_eq!(products, 8 + 3, "those of steps and of evaluations: {plan}");
     let (_, whole) = train(&folder, device, &["--tuning", "plain.json"]);
@@ -218,8 +221,11 @@ fn a_tuning_must_go_somewhere() {
     let Some(adapter) = super::using::adapter() else { return };
     let folder = Folder::new();
     let run = |out: &[&str]| {
-        let arguments =
-            [&["tune", "--inputs", "3", "--outputs", "2", "--network", "4", "--device", &adapter.name], out].concat();
+        let arguments = [
+            &["tune", "--inputs", "3", "--outputs", "2", "--network", "4 dropout(0.1)", "--device", &adapter.name],
+            out,
+        ]
+        .concat();
         folder.command(&arguments).env("WGRAD_PIPELINE_CACHE", "off").output().expect("it starts")
     };
     let refused = run(&[]);

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
+use wgrad::specialize::WholeStep;
 
 /// The name that selects the device under test; `None` where there is no adapter.
 pub fn adapter_name() -> Option<String> {
@@ -25,6 +26,19 @@ pub fn device() -> Option<GpuDevice> {
     static DEVICE: OnceLock<GpuDevice> = OnceLock::new();
     let name = adapter_name()?;
     Some(DEVICE.get_or_init(|| open(&name, GpuOptions::default())).clone())
+}
+
+/// The same with steps in layers, also where one op would pay: for tests that count ops, name those of a layer or look for
+/// their tiles. What tests results alone takes [`device`], whose small networks have whole steps on a GPU.
+pub fn layered() -> Option<GpuDevice> {
+    static DEVICE: OnceLock<GpuDevice> = OnceLock::new();
+    let name = adapter_name()?;
+    Some(DEVICE.get_or_init(|| open(&name, in_layers(GpuOptions::default()))).clone())
+}
+
+/// Options with steps in layers, like [`layered`].
+pub fn in_layers(options: GpuOptions) -> GpuOptions {
+    options.whole_step(WholeStep::Never)
 }
 
 /// A device of one's own.

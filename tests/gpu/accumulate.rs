@@ -4,7 +4,7 @@ use wgrad::exec::gpu::GpuOptions;
 use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
 
 use crate::accumulation;
-use crate::common::{adapter_name, device, open};
+use crate::common::{adapter_name, device, in_layers, layered, open};
 
 #[test]
 fn on_whole_numbers_steps_have_the_bits_of_large_batches() {
@@ -28,15 +28,15 @@ fn any_grouping_gives_the_same_bits() {
 
 #[test]
 fn bad_numbers_freeze_the_step() {
-    let Some(gpu) = device() else { return };
-    let gpu = Device::from(gpu);
-    accumulation::a_bad_batch_freezes_the_step(&gpu);
-    accumulation::a_sum_that_overflows_is_named(&gpu);
+    let (Some(layered), Some(gpu)) = (layered(), device()) else { return };
+    // The first names an op of a layer.
+    accumulation::a_bad_batch_freezes_the_step(&layered.into());
+    accumulation::a_sum_that_overflows_is_named(&gpu.into());
 }
 
 #[test]
 fn it_is_verified() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     accumulation::it_is_verified(&gpu.into());
 }
 
@@ -44,7 +44,7 @@ fn it_is_verified() {
 #[test]
 fn steps_cost_what_they_should() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, GpuOptions::default());
+    let gpu = open(&name, in_layers(GpuOptions::default()));
     let input: Vec<f32> = (0..200).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 100]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");

@@ -17,7 +17,7 @@ use wgrad::plan::{Op, Section};
 use wgrad::specialize::WholeStep;
 use wgrad::{Adam, Loss, Network};
 
-use crate::common::device;
+use crate::common::layered;
 
 fn workloads() -> BTreeMap<String, Description> {
     let workloads: BTreeMap<String, Value> =
@@ -37,7 +37,7 @@ fn workloads() -> BTreeMap<String, Description> {
 
 #[test]
 fn ops_bind_hardly_more_than_they_must_move() {
-    let Some(device) = device() else { return };
+    let Some(device) = layered() else { return };
     let whole_steps = device.with_whole_step(WholeStep::Always).expect("it was opened before");
     let (layered, whole) = (compare(&device), compare(&whole_steps));
     println!(

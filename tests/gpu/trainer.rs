@@ -5,7 +5,7 @@ use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 use wgrad::plan::STEP_BYTES;
 use wgrad::{Adam, Dataset, Device, Error, Fit, Flow, Loss, Network, Schedule, Tensor, Trainer, data};
 
-use crate::common::{adapter_name, device, open};
+use crate::common::{adapter_name, device, layered, open};
 
 const BATCH: usize = 47;
 const ROWS: usize = 300;
@@ -129,7 +129,7 @@ fn it_learns_and_evaluates_as_the_cpu_does() {
 
 #[test]
 fn a_number_that_is_not_finite_is_found_later_and_undone() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let gpu = Device::from(gpu);
     // The first product of one row overflows: that which comes second in step 9 of 20.
     let mut order: Vec<usize> = (0..40).collect();
@@ -258,7 +258,7 @@ fn ten_thousand_steps_cost_what_they_should() {
 
 /// Epochs of ten steps: what the device is asked for, to the byte, and no buffer is made after the first of them.
 fn steps_cost_what_they_should(epochs: u64) {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let (rows, batch, steps_a_submission) = (100, 10, 4);
     let input: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &vec![0.5; rows]).expect("a data set");

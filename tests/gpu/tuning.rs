@@ -13,7 +13,7 @@ use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
 
-use crate::common::{adapter_name, device, open};
+use crate::common::{adapter_name, device, in_layers, layered, open};
 use crate::sabotage::tampered;
 
 fn network() -> Network {
@@ -64,6 +64,7 @@ fn others(device: &Device) -> Tuning {
 }
 
 fn check(report: &Report) {
+    assert!(!report.products.is_empty(), "{report}");
     for product in &report.products {
         assert_eq!(product.candidates[product.chosen].tile, product.choice.tile, "{report}");
         assert!(
@@ -81,7 +82,7 @@ fn check(report: &Report) {
 
 #[test]
 fn every_tile_of_every_product_is_right_and_measured() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let mut told = 0;
     let report = tune(network()).run(&device, |_| told += 1).expect("the device works");
@@ -102,7 +103,7 @@ fn every_tile_of_every_product_is_right_and_measured() {
 /// A device that was opened without timestamps, and nobody who asks for them.
 #[test]
 fn the_hosts_clock_does_where_the_device_has_none() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let make = &mut |plan: Plan| Ok(Box::new(Gpu::new(&gpu, plan)?) as Box<dyn Executor>);
     let small = Network::parse(8, "12 relu 4").expect("a network");
     let report = tune(small).run_on(None, false, make, |_| ()).expect("the device works");
@@ -115,7 +116,7 @@ fn the_hosts_clock_does_where_the_device_has_none() {
 
 #[test]
 fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let tuning = others(&device);
     let mut whole = trainer(&device, Some(tuning.clone()));
@@ -156,7 +157,7 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
 /// What the checkpoint does not have to say: it was made by the heuristic, and the trainer that goes on is tuned.
 #[test]
 fn a_suggested_tuning_gives_way_to_a_checkpoint() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let mut whole = trainer(&device, None);
     advance(&mut whole, 2);
@@ -175,7 +176,7 @@ fn a_suggested_tuning_gives_way_to_a_checkpoint() {
 
 #[test]
 fn tiles_that_cannot_be_had_are_refused_or_passed_over() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let mut tuning = trainer(&device, None).tiles().expect("sound");
     let wrong = Choice { tile: Tile { parts: 99, ..Tile::PLAIN }, ..tuning.choices()[0].clone() };
@@ -189,7 +190,7 @@ fn tiles_that_cannot_be_had_are_refused_or_passed_over() {
 
 #[test]
 fn a_certificate_has_the_tiles() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let verify = |tuning: Option<Tuning>| {
         let verify = Verify::network(&description(network())).expect("sound");
@@ -267,7 +268,7 @@ impl Executor for Wrong {
 #[test]
 fn a_tile_that_computes_something_else_does_not_take_part() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, GpuOptions::default());
+    let gpu = open(&name, in_layers(GpuOptions::default()));
     // All lengths are multiples of four: no product is read number by number first.
     let narrow = || Network::parse(20, "12 relu 8").expect("a network");
     let tuned = |tile: Tile| {

@@ -8,7 +8,7 @@ use wgrad::plan::{Kernel, Plan, Tile};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Adam, Device, Error, Loss, Network};
 
-use crate::common::device;
+use crate::common::layered;
 use crate::sabotage::tampered;
 
 fn verify(layers: &str, loss: Loss, batch: usize) -> Verify {
@@ -20,7 +20,7 @@ fn verify(layers: &str, loss: Loss, batch: usize) -> Verify {
 /// A network with columns that are multiples of four and some that are not, and one that wants no bias.
 #[test]
 fn networks_are_right_and_counted() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let mut elements = 0;
     for (layers, loss, batch) in [
@@ -42,7 +42,7 @@ fn networks_are_right_and_counted() {
 
 #[test]
 fn the_shaders_hash_is_that_of_what_is_compiled() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let hash = |layers: &str| {
         let report = verify(layers, Loss::MeanSquaredError, 4).run(&device, |_| ()).expect("the device answers");
@@ -55,7 +55,7 @@ fn the_shaders_hash_is_that_of_what_is_compiled() {
 
 #[test]
 fn wrong_shaders_are_named() {
-    let Some(gpu) = device() else { return };
+    let Some(gpu) = layered() else { return };
     let faults: [(&'static Kernel, &str, &str, &str); 2] = [
         (&dense_forward::KERNEL, " + four_beside(params, 0u, column)", "", "gradients op 0 (dense_forward)"),
         (
