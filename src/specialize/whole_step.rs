@@ -34,9 +34,8 @@ const LARGE_BATCH: usize = 4096;
 
 /// The plan with one op for all of `gradients`, where it can have one and should.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
-    let Some(step) = (limits.whole_step != WholeStep::Never).then(|| Step::of(&plan)).flatten() else {
-        return Ok(plan);
-    };
+    let never = limits.whole_step == WholeStep::Never || plan.stays_layered();
+    let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
     let Some(params) = step.params(limits) else { return Ok(plan) };
     let wanted = match limits.whole_step {
         WholeStep::Never => false,
