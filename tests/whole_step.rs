@@ -170,6 +170,25 @@ fn it_is_taken_where_it_pays() {
     assert_eq!(chunk("128 relu 128 relu 128 relu 128 relu 3", 64, 16, false), None, "too many parameters");
 }
 
+/// What trains is judged stage by stage: a step whose trace a device cannot hold or bind stays in layers.
+#[test]
+fn a_step_is_whole_only_where_its_trace_fits() {
+    let description = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
+    let large = Limits { whole_step: WholeStep::Always, ..Limits::default() };
+    let whole = |limits| {
+        let target = Target::Gpu(limits);
+        let plan = specialize(plan(&description, Form::Fused), &target).expect("it fits");
+        let traced = traced(&plan).expect("it can be traced");
+        traced.map(|traced| specialize(traced, &target).expect("so does the build with a trace")).is_some()
+    };
+    let mib = |mib: u64| mib << 20;
+    // The trace has 2 · 640 · 243 numbers, 1.2 MiB.
+    assert!(whole(Limits { binding_bytes: mib(2), allocation_bytes: mib(2), ..large }));
+    assert!(!whole(Limits { binding_bytes: mib(1), ..large }), "in one binding");
+    assert!(!whole(Limits { allocation_bytes: mib(1), ..large }), "in one allocation");
+    assert!(!whole(Limits { storage_buffers: 7, ..large }), "beside six others and the parameters");
+}
+
 /// One part has the sums of the layers' ops, in their order.
 #[test]
 fn with_one_part_the_bits_are_those_of_the_layers() {

@@ -1,10 +1,11 @@
 //! Makes one op of all that `gradients` does for a narrow network, and one that adds its workgroups' shares.
 //!
 //! A network has such a step if all its layers are dense, with biases, without dropout, and of one slope where several are
-//! leaky; and if workgroup memory holds inputs and outputs of all layers for at least four rows. It gets one where
-//! [`WholeStep`] says so: of its own accord where a GPU would wait between ops more than it computes, or spend more on
-//! bringing activations to memory and back than on their products. From shapes and limits alone. [`traced`] makes of such a
-//! plan the one that lockstep judges.
+//! leaky; if workgroup memory holds inputs and outputs of all layers for at least four rows; and if the device could also
+//! bind what lies between the stages of the whole batch, so that each can be judged. It gets one where [`WholeStep`] says so:
+//! of its own accord where a GPU would wait between ops more than it computes, or spend more on bringing activations to
+//! memory and back than on their products. From shapes and limits alone. [`traced`] makes of such a plan the one that
+//! lockstep judges.
 
 use crate::error::Result;
 use crate::kernels::activation::Function;
@@ -182,10 +183,13 @@ impl Step {
     /// The most rows to a workgroup that its memory holds and that still make enough workgroups, or the fewest.
     fn params(&self, limits: &Limits) -> Option<Params> {
         let all = CHUNKS.map(|chunk| self.params_of(chunk));
+        let most = limits.binding_bytes.min(limits.allocation_bytes);
         let fits = |params: &&Params| {
             4 * params.units() * params.chunk() <= limits.workgroup_bytes as usize
                 && GROUP <= limits.invocations as usize
-                && 4 * params.parts() * params.parameters() <= limits.binding_bytes as usize
+                // The parameters have a binding of their own.
+                && mlp_step_fused::TRACED.bindings.len() < limits.storage_buffers as usize
+                && mlp_step_fused::written(params).iter().all(|shape| 4 * shape.elements() as u64 <= most)
         };
         let fills = |params: &&Params| params.parts() >= WORKGROUPS;
         let fitting = || all.iter().filter(fits);
