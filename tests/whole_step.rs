@@ -16,7 +16,7 @@ use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
 /// Layers behind 5 columns that make a step of one op.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 8] = [
     "3",
     "7 relu 3",
     "7 sigmoid 9 tanh 3",
@@ -24,18 +24,20 @@ const WHOLE: [&str; 7] = [
     "4 step 3",
     "6 tanh 3 tanh",
     "2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 3 sigmoid",
+    "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
 ];
 
-/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, too many layers,
-/// more than workgroup memory holds.
-const LAYERED: [&str; 8] = [
+/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, nothing behind a
+/// hidden layer, 17 layers, more than workgroup memory holds.
+const LAYERED: [&str; 9] = [
     "7 relu dropout(0.2) 3",
     "dense(7, bias=false) relu 3",
     "7 relu dense(3, bias=false)",
     "7 tanh relu 3",
     "relu 7 relu 3",
     "7 leaky_relu(0.1) 7 leaky_relu(0.2) 3",
-    "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 3",
+    "2 2 relu 3",
+    "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
     "1024 relu 3",
 ];
 
