@@ -16,13 +16,14 @@ use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
 /// Layers behind 5 columns that make a step of one op.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 9] = [
     "3",
     "7 relu 3",
     "7 sigmoid 9 tanh 3",
     "8 leaky_relu(0.1) 8 leaky_relu(0.1) 3",
     "4 step 3",
     "6 tanh 3 tanh",
+    "4 identity 3",
     "2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 3 sigmoid",
     "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
 ];
