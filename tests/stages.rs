@@ -1,6 +1,7 @@
 //! Whole steps under judgement: a user's network that takes one is verified stage by stage, without the user knowing of it.
 
 use wgrad::exec::{Cpu, Executor, Run, Ticket};
+use wgrad::kernels::adamw;
 use wgrad::kernels::mlp_step_fused::{self, Params};
 use wgrad::lower::Description;
 use wgrad::plan::{AllocationId, Call, Kernel, Plan, Step, ViewId};
@@ -27,6 +28,8 @@ const LIMITS: Limits = Limits {
 struct Tampered {
     host: Cpu,
     kernel: &'static Kernel,
+    /// What it makes of kernels of plans that it adopts.
+    adopted: fn(&'static Kernel) -> &'static Kernel,
 }
 
 impl Tampered {
@@ -51,7 +54,9 @@ impl Executor for Tampered {
     }
 
     fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.host.adopt(Self::plan(plan, self.kernel)?)
+        let mut plan = Self::plan(plan, self.kernel)?;
+        plan.substitute(self.adopted);
+        self.host.adopt(plan)
     }
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
@@ -82,9 +87,47 @@ fn verify() -> Verify {
 }
 
 fn report(kernel: &'static Kernel) -> Report {
-    let make =
-        &mut |plan| Ok(Box::new(Tampered { host: Cpu::new(Tampered::plan(plan, kernel)?, 1)?, kernel }) as Box<_>);
-    verify().run_on(make, |_| ()).expect("the host answers")
+    run(&verify(), kernel, |kernel| kernel).expect("the host answers")
+}
+
+fn run(verify: &Verify, kernel: &'static Kernel, adopted: fn(&'static Kernel) -> &'static Kernel) -> Result<Report> {
+    let make = &mut |plan| {
+        let host = Cpu::new(Tampered::plan(plan, kernel)?, 1)?;
+        Ok(Box::new(Tampered { host, kernel, adopted }) as Box<_>)
+    };
+    verify.run_on(make, |_| ())
+}
+
+/// On whole numbers nothing is dropped and every activation is a relu, so that these could have whole steps there.
+const LAYERED: [&str; 2] = ["20 relu dropout(0.3) 5", "7 leaky_relu(0.1) 7 leaky_relu(0.2) 5"];
+
+fn verify_layered(layers: &str) -> Verify {
+    let network = Network::parse(13, layers).expect("the text is sound");
+    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
+    Verify::network(&description).expect("the description is sound")
+}
+
+#[test]
+fn a_network_that_trains_in_layers_is_judged_in_layers_on_whole_numbers_too() {
+    for layers in LAYERED {
+        let verify = verify_layered(layers);
+        let report = run(&verify, &mlp_step_fused::KERNEL, |kernel| kernel).expect("the host answers");
+        assert!(report.passed() && !report.header.whole_step, "{report}");
+        let layered = verify.run_on(&mut |plan| Ok(Box::new(Cpu::new(plan, 1)?)), |_| ()).expect("the CPU answers");
+        let ops = |report: &Report| report.ops.iter().map(|op| (op.op.clone(), op.elements)).collect::<Vec<_>>();
+        assert_eq!(ops(&report), ops(&layered), "{layers}");
+    }
+}
+
+static RENAMED: Kernel = Kernel { name: "renamed", ..adamw::KERNEL };
+
+/// Were they added up, they would be told as one op's.
+#[test]
+fn figures_of_two_kernels_are_never_added_up() {
+    let renamed: fn(&'static Kernel) -> _ = |kernel| if kernel.name == "adamw" { &RENAMED } else { kernel };
+    let message = run(&verify_layered(LAYERED[0]), &mlp_step_fused::KERNEL, renamed).expect_err("another op");
+    let message = message.to_string();
+    assert!(message.contains("(renamed)") && message.contains("(adamw) before"), "{message}");
 }
 
 #[test]

@@ -16,26 +16,29 @@ use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
 /// Layers behind 5 columns that make a step of one op.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 9] = [
     "3",
     "7 relu 3",
     "7 sigmoid 9 tanh 3",
     "8 leaky_relu(0.1) 8 leaky_relu(0.1) 3",
     "4 step 3",
     "6 tanh 3 tanh",
+    "4 identity 3",
     "2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 2 relu 3 sigmoid",
+    "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
 ];
 
-/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, too many layers,
-/// more than workgroup memory holds.
-const LAYERED: [&str; 8] = [
+/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, nothing behind a
+/// hidden layer, 17 layers, more than workgroup memory holds.
+const LAYERED: [&str; 9] = [
     "7 relu dropout(0.2) 3",
     "dense(7, bias=false) relu 3",
     "7 relu dense(3, bias=false)",
     "7 tanh relu 3",
     "relu 7 relu 3",
     "7 leaky_relu(0.1) 7 leaky_relu(0.2) 3",
-    "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 3",
+    "2 2 relu 3",
+    "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
     "1024 relu 3",
 ];
 
@@ -168,6 +171,25 @@ fn it_is_taken_where_it_pays() {
     assert_eq!(chunk(deep, 128, 16, false), Some(4));
     assert_eq!(chunk("129 relu 3", 64, 16, false), None, "wider than it is made for");
     assert_eq!(chunk("128 relu 128 relu 128 relu 128 relu 3", 64, 16, false), None, "too many parameters");
+}
+
+/// What trains is judged stage by stage: a step whose trace a device cannot hold or bind stays in layers.
+#[test]
+fn a_step_is_whole_only_where_its_trace_fits() {
+    let description = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
+    let large = Limits { whole_step: WholeStep::Always, ..Limits::default() };
+    let whole = |limits| {
+        let target = Target::Gpu(limits);
+        let plan = specialize(plan(&description, Form::Fused), &target).expect("it fits");
+        let traced = traced(&plan).expect("it can be traced");
+        traced.map(|traced| specialize(traced, &target).expect("so does the build with a trace")).is_some()
+    };
+    let mib = |mib: u64| mib << 20;
+    // The trace has 2 · 640 · 243 numbers, 1.2 MiB.
+    assert!(whole(Limits { binding_bytes: mib(2), allocation_bytes: mib(2), ..large }));
+    assert!(!whole(Limits { binding_bytes: mib(1), ..large }), "in one binding");
+    assert!(!whole(Limits { allocation_bytes: mib(1), ..large }), "in one allocation");
+    assert!(!whole(Limits { storage_buffers: 7, ..large }), "beside six others and the parameters");
 }
 
 /// One part has the sums of the layers' ops, in their order.

@@ -207,6 +207,8 @@ pub struct Plan {
     written: [BTreeSet<ViewId>; 6],
     /// See [`Plan::is_own`].
     own: bool,
+    /// See [`Plan::in_layers`].
+    layered: bool,
 }
 
 impl Plan {
@@ -315,6 +317,17 @@ impl Plan {
         self.own
     }
 
+    /// Makes `specialize` leave the step in layers, whatever device it is for.
+    pub(crate) fn in_layers(mut self) -> Self {
+        self.layered = true;
+        self
+    }
+
+    /// Whether the step stays in layers on any device.
+    pub(crate) fn stays_layered(&self) -> bool {
+        self.layered
+    }
+
     /// The same plan with other ops, as `fuse` and `specialize` make them: allocations that are only computed, and that
     /// no op touches any more, are left out.
     ///
@@ -325,7 +338,7 @@ impl Plan {
         let touched: BTreeSet<_> = ops.iter().flat_map(|(_, op)| &op.views).map(|v| self.get(*v).allocation).collect();
         let keeps =
             |id: usize| touched.contains(&AllocationId(id)) || self.allocations[id].contents != Contents::Computed;
-        let mut plan = Self::new();
+        let mut plan = Self { layered: self.layered, ..Self::new() };
         let moved =
             |(id, a): (usize, &Allocation)| keeps(id).then(|| plan.allocate(&a.name, a.dtype, a.elements, a.contents));
         let allocations: Vec<_> = self.allocations.iter().enumerate().map(moved).collect();

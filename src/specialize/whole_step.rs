@@ -1,10 +1,11 @@
 //! Makes one op of all that `gradients` does for a narrow network, and one that adds its workgroups' shares.
 //!
-//! A network has such a step if all its layers are dense, with biases, without dropout, and of one slope where several are
-//! leaky; and if workgroup memory holds inputs and outputs of all layers for at least four rows. It gets one where
-//! [`WholeStep`] says so: of its own accord where a GPU would wait between ops more than it computes, or spend more on
-//! bringing activations to memory and back than on their products. From shapes and limits alone. [`traced`] makes of such a
-//! plan the one that lockstep judges.
+//! A network has such a step if all its layers are dense, at most 16, with biases, without dropout, each but the last with
+//! one activation behind it (`identity` is one, none is not), and of one slope where several are leaky; if workgroup memory
+//! holds inputs and outputs of all layers for at least four rows; and if the device could also bind what lies between the
+//! stages of the whole batch, so that each can be judged. It gets one where [`WholeStep`] says so: of its own accord where a
+//! GPU would wait between ops more than it computes, or spend more on bringing activations to memory and back than on their
+//! products. From shapes and limits alone. [`traced`] makes of such a plan the one that lockstep judges.
 
 use crate::error::Result;
 use crate::kernels::activation::Function;
@@ -34,9 +35,8 @@ const LARGE_BATCH: usize = 4096;
 
 /// The plan with one op for all of `gradients`, where it can have one and should.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
-    let Some(step) = (limits.whole_step != WholeStep::Never).then(|| Step::of(&plan)).flatten() else {
-        return Ok(plan);
-    };
+    let never = limits.whole_step == WholeStep::Never || plan.stays_layered();
+    let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
     let Some(params) = step.params(limits) else { return Ok(plan) };
     let wanted = match limits.whole_step {
         WholeStep::Never => false,
@@ -59,13 +59,14 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let [.., trace] = mlp_step_fused::written(params);
     let all = traced.tensor("trace", Dtype::F32, trace, Contents::Computed);
     let (allocation, parameters) = (traced.get(all).allocation, plan.get(op.views[0]).allocation);
-    for layer in params.network() {
+    let network = params.network();
+    for (at, layer) in network.iter().enumerate() {
         let weight = |view: &&View| (view.allocation, view.offset) == (parameters, layer.weight);
         let number = plan.views().iter().filter(weight).find_map(|view| view.layer());
         let Some(number) = number else { continue };
         let shape = Shape::new(params.batch as usize, layer.outputs);
-        // An activation is a layer of its own.
-        let output = number + usize::from(layer.function != 0);
+        // An activation is a layer of its own; all but the last have one, if only the identity.
+        let output = number + usize::from(at + 1 < network.len() || layer.function != 0);
         traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
         traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
     }
@@ -183,10 +184,13 @@ impl Step {
     /// The most rows to a workgroup that its memory holds and that still make enough workgroups, or the fewest.
     fn params(&self, limits: &Limits) -> Option<Params> {
         let all = CHUNKS.map(|chunk| self.params_of(chunk));
+        let most = limits.binding_bytes.min(limits.allocation_bytes);
         let fits = |params: &&Params| {
             4 * params.units() * params.chunk() <= limits.workgroup_bytes as usize
                 && GROUP <= limits.invocations as usize
-                && 4 * params.parts() * params.parameters() <= limits.binding_bytes as usize
+                // The parameters have a binding of their own.
+                && mlp_step_fused::TRACED.bindings.len() < limits.storage_buffers as usize
+                && mlp_step_fused::written(params).iter().all(|shape| 4 * shape.elements() as u64 <= most)
         };
         let fills = |params: &&Params| params.parts() >= WORKGROUPS;
         let fitting = || all.iter().filter(fits);

@@ -74,7 +74,7 @@ impl Trainer {
     fn first_bad(&mut self, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
         let plan = self.executor.plan().clone();
         let op = &plan.ops(section)[index];
-        for id in outputs(&plan, op) {
+        for (id, layer) in outputs(&plan, op) {
             let view = plan.get(id);
             // Rows beyond the live ones hold what earlier steps left there.
             let [first, rows] = match op.most_rows() {
@@ -88,7 +88,7 @@ impl Trainer {
                 return Ok(Some(Error::NotFinite {
                     step: self.step,
                     op: plan.op_name(section, index),
-                    layer: match op.layer.or(view.layer()) {
+                    layer: match layer.or(view.layer()) {
                         Some(number) => format!("layer {number}"),
                         None => "no layer".into(),
                     },
@@ -103,12 +103,38 @@ impl Trainer {
     }
 }
 
-/// The views of numbers that an op computes, in the order in which it does: what its stages have put out comes first.
-fn outputs(plan: &Plan, op: &Op) -> Vec<ViewId> {
+/// A view, and the layer whose op puts it out in a plan of layers, where there is one.
+type Output = (ViewId, Option<usize>);
+
+/// The views of numbers that an op computes, in the order in which it does.
+fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let computed = |access| matches!(access, Access::Write | Access::Accumulate);
     let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
     let numbers = written.filter(|(_, id)| plan.allocation_of(**id).dtype == Dtype::F32);
     let (traces, others): (Vec<_>, Vec<_>) = numbers.partition(|(binding, _)| binding.trace);
-    let stages = traces.iter().flat_map(|(_, trace)| plan.within(**trace));
-    stages.chain(others.iter().map(|(_, id)| **id)).collect()
+    let mut others: Vec<Output> = others.into_iter().map(|(_, id)| (*id, op.layer)).collect();
+    let Some((_, trace)) = traces.first() else { return others };
+    let [mut all, backward] = stages(plan, **trace);
+    // The last of the others is the rows' loss, which lies between; sums over rows come at the end.
+    all.extend(others.pop());
+    all.extend(backward);
+    all.extend(others);
+    all
+}
+
+/// What a whole step has traced: going forward, which dense layers put out, activations and all; going back, from the last
+/// on, what comes of the activation at the end, or of the loss, and of each dense layer but the first.
+fn stages(plan: &Plan, trace: ViewId) -> [Vec<Output>; 2] {
+    let views = plan.within(trace);
+    let (outputs, gradients) = views.split_at(views.len() / 2);
+    let layer = |id: &ViewId| plan.get(*id).layer();
+    let forward = outputs.iter().zip(gradients).map(|(output, gradient)| (*output, layer(gradient))).collect();
+    let dense = gradients.last().and_then(layer);
+    let mut above = outputs.last().and_then(layer).filter(|last| dense != Some(*last));
+    let mut backward = Vec::new();
+    for gradient in gradients.iter().rev() {
+        backward.push((*gradient, above));
+        above = layer(gradient);
+    }
+    [forward, backward]
 }

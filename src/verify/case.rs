@@ -10,7 +10,7 @@ use crate::lower::{Description, lower};
 use crate::model::Tensor;
 use crate::network::{Activation, Layer, Network};
 use crate::plan::Plan;
-use crate::specialize::{Limits, Target, Tuning, WholeStep, candidates, specialize, with_whole_step};
+use crate::specialize::{Limits, Target, Tuning, WholeStep, candidates, specialize, traced, with_whole_step};
 use crate::verify::inputs::{self, Numbers};
 
 /// Most steps of a submission.
@@ -59,7 +59,7 @@ impl Case {
 
     /// The plan, for whatever device.
     pub(super) fn plan(&self, form: Form) -> Result<Plan> {
-        self.plan_of(&self.description, form)
+        self.plan_of(&self.description, form, false)
     }
 
     /// The plan as a device runs it.
@@ -67,20 +67,21 @@ impl Case {
         specialize(self.plan(form)?, target)
     }
 
-    /// The plan for numbers of a kind: for whole ones, every activation but the identity is a relu, and nothing is
-    /// dropped, so that products of what lies before stay whole. Ops, views and shapes are the same.
-    pub(super) fn plan_for(&self, form: Form, numbers: Numbers) -> Result<Plan> {
-        let network = match numbers {
-            Numbers::Real => return self.plan(form),
-            Numbers::Whole => whole(&self.description.network),
-        };
-        self.plan_of(&Description { network, ..self.description.clone() }, form)
+    /// The plan for whole numbers: every activation but the identity is a relu, and nothing is dropped, so that products
+    /// of what lies before stay whole. Ops, views and shapes are those of `real`, the plan that the device made of
+    /// [`Case::plan`]: where that has no whole step, this network has none either, though it could.
+    pub(super) fn plan_of_whole_numbers(&self, form: Form, real: &Plan) -> Result<Plan> {
+        let description = Description { network: whole(&self.description.network), ..self.description.clone() };
+        self.plan_of(&description, form, traced(real)?.is_none())
     }
 
-    fn plan_of(&self, description: &Description, form: Form) -> Result<Plan> {
+    fn plan_of(&self, description: &Description, form: Form, layered: bool) -> Result<Plan> {
         let mut plan = lower(description)?;
         if form == Form::Fused {
             plan = fuse(&plan)?;
+        }
+        if layered {
+            plan = plan.in_layers();
         }
         if form == Form::Fused && self.whole_step {
             let limits = Limits { whole_step: WholeStep::Always, ..Limits::default() };
@@ -131,7 +132,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// A network on which whole numbers stay whole: see [`Case::plan_for`].
+/// A network on which whole numbers stay whole: see [`Case::plan_of_whole_numbers`].
 pub(crate) fn whole(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
         Layer::Activation(Activation::Identity) => Layer::Activation(Activation::Identity),

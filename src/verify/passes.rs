@@ -1,8 +1,9 @@
 //! Lockstep over all sections of a plan, on real and on whole numbers.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::lockstep::{Judged, Lockstep};
 use crate::exec::{Executor, Run};
 use crate::plan::{Plan, Section, Step};
@@ -23,11 +24,14 @@ pub(super) fn both(
     make: &mut Make<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(Found, Result<()>)> {
-    let mut executor = traced(make(case.plan_for(form, Numbers::Real)?)?)?;
+    let executor = make(case.plan(form)?)?;
+    // The network of whole numbers could have a whole step where the real one has none.
+    let whole = case.plan_of_whole_numbers(form, executor.plan())?;
+    let (mut executor, mut whole) = (traced(executor)?, Some(whole));
     let mut found = Found::new();
     for numbers in [Numbers::Real, Numbers::Whole] {
-        if numbers == Numbers::Whole {
-            executor.adopt(case.plan_for(form, numbers)?)?;
+        if let Some(whole) = whole.take_if(|_| numbers == Numbers::Whole) {
+            executor.adopt(whole)?;
             executor = traced(executor)?;
         }
         if let Err(error) = pass(case, numbers, seed, executor.as_mut(), tell, &mut found) {
@@ -80,8 +84,14 @@ fn pass(
                 }
             }
             let judged = lockstep.op(executor, steps, run, index)?;
-            let known = found.entry((run.section, index));
-            known.and_modify(|known| known.merge(&judged)).or_insert(judged);
+            match found.entry((run.section, index)) {
+                Entry::Vacant(place) => drop(place.insert(judged)),
+                Entry::Occupied(known) if (&known.get().op, &known.get().shapes) != (&judged.op, &judged.shapes) => {
+                    let problem = format!("it was {} before: figures of two ops would be one's", known.get().op);
+                    return Err(Error::conflict(judged.op, problem, "report this as an error of wgrad's"));
+                }
+                Entry::Occupied(mut known) => known.get_mut().merge(&judged),
+            }
         }
     }
     Ok(())

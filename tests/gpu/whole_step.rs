@@ -127,7 +127,7 @@ fn a_number_that_is_not_finite_is_found_in_its_layer() {
     let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
     // Two inputs of which a product overflows, and a target whose square does.
     let good = [0.1, 0.2, 0.3, -0.4, 0.5, 0.6];
-    for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 1"), (0.5, 1e20, "row_loss", "no layer")]
+    for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 0"), (0.5, 1e20, "row_loss", "no layer")]
     {
         let mut trainer =
             Trainer::builder(Network::parse(2, "3 leaky_relu(0.1) 1 sigmoid").expect("the text is sound"))
@@ -154,5 +154,32 @@ fn a_number_that_is_not_finite_is_found_in_its_layer() {
         assert!(start == trainer.parameters().expect("read"), "the bad step changed nothing");
         assert_eq!(step(&mut trainer, &good, &[0.5; 3]), usual, "the build that keeps nothing is back");
         assert!(start != trainer.parameters().expect("read"));
+    }
+}
+
+/// What overflows in a whole step is named as in layers, and of several numbers the one that comes about first.
+#[test]
+fn a_number_that_is_not_finite_is_named_as_in_layers() {
+    let Some(name) = adapter_name() else { return };
+    // Weights by which a gradient grows from layer to layer, and another target whose square is too much at once.
+    for (target, wanted) in [(1e15, ["grad.layer2.output", "layer 4"]), (1e20, ["row_loss", "no layer"])] {
+        for whole_step in [WholeStep::Never, WholeStep::Always] {
+            let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+            let network = Network::parse(2, "2 tanh 2 tanh 2 tanh 1").expect("the text is sound");
+            let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(3);
+            let mut trainer = builder.build(&gpu.into()).expect("a trainer");
+            let mut start = trainer.parameters().expect("read");
+            for tensor in &mut start {
+                tensor.values.fill(if tensor.name.ends_with("weight") { 1e12 } else { 0.0 });
+            }
+            trainer.set_parameters(&start).expect("set");
+            trainer.step(&[0.0; 6], &[0.5, target, 0.5]).expect("nothing is known yet");
+            match trainer.parameters() {
+                Err(Error::NotFinite { view, layer, .. }) => {
+                    assert_eq!([view.as_str(), layer.as_str()], wanted, "{whole_step:?}");
+                }
+                other => panic!("{wanted:?}, {whole_step:?}: {other:?}"),
+            }
+        }
     }
 }
