@@ -508,14 +508,61 @@ fn split_plans_compute_the_same_bits() {
     }
 }
 
+/// A host whose plans are split, those too that it adopts.
+struct Split {
+    host: Cpu,
+    limits: Limits,
+}
+
+impl Split {
+    fn plan(plan: Plan, limits: Limits) -> wgrad::Result<Plan> {
+        let split = specialize(plan, &Target::Gpu(limits))?;
+        assert!(split.find("parameters[0..4096]").is_some(), "{split}");
+        Ok(split)
+    }
+}
+
+impl Executor for Split {
+    fn name(&self) -> String {
+        "split".into()
+    }
+
+    fn plan(&self) -> &Plan {
+        self.host.plan()
+    }
+
+    fn adopt(&mut self, plan: Plan) -> wgrad::Result<()> {
+        self.host.adopt(Self::plan(plan, self.limits)?)
+    }
+
+    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> wgrad::Result<()> {
+        self.host.write(view, slot, words)
+    }
+
+    fn read(&mut self, view: ViewId, slot: usize) -> wgrad::Result<wgrad::exec::Ticket> {
+        self.host.read(view, slot)
+    }
+
+    fn submit(&mut self, steps: &[wgrad::plan::Step], runs: &[Run]) -> wgrad::Result<()> {
+        self.host.submit(steps, runs)
+    }
+
+    fn submit_op(&mut self, steps: &[wgrad::plan::Step], run: Run, op: usize) -> wgrad::Result<()> {
+        self.host.submit_op(steps, run, op)
+    }
+
+    fn read_allocation(&mut self, allocation: AllocationId) -> wgrad::Result<Vec<u32>> {
+        self.host.read_allocation(allocation)
+    }
+}
+
 /// Lockstep and free runs, as `wgrad verify` makes them, on a device whose plans are split.
 #[test]
 fn split_plans_are_verified() {
     let (description, limits) = spanning();
     let make = &mut |plan| {
-        let split = specialize(plan, &Target::Gpu(limits))?;
-        assert!(split.find("parameters[0..4096]").is_some(), "{split}");
-        Ok(Box::new(Cpu::new(split, 1)?) as Box<dyn Executor>)
+        let host = Cpu::new(Split::plan(plan, limits)?, 1)?;
+        Ok(Box::new(Split { host, limits }) as Box<dyn Executor>)
     };
     let verify = Verify::network(&description).expect("the description is sound");
     let report = verify.run_on(make, |_| ()).and_then(Report::into_result).expect("the CPU is right");
