@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use wgrad::exec::gpu::{Gpu, GpuOptions};
-use wgrad::exec::{Executor, Run, Span, Ticket};
+use wgrad::exec::{Executor, Run, Ticket};
 use wgrad::kernels::dense_forward;
 use wgrad::lower::{Description, lower};
 use wgrad::plan::{AllocationId, Plan, Section, Step, Tile, ViewId};
@@ -254,10 +254,6 @@ impl Executor for Wrong {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         self.gpu.submit_op(steps, run, op)
-    }
-
-    fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
-        self.gpu.submit_timed(steps, runs)
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {

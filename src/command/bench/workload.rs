@@ -65,13 +65,16 @@ impl Workload {
     pub fn named(name: &'static str) -> Result<Self> {
         let sizes =
             BTreeMap::from(OPS_ALONE.map(|(name, layers, batch)| (name, Sizes { layers: layers.into(), batch })));
+        // The file is part of the program. Whichever network is asked for, all of it is read, as in tests.
         let known: BTreeMap<String, Sizes> = serde_json::from_str(TRAINED).expect("the file is there, and tested");
         let trained = known.get(name);
         let Some(Sizes { layers, batch }) = trained.or(sizes.get(name)) else {
             return Err(Error::unknown("network", name, &SUITE));
         };
-        let (last, hidden) = layers[1..].split_last().expect("a network has inputs and outputs");
-        let hidden = hidden.iter().fold(Network::input(layers[0]), |network, outputs| network.dense(*outputs).relu());
+        let [inputs, hidden @ .., last] = &layers[..] else {
+            return Err(Error::conflict("bench", format!("{name} has no outputs"), "name another network"));
+        };
+        let hidden = hidden.iter().fold(Network::input(*inputs), |network, outputs| network.dense(*outputs).relu());
         let (network, optimizer) = (hidden.dense(*last), wgrad::Adam::new(1e-3).into());
         let new = Self::new(name, Recipe { network, loss: Loss::SoftmaxCrossEntropy, optimizer, batch: *batch })?;
         Ok(Self { trained: trained.is_some(), ..new })
