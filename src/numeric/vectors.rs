@@ -34,6 +34,7 @@ widest! {
     /// sums\[c\] = Σᵣ matrix\[r, c\], from the first row to the last.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         let rest = in_registers::<64>(matrix, 0, sums);
+        let rest = in_registers::<16>(matrix, matrix.column_count() - rest.len(), rest);
         let rest = in_registers::<8>(matrix, matrix.column_count() - rest.len(), rest);
         in_registers::<1>(matrix, matrix.column_count() - rest.len(), rest);
     }

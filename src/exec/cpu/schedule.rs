@@ -229,12 +229,13 @@ fn share(work: u64, part: usize, whole: usize) -> u64 {
 
 fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
     let work = work(plan, op);
-    let least = op.lanes.div_ceil(pieces(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
-        least.max(op.lanes / (WEIGHT_PIECES * threads)).next_multiple_of(few).min(many.max(least))
+        // One thread waits for nobody.
+        let balanced = if threads > 1 { pieces(work).min(WEIGHT_PIECES * threads) } else { 1 };
+        op.lanes.div_ceil(op.lanes.div_ceil(many).max(balanced)).max(1).next_multiple_of(few)
     } else {
-        least
+        op.lanes.div_ceil(pieces(work)).max(1)
     };
     let piece = |lanes: Range<usize>| (share(work, lanes.len(), op.lanes), Piece::Lanes { op: index, lanes });
     cut(op.lanes, each).map(piece).map(|(work, piece)| (piece, work)).collect()
