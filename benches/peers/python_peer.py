@@ -81,6 +81,8 @@ def jax(layers, batch, given):
     import jax.numpy as jnp
     import optax
 
+    # On one CPU it is faster to compute than to ask another thread to.
+    jax.config.update("jax_cpu_enable_async_dispatch", given.threads > 1)
     key = jax.random.PRNGKey(0)
     params = []
     for inputs, outputs in zip(layers, layers[1:]):

@@ -25,8 +25,17 @@ def build(*target, features=("--no-default-features",)):
     return [program for program in made if program][-1]
 
 
+def binds(threads):
+    """What binds a process to so many CPUs, or nothing where it could not have more, or the system cannot: what a program
+    computes beside its threads, as JAX's Python does, would else get another CPU."""
+    if threads is None or not hasattr(os, "sched_setaffinity"):
+        return None
+    cpus = sorted(os.sched_getaffinity(0))
+    return (lambda: os.sched_setaffinity(0, cpus[:threads])) if threads < len(cpus) else None
+
+
 def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
-    """Runs a program in a process of its own; what it printed, or why not. It is not bound to any core."""
+    """Runs a program in a process of its own, with so many threads on so many CPUs; what it printed, or why not."""
     environment = dict(os.environ) | variables
     if threads:
         environment |= {"THREADS": str(threads)}
@@ -36,7 +45,12 @@ def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
     found = {}
     try:
         done = subprocess.run(
-            [str(word) for word in command], env=environment, capture_output=True, text=True, timeout=longest
+            [str(word) for word in command],
+            env=environment,
+            preexec_fn=binds(threads),
+            capture_output=True,
+            text=True,
+            timeout=longest,
         )
         found["stdout"] = done.stdout
         if done.returncode:
