@@ -3,16 +3,18 @@
 
 mod common {
     pub mod driver;
+    pub mod executor;
     pub mod oracle;
     pub mod problem;
 }
 
 use common::driver::{Device, Driver, Form, plan, runs};
+use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
-use wgrad::exec::{Executor, Run, Ticket, lockstep};
+use wgrad::exec::{Executor, Run, lockstep};
 use wgrad::kernels::{adamw, column_sum, dense_forward, dense_grad_weight, mean_loss, softmax_cross_entropy};
 use wgrad::lower::Description;
-use wgrad::plan::{AllocationId, Call, Kernel, Lane, Plan, Section, Step, ViewId};
+use wgrad::plan::{AllocationId, Call, Kernel, Lane, Plan, Section, Step};
 use wgrad::{Adam, Error, Loss, Network, Result};
 
 /// A kernel with a mistake under its honest name, and where lockstep must find it: op, view, row, column.
@@ -157,28 +159,10 @@ struct Overrun {
 }
 
 impl Executor for Overrun {
+    hands_on!(host: plan adopt write read submit);
+
     fn name(&self) -> String {
         "overrun".into()
-    }
-
-    fn plan(&self) -> &Plan {
-        self.host.plan()
-    }
-
-    fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.host.adopt(plan)
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.host.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.host.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.host.submit(steps, runs)
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {

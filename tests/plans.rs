@@ -4,6 +4,7 @@
 
 mod common {
     pub mod driver;
+    pub mod executor;
     pub mod oracle;
     pub mod problem;
 }
@@ -11,6 +12,7 @@ mod common {
 use std::path::Path;
 
 use common::driver::{Device, Driver, Form, executor, plan};
+use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
@@ -523,36 +525,14 @@ impl Split {
 }
 
 impl Executor for Split {
+    hands_on!(host: plan write read submit submit_op read_allocation);
+
     fn name(&self) -> String {
         "split".into()
     }
 
-    fn plan(&self) -> &Plan {
-        self.host.plan()
-    }
-
     fn adopt(&mut self, plan: Plan) -> wgrad::Result<()> {
         self.host.adopt(Self::plan(plan, self.limits)?)
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> wgrad::Result<()> {
-        self.host.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> wgrad::Result<wgrad::exec::Ticket> {
-        self.host.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[wgrad::plan::Step], runs: &[Run]) -> wgrad::Result<()> {
-        self.host.submit(steps, runs)
-    }
-
-    fn submit_op(&mut self, steps: &[wgrad::plan::Step], run: Run, op: usize) -> wgrad::Result<()> {
-        self.host.submit_op(steps, run, op)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> wgrad::Result<Vec<u32>> {
-        self.host.read_allocation(allocation)
     }
 }
 

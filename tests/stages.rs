@@ -1,10 +1,15 @@
 //! Whole steps under judgement: a user's network that takes one is verified stage by stage, without the user knowing of it.
 
-use wgrad::exec::{Cpu, Executor, Run, Ticket};
+mod common {
+    pub mod executor;
+}
+
+use common::executor::hands_on;
+use wgrad::exec::{Cpu, Executor};
 use wgrad::kernels::adamw;
 use wgrad::kernels::mlp_step_fused::{self, Params};
 use wgrad::lower::Description;
-use wgrad::plan::{AllocationId, Call, Kernel, Plan, Step, ViewId};
+use wgrad::plan::{Call, Kernel, Plan, Step};
 use wgrad::specialize::{Limits, Target, WholeStep, specialize};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Adam, Device, Error, Loss, Network, Result};
@@ -41,6 +46,8 @@ impl Tampered {
 }
 
 impl Executor for Tampered {
+    hands_on!(host: plan write read submit submit_op read_allocation);
+
     fn name(&self) -> String {
         "tampered".into()
     }
@@ -49,34 +56,10 @@ impl Executor for Tampered {
         TARGET
     }
 
-    fn plan(&self) -> &Plan {
-        self.host.plan()
-    }
-
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         let mut plan = Self::plan(plan, self.kernel)?;
         plan.substitute(self.adopted);
         self.host.adopt(plan)
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.host.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.host.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.host.submit(steps, runs)
-    }
-
-    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        self.host.submit_op(steps, run, op)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        self.host.read_allocation(allocation)
     }
 }
 

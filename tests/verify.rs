@@ -1,10 +1,15 @@
 //! Verification as a library: what it counts, and what it must not let pass.
 
-use wgrad::exec::{Cpu, Executor, Run, Ticket};
+mod common {
+    pub mod executor;
+}
+
+use common::executor::hands_on;
+use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::kernels::{adamw, dense_forward, dense_grad_weight};
 use wgrad::lower::{Description, lower};
-use wgrad::plan::{Access, AllocationId, Kernel, Plan, Section, Step, ViewId};
+use wgrad::plan::{Access, Kernel, Plan, Section, Step};
 use wgrad::verify::{Event, Report, Verify};
 use wgrad::{Adam, AdamW, Device, Error, Fit, Loss, Network, Result, Trainer, data, kernels};
 
@@ -130,36 +135,14 @@ struct Tampered {
 }
 
 impl Executor for Tampered {
+    hands_on!(host: plan write read submit submit_op read_allocation);
+
     fn name(&self) -> String {
         "tampered".into()
     }
 
-    fn plan(&self) -> &Plan {
-        self.host.plan()
-    }
-
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         self.host.adopt(tampered(plan, self.kernel))
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.host.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.host.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.host.submit(steps, runs)
-    }
-
-    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        self.host.submit_op(steps, run, op)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        self.host.read_allocation(allocation)
     }
 }
 
@@ -222,24 +205,10 @@ fn wrong_kernels_are_named() {
 struct Overtaking(Cpu);
 
 impl Executor for Overtaking {
+    hands_on!(0: plan adopt write read submit_op read_allocation);
+
     fn name(&self) -> String {
         "overtaking".into()
-    }
-
-    fn plan(&self) -> &Plan {
-        self.0.plan()
-    }
-
-    fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.0.adopt(plan)
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.0.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.0.read(view, slot)
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
@@ -249,14 +218,6 @@ impl Executor for Overtaking {
             runs.swap(at - 1, at);
         }
         self.0.submit(steps, &runs)
-    }
-
-    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        self.0.submit_op(steps, run, op)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        self.0.read_allocation(allocation)
     }
 }
 

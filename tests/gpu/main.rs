@@ -14,6 +14,8 @@ mod common;
 mod dense;
 mod devices;
 mod errors;
+#[path = "../common/executor.rs"]
+mod executor;
 mod free_run;
 mod kernels;
 mod limits;

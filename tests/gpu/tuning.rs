@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
+use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuOptions};
-use wgrad::exec::{Executor, Run, Ticket};
 use wgrad::kernels::dense_forward;
 use wgrad::lower::{Description, lower};
-use wgrad::plan::{AllocationId, Plan, Section, Step, Tile, ViewId};
-use wgrad::specialize::{Choice, Limits, Target, Tuning, WholeStep};
+use wgrad::plan::{Plan, Section, Tile};
+use wgrad::specialize::{Choice, Limits, Tuning, WholeStep};
 use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
 
 use crate::common::{adapter_name, device, in_layers, layered, open};
+use crate::executor::hands_on;
 use crate::sabotage::tampered;
 
 fn network() -> Network {
@@ -224,40 +225,14 @@ fn wrong(mut plan: Plan, tile: Tile) -> Plan {
 }
 
 impl Executor for Wrong {
+    hands_on!(gpu: target plan write read submit submit_op read_allocation);
+
     fn name(&self) -> String {
         self.gpu.name()
     }
 
-    fn target(&self) -> Target {
-        self.gpu.target()
-    }
-
-    fn plan(&self) -> &Plan {
-        self.gpu.plan()
-    }
-
     fn adopt(&mut self, plan: Plan) -> Result<()> {
         self.gpu.adopt(wrong(plan, self.tile))
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.gpu.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.gpu.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.gpu.submit(steps, runs)
-    }
-
-    fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        self.gpu.submit_op(steps, run, op)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        self.gpu.read_allocation(allocation)
     }
 }
 

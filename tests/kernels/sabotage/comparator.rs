@@ -1,12 +1,16 @@
 //! Lockstep's comparator fails closed, and looks beyond the views that an op writes.
 
+#[path = "../../common/executor.rs"]
+mod executor;
+
 use super::super::accumulate::cases as accumulated;
 use super::super::bias_add::cases;
 use super::super::case::{Case, Values};
 use super::{Bounds, at_step, verify, with_twin};
-use wgrad::exec::{Executor, Reference, Run, Ticket, lockstep};
+use executor::hands_on;
+use wgrad::exec::{Executor, Reference, Run, lockstep};
 use wgrad::kernels::accumulate;
-use wgrad::plan::{AllocationId, Bound, Call, POISON, Plan, Step, ViewId};
+use wgrad::plan::{Bound, Call, POISON, Step, ViewId};
 use wgrad::{Error, Result};
 
 /// A bias_add of real numbers with a dead row in a window of two slots.
@@ -86,37 +90,15 @@ struct Scribbler {
 }
 
 impl Executor for Scribbler {
+    hands_on!(device: plan adopt write read submit read_allocation);
+
     fn name(&self) -> String {
         "scribbler".into()
-    }
-
-    fn plan(&self) -> &Plan {
-        self.device.plan()
-    }
-
-    fn adopt(&mut self, plan: Plan) -> Result<()> {
-        self.device.adopt(plan)
-    }
-
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.device.write(view, slot, words)
-    }
-
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.device.read(view, slot)
-    }
-
-    fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.device.submit(steps, runs)
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         self.device.submit_op(steps, run, op)?;
         self.device.write(self.view, self.slot, &self.words)
-    }
-
-    fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        self.device.read_allocation(allocation)
     }
 }
 

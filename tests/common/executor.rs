@@ -1,0 +1,49 @@
+//! Executors that are another one but for what a test is about.
+
+/// Writes methods of `Executor` that just ask the one in a field: `hands_on!(host: plan write read);`.
+macro_rules! hands_on {
+    ($field:tt: $($method:ident)+) => {
+        $(hands_on!(@$method $field);)+
+    };
+    (@target $field:tt) => {
+        fn target(&self) -> wgrad::specialize::Target {
+            self.$field.target()
+        }
+    };
+    (@plan $field:tt) => {
+        fn plan(&self) -> &wgrad::plan::Plan {
+            self.$field.plan()
+        }
+    };
+    (@adopt $field:tt) => {
+        fn adopt(&mut self, plan: wgrad::plan::Plan) -> wgrad::Result<()> {
+            self.$field.adopt(plan)
+        }
+    };
+    (@write $field:tt) => {
+        fn write(&mut self, view: wgrad::plan::ViewId, slot: usize, words: &[u32]) -> wgrad::Result<()> {
+            self.$field.write(view, slot, words)
+        }
+    };
+    (@read $field:tt) => {
+        fn read(&mut self, view: wgrad::plan::ViewId, slot: usize) -> wgrad::Result<wgrad::exec::Ticket> {
+            self.$field.read(view, slot)
+        }
+    };
+    (@submit $field:tt) => {
+        fn submit(&mut self, steps: &[wgrad::plan::Step], runs: &[wgrad::exec::Run]) -> wgrad::Result<()> {
+            self.$field.submit(steps, runs)
+        }
+    };
+    (@submit_op $field:tt) => {
+        fn submit_op(&mut self, steps: &[wgrad::plan::Step], run: wgrad::exec::Run, op: usize) -> wgrad::Result<()> {
+            self.$field.submit_op(steps, run, op)
+        }
+    };
+    (@read_allocation $field:tt) => {
+        fn read_allocation(&mut self, allocation: wgrad::plan::AllocationId) -> wgrad::Result<Vec<u32>> {
+            self.$field.read_allocation(allocation)
+        }
+    };
+}
+pub(crate) use hands_on;
