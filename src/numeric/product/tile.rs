@@ -198,111 +198,136 @@ impl Panel {
         &self,
         simd: S,
         row: usize,
-        Stripe { column, columns, panel }: Stripe,
+        stripe: Stripe,
     ) -> usize {
-        let lanes = S::F32_LANES;
-        let last = columns - (WIDE - 1) * lanes;
-        let part = MemMask::new(simd.mask_between_m32s(0, last as u32).mask());
-        let mut left = self.left.at(row);
-        // SAFETY: `run`'s callers vouch for all addresses; of the last vector only columns of the panel are touched, but in
-        // panels that are near, which are whole.
+        let line = Vectors::<S, WIDE>::new(simd, stripe.columns);
+        // SAFETY: `run`'s callers vouch for all addresses.
         unsafe {
-            let load = |from: *const f32, vector: usize| {
-                if vector + 1 < WIDE {
-                    from.add(vector * lanes).cast::<S::f32s>().read_unaligned()
-                } else {
-                    simd.mask_load_ptr_f32s(part, from.add(vector * lanes))
-                }
-            };
             let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
-            for i in 0..HIGH {
-                for v in 0..WIDE {
-                    sums[i][v] = match self.begin {
-                        Begin::Zero => simd.splat_f32s(0.0),
-                        Begin::Bias(bias) => load(bias.add(column), v),
-                        Begin::Sums(before) => load(before.at(row + i, column), v),
-                    };
+            for (i, sums) in sums.iter_mut().enumerate() {
+                match self.begin {
+                    Begin::Zero => {}
+                    Begin::Bias(bias) => *sums = line.load(bias.add(stripe.column)),
+                    Begin::Sums(before) => *sums = line.load(before.at(row + i, stripe.column)),
                 }
             }
-            // Where the next tile's sums are and will be.
-            if row + 2 * HIGH <= self.rows {
-                let (out, apart) = (self.out.at(row + HIGH, column), self.out.apart);
-                (0..HIGH).for_each(|i| (0..WIDE).for_each(|v| will_write(out.wrapping_add(i * apart + v * lanes))));
-                if let Begin::Sums(before) = self.begin
-                    && before.start != self.out.start
-                {
-                    let (before, apart) = (before.at(row + HIGH, column), before.apart);
-                    (0..HIGH)
-                        .for_each(|i| (0..WIDE).for_each(|v| will_read(before.wrapping_add(i * apart + v * lanes))));
-                }
-            }
-            if column == 0
+            self.ask_for_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
+            if stripe.column == 0
                 && let Some(far) = self.far
             {
-                for i in 0..HIGH {
-                    let (from, to) = (far.at(row).add(i * far.row), left.add(i * self.left.row).cast_mut());
-                    std::ptr::copy_nonoverlapping(from, to, self.terms);
+                for row in row..row + HIGH {
+                    std::ptr::copy_nonoverlapping(far.at(row), self.left.at(row).cast_mut(), self.terms);
                 }
             }
-            if LAYOUT == ANYHOW {
-                let B::Matrix { start, apart, .. } = self.right else { unreachable!("only these are not panels") };
-                let (mut right, mut near) = (start.add(column), panel.add(column));
-                for _ in 0..self.terms {
-                    let mut b = [simd.splat_f32s(0.0); WIDE];
-                    for v in 0..WIDE {
-                        b[v] = load(right, v);
-                        if HIGH == ROWS {
-                            near.add(v * lanes).cast::<S::f32s>().write_unaligned(b[v]);
-                        }
-                    }
-                    sums = add_term(simd, sums, left, self.left.row, b);
-                    left = left.wrapping_add(self.left.term);
-                    right = right.wrapping_add(apart);
-                    near = near.wrapping_add(PANEL);
-                }
+            sums = if LAYOUT == ANYHOW {
+                self.add_matrix(line, sums, row, stripe)
             } else {
-                let (mut soon, apart, mut count, longer) = self.comes::<HIGH>(row, column);
-                let (mut right, mut terms) = (panel.add(column).cast_const(), self.terms);
-                while terms >= UNROLLED {
-                    if count > 0 {
-                        (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
-                        if longer {
-                            (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
-                        }
-                        soon = soon.wrapping_add(apart);
-                        count -= 1;
-                    }
-                    for term in 0..UNROLLED {
-                        let b = vectors(simd, right.add(term * PANEL));
-                        if LAYOUT == ROWS_BY_PANEL {
-                            sums = add_term(simd, sums, left.add(term), self.left.row, b);
-                        } else {
-                            sums = add_term(simd, sums, left, 1, b);
-                            left = left.wrapping_add(self.left.term);
-                        }
-                    }
-                    if LAYOUT == ROWS_BY_PANEL {
-                        left = left.wrapping_add(UNROLLED);
-                    }
-                    right = right.wrapping_add(UNROLLED * PANEL);
-                    terms -= UNROLLED;
-                }
-                for _ in 0..terms {
-                    let row = if LAYOUT == ROWS_BY_PANEL { self.left.row } else { 1 };
-                    sums = add_term(simd, sums, left, row, vectors(simd, right));
-                    left = left.wrapping_add(self.left.term);
-                    right = right.wrapping_add(PANEL);
-                }
-            }
-            for i in 0..HIGH {
-                let out = self.out.at(row + i, column);
-                for v in 0..WIDE - 1 {
-                    out.add(v * lanes).cast::<S::f32s>().write_unaligned(sums[i][v]);
-                }
-                simd.mask_store_ptr_f32s(part, out.add((WIDE - 1) * lanes), sums[i][WIDE - 1]);
-            }
+                self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe)
+            };
+            (0..HIGH).for_each(|i| line.store(self.out.at(row + i, stripe.column), sums[i]));
         }
         HIGH
+    }
+
+    /// Asks for where the next tile's sums are and will be.
+    #[inline(always)]
+    fn ask_for_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
+        if row + 2 * HIGH > self.rows {
+            return;
+        }
+        for i in row + HIGH..row + 2 * HIGH {
+            (0..WIDE).for_each(|v| will_write(self.out.at(i, column + v * lanes)));
+        }
+        if let Begin::Sums(before) = self.begin
+            && before.start != self.out.start
+        {
+            for i in row + HIGH..row + 2 * HIGH {
+                (0..WIDE).for_each(|v| will_read(before.at(i, column + v * lanes)));
+            }
+        }
+    }
+
+    /// Adds all terms, where b is a matrix, and brings b near where the tile is whole.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_matrix<S: Simd, const HIGH: usize, const WIDE: usize>(
+        &self,
+        line: Vectors<S, WIDE>,
+        mut sums: [[S::f32s; WIDE]; HIGH],
+        row: usize,
+        Stripe { column, panel, .. }: Stripe,
+    ) -> [[S::f32s; WIDE]; HIGH] {
+        let B::Matrix { start, apart, .. } = self.right else { unreachable!("only these are not panels") };
+        let (mut left, mut right, mut near) =
+            (self.left.at(row), start.wrapping_add(column), panel.wrapping_add(column));
+        for _ in 0..self.terms {
+            // SAFETY: as `run`'s callers promise; of the last vector only columns of the panel are read, but all of it is
+            // written: panels that are near are whole.
+            unsafe {
+                let b = line.load(right);
+                if HIGH == ROWS {
+                    (0..WIDE).for_each(|v| near.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(b[v]));
+                }
+                sums = add_term(line.simd, sums, left, self.left.row, b);
+            }
+            left = left.wrapping_add(self.left.term);
+            right = right.wrapping_add(apart);
+            near = near.wrapping_add(PANEL);
+        }
+        sums
+    }
+
+    /// Adds all terms, where b is a panel, and asks for what comes next.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_panel<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
+        &self,
+        simd: S,
+        mut sums: [[S::f32s; WIDE]; HIGH],
+        row: usize,
+        Stripe { column, panel, .. }: Stripe,
+    ) -> [[S::f32s; WIDE]; HIGH] {
+        let mut left = self.left.at(row);
+        let (mut soon, apart, mut count, longer) = self.comes::<HIGH>(row, column);
+        let (mut right, mut terms) = (panel.wrapping_add(column).cast_const(), self.terms);
+        // SAFETY: as `run`'s callers promise.
+        unsafe {
+            while terms >= UNROLLED {
+                if count > 0 {
+                    (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
+                    if longer {
+                        (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
+                    }
+                    soon = soon.wrapping_add(apart);
+                    count -= 1;
+                }
+                for term in 0..UNROLLED {
+                    let b = vectors(simd, right.add(term * PANEL));
+                    if LAYOUT == ROWS_BY_PANEL {
+                        sums = add_term(simd, sums, left.add(term), self.left.row, b);
+                    } else {
+                        sums = add_term(simd, sums, left, 1, b);
+                        left = left.wrapping_add(self.left.term);
+                    }
+                }
+                if LAYOUT == ROWS_BY_PANEL {
+                    left = left.wrapping_add(UNROLLED);
+                }
+                right = right.wrapping_add(UNROLLED * PANEL);
+                terms -= UNROLLED;
+            }
+            for _ in 0..terms {
+                let row = if LAYOUT == ROWS_BY_PANEL { self.left.row } else { 1 };
+                sums = add_term(simd, sums, left, row, vectors(simd, right));
+                left = left.wrapping_add(self.left.term);
+                right = right.wrapping_add(PANEL);
+            }
+        }
+        sums
     }
 
     /// Rows that a tile asks for, of a panel's width or, where they are longer, of a part's terms: the first one, how far apart,
@@ -319,6 +344,49 @@ impl Panel {
         let before = (tile * self.next.each).min(self.next.rows);
         let count = self.next.each.min(self.next.rows - before);
         (self.next.start.wrapping_add(before * self.next.apart), self.next.apart, count, false)
+    }
+}
+
+/// `WIDE` vectors of columns of a row, the last of which may have fewer.
+#[derive(Clone, Copy)]
+struct Vectors<S: Simd, const WIDE: usize> {
+    simd: S,
+    last: MemMask<S::m32s>,
+}
+
+impl<S: Simd, const WIDE: usize> Vectors<S, WIDE> {
+    #[inline(always)]
+    fn new(simd: S, columns: usize) -> Self {
+        let last = columns - (WIDE - 1) * S::F32_LANES;
+        Self { simd, last: MemMask::new(simd.mask_between_m32s(0, last as u32).mask()) }
+    }
+
+    /// # Safety
+    /// So many numbers are in memory.
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> [S::f32s; WIDE] {
+        let mut vectors = [self.simd.splat_f32s(0.0); WIDE];
+        // SAFETY: as the caller promises.
+        unsafe {
+            for (v, vector) in vectors[..WIDE - 1].iter_mut().enumerate() {
+                *vector = from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+            }
+            vectors[WIDE - 1] = self.simd.mask_load_ptr_f32s(self.last, from.add((WIDE - 1) * S::F32_LANES));
+        }
+        vectors
+    }
+
+    /// # Safety
+    /// There is memory for so many numbers.
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, vectors: [S::f32s; WIDE]) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            for (v, vector) in vectors[..WIDE - 1].iter().enumerate() {
+                to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(*vector);
+            }
+            self.simd.mask_store_ptr_f32s(self.last, to.add((WIDE - 1) * S::F32_LANES), vectors[WIDE - 1]);
+        }
     }
 }
 
