@@ -79,10 +79,12 @@ def torch(layers, batch, given, **how):
 def jax(layers, batch, given):
     import jax
     import jax.numpy as jnp
+
+    # With one CPU it is faster to compute than to ask another thread to; with two it is not.
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_cpu_enable_async_dispatch", cpus > 1)
     import optax
 
-    # On one CPU it is faster to compute than to ask another thread to.
-    jax.config.update("jax_cpu_enable_async_dispatch", given.threads > 1)
     key = jax.random.PRNGKey(0)
     params = []
     for inputs, outputs in zip(layers, layers[1:]):

@@ -25,18 +25,29 @@ def build(*target, features=("--no-default-features",)):
     return [program for program in made if program][-1]
 
 
-def binds(threads):
-    """What binds a process to so many CPUs, or nothing where it could not have more, or the system cannot: what a program
-    computes beside its threads, as JAX's Python does, would else get another CPU."""
+def core(cpu):
+    """What CPUs that share a core have in common."""
+    try:
+        return pathlib.Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return cpu
+
+
+def bound(threads):
+    """The CPUs that a process with so many threads is bound to, as many, one of each core first; none where it could not
+    have more, or the system cannot. What a program computes beside its threads, as JAX's Python does, would else get
+    another CPU."""
     if threads is None or not hasattr(os, "sched_setaffinity"):
-        return None
+        return []
     cpus = sorted(os.sched_getaffinity(0))
-    return (lambda: os.sched_setaffinity(0, cpus[:threads])) if threads < len(cpus) else None
+    first = sorted({core(cpu): cpu for cpu in reversed(cpus)}.values())
+    ordered = first + [cpu for cpu in cpus if cpu not in first]
+    return ordered[:threads] if threads < len(cpus) else []
 
 
 def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
     """Runs a program in a process of its own, with so many threads on so many CPUs; what it printed, or why not."""
-    environment = dict(os.environ) | variables
+    environment, cpus = dict(os.environ) | variables, bound(threads)
     if threads:
         environment |= {"THREADS": str(threads)}
     if seconds:
@@ -47,7 +58,7 @@ def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
         done = subprocess.run(
             [str(word) for word in command],
             env=environment,
-            preexec_fn=binds(threads),
+            preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None,
             capture_output=True,
             text=True,
             timeout=longest,
@@ -62,6 +73,8 @@ def run(command, threads=None, seconds=None, longest=LONGEST, variables={}):
         found["error"] = f"no answer in {longest:.0f} s"
     except OSError as error:
         found["error"] = f"does not start: {error.strerror}"
+    except subprocess.SubprocessError as error:
+        found["error"] = f"does not start: {error}"
     return found | {"seconds": time.perf_counter() - began}
 
 
@@ -138,6 +151,7 @@ class Facts:
             "system": f"{platform.system()} {platform.machine()}",
             "load_before": self.before,
             "load_after": load(),
+            "bound_to": bound(getattr(given, "threads", None)),
             "commit": says("git", "describe", "--always", "--dirty", "--abbrev=10"),
             "rustc": says("rustc", "--version"),
             "versions": versions,
@@ -161,7 +175,8 @@ def told(facts):
     wgrad = f"wgrad at {facts['commit'] or 'a commit that is not known here'}"
     return [
         f"- Machine: {facts['processor']}, {facts['cores']} cores, {facts['system']}; "
-        f"load {facts['load_before']} before and {facts['load_after']} after, with our own.",
+        f"load {facts['load_before']} before and {facts['load_after']} after, with our own; programs bound to "
+        f"{', '.join(f'CPU {cpu}' for cpu in facts['bound_to']) or 'no CPU'}.",
         f"- {', '.join(filter(None, [wgrad, facts['rustc']]))}" + (f"; {versions}." if versions else "."),
         f"- Command: `{facts['command']}`",
         "",

@@ -21,7 +21,7 @@ const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 /// Columns of a piece are a multiple of these: as many as a product works on together.
 const COLUMNS: usize = 64;
 
-/// Pieces of a weight gradient for each thread: so many that none waits long for the last.
+/// Pieces of a weight gradient for each of several threads: so many that none waits long for the last.
 const WEIGHT_PIECES: usize = 8;
 
 /// A piece of work for one thread.
@@ -229,13 +229,15 @@ fn share(work: u64, part: usize, whole: usize) -> u64 {
 
 fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
     let work = work(plan, op);
+    let least = op.lanes.div_ceil(pieces(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
-        // One thread waits for nobody.
-        let balanced = if threads > 1 { pieces(work).min(WEIGHT_PIECES * threads) } else { 1 };
-        op.lanes.div_ceil(op.lanes.div_ceil(many).max(balanced)).max(1).next_multiple_of(few)
+        // One thread waits for nobody: as few pieces as there can be, of about the same size.
+        let fewest = op.lanes.div_ceil(many).max(1);
+        let wanted = if threads > 1 { op.lanes / (WEIGHT_PIECES * threads) } else { op.lanes.div_ceil(fewest) };
+        least.max(wanted).next_multiple_of(few).min(many.max(least))
     } else {
-        op.lanes.div_ceil(pieces(work)).max(1)
+        least
     };
     let piece = |lanes: Range<usize>| (share(work, lanes.len(), op.lanes), Piece::Lanes { op: index, lanes });
     cut(op.lanes, each).map(piece).map(|(work, piece)| (piece, work)).collect()
@@ -265,6 +267,34 @@ mod tests {
         stage.rows.iter().map(|op| plan.ops(section)[*op].kernel.name).collect()
     }
 
+    /// How often a section computes each lane of each of its ops.
+    fn computed(plan: &Plan, section: Section, threads: usize) -> Vec<Vec<usize>> {
+        let ops = plan.ops(section);
+        let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
+        let mut seen_columns = vec![0; ops.len()];
+        let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
+        for stage in Schedule::new(plan, section, threads).stages {
+            for piece in stage.pieces {
+                match piece {
+                    Piece::Lanes { op, lanes } => see(op, lanes),
+                    // All rows of these columns, one piece behind the other.
+                    Piece::Columns { op, columns } => {
+                        let count = super::columns(plan, &ops[op]).expect("it can be cut by columns");
+                        assert_eq!(columns.start, seen_columns[op]);
+                        seen_columns[op] = columns.end;
+                        if columns.end == count {
+                            see(op, 0..ops[op].lanes);
+                        }
+                    }
+                    Piece::Rows(rows) => {
+                        stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
+                    }
+                }
+            }
+        }
+        seen
+    }
+
     /// Each lane of each op is in one piece, whatever the sizes.
     #[test]
     fn every_lane_is_computed_once() {
@@ -273,35 +303,31 @@ mod tests {
             (70, "300 tanh 5", 129),
             (8, "32 relu 3", 5000),
             (784, "512 relu 512 relu 10", 16),
+            (2, "2100 relu 3", 16),
         ] {
             let plan = plan(inputs, layers, batch);
-            for section in Section::ALL {
-                let ops = plan.ops(section);
-                let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
-                let mut seen_columns = vec![0; ops.len()];
-                let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
-                for stage in Schedule::new(&plan, section, 2).stages {
-                    for piece in stage.pieces {
-                        match piece {
-                            Piece::Lanes { op, lanes } => see(op, lanes),
-                            // All rows of these columns, one piece behind the other.
-                            Piece::Columns { op, columns } => {
-                                let count = super::columns(&plan, &ops[op]).expect("it can be cut by columns");
-                                assert_eq!(columns.start, seen_columns[op], "{layers}");
-                                seen_columns[op] = columns.end;
-                                if columns.end == count {
-                                    see(op, 0..ops[op].lanes);
-                                }
-                            }
-                            Piece::Rows(rows) => {
-                                stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
-                            }
-                        }
-                    }
-                }
-                assert!(seen.iter().flatten().all(|times| *times == 1), "{layers}, {}", section.name());
+            for (section, threads) in Section::ALL.into_iter().flat_map(|section| [1, 2, 24].map(|t| (section, t))) {
+                let computed = computed(&plan, section, threads);
+                let once = computed.iter().flatten().all(|times| *times == 1);
+                assert!(once, "{layers}, {}, {threads} threads: {computed:?}", section.name());
             }
         }
+    }
+
+    /// Several threads balance each other; one does not wait.
+    #[test]
+    fn one_thread_takes_weight_gradients_in_few_pieces() {
+        let plan = plan(784, "512 relu 10", 128);
+        let pieces = |threads| {
+            let schedule = Schedule::new(&plan, Section::Gradients, threads);
+            let lanes = |piece: &Piece| match piece {
+                Piece::Lanes { lanes, .. } => lanes.len(),
+                other => panic!("{other:?}"),
+            };
+            schedule.stages[1].pieces.iter().map(lanes).collect::<Vec<_>>()
+        };
+        assert_eq!(pieces(1), [192, 192, 128, 10]);
+        assert_eq!(pieces(2), [[48; 10].as_slice(), &[32, 10]].concat());
     }
 
     /// Also for ops alone, which lockstep and profiles run on the same team.

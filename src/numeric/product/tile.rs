@@ -200,48 +200,50 @@ impl Panel {
         row: usize,
         stripe: Stripe,
     ) -> usize {
-        let line = Vectors::<S, WIDE>::new(simd, stripe.columns);
+        let columns = Columns::<S, WIDE>::new(simd, stripe.columns);
         // SAFETY: `run`'s callers vouch for all addresses.
         unsafe {
             let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
-            for (i, sums) in sums.iter_mut().enumerate() {
+            for i in 0..HIGH {
                 match self.begin {
                     Begin::Zero => {}
-                    Begin::Bias(bias) => *sums = line.load(bias.add(stripe.column)),
-                    Begin::Sums(before) => *sums = line.load(before.at(row + i, stripe.column)),
+                    Begin::Bias(bias) => sums[i] = columns.load(bias.add(stripe.column)),
+                    Begin::Sums(before) => sums[i] = columns.load(before.at(row + i, stripe.column)),
                 }
             }
             self.ask_for_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
             if stripe.column == 0
                 && let Some(far) = self.far
             {
-                for row in row..row + HIGH {
-                    std::ptr::copy_nonoverlapping(far.at(row), self.left.at(row).cast_mut(), self.terms);
+                for i in 0..HIGH {
+                    let (from, to) = (far.at(row + i), self.left.at(row + i).cast_mut());
+                    std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
             }
             sums = if LAYOUT == ANYHOW {
-                self.add_matrix(line, sums, row, stripe)
+                self.add_matrix(columns, sums, row, stripe)
             } else {
                 self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe)
             };
-            (0..HIGH).for_each(|i| line.store(self.out.at(row + i, stripe.column), sums[i]));
+            (0..HIGH).for_each(|i| columns.store(self.out.at(row + i, stripe.column), sums[i]));
         }
         HIGH
     }
 
-    /// Asks for where the next tile's sums are and will be.
+    /// Asks for where the next tile's sums are and will be, if it is as high.
     #[inline(always)]
     fn ask_for_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
-        if row + 2 * HIGH > self.rows {
+        let next = row + HIGH..row + 2 * HIGH;
+        if next.end > self.rows {
             return;
         }
-        for i in row + HIGH..row + 2 * HIGH {
+        for i in next.clone() {
             (0..WIDE).for_each(|v| will_write(self.out.at(i, column + v * lanes)));
         }
         if let Begin::Sums(before) = self.begin
             && before.start != self.out.start
         {
-            for i in row + HIGH..row + 2 * HIGH {
+            for i in next {
                 (0..WIDE).for_each(|v| will_read(before.at(i, column + v * lanes)));
             }
         }
@@ -254,7 +256,7 @@ impl Panel {
     #[inline(always)]
     unsafe fn add_matrix<S: Simd, const HIGH: usize, const WIDE: usize>(
         &self,
-        line: Vectors<S, WIDE>,
+        columns: Columns<S, WIDE>,
         mut sums: [[S::f32s; WIDE]; HIGH],
         row: usize,
         Stripe { column, panel, .. }: Stripe,
@@ -266,11 +268,13 @@ impl Panel {
             // SAFETY: as `run`'s callers promise; of the last vector only columns of the panel are read, but all of it is
             // written: panels that are near are whole.
             unsafe {
-                let b = line.load(right);
+                let b = columns.load(right);
                 if HIGH == ROWS {
-                    (0..WIDE).for_each(|v| near.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(b[v]));
+                    for v in 0..WIDE {
+                        near.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(b[v]);
+                    }
                 }
-                sums = add_term(line.simd, sums, left, self.left.row, b);
+                sums = add_term(columns.simd, sums, left, self.left.row, b);
             }
             left = left.wrapping_add(self.left.term);
             right = right.wrapping_add(apart);
@@ -282,7 +286,7 @@ impl Panel {
     /// Adds all terms, where b is a panel, and asks for what comes next.
     ///
     /// # Safety
-    /// As [`run`].
+    /// As [`run`]; a panel that is near has been written by the stripe's first tile.
     #[inline(always)]
     unsafe fn add_panel<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
         &self,
@@ -347,29 +351,32 @@ impl Panel {
     }
 }
 
-/// `WIDE` vectors of columns of a row, the last of which may have fewer.
+/// Columns of a row in `WIDE` vectors, of which the last may be filled in part. By index, here and in all that is below: iterators
+/// over arrays of vectors go through memory.
 #[derive(Clone, Copy)]
-struct Vectors<S: Simd, const WIDE: usize> {
+struct Columns<S: Simd, const WIDE: usize> {
     simd: S,
     last: MemMask<S::m32s>,
 }
 
-impl<S: Simd, const WIDE: usize> Vectors<S, WIDE> {
+impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
+    /// For more columns than fill `WIDE` - 1 vectors.
     #[inline(always)]
     fn new(simd: S, columns: usize) -> Self {
         let last = columns - (WIDE - 1) * S::F32_LANES;
+        // Only the mask of it: the routines that come with it, to load and store, would be called.
         Self { simd, last: MemMask::new(simd.mask_between_m32s(0, last as u32).mask()) }
     }
 
     /// # Safety
-    /// So many numbers are in memory.
+    /// The columns are in memory at `from`.
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> [S::f32s; WIDE] {
         let mut vectors = [self.simd.splat_f32s(0.0); WIDE];
         // SAFETY: as the caller promises.
         unsafe {
-            for (v, vector) in vectors[..WIDE - 1].iter_mut().enumerate() {
-                *vector = from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+            for v in 0..WIDE - 1 {
+                vectors[v] = from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
             }
             vectors[WIDE - 1] = self.simd.mask_load_ptr_f32s(self.last, from.add((WIDE - 1) * S::F32_LANES));
         }
@@ -377,13 +384,13 @@ impl<S: Simd, const WIDE: usize> Vectors<S, WIDE> {
     }
 
     /// # Safety
-    /// There is memory for so many numbers.
+    /// The columns may be written at `to`.
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, vectors: [S::f32s; WIDE]) {
         // SAFETY: as the caller promises.
         unsafe {
-            for (v, vector) in vectors[..WIDE - 1].iter().enumerate() {
-                to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(*vector);
+            for v in 0..WIDE - 1 {
+                to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(vectors[v]);
             }
             self.simd.mask_store_ptr_f32s(self.last, to.add((WIDE - 1) * S::F32_LANES), vectors[WIDE - 1]);
         }
