@@ -9,11 +9,12 @@
 //! transposes change places: outᵀ = bᵀ·aᵀ.
 //!
 //! The right operand is worked on in parts that the nearest cache holds (`right.rs`), each with all rows of the left one that
-//! are worked on (`left.rs`), tile by tile (`tile.rs`); meanwhile, on x86, the next part comes near. Held against the crates `gemm` and `matrixmultiply` in benches/results.
+//! are worked on (`left.rs`), tile by tile (`tile.rs`, `registers.rs`); meanwhile, on x86, the next part comes near. Held against the crates `gemm` and `matrixmultiply` in benches/results.
 
 mod left;
 mod matrix;
 mod pack;
+mod registers;
 mod right;
 mod tile;
 

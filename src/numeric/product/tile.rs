@@ -8,8 +8,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use pulp::{Arch, MemMask, Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
+use super::registers::{Columns, add_term, vectors};
 use super::{Line, PANEL, PART};
 use crate::numeric::near::{will_read, will_write};
 
@@ -349,86 +350,6 @@ impl Panel {
         let count = self.next.each.min(self.next.rows - before);
         (self.next.start.wrapping_add(before * self.next.apart), self.next.apart, count, false)
     }
-}
-
-/// Columns of a row in `WIDE` vectors, of which the last may be filled in part. By index, here and in all that is below: iterators
-/// over arrays of vectors go through memory.
-#[derive(Clone, Copy)]
-struct Columns<S: Simd, const WIDE: usize> {
-    simd: S,
-    last: MemMask<S::m32s>,
-}
-
-impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
-    /// For more columns than fill `WIDE` - 1 vectors.
-    #[inline(always)]
-    fn new(simd: S, columns: usize) -> Self {
-        let last = columns - (WIDE - 1) * S::F32_LANES;
-        // Only the mask of it: the routines that come with it, to load and store, would be called.
-        Self { simd, last: MemMask::new(simd.mask_between_m32s(0, last as u32).mask()) }
-    }
-
-    /// # Safety
-    /// The columns are in memory at `from`.
-    #[inline(always)]
-    unsafe fn load(self, from: *const f32) -> [S::f32s; WIDE] {
-        let mut vectors = [self.simd.splat_f32s(0.0); WIDE];
-        // SAFETY: as the caller promises.
-        unsafe {
-            for v in 0..WIDE - 1 {
-                vectors[v] = from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
-            }
-            vectors[WIDE - 1] = self.simd.mask_load_ptr_f32s(self.last, from.add((WIDE - 1) * S::F32_LANES));
-        }
-        vectors
-    }
-
-    /// # Safety
-    /// The columns may be written at `to`.
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32, vectors: [S::f32s; WIDE]) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            for v in 0..WIDE - 1 {
-                to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(vectors[v]);
-            }
-            self.simd.mask_store_ptr_f32s(self.last, to.add((WIDE - 1) * S::F32_LANES), vectors[WIDE - 1]);
-        }
-    }
-}
-
-/// # Safety
-/// So many vectors are in memory.
-#[inline(always)]
-unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f32) -> [S::f32s; WIDE] {
-    let mut vectors = [simd.splat_f32s(0.0); WIDE];
-    for (v, vector) in vectors.iter_mut().enumerate() {
-        // SAFETY: as the caller promises.
-        *vector = unsafe { from.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned() };
-    }
-    vectors
-}
-
-/// sums\[i\] + a\[i\]·b.
-///
-/// # Safety
-/// `HIGH` numbers are in memory at `left`, `row` apart.
-#[inline(always)]
-unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(
-    simd: S,
-    mut sums: [[S::f32s; WIDE]; HIGH],
-    left: *const f32,
-    row: usize,
-    b: [S::f32s; WIDE],
-) -> [[S::f32s; WIDE]; HIGH] {
-    for i in 0..HIGH {
-        // SAFETY: as the caller promises.
-        let a = simd.splat_f32s(unsafe { *left.add(i * row) });
-        for v in 0..WIDE {
-            sums[i][v] = simd.mul_add_e_f32s(a, b[v], sums[i][v]);
-        }
-    }
-    sums
 }
 
 #[cfg(test)]
