@@ -36,11 +36,7 @@ impl Memory {
 
     /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
     pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
-        let same = |allocation: &Allocation| {
-            let key = |a: &Allocation| (a.name.clone(), a.dtype, a.elements);
-            old.allocations().iter().position(|a| key(a) == key(allocation))
-        };
-        let kept: Vec<Option<usize>> = new.allocations().iter().map(same).collect();
+        let kept: Vec<Option<usize>> = new.allocations().iter().map(|a| Some(old.find_allocation(a)?.0)).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
             Some(_) => Ok(Words::default()),
             None => Words::new(allocation),

@@ -18,7 +18,7 @@ pub(crate) use output::{classes, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -299,13 +299,16 @@ pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor
 /// Checks that `parameters` are those of `network`, each once, in any order, and finite.
 pub(crate) fn check_parameters(network: &Network, parameters: &[Tensor]) -> Result<()> {
     let shapes = parameter_shapes(network);
-    if let Some(tensor) = parameters.iter().find(|t| shapes.iter().all(|(name, _)| *name != t.name)) {
-        let known: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(Error::unknown("parameter", &tensor.name, &known));
+    let mut given: HashMap<&str, Vec<&Tensor>> = shapes.iter().map(|(name, _)| (name.as_str(), Vec::new())).collect();
+    for tensor in parameters {
+        let Some(same) = given.get_mut(tensor.name.as_str()) else {
+            let known: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::unknown("parameter", &tensor.name, &known));
+        };
+        same.push(tensor);
     }
     for (name, shape) in &shapes {
-        let mut same = parameters.iter().filter(|t| t.name == *name);
-        let (Some(tensor), None) = (same.next(), same.next()) else {
+        let [tensor] = given[name.as_str()][..] else {
             return Err(Error::conflict(name, "the parameter is missing or given twice", "give every parameter once"));
         };
         let wanted: usize = shape.iter().product();

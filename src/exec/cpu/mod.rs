@@ -4,6 +4,7 @@
 //! that they are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
 //! the same rows, so that what one hands to the next stays in cache.
 
+mod rounds;
 mod schedule;
 mod sharing;
 mod team;
