@@ -111,7 +111,15 @@ impl From<Activation> for Function {
 #[inline(always)]
 pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
     match function {
-        1 => f32::from(x > 0.0),
+        1 => {
+            if x > 0.0 {
+                1.0
+            } else if x <= 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
         2 => {
             let e = (-x.abs()).exp();
             if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }

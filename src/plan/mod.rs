@@ -117,7 +117,7 @@ impl View {
     /// The elements of the allocation that the view covers for the step in window slot `slot`.
     pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
         let start = self.offset + slot * self.slot_stride;
-        start..start + self.shape.elements()
+        start..start.saturating_add(self.shape.elements())
     }
 }
 
@@ -278,7 +278,7 @@ impl Plan {
         contents: Contents,
     ) -> (ViewId, ViewId) {
         let slot_stride = padded(shape.elements());
-        let allocation = self.allocate(name, dtype, slots * slot_stride, contents);
+        let allocation = self.allocate(name, dtype, slots.saturating_mul(slot_stride), contents);
         let current = self.add_view(View { name: name.into(), allocation, offset: 0, shape, slot_stride });
         (current, self.view(format!("{name}.window"), allocation, 0, Shape::new(slots, slot_stride)))
     }
@@ -364,6 +364,15 @@ impl Plan {
             plan.push(section, op)?;
         }
         Ok(plan)
+    }
+
+    /// The same plan with these sections alone; what lives from step to step stays, and what the host writes.
+    ///
+    /// # Errors
+    /// A section that reads what only others write.
+    pub(crate) fn only(&self, sections: &[Section]) -> Result<Self> {
+        let ops = sections.iter().flat_map(|section| self.ops(*section).iter().map(|op| (*section, op.clone())));
+        Ok(self.with_ops(ops)?.with_own(self.own))
     }
 
     /// All allocations.

@@ -44,7 +44,14 @@ use tuned::Planner;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
+    /// What the executor's plan is of. Its batch has no more rows than the loaded data set, and a step no more batches.
     description: Description,
+    /// Rows of a batch, as the user has set them.
+    batch: usize,
+    /// Batches of a step, likewise.
+    accumulate: usize,
+    /// Whether the executor has no memory for steps yet, since it is not known how many rows they have.
+    at_rest: bool,
     planner: Planner,
     schedule: Schedule,
     seed: u64,
@@ -135,13 +142,14 @@ impl Trainer {
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
-        if rows > self.description.step_rows() {
+        let most = self.own_steps().step_rows();
+        if rows > most {
             return Err(Error::Shape {
                 place: "step".into(),
                 found_what: "rows are".into(),
                 found: rows,
                 wanted_what: "a step has at most".into(),
-                wanted: self.description.step_rows(),
+                wanted: most,
                 remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }

@@ -60,9 +60,12 @@ impl Cpu {
     fn run(&mut self, steps: &[Step], runs: &[Run]) {
         let Self { plan, schedules, memory, team, sharing, .. } = self;
         let machine = Machine { plan, memory };
+        let members = team.members();
         let all = &schedules[Way::Shared as usize];
-        let Some(first) = runs.first().filter(|_| team.members() > 1) else {
-            return runs.iter().for_each(|run| machine.run(steps, *run, &all[run.section as usize], team));
+        let Some(first) = runs.first().filter(|_| members > 1) else {
+            // In a forked child the threads that stages are cut for are not there.
+            let own = if members < team.size() { &schedules[Way::Alone as usize] } else { all };
+            return runs.iter().for_each(|run| machine.run(steps, *run, &own[run.section as usize], team));
         };
         let sharing = &mut sharing[first.section as usize];
         let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
@@ -171,6 +174,6 @@ impl Executor for Cpu {
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        Ok(self.memory.words(allocation).to_vec())
+        self.memory.copy(&self.plan, allocation)
     }
 }
