@@ -112,13 +112,8 @@ impl From<Activation> for Function {
 pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
     match function {
         1 => {
-            if x > 0.0 {
-                1.0
-            } else if x <= 0.0 {
-                0.0
-            } else {
-                x
-            }
+            // A NaN is neither, and must not become 0.
+            if x.is_nan() { x } else { f32::from(x > 0.0) }
         }
         2 => {
             let e = (-x.abs()).exp();

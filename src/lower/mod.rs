@@ -92,7 +92,7 @@ impl<'a> Lowering<'a> {
         for Allocation { name, elements, contents, .. } in self.plan.allocations() {
             let remedy = match contents {
                 Contents::Persistent(_) => continue,
-                Contents::Host => "use fewer rows at once, of a data set or of a batch",
+                Contents::Host => "use a smaller batch, or a data set with fewer rows",
                 Contents::Computed => "use a smaller batch or narrower layers",
             };
             if *elements > MOST_ELEMENTS {

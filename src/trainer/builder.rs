@@ -178,9 +178,9 @@ impl Builder {
         };
         let planner = Planner::new(self.tuning, self.fused, &description, device.target())?;
         let mut executor = device.executor(planner.plan_at_rest(&description)?)?;
-        // What steps need beyond that, so that none of them waits for a compiler.
+        // What steps need beyond that, so that none of them waits for a compiler; the host has none.
         let steps = [(None, Held::Numbers), (Some(1), Held::Numbers), (Some(1), Held::Bytes)];
-        for (data_rows, data_inputs) in steps {
+        for (data_rows, data_inputs) in steps.into_iter().filter(|_| device.is_gpu()) {
             let description = Description { data_rows, data_inputs, ..description.clone() };
             executor.prepare(&planner.plan(&description)?)?;
         }

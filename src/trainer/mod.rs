@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Ticket};
 use crate::lower::Description;
 pub use crate::model::{Evaluation, Target};
@@ -157,12 +157,13 @@ impl Trainer {
         self.unload()?;
         let steps: Vec<Step> = self.records(0, rows).collect();
         let batches = steps.len();
-        let brought =
-            [("input", bytemuck::cast_vec(input)), ("target", target)].into_iter().flat_map(|(name, words)| {
-                let each = words.len() / rows * self.description.batch;
-                words.chunks(each).enumerate().map(|(slot, part)| (name, slot, part.to_vec())).collect::<Vec<Brought>>()
-            });
-        let brought = brought.collect();
+        let mut brought: Vec<Brought> = Vec::new();
+        for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)] {
+            let each = words.len() / rows * self.description.batch;
+            for (slot, part) in words.chunks(each).enumerate() {
+                brought.push((name, slot, copied(name, part)?));
+            }
+        }
         self.submit(steps, brought, Losses::Leave)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }

@@ -177,3 +177,41 @@ impl Executor for Cpu {
         self.memory.copy(&self.plan, allocation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuse::fuse;
+    use crate::loss::Loss;
+    use crate::lower::{Description, lower};
+    use crate::network::Network;
+    use crate::optim::Sgd;
+
+    /// In a forked child steps run on the calling thread, to the same bits.
+    #[test]
+    fn a_step_needs_no_thread_of_another_process() {
+        let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
+        let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
+        let stepped = |elsewhere: bool| {
+            let plan = fuse(&lower(&description).expect("it is sound")).expect("it can be fused");
+            let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");
+            assert_eq!(cpu.team.size(), 3);
+            if elsewhere {
+                cpu.team.be_elsewhere();
+            }
+            for (at, name) in ["parameters", "input", "target"].into_iter().enumerate() {
+                let view = cpu.plan.named(name).expect("it is there");
+                let count = cpu.plan.shape(view).elements();
+                let words: Vec<u32> =
+                    (0..count).map(|i| ((i * 37 % 101) as f32 * 0.01 - 0.5 + at as f32).to_bits()).collect();
+                cpu.write(view, 0, &words).expect("it fits");
+            }
+            let step = Step { rows: 256, learning_rate: 0.1, loss_scale: 1.0 / 256.0, ..Step::default() };
+            (0..8).for_each(|_| cpu.submit(&[step], &Run::submission(&[step])).expect("it runs"));
+            cpu.submit_op(&[step], Run { section: Section::Gradients, slot: 0 }, 0).expect("it runs");
+            let parameters = cpu.plan.named("parameters").expect("it is there");
+            cpu.read(parameters, 0).and_then(Ticket::wait).expect("it can be read")
+        };
+        assert!(stepped(true) == stepped(false));
+    }
+}

@@ -149,6 +149,14 @@ impl Team {
     }
 }
 
+#[cfg(test)]
+impl Team {
+    /// Makes it look as it does in a forked child.
+    pub fn be_elsewhere(&mut self) {
+        self.process = self.process.wrapping_add(1);
+    }
+}
+
 impl Drop for Team {
     fn drop(&mut self) {
         if !self.is_here() {
@@ -265,6 +273,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As in a forked child, which has a copy of all memory and none of the helpers.
+    #[test]
+    fn in_another_process_the_calling_thread_is_alone_and_waits_for_nobody() {
+        let mut team = Team::new(3).expect("the system gives threads");
+        team.be_elsewhere();
+        assert_eq!((team.members(), team.size()), (1, 3));
+        let shared = team.shared.clone();
+        // A lock that a thread of the parent held when it forked.
+        let _held = shared.bed();
+        drop(team);
+        assert!(!shared.ended.load(Ordering::SeqCst), "nobody was told anything");
     }
 
     #[test]
