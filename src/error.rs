@@ -80,6 +80,30 @@ pub enum Error {
         /// What to do about it.
         remedy: String,
     },
+    /// The system gives no memory for what was asked for.
+    #[error("{what}: needs {bytes} bytes, but the system gives no more memory; {remedy}")]
+    Memory {
+        /// What it is for.
+        what: String,
+        /// How much it takes.
+        bytes: u64,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A network puts out a number of which no prediction can be made.
+    #[error(
+        "{place}, row {row} (from 0): output {output} of the network is {value}, not a finite number; look for inputs far from those trained on, or train again"
+    )]
+    Output {
+        /// What is computed, and on which data.
+        place: String,
+        /// Row of the data, from 0.
+        row: usize,
+        /// Output of the network, from 0.
+        output: usize,
+        /// Its value, NaN or infinite.
+        value: f32,
+    },
     /// A loss or gradient became infinite or NaN; parameters and optimizer state are those before the step.
     #[error(
         "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as before this step: lower the learning rate, clip the gradient norm, or check the inputs"
@@ -154,6 +178,41 @@ pub enum Error {
 
 /// A result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An empty vector with room for `count` elements, where a user says how many: an error where a plain `Vec` would end the
+/// process.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory {
+        what: what.into(),
+        bytes: (count as u64).saturating_mul(size_of::<T>() as u64),
+        remedy: "use a smaller batch, fewer rows or a smaller network".into(),
+    })?;
+    Ok(vector)
+}
+
+/// Elements, of which a user says how many there are.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+    let mut all = room(what, count)?;
+    all.extend(elements);
+    Ok(all)
+}
+
+/// A copy of what a user has given, or asks for.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn copied<T: Copy>(what: &str, values: &[T]) -> Result<Vec<T>> {
+    let mut copy = room(what, values.len())?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
 
 impl Error {
     /// An [`Error::Unknown`] that suggests the nearest of `known`, where one is near or begins so.

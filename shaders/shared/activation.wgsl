@@ -7,7 +7,7 @@
 fn activate(function: u32, slope: f32, x: f32) -> f32 {
     switch function {
         case 1u: {
-            return select(0.0, 1.0, x > 0.0);
+            return select(select(x, 0.0, x <= 0.0), 1.0, x > 0.0);
         }
         case 2u: {
             let e = exp(-abs(x));

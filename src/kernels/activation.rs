@@ -111,7 +111,10 @@ impl From<Activation> for Function {
 #[inline(always)]
 pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
     match function {
-        1 => f32::from(x > 0.0),
+        1 => {
+            // A NaN is neither, and must not become 0.
+            if x.is_nan() { x } else { f32::from(x > 0.0) }
+        }
         2 => {
             let e = (-x.abs()).exp();
             if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }

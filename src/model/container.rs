@@ -4,7 +4,7 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected};
 use crate::model::Tensor;
 
 /// What a file is told by, and what to do where it is not one.
@@ -51,7 +51,8 @@ impl Container {
             let problem = format!("tensor `{name}` holds {:?}, not F32", view.dtype());
             return Err(Error::format(path, problem, self.foreign));
         }
-        let values = view.data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        let numbers = view.data().as_chunks().0;
+        let values = collected(&name, numbers.len(), numbers.iter().map(|four| f32::from_le_bytes(*four)))?;
         Ok(Tensor { name, shape: view.shape().to_vec(), values })
     }
 }

@@ -3,6 +3,7 @@
 //! Tensors carry the keys of `torch.nn.Sequential` (`0.weight`, [outputs, inputs]); the key `wgrad` holds the
 //! [`Head`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -78,8 +79,9 @@ fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
 }
 
 fn in_order(head: &Head, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
-    let order = super::parameter_shapes(&head.network);
-    parameters.sort_by_key(|tensor| order.iter().position(|(name, _)| *name == tensor.name));
+    let order = super::parameter_shapes(&head.network).into_iter().enumerate();
+    let order: HashMap<String, usize> = order.map(|(place, (name, _))| (name, place)).collect();
+    parameters.sort_by_key(|tensor| order.get(&tensor.name));
     parameters
 }
 

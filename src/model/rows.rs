@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::data::{Dataset, Standardisation, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
 use crate::model::scaled;
 use crate::network::Network;
@@ -86,7 +86,12 @@ impl<'a> InputRows<'a> {
     /// A value that is too far from its column's mean for an f32.
     pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
-        scaled(self.preprocessing, self.data.input_rows(rows).into_owned(), self.data.inputs(), first)
+        let input = match self.data.bytes() {
+            // Already numbers of its own.
+            Some(_) => self.data.input_rows(rows).into_owned(),
+            None => copied("inputs", &self.data.input_rows(rows))?,
+        };
+        scaled(self.preprocessing, input, self.data.inputs(), first)
     }
 
     /// All rows.
@@ -155,7 +160,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
             remedy: "give one class a row, or one number for each output of each row".into(),
         }),
         (_, Target::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
-            None => Ok(classes.to_vec()),
+            None => copied("targets", classes),
             Some(row) => Err(Error::value(
                 format!("targets, row {row}"),
                 "class",
@@ -165,7 +170,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
         },
         (_, Target::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
             // -0 becomes 0: predictions are compared with targets as words.
-            None => Ok(numbers.iter().map(|number| (number + 0.0).to_bits()).collect()),
+            None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
             Some(at) => Err(Error::value(
                 format!("targets, row {}, output {}", at / outputs, at % outputs),
                 "target",

@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Ticket};
 use crate::lower::Description;
 pub use crate::model::{Evaluation, Target};
@@ -44,7 +44,14 @@ use tuned::Planner;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
+    /// What the executor's plan is of. Its batch has no more rows than the loaded data set, and a step no more batches.
     description: Description,
+    /// Rows of a batch, as the user has set them.
+    batch: usize,
+    /// Batches of a step, likewise.
+    accumulate: usize,
+    /// Whether the executor has no memory for steps yet, since it is not known how many rows they have.
+    at_rest: bool,
     planner: Planner,
     schedule: Schedule,
     seed: u64,
@@ -135,13 +142,14 @@ impl Trainer {
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
-        if rows > self.description.step_rows() {
+        let most = self.own_steps().step_rows();
+        if rows > most {
             return Err(Error::Shape {
                 place: "step".into(),
                 found_what: "rows are".into(),
                 found: rows,
                 wanted_what: "a step has at most".into(),
-                wanted: self.description.step_rows(),
+                wanted: most,
                 remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }
@@ -149,12 +157,13 @@ impl Trainer {
         self.unload()?;
         let steps: Vec<Step> = self.records(0, rows).collect();
         let batches = steps.len();
-        let brought =
-            [("input", bytemuck::cast_vec(input)), ("target", target)].into_iter().flat_map(|(name, words)| {
-                let each = words.len() / rows * self.description.batch;
-                words.chunks(each).enumerate().map(|(slot, part)| (name, slot, part.to_vec())).collect::<Vec<Brought>>()
-            });
-        let brought = brought.collect();
+        let mut brought: Vec<Brought> = Vec::new();
+        for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)] {
+            let each = words.len() / rows * self.description.batch;
+            for (slot, part) in words.chunks(each).enumerate() {
+                brought.push((name, slot, copied(name, part)?));
+            }
+        }
         self.submit(steps, brought, Losses::Leave)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }

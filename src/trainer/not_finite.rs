@@ -48,14 +48,15 @@ impl Trainer {
     }
 
     fn singly(&mut self, steps: &[Step], index: u32) -> Result<Error> {
+        let plan = self.executor.plan().clone();
         let once = |run: &Run| matches!(run.section, Section::Window | Section::Report);
         for run in Run::submission(steps) {
             if once(&run) || steps[run.slot].index != index {
                 continue;
             }
-            for number in 0..self.executor.plan().ops(run.section).len() {
+            for number in 0..plan.ops(run.section).len() {
                 self.executor.submit_op(steps, run, number)?;
-                if let Some(error) = self.first_bad(run.section, number, &steps[run.slot])? {
+                if let Some(error) = self.first_bad(&plan, run.section, number, &steps[run.slot])? {
                     return Ok(error);
                 }
             }
@@ -71,10 +72,9 @@ impl Trainer {
     }
 
     /// What is wrong with what an op has put out, if anything is.
-    fn first_bad(&mut self, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
-        let plan = self.executor.plan().clone();
+    fn first_bad(&mut self, plan: &Plan, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
         let op = &plan.ops(section)[index];
-        for (id, layer) in outputs(&plan, op) {
+        for (id, layer) in outputs(plan, op) {
             let view = plan.get(id);
             // Rows beyond the live ones hold what earlier steps left there.
             let [first, rows] = match op.most_rows() {

@@ -16,8 +16,7 @@ pub(super) fn allocate(
 ) -> Result<(Vec<wgpu::Buffer>, u64)> {
     let kept = |new: &Allocation| {
         let (plan, buffers) = old?;
-        let same = |a: &Allocation| (&a.name, a.dtype, a.elements) == (&new.name, new.dtype, new.elements);
-        plan.allocations().iter().position(same).map(|index| buffers[index].clone())
+        plan.find_allocation(new).map(|id| buffers[id.0].clone())
     };
     let mut made = 0;
     let buffer = |new: &Allocation| {

@@ -116,6 +116,7 @@ impl Trainer {
     /// The same within a [`Trainer::fit`], with what it is validated on.
     fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
+        self.rise()?;
         let mut tensors = Vec::new();
         for prefix in self.stored() {
             tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
@@ -148,6 +149,7 @@ impl Trainer {
         let Checkpoint { head, tensors } = checkpoint;
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;
+        self.rise()?;
         let stored = self.stored();
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
