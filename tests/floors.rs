@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of each floor, from the bottom. `lib`, `main` and `command` stand above all.
 const FLOORS: [&[&str]; 7] = [
-    &["shape", "rng", "error", "text", "numeric"],
+    &["shape", "rng", "error", "text", "numeric", "replace"],
     &["network", "loss", "optim", "init", "schedule"],
     &["plan"],
     &["kernels"],

@@ -41,7 +41,7 @@ trainings that say so, too.
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
-    /// gpu, or part of a GPU's name, as `wgrad devices` tells it
+    /// gpu, or a GPU's number or part of its name, as `wgrad devices` lists them
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "gpu", help_heading = "Device")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,

@@ -8,9 +8,10 @@ mod output;
 mod regression;
 mod rows;
 
+pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
-pub use file::{FORMAT_VERSION, check_replaceable, replace};
+pub use file::FORMAT_VERSION;
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;

@@ -206,6 +206,7 @@ impl Builder {
             known: Known::default(),
             pace: Pace::default(),
             profile: self.profile.then(Profile::new),
+            checkpoint_folder: None,
         })
     }
 }

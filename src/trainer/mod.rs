@@ -24,6 +24,7 @@ pub use profile::{OpTime, Profile};
 pub use tuned::Tuned;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use crate::data::Standardisation;
 use crate::device::Device;
@@ -72,6 +73,8 @@ pub struct Trainer {
     known: Known,
     pace: Pace,
     profile: Option<Profile>,
+    /// Of the last fit.
+    checkpoint_folder: Option<PathBuf>,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.

@@ -206,7 +206,7 @@ fn a_device_that_is_lost_ends_a_training() {
         Flow::Continue
     };
     let error = trainer.fit(&digits(), Fit::epochs(5).on_submission(lose)).expect_err("it was lost");
-    assert!(error.to_string().contains("lost"), "{error}");
+    assert!(error.to_string().contains(": the device was lost; open it anew"), "{error}");
     // What was under way may still have arrived.
     assert!((3..=5).contains(&seen), "{seen}");
     assert!(trainer.parameters().is_err() && trainer.advance().is_err());

@@ -81,7 +81,8 @@ fn buffer(
     let made =
         device.scoped(&format!("memory for {name} ({bytes} bytes)"), || device.wgpu().create_buffer(&descriptor))?;
     if filled {
-        let mut mapped = made.get_mapped_range_mut(..).map_err(|error| device.error(format!("{name}: {error}")))?;
+        let mut mapped =
+            made.get_mapped_range_mut(..).map_err(|error| device.error(&format!("memory for {name}"), error))?;
         let mut part = vec![0; WORDS_A_PART.min(bytes / 4)];
         for start in (0..bytes).step_by(4 * WORDS_A_PART) {
             let words = &mut part[..WORDS_A_PART.min((bytes - start) / 4)];

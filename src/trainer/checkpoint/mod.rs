@@ -77,6 +77,8 @@ pub struct Restored {
     /// Products that are cut from now on as they were when the checkpoint was made, and would else be cut otherwise: on the
     /// device that it was made on, a tuning that has changed since changes no bit.
     pub recut: usize,
+    /// What is wrong with newer checkpoints of the folder, which were passed over; most often nothing.
+    pub passed_over: Vec<String>,
     /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
     pub differences: Vec<String>,
 }
@@ -168,6 +170,7 @@ impl Trainer {
             step: head.step,
             epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
             recut,
+            passed_over: Vec::new(),
             differences: head.made_on.differences(&MadeOn::of(self)?),
         })
     }
