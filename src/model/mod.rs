@@ -4,6 +4,7 @@ mod confusion;
 pub(crate) mod container;
 mod evaluate;
 mod file;
+mod origin;
 mod output;
 mod regression;
 mod rows;
@@ -11,10 +12,11 @@ mod rows;
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::{FORMAT_VERSION, check_replaceable, replace};
+pub use origin::{Origin, TableForm};
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
-pub(crate) use output::{classes, probabilities};
+pub(crate) use output::{classes, probabilities, undone};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
@@ -78,6 +80,18 @@ pub struct Head {
     pub columns: Vec<String>,
     /// Names of the classes, where the target is a class.
     pub classes: Option<Vec<String>>,
+    /// Names of the target columns, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Scaling of the target columns, if they were scaled for training: what the last layer puts out is undone by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<Standardisation>,
+    /// How the table was read that it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableForm>,
+    /// What made it, so that another training does not replace it unasked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Head {
@@ -100,6 +114,15 @@ impl Head {
                 return Err(wrong("scaled columns", scaling.columns(), inputs));
             }
             _ => {}
+        }
+        if let Some(scaling) = &self.target_scaling {
+            if scaling.columns() != outputs {
+                return Err(wrong("scaled targets", scaling.columns(), outputs));
+            }
+            if self.loss != Loss::MeanSquaredError {
+                let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
+                return Err(Error::conflict("model", problem, "leave the scaling out"));
+            }
         }
         let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
@@ -139,7 +162,7 @@ impl Model {
     /// A number of values that is no multiple of the network's inputs; values that are not finite.
     pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        probabilities(self.head.loss, self.head.network.outputs(), &mut outputs);
+        self.head.probabilities(&mut outputs);
         Ok(outputs)
     }
 
@@ -161,7 +184,8 @@ impl Model {
         check_parameters(&self.head.network, &self.parameters)
     }
 
-    /// What the last layer puts out: logits, for the losses that work on them.
+    /// What the last layer puts out: logits, for the losses that work on them; numbers as they were scaled for training,
+    /// which [`Head::numbers`] undoes.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -169,11 +193,11 @@ impl Model {
         self.outputs_on(&Device::cpu(), input)
     }
 
-    /// [`Model::outputs`], computed on a device.
+    /// [`Model::outputs`], computed on a device. Inputs may be f64: they are scaled with all their digits.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
+    pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
         self.check()?;
         let prepared = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
         forward(self.forward_executor(device)?.as_mut(), &prepared)
@@ -189,7 +213,11 @@ impl Model {
 }
 
 /// Rows of raw inputs, checked and scaled.
-pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation>, input: &[f32]) -> Result<Vec<f32>> {
+pub(crate) fn prepared<T: Copy + Into<f64>>(
+    network: &Network,
+    preprocessing: Option<&Standardisation>,
+    input: &[T],
+) -> Result<Vec<f32>> {
     let columns = network.inputs();
     if input.is_empty() || !input.len().is_multiple_of(columns) {
         return Err(Error::Shape {
@@ -201,19 +229,15 @@ pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation
             remedy: "give whole rows".into(),
         });
     }
-    scaled(preprocessing, input.to_vec(), columns, 0)
+    let scaled = match preprocessing {
+        Some(preprocessing) => preprocessing.scaled(input)?,
+        None => input.iter().map(|value| Into::<f64>::into(*value) as f32).collect(),
+    };
+    finite(scaled, columns, 0)
 }
 
-/// Scales rows of inputs, the first of which messages call `first`, and checks that they are finite.
-pub(crate) fn scaled(
-    preprocessing: Option<&Standardisation>,
-    mut input: Vec<f32>,
-    columns: usize,
-    first: usize,
-) -> Result<Vec<f32>> {
-    if let Some(preprocessing) = preprocessing {
-        preprocessing.apply(&mut input)?;
-    }
+/// Checks that rows of scaled inputs, the first of which messages call `first`, are finite.
+pub(crate) fn finite(input: Vec<f32>, columns: usize, first: usize) -> Result<Vec<f32>> {
     match input.iter().position(|x| !x.is_finite()) {
         None => Ok(input),
         Some(at) => Err(Error::data(
