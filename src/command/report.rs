@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use wgrad::data::{Warning, warning_lines};
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
@@ -31,6 +32,13 @@ impl Output {
     pub fn tell(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.line(text);
+        }
+    }
+
+    /// Writes a line on standard error that who reads the results should know, and that is no part of them.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            writeln!(std::io::stderr(), "note: {}", text.as_ref()).ok();
         }
     }
 
@@ -126,6 +134,9 @@ pub struct Start<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Followed>,
     pub model: String,
+    /// What will or may get in the way.
+    #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
+    pub warnings: &'a [Warning],
 }
 
 /// Rows of each part.
@@ -195,6 +206,10 @@ pub fn batches(batch: usize, accumulate: usize) -> String {
 
 /// Tells people how training begins.
 pub fn tell_start(output: &mut Output, start: &Start<'_>) {
+    // Not on standard output, which may be a file that nobody looks at.
+    if !output.is_quiet() {
+        write!(std::io::stderr(), "{}", warning_lines(start.warnings, false)).ok();
+    }
     let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
     output.tell(match test {
         0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),

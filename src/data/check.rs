@@ -1,10 +1,11 @@
 //! The constructors from slices, and the checks that every new data set passes.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use super::inputs::Inputs;
 use super::{Dataset, Targets};
-use crate::error::{Error, Result, copied};
+use crate::error::{Error, Result, collected, copied};
 
 impl Dataset {
     /// A data set whose rows belong to classes.
@@ -48,7 +49,7 @@ impl Dataset {
         let name = name.into();
         whole_rows(&place(&name), "columns", columns, "input", input.len())?;
         whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?;
-        let values = copied(&place(&name), values)?;
+        let values = collected(&place(&name), values.len(), values.iter().map(|value| f64::from(*value)))?;
         let targets = Targets::Numbers { values, columns: numbered("target", outputs) };
         let input = copied(&place(&name), input)?;
         Self::assemble(name, numbered("input", columns), input, targets)
@@ -80,18 +81,35 @@ impl Dataset {
         Self::checked(name, columns, Inputs::Numbers(input), targets)
     }
 
-    fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
+    /// A data set like [`Dataset::numbers`], whose numbers keep all the digits of an f64 until they are scaled, with the
+    /// columns' names.
+    ///
+    /// # Errors
+    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32.
+    pub fn table(
+        name: impl Into<String>,
+        columns: impl IntoIterator<Item = impl Into<String>>,
+        input: Vec<f64>,
+        targets: Targets,
+    ) -> Result<Self> {
+        let columns = columns.into_iter().map(Into::into).collect();
+        Self::checked(name.into(), columns, Inputs::exact(input), targets)
+    }
+
+    pub(super) fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
         check_rows(&place, rows)?;
-        if let Inputs::Numbers(values) = &input {
-            finite(&place, &columns, values)?;
+        match &input {
+            Inputs::Numbers(values) => finite(&place, &columns, values)?,
+            Inputs::Doubles(values) => finite(&place, &columns, values)?,
+            Inputs::Bytes(_) => {}
         }
         match &targets {
             Targets::Classes { indices, names } => check_classes(&place, rows, indices, names)?,
             Targets::Numbers { values, columns } => check_numbers(&place, rows, values, columns)?,
         }
-        Ok(Self { name, columns, input, targets })
+        Ok(Self { name, columns, input, targets, class_column: None })
     }
 }
 
@@ -128,13 +146,14 @@ fn check_rows(place: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses NaN and infinities in \[rows, columns\].
-pub(super) fn finite(place: &str, columns: &[String], values: &[f32]) -> Result<()> {
-    let Some(index) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+/// Refuses NaN and what is infinite as f32 in \[rows, columns\].
+pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String], values: &[T]) -> Result<()> {
+    let is_finite = |value: &T| (Into::<f64>::into(*value) as f32).is_finite();
+    let Some(index) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
     let (row, column) = (index / columns.len(), &columns[index % columns.len()]);
     Err(Error::data(
         format!("{place}, row {row}, column `{column}`"),
-        format!("{} is not a finite number", values[index]),
+        format!("{:?} is not a finite number", values[index]),
         "replace it, or leave the row out",
     ))
 }
@@ -164,7 +183,7 @@ fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) ->
     ))
 }
 
-fn check_numbers(place: &str, rows: usize, values: &[f32], columns: &[String]) -> Result<()> {
+fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -> Result<()> {
     same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
     finite(place, columns, values)
 }

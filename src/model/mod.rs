@@ -4,6 +4,7 @@ mod confusion;
 pub(crate) mod container;
 mod evaluate;
 mod file;
+mod origin;
 mod output;
 mod regression;
 mod rows;
@@ -12,10 +13,11 @@ pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::FORMAT_VERSION;
+pub use origin::{Origin, TableForm};
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
-pub(crate) use output::{check_finite, classes, probabilities};
+pub(crate) use output::{check_finite, classes, probabilities, undone};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
@@ -26,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result, copied, room};
+use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
 use crate::fuse::fuse;
 use crate::loss::Loss;
@@ -86,6 +88,18 @@ pub struct Head {
     pub columns: Vec<String>,
     /// Names of the classes, where the target is a class.
     pub classes: Option<Vec<String>>,
+    /// Names of the target columns, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Scaling of the target columns, if they were scaled for training: what the last layer puts out is undone by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<Standardisation>,
+    /// How the table was read that it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableForm>,
+    /// What made it, so that another training does not replace it unasked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Head {
@@ -108,6 +122,15 @@ impl Head {
                 return Err(wrong("scaled columns", scaling.columns(), inputs));
             }
             _ => {}
+        }
+        if let Some(scaling) = &self.target_scaling {
+            if scaling.columns() != outputs {
+                return Err(wrong("scaled targets", scaling.columns(), outputs));
+            }
+            if self.loss != Loss::MeanSquaredError {
+                let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
+                return Err(Error::conflict("model", problem, "leave the scaling out"));
+            }
         }
         let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
@@ -148,7 +171,7 @@ impl Model {
     /// outputs are not.
     pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        probabilities(self.head.loss, self.head.network.outputs(), &mut outputs);
+        self.head.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
@@ -170,7 +193,8 @@ impl Model {
         check_parameters(&self.head.network, &self.parameters)
     }
 
-    /// What the last layer puts out: logits, for the losses that work on them.
+    /// What the last layer puts out: logits, for the losses that work on them; numbers as they were scaled for training,
+    /// which [`Head::numbers`] undoes.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -178,11 +202,11 @@ impl Model {
         self.outputs_on(&Device::cpu(), input)
     }
 
-    /// [`Model::outputs`], computed on a device.
+    /// [`Model::outputs`], computed on a device. Inputs may be f64: they are scaled with all their digits.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
+    pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
         self.check()?;
         let prepared = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
         let rows = prepared.len() / self.head.network.inputs();
@@ -199,7 +223,11 @@ impl Model {
 }
 
 /// Rows of raw inputs, checked and scaled.
-pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation>, input: &[f32]) -> Result<Vec<f32>> {
+pub(crate) fn prepared<T: Copy + Into<f64>>(
+    network: &Network,
+    preprocessing: Option<&Standardisation>,
+    input: &[T],
+) -> Result<Vec<f32>> {
     let columns = network.inputs();
     if input.is_empty() || !input.len().is_multiple_of(columns) {
         return Err(Error::Shape {
@@ -211,19 +239,15 @@ pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation
             remedy: "give whole rows".into(),
         });
     }
-    scaled(preprocessing, copied("inputs", input)?, columns, 0)
+    let scaled = match preprocessing {
+        Some(preprocessing) => preprocessing.scaled(input)?,
+        None => collected("inputs", input.len(), input.iter().map(|value| Into::<f64>::into(*value) as f32))?,
+    };
+    finite(scaled, columns, 0)
 }
 
-/// Scales rows of inputs, the first of which messages call `first`, and checks that they are finite.
-pub(crate) fn scaled(
-    preprocessing: Option<&Standardisation>,
-    mut input: Vec<f32>,
-    columns: usize,
-    first: usize,
-) -> Result<Vec<f32>> {
-    if let Some(preprocessing) = preprocessing {
-        preprocessing.apply(&mut input)?;
-    }
+/// Checks that rows of scaled inputs, the first of which messages call `first`, are finite.
+pub(crate) fn finite(input: Vec<f32>, columns: usize, first: usize) -> Result<Vec<f32>> {
     match input.iter().position(|x| !x.is_finite()) {
         None => Ok(input),
         Some(at) => Err(Error::data(

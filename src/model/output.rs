@@ -1,5 +1,6 @@
 //! What a network's outputs mean, by the loss that it was trained for.
 
+use crate::data::Standardisation;
 use crate::error::{Error, Result};
 use crate::kernels::activation;
 use crate::loss::Loss;
@@ -78,7 +79,17 @@ impl Head {
     pub fn probabilities(&self, outputs: &mut [f32]) -> Result<()> {
         check_finite("probabilities", 0, self.network.outputs(), outputs)?;
         probabilities(self.loss, self.network.outputs(), outputs);
+        if let Some(scaling) = &self.target_scaling {
+            let numbers = scaling.undone(outputs);
+            outputs.iter_mut().zip(numbers).for_each(|(output, number)| *output = number as f32);
+        }
         Ok(())
+    }
+
+    /// The numbers that [`Model::outputs`](super::Model::outputs) of a regression stand for, in the targets' units. Unlike
+    /// [`Model::predict`](super::Model::predict) it keeps what an f32 cannot hold, as of targets such as 3·10⁹ ± 100.
+    pub fn numbers(&self, outputs: &[f32]) -> Vec<f64> {
+        undone(self.target_scaling.as_ref(), outputs)
     }
 
     /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
@@ -94,6 +105,14 @@ impl Head {
         // One output is the probability of the second of two classes.
         let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
         Ok(Some((rule.class(row), probabilities)))
+    }
+}
+
+/// Outputs of a regression in the units of the targets, with all their digits.
+pub(crate) fn undone(scaling: Option<&Standardisation>, outputs: &[f32]) -> Vec<f64> {
+    match scaling {
+        Some(scaling) => scaling.undone(outputs),
+        None => outputs.iter().map(|output| f64::from(*output)).collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::data::{Dataset, Standardisation, Targets};
 use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
-use crate::model::scaled;
+use crate::model::finite;
 use crate::network::Network;
 
 /// Targets of rows that the host brings.
@@ -86,12 +86,7 @@ impl<'a> InputRows<'a> {
     /// A value that is too far from its column's mean for an f32.
     pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
-        let input = match self.data.bytes() {
-            // Already numbers of its own.
-            Some(_) => self.data.input_rows(rows).into_owned(),
-            None => copied("inputs", &self.data.input_rows(rows))?,
-        };
-        scaled(self.preprocessing, input, self.data.inputs(), first)
+        finite(self.data.scaled_rows(rows, self.preprocessing)?, self.data.inputs(), first)
     }
 
     /// All rows.
@@ -103,8 +98,13 @@ impl<'a> InputRows<'a> {
     }
 }
 
-/// A data set's targets as words.
-pub(crate) fn target_of(network: &Network, loss: Loss, data: &Dataset) -> Result<Vec<u32>> {
+/// A data set's targets as words, scaled with all their digits where they are to be scaled.
+pub(crate) fn target_of(
+    network: &Network,
+    loss: Loss,
+    scaling: Option<&Standardisation>,
+    data: &Dataset,
+) -> Result<Vec<u32>> {
     let place = || format!("data set {}", data.name());
     let numbers: Vec<f32>;
     let target = match (data.targets(), loss.target_kind()) {
@@ -124,7 +124,13 @@ pub(crate) fn target_of(network: &Network, loss: Loss, data: &Dataset) -> Result
             numbers = indices.iter().map(|index| *index as f32).collect();
             Target::Numbers(&numbers)
         }
-        (Targets::Numbers { values, .. }, _) => Target::Numbers(values),
+        (Targets::Numbers { values, .. }, _) => {
+            numbers = match scaling {
+                Some(scaling) => scaling.scaled(values)?,
+                None => values.iter().map(|value| *value as f32).collect(),
+            };
+            Target::Numbers(&numbers)
+        }
         (Targets::Classes { names, .. }, TargetKind::Numbers) => {
             let problem = format!("the target is one of {} classes, but {loss} compares with numbers", names.len());
             return Err(Error::conflict(place(), problem, "use softmax_cross_entropy"));

@@ -198,6 +198,7 @@ impl Builder {
             preprocessing: self.preprocessing,
             columns: None,
             classes: None,
+            targets: Vec::new(),
             steps_a_submission: self.steps_a_submission,
             step: 0,
             epoch: 0,

@@ -169,11 +169,17 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
+    /// No epochs, or patience for none; data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
     /// written, or resumed from.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
+        }
+        // Either would train nothing and say that all went well.
+        for (name, epochs) in [("epochs", Some(fit.epochs)), ("patience", fit.patience)] {
+            if epochs == Some(0) {
+                return Err(Error::value("fit", name, 0, "at least 1"));
+            }
         }
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         if let Some(batches) = fit.accumulate {

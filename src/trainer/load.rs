@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result, collected};
 use crate::lower::{Description, Held};
-use crate::model::{InputRows, scaled, target_of};
+use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
@@ -104,6 +104,7 @@ impl Trainer {
         self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
+        self.targets = data.target_columns().to_vec();
         self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len() });
         Ok(())
     }
@@ -189,7 +190,7 @@ impl Trainer {
         }
         let network = &self.description.network;
         let rows = InputRows::of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, data)?;
+        let target = target_of(network, self.description.loss, None, data)?;
         let Some(bytes) = data.bytes() else {
             let input = bytemuck::cast_vec(rows.all()?);
             return Ok(Fitting { held: Held::Numbers, input, table: Vec::new(), target });
@@ -202,8 +203,8 @@ impl Trainer {
     fn table(&self) -> Result<(Held, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.description.network.inputs());
         // A row for each byte, which has it everywhere.
-        let rows = (0..=255u8).flat_map(|byte| std::iter::repeat_n(f32::from(byte), columns)).collect();
-        let rows = scaled(preprocessing, rows, columns, 0)?;
+        let rows: Vec<u8> = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, columns)).collect();
+        let rows = prepared(&self.description.network, preprocessing, &rows)?;
         let uniform = preprocessing.is_none_or(Standardisation::is_uniform);
         let column = |column: usize| rows.iter().skip(column).step_by(columns).copied();
         let table = (0..if uniform { 1 } else { columns }).flat_map(column).collect();

@@ -61,6 +61,8 @@ pub struct Trainer {
     preprocessing: Option<Standardisation>,
     columns: Option<Vec<String>>,
     classes: Option<Vec<String>>,
+    /// Names of the target columns.
+    targets: Vec<String>,
     /// Most steps of a submission, where the user has said so.
     steps_a_submission: Option<usize>,
     /// Steps submitted since training began.
@@ -262,6 +264,10 @@ impl Trainer {
             preprocessing: self.preprocessing.clone(),
             columns: self.columns.clone().unwrap_or_else(unnamed),
             classes: self.classes.clone(),
+            targets: self.targets.clone(),
+            target_scaling: None,
+            table: None,
+            origin: None,
             network,
         };
         Ok(Model { head, parameters: self.parameters()? })

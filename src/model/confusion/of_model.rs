@@ -31,7 +31,7 @@ impl Model {
             let problem = format!("{loss} with {columns} output{} does not tell one class a row", plural(columns));
             return Err(Error::conflict("confusion", problem, "use `evaluate`, or train with softmax_cross_entropy"));
         };
-        let actual = actual(loss.target_kind(), data, target_of(network, loss, data)?)?;
+        let actual = actual(loss.target_kind(), data, target_of(network, loss, None, data)?)?;
         let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
         let mut predicted = room("predictions", data.len())?;
         // Neither all inputs nor all outputs at once: of images, and of many classes, they would take gigabytes.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::data::{Dataset, Standardisation, Targets};
+use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::network::Network;
@@ -60,16 +60,7 @@ impl Validation {
 
 impl Fingerprint {
     pub(in crate::trainer) fn of(data: &Dataset) -> Self {
-        let mut checksum = crc32fast::Hasher::new();
-        match data.bytes() {
-            Some(bytes) => checksum.update(bytes),
-            None => checksum.update(bytemuck::cast_slice(&data.input())),
-        }
-        match data.targets() {
-            Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            Targets::Numbers { values, .. } => checksum.update(bytemuck::cast_slice(values)),
-        }
-        Self { rows: data.len(), checksum: checksum.finalize() }
+        Self { rows: data.len(), checksum: data.checksum() }
     }
 }
 
