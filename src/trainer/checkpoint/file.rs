@@ -59,6 +59,8 @@ impl Checkpoint {
             let problem = format!("its contents have the checksum {found:08x}, but were written with {stored:08x}");
             return Err(Error::format(path, problem, DAMAGED));
         }
+        let torn = |error| Error::format(path, format!("its parts do not belong together: {error}"), FOREIGN);
+        checkpoint.check().map_err(torn)?;
         Ok(checkpoint)
     }
 
