@@ -229,6 +229,15 @@ impl Optimizer {
         }
     }
 
+    /// Name of the state that holds means of squares, whose root is taken.
+    pub(crate) fn squares(&self) -> Option<&'static str> {
+        match self {
+            Self::Sgd(_) => None,
+            Self::RmsProp(_) => Some("square"),
+            Self::Adam(_) | Self::AdamW(_) => Some("v"),
+        }
+    }
+
     /// Adam's bias corrections at `step` (from 0): 1 − β₁ᵗ and √(1 − β₂ᵗ) with t = step + 1; 1 and 1 for others.
     pub fn bias_corrections(&self, step: u64) -> [f64; 2] {
         let t = (step + 1).min(i32::MAX as u64) as i32;

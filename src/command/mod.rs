@@ -28,6 +28,7 @@ mod usage;
 mod verify;
 mod whole_step;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 /// Trains dense networks, and uses them.
 #[derive(Parser)]
 #[command(name = "wgrad", version, after_help = EXAMPLES)]
-struct Arguments {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// Tells only errors, and what was asked for: predictions, tables, JSON
@@ -103,7 +104,7 @@ enum Command {
 }
 
 /// Why there is nothing to run.
-enum Refusal {
+pub enum Refusal {
     /// What was typed; or it asks for help.
     Usage(clap::Error),
     /// The run file.
@@ -112,19 +113,19 @@ enum Refusal {
 
 /// Runs the command.
 pub fn main() -> ExitCode {
-    match parsed() {
+    let typed: Vec<_> = std::env::args_os().collect();
+    match parsed(&typed) {
         Ok(arguments) => run(arguments),
         Err(Refusal::Usage(usage)) => told(&usage),
         Err(Refusal::RunFile(error)) => failed(&error),
     }
 }
 
-/// What was typed, and what stands in a run file that it names.
-fn parsed() -> Result<Arguments, Refusal> {
-    let typed: Vec<_> = std::env::args_os().collect();
+/// Reads what was typed, and what stands in a run file that it names; runs nothing.
+pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     let command = built();
-    let matches = command.clone().try_get_matches_from(&typed).map_err(Refusal::Usage)?;
-    let Some(expanded) = run_file::expand(&command, &matches, &typed).map_err(Refusal::RunFile)? else {
+    let matches = command.clone().try_get_matches_from(typed).map_err(Refusal::Usage)?;
+    let Some(expanded) = run_file::expand(&command, &matches, typed).map_err(Refusal::RunFile)? else {
         return Arguments::from_arg_matches(&matches).map_err(Refusal::Usage);
     };
     let all = run_file::accepting(Arguments::command()).try_get_matches_from(expanded.words);

@@ -80,6 +80,8 @@ impl Checkpoint {
                 return Err(Error::format(path, differs(&found, &written), DAMAGED));
             }
         }
+        let torn = |error| Error::format(path, format!("its parts do not belong together: {error}"), FOREIGN);
+        checkpoint.check().map_err(torn)?;
         Ok(checkpoint)
     }
 

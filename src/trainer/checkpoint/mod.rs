@@ -4,12 +4,14 @@
 //! [`Trainer::fit`](crate::Trainer::fit) has come. Everything else that a step depends on, such as the order of the rows
 //! or what is dropped, follows from the seed and the step. [`Checkpoints`] says when a training writes one, and where.
 
+mod check;
 mod file;
 mod folder;
 mod settings;
 
 pub use folder::Checkpoints;
 
+pub(super) use check::ensure;
 pub(super) use folder::Keeper;
 pub(super) use settings::{Fingerprint, Validation};
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::{Tensor, read_tensors, write_parameters};
+use crate::optim::Optimizer;
 use crate::trainer::Trainer;
 use crate::trainer::course::{Course, CourseHead};
 use crate::trainer::load::Loaded;
@@ -120,7 +123,7 @@ impl Trainer {
         self.settle(0)?;
         self.rise()?;
         let mut tensors = Vec::new();
-        for prefix in self.stored() {
+        for prefix in stored(self.description.optimizer) {
             tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
         }
         let best = course.and_then(|course| course.best.as_ref()).map(|best| best.parameters.as_slice());
@@ -152,7 +155,7 @@ impl Trainer {
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;
         self.rise()?;
-        let stored = self.stored();
+        let stored = stored(self.description.optimizer);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted = stored.len() * crate::model::parameter_shapes(&self.description.network).len();
@@ -174,11 +177,10 @@ impl Trainer {
             differences: head.made_on.differences(&MadeOn::of(self)?),
         })
     }
+}
 
-    /// Prefixes of what is stored for each parameter: itself, and each state.
-    fn stored(&self) -> Vec<String> {
-        let optimizer = self.description.optimizer;
-        let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
-        [String::new()].into_iter().chain(states).collect()
-    }
+/// Prefixes of what is stored for each parameter: itself, and each state.
+fn stored(optimizer: Optimizer) -> Vec<String> {
+    let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
+    [String::new()].into_iter().chain(states).collect()
 }
