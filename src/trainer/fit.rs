@@ -167,8 +167,8 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
-    /// written, or resumed from.
+    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] where
+    /// an update overflows, the last one too; a checkpoint that cannot be written, or resumed from.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
