@@ -124,6 +124,22 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state has had this update, too.
+    #[error(
+        "step {step}: its update made {view} {value} at row {row}, column {column}; all other parameters have had this update, so that nothing can be kept or go on from here: restore an earlier checkpoint, or train again with a lower learning rate, or with inputs and targets scaled"
+    )]
+    StateNotFinite {
+        /// Step index, from 0.
+        step: u64,
+        /// The tensor: `layer0.weight` for a parameter, `adam.v.layer0.weight` for a state.
+        view: String,
+        /// Row in the tensor.
+        row: usize,
+        /// Column in the tensor.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
     /// A device computed something that its reference does not confirm.
     #[error(
         "{op}: {view}[{row}, {column}] is {device}, reference {reference}, bound {bound}; the device's result cannot be trusted"

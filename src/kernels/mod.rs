@@ -80,13 +80,14 @@ pub static ALL: [&Kernel; 37] = [
 ];
 
 /// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
-/// products are cut, and bounds of a whole step.
+/// products are cut, what optimizers have in common, and bounds of a whole step.
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
     pub mod rows;
     pub mod step_bound;
     pub mod tiles;
+    pub mod update;
 
     /// Operand a of a product, number by number and four at a time.
     pub const A: [&str; 2] =
@@ -142,6 +143,8 @@ pub mod shared {
     pub const TRACED: &str = include_str!("../../shaders/shared/traced.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
+    /// What optimizers have in common.
+    pub const UPDATE: &str = include_str!("../../shaders/shared/update.wgsl");
     /// What the stages of a whole step put out is not kept.
     pub const UNTRACED: &str = include_str!("../../shaders/shared/untraced.wgsl");
     /// A product over all terms at once.

@@ -169,8 +169,9 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// No epochs, or patience for none; data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
-    /// written, or resumed from.
+    /// No epochs, or patience for none; data that does not fit; [`Error::NotFinite`], with parameters as before the bad
+    /// step; [`Error::StateNotFinite`] where an update overflows, the last one too; a checkpoint that cannot be written, or
+    /// resumed from.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));

@@ -143,7 +143,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
-    /// a GPU may be one of the two before this one.
+    /// a GPU may be one of the two before this one; [`Error::StateNotFinite`] where its update overflows.
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
@@ -178,8 +178,8 @@ impl Trainer {
     /// a new order.
     ///
     /// # Errors
-    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
-    /// parameters may be the one to find out, too.
+    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] where
+    /// an update overflows. Whatever else needs the parameters may be the one to find out, too.
     pub fn advance(&mut self) -> Result<Advance> {
         self.advance_by(usize::MAX)
     }
@@ -218,10 +218,11 @@ impl Trainer {
     /// The parameters, in the order of the layers.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// A device that does not answer; a number that is not finite, in a step or in what an update has written.
     pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
-        read_tensors(self.executor.as_mut(), &self.description.network, "")
+        let parameters = read_tensors(self.executor.as_mut(), &self.description.network, "")?;
+        self.finite(parameters)
     }
 
     /// Replaces all parameters; the optimizer's state stays.
@@ -246,7 +247,7 @@ impl Trainer {
     /// The model as it is now.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// As [`Trainer::parameters`].
     pub fn into_model(mut self) -> Result<Model> {
         self.model()
     }
@@ -254,7 +255,7 @@ impl Trainer {
     /// A copy of the model as it is now.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// As [`Trainer::parameters`].
     pub fn model(&mut self) -> Result<Model> {
         let network = self.description.network.clone();
         let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();

@@ -18,7 +18,7 @@ pub(super) use settings::{Fingerprint, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Tensor, read_tensors, write_parameters};
+use crate::model::{Tensor, write_parameters};
 use crate::optim::Optimizer;
 use crate::trainer::Trainer;
 use crate::trainer::course::{Course, CourseHead};
@@ -122,10 +122,8 @@ impl Trainer {
     fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
         self.rise()?;
-        let mut tensors = Vec::new();
-        for prefix in stored(self.description.optimizer) {
-            tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
-        }
+        let state = self.state()?;
+        let mut tensors = self.finite(state)?;
         let best = course.and_then(|course| course.best.as_ref()).map(|best| best.parameters.as_slice());
         let renamed = |tensor: &Tensor| Tensor { name: format!("{BEST}{}", tensor.name), ..tensor.clone() };
         tensors.extend(best.unwrap_or_default().iter().map(renamed));
@@ -145,7 +143,7 @@ impl Trainer {
     /// before.
     ///
     /// # Errors
-    /// Settings or data that differ, with both; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
+    /// Settings or data that differ, with both; a number that is not finite; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
         self.restore_with(checkpoint, checkpoint.head.settings.validation)
     }
@@ -162,6 +160,12 @@ impl Trainer {
         if tensors.len() != wanted {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
+        }
+        for tensor in &tensors {
+            if let Some(at) = tensor.values.iter().position(|value| !value.is_finite()) {
+                let place = format!("checkpoint, {}", tensor.name);
+                return Err(Error::value(place, &format!("element {at}"), tensor.values[at], "finite"));
+            }
         }
         let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
@@ -180,7 +184,7 @@ impl Trainer {
 }
 
 /// Prefixes of what is stored for each parameter: itself, and each state.
-fn stored(optimizer: Optimizer) -> Vec<String> {
+pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
     [String::new()].into_iter().chain(states).collect()
 }
