@@ -74,6 +74,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -106,6 +107,7 @@ pub static MOMENTUM: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::CLIP],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
