@@ -96,10 +96,23 @@ impl Trainer {
                     column,
                     view: view.name.clone(),
                     value: values[at],
+                    remedy: remedy(self.step, self.description.clip_norm),
                 }));
             }
         }
         Ok(None)
+    }
+}
+
+/// Advice that can help: a first step has not been taken by any learning rate, nor clipped, and a norm that is clipped already
+/// need not be clipped.
+fn remedy(step: u64, clip_norm: Option<f64>) -> String {
+    match (step, clip_norm) {
+        (0, _) => "check the inputs and targets, and scale them where they are large".into(),
+        (_, None) => "lower the learning rate, clip the gradient norm, or check the inputs".into(),
+        (_, Some(norm)) => {
+            format!("lower the learning rate or the norm that gradients are clipped to ({norm}), or check the inputs")
+        }
     }
 }
 
