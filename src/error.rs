@@ -106,7 +106,7 @@ pub enum Error {
     },
     /// A loss or gradient became infinite or NaN; parameters and optimizer state are those before the step.
     #[error(
-        "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as before this step: lower the learning rate, clip the gradient norm, or check the inputs"
+        "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as before this step: {remedy}"
     )]
     NotFinite {
         /// Step index, from 0.
@@ -123,6 +123,8 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
+        /// What to do about it, from what is set.
+        remedy: String,
     },
     /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state has had this update, too.
     #[error(

@@ -16,8 +16,7 @@ use crate::kernels::{
     activation, activation_grad, bias_add, check_finite, column_sum, dense_forward, dense_grad_input,
     dense_grad_weight, dropout, matmul,
 };
-use crate::plan::{Contents, Kernel, Op, Plan, Section, ViewId};
-use crate::shape::{Dtype, Shape};
+use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 
 /// Fuses what can be fused.
 ///
@@ -118,15 +117,9 @@ fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     if end == at + 1 {
         return None;
     }
-    let bias = bias.unwrap_or_else(|| zeros(plan, plan.shape(output).columns));
+    let bias = bias.unwrap_or_else(|| dense_forward::no_bias(plan, plan.shape(output).columns));
     let op = dense_forward::op(plan, function, mask, input, weight, bias, output);
     Some((Op { layer: first.layer, ..op }, end - at))
-}
-
-/// A view of zeros: the bias of a layer that has none.
-fn zeros(plan: &mut Plan, columns: usize) -> ViewId {
-    let name = format!("zeros{columns}");
-    plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
 }
 
 /// `matmul_nn` [`dropout`] [`activation_grad`].

@@ -52,6 +52,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };

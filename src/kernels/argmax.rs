@@ -9,7 +9,7 @@
 //!
 //! Exact.
 
-use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::kernels::{along_row, line, per_row, row_prelude, shared};
 use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -44,6 +44,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::TREE],
         prelude: row_prelude,
         grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        rounds: Some(|_, shapes| along_row(shapes[0].columns)),
         tiles: None,
     },
 };

@@ -71,6 +71,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core_beside,
@@ -82,7 +83,7 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_input] = [shapes[0], shapes[3]];
     let aligned = [grad_output, grad_input, grad_input].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned }
+    tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned, over_rows: false }
 }
 
 /// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.

@@ -170,6 +170,20 @@ impl Params {
         self.network().last().map_or(0, |layer| layer.above + layer.outputs)
     }
 
+    /// Most rounds that all loops of an invocation take together, with those that write down what lies between.
+    pub fn rounds(&self) -> u64 {
+        let fours = self.chunk().div_ceil(4);
+        let turns = |count: usize| count.div_ceil(GROUP) + 1;
+        let layer = |layer: &Layer| {
+            let forward = turns(layer.outputs * fours) * (5 + layer.inputs);
+            let gradient = turns(layer.end - layer.weight) * (2 + fours);
+            forward + gradient + turns(layer.inputs * fours) * (5 + layer.outputs)
+        };
+        let network = self.network();
+        let losses = turns(fours) * network.last().map_or(0, |layer| 3 * 5 * layer.outputs);
+        (turns(self.inputs as usize * fours) + network.iter().map(layer).sum::<usize>() + losses) as u64
+    }
+
     /// How many workgroups there are, and shares of the gradients.
     pub fn parts(&self) -> usize {
         (self.batch as usize).div_ceil(self.chunk())
@@ -202,6 +216,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
             shared,
             prelude,
             grid: |op, _| groups(op.params::<Params>().parts()),
+            rounds: Some(|op, _| op.params::<Params>().rounds()),
             tiles: None,
         },
     }

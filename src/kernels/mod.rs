@@ -105,6 +105,8 @@ pub mod shared {
     ];
     /// Activations and their derivatives.
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+    /// Sums of many numbers in blocks of fixed size.
+    pub const BLOCKS: &str = include_str!("../../shaders/shared/blocks.wgsl");
     /// The clip factor of a norm.
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
     /// Dropout's masks.
@@ -127,6 +129,8 @@ pub mod shared {
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
     /// What every loss has.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
+    /// Powers of two for sums of squares.
+    pub const SCALE: &str = include_str!("../../shaders/shared/scale.wgsl");
     /// A product whose terms are cut into parts.
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
     /// The record of the current step.
@@ -180,6 +184,17 @@ pub fn per_row(columns: usize) -> usize {
 /// The prelude of kernels whose invocations share rows; the first of their parameters is the number of columns.
 pub fn row_prelude(op: &Op) -> String {
     format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
+}
+
+/// Most rounds of the loops of an invocation that takes turns at so many elements with the others of its workgroup, four in a
+/// round; a tree comes behind.
+fn taking_turns(count: usize) -> u64 {
+    (count.div_ceil(4 * GROUP) + GROUP) as u64
+}
+
+/// Most rounds of the loops of an invocation that goes along a row of so many columns, perhaps with others; a tree comes behind.
+fn along_row(columns: usize) -> u64 {
+    (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
 
 /// A grid with an invocation for each of `count` elements.

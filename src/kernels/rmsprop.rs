@@ -80,6 +80,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };

@@ -8,6 +8,11 @@ pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
 /// operation may follow: 2·(n + 2)·u·Σ|terms|. This is the only place where the 2 stands.
 const BOTH_SIDES: f64 = 2.0;
 
+/// Most rounded additions that a term of a sum over rows passes on any device, whatever the number of rows: such sums are
+/// made in blocks of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more;
+/// 64 and 32 in a product's parts on a GPU; 32 and 32 in [`product_over_rows`](crate::numeric::product_over_rows).
+pub const DEPTH: usize = 100;
+
 /// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
 const WHOLE: f64 = (1 << 24) as f64;
 
@@ -35,6 +40,11 @@ impl Sum {
         self.magnitude += term.abs();
         self.terms += 1;
         self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
+    }
+
+    /// The same sum made in blocks, in which no term passes more than a fixed number of roundings.
+    pub fn in_blocks(self) -> Self {
+        Self { terms: self.terms.min(DEPTH), ..self }
     }
 
     /// The largest difference between two f32 evaluations, in whatever order: 0 where all terms are small whole

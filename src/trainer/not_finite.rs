@@ -133,6 +133,7 @@ impl Trainer {
                     column,
                     view: view.name.clone(),
                     value: values[at],
+                    remedy: remedy(self.step, self.description.clip_norm),
                 }));
             }
         }
@@ -153,6 +154,18 @@ fn first_not_finite(tensor: &Tensor) -> Option<Overflow> {
     // A bias is one row.
     let columns = tensor.shape.last().copied().unwrap_or(1).max(1);
     Some(Overflow { view: tensor.name.clone(), row: at / columns, column: at % columns, value: tensor.values[at] })
+}
+
+/// Advice that can help: a first step has not been taken by any learning rate, nor clipped, and a norm that is clipped already
+/// need not be clipped.
+fn remedy(step: u64, clip_norm: Option<f64>) -> String {
+    match (step, clip_norm) {
+        (0, _) => "check the inputs and targets, and scale them where they are large".into(),
+        (_, None) => "lower the learning rate, clip the gradient norm, or check the inputs".into(),
+        (_, Some(norm)) => {
+            format!("lower the learning rate or the norm that gradients are clipped to ({norm}), or check the inputs")
+        }
+    }
 }
 
 /// A view, and the layer whose op puts it out in a plan of layers, where there is one.

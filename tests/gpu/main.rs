@@ -19,6 +19,7 @@ mod executor;
 mod free_run;
 mod kernels;
 mod limits;
+mod many_rows;
 mod mechanism;
 mod mutants;
 #[path = "../common/oracle.rs"]

@@ -108,6 +108,9 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, who
         workgroups: limits.max_compute_workgroups_per_dimension,
         invocations: limits.max_compute_invocations_per_workgroup,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        // Mesa's llvmpipe counts the rounds of all loops of an invocation, and ends them after so many. No driver says such a
+        // thing of itself.
+        loop_rounds: if software { 65_535 } else { u32::MAX },
         subgroups,
         software,
         whole_step,
