@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     check_finite(&outputs, model.head.network.outputs())?;
     let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;
     match &arguments.out {
-        None => output.bytes(&text),
+        None => output.file(&text),
         Some(path) => {
             check_not_input(arguments, path)?;
             replace(path, |file| file.write_all(&text))?;

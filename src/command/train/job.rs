@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use wgrad::data::shown;
 use wgrad::model::replace;
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
@@ -167,7 +168,8 @@ impl<'a> Job<'a> {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
         // Not on standard output, which may be a file that nobody looks at.
-        let text = format!("stopped after step {step}, with a checkpoint in {checkpoint}; to go on:\n  {command}");
+        let text =
+            format!("stopped after step {step}, with a checkpoint in {}; to go on:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 
