@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
+use crate::text::shown;
 
 /// Checks that [`replace`] can write to `path`, so that nobody finds out after hours of training.
 ///
@@ -56,7 +57,8 @@ pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
             let removed =
                 opened.is_ok_and(|file| file.try_lock().is_ok() && std::fs::remove_file(entry.path()).is_ok());
             if removed {
-                log::info!("removed {}, which a process left that has ended", entry.path().display());
+                let path = entry.path().display().to_string();
+                log::info!("removed {}, which a process left that has ended", shown(&path));
             }
         }
     }
@@ -132,7 +134,7 @@ mod tests {
         std::fs::write(&path, "old").expect("written");
         let error = replace(&path, |file| {
             file.write_all(b"half of the n")?;
-            Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))
+            Err(io::Error::new(ErrorKind::StorageFull, "no space left"))
         });
         assert!(error.expect_err("the writer failed").to_string().contains("no space left"));
         assert_eq!(std::fs::read(&path).expect("still there"), b"old");

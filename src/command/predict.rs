@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     let text = table(&model.head, outputs)?;
     match &arguments.out {
-        None => output.bytes(&text),
+        None => output.file(&text),
         Some(path) => {
             check_not_input(arguments, path)?;
             replace(path, |file| file.write_all(&text))?;

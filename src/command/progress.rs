@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::trainer::Restored;
 use wgrad::{Device, Epoch, Progress};
 
@@ -111,6 +112,8 @@ impl<'a> Reporter<'a> {
         let passed_over = passed_over.iter().map(|problem| format!("checkpoint passed over: {problem}"));
         let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}");
         for text in passed_over.chain([text]) {
+            // Names of devices in it are the checkpoint's.
+            let text = shown(&text);
             match &self.bar {
                 Some(bar) => bar.println(text),
                 None => self.output.tell(text),

@@ -9,6 +9,7 @@ mod workload;
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::{Device, Error, Result};
 
 use super::count;
@@ -196,7 +197,7 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
 /// What is under way, on a line of its own that the next one replaces; only for people who wait at a terminal.
 fn tell(output: &Output, what: &str) {
     if !output.is_quiet() && std::io::stderr().is_terminal() {
-        write!(std::io::stderr(), "\r\x1b[K{what}").ok();
+        write!(std::io::stderr(), "\r\x1b[K{}", shown(what)).ok();
     }
 }
 

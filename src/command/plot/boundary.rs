@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wgrad::data::shown;
 use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
 
 use super::axis::Axis;
@@ -69,7 +70,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
-    output.line(format!("picture: {}", file.path().display()));
+    output.line(format!("picture: {}", shown(&file.path().display().to_string())));
     Ok(())
 }
 

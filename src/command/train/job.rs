@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wgrad::data::{Inspection, Role, Warning};
+use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, TableForm, replace};
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
@@ -182,7 +182,8 @@ impl<'a> Job<'a> {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
         // Not on standard output, which may be a file that nobody looks at.
-        let text = format!("stopped after step {step}, with a checkpoint in {checkpoint}; to go on:\n  {command}");
+        let text =
+            format!("stopped after step {step}, with a checkpoint in {}; to go on:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 

@@ -90,7 +90,7 @@ impl Stopping {
         if !self.resume {
             words.push("--resume".into());
         }
-        words.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        words.iter().map(quoted).collect::<Vec<_>>().join(" ")
     }
 }
 
