@@ -124,7 +124,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     for i in 0..before.lanes.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
             let sum = parts::bounded(partial, p.parts, part_size, i);
-            bounds[i] = dense_grad_input::rounding(p.function, p.slope, p.scale, &sum, lower[i] * p.keep);
+            bounds[i] = dense_grad_input::rounding(p.function, p.slope, [p.scale, p.keep], &sum, lower[i] * p.keep);
         }
     }
     vec![Bound::Each(bounds)]

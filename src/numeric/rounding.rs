@@ -64,11 +64,13 @@ pub fn or_flushed(bound: f64) -> f64 {
     if bound > 0.0 { bound + f64::from(f32::MIN_POSITIVE) } else { bound }
 }
 
-/// Largest relative error of WGSL's `exp(x)`, twice for two sides: 3 + 2·|x| ULP (WGSL §15.7.4).
-pub fn exponential_error(x: f64) -> f64 {
-    BOTH_SIDES * (3.0 + 2.0 * x.abs()) * f64::from(f32::EPSILON)
-}
+/// Largest relative error of eˣ, twice for two sides: 4 units, for `exponential` in `shaders/shared/functions.wgsl` as for
+/// `numeric::exponential` (whose 1 ULP is tried out). x − n·ln 2 is off by 0.4 units of e⁰ (the product with the rest of ln 2,
+/// its representation, the difference), r²·p by 0.3, the two sums by 0.4 and 0.5, all over a power from 0.7 on.
+pub const EXPONENTIAL_ERROR: f64 = BOTH_SIDES * 4.0 * UNIT_ROUNDOFF;
 
-/// Largest absolute error of WGSL's `log(x)` for x from 0.5 to 2, twice for two sides: 2⁻²¹ (WGSL §15.7.4); for
-/// larger x it is 3 ULP, which [`UNIT_ROUNDOFF`] times 8 covers on both sides.
-pub const LOGARITHM_ERROR: f64 = BOTH_SIDES / (1 << 21) as f64;
+/// Largest relative error of ln(1 + x) for x from 0 on, on both sides together: 12 units in `shaders/shared/functions.wgsl`, and
+/// 2 by the system's library. There it is k·ln 2 + 2·artanh(s), both positive: the quotient s has 5 units (2.5 ULP, WGSL
+/// §15.7.4) and one for its divisor, the series less than one, its sum and product two, the sum with k·ln 2 three; 1 + x, which
+/// is used from x = 1 on, half a unit over ln 2.
+pub const LOG_1P_ERROR: f64 = 14.0 * UNIT_ROUNDOFF;

@@ -8,6 +8,8 @@
 mod accumulate;
 #[path = "../common/accumulation.rs"]
 mod accumulation;
+#[path = "../common/accuracy.rs"]
+mod accuracy;
 mod adamw;
 #[path = "../common/gpu.rs"]
 mod common;
@@ -24,6 +26,8 @@ mod mechanism;
 mod mutants;
 #[path = "../common/oracle.rs"]
 mod oracle;
+#[path = "../common/overflow.rs"]
+mod overflow;
 mod plans;
 #[path = "../common/problem.rs"]
 mod problem;

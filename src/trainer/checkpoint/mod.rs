@@ -188,3 +188,26 @@ pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
     [String::new()].into_iter().chain(states).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Adam, Device, Loss, Network, Trainer};
+
+    /// A file with a right checksum may still hold anything.
+    #[test]
+    fn a_checkpoint_that_is_not_finite_is_not_restored() {
+        let builder = Trainer::builder(Network::input(1).dense(2)).loss(Loss::MeanSquaredError);
+        let mut trainer = builder.optimizer(Adam::new(0.1)).build(&Device::cpu()).expect("a trainer");
+        let good = trainer.checkpoint().expect("finite");
+        for number in [f32::INFINITY, f32::NAN] {
+            for tensor in 0..good.tensors.len() {
+                let mut bad = good.clone();
+                bad.tensors[tensor].values[1] = number;
+                let error = trainer.restore(&bad).expect_err("it is not finite").to_string();
+                assert!(error.contains(&format!("{}: element 1 is {number}", good.tensors[tensor].name)), "{error}");
+                assert_eq!(trainer.checkpoint().expect("finite"), good);
+            }
+        }
+        trainer.restore(&good).expect("finite");
+    }
+}
