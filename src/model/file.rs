@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::model::container::{Container, check_version};
 use crate::model::{Head, Model, Tensor, check_parameters};
 
-/// Version of the metadata; a reader refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
+/// table was read, and what made the model; files of version 1 lack them.
+pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
 
