@@ -58,6 +58,10 @@ fn trainings() {
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(1e-60)).build(&cpu), &["epsilon is 0.000", "above 0"]);
+    // Nor one that is 0 as an f32: nothing would be trained, and nothing said.
+    for rate in [0.0, 1e-50] {
+        says(builder().optimizer(Adam::new(rate)).build(&cpu), &["learning_rate is 0", "above 0"]);
+    }
     says(builder().optimizer(Sgd::new(1e39)).build(&cpu), &["learning_rate is 1000", "finite as an f32"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
@@ -343,4 +347,12 @@ fn sizes_that_do_not_belong_together_are_not_multiplied() {
         let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
         says(lower(&slots), &["allocation", "elements"]);
     }
+}
+
+#[test]
+fn trainings_of_nothing_are_refused() {
+    let data = wgrad::data::two_moons(20, 0.1, 0).expect("a data set");
+    let mut trainer = trainer("2", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    says(trainer.fit(&data, Fit::epochs(0)), &["epochs is 0", "at least 1"]);
+    says(trainer.fit(&data, Fit::epochs(1).validate(&data).patience(0)), &["patience is 0", "at least 1"]);
 }

@@ -35,8 +35,16 @@ impl<'a> Text<'a> {
         Ok(Self { path, bytes, delimiter, header: true })
     }
 
+    /// A reader that stands behind the header, where there is one. What is wrong with that is told by the reader's `headers`.
     pub(super) fn reader(self) -> Reader<&'a [u8]> {
-        ReaderBuilder::new().has_headers(self.header).delimiter(self.delimiter).trim(Trim::All).from_reader(self.bytes)
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(self.header).delimiter(self.delimiter).trim(Trim::All);
+        let mut reader = builder.from_reader(self.bytes);
+        if self.header {
+            // Read together with the first row, it would be where an error of that row is said to be.
+            reader.headers().ok();
+        }
+        reader
     }
 
     /// The line, from 1, of the row that the reader began to look for at byte `start`. Counted here, because the

@@ -11,8 +11,9 @@ use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Head, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
-/// Version of the metadata; a reader refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
+/// table was read, and what made the model; files of version 1 lack them.
+pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
 

@@ -54,10 +54,14 @@ pub struct Origin {
 impl Origin {
     /// The first thing that is otherwise in `other`: its name, and both values.
     pub fn difference<'a>(&'a self, other: &'a Self) -> Option<(&'a str, String, String)> {
-        let data = |origin: &Self| format!("{} ({} rows, checksum {:08x})", origin.data, origin.rows, origin.checksum);
+        let data = |origin: &Self| format!("{} rows with checksum {:08x}", origin.rows, origin.checksum);
         let told = |value: Option<&String>| value.map_or("not set".into(), String::clone);
         let names = self.settings.keys().chain(other.settings.keys());
         let settings = names.map(|name| (name.as_str(), told(self.settings.get(name)), told(other.settings.get(name))));
-        std::iter::once(("data", data(self), data(other))).chain(settings).find(|(_, one, two)| one != two)
+        let name = ("data", self.data.clone(), other.data.clone());
+        let contents = ("contents", data(self), data(other));
+        // Another target has other contents, too.
+        let all = std::iter::once(name).chain(settings).chain([contents]);
+        all.into_iter().find(|(_, one, two)| one != two)
     }
 }
