@@ -40,10 +40,16 @@ Options:
   --seed S            Seed of the sample [default: 1]
   --shard I/N         The I-th of N parts, from 1
   --jobs N            Mutants judged at the same time [default: 1]
+  --products          Mutants of numeric/product instead of all others
+  --lean              Builds only the mutants that are asked for: faster to build and to run, good for one sample
   --again             Judges survivors again
-  --tests NAMES       Only these test binaries, separated by commas [default: all]
+  --tests NAMES       Only these test binaries, separated by commas; `unit` for those in src [default: all]
   --target-dir DIR    Folder for builds [default: target/mutation/build]
 ";
+
+/// The innermost loops of matrix multiplications. Thousands of choices in them take the compiler very long, and would
+/// slow down every test of other mutants, so that these have a build of their own.
+const PRODUCTS: &str = "numeric/product/";
 
 struct Options {
     files: String,
@@ -51,6 +57,8 @@ struct Options {
     seed: u64,
     shard: (usize, usize),
     jobs: usize,
+    products: bool,
+    lean: bool,
     again: bool,
     tests: String,
     target: Option<PathBuf>,
@@ -99,14 +107,22 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
         seed: 1,
         shard: (1, 1),
         jobs: 1,
+        products: false,
+        lean: false,
         again: false,
         tests: "*".into(),
         target: None,
     };
     let mut rest = rest.iter();
     while let Some(option) = rest.next() {
-        if option == "--again" {
-            options.again = true;
+        let flag = match option.as_str() {
+            "--again" => Some(&mut options.again),
+            "--products" => Some(&mut options.products),
+            "--lean" => Some(&mut options.lean),
+            _ => None,
+        };
+        if let Some(flag) = flag {
+            *flag = true;
             continue;
         }
         let value = rest.next()?;
@@ -188,30 +204,45 @@ fn hash(files: &[(String, String)]) -> u64 {
 }
 
 fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options) -> ExitCode {
-    let folder = repository.join("target/mutation");
-    let target = options.target.clone().map_or(folder.join("build"), |target| repository.join(target));
+    let build = ["", "lean"][usize::from(options.lean)].to_string() + ["", "products"][usize::from(options.products)];
+    let folder = repository.join("target/mutation/state").join(build);
+    fs::create_dir_all(&folder).expect("the folder of results can be made");
+    let target =
+        options.target.clone().map_or(repository.join("target/mutation/build"), |target| repository.join(target));
     let start = Instant::now();
     let part = |text: &str| println!("== {text} ({} s)", start.elapsed().as_secs());
 
     part("sources with mutants");
-    let tree = Tree::copy(repository, &folder.join("tree"), &target);
+    let tree = Tree::copy(repository, &repository.join("target/mutation/tree"), &target);
     let dropped = folder.join("dropped.txt");
     let known = fs::read_to_string(&dropped).unwrap_or_default();
     let known: std::collections::HashSet<&str> = known.lines().collect();
     for mutant in files.iter_mut().flat_map(|file| &mut file.mutants) {
         mutant.dropped = known.contains(mutant.name().as_str());
+        mutant.elsewhere = mutant.file.starts_with(PRODUCTS) != options.products;
+    }
+    if options.lean {
+        let chosen: std::collections::HashSet<String> = {
+            let all = flat(files);
+            choose(&all, options).into_iter().map(|index| all[index].name()).collect()
+        };
+        for mutant in files.iter_mut().flat_map(|file| &mut file.mutants) {
+            mutant.elsewhere = !chosen.contains(&mutant.name());
+        }
     }
     let rounds = tree.drop_refused(files);
     let all = flat(files);
+    let built = all.iter().filter(|mutant| !mutant.elsewhere).count();
     let names: Vec<String> = all.iter().filter(|mutant| mutant.dropped).map(|mutant| mutant.name()).collect();
     fs::write(&dropped, names.join("\n")).expect("the state can be written");
-    println!("{} mutants, {} of them do not compile ({rounds} rounds)", all.len(), names.len());
+    println!("{built} mutants of {}, {} do not compile ({rounds} rounds)", all.len(), names.len());
 
     part("tests");
     let tests: Vec<&str> = options.tests.split(',').collect();
     let binaries = tree.build(&tests);
     part("mutants that tests reach");
     let source_hash = hash(&sources(&repository.join("src")));
+    // Numbers of mutants hang on all sources.
     let suite = Suite::record(&tree.root, binaries, &folder.join(format!("reached-{source_hash:x}.txt")));
     println!("{} tests, {:.0} s one by one", suite.tests.len(), seconds(&suite));
 
@@ -233,7 +264,7 @@ fn seconds(suite: &Suite) -> f64 {
 /// Indices of the mutants that the options ask for, in the order of their files.
 fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..all.len()).collect();
-    chosen.retain(|&index| !all[index].dropped && matches(&options.files, &all[index].file));
+    chosen.retain(|&index| all[index].is_built() && matches(&options.files, &all[index].file));
     if let Some(count) = options.sample {
         // The order of a hash: a mutant's place in it stays when others come and go.
         chosen.sort_by_key(|&index| {
@@ -248,14 +279,7 @@ fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     chosen.into_iter().enumerate().filter(|(at, _)| at % parts == part - 1).map(|(_, index)| index).collect()
 }
 
-fn judge(
-    suite: &Suite,
-    all: &[&Mutant],
-    chosen: &[usize],
-    record: &Record<'_>,
-    results: &Mutex<Results>,
-    jobs: usize,
-) {
+fn judge(suite: &Suite, all: &[&Mutant], chosen: &[usize], record: &Record<'_>, results: &Mutex<Results>, jobs: usize) {
     let next = AtomicUsize::new(0);
     // Tests that have killed mutants of the same file are the first to be tried.
     let killers: Mutex<HashMap<&str, Vec<usize>>> = Mutex::default();
@@ -272,9 +296,8 @@ fn judge(
             let id = u32::try_from(index + 1).expect("fewer mutants than that");
             let result = match suite.judge(id, &first, job) {
                 Verdict::Killed(test) => {
-                    let killer = |known: &suite::Test| {
-                        test == format!("{}::{}", suite.binaries[known.binary].name, known.name)
-                    };
+                    let killer =
+                        |known: &suite::Test| test == format!("{}::{}", suite.binaries[known.binary].name, known.name);
                     if let Some(killer) = suite.tests.iter().position(killer) {
                         let mut killers = killers.lock().expect("no job has panicked");
                         let known = killers.entry(&mutant.file).or_default();

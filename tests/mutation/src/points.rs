@@ -23,9 +23,15 @@ pub struct Mutant {
     pub edit: Edit,
     /// The compiler refuses it.
     pub dropped: bool,
+    /// It belongs to another build.
+    pub elsewhere: bool,
 }
 
 impl Mutant {
+    pub fn is_built(&self) -> bool {
+        !self.dropped && !self.elsewhere
+    }
+
     /// The name of a mutant, without line numbers: these change with every edit of a file.
     pub fn name(&self) -> String {
         format!("{}: {}: {}", self.file, self.function, self.change)
@@ -168,7 +174,7 @@ impl Finder {
         let first = self.file.mutants.len();
         for (edit, change) in edits {
             let (file, function) = (self.file.path.clone(), function.clone());
-            self.file.mutants.push(Mutant { file, function, change, edit, dropped: false });
+            self.file.mutants.push(Mutant { file, function, change, edit, dropped: false, elsewhere: false });
         }
         let mutants = (first..self.file.mutants.len()).collect();
         self.file.points.push(Point { kind, at, mutants });
@@ -553,6 +559,65 @@ impl Finder {
             {
                 self.replace(range(guard.span()), &["true", "false"]);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = r#"
+const LIMIT: usize = 4 + 1;
+impl Meter {
+    fn read(&mut self, at: usize) -> Result<bool> {
+        self.count += 1;
+        let Some(next) = self.next(at) else { return Ok(false); };
+        match at {
+            0 if self.open => Ok(next < at && !self.closed),
+            _ => Ok([0; 2].len() > at),
+        }
+    }
+}
+#[cfg(test)]
+mod tests {
+    fn test() -> bool { 1 < 2 }
+}
+impl fmt::Display for Meter {
+    fn fmt(&self) -> bool { 1 < 2 }
+}
+"#;
+
+    fn changes() -> Vec<String> {
+        find("meter.rs", SOURCE).mutants.iter().map(Mutant::name).collect()
+    }
+
+    #[test]
+    fn each_kind_of_change_is_found_once() {
+        let wanted = [
+            "body → `Ok(true)`",
+            "body → `Ok(false)`",
+            "`self.count += 1;` deleted",
+            "`self.count += 1;` → `self.count -= 1;`",
+            "`self.count += 1;` → `self.count += 2;`",
+            "`self.count += 1;` → `self.count += 0;`",
+            "arm `0` left out",
+            "`0 if self.open => Ok(next < at && !self.closed),` → `0 if true => Ok(next < at && !self.closed),`",
+            "`0 if self.open => Ok(next < at && !self.closed),` → `0 if self.open => Ok(next <= at && !self.closed),`",
+            "`0 if self.open => Ok(next < at && !self.closed),` → `0 if self.open => Ok(next < at || !self.closed),`",
+            "`0 if self.open => Ok(next < at && !self.closed),` → `0 if self.open => Ok(next < at && self.closed),`",
+        ];
+        let changes = changes();
+        for change in wanted {
+            let name = format!("meter.rs: Meter::read: {change}");
+            assert_eq!(changes.iter().filter(|found| **found == name).count(), 1, "{name} in {changes:#?}");
+        }
+    }
+
+    #[test]
+    fn constants_lengths_texts_tests_and_diverging_statements_stay() {
+        for part in ["LIMIT", "[1; 2]", "[0; 3]", "tests", "fmt", "return Ok(false);` deleted"] {
+            assert!(!changes().iter().any(|change| change.contains(part)), "{part}");
         }
     }
 }

@@ -153,14 +153,7 @@ impl Suite {
     }
 
     /// Runs some tests of a binary in a process of its own, until one fails.
-    fn process(
-        &self,
-        binary: usize,
-        names: &[&str],
-        environment: &[(&str, &str)],
-        limit: Duration,
-        job: usize,
-    ) -> End {
+    fn process(&self, binary: usize, names: &[&str], environment: &[(&str, &str)], limit: Duration, job: usize) -> End {
         // Mutants leave files behind.
         let scratch = self.root.join(format!("../scratch-{job}"));
         let _ = fs::remove_dir_all(&scratch);

@@ -117,6 +117,8 @@ impl Tree {
         let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
         let mut command = Command::new(cargo);
         command.args(arguments).args(["--message-format=json", "--quiet", "--target-dir"]).arg(&self.target);
+        // All of the copy changes at once: there is nothing to go on from.
+        command.env("CARGO_INCREMENTAL", "0");
         let output = command.current_dir(&self.root).stderr(Stdio::inherit()).output().expect("cargo starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -148,10 +150,13 @@ impl Tree {
         errors
     }
 
-    /// Builds all tests and the command.
+    /// Builds the tests of these names, `unit` for those in the sources and `*` for all, and the command.
     pub fn build(&self, tests: &[&str]) -> Vec<Binary> {
-        let mut arguments = vec!["test", "--no-run", "--lib"];
-        arguments.extend(tests.iter().flat_map(|name| ["--test", name]));
+        let mut arguments = vec!["test", "--no-run"];
+        if tests.iter().any(|name| ["unit", "*"].contains(name)) {
+            arguments.push("--lib");
+        }
+        arguments.extend(tests.iter().filter(|name| **name != "unit").flat_map(|name| ["--test", name]));
         let lines = self.cargo(&arguments);
         assert!(lines.iter().any(|line| line["success"] == true && line["reason"] == "end"), "the tests build");
         let mut binaries = vec![];
@@ -180,9 +185,10 @@ fn refused(rendered: &Rendered, points: &[crate::points::Point], at: &Range<usiz
 
 /// The deleted statements of the function that an error lies in.
 fn near(rendered: &Rendered, file: &File, at: &Range<usize>) -> Vec<usize> {
-    let before = rendered.points.iter().filter(|(range, point)| {
-        range.start <= at.start && file.points[*point].kind == Kind::Statement
-    });
+    let before = rendered
+        .points
+        .iter()
+        .filter(|(range, point)| range.start <= at.start && file.points[*point].kind == Kind::Statement);
     let Some((_, nearest)) = before.max_by_key(|(range, _)| range.start) else { return vec![] };
     let function = &file.mutants[file.points[*nearest].mutants[0]].function;
     let statements = file.points.iter().filter(|point| point.kind == Kind::Statement);
@@ -275,7 +281,7 @@ impl Renderer<'_> {
         let point = &file.points[index];
         let start = self.out.text.len();
         let mutants: Vec<usize> =
-            point.mutants.iter().copied().filter(|&mutant| !self.file.mutants[mutant].dropped).collect();
+            point.mutants.iter().copied().filter(|&mutant| self.file.mutants[mutant].is_built()).collect();
         if mutants.is_empty() {
             self.range(point.at.clone());
             return;
