@@ -18,7 +18,7 @@ pub(crate) use output::{classes, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,10 @@ pub struct Head {
 impl Head {
     fn check(&self) -> Result<()> {
         self.network.check()?;
+        self.loss.check(&self.network)?;
+        if !(1..=FORMAT_VERSION).contains(&self.format) {
+            return Err(Error::value("model", "format", self.format, &format!("from 1 to {FORMAT_VERSION}")));
+        }
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         let wrong = |what: &str, found: usize, wanted: usize| Error::Shape {
             place: "model".into(),
@@ -100,6 +104,15 @@ impl Head {
                 return Err(wrong("scaled columns", scaling.columns(), inputs));
             }
             _ => {}
+        }
+        for (what, names) in
+            [("input columns", &self.columns[..]), ("classes", self.classes.as_deref().unwrap_or_default())]
+        {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
+                return Err(Error::conflict("model", problem, "give each a name of its own"));
+            }
         }
         let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
