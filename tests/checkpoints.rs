@@ -1,5 +1,8 @@
 //! A training that was stopped and goes on from a checkpoint is the one that was never stopped, bit for bit.
 
+#[path = "common/forged.rs"]
+mod forged;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -417,5 +420,88 @@ fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
         let error = train(&mut trainer, &digits(300..340), Some(checkpoints), u64::MAX).expect_err("no folder");
         assert!(matches!(error, Error::File { .. }), "{error}");
         assert_eq!(trainer.steps(), 0);
+    }
+}
+
+/// One in the midst of an epoch, with a best epoch before.
+fn in_the_midst() -> (Vec<u8>, String) {
+    let folder = stopped();
+    let bytes = std::fs::read(folder.path().join("step-16.safetensors")).expect("written");
+    let (header, _) = forged::parts(&bytes).expect("a whole file");
+    let header = header.to_string();
+    (bytes, header)
+}
+
+/// A right checksum says only that a file is as it was written: not that what it says can be.
+#[test]
+fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
+    let (bytes, header) = in_the_midst();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("step-16.safetensors");
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        Checkpoint::load(&path)
+    };
+    let whole = load(&bytes).expect("it is sound");
+    let data = forged::parts(&bytes).expect("a whole file").1;
+    // With a right checksum; what is no checkpoint at all is refused before that.
+    let forged = |header: &str, data: &[u8]| {
+        let file = forged::file(header, data);
+        let found = load(&file);
+        let right = found.as_ref().err().and_then(|error| forged::with_checksum(&file, &error.to_string()));
+        right.map_or(found, |file| load(&file))
+    };
+    assert!(forged(&header, data).expect("nothing was changed") == whole);
+    let at = |name: &str| header.find(name).unwrap_or_else(|| panic!("{name} is not in {header}"));
+    // From, to, and what is said.
+    let best = r#"\"best\":{\"epoch\":"#;
+    let cases: [(&str, &str, &str); 17] = [
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":18446744073709551615,\"epoch\":3"#, "below 281474976710656"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":1,\"epoch\":3"#, "3 epochs were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":4294967295"#, "4294967295 epochs were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":0"#, "rows of epoch 0 were used"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":1"#, "2 epochs are over, but 1 were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":11,\"epoch\":3"#, "not between 6 and 11"),
+        (r#"\"used\":188"#, r#"\"used\":189"#, "189 of 250 rows of the epoch were used, but a step has 47"),
+        (r#"\"used\":188"#, r#"\"used\":300"#, "300 of 250 rows"),
+        (r#"\"used\":188"#, r#"\"used\":null"#, "rows of the epoch that were used: None"),
+        (r#"\"used\":188"#, r#"\"used\":141"#, "losses are of 4 steps and 188 rows, but 141 rows"),
+        (r#"\"used\":188"#, r#"\"used\":250"#, "but 0 rows of the epoch were used"),
+        (r#"\"batch\":47"#, r#"\"batch\":0"#, "batch is 0"),
+        (r#"\"batch\":47"#, r#"\"batch\":46"#, "a step has 46"),
+        (r#"\"epochs\":[{\"epoch\":1,"#, r#"\"epochs\":[{\"epoch\":2,"#, "epoch 1 is called 2"),
+        (r#"\"restore_best\":true"#, r#"\"restore_best\":false"#, "none of its 2 epochs"),
+        (r#"adam.v.layer0.bias"#, r#"adam.w.layer0.bias"#, "tensor `adam.w.layer0.bias` is not one of the training's"),
+        (r#"[13]"#, r#"[1,13]"#, "has the shape [1, 13], but [13] is needed"),
+    ];
+    for (from, to, said) in cases {
+        at(from);
+        let error = forged(&header.replacen(from, to, 1), data).expect_err(to);
+        assert!(matches!(error, Error::Format { .. }), "{to}: {error}");
+        assert!(error.to_string().contains(said), "{to}: {error}");
+    }
+    // Of the best epoch, all that the others do not say.
+    let number = &header[at(best) + best.len()..][..1];
+    for other in ["0", "3", "1000000"] {
+        let changed = header.replacen(&format!("{best}{number}"), &format!("{best}{other}"), 1);
+        let error = forged(&changed, data).expect_err(other).to_string();
+        assert!(error.contains(&format!("the best epoch is {other} at step")), "{error}");
+    }
+    // Numbers: of a parameter, of a mean of squares.
+    let begin = |tensor: &str| {
+        let behind = &header[at(&format!("\"{tensor}\""))..];
+        let (_, offsets) = behind.split_once("\"data_offsets\":[").expect("each has them");
+        offsets.split(',').next().and_then(|begin| begin.parse::<usize>().ok()).expect("a number")
+    };
+    for (tensor, number, said) in [
+        ("layer0.weight", f32::NAN, "tensor `layer0.weight` holds NaN, but must be finite"),
+        ("adam.m.layer2.bias", f32::INFINITY, "tensor `adam.m.layer2.bias` holds inf"),
+        ("adam.v.layer0.weight", -1.0, "tensor `adam.v.layer0.weight` holds -1, but must be finite and at least 0"),
+        ("best.layer0.bias", f32::NEG_INFINITY, "tensor `best.layer0.bias` holds -inf"),
+    ] {
+        let mut data = data.to_vec();
+        data[begin(tensor)..][..4].copy_from_slice(&number.to_le_bytes());
+        let error = forged(&header, &data).expect_err(tensor).to_string();
+        assert!(error.contains(said), "{error}");
     }
 }

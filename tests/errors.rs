@@ -256,7 +256,10 @@ fn a_model_that_was_tampered_with() {
     model.save(&path).expect("saved");
     let good = std::fs::read(&path).expect("read");
     type Change = fn(&mut Model);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 8] = [
+        (|m| m.head.format = 0, "format is 0"),
+        (|m| m.head.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),
+        (|m| m.head.classes = Some(vec!["b".into(), "c".into(), "b".into()]), "two of its classes are called `b`"),
         (|m| m.parameters.clear(), "missing"),
         (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
         (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),

@@ -21,7 +21,7 @@ pub(crate) use output::{check_finite, classes, probabilities, undone};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,10 @@ pub struct Head {
 impl Head {
     fn check(&self) -> Result<()> {
         self.network.check()?;
+        self.loss.check(&self.network)?;
+        if !(1..=FORMAT_VERSION).contains(&self.format) {
+            return Err(Error::value("model", "format", self.format, &format!("from 1 to {FORMAT_VERSION}")));
+        }
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         let wrong = |what: &str, found: usize, wanted: usize| Error::Shape {
             place: "model".into(),
@@ -130,6 +134,15 @@ impl Head {
             if self.loss != Loss::MeanSquaredError {
                 let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
                 return Err(Error::conflict("model", problem, "leave the scaling out"));
+            }
+        }
+        for (what, names) in
+            [("input columns", &self.columns[..]), ("classes", self.classes.as_deref().unwrap_or_default())]
+        {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
+                return Err(Error::conflict("model", problem, "give each a name of its own"));
             }
         }
         let names = self.told_classes().unwrap_or(outputs);

@@ -2,13 +2,13 @@
 //! panic.
 //!
 //! ```text
-//! cargo test --test fuzz                            each target: its corpus, and a few thousand changes to it
-//! cargo test --test fuzz -- csv --inputs 500000     one target for longer
-//! cargo test --test fuzz -- --seconds 60 --seed 5   all targets, two at a time, for a minute each
-//! cargo test --test fuzz -- csv FILE                one input, as it is
+//! cargo test -p fuzz                                each target: its corpus, and a few thousand changes to it
+//! cargo test -p fuzz -- csv --inputs 500000         one target for longer
+//! tests/fuzz/run --seconds 60 --seed 5              all targets, two at a time, for a minute each
+//! cargo test -p fuzz -- csv FILE                    one input, as it is
 //! ```
 //!
-//! Built with the flags in `.ci/run`, the code counts which of its edges were taken, and inputs that take new ones are
+//! Built with the flags in `run`, the code counts which of its edges were taken, and inputs that take new ones are
 //! changed further; without them new messages have to do. Each target runs in a process of its own (`worker`), which
 //! writes each input to a file before it is used: whatever ends the process, even an overflow of its stack, the file is
 //! what did it, and is kept.

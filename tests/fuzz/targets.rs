@@ -37,7 +37,7 @@ pub static TARGETS: [Target; 8] = [
 
 /// The files of `corpus/NAME`, in the order of their names.
 fn committed(name: &str) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let entries = std::fs::read_dir(folder).expect("each target has a corpus");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     paths.sort();

@@ -100,8 +100,9 @@ extern "C" fn __sanitizer_cov_8bit_counters_init(begin: *mut u8, end: *mut u8) {
 pub struct Edges(Vec<u8>);
 
 impl Edges {
-    /// Takes the counters over and sets them to 0; returns whether one shows what it has not shown before.
-    pub fn look(&mut self) -> bool {
+    /// Takes the counters over and sets them to 0; returns whether one shows what it has not shown before, where there
+    /// are any.
+    pub fn look(&mut self) -> Option<bool> {
         let counters = COUNTERS.lock().expect("no thread panics with it");
         let (mut at, mut new) = (0, false);
         for [begin, end] in counters.iter() {
@@ -120,7 +121,7 @@ impl Edges {
                 at += 1;
             }
         }
-        new
+        (at > 0).then_some(new)
     }
 
     /// Edges that were taken.
