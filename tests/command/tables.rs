@@ -1,6 +1,6 @@
 //! Tables of the user's own: how they are written, and which columns count.
 
-use wgrad::{Dataset, Device, Loss, Model, Network, Split, Trainer};
+use wgrad::{Dataset, Model, Split};
 
 use super::{Folder, packed};
 
