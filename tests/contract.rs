@@ -236,7 +236,8 @@ fn each_shader_translates_for_every_platform() {
 fn loops_that_hang_on_data_are_counted() {
     let mut counted = BTreeSet::new();
     for Variant { name, kernel, shader, wgsl } in &variants() {
-        let code: String = wgsl.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n").collect();
+        let code: String =
+            wgsl.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n").collect();
         assert!(!code.contains("while ") && !code.contains("loop {"), "{name}: only `for` says where a loop ends");
         let heads = code.split("for (").skip(1).map(|rest| rest.split('{').next().unwrap_or_default());
         for head in heads.filter(|head| hangs_on_data(head)) {
@@ -244,7 +245,8 @@ fn loops_that_hang_on_data_are_counted() {
             counted.insert(kernel.name);
         }
     }
-    let declared: BTreeSet<_> = kernels::ALL.into_iter().filter(|k| k.shader.rounds.is_some()).map(|k| k.name).collect();
+    let declared: BTreeSet<_> =
+        kernels::ALL.into_iter().filter(|k| k.shader.rounds.is_some()).map(|k| k.name).collect();
     assert_eq!(counted, declared);
 }
 

@@ -3,13 +3,13 @@
 //!
 //! Equal rows are the hard case: a plain sum in f32 rounds each of them the same way.
 
-use wgrad::numeric::{Matrix, MatrixMut, column_sum, product_over_rows};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
+use wgrad::numeric::{Matrix, MatrixMut, column_sum, product_over_rows};
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::specialize::{Limits, Target, specialize};
-use wgrad::{Error, Dense, Device, Init, Loss, Network, Sgd, Trainer};
+use wgrad::{Dense, Device, Error, Init, Loss, Network, Sgd, Trainer};
 
 /// What a mean, a sum or a norm over rows may be off, however many they are.
 const RELATIVE: f64 = 1e-6;
@@ -52,7 +52,11 @@ fn gradients_of_equal_rows_are_those_of_one() {
             });
             let (c, place) = (f64::from(constant), format!("{rows} rows of {constant}"));
             for tensor in &gradients[0] {
-                let wanted = if tensor.values.len() == inputs && tensor.name.ends_with("weight") { -2.0 * c * c } else { -2.0 * c };
+                let wanted = if tensor.values.len() == inputs && tensor.name.ends_with("weight") {
+                    -2.0 * c * c
+                } else {
+                    -2.0 * c
+                };
                 tensor.values.iter().for_each(|value| near(*value, wanted, &format!("{place}, {}", tensor.name)));
             }
             gradients.rotate_left(1);
@@ -85,7 +89,9 @@ fn products_over_rows_are_near_those_in_f64() {
         }
         let sums = &mut vec![f32::NAN; n];
         column_sum(right, sums);
-        sums.iter().enumerate().for_each(|(c, sum)| near(*sum, (0..rows).map(|r| f64::from(b[r * n + c])).sum(), "a column"));
+        sums.iter()
+            .enumerate()
+            .for_each(|(c, sum)| near(*sum, (0..rows).map(|r| f64::from(b[r * n + c])).sum(), "a column"));
     }
     for constant in CONSTANTS {
         let rows = 1_000_000;
@@ -106,7 +112,8 @@ fn finite_gradients_are_clipped_whatever_their_size() {
         let mut trainer = builder.clip_norm(1e-9).build(&Device::cpu()).expect("a network");
         let loss = trainer.step(&[1e3, 1e3], &[size; 2]).and_then(|loss| loss.value());
         assert!(loss.is_ok(), "{size}: {loss:?}");
-        let moved: Vec<f32> = trainer.parameters().expect("read").into_iter().flat_map(|tensor| tensor.values).collect();
+        let moved: Vec<f32> =
+            trainer.parameters().expect("read").into_iter().flat_map(|tensor| tensor.values).collect();
         let norm = moved.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         // The clip factor divides by the norm and a millionth, as PyTorch's does.
         let gradient = 2.0 * f64::from(size) * (1e6f64 + 1.0).sqrt();
@@ -132,7 +139,10 @@ fn advice_looks_at_what_is_set() {
     let (free, clipped, first) = (error(None, 1), error(Some(1e30), 1), error(None, 0));
     assert!(free.contains("lower the learning rate, clip the gradient norm"), "{free}");
     assert!(clipped.contains("lower the learning rate or the norm") && !clipped.contains("clip the"), "{clipped}");
-    assert!(first.contains("step 0") && first.contains("check the inputs") && !first.contains("learning rate"), "{first}");
+    assert!(
+        first.contains("step 0") && first.contains("check the inputs") && !first.contains("learning rate"),
+        "{first}"
+    );
 }
 
 /// Mesa's llvmpipe ends all loops of an invocation after 65,535 rounds in all.
@@ -148,7 +158,11 @@ fn no_shader_loops_longer_than_the_device_allows() {
         };
         ops.map(of).max().unwrap_or(0)
     };
-    for (inputs, layers, batch) in [(3, "4 relu 2", 10_000_000), (400_000, "dense(70, bias=false) 1", 2), (8, "dense(400000, bias=false) tanh 2", 3)] {
+    for (inputs, layers, batch) in [
+        (3, "4 relu 2", 10_000_000),
+        (400_000, "dense(70, bias=false) 1", 2),
+        (8, "dense(400000, bias=false) tanh 2", 3),
+    ] {
         for limits in [limits, Limits { software: true, ..limits }] {
             let network = Network::parse(inputs, layers).expect("a network");
             let loss = if layers.ends_with('2') { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };

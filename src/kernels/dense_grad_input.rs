@@ -83,7 +83,13 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_input] = [shapes[0], shapes[3]];
     let aligned = [grad_output, grad_input, grad_input].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned, over_rows: false }
+    tiles::Product {
+        rows: grad_input.rows,
+        columns: grad_input.columns,
+        terms: grad_output.columns,
+        aligned,
+        over_rows: false,
+    }
 }
 
 /// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.

@@ -74,7 +74,13 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_weight] = [shapes[0], shapes[2]];
     let aligned = [grad_output, grad_weight, grad_weight].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: grad_weight.rows, columns: grad_weight.columns, terms: grad_output.rows, aligned, over_rows: true }
+    tiles::Product {
+        rows: grad_weight.rows,
+        columns: grad_weight.columns,
+        terms: grad_output.rows,
+        aligned,
+        over_rows: true,
+    }
 }
 
 /// grad_weight = grad_outputᵀ · input, grad_bias = the column sums of grad_output.

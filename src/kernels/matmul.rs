@@ -59,7 +59,13 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
 fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
     let [a, b, out] = [shapes[0], shapes[1], shapes[2]];
     let aligned = [a, b, out].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: out.rows, columns: out.columns, terms: op.params::<Params>().k as usize, aligned, over_rows: op.kernel.name == TN.name }
+    tiles::Product {
+        rows: out.rows,
+        columns: out.columns,
+        terms: op.params::<Params>().k as usize,
+        aligned,
+        over_rows: op.kernel.name == TN.name,
+    }
 }
 
 /// a · bᵀ.

@@ -124,7 +124,13 @@ fn size(op: &Op) -> tiles::Product {
         name if name == NN.name => [fours(p.k), fours(p.n), fours(p.n)],
         _ => [fours(p.m), fours(p.n), fours(p.m) && fours(p.n)],
     };
-    tiles::Product { rows: p.m as usize, columns: p.n as usize, terms: p.chunk as usize, aligned, over_rows: op.kernel.name == TN.name }
+    tiles::Product {
+        rows: p.m as usize,
+        columns: p.n as usize,
+        terms: p.chunk as usize,
+        aligned,
+        over_rows: op.kernel.name == TN.name,
+    }
 }
 
 /// The first half of a product of `form` that is cut as `tile` says, and the view of its parts' sums, which is added

@@ -229,8 +229,7 @@ impl Panel {
                     std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
             }
-            let mut asked =
-                if LAYOUT == ANYHOW { Asked::NOTHING } else { self.comes::<HIGH>(row, stripe.column) };
+            let mut asked = if LAYOUT == ANYHOW { Asked::NOTHING } else { self.comes::<HIGH>(row, stripe.column) };
             let (mut begin, mut first) = (self.begin, 0);
             while first < self.terms {
                 let terms = first..self.terms.min(first + self.chunk.unwrap_or(self.terms));
