@@ -39,6 +39,8 @@ fn networks() {
     says(Network::parse(2, "dropout(NaN) 3"), &["rate is NaN"]);
     says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
     says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
+    let deep = (0..1 << 16).fold(Network::input(2).dense(2), |network, _| network.relu());
+    says(deep.check(), &["number of layers is 65537", "at most 65536"]);
     says(Network::input(2).dense(0).check(), &["layer 0 (dense)", "number of outputs is 0"]);
     let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).expect_err("unknown");
     assert!(error.to_string().contains("did you mean `relu`?"), "{error}");

@@ -131,6 +131,7 @@ impl Team {
     pub fn run(&mut self, shares: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
         assert!(shares.len() <= shared.shares.len(), "more shares than members");
+        debug_assert!(self.is_here(), "helpers of another process take no pieces");
         // SAFETY: all pieces of the last stage were done when it returned, and none is left to take. A borrow that is made to
         // last for ever is used by who has taken a piece; all of these are done before this returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
