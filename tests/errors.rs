@@ -356,7 +356,7 @@ fn sizes_that_do_not_belong_together_are_not_multiplied() {
 
 #[test]
 fn trainings_of_nothing_are_refused() {
-    let data = wgrad::data::two_moons(20, 0.1, 0).expect("a data set");
+    let data = data::two_moons(20, 0.1, 0).expect("a data set");
     let mut trainer = trainer("2", Loss::SoftmaxCrossEntropy).expect("a trainer");
     says(trainer.fit(&data, Fit::epochs(0)), &["epochs is 0", "at least 1"]);
     says(trainer.fit(&data, Fit::epochs(1).validate(&data).patience(0)), &["patience is 0", "at least 1"]);

@@ -73,7 +73,6 @@ impl<'a> Job<'a> {
         let trainer = builder.build(&device)?;
         let model = arguments.path(&parts.train)?;
         let origin = arguments.origin(&parts.train, (rows, checksum), &recipe, epochs)?;
-        arguments.check_overwriting(&model, &origin)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
         let scaling = scaling::fit(&parts.train, recipe.loss)?;
@@ -82,6 +81,7 @@ impl<'a> Job<'a> {
             scaling.as_ref().map_or(Ok(()), |scaling| scaling::check(scaling, part))?;
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
+        arguments.check_overwriting(&model, &origin)?;
         let interrupt = Interrupt::listen()?;
         Ok(Self {
             arguments,
