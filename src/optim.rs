@@ -252,18 +252,19 @@ impl Optimizer {
     /// Checks the values.
     ///
     /// # Errors
-    /// Negative or infinite rates, shares outside [0, 1), Nesterov without momentum.
+    /// A learning rate that is not above 0 and finite as an f32, negative or infinite decays, shares outside [0, 1), Nesterov
+    /// without momentum.
     pub fn check(&self) -> Result<()> {
         let place = format!("optimizer {}", self.name());
-        let positive = |name: &str, value: f64| {
+        let not_negative = |name: &str, value: f64| {
             if (value as f32).is_finite() && value >= 0.0 {
                 Ok(())
             } else {
                 Err(Error::value(&place, name, value, "at least 0 and finite as an f32"))
             }
         };
-        // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
-        let divisor = |name: &str, value: f64| {
+        // A learning rate of 0 would train nothing; an epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
+        let above_zero = |name: &str, value: f64| {
             if (value as f32).is_finite() && value as f32 > 0.0 {
                 Ok(())
             } else {
@@ -277,11 +278,11 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "at least 0 and below 1"))
             }
         };
-        positive("learning_rate", self.learning_rate())?;
+        above_zero("learning_rate", self.learning_rate())?;
         match *self {
             Self::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
                 share("momentum", momentum)?;
-                positive("weight_decay", weight_decay)?;
+                not_negative("weight_decay", weight_decay)?;
                 if nesterov && momentum == 0.0 {
                     return Err(Error::conflict(
                         place,
@@ -293,15 +294,15 @@ impl Optimizer {
             }
             Self::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
                 share("alpha", alpha)?;
-                divisor("epsilon", epsilon)?;
-                positive("weight_decay", weight_decay)
+                above_zero("epsilon", epsilon)?;
+                not_negative("weight_decay", weight_decay)
             }
             Self::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. })
             | Self::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
                 share("beta1", beta1)?;
                 share("beta2", beta2)?;
-                divisor("epsilon", epsilon)?;
-                positive("weight_decay", weight_decay)
+                above_zero("epsilon", epsilon)?;
+                not_negative("weight_decay", weight_decay)
             }
         }
     }

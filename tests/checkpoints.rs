@@ -6,9 +6,10 @@ mod forged;
 use std::path::Path;
 use std::time::Duration;
 
+use wgrad::rng::{Philox, Stream};
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Network, Optimizer, Progress,
-    RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Model, Network, Optimizer,
+    Progress, RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
 };
 
 const ROWS: usize = 250;
@@ -149,14 +150,10 @@ fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
     let names = files(folder.path());
     let newest = folder.path().join(names.last().expect("there are some"));
     let bytes = std::fs::read(&newest).expect("read");
-    let whole = Checkpoint::load(&newest).expect("it is whole");
+    Checkpoint::load(&newest).expect("it is whole");
     let refused = |bytes: &[u8], what: String| {
         std::fs::write(&newest, bytes).expect("written");
-        // A last digit of a number may change and leave the number.
-        let error = match Checkpoint::load(&newest) {
-            Ok(read) => return assert!(read == whole, "{what}"),
-            Err(error) => error,
-        };
+        let error = Checkpoint::load(&newest).expect_err(&what);
         assert!(matches!(error, Error::Format { .. }), "{what}: {error}");
         assert!(error.to_string().contains("step-") && error.to_string().contains("; "), "{what}: {error}");
     };
@@ -168,15 +165,75 @@ fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
         changed[at] ^= 0x04;
         refused(&changed, format!("byte {at} of {} changed", bytes.len()));
     }
-    let resume = || Some(Checkpoints::in_folder(folder.path()).resume());
-    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume(), u64::MAX);
-    assert!(error.expect_err("the newest is damaged").to_string().contains("delete it to go on from the one before"));
-    std::fs::remove_file(&newest).expect("deleted");
     let mut resumed = trainer(&Device::cpu(), Adam::new(1e-3));
-    train(&mut resumed, &digits(300..340), resume(), u64::MAX).expect("the one before is whole");
+    let mut passed_over = Vec::new();
+    let validation = digits(300..340);
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best();
+    let fit = fit.checkpoints(Checkpoints::in_folder(folder.path()).resume()).on_resume(|restored| {
+        passed_over = restored.passed_over.clone();
+        assert!(restored.step > 0 && restored.step < newest_step(&names), "{restored:?}");
+    });
+    resumed.fit(&digits(0..ROWS), fit).expect("the one before is whole");
+    assert!(passed_over.len() == 1 && passed_over[0].contains(names.last().expect("some")), "{passed_over:?}");
     let mut whole = trainer(&Device::cpu(), Adam::new(1e-3));
-    train(&mut whole, &digits(300..340), None, u64::MAX).expect("trained");
+    train(&mut whole, &validation, None, u64::MAX).expect("trained");
     assert!(bits(&mut resumed) == bits(&mut whole));
+}
+
+fn newest_step(names: &[String]) -> u64 {
+    let number = |name: &String| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
+    names.iter().filter_map(number).max().expect("there are some")
+}
+
+#[test]
+fn a_training_does_not_begin_anew_where_all_checkpoints_are_damaged() {
+    let folder = stopped();
+    for name in files(folder.path()) {
+        std::fs::write(folder.path().join(name), "something else").expect("written");
+    }
+    let resume = Some(Checkpoints::in_folder(folder.path()).resume());
+    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX);
+    let message = error.expect_err("none is whole").to_string();
+    assert!(message.contains("none of its checkpoints can be used") && message.contains("to begin anew"), "{message}");
+}
+
+/// Bits of a file that can be flipped without an error when it is read: of 400 drawn by a seed, and one in each byte of its
+/// header.
+fn unnoticed<T>(path: &Path, load: impl Fn(&Path) -> wgrad::Result<T>) -> Vec<usize> {
+    let whole = std::fs::read(path).expect("read");
+    load(path).expect("it is whole");
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    let mut random = Philox::new(27, Stream::Data, 0);
+    let drawn: Vec<usize> = (0..400).map(|_| random.below(8 * whole.len() as u32) as usize).collect();
+    let flipped = |bit: &usize| {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(path, bytes).expect("written");
+        match load(path) {
+            Ok(_) => true,
+            Err(error) => {
+                let message = error.to_string();
+                assert!(matches!(error, Error::Format { .. }) && message.contains("; "), "bit {bit}: {message}");
+                false
+            }
+        }
+    };
+    let each = (0..header).map(|byte| 8 * byte + random.below(8) as usize).collect::<Vec<_>>();
+    let unnoticed = drawn.into_iter().chain(each).filter(flipped).collect();
+    std::fs::write(path, whole).expect("written");
+    unnoticed
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_model_or_a_checkpoint_is_noticed() {
+    let folder = stopped();
+    let checkpoint = folder.path().join(files(folder.path()).last().expect("there are some"));
+    let found = unnoticed(&checkpoint, |path| Checkpoint::load(path));
+    assert!(found.is_empty(), "checkpoint: {} bits: {found:?}", found.len());
+    let model = folder.path().join("model.safetensors");
+    trainer(&Device::cpu(), Adam::new(1e-3)).model().expect("a model").save(&model).expect("saved");
+    let found = unnoticed(&model, |path| Model::load(path));
+    assert!(found.is_empty(), "model: {} bits: {found:?}", found.len());
 }
 
 #[test]
@@ -251,6 +308,42 @@ fn only_where_it_is_stopped_a_training_leaves_one_and_takes_nobody_s_place() {
     assert_eq!(files(&below), ["step-16.safetensors"]);
     assert!(train(checkpoints(), 4).expect_err("it is taken").to_string().contains("of an earlier training"));
     assert_eq!(files(&below), ["step-16.safetensors"]);
+}
+
+#[test]
+fn a_numbered_folder_belongs_to_one_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = || Checkpoints::in_numbered_folder(folder.path().join("run")).only_when_stopped();
+    let validation = digits(300..340);
+    let stop = |rate, checkpoints, stop| {
+        let mut trainer = trainer(&Device::cpu(), Adam::new(rate));
+        train(&mut trainer, &validation, Some(checkpoints), stop)?;
+        let below = |found: &Path| found.strip_prefix(folder.path()).expect("below").to_path_buf();
+        Ok(trainer.checkpoint_folder().map(below))
+    };
+    let name = |found: wgrad::Result<Option<std::path::PathBuf>>| found.expect("trained").expect("a folder");
+    assert_eq!(stop(1e-3, checkpoints(), u64::MAX).expect("trained"), None);
+    // Both begin before either is stopped.
+    let mut second = None;
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().checkpoints(checkpoints()).on_epoch(|_| {
+        second = Some(name(stop(2e-3, checkpoints(), 4)));
+        Flow::Stop
+    });
+    let mut first = trainer(&Device::cpu(), Adam::new(1e-3));
+    first.fit(&digits(0..ROWS), fit).expect("stopped");
+    assert_eq!(second.as_deref(), Some(Path::new("run")));
+    assert_eq!(first.checkpoint_folder(), Some(&*folder.path().join("run-2")));
+    // Each is found by its settings; a third has none to go on from, and says so.
+    assert_eq!(name(stop(1e-3, checkpoints().resume(), 14)), Path::new("run-2"));
+    assert_eq!(name(stop(2e-3, checkpoints().resume(), 14)), Path::new("run"));
+    let error = stop(3e-3, checkpoints().resume(), 14).expect_err("it is another training");
+    assert!(error.to_string().contains("optimizer.learning_rate = 0.002, but now it is 0.003"), "{error}");
+    assert_eq!(name(stop(3e-3, checkpoints(), 14)), Path::new("run-3"));
+    // A folder that a live training has taken is left to it.
+    let lock = std::fs::File::create(folder.path().join("run/lock")).expect("made");
+    lock.try_lock().expect("nobody has it");
+    let error = stop(2e-3, checkpoints().resume(), 14).expect_err("its folder is taken");
+    assert!(error.to_string().contains("another training is writing checkpoints to it"), "{error}");
 }
 
 /// Bytes that are scaled through a table, a checkpoint after every submission, and resumed with other submissions.

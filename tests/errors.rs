@@ -58,6 +58,10 @@ fn trainings() {
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(1e-60)).build(&cpu), &["epsilon is 0.000", "above 0"]);
+    // Nor one that is 0 as an f32: nothing would be trained, and nothing said.
+    for rate in [0.0, 1e-50] {
+        says(builder().optimizer(Adam::new(rate)).build(&cpu), &["learning_rate is 0", "above 0"]);
+    }
     says(builder().optimizer(Sgd::new(1e39)).build(&cpu), &["learning_rate is 1000", "finite as an f32"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
@@ -236,7 +240,7 @@ fn sizes_that_no_device_holds() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
         let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
-        says(builder.build(&Device::cpu()), &["training", "elements", "smaller batch"]);
+        says(builder.build(&Device::cpu()), &["allocation", "elements", "smaller batch"]);
     }
     let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
     says(huge.check(), &["number of parameters", "narrower"]);
@@ -320,4 +324,38 @@ fn executors_refuse_what_a_plan_has_no_place_for() {
         says(executor.write(input, 0, &[0; 9]), &["words to write are 9", "8"]);
         says(executor.read(input, 1), &["input", "window slot is 1"]);
     }
+}
+
+/// Sizes are checked on what is allocated, one by one: many rows of few columns do not count for a wide layer.
+#[test]
+fn sizes_that_do_not_belong_together_are_not_multiplied() {
+    use wgrad::lower::{Description, lower};
+    let network = Network::input(28).dense(300).relu().dense(2);
+    let description = |rows: usize, batch: usize| Description {
+        data_rows: Some(rows),
+        ..Description::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
+    };
+    // HIGGS; and as many numbers as there may be.
+    for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
+        assert!(lower(&description(rows, batch)).is_ok(), "{rows} rows");
+    }
+    says(
+        lower(&description(1 << 26, 64)),
+        &["allocation data.input", "1879048192 elements", "1073741824", "fewer rows"],
+    );
+    says(lower(&description(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
+    for rows in [1 << 40, usize::MAX] {
+        says(lower(&description(rows, 64)), &["allocation", "elements", "fewer rows"]);
+        says(lower(&description(64, rows)), &["allocation", "elements"]);
+        let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
+        says(lower(&slots), &["allocation", "elements"]);
+    }
+}
+
+#[test]
+fn trainings_of_nothing_are_refused() {
+    let data = wgrad::data::two_moons(20, 0.1, 0).expect("a data set");
+    let mut trainer = trainer("2", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    says(trainer.fit(&data, Fit::epochs(0)), &["epochs is 0", "at least 1"]);
+    says(trainer.fit(&data, Fit::epochs(1).validate(&data).patience(0)), &["patience is 0", "at least 1"]);
 }

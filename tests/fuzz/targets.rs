@@ -146,7 +146,7 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     if let Ok(inspection) = &inspected {
         serde_json::to_string(inspection).expect("it has text for keys");
     }
-    let table = Table::read(&path, None).map(|table| said(&table.numbers(table.columns())));
+    let table = Table::read(&path, &form).map(|table| said(&table.numbers(table.columns())));
     let data = Dataset::from_csv(&path, form);
     let parts = data.as_ref().map(|data| data.split(Split::parts(0.6, 0.2).seed(1)));
     let scaled = parts.map(|parts| {
@@ -244,7 +244,7 @@ fn typed(words: Vec<OsString>) -> String {
     match command::parsed(&words) {
         Ok(_) => "ok".into(),
         Err(command::Refusal::Usage(usage)) => usage.to_string(),
-        Err(command::Refusal::RunFile(error)) => error.to_string(),
+        Err(command::Refusal::Told(error)) => error.to_string(),
     }
 }
 

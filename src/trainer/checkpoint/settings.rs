@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::check::ensure;
-use crate::data::{Dataset, Standardisation, Targets};
+use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::lower::Description;
@@ -67,16 +67,7 @@ impl Validation {
 
 impl Fingerprint {
     pub(in crate::trainer) fn of(data: &Dataset) -> Self {
-        let mut checksum = crc32fast::Hasher::new();
-        match data.bytes() {
-            Some(bytes) => checksum.update(bytes),
-            None => checksum.update(bytemuck::cast_slice(&data.input())),
-        }
-        match data.targets() {
-            Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            Targets::Numbers { values, .. } => checksum.update(bytemuck::cast_slice(values)),
-        }
-        Self { rows: data.len(), checksum: checksum.finalize() }
+        Self { rows: data.len(), checksum: data.checksum() }
     }
 }
 
@@ -89,8 +80,8 @@ impl Settings {
             optimizer: description.optimizer,
             schedule: trainer.schedule,
             clip_norm: description.clip_norm,
-            batch: description.batch,
-            accumulate: description.accumulate,
+            batch: trainer.batch,
+            accumulate: trainer.accumulate,
             seed: trainer.seed,
             fused: trainer.planner.fused,
             data: trainer.loaded.as_ref().map(Loaded::fingerprint),
