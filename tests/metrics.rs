@@ -248,6 +248,68 @@ fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
     Ok(())
 }
 
+/// Wherever a prediction, a class or a figure leaves the library: none is made of a number that is not finite, and row and output
+/// are named the same way.
+#[test]
+fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
+    let mut says = Vec::new();
+    let mut refuses = |door: &str, result: Result<()>, parts: &[&str]| {
+        let message = result.expect_err(door).to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{door}: {message}");
+        says.push(message);
+    };
+    // Large weights of either sign: the second row's sums are infinite, and those of the next layer NaN.
+    let network = Network::input(2).dense(4).identity().dense(3);
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(2);
+    let mut trainer = builder.build(&Device::cpu())?;
+    let mut parameters = trainer.parameters()?;
+    for tensor in parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
+        tensor.values.iter_mut().enumerate().for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
+    }
+    trainer.set_parameters(&parameters)?;
+    let model = trainer.model()?;
+    let rows = [0.0, 0.0, 1e20, 1e20];
+    let nan = ["predictions, row 1 (from 0)", "output 0 of the network is NaN, not a finite number"];
+    refuses("trainer.predict", trainer.predict(&rows).map(drop), &nan);
+    refuses("trainer.predict_classes", trainer.predict_classes(&rows).map(drop), &nan);
+    for device in [Device::cpu(), Device::reference()] {
+        refuses("model.outputs_on", model.outputs_on(&device, &rows).map(drop), &nan);
+    }
+    refuses("model.outputs", model.outputs(&rows).map(drop), &nan);
+    refuses("model.predict", model.predict(&rows).map(drop), &nan);
+    refuses("model.predict_classes", model.predict_classes(&rows).map(drop), &nan);
+    let row = [f32::NAN, 1.0, 2.0];
+    let of_row = ["row 0", "output 0 of the network is NaN"];
+    refuses("head.told", model.head.told(&row).map(drop), &of_row);
+    refuses("head.probabilities", model.head.probabilities(&mut row.clone()), &of_row);
+    let data = Dataset::classes("far", 2, &rows, &[0, 0], ["a", "b", "c"])?;
+    let of_data = ["data set `far`, row 1", "NaN"];
+    refuses("model.confusion", model.confusion(&data).map(drop), &of_data);
+    refuses("model.evaluate", model.evaluate(&data).map(drop), &of_data);
+    refuses("trainer.evaluate", trainer.evaluate(&data).map(drop), &of_data);
+    // Behind a step function, and for each loss that has classes or figures.
+    for (layers, loss) in [
+        ("4 identity 4 step 1", Loss::Perceptron),
+        ("4 identity 1", Loss::Perceptron),
+        ("4 identity 1", Loss::BinaryCrossEntropy),
+        ("4 identity 1", Loss::MeanSquaredError),
+    ] {
+        let mut model = Trainer::builder(Network::parse(2, layers)?).loss(loss).build(&Device::cpu())?.into_model()?;
+        for tensor in model.parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
+            tensor
+                .values
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
+        }
+        let data = Dataset::numbers("far", 2, &rows, 1, &[0.0, 0.0])?;
+        refuses(layers, model.predict(&rows).map(drop), &["row 1 (from 0)", "output 0", "NaN"]);
+        refuses(layers, model.evaluate(&data).map(drop), &["data set `far`, row 1"]);
+    }
+    assert_eq!(says.len(), 20);
+    Ok(())
+}
+
 /// Rows of inputs x and targets 0, of which all but the last three have x = 1: squared errors 1, and of the last 100.
 /// On the CPU 512 rows are evaluated at once.
 fn with_a_different_end(rows: usize) -> Result<Dataset> {
@@ -311,67 +373,5 @@ fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
             max_relative = 1e-6
         );
     }
-    Ok(())
-}
-
-/// Wherever a prediction, a class or a figure leaves the library: none is made of a number that is not finite, and row and output
-/// are named the same way.
-#[test]
-fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
-    let mut says = Vec::new();
-    let mut refuses = |door: &str, result: Result<()>, parts: &[&str]| {
-        let message = result.expect_err(door).to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{door}: {message}");
-        says.push(message);
-    };
-    // Large weights of either sign: the second row's sums are infinite, and those of the next layer NaN.
-    let network = Network::input(2).dense(4).identity().dense(3);
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(2);
-    let mut trainer = builder.build(&Device::cpu())?;
-    let mut parameters = trainer.parameters()?;
-    for tensor in parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
-        tensor.values.iter_mut().enumerate().for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
-    }
-    trainer.set_parameters(&parameters)?;
-    let model = trainer.model()?;
-    let rows = [0.0, 0.0, 1e20, 1e20];
-    let nan = ["predictions, row 1 (from 0)", "output 0 of the network is NaN, not a finite number"];
-    refuses("trainer.predict", trainer.predict(&rows).map(drop), &nan);
-    refuses("trainer.predict_classes", trainer.predict_classes(&rows).map(drop), &nan);
-    for device in [Device::cpu(), Device::reference()] {
-        refuses("model.outputs_on", model.outputs_on(&device, &rows).map(drop), &nan);
-    }
-    refuses("model.outputs", model.outputs(&rows).map(drop), &nan);
-    refuses("model.predict", model.predict(&rows).map(drop), &nan);
-    refuses("model.predict_classes", model.predict_classes(&rows).map(drop), &nan);
-    let row = [f32::NAN, 1.0, 2.0];
-    let of_row = ["row 0", "output 0 of the network is NaN"];
-    refuses("head.told", model.head.told(&row).map(drop), &of_row);
-    refuses("head.probabilities", model.head.probabilities(&mut row.clone()), &of_row);
-    let data = Dataset::classes("far", 2, &rows, &[0, 0], ["a", "b", "c"])?;
-    let of_data = ["data set `far`, row 1", "NaN"];
-    refuses("model.confusion", model.confusion(&data).map(drop), &of_data);
-    refuses("model.evaluate", model.evaluate(&data).map(drop), &of_data);
-    refuses("trainer.evaluate", trainer.evaluate(&data).map(drop), &of_data);
-    // Behind a step function, and for each loss that has classes or figures.
-    for (layers, loss) in [
-        ("4 identity 4 step 1", Loss::Perceptron),
-        ("4 identity 1", Loss::Perceptron),
-        ("4 identity 1", Loss::BinaryCrossEntropy),
-        ("4 identity 1", Loss::MeanSquaredError),
-    ] {
-        let mut model = Trainer::builder(Network::parse(2, layers)?).loss(loss).build(&Device::cpu())?.into_model()?;
-        for tensor in model.parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
-            tensor
-                .values
-                .iter_mut()
-                .enumerate()
-                .for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
-        }
-        let data = Dataset::numbers("far", 2, &rows, 1, &[0.0, 0.0])?;
-        refuses(layers, model.predict(&rows).map(drop), &["row 1 (from 0)", "output 0", "NaN"]);
-        refuses(layers, model.evaluate(&data).map(drop), &["data set `far`, row 1"]);
-    }
-    assert_eq!(says.len(), 20);
     Ok(())
 }

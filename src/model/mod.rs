@@ -127,15 +127,6 @@ impl Head {
             }
             _ => {}
         }
-        for (what, names) in
-            [("input columns", &self.columns[..]), ("classes", self.classes.as_deref().unwrap_or_default())]
-        {
-            let mut seen = BTreeSet::new();
-            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
-                return Err(Error::conflict("model", problem, "give each a name of its own"));
-            }
-        }
         if let Some(scaling) = &self.target_scaling {
             if scaling.columns() != outputs {
                 return Err(wrong("scaled targets", scaling.columns(), outputs));
@@ -143,6 +134,15 @@ impl Head {
             if self.loss != Loss::MeanSquaredError {
                 let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
                 return Err(Error::conflict("model", problem, "leave the scaling out"));
+            }
+        }
+        for (what, names) in
+            [("input columns", &self.columns[..]), ("classes", self.classes.as_deref().unwrap_or_default())]
+        {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
+                return Err(Error::conflict("model", problem, "give each a name of its own"));
             }
         }
         let names = self.told_classes().unwrap_or(outputs);

@@ -28,6 +28,7 @@ pub struct Binary {
 }
 
 /// The file as text with its choices, and the byte range of each mutant and point in it.
+#[derive(Default)]
 struct Rendered {
     text: String,
     /// Range of a mutant's own text, and its index.
@@ -239,12 +240,6 @@ fn render(file: &File, first: usize) -> Rendered {
     renderer.range(0..file.text.len());
     assert_eq!(renderer.next, renderer.order.len(), "{}: points that overlap", file.path);
     renderer.out
-}
-
-impl Default for Rendered {
-    fn default() -> Self {
-        Self { text: String::new(), mutants: vec![], points: vec![] }
-    }
 }
 
 struct Renderer<'a> {
