@@ -17,12 +17,10 @@ pub fn file(header: &str, data: &[u8]) -> Vec<u8> {
 /// The file with the checksum that `refusal`, the message with which it was refused, says that it should have; nothing
 /// where the message is about something else.
 pub fn with_checksum(bytes: &[u8], refusal: &str) -> Option<Vec<u8>> {
-    let number = |behind: &str| {
-        let (_, rest) = refusal.split_once(behind)?;
-        u32::from_str_radix(rest.get(..8)?, 16).ok()
-    };
-    let (found, stored) = (number("have the checksum ")?, number("were written with ")?);
-    let (header, data) = parts(bytes)?;
-    let of = |number: u32| format!(r#"\"checksum\":{number}"#);
-    Some(file(&header.replace(&of(stored), &of(found)), data))
+    let found = refusal.split_once("have the checksum ")?.1.get(..8)?;
+    let opening = br#"\"crc32\":\""#;
+    let at = bytes.windows(opening.len()).position(|window| window == opening)? + opening.len();
+    let mut file = bytes.to_vec();
+    file.get_mut(at..at + 8)?.copy_from_slice(found.as_bytes());
+    Some(file)
 }
