@@ -60,10 +60,6 @@ fn trainings() {
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(1e-60)).build(&cpu), &["epsilon is 0.000", "above 0"]);
-    // Nor one that is 0 as an f32: nothing would be trained, and nothing said.
-    for rate in [0.0, 1e-50] {
-        says(builder().optimizer(Adam::new(rate)).build(&cpu), &["learning_rate is 0", "above 0"]);
-    }
     says(builder().optimizer(Sgd::new(1e39)).build(&cpu), &["learning_rate is 1000", "finite as an f32"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
