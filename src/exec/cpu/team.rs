@@ -111,7 +111,8 @@ impl Team {
 
     /// The calling thread and its helpers; in another process than that which made the team, the calling thread alone.
     pub fn members(&self) -> usize {
-        if self.is_here() { self.shared.shares.len() } else { 1 }
+        // Who has no helpers need not ask the system.
+        if self.size() == 1 || self.is_here() { self.size() } else { 1 }
     }
 
     /// Members that the team was made with.
