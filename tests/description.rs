@@ -1,7 +1,7 @@
 //! Descriptions are plain data: the same in TOML, in JSON and in the text form.
 
 use serde::{Deserialize, Serialize};
-use wgrad::{Adam, AdamW, Dense, Init, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
+use wgrad::{Adam, AdamW, Dense, Device, Init, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Trainer};
 
 /// What a run file would hold.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -76,4 +76,44 @@ fn what_is_not_known_is_refused_with_the_nearest_name() {
     assert!(message.contains("colour"), "{message}");
     let message = toml::from_str::<Optimizer>("kind = \"adam\"\nlearning_rat = 1").expect_err("refused").to_string();
     assert!(message.contains("learning_rat"), "{message}");
+}
+
+#[test]
+fn schedules_have_the_factors_of_their_formulas() {
+    let fallen = |quarters: f64| 0.5 * (1.0 + (std::f64::consts::FRAC_PI_4 * quarters).cos());
+    let warm = Schedule::Cosine { start: 0.2, warmup_steps: 2, steps: 2, end: 0.1 };
+    let known: [(Schedule, &[f64]); 4] = [
+        (Schedule::Constant, &[1.0, 1.0]),
+        (Schedule::linear_warmup(0.1, 3), &[0.1, 0.4, 0.7, 1.0, 1.0]),
+        (Schedule::cosine(4), &[1.0, fallen(1.0), 0.5, fallen(3.0), 0.0, 0.0]),
+        (warm, &[0.2, 0.6, 1.0, 0.55, 0.1, 0.1]),
+    ];
+    for (schedule, factors) in known {
+        for (step, wanted) in factors.iter().enumerate() {
+            let factor = schedule.factor(step as u64);
+            assert!((factor - wanted).abs() <= 1e-12, "{schedule:?} at step {step}: {factor}, not {wanted}");
+        }
+    }
+}
+
+#[test]
+fn factors_of_a_schedule_lie_between_0_and_1() {
+    let build = |schedule| {
+        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+        builder.schedule(schedule).build(&Device::cpu()).map(drop)
+    };
+    let cosine = |start, end| Schedule::Cosine { start, warmup_steps: 1, steps: 1, end };
+    for (schedule, name) in [
+        (Schedule::linear_warmup(1.5, 3), "start is 1.5"),
+        (Schedule::linear_warmup(-0.5, 3), "start is -0.5"),
+        (cosine(1.5, 0.0), "start is 1.5"),
+        (cosine(0.0, 1.5), "end is 1.5"),
+        (cosine(0.0, -0.5), "end is -0.5"),
+    ] {
+        let message = build(schedule).expect_err("refused").to_string();
+        assert!(message.contains(name) && message.contains("between 0 and 1"), "{message}");
+    }
+    for schedule in [Schedule::linear_warmup(0.0, 3), Schedule::linear_warmup(1.0, 3), cosine(1.0, 1.0)] {
+        build(schedule).expect("accepted");
+    }
 }

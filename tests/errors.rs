@@ -39,6 +39,8 @@ fn networks() {
     says(Network::parse(2, "dropout(NaN) 3"), &["rate is NaN"]);
     says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
     says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
+    let deep = (0..1 << 16).fold(Network::input(2).dense(2), |network, _| network.relu());
+    says(deep.check(), &["number of layers is 65537", "at most 65536"]);
     says(Network::input(2).dense(0).check(), &["layer 0 (dense)", "number of outputs is 0"]);
     let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).expect_err("unknown");
     assert!(error.to_string().contains("did you mean `relu`?"), "{error}");
@@ -58,10 +60,6 @@ fn trainings() {
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(0.0)).build(&cpu), &["epsilon is 0", "above 0"]);
     says(builder().optimizer(Adam::new(0.1).epsilon(1e-60)).build(&cpu), &["epsilon is 0.000", "above 0"]);
-    // Nor one that is 0 as an f32: nothing would be trained, and nothing said.
-    for rate in [0.0, 1e-50] {
-        says(builder().optimizer(Adam::new(rate)).build(&cpu), &["learning_rate is 0", "above 0"]);
-    }
     says(builder().optimizer(Sgd::new(1e39)).build(&cpu), &["learning_rate is 1000", "finite as an f32"]);
     says(builder().optimizer(Sgd::new(0.1).nesterov()).build(&cpu), &["nesterov needs momentum"]);
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
@@ -240,7 +238,7 @@ fn sizes_that_no_device_holds() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
         let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
-        says(builder.build(&Device::cpu()), &["training", "elements", "smaller batch"]);
+        says(builder.build(&Device::cpu()), &["allocation", "elements", "smaller batch"]);
     }
     let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
     says(huge.check(), &["number of parameters", "narrower"]);
@@ -256,7 +254,10 @@ fn a_model_that_was_tampered_with() {
     model.save(&path).expect("saved");
     let good = std::fs::read(&path).expect("read");
     type Change = fn(&mut Model);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 8] = [
+        (|m| m.head.format = 0, "format is 0"),
+        (|m| m.head.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),
+        (|m| m.head.classes = Some(vec!["b".into(), "c".into(), "b".into()]), "two of its classes are called `b`"),
         (|m| m.parameters.clear(), "missing"),
         (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
         (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),
@@ -320,6 +321,32 @@ fn executors_refuse_what_a_plan_has_no_place_for() {
         says(executor.write(input, 1, &[0]), &["input", "window slot is 1"]);
         says(executor.write(input, 0, &[0; 9]), &["words to write are 9", "8"]);
         says(executor.read(input, 1), &["input", "window slot is 1"]);
+    }
+}
+
+/// Sizes are checked on what is allocated, one by one: many rows of few columns do not count for a wide layer.
+#[test]
+fn sizes_that_do_not_belong_together_are_not_multiplied() {
+    use wgrad::lower::{Description, lower};
+    let network = Network::input(28).dense(300).relu().dense(2);
+    let description = |rows: usize, batch: usize| Description {
+        data_rows: Some(rows),
+        ..Description::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
+    };
+    // HIGGS; and as many numbers as there may be.
+    for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
+        assert!(lower(&description(rows, batch)).is_ok(), "{rows} rows");
+    }
+    says(
+        lower(&description(1 << 26, 64)),
+        &["allocation data.input", "1879048192 elements", "1073741824", "fewer rows"],
+    );
+    says(lower(&description(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
+    for rows in [1 << 40, usize::MAX] {
+        says(lower(&description(rows, 64)), &["allocation", "elements", "fewer rows"]);
+        says(lower(&description(64, rows)), &["allocation", "elements"]);
+        let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
+        says(lower(&slots), &["allocation", "elements"]);
     }
 }
 

@@ -10,6 +10,8 @@
 mod driver;
 #[path = "common/oracle.rs"]
 mod oracle;
+#[path = "common/parity.rs"]
+mod parity;
 #[path = "common/problem.rs"]
 mod problem;
 
@@ -258,4 +260,38 @@ fn small_mistakes_are_noticed() {
         }
     };
     notices("AdamW's decay in the gradient", |c| matches!(c.optimizer, Optimizer::AdamW(_)), decay, honest, 5);
+}
+
+#[test]
+fn trainers_agree_with_pytorch_in_f64() {
+    parity::holds(&wgrad::Device::cpu().threads(2));
+    parity::holds(&wgrad::Device::reference());
+}
+
+/// What is a little wrong shows in each case that it concerns.
+#[test]
+fn small_mistakes_of_a_training_are_noticed() {
+    let changes: [(&str, fn(&mut parity::Case)); 4] = [
+        ("a learning rate off by a thousandth", |case| {
+            case.optimizer = case.optimizer.with_learning_rate(case.optimizer.learning_rate() * 1.001);
+        }),
+        ("another seed of dropout", |case| case.seed ^= 1 << 40),
+        ("a decay that is left out", |case| match &mut case.optimizer {
+            Optimizer::Sgd(o) => o.weight_decay = 0.0,
+            Optimizer::RmsProp(o) => o.weight_decay = 0.0,
+            Optimizer::Adam(o) => o.weight_decay = 0.0,
+            Optimizer::AdamW(o) => o.weight_decay = 0.0,
+            _ => {}
+        }),
+        ("no clipping", |case| case.clip_norm = None),
+    ];
+    let mut noticed = Vec::new();
+    for (what, change) in changes {
+        let of = |mut case: parity::Case| {
+            change(&mut case);
+            case.distance(&wgrad::Device::cpu().threads(1)).expect("it trains") > 2e-6
+        };
+        noticed.push((what, parity::cases().into_iter().filter(|case| of(case.clone())).count()));
+    }
+    println!("{noticed:?}");
 }

@@ -111,8 +111,8 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
 
 /// A source as it must be typed in a shell, with what it takes to find it.
 pub fn words(source: &str, reading: &Reading) -> String {
-    let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(&folder.to_string_lossy())));
-    let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(&char::from(byte).to_string())));
+    let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(folder)));
+    let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(char::from(byte).to_string())));
     format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 

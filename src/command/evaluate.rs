@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::model::Confusion;
 use wgrad::{Evaluation, Model, Result};
 
@@ -71,7 +72,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
-        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, arguments.data));
+        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data)));
         tell_confusion(output, confusion.as_ref());
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
+use wgrad::data::shown;
 use wgrad::model::replace;
 use wgrad::{Error, Result};
 
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
     }
     let text = text(command, path);
     replace(path, |file| file.write_all(text.as_bytes()))?;
-    output.tell(format!("{name}: options of `train`, set for {DATA}"));
+    output.tell(format!("{}: options of `train`, set for {DATA}", shown(&name)));
     output.tell(format!("next: wgrad train {}", super::report::quoted(&name)));
     Ok(())
 }

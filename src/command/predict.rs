@@ -41,10 +41,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
-    check_finite(&outputs, model.head.network.outputs())?;
-    let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;
+    let text = table(&model.head, outputs)?;
     match &arguments.out {
-        None => output.bytes(&text),
+        None => output.file(&text),
         Some(path) => {
             check_not_input(arguments, path)?;
             replace(path, |file| file.write_all(&text))?;
@@ -54,39 +53,35 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
-fn table(head: &Head, mut outputs: Vec<f32>) -> std::io::Result<Vec<u8>> {
+fn table(head: &Head, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
+    let broken = |error: csv::Error| failed(error.into());
     let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
     match class_names(head) {
         None => {
-            text.write_record(numbers(head, columns))?;
+            text.write_record(numbers(head, columns)).map_err(broken)?;
             let numbers: Vec<String> = match &head.target_scaling {
                 Some(scaling) => written(&head.numbers(&outputs), scaling),
                 None => {
-                    head.probabilities(&mut outputs);
+                    head.probabilities(&mut outputs)?;
                     outputs.iter().map(f32::to_string).collect()
                 }
             };
-            numbers.chunks(columns).try_for_each(|row| text.write_record(row))?;
+            numbers.chunks(columns).try_for_each(|row| text.write_record(row)).map_err(broken)?;
         }
         Some(names) => {
             let header = names.iter().map(|name| format!("probability_{name}"));
-            text.write_record(std::iter::once(predicted(head.targets.first())).chain(header))?;
-            for (class, probabilities) in outputs.chunks(columns).filter_map(|row| head.told(row)) {
+            text.write_record(std::iter::once(predicted(head.targets.first())).chain(header)).map_err(broken)?;
+            for row in outputs.chunks(columns) {
+                let Some((class, probabilities)) = head.told(row)? else { continue };
                 let name = names[class as usize].clone();
-                text.write_record(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)))?;
+                let cells = std::iter::once(name).chain(probabilities.iter().map(f32::to_string));
+                text.write_record(cells).map_err(broken)?;
             }
         }
     }
-    text.into_inner().map_err(csv::IntoInnerError::into_error)
-}
-
-/// Inputs far from those trained on can make a network overflow; that is no prediction.
-fn check_finite(outputs: &[f32], columns: usize) -> Result<()> {
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
-    let place = format!("predictions, row {} (from 0)", at / columns);
-    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
-    Err(Error::data(place, problem, "look for inputs far from those trained on, or train again"))
+    text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
 /// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use super::inputs::Inputs;
 use super::{Dataset, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, copied};
 
 impl Dataset {
     /// A data set whose rows belong to classes.
@@ -23,9 +23,12 @@ impl Dataset {
         classes: &[u32],
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
+        let name = name.into();
+        whole_rows(&place(&name), "columns", columns, "input", input.len())?;
         let names = class_names.into_iter().map(Into::into).collect();
-        let targets = Targets::Classes { indices: classes.to_vec(), names };
-        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+        let targets = Targets::Classes { indices: copied(&place(&name), classes)?, names };
+        let input = copied(&place(&name), input)?;
+        Self::assemble(name, numbered("input", columns), input, targets)
     }
 
     /// A data set whose rows have numbers as targets.
@@ -43,9 +46,13 @@ impl Dataset {
         outputs: usize,
         values: &[f32],
     ) -> Result<Self> {
-        let values = values.iter().map(|value| f64::from(*value)).collect();
+        let name = name.into();
+        whole_rows(&place(&name), "columns", columns, "input", input.len())?;
+        whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?;
+        let values = collected(&place(&name), values.len(), values.iter().map(|value| f64::from(*value)))?;
         let targets = Targets::Numbers { values, columns: numbered("target", outputs) };
-        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+        let input = copied(&place(&name), input)?;
+        Self::assemble(name, numbered("input", columns), input, targets)
     }
 
     /// A data set of images, whose bytes stay bytes until they are trained on: a quarter of the memory of numbers.
@@ -62,9 +69,11 @@ impl Dataset {
         classes: Vec<u32>,
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
+        let name = name.into();
+        whole_rows(&place(&name), "columns", columns, "input", pixels.len())?;
         let names = class_names.into_iter().map(Into::into).collect();
         let targets = Targets::Classes { indices: classes, names };
-        Self::checked(name.into(), numbered("pixel", columns), Inputs::Bytes(pixels), targets)
+        Self::checked(name, numbered("pixel", columns), Inputs::Bytes(pixels), targets)
     }
 
     /// The one door for numbers that are not known to be right.
@@ -104,6 +113,7 @@ impl Dataset {
     }
 }
 
+/// Names for so many columns, of which there are values: as many as a user says would take any memory.
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
@@ -118,6 +128,9 @@ fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: u
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));
     }
+    if values == 0 {
+        return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
+    }
     if !values.is_multiple_of(width) {
         let problem = format!("{what} holds {values} values, which is not a multiple of {width} {width_name}");
         return Err(Error::data(place, problem, "pass whole rows, row after row"));
@@ -126,9 +139,6 @@ fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: u
 }
 
 fn check_rows(place: &str, rows: usize) -> Result<()> {
-    if rows == 0 {
-        return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
-    }
     if u32::try_from(rows).is_err() {
         let problem = format!("it has {rows} rows, but rows are counted in 32 bits, up to {}", u32::MAX);
         return Err(Error::data(place, problem, "train on a selection of the rows"));

@@ -24,6 +24,7 @@ mod standardisation;
 mod table;
 mod text;
 
+pub use crate::text::{shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, room};
 
 /// Per input column, what is subtracted and what then divides: (x − mean) / scale.
 ///
@@ -132,7 +132,7 @@ impl Standardisation {
             let problem = format!("{} values are not a multiple of {} columns", rows.len(), self.columns());
             return Err(Error::data("standardisation", problem, "pass whole rows of the columns it was fitted on"));
         }
-        let mut scaled = Vec::with_capacity(rows.len());
+        let mut scaled = room("scaled rows", rows.len())?;
         for row in rows.chunks_exact(self.columns()) {
             let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
             scaled.extend(columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32));

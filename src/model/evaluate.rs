@@ -12,7 +12,7 @@ use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
 use crate::model::regression::Regression;
-use crate::model::{InputRows, Model, evaluate_rows, target_of, undone, write_parameters};
+use crate::model::{InputRows, Model, rows_at_once, target_of, undone, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// How well a network does on a data set.
@@ -90,7 +90,7 @@ impl Model {
         let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
         let scaling = self.head.target_scaling.as_ref();
         let target = target_of(network, loss, scaling, data)?;
-        let plan = fuse(&lower_evaluation(network, loss, evaluate_rows(network, device))?)?;
+        let plan = fuse(&lower_evaluation(network, loss, rows_at_once(network, device, data.len()))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         evaluate(executor.as_mut(), loss, scaling, &input, &target)

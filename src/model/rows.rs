@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::data::{Dataset, Standardisation, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
 use crate::model::finite;
 use crate::network::Network;
@@ -166,7 +166,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
             remedy: "give one class a row, or one number for each output of each row".into(),
         }),
         (_, Target::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
-            None => Ok(classes.to_vec()),
+            None => copied("targets", classes),
             Some(row) => Err(Error::value(
                 format!("targets, row {row}"),
                 "class",
@@ -176,7 +176,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
         },
         (_, Target::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
             // -0 becomes 0: predictions are compared with targets as words.
-            None => Ok(numbers.iter().map(|number| (number + 0.0).to_bits()).collect()),
+            None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
             Some(at) => Err(Error::value(
                 format!("targets, row {}, output {}", at / outputs, at % outputs),
                 "target",

@@ -13,6 +13,36 @@ pub fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_is_not_utf8_is_said_by_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "1", "-q"]);
+    let bad = std::ffi::OsStr::from_bytes(b"caf\xe9.csv");
+    let cases: [(&[&str], &str); 5] = [
+        (&["train"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["inspect"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["evaluate", "iris.safetensors"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["train", "iris", "--network"], "`--network`: \"caf\\xE9.csv\" is not UTF-8"),
+        (&["train", "iris", "--device"], "`--device`: \"caf\\xE9.csv\" is not UTF-8"),
+    ];
+    let message = |command: &mut std::process::Command| {
+        let output = command.output().expect("the command starts");
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    for (arguments, wanted) in cases {
+        let message = message(folder.command(arguments).arg(bad));
+        assert!(message.starts_with(&format!("error: {wanted}")), "{arguments:?}: {message}");
+    }
+    let message = message(folder.command(&["train", "iris"]).env("WGRAD_DEVICE", bad));
+    assert!(message.starts_with("error: WGRAD_DEVICE: \"caf\\xE9.csv\" is not UTF-8"), "{message}");
+    // Paths that are written to, and those of models, may have any name.
+    let status = folder.command(&["train", "iris", "--epochs", "1", "--out"]).arg(bad).status();
+    assert!(status.expect("the command starts").success() && folder.path().join(bad).exists());
+}
+
+#[test]
 fn unknown_names_suggest_the_nearest() {
     let cases: &[(&str, &[&str])] = &[
         ("train digts", &["unknown data set `digts`", "did you mean `digits`", "CSV"]),
@@ -69,8 +99,9 @@ fn values_out_of_range_are_named() {
         ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),
         ("train iris --patience 0", &["--patience", "at least 1"]),
         ("train iris --seed x", &["--seed", "x"]),
-        ("train iris --learning-rate -1", &["learning_rate is -1", "above 0"]),
+        ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
         ("train iris --learning-rate 0", &["learning_rate is 0", "above 0"]),
+        ("train iris --learning-rate 1e-50", &["learning_rate is 0.0", "above 0"]),
         ("train iris --learning-rate NaN", &["learning_rate is NaN"]),
         ("train iris --loss mse", &["one of 3 classes", "use softmax_cross_entropy"]),
         ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),

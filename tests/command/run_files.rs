@@ -48,7 +48,7 @@ fn mistakes_name_file_line_and_option() {
         ("[training]\nepochs = 3", &["line 2: `training` is neither", "without [tables]"]),
         ("loss = \"sotfmax_cross_entropy\"", &["line 2, `loss`: ", "did you mean `softmax_cross_entropy`"]),
         ("schedule = \"cosin\"", &["line 2, `schedule`: ", "a similar value exists: 'cosine'"]),
-        ("learning_rate = -1", &["learning_rate is -1", "above 0"]),
+        ("learning_rate = -1", &["learning_rate is -1", "at least 0"]),
         ("seed = 99999999999999999999999999999999999999999", &["line 2, `seed`: ", "too large"]),
         ("seed = 1\nseed = 2", &["line 3, column 1", "duplicate key"]),
         ("learning_rate = 1\nlearning-rate = 2", &["line 3: `learning-rate` was set in line 2"]),

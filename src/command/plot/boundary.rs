@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wgrad::data::shown;
 use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
 
 use super::axis::Axis;
@@ -69,7 +70,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
-    output.line(format!("picture: {}", file.path().display()));
+    output.line(format!("picture: {}", shown(&file.path().display().to_string())));
     Ok(())
 }
 
@@ -108,7 +109,7 @@ impl Arguments {
             x,
             y,
             size,
-            values: values(model, data, outputs, self.target.as_deref().or(known).unwrap_or("the target")),
+            values: values(model, data, outputs, self.target.as_deref().or(known).unwrap_or("the target"))?,
         })
     }
 }
@@ -137,31 +138,35 @@ fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
 }
 
 fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
-    let outputs = model.outputs_on(device, cells)?;
-    let columns = model.head.network.outputs();
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(outputs) };
-    let (names, cell) = (&model.head.columns, &cells[2 * (at / columns)..]);
-    let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
-    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
-    Err(Error::data(place, problem, "draw it over data nearer to those trained on"))
+    model.outputs_on(device, cells).map_err(|error| match error {
+        // A row of the plane is nothing that the user knows.
+        Error::Output { row, output, value, .. } => {
+            let (names, cell) = (&model.head.columns, &cells[2 * row..]);
+            let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
+            let problem = format!("output {output} of the network is {value}, not a finite number");
+            Error::data(place, problem, "draw it over data nearer to those trained on")
+        }
+        error => error,
+    })
 }
 
 /// What is shown of the cells' outputs; `target` names a number.
-fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Values {
+fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
     let head = &model.head;
     let told = head.told_classes().unwrap_or(0);
     let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
     let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
     if head.loss == Loss::BinaryCrossEntropy {
-        head.probabilities(&mut outputs);
-        return Values::Probabilities { names, values: outputs };
+        head.probabilities(&mut outputs)?;
+        return Ok(Values::Probabilities { names, values: outputs });
     }
-    let told: Option<Vec<_>> = outputs.chunks(head.network.outputs()).map(|row| head.told(row)).collect();
-    match told {
+    let told = outputs.chunks(head.network.outputs()).map(|row| head.told(row));
+    let told: Option<Vec<_>> = told.collect::<Result<Vec<_>>>()?.into_iter().collect();
+    Ok(match told {
         Some(cells) => {
             let probability = |(class, all): (u32, Vec<f32>)| (class as usize, all[class as usize]);
             Values::Classes { names, values: cells.into_iter().map(probability).collect() }
         }
         None => Values::Numbers { name: target.into(), values: head.numbers(&outputs) },
-    }
+    })
 }

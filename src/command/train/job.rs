@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wgrad::data::{Inspection, Role, Warning};
+use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, TableForm, replace};
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
@@ -40,6 +40,13 @@ pub struct Job<'a> {
     interrupt: Interrupt,
     model: PathBuf,
     plot: Option<PictureFile>,
+}
+
+/// What came of a training.
+pub enum End {
+    /// It was stopped, and has a checkpoint in that folder.
+    Stopped(PathBuf),
+    Whole(Outcome),
 }
 
 /// A training that was not stopped.
@@ -131,7 +138,7 @@ impl<'a> Job<'a> {
 
     /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
     /// but its checkpoint.
-    pub fn train(&mut self, output: &mut Output) -> Result<Option<Outcome>> {
+    pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, parts, recipe, trainer, scaling, interrupt, .. } = self;
         let train = scaled(scaling.as_ref(), &parts.train)?;
         let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(scaling.as_ref(), validation));
@@ -161,19 +168,22 @@ impl<'a> Job<'a> {
         let history = trainer.fit(&train, fit)?;
         interrupt.end();
         let (seconds, resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
-        Ok((!history.stopped).then_some(Outcome { history, seconds, resumed }))
+        Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
+            Some(folder) => End::Stopped(folder.into()),
+            None => End::Whole(Outcome { history, seconds, resumed }),
+        })
     }
 
     /// Tells how to go on.
-    pub fn tell_stopped(&self, output: &mut Output) {
-        let folder = self.checkpoints.folder();
+    pub fn tell_stopped(&self, folder: &Path, output: &mut Output) {
         let command = self.arguments.stopping.command(folder);
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
         if self.arguments.json {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
         // Not on standard output, which may be a file that nobody looks at.
-        let text = format!("stopped after step {step}, with a checkpoint in {checkpoint}; to go on:\n  {command}");
+        let text =
+            format!("stopped after step {step}, with a checkpoint in {}; to go on:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 

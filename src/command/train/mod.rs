@@ -21,7 +21,7 @@ use super::report::Output;
 use super::tuning::TuningOptions;
 use super::whole_step::WholeStepOption;
 use super::{count, data};
-use job::Job;
+use job::{End, Job};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -135,9 +135,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments)?;
     job.tell_start(output)?;
     match job.train(output)? {
-        Some(outcome) => job.finish(outcome, output).map(|()| 0),
-        None => {
-            job.tell_stopped(output);
+        End::Whole(outcome) => job.finish(outcome, output).map(|()| 0),
+        End::Stopped(folder) => {
+            job.tell_stopped(&folder, output);
             Ok(stopping::INTERRUPTED)
         }
     }

@@ -1,7 +1,7 @@
 //! An inspection as text.
 
 use super::{Column, Inspection, Kind, ReadAs, Role, Target, Warning};
-use crate::text::table;
+use crate::text::{shown, table};
 
 /// So many columns, and so many classes, are read at a glance.
 const AT_A_GLANCE: usize = 20;
@@ -19,10 +19,10 @@ impl Inspection {
         let most = if all { usize::MAX } else { AT_A_GLANCE };
         let separated = match self.delimiter {
             Some('\t') => ", separated by tabs".into(),
-            Some(delimiter) => format!(", separated by `{delimiter}`"),
+            Some(delimiter) => format!(", separated by `{}`", shown(&delimiter.to_string())),
             None => String::new(),
         };
-        let head = format!("{}: {} rows of {} columns{separated}\n", self.name, self.rows, self.columns.len());
+        let head = format!("{}: {} rows of {} columns{separated}\n", shown(&self.name), self.rows, self.columns.len());
         head + "\n"
             + &self.columns_text(most)
             + "\n"
@@ -48,7 +48,7 @@ pub fn warning_lines(warnings: &[Warning], all: bool) -> String {
     let most = if all { usize::MAX } else { ALIKE };
     let mut text = String::new();
     for same in warnings.chunk_by(|a, b| a.kind == b.kind) {
-        text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", warning.message)));
+        text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", shown(&warning.message))));
         text += &folded(same.len().saturating_sub(most), &format!("warnings of kind `{}`", same[0].kind));
     }
     text
@@ -90,7 +90,7 @@ fn short(number: f64) -> String {
 }
 
 fn target_text(target: &Target, most: usize) -> String {
-    let name = &target.column;
+    let name = shown(&target.column);
     if target.read_as == ReadAs::Number {
         return format!("target `{name}` is read as a number\n");
     }
