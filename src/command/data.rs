@@ -26,7 +26,7 @@ pub struct Source {
     pub rows: Dataset,
     /// Rows to test on, where the source has a part of its own for that.
     pub test: Option<Dataset>,
-    /// What is in it, where it is a table.
+    /// What is in it, where it is a table that was inspected.
     pub found: Option<Inspection>,
 }
 
@@ -70,9 +70,17 @@ fn folder(reading: &Reading) -> Result<&Path> {
 pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
+        None => Ok(Dataset::from_csv(table_path(source)?, columns.form())?.into()),
+    }
+}
+
+/// The same, with what is in it where it is a table.
+pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
+    match by_name(source, &columns.reading, columns.given())? {
+        Some(data) => Ok(data),
         None => {
             let (found, rows) = Inspection::with_data(table_path(source)?, columns.form())?;
-            Ok(Source { rows, test: None, found: Some(found) })
+            Ok(Source { found: Some(found), ..rows.into() })
         }
     }
 }

@@ -59,7 +59,7 @@ pub struct Outcome {
 impl<'a> Job<'a> {
     /// Reads, splits, and finds out all that would else be wrong after hours of training.
     pub fn prepare(arguments: &'a Arguments) -> Result<Self> {
-        let mut source = data::load(&arguments.data, &arguments.columns)?;
+        let mut source = data::load_inspected(&arguments.data, &arguments.columns)?;
         let found = source.found.take();
         let (rows, checksum) = (source.rows.len(), source.rows.checksum());
         let parts = Parts::of(source, arguments.seed, arguments.patience)?;
