@@ -33,16 +33,31 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
     let failed = |action| move |error| Error::file(path, action, error);
     let mut beside = Beside::new(path)?;
     write(&mut beside.file).map_err(failed("writing"))?;
-    beside.file.sync_all().map_err(failed("writing"))?;
+    sync(&beside.file).map_err(failed("writing"))?;
     if let Ok(old) = std::fs::metadata(path) {
         beside.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
     }
-    std::fs::rename(&beside.path, path).map_err(failed("replacing"))?;
+    rename(&beside.path, path).map_err(failed("replacing"))?;
     // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
     if let Ok(folder) = File::open(folder_of(path)) {
-        folder.sync_all().ok();
+        sync(&folder).ok();
     }
     Ok(())
+}
+
+/// Waits until all of a file or folder is on disk.
+fn sync(file: &File) -> std::io::Result<()> {
+    // A lost `sync` shows only where the power fails, so tests look at what is asked of the system, and when.
+    #[cfg(test)]
+    tests::note("sync", &file.metadata()?);
+    file.sync_all()
+}
+
+/// Moves a file in place of another.
+fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    #[cfg(test)]
+    tests::note("rename", &std::fs::metadata(from)?);
+    std::fs::rename(from, to)
 }
 
 /// Removes from a folder the files that killed processes left beside files with a name that `is_ours`. Those of live
@@ -116,9 +131,34 @@ fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::fs::Metadata;
     use std::io;
 
     use super::*;
+
+    thread_local! {
+        /// What this thread asked of the system, and of what: a folder, or a file with so many bytes.
+        static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(what: &str, of: &Metadata) {
+        let of = if of.is_dir() { "folder".into() } else { format!("file of {} bytes", of.len()) };
+        ASKED.with_borrow_mut(|asked| asked.push(format!("{what} {of}")));
+    }
+
+    #[test]
+    fn a_file_is_on_disk_before_it_has_the_name_and_its_folder_after() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("model.safetensors");
+        for bytes in [b"old" as &[u8], b"newer"] {
+            ASKED.take();
+            replace(&path, |file| file.write_all(bytes)).expect("written");
+            let [sync, rename] = ["sync", "rename"].map(|what| format!("{what} file of {} bytes", bytes.len()));
+            let then: &[&str] = if cfg!(unix) { &["sync folder"] } else { &[] };
+            assert_eq!(ASKED.take(), [&[&sync[..], &rename], then].concat());
+        }
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("read").file_name());
