@@ -35,7 +35,7 @@ Commands:
   run     Builds the mutants and puts each to the tests that reach it
 
 Options:
-  --files GLOB        Only mutants of files below src that match, * for any text
+  --files GLOBS       Only mutants of files below src that match, separated by commas, * for any text
   --sample N          Only N mutants, drawn by --seed [default: all]
   --seed S            Seed of the sample [default: 1]
   --shard I/N         The I-th of N parts, from 1
@@ -84,9 +84,8 @@ fn main() -> ExitCode {
     let survivors = fs::read_to_string(survivors).expect("the record of survivors can be read");
     match command {
         "list" => {
-            let all = files.iter().flat_map(|file| &file.mutants);
-            let chosen: Vec<String> =
-                all.filter(|mutant| matches(&options.files, &mutant.file)).map(Mutant::name).collect();
+            let all = flat(&files);
+            let chosen: Vec<String> = choose(&all, &options).into_iter().map(|index| all[index].name()).collect();
             // Whoever reads the list may close it early.
             let _ = writeln!(std::io::stdout(), "{}", chosen.join("\n"));
             eprintln!("{} mutants", chosen.len());
@@ -270,7 +269,8 @@ fn seconds(suite: &Suite) -> f64 {
 /// Indices of the mutants that the options ask for, in the order of their files.
 fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..all.len()).collect();
-    chosen.retain(|&index| all[index].is_built() && matches(&options.files, &all[index].file));
+    chosen
+        .retain(|&index| all[index].is_built() && options.files.split(',').any(|glob| matches(glob, &all[index].file)));
     if let Some(count) = options.sample {
         // The order of a hash: a mutant's place in it stays when others come and go.
         chosen.sort_by_key(|&index| {
