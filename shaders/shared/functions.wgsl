@@ -41,14 +41,14 @@ fn exponential_below(z: f32, most: f32) -> f32 {
 }
 
 // ln(1 + x), for x from 0 on: k·ln 2 + ln(1 + f) with 1 + x = 2ᵏ·(1 + f) and f below 1, of which the second is
-// 2·artanh(f / (2 + f)). Where k is 0, f is x itself, unrounded.
+// 2·artanh(f / (2 + f)); twice the quotient, since half of a small x may be subnormal. Where k is 0, f is x itself, unrounded.
 fn log_1p(x: f32) -> f32 {
     let bits = bitcast<u32>(1.0 + x);
     let small = x < 1.0;
     let k = select(f32(bits >> 23u) - 127.0, 0.0, small);
     let f = select(bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u) - 1.0, x, small);
-    let s = f / (2.0 + f);
-    let z = s * s;
+    let twice = f / (1.0 + 0.5 * f);
+    let z = 0.25 * twice * twice;
     var p = 1.0 / 15.0;
     p = p * z + 1.0 / 13.0;
     p = p * z + 1.0 / 11.0;
@@ -56,7 +56,7 @@ fn log_1p(x: f32) -> f32 {
     p = p * z + 1.0 / 7.0;
     p = p * z + 1.0 / 5.0;
     p = p * z + 1.0 / 3.0;
-    let sum = k * 0.693147181 + 2.0 * (s + s * (p * z));
+    let sum = k * 0.693147181 + (twice + twice * (p * z));
     // Infinity, or a NaN.
     return select(x, sum, is_finite(x));
 }
