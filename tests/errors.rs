@@ -215,7 +215,7 @@ fn damaged_model_files() {
     says(broken(&with("dense(3)", "dnese(3)")), &["did you mean `dense`?"]);
     says(broken(&with("0.weight", "9.weight")), &["layer9.weight"]);
     says(broken(&with("0.weight", "0.wieght")), &["unexpected tensor `0.wieght`"]);
-    says(broken(&with("\\\"format\\\":1", "\\\"format\\\":9")), &["version 9", "newer wgrad"]);
+    says(broken(&with("\\\"format\\\":2", "\\\"format\\\":9")), &["version 9", "newer wgrad"]);
     says(broken(&with("\"wgrad\"", "\"other\"")), &["metadata key `wgrad` is missing"]);
     says(Model::load(folder.path().join("none")), &["none", "reading"]);
     assert!(broken(&good).is_ok());

@@ -136,7 +136,7 @@ fn a_training_goes_on_with_its_tiles_whatever_is_kept() {
     // An epoch of a training whose schedule is the longer one's.
     let schedule = ["--schedule", "constant", "--checkpoint", "run"];
     let (_, constant) = train(&folder, device, &["--schedule", "constant", "--tuning", "plain.json"]);
-    let begin = [&TRAIN[..6], &["--epochs", "1", "--tuning", "plain.json"], &schedule].concat();
+    let begin = [&TRAIN[..6], &["--epochs", "1", "--force", "--tuning", "plain.json"], &schedule].concat();
     succeed(&folder, device, &begin);
     std::fs::remove_file(kept(&folder)).expect("deleted");
     let (told, resumed) = train(&folder, device, &[&schedule[..], &["--resume"]].concat());
