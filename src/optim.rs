@@ -252,8 +252,8 @@ impl Optimizer {
     /// Checks the values.
     ///
     /// # Errors
-    /// A learning rate that is not above 0 and finite as an f32, negative or infinite decays, shares outside [0, 1), Nesterov
-    /// without momentum.
+    /// Negative or infinite rates, shares outside [0, 1), Nesterov without momentum. A learning rate of 0, which changes no
+    /// parameter, is allowed, as in PyTorch: it measures losses and gradients.
     pub fn check(&self) -> Result<()> {
         let place = format!("optimizer {}", self.name());
         let not_negative = |name: &str, value: f64| {
@@ -263,7 +263,7 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "at least 0 and finite as an f32"))
             }
         };
-        // A learning rate of 0 would train nothing; an epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
+        // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
         let above_zero = |name: &str, value: f64| {
             if (value as f32).is_finite() && value as f32 > 0.0 {
                 Ok(())
@@ -278,7 +278,7 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "at least 0 and below 1"))
             }
         };
-        above_zero("learning_rate", self.learning_rate())?;
+        not_negative("learning_rate", self.learning_rate())?;
         match *self {
             Self::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
                 share("momentum", momentum)?;

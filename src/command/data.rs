@@ -26,7 +26,7 @@ pub struct Source {
     pub rows: Dataset,
     /// Rows to test on, where the source has a part of its own for that.
     pub test: Option<Dataset>,
-    /// What is in it, where it is a table.
+    /// What is in it, where it is a table that was inspected.
     pub found: Option<Inspection>,
 }
 
@@ -70,9 +70,17 @@ fn folder(reading: &Reading) -> Result<&Path> {
 pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
+        None => Ok(Dataset::from_csv(table_path(source)?, columns.form())?.into()),
+    }
+}
+
+/// The same, with what is in it where it is a table.
+pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
+    match by_name(source, &columns.reading, columns.given())? {
+        Some(data) => Ok(data),
         None => {
             let (found, rows) = Inspection::with_data(table_path(source)?, columns.form())?;
-            Ok(Source { rows, test: None, found: Some(found) })
+            Ok(Source { found: Some(found), ..rows.into() })
         }
     }
 }
@@ -163,7 +171,7 @@ pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: 
 
 fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>, output: &Output) -> Result<Dataset> {
     let input = table.numbers(&head.columns)?;
-    let target = target_column(head, table, source, target, output)?;
+    let (target, guess) = target_column(head, table, source, target)?;
     let targets = match &head.classes {
         Some(names) => Targets::Classes { indices: table.classes(&target, names)?, names: names.clone() },
         None => {
@@ -171,12 +179,13 @@ fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str
         }
     };
     let used = [&head.columns[..], &[target]].concat();
-    table.notes(&used).iter().for_each(|note| output.note(note));
+    guess.iter().chain(&table.notes(&used)).for_each(|note| output.note(note));
     Dataset::table(source, head.columns.clone(), input, targets)
 }
 
-/// The target column: the one that is named, or the model's; of a model that does not know it, the last.
-fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>, output: &Output) -> Result<String> {
+/// The target column: the one that is named, or the model's; of a model that does not know it, the last, which is then
+/// to be noted.
+fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<(String, Option<String>)> {
     let known = head.targets.first().map(String::as_str);
     if let (None, Some(known)) = (target, known)
         && !table.columns().iter().any(|column| column == known)
@@ -184,19 +193,16 @@ fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>,
         let problem = format!("it lacks column `{known}`, the target that the model was trained on");
         return Err(Error::conflict(source, problem, "add the column, or name the one that has it with `--target`"));
     }
-    let last = || {
-        let last = table.columns().last().map(String::as_str)?;
-        output.note(format!("the model does not say its target; the last column is taken for it, `{last}`"));
-        Some(last)
-    };
-    let Some(name) = target.or(known).or_else(last) else {
+    let last = table.columns().last().map(String::as_str);
+    let Some(name) = target.or(known).or(last) else {
         return Err(Error::data(source, "it has no columns", "give a table with the model's columns and a target"));
     };
     if head.columns.iter().any(|column| column == name) {
         let problem = format!("its target would be column `{name}`, which is an input of the model");
         return Err(Error::conflict(source, problem, "name the target column with `--target`"));
     }
-    Ok(name.into())
+    let guess = || format!("the model does not say its target; the last column is taken for it, `{name}`");
+    Ok((name.into(), (target.is_none() && known.is_none()).then(guess)))
 }
 
 fn check_columns(head: &Head, data: &Dataset) -> Result<()> {

@@ -24,7 +24,7 @@ impl Dataset {
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
         let name = name.into();
-        whole_rows(&place(&name), "columns", columns, "input", input.len())?;
+        check_rows(&place(&name), whole_rows(&place(&name), "columns", columns, "input", input.len())?)?;
         let names = class_names.into_iter().map(Into::into).collect();
         let targets = Targets::Classes { indices: copied(&place(&name), classes)?, names };
         let input = copied(&place(&name), input)?;
@@ -47,8 +47,9 @@ impl Dataset {
         values: &[f32],
     ) -> Result<Self> {
         let name = name.into();
-        whole_rows(&place(&name), "columns", columns, "input", input.len())?;
-        whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?;
+        let rows = whole_rows(&place(&name), "columns", columns, "input", input.len())?;
+        check_rows(&place(&name), rows)?;
+        same_rows(&place(&name), whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?, rows)?;
         let values = collected(&place(&name), values.len(), values.iter().map(|value| f64::from(*value)))?;
         let targets = Targets::Numbers { values, columns: numbered("target", outputs) };
         let input = copied(&place(&name), input)?;
@@ -70,7 +71,7 @@ impl Dataset {
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
         let name = name.into();
-        whole_rows(&place(&name), "columns", columns, "input", pixels.len())?;
+        check_rows(&place(&name), whole_rows(&place(&name), "columns", columns, "input", pixels.len())?)?;
         let names = class_names.into_iter().map(Into::into).collect();
         let targets = Targets::Classes { indices: classes, names };
         Self::checked(name, numbered("pixel", columns), Inputs::Bytes(pixels), targets)
@@ -128,9 +129,6 @@ fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: u
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));
     }
-    if values == 0 {
-        return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
-    }
     if !values.is_multiple_of(width) {
         let problem = format!("{what} holds {values} values, which is not a multiple of {width} {width_name}");
         return Err(Error::data(place, problem, "pass whole rows, row after row"));
@@ -139,6 +137,9 @@ fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: u
 }
 
 fn check_rows(place: &str, rows: usize) -> Result<()> {
+    if rows == 0 {
+        return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
+    }
     if u32::try_from(rows).is_err() {
         let problem = format!("it has {rows} rows, but rows are counted in 32 bits, up to {}", u32::MAX);
         return Err(Error::data(place, problem, "train on a selection of the rows"));

@@ -1,6 +1,8 @@
 //! How a table is laid out: whether its first row has names, and how each column writes its numbers. It is found out over
 //! the whole text before a cell is read, so that whoever reads the table, inspects it or applies a model to it agrees.
 
+use std::collections::HashSet;
+
 use csv::{Position, StringRecord};
 
 use super::number_format::{self, Column, Evidence, Found, is_number};
@@ -154,7 +156,7 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
         return FirstRow::Names;
     }
     let cells: Vec<&str> = numbers.iter().map(|(cell, ..)| *cell).collect();
-    let repeats = (1..cells.len()).any(|at| cells[..at].contains(&cells[at]));
+    let repeats = cells.iter().collect::<HashSet<_>>().len() < cells.len();
     if recurs || repeats {
         return FirstRow::Values;
     }

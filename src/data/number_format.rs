@@ -195,6 +195,15 @@ impl Evidence {
         if cell.is_empty() || is_missing(cell) {
             return;
         }
+        // Most cells are `-12.5`, in columns of which nothing else is to be found out.
+        if let Some(whole) = digits_and_point(cell)
+            && self.separated.is_some()
+            && !self.reads_all[4..].contains(&true)
+        {
+            self.numbers += 1;
+            self.all_whole &= whole;
+            return;
+        }
         if let Ok(number) = cell.parse::<f64>() {
             self.numbers += 1;
             self.all_whole &= number.fract() == 0.0;
@@ -308,6 +317,14 @@ impl Evidence {
         };
         Column::Numbers { format, unusual: Some(first.clone()) }
     }
+}
+
+/// Of digits with a minus before them and a point among them: whether they are a whole number.
+fn digits_and_point(cell: &str) -> Option<bool> {
+    let digits = cell.strip_prefix('-').unwrap_or(cell);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
 /// How all columns of a table are written.

@@ -52,11 +52,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The first thing that is otherwise in `other`: its name, and both values.
-    pub fn difference<'a>(&'a self, other: &'a Self) -> Option<(&'a str, String, String)> {
+    /// The first thing that is otherwise in `other`, but for settings that `may_change`: its name, and both values.
+    pub fn difference<'a>(&'a self, other: &'a Self, may_change: &[&str]) -> Option<(&'a str, String, String)> {
         let data = |origin: &Self| format!("{} rows with checksum {:08x}", origin.rows, origin.checksum);
         let told = |value: Option<&String>| value.map_or("not set".into(), String::clone);
         let names = self.settings.keys().chain(other.settings.keys());
+        let names = names.filter(|name| !may_change.contains(&name.as_str()));
         let settings = names.map(|name| (name.as_str(), told(self.settings.get(name)), told(other.settings.get(name))));
         let name = ("data", self.data.clone(), other.data.clone());
         let contents = ("contents", data(self), data(other));

@@ -21,7 +21,7 @@ impl Trainer {
     /// overflowed, training stands behind that step.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
-        let overflow = self.state()?.iter().find_map(first_not_finite);
+        let overflow = first_not_finite(&self.state()?);
         let bad = if overflow.is_some() { bad.wrapping_sub(1) } else { bad };
         // A flag that names no step of the submission is the first step's to explain.
         let index = if steps.iter().any(|step| step.index == bad) { bad } else { steps[0].index };
@@ -59,7 +59,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::StateNotFinite`].
     pub(super) fn finite(&self, tensors: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        match tensors.iter().find_map(first_not_finite) {
+        match first_not_finite(&tensors) {
             Some(overflow) => Err(self.state_error(overflow)),
             None => Ok(tensors),
         }
@@ -149,7 +149,13 @@ struct Overflow {
     value: f32,
 }
 
-fn first_not_finite(tensor: &Tensor) -> Option<Overflow> {
+/// States before parameters: what is wrong with these may have come of those.
+fn first_not_finite(tensors: &[Tensor]) -> Option<Overflow> {
+    let (parameters, states): (Vec<_>, Vec<_>) = tensors.iter().partition(|tensor| tensor.name.starts_with("layer"));
+    states.into_iter().chain(parameters).find_map(not_finite_in)
+}
+
+fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
     let at = tensor.values.iter().position(|value| !value.is_finite())?;
     // A bias is one row.
     let columns = tensor.shape.last().copied().unwrap_or(1).max(1);

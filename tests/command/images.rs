@@ -43,7 +43,7 @@ fn images_are_learnt_and_tested_on_their_own_part() {
     assert!((found - mean(&train)).abs() <= 1e-4 && (found - mean(&all)).abs() > 1e-3, "{found}, {}", mean(&all));
     let predicted = folder.succeed(&["predict", "mnist.safetensors", "mnist", "--data-dir", "images"]);
     assert_eq!((predicted.lines().count(), predicted.lines().nth(2).map(|line| &line[..2])), (61, Some("1,")));
-    let told = folder.succeed(&[&TRAIN[..], &["--epochs", "1"]].concat());
+    let told = folder.succeed(&[&TRAIN[..], &["--epochs", "1", "--force"]].concat());
     assert!(told.ends_with("next: wgrad predict mnist.safetensors mnist --data-dir images\n"), "{told}");
 }
 

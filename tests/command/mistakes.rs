@@ -99,8 +99,9 @@ fn values_out_of_range_are_named() {
         ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),
         ("train iris --patience 0", &["--patience", "at least 1"]),
         ("train iris --seed x", &["--seed", "x"]),
-        ("train iris --learning-rate -1", &["learning_rate is -1", "above 0"]),
+        ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
         ("train iris --learning-rate 0", &["learning_rate is 0", "above 0"]),
+        ("train iris --learning-rate 1e-50", &["learning_rate is 0.0", "above 0"]),
         ("train iris --learning-rate NaN", &["learning_rate is NaN"]),
         ("train iris --loss mse", &["one of 3 classes", "use softmax_cross_entropy"]),
         ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),
@@ -281,12 +282,13 @@ fn a_model_that_does_not_fit_the_data_is_told() {
 #[test]
 fn a_loss_that_is_not_finite_is_an_error_and_names_the_row() {
     let folder = Folder::new();
-    let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
+    // The deviation of areas is about 1, so that one can be as large as the largest f32.
+    let row = |area: u32| format!("{},{}\n", f64::from(area) / 11.0, 100_000 + 3_000 * area);
     folder.write("house.csv", format!("area,price\n{}", (20..60).map(row).collect::<String>()));
     // With relu: tanh makes a number of any input.
-    folder.succeed(&["train", "house.csv", "--epochs", "1", "--network", "64 relu"]);
+    folder.succeed(&["train", "house.csv", "--epochs", "1", "--network", "64 relu 64 relu"]);
     folder.write("target.csv", "area,price\n50,250000\n60,1e25\n");
-    folder.write("input.csv", "area,price\n1e38,250000\n");
+    folder.write("input.csv", "area,price\n3e38,250000\n");
     let cases: &[(&str, &[&str])] = &[
         (
             "evaluate house.safetensors target.csv --json",

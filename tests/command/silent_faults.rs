@@ -31,7 +31,7 @@ fn large_offsets_of_inputs_and_targets_change_no_score() {
         [&summary, &all].map(|event| ["r2", "mae"].map(|metric| event[metric].as_f64().expect("a metric")))
     };
     let plain = score("plain.csv", wave(0, 0.0));
-    assert!(plain.iter().all(|[r2, _]| *r2 > 0.99), "{plain:?}");
+    assert!(plain.iter().all(|[r2, _]| *r2 > 0.98), "{plain:?}");
     for (name, table) in [("seconds.csv", wave(1_700_000_000, 0.0)), ("target.csv", wave(0, 3e9))] {
         for (found, wanted) in score(name, table).iter().zip(&plain) {
             assert!(

@@ -189,7 +189,7 @@ fn a_stopped_training_can_neither_be_overwritten_nor_resumed_as_another() {
     folder.succeed(&[&TRAIN[..], &["--checkpoint", "run"]].concat());
     let message = folder.fail(&[&TRAIN[..], &["--checkpoint", "run"]].concat());
     assert!(message.contains("run: it has checkpoints of an earlier training"), "{message}");
-    let other = [&TRAIN[..], &["--checkpoint", "run", "--resume", "--optimizer", "sgd"]].concat();
+    let other = [&TRAIN[..], &["--checkpoint", "run", "--resume", "--optimizer", "sgd", "--force"]].concat();
     let message = folder.fail(&other);
     assert!(message.contains("it was made with optimizer.kind = \"adamw\", but now it is \"sgd\""), "{message}");
     let again = folder.succeed(&[&TRAIN[..], &["--checkpoint", "run", "--resume"]].concat());

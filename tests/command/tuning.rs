@@ -13,7 +13,7 @@ use super::{Folder, text};
 const NETWORK: &str = "12 relu dropout(0.1) 8 relu";
 
 const TUNE: [&str; 8] = ["tune", "iris", "--network", NETWORK, "--batch", "16", "--milliseconds", "1"];
-const TRAIN: [&str; 8] = ["train", "iris", "--network", NETWORK, "--batch", "16", "--epochs", "2"];
+const TRAIN: [&str; 9] = ["train", "iris", "--network", NETWORK, "--batch", "16", "--epochs", "2", "--force"];
 
 /// Runs the command with what is kept in `kept`, and takes what was tuned from there.
 fn run(folder: &Folder, device: &str, arguments: &[&str]) -> Output {

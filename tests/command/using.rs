@@ -171,7 +171,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let folder = Folder::new();
     folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
     for arguments in
-        [&["predict", "digits.safetensors", "digits"][..], &["train", "digits", "--epochs", "30", "--json"]]
+        [&["predict", "digits.safetensors", "digits"][..], &["train", "digits", "--epochs", "30", "--json", "--force"]]
     {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wgrad"))
             .args(arguments)

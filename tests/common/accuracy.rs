@@ -57,8 +57,11 @@ pub fn losses_are_accurate(device: &Device) {
                     let wanted = (exact - target).powi(2);
                     assert_accurate(&place("mean_squared_error"), loss(&mut squared, &[z], &[t]), wanted);
                 }
-                let wanted = (f64::from(z > 0.0) - target) * exact;
-                assert_accurate(&place("perceptron"), loss(&mut perceptron, &[z], &[t]), wanted);
+                // The criterion knows no targets between 0 and 1.
+                if t.fract() == 0.0 {
+                    let wanted = (f64::from(z > 0.0) - target) * exact;
+                    assert_accurate(&place("perceptron"), loss(&mut perceptron, &[z], &[t]), wanted);
+                }
             }
             for row in [[z, 0.3, -0.2], [0.7, z / 2.0, -z / 2.0], [z, z, 0.1], [z, -z, z / 3.0]] {
                 for t in 0..3usize {

@@ -21,7 +21,7 @@ pub const FUNCTIONS: [Activation; 6] = [
 ];
 
 /// Where the functions saturate, bend or jump, and what must pass.
-const EXTREMES: [f32; 26] = [
+const EXTREMES: [f32; 25] = [
     0.0,
     -0.0,
     1e-30,
@@ -47,7 +47,6 @@ const EXTREMES: [f32; 26] = [
     -0.6251,
     0.3466,
     -0.3465,
-    f32::NEG_INFINITY,
 ];
 
 pub fn cases() -> Vec<Case> {

@@ -59,7 +59,7 @@ pub struct Outcome {
 impl<'a> Job<'a> {
     /// Reads, splits, and finds out all that would else be wrong after hours of training.
     pub fn prepare(arguments: &'a Arguments) -> Result<Self> {
-        let mut source = data::load(&arguments.data, &arguments.columns)?;
+        let mut source = data::load_inspected(&arguments.data, &arguments.columns)?;
         let found = source.found.take();
         let (rows, checksum) = (source.rows.len(), source.rows.checksum());
         let parts = Parts::of(source, arguments.seed, arguments.patience)?;
@@ -73,7 +73,6 @@ impl<'a> Job<'a> {
         let trainer = builder.build(&device)?;
         let model = arguments.path(&parts.train)?;
         let origin = arguments.origin(&parts.train, (rows, checksum), &recipe, epochs)?;
-        arguments.check_overwriting(&model, &origin)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
         let scaling = scaling::fit(&parts.train, recipe.loss)?;
@@ -82,6 +81,7 @@ impl<'a> Job<'a> {
             scaling.as_ref().map_or(Ok(()), |scaling| scaling::check(scaling, part))?;
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
+        arguments.check_overwriting(&model, &origin)?;
         let interrupt = Interrupt::listen()?;
         Ok(Self {
             arguments,

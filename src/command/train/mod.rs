@@ -208,10 +208,12 @@ impl Arguments {
         if self.force || !path.exists() {
             return Ok(());
         }
+        // What checkpoints let change, too, when a training goes on.
+        let may_change: &[&str] = if self.stopping.is_resumed() { &["epochs", "patience"] } else { &[] };
         let problem = match Model::load(path).map(|model| model.head.origin) {
             Err(_) => "it is there already, and is no model that can be read".into(),
             Ok(None) => "it is there already, and does not say what it was trained with".into(),
-            Ok(Some(made)) => match made.difference(origin) {
+            Ok(Some(made)) => match made.difference(origin, may_change) {
                 None => return Ok(()),
                 Some((name, was, is)) => format!("it holds a model with {name} = {was}, but now it would be {is}"),
             },

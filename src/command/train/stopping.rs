@@ -45,6 +45,11 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 }
 
 impl Stopping {
+    /// Whether it goes on from a checkpoint, where there is one.
+    pub fn is_resumed(&self) -> bool {
+        self.resume
+    }
+
     /// Where checkpoints go, and when. Without a folder there is one only where training is stopped, beside the model.
     pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {

@@ -111,7 +111,8 @@ impl Team {
 
     /// The calling thread and its helpers; in another process than that which made the team, the calling thread alone.
     pub fn members(&self) -> usize {
-        if self.is_here() { self.shared.shares.len() } else { 1 }
+        // Who has no helpers need not ask the system.
+        if self.size() == 1 || self.is_here() { self.size() } else { 1 }
     }
 
     /// Members that the team was made with.
@@ -131,6 +132,7 @@ impl Team {
     pub fn run(&mut self, shares: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
         assert!(shares.len() <= shared.shares.len(), "more shares than members");
+        debug_assert!(self.is_here(), "helpers of another process take no pieces");
         // SAFETY: all pieces of the last stage were done when it returned, and none is left to take. A borrow that is made to
         // last for ever is used by who has taken a piece; all of these are done before this returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };

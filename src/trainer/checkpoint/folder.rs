@@ -94,13 +94,13 @@ impl Checkpoints {
 
 /// The newest checkpoint of a folder that can be used, and what is wrong with newer ones.
 fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<String>)>> {
-    let mut damaged: Vec<Error> = Vec::new();
+    let mut damaged: Vec<String> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
         match Checkpoint::read(&path)? {
-            Ok(checkpoint) => return Ok(Some((checkpoint, damaged.iter().map(ToString::to_string).collect()))),
+            Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
             Err(error) => {
                 log::warn!("a checkpoint is passed over: {error}");
-                damaged.push(error);
+                damaged.push(error.to_string());
             }
         }
     }
@@ -108,6 +108,27 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<String>)>> {
     let Some(first) = damaged.first() else { return Ok(None) };
     let problem = format!("none of its checkpoints can be used: {first}");
     Err(Error::conflict(folder.display().to_string(), problem, "delete them to begin anew, or name another folder"))
+}
+
+/// A checkpoint to go on from.
+struct Found {
+    taken: Taken,
+    checkpoint: Checkpoint,
+    /// What is wrong with newer ones.
+    passed_over: Vec<String>,
+}
+
+impl Found {
+    /// The newest checkpoint of a folder, which is taken for that.
+    ///
+    /// # Errors
+    /// A folder that another training has taken; a checkpoint of other settings.
+    fn look(folder: PathBuf, settings: &Settings) -> Result<Option<Self>> {
+        let taken = Taken::new(folder)?;
+        let Some((checkpoint, passed_over)) = newest(&taken.folder)? else { return Ok(None) };
+        checkpoint.head.settings.same_as(settings)?;
+        Ok(Some(Self { taken, checkpoint, passed_over }))
+    }
 }
 
 /// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
@@ -166,10 +187,13 @@ impl Keeper {
         validation: Option<Validation>,
     ) -> Result<(Self, Option<(Course, Restored)>)> {
         let mut keeper = Self { checkpoints: checkpoints.clone(), validation, last: Instant::now(), taken: None };
+        let found = if checkpoints.resume { keeper.find(trainer)? } else { None };
         if !checkpoints.when_stopped {
             keeper.take_folder()?;
         }
-        let found = if checkpoints.resume { keeper.find(trainer)? } else { keeper.check_free().map(|()| None)? };
+        if !checkpoints.resume {
+            keeper.check_free()?;
+        }
         let resumed = found.map(|(checkpoint, passed_over)| -> Result<_> {
             let restored = trainer.restore_with(&checkpoint, validation)?;
             Ok((checkpoint.course(), Restored { passed_over, ..restored }))
@@ -196,38 +220,21 @@ impl Keeper {
     /// Folders all of which are of other settings or locked: what is wrong with the first.
     fn find(&mut self, trainer: &Trainer) -> Result<Option<(Checkpoint, Vec<String>)>> {
         let settings = Settings::of(trainer, self.validation);
-        let (mut found, mut refused) = (None, None);
+        let (mut farthest, mut refused): (Option<Found>, _) = (None, None);
         for folder in self.checkpoints.candidates() {
-            let looked = self.look(folder).and_then(|looked| {
-                looked.map_or(Ok(None), |(taken, (checkpoint, passed_over))| {
-                    checkpoint.head.settings.same_as(&settings).map(|()| Some((taken, checkpoint, passed_over)))
-                })
-            });
-            match looked {
-                Ok(Some((taken, checkpoint, passed_over))) => {
-                    let farther = |(_, other, _): &(_, Checkpoint, _)| other.step() < checkpoint.step();
-                    if found.as_ref().is_none_or(farther) {
-                        found = Some((taken, checkpoint, passed_over));
+            match Found::look(folder, &settings) {
+                Ok(Some(found)) => {
+                    if farthest.as_ref().is_none_or(|other| other.checkpoint.step() < found.checkpoint.step()) {
+                        farthest = Some(found);
                     }
                 }
                 Ok(None) => {}
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        match (found, refused) {
-            (Some((taken, checkpoint, passed_over)), _) => {
-                self.taken = self.taken.take().or(taken);
-                Ok(Some((checkpoint, passed_over)))
-            }
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Takes a folder, if it is not taken yet, and reads its newest checkpoint.
-    fn look(&self, folder: PathBuf) -> Result<Option<(Option<Taken>, (Checkpoint, Vec<String>))>> {
-        let taken = if self.taken.is_some() { None } else { Some(Taken::new(folder.clone())?) };
-        Ok(newest(&folder)?.map(|newest| (taken, newest)))
+        let Some(Found { taken, checkpoint, passed_over }) = farthest else { return refused.map_or(Ok(None), Err) };
+        self.taken = Some(taken);
+        Ok(Some((checkpoint, passed_over)))
     }
 
     /// Makes a folder this training's alone; returns which.

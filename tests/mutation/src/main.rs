@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use points::{File, Mutant};
@@ -35,7 +35,7 @@ Commands:
   run     Builds the mutants and puts each to the tests that reach it
 
 Options:
-  --files GLOB        Only mutants of files below src that match, * for any text
+  --files GLOBS       Only mutants of files below src that match, separated by commas, * for any text
   --sample N          Only N mutants, drawn by --seed [default: all]
   --seed S            Seed of the sample [default: 1]
   --shard I/N         The I-th of N parts, from 1
@@ -43,6 +43,7 @@ Options:
   --products          Mutants of numeric/product instead of all others
   --lean              Builds only the mutants that are asked for: faster to build and to run, good for one sample
   --again             Judges survivors again
+  --limit SECONDS     Seconds of tests for one mutant, the likeliest first [default: all tests that reach it]
   --tests NAMES       Only these test binaries, separated by commas; `unit` for those in src [default: all]
   --target-dir DIR    Folder for builds [default: target/mutation/build]
 ";
@@ -60,6 +61,7 @@ struct Options {
     products: bool,
     lean: bool,
     again: bool,
+    limit: Duration,
     tests: String,
     target: Option<PathBuf>,
 }
@@ -82,9 +84,8 @@ fn main() -> ExitCode {
     let survivors = fs::read_to_string(survivors).expect("the record of survivors can be read");
     match command {
         "list" => {
-            let all = files.iter().flat_map(|file| &file.mutants);
-            let chosen: Vec<String> =
-                all.filter(|mutant| matches(&options.files, &mutant.file)).map(Mutant::name).collect();
+            let all = flat(&files);
+            let chosen: Vec<String> = choose(&all, &options).into_iter().map(|index| all[index].name()).collect();
             // Whoever reads the list may close it early.
             let _ = writeln!(std::io::stdout(), "{}", chosen.join("\n"));
             eprintln!("{} mutants", chosen.len());
@@ -110,6 +111,7 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
         products: false,
         lean: false,
         again: false,
+        limit: Duration::MAX,
         tests: "*".into(),
         target: None,
     };
@@ -136,6 +138,7 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
                 (1..=options.shard.1).contains(&options.shard.0).then_some(())?;
             }
             "--jobs" => options.jobs = value.parse().ok()?,
+            "--limit" => options.limit = Duration::from_secs(value.parse().ok()?),
             "--tests" => options.tests = value.clone(),
             "--target-dir" => options.target = Some(PathBuf::from(value)),
             _ => return None,
@@ -213,6 +216,10 @@ fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options
     let part = |text: &str| println!("== {text} ({} s)", start.elapsed().as_secs());
 
     part("sources with mutants");
+    let source_hash = hash(&sources(&repository.join("src")));
+    let mut tests = sources(&repository.join("tests"));
+    tests.retain(|(path, _)| !path.starts_with("mutation/"));
+    let test_hash = hash(&tests);
     let tree = Tree::copy(repository, &repository.join("target/mutation/tree"), &target);
     let dropped = folder.join("dropped.txt");
     let known = fs::read_to_string(&dropped).unwrap_or_default();
@@ -241,18 +248,16 @@ fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options
     let tests: Vec<&str> = options.tests.split(',').collect();
     let binaries = tree.build(&tests);
     part("mutants that tests reach");
-    let source_hash = hash(&sources(&repository.join("src")));
     // Numbers of mutants hang on all sources.
     let suite = Suite::record(&tree.root, binaries, &folder.join(format!("reached-{source_hash:x}.txt")));
     println!("{} tests, {:.0} s one by one", suite.tests.len(), seconds(&suite));
 
     part("mutants");
-    let test_hash = hash(&sources(&repository.join("tests")));
     let results = Results::open(&folder, source_hash, test_hash, options.again);
     let record = Record::read(survivors, &all);
     let chosen = choose(&all, options);
     let results = Mutex::new(results);
-    judge(&suite, &all, &chosen, &record, &results, options.jobs);
+    judge(&suite, &all, &chosen, &record, &results, options);
     let results = results.into_inner().expect("no job has panicked");
     report(&all, &chosen, &record, &results.known)
 }
@@ -264,7 +269,8 @@ fn seconds(suite: &Suite) -> f64 {
 /// Indices of the mutants that the options ask for, in the order of their files.
 fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..all.len()).collect();
-    chosen.retain(|&index| all[index].is_built() && matches(&options.files, &all[index].file));
+    chosen
+        .retain(|&index| all[index].is_built() && options.files.split(',').any(|glob| matches(glob, &all[index].file)));
     if let Some(count) = options.sample {
         // The order of a hash: a mutant's place in it stays when others come and go.
         chosen.sort_by_key(|&index| {
@@ -279,7 +285,14 @@ fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     chosen.into_iter().enumerate().filter(|(at, _)| at % parts == part - 1).map(|(_, index)| index).collect()
 }
 
-fn judge(suite: &Suite, all: &[&Mutant], chosen: &[usize], record: &Record<'_>, results: &Mutex<Results>, jobs: usize) {
+fn judge(
+    suite: &Suite,
+    all: &[&Mutant],
+    chosen: &[usize],
+    record: &Record<'_>,
+    results: &Mutex<Results>,
+    options: &Options,
+) {
     let next = AtomicUsize::new(0);
     // Tests that have killed mutants of the same file are the first to be tried.
     let killers: Mutex<HashMap<&str, Vec<usize>>> = Mutex::default();
@@ -294,7 +307,7 @@ fn judge(suite: &Suite, all: &[&Mutant], chosen: &[usize], record: &Record<'_>, 
             let start = Instant::now();
             let first = killers.lock().expect("no job has panicked").get(&*mutant.file).cloned().unwrap_or_default();
             let id = u32::try_from(index + 1).expect("fewer mutants than that");
-            let result = match suite.judge(id, &first, job) {
+            let result = match suite.judge(id, &first, options.limit, job) {
                 Verdict::Killed(test) => {
                     let killer =
                         |known: &suite::Test| test == format!("{}::{}", suite.binaries[known.binary].name, known.name);
@@ -308,7 +321,7 @@ fn judge(suite: &Suite, all: &[&Mutant], chosen: &[usize], record: &Record<'_>, 
                     format!("killed by {test}")
                 }
                 Verdict::TimedOut(test) => format!("timed out in {test}"),
-                Verdict::Survived(tests) => format!("survived {tests} tests"),
+                Verdict::Survived(run, all) => format!("survived {run} of {all} tests"),
                 Verdict::NotReached => "not reached".into(),
             };
             println!("{:6.1} s  {result}: {name}", start.elapsed().as_secs_f64());
@@ -316,7 +329,7 @@ fn judge(suite: &Suite, all: &[&Mutant], chosen: &[usize], record: &Record<'_>, 
         }
     };
     thread::scope(|scope| {
-        for job in 0..jobs.max(1) {
+        for job in 0..options.jobs.max(1) {
             let work = &work;
             scope.spawn(move || work(job));
         }

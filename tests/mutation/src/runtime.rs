@@ -28,6 +28,10 @@ pub(crate) fn on(id: u32) -> bool {
 #[cold]
 #[inline(never)]
 fn slow(id: u32) -> bool {
+    // Loops come here often, and an exchange takes long.
+    if REACHED[id as usize].load(Relaxed) != 0 {
+        return false;
+    }
     let mut active = ACTIVE.load(Relaxed);
     if active == UNREAD {
         active = match env::var("WGRAD_MUTANT").as_deref() {
@@ -41,7 +45,8 @@ fn slow(id: u32) -> bool {
         // One append per mutant and process: it is whole, and it is there even if the process is killed.
         let open = || OpenOptions::new().create(true).append(true).open(env::var_os("WGRAD_REACHED")?).ok();
         if let Some(mut file) = LOG.get_or_init(open).as_ref() {
-            file.write_all(&id.to_le_bytes()).expect("the file of reached mutants can be written");
+            // One test limits the size of files to nothing; others record what it reaches.
+            let _ = file.write_all(&id.to_le_bytes());
         }
     }
     active == id

@@ -41,7 +41,8 @@ enum End {
 pub enum Verdict {
     Killed(String),
     TimedOut(String),
-    Survived(usize),
+    /// Tests that were run, and those that reach it.
+    Survived(usize, usize),
     NotReached,
 }
 
@@ -113,7 +114,9 @@ impl Suite {
     }
 
     /// Puts a mutant to the tests that reach it, those of `first` before all others.
-    pub fn judge(&self, id: u32, first: &[usize], job: usize) -> Verdict {
+    ///
+    /// Tests that would begin after `limit` are not run.
+    pub fn judge(&self, id: u32, first: &[usize], limit: Duration, job: usize) -> Verdict {
         let mut tests: Vec<usize> =
             (0..self.tests.len()).filter(|&test| self.tests[test].reached.binary_search(&id).is_ok()).collect();
         if tests.is_empty() {
@@ -126,7 +129,8 @@ impl Suite {
         });
         let mut budget = Duration::from_millis(200);
         let mut rest = &tests[..];
-        while !rest.is_empty() {
+        let mut spent = Duration::ZERO;
+        while !rest.is_empty() && spent < limit {
             let mut count = 0;
             let mut time = Duration::ZERO;
             while count < rest.len() && (count == 0 || time < budget) {
@@ -147,9 +151,10 @@ impl Suite {
                 }
             }
             rest = &rest[count..];
+            spent += time;
             budget *= 2;
         }
-        Verdict::Survived(tests.len())
+        Verdict::Survived(tests.len() - rest.len(), tests.len())
     }
 
     /// Runs some tests of a binary in a process of its own, until one fails.
