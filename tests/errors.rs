@@ -1,6 +1,9 @@
 //! Bad input to the library is an error that says what, where, both numbers and the remedy; nothing panics, and
 //! nothing is lost.
 
+#[path = "common/forged.rs"]
+mod forged;
+
 use std::path::Path;
 
 use wgrad::{
@@ -185,9 +188,15 @@ fn damaged_model_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = saved(folder.path());
     let good = std::fs::read(&path).expect("read");
-    let broken = |bytes: &[u8]| {
+    let load = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
         Model::load(&path)
+    };
+    // With a right checksum: what is wrong besides is said, too.
+    let broken = |bytes: &[u8]| {
+        let found = load(bytes);
+        let right = found.as_ref().err().and_then(|error| forged::with_checksum(bytes, &error.to_string()));
+        right.map_or(found, |bytes| load(&bytes))
     };
     for length in 0..good.len() {
         says(broken(&good[..length]), &["model.safetensors", "use"]);

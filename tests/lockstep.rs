@@ -145,7 +145,7 @@ fn the_number_of_elements_is_that_of_a_hand_count() {
     let forward = 7 * 17 + 7 * 2;
     let loss = 7 + 7 * 2 + 1; // of each row, gradient, flag
     let backward = (2 * 17 + 2 + 1) + 7 * 17 + (17 * 3 + 17 + 1); // weight, bias and flag; input; weight, bias and flag
-    let update = 64 * (1 + 1 + 1 + 1); // four tensors, none of more than 64 elements
+    let update = 64 * (1 + 1 + 1 + 1) + 1; // four tensors, none of more than 64 elements; flag
     let report_of_losses = 1;
     assert_eq!(report.elements(), forward + loss + backward + update + report_of_losses);
 }

@@ -9,7 +9,7 @@ use wgrad::rng::philox;
 use wgrad::{Device, Loss, Network, Optimizer, Result, Schedule, Trainer};
 
 /// Of a loss relative to itself, and of a tensor's numbers relative to its largest.
-const TOLERANCE: f64 = 2e-6;
+pub const TOLERANCE: f64 = 2e-6;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
