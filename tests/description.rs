@@ -79,6 +79,26 @@ fn what_is_not_known_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn names_are_guessed_from_three_letters_or_a_few_wrong_ones() {
+    let message = |name: &str| name.parse::<Optimizer>().expect_err("unknown").to_string();
+    for (name, guess) in [("rms", "rmsprop"), ("admw", "adamw"), ("rmsporp", "rmsprop")] {
+        assert!(message(name).contains(&format!("did you mean `{guess}`?")), "{}", message(name));
+    }
+    for name in ["rm", "nonsense"] {
+        assert!(!message(name).contains("did you mean"), "{}", message(name));
+    }
+}
+
+#[test]
+fn the_arithmetic_of_a_cpu_is_its_processor_and_not_its_threads() {
+    let processor = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
+    let cpu = Device::cpu().arithmetic();
+    assert!(cpu.starts_with(&format!("cpu ({processor}")), "{cpu}");
+    assert!(Device::reference().arithmetic().starts_with(&format!("reference ({processor}")));
+    assert_eq!(Device::cpu().threads(1).arithmetic(), cpu);
+}
+
+#[test]
 fn schedules_have_the_factors_of_their_formulas() {
     let fallen = |quarters: f64| 0.5 * (1.0 + (std::f64::consts::FRAC_PI_4 * quarters).cos());
     let warm = Schedule::Cosine { start: 0.2, warmup_steps: 2, steps: 2, end: 0.1 };

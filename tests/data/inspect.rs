@@ -175,6 +175,13 @@ fn inputs_that_tell_nothing_or_too_much_are_named() {
 }
 
 #[test]
+fn an_id_is_told_of_as_many_rows_as_can_be_split() {
+    let table = |rows: usize| (0..rows).map(|n| format!("N{n},{},{}.5\n", n % 3, n % 7)).collect::<String>();
+    let is_told = |rows| kinds(&inspect(&format!("id,x,y\n{}", table(rows)))).contains(&"id");
+    assert!(is_told(20) && !is_told(19));
+}
+
+#[test]
 fn rows_that_come_twice_and_rows_that_are_few_are_counted() {
     let found = inspect("id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n");
     assert_eq!((found.duplicate_rows, kinds(&found)), (0, vec!["few_rows"]));
@@ -257,6 +264,13 @@ fn wide_tables_are_folded() {
     let told = |text: String| text.lines().filter(|line| line.contains(" lacks 1 cell,")).count();
     assert_eq!((told(missing.to_text(false)), told(missing.to_text(true))), (5, 30));
     assert!(missing.to_text(false).contains("… and 25 more warnings of kind `missing`; --all shows them"));
+}
+
+#[test]
+fn bars_of_classes_are_rounded_up() {
+    let text = inspect(&rows("y", |n| if n == 0 { "rare" } else { "often" }.into())).to_text(false);
+    let line = text.lines().find(|line| line.starts_with("rare")).unwrap_or_default();
+    assert_eq!(line.matches('█').count(), 2, "30 blocks for 29 rows are 1.03 for one: {text}");
 }
 
 #[test]

@@ -301,6 +301,10 @@ fn has_let(expression: &Expr) -> bool {
     }
 }
 
+fn is_capacity(path: &syn::Path) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == "with_capacity")
+}
+
 /// A condition that no other change of its own inverts.
 fn is_plain(condition: &Expr) -> bool {
     match condition {
@@ -464,6 +468,8 @@ impl<'a> Visit<'a> for Finder {
             Expr::If(conditional) if is_plain(&conditional.cond) => self.inverted(&conditional.cond),
             Expr::While(repeated) if is_plain(&repeated.cond) => self.inverted(&repeated.cond),
             Expr::Match(choice) => self.arms(choice),
+            // How much memory is asked for at first changes nothing.
+            Expr::Call(call) if matches!(&*call.func, Expr::Path(path) if is_capacity(&path.path)) => return,
             Expr::Repeat(repeat) => {
                 self.visit_expr(&repeat.expr);
                 return;
