@@ -99,8 +99,8 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
-        /// What to do about it, from what is set.
-        remedy: String,
+        /// What to do about it, from what is set; boxed, since every `Result` is as large as the largest error.
+        remedy: Box<str>,
     },
     /// A device computed something that its reference does not confirm.
     #[error(
