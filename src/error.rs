@@ -113,8 +113,8 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
-        /// What to do about it, from what is set.
-        remedy: String,
+        /// What to do about it, from what is set; boxed, since every `Result` is as large as the largest error.
+        remedy: Box<str>,
     },
     /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state has had this update, too.
     StateNotFinite {

@@ -164,12 +164,13 @@ fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
 
 /// Advice that can help: a first step has not been taken by any learning rate, nor clipped, and a norm that is clipped already
 /// need not be clipped.
-fn remedy(step: u64, clip_norm: Option<f64>) -> String {
+fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     match (step, clip_norm) {
         (0, _) => "check the inputs and targets, and scale them where they are large".into(),
         (_, None) => "lower the learning rate, clip the gradient norm, or check the inputs".into(),
         (_, Some(norm)) => {
             format!("lower the learning rate or the norm that gradients are clipped to ({norm}), or check the inputs")
+                .into()
         }
     }
 }
