@@ -82,9 +82,12 @@ pub fn losses_are_accurate(device: &Device) {
     }
 }
 
+/// A function in f64.
+type Exact = fn(f64) -> f64;
+
 /// Each activation that is no plain arithmetic, between two identities.
 pub fn activations_are_accurate(device: &Device) {
-    let functions: [(&str, fn(f64) -> f64); 2] = [("tanh", f64::tanh), ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()))];
+    let functions: [(&str, Exact); 2] = [("tanh", f64::tanh), ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()))];
     for (name, exact) in functions {
         let network = Network::parse(1, &format!("1 {name} 1")).expect("a network");
         let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(1).seed(1);
