@@ -68,7 +68,8 @@ pub fn reference(
             let derivative = e / (1.0 + e) - w;
             grad[i] = (if z > 0.0 { -derivative } else { derivative }) / n * step.loss_scale;
         }
-        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
+        let loss = loss as f32;
+        row_loss::write(&mut row_loss[r], loss / n, step, flag);
     }
 }
 

@@ -62,7 +62,8 @@ pub fn reference(
             loss += f64::from(difference * difference);
             grad[i] = 2.0 * difference / n * step.loss_scale;
         }
-        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
+        let loss = loss as f32;
+        row_loss::write(&mut row_loss[r], loss / n, step, flag);
     }
 }
 

@@ -200,7 +200,7 @@ fn taking_turns(count: usize) -> u64 {
 }
 
 /// Most rounds of the loops of an invocation that goes along a row of so many columns, perhaps with others; a tree comes behind.
-fn along_row(columns: usize) -> u64 {
+pub fn along_row(columns: usize) -> u64 {
     (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
 

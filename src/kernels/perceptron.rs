@@ -64,7 +64,8 @@ pub fn reference(
             loss += f64::from(error * output[i]);
             grad[i] = error / n * step.loss_scale;
         }
-        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
+        let loss = loss as f32;
+        row_loss::write(&mut row_loss[r], loss / n, step, flag);
     }
 }
 
