@@ -59,10 +59,10 @@ fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     Ok((losses, began.elapsed().as_secs_f64() / (STEPS - 1) as f64))
 }
 
-/// Names of all adapters, software ones too.
+/// Numbers of all adapters, software ones too.
 #[cfg(feature = "gpu")]
 fn adapters() -> Vec<String> {
-    wgrad::exec::gpu::GpuDevice::list().iter().map(ToString::to_string).collect()
+    (0..wgrad::exec::gpu::GpuDevice::list().len()).map(|index| index.to_string()).collect()
 }
 
 #[cfg(not(feature = "gpu"))]

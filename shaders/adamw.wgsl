@@ -6,18 +6,20 @@
 //     p ← p·(1 − η·decay)                     AdamW's weight decay
 //     m ← β₁·m + (1 − β₁)·g
 //     v ← β₂·v + (1 − β₂)·g²
-//     p ← p − η / c₁ · m / (√v / c₂ + ε)
+//     p ← p − η / c₁ · (m / (√v / c₂ + ε))
 //
-// Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record.
+// Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below the smallest
+// normal number become 0. Nothing changes from the flag's step on; where p, m or v becomes infinite or NaN, the flag is
+// lowered to the next step (shared/update.wgsl). The quotient comes before its factor, which would make a small m subnormal.
 //
-// | binding | view      | shape         | access                            |
-// |---------|-----------|---------------|-----------------------------------|
-// | 2       | parameter | 1×(64·blocks) | read-write                        |
-// | 3       | gradient  | 1×(64·blocks) | read                              |
-// | 4       | m         | 1×(64·blocks) | read-write                        |
-// | 5       | v         | 1×(64·blocks) | read-write                        |
-// | 6       | norm      | 1×1           | read                              |
-// | 7       | flag      | 1×1           | read; nothing changes if lowered  |
+// | binding | view      | shape         | access     |
+// |---------|-----------|---------------|------------|
+// | 2       | parameter | 1×(64·blocks) | read-write |
+// | 3       | gradient  | 1×(64·blocks) | read       |
+// | 4       | m         | 1×(64·blocks) | read-write |
+// | 5       | v         | 1×(64·blocks) | read-write |
+// | 6       | norm      | 1×1           | read       |
+// | 7       | flag      | 1             | atomic     |
 //
 // One invocation updates one element.
 
@@ -38,7 +40,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;
 @group(0) @binding(5) var<storage, read_write> v: array<f32>;
 @group(0) @binding(6) var<storage, read> norm: array<f32>;
-@group(0) @binding(7) var<storage, read> flag: array<u32>;
+@group(0) @binding(7) var<storage, read_write> flag: array<atomic<u32>>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -48,16 +50,18 @@ fn main(
 ) {
     let params = params;
     let i = line(group, groups, GROUP, local);
-    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+    if i >= arrayLength(&parameter) || is_frozen() {
         return;
     }
     let p = parameter[i];
     let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
-    let mean = params.beta1 * m[i] + params.one_minus_beta1 * g;
-    let square = params.beta2 * v[i] + params.one_minus_beta2 * g * g;
+    let mean = normal(params.beta1 * m[i] + params.one_minus_beta1 * g);
+    let square = normal(params.beta2 * v[i] + params.one_minus_beta2 * g * g);
     m[i] = mean;
     v[i] = square;
     let rate = step.learning_rate / step.bias_correction1;
     let decayed = p * (1.0 - step.learning_rate * params.decay);
-    parameter[i] = decayed - rate * mean / (sqrt(square) / step.bias_correction2_root + params.epsilon);
+    let changed = normal(decayed - rate * (mean / (sqrt(square) / step.bias_correction2_root + params.epsilon)));
+    parameter[i] = changed;
+    watch(all_finite(vec4(changed, mean, square, 0.0)));
 }

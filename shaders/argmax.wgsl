@@ -1,6 +1,6 @@
-// The column of the largest element of each row; of equal ones the first.
+// The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
 //
-// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }. Letters: r a row of the batch, c and j columns.
+// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Letters: r a row of the batch, c and j columns.
 //
 // | binding | view  | shape        | access |
 // |---------|-------|--------------|--------|
@@ -19,6 +19,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> index: array<u32>;
 
 var<workgroup> first: atomic<u32>;
+var<workgroup> nans: atomic<u32>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -33,8 +34,9 @@ fn main(
     let live = row < step.rows;
     var largest = 0.0;
     var column = 0u;
+    // 1 where there is a NaN, told by its bits: comparisons with it are compiled to anything.
+    var nan = 0u;
     if live {
-        // All begin with column 0, as the twin does: a NaN there is never beaten, and one elsewhere beats nothing.
         largest = input[row * params.columns];
         for (var c = lane; c < params.columns; c += PER_ROW) {
             let x = input[row * params.columns + c];
@@ -42,22 +44,26 @@ fn main(
                 largest = x;
                 column = c;
             }
+            nan |= select(0u, 1u, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
         }
     }
     if PER_ROW > 1u {
         if local == 0u {
             // A column, even where comparisons with NaN are compiled to anything.
             atomicStore(&first, params.columns - 1u);
+            atomicStore(&nans, 0u);
         }
         // Its barriers also part the word's first value from the rest.
         let row_largest = tree_max(largest, local);
         if !(largest < row_largest) {
             atomicMin(&first, column);
         }
+        atomicOr(&nans, nan);
         workgroupBarrier();
         column = atomicLoad(&first);
+        nan = atomicLoad(&nans);
     }
     if live && lane == 0u {
-        index[row] = column;
+        index[row] = select(column, 0xffffffffu, nan > 0u);
     }
 }

@@ -1,8 +1,8 @@
 // Binary cross-entropy from logits with its gradient.
 //
-// row_loss[r] = Σ꜀ (max(z, 0) − z·t + ln(1 + e⁻|ᶻ|)) / n, grad = (σ(z) − t) / n · scale.
-// Letters: r a row of the batch, c one of n columns, z the output, t the target, σ the sigmoid of
-// shared/activation.wgsl, scale = 1 / rows of the whole batch.
+// row_loss[r] = Σ꜀ (|z|·w + ln(1 + e)) / n, grad = ±(e/(1 + e) − w) / n · scale, − for z > 0, with e = e⁻|ᶻ| and w how far the
+// target is from the nearer side, 1 − t for z > 0, else t.
+// Letters: r a row of the batch, c one of n columns, z the output, t the target, scale = 1 / rows of the whole batch.
 //
 // | binding | view     | shape        | access                                                      |
 // |---------|----------|--------------|-------------------------------------------------------------|
@@ -15,10 +15,9 @@
 // PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
 // written.
 
-// Code of the sigmoid.
-const SIGMOID = 2u;
-
 fn element(z: f32, t: f32) -> Element {
-    let loss = select(z, 0.0, z <= 0.0) - z * t + log(1.0 + exp(-abs(z)));
-    return Element(loss, activate(SIGMOID, 0.0, z) - t);
+    let e = exponential(-abs(z));
+    let w = select(t, 1.0 - t, z > 0.0);
+    let derivative = e / (1.0 + e) - w;
+    return Element(abs(z) * w + log_1p(e), select(derivative, -derivative, z > 0.0));
 }

@@ -7,7 +7,7 @@
 // | 2       | input | rows×columns | read   |
 // | 3       | sums  | 1×columns    | write  |
 //
-// One invocation sums one column; neighbours read neighbouring elements. Rows from step.rows on are not read.
+// One workgroup sums one column; its invocations take turns. Rows from step.rows on are not read.
 
 struct Params {
     columns: u32,
@@ -24,13 +24,26 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let c = line(group, groups, GROUP, local);
+    let c = line(group, groups, 1u, 0u);
     if c >= params.columns {
         return;
     }
-    var sum = 0.0;
-    for (var r = 0u; r < step.rows; r++) {
-        sum += input[r * params.columns + c];
+    var sum = no_blocks();
+    for (var r = local; r < step.rows; r += 4u * GROUP) {
+        let pairs = vec2(at(params, r, c), at(params, r + 2u * GROUP, c))
+            + vec2(at(params, r + GROUP, c), at(params, r + 3u * GROUP, c));
+        sum = added(sum, pairs.x + pairs.y);
     }
-    sums[c] = sum;
+    let all = tree_sum(sum_of_blocks(sum), local);
+    if local == 0u {
+        sums[c] = all;
+    }
+}
+
+// An element of a live row, or 0 beyond the last.
+fn at(params: Params, r: u32, c: u32) -> f32 {
+    if r < step.rows {
+        return input[r * params.columns + c];
+    }
+    return 0.0;
 }

@@ -26,8 +26,10 @@ var<workgroup> total: atomic<u32>;
 fn main(@builtin(local_invocation_index) local: u32) {
     let params = params;
     var correct = 0u;
-    for (var i = local; i < step.rows * params.columns; i += GROUP) {
-        correct += select(0u, 1u, predicted[i] == targets[i]);
+    let live = step.rows * params.columns;
+    for (var i = local; i < live; i += 4u * GROUP) {
+        correct += correct_at(i, live) + correct_at(i + GROUP, live);
+        correct += correct_at(i + 2u * GROUP, live) + correct_at(i + 3u * GROUP, live);
     }
     if local == 0u {
         atomicStore(&total, 0u);
@@ -38,4 +40,11 @@ fn main(@builtin(local_invocation_index) local: u32) {
     if local == 0u {
         count[0] = atomicLoad(&total);
     }
+}
+
+fn correct_at(i: u32, live: u32) -> u32 {
+    if i < live {
+        return select(0u, 1u, predicted[i] == targets[i]);
+    }
+    return 0u;
 }

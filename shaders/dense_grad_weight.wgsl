@@ -48,10 +48,14 @@ fn b_at(i: u32) -> ElementB {
 }
 
 fn put(i: u32, values: Element) {
-    grad_weight[i] = values;
+    var sums = values;
+    if again {
+        sums += grad_weight[i];
+    }
+    check(vec4<f32>(sums));
+    grad_weight[i] = sums;
 }
 
-// A sum behind the last column is 0 times what its neighbours are sums of: finite where they are.
 fn check(sums: vec4<f32>) {
     if !all_finite(sums) {
         atomicMin(&flag[0], step.index);
@@ -59,12 +63,10 @@ fn check(sums: vec4<f32>) {
 }
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    check(sums);
     put_four(params, row * params.inputs, column, sums);
 }
 
 fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {
-    check(sums);
     store_bias(params, row, sums.x);
     store_bias(params, row + 1u, sums.y);
     store_bias(params, row + 2u, sums.z);
@@ -73,6 +75,11 @@ fn store_row_sums(params: Params, part: u32, row: u32, sums: vec4<f32>) {
 
 fn store_bias(params: Params, row: u32, sum: f32) {
     if row < params.outputs {
-        grad_bias[row] = sum;
+        var bias = sum;
+        if again {
+            bias += grad_bias[row];
+        }
+        check(vec4(bias));
+        grad_bias[row] = bias;
     }
 }

@@ -48,7 +48,11 @@ fn b_at(i: u32) -> ElementB {
 }
 
 fn put(i: u32, values: Element) {
-    out[i] = values;
+    var sums = values;
+    if again {
+        sums += out[i];
+    }
+    out[i] = sums;
 }
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {

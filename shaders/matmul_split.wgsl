@@ -50,7 +50,11 @@ fn b_at(i: u32) -> ElementB {
 }
 
 fn put(i: u32, values: Element) {
-    partial[i] = values;
+    var sums = values;
+    if again {
+        sums += partial[i];
+    }
+    partial[i] = sums;
 }
 
 // Numbers of a part.

@@ -29,13 +29,24 @@ fn main(
     if s >= min(steps.count, arrayLength(&loss)) {
         return;
     }
-    var sum = 0.0;
+    var sum = no_blocks();
     let rows = min(steps.records[s].step.rows, params.stride);
-    for (var r = local; r < rows; r += GROUP) {
-        sum += row_loss[s * params.stride + r];
+    let begin = s * params.stride;
+    for (var r = local; r < rows; r += 4u * GROUP) {
+        let pairs = vec2(at(begin, r, rows), at(begin, r + 2u * GROUP, rows))
+            + vec2(at(begin, r + GROUP, rows), at(begin, r + 3u * GROUP, rows));
+        sum = added(sum, pairs.x + pairs.y);
     }
-    sum = tree_sum(sum, local);
+    let all = tree_sum(sum_of_blocks(sum), local);
     if local == 0u {
-        loss[s] = sum * steps.records[s].step.loss_scale;
+        loss[s] = all * steps.records[s].step.loss_scale;
     }
+}
+
+// The loss of a row, or 0 beyond the last.
+fn at(begin: u32, r: u32, rows: u32) -> f32 {
+    if r < rows {
+        return row_loss[begin + r];
+    }
+    return 0.0;
 }

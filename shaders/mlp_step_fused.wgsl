@@ -73,7 +73,6 @@ const FOURS = CHUNK / 4u;
 const BINARY_CROSS_ENTROPY = 1u;
 const SOFTMAX_CROSS_ENTROPY = 2u;
 const PERCEPTRON = 3u;
-const SIGMOID = 2u;
 
 // [unit][four rows].
 var<workgroup> units: array<vec4<f32>, UNITS * FOURS>;
@@ -133,6 +132,19 @@ fn larger_four(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return select(b, a, b <= a);
 }
 
+fn log_1p_four(x: vec4<f32>) -> vec4<f32> {
+    return vec4(log_1p(x.x), log_1p(x.y), log_1p(x.z), log_1p(x.w));
+}
+
+fn exponential_below_four(z: vec4<f32>, most: vec4<f32>) -> vec4<f32> {
+    return vec4(
+        exponential_below(z.x, most.x),
+        exponential_below(z.y, most.y),
+        exponential_below(z.z, most.z),
+        exponential_below(z.w, most.w),
+    );
+}
+
 struct Element {
     loss: vec4<f32>,
     // By the output.
@@ -143,8 +155,10 @@ struct Element {
 fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
     switch LOSS {
         case BINARY_CROSS_ENTROPY: {
-            let loss = select(z, vec4(0.0), z <= vec4(0.0)) - z * t + log(1.0 + exp(-abs(z)));
-            return Element(loss, activate_four(SIGMOID, 0.0, z) - t);
+            let e = vec4(exponential(-abs(z.x)), exponential(-abs(z.y)), exponential(-abs(z.z)), exponential(-abs(z.w)));
+            let w = select(t, 1.0 - t, z > vec4(0.0));
+            let derivative = e / (1.0 + e) - w;
+            return Element(abs(z) * w + log_1p_four(e), select(derivative, -derivative, z > vec4(0.0)));
         }
         case PERCEPTRON: {
             let error = select(vec4(0.0), vec4(1.0), z > vec4(0.0)) - t;
@@ -182,21 +196,26 @@ fn softmax(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
     for (var c = 1u; c < layer.outputs; c++) {
         largest = larger_four(largest, units[first + c * FOURS]);
     }
-    var total = vec4(0.0);
-    for (var c = 0u; c < layer.outputs; c++) {
-        total += exp(units[first + c * FOURS] - largest);
-    }
     let correct = targets_at(row, 1u, 0u);
-    // That of the correct class, which each row has.
-    var chosen: vec4<f32>;
+    var others = vec4(0.0);
+    // Those of the correct class, which each row has.
+    var own: vec4<f32>;
+    var distance: vec4<f32>;
+    for (var c = 0u; c < layer.outputs; c++) {
+        let z = units[first + c * FOURS];
+        let is_correct = correct == vec4(c);
+        let power = exponential_below_four(z, largest);
+        others += select(power, vec4(0.0), is_correct);
+        own = select(own, power, is_correct);
+        distance = select(distance, largest - z, is_correct);
+    }
+    let total = others + own;
     for (var c = 0u; c < layer.outputs; c++) {
         let place = first + c * FOURS;
-        let is_correct = correct == vec4(c);
-        chosen = select(chosen, units[place] - largest, is_correct);
-        let probability = exp(units[place] - largest) / total;
-        turn(params, layer, row, place, c, probability - select(vec4(0.0), vec4(1.0), is_correct));
+        let power = exponential_below_four(units[place], largest);
+        turn(params, layer, row, place, c, select(power, -others, correct == vec4(c)) / total);
     }
-    return log(total) - chosen;
+    return distance + log_1p_four(others + (own - 1.0));
 }
 
 fn write_row_loss(row: u32, loss: f32) {

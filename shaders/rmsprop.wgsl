@@ -4,17 +4,18 @@
 //
 //     g ← g·clip + l2·p
 //     square ← α·square + (1 − α)·g²
-//     p ← p − η·g / (√square + ε)
+//     p ← p − η·(g / (√square + ε))
 //
-// Letters: η the step's learning rate.
+// Letters: η the step's learning rate. p and square below the smallest normal number become 0. Nothing changes from the
+// flag's step on; where p or square becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
 //
-// | binding | view      | shape         | access                           |
-// |---------|-----------|---------------|----------------------------------|
-// | 2       | parameter | 1×(64·blocks) | read-write                       |
-// | 3       | gradient  | 1×(64·blocks) | read                             |
-// | 4       | square    | 1×(64·blocks) | read-write                       |
-// | 5       | norm      | 1×1           | read                             |
-// | 6       | flag      | 1×1           | read; nothing changes if lowered |
+// | binding | view      | shape         | access     |
+// |---------|-----------|---------------|------------|
+// | 2       | parameter | 1×(64·blocks) | read-write |
+// | 3       | gradient  | 1×(64·blocks) | read       |
+// | 4       | square    | 1×(64·blocks) | read-write |
+// | 5       | norm      | 1×1           | read       |
+// | 6       | flag      | 1             | atomic     |
 //
 // One invocation updates one element.
 
@@ -31,7 +32,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> gradient: array<f32>;
 @group(0) @binding(4) var<storage, read_write> square: array<f32>;
 @group(0) @binding(5) var<storage, read> norm: array<f32>;
-@group(0) @binding(6) var<storage, read> flag: array<u32>;
+@group(0) @binding(6) var<storage, read_write> flag: array<atomic<u32>>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -41,12 +42,14 @@ fn main(
 ) {
     let params = params;
     let i = line(group, groups, GROUP, local);
-    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+    if i >= arrayLength(&parameter) || is_frozen() {
         return;
     }
     let p = parameter[i];
     let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
-    let mean = params.alpha * square[i] + params.one_minus_alpha * g * g;
+    let mean = normal(params.alpha * square[i] + params.one_minus_alpha * g * g);
     square[i] = mean;
-    parameter[i] = p - step.learning_rate * g / (sqrt(mean) + params.epsilon);
+    let changed = normal(p - step.learning_rate * (g / (sqrt(mean) + params.epsilon)));
+    parameter[i] = changed;
+    watch(all_finite(vec4(changed, mean, vec2(0.0))));
 }

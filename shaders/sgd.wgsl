@@ -5,14 +5,15 @@
 //     g ← g·clip + l2·p
 //     p ← p − η·g
 //
-// Letters: η the step's learning rate.
+// Letters: η the step's learning rate. p below the smallest normal number becomes 0. Nothing changes from the flag's step on;
+// where p becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
 //
-// | binding | view      | shape         | access                           |
-// |---------|-----------|---------------|----------------------------------|
-// | 2       | parameter | 1×(64·blocks) | read-write                       |
-// | 3       | gradient  | 1×(64·blocks) | read                             |
-// | 4       | norm      | 1×1           | read                             |
-// | 5       | flag      | 1×1           | read; nothing changes if lowered |
+// | binding | view      | shape         | access     |
+// |---------|-----------|---------------|------------|
+// | 2       | parameter | 1×(64·blocks) | read-write |
+// | 3       | gradient  | 1×(64·blocks) | read       |
+// | 4       | norm      | 1×1           | read       |
+// | 5       | flag      | 1             | atomic     |
 //
 // One invocation updates one element.
 
@@ -27,7 +28,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
 @group(0) @binding(3) var<storage, read> gradient: array<f32>;
 @group(0) @binding(4) var<storage, read> norm: array<f32>;
-@group(0) @binding(5) var<storage, read> flag: array<u32>;
+@group(0) @binding(5) var<storage, read_write> flag: array<atomic<u32>>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -37,10 +38,12 @@ fn main(
 ) {
     let params = params;
     let i = line(group, groups, GROUP, local);
-    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+    if i >= arrayLength(&parameter) || is_frozen() {
         return;
     }
     let p = parameter[i];
     let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
-    parameter[i] = p - step.learning_rate * g;
+    let changed = normal(p - step.learning_rate * g);
+    parameter[i] = changed;
+    watch(is_finite(changed));
 }

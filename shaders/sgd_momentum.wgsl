@@ -7,15 +7,16 @@
 //     g ← g + μ·b (Nesterov), b (else)
 //     p ← p − η·g
 //
-// Letters: η the step's learning rate.
+// Letters: η the step's learning rate. p and b below the smallest normal number become 0. Nothing changes from the flag's
+// step on; where p or b becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
 //
-// | binding | view      | shape         | access                           |
-// |---------|-----------|---------------|----------------------------------|
-// | 2       | parameter | 1×(64·blocks) | read-write                       |
-// | 3       | gradient  | 1×(64·blocks) | read                             |
-// | 4       | norm      | 1×1           | read                             |
-// | 5       | flag      | 1×1           | read; nothing changes if lowered |
-// | 6       | momentum  | 1×(64·blocks) | read-write                       |
+// | binding | view      | shape         | access     |
+// |---------|-----------|---------------|------------|
+// | 2       | parameter | 1×(64·blocks) | read-write |
+// | 3       | gradient  | 1×(64·blocks) | read       |
+// | 4       | norm      | 1×1           | read       |
+// | 5       | flag      | 1             | atomic     |
+// | 6       | momentum  | 1×(64·blocks) | read-write |
 //
 // One invocation updates one element.
 
@@ -30,7 +31,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
 @group(0) @binding(3) var<storage, read> gradient: array<f32>;
 @group(0) @binding(4) var<storage, read> norm: array<f32>;
-@group(0) @binding(5) var<storage, read> flag: array<u32>;
+@group(0) @binding(5) var<storage, read_write> flag: array<atomic<u32>>;
 @group(0) @binding(6) var<storage, read_write> momentum: array<f32>;
 
 @compute @workgroup_size(GROUP)
@@ -41,13 +42,15 @@ fn main(
 ) {
     let params = params;
     let i = line(group, groups, GROUP, local);
-    if i >= arrayLength(&parameter) || flag[0] != 0xffffffffu {
+    if i >= arrayLength(&parameter) || is_frozen() {
         return;
     }
     let p = parameter[i];
     let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
-    let b = params.momentum * momentum[i] + g;
+    let b = normal(params.momentum * momentum[i] + g);
     momentum[i] = b;
     let direction = select(b, g + params.momentum * b, params.nesterov == 1u);
-    parameter[i] = p - step.learning_rate * direction;
+    let changed = normal(p - step.learning_rate * direction);
+    parameter[i] = changed;
+    watch(all_finite(vec4(changed, b, vec2(0.0))));
 }

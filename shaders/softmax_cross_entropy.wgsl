@@ -1,8 +1,9 @@
 // Softmax and cross-entropy from logits, with the gradient.
 //
-// row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z), grad[r, c] = (softmax(z)꜀ − [c = t]) · scale. Subtracting the
-// largest logit keeps every power at most 1. Letters: r a row of the batch, c one of its columns, z the row's
-// outputs, t its class, scale = 1 / rows of the whole batch.
+// row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1))), grad[r, c] = e꜀ / total · scale, and −others / total · scale for
+// c = t, with e꜀ = e^(z꜀ − max z), others = Σ e꜀ of all c but t, total = others + e_t. So nothing cancels, however sure the row
+// is. Letters: r a row of the batch, c one of its columns, z the row's outputs, t its class, scale = 1 / rows of the whole
+// batch.
 //
 // | binding | view     | shape        | access                                                      |
 // |---------|----------|--------------|-------------------------------------------------------------|
@@ -39,22 +40,27 @@ fn main(
         largest = larger(largest, output[begin + c]);
     }
     largest = row_max(largest, local);
-    var total = 0.0;
-    for (var c = lane; c < columns; c += PER_ROW) {
-        total += exp(output[begin + c] - largest);
+    var correct = 0u;
+    if live {
+        // What would lie beyond the row is read from its last column.
+        correct = min(targets[row], columns - 1u);
     }
-    total = row_sum(total, local);
+    var others = 0.0;
+    for (var c = lane; c < columns; c += PER_ROW) {
+        others += select(exponential_below(output[begin + c], largest), 0.0, c == correct);
+    }
+    others = row_sum(others, local);
     if !live {
         return;
     }
-    // What would lie beyond the row is read from its last column.
-    let correct = min(targets[row], columns - 1u);
+    let own = exponential_below(output[begin + correct], largest);
+    let total = others + own;
     for (var c = lane; c < columns; c += PER_ROW) {
         // The same exponential again, which is cheaper than to store and load it.
-        let probability = exp(output[begin + c] - largest) / total;
-        grad[begin + c] = (probability - select(0.0, 1.0, c == correct)) * step.loss_scale;
+        let share = select(exponential_below(output[begin + c], largest), -others, c == correct);
+        grad[begin + c] = share / total * step.loss_scale;
     }
     if lane == 0u {
-        write_row_loss(row, log(total) - (output[begin + correct] - largest));
+        write_row_loss(row, (largest - output[begin + correct]) + log_1p(others + (own - 1.0)));
     }
 }

@@ -1,13 +1,13 @@
-// Sums of squares of blocks of gradients: the first half of the global norm.
+// Roots of the sums of squares of blocks of gradients: the first half of the global norm.
 //
-// partial[b] = Σ over the 64 elements of block b of gradient².
+// partial[b] = √(Σ over the 64 elements of block b of gradient²).
 //
 // | binding | view     | shape         | access               |
 // |---------|----------|---------------|----------------------|
 // | 2       | gradient | 1×(64·blocks) | read, four at a time |
 // | 3       | partial  | 1×blocks      | write                |
 //
-// One invocation sums one block.
+// One invocation sums one block, scaled, since squares overflow long before the norm does.
 
 @group(0) @binding(2) var<storage, read> gradient: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;
@@ -22,9 +22,15 @@ fn main(
     if b >= arrayLength(&partial) {
         return;
     }
-    var sum = 0.0;
-    for (var i = 16u * b; i < 16u * (b + 1u); i++) {
-        sum += dot(gradient[i], gradient[i]);
+    var four = vec4(0.0);
+    for (var i = 0u; i < 16u; i++) {
+        four = max(four, abs(gradient[16u * b + i]));
     }
-    partial[b] = sum;
+    let scale = scale_of(max(max(four.x, four.y), max(four.z, four.w)));
+    var sum = 0.0;
+    for (var i = 0u; i < 16u; i++) {
+        let scaled = gradient[16u * b + i] * scale.x;
+        sum += dot(scaled, scaled);
+    }
+    partial[b] = sqrt(sum) * scale.y;
 }

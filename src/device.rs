@@ -73,11 +73,11 @@ impl Device {
         Self::adapter(None)
     }
 
-    /// The device of that name: `auto`, `cpu`, `gpu`, `reference`, or part of the description of an adapter, in any
-    /// case, `llvmpipe` say. Only so can a software adapter be had.
+    /// The device of that name: `auto`, `cpu`, `gpu`, `reference`, the index of an adapter, `1` say, or part of its
+    /// description, in any case: `llvmpipe`, or `llvmpipe#1`, the second of those. Only so can a software adapter be had.
     ///
     /// # Errors
-    /// A name that nothing here has, with a list of those present; a driver that refuses.
+    /// A name that nothing here has, with a list of those present; one that fits several; a driver that refuses.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "auto" => Self::auto(),
@@ -94,7 +94,7 @@ impl Device {
         match GpuDevice::open(name) {
             Ok(gpu) => Ok(gpu.into()),
             Err(Error::Unknown { name, known, .. }) => {
-                Err(unknown(&name, &format!(", or part of the name of an adapter: {known}")))
+                Err(unknown(&name, &format!(", or the number or part of the name of an adapter: {known}")))
             }
             Err(error) => Err(error),
         }

@@ -1,13 +1,15 @@
 //! The one error type. Every message says what went wrong, where, both numbers, and the remedy.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::shown;
+
 /// What can go wrong when a network is described, trained, saved or loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// Two sizes that must agree do not.
-    #[error("{place}: {found_what} {found}, but {wanted_what} {wanted}; {remedy}")]
     Shape {
         /// Where: a layer, an op, an argument.
         place: String,
@@ -23,7 +25,6 @@ pub enum Error {
         remedy: String,
     },
     /// A value outside what is allowed.
-    #[error("{place}: {name} is {found}, but must be {wanted}")]
     Value {
         /// Where: a layer, an option.
         place: String,
@@ -35,7 +36,6 @@ pub enum Error {
         wanted: String,
     },
     /// A name that is not known.
-    #[error("unknown {kind} `{name}`{}; known: {known}", nearest.as_ref().map(|n| format!(", did you mean `{n}`?")).unwrap_or_default())]
     Unknown {
         /// What was being named: a layer, a loss, an option.
         kind: &'static str,
@@ -47,7 +47,6 @@ pub enum Error {
         known: String,
     },
     /// Parts that are each valid but do not go together.
-    #[error("{place}: {problem}; {remedy}")]
     Conflict {
         /// Where.
         place: String,
@@ -57,7 +56,6 @@ pub enum Error {
         remedy: String,
     },
     /// Data that cannot be used; `place` names row and column.
-    #[error("{place}: {problem}; {remedy}")]
     Data {
         /// Data set, row and column.
         place: String,
@@ -67,7 +65,6 @@ pub enum Error {
         remedy: String,
     },
     /// An op needs more than the device offers.
-    #[error("{op}: needs {needed} {what}, but the device allows {allowed}; {remedy}")]
     Limit {
         /// The op.
         op: String,
@@ -80,10 +77,27 @@ pub enum Error {
         /// What to do about it.
         remedy: String,
     },
+    /// The system gives no memory for what was asked for.
+    Memory {
+        /// What it is for.
+        what: String,
+        /// How much it takes.
+        bytes: u64,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A network puts out a number of which no prediction can be made.
+    Output {
+        /// What is computed, and on which data.
+        place: String,
+        /// Row of the data, from 0.
+        row: usize,
+        /// Output of the network, from 0.
+        output: usize,
+        /// Its value, NaN or infinite.
+        value: f32,
+    },
     /// A loss or gradient became infinite or NaN; parameters and optimizer state are those before the step.
-    #[error(
-        "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as before this step: lower the learning rate, clip the gradient norm, or check the inputs"
-    )]
     NotFinite {
         /// Step index, from 0.
         step: u64,
@@ -99,11 +113,23 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
+        /// What to do about it, from what is set.
+        remedy: String,
+    },
+    /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state has had this update, too.
+    StateNotFinite {
+        /// Step index, from 0.
+        step: u64,
+        /// The tensor: `layer0.weight` for a parameter, `adam.v.layer0.weight` for a state.
+        view: String,
+        /// Row in the tensor.
+        row: usize,
+        /// Column in the tensor.
+        column: usize,
+        /// The value.
+        value: f32,
     },
     /// A device computed something that its reference does not confirm.
-    #[error(
-        "{op}: {view}[{row}, {column}] is {device}, reference {reference}, bound {bound}; the device's result cannot be trusted"
-    )]
     Mismatch {
         /// The op: section, number and kernel.
         op: String,
@@ -121,7 +147,6 @@ pub enum Error {
         bound: f64,
     },
     /// A file could not be read or written.
-    #[error("{}: {action} failed: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -131,7 +156,6 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file was read but its content is not what it should be.
-    #[error("{}: {problem}; {remedy}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -141,7 +165,6 @@ pub enum Error {
         remedy: String,
     },
     /// A device that cannot be had or stopped answering.
-    #[error("device `{device}`: {problem}; {remedy}")]
     Device {
         /// The device as asked for.
         device: String,
@@ -152,10 +175,117 @@ pub enum Error {
     },
 }
 
+impl fmt::Display for Error {
+    /// In one line: what comes from a file or a driver is [shown](crate::data::shown).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.message()))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::Shape { .. }
+            | Self::Value { .. }
+            | Self::Unknown { .. }
+            | Self::Conflict { .. }
+            | Self::Data { .. }
+            | Self::Limit { .. }
+            | Self::Memory { .. }
+            | Self::Output { .. }
+            | Self::NotFinite { .. }
+            | Self::StateNotFinite { .. }
+            | Self::Mismatch { .. }
+            | Self::Format { .. }
+            | Self::Device { .. } => None,
+        }
+    }
+}
+
 /// A result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// An empty vector with room for `count` elements, where a user says how many: an error where a plain `Vec` would end the
+/// process.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory {
+        what: what.into(),
+        bytes: (count as u64).saturating_mul(size_of::<T>() as u64),
+        remedy: "use a smaller batch, fewer rows or a smaller network".into(),
+    })?;
+    Ok(vector)
+}
+
+/// Elements, of which a user says how many there are.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+    let mut all = room(what, count)?;
+    all.extend(elements);
+    Ok(all)
+}
+
+/// A copy of what a user has given, or asks for.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(crate) fn copied<T: Copy>(what: &str, values: &[T]) -> Result<Vec<T>> {
+    let mut copy = room(what, values.len())?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
 impl Error {
+    fn message(&self) -> String {
+        match self {
+            Self::Shape { place, found_what, found, wanted_what, wanted, remedy } => {
+                format!("{place}: {found_what} {found}, but {wanted_what} {wanted}; {remedy}")
+            }
+            Self::Value { place, name, found, wanted } => {
+                format!("{place}: {name} is {found}, but must be {wanted}")
+            }
+            Self::Unknown { kind, name, nearest, known } => {
+                let nearest = nearest.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default();
+                format!("unknown {kind} `{name}`{nearest}; known: {known}")
+            }
+            Self::Conflict { place, problem, remedy } | Self::Data { place, problem, remedy } => {
+                format!("{place}: {problem}; {remedy}")
+            }
+            Self::Limit { op, what, needed, allowed, remedy } => {
+                format!("{op}: needs {needed} {what}, but the device allows {allowed}; {remedy}")
+            }
+            Self::Memory { what, bytes, remedy } => {
+                format!("{what}: needs {bytes} bytes, but the system gives no more memory; {remedy}")
+            }
+            Self::Output { place, row, output, value } => format!(
+                "{place}, row {row} (from 0): output {output} of the network is {value}, not a finite number; look for \
+                 inputs far from those trained on, or train again"
+            ),
+            Self::NotFinite { step, op, layer, view, row, column, value, remedy } => format!(
+                "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as \
+                 before this step: {remedy}"
+            ),
+            Self::StateNotFinite { step, view, row, column, value } => format!(
+                "step {step}: its update made {view} {value} at row {row}, column {column}; all other parameters have had \
+                 this update, so that nothing can be kept or go on from here: restore an earlier checkpoint, or train \
+                 again with a lower learning rate, or with inputs and targets scaled"
+            ),
+            Self::Mismatch { op, view, row, column, device, reference, bound } => format!(
+                "{op}: {view}[{row}, {column}] is {device}, reference {reference}, bound {bound}; the device's result \
+                 cannot be trusted"
+            ),
+            Self::File { path, action, source } => format!("{}: {action} failed: {source}", path.display()),
+            Self::Format { path, problem, remedy } => format!("{}: {problem}; {remedy}", path.display()),
+            Self::Device { device, problem, remedy } => format!("device `{device}`: {problem}; {remedy}"),
+        }
+    }
+
     /// An [`Error::Unknown`] that suggests the nearest of `known`, where one is near or begins so.
     pub fn unknown(kind: &'static str, name: &str, known: &[&str]) -> Self {
         let lower = name.to_lowercase();

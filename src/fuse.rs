@@ -7,6 +7,8 @@
 //! | `matmul_nn` [`dropout`] [`activation_grad`] | `dense_grad_input` |
 //! | `matmul_tn` `column_sum`, and `check_finite` | `dense_grad_weight` |
 
+use std::collections::HashMap;
+
 use crate::error::Result;
 use crate::kernels::activation::Function;
 use crate::kernels::dropout::Mask;
@@ -14,8 +16,7 @@ use crate::kernels::{
     activation, activation_grad, bias_add, check_finite, column_sum, dense_forward, dense_grad_input,
     dense_grad_weight, dropout, matmul,
 };
-use crate::plan::{Contents, Kernel, Op, Plan, Section, ViewId};
-use crate::shape::{Dtype, Shape};
+use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 
 /// Fuses what can be fused.
 ///
@@ -28,10 +29,11 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
     for (section, ops) in &mut sections {
         if matches!(section, Section::Gradients | Section::Evaluate) {
             // Backward first: a fused gradient no longer reads what lies between activation and dropout.
-            replace(ops, |ops, at| grad_input(&plan, ops, at));
-            replace(ops, |ops, at| grad_weight(&plan, ops, at));
+            replace(ops, |ops, uses, at| grad_input(&plan, ops, uses, at));
+            let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL)).map(|op| op.views[1]);
+            replace(ops, |ops, _, at| grad_weight(&plan, ops, flag?, at));
             drop_check(ops);
-            replace(ops, |ops, at| forward(&mut plan, ops, at));
+            replace(ops, |ops, uses, at| forward(&mut plan, ops, uses, at));
         }
     }
     let ops = sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op)));
@@ -41,19 +43,40 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
 /// A fused op, and how many ops it stands for.
 type Fused = Option<(Op, usize)>;
 
-fn replace(ops: &mut Vec<Op>, mut fused: impl FnMut(&[Op], usize) -> Fused) {
+/// Puts fused ops in place of those that they stand for, from the first to the last.
+fn replace(ops: &mut Vec<Op>, mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
+    let (uses, mut made) = (Uses::of(ops), Vec::with_capacity(ops.len()));
     let mut at = 0;
     while at < ops.len() {
-        if let Some((op, count)) = fused(ops, at) {
-            ops.splice(at..at + count, [op]);
-        }
-        at += 1;
+        let (op, count) = fused(ops, &uses, at).unwrap_or_else(|| (ops[at].clone(), 1));
+        made.push(op);
+        at += count;
     }
+    *ops = made;
 }
 
-/// Whether only two ops use a view: the one that writes it, and the next.
-fn between_two(ops: &[Op], view: ViewId) -> bool {
-    ops.iter().filter(|op| op.views.contains(&view)).count() == 2
+/// How many ops of a section use each view, and which does so first: of what is computed, that is the op that writes it.
+struct Uses(HashMap<ViewId, (usize, usize)>);
+
+impl Uses {
+    fn of(ops: &[Op]) -> Self {
+        let mut uses = HashMap::new();
+        for (at, op) in ops.iter().enumerate() {
+            op.views.iter().for_each(|view| uses.entry(*view).or_insert((at, 0)).1 += 1);
+        }
+        Self(uses)
+    }
+
+    /// Whether only two ops use a view: the one that writes it, and the next.
+    fn between_two(&self, view: ViewId) -> bool {
+        self.0.get(&view).is_some_and(|(_, count)| *count == 2)
+    }
+
+    /// The op that uses a view first, if it runs `kernel` and its binding 1 is the view.
+    fn first<'a>(&self, ops: &'a [Op], view: ViewId, kernel: &'static Kernel) -> Option<&'a Op> {
+        let (at, _) = self.0.get(&view)?;
+        ops.get(*at).filter(|op| is(op, kernel) && op.views[1] == view)
+    }
 }
 
 /// The op at `at`, if it runs `kernel` and its binding `binding` is `view`.
@@ -78,45 +101,39 @@ fn mask_of(op: &Op) -> Mask {
 const IDENTITY: Function = Function { code: 0, slope: 0.0 };
 
 /// `matmul_nt` [`bias_add`] [`activation`] [`dropout`], as far as nothing else reads what lies between.
-fn forward(plan: &mut Plan, ops: &[Op], at: usize) -> Fused {
+fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NT))?;
     let (input, weight, mut output) = (first.views[0], first.views[1], first.views[2]);
     let (mut end, mut bias, mut function, mut mask) = (at + 1, None, IDENTITY, Mask::NONE);
-    if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
+    if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
         (bias, output, end) = (Some(op.views[1]), op.views[2], end + 1);
     }
-    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
+    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
         (function, output, end) = (function_of(op), op.views[1], end + 1);
     }
-    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| between_two(ops, output)) {
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
         (mask, output, end) = (mask_of(op), op.views[1], end + 1);
     }
     if end == at + 1 {
         return None;
     }
-    let bias = bias.unwrap_or_else(|| zeros(plan, plan.shape(output).columns));
+    let bias = bias.unwrap_or_else(|| dense_forward::no_bias(plan, plan.shape(output).columns));
     let op = dense_forward::op(plan, function, mask, input, weight, bias, output);
     Some((Op { layer: first.layer, ..op }, end - at))
 }
 
-/// A view of zeros: the bias of a layer that has none.
-fn zeros(plan: &mut Plan, columns: usize) -> ViewId {
-    let name = format!("zeros{columns}");
-    plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
-}
-
 /// `matmul_nn` [`dropout`] [`activation_grad`].
-fn grad_input(plan: &Plan, ops: &[Op], at: usize) -> Fused {
+fn grad_input(plan: &Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NN))?;
     let (grad_output, weight, mut grad) = (first.views[0], first.views[1], first.views[2]);
-    let lower = ops.iter().find(|op| is(op, &matmul::NT) && op.views[1] == weight)?.views[0];
+    let lower = uses.first(ops, weight, &matmul::NT)?.views[0];
     let (mut end, mut function, mut mask, mut activated) = (at + 1, IDENTITY, Mask::NONE, lower);
-    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad).filter(|_| between_two(ops, grad)) {
+    if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad).filter(|_| uses.between_two(grad)) {
         (mask, grad, end) = (mask_of(op), op.views[1], end + 1);
-        activated = ops.iter().find(|op| is(op, &dropout::KERNEL) && op.views[1] == lower)?.views[0];
+        activated = uses.first(ops, lower, &dropout::KERNEL)?.views[0];
     }
     if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad)
-        .filter(|op| op.views[1] == activated && between_two(ops, grad))
+        .filter(|op| op.views[1] == activated && uses.between_two(grad))
     {
         (function, grad, end) = (function_of(op), op.views[2], end + 1);
     }
@@ -128,10 +145,9 @@ fn grad_input(plan: &Plan, ops: &[Op], at: usize) -> Fused {
 }
 
 /// `matmul_tn` `column_sum`.
-fn grad_weight(plan: &Plan, ops: &[Op], at: usize) -> Fused {
+fn grad_weight(plan: &Plan, ops: &[Op], flag: ViewId, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::TN))?;
     let second = follows(ops, at + 1, &column_sum::KERNEL, 0, first.views[0])?;
-    let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL))?.views[1];
     let op = dense_grad_weight::op(plan, first.views[0], first.views[1], first.views[2], second.views[1], flag);
     Some((Op { layer: first.layer, ..op }, 2))
 }

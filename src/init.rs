@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected};
 use crate::network::Activation;
 use crate::rng::{Philox, Stream};
 use crate::text::{Term, number, required};
@@ -69,6 +69,9 @@ impl Init {
     }
 
     /// A weight matrix [outputs, inputs], row-major; `index` is the layer's number.
+    ///
+    /// # Errors
+    /// Too little memory.
     pub fn weights(
         self,
         inputs: usize,
@@ -76,7 +79,7 @@ impl Init {
         following: Option<Activation>,
         seed: u64,
         index: u32,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
         let gain = following.map_or(1.0, Activation::gain);
         let (fan_in, fans) = (inputs as f64, (inputs + outputs) as f64);
         let mut random = Philox::new(seed, Stream::Init, index);
@@ -91,7 +94,8 @@ impl Init {
             Self::HeUniform => uniform(gain * (3.0 / fan_in).sqrt()),
             Self::HeNormal => normal(gain / fan_in.sqrt()),
         };
-        (0..inputs * outputs).map(|_| draw()).collect()
+        let count = inputs.saturating_mul(outputs);
+        collected(&format!("parameters of layer {index}"), count, (0..count).map(|_| draw()))
     }
 }
 

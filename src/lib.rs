@@ -58,6 +58,7 @@ pub mod network;
 pub mod numeric;
 pub mod optim;
 pub mod plan;
+mod replace;
 pub mod rng;
 pub mod schedule;
 pub mod shape;

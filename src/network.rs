@@ -14,6 +14,9 @@ use crate::text::{Term, number, option, required, split_outside_parentheses};
 /// Kernels count elements in 32 bits; the largest network uses half of what these can count.
 const MOST_PARAMETERS: u128 = 1 << 31;
 
+/// Most layers of all kinds: some thousand times what anybody trains. A model file takes a few bytes for each, a plan many.
+const MOST_LAYERS: usize = 1 << 16;
+
 /// Inputs and layers, in the order in which data flows through them.
 ///
 /// ```
@@ -186,7 +189,7 @@ impl Network {
     /// Checks sizes and values that the types alone cannot.
     ///
     /// # Errors
-    /// No input columns, no dense layer, a layer without outputs, rates and slopes out of range.
+    /// No input columns, no dense layer, more than 65,536 layers, a layer without outputs, rates and slopes out of range.
     pub fn check(&self) -> Result<()> {
         if self.input == 0 {
             return Err(Error::value("network", "number of input columns", 0, "at least 1"));
@@ -197,6 +200,10 @@ impl Network {
                 "there is no dense layer, so nothing to train",
                 "add one, as in `Network::input(64).dense(10)`",
             ));
+        }
+        if self.layers.len() > MOST_LAYERS {
+            let wanted = format!("at most {MOST_LAYERS}");
+            return Err(Error::value("network", "number of layers", self.layers.len(), &wanted));
         }
         let size = |(_, dense, inputs): (usize, Dense, usize)| dense.outputs as u128 * (inputs as u128 + 1);
         let parameters = self.dense_layers().map(size).fold(0, u128::saturating_add);

@@ -229,6 +229,15 @@ impl Optimizer {
         }
     }
 
+    /// Name of the state that holds means of squares, whose root is taken.
+    pub(crate) fn squares(&self) -> Option<&'static str> {
+        match self {
+            Self::Sgd(_) => None,
+            Self::RmsProp(_) => Some("square"),
+            Self::Adam(_) | Self::AdamW(_) => Some("v"),
+        }
+    }
+
     /// Adam's bias corrections at `step` (from 0): 1 − β₁ᵗ and √(1 − β₂ᵗ) with t = step + 1; 1 and 1 for others.
     pub fn bias_corrections(&self, step: u64) -> [f64; 2] {
         let t = (step + 1).min(i32::MAX as u64) as i32;
@@ -243,10 +252,11 @@ impl Optimizer {
     /// Checks the values.
     ///
     /// # Errors
-    /// Negative or infinite rates, shares outside [0, 1), Nesterov without momentum.
+    /// Negative or infinite rates, shares outside [0, 1), Nesterov without momentum. A learning rate of 0, which changes no
+    /// parameter, is allowed, as in PyTorch: it measures losses and gradients.
     pub fn check(&self) -> Result<()> {
         let place = format!("optimizer {}", self.name());
-        let positive = |name: &str, value: f64| {
+        let not_negative = |name: &str, value: f64| {
             if (value as f32).is_finite() && value >= 0.0 {
                 Ok(())
             } else {
@@ -254,7 +264,7 @@ impl Optimizer {
             }
         };
         // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
-        let divisor = |name: &str, value: f64| {
+        let above_zero = |name: &str, value: f64| {
             if (value as f32).is_finite() && value as f32 > 0.0 {
                 Ok(())
             } else {
@@ -268,11 +278,11 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "at least 0 and below 1"))
             }
         };
-        positive("learning_rate", self.learning_rate())?;
+        not_negative("learning_rate", self.learning_rate())?;
         match *self {
             Self::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
                 share("momentum", momentum)?;
-                positive("weight_decay", weight_decay)?;
+                not_negative("weight_decay", weight_decay)?;
                 if nesterov && momentum == 0.0 {
                     return Err(Error::conflict(
                         place,
@@ -284,15 +294,15 @@ impl Optimizer {
             }
             Self::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
                 share("alpha", alpha)?;
-                divisor("epsilon", epsilon)?;
-                positive("weight_decay", weight_decay)
+                above_zero("epsilon", epsilon)?;
+                not_negative("weight_decay", weight_decay)
             }
             Self::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. })
             | Self::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
                 share("beta1", beta1)?;
                 share("beta2", beta2)?;
-                divisor("epsilon", epsilon)?;
-                positive("weight_decay", weight_decay)
+                above_zero("epsilon", epsilon)?;
+                not_negative("weight_decay", weight_decay)
             }
         }
     }

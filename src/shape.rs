@@ -22,9 +22,9 @@ impl Shape {
         Self { rows: 1, columns }
     }
 
-    /// Number of elements.
+    /// Number of elements; the largest number where there are more than it, so that a check of sizes sees them.
     pub const fn elements(self) -> usize {
-        self.rows * self.columns
+        self.rows.saturating_mul(self.columns)
     }
 }
 
@@ -58,5 +58,5 @@ pub const TENSOR_ALIGNMENT: usize = 64;
 
 /// `elements` rounded up to [`TENSOR_ALIGNMENT`].
 pub const fn padded(elements: usize) -> usize {
-    elements.div_ceil(TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT
+    elements.div_ceil(TENSOR_ALIGNMENT).saturating_mul(TENSOR_ALIGNMENT)
 }

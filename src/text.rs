@@ -1,6 +1,9 @@
 //! The small grammar that networks and initialisations are written in:
 //! `name`, `name(value, key=value)`, nested where a value is itself such a term.
 
+use std::borrow::Cow;
+use std::fmt::Write;
+
 use crate::error::{Error, Result};
 
 /// One term: a name and its arguments.
@@ -93,6 +96,54 @@ pub(crate) fn split_outside_parentheses(text: &str, separator: impl Fn(char) -> 
     (depth == 0).then_some(parts)
 }
 
+/// Text as it is safe to show, in one line: characters that move a cursor, color, retitle, reorder or break a line stand as
+/// escapes, `\u{1b}` or `\n`. Whatever comes from a file passes through here before a terminal, a picture or an error has it;
+/// files keep it as it is. Once is as good as twice.
+///
+/// ```
+/// assert_eq!(wgrad::data::shown("price\u{1b}[2J\n"), r"price\u{1b}[2J\n");
+/// ```
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hazard) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hazard(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe.into()
+}
+
+/// [`shown`] for each line of a text of several.
+pub fn shown_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && is_hazard(c)) {
+        return text.into();
+    }
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n").into()
+}
+
+/// JSON with the characters escaped that JSON allows in its strings and [`shown`] does not. It says the same.
+pub fn shown_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hazard) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hazard(c) {
+            // All of them have four digits.
+            write!(safe, "\\u{:04x}", u32::from(c)).ok();
+        } else {
+            safe.push(c);
+        }
+    }
+    safe.into()
+}
+
+/// Control characters (C0, DEL, C1), and those of Unicode that break a line or change the direction of all that follows.
+fn is_hazard(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// `1234567` as `1_234_567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -104,7 +155,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Rows of cells in aligned columns, two blanks apart: the first `left` columns and the last begin together, all others
-/// end together. Every row has as many cells as the first.
+/// end together. Every row has as many cells as the first. Cells are [`shown`].
 pub fn table(rows: &[Vec<String>], left: usize) -> String {
     table_with_gap(rows, left, 2)
 }
@@ -112,13 +163,53 @@ pub fn table(rows: &[Vec<String>], left: usize) -> String {
 /// [`table`], with columns `gap` blanks apart.
 pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let gap = " ".repeat(gap);
+    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let cell = |(column, text): (usize, &String)| {
+    let cell = |(column, text): (usize, &Cow<'_, str>)| {
         let width = widths[column];
         if column < left || column + 1 == columns { format!("{text:<width$}") } else { format!("{text:>width$}") }
     };
-    let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join(&gap);
+    let line = |row: &Vec<Cow<'_, str>>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join(&gap);
     rows.iter().map(|row| line(row).trim_end().to_string() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind: an escape sequence, C1's own form of it, DEL, line breaks, and overrides of direction.
+    const HOSTILE: &str = "a\u{1b}[2J\u{9b}2J\u{85}\u{7f}\n\r\t\u{2028}\u{202e}\u{2066}\0z";
+
+    fn is_safe(text: &str) -> bool {
+        !text.chars().any(is_hazard)
+    }
+
+    #[test]
+    fn what_is_shown_has_no_control_characters() {
+        let safe = shown(HOSTILE);
+        assert_eq!(safe, r"a\u{1b}[2J\u{9b}2J\u{85}\u{7f}\n\r\t\u{2028}\u{202e}\u{2066}\u{0}z");
+        assert_eq!(shown(&safe), safe);
+        for text in ["", "Größe", "価格", "σ²", "a\\b", "👩‍👩‍👧", "מחיר"] {
+            assert!(matches!(shown(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+        let all: String = ('\0'..'\u{a0}').collect();
+        assert!(is_safe(&shown(&all)));
+        let lines = format!("{HOSTILE}\nb");
+        assert!(is_safe(&shown_lines(&lines).replace('\n', "")) && shown_lines(&lines).lines().count() == 3);
+    }
+
+    #[test]
+    fn json_that_is_shown_says_the_same() {
+        let json = serde_json::to_string(&[HOSTILE]).expect("text");
+        assert!(!is_safe(&json) && is_safe(&shown_json(&json)));
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown_json(&json)).expect("JSON"), [HOSTILE]);
+    }
+
+    #[test]
+    fn cells_of_tables_are_shown_and_stay_in_line() {
+        let rows = [["column", "n"], ["a\nb\u{1b}", "1"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(table(&rows, 1), "column     n\na\\nb\\u{1b}  1\n".replace("column     n", "column      n"));
+    }
 }

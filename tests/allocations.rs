@@ -9,8 +9,9 @@ mod common {
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::driver::{Device, Driver, Form, runs};
+use common::driver::{Device, Driver, Form};
 use common::problem::{Numbers, batch, parameters};
+use wgrad::exec::Run;
 use wgrad::lower::Description;
 use wgrad::{Adam, Loss, Network};
 
@@ -57,7 +58,7 @@ fn steps_allocate_nothing() {
             driver.set(&parameters(&description.network, 1, Numbers::Real));
             let data = batch(&description.network, description.loss, description.batch, 1, 0, Numbers::Real);
             let steps = driver.feed(&[data]);
-            let runs = runs(&description, 1);
+            let runs = Run::submission(&steps);
             let mut submit = || driver.executor.submit(&steps, &runs).expect("the host answers");
             (0..3).for_each(|_| submit());
             let before = [&ALLOCATIONS, &BYTES].map(|counter| counter.load(Ordering::SeqCst));

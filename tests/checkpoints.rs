@@ -1,11 +1,15 @@
 //! A training that was stopped and goes on from a checkpoint is the one that was never stopped, bit for bit.
 
+#[path = "common/forged.rs"]
+mod forged;
+
 use std::path::Path;
 use std::time::Duration;
 
+use wgrad::rng::{Philox, Stream};
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Network, Optimizer, Progress,
-    RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Model, Network, Optimizer,
+    Progress, RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
 };
 
 const ROWS: usize = 250;
@@ -146,14 +150,10 @@ fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
     let names = files(folder.path());
     let newest = folder.path().join(names.last().expect("there are some"));
     let bytes = std::fs::read(&newest).expect("read");
-    let whole = Checkpoint::load(&newest).expect("it is whole");
+    Checkpoint::load(&newest).expect("it is whole");
     let refused = |bytes: &[u8], what: String| {
         std::fs::write(&newest, bytes).expect("written");
-        // A last digit of a number may change and leave the number.
-        let error = match Checkpoint::load(&newest) {
-            Ok(read) => return assert!(read == whole, "{what}"),
-            Err(error) => error,
-        };
+        let error = Checkpoint::load(&newest).expect_err(&what);
         assert!(matches!(error, Error::Format { .. }), "{what}: {error}");
         assert!(error.to_string().contains("step-") && error.to_string().contains("; "), "{what}: {error}");
     };
@@ -165,15 +165,75 @@ fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
         changed[at] ^= 0x04;
         refused(&changed, format!("byte {at} of {} changed", bytes.len()));
     }
-    let resume = || Some(Checkpoints::in_folder(folder.path()).resume());
-    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume(), u64::MAX);
-    assert!(error.expect_err("the newest is damaged").to_string().contains("delete it to go on from the one before"));
-    std::fs::remove_file(&newest).expect("deleted");
     let mut resumed = trainer(&Device::cpu(), Adam::new(1e-3));
-    train(&mut resumed, &digits(300..340), resume(), u64::MAX).expect("the one before is whole");
+    let mut passed_over = Vec::new();
+    let validation = digits(300..340);
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best();
+    let fit = fit.checkpoints(Checkpoints::in_folder(folder.path()).resume()).on_resume(|restored| {
+        passed_over = restored.passed_over.clone();
+        assert!(restored.step > 0 && restored.step < newest_step(&names), "{restored:?}");
+    });
+    resumed.fit(&digits(0..ROWS), fit).expect("the one before is whole");
+    assert!(passed_over.len() == 1 && passed_over[0].contains(names.last().expect("some")), "{passed_over:?}");
     let mut whole = trainer(&Device::cpu(), Adam::new(1e-3));
-    train(&mut whole, &digits(300..340), None, u64::MAX).expect("trained");
+    train(&mut whole, &validation, None, u64::MAX).expect("trained");
     assert!(bits(&mut resumed) == bits(&mut whole));
+}
+
+fn newest_step(names: &[String]) -> u64 {
+    let number = |name: &String| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
+    names.iter().filter_map(number).max().expect("there are some")
+}
+
+#[test]
+fn a_training_does_not_begin_anew_where_all_checkpoints_are_damaged() {
+    let folder = stopped();
+    for name in files(folder.path()) {
+        std::fs::write(folder.path().join(name), "something else").expect("written");
+    }
+    let resume = Some(Checkpoints::in_folder(folder.path()).resume());
+    let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX);
+    let message = error.expect_err("none is whole").to_string();
+    assert!(message.contains("none of its checkpoints can be used") && message.contains("to begin anew"), "{message}");
+}
+
+/// Bits of a file that can be flipped without an error when it is read: of 400 drawn by a seed, and one in each byte of its
+/// header.
+fn unnoticed<T>(path: &Path, load: impl Fn(&Path) -> wgrad::Result<T>) -> Vec<usize> {
+    let whole = std::fs::read(path).expect("read");
+    load(path).expect("it is whole");
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    let mut random = Philox::new(27, Stream::Data, 0);
+    let drawn: Vec<usize> = (0..400).map(|_| random.below(8 * whole.len() as u32) as usize).collect();
+    let flipped = |bit: &usize| {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(path, bytes).expect("written");
+        match load(path) {
+            Ok(_) => true,
+            Err(error) => {
+                let message = error.to_string();
+                assert!(matches!(error, Error::Format { .. }) && message.contains("; "), "bit {bit}: {message}");
+                false
+            }
+        }
+    };
+    let each = (0..header).map(|byte| 8 * byte + random.below(8) as usize).collect::<Vec<_>>();
+    let unnoticed = drawn.into_iter().chain(each).filter(flipped).collect();
+    std::fs::write(path, whole).expect("written");
+    unnoticed
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_model_or_a_checkpoint_is_noticed() {
+    let folder = stopped();
+    let checkpoint = folder.path().join(files(folder.path()).last().expect("there are some"));
+    let found = unnoticed(&checkpoint, |path| Checkpoint::load(path));
+    assert!(found.is_empty(), "checkpoint: {} bits: {found:?}", found.len());
+    let model = folder.path().join("model.safetensors");
+    trainer(&Device::cpu(), Adam::new(1e-3)).model().expect("a model").save(&model).expect("saved");
+    let found = unnoticed(&model, |path| Model::load(path));
+    assert!(found.is_empty(), "model: {} bits: {found:?}", found.len());
 }
 
 #[test]
@@ -250,6 +310,42 @@ fn only_where_it_is_stopped_a_training_leaves_one_and_takes_nobody_s_place() {
     assert_eq!(files(&below), ["step-16.safetensors"]);
 }
 
+#[test]
+fn a_numbered_folder_belongs_to_one_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = || Checkpoints::in_numbered_folder(folder.path().join("run")).only_when_stopped();
+    let validation = digits(300..340);
+    let stop = |rate, checkpoints, stop| {
+        let mut trainer = trainer(&Device::cpu(), Adam::new(rate));
+        train(&mut trainer, &validation, Some(checkpoints), stop)?;
+        let below = |found: &Path| found.strip_prefix(folder.path()).expect("below").to_path_buf();
+        Ok(trainer.checkpoint_folder().map(below))
+    };
+    let name = |found: wgrad::Result<Option<std::path::PathBuf>>| found.expect("trained").expect("a folder");
+    assert_eq!(stop(1e-3, checkpoints(), u64::MAX).expect("trained"), None);
+    // Both begin before either is stopped.
+    let mut second = None;
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().checkpoints(checkpoints()).on_epoch(|_| {
+        second = Some(name(stop(2e-3, checkpoints(), 4)));
+        Flow::Stop
+    });
+    let mut first = trainer(&Device::cpu(), Adam::new(1e-3));
+    first.fit(&digits(0..ROWS), fit).expect("stopped");
+    assert_eq!(second.as_deref(), Some(Path::new("run")));
+    assert_eq!(first.checkpoint_folder(), Some(&*folder.path().join("run-2")));
+    // Each is found by its settings; a third has none to go on from, and says so.
+    assert_eq!(name(stop(1e-3, checkpoints().resume(), 14)), Path::new("run-2"));
+    assert_eq!(name(stop(2e-3, checkpoints().resume(), 14)), Path::new("run"));
+    let error = stop(3e-3, checkpoints().resume(), 14).expect_err("it is another training");
+    assert!(error.to_string().contains("optimizer.learning_rate = 0.002, but now it is 0.003"), "{error}");
+    assert_eq!(name(stop(3e-3, checkpoints(), 14)), Path::new("run-3"));
+    // A folder that a live training has taken is left to it.
+    let lock = std::fs::File::create(folder.path().join("run/lock")).expect("made");
+    lock.try_lock().expect("nobody has it");
+    let error = stop(2e-3, checkpoints().resume(), 14).expect_err("its folder is taken");
+    assert!(error.to_string().contains("another training is writing checkpoints to it"), "{error}");
+}
+
 /// Bytes that are scaled through a table, a checkpoint after every submission, and resumed with other submissions.
 #[test]
 fn images_go_on_however_steps_are_grouped() {
@@ -324,5 +420,87 @@ fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
         let error = train(&mut trainer, &digits(300..340), Some(checkpoints), u64::MAX).expect_err("no folder");
         assert!(matches!(error, Error::File { .. }), "{error}");
         assert_eq!(trainer.steps(), 0);
+    }
+}
+
+/// One in the midst of an epoch, with a best epoch before.
+fn in_the_midst() -> (Vec<u8>, String) {
+    let folder = stopped();
+    let bytes = std::fs::read(folder.path().join("step-16.safetensors")).expect("written");
+    let (header, _) = forged::parts(&bytes).expect("a whole file");
+    let header = header.to_string();
+    (bytes, header)
+}
+
+/// A right checksum says only that a file is as it was written: not that what it says can be.
+#[test]
+fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
+    let (bytes, header) = in_the_midst();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("step-16.safetensors");
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        Checkpoint::load(&path)
+    };
+    let data = forged::parts(&bytes).expect("a whole file").1;
+    // With a right checksum; what is no checkpoint at all is refused before that.
+    let forged = |header: &str, data: &[u8]| {
+        let file = forged::file(header, data);
+        let found = load(&file);
+        let right = found.as_ref().err().and_then(|error| forged::with_checksum(&file, &error.to_string()));
+        right.map_or(found, |file| load(&file))
+    };
+    forged(&header, data).expect("nothing was changed");
+    let at = |name: &str| header.find(name).unwrap_or_else(|| panic!("{name} is not in {header}"));
+    // From, to, and what is said.
+    let best = r#"\"best\":{\"epoch\":"#;
+    let cases: [(&str, &str, &str); 17] = [
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":18446744073709551615,\"epoch\":3"#, "below 281474976710656"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":1,\"epoch\":3"#, "3 epochs were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":4294967295"#, "4294967295 epochs were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":0"#, "rows of epoch 0 were used"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":1"#, "2 epochs are over, but 1 were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":11,\"epoch\":3"#, "not between 6 and 11"),
+        (r#"\"used\":188"#, r#"\"used\":189"#, "189 of 250 rows of the epoch were used, but a step has 47"),
+        (r#"\"used\":188"#, r#"\"used\":300"#, "300 of 250 rows"),
+        (r#"\"used\":188"#, r#"\"used\":null"#, "rows of the epoch that were used: None"),
+        (r#"\"used\":188"#, r#"\"used\":141"#, "losses are of 4 steps and 188 rows, but 141 rows"),
+        (r#"\"used\":188"#, r#"\"used\":250"#, "but 0 rows of the epoch were used"),
+        (r#"\"batch\":47"#, r#"\"batch\":0"#, "batch is 0"),
+        (r#"\"batch\":47"#, r#"\"batch\":46"#, "a step has 46"),
+        (r#"\"epochs\":[{\"epoch\":1,"#, r#"\"epochs\":[{\"epoch\":2,"#, "epoch 1 is called 2"),
+        (r#"\"restore_best\":true"#, r#"\"restore_best\":false"#, "none of its 2 epochs"),
+        (r#"adam.v.layer0.bias"#, r#"adam.w.layer0.bias"#, "tensor `adam.w.layer0.bias` is not one of the training's"),
+        (r#"[13]"#, r#"[1,13]"#, "has the shape [1, 13], but [13] is needed"),
+    ];
+    for (from, to, said) in cases {
+        at(from);
+        let error = forged(&header.replacen(from, to, 1), data).expect_err(to);
+        assert!(matches!(error, Error::Format { .. }), "{to}: {error}");
+        assert!(error.to_string().contains(said), "{to}: {error}");
+    }
+    // Of the best epoch, all that the others do not say.
+    let number = &header[at(best) + best.len()..][..1];
+    for other in ["0", "3", "1000000"] {
+        let changed = header.replacen(&format!("{best}{number}"), &format!("{best}{other}"), 1);
+        let error = forged(&changed, data).expect_err(other).to_string();
+        assert!(error.contains(&format!("the best epoch is {other} at step")), "{error}");
+    }
+    // Numbers: of a parameter, of a mean of squares.
+    let begin = |tensor: &str| {
+        let behind = &header[at(&format!("\"{tensor}\""))..];
+        let (_, offsets) = behind.split_once("\"data_offsets\":[").expect("each has them");
+        offsets.split(',').next().and_then(|begin| begin.parse::<usize>().ok()).expect("a number")
+    };
+    for (tensor, number, said) in [
+        ("layer0.weight", f32::NAN, "tensor `layer0.weight` holds NaN, but must be finite"),
+        ("adam.m.layer2.bias", f32::INFINITY, "tensor `adam.m.layer2.bias` holds inf"),
+        ("adam.v.layer0.weight", -1.0, "tensor `adam.v.layer0.weight` holds -1, but must be finite and at least 0"),
+        ("best.layer0.bias", f32::NEG_INFINITY, "tensor `best.layer0.bias` holds -inf"),
+    ] {
+        let mut data = data.to_vec();
+        data[begin(tensor)..][..4].copy_from_slice(&number.to_le_bytes());
+        let error = forged(&header, &data).expect_err(tensor).to_string();
+        assert!(error.contains(said), "{error}");
     }
 }

@@ -230,6 +230,37 @@ fn each_shader_translates_for_every_platform() {
     }
 }
 
+/// Some drivers end long loops without a word. So a kernel whose shader loops as often as rows, columns or parameters say
+/// declares how often, and `specialize` holds that to the device's limit.
+#[test]
+fn loops_that_hang_on_data_are_counted() {
+    let mut counted = BTreeSet::new();
+    for Variant { name, kernel, shader, wgsl } in &variants() {
+        let code: String =
+            wgsl.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n").collect();
+        assert!(!code.contains("while ") && !code.contains("loop {"), "{name}: only `for` says where a loop ends");
+        let heads = code.split("for (").skip(1).map(|rest| rest.split('{').next().unwrap_or_default());
+        for head in heads.filter(|head| hangs_on_data(head)) {
+            assert!(shader.rounds.is_some(), "{name}: nobody counts the rounds of `for ({head}`");
+            counted.insert(kernel.name);
+        }
+    }
+    let declared: BTreeSet<_> =
+        kernels::ALL.into_iter().filter(|k| k.shader.rounds.is_some()).map(|k| k.name).collect();
+    assert_eq!(counted, declared);
+}
+
+/// Whether a loop ends where something says that is not a constant: those are written in capitals.
+fn hangs_on_data(head: &str) -> bool {
+    let parts: Vec<&str> = head.split(';').collect();
+    let [init, condition, _] = parts[..] else { panic!("`{head}` has other parts than `for` has") };
+    let (variable, first) = init.trim_start_matches("var ").split_once(" = ").expect("a loop counts");
+    // One that counts down ends at a constant, and begins with the number of its rounds.
+    let bound = if condition.contains('>') { format!("{condition} {first}") } else { condition.into() };
+    let words = bound.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| *word != variable);
+    words.filter(|word| word.starts_with(char::is_alphabetic)).any(|word| word.contains(char::is_lowercase))
+}
+
 #[test]
 fn tint_accepts_each_shader() {
     let Some(tint) = on_path("tint") else {
@@ -320,4 +351,25 @@ fn what_goes_by_columns_has_a_fast_twin_and_writes_nothing_else() {
         let sound = |b: &Binding| b.by_columns == b.access.writes() && (b.cut || !b.by_columns);
         assert!(kernel.fast.is_some() && kernel.bindings.iter().all(sound), "{}", kernel.name);
     }
+}
+
+/// WGSL promises little of `tanh`, `exp`, `log` and their kin: the shaders' own are in shared/functions.wgsl.
+#[test]
+fn shaders_call_no_function_that_is_not_accurate() {
+    use naga::MathFunction::{Abs, Ceil, Clamp, Dot, Floor, Fma, Max, Min, Round, Sqrt, Transpose};
+    let mut calls = 0;
+    for variant in variants() {
+        let (module, _) = parse(&variant.name, &variant.wgsl);
+        let functions = module.functions.iter().map(|(_, function)| function);
+        for function in functions.chain(module.entry_points.iter().map(|entry| &entry.function)) {
+            for (_, expression) in function.expressions.iter() {
+                if let naga::Expression::Math { fun, .. } = expression {
+                    let accurate = [Abs, Ceil, Clamp, Dot, Floor, Fma, Max, Min, Round, Sqrt, Transpose].contains(fun);
+                    assert!(accurate, "{} calls {fun:?}", variant.name);
+                    calls += 1;
+                }
+            }
+        }
+    }
+    assert!(calls > 100, "only {calls} calls were seen");
 }

@@ -1,6 +1,9 @@
 //! Bad input to the library is an error that says what, where, both numbers and the remedy; nothing panics, and
 //! nothing is lost.
 
+#[path = "common/forged.rs"]
+mod forged;
+
 use std::path::Path;
 
 use wgrad::{
@@ -39,6 +42,8 @@ fn networks() {
     says(Network::parse(2, "dropout(NaN) 3"), &["rate is NaN"]);
     says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
     says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
+    let deep = (0..1 << 16).fold(Network::input(2).dense(2), |network, _| network.relu());
+    says(deep.check(), &["number of layers is 65537", "at most 65536"]);
     says(Network::input(2).dense(0).check(), &["layer 0 (dense)", "number of outputs is 0"]);
     let error = serde_json::from_str::<Network>(r#"{"input":2,"layers":["dense(3)","rleu"]}"#).expect_err("unknown");
     assert!(error.to_string().contains("did you mean `relu`?"), "{error}");
@@ -183,9 +188,15 @@ fn damaged_model_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = saved(folder.path());
     let good = std::fs::read(&path).expect("read");
-    let broken = |bytes: &[u8]| {
+    let load = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
         Model::load(&path)
+    };
+    // With a right checksum: what is wrong besides is said, too.
+    let broken = |bytes: &[u8]| {
+        let found = load(bytes);
+        let right = found.as_ref().err().and_then(|error| forged::with_checksum(bytes, &error.to_string()));
+        right.map_or(found, |bytes| load(&bytes))
     };
     for length in 0..good.len() {
         says(broken(&good[..length]), &["model.safetensors", "use"]);
@@ -193,8 +204,17 @@ fn damaged_model_files() {
     for lie in [0, 1, 7, good.len() as u64, 1 << 40, u64::MAX] {
         says(broken(&[&lie.to_le_bytes(), &good[8..]].concat()), &["not a valid safetensors file"]);
     }
+    // Its checksum tells of any change; a file of the first versions has none, and still serves.
+    let sealed = [&good[..], &[0]].concat();
+    says(broken(&sealed), &["its contents have the checksum", "damaged"]);
+    let field = b"\\\"crc32\\\":\\\"01234567\\\",";
+    let at = good.windows(12).position(|window| window == &field[..12]).expect("it has a checksum");
+    let mut good = good;
+    // Blanks, so that the header's length stays true.
+    good[at..at + field.len()].fill(b' ');
+    assert!(broken(&good).is_ok());
     let text = String::from_utf8_lossy(&good).into_owned();
-    // Texts of the same length, so that the header's length stays true.
+    // Texts of the same length, for the same reason.
     let with = |from: &str, to: &str| {
         assert!(from.len() == to.len() && text.contains(from), "{from} is not in the file");
         let at = good.windows(from.len()).position(|w| w == from.as_bytes()).expect("just seen");
@@ -204,7 +224,7 @@ fn damaged_model_files() {
     says(broken(&with("dense(3)", "dnese(3)")), &["did you mean `dense`?"]);
     says(broken(&with("0.weight", "9.weight")), &["layer9.weight"]);
     says(broken(&with("0.weight", "0.wieght")), &["unexpected tensor `0.wieght`"]);
-    says(broken(&with("\\\"format\\\":1", "\\\"format\\\":9")), &["version 9", "newer wgrad"]);
+    says(broken(&with("\\\"format\\\":2", "\\\"format\\\":9")), &["version 9", "newer wgrad"]);
     says(broken(&with("\"wgrad\"", "\"other\"")), &["metadata key `wgrad` is missing"]);
     says(Model::load(folder.path().join("none")), &["none", "reading"]);
     assert!(broken(&good).is_ok());
@@ -236,7 +256,7 @@ fn sizes_that_no_device_holds() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
         let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
-        says(builder.build(&Device::cpu()), &["training", "elements", "smaller batch"]);
+        says(builder.build(&Device::cpu()), &["allocation", "elements", "smaller batch"]);
     }
     let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
     says(huge.check(), &["number of parameters", "narrower"]);
@@ -252,7 +272,10 @@ fn a_model_that_was_tampered_with() {
     model.save(&path).expect("saved");
     let good = std::fs::read(&path).expect("read");
     type Change = fn(&mut Model);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 8] = [
+        (|m| m.head.format = 0, "format is 0"),
+        (|m| m.head.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),
+        (|m| m.head.classes = Some(vec!["b".into(), "c".into(), "b".into()]), "two of its classes are called `b`"),
         (|m| m.parameters.clear(), "missing"),
         (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
         (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),
@@ -317,4 +340,38 @@ fn executors_refuse_what_a_plan_has_no_place_for() {
         says(executor.write(input, 0, &[0; 9]), &["words to write are 9", "8"]);
         says(executor.read(input, 1), &["input", "window slot is 1"]);
     }
+}
+
+/// Sizes are checked on what is allocated, one by one: many rows of few columns do not count for a wide layer.
+#[test]
+fn sizes_that_do_not_belong_together_are_not_multiplied() {
+    use wgrad::lower::{Description, lower};
+    let network = Network::input(28).dense(300).relu().dense(2);
+    let description = |rows: usize, batch: usize| Description {
+        data_rows: Some(rows),
+        ..Description::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
+    };
+    // HIGGS; and as many numbers as there may be.
+    for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
+        assert!(lower(&description(rows, batch)).is_ok(), "{rows} rows");
+    }
+    says(
+        lower(&description(1 << 26, 64)),
+        &["allocation data.input", "1879048192 elements", "1073741824", "fewer rows"],
+    );
+    says(lower(&description(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
+    for rows in [1 << 40, usize::MAX] {
+        says(lower(&description(rows, 64)), &["allocation", "elements", "fewer rows"]);
+        says(lower(&description(64, rows)), &["allocation", "elements"]);
+        let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
+        says(lower(&slots), &["allocation", "elements"]);
+    }
+}
+
+#[test]
+fn trainings_of_nothing_are_refused() {
+    let data = data::two_moons(20, 0.1, 0).expect("a data set");
+    let mut trainer = trainer("2", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    says(trainer.fit(&data, Fit::epochs(0)), &["epochs is 0", "at least 1"]);
+    says(trainer.fit(&data, Fit::epochs(1).validate(&data).patience(0)), &["patience is 0", "at least 1"]);
 }

@@ -8,7 +8,7 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, plan, runs};
+use common::driver::{Device, Driver, Form, plan};
 use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Executor, Run, lockstep};
@@ -125,7 +125,7 @@ fn judged(device: impl FnOnce(Plan) -> Box<dyn Executor>, tampered: Plan) -> Res
     driver.write("input", 0, bytemuck::cast_slice(&whole.input));
     let steps = driver.feed(&[short]);
     let honest = plan(&description, Form::Fused);
-    lockstep::run(&honest, &mut *driver.executor, &steps, &runs(&description, 1)).map(|report| report.elements())
+    lockstep::run(&honest, &mut *driver.executor, &steps, &Run::submission(&steps)).map(|report| report.elements())
 }
 
 fn cpu(plan: Plan) -> Box<dyn Executor> {

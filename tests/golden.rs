@@ -10,6 +10,8 @@
 mod driver;
 #[path = "common/oracle.rs"]
 mod oracle;
+#[path = "common/parity.rs"]
+mod parity;
 #[path = "common/problem.rs"]
 mod problem;
 
@@ -258,4 +260,44 @@ fn small_mistakes_are_noticed() {
         }
     };
     notices("AdamW's decay in the gradient", |c| matches!(c.optimizer, Optimizer::AdamW(_)), decay, honest, 5);
+}
+
+#[test]
+fn trainers_agree_with_pytorch_in_f64() {
+    parity::holds(&wgrad::Device::cpu().threads(2));
+    parity::holds(&wgrad::Device::reference());
+}
+
+/// What is a little wrong goes far beyond the tolerance in each case that it concerns; that of a learning rate least.
+#[test]
+fn small_mistakes_of_a_trainer_are_noticed() {
+    let changes: [(&str, fn(&mut parity::Case), usize); 4] = [
+        ("a learning rate off by a thousandth", |case| case.optimizer = scaled(case.optimizer, 1.001), 10),
+        ("masks of another seed", |case| case.seed ^= 1 << 40, 8),
+        ("decay left out", |case| case.optimizer = without_decay(case.optimizer), 5),
+        ("no clipping", |case| case.clip_norm = None, 3),
+    ];
+    let device = wgrad::Device::cpu().threads(1);
+    for (what, change, wanted) in changes {
+        let mut cases = parity::cases();
+        cases.iter_mut().for_each(change);
+        let distances = cases.iter().map(|case| case.distance(&device).expect("it trains"));
+        let noticed = distances.filter(|distance| *distance > 5.0 * parity::TOLERANCE).count();
+        assert_eq!(noticed, wanted, "{what}");
+    }
+}
+
+fn scaled(optimizer: Optimizer, factor: f64) -> Optimizer {
+    optimizer.with_learning_rate(optimizer.learning_rate() * factor)
+}
+
+fn without_decay(mut optimizer: Optimizer) -> Optimizer {
+    match &mut optimizer {
+        Optimizer::Sgd(wgrad::Sgd { weight_decay, .. })
+        | Optimizer::RmsProp(wgrad::RmsProp { weight_decay, .. })
+        | Optimizer::Adam(wgrad::Adam { weight_decay, .. })
+        | Optimizer::AdamW(wgrad::AdamW { weight_decay, .. }) => *weight_decay = 0.0,
+        _ => {}
+    }
+    optimizer
 }

@@ -2,7 +2,7 @@
 
 use approx::assert_relative_eq;
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Loss, Model, Network, Result, Trainer};
+use wgrad::{Dataset, Device, Fit, Flow, Loss, Model, Network, Result, Sgd, Trainer};
 
 /// A model whose outputs are its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -245,5 +245,133 @@ fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
     assert_eq!(lines.len(), 18);
     let right = Confusion::new((0..30).map(|n| n.to_string()).collect(), &[3, 4], &[3, 4])?.to_string();
     assert!(right.ends_with("no row was taken for another class\n"), "{right}");
+    Ok(())
+}
+
+/// Wherever a prediction, a class or a figure leaves the library: none is made of a number that is not finite, and row and output
+/// are named the same way.
+#[test]
+fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
+    let mut says = Vec::new();
+    let mut refuses = |door: &str, result: Result<()>, parts: &[&str]| {
+        let message = result.expect_err(door).to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{door}: {message}");
+        says.push(message);
+    };
+    // Large weights of either sign: the second row's sums are infinite, and those of the next layer NaN.
+    let network = Network::input(2).dense(4).identity().dense(3);
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(2);
+    let mut trainer = builder.build(&Device::cpu())?;
+    let mut parameters = trainer.parameters()?;
+    for tensor in parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
+        tensor.values.iter_mut().enumerate().for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
+    }
+    trainer.set_parameters(&parameters)?;
+    let model = trainer.model()?;
+    let rows = [0.0, 0.0, 1e20, 1e20];
+    let nan = ["predictions, row 1 (from 0)", "output 0 of the network is NaN, not a finite number"];
+    refuses("trainer.predict", trainer.predict(&rows).map(drop), &nan);
+    refuses("trainer.predict_classes", trainer.predict_classes(&rows).map(drop), &nan);
+    for device in [Device::cpu(), Device::reference()] {
+        refuses("model.outputs_on", model.outputs_on(&device, &rows).map(drop), &nan);
+    }
+    refuses("model.outputs", model.outputs(&rows).map(drop), &nan);
+    refuses("model.predict", model.predict(&rows).map(drop), &nan);
+    refuses("model.predict_classes", model.predict_classes(&rows).map(drop), &nan);
+    let row = [f32::NAN, 1.0, 2.0];
+    let of_row = ["row 0", "output 0 of the network is NaN"];
+    refuses("head.told", model.head.told(&row).map(drop), &of_row);
+    refuses("head.probabilities", model.head.probabilities(&mut row.clone()), &of_row);
+    let data = Dataset::classes("far", 2, &rows, &[0, 0], ["a", "b", "c"])?;
+    let of_data = ["data set `far`, row 1", "NaN"];
+    refuses("model.confusion", model.confusion(&data).map(drop), &of_data);
+    refuses("model.evaluate", model.evaluate(&data).map(drop), &of_data);
+    refuses("trainer.evaluate", trainer.evaluate(&data).map(drop), &of_data);
+    // Behind a step function, and for each loss that has classes or figures.
+    for (layers, loss) in [
+        ("4 identity 4 step 1", Loss::Perceptron),
+        ("4 identity 1", Loss::Perceptron),
+        ("4 identity 1", Loss::BinaryCrossEntropy),
+        ("4 identity 1", Loss::MeanSquaredError),
+    ] {
+        let mut model = Trainer::builder(Network::parse(2, layers)?).loss(loss).build(&Device::cpu())?.into_model()?;
+        for tensor in model.parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
+            tensor
+                .values
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, value)| *value = if at % 2 == 0 { 3e20 } else { -3e20 });
+        }
+        let data = Dataset::numbers("far", 2, &rows, 1, &[0.0, 0.0])?;
+        refuses(layers, model.predict(&rows).map(drop), &["row 1 (from 0)", "output 0", "NaN"]);
+        refuses(layers, model.evaluate(&data).map(drop), &["data set `far`, row 1"]);
+    }
+    assert_eq!(says.len(), 20);
+    Ok(())
+}
+
+/// Rows of inputs x and targets 0, of which all but the last three have x = 1: squared errors 1, and of the last 100.
+/// On the CPU 512 rows are evaluated at once.
+fn with_a_different_end(rows: usize) -> Result<Dataset> {
+    let input: Vec<f32> = (0..rows).map(|row| if row + 3 < rows { 1.0 } else { 10.0 }).collect();
+    Dataset::numbers("end", 1, &input, 1, &vec![0.0; rows])
+}
+
+#[test]
+fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> Result<()> {
+    let model = mirror(1, Loss::MeanSquaredError)?;
+    for device in [Device::cpu(), Device::reference()] {
+        for rows in [4, 511, 512, 513, 515, 1030, 1537] {
+            let data = with_a_different_end(rows)?;
+            let mean = |end: f64| (rows as f64 - 3.0 + 3.0 * end) / rows as f64;
+            let found = model.evaluate_on(&device, &data)?;
+            assert_relative_eq!(found.metric("loss")?, mean(100.0), max_relative = 1e-6);
+            assert_relative_eq!(found.metric("mae")?, mean(10.0), max_relative = 1e-6);
+            assert_relative_eq!(found.metric("rmse")?, mean(100.0).sqrt(), max_relative = 1e-6);
+        }
+    }
+    // All rows are of class 0; the last three are taken for 1.
+    let rows = 515;
+    let input: Vec<f32> = (0..rows).flat_map(|row| if row < 512 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+    let data = Dataset::classes("end", 2, &input, &vec![0; rows], ["a", "b"])?;
+    let found = mirror(2, Loss::SoftmaxCrossEntropy)?.evaluate(&data)?;
+    let [right, wrong] = [(1.0 + (-1.0f64).exp()).ln(), (1.0 + 1.0f64.exp()).ln()];
+    assert_relative_eq!(found.metric("accuracy")?, 512.0 / 515.0);
+    assert_relative_eq!(found.metric("loss")?, (512.0 * right + 3.0 * wrong) / 515.0, max_relative = 1e-6);
+    Ok(())
+}
+
+/// At a learning rate that changes nothing, each loss is that of the same parameters.
+#[test]
+fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
+    let start = mirror(1, Loss::MeanSquaredError)?.parameters;
+    let data = with_a_different_end(30)?;
+    let wanted = (27.0 + 300.0) / 30.0;
+    for (batch, accumulate) in [(30, 1), (29, 1), (8, 1), (8, 3), (7, 2)] {
+        let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+        let builder = builder.optimizer(Sgd::new(1e-30)).batch(batch).accumulate(accumulate);
+        let mut trainer = builder.build(&Device::cpu())?;
+        trainer.set_parameters(&start)?;
+        let mut last = f64::NAN;
+        let fit = Fit::epochs(1).validate(&data).on_submission(|progress| {
+            last = progress.loss;
+            Flow::Continue
+        });
+        let history = trainer.fit(&data, fit)?;
+        let epoch = &history.epochs[0];
+        let validation = epoch.validation.as_ref().map_or(f64::NAN, |found| found.loss);
+        for loss in [epoch.loss, validation, last] {
+            assert_relative_eq!(loss, wanted, max_relative = 1e-6);
+        }
+        let steps = trainer.steps();
+        assert_eq!(steps, 30usize.div_ceil(batch * accumulate) as u64);
+        let loss = trainer.step(&data.input_rows(0..batch.min(30)), &vec![0.0; batch.min(30)])?.value()?;
+        let ones = (batch.min(27)) as f64;
+        assert_relative_eq!(
+            f64::from(loss),
+            (ones + 100.0 * (batch as f64 - ones)) / batch as f64,
+            max_relative = 1e-6
+        );
+    }
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! A loss or gradient that is not finite lowers the flag to its step, and from then on nothing that is learnt changes.
+//! A loss or gradient that is not finite lowers the flag to its step, and from then on nothing that is learnt changes; an
+//! update that is not finite lowers it to the next step.
 
 mod common {
     pub mod driver;
     pub mod oracle;
+    pub mod overflow;
     pub mod problem;
 }
 
@@ -76,4 +78,11 @@ fn training_stands_still_from_the_bad_step_on() {
         }
     }
     assert_eq!(runs, 4 * 6 * 2 * 3 * 2);
+}
+
+#[test]
+fn an_update_that_overflows_is_an_error_at_its_step_and_nothing_leaves() {
+    for device in [wgrad::Device::cpu(), wgrad::Device::cpu().threads(1), wgrad::Device::reference()] {
+        common::overflow::is_an_error_at_its_step(&device);
+    }
 }

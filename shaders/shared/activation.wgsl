@@ -1,4 +1,4 @@
-// Activations by code, as in src/kernels/activation.rs.
+// Activations by code, as in src/kernels/activation.rs. Needs functions.wgsl.
 //
 // A NaN must pass: hence `select` by comparisons, which a NaN fails, and never `max`, `min` or `clamp`, which may
 // return their other argument.
@@ -7,15 +7,14 @@
 fn activate(function: u32, slope: f32, x: f32) -> f32 {
     switch function {
         case 1u: {
-            return select(0.0, 1.0, x > 0.0);
+            return select(select(x, 0.0, x <= 0.0), 1.0, x > 0.0);
         }
         case 2u: {
-            let e = exp(-abs(x));
+            let e = exponential(-abs(x));
             return select(e, 1.0, x >= 0.0) / (1.0 + e);
         }
         case 3u: {
-            // Beyond ±10 the result is ±1 in f32, and some drivers overflow to NaN.
-            return tanh(select(select(x, 10.0, x > 10.0), -10.0, x < -10.0));
+            return tanh_of(x);
         }
         case 4u: {
             return select(x, 0.0, x <= 0.0);
@@ -39,7 +38,7 @@ fn derivative(function: u32, slope: f32, y: f32) -> f32 {
             return y * (1.0 - y);
         }
         case 3u: {
-            return 1.0 - y * y;
+            return (1.0 - y) * (1.0 + y);
         }
         case 4u: {
             return select(0.0, 1.0, y > 0.0);

@@ -6,6 +6,13 @@
 // `ElementB`: one number or four), which part of the output a workgroup computes (`place`, `span`: see whole.wgsl), and
 // what becomes of four sums in a row (`store`, which ends in `put`) and of the sums of four rows of a (`store_row_sums`, where `SUM_ROWS`).
 
+// Terms that are added up from zero before what they come to is added to the rest. Where they are rows of a batch, of which
+// there may be millions, errors would else grow with their number; there are no more than 2,048 in a part. Else it is all.
+const BLOCK = 64u + 0x40000000u * u32(A_ALONG_TERMS);
+
+// Whether what is stored is to be added to what was stored before; only tiles.wgsl keeps no total in registers.
+var<private> again: bool;
+
 // Four rows of a by four terms: m[i] holds the rows at term + i.
 fn block_of_a(params: Params, row: u32, term: u32) -> mat4x4<f32> {
     if A_ALONG_TERMS {

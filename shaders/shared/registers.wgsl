@@ -16,24 +16,31 @@ fn main(
     if row >= rows(params) || column >= columns(params) {
         return;
     }
-    var sums = mat4x4<f32>();
-    var row_sums = vec4(0.0);
+    var totals = mat4x4<f32>();
+    var row_totals = vec4(0.0);
     let span = span(params, place.z);
-    for (var term = span.x; term < span.y; term += 4u) {
-        let a = block_of_a(params, row, term);
-        let b = block_of_b(params, term, column);
-        // Column r of b·aᵀ is row r of the outputs.
-        sums += b * transpose(a);
-        if SUM_ROWS && column == 0u {
-            row_sums += a[0] + a[1] + a[2] + a[3];
+    for (var block = span.x; block < span.y; block += BLOCK) {
+        var sums = mat4x4<f32>();
+        var row_sums = vec4(0.0);
+        let end = min(block + BLOCK, span.y);
+        for (var term = block; term < end; term += 4u) {
+            let a = block_of_a(params, row, term);
+            let b = block_of_b(params, term, column);
+            // Column r of b·aᵀ is row r of the outputs.
+            sums += b * transpose(a);
+            if SUM_ROWS && column == 0u {
+                row_sums += a[0] + a[1] + a[2] + a[3];
+            }
         }
+        totals += sums;
+        row_totals += row_sums;
     }
     for (var r = 0u; r < 4u; r++) {
         if row + r < rows(params) {
-            store(params, place.z, row + r, column, sums[r]);
+            store(params, place.z, row + r, column, totals[r]);
         }
     }
     if SUM_ROWS && column == 0u {
-        store_row_sums(params, place.z, row, row_sums);
+        store_row_sums(params, place.z, row, row_totals);
     }
 }

@@ -20,36 +20,49 @@ fn main(
     // From here on all stay, also those who have nothing to store: the others hear of what they read.
     let row = first_row + 16u * subgroup;
     let column = place.x * TILE_COLUMNS + 4u * lane;
-    var sums_0 = mat4x4<f32>();
-    var sums_1 = mat4x4<f32>();
-    var sums_2 = mat4x4<f32>();
-    var sums_3 = mat4x4<f32>();
-    var row_sums = mat4x4<f32>();
+    var totals_0 = mat4x4<f32>();
+    var totals_1 = mat4x4<f32>();
+    var totals_2 = mat4x4<f32>();
+    var totals_3 = mat4x4<f32>();
+    var row_totals = mat4x4<f32>();
     let span = span(params, place.z);
-    for (var term = span.x; term < span.y; term += 4u) {
-        let b = block_of_b(params, term, column);
-        let upper = share_of_a(params, row, term, lane);
-        let lower = share_of_a(params, row + 8u, term, lane);
-        let a_0 = first_block(upper);
-        let a_1 = second_block(upper);
-        let a_2 = first_block(lower);
-        let a_3 = second_block(lower);
-        // Column r of b·aᵀ is row r of the outputs.
-        sums_0 += b * transpose(a_0);
-        sums_1 += b * transpose(a_1);
-        sums_2 += b * transpose(a_2);
-        sums_3 += b * transpose(a_3);
-        if SUM_ROWS && place.x == 0u {
-            row_sums += mat4x4(sum_of_terms(a_0), sum_of_terms(a_1), sum_of_terms(a_2), sum_of_terms(a_3));
+    for (var block = span.x; block < span.y; block += BLOCK) {
+        var sums_0 = mat4x4<f32>();
+        var sums_1 = mat4x4<f32>();
+        var sums_2 = mat4x4<f32>();
+        var sums_3 = mat4x4<f32>();
+        var row_sums = mat4x4<f32>();
+        let end = min(block + BLOCK, span.y);
+        for (var term = block; term < end; term += 4u) {
+            let b = block_of_b(params, term, column);
+            let upper = share_of_a(params, row, term, lane);
+            let lower = share_of_a(params, row + 8u, term, lane);
+            let a_0 = first_block(upper);
+            let a_1 = second_block(upper);
+            let a_2 = first_block(lower);
+            let a_3 = second_block(lower);
+            // Column r of b·aᵀ is row r of the outputs.
+            sums_0 += b * transpose(a_0);
+            sums_1 += b * transpose(a_1);
+            sums_2 += b * transpose(a_2);
+            sums_3 += b * transpose(a_3);
+            if SUM_ROWS && place.x == 0u {
+                row_sums += mat4x4(sum_of_terms(a_0), sum_of_terms(a_1), sum_of_terms(a_2), sum_of_terms(a_3));
+            }
         }
+        totals_0 += sums_0;
+        totals_1 += sums_1;
+        totals_2 += sums_2;
+        totals_3 += sums_3;
+        row_totals += row_sums;
     }
     for (var r = 0u; r < 16u; r++) {
         let four = one_of(
             r / 4u,
-            one_of(r % 4u, sums_0[0], sums_0[1], sums_0[2], sums_0[3]),
-            one_of(r % 4u, sums_1[0], sums_1[1], sums_1[2], sums_1[3]),
-            one_of(r % 4u, sums_2[0], sums_2[1], sums_2[2], sums_2[3]),
-            one_of(r % 4u, sums_3[0], sums_3[1], sums_3[2], sums_3[3]),
+            one_of(r % 4u, totals_0[0], totals_0[1], totals_0[2], totals_0[3]),
+            one_of(r % 4u, totals_1[0], totals_1[1], totals_1[2], totals_1[3]),
+            one_of(r % 4u, totals_2[0], totals_2[1], totals_2[2], totals_2[3]),
+            one_of(r % 4u, totals_3[0], totals_3[1], totals_3[2], totals_3[3]),
         );
         if row + r < rows(params) && column < columns(params) {
             store(params, place.z, row + r, column, four);
@@ -57,7 +70,7 @@ fn main(
     }
     for (var i = 0u; i < 4u; i++) {
         if SUM_ROWS && column == 0u && row + 4u * i < rows(params) {
-            let sums = one_of(i, row_sums[0], row_sums[1], row_sums[2], row_sums[3]);
+            let sums = one_of(i, row_totals[0], row_totals[1], row_totals[2], row_totals[3]);
             store_row_sums(params, place.z, row + 4u * i, sums);
         }
     }

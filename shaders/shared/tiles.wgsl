@@ -52,44 +52,50 @@ fn main(
         return;
     }
     let sums_rows = SUM_ROWS && first_column + local.x == 0u;
-    var sums: array<vec4<f32>, EACH * FOURS>;
-    var row_sums: array<vec4<f32>, FOURS>;
     let span = span(params, place.z);
-    for (var term = span.x; term < span.y; term += TILE_TERMS) {
-        stage(params, first_row, first_column, term, index);
-        workgroupBarrier();
-        for (var t = 0u; t < TILE_TERMS; t++) {
-            var b: array<vec4<f32>, FOURS>;
-            for (var j = 0u; j < FOURS; j++) {
-                b[j] = tile_b[t * COLUMN_STRIDE + j * WIDE + local.x];
-            }
-            for (var i = 0u; i < FOURS; i++) {
-                let a = tile_a[t * ROW_STRIDE + i * HIGH + local.y];
+    // Without terms the sums are 0, and stored all the same.
+    for (var block = span.x; block == span.x || block < span.y; block += BLOCK) {
+        var sums: array<vec4<f32>, EACH * FOURS>;
+        var row_sums: array<vec4<f32>, FOURS>;
+        let end = min(block + BLOCK, span.y);
+        // Totals would take the registers of twice as many sums: they lie in the output.
+        again = block > span.x;
+        for (var term = block; term < end; term += TILE_TERMS) {
+            stage(params, first_row, first_column, term, index);
+            workgroupBarrier();
+            for (var t = 0u; t < TILE_TERMS; t++) {
+                var b: array<vec4<f32>, FOURS>;
                 for (var j = 0u; j < FOURS; j++) {
-                    sums[(4u * i + 0u) * FOURS + j] += a.x * b[j];
-                    sums[(4u * i + 1u) * FOURS + j] += a.y * b[j];
-                    sums[(4u * i + 2u) * FOURS + j] += a.z * b[j];
-                    sums[(4u * i + 3u) * FOURS + j] += a.w * b[j];
+                    b[j] = tile_b[t * COLUMN_STRIDE + j * WIDE + local.x];
                 }
-                if sums_rows {
-                    row_sums[i] += a;
-                }
-            }
-        }
-        workgroupBarrier();
-    }
-    for (var i = 0u; i < FOURS; i++) {
-        let row = first_row + 4u * (i * HIGH + local.y);
-        for (var r = 0u; r < 4u; r++) {
-            for (var j = 0u; j < FOURS; j++) {
-                let column = first_column + 4u * (j * WIDE + local.x);
-                if row + r < rows(params) && column < columns(params) {
-                    store(params, place.z, row + r, column, sums[(4u * i + r) * FOURS + j]);
+                for (var i = 0u; i < FOURS; i++) {
+                    let a = tile_a[t * ROW_STRIDE + i * HIGH + local.y];
+                    for (var j = 0u; j < FOURS; j++) {
+                        sums[(4u * i + 0u) * FOURS + j] += a.x * b[j];
+                        sums[(4u * i + 1u) * FOURS + j] += a.y * b[j];
+                        sums[(4u * i + 2u) * FOURS + j] += a.z * b[j];
+                        sums[(4u * i + 3u) * FOURS + j] += a.w * b[j];
+                    }
+                    if sums_rows {
+                        row_sums[i] += a;
+                    }
                 }
             }
+            workgroupBarrier();
         }
-        if sums_rows && row < rows(params) {
-            store_row_sums(params, place.z, row, row_sums[i]);
+        for (var i = 0u; i < FOURS; i++) {
+            let row = first_row + 4u * (i * HIGH + local.y);
+            for (var r = 0u; r < 4u; r++) {
+                for (var j = 0u; j < FOURS; j++) {
+                    let column = first_column + 4u * (j * WIDE + local.x);
+                    if row + r < rows(params) && column < columns(params) {
+                        store(params, place.z, row + r, column, sums[(4u * i + r) * FOURS + j]);
+                    }
+                }
+            }
+            if sums_rows && row < rows(params) {
+                store_row_sums(params, place.z, row, row_sums[i]);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
 use wgrad::data::Csv;
 
@@ -15,6 +15,16 @@ pub struct Reading {
     /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true, help_heading = "Data")]
     pub delimiter: Option<u8>,
+    /// Whether a table's first row has the names of its columns [default: what it looks like, or the model knows]
+    #[arg(long, value_name = "YES|NO", value_enum, hide_possible_values = true, help_heading = "Data")]
+    pub header: Option<YesNo>,
+}
+
+/// An answer.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum YesNo {
+    Yes,
+    No,
 }
 
 /// The columns that one option names.
@@ -38,7 +48,7 @@ pub struct Columns {
 impl Columns {
     /// As the library wants it.
     pub fn form(&self) -> Csv {
-        let form = Csv { target: self.target.clone(), delimiter: self.reading.delimiter, ..Csv::default() };
+        let form = Csv { target: self.target.clone(), ..self.reading.form() };
         self.drop.iter().flat_map(|names| &names.0).fold(form, Csv::drop)
     }
 
@@ -52,7 +62,13 @@ impl Columns {
 impl Reading {
     /// As [`Columns::given`].
     pub fn given(&self) -> Option<&'static str> {
-        self.delimiter.map(|_| "--delimiter")
+        self.delimiter.map(|_| "--delimiter").or(self.header.map(|_| "--header"))
+    }
+
+    /// As [`Columns::form`].
+    pub fn form(&self) -> Csv {
+        let header = self.header.map(|header| header == YesNo::Yes);
+        Csv { delimiter: self.delimiter, header, ..Csv::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Reading};
-use super::report::quoted;
+use super::report::{Output, quoted};
 
 /// The one that has a part of its own to test on.
 pub const MNIST: &str = "mnist";
@@ -26,11 +26,13 @@ pub struct Source {
     pub rows: Dataset,
     /// Rows to test on, where the source has a part of its own for that.
     pub test: Option<Dataset>,
+    /// What is in it, where it is a table that was inspected.
+    pub found: Option<Inspection>,
 }
 
 impl From<Dataset> for Source {
     fn from(rows: Dataset) -> Self {
-        Self { rows, test: None }
+        Self { rows, test: None, found: None }
     }
 }
 
@@ -41,7 +43,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
         "iris" => iris().into(),
         MNIST => {
             let (rows, test) = mnist(folder(reading)?)?;
-            Source { rows, test: Some(test) }
+            Source { rows, test: Some(test), found: None }
         }
         // One and the same set every time, so that a model can be evaluated on what it was trained on.
         "moons" | "two_moons" => two_moons(1000, 0.2, 0)?.into(),
@@ -72,6 +74,17 @@ pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     }
 }
 
+/// The same, with what is in it where it is a table.
+pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
+    match by_name(source, &columns.reading, columns.given())? {
+        Some(data) => Ok(data),
+        None => {
+            let (found, rows) = Inspection::with_data(table_path(source)?, columns.form())?;
+            Ok(Source { found: Some(found), ..rows.into() })
+        }
+    }
+}
+
 /// What is in the data set of that name, or in the table at that path.
 pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
     match by_name(source, &columns.reading, columns.given())? {
@@ -88,7 +101,9 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
     }
     let problem = match given.filter(|_| NAMES.contains(&source)) {
         None => return built_in(source, reading),
-        Some("--delimiter") => format!("`--delimiter` is for a table's text, but {source} is a data set"),
+        Some(option @ ("--delimiter" | "--header")) => {
+            format!("`{option}` is for a table's text, but {source} is a data set")
+        }
         Some(option) => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
     };
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
@@ -96,14 +111,14 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
 
 /// A source as it must be typed in a shell, with what it takes to find it.
 pub fn words(source: &str, reading: &Reading) -> String {
-    let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(&folder.to_string_lossy())));
-    let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(&char::from(byte).to_string())));
+    let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(folder)));
+    let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(char::from(byte).to_string())));
     format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 
 /// Rows of a data set of that name to use a model on: those to test on, where there are such.
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
-    let Some(Source { rows, test }) = by_name(source, reading, given)? else { return Ok(None) };
+    let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
     check_columns(&model.head, &data)?;
     Ok(Some(data))
@@ -114,12 +129,19 @@ pub fn stem(source: &str, data: &Dataset) -> String {
     if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
-/// Rows for a model, with their targets.
-pub fn for_model(model: &Model, source: &str, target: Option<&str>, reading: &Reading) -> Result<Dataset> {
+/// Rows for a model, with their targets; what was decided in reading them is noted.
+pub fn for_model(
+    model: &Model,
+    source: &str,
+    target: Option<&str>,
+    reading: &Reading,
+    output: &Output,
+) -> Result<Dataset> {
     let head = &model.head;
     let given = target.map(|_| "--target").or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
-        return table_for_model(head, &Table::read(table_path(source)?, reading.delimiter)?, source, target);
+        let table = Table::read(table_path(source)?, &head.form(reading.form()))?;
+        return table_for_model(head, &table, source, target, output);
     };
     match (data.class_names(), &head.classes) {
         (Some(found), Some(known)) if found != known => {
@@ -131,34 +153,56 @@ pub fn for_model(model: &Model, source: &str, target: Option<&str>, reading: &Re
 }
 
 /// Rows for a model, [rows, inputs]; a target is not needed.
-pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading) -> Result<Vec<f32>> {
+pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: &Output) -> Result<Vec<f64>> {
+    let columns = &model.head.columns;
     match by_name_for_model(model, source, reading, reading.given())? {
-        Some(data) => Ok(data.input().into_owned()),
-        None => Table::read(table_path(source)?, reading.delimiter)?.numbers(&model.head.columns),
-    }
-}
-
-fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<Dataset> {
-    let input = table.numbers(&head.columns)?;
-    let target = target_column(head, table, source, target)?;
-    match &head.classes {
-        Some(names) => {
-            Dataset::classes(source, head.columns.len(), &input, &table.classes(&target, names)?, names.clone())
+        Some(data) => Ok((0..data.len())
+            .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
+            .map(|(row, column)| data.value(row, column))
+            .collect()),
+        None => {
+            let table = Table::read(table_path(source)?, &model.head.form(reading.form()))?;
+            let input = table.numbers(columns)?;
+            table.notes(columns).iter().for_each(|note| output.note(note));
+            Ok(input)
         }
-        None => Dataset::numbers(source, head.columns.len(), &input, 1, &table.numbers(&[target])?),
     }
 }
 
-/// The target column: the one that is named, or the last.
-fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<String> {
-    let Some(name) = target.or_else(|| table.columns().last().map(String::as_str)) else {
+fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>, output: &Output) -> Result<Dataset> {
+    let input = table.numbers(&head.columns)?;
+    let (target, guess) = target_column(head, table, source, target)?;
+    let targets = match &head.classes {
+        Some(names) => Targets::Classes { indices: table.classes(&target, names)?, names: names.clone() },
+        None => {
+            Targets::Numbers { values: table.numbers(std::slice::from_ref(&target))?, columns: vec![target.clone()] }
+        }
+    };
+    let used = [&head.columns[..], &[target]].concat();
+    guess.iter().chain(&table.notes(&used)).for_each(|note| output.note(note));
+    Dataset::table(source, head.columns.clone(), input, targets)
+}
+
+/// The target column: the one that is named, or the model's; of a model that does not know it, the last, which is then
+/// to be noted.
+fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<(String, Option<String>)> {
+    let known = head.targets.first().map(String::as_str);
+    if let (None, Some(known)) = (target, known)
+        && !table.columns().iter().any(|column| column == known)
+    {
+        let problem = format!("it lacks column `{known}`, the target that the model was trained on");
+        return Err(Error::conflict(source, problem, "add the column, or name the one that has it with `--target`"));
+    }
+    let last = table.columns().last().map(String::as_str);
+    let Some(name) = target.or(known).or(last) else {
         return Err(Error::data(source, "it has no columns", "give a table with the model's columns and a target"));
     };
     if head.columns.iter().any(|column| column == name) {
         let problem = format!("its target would be column `{name}`, which is an input of the model");
         return Err(Error::conflict(source, problem, "name the target column with `--target`"));
     }
-    Ok(name.into())
+    let guess = || format!("the model does not say its target; the last column is taken for it, `{name}`");
+    Ok((name.into(), (target.is_none() && known.is_none()).then(guess)))
 }
 
 fn check_columns(head: &Head, data: &Dataset) -> Result<()> {

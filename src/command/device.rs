@@ -9,7 +9,7 @@ use super::names::names;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceOptions {
-    /// auto, cpu, gpu, reference, or part of a GPU's name, as `wgrad devices` tells it
+    /// auto, cpu, gpu, reference, or a GPU's number or part of its name, as `wgrad devices` lists them
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "auto")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,

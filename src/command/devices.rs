@@ -9,6 +9,7 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad devices
   wgrad train digits --device radeon     part of a name, in any case
+  wgrad train digits --device 1          the one with that number
   WGRAD_DEVICE=cpu wgrad train digits
 
 A software adapter computes on the CPU, more slowly than `--device cpu` does: it
@@ -44,6 +45,14 @@ struct Found {
 /// What a driver says of its adapter.
 #[derive(Serialize)]
 struct Adapter {
+    /// What chooses it, as `--device` takes it.
+    index: usize,
+    /// Numbers of vendor and adapter, as PCI has them.
+    vendor: u32,
+    device: u32,
+    /// The address on the PCI bus, where it has one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pci: String,
     interface: String,
     driver: String,
     binding_bytes: u64,
@@ -82,7 +91,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 #[cfg(feature = "gpu")]
 fn adapters(auto: &Device) -> Vec<Found> {
     let mut taken = auto.as_gpu().map(|gpu| gpu.adapter().clone());
-    let found = |adapter: wgrad::exec::gpu::Adapter| {
+    let found = |(index, adapter): (usize, wgrad::exec::gpu::Adapter)| {
         let auto = taken.take_if(|taken| *taken == adapter).is_some();
         let limits = adapter.limits;
         Found {
@@ -93,6 +102,10 @@ fn adapters(auto: &Device) -> Vec<Found> {
             reason: None,
             threads: None,
             adapter: Some(Adapter {
+                index,
+                vendor: adapter.ids[0],
+                device: adapter.ids[1],
+                pci: adapter.pci,
                 interface: adapter.interface,
                 driver: adapter.driver,
                 binding_bytes: limits.binding_bytes,
@@ -104,7 +117,7 @@ fn adapters(auto: &Device) -> Vec<Found> {
             }),
         }
     };
-    wgrad::exec::gpu::GpuDevice::list().into_iter().map(found).collect()
+    wgrad::exec::gpu::GpuDevice::list().into_iter().enumerate().map(found).collect()
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -113,16 +126,19 @@ fn adapters(_: &Device) -> Vec<Found> {
 }
 
 fn tell(output: &mut Output, found: &Found) {
-    let interface = found.adapter.as_ref().map(|adapter| format!(", {}", adapter.interface)).unwrap_or_default();
-    output.line(match found.threads {
-        Some(threads) => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),
-        None => format!("{}{interface}, {}", found.name, found.kind),
+    output.line(match (&found.adapter, found.threads) {
+        (Some(Adapter { index, interface, pci, .. }), _) => {
+            let address = if pci.is_empty() { String::new() } else { format!(", at {pci}") };
+            format!("{index}: {}, {interface}, {}{address}", found.name, found.kind)
+        }
+        (None, Some(1)) => "cpu, 1 thread".into(),
+        (None, threads) => format!("cpu, {} threads", threads.unwrap_or_default()),
     });
     if let Some(reason) = &found.reason {
         output.line(format!("  `auto` takes it: {reason}"));
     }
     let Some(adapter) = &found.adapter else { return };
-    output.line(format!("  driver {}", adapter.driver));
+    output.line(format!("  driver {}, PCI id {:04x}:{:04x}", adapter.driver, adapter.vendor, adapter.device));
     output.line(format!(
         "  {} a binding, {} an allocation, {} storage buffers, workgroups of {} and {} invocations",
         size(adapter.binding_bytes),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::model::Confusion;
 use wgrad::{Evaluation, Model, Result};
 
@@ -14,7 +15,7 @@ use super::report::{Output, confusion, score_and_loss, tell_confusion};
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad evaluate digits.safetensors digits
-  wgrad evaluate house.safetensors new_houses.csv --target price --json
+  wgrad evaluate house.safetensors new_houses.csv --json
 
 The loss is that which the model was trained with; mean_squared_error is in
 the square of the target column's unit, MAE (mean absolute error) and RMSE (root
@@ -34,7 +35,7 @@ pub struct Arguments {
     model: PathBuf,
     #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
-    /// Target column of a table [default: the last]
+    /// Target column of a table [default: that of the model]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
@@ -60,7 +61,8 @@ struct Event<'a> {
 /// Evaluates on all rows, or on those that are there to test on.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
+    let target = arguments.target.as_deref();
+    let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
     let device = arguments.device.open()?;
     let evaluation = &model.evaluate_on(&device, &data)?;
     let confusion = confusion(&model, &device, &data, evaluation)?;
@@ -70,7 +72,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
-        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, arguments.data));
+        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data)));
         tell_confusion(output, confusion.as_ref());
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
+use wgrad::data::shown;
 use wgrad::model::replace;
 use wgrad::{Error, Result};
 
@@ -57,14 +58,14 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
     }
     let text = text(command, path);
     replace(path, |file| file.write_all(text.as_bytes()))?;
-    output.tell(format!("{name}: options of `train`, set for {DATA}"));
-    output.tell(format!("next: wgrad train {}", super::report::quoted(&name)));
+    output.tell(format!("{}: options of `train`, set for {DATA}", shown(&name)));
+    output.tell(format!("next: wgrad train {}", super::report::quoted(path)));
     Ok(())
 }
 
 /// The file: every option with its help, under the headings of the help.
 fn text(command: &Command, path: &Path) -> String {
-    let mut text = HEAD.replace("RUN_FILE", &super::report::quoted(&path.display().to_string()));
+    let mut text = HEAD.replace("RUN_FILE", &super::report::quoted(path));
     let mut headings: Vec<&str> = options(command).map(heading).collect();
     // Options of one heading need not stand together in the definition.
     let mut seen = HashSet::new();

@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.json {
         output.json(&Event { event: "inspection", data: &arguments.data, found: &found });
     } else {
-        output.bytes(found.to_text(arguments.all).as_bytes());
+        output.text(&found.to_text(arguments.all));
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ mod recipe;
 mod report;
 mod run_file;
 mod scaling;
+mod signals;
 mod subject;
 mod train;
 mod tune;
@@ -28,6 +29,7 @@ mod usage;
 mod verify;
 mod whole_step;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use report::Output;
 use wgrad::Error;
+use wgrad::data::shown;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -63,7 +66,7 @@ const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 /// Trains dense networks, and uses them.
 #[derive(Parser)]
 #[command(name = "wgrad", version, after_help = EXAMPLES)]
-struct Arguments {
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// Tells only errors, and what was asked for: predictions, tables, JSON
@@ -103,33 +106,35 @@ enum Command {
 }
 
 /// Why there is nothing to run.
-enum Refusal {
+pub enum Refusal {
     /// What was typed; or it asks for help.
     Usage(clap::Error),
-    /// The run file.
-    RunFile(Error),
+    /// The run file, or an argument that is no text.
+    Told(Error),
 }
 
 /// Runs the command.
 pub fn main() -> ExitCode {
-    match parsed() {
+    signals::ignore_file_size_limit();
+    let typed: Vec<_> = std::env::args_os().collect();
+    match parsed(&typed) {
         Ok(arguments) => run(arguments),
         Err(Refusal::Usage(usage)) => told(&usage),
-        Err(Refusal::RunFile(error)) => failed(&error),
+        Err(Refusal::Told(error)) => failed(&error),
     }
 }
 
-/// What was typed, and what stands in a run file that it names.
-fn parsed() -> Result<Arguments, Refusal> {
-    let typed: Vec<_> = std::env::args_os().collect();
+/// Reads what was typed, and what stands in a run file that it names; runs nothing.
+pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     let command = built();
-    let matches = command.clone().try_get_matches_from(&typed).map_err(Refusal::Usage)?;
-    let Some(expanded) = run_file::expand(&command, &matches, &typed).map_err(Refusal::RunFile)? else {
+    let refused = |usage| usage::not_text(&command, typed).map_or(Refusal::Usage(usage), Refusal::Told);
+    let matches = command.clone().try_get_matches_from(typed).map_err(refused)?;
+    let Some(expanded) = run_file::expand(&command, &matches, typed).map_err(Refusal::Told)? else {
         return Arguments::from_arg_matches(&matches).map_err(Refusal::Usage);
     };
     let all = run_file::accepting(Arguments::command()).try_get_matches_from(expanded.words);
     let arguments = all.and_then(|matches| Arguments::from_arg_matches(&matches));
-    let refused = |usage| Refusal::RunFile(in_run_file(&expanded.path, usage::line(&usage)));
+    let refused = |usage| Refusal::Told(in_run_file(&expanded.path, usage::line(&usage)));
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
@@ -187,8 +192,8 @@ fn told(usage: &clap::Error) -> ExitCode {
 }
 
 fn failed(error: &dyn Display) -> ExitCode {
-    // The stream leaves out the colour where nobody would see it, or wants it.
-    writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {error}").ok();
+    // The stream leaves out the colour where nobody would see it, or wants it. What was typed is not to move the cursor.
+    writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {}", shown(&error.to_string())).ok();
     ExitCode::from(2)
 }
 

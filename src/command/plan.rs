@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         None => plan,
     };
     output.line(heading);
-    output.bytes(plan.to_string().as_bytes());
+    output.text(&plan.to_string());
     let rates = arguments.rates.rates();
     if arguments.device.is_some() || rates != Rates::default() {
         output.line(format!("\nat least, on a full batch:\n{}", plan.floors(rates)).trim_end());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::model::{Head, replace};
-use wgrad::{Error, Model, Result};
+use wgrad::{Error, Model, Result, Standardisation};
 
 use super::columns::Reading;
 use super::data::{self, is_table, same_file};
@@ -39,12 +39,11 @@ pub struct Arguments {
 /// Writes the predictions.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
-    let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading)?;
+    let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
-    check_finite(&outputs, model.head.network.outputs())?;
-    let text = table(&model.head, outputs).map_err(|error| Error::file(Path::new("predictions"), "writing", error))?;
+    let text = table(&model.head, outputs)?;
     match &arguments.out {
-        None => output.bytes(&text),
+        None => output.file(&text),
         Some(path) => {
             check_not_input(arguments, path)?;
             replace(path, |file| file.write_all(&text))?;
@@ -54,33 +53,35 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
-fn table(head: &Head, mut outputs: Vec<f32>) -> std::io::Result<Vec<u8>> {
+fn table(head: &Head, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
+    let broken = |error: csv::Error| failed(error.into());
     let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
     match class_names(head) {
         None => {
-            text.write_record(numbered(columns))?;
-            head.probabilities(&mut outputs);
-            outputs.chunks(columns).try_for_each(|row| text.write_record(row.iter().map(f32::to_string)))?;
+            text.write_record(numbers(head, columns)).map_err(broken)?;
+            let numbers: Vec<String> = match &head.target_scaling {
+                Some(scaling) => written(&head.numbers(&outputs), scaling),
+                None => {
+                    head.probabilities(&mut outputs)?;
+                    outputs.iter().map(f32::to_string).collect()
+                }
+            };
+            numbers.chunks(columns).try_for_each(|row| text.write_record(row)).map_err(broken)?;
         }
         Some(names) => {
             let header = names.iter().map(|name| format!("probability_{name}"));
-            text.write_record(std::iter::once("predicted".into()).chain(header))?;
-            for (class, probabilities) in outputs.chunks(columns).filter_map(|row| head.told(row)) {
+            text.write_record(std::iter::once(predicted(head.targets.first())).chain(header)).map_err(broken)?;
+            for row in outputs.chunks(columns) {
+                let Some((class, probabilities)) = head.told(row)? else { continue };
                 let name = names[class as usize].clone();
-                text.write_record(std::iter::once(name).chain(probabilities.iter().map(f32::to_string)))?;
+                let cells = std::iter::once(name).chain(probabilities.iter().map(f32::to_string));
+                text.write_record(cells).map_err(broken)?;
             }
         }
     }
-    text.into_inner().map_err(csv::IntoInnerError::into_error)
-}
-
-/// Inputs far from those trained on can make a network overflow; that is no prediction.
-fn check_finite(outputs: &[f32], columns: usize) -> Result<()> {
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
-    let place = format!("predictions, row {} (from 0)", at / columns);
-    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
-    Err(Error::data(place, problem, "look for inputs far from those trained on, or train again"))
+    text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
 /// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.
@@ -90,8 +91,28 @@ fn class_names(head: &Head) -> Option<Vec<String>> {
     Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
 }
 
-fn numbered(columns: usize) -> Vec<String> {
-    if columns == 1 { vec!["predicted".into()] } else { (0..columns).map(|c| format!("predicted_{c}")).collect() }
+/// What the column of predictions is called.
+fn predicted(target: Option<&String>) -> String {
+    target.map_or("predicted".into(), |target| format!("predicted_{target}"))
+}
+
+/// What the columns of numbers are called: after their targets, where these are known, or else they are numbered.
+fn numbers(head: &Head, columns: usize) -> Vec<String> {
+    match head.targets.len() {
+        known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
+        _ if columns == 1 => vec![predicted(None)],
+        _ => (0..columns).map(|column| format!("predicted_{column}")).collect(),
+    }
+}
+
+/// Numbers with the digits that an output of f32 has: seven behind the first of its scale.
+fn written(numbers: &[f64], scaling: &Standardisation) -> Vec<String> {
+    let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
+    let text = |(number, digits): (&f64, usize)| {
+        let text = format!("{number:.digits$}");
+        if digits == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').into() }
+    };
+    numbers.iter().zip(digits.cycle()).map(text).collect()
 }
 
 fn check_not_input(arguments: &Arguments, out: &Path) -> Result<()> {

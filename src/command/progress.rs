@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::trainer::Restored;
 use wgrad::{Device, Epoch, Progress};
 
@@ -44,6 +45,9 @@ struct Resumed<'a> {
     /// Products of a GPU's that are cut as when the checkpoint was made, and would else be cut otherwise.
     #[serde(skip_serializing_if = "is_zero")]
     recut: usize,
+    /// What is wrong with newer checkpoints.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    passed_over: &'a [String],
     /// What keeps it from being bit-exact.
     differences: &'a [String],
 }
@@ -90,7 +94,7 @@ impl<'a> Reporter<'a> {
 
     /// Tells that training goes on from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
-        let Restored { step, epochs, recut, differences, .. } = restored;
+        let Restored { step, epochs, recut, passed_over, differences, .. } = restored;
         self.before = Some(*epochs);
         if self.json {
             return self.output.json(&Resumed {
@@ -98,16 +102,22 @@ impl<'a> Reporter<'a> {
                 step: *step,
                 epochs: *epochs,
                 recut: *recut,
+                passed_over,
                 differences,
             });
         }
         let exact =
             if restored.is_exact() { String::new() } else { format!("; not bit-exact: {}", differences.join(", ")) };
         let tiles = if *recut > 0 { format!("; with its own tiles for {recut} products") } else { String::new() };
+        let passed_over = passed_over.iter().map(|problem| format!("checkpoint passed over: {problem}"));
         let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}");
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => self.output.tell(text),
+        for text in passed_over.chain([text]) {
+            // Names of devices in it are the checkpoint's.
+            let text = shown(&text);
+            match &self.bar {
+                Some(bar) => bar.println(text),
+                None => self.output.tell(text),
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is trained and how: options, and what is usual for each data set where an option is left out.
 
 use clap::Args;
-use wgrad::{AdamW, Dataset, Loss, Network, Optimizer, Result};
+use wgrad::{AdamW, Dataset, Error, Loss, Network, Optimizer, Result};
 
 use super::data;
 use super::names::names;
@@ -117,6 +117,11 @@ impl Options {
             (Some(optimizer), None) => optimizer,
             (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
         };
+        // Whoever types a rate of 0 would wait for a training of nothing.
+        if optimizer.learning_rate() as f32 == 0.0 {
+            let (place, rate) = (format!("optimizer {}", optimizer.name()), optimizer.learning_rate());
+            return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
+        }
         Ok(Recipe { network, loss, optimizer, batch: self.batch.unwrap_or(usual.batch).min(rows) })
     }
 }

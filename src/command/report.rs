@@ -1,9 +1,11 @@
 //! What the command says on standard output: lines for people, or one JSON object a line.
 
-use std::io::{ErrorKind, Write};
+use std::ffi::OsStr;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use wgrad::data::{Warning, shown, shown_json, shown_lines, warning_lines};
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
@@ -34,20 +36,41 @@ impl Output {
         }
     }
 
+    /// Writes a line on standard error that who reads the results should know, and that is no part of them.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            writeln!(std::io::stderr(), "note: {}", text.as_ref()).ok();
+        }
+    }
+
     /// Writes a line.
     pub fn line(&mut self, text: impl AsRef<str>) {
-        self.bytes(format!("{}\n", text.as_ref()).as_bytes());
+        self.text(&format!("{}\n", text.as_ref()));
+    }
+
+    /// Writes lines for people, without control characters, wherever they came from.
+    pub fn text(&mut self, text: &str) {
+        self.bytes(shown_lines(text).as_bytes());
+    }
+
+    /// Writes what could be a file, and is one for whoever redirects it: as it is, but not to a terminal.
+    pub fn file(&mut self, bytes: &[u8]) {
+        if std::io::stdout().is_terminal() {
+            self.text(&String::from_utf8_lossy(bytes));
+        } else {
+            self.bytes(bytes);
+        }
     }
 
     /// Writes an object as a line of JSON, at once, so that a reader sees it while training goes on.
     pub fn json(&mut self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.line(text),
+            Ok(text) => self.bytes(format!("{}\n", shown_json(&text)).as_bytes()),
             Err(error) => self.failure = Some(error.into()),
         }
     }
 
-    /// Writes bytes.
+    /// Writes bytes of our own.
     pub fn bytes(&mut self, bytes: &[u8]) {
         if self.closed {
             return;
@@ -96,8 +119,18 @@ pub fn significant(number: f64) -> String {
     }
 }
 
-/// A word as it must be typed in a shell.
-pub fn quoted(word: &str) -> String {
+/// A word as it must be typed in a shell. What could not be shown, or is no text, is written as bash, zsh and ksh read it.
+pub fn quoted(word: impl AsRef<OsStr>) -> String {
+    let bytes = word.as_ref().as_encoded_bytes();
+    let Some(word) = word.as_ref().to_str().filter(|word| shown(word) == *word) else {
+        let byte = |byte: &u8| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+            b' '..=b'~' => char::from(*byte).to_string(),
+            // Three digits: what follows cannot be taken for a fourth.
+            _ => format!("\\{byte:03o}"),
+        };
+        return format!("$'{}'", bytes.iter().map(byte).collect::<String>());
+    };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
@@ -126,6 +159,9 @@ pub struct Start<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Followed>,
     pub model: String,
+    /// What will or may get in the way.
+    #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
+    pub warnings: &'a [Warning],
 }
 
 /// Rows of each part.
@@ -181,7 +217,7 @@ pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluat
 /// Tells people of each class, behind a blank line.
 pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
     if let Some(confusion) = confusion {
-        output.bytes(format!("\n{confusion}").as_bytes());
+        output.text(&format!("\n{confusion}"));
     }
 }
 
@@ -195,7 +231,12 @@ pub fn batches(batch: usize, accumulate: usize) -> String {
 
 /// Tells people how training begins.
 pub fn tell_start(output: &mut Output, start: &Start<'_>) {
-    let Start { data, rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
+    // Not on standard output, which may be a file that nobody looks at.
+    if !output.is_quiet() {
+        write!(std::io::stderr(), "{}", warning_lines(start.warnings, false)).ok();
+    }
+    let data = shown(start.data);
+    let Start { rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
     output.tell(match test {
         0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
         _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
@@ -223,16 +264,30 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     }
     let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
     let gap = if summary.confusion.is_some() { "\n" } else { "" };
-    output.tell(format!("{gap}model: {model}{}", best.unwrap_or_default()));
+    output.tell(format!("{gap}model: {}{}", shown(model), best.unwrap_or_default()));
     if let Some(plot) = &summary.plot {
-        output.tell(format!("curves: {plot}"));
+        output.tell(format!("curves: {}", shown(plot)));
     }
     output.tell(format!("next: wgrad predict {} {data}", quoted(model)));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::significant;
+    use super::{quoted, significant};
+
+    #[test]
+    fn words_are_quoted_as_shells_read_them() {
+        let cases = [("a/b-1.csv", "a/b-1.csv"), ("it's", r"'it'\''s'"), ("", "''"), ("Größe", "'Größe'")];
+        let hostile = [("a\u{1b}[2J\n'", r"$'a\033[2J\012\''"), ("ü\u{9b}1\\", r"$'\303\274\302\2331\\'")];
+        for (word, wanted) in cases.into_iter().chain(hostile) {
+            assert_eq!(quoted(word), wanted);
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert_eq!(quoted(std::ffi::OsStr::from_bytes(b"caf\xe91")), r"$'caf\3511'");
+        }
+    }
 
     #[test]
     fn numbers_of_any_size_have_five_digits() {

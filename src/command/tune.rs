@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::model::check_replaceable;
 use wgrad::specialize::Machine;
 use wgrad::tune::{Event, Report, Tune};
@@ -41,7 +42,7 @@ trainings that say so, too.
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
-    /// gpu, or part of a GPU's name, as `wgrad devices` tells it
+    /// gpu, or a GPU's number or part of its name, as `wgrad devices` lists them
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "gpu", help_heading = "Device")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
@@ -151,11 +152,11 @@ impl Arguments {
             });
             return Ok(());
         }
-        output.bytes(report.to_string().as_bytes());
+        output.text(&report.to_string());
         for (product, tile, problem) in report.refused() {
             output.line(format!("refused: {}, {tile}: {problem}", product.choice));
         }
-        kept.iter().for_each(|path| output.tell(format!("kept for this adapter, driver and version: {path}")));
+        kept.iter().for_each(|path| output.tell(format!("kept for this adapter, driver and version: {}", shown(path))));
         out.iter()
             .for_each(|path| output.tell(format!("next: wgrad train … --tuning {}", super::report::quoted(path))));
         Ok(())

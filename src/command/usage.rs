@@ -1,5 +1,13 @@
 //! Wrong usage is told as every other error is: in one line.
 
+use std::any::TypeId;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use wgrad::Error;
+
 /// What clap has to say, without the usage that it would show behind.
 pub fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
@@ -10,4 +18,49 @@ pub fn line(error: &clap::Error) -> String {
 
 fn words(paragraph: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The argument, or the variable of the environment, that is no text and must be, where there is one: clap does not say which.
+pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
+    let mut matches = &taking_anything(command.clone()).try_get_matches_from(typed).ok()?;
+    let mut command = command;
+    loop {
+        if let Some(error) = command.get_arguments().find_map(|argument| not_text_of(argument, matches)) {
+            return Some(error);
+        }
+        let (name, below) = matches.subcommand()?;
+        (command, matches) = (command.find_subcommand(name)?, below);
+    }
+}
+
+/// The same arguments, each of which takes values that are no text.
+fn taking_anything(command: Command) -> Command {
+    let command = command.mut_args(|argument| match takes_values(&argument) {
+        true => argument.value_parser(value_parser!(OsString)),
+        false => argument,
+    });
+    command.mut_subcommands(taking_anything)
+}
+
+fn takes_values(argument: &Arg) -> bool {
+    argument.get_num_args().is_some_and(|count| count.takes_values())
+}
+
+fn not_text_of(argument: &Arg, matches: &ArgMatches) -> Option<Error> {
+    let kind = argument.get_value_parser().type_id();
+    if !takes_values(argument) || kind == TypeId::of::<PathBuf>() {
+        return None;
+    }
+    let id = argument.get_id().as_str();
+    let value = matches.get_raw(id)?.find(|value| value.to_str().is_none())?;
+    let option = argument.get_long().map(|long| format!("`--{long}`"));
+    let place = match argument.get_env().filter(|_| matches.value_source(id) == Some(ValueSource::EnvVariable)) {
+        Some(variable) => variable.to_string_lossy().into_owned(),
+        None => option.unwrap_or_else(|| id.to_uppercase()),
+    };
+    let remedy = match argument.get_value_hint() {
+        ValueHint::FilePath => "rename it, or name it from within its folder",
+        _ => "give a text in UTF-8",
+    };
+    Some(Error::conflict(place, format!("{value:?} is not UTF-8"), remedy))
 }

@@ -111,7 +111,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     // What is wrong is an error, and told in any case.
     let told = !output.is_quiet() || !report.passed();
     if told && !arguments.json {
-        output.bytes(report.to_string().as_bytes());
+        output.text(&report.to_string());
     }
     Ok(report.passed())
 }

@@ -1,10 +1,11 @@
 //! The constructors from slices, and the checks that every new data set passes.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use super::inputs::Inputs;
 use super::{Dataset, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, copied};
 
 impl Dataset {
     /// A data set whose rows belong to classes.
@@ -22,9 +23,12 @@ impl Dataset {
         classes: &[u32],
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
+        let name = name.into();
+        check_rows(&place(&name), whole_rows(&place(&name), "columns", columns, "input", input.len())?)?;
         let names = class_names.into_iter().map(Into::into).collect();
-        let targets = Targets::Classes { indices: classes.to_vec(), names };
-        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+        let targets = Targets::Classes { indices: copied(&place(&name), classes)?, names };
+        let input = copied(&place(&name), input)?;
+        Self::assemble(name, numbered("input", columns), input, targets)
     }
 
     /// A data set whose rows have numbers as targets.
@@ -42,8 +46,14 @@ impl Dataset {
         outputs: usize,
         values: &[f32],
     ) -> Result<Self> {
-        let targets = Targets::Numbers { values: values.to_vec(), columns: numbered("target", outputs) };
-        Self::assemble(name.into(), numbered("input", columns), input.to_vec(), targets)
+        let name = name.into();
+        let rows = whole_rows(&place(&name), "columns", columns, "input", input.len())?;
+        check_rows(&place(&name), rows)?;
+        same_rows(&place(&name), whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?, rows)?;
+        let values = collected(&place(&name), values.len(), values.iter().map(|value| f64::from(*value)))?;
+        let targets = Targets::Numbers { values, columns: numbered("target", outputs) };
+        let input = copied(&place(&name), input)?;
+        Self::assemble(name, numbered("input", columns), input, targets)
     }
 
     /// A data set of images, whose bytes stay bytes until they are trained on: a quarter of the memory of numbers.
@@ -60,9 +70,11 @@ impl Dataset {
         classes: Vec<u32>,
         class_names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
+        let name = name.into();
+        check_rows(&place(&name), whole_rows(&place(&name), "columns", columns, "input", pixels.len())?)?;
         let names = class_names.into_iter().map(Into::into).collect();
         let targets = Targets::Classes { indices: classes, names };
-        Self::checked(name.into(), numbered("pixel", columns), Inputs::Bytes(pixels), targets)
+        Self::checked(name, numbered("pixel", columns), Inputs::Bytes(pixels), targets)
     }
 
     /// The one door for numbers that are not known to be right.
@@ -70,21 +82,39 @@ impl Dataset {
         Self::checked(name, columns, Inputs::Numbers(input), targets)
     }
 
-    fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
+    /// A data set like [`Dataset::numbers`], whose numbers keep all the digits of an f64 until they are scaled, with the
+    /// columns' names.
+    ///
+    /// # Errors
+    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32.
+    pub fn table(
+        name: impl Into<String>,
+        columns: impl IntoIterator<Item = impl Into<String>>,
+        input: Vec<f64>,
+        targets: Targets,
+    ) -> Result<Self> {
+        let columns = columns.into_iter().map(Into::into).collect();
+        Self::checked(name.into(), columns, Inputs::exact(input), targets)
+    }
+
+    pub(super) fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
         check_rows(&place, rows)?;
-        if let Inputs::Numbers(values) = &input {
-            finite(&place, &columns, values)?;
+        match &input {
+            Inputs::Numbers(values) => finite(&place, &columns, values)?,
+            Inputs::Doubles(values) => finite(&place, &columns, values)?,
+            Inputs::Bytes(_) => {}
         }
         match &targets {
             Targets::Classes { indices, names } => check_classes(&place, rows, indices, names)?,
             Targets::Numbers { values, columns } => check_numbers(&place, rows, values, columns)?,
         }
-        Ok(Self { name, columns, input, targets })
+        Ok(Self { name, columns, input, targets, class_column: None })
     }
 }
 
+/// Names for so many columns, of which there are values: as many as a user says would take any memory.
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
@@ -117,13 +147,14 @@ fn check_rows(place: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses NaN and infinities in \[rows, columns\].
-pub(super) fn finite(place: &str, columns: &[String], values: &[f32]) -> Result<()> {
-    let Some(index) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+/// Refuses NaN and what is infinite as f32 in \[rows, columns\].
+pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String], values: &[T]) -> Result<()> {
+    let is_finite = |value: &T| (Into::<f64>::into(*value) as f32).is_finite();
+    let Some(index) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
     let (row, column) = (index / columns.len(), &columns[index % columns.len()]);
     Err(Error::data(
         format!("{place}, row {row}, column `{column}`"),
-        format!("{} is not a finite number", values[index]),
+        format!("{:?} is not a finite number", values[index]),
         "replace it, or leave the row out",
     ))
 }
@@ -153,7 +184,7 @@ fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) ->
     ))
 }
 
-fn check_numbers(place: &str, rows: usize, values: &[f32], columns: &[String]) -> Result<()> {
+fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -> Result<()> {
     same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
     finite(place, columns, values)
 }

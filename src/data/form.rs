@@ -1,5 +1,9 @@
 //! How a table is to be read.
 
+use std::collections::BTreeMap;
+
+use super::NumberFormat;
+
 /// Which columns of a table are read, and what separates them. The plain value `None` or `Some("price")` will do
 /// where only the target is chosen.
 ///
@@ -20,12 +24,41 @@ pub struct Csv {
     pub delimiter: Option<u8>,
     /// Columns left out of the inputs.
     pub drop: Vec<String>,
+    /// Whether the first row has the names of the columns; `None` for what it looks like.
+    pub header: Option<bool>,
+    /// How columns write their numbers, by name, where that is known; others show it.
+    pub formats: BTreeMap<String, NumberFormat>,
+    /// Names of the columns of a table without a header; in one with a column fewer, that of the target is missing. None for
+    /// `column1`, `column2`, …
+    pub names: Vec<String>,
 }
 
 impl Csv {
     /// Names the target column; the default is the last.
     pub fn target(self, column: impl Into<String>) -> Self {
         Self { target: Some(column.into()), ..self }
+    }
+
+    /// Says whether the first row has the names of the columns. Else it is taken for values where it looks like those
+    /// below it: numbers above numbers, of which some are not whole, equal, or between the others; or text that comes again
+    /// in its column. Whole numbers in even steps and years are taken for names. Without names columns are called
+    /// `column1`, `column2`, …
+    pub fn header(self, header: bool) -> Self {
+        Self { header: Some(header), ..self }
+    }
+
+    /// Names for so many columns without a header; or how many there should be.
+    pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
+        let known = &self.names;
+        match width {
+            _ if known.is_empty() => Ok(numbered(width)),
+            _ if width == known.len() => Ok(known.clone()),
+            // Columns behind the target move up where it is missing.
+            _ if width + 1 == known.len() => {
+                Ok(known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect())
+            }
+            _ => Err(known.len()),
+        }
     }
 
     /// What separates columns: an ASCII character that is no letter, digit, quote or end of a line. The default is
@@ -40,6 +73,11 @@ impl Csv {
         self.drop.push(column.into());
         self
     }
+}
+
+/// Names of columns that have none.
+pub(crate) fn numbered(columns: usize) -> Vec<String> {
+    (1..=columns).map(|number| format!("column{number}")).collect()
 }
 
 impl From<Option<&str>> for Csv {

@@ -1,24 +1,38 @@
 //! What a data set holds as input: numbers, or bytes, as images have them. Bytes stay bytes on the device, too, until
-//! the rows of a step are brought together.
+//! the rows of a step are brought together. Numbers that an f32 would round stay f64 until they are scaled.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Dataset, gather};
+use super::{Dataset, Standardisation, gather};
+use crate::error::Result;
 
 /// Values of all rows, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Inputs {
     /// Finite.
     Numbers(Vec<f32>),
+    /// Finite as f32 too, but with more digits.
+    Doubles(Vec<f64>),
     /// 0 to 255.
     Bytes(Vec<u8>),
 }
 
 impl Inputs {
+    /// Numbers in the smallest form that keeps all their digits.
+    pub(super) fn exact(values: Vec<f64>) -> Self {
+        let fits = |value: &f64| f64::from(*value as f32) == *value;
+        if values.iter().all(fits) {
+            Self::Numbers(values.iter().map(|value| *value as f32).collect())
+        } else {
+            Self::Doubles(values)
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Numbers(values) => values.len(),
+            Self::Doubles(values) => values.len(),
             Self::Bytes(values) => values.len(),
         }
     }
@@ -27,6 +41,7 @@ impl Inputs {
     pub(super) fn select(&self, width: usize, rows: &[usize]) -> Self {
         match self {
             Self::Numbers(values) => Self::Numbers(gather(values, width, rows)),
+            Self::Doubles(values) => Self::Doubles(gather(values, width, rows)),
             Self::Bytes(values) => Self::Bytes(gather(values, width, rows)),
         }
     }
@@ -34,21 +49,37 @@ impl Inputs {
     fn range(&self, range: Range<usize>) -> Cow<'_, [f32]> {
         match self {
             Self::Numbers(values) => Cow::Borrowed(&values[range]),
+            Self::Doubles(values) => values[range].iter().map(|value| *value as f32).collect(),
             Self::Bytes(values) => values[range].iter().map(|byte| f32::from(*byte)).collect(),
         }
     }
 
     /// Every `step`-th value from `first` on.
     pub(super) fn every(&self, first: usize, step: usize) -> impl Iterator<Item = f64> {
-        (first..self.len()).step_by(step).map(|at| match self {
+        (first..self.len()).step_by(step).map(|at| self.value(at))
+    }
+
+    fn value(&self, at: usize) -> f64 {
+        match self {
             Self::Numbers(values) => f64::from(values[at]),
+            Self::Doubles(values) => values[at],
             Self::Bytes(values) => f64::from(values[at]),
-        })
+        }
+    }
+
+    /// The values as they are held.
+    pub(super) fn raw_bytes(&self) -> &[u8] {
+        match self {
+            Self::Numbers(values) => bytemuck::cast_slice(values),
+            Self::Doubles(values) => bytemuck::cast_slice(values),
+            Self::Bytes(values) => values,
+        }
     }
 }
 
 impl Dataset {
-    /// The input, \[rows, inputs\], row-major. Bytes are turned into numbers for it, four times their size.
+    /// The input, \[rows, inputs\], row-major. Bytes are turned into numbers for it, four times their size; numbers of a
+    /// table that have more digits are rounded. Scaling takes the digits in: [`Dataset::standardised`].
     pub fn input(&self) -> Cow<'_, [f32]> {
         self.input.range(0..self.input.len())
     }
@@ -69,10 +100,33 @@ impl Dataset {
         self.input_rows(row..row + 1)
     }
 
+    /// An input with all its digits; row and column are counted from 0.
+    ///
+    /// # Panics
+    /// Where `row` is not below [`len`](Self::len), or `column` not below [`inputs`](Self::inputs).
+    pub fn value(&self, row: usize, column: usize) -> f64 {
+        assert!(column < self.inputs(), "column {column} of {}", self.inputs());
+        self.input.value(row * self.inputs() + column)
+    }
+
+    /// The inputs of some rows, scaled with all their digits, then rounded to f32; without a scaling they are only rounded.
+    ///
+    /// # Errors
+    /// A scaling of another number of columns.
+    pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardisation>) -> Result<Vec<f32>> {
+        let Some(scaling) = scaling else { return Ok(self.input_rows(rows).into_owned()) };
+        let range = rows.start * self.inputs()..rows.end * self.inputs();
+        match &self.input {
+            Inputs::Numbers(values) => scaling.scaled(&values[range]),
+            Inputs::Doubles(values) => scaling.scaled(&values[range]),
+            Inputs::Bytes(values) => scaling.scaled(&values[range]),
+        }
+    }
+
     /// The input as it is held, \[rows, inputs\], row-major, where it is bytes.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.input {
-            Inputs::Numbers(_) => None,
+            Inputs::Numbers(_) | Inputs::Doubles(_) => None,
             Inputs::Bytes(values) => Some(values),
         }
     }

@@ -17,17 +17,22 @@ mod generated;
 mod idx;
 mod inputs;
 mod inspect;
+mod layout;
+mod number_format;
 mod split;
 mod standardisation;
 mod table;
 mod text;
 
+pub use crate::text::{shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
+pub(crate) use form::numbered;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
-pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning};
+pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, warning_lines};
+pub use number_format::NumberFormat;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
 
@@ -51,6 +56,8 @@ pub struct Dataset {
     columns: Vec<String>,
     input: Inputs,
     targets: Targets,
+    /// Name of the column that the classes were read from.
+    class_column: Option<String>,
 }
 
 /// What the rows of a [`Dataset`] are to be mapped to.
@@ -65,8 +72,9 @@ pub enum Targets {
     },
     /// One or more numbers a row, for mean squared error and the binary losses.
     Numbers {
-        /// \[rows, columns\], row-major, finite.
-        values: Vec<f32>,
+        /// \[rows, columns\], row-major, finite as f32 too. They are f64 for targets such as 3·10⁹ ± 100, which an f32 cannot
+        /// tell apart until they are scaled.
+        values: Vec<f64>,
         /// The target columns' names.
         columns: Vec<String>,
     },
@@ -120,6 +128,26 @@ impl Dataset {
         &self.columns
     }
 
+    /// Names of the target columns; none where classes were not read from a table.
+    pub fn target_columns(&self) -> &[String] {
+        match &self.targets {
+            Targets::Classes { .. } => self.class_column.as_slice(),
+            Targets::Numbers { columns, .. } => columns,
+        }
+    }
+
+    /// CRC-32 of inputs and targets, by which data sets are told apart.
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(self.input.raw_bytes());
+        match &self.targets {
+            Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
+            // Rounded where that loses nothing, so that data sets that were made from f32 keep their checksum.
+            Targets::Numbers { values, .. } => checksum.update(Inputs::exact(values.clone()).raw_bytes()),
+        }
+        checksum.finalize()
+    }
+
     /// The targets.
     pub fn targets(&self) -> &Targets {
         &self.targets
@@ -143,6 +171,7 @@ impl Dataset {
             columns: self.columns.clone(),
             input: self.input.select(self.inputs(), rows),
             targets: self.targets.select(rows),
+            class_column: self.class_column.clone(),
         }
     }
 
@@ -160,11 +189,11 @@ impl Dataset {
             let problem = format!("it has {} classes, but one number tells only 2 apart", names.len());
             return Err(Error::conflict(place, problem, "keep the classes, and train with softmax_cross_entropy"));
         };
-        let values = indices.iter().map(|&class| class as f32).collect();
+        let values = indices.iter().map(|&class| class.into()).collect();
         Ok(Self { targets: Targets::Numbers { values, columns: vec![second.clone()] }, ..self })
     }
 
-    /// Scales the input by what was fitted, most often on the training part.
+    /// Scales the input by what was fitted, most often on the training part. Numbers become f32 once they are scaled.
     ///
     /// # Errors
     /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
@@ -180,10 +209,22 @@ impl Dataset {
                 remedy: "fit it on a part of this data set".into(),
             });
         }
-        let mut input = self.input().into_owned();
-        standardisation.apply(&mut input)?;
+        let input = self.scaled_rows(0..self.len(), Some(standardisation))?;
         check::finite(&self.place(), &self.columns, &input)?;
         Ok(Self { input: Inputs::Numbers(input), ..self })
+    }
+
+    /// Scales targets that are numbers by what [`Standardisation::fit_targets`] found; classes stay as they are.
+    ///
+    /// # Errors
+    /// Another number of target columns than was fitted, or a value that is too far from its column's mean for an f32.
+    pub fn standardised_targets(self, standardisation: &Standardisation) -> Result<Self> {
+        let place = self.place();
+        let Targets::Numbers { values, columns } = self.targets else { return Ok(self) };
+        let scaled = standardisation.scaled(&values)?;
+        check::finite(&place, &columns, &scaled)?;
+        let values = scaled.into_iter().map(f64::from).collect();
+        Ok(Self { targets: Targets::Numbers { values, columns }, ..self })
     }
 
     fn place(&self) -> String {

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Dataset;
-use super::inputs::Inputs;
-use crate::error::{Error, Result};
+use super::{Dataset, Targets};
+use crate::error::{Error, Result, room};
 
 /// Per input column, what is subtracted and what then divides: (x − mean) / scale.
 ///
 /// Fit it on the training part alone and apply it to every part, so that nothing of validation and test leaks into
-/// training. It is what scikit-learn calls `StandardScaler`: the scale is the population's standard deviation.
+/// training. It is what scikit-learn calls `StandardScaler`: the scale is the population's standard deviation. All of it
+/// is f64, and values become f32 only once they are scaled: of seconds since 1970, an f32 can tell only every 128th apart.
 ///
 /// ```
 /// use wgrad::{Dataset, Standardisation};
@@ -21,15 +21,15 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Standardisation {
-    mean: Vec<f32>,
-    scale: Vec<f32>,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
 }
 
 /// What stands in a file, before it is checked.
 #[derive(Deserialize)]
 struct Stored {
-    mean: Vec<f32>,
-    scale: Vec<f32>,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
 }
 
 impl TryFrom<Stored> for Standardisation {
@@ -45,7 +45,7 @@ impl Standardisation {
     ///
     /// # Errors
     /// No columns, another number of scales than of means, a value that is not finite, or a scale that is not above 0.
-    pub fn new(mean: Vec<f32>, scale: Vec<f32>) -> Result<Self> {
+    pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self> {
         if mean.is_empty() {
             return Err(Error::value("standardisation", "columns", 0, "at least 1"));
         }
@@ -79,7 +79,21 @@ impl Standardisation {
     pub fn fit(dataset: &Dataset) -> Result<Self> {
         let columns = dataset.inputs();
         has_rows(dataset)?;
-        let (mean, scale) = (0..columns).map(|column| moments(&dataset.input, column, columns)).unzip();
+        let (mean, scale) = (0..columns).map(|column| moments(|| dataset.input.every(column, columns))).unzip();
+        Self::new(mean, scale)
+    }
+
+    /// The same of the target columns, as [`Dataset::standardised_targets`] scales them.
+    ///
+    /// # Errors
+    /// A data set without rows; targets that are classes.
+    pub fn fit_targets(dataset: &Dataset) -> Result<Self> {
+        has_rows(dataset)?;
+        let Targets::Numbers { values, columns } = dataset.targets() else {
+            return Err(Error::conflict(dataset.place(), "its targets are classes", "fit targets that are numbers"));
+        };
+        let column = |first: usize| move || values.iter().skip(first).step_by(columns.len()).copied();
+        let (mean, scale) = (0..columns.len()).map(|first| moments(column(first))).unzip();
         Self::new(mean, scale)
     }
 
@@ -90,7 +104,7 @@ impl Standardisation {
     /// A data set without rows.
     pub fn fit_all(dataset: &Dataset) -> Result<Self> {
         has_rows(dataset)?;
-        let (mean, scale) = moments(&dataset.input, 0, 1);
+        let (mean, scale) = moments(|| dataset.input.every(0, 1));
         Self::new(vec![mean; dataset.inputs()], vec![scale; dataset.inputs()])
     }
 
@@ -104,16 +118,32 @@ impl Standardisation {
     /// # Errors
     /// A length that is not a multiple of the columns.
     pub fn apply(&self, rows: &mut [f32]) -> Result<()> {
+        let scaled = self.scaled(rows)?;
+        rows.copy_from_slice(&scaled);
+        Ok(())
+    }
+
+    /// Scaled rows, rounded to f32 once they are scaled; `rows` is \[any, columns\], row-major.
+    ///
+    /// # Errors
+    /// As [`Standardisation::apply`].
+    pub fn scaled<T: Copy + Into<f64>>(&self, rows: &[T]) -> Result<Vec<f32>> {
         if !rows.len().is_multiple_of(self.columns()) {
             let problem = format!("{} values are not a multiple of {} columns", rows.len(), self.columns());
             return Err(Error::data("standardisation", problem, "pass whole rows of the columns it was fitted on"));
         }
-        for row in rows.chunks_exact_mut(self.columns()) {
-            for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                *value = (*value - mean) / scale;
-            }
+        let mut scaled = room("scaled rows", rows.len())?;
+        for row in rows.chunks_exact(self.columns()) {
+            let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
+            scaled.extend(columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32));
         }
-        Ok(())
+        Ok(scaled)
+    }
+
+    /// The numbers that scaling has made these rows of: value · scale + mean, in f64. `rows` are whole rows.
+    pub(crate) fn undone(&self, rows: &[f32]) -> Vec<f64> {
+        let columns = self.mean.iter().zip(&self.scale).cycle();
+        rows.iter().zip(columns).map(|(value, (mean, scale))| f64::from(*value) * scale + mean).collect()
     }
 
     /// Number of columns.
@@ -122,12 +152,12 @@ impl Standardisation {
     }
 
     /// What is subtracted from each column.
-    pub fn mean(&self) -> &[f32] {
+    pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
     /// What then divides each column.
-    pub fn scale(&self) -> &[f32] {
+    pub fn scale(&self) -> &[f64] {
         &self.scale
     }
 }
@@ -140,14 +170,17 @@ fn has_rows(dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Mean and scale of every `step`-th value from `first` on. Deviations are taken from the first of them, so that a
+/// Mean and scale of values that can be gone through several times. Deviations are taken from the first of them, so that a
 /// constant column is found to be exactly constant at any length: above 2²⁹ rows even an f64 cannot hold every Σx, and a
-/// deviation of rounding errors would, as a scale, blow up the next value seen.
-fn moments(input: &Inputs, first: usize, step: usize) -> (f32, f32) {
-    let values = || input.every(first, step);
+/// deviation of rounding errors would, as a scale, blow up the next value seen. The second pass corrects the first by the
+/// mean of its own deviations, which rounding has left: a first value far from all others costs no digits.
+fn moments<I: Iterator<Item = f64>>(values: impl Fn() -> I) -> (f64, f64) {
     let count = values().count() as f64;
     let origin = values().next().unwrap_or(0.0);
     let mean = origin + values().map(|value| value - origin).sum::<f64>() / count;
-    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt() as f32;
-    (mean as f32, if deviation > 0.0 { deviation } else { 1.0 })
+    let add = |(sum, squares): (f64, f64), from_mean: f64| (sum + from_mean, squares + from_mean * from_mean);
+    let (sum, squares) = values().map(|value| value - mean).fold((0.0, 0.0), add);
+    let left = sum / count;
+    let deviation = (squares / count - left * left).max(0.0).sqrt();
+    (mean + left, if deviation > 0.0 { deviation } else { 1.0 })
 }

@@ -3,10 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use csv::{Position, StringRecord};
+use csv::Position;
 
-use super::text::{Text, drop_option, is_missing, number, with_point};
-use super::{Csv, Dataset, Targets, bytes, check};
+use super::inputs::Inputs;
+use super::layout::Layout;
+use super::number_format::{Column, Found};
+use super::text::{Text, drop_option, is_missing, number};
+use super::{Csv, Dataset, Targets, bytes};
 use crate::error::{Error, Result};
 
 /// Whole numbers of at most this many different values may be classes.
@@ -18,10 +21,13 @@ impl Dataset {
     /// `x.csv.gz`. Blanks around cells do not count; a quoted cell may hold delimiters and lines.
     ///
     /// `form` names the target column, by default the last, columns to leave out, and another delimiter than that
-    /// which the header shows; see [`Csv`]. All other columns are inputs. The target is a **class** if any of its
+    /// which the header shows, and whether the first row is one; see [`Csv`]. All other columns are inputs. The target is a **class** if any of its
     /// cells is not a number, or if all are whole numbers with at most 20 different values, fewer than half the rows;
     /// else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text. `NA`, `N/A`,
     /// `NaN`, `null` and `?`, in any case, are classes beside other text, but missing targets where there is none.
+    ///
+    /// Numbers may be written with a currency sign, a percent sign, thousands separators, a decimal comma or a real minus
+    /// sign, if all of the column leave one meaning: see [`NumberFormat`](super::NumberFormat).
     ///
     /// # Errors
     /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name, an unknown
@@ -30,7 +36,7 @@ impl Dataset {
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
-        read(&bytes::name(path), Text::new(path, &bytes, form.delimiter)?, &form)
+        read(&bytes::name(path), &Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
     }
 
     /// Reads a table from text, as [`Dataset::from_csv`] does from a file.
@@ -46,75 +52,71 @@ impl Dataset {
     /// As [`Dataset::from_csv`], with the name in place of the path.
     pub fn from_csv_text(name: &str, text: &str, form: impl Into<Csv>) -> Result<Self> {
         let form = form.into();
-        read(name, Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)
+        read(name, &Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
     }
 }
 
-fn read(name: &str, text: Text, form: &Csv) -> Result<Dataset> {
-    let mut reader = text.reader();
-    let header = Header::new(text, reader.headers().map_err(|error| text.broken(error))?, form)?;
+pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
+    let text = header.text;
+    header.check_written()?;
     let (mut input, mut targets) = (vec![], vec![]);
-    for record in reader.records() {
+    for record in text.reader().records() {
         let record = record.map_err(|error| text.broken(error))?;
         let start = record.position().map_or(0, Position::byte);
         for (column, cell) in record.iter().enumerate() {
             if column == header.target {
-                targets.push(Cell { start, text: cell.into() });
+                targets.push(Found { start, cell: cell.into() });
             } else if header.is_input[column] {
                 input.push(header.input(start, column, cell)?);
             }
         }
     }
     if targets.is_empty() {
-        return Err(Error::format(text.path, "it has a header but 0 rows after it", "add rows below the header"));
+        return Err(no_rows(text));
     }
     let targets = header.targets(&targets)?;
-    Dataset::assemble(name.into(), header.inputs(), input, targets)
+    let data = Dataset::checked(name.into(), header.inputs(), Inputs::exact(input), targets)?;
+    Ok(Dataset { class_column: Some(header.layout.columns[header.target].clone()), ..data })
 }
 
-/// A cell of the target column; what the column means is known only after the last row.
-struct Cell {
-    /// Where the reader began to look for its row.
-    start: u64,
-    text: String,
+/// What is wrong with a table that ends behind its header.
+pub(super) fn no_rows(text: Text<'_>) -> Error {
+    Error::format(text.path, "it has a header but 0 rows after it", "add rows below the header")
 }
 
+/// What each column of a table serves for.
 pub(super) struct Header<'a> {
-    text: Text<'a>,
-    pub(super) columns: Vec<String>,
+    pub(super) text: Text<'a>,
+    pub(super) layout: Layout,
     pub(super) target: usize,
     /// Whether a column is neither the target nor left out.
     pub(super) is_input: Vec<bool>,
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn new(text: Text<'a>, record: &StringRecord, form: &Csv) -> Result<Self> {
-        let columns: Vec<String> = record.iter().map(String::from).collect();
+    pub(super) fn new(text: Text<'a>, form: &Csv) -> Result<Self> {
+        let (text, layout) = Layout::of(text, form)?;
+        let columns = &layout.columns;
         if columns.is_empty() {
             return Err(Error::format(text.path, "it is empty", "write a header row and at least 1 row below it"));
         }
-        check::unique(&format!("{}, header", text.path.display()), "column", &columns)?;
-        let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(&columns, name))?;
+        let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(columns, name))?;
         if columns.len() == 1 {
             let remedy = format!("separate columns by {}, with at least 1 input beside the target", text.named());
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
-        let is_input = inputs(text, &columns, target, form)?;
-        Ok(Self { text, columns, target, is_input })
+        let is_input = inputs(text, columns, target, form)?;
+        Ok(Self { text, layout, target, is_input })
     }
 
     fn inputs(&self) -> Vec<String> {
-        self.columns
-            .iter()
-            .zip(&self.is_input)
-            .filter(|(_, is_input)| **is_input)
-            .map(|(name, _)| name.clone())
-            .collect()
+        let columns = self.layout.columns.iter().zip(&self.is_input);
+        columns.filter(|(_, is_input)| **is_input).map(|(name, _)| name.clone()).collect()
     }
 
-    fn input(&self, start: u64, column: usize, cell: &str) -> Result<f32> {
-        number(cell).map_err(|(problem, remedy)| {
-            let name = &self.columns[column];
+    fn input(&self, start: u64, column: usize, cell: &str) -> Result<f64> {
+        number(cell, self.layout.written[column].format()).map_err(|(problem, remedy)| {
+            let name = &self.layout.columns[column];
             let usual = || {
                 format!(
                     "write a number, remove the row, or leave the column out with {}",
@@ -125,55 +127,73 @@ impl<'a> Header<'a> {
         })
     }
 
-    fn target(&self, cell: &Cell) -> Result<f32> {
-        number(&cell.text).map_err(|(problem, remedy)| {
+    fn target(&self, found: &Found) -> Result<f64> {
+        number(&found.cell, self.layout.written[self.target].format()).map_err(|(problem, remedy)| {
             let remedy = remedy.unwrap_or_else(|| "write the target, or remove the row".into());
-            Error::data(self.text.place(cell.start, &self.columns[self.target]), problem, remedy)
+            Error::data(self.target_place(found), problem, remedy)
         })
     }
 
-    fn targets(&self, cells: &[Cell]) -> Result<Targets> {
-        if let Some(cell) = cells.iter().find(|cell| cell.text.is_empty()) {
+    fn target_place(&self, found: &Found) -> String {
+        self.text.place(found.start, &self.layout.columns[self.target])
+    }
+
+    /// Refuses columns, but for those that are left out, whose numbers cannot be told.
+    fn check_written(&self) -> Result<()> {
+        let used = (0..self.is_input.len()).filter(|column| self.is_input[*column] || *column == self.target);
+        used.into_iter().try_for_each(|column| self.layout.check(self.text, column))
+    }
+
+    fn targets(&self, cells: &[Found]) -> Result<Targets> {
+        if let Some(cell) = cells.iter().find(|found| found.cell.is_empty()) {
             self.target(cell)?;
         }
-        let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.text.parse().ok()).collect();
+        let numbers: Option<Vec<f64>> =
+            cells.iter().map(|found| self.layout.number(self.target, &found.cell)).collect();
         let Some(numbers) = numbers else {
             self.check_missing(cells)?;
-            self.check_decimal_commas(cells)?;
-            let names: BTreeSet<&str> = cells.iter().map(|cell| cell.text.as_str()).collect();
+            let names: BTreeSet<&str> = cells.iter().map(|found| found.cell.as_str()).collect();
+            self.check_classes(names.len(), cells.len())?;
             let names = names.into_iter().map(String::from).collect();
-            return Ok(classes(cells.iter().map(|cell| cell.text.clone()), names));
+            return Ok(classes(cells.iter().map(|found| found.cell.clone()), names));
         };
-        let values = cells.iter().map(|cell| self.target(cell)).collect::<Result<_>>()?;
+        let values = cells.iter().map(|found| self.target(found)).collect::<Result<_>>()?;
         Ok(match whole_number_classes(&numbers) {
             Some(names) => classes(numbers.iter().map(|&number| whole(number)), names),
-            None => Targets::Numbers { values, columns: vec![self.columns[self.target].clone()] },
+            None => Targets::Numbers { values, columns: vec![self.layout.columns[self.target].clone()] },
         })
     }
 
     /// Refuses `NA` among numbers, which would make a class of each of them.
-    fn check_missing(&self, cells: &[Cell]) -> Result<()> {
-        let is_number = |cell: &Cell| cell.text.parse::<f64>().is_ok();
-        match cells.iter().find(|cell| is_missing(&cell.text)) {
-            Some(cell) if cells.iter().all(|cell| is_number(cell) || is_missing(&cell.text)) => {
-                let place = self.text.place(cell.start, &self.columns[self.target]);
-                let problem = format!("the target is missing: `{}`, in a column without text", cell.text);
-                Err(Error::data(place, problem, "write the target, or remove the row"))
+    fn check_missing(&self, cells: &[Found]) -> Result<()> {
+        let is_number = |found: &Found| self.layout.number(self.target, &found.cell).is_some();
+        match cells.iter().find(|found| is_missing(&found.cell)) {
+            Some(found) if cells.iter().all(|found| is_number(found) || is_missing(&found.cell)) => {
+                let problem = format!("the target is missing: `{}`, in a column without text", found.cell);
+                Err(Error::data(self.target_place(found), problem, "write the target, or remove the row"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses prices such as `1,5`, which would all be classes of their own.
-    fn check_decimal_commas(&self, cells: &[Cell]) -> Result<()> {
-        let is_number = |cell: &Cell| {
-            cell.text.parse::<f64>().is_ok() || with_point(&cell.text).is_some() || is_missing(&cell.text)
-        };
-        match cells.iter().find(|cell| with_point(&cell.text).is_some()) {
-            Some(cell) if cells.iter().all(is_number) => self.target(cell).map(drop),
-            _ => Ok(()),
+    /// Refuses prices among which is a word, which would all be classes of their own.
+    fn check_classes(&self, different: usize, rows: usize) -> Result<()> {
+        match text_among_numbers(&self.layout.written[self.target], different, rows) {
+            Some((problem, first)) => {
+                Err(Error::data(self.target_place(first), problem, "write a number, or remove the row"))
+            }
+            None => Ok(()),
         }
     }
+}
+
+/// What is wrong with a target column of so many different cells that would make a class of each number: most cells are
+/// numbers that would be no classes by themselves.
+pub(super) fn text_among_numbers(written: &Column, different: usize, rows: usize) -> Option<(String, &Found)> {
+    let Column::Text { numbers, texts, all_whole, first } = written else { return None };
+    let as_numbers = numbers > texts && different > MOST_CLASSES && (!all_whole || 2 * different >= rows);
+    let problem = || format!("`{}` is not a number, but {numbers} targets of {rows} are", first.cell);
+    as_numbers.then(|| (problem(), first))
 }
 
 /// Whether each column is an input: all but the target and those to leave out.

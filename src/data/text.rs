@@ -4,6 +4,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
 
+use super::NumberFormat;
 use crate::error::{Error, Result};
 
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
@@ -18,6 +19,8 @@ pub(super) struct Text<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
     pub(super) delimiter: u8,
+    /// Whether the first row is not one of the rows that are read.
+    pub(super) header: bool,
 }
 
 impl<'a> Text<'a> {
@@ -29,11 +32,19 @@ impl<'a> Text<'a> {
             let wanted = "an ASCII character that is no letter, digit, quote or end of a line";
             return Err(Error::value(path.display().to_string(), "the delimiter", found, wanted));
         }
-        Ok(Self { path, bytes, delimiter })
+        Ok(Self { path, bytes, delimiter, header: true })
     }
 
+    /// A reader that stands behind the header, where there is one. What is wrong with that is told by the reader's `headers`.
     pub(super) fn reader(self) -> Reader<&'a [u8]> {
-        ReaderBuilder::new().delimiter(self.delimiter).trim(Trim::All).from_reader(self.bytes)
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(self.header).delimiter(self.delimiter).trim(Trim::All);
+        let mut reader = builder.from_reader(self.bytes);
+        if self.header {
+            // Read together with the first row, it would be where an error of that row is said to be.
+            reader.headers().ok();
+        }
+        reader
     }
 
     /// The line, from 1, of the row that the reader began to look for at byte `start`. Counted here, because the
@@ -55,7 +66,8 @@ impl<'a> Text<'a> {
         let place = format!("{}, line {line}", self.path.display());
         match error.into_kind() {
             ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                let problem = format!("the row has {len} cells, but the header has {expected_len}");
+                let first = if self.header { "header" } else { "first row" };
+                let problem = format!("the row has {len} cells, but the {first} has {expected_len}");
                 let remedy = format!("give every row one cell a column; quote a cell that holds {}", self.named());
                 Error::data(place, problem, remedy)
             }
@@ -98,12 +110,15 @@ fn header_delimiter(bytes: &[u8]) -> u8 {
 }
 
 /// The number in a cell, or what is wrong with it and, where there is a better remedy than the reader's own, that.
-pub(super) fn number(cell: &str) -> std::result::Result<f32, (String, Option<String>)> {
-    match cell.parse::<f32>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        Ok(_) => Err((format!("`{cell}` is not a finite 32-bit number"), None)),
-        Err(_) if cell.is_empty() => Err(("the cell is empty".into(), None)),
-        Err(_) => {
+pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f64, (String, Option<String>)> {
+    match format.read(cell) {
+        Some(number) if (number as f32).is_finite() => Ok(number),
+        Some(_) => Err((format!("`{cell}` is not a finite 32-bit number"), None)),
+        None if cell.is_empty() => Err(("the cell is empty".into(), None)),
+        None if format != NumberFormat::PLAIN => {
+            Err((format!("`{cell}` is not written like the column's other numbers"), None))
+        }
+        None => {
             let remedy = with_point(cell).map(|pointed| format!("write a point as decimal sign: {pointed}"));
             Err((format!("`{cell}` is not a number"), remedy))
         }
@@ -115,10 +130,12 @@ pub(super) fn is_missing(cell: &str) -> bool {
     MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
-/// `1.5` for `1,5`.
+/// `1.5` for `1,5`, but nothing for `1,500`, whose comma may separate thousands.
 pub(super) fn with_point(cell: &str) -> Option<String> {
-    let pointed = cell.replacen(',', ".", 1);
-    (pointed != cell && pointed.parse::<f64>().is_ok()).then_some(pointed)
+    let comma = NumberFormat { decimal: ',', ..NumberFormat::PLAIN };
+    let thousands = NumberFormat { thousands: Some(','), ..NumberFormat::PLAIN };
+    (cell.contains(',') && thousands.read(cell).is_none() && comma.read(cell).is_some())
+        .then(|| cell.replacen(',', ".", 1))
 }
 
 /// The option that leaves these columns out, as it must be typed in a shell: names as a record of CSV.

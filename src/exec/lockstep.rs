@@ -69,7 +69,9 @@ impl<'a> Lockstep<'a> {
     pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<Judged> {
         let op = &self.plan.ops(run.section)[index];
         let judge = Judge { plan: self.plan, op, name: self.plan.op_name(run.section, index), steps, slot: run.slot };
-        let first = !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
+        // Few ops fill anything.
+        let fills_any = op.kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
+        let first = !fills_any || !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
         self.load(device, &judge, first)?;
         device.submit_op(steps, run, index)?;
         let trace = judge.trace(device)?;

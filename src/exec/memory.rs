@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, copied, room};
 use crate::exec::check;
 use crate::numeric::{Line, MatrixMut};
 use crate::plan::{
@@ -36,11 +36,7 @@ impl Memory {
 
     /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
     pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
-        let same = |allocation: &Allocation| {
-            let key = |a: &Allocation| (a.name.clone(), a.dtype, a.elements);
-            old.allocations().iter().position(|a| key(a) == key(allocation))
-        };
-        let kept: Vec<Option<usize>> = new.allocations().iter().map(same).collect();
+        let kept: Vec<Option<usize>> = new.allocations().iter().map(|a| Some(old.find_allocation(a)?.0)).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
             Some(_) => Ok(Words::default()),
             None => Words::new(allocation),
@@ -62,6 +58,11 @@ impl Memory {
         unsafe { std::slice::from_raw_parts_mut(words.start(), words.count) }
     }
 
+    /// A copy of an allocation.
+    pub(super) fn copy(&mut self, plan: &Plan, allocation: AllocationId) -> Result<Vec<u32>> {
+        copied(&plan.allocations()[allocation.0].name, self.words(allocation))
+    }
+
     /// Copies `words` to the beginning of a view.
     pub(super) fn write(&mut self, plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
         let range = check::write(plan, view, slot, words)?;
@@ -73,7 +74,7 @@ impl Memory {
     pub(super) fn read(&mut self, plan: &Plan, view: ViewId, slot: usize) -> Result<Vec<u32>> {
         check::slot(plan, view, slot)?;
         let view = plan.get(view);
-        Ok(self.words(view.allocation)[view.range(slot)].to_vec())
+        copied(&view.name, &self.words(view.allocation)[view.range(slot)])
     }
 
     /// What a twin is called with for the live ones of `lanes`, or `None` where there are none; with `columns` the fast twin,
@@ -158,14 +159,8 @@ impl Words {
             Contents::Persistent(word) => word,
             Contents::Host | Contents::Computed => POISON,
         };
-        let (count, mut lines) = (allocation.elements, Vec::new());
-        lines.try_reserve_exact(count.div_ceil(Line::WORDS)).map_err(|_| Error::Limit {
-            op: format!("allocation {}", allocation.name),
-            what: "bytes",
-            needed: 4 * count as u64,
-            allowed: 0,
-            remedy: "the system gives no more memory: use a smaller batch or network".into(),
-        })?;
+        let count = allocation.elements;
+        let mut lines = room(&format!("allocation {}", allocation.name), count.div_ceil(Line::WORDS))?;
         lines.resize_with(count.div_ceil(Line::WORDS), || UnsafeCell::new(Line::filled(fill)));
         Ok(Self { lines: lines.into_boxed_slice(), count })
     }

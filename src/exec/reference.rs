@@ -16,7 +16,7 @@ impl Reference {
     /// Memory for `plan`.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) where there is too little memory.
+    /// [`Error::Memory`](crate::Error::Memory) where there is too little memory.
     pub fn new(plan: Plan) -> Result<Self> {
         Ok(Self { memory: Memory::new(&plan)?, plan })
     }
@@ -70,6 +70,6 @@ impl Executor for Reference {
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        Ok(self.memory.words(allocation).to_vec())
+        self.memory.copy(&self.plan, allocation)
     }
 }

@@ -49,6 +49,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements() / 4),
+        rounds: None,
         tiles: None,
     },
 };

@@ -7,7 +7,7 @@
 //! | 0 identity | x | 1 |
 //! | 1 step | 1 for x > 0, else 0 | 0 |
 //! | 2 sigmoid | 1 / (1 + e⁻ˣ), as e⁻|ˣ| so that nothing overflows | y·(1 − y) |
-//! | 3 tanh | tanh x, x clamped to ±10 where f32 has reached ±1 | 1 − y² |
+//! | 3 tanh | tanh x | (1 − y)·(1 + y) |
 //! | 4 relu | max(x, 0) | 1 for y > 0, else 0 |
 //! | 5 leaky_relu | x for x > 0, else slope·x | 1 for y > 0, else slope |
 //!
@@ -19,12 +19,15 @@
 //! | 3 | output | rows×columns | write |
 //!
 //! Derivative: `activation_grad`.
-//! Rounding: exact for step, relu, identity; one product for leaky_relu; for the others the accuracy of WGSL's
-//! exp (3 + 2·|x| ULP) and tanh (absolute 10⁻⁵ or better).
+//! Rounding: exact for step, relu, identity; one product for leaky_relu. The others are relative, 2⁻²⁴ being a unit: shaders
+//! compute them with functions of their own (`shaders/shared/functions.wgsl`, `numeric::rounding`). Near 0 the tanh is
+//! x + x³·p(x²) with |x²·p| ≤ 0.12: the last sum's unit, half a one from the rest, one from p. Elsewhere it is (1 − e)/(1 + e)
+//! with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the quotient. The twin's is within 4, so that two
+//! sides are within 16 units. The sigmoid, e/(1 + e) or 1/(1 + e), has 6 units besides those of e, and the twin's 4.
 
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
-use crate::numeric::{UNIT_ROUNDOFF, exponential_error, or_flushed, sigmoid, tanh, widest};
+use crate::numeric::{EXPONENTIAL_ERROR, UNIT_ROUNDOFF, or_flushed, sigmoid, tanh, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -66,6 +69,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -111,12 +115,15 @@ impl From<Activation> for Function {
 #[inline(always)]
 pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
     match function {
-        1 => f32::from(x > 0.0),
+        1 => {
+            // A NaN is neither, and must not become 0.
+            if x.is_nan() { x } else { f32::from(x > 0.0) }
+        }
         2 => {
             let e = (-x.abs()).exp();
             if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
         }
-        3 => x.clamp(-10.0, 10.0).tanh(),
+        3 => x.tanh(),
         // Not f32::max, which would turn a NaN into 0.
         4 => {
             if x <= 0.0 {
@@ -142,7 +149,7 @@ widest! {
         match function {
             1 => values.iter_mut().for_each(|x| *x = apply(1, slope, *x)),
             2 => values.iter_mut().for_each(|x| *x = sigmoid(*x)),
-            3 => values.iter_mut().for_each(|x| *x = tanh(x.clamp(-10.0, 10.0))),
+            3 => values.iter_mut().for_each(|x| *x = tanh(*x)),
             4 => values.iter_mut().for_each(|x| *x = apply(4, slope, *x)),
             5 => values.iter_mut().for_each(|x| *x = apply(5, slope, *x)),
             _ => {}
@@ -169,7 +176,7 @@ pub fn derivative(function: u32, slope: f32, y: f32) -> f32 {
     match function {
         1 => 0.0,
         2 => y * (1.0 - y),
-        3 => 1.0 - y * y,
+        3 => (1.0 - y) * (1.0 + y),
         4 => f32::from(y > 0.0),
         5 => {
             if y > 0.0 {
@@ -197,11 +204,12 @@ pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
         // σ′(x) is at most 1/4 and at most e⁻|ˣ|. Both sides take e⁻|ˣ|, whatever the sign of x.
         2 => {
             let slope = (error - x.abs()).exp().min(0.25);
-            let exponential = (1.0 - y) * exponential_error(x.abs().min(90.0));
+            let exponential = (1.0 - y) * EXPONENTIAL_ERROR;
             // The exponential of a far x may be flushed on one side alone, also where the other has reached 0.
             error * slope + y * (12.0 * UNIT_ROUNDOFF + exponential) + f64::from(f32::MIN_POSITIVE)
         }
-        3 => error + 1e-5 + 4.0 * UNIT_ROUNDOFF,
+        // tanh′ is at most 1.
+        3 => or_flushed(error + 16.0 * UNIT_ROUNDOFF * (y.abs() + error)),
         // What is surely below the kink is 0 on both sides.
         4 if x < -error => 0.0,
         5 => {
@@ -212,9 +220,13 @@ pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
     }
 }
 
-/// How far f′ can be off, on either side, where y can be off by a few units.
-pub fn derivative_error(function: u32) -> f64 {
-    if matches!(function, 2 | 3) { 8.0 * UNIT_ROUNDOFF } else { 0.0 }
+/// The error of f′ = `derivative` on both sides together, from the same y. Relative, since 1 − y is rounded relative to itself;
+/// but absolute where y is itself a product (with dropout's `keep`), which a device may leave unrounded.
+pub fn derivative_error(function: u32, derivative: f64, keep: f32) -> f64 {
+    match function {
+        2 | 3 => 8.0 * UNIT_ROUNDOFF * if keep == 1.0 { derivative.abs() } else { 1.0 },
+        _ => 0.0,
+    }
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {

@@ -52,6 +52,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -79,7 +80,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let gradient = f64::from(grad_output[i]).abs();
         let derivative = f64::from(activation::derivative(p.function, p.slope, output[i])).abs();
         let rounding = if derivative == 0.0 || derivative == 1.0 { 0.0 } else { 4.0 * UNIT_ROUNDOFF * derivative };
-        bounds[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function)));
+        bounds[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function, derivative, 1.0)));
     }
     vec![Bound::Each(bounds)]
 }

@@ -7,11 +7,13 @@
 //! p ← p·(1 − η·decay)                     AdamW's weight decay
 //! m ← β₁·m + (1 − β₁)·g
 //! v ← β₂·v + (1 − β₂)·g²
-//! p ← p − η / c₁ · m / (√v / c₂ + ε)
+//! p ← p − η / c₁ · (m / (√v / c₂ + ε))
 //! ```
 //!
-//! Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. Nothing changes
-//! while the flag is lowered.
+//! Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below the
+//! smallest normal number become 0. Nothing changes from the flag's step on; where p, m or v becomes infinite or NaN, the
+//! flag is lowered to the next step (`shared::update`). The quotient comes before its factor, which would make a small m
+//! subnormal.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -20,11 +22,14 @@
 //! | 4 | m | 1×(64·blocks) | read-write |
 //! | 5 | v | 1×(64·blocks) | read-write |
 //! | 6 | norm | 1×1 | read |
-//! | 7 | flag | 1×1 | read |
+//! | 7 | flag | 1 | atomic |
 //!
 //! Source: Kingma and Ba 2015; Loshchilov and Hutter 2019; `torch.optim.AdamW`.
 //! Rounding: each line's few operations, carried through the quotient; WGSL's sqrt and division to 2.5 ULP.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -61,7 +66,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::update("m", Dtype::F32),
         Binding::update("v", Dtype::F32),
         Binding::read("norm", Dtype::F32),
-        Binding::read("flag", Dtype::U32),
+        Binding::atomic("flag"),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -71,15 +76,16 @@ pub static KERNEL: Kernel = Kernel {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, m, v, norm, flag] = call.slots();
         let (m, v) = (m.f32_mut(), v.f32_mut());
-        reference(&p, &step, parameter.f32_mut(), gradient.f32(), m, v, norm.f32(), flag.words());
+        reference(&p, &step, parameter.f32_mut(), gradient.f32(), m, v, norm.f32(), flag.atomic());
     },
     fast: Some(fast),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/adamw.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -110,19 +116,21 @@ pub fn reference(
     m: &mut [f32],
     v: &mut [f32],
     norm: &[f32],
-    flag: &[u32],
+    flag: &AtomicU32,
 ) {
-    if flag[0] != u32::MAX {
+    if is_frozen(step, flag.load(Ordering::Relaxed)) {
         return;
     }
     let clip = norm::clip(norm[0], p.max_norm);
     let rate = step.learning_rate / step.bias_correction1;
     for i in 0..parameter.len() {
         let g = gradient[i] * clip + p.l2 * parameter[i];
-        m[i] = p.beta1 * m[i] + p.one_minus_beta1 * g;
-        v[i] = p.beta2 * v[i] + p.one_minus_beta2 * g * g;
+        m[i] = normal(p.beta1 * m[i] + p.one_minus_beta1 * g);
+        v[i] = normal(p.beta2 * v[i] + p.one_minus_beta2 * g * g);
         let decayed = parameter[i] * (1.0 - step.learning_rate * p.decay);
-        parameter[i] = decayed - rate * m[i] / (v[i].sqrt() / step.bias_correction2_root + p.epsilon);
+        let change = rate * (m[i] / (v[i].sqrt() / step.bias_correction2_root + p.epsilon));
+        parameter[i] = normal(decayed - change);
+        watch(step, flag, parameter[i].is_finite() && m[i].is_finite() && v[i].is_finite());
     }
 }
 
@@ -130,55 +138,69 @@ pub fn reference(
 fn fast(call: Call<'_>) {
     let (p, step) = (*call.params::<Params>(), *call.step);
     let [parameter, gradient, m, v, norm, flag] = call.slots();
-    if flag.words()[0] == u32::MAX {
+    let flag = flag.atomic();
+    if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
         let clip = norm::clip(norm.f32()[0], p.max_norm);
-        update(&p, &step, clip, parameter.f32_mut(), gradient.f32(), m.f32_mut(), v.f32_mut());
+        let largest = update(&p, &step, clip, parameter.f32_mut(), gradient.f32(), m.f32_mut(), v.f32_mut());
+        watch(&step, flag, largest < INFINITY);
     }
 }
 
 widest! {
-    fn update(p: &Params, step: &Step, clip: f32, parameter: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
+    /// Returns the largest size of what is written.
+    fn update(
+        p: &Params,
+        step: &Step,
+        clip: f32,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        m: &mut [f32],
+        v: &mut [f32],
+    ) -> u32 {
         let (beta1, one_minus_beta1, beta2, one_minus_beta2) = (p.beta1, p.one_minus_beta1, p.beta2, p.one_minus_beta2);
         let (epsilon, l2, kept) = (p.epsilon, p.l2, 1.0 - step.learning_rate * p.decay);
         let (rate, root_factor) = (step.learning_rate / step.bias_correction1, 1.0 / step.bias_correction2_root);
+        let mut largest = 0;
         for (((parameter, gradient), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
             let g = gradient * clip + l2 * *parameter;
-            *m = beta1 * *m + one_minus_beta1 * g;
-            *v = beta2 * *v + one_minus_beta2 * g * g;
-            *parameter = *parameter * kept - rate * *m / (v.sqrt() * root_factor + epsilon);
+            *m = normal(beta1 * *m + one_minus_beta1 * g);
+            *v = normal(beta2 * *v + one_minus_beta2 * g * g);
+            *parameter = normal(*parameter * kept - rate * (*m / (v.sqrt() * root_factor + epsilon)));
+            largest = size(*parameter).max(size(*m)).max(size(*v)).max(largest);
         }
+        largest
     }
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let (p, step) = (before.params::<Params>(), before.step);
     let count = before.f32(0).len();
-    if before.words(5)[0] != u32::MAX {
-        return vec![Bound::Exact; 3];
+    if is_frozen(step, before.words(5)[0]) {
+        return vec![Bound::Exact; 4];
     }
     let clip = f64::from(norm::clip(before.f32(4)[0], p.max_norm));
     let rate = f64::from(step.learning_rate / step.bias_correction1);
     let mut bounds = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
         let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
-        let tiny = f64::from(f32::MIN_POSITIVE);
         // Sizes of what is summed; the errors are relative to them, since the sums may cancel.
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let m = f64::from(p.beta1) * at(2) + f64::from(p.one_minus_beta1) * g;
         let v = f64::from(p.beta2) * at(3) + f64::from(p.one_minus_beta2) * g * g;
         // A device's clip factor is a division to 2.5 ULP: its g is within 8 units, ours within 4, and g² within 16
         // and 8. A line adds 2 units on each side, or 3.
-        let m_error = 16.0 * UNIT_ROUNDOFF * m + tiny;
-        let v_error = 32.0 * UNIT_ROUNDOFF * v + tiny;
+        let m_error = flushed(16.0 * UNIT_ROUNDOFF * m, m);
+        let v_error = flushed(32.0 * UNIT_ROUNDOFF * v, v);
         let root = f64::from(after.f32(3)[i]).sqrt();
         let root_error = if root > 0.0 { (v_error / root).min(v_error.sqrt()) } else { v_error.sqrt() };
         let divisor = root / f64::from(step.bias_correction2_root) + f64::from(p.epsilon);
         let change = rate * f64::from(after.f32(2)[i].abs()) / divisor;
         let quotient =
             rate * m_error / divisor + change * (root_error / f64::from(step.bias_correction2_root) / divisor).min(1.0);
-        bounds[0][i] = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0) + tiny;
+        let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
+        bounds[0][i] = flushed(error, quotient + change + at(0));
         bounds[1][i] = m_error;
         bounds[2][i] = v_error;
     }
-    bounds.into_iter().map(Bound::Each).collect()
+    bounds.into_iter().map(Bound::Each).chain([Bound::Exact]).collect()
 }

@@ -1,6 +1,6 @@
-//! The column of the largest element of each row; of equal ones the first.
+//! The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
 //!
-//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`. Letters: r a row of the batch, c and j columns.
+//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`, or 2³² − 1 where an element is NaN, which is no class's index. Letters: r a row of the batch, c and j columns.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -9,7 +9,7 @@
 //!
 //! Exact.
 
-use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::kernels::{along_row, line, per_row, row_prelude, shared};
 use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -20,6 +20,9 @@ words! {
         columns: u32,
     }
 }
+
+/// The index of a row with a NaN: no class has it, so that the row is never counted as correct.
+pub const NO_COLUMN: u32 = u32::MAX;
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -41,6 +44,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::TREE],
         prelude: row_prelude,
         grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        rounds: Some(|_, shapes| along_row(shapes[0].columns)),
         tiles: None,
     },
 };
@@ -61,6 +65,7 @@ pub fn reference(p: &Params, rows: usize, input: &[f32], index: &mut [u32]) {
                 largest = c;
             }
         }
-        index[r] = largest as u32;
+        let row = &input[r * columns..(r + 1) * columns];
+        index[r] = if row.iter().any(|x| x.is_nan()) { NO_COLUMN } else { largest as u32 };
     }
 }

@@ -1,7 +1,9 @@
 //! Binary cross-entropy from logits with its gradient.
 //!
-//! Formulas, z the output, t the target: `row_loss[r] = Σ꜀ (max(z, 0) − z·t + ln(1 + e⁻|ᶻ|)) / n`, which equals
-//! −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) without overflow; grad = (σ(z) − t) / n · scale.
+//! Formulas, z the output, t the target, e = e⁻|ᶻ|, and w how far the target is from the nearer side, 1 − t for z > 0, else t:
+//! `row_loss[r] = Σ꜀ (|z|·w + ln(1 + e)) / n`, which equals −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) without overflow;
+//! grad = ±(e/(1 + e) − w) / n · scale, − for z > 0, which equals (σ(z) − t) / n · scale. For targets from 0 to 1 nothing
+//! cancels in the loss, however sure the row is.
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
@@ -13,17 +15,13 @@
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n terms; exp and ln to WGSL's accuracy (3 + 2·|x| ULP; absolute 2⁻²¹ near 1).
+//! Rounding: n positive terms, summed by the twin in f64; e and ln(1 + e) relative, as `numeric::rounding` says.
 
 use std::sync::atomic::AtomicU32;
 
-use crate::kernels::activation;
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential_error, or_flushed};
+use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
-
-/// Code of the sigmoid in `activation`.
-const SIGMOID: u32 = 2;
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -63,12 +61,14 @@ pub fn reference(
     for r in 0..rows {
         let mut loss = 0.0;
         for i in r * columns..(r + 1) * columns {
-            let z = output[i];
-            loss += z.max(0.0) - z * target[i] + (1.0 + (-z.abs()).exp()).ln();
-            grad[i] = (activation::apply(SIGMOID, 0.0, z) - target[i]) / n * step.loss_scale;
+            let (z, t) = (output[i], target[i]);
+            let e = (-z.abs()).exp();
+            let w = if z > 0.0 { 1.0 - t } else { t };
+            loss += f64::from(z.abs() * w + e.ln_1p());
+            let derivative = e / (1.0 + e) - w;
+            grad[i] = (if z > 0.0 { -derivative } else { derivative }) / n * step.loss_scale;
         }
-        loss /= n;
-        row_loss::write(&mut row_loss[r], loss, step, flag);
+        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
     }
 }
 
@@ -81,13 +81,15 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     for i in 0..live * columns {
         let (z, t) = (f64::from(output[i]), f64::from(target[i]));
         let e = (-z.abs()).exp();
-        let magnitude = z.max(0.0) + (z * t).abs() + e.ln_1p();
-        let logarithm = LOGARITHM_ERROR + e / (1.0 + e) * exponential_error(z.abs().min(90.0));
-        losses[i / columns] += (2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF * magnitude + logarithm) / n;
-        // The difference from the target is rounded relative to itself.
-        let sigmoid = activation::error(SIGMOID, 0.0, z, 0.0);
+        let w = if z > 0.0 { (1.0 - t).abs() } else { t.abs() };
+        let magnitude = z.abs() * w + e.ln_1p();
+        let functions = (LOG_1P_ERROR + EXPONENTIAL_ERROR) * e.ln_1p();
+        // Either side may flush a small power.
+        losses[i / columns] += or_flushed(2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * magnitude + functions) / n;
+        // 1 + e and the quotient have 8 units on both sides; the difference is rounded relative to itself.
+        let terms = (EXPONENTIAL_ERROR + 8.0 * UNIT_ROUNDOFF) * e / (1.0 + e) + 2.0 * UNIT_ROUNDOFF * w;
         let rounding = 8.0 * UNIT_ROUNDOFF * f64::from(after.f32(3)[i].abs());
-        gradients[i] = or_flushed(sigmoid / n * f64::from(before.step.loss_scale) + rounding);
+        gradients[i] = or_flushed(or_flushed(terms) / n * f64::from(before.step.loss_scale) + rounding);
     }
     vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
 }

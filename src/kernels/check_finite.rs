@@ -35,6 +35,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };

@@ -7,11 +7,11 @@
 //! | 2 | input | rows×columns | read |
 //! | 3 | sums | 1×columns | write |
 //!
-//! Rounding: [`Sum`], one term a row.
+//! Rounding: [`Sum`] in blocks, one term a row.
 
 use std::ops::Range;
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::{groups, line_prelude, shared, taking_turns};
 use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
@@ -41,9 +41,10 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/column_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS],
         prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements()),
+        grid: |_, shapes| groups(shapes[1].elements()),
+        rounds: Some(|_, shapes| taking_turns(shapes[0].rows)),
         tiles: None,
     },
 };
@@ -60,9 +61,9 @@ pub fn reference(p: &Params, rows: usize, lanes: Range<usize>, input: &[f32], su
     for c in lanes.clone() {
         let mut sum = 0.0;
         for r in 0..rows {
-            sum += input[r * columns + c];
+            sum += f64::from(input[r * columns + c]);
         }
-        sums[c - lanes.start] = sum;
+        sums[c - lanes.start] = sum as f32;
     }
 }
 
@@ -71,7 +72,7 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
     let column = |c: usize| {
         let mut sum = Sum::default();
         (0..before.step.rows as usize).for_each(|r| sum.add(before.f32(0)[r * columns + c], 1.0));
-        sum.bound()
+        sum.in_blocks().bound()
     };
     vec![Bound::Each((0..columns).map(column).collect())]
 }

@@ -10,7 +10,7 @@
 //!
 //! Exact.
 
-use crate::kernels::{line_prelude, shared};
+use crate::kernels::{line_prelude, shared, taking_turns};
 use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -46,6 +46,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP],
         prelude: line_prelude,
         grid: |_, _| [1; 3],
+        rounds: Some(|_, shapes| taking_turns(shapes[0].elements())),
         tiles: None,
     },
 };

@@ -20,7 +20,9 @@ use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
 use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::plan::{
+    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words,
+};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -68,6 +70,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core_beside,
@@ -79,7 +82,7 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [input, output] = [shapes[0], shapes[3]];
     let aligned = [input, input, output].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: output.rows, columns: output.columns, terms: input.columns, aligned }
+    tiles::Product { rows: output.rows, columns: output.columns, terms: input.columns, aligned, over_rows: false }
 }
 
 /// output = drop(f(input · weightᵀ + bias)).
@@ -103,6 +106,12 @@ pub fn op(
         scale: mask.scale,
     };
     Op::new(&KERNEL, &[input, weight, bias, output], &params, rows)
+}
+
+/// A view of zeros: the bias of a layer that has none.
+pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
+    let name = format!("zeros{columns}");
+    plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
 }
 
 /// The two ops that it becomes where its terms are cut into parts.

@@ -60,9 +60,18 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        shared: &[
+            shared::STEP,
+            shared::LINE,
+            shared::BLOCKS,
+            shared::PARTS,
+            shared::PHILOX,
+            shared::DROPOUT,
+            shared::ACTIVATION,
+        ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
+        rounds: Some(|_, shapes| shapes[0].rows as u64),
         tiles: None,
     },
 };

@@ -71,6 +71,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core_beside,
@@ -82,7 +83,13 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_input] = [shapes[0], shapes[3]];
     let aligned = [grad_output, grad_input, grad_input].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: grad_input.rows, columns: grad_input.columns, terms: grad_output.columns, aligned }
+    tiles::Product {
+        rows: grad_input.rows,
+        columns: grad_input.columns,
+        terms: grad_output.columns,
+        aligned,
+        over_rows: false,
+    }
 }
 
 /// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.
@@ -173,18 +180,18 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
             let y = lower[r * inputs + i] * p.keep;
-            bounds[r * inputs + i] = rounding(p.function, p.slope, p.scale, &sum, y);
+            bounds[r * inputs + i] = rounding(p.function, p.slope, [p.scale, p.keep], &sum, y);
         }
     }
     vec![Bound::Each(bounds)]
 }
 
-/// The bound of an element that is kept: of sum·scale·f′, from y = f(…).
-pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, y: f32) -> f64 {
-    // Not below 0, although a y that was rounded to just above 1 makes 1 − y² so.
+/// The bound of an element that is kept: of sum·scale·f′, from y = f(…), which is what is kept times `keep`.
+pub fn rounding(function: u32, slope: f32, [scale, keep]: [f32; 2], sum: &Sum, y: f32) -> f64 {
+    // Not below 0, although a y that was rounded to just above 1 makes 1 − y so.
     let derivative = f64::from(activation::derivative(function, slope, y).abs());
     let exact = scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
     let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
-    let factor = sum.value.abs() * (rounding + activation::derivative_error(function));
+    let factor = sum.value.abs() * (rounding + activation::derivative_error(function, derivative, keep));
     or_flushed(f64::from(scale) * (sum.bound() * derivative + factor))
 }

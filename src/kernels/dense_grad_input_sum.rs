@@ -62,9 +62,18 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION],
+        shared: &[
+            shared::STEP,
+            shared::LINE,
+            shared::BLOCKS,
+            shared::PARTS,
+            shared::PHILOX,
+            shared::DROPOUT,
+            shared::ACTIVATION,
+        ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
+        rounds: Some(|_, shapes| shapes[0].rows as u64),
         tiles: None,
     },
 };
@@ -115,7 +124,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     for i in 0..before.lanes.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
             let sum = parts::bounded(partial, p.parts, part_size, i);
-            bounds[i] = dense_grad_input::rounding(p.function, p.slope, p.scale, &sum, lower[i] * p.keep);
+            bounds[i] = dense_grad_input::rounding(p.function, p.slope, [p.scale, p.keep], &sum, lower[i] * p.keep);
         }
     }
     vec![Bound::Each(bounds)]

@@ -13,7 +13,7 @@
 //! | 6 | flag | 1 | atomic |
 //!
 //! Replaces `matmul_tn`, `column_sum` and this layer's share of `check_finite`.
-//! Rounding: [`Sum`], one term a row.
+//! Rounding: [`Sum`] in blocks, one term a row.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::dense_grad_weight_sum;
 use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, MatrixMut, Sum, all_finite, column_sum, product};
+use crate::numeric::{Matrix, MatrixMut, Sum, all_finite, column_sum, product_over_rows};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
@@ -62,6 +62,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::FINITE, shared::WHOLE],
         prelude: tiles::prelude,
         grid: |op, shapes| tiles::grid(op, size(shapes)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core,
@@ -73,7 +74,13 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [grad_output, grad_weight] = [shapes[0], shapes[2]];
     let aligned = [grad_output, grad_weight, grad_weight].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: grad_weight.rows, columns: grad_weight.columns, terms: grad_output.rows, aligned }
+    tiles::Product {
+        rows: grad_weight.rows,
+        columns: grad_weight.columns,
+        terms: grad_output.rows,
+        aligned,
+        over_rows: true,
+    }
 }
 
 /// grad_weight = grad_outputᵀ · input, grad_bias = the column sums of grad_output.
@@ -107,15 +114,17 @@ pub fn reference(
         let lane = o - lanes.start;
         let mut bias = 0.0;
         for r in 0..step.rows as usize {
-            bias += grad_output[r * outputs + o];
+            bias += f64::from(grad_output[r * outputs + o]);
         }
+        let bias = bias as f32;
         grad_bias[lane] = bias;
         let mut finite = bias.is_finite();
         for i in 0..inputs {
             let mut sum = 0.0;
             for r in 0..step.rows as usize {
-                sum += grad_output[r * outputs + o] * input[r * inputs + i];
+                sum += f64::from(grad_output[r * outputs + o]) * f64::from(input[r * inputs + i]);
             }
+            let sum = sum as f32;
             grad_weight[lane * inputs + i] = sum;
             finite = finite && sum.is_finite();
         }
@@ -132,12 +141,8 @@ fn fast(call: Call<'_>) {
     let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, step.rows as usize);
     let gradient = Matrix::new(grad_output.f32(), rows, outputs).columns(lanes);
-    product(
-        gradient.transposed(),
-        Matrix::new(input.f32(), rows, inputs),
-        None,
-        MatrixMut::new(grad_weight, grad_bias.len(), inputs),
-    );
+    let input = Matrix::new(input.f32(), rows, inputs);
+    product_over_rows(gradient.transposed(), input, MatrixMut::new(grad_weight, grad_bias.len(), inputs));
     column_sum(gradient, grad_bias);
     if !(all_finite(grad_weight) && all_finite(grad_bias)) {
         flag.atomic().fetch_min(step.index, Ordering::Relaxed);
@@ -154,11 +159,11 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         for i in 0..inputs {
             let mut sum = Sum::default();
             (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], input[r * inputs + i]));
-            weights[o * inputs + i] = sum.bound();
+            weights[o * inputs + i] = sum.in_blocks().bound();
         }
         let mut sum = Sum::default();
         (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], 1.0));
-        biases[o] = sum.bound();
+        biases[o] = sum.in_blocks().bound();
     }
     vec![Bound::Each(weights), Bound::Each(biases), Bound::Exact]
 }

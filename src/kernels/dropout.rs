@@ -50,6 +50,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].rows * shapes[0].columns.div_ceil(4)),
+        rounds: Some(|_, _| 4),
         tiles: None,
     },
 };

@@ -63,6 +63,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[2].rows * shapes[1].columns * shapes[0].columns),
+        rounds: None,
         tiles: None,
     },
 };

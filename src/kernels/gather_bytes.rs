@@ -69,6 +69,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE],
         prelude: line_prelude,
         grid: |op, shapes| line(shapes[3].rows * shapes[1].columns * op.params::<Params>().width as usize),
+        rounds: None,
         tiles: None,
     },
 };

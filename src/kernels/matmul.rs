@@ -15,11 +15,13 @@
 //! | 4 | out | m×n | write |
 //!
 //! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
-//! Rounding: [`Sum`], k terms.
+//! Rounding: [`Sum`], k terms, in `TN` in blocks.
 
+use crate::kernels::matmul_split::{self, Form};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, MatrixMut, Sum, product};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
+use crate::kernels::{dense_forward, dense_forward_sum, dense_grad_weight_sum};
+use crate::numeric::{Matrix, MatrixMut, Sum, product, product_over_rows};
+use crate::plan::{Binding, Bound, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -45,10 +47,11 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
         shared: &[shared::STEP, shared::WHOLE],
         prelude,
         grid: |op, shapes| tiles::grid(op, size(op, shapes)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(op, shapes).terms)),
         tiles: Some(Tiles {
             candidates: |op, shapes, limits| tiles::candidates(size(op, shapes), limits),
             core: tiles::core,
-            split: None,
+            split: Some(split),
         }),
     }
 }
@@ -56,7 +59,13 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
 fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
     let [a, b, out] = [shapes[0], shapes[1], shapes[2]];
     let aligned = [a, b, out].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: out.rows, columns: out.columns, terms: op.params::<Params>().k as usize, aligned }
+    tiles::Product {
+        rows: out.rows,
+        columns: out.columns,
+        terms: op.params::<Params>().k as usize,
+        aligned,
+        over_rows: op.kernel.name == TN.name,
+    }
 }
 
 /// a · bᵀ.
@@ -82,7 +91,7 @@ pub static NT: Kernel = Kernel {
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[j * k + l]))
+        bound(before.lanes.len(), n, after.f32(2).len(), k, |sum| sum, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, true)),
 };
@@ -110,7 +119,7 @@ pub static NN: Kernel = Kernel {
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, |i, j, l| (a[i * k + l], b[l * n + j]))
+        bound(before.lanes.len(), n, after.f32(2).len(), k, |sum| sum, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, false)),
 };
@@ -133,12 +142,13 @@ pub static TN: Kernel = Kernel {
         let [a, b, out] = call.slots();
         let (m, n) = (lanes.len(), p.n as usize);
         let a = Matrix::new(a.f32(), rows, p.m as usize).columns(lanes).transposed();
-        product(a, Matrix::new(b.f32(), rows, n), None, MatrixMut::new(out.f32_mut(), m, n));
+        product_over_rows(a, Matrix::new(b.f32(), rows, n), MatrixMut::new(out.f32_mut(), m, n));
     }),
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
-        bound(m, n, after.f32(2).len(), before.step.rows as usize, |i, j, l| (a[l * m + i], b[l * n + j]))
+        let rows = before.step.rows as usize;
+        bound(m, n, after.f32(2).len(), rows, Sum::in_blocks, |i, j, l| (a[l * m + i], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(false, false)),
 };
@@ -162,6 +172,31 @@ pub fn tn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
     let (rows, m, n) = (plan.shape(a).rows, plan.shape(a).columns, plan.shape(b).columns);
     debug_assert_eq!(plan.shape(out), Shape::new(m, n));
     Op::new(&TN, &[a, b, out], &Params { n: n as u32, k: rows as u32, m: m as u32 }, m)
+}
+
+/// The two ops that one of them becomes where its terms are cut into parts: those of a layer without bias and activation, or of a
+/// weight gradient beside which that of a bias stands that nobody reads.
+fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
+    let [a, b, out] = [op.views[0], op.views[1], op.views[2]];
+    let shape = plan.shape(out);
+    let form = match op.kernel.name {
+        name if name == NT.name => Form::Nt,
+        name if name == NN.name => Form::Nn,
+        _ => Form::Tn,
+    };
+    let (first, partial) = matmul_split::op(plan, form, op.tile(), a, b, out);
+    if form == Form::Tn {
+        let name = format!("{}.bias", plan.get(out).name);
+        let bias = plan.tensor(name, Dtype::F32, Shape::vector(shape.rows), Contents::Computed);
+        let flag = match plan.find("flag") {
+            Some(flag) => flag,
+            None => plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX)),
+        };
+        return [first, dense_grad_weight_sum::op(plan, partial, out, bias, flag)];
+    }
+    let layer = dense_forward::Params { outputs: shape.columns as u32, scale: 1.0, ..Default::default() };
+    let bias = dense_forward::no_bias(plan, shape.columns);
+    [first, dense_forward_sum::op(plan, &layer, partial, bias, out)]
 }
 
 /// The plain twin of [`NT`].
@@ -199,14 +234,21 @@ pub fn reference_tn(p: &Params, rows: usize, lanes: std::ops::Range<usize>, a: &
         for j in 0..n {
             let mut sum = 0.0;
             for l in 0..rows {
-                sum += a[l * m + i] * b[l * n + j];
+                sum += f64::from(a[l * m + i]) * f64::from(b[l * n + j]);
             }
-            out[(i - lanes.start) * n + j] = sum;
+            out[(i - lanes.start) * n + j] = sum as f32;
         }
     }
 }
 
-fn bound(m: usize, n: usize, len: usize, k: usize, terms: impl Fn(usize, usize, usize) -> (f32, f32)) -> Vec<Bound> {
+fn bound(
+    m: usize,
+    n: usize,
+    len: usize,
+    k: usize,
+    order: fn(Sum) -> Sum,
+    terms: impl Fn(usize, usize, usize) -> (f32, f32),
+) -> Vec<Bound> {
     let mut bounds = vec![0.0; len];
     for i in 0..m {
         for j in 0..n {
@@ -215,7 +257,7 @@ fn bound(m: usize, n: usize, len: usize, k: usize, terms: impl Fn(usize, usize, 
                 let (a, b) = terms(i, j, l);
                 sum.add(a, b);
             }
-            bounds[i * n + j] = sum.bound();
+            bounds[i * n + j] = order(sum).bound();
         }
     }
     vec![Bound::Each(bounds)]

@@ -17,12 +17,12 @@
 //! | 3 | b | n×k · k×n · k×n | read |
 //! | 4 | partial | parts×(m·n · m·n · m·n + m) | write |
 //!
-//! Rounding: [`Sum`] of the part's terms.
+//! Rounding: [`Sum`] of the part's terms, in `TN` in blocks.
 
 use std::ops::Range;
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, MatrixMut, Sum, column_sum, product};
+use crate::numeric::{Matrix, MatrixMut, Sum, column_sum, product_over_rows};
 use crate::plan::{
     Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
 };
@@ -95,6 +95,7 @@ macro_rules! kernel {
                     let [x, y, z] = tiles::grid(op, size(op));
                     [x, y * op.lanes as u32, z]
                 },
+                rounds: Some(|op, _| tiles::rounds(&op.tile(), size(op).terms)),
                 tiles: Some(Tiles {
                     candidates: |op, _, limits| tiles::candidates(size(op), limits),
                     core: tiles::core,
@@ -123,7 +124,13 @@ fn size(op: &Op) -> tiles::Product {
         name if name == NN.name => [fours(p.k), fours(p.n), fours(p.n)],
         _ => [fours(p.m), fours(p.n), fours(p.m) && fours(p.n)],
     };
-    tiles::Product { rows: p.m as usize, columns: p.n as usize, terms: p.chunk as usize, aligned }
+    tiles::Product {
+        rows: p.m as usize,
+        columns: p.n as usize,
+        terms: p.chunk as usize,
+        aligned,
+        over_rows: op.kernel.name == TN.name,
+    }
 }
 
 /// The first half of a product of `form` that is cut as `tile` says, and the view of its parts' sums, which is added
@@ -131,8 +138,7 @@ fn size(op: &Op) -> tiles::Product {
 pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product: ViewId) -> (Op, ViewId) {
     let [(m, n), a_shape] = [plan.shape(product), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
     let k = if form == Form::Tn { a_shape.0 } else { a_shape.1 };
-    // Whole steps of every tile's core, so that no step looks into the next part.
-    let chunk = k.div_ceil(tile.parts as usize).next_multiple_of(16);
+    let chunk = tiles::chunk(k, tile.parts as usize);
     let parts = k.div_ceil(chunk);
     let name = format!("{}.parts", plan.get(product).name);
     let shape = Shape::new(parts, form.part_size(m, n));
@@ -175,17 +181,19 @@ pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[
     for (sums, part) in partial.chunks_exact_mut(form.part_size(m, n)).zip(parts) {
         for i in 0..rows {
             for j in 0..n {
-                sums[i * n + j] = 0.0;
+                let mut sum = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
                     let (in_a, in_b) = at(form, p, i, j, l - before);
-                    sums[i * n + j] += a[in_a] * b[in_b];
+                    sum += f64::from(a[in_a]) * f64::from(b[in_b]);
                 }
+                sums[i * n + j] = sum as f32;
             }
             if form == Form::Tn {
-                sums[m * n + i] = 0.0;
+                let mut sum = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
-                    sums[m * n + i] += a[(l - before) * m + i];
+                    sum += f64::from(a[(l - before) * m + i]);
                 }
+                sums[m * n + i] = sum as f32;
             }
         }
     }
@@ -202,7 +210,7 @@ fn fast(call: Call<'_>) {
         let rows = span(part, chunk, live);
         let (weight, bias) = sums.split_at_mut(m * n);
         let (a, b) = (a.rows(rows.clone()), b.rows(rows));
-        product(a.transposed(), b, None, MatrixMut::new(weight, m, n));
+        product_over_rows(a.transposed(), b, MatrixMut::new(weight, m, n));
         column_sum(a, bias);
     }
 }
@@ -211,6 +219,7 @@ fn bound(form: Form, before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let p = before.params::<Params>();
     let (n, m, a, b) = (p.n as usize, p.m as usize, before.f32(0), before.f32(1));
     let (rows, terms) = live(form, p, before.step.rows as usize);
+    let order = |sum: Sum| if form == Form::Tn { sum.in_blocks() } else { sum };
     let mut bounds = vec![0.0; after.f32(2).len()];
     for (part, bounds) in bounds.chunks_exact_mut(form.part_size(m, n)).enumerate() {
         for i in 0..rows {
@@ -220,12 +229,12 @@ fn bound(form: Form, before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
                     let (in_a, in_b) = at(form, p, i, j, l);
                     sum.add(a[in_a], b[in_b]);
                 }
-                bounds[i * n + j] = sum.bound();
+                bounds[i * n + j] = order(sum).bound();
             }
             if form == Form::Tn {
                 let mut sum = Sum::default();
                 span(part, p.chunk as usize, terms).for_each(|l| sum.add(a[l * m + i], 1.0));
-                bounds[m * n + i] = sum.bound();
+                bounds[m * n + i] = order(sum).bound();
             }
         }
     }

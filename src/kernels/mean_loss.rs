@@ -8,9 +8,9 @@
 //! | 2 | row_loss | steps×(batch, padded) | read |
 //! | 3 | loss | steps×1 | write |
 //!
-//! Rounding: [`Sum`], one term a row.
+//! Rounding: [`Sum`] in blocks, one term a row.
 
-use crate::kernels::{groups, line_prelude, shared};
+use crate::kernels::{groups, line_prelude, shared, taking_turns};
 use crate::numeric::Sum;
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
@@ -40,9 +40,10 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/mean_loss.wgsl"),
-        shared: &[shared::STEPS, shared::LINE, shared::TREE],
+        shared: &[shared::STEPS, shared::LINE, shared::TREE, shared::BLOCKS],
         prelude: line_prelude,
         grid: |_, shapes| groups(shapes[0].rows),
+        rounds: Some(|op, _| taking_turns(op.params::<Params>().stride as usize)),
         tiles: None,
     },
 };
@@ -58,9 +59,9 @@ pub fn reference(p: &Params, steps: &[Step], row_loss: &[f32], loss: &mut [f32])
     for (s, step) in steps.iter().enumerate() {
         let mut sum = 0.0;
         for r in 0..step.rows.min(p.stride) {
-            sum += row_loss[s * p.stride as usize + r as usize];
+            sum += f64::from(row_loss[s * p.stride as usize + r as usize]);
         }
-        loss[s] = sum * step.loss_scale;
+        loss[s] = (sum * f64::from(step.loss_scale)) as f32;
     }
 }
 
@@ -70,7 +71,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     for (s, step) in before.steps[before.lanes.clone()].iter().enumerate() {
         let mut sum = Sum::default();
         (0..stride.min(step.rows as usize)).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
-        bounds[s] = sum.bound();
+        bounds[s] = sum.in_blocks().bound();
     }
     vec![Bound::Each(bounds)]
 }

@@ -59,11 +59,10 @@ pub fn reference(
         let mut loss = 0.0;
         for i in r * columns..(r + 1) * columns {
             let difference = output[i] - target[i];
-            loss += difference * difference;
+            loss += f64::from(difference * difference);
             grad[i] = 2.0 * difference / n * step.loss_scale;
         }
-        loss /= n;
-        row_loss::write(&mut row_loss[r], loss, step, flag);
+        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
     }
 }
 

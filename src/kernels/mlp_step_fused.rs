@@ -170,6 +170,20 @@ impl Params {
         self.network().last().map_or(0, |layer| layer.above + layer.outputs)
     }
 
+    /// Most rounds that all loops of an invocation take together, with those that write down what lies between.
+    pub fn rounds(&self) -> u64 {
+        let fours = self.chunk().div_ceil(4);
+        let turns = |count: usize| count.div_ceil(GROUP) + 1;
+        let layer = |layer: &Layer| {
+            let forward = turns(layer.outputs * fours) * (5 + layer.inputs);
+            let gradient = turns(layer.end - layer.weight) * (2 + fours);
+            forward + gradient + turns(layer.inputs * fours) * (5 + layer.outputs)
+        };
+        let network = self.network();
+        let losses = turns(fours) * network.last().map_or(0, |layer| 3 * 5 * layer.outputs);
+        (turns(self.inputs as usize * fours) + network.iter().map(layer).sum::<usize>() + losses) as u64
+    }
+
     /// How many workgroups there are, and shares of the gradients.
     pub fn parts(&self) -> usize {
         (self.batch as usize).div_ceil(self.chunk())
@@ -202,6 +216,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
             shared,
             prelude,
             grid: |op, _| groups(op.params::<Params>().parts()),
+            rounds: Some(|op, _| op.params::<Params>().rounds()),
             tiles: None,
         },
     }
@@ -221,15 +236,12 @@ const BINDINGS: [Binding; 7] = [
 pub static KERNEL: Kernel = kernel(
     "mlp_step_fused",
     BINDINGS.split_at(6).0,
-    &[shared::STEP, shared::LINE, shared::FINITE, shared::ACTIVATION, shared::UNTRACED],
+    &[shared::STEP, shared::LINE, shared::ACTIVATION, shared::UNTRACED],
 );
 
 /// Writes down what lies between. See the module.
-pub static TRACED: Kernel = kernel(
-    "mlp_step_fused_traced",
-    &BINDINGS,
-    &[shared::STEP, shared::LINE, shared::FINITE, shared::ACTIVATION, shared::TRACED],
-);
+pub static TRACED: Kernel =
+    kernel("mlp_step_fused_traced", &BINDINGS, &[shared::STEP, shared::LINE, shared::ACTIVATION, shared::TRACED]);
 
 /// The step on `[parameters, input, targets, partial, row_loss, flag]`, and with a trace where there is one behind.
 pub fn op(params: &Params, views: &[ViewId]) -> Op {

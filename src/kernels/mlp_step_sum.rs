@@ -44,9 +44,10 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/mlp_step_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::PARTS, shared::FINITE],
+        shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements()),
+        rounds: Some(|_, shapes| shapes[0].rows as u64),
         tiles: None,
     },
 };

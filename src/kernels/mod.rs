@@ -80,13 +80,14 @@ pub static ALL: [&Kernel; 37] = [
 ];
 
 /// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
-/// products are cut, and bounds of a whole step.
+/// products are cut, what optimizers have in common, and bounds of a whole step.
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
     pub mod rows;
     pub mod step_bound;
     pub mod tiles;
+    pub mod update;
 
     /// Operand a of a product, number by number and four at a time.
     pub const A: [&str; 2] =
@@ -102,8 +103,14 @@ pub mod shared {
         include_str!("../../shaders/shared/beside_scalar.wgsl"),
         include_str!("../../shaders/shared/beside_vector.wgsl"),
     ];
-    /// Activations and their derivatives.
-    pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+    /// Activations and their derivatives, with the functions that they need.
+    pub const ACTIVATION: &str = concat!(
+        include_str!("../../shaders/shared/finite.wgsl"),
+        include_str!("../../shaders/shared/functions.wgsl"),
+        include_str!("../../shaders/shared/activation.wgsl"),
+    );
+    /// Sums of many numbers in blocks of fixed size.
+    pub const BLOCKS: &str = include_str!("../../shaders/shared/blocks.wgsl");
     /// The clip factor of a norm.
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
     /// Dropout's masks.
@@ -112,6 +119,9 @@ pub mod shared {
     pub const ELEMENT_LOSS: &str = include_str!("../../shaders/shared/element_loss.wgsl");
     /// Whether numbers are finite.
     pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
+    /// Functions of which WGSL promises too little.
+    pub const FUNCTIONS: &str =
+        concat!(include_str!("../../shaders/shared/finite.wgsl"), include_str!("../../shaders/shared/functions.wgsl"),);
     /// The invocation's place in a folded line of workgroups.
     pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
     /// Sums of parts of products.
@@ -126,6 +136,8 @@ pub mod shared {
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
     /// What every loss has.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
+    /// Powers of two for sums of squares.
+    pub const SCALE: &str = include_str!("../../shaders/shared/scale.wgsl");
     /// A product whose terms are cut into parts.
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
     /// The record of the current step.
@@ -142,6 +154,8 @@ pub mod shared {
     pub const TRACED: &str = include_str!("../../shaders/shared/traced.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
+    /// What optimizers have in common.
+    pub const UPDATE: &str = include_str!("../../shaders/shared/update.wgsl");
     /// What the stages of a whole step put out is not kept.
     pub const UNTRACED: &str = include_str!("../../shaders/shared/untraced.wgsl");
     /// A product over all terms at once.
@@ -177,6 +191,17 @@ pub fn per_row(columns: usize) -> usize {
 /// The prelude of kernels whose invocations share rows; the first of their parameters is the number of columns.
 pub fn row_prelude(op: &Op) -> String {
     format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
+}
+
+/// Most rounds of the loops of an invocation that takes turns at so many elements with the others of its workgroup, four in a
+/// round; a tree comes behind.
+fn taking_turns(count: usize) -> u64 {
+    (count.div_ceil(4 * GROUP) + GROUP) as u64
+}
+
+/// Most rounds of the loops of an invocation that goes along a row of so many columns, perhaps with others; a tree comes behind.
+fn along_row(columns: usize) -> u64 {
+    (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
 
 /// A grid with an invocation for each of `count` elements.

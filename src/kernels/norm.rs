@@ -1,6 +1,6 @@
-//! The global norm of the gradients, from sums of squares of their blocks.
+//! The global norm of the gradients, from those of their blocks.
 //!
-//! Formula: `norm = √(Σ_b partial[b])`.
+//! Formula: `norm = √(Σ_b partial[b]²)`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -8,12 +8,13 @@
 //! | 3 | norm | 1×1 | write |
 //! | 4 | flag | 1 | atomic: lowered to the step's index where the norm is not finite |
 //!
-//! The optimizers scale gradients by [`clip`]. Rounding: positive terms, relative; a root of 2 ULP.
+//! The optimizers scale gradients by [`clip`]. No square overflows or vanishes: the twin sums in f64, the shader scales by a
+//! power of two. Rounding: positive terms in blocks, relative; a root of 4.5 ULP; norms below the normal range may be flushed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::{line_prelude, shared};
-use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
+use crate::kernels::{line_prelude, shared, taking_turns};
+use crate::numeric::{DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Shader, Step, StepUse, ViewId};
 use crate::shape::Dtype;
 
@@ -34,14 +35,15 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/norm.wgsl"),
-        shared: &[shared::STEP, shared::FINITE, shared::TREE],
+        shared: &[shared::STEP, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
         prelude: line_prelude,
         grid: |_, _| [1; 3],
+        rounds: Some(|_, shapes| 2 * taking_turns(shapes[0].elements())),
         tiles: None,
     },
 };
 
-/// norm = the root of the sum of partial.
+/// norm = the root of the sum of squares of partial.
 pub fn op(partial: ViewId, norm: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[partial, norm, flag], &(), 1)
 }
@@ -50,9 +52,9 @@ pub fn op(partial: ViewId, norm: ViewId, flag: ViewId) -> Op {
 pub fn reference(step: &Step, partial: &[f32], norm: &mut [f32], flag: &AtomicU32) {
     let mut sum = 0.0;
     for b in 0..partial.len() {
-        sum += partial[b];
+        sum += f64::from(partial[b]) * f64::from(partial[b]);
     }
-    norm[0] = f32::sqrt(sum);
+    norm[0] = f64::sqrt(sum) as f32;
     if !norm[0].is_finite() {
         flag.fetch_min(step.index, Ordering::Relaxed);
     }
@@ -66,6 +68,8 @@ pub fn clip(norm: f32, max_norm: f32) -> f32 {
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     // Half the sum's relative error, and that of the root on both sides.
-    let relative = (before.f32(0).len() + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
-    vec![Bound::Each(vec![or_flushed(relative * f64::from(after.f32(1)[0]))]), Bound::Exact]
+    let blocks = before.f32(0).len();
+    let relative = (blocks.min(DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
+    let flushed = (blocks as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
+    vec![Bound::Each(vec![relative * f64::from(after.f32(1)[0]) + flushed]), Bound::Exact]
 }

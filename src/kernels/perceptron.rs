@@ -61,11 +61,10 @@ pub fn reference(
         let mut loss = 0.0;
         for i in r * columns..(r + 1) * columns {
             let error = f32::from(output[i] > 0.0) - target[i];
-            loss += error * output[i];
+            loss += f64::from(error * output[i]);
             grad[i] = error / n * step.loss_scale;
         }
-        loss /= n;
-        row_loss::write(&mut row_loss[r], loss, step, flag);
+        row_loss::write(&mut row_loss[r], loss as f32 / n, step, flag);
     }
 }
 

@@ -5,10 +5,11 @@
 //! ```text
 //! g ← g·clip + l2·p
 //! square ← α·square + (1 − α)·g²
-//! p ← p − η·g / (√square + ε)
+//! p ← p − η·(g / (√square + ε))
 //! ```
 //!
-//! Letters: η the step's learning rate. Nothing changes while the flag is lowered.
+//! Letters: η the step's learning rate. p and square below the smallest normal number become 0. Nothing changes from the
+//! flag's step on; where p or square becomes infinite or NaN, the flag is lowered to the next step (`shared::update`).
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -16,10 +17,13 @@
 //! | 3 | gradient | 1×(64·blocks) | read |
 //! | 4 | square | 1×(64·blocks) | read-write |
 //! | 5 | norm | 1×1 | read |
-//! | 6 | flag | 1×1 | read |
+//! | 6 | flag | 1 | atomic |
 //!
 //! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`. Rounding: as `adamw`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -49,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("gradient", Dtype::F32).cut(),
         Binding::update("square", Dtype::F32),
         Binding::read("norm", Dtype::F32),
-        Binding::read("flag", Dtype::U32),
+        Binding::atomic("flag"),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
@@ -58,22 +62,25 @@ pub static KERNEL: Kernel = Kernel {
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, square, norm, flag] = call.slots();
-        reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.words());
+        reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.atomic());
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, square, norm, flag] = call.slots();
-        if flag.words()[0] == u32::MAX {
+        let flag = flag.atomic();
+        if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
-            update(&p, step.learning_rate, clip, parameter, gradient.f32(), square.f32_mut());
+            let largest = update(&p, step.learning_rate, clip, parameter, gradient.f32(), square.f32_mut());
+            watch(&step, flag, largest < INFINITY);
         }
     }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/rmsprop.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -100,52 +107,57 @@ pub fn reference(
     gradient: &[f32],
     square: &mut [f32],
     norm: &[f32],
-    flag: &[u32],
+    flag: &AtomicU32,
 ) {
-    if flag[0] != u32::MAX {
+    if is_frozen(step, flag.load(Ordering::Relaxed)) {
         return;
     }
     let clip = norm::clip(norm[0], p.max_norm);
     for i in 0..parameter.len() {
         let g = gradient[i] * clip + p.l2 * parameter[i];
-        square[i] = p.alpha * square[i] + p.one_minus_alpha * g * g;
-        parameter[i] -= step.learning_rate * g / (square[i].sqrt() + p.epsilon);
+        square[i] = normal(p.alpha * square[i] + p.one_minus_alpha * g * g);
+        parameter[i] = normal(parameter[i] - step.learning_rate * (g / (square[i].sqrt() + p.epsilon)));
+        watch(step, flag, parameter[i].is_finite() && square[i].is_finite());
     }
 }
 
 widest! {
-    /// The plain twin, while the flag is up.
-    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) {
+    /// The plain twin, where nothing is frozen. Returns the largest size of what is written.
+    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) -> u32 {
+        let mut largest = 0;
         let (l2, alpha, one_minus_alpha, epsilon) = (p.l2, p.alpha, p.one_minus_alpha, p.epsilon);
         for ((parameter, gradient), square) in parameter.iter_mut().zip(gradient).zip(square) {
             let g = gradient * clip + l2 * *parameter;
-            *square = alpha * *square + one_minus_alpha * g * g;
-            *parameter -= rate * g / (square.sqrt() + epsilon);
+            *square = normal(alpha * *square + one_minus_alpha * g * g);
+            *parameter = normal(*parameter - rate * (g / (square.sqrt() + epsilon)));
+            largest = size(*parameter).max(size(*square)).max(largest);
         }
+        largest
     }
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let (p, step) = (before.params::<Params>(), before.step);
     let count = before.f32(0).len();
-    if before.words(4)[0] != u32::MAX {
-        return vec![Bound::Exact; 2];
+    if is_frozen(step, before.words(4)[0]) {
+        return vec![Bound::Exact; 3];
     }
     let clip = f64::from(norm::clip(before.f32(3)[0], p.max_norm));
     let mut bounds = [vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
         let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
-        let tiny = f64::from(f32::MIN_POSITIVE);
         let g = at(1) * clip + f64::from(p.l2) * at(0);
-        let square_error =
-            32.0 * UNIT_ROUNDOFF * (f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g) + tiny;
+        let mean = f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g;
+        let square_error = flushed(32.0 * UNIT_ROUNDOFF * mean, mean);
         let root = f64::from(after.f32(2)[i]).sqrt();
         let root_error = if root > 0.0 { (square_error / root).min(square_error.sqrt()) } else { square_error.sqrt() };
         let (rate, divisor) = (f64::from(step.learning_rate), root + f64::from(p.epsilon));
         let change = rate * g / divisor;
-        bounds[0][i] =
-            change * ((root_error / divisor).min(1.0) + 40.0 * UNIT_ROUNDOFF) + 8.0 * UNIT_ROUNDOFF * at(0) + tiny;
+        // A gradient below the normal range may be flushed.
+        let quotient = change * (root_error / divisor).min(1.0) + rate * f64::from(f32::MIN_POSITIVE) / divisor;
+        let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
+        bounds[0][i] = flushed(error, quotient + change + at(0));
         bounds[1][i] = square_error;
     }
-    bounds.into_iter().map(Bound::Each).collect()
+    bounds.into_iter().map(Bound::Each).chain([Bound::Exact]).collect()
 }

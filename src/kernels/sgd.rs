@@ -9,18 +9,23 @@
 //! p ← p − η·g
 //! ```
 //!
-//! Letters: η the step's learning rate, b the momentum buffer. Nothing changes while the flag is lowered.
+//! Letters: η the step's learning rate, b the momentum buffer. p and b below the smallest normal number become 0. Nothing
+//! changes from the flag's step on; where p or b becomes infinite or NaN, the flag is lowered to the next step
+//! (`shared::update`).
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | parameter | 1×(64·blocks) | read-write |
 //! | 3 | gradient | 1×(64·blocks) | read |
 //! | 4 | norm | 1×1 | read |
-//! | 5 | flag | 1×1 | read |
+//! | 5 | flag | 1 | atomic |
 //! | 6 | momentum (where there is one) | 1×(64·blocks) | read-write |
 //!
 //! Source: `torch.optim.SGD`. Rounding: a few products and sums, absolute in the sizes of what is summed.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -44,7 +49,7 @@ const BINDINGS: [Binding; 5] = [
     Binding::update("parameter", Dtype::F32),
     Binding::read("gradient", Dtype::F32).cut(),
     Binding::read("norm", Dtype::F32),
-    Binding::read("flag", Dtype::U32),
+    Binding::atomic("flag"),
     Binding::update("momentum", Dtype::F32),
 ];
 
@@ -59,21 +64,24 @@ pub static KERNEL: Kernel = Kernel {
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag] = call.slots();
-        reference(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words());
+        reference(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic());
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag] = call.slots();
-        if flag.words()[0] == u32::MAX {
-            update(&p, step.learning_rate, norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut(), gradient.f32());
+        let flag = flag.atomic();
+        if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
+            let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
+            watch(&step, flag, update(&p, step.learning_rate, clip, parameter, gradient.f32()) < INFINITY);
         }
     }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -90,22 +98,26 @@ pub static MOMENTUM: Kernel = Kernel {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag, momentum] = call.slots();
         let momentum = momentum.f32_mut();
-        reference_momentum(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.words(), momentum);
+        reference_momentum(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic(), momentum);
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
         let [parameter, gradient, norm, flag, momentum] = call.slots();
-        if flag.words()[0] == u32::MAX {
+        let flag = flag.atomic();
+        if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
-            update_with_momentum(&p, step.learning_rate, clip, parameter, gradient.f32(), momentum.f32_mut());
+            let momentum = momentum.f32_mut();
+            let largest = update_with_momentum(&p, step.learning_rate, clip, parameter, gradient.f32(), momentum);
+            watch(&step, flag, largest < INFINITY);
         }
     }),
     bound,
     shader: Shader {
         source: include_str!("../../shaders/sgd_momentum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::CLIP],
+        shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].elements()),
+        rounds: None,
         tiles: None,
     },
 };
@@ -128,14 +140,15 @@ pub fn op(
 }
 
 /// The plain twin of [`KERNEL`].
-pub fn reference(p: &Params, step: &Step, parameter: &mut [f32], gradient: &[f32], norm: &[f32], flag: &[u32]) {
-    if flag[0] != u32::MAX {
+pub fn reference(p: &Params, step: &Step, parameter: &mut [f32], gradient: &[f32], norm: &[f32], flag: &AtomicU32) {
+    if is_frozen(step, flag.load(Ordering::Relaxed)) {
         return;
     }
     let clip = norm::clip(norm[0], p.max_norm);
     for i in 0..parameter.len() {
         let g = gradient[i] * clip + p.l2 * parameter[i];
-        parameter[i] -= step.learning_rate * g;
+        parameter[i] = normal(parameter[i] - step.learning_rate * g);
+        watch(step, flag, parameter[i].is_finite());
     }
 }
 
@@ -146,31 +159,34 @@ pub fn reference_momentum(
     parameter: &mut [f32],
     gradient: &[f32],
     norm: &[f32],
-    flag: &[u32],
+    flag: &AtomicU32,
     momentum: &mut [f32],
 ) {
-    if flag[0] != u32::MAX {
+    if is_frozen(step, flag.load(Ordering::Relaxed)) {
         return;
     }
     let clip = norm::clip(norm[0], p.max_norm);
     for i in 0..parameter.len() {
         let g = gradient[i] * clip + p.l2 * parameter[i];
-        momentum[i] = p.momentum * momentum[i] + g;
+        momentum[i] = normal(p.momentum * momentum[i] + g);
         let direction = if p.nesterov == 1 { g + p.momentum * momentum[i] } else { momentum[i] };
-        parameter[i] -= step.learning_rate * direction;
+        parameter[i] = normal(parameter[i] - step.learning_rate * direction);
+        watch(step, flag, parameter[i].is_finite() && momentum[i].is_finite());
     }
 }
 
 widest! {
-    /// The plain twin of [`KERNEL`], while the flag is up.
-    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) {
-        let l2 = p.l2;
+    /// The plain twin of [`KERNEL`], where nothing is frozen. Returns the largest size of what is written.
+    fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) -> u32 {
+        let (l2, mut largest) = (p.l2, 0);
         for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
-            *parameter -= rate * (gradient * clip + l2 * *parameter);
+            *parameter = normal(*parameter - rate * (gradient * clip + l2 * *parameter));
+            largest = size(*parameter).max(largest);
         }
+        largest
     }
 
-    /// The plain twin of [`MOMENTUM`], while the flag is up.
+    /// The plain twin of [`MOMENTUM`], likewise.
     fn update_with_momentum(
         p: &Params,
         rate: f32,
@@ -178,22 +194,24 @@ widest! {
         parameter: &mut [f32],
         gradient: &[f32],
         momentum: &mut [f32],
-    ) {
-        let (l2, factor, nesterov) = (p.l2, p.momentum, p.nesterov == 1);
+    ) -> u32 {
+        let (l2, factor, nesterov, mut largest) = (p.l2, p.momentum, p.nesterov == 1, 0);
         for ((parameter, gradient), momentum) in parameter.iter_mut().zip(gradient).zip(momentum) {
             let g = gradient * clip + l2 * *parameter;
-            *momentum = factor * *momentum + g;
+            *momentum = normal(factor * *momentum + g);
             let direction = if nesterov { g + factor * *momentum } else { *momentum };
-            *parameter -= rate * direction;
+            *parameter = normal(*parameter - rate * direction);
+            largest = size(*parameter).max(size(*momentum)).max(largest);
         }
+        largest
     }
 }
 
 fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
     let (p, count, outputs) =
         (before.params::<Params>(), before.f32(0).len(), if has_momentum(before) { 2 } else { 1 });
-    if before.words(3)[0] != u32::MAX {
-        return vec![Bound::Exact; outputs];
+    if is_frozen(before.step, before.words(3)[0]) {
+        return vec![Bound::Exact; 1 + outputs];
     }
     let clip = f64::from(norm::clip(before.f32(2)[0], p.max_norm));
     let mut bounds = vec![vec![0.0; count]; outputs];
@@ -204,12 +222,17 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
         let direction = if p.nesterov == 1 { g + f64::from(p.momentum) * buffer } else { buffer };
         // g within 8 and 4 units as in `adamw`; buffer, Nesterov's sum and the change add 2 or 1 each on both sides.
         let unit = 24.0 * UNIT_ROUNDOFF;
-        bounds[0][i] = unit * (f64::from(before.step.learning_rate) * direction + at(0)) + f64::from(f32::MIN_POSITIVE);
+        let (rate, least) = (f64::from(before.step.learning_rate), f64::from(f32::MIN_POSITIVE));
+        let size = rate * direction + at(0);
+        // A gradient below the normal range may be flushed.
+        bounds[0][i] = flushed(unit * size + rate * least, size);
         if outputs == 2 {
-            bounds[1][i] = unit * buffer + f64::from(f32::MIN_POSITIVE);
+            bounds[1][i] = flushed(unit * buffer, buffer);
         }
     }
-    bounds.into_iter().map(Bound::Each).collect()
+    let mut bounds: Vec<_> = bounds.into_iter().map(Bound::Each).collect();
+    bounds.insert(1, Bound::Exact);
+    bounds
 }
 
 fn has_momentum(call: &Call<'_>) -> bool {

@@ -1,7 +1,10 @@
 //! Softmax and cross-entropy from logits, with the gradient.
 //!
-//! Formulas, z the row's outputs, t its class: `row_loss[r] = ln Σ꜀ e^(z꜀ − max z) − (z_t − max z)`,
-//! `grad[r, c] = (softmax(z)꜀ − [c = t]) · scale`. Subtracting the largest logit keeps every power at most 1.
+//! Formulas, z the row's outputs, t its class, `e꜀ = e^(z꜀ − max z)`, others = Σ e꜀ of all c but t, total = others + e_t:
+//! `row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1)))`, which equals −ln softmax(z)_t;
+//! `grad[r, c] = e꜀ / total · scale`, and −others / total · scale for c = t, which equals (softmax(z)꜀ − [c = t]) · scale.
+//! Where t is the largest, e_t − 1 is 0 and the loss ln(1 + others): nothing cancels, however sure the row is. Where it is not,
+//! others is at least 1.
 //! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
@@ -13,13 +16,15 @@
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n terms; exp and ln to WGSL's accuracy (3 + 2·|x| ULP; absolute 2⁻²¹ near 1).
+//! Rounding: n positive terms, summed by the twin in f64; e and ln(1 + x) relative, as `numeric::rounding` says. z − max z is
+//! not rounded before its power is taken: in f64 by the twin, with what is rounded away put back by the fast twin, in two
+//! parts by the shader.
 
 use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::numeric::{LOGARITHM_ERROR, UNIT_ROUNDOFF, exponential, exponential_error, or_flushed, widest};
+use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
 use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
 
 /// See the module.
@@ -39,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: row_loss::shader(
         include_str!("../../shaders/softmax_cross_entropy.wgsl"),
-        &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW, shared::ROW_LOSS],
+        &[shared::STEP, shared::LINE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS],
     ),
 };
 
@@ -65,23 +70,25 @@ pub fn reference(
         for z in logits {
             largest = if *z <= largest { largest } else { *z };
         }
-        let mut total = 0.0;
+        let class = target[r] as usize;
+        let mut others = 0.0;
         for c in 0..columns {
-            let e = (logits[c] - largest).exp();
-            total += e;
+            let e = (f64::from(logits[c]) - f64::from(largest)).exp() as f32;
+            others += if c == class { 0.0 } else { f64::from(e) };
             grad[r * columns + c] = e;
         }
-        let class = target[r] as usize;
+        let (others, own) = (others as f32, grad[r * columns + class]);
+        let total = others + own;
         for c in 0..columns {
-            let probability = grad[r * columns + c] / total;
-            grad[r * columns + c] = (probability - f32::from(c == class)) * step.loss_scale;
+            let share = if c == class { -others } else { grad[r * columns + c] };
+            grad[r * columns + c] = share / total * step.loss_scale;
         }
-        let loss = total.ln() - (logits[class] - largest);
+        let loss = (largest - logits[class]) + (others + (own - 1.0)).ln_1p();
         row_loss::write(&mut row_loss[r], loss, step, flag);
     }
 }
 
-/// The plain twin in three passes, so that all rows' exponentials are one loop of vectors.
+/// The plain twin in passes, so that all rows' exponentials are one loop of vectors.
 fn fast(call: Call<'_>) {
     let (columns, step) = (call.params::<Params>().columns as usize, *call.step);
     let [output, target, row_loss, grad, flag] = call.slots();
@@ -89,11 +96,12 @@ fn fast(call: Call<'_>) {
         (output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     below_largest(columns, output, row_loss, grad);
     exponentials(grad);
+    put_back(columns, output, row_loss, grad);
     for (r, row) in grad.chunks_exact_mut(columns).enumerate() {
         let class = target[r] as usize;
-        let total = gradient_of_row(row, step.loss_scale);
-        row[class] -= step.loss_scale;
-        let loss = total.ln() - (output[r * columns + class] - row_loss[r]);
+        let own = std::mem::take(&mut row[class]);
+        let others = gradient_of_row(row, own, class, step.loss_scale);
+        let loss = (row_loss[r] - output[r * columns + class]) + (others + (own - 1.0)).ln_1p();
         row_loss::write(&mut row_loss[r], loss, &step, flag);
     }
 }
@@ -111,14 +119,29 @@ widest! {
     fn exponentials(values: &mut [f32]) {
         values.iter_mut().for_each(|x| *x = exponential(*x));
     }
+
+    /// Puts back what was rounded away from z − max z before its power was taken: Knuth's sum of two numbers says how much.
+    fn put_back(columns: usize, logits: &[f32], largest: &[f32], powers: &mut [f32]) {
+        let rows = logits.chunks_exact(columns).zip(powers.chunks_exact_mut(columns));
+        for ((logits, powers), largest) in rows.zip(largest) {
+            for (z, power) in logits.iter().zip(powers) {
+                let below = z - largest;
+                let of_largest = below - z;
+                let rounded = (z - (below - of_largest)) - (largest + of_largest);
+                // A power of 0 stays one, also where the difference is infinite.
+                *power += if *power == 0.0 { 0.0 } else { *power * rounded };
+            }
+        }
+    }
 }
 
-/// Makes softmax·scale of a row's exponentials, and returns their sum.
-fn gradient_of_row(row: &mut [f32], scale: f32) -> f32 {
-    let total: f32 = row.iter().sum();
-    let factor = scale / total;
+/// Makes the gradient of a row's exponentials, of which that of the class is apart, and returns the sum of the others.
+fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
+    let others = row.iter().map(|e| f64::from(*e)).sum::<f64>() as f32;
+    let factor = scale / (others + own);
     row.iter_mut().for_each(|e| *e *= factor);
-    total
+    row[class] = -others * factor;
+    others
 }
 
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
@@ -130,16 +153,22 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let below = |c: usize| (f64::from(logits[c]) - largest).max(-100.0);
         let total: f64 = (0..columns).map(|c| below(c).exp()).sum();
-        let shared = (0..columns).map(|c| below(c).exp() * exponential_error(below(c))).sum::<f64>() / total;
-        let relative = shared + 2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF;
+        // That of a power, and of their sum: all are positive.
+        let power = EXPONENTIAL_ERROR + 4.0 * UNIT_ROUNDOFF;
+        let relative = power + 2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF;
         let class = before.words(1)[r] as usize;
-        let distance = largest - f64::from(logits[class]);
-        losses[r] = relative + LOGARITHM_ERROR + 8.0 * UNIT_ROUNDOFF * (total.ln() + distance);
+        let distance = (largest - f64::from(logits[class])).max(0.0);
+        let others: f64 = (0..columns).filter(|c| *c != class).map(|c| below(c).exp()).sum();
+        let inner = (others + below(class).exp_m1()).max(0.0);
+        // What the terms of ln(1 + x) are off by, a power that is flushed among them, moves it by a (1 + x)th of that.
+        let terms = or_flushed(relative * others)
+            + if distance > 0.0 { power * below(class).exp() + 8.0 * UNIT_ROUNDOFF } else { 0.0 };
+        let rounding = 8.0 * UNIT_ROUNDOFF * (distance + inner.ln_1p());
+        losses[r] = or_flushed(terms / (1.0 + inner) + LOG_1P_ERROR * inner.ln_1p() + rounding);
         for c in 0..columns {
-            let probability = below(c).exp() / total;
-            // Taking 1 away, and scaling, are rounded relative to what comes of them.
-            let rounding = 4.0 * UNIT_ROUNDOFF * (probability - f64::from(u8::from(c == class))).abs();
-            let error = probability * (relative + exponential_error(below(c))) + rounding;
+            let share = if c == class { others / total } else { below(c).exp() / total };
+            // The total, the power or the sum of the others, a quotient of 2.5 ULP, and scaling.
+            let error = or_flushed(share * (2.0 * relative + 16.0 * UNIT_ROUNDOFF));
             gradients[r * columns + c] = or_flushed(error * f64::from(before.step.loss_scale));
         }
     }

@@ -1,13 +1,14 @@
-//! Sums of squares of blocks of gradients: the first half of the global norm.
+//! Roots of the sums of squares of blocks of gradients: the first half of the global norm.
 //!
-//! Formula: `partial[b]` = Σ over the 64 elements of block b of gradient².
+//! Formula: `partial[b]` = √(Σ over the 64 elements of block b of gradient²).
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | gradient | 1×(64·blocks) | read |
 //! | 3 | partial | 1×blocks | write |
 //!
-//! Rounding: 64 positive terms, relative.
+//! No square overflows or vanishes: the twin sums in f64, the shader scales by a power of two.
+//! Rounding: half that of 64 positive terms, relative, and a root of 4.5 ULP; elements below the normal range may be flushed.
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::UNIT_ROUNDOFF;
@@ -30,31 +31,33 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/square_sum.wgsl"),
-        shared: &[shared::LINE],
+        shared: &[shared::LINE, shared::SCALE],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[1].elements()),
+        rounds: None,
         tiles: None,
     },
 };
 
-/// partial = the sum of squares of each block of gradient.
+/// partial = the root of the sum of squares of each block of gradient.
 pub fn op(plan: &Plan, gradient: ViewId, partial: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, partial], &(), plan.shape(partial).elements())
 }
 
 /// The plain twin.
 pub fn reference(gradient: &[f32], partial: &mut [f32]) {
-    for (block, sum) in partial.iter_mut().enumerate() {
-        *sum = 0.0;
+    for (block, root) in partial.iter_mut().enumerate() {
+        let mut sum = 0.0;
         for i in block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT {
-            *sum += gradient[i] * gradient[i];
+            sum += f64::from(gradient[i]) * f64::from(gradient[i]);
         }
+        *root = sum.sqrt() as f32;
     }
 }
 
 fn bound(_before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
-    let relative = 2.0 * (TENSOR_ALIGNMENT + 2) as f64 * UNIT_ROUNDOFF;
-    vec![Bound::Each(
-        after.f32(1).iter().map(|sum| relative * f64::from(*sum) + f64::from(f32::MIN_POSITIVE)).collect(),
-    )]
+    let relative = (TENSOR_ALIGNMENT + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
+    // All elements may be flushed.
+    let flushed = (TENSOR_ALIGNMENT as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
+    vec![Bound::Each(after.f32(1).iter().map(|root| relative * f64::from(*root) + flushed).collect())]
 }

@@ -7,10 +7,6 @@ use crate::optim::Optimizer;
 use crate::plan::Step;
 use crate::rng;
 use crate::schedule::Schedule;
-use crate::shape::TENSOR_ALIGNMENT;
-
-/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
-const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Most batches of a step: a submission has all of them, and a GPU that works on one for seconds is taken for stuck.
 const MOST_BATCHES: usize = 1024;
@@ -71,12 +67,12 @@ impl Description {
 
     /// Rows of a step.
     pub fn step_rows(&self) -> usize {
-        self.batch * self.accumulate
+        self.batch.saturating_mul(self.accumulate)
     }
 
     /// Parts of the window: one for each batch of a submission.
     pub fn parts(&self) -> usize {
-        self.slots * self.accumulate
+        self.slots.saturating_mul(self.accumulate)
     }
 
     /// The records of step `index`, one for each batch of its `rows` rows, from window slot `slot` on; else as
@@ -119,26 +115,7 @@ impl Description {
         }
     }
 
-    /// Checks that every allocation can be counted.
-    fn check_sizes(&self) -> Result<()> {
-        let widths = self.network.dense_layers().map(|(_, dense, _)| dense.outputs);
-        let widest = widths.chain([self.network.inputs()]).max().unwrap_or(1);
-        let window = self.batch.saturating_mul(self.slots).saturating_mul(self.accumulate);
-        for (rows, what) in [
-            (window, "elements in the widest layer of a submission"),
-            (self.evaluate_rows, "elements in the widest layer of an evaluation"),
-            (self.data_rows.unwrap_or(1), "elements in the widest layer for all rows of the data set"),
-        ] {
-            let needed = rows.saturating_mul(widest.next_multiple_of(TENSOR_ALIGNMENT));
-            if needed > MOST_ELEMENTS {
-                let (op, remedy) = ("training".into(), "use a smaller batch, fewer rows or narrower layers".into());
-                return Err(Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy });
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks all parts, and that they go together.
+    /// Checks all parts, and that they go together. Sizes are checked once there is a plan, on what it allocates.
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
@@ -157,7 +134,6 @@ impl Description {
             let wanted = format!("at least 1 and at most {MOST_BATCHES}");
             return Err(Error::value("training", "accumulate", self.accumulate, &wanted));
         }
-        self.check_sizes()?;
         match self.clip_norm {
             Some(norm) if !((norm as f32).is_finite() && norm as f32 > 0.0) => {
                 Err(Error::value("training", "clip_norm", norm, "finite and above 0"))

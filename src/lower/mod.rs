@@ -7,7 +7,7 @@ mod description;
 
 pub use description::{Description, Held};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::dropout::Mask;
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
@@ -17,14 +17,17 @@ use crate::kernels::{
 use crate::loss::{Loss, TargetKind};
 use crate::network::{Activation, Layer, Network};
 use crate::optim::Sgd;
-use crate::plan::{AllocationId, Contents, Op, Plan, Section, ViewId};
+use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 use choice::{loss_kernel, optimizer_op};
+
+/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
+const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a description to a plan of primitive ops.
 ///
 /// # Errors
-/// Whatever [`Description::check`] finds.
+/// Whatever [`Description::check`] finds; an allocation with more elements than kernels count.
 pub fn lower(description: &Description) -> Result<Plan> {
     description.check()?;
     let mut lowering = Lowering::new(description);
@@ -34,7 +37,7 @@ pub fn lower(description: &Description) -> Result<Plan> {
     lowering.report()?;
     lowering.evaluate()?;
     lowering.score()?;
-    Ok(lowering.plan.with_own(true))
+    lowering.finish()
 }
 
 /// Lowers a network alone to a plan that has only an `evaluate` section, of `rows` rows at once.
@@ -46,7 +49,7 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     description.check()?;
     let mut lowering = Lowering::new(&description);
     lowering.evaluate()?;
-    Ok(lowering.plan.with_own(true))
+    lowering.finish()
 }
 
 /// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score`, of `rows` rows at once.
@@ -59,7 +62,7 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
     let mut lowering = Lowering::new(&description);
     lowering.evaluate()?;
     lowering.score()?;
-    Ok(lowering.plan.with_own(true))
+    lowering.finish()
 }
 
 /// A plan in the making.
@@ -81,6 +84,24 @@ impl<'a> Lowering<'a> {
         let mut plan = Plan::new();
         tensors(&mut plan, &description.network, "parameters", "");
         Self { description, plan }
+    }
+
+    /// The plan, once it is known that kernels can count all that it allocates. Parameters and what has their size were
+    /// checked with the network.
+    fn finish(self) -> Result<Plan> {
+        for Allocation { name, elements, contents, .. } in self.plan.allocations() {
+            let remedy = match contents {
+                Contents::Persistent(_) => continue,
+                Contents::Host => "use a smaller batch, or a data set with fewer rows",
+                Contents::Computed => "use a smaller batch or narrower layers",
+            };
+            if *elements > MOST_ELEMENTS {
+                let (op, what, remedy) = (format!("allocation {name}"), "elements", remedy.into());
+                let (needed, allowed) = (*elements as u64, MOST_ELEMENTS as u64);
+                return Err(Error::Limit { op, what, needed, allowed, remedy });
+            }
+        }
+        Ok(self.plan.with_own(true))
     }
 
     /// What targets look like: their type and columns.

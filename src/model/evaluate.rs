@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Targets};
+use crate::data::{Dataset, Standardisation, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
@@ -12,7 +12,7 @@ use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
 use crate::model::regression::Regression;
-use crate::model::{InputRows, Model, evaluate_rows, target_of, write_parameters};
+use crate::model::{InputRows, Model, rows_at_once, target_of, undone, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// How well a network does on a data set.
@@ -69,7 +69,7 @@ impl Model {
     pub fn check_data(&self, data: &Dataset) -> Result<()> {
         self.check()?;
         InputRows::of(&self.head.network, self.head.preprocessing.as_ref(), data)?;
-        target_of(&self.head.network, self.head.loss, data).map(drop)
+        target_of(&self.head.network, self.head.loss, self.head.target_scaling.as_ref(), data).map(drop)
     }
 
     /// Loss and accuracy (or R², MAE and RMSE) on a data set.
@@ -88,18 +88,22 @@ impl Model {
         self.check()?;
         let (network, loss) = (&self.head.network, self.head.loss);
         let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
-        let target = target_of(network, loss, data)?;
-        let plan = fuse(&lower_evaluation(network, loss, evaluate_rows(network, device))?)?;
+        let scaling = self.head.target_scaling.as_ref();
+        let target = target_of(network, loss, scaling, data)?;
+        let plan = fuse(&lower_evaluation(network, loss, rows_at_once(network, device, data.len()))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        evaluate(executor.as_mut(), loss, &input, &target)
+        evaluate(executor.as_mut(), loss, scaling, &input, &target)
     }
 }
 
-/// Runs `evaluate` and `score` over a data set's rows, given as the kernels read them.
+/// Runs `evaluate` and `score` over a data set's rows, given as the kernels read them. Where targets are scaled, loss and
+/// metrics are those of the numbers that the outputs stand for, computed in f64: squares of a table's units can overflow
+/// f32, and its digits be more than f32 has.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss_function: Loss,
+    scaling: Option<&Standardisation>,
     input: &InputRows<'_>,
     target: &[u32],
 ) -> Result<Evaluation> {
@@ -134,13 +138,16 @@ pub(crate) fn evaluate(
     }
     let regression = match data.targets() {
         Targets::Numbers { values, .. } if views.correct.is_none() => {
-            Some(Regression::of(&found.outputs, values, target_columns))
+            Some(Regression::of(&undone(scaling, &found.outputs), values, target_columns))
         }
         _ => None,
     };
     Ok(Evaluation {
         rows: data.len(),
-        loss: found.loss / data.len() as f64,
+        loss: match &regression {
+            Some(regression) if scaling.is_some() => regression.mse,
+            _ => found.loss / data.len() as f64,
+        },
         accuracy: views.correct.filter(|_| exact).map(|_| found.correct as f64 / target.len() as f64),
         r2: regression.as_ref().map(|found| found.r2),
         mae: regression.as_ref().map(|found| found.mae),

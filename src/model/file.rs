@@ -3,17 +3,17 @@
 //! Tensors carry the keys of `torch.nn.Sequential` (`0.weight`, [outputs, inputs]); the key `wgrad` holds the
 //! [`Head`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::HashMap;
+use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::container::{Container, check_version};
+use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Head, Model, Tensor, check_parameters};
+use crate::replace::replace;
 
-/// Version of the metadata; a reader refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
+/// table was read, and what made the model; files of version 1 lack them.
+pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
 
@@ -50,8 +50,9 @@ impl Model {
     }
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let (text, tensors) = CONTAINER.unpack(path, bytes)?;
-        let head = head(path, &text)?;
+        // Models without a checksum are those of the first versions.
+        let Contents { metadata, tensors, .. } = CONTAINER.unpack(path, bytes)?;
+        let head = head(path, &metadata)?;
         let parameters = tensors.into_iter().map(|tensor| named(path, tensor)).collect::<Result<Vec<_>>>()?;
         check_parameters(&head.network, &parameters)
             .map_err(|error| Error::format(path, format!("its tensors do not fit its network: {error}"), FOREIGN))?;
@@ -78,8 +79,9 @@ fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
 }
 
 fn in_order(head: &Head, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
-    let order = super::parameter_shapes(&head.network);
-    parameters.sort_by_key(|tensor| order.iter().position(|(name, _)| *name == tensor.name));
+    let order = super::parameter_shapes(&head.network).into_iter().enumerate();
+    let order: HashMap<String, usize> = order.map(|(place, (name, _))| (name, place)).collect();
+    parameters.sort_by_key(|tensor| order.get(&tensor.name));
     parameters
 }
 
@@ -91,91 +93,4 @@ fn key_of(name: &str) -> String {
 fn name_of(key: &str) -> Option<String> {
     let (number, part) = key.split_once('.')?;
     (number.parse::<usize>().is_ok() && matches!(part, "weight" | "bias")).then(|| format!("layer{key}"))
-}
-
-/// Checks that [`replace`] can write to `path`, so that nobody finds out after hours of training.
-///
-/// # Errors
-/// A folder that cannot be written to; a path that is there and is not a file.
-pub fn check_replaceable(path: &Path) -> Result<()> {
-    if path.file_name().is_none() || std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let error = std::io::Error::other("it is not a file; name one, as in `model.safetensors`");
-        return Err(Error::file(path, "replacing", error));
-    }
-    Beside::new(path).map(drop)
-}
-
-/// Writes a file beside `path` and moves it there once it is complete and on disk.
-///
-/// # Errors
-/// A folder or file that cannot be written; whatever fails, the old file is as it was.
-pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let failed = |action| move |error| Error::file(path, action, error);
-    let mut beside = Beside::new(path)?;
-    write(&mut beside.file).map_err(failed("writing"))?;
-    beside.file.sync_all().map_err(failed("writing"))?;
-    if let Ok(old) = std::fs::metadata(path) {
-        beside.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
-    }
-    std::fs::rename(&beside.path, path).map_err(failed("replacing"))?;
-    // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
-    if let Ok(folder) = File::open(folder_of(path)) {
-        folder.sync_all().ok();
-    }
-    Ok(())
-}
-
-/// A new file beside another, which is gone once the value is dropped, unless it was moved away.
-struct Beside {
-    file: File,
-    path: PathBuf,
-}
-
-impl Beside {
-    /// An empty file in the folder of `path`, under a name that nobody has.
-    fn new(path: &Path) -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Cut, since names have a longest length.
-        let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
-        loop {
-            let name = format!(".{stem}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-            let beside = folder_of(path).join(name);
-            match File::create_new(&beside) {
-                Ok(file) => return Ok(Self { file, path: beside }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::file(path, "creating a file beside it", error)),
-            }
-        }
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.path).ok();
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::replace;
-
-    #[test]
-    fn a_failing_writer_leaves_the_old_file_and_no_other() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("model.safetensors");
-        std::fs::write(&path, "old").expect("written");
-        let error = replace(&path, |file| {
-            file.write_all(b"half of the n")?;
-            Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"))
-        });
-        assert!(error.expect_err("the writer failed").to_string().contains("no space left"));
-        assert_eq!(std::fs::read(&path).expect("still there"), b"old");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    }
 }

@@ -4,28 +4,31 @@ mod confusion;
 pub(crate) mod container;
 mod evaluate;
 mod file;
+mod origin;
 mod output;
 mod regression;
 mod rows;
 
+pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
-pub use file::{FORMAT_VERSION, check_replaceable, replace};
+pub use file::FORMAT_VERSION;
+pub use origin::{Origin, TableForm};
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
-pub(crate) use output::{classes, probabilities};
+pub(crate) use output::{check_finite, classes, probabilities, undone};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
 use crate::fuse::fuse;
 use crate::loss::Loss;
@@ -39,6 +42,7 @@ use crate::specialize::{self, Limits};
 /// it. Never a question of how many there are, so that nothing is compiled for them later.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
+    const CPU_BYTES: usize = 256 << 20;
     const GPU_ROWS: usize = 4096;
     const GPU_BYTES: u64 = 32 << 20;
     let widest = network.dense_layers().map(|(_, dense, inputs)| dense.outputs.max(inputs)).max().unwrap_or(1);
@@ -46,9 +50,15 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
         |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };
     let fitting = |limits: &Limits| (bytes(limits) / (4 * widest.max(1)) as u64) as usize;
     match device.target() {
-        specialize::Target::Cpu => CPU_ROWS,
+        specialize::Target::Cpu => (CPU_BYTES / (4 * widest.max(1))).clamp(1, CPU_ROWS),
         specialize::Target::Gpu(limits) => fitting(&limits).clamp(1, if limits.software { CPU_ROWS } else { GPU_ROWS }),
     }
+}
+
+/// The same for so many rows, where nothing more is to come: on the CPU, where nothing is compiled, no more than there are.
+pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
+    let most = evaluate_rows(network, device);
+    if device.target() == specialize::Target::Cpu { most.min(rows.max(1)) } else { most }
 }
 
 /// A named array of numbers, row-major.
@@ -78,11 +88,27 @@ pub struct Head {
     pub columns: Vec<String>,
     /// Names of the classes, where the target is a class.
     pub classes: Option<Vec<String>>,
+    /// Names of the target columns, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Scaling of the target columns, if they were scaled for training: what the last layer puts out is undone by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<Standardisation>,
+    /// How the table was read that it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableForm>,
+    /// What made it, so that another training does not replace it unasked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Head {
     fn check(&self) -> Result<()> {
         self.network.check()?;
+        self.loss.check(&self.network)?;
+        if !(1..=FORMAT_VERSION).contains(&self.format) {
+            return Err(Error::value("model", "format", self.format, &format!("from 1 to {FORMAT_VERSION}")));
+        }
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         let wrong = |what: &str, found: usize, wanted: usize| Error::Shape {
             place: "model".into(),
@@ -100,6 +126,24 @@ impl Head {
                 return Err(wrong("scaled columns", scaling.columns(), inputs));
             }
             _ => {}
+        }
+        if let Some(scaling) = &self.target_scaling {
+            if scaling.columns() != outputs {
+                return Err(wrong("scaled targets", scaling.columns(), outputs));
+            }
+            if self.loss != Loss::MeanSquaredError {
+                let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
+                return Err(Error::conflict("model", problem, "leave the scaling out"));
+            }
+        }
+        for (what, names) in
+            [("input columns", &self.columns[..]), ("classes", self.classes.as_deref().unwrap_or_default())]
+        {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
+                return Err(Error::conflict("model", problem, "give each a name of its own"));
+            }
         }
         let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
@@ -136,10 +180,11 @@ impl Model {
     /// output and a binary loss: the probability of class 1.
     ///
     /// # Errors
-    /// A number of values that is no multiple of the network's inputs; values that are not finite.
+    /// A number of values that is no multiple of the network's inputs; values that are not finite; [`Error::Output`] where
+    /// outputs are not.
     pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        probabilities(self.head.loss, self.head.network.outputs(), &mut outputs);
+        self.head.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
@@ -161,7 +206,8 @@ impl Model {
         check_parameters(&self.head.network, &self.parameters)
     }
 
-    /// What the last layer puts out: logits, for the losses that work on them.
+    /// What the last layer puts out: logits, for the losses that work on them; numbers as they were scaled for training,
+    /// which [`Head::numbers`] undoes.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -169,19 +215,20 @@ impl Model {
         self.outputs_on(&Device::cpu(), input)
     }
 
-    /// [`Model::outputs`], computed on a device.
+    /// [`Model::outputs`], computed on a device. Inputs may be f64: they are scaled with all their digits.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn outputs_on(&self, device: &Device, input: &[f32]) -> Result<Vec<f32>> {
+    pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
         self.check()?;
         let prepared = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
-        forward(self.forward_executor(device)?.as_mut(), &prepared)
+        let rows = prepared.len() / self.head.network.inputs();
+        forward(self.forward_executor(device, rows)?.as_mut(), &prepared)
     }
 
-    /// What runs [`forward`], of a model that was checked.
-    fn forward_executor(&self, device: &Device) -> Result<Box<dyn Executor>> {
-        let plan = fuse(&lower_forward(&self.head.network, evaluate_rows(&self.head.network, device))?)?;
+    /// What runs [`forward`] on so many rows, of a model that was checked.
+    fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
+        let plan = fuse(&lower_forward(&self.head.network, rows_at_once(&self.head.network, device, rows))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         Ok(executor)
@@ -189,7 +236,11 @@ impl Model {
 }
 
 /// Rows of raw inputs, checked and scaled.
-pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation>, input: &[f32]) -> Result<Vec<f32>> {
+pub(crate) fn prepared<T: Copy + Into<f64>>(
+    network: &Network,
+    preprocessing: Option<&Standardisation>,
+    input: &[T],
+) -> Result<Vec<f32>> {
     let columns = network.inputs();
     if input.is_empty() || !input.len().is_multiple_of(columns) {
         return Err(Error::Shape {
@@ -201,19 +252,15 @@ pub(crate) fn prepared(network: &Network, preprocessing: Option<&Standardisation
             remedy: "give whole rows".into(),
         });
     }
-    scaled(preprocessing, input.to_vec(), columns, 0)
+    let scaled = match preprocessing {
+        Some(preprocessing) => preprocessing.scaled(input)?,
+        None => collected("inputs", input.len(), input.iter().map(|value| Into::<f64>::into(*value) as f32))?,
+    };
+    finite(scaled, columns, 0)
 }
 
-/// Scales rows of inputs, the first of which messages call `first`, and checks that they are finite.
-pub(crate) fn scaled(
-    preprocessing: Option<&Standardisation>,
-    mut input: Vec<f32>,
-    columns: usize,
-    first: usize,
-) -> Result<Vec<f32>> {
-    if let Some(preprocessing) = preprocessing {
-        preprocessing.apply(&mut input)?;
-    }
+/// Checks that rows of scaled inputs, the first of which messages call `first`, are finite.
+pub(crate) fn finite(input: Vec<f32>, columns: usize, first: usize) -> Result<Vec<f32>> {
     match input.iter().position(|x| !x.is_finite()) {
         None => Ok(input),
         Some(at) => Err(Error::data(
@@ -225,13 +272,16 @@ pub(crate) fn scaled(
 }
 
 /// Runs `evaluate` over rows of prepared inputs; returns what the last layer puts out.
+///
+/// # Errors
+/// As [`forward_parts`].
 pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<f32>> {
     let columns = executor.plan().shape(executor.plan().named("evaluate.input")?).columns;
     let rows = input.len() / columns;
     let outputs = executor.plan().shape(executor.plan().named("evaluate.output")?).columns;
-    let mut result = Vec::with_capacity(rows * outputs);
+    let mut result = room("predictions", rows.saturating_mul(outputs))?;
     let get = |rows: Range<usize>| Ok(Cow::Borrowed(&input[rows.start * columns..rows.end * columns]));
-    forward_parts(executor, rows, get, |outputs| {
+    forward_parts(executor, "predictions", rows, get, |outputs| {
         result.extend_from_slice(outputs);
         Ok(())
     })?;
@@ -239,9 +289,14 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
 }
 
 /// Runs `evaluate` over rows of prepared inputs, which it gets as they are needed, and hands on what the last layer
-/// puts out, some rows at a time, in order.
+/// puts out, some rows at a time, in order. All predictions go through here, so that none is made of a number that is not
+/// finite; `place` says in messages what they are for.
+///
+/// # Errors
+/// [`Error::Output`]; a device that does not answer.
 pub(crate) fn forward_parts<'a>(
     executor: &mut dyn Executor,
+    place: &str,
     rows: usize,
     get: impl Fn(Range<usize>) -> Result<Cow<'a, [f32]>>,
     mut put: impl FnMut(&[f32]) -> Result<()>,
@@ -250,13 +305,17 @@ pub(crate) fn forward_parts<'a>(
     let (source, target) = (plan.named("evaluate.input")?, plan.named("evaluate.output")?);
     let (most, outputs) = (plan.shape(source).rows, plan.shape(target).columns);
     let mut under_way = VecDeque::new();
-    let mut take = |(ticket, live): (Ticket, usize)| put(&ticket.wait_f32()?[..live * outputs]);
+    let mut take = |(ticket, first, live): (Ticket, usize, usize)| {
+        let found = &ticket.wait_f32()?[..live * outputs];
+        check_finite(place, first, outputs, found)?;
+        put(found)
+    };
     for first in (0..rows).step_by(most) {
         let live = most.min(rows - first);
         executor.write(source, 0, bytemuck::cast_slice(&get(first..first + live)?))?;
         let step = Step { rows: live as u32, ..Step::default() };
         executor.submit(&[step], &[Run { section: Section::Evaluate, slot: 0 }])?;
-        under_way.push_back((executor.read(target, 0)?, live));
+        under_way.push_back((executor.read(target, 0)?, first, live));
         if under_way.len() > executor.in_flight() {
             under_way.pop_front().map_or(Ok(()), &mut take)?;
         }
@@ -299,13 +358,16 @@ pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor
 /// Checks that `parameters` are those of `network`, each once, in any order, and finite.
 pub(crate) fn check_parameters(network: &Network, parameters: &[Tensor]) -> Result<()> {
     let shapes = parameter_shapes(network);
-    if let Some(tensor) = parameters.iter().find(|t| shapes.iter().all(|(name, _)| *name != t.name)) {
-        let known: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(Error::unknown("parameter", &tensor.name, &known));
+    let mut given: HashMap<&str, Vec<&Tensor>> = shapes.iter().map(|(name, _)| (name.as_str(), Vec::new())).collect();
+    for tensor in parameters {
+        let Some(same) = given.get_mut(tensor.name.as_str()) else {
+            let known: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::unknown("parameter", &tensor.name, &known));
+        };
+        same.push(tensor);
     }
     for (name, shape) in &shapes {
-        let mut same = parameters.iter().filter(|t| t.name == *name);
-        let (Some(tensor), None) = (same.next(), same.next()) else {
+        let [tensor] = given[name.as_str()][..] else {
             return Err(Error::conflict(name, "the parameter is missing or given twice", "give every parameter once"));
         };
         let wanted: usize = shape.iter().product();

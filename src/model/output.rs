@@ -1,12 +1,23 @@
 //! What a network's outputs mean, by the loss that it was trained for.
 
+use crate::data::Standardisation;
 use crate::error::{Error, Result};
 use crate::kernels::activation;
 use crate::loss::Loss;
 use crate::model::Head;
 use crate::network::Activation;
 
-/// Turns outputs [rows, columns] into probabilities, in place; numbers of a regression stay as they are.
+/// Checks outputs [rows, columns], the first of which are those of row `first`, before anything is made of them: the class of a
+/// NaN would look like any other.
+///
+/// # Errors
+/// [`Error::Output`]: the first that is not finite.
+pub(crate) fn check_finite(place: &str, first: usize, columns: usize, outputs: &[f32]) -> Result<()> {
+    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
+    Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value: outputs[at] })
+}
+
+/// Turns finite outputs [rows, columns] into probabilities, in place; numbers of a regression stay as they are.
 pub(crate) fn probabilities(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss {
         Loss::MeanSquaredError => {}
@@ -43,7 +54,7 @@ impl Rule {
     }
 }
 
-/// The class of each row of outputs [rows, columns].
+/// The class of each row of finite outputs [rows, columns].
 pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec<u32>> {
     let Some(rule) = Rule::of(loss, columns) else {
         let problem = format!("{loss} with {columns} outputs does not tell one class a row");
@@ -62,19 +73,46 @@ impl Head {
 
     /// Turns [`Model::outputs`](super::Model::outputs) into what [`Model::predict`](super::Model::predict) returns, in
     /// place.
-    pub fn probabilities(&self, outputs: &mut [f32]) {
+    ///
+    /// # Errors
+    /// [`Error::Output`]; all are as they were then.
+    pub fn probabilities(&self, outputs: &mut [f32]) -> Result<()> {
+        check_finite("probabilities", 0, self.network.outputs(), outputs)?;
         probabilities(self.loss, self.network.outputs(), outputs);
+        if let Some(scaling) = &self.target_scaling {
+            let numbers = scaling.undone(outputs);
+            outputs.iter_mut().zip(numbers).for_each(|(output, number)| *output = number as f32);
+        }
+        Ok(())
+    }
+
+    /// The numbers that [`Model::outputs`](super::Model::outputs) of a regression stand for, in the targets' units. Unlike
+    /// [`Model::predict`](super::Model::predict) it keeps what an f32 cannot hold, as of targets such as 3·10⁹ ± 100.
+    pub fn numbers(&self, outputs: &[f32]) -> Vec<f64> {
+        undone(self.target_scaling.as_ref(), outputs)
     }
 
     /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
     /// `None` as for [`Head::told_classes`].
-    pub fn told(&self, row: &[f32]) -> Option<(u32, Vec<f32>)> {
-        let rule = Rule::of(self.loss, row.len())?;
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub fn told(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
+        let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
+        check_finite("class", 0, row.len(), row)?;
         let mut found = row.to_vec();
         probabilities(self.loss, row.len(), &mut found);
         // One output is the probability of the second of two classes.
         let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
-        Some((rule.class(row), probabilities))
+        Ok(Some((rule.class(row), probabilities)))
+    }
+}
+
+/// Outputs of a regression in the units of the targets, with all their digits.
+pub(crate) fn undone(scaling: Option<&Standardisation>, outputs: &[f32]) -> Vec<f64> {
+    match scaling {
+        Some(scaling) => scaling.undone(outputs),
+        None => outputs.iter().map(|output| f64::from(*output)).collect(),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::data::{Dataset, Standardisation, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
-use crate::model::scaled;
+use crate::model::finite;
 use crate::network::Network;
 
 /// Targets of rows that the host brings.
@@ -86,7 +86,7 @@ impl<'a> InputRows<'a> {
     /// A value that is too far from its column's mean for an f32.
     pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
-        scaled(self.preprocessing, self.data.input_rows(rows).into_owned(), self.data.inputs(), first)
+        finite(self.data.scaled_rows(rows, self.preprocessing)?, self.data.inputs(), first)
     }
 
     /// All rows.
@@ -98,8 +98,13 @@ impl<'a> InputRows<'a> {
     }
 }
 
-/// A data set's targets as words.
-pub(crate) fn target_of(network: &Network, loss: Loss, data: &Dataset) -> Result<Vec<u32>> {
+/// A data set's targets as words, scaled with all their digits where they are to be scaled.
+pub(crate) fn target_of(
+    network: &Network,
+    loss: Loss,
+    scaling: Option<&Standardisation>,
+    data: &Dataset,
+) -> Result<Vec<u32>> {
     let place = || format!("data set {}", data.name());
     let numbers: Vec<f32>;
     let target = match (data.targets(), loss.target_kind()) {
@@ -119,7 +124,13 @@ pub(crate) fn target_of(network: &Network, loss: Loss, data: &Dataset) -> Result
             numbers = indices.iter().map(|index| *index as f32).collect();
             Target::Numbers(&numbers)
         }
-        (Targets::Numbers { values, .. }, _) => Target::Numbers(values),
+        (Targets::Numbers { values, .. }, _) => {
+            numbers = match scaling {
+                Some(scaling) => scaling.scaled(values)?,
+                None => values.iter().map(|value| *value as f32).collect(),
+            };
+            Target::Numbers(&numbers)
+        }
         (Targets::Classes { names, .. }, TargetKind::Numbers) => {
             let problem = format!("the target is one of {} classes, but {loss} compares with numbers", names.len());
             return Err(Error::conflict(place(), problem, "use softmax_cross_entropy"));
@@ -155,7 +166,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
             remedy: "give one class a row, or one number for each output of each row".into(),
         }),
         (_, Target::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
-            None => Ok(classes.to_vec()),
+            None => copied("targets", classes),
             Some(row) => Err(Error::value(
                 format!("targets, row {row}"),
                 "class",
@@ -165,7 +176,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
         },
         (_, Target::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
             // -0 becomes 0: predictions are compared with targets as words.
-            None => Ok(numbers.iter().map(|number| (number + 0.0).to_bits()).collect()),
+            None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
             Some(at) => Err(Error::value(
                 format!("targets, row {}, output {}", at / outputs, at % outputs),
                 "target",

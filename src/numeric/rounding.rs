@@ -8,6 +8,11 @@ pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
 /// operation may follow: 2·(n + 2)·u·Σ|terms|. This is the only place where the 2 stands.
 const BOTH_SIDES: f64 = 2.0;
 
+/// Most rounded additions that a term of a sum over rows passes on any device, whatever the number of rows: such sums are
+/// made in blocks of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more;
+/// 64 and 32 in a product's parts on a GPU; 32 and 32 in [`product_over_rows`](crate::numeric::product_over_rows).
+pub const DEPTH: usize = 100;
+
 /// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
 const WHOLE: f64 = (1 << 24) as f64;
 
@@ -37,6 +42,11 @@ impl Sum {
         self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
     }
 
+    /// The same sum made in blocks, in which no term passes more than a fixed number of roundings.
+    pub fn in_blocks(self) -> Self {
+        Self { terms: self.terms.min(DEPTH), ..self }
+    }
+
     /// The largest difference between two f32 evaluations, in whatever order: 0 where all terms are small whole
     /// numbers, whose sums are exact.
     pub fn bound(&self) -> f64 {
@@ -54,11 +64,13 @@ pub fn or_flushed(bound: f64) -> f64 {
     if bound > 0.0 { bound + f64::from(f32::MIN_POSITIVE) } else { bound }
 }
 
-/// Largest relative error of WGSL's `exp(x)`, twice for two sides: 3 + 2·|x| ULP (WGSL §15.7.4).
-pub fn exponential_error(x: f64) -> f64 {
-    BOTH_SIDES * (3.0 + 2.0 * x.abs()) * f64::from(f32::EPSILON)
-}
+/// Largest relative error of eˣ, twice for two sides: 4 units, for `exponential` in `shaders/shared/functions.wgsl` as for
+/// `numeric::exponential` (whose 1 ULP is tried out). x − n·ln 2 is off by 0.4 units of e⁰ (the product with the rest of ln 2,
+/// its representation, the difference), r²·p by 0.3, the two sums by 0.4 and 0.5, all over a power from 0.7 on.
+pub const EXPONENTIAL_ERROR: f64 = BOTH_SIDES * 4.0 * UNIT_ROUNDOFF;
 
-/// Largest absolute error of WGSL's `log(x)` for x from 0.5 to 2, twice for two sides: 2⁻²¹ (WGSL §15.7.4); for
-/// larger x it is 3 ULP, which [`UNIT_ROUNDOFF`] times 8 covers on both sides.
-pub const LOGARITHM_ERROR: f64 = BOTH_SIDES / (1 << 21) as f64;
+/// Largest relative error of ln(1 + x) for x from 0 on, on both sides together: 12 units in `shaders/shared/functions.wgsl`, and
+/// 2 by the system's library. There it is k·ln 2 + 2·artanh(s), both positive: the quotient s has 5 units (2.5 ULP, WGSL
+/// §15.7.4) and one for its divisor, the series less than one, its sum and product two, the sum with k·ln 2 three; 1 + x, which
+/// is used from x = 1 on, half a unit over ln 2.
+pub const LOG_1P_ERROR: f64 = 14.0 * UNIT_ROUNDOFF;

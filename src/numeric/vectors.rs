@@ -31,7 +31,8 @@ widest! {
         }
     }
 
-    /// sums\[c\] = Σᵣ matrix\[r, c\], from the first row to the last.
+    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of [`BLOCK`] rows, and in f64 over the blocks: errors do not grow with
+    /// the number of rows.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         let rest = in_registers::<64>(matrix, 0, sums);
         let rest = in_registers::<16>(matrix, matrix.column_count() - rest.len(), rest);
@@ -40,17 +41,24 @@ widest! {
     }
 }
 
+/// Rows whose sum is rounded to f32 row by row. Sixteen equal numbers come out at most 2.7e-7 wrong.
+const BLOCK: usize = 16;
+
 /// Sums of columns from `first` on, `N` at a time; returns those that are left over.
 #[inline(always)]
 fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
     let (blocks, rest) = sums.as_chunks_mut::<N>();
     for (block, sums) in blocks.iter_mut().enumerate() {
-        let mut together = [0.0; N];
-        for r in 0..matrix.row_count() {
-            let values = &matrix.row(r)[first + block * N..][..N];
-            together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        let mut totals = [0.0f64; N];
+        for start in (0..matrix.row_count()).step_by(BLOCK) {
+            let mut together = [0.0f32; N];
+            for r in start..matrix.row_count().min(start + BLOCK) {
+                let values = &matrix.row(r)[first + block * N..][..N];
+                together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+            totals.iter_mut().zip(together).for_each(|(total, sum)| *total += f64::from(sum));
         }
-        *sums = together;
+        sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum = total as f32);
     }
     rest
 }

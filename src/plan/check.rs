@@ -11,7 +11,34 @@
 //!    each lane; for batch rows, one row a lane. So different lanes never write the same element.
 
 use crate::error::{Error, Result};
-use crate::plan::{Access, Binding, Contents, Lane, MAX_BINDINGS, Op, Plan, Section, View, ViewId};
+use crate::plan::{Access, Binding, Contents, Lane, MAX_BINDINGS, Op, Plan, Section, Segments, View, ViewId};
+
+/// Elements that the ops of a section touch, so that an op is checked against all before it by lookups.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    /// In any way.
+    all: Segments<()>,
+    /// Written, but for atomic words.
+    written: Segments<()>,
+    /// Added to.
+    added: Segments<()>,
+}
+
+impl Touched {
+    /// Takes an op that was checked.
+    pub(super) fn note(&mut self, views: &[View], op: &Op) {
+        for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
+            let view = &views[view.0];
+            self.all.note(view, |()| ());
+            if binding.access.writes_parts() {
+                self.written.note(view, |()| ());
+            }
+            if binding.access == Access::Accumulate {
+                self.added.note(view, |()| ());
+            }
+        }
+    }
+}
 
 /// Checks an op that is about to be pushed.
 pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
@@ -88,15 +115,14 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
 fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
-    let overlaps = |other: &ViewId| plan.get(*other).overlaps(b.view);
     if touches_a_sum(plan, section, b) {
         return Some("is not whole before the last batch of a step, but two ops of one section use it".into());
     }
     match b.binding.access {
-        Access::Read if contents == Contents::Computed && !plan.written.iter().flatten().any(overlaps) => {
+        Access::Read if contents == Contents::Computed && !plan.touched.iter().any(|t| t.written.covers(b.view)) => {
             Some("is read before any op writes it".into())
         }
-        Access::Write | Access::ReadWrite if plan.written[section as usize].iter().any(overlaps) => {
+        Access::Write | Access::ReadWrite if plan.touched[section as usize].written.covers(b.view) => {
             Some("is written by two ops of one section".into())
         }
         Access::Fill => filled(plan, section, op, b),
@@ -111,9 +137,8 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
 
 /// Invariant 4 for accumulators: whether an op of the section adds to what this one sees, or the other way round.
 fn touches_a_sum(plan: &Plan, section: Section, b: &Bound<'_>) -> bool {
-    let adds = |binding: &Binding| binding.access == Access::Accumulate;
-    let views = plan.ops(section).iter().flat_map(|other| other.kernel.bindings.iter().zip(&other.views));
-    views.filter(|(binding, _)| adds(binding) || adds(b.binding)).any(|(_, view)| plan.get(*view).overlaps(b.view))
+    let Touched { all, added, .. } = &plan.touched[section as usize];
+    if b.binding.access == Access::Accumulate { all.covers(b.view) } else { added.covers(b.view) }
 }
 
 /// Invariant 3 for what is filled: other ops of the section that write there fill the same view, from rows that this op
@@ -132,7 +157,9 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
         _ => false,
     };
     let allowed = |other: &Op| std::ptr::eq(op.kernel, other.kernel) && other.views.contains(&b.id) && apart(other);
-    let refused = plan.ops(section).iter().filter(writes).any(|other| !allowed(other));
+    // Mostly nothing else is there; ops that fill one view are few, one for each part of a data set that can be bound.
+    let others = if plan.touched[section as usize].all.covers(b.view) { plan.ops(section) } else { &[] };
+    let refused = others.iter().filter(writes).any(|other| !allowed(other));
     refused.then(|| "is written by two ops of one section, which do not fill it from different rows".into())
 }
 

@@ -229,6 +229,9 @@ pub struct Shader {
     pub prelude: fn(&Op) -> String,
     /// Number of workgroups, from the op and the shapes of its views.
     pub grid: fn(&Op, &[Shape]) -> [u32; 3],
+    /// Most rounds that all loops of one invocation take together, from the op and the shapes of its views; none where they hang
+    /// on constants alone, and are few.
+    pub rounds: Option<fn(&Op, &[Shape]) -> u64>,
     /// For products, how they are cut.
     pub tiles: Option<Tiles>,
 }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub invocations: u32,
     /// Workgroup memory in bytes.
     pub workgroup_bytes: u32,
+    /// Most rounds that all loops of one invocation may take together: some drivers then end them without a word.
+    pub loop_rounds: u32,
     /// Whether kernels may use subgroups: all have [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP) invocations.
     pub subgroups: bool,
     /// Whether it is a program on the CPU, where barriers cost more than they save.
@@ -65,6 +67,7 @@ impl Default for Limits {
             workgroups: 65_535,
             invocations: 256,
             workgroup_bytes: 16 << 10,
+            loop_rounds: u32::MAX,
             subgroups: false,
             software: false,
             whole_step: WholeStep::default(),

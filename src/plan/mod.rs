@@ -10,11 +10,12 @@ mod check;
 mod floors;
 mod kernel;
 mod limits;
+mod segments;
 mod step;
 mod table;
 mod tile;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 pub use accounting::{Rates, Work};
 pub use floors::Floors;
@@ -23,6 +24,7 @@ pub use kernel::{
     Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, words,
 };
 pub use limits::{Limits, WholeStep};
+pub(crate) use segments::Segments;
 pub use step::{STEP_BYTES, Step};
 pub use tile::{Share, Tile};
 
@@ -115,7 +117,7 @@ impl View {
     /// The elements of the allocation that the view covers for the step in window slot `slot`.
     pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
         let start = self.offset + slot * self.slot_stride;
-        start..start + self.shape.elements()
+        start..start.saturating_add(self.shape.elements())
     }
 }
 
@@ -197,14 +199,23 @@ impl Op {
     }
 }
 
+/// Allocations and views by name.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    allocations: HashMap<String, AllocationId>,
+    views: HashMap<String, ViewId>,
+}
+
 /// Allocations, views and ops. Built by `lower`; changed by `fuse` and `specialize`; run by executors.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     allocations: Vec<Allocation>,
     views: Vec<View>,
+    /// Where each name is, since builders and executors look up some for each op.
+    names: Names,
     sections: [Vec<Op>; 6],
-    /// Views written so far, by section: what the check of single assignment needs.
-    written: [BTreeSet<ViewId>; 6],
+    /// What the ops of each section touch so far: what the checks of [`Plan::push`] need.
+    touched: [check::Touched; 6],
     /// See [`Plan::is_own`].
     own: bool,
     /// See [`Plan::in_layers`].
@@ -226,10 +237,12 @@ impl Plan {
         contents: Contents,
     ) -> AllocationId {
         let name = name.into();
-        debug_assert!(self.allocations.iter().all(|a| a.name != name), "two allocations are called {name}");
+        let id = AllocationId(self.allocations.len());
+        let first = *self.names.allocations.entry(name.clone()).or_insert(id);
+        debug_assert!(first == id, "two allocations are called {name}");
         self.own = false;
         self.allocations.push(Allocation { name, dtype, elements, contents });
-        AllocationId(self.allocations.len() - 1)
+        id
     }
 
     /// Adds a view of `shape` at element `offset` of an allocation.
@@ -239,10 +252,12 @@ impl Plan {
 
     /// Adds any view.
     pub fn add_view(&mut self, view: View) -> ViewId {
-        debug_assert!(self.find(&view.name).is_none(), "two views are called {}", view.name);
+        let id = ViewId(self.views.len());
+        let first = *self.names.views.entry(view.name.clone()).or_insert(id);
+        debug_assert!(first == id, "two views are called {}", view.name);
         self.own = false;
         self.views.push(view);
-        ViewId(self.views.len() - 1)
+        id
     }
 
     /// Adds an allocation and a view that covers it, both called `name`.
@@ -263,7 +278,7 @@ impl Plan {
         contents: Contents,
     ) -> (ViewId, ViewId) {
         let slot_stride = padded(shape.elements());
-        let allocation = self.allocate(name, dtype, slots * slot_stride, contents);
+        let allocation = self.allocate(name, dtype, slots.saturating_mul(slot_stride), contents);
         let current = self.add_view(View { name: name.into(), allocation, offset: 0, shape, slot_stride });
         (current, self.view(format!("{name}.window"), allocation, 0, Shape::new(slots, slot_stride)))
     }
@@ -275,9 +290,7 @@ impl Plan {
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
         self.own = false;
-        let writes =
-            op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access.writes_parts()).map(|(_, view)| *view);
-        self.written[section as usize].extend(writes);
+        self.touched[section as usize].note(&self.views, &op);
         self.sections[section as usize].push(op);
         Ok(())
     }
@@ -353,6 +366,15 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same plan with these sections alone; what lives from step to step stays, and what the host writes.
+    ///
+    /// # Errors
+    /// A section that reads what only others write.
+    pub(crate) fn only(&self, sections: &[Section]) -> Result<Self> {
+        let ops = sections.iter().flat_map(|section| self.ops(*section).iter().map(|op| (*section, op.clone())));
+        Ok(self.with_ops(ops)?.with_own(self.own))
+    }
+
     /// All allocations.
     pub fn allocations(&self) -> &[Allocation] {
         &self.allocations
@@ -410,7 +432,16 @@ impl Plan {
 
     /// The view of that name.
     pub fn find(&self, name: &str) -> Option<ViewId> {
-        self.views.iter().position(|v| v.name == name).map(ViewId)
+        self.names.views.get(name).copied()
+    }
+
+    /// The allocation of that name, type and size: what an executor keeps when it changes to another plan.
+    pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
+        let same = |id: &AllocationId| {
+            let own = &self.allocations[id.0];
+            (own.dtype, own.elements) == (like.dtype, like.elements)
+        };
+        self.names.allocations.get(&like.name).copied().filter(same)
     }
 
     /// The view of that name, where a plan must have it.

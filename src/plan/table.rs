@@ -9,26 +9,23 @@ impl Plan {
     /// The serial level of each op of a section, from 1: one more than the highest level that it must wait for.
     /// Ops of one level may overlap on a device that tracks whole buffers.
     pub fn levels(&self, section: Section) -> Vec<usize> {
-        let ops = self.ops(section);
-        let mut levels: Vec<usize> = Vec::with_capacity(ops.len());
-        for (index, op) in ops.iter().enumerate() {
-            let waits = (0..index).filter(|earlier| self.depends(op, &ops[*earlier])).map(|earlier| levels[earlier]);
-            levels.push(1 + waits.max().unwrap_or(0));
-        }
-        levels
-    }
-
-    /// Whether `later` must wait for `earlier`: it touches a view that the other writes, or writes one that the
-    /// other reads. (Atomic flags order nothing: lowering a word commutes.)
-    fn depends(&self, later: &Op, earlier: &Op) -> bool {
-        let uses = |op: &Op| op.kernel.bindings.iter().map(|b| b.access).zip(op.views.clone()).collect::<Vec<_>>();
-        let earlier = uses(earlier);
-        uses(later).iter().any(|(access, view)| {
-            earlier.iter().any(|(other_access, other)| {
-                let shared = self.get(*view).allocation == self.get(*other).allocation;
-                shared && (access.writes() || other_access.writes())
-            })
-        })
+        // The highest level so far that only reads an allocation, and that writes it.
+        let mut highest = vec![[0; 2]; self.allocations.len()];
+        let level = |op: &Op| {
+            let uses = || {
+                op.kernel.bindings.iter().zip(&op.views).map(|(b, v)| (b.access.writes(), self.get(*v).allocation.0))
+            };
+            // It waits for what writes what it touches, and for what reads what it writes. (Atomic flags order as others do.)
+            let waits =
+                uses().map(|(writes, at)| if writes { highest[at][0].max(highest[at][1]) } else { highest[at][1] });
+            let level = 1 + waits.max().unwrap_or(0);
+            uses().for_each(|(writes, at)| {
+                let known = &mut highest[at][usize::from(writes)];
+                *known = level.max(*known);
+            });
+            level
+        };
+        self.ops(section).iter().map(level).collect()
     }
 
     fn write_section(&self, f: &mut fmt::Formatter<'_>, section: Section) -> fmt::Result {

@@ -175,6 +175,10 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         let problem = format!("its tile is {tile}, which this device or these shapes do not allow");
         return Err(Error::conflict(plan.op_name(section, index), problem, "let `specialize` choose"));
     }
+    if let Some(rounds) = op.kernel.shader.rounds {
+        let remedy = "use a smaller batch or narrower layers, or train with `--device cpu`";
+        limit("rounds of an invocation's loops", rounds(op, &shapes), limits.loop_rounds.into(), remedy)?;
+    }
     let grid = (op.kernel.shader.grid)(op, &shapes);
     grid.iter().try_for_each(|groups| {
         limit("workgroups along one axis", u64::from(*groups), u64::from(limits.workgroups), "use a smaller batch")

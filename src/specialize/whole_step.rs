@@ -188,6 +188,7 @@ impl Step {
         let fits = |params: &&Params| {
             4 * params.units() * params.chunk() <= limits.workgroup_bytes as usize
                 && GROUP <= limits.invocations as usize
+                && params.rounds().max(params.parts() as u64) <= limits.loop_rounds.into()
                 // The parameters have a binding of their own.
                 && mlp_step_fused::TRACED.bindings.len() < limits.storage_buffers as usize
                 && mlp_step_fused::written(params).iter().all(|shape| 4 * shape.elements() as u64 <= most)

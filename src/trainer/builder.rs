@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected};
 use crate::init::Init;
 use crate::loss::Loss;
 use crate::lower::{Description, Held};
@@ -77,8 +77,9 @@ impl Builder {
         self
     }
 
-    /// Sets the rows that pass through the network at once, default 64. A step has as many, or a multiple of them: see
-    /// [`Builder::accumulate`].
+    /// Sets the batch size, default 64: the rows that pass through the network at once. A step has as many, or a multiple of
+    /// them: see [`Builder::accumulate`]. On a data set with fewer rows a batch is all of them, and takes the memory of as many;
+    /// only [`Trainer::step`] makes room for a batch as large as this.
     pub fn batch(mut self, rows: usize) -> Self {
         self.batch = rows;
         self
@@ -141,11 +142,13 @@ impl Builder {
         self
     }
 
-    /// Checks everything, takes memory on `device`, and draws the initial parameters.
+    /// Checks everything, takes memory for parameters and the optimizer's state on `device`, and draws the initial parameters.
+    /// What a step needs depends on how many rows there are: memory for it is taken by [`Trainer::load`], or by the first
+    /// [`Trainer::step`].
     ///
     /// # Errors
-    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the plan, tell times for a
-    /// profile, or cut products as a pinned tuning says.
+    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the parameters, tell times for a
+    /// profile, or cut products as a pinned tuning says; sizes beyond the device's limits.
     pub fn build(self, device: &Device) -> Result<Trainer> {
         let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
         if self.steps_a_submission == Some(0) {
@@ -165,7 +168,8 @@ impl Builder {
             });
         }
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
-        let parameters = initial_parameters(&self.network, self.seed);
+        // Before anything is made of its sizes.
+        self.network.check()?;
         let description = Description {
             clip_norm: self.clip_norm,
             accumulate: self.accumulate,
@@ -173,14 +177,18 @@ impl Builder {
             ..Description::new(self.network, loss, self.optimizer, self.batch)
         };
         let planner = Planner::new(self.tuning, self.fused, &description, device.target())?;
-        let mut executor = device.executor(planner.plan(&description)?)?;
-        // What a data set needs beyond that, so that none of its steps waits for a compiler.
-        for data_inputs in [Held::Numbers, Held::Bytes] {
-            let description = Description { data_rows: Some(1), data_inputs, ..description.clone() };
+        let mut executor = device.executor(planner.plan_at_rest(&description)?)?;
+        // What steps need beyond that, so that none of them waits for a compiler; the host has none.
+        let steps = [(None, Held::Numbers), (Some(1), Held::Numbers), (Some(1), Held::Bytes)];
+        for (data_rows, data_inputs) in steps.into_iter().filter(|_| device.is_gpu()) {
+            let description = Description { data_rows, data_inputs, ..description.clone() };
             executor.prepare(&planner.plan(&description)?)?;
         }
-        write_parameters(executor.as_mut(), &parameters)?;
+        write_parameters(executor.as_mut(), &initial_parameters(&description.network, self.seed)?)?;
         Ok(Trainer {
+            batch: description.batch,
+            accumulate: description.accumulate,
+            at_rest: true,
             description,
             planner,
             schedule: self.schedule,
@@ -190,6 +198,7 @@ impl Builder {
             preprocessing: self.preprocessing,
             columns: None,
             classes: None,
+            targets: Vec::new(),
             steps_a_submission: self.steps_a_submission,
             step: 0,
             epoch: 0,
@@ -198,22 +207,23 @@ impl Builder {
             known: Known::default(),
             pace: Pace::default(),
             profile: self.profile.then(Profile::new),
+            checkpoint_folder: None,
         })
     }
 }
 
 /// Weights drawn as the layers say, biases zero.
-fn initial_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
+fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
     for (number, dense, inputs) in network.dense_layers() {
         let following = network.activation_after(number);
         let init = dense.init.unwrap_or_else(|| Init::default_before(following));
-        let values = init.weights(inputs, dense.outputs, following, seed, number as u32);
+        let values = init.weights(inputs, dense.outputs, following, seed, number as u32)?;
         parameters.push(Tensor { name: format!("layer{number}.weight"), shape: vec![dense.outputs, inputs], values });
         if dense.bias {
-            let values = vec![0.0; dense.outputs];
+            let values = collected("biases", dense.outputs, std::iter::repeat_n(0.0, dense.outputs))?;
             parameters.push(Tensor { name: format!("layer{number}.bias"), shape: vec![dense.outputs], values });
         }
     }
-    parameters
+    Ok(parameters)
 }

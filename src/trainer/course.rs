@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::model::Tensor;
 use crate::trainer::Epoch;
+use crate::trainer::checkpoint::{Validation, ensure};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Course {
@@ -89,6 +91,41 @@ impl CourseHead {
     /// Epochs that are over.
     pub(super) fn epochs(&self) -> usize {
         self.epochs.len()
+    }
+
+    /// Steps and rows of the epoch under way.
+    pub(super) fn running(&self) -> [usize; 2] {
+        [self.running.steps, self.running.rows]
+    }
+
+    /// Whether there are parameters of a best epoch.
+    pub(super) fn has_best(&self) -> bool {
+        self.best.is_some()
+    }
+
+    /// Checks the epochs that are over against the steps and epochs of the training, and the best against them.
+    pub(super) fn check(&self, step: u64, begun: u32, validation: Option<Validation>) -> Result<()> {
+        let count = self.epochs.len();
+        ensure(count <= begun as usize, || format!("{count} epochs are over, but {begun} were begun"))?;
+        let (rows, restores) = validation.map(|validation| validation.kept()).unzip();
+        let mut before = 0;
+        for (number, epoch) in (1..).zip(&self.epochs) {
+            ensure(epoch.epoch == number, || format!("epoch {number} is called {}", epoch.epoch))?;
+            ensure(before < epoch.steps && epoch.steps <= step, || {
+                format!("epoch {number} ended at step {}, not between {before} and {step}", epoch.steps)
+            })?;
+            let found = epoch.validation.as_ref().map(|evaluation| evaluation.rows);
+            ensure(found == rows, || format!("epoch {number} was validated on {found:?} rows, not {rows:?}"))?;
+            before = epoch.steps;
+        }
+        let Some(best) = &self.best else { return Ok(()) };
+        let epoch = best.epoch.checked_sub(1).and_then(|index| self.epochs.get(index));
+        let same =
+            |epoch: &Epoch| epoch.steps == best.step && epoch.validation.as_ref().map(|v| v.loss) == Some(best.loss);
+        ensure(restores == Some(true) && epoch.is_some_and(same), || {
+            let (epoch, step, loss) = (best.epoch, best.step, best.loss);
+            format!("the best epoch is {epoch} at step {step}, loss {loss}, but that is none of its {count} epochs")
+        })
     }
 
     /// The course again, with the parameters of the best epoch.

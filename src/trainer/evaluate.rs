@@ -14,8 +14,8 @@ impl Trainer {
         self.settle(0)?;
         let network = &self.description.network;
         let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, data)?;
-        evaluate(self.executor.as_mut(), self.description.loss, &input, &target)
+        let target = target_of(network, self.description.loss, None, data)?;
+        evaluate(self.executor.as_mut(), self.description.loss, None, &input, &target)
     }
 
     /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).

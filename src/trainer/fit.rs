@@ -1,5 +1,7 @@
 //! Epochs, validation, early stopping, history.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
@@ -167,17 +169,25 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// Data that does not fit; [`Error::NotFinite`], with parameters as before the bad step; a checkpoint that cannot be
-    /// written, or resumed from.
+    /// No epochs, or patience for none; data that does not fit; [`Error::NotFinite`], with parameters as before the bad
+    /// step; [`Error::StateNotFinite`] where an update overflows, the last one too; a checkpoint that cannot be written, or
+    /// resumed from.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
             return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
+        }
+        // Either would train nothing and say that all went well.
+        for (name, epochs) in [("epochs", Some(fit.epochs)), ("patience", fit.patience)] {
+            if epochs == Some(0) {
+                return Err(Error::value("fit", name, 0, "at least 1"));
+            }
         }
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         if let Some(batches) = fit.accumulate {
             self.accumulate(batches)?;
         }
         self.load(data)?;
+        self.checkpoint_folder = None;
         let (mut course, mut keeper) = self.begin(&mut fit)?;
         let mut stopped = false;
         while !stopped && course.epochs.len() < fit.epochs && !course.is_out_of(fit.patience) {
@@ -193,9 +203,16 @@ impl Trainer {
                 keeper.write(self, &course, stopped)?;
             }
         }
+        self.checkpoint_folder = keeper.as_ref().and_then(Keeper::folder).map(Path::to_path_buf);
         let best = course.best.filter(|_| fit.restore_best);
         let best = best.map(|best| self.set_parameters(&best.parameters).map(|()| best.epoch));
         Ok(History { epochs: course.epochs, best: best.transpose()?, stopped })
+    }
+
+    /// The folder to which the last [`Trainer::fit`] wrote its checkpoints, or from which it went on; none where it did
+    /// neither.
+    pub fn checkpoint_folder(&self) -> Option<&Path> {
+        self.checkpoint_folder.as_deref()
     }
 
     /// Where to begin, and who keeps checkpoints.

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::data::{Dataset, Standardisation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected};
 use crate::lower::{Description, Held};
-use crate::model::{InputRows, scaled, target_of};
+use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
@@ -32,9 +32,10 @@ struct Fitting {
 }
 
 /// Rows of `width` bytes as rows of words, the first byte lowest; the last word of a row is filled up with zeros.
-fn packed(bytes: &[u8], width: usize) -> Vec<u32> {
+fn packed(bytes: &[u8], width: usize) -> Result<Vec<u32>> {
     let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
-    bytes.chunks(width).flat_map(|row| row.chunks(4).map(word)).collect()
+    let words = bytes.chunks(width).flat_map(|row| row.chunks(4).map(word));
+    collected("inputs", bytes.len() / width * width.div_ceil(4), words)
 }
 
 /// Where training is in the loaded data set. In which order its rows come is the device's to know.
@@ -88,11 +89,14 @@ impl Trainer {
         let Fitting { held, input, table, target } = self.fitting(data)?;
         self.forget()?;
         self.loaded = None;
-        let rows = self.description.step_rows();
-        let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps());
+        // No more memory than there are rows.
+        let batch = self.batch.min(data.len());
+        let accumulate = self.accumulate.min(data.len().div_ceil(batch));
+        let rows = batch * accumulate;
+        let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps(accumulate));
         let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
         let (data_rows, data_inputs) = (Some(data.len()), held);
-        self.change(Description { data_rows, data_inputs, slots, ..self.description.clone() })?;
+        self.change(Description { batch, accumulate, data_rows, data_inputs, slots, ..self.description.clone() })?;
         self.executor.write(self.view("data.input")?, 0, &input)?;
         if held != Held::Numbers {
             self.executor.write(self.view("data.table")?, 0, bytemuck::cast_slice(&table))?;
@@ -100,6 +104,7 @@ impl Trainer {
         self.executor.write(self.view("data.target")?, 0, &target)?;
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
+        self.targets = data.target_columns().to_vec();
         self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len() });
         Ok(())
     }
@@ -121,10 +126,11 @@ impl Trainer {
 
     fn write_order(&mut self, epoch: u32) -> Result<()> {
         let Some(loaded) = &self.loaded else { return Ok(()) };
-        let mut order: Vec<u32> = (0..loaded.rows as u32).collect();
-        Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
         // The last batch may be a short one.
-        order.resize(loaded.rows.next_multiple_of(self.description.batch), u32::MAX);
+        let places = loaded.rows.next_multiple_of(self.description.batch);
+        let mut order = collected("the order of the rows", places, 0..loaded.rows as u32)?;
+        Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
+        order.resize(places, u32::MAX);
         self.executor.write(self.executor.plan().named("index")?, 0, &order)
     }
 
@@ -156,12 +162,12 @@ impl Trainer {
 
     /// Steps that a window may hold: no more than have records, behind one that counts them, which a device can bind at
     /// once.
-    fn window_steps(&self) -> usize {
+    fn window_steps(&self, accumulate: usize) -> usize {
         match self.executor.target() {
             Target::Cpu => WINDOW_STEPS,
             Target::Gpu(limits) => {
                 let records = (limits.binding_bytes as usize / STEP_BYTES).saturating_sub(1);
-                GPU_WINDOW_STEPS.min(records / self.description.accumulate).max(1)
+                GPU_WINDOW_STEPS.min(records / accumulate).max(1)
             }
         }
     }
@@ -184,49 +190,66 @@ impl Trainer {
         }
         let network = &self.description.network;
         let rows = InputRows::of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, data)?;
+        let target = target_of(network, self.description.loss, None, data)?;
         let Some(bytes) = data.bytes() else {
             let input = bytemuck::cast_vec(rows.all()?);
             return Ok(Fitting { held: Held::Numbers, input, table: Vec::new(), target });
         };
         let (held, table) = self.table()?;
-        Ok(Fitting { held, input: packed(bytes, network.inputs()), table, target })
+        Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
     }
 
     /// What each byte becomes, \[tables, 256\]: itself, scaled.
     fn table(&self) -> Result<(Held, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.description.network.inputs());
         // A row for each byte, which has it everywhere.
-        let rows = (0..=255u8).flat_map(|byte| std::iter::repeat_n(f32::from(byte), columns)).collect();
-        let rows = scaled(preprocessing, rows, columns, 0)?;
+        let rows: Vec<u8> = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, columns)).collect();
+        let rows = prepared(&self.description.network, preprocessing, &rows)?;
         let uniform = preprocessing.is_none_or(Standardisation::is_uniform);
         let column = |column: usize| rows.iter().skip(column).step_by(columns).copied();
         let table = (0..if uniform { 1 } else { columns }).flat_map(column).collect();
         Ok((if uniform { Held::Bytes } else { Held::BytesByColumn }, table))
     }
 
-    /// Makes room for rows that the host brings.
+    /// Makes room for rows that the host brings: of a whole batch, since nobody knows how many there will be.
     pub(super) fn unload(&mut self) -> Result<()> {
-        if self.description.data_rows.is_none() {
+        if self.description.data_rows.is_none() && !self.at_rest {
             return Ok(());
         }
         self.forget()?;
         self.loaded = None;
-        let data_inputs = Held::Numbers;
-        self.change(Description { data_rows: None, data_inputs, slots: 1, ..self.description.clone() })
+        self.change(self.own_steps())
     }
 
-    /// Adds the gradients of so many batches before each update from now on.
+    /// What steps are of whose rows the host brings.
+    pub(super) fn own_steps(&self) -> Description {
+        let Self { batch, accumulate, .. } = *self;
+        let data_inputs = Held::Numbers;
+        Description { batch, accumulate, data_rows: None, data_inputs, slots: 1, ..self.description.clone() }
+    }
+
+    /// Makes sure that the executor has a plan with steps, as that of a data set, or of rows that the host brings.
+    pub(super) fn rise(&mut self) -> Result<()> {
+        if self.at_rest { self.unload() } else { Ok(()) }
+    }
+
+    /// Adds the gradients of so many batches before each update from the next data set, or own step, on.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
-        self.unload()?;
-        self.change(Description { accumulate: batches, ..self.description.clone() })
+        Description { accumulate: batches, ..self.own_steps() }.check()?;
+        self.forget()?;
+        self.loaded = None;
+        self.accumulate = batches;
+        // Whatever comes next has another plan.
+        self.at_rest = true;
+        Ok(())
     }
 
     /// Changes to the plan of another description; parameters and state stay.
     fn change(&mut self, description: Description) -> Result<()> {
-        if description != self.description {
+        if self.at_rest || description != self.description {
             self.executor.adopt(self.planner.plan(&description)?)?;
             self.description = description;
+            self.at_rest = false;
         }
         Ok(())
     }

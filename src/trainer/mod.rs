@@ -24,10 +24,11 @@ pub use profile::{OpTime, Profile};
 pub use tuned::Tuned;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use crate::data::Standardisation;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Ticket};
 use crate::lower::Description;
 pub use crate::model::{Evaluation, Target};
@@ -44,7 +45,14 @@ use tuned::Planner;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
+    /// What the executor's plan is of. Its batch has no more rows than the loaded data set, and a step no more batches.
     description: Description,
+    /// Rows of a batch, as the user has set them.
+    batch: usize,
+    /// Batches of a step, likewise.
+    accumulate: usize,
+    /// Whether the executor has no memory for steps yet, since it is not known how many rows they have.
+    at_rest: bool,
     planner: Planner,
     schedule: Schedule,
     seed: u64,
@@ -53,6 +61,8 @@ pub struct Trainer {
     preprocessing: Option<Standardisation>,
     columns: Option<Vec<String>>,
     classes: Option<Vec<String>>,
+    /// Names of the target columns.
+    targets: Vec<String>,
     /// Most steps of a submission, where the user has said so.
     steps_a_submission: Option<usize>,
     /// Steps submitted since training began.
@@ -65,6 +75,8 @@ pub struct Trainer {
     known: Known,
     pace: Pace,
     profile: Option<Profile>,
+    /// Of the last fit.
+    checkpoint_folder: Option<PathBuf>,
 }
 
 /// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
@@ -131,17 +143,18 @@ impl Trainer {
     ///
     /// # Errors
     /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
-    /// a GPU may be one of the two before this one.
+    /// a GPU may be one of the two before this one; [`Error::StateNotFinite`] where its update overflows.
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.description.network.inputs();
-        if rows > self.description.step_rows() {
+        let most = self.own_steps().step_rows();
+        if rows > most {
             return Err(Error::Shape {
                 place: "step".into(),
                 found_what: "rows are".into(),
                 found: rows,
                 wanted_what: "a step has at most".into(),
-                wanted: self.description.step_rows(),
+                wanted: most,
                 remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }
@@ -149,12 +162,13 @@ impl Trainer {
         self.unload()?;
         let steps: Vec<Step> = self.records(0, rows).collect();
         let batches = steps.len();
-        let brought =
-            [("input", bytemuck::cast_vec(input)), ("target", target)].into_iter().flat_map(|(name, words)| {
-                let each = words.len() / rows * self.description.batch;
-                words.chunks(each).enumerate().map(|(slot, part)| (name, slot, part.to_vec())).collect::<Vec<Brought>>()
-            });
-        let brought = brought.collect();
+        let mut brought: Vec<Brought> = Vec::new();
+        for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)] {
+            let each = words.len() / rows * self.description.batch;
+            for (slot, part) in words.chunks(each).enumerate() {
+                brought.push((name, slot, copied(name, part)?));
+            }
+        }
         self.submit(steps, brought, Losses::Leave)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
@@ -164,8 +178,8 @@ impl Trainer {
     /// a new order.
     ///
     /// # Errors
-    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step. Whatever else needs the
-    /// parameters may be the one to find out, too.
+    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] where
+    /// an update overflows. Whatever else needs the parameters may be the one to find out, too.
     pub fn advance(&mut self) -> Result<Advance> {
         self.advance_by(usize::MAX)
     }
@@ -204,10 +218,11 @@ impl Trainer {
     /// The parameters, in the order of the layers.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// A device that does not answer; a number that is not finite, in a step or in what an update has written.
     pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
-        read_tensors(self.executor.as_mut(), &self.description.network, "")
+        let parameters = read_tensors(self.executor.as_mut(), &self.description.network, "")?;
+        self.finite(parameters)
     }
 
     /// Replaces all parameters; the optimizer's state stays.
@@ -232,7 +247,7 @@ impl Trainer {
     /// The model as it is now.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// As [`Trainer::parameters`].
     pub fn into_model(mut self) -> Result<Model> {
         self.model()
     }
@@ -240,7 +255,7 @@ impl Trainer {
     /// A copy of the model as it is now.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// As [`Trainer::parameters`].
     pub fn model(&mut self) -> Result<Model> {
         let network = self.description.network.clone();
         let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();
@@ -250,6 +265,10 @@ impl Trainer {
             preprocessing: self.preprocessing.clone(),
             columns: self.columns.clone().unwrap_or_else(unnamed),
             classes: self.classes.clone(),
+            targets: self.targets.clone(),
+            target_scaling: None,
+            table: None,
+            origin: None,
             network,
         };
         Ok(Model { head, parameters: self.parameters()? })

@@ -1,28 +1,41 @@
 //! What happens when a number becomes infinite or NaN.
 //!
-//! Kernels lower the flag to the index of the first bad step; from then on the optimizers change nothing, so that
-//! the state is that before the step. The step is then replayed op by op, to name the op that began it.
+//! Losses, gradients and the norm lower the flag to the index of the first bad step; from then on the optimizers change
+//! nothing, so that the state is that before the step. The step is then replayed op by op, to name the op that began it.
+//!
+//! An update that overflows by itself lowers the flag to the next step. The state is then that after the update, and what it
+//! has written is looked up: no number that is not finite leaves the trainer (`Trainer::finite`).
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
+use crate::model::{Tensor, read_tensors};
 use crate::plan::{Access, Op, Plan, Section, Step, ViewId};
 use crate::shape::Dtype;
 use crate::specialize::traced;
+use crate::trainer::checkpoint::stored;
 use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
-    /// What is wrong with a submission that lowered the flag to `bad`. Afterwards training stands where the bad step
-    /// was to begin, as if nothing had been submitted since, but for its rows: those behind them come next.
+    /// Returns what is wrong with a submission that lowered the flag to `bad`. Afterwards training stands where the bad step
+    /// was to begin, as if nothing had been submitted since, but for its rows: those behind them come next. If an update has
+    /// overflowed, training stands behind that step.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
+        let overflow = first_not_finite(&self.state()?);
+        let bad = if overflow.is_some() { bad.wrapping_sub(1) } else { bad };
         // A flag that names no step of the submission is the first step's to explain.
         let index = if steps.iter().any(|step| step.index == bad) { bad } else { steps[0].index };
         self.step = first + u64::from(index.wrapping_sub(steps[0].index));
-        // Later submissions, which found the flag lowered, have filled the window with other rows since. The order of an
-        // epoch stays until all its submissions are settled.
-        self.bring(&submission.brought)?;
-        self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
-        let error = self.replay(steps, index)?;
+        let error = if let Some(overflow) = overflow {
+            self.step += 1;
+            self.state_error(overflow)
+        } else {
+            // Later submissions, which found the flag lowered, have filled the window with other rows since. The order of
+            // an epoch stays until all its submissions are settled.
+            self.bring(&submission.brought)?;
+            self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
+            self.replay(steps, index)?
+        };
         // Training may go on from the state before the step, with other settings.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_step as usize + 1);
@@ -30,6 +43,30 @@ impl Trainer {
             loaded.go_back(used * self.description.batch);
         }
         Ok(error)
+    }
+
+    /// Parameters and optimizer state.
+    pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
+        let mut tensors = Vec::new();
+        for prefix in stored(self.description.optimizer) {
+            tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
+        }
+        Ok(tensors)
+    }
+
+    /// Returns tensors of parameters or state, all of which are finite: the door that each of them leaves by.
+    ///
+    /// # Errors
+    /// [`Error::StateNotFinite`].
+    pub(super) fn finite(&self, tensors: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        match first_not_finite(&tensors) {
+            Some(overflow) => Err(self.state_error(overflow)),
+            None => Ok(tensors),
+        }
+    }
+
+    fn state_error(&self, Overflow { view, row, column, value }: Overflow) -> Error {
+        Error::StateNotFinite { step: self.step.saturating_sub(1), view, row, column, value }
     }
 
     /// Runs the ops of one step singly, until one puts out a number that is not finite. A whole step is replayed by the
@@ -48,14 +85,15 @@ impl Trainer {
     }
 
     fn singly(&mut self, steps: &[Step], index: u32) -> Result<Error> {
+        let plan = self.executor.plan().clone();
         let once = |run: &Run| matches!(run.section, Section::Window | Section::Report);
         for run in Run::submission(steps) {
             if once(&run) || steps[run.slot].index != index {
                 continue;
             }
-            for number in 0..self.executor.plan().ops(run.section).len() {
+            for number in 0..plan.ops(run.section).len() {
                 self.executor.submit_op(steps, run, number)?;
-                if let Some(error) = self.first_bad(run.section, number, &steps[run.slot])? {
+                if let Some(error) = self.first_bad(&plan, run.section, number, &steps[run.slot])? {
                     return Ok(error);
                 }
             }
@@ -71,10 +109,9 @@ impl Trainer {
     }
 
     /// What is wrong with what an op has put out, if anything is.
-    fn first_bad(&mut self, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
-        let plan = self.executor.plan().clone();
+    fn first_bad(&mut self, plan: &Plan, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
         let op = &plan.ops(section)[index];
-        for (id, layer) in outputs(&plan, op) {
+        for (id, layer) in outputs(plan, op) {
             let view = plan.get(id);
             // Rows beyond the live ones hold what earlier steps left there.
             let [first, rows] = match op.most_rows() {
@@ -96,10 +133,44 @@ impl Trainer {
                     column,
                     view: view.name.clone(),
                     value: values[at],
+                    remedy: remedy(self.step, self.description.clip_norm),
                 }));
             }
         }
         Ok(None)
+    }
+}
+
+/// A number of a tensor that is not finite.
+struct Overflow {
+    view: String,
+    row: usize,
+    column: usize,
+    value: f32,
+}
+
+/// States before parameters: what is wrong with these may have come of those.
+fn first_not_finite(tensors: &[Tensor]) -> Option<Overflow> {
+    let (parameters, states): (Vec<_>, Vec<_>) = tensors.iter().partition(|tensor| tensor.name.starts_with("layer"));
+    states.into_iter().chain(parameters).find_map(not_finite_in)
+}
+
+fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
+    let at = tensor.values.iter().position(|value| !value.is_finite())?;
+    // A bias is one row.
+    let columns = tensor.shape.last().copied().unwrap_or(1).max(1);
+    Some(Overflow { view: tensor.name.clone(), row: at / columns, column: at % columns, value: tensor.values[at] })
+}
+
+/// Advice that can help: a first step has not been taken by any learning rate, nor clipped, and a norm that is clipped already
+/// need not be clipped.
+fn remedy(step: u64, clip_norm: Option<f64>) -> String {
+    match (step, clip_norm) {
+        (0, _) => "check the inputs and targets, and scale them where they are large".into(),
+        (_, None) => "lower the learning rate, clip the gradient norm, or check the inputs".into(),
+        (_, Some(norm)) => {
+            format!("lower the learning rate or the norm that gradients are clipped to ({norm}), or check the inputs")
+        }
     }
 }
 

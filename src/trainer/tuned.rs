@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{Description, lower};
-use crate::plan::Plan;
+use crate::plan::{Plan, Section};
 use crate::specialize::{Choice, Target, Tuning, Wish, with_whole_step};
 use crate::trainer::Trainer;
 
@@ -43,6 +43,17 @@ impl Planner {
     pub(super) fn plan(&self, description: &Description) -> Result<Plan> {
         let plan = lower(description)?;
         let mut plan = with_whole_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
+        self.tuning.cut(&mut plan, &self.target)?;
+        Ok(plan)
+    }
+
+    /// What is there before it is known how many rows a step has: parameters, gradients and state, under the names and with the
+    /// sizes that they have in every plan of the description; it runs evaluations, and no steps.
+    pub(super) fn plan_at_rest(&self, description: &Description) -> Result<Plan> {
+        let description = Description { batch: 1, accumulate: 1, slots: 1, data_rows: None, ..description.clone() };
+        let plan = lower(&description)?;
+        let plan = if self.fused { fuse(&plan)? } else { plan };
+        let mut plan = plan.only(&[Section::Evaluate, Section::Score])?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::replace;
+use crate::replace::replace;
 use crate::specialize::{Choice, Machine, TUNING_VERSION, Tuning};
 
 const REMEDY: &str = "delete it, and tune anew with `wgrad tune`";

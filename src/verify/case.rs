@@ -51,7 +51,7 @@ pub(super) struct Case {
 impl Case {
     pub(super) fn new(description: Description) -> Result<Self> {
         description.check()?;
-        let data_rows = Some(2 * description.step_rows() + 1);
+        let data_rows = Some(description.step_rows().saturating_mul(2).saturating_add(1));
         let description = Description { slots: SLOTS, data_rows, ..description };
         description.check()?;
         Ok(Self { description, parameters: None, tiles: None, tuning: None, whole_step: false })

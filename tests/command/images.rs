@@ -33,9 +33,17 @@ fn images_are_learnt_and_tested_on_their_own_part() {
     assert_eq!((&summary["rows"], &summary["accuracy"]), (&60.into(), &1.0.into()), "{summary}");
     let found = &folder.events(&["evaluate", "mnist.safetensors", "mnist", "--data-dir", "images"])[0];
     assert_eq!((&found["rows"], &found["loss"]), (&60.into(), &summary["loss"]));
+    // Pixels are scaled as those of the rows that it trained on, of which the validation rows are none.
+    let model = wgrad::Model::load(folder.path().join("mnist.safetensors")).expect("it was written");
+    let (all, _) = wgrad::data::mnist(folder.path().join("images")).expect("they are sound");
+    let (train, ..) = all.split(wgrad::Split::parts(11.0 / 12.0, 1.0 / 12.0)).expect("240 rows");
+    let mean =
+        |data: &wgrad::Dataset| data.input().iter().copied().map(f64::from).sum::<f64>() / data.input().len() as f64;
+    let found = model.head.preprocessing.as_ref().expect("scales").mean()[0];
+    assert!((found - mean(&train)).abs() <= 1e-4 && (found - mean(&all)).abs() > 1e-3, "{found}, {}", mean(&all));
     let predicted = folder.succeed(&["predict", "mnist.safetensors", "mnist", "--data-dir", "images"]);
     assert_eq!((predicted.lines().count(), predicted.lines().nth(2).map(|line| &line[..2])), (61, Some("1,")));
-    let told = folder.succeed(&[&TRAIN[..], &["--epochs", "1"]].concat());
+    let told = folder.succeed(&[&TRAIN[..], &["--epochs", "1", "--force"]].concat());
     assert!(told.ends_with("next: wgrad predict mnist.safetensors mnist --data-dir images\n"), "{told}");
 }
 

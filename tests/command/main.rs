@@ -8,6 +8,7 @@ mod plot;
 mod profiling;
 mod run_files;
 mod scores;
+mod silent_faults;
 mod stopping;
 mod suite;
 mod tables;

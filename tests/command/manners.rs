@@ -2,6 +2,64 @@
 
 use super::{Folder, text};
 
+/// An escape sequence, C1's own form of it, DEL, a line break, and an override of direction, as a name.
+const HOSTILE: &str = "x\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{7f}\u{85}\n\u{202e}\u{2066}y";
+
+/// What a run says, which must not move a cursor.
+fn told(folder: &Folder, arguments: &[&str], code: i32) -> String {
+    let output = folder.run(arguments);
+    let told = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+    let raw = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2066}".contains(c));
+    assert!(!told.contains(raw), "{arguments:?}: {told:?}");
+    assert!(told.contains(r"\u{1b}") || told.contains(r"\u001b") || told.contains(r"\033"), "{arguments:?}: {told}");
+    told
+}
+
+#[test]
+fn control_characters_of_files_never_reach_the_terminal() {
+    let folder = Folder::new();
+    let cell = |name: &str| format!("\"{HOSTILE}{name}\"");
+    let table = |header: String, last: &str| {
+        let row = |row: usize| format!("{},{},{}\n", row % 7, row * 5 % 11, cell(["a", "b"][row % 2]));
+        header + "\n" + &(0..40).map(row).collect::<String>() + last
+    };
+    let names = format!("{},{},{}", cell("1"), cell("2"), cell("target"));
+    folder.write("t.csv", table(names.clone(), ""));
+    folder.write("wrong.csv", table(names, &format!("1,{},{}\n", cell("none"), cell("a"))));
+    folder.write("other.csv", table(format!("p,q,{}", cell("target")), ""));
+    // Tables, of columns, classes, and confusions; JSON; and errors about each.
+    let inspected = told(&folder, &["inspect", "t.csv"], 0);
+    assert!(inspected.lines().all(|line| !line.starts_with('y')), "a name of a column breaks a line: {inspected}");
+    told(&folder, &["inspect", "t.csv", "--json"], 0);
+    told(&folder, &["train", "t.csv", "--epochs", "2", "--out", "m.safetensors"], 0);
+    told(&folder, &["evaluate", "m.safetensors", "t.csv"], 0);
+    told(&folder, &["evaluate", "m.safetensors", "t.csv", "--json"], 0);
+    told(&folder, &["evaluate", "m.safetensors", "iris"], 2);
+    told(&folder, &["predict", "m.safetensors", "other.csv"], 2);
+    told(&folder, &["predict", "m.safetensors", "wrong.csv"], 2);
+    told(&folder, &["train", "wrong.csv", "--epochs", "1"], 2);
+    // What was typed, and names of files.
+    for arguments in
+        [&["train", HOSTILE][..], &["train", "t.csv", "--target", HOSTILE], &["train", "t.csv", "--loss", HOSTILE]]
+    {
+        told(&folder, arguments, 2);
+    }
+    let named = "a\u{1b}[2Jb";
+    let [csv, model, picture] = ["csv", "safetensors", "svg"].map(|ending| format!("{named}.{ending}"));
+    folder.write(&csv, folder.read("t.csv"));
+    told(&folder, &["train", &csv, "--epochs", "2", "--plot", &picture, "--patience", "1"], 0);
+    told(&folder, &["plot", "boundary", &model, &csv, "--out", &picture], 0);
+    let drawn = text(&folder.read(&picture));
+    assert!(!drawn.contains(|c: char| c.is_control() && c != '\n') && drawn.contains(r"\u{1b}"), "{drawn}");
+    // Files keep what they are of.
+    let predicted = folder.run(&["predict", "m.safetensors", "t.csv"]);
+    assert!(text(&predicted.stdout).contains(HOSTILE), "standard output was a file");
+    let json = folder.succeed(&["inspect", "t.csv", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(found["columns"][0]["name"], format!("{HOSTILE}1"));
+}
+
 #[test]
 fn quiet_training_says_nothing() {
     let folder = Folder::new();

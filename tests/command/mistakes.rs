@@ -13,6 +13,36 @@ pub fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_is_not_utf8_is_said_by_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    folder.succeed(&["train", "iris", "--epochs", "1", "-q"]);
+    let bad = std::ffi::OsStr::from_bytes(b"caf\xe9.csv");
+    let cases: [(&[&str], &str); 5] = [
+        (&["train"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["inspect"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["evaluate", "iris.safetensors"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
+        (&["train", "iris", "--network"], "`--network`: \"caf\\xE9.csv\" is not UTF-8"),
+        (&["train", "iris", "--device"], "`--device`: \"caf\\xE9.csv\" is not UTF-8"),
+    ];
+    let message = |command: &mut std::process::Command| {
+        let output = command.output().expect("the command starts");
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    for (arguments, wanted) in cases {
+        let message = message(folder.command(arguments).arg(bad));
+        assert!(message.starts_with(&format!("error: {wanted}")), "{arguments:?}: {message}");
+    }
+    let message = message(folder.command(&["train", "iris"]).env("WGRAD_DEVICE", bad));
+    assert!(message.starts_with("error: WGRAD_DEVICE: \"caf\\xE9.csv\" is not UTF-8"), "{message}");
+    // Paths that are written to, and those of models, may have any name.
+    let status = folder.command(&["train", "iris", "--epochs", "1", "--out"]).arg(bad).status();
+    assert!(status.expect("the command starts").success() && folder.path().join(bad).exists());
+}
+
+#[test]
 fn unknown_names_suggest_the_nearest() {
     let cases: &[(&str, &[&str])] = &[
         ("train digts", &["unknown data set `digts`", "did you mean `digits`", "CSV"]),
@@ -70,6 +100,8 @@ fn values_out_of_range_are_named() {
         ("train iris --patience 0", &["--patience", "at least 1"]),
         ("train iris --seed x", &["--seed", "x"]),
         ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
+        ("train iris --learning-rate 0", &["learning_rate is 0", "above 0"]),
+        ("train iris --learning-rate 1e-50", &["learning_rate is 0.0", "above 0"]),
         ("train iris --learning-rate NaN", &["learning_rate is NaN"]),
         ("train iris --loss mse", &["one of 3 classes", "use softmax_cross_entropy"]),
         ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),
@@ -109,12 +141,14 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("text.csv", format!("x,y,class\n{rows}1,two,a\n"));
     folder.write("ragged.csv", format!("x,y,class\n{rows}1,a\n"));
     folder.write("empty.csv", "");
-    folder.write("comma.csv", "x;y\n1;0.5\n2,5;0.1\n");
+    folder.write("comma.csv", "x;y\n1;5\n2,500;1\n");
     folder.write("header.csv", "x,y,class\n");
     folder.write("one.csv", "x\n1\n");
     folder.write("single.csv", format!("x,class\n{}", "1,a\n2,a\n".repeat(12)));
     folder.write("whole.csv", "x,class\n1,1\n2,1\n3,1\n");
-    folder.write("huge.csv", "x,y\n1,0.5\n2,0.1\n3,1e25\n");
+    // In the part to test on: those that are trained on are scaled by it.
+    let far = |row: usize| if row == 2 { "1e25" } else { ["0.1", "0.5"][row % 2] };
+    folder.write("huge.csv", (0..40).fold("x,y\n".to_string(), |text, row| format!("{text}{row},{}\n", far(row))));
     folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
     let cases: &[(&str, &[&str])] = &[
         ("train nan.csv", &["nan.csv, line 26, column `x`", "not a finite", "remove the row"]),
@@ -130,7 +164,7 @@ fn tables_with_faults_name_line_and_column() {
         ),
         ("train single.csv --loss bce", &["one class, `a`", "add rows of another class"]),
         ("train whole.csv", &["one class, `1`"]),
-        ("train huge.csv", &["row 2 (from 0), column `y`", "1e25", "its square overflows", "larger units"]),
+        ("train huge.csv", &["(from 0), column `y`", "1e25", "its square overflows", "correct the value"]),
         ("train nan.csv --target clas", &["unknown column `clas`", "did you mean `class`"]),
         ("train text.csv --drop y,clas", &["unknown column `clas`", "did you mean `class`"]),
         ("train text.csv --drop class", &["column `class`", "is the target", "another target"]),
@@ -138,7 +172,10 @@ fn tables_with_faults_name_line_and_column() {
         ("train text.csv --delimiter x", &["text.csv", "the delimiter is `x`", "no letter"]),
         ("train text.csv --delimiter ;;", &["--delimiter", "one ASCII character"]),
         ("train text.csv --delimiter ;", &["its only column is `x,y,class`", "separate columns by a semicolon"]),
-        ("train comma.csv", &["comma.csv, line 3, column `x`", "`2,5`", "a point as decimal sign: 2.5"]),
+        (
+            "train comma.csv",
+            &["comma.csv, line 3, column `x`", "`2,500` is 2500 if", "a point, and 2.5 if it is a comma"],
+        ),
     ];
     expect(&folder, cases);
 }
@@ -237,19 +274,21 @@ fn a_model_that_does_not_fit_the_data_is_told() {
     expect(&folder, cases);
     folder
         .write("inputs.csv", "species,sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\nsetosa,5,3,1,0\n");
-    assert!(folder.fail(&["evaluate", "iris.safetensors", "inputs.csv"]).contains("--target"));
-    folder.succeed(&["evaluate", "iris.safetensors", "inputs.csv", "--target", "species"]);
+    folder.succeed(&["evaluate", "iris.safetensors", "inputs.csv"]);
+    let input = ["evaluate", "iris.safetensors", "inputs.csv", "--target", "petal_width_cm"];
+    assert!(folder.fail(&input).contains("which is an input of the model"));
 }
 
 #[test]
 fn a_loss_that_is_not_finite_is_an_error_and_names_the_row() {
     let folder = Folder::new();
-    let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
+    // The deviation of areas is about 1, so that one can be as large as the largest f32.
+    let row = |area: u32| format!("{},{}\n", f64::from(area) / 11.0, 100_000 + 3_000 * area);
     folder.write("house.csv", format!("area,price\n{}", (20..60).map(row).collect::<String>()));
     // With relu: tanh makes a number of any input.
-    folder.succeed(&["train", "house.csv", "--epochs", "1", "--network", "64 relu"]);
+    folder.succeed(&["train", "house.csv", "--epochs", "1", "--network", "64 relu 64 relu"]);
     folder.write("target.csv", "area,price\n50,250000\n60,1e25\n");
-    folder.write("input.csv", "area,price\n1e38,250000\n");
+    folder.write("input.csv", "area,price\n3e38,250000\n");
     let cases: &[(&str, &[&str])] = &[
         (
             "evaluate house.safetensors target.csv --json",
@@ -302,8 +341,17 @@ fn a_network_that_diverges_names_op_and_layer_and_keeps_the_old_file() {
     folder.write("old.safetensors", "old");
     let output = folder.run(&["train", "digits", "--learning-rate", "1e30", "--epochs", "3"]);
     assert_eq!(output.status.code(), Some(2));
-    let message =
-        folder.fail(&["train", "digits", "--learning-rate", "1e30", "--epochs", "3", "--out", "old.safetensors"]);
+    let message = folder.fail(&[
+        "train",
+        "digits",
+        "--learning-rate",
+        "1e30",
+        "--epochs",
+        "3",
+        "--out",
+        "old.safetensors",
+        "--force",
+    ]);
     assert_eq!(message, text(&output.stderr), "the same seed fails at the same place");
     for word in ["step 1: ", "dense_forward", "layer ", "row ", "lower the learning rate"] {
         assert!(message.contains(word), "{word}: {message}");

@@ -171,7 +171,7 @@ fn targets_of_another_kind_are_not_drawn() {
     folder.succeed(&["train", "price.csv", "--epochs", "1"]);
     folder.succeed(&["train", "xor", "--epochs", "1"]);
     folder.succeed(&["train", "moons", "--epochs", "1"]);
-    folder.write("seven.csv", "a,b,y\n0,1,1\n1,1,7\n");
+    folder.write("seven.csv", "a,b,xor\n0,1,1\n1,1,7\n");
     let cases: &[(&str, &[&str])] = &[
         ("plot boundary price.safetensors moons", &["one of 2 classes, but mean_squared_error compares with numbers"]),
         ("plot boundary xor.safetensors seven.csv", &["row 1", "target is 7", "between 0 and 1"]),

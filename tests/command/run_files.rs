@@ -29,7 +29,7 @@ fn what_is_typed_or_in_the_environment_wins_over_the_file() {
             assert!(start.contains(words), "{words}: {start}");
         }
     }
-    let mut without = folder.command(&["train", "run.toml", "--epochs", "1"]);
+    let mut without = folder.command(&["train", "run.toml", "--epochs", "1", "--force"]);
     let without = without.env_remove("WGRAD_DEVICE").output().expect("the command starts");
     assert!(text(&without.stdout).contains("\"device\":\"reference\""), "{}", text(&without.stdout));
 }

@@ -8,7 +8,7 @@ fn mean_score(table: &str, score: &str) -> f64 {
     let folder = Folder::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(table);
     let of = |seed: &str| {
-        let events = folder.events(&["train", path.to_str().expect("UTF-8"), "--seed", seed]);
+        let events = folder.events(&["train", path.to_str().expect("UTF-8"), "--seed", seed, "--force"]);
         let summary = &events[events.len() - 1];
         assert_eq!(summary["evaluated_on"], "test");
         summary[score].as_f64().expect("a score")

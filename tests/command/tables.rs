@@ -1,5 +1,7 @@
 //! Tables of the user's own: how they are written, and which columns count.
 
+use wgrad::{Dataset, Model, Split};
+
 use super::{Folder, packed};
 
 /// Houses with an id that is no number and a price by their area.
@@ -114,4 +116,36 @@ fn built_in_data_are_inspected_and_bars_show_the_classes() {
     assert!(folder.fail(&["inspect", "iris", "--drop", "species"]).contains("`--drop`"));
     assert!(folder.fail(&["inspect", "digts"]).contains("did you mean `digits`"));
     assert!(folder.files().is_empty());
+}
+
+/// Mean and population standard deviation.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    [mean, (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()]
+}
+
+/// What validation and test rows are like, no training may know: neither of their inputs nor of their targets.
+#[test]
+fn scales_are_those_of_the_training_rows_alone() {
+    let folder = Folder::new();
+    let row = |n: i32| format!("{},{},{}\n", n * n, 1.2f64.powi(n), 5000 + n.pow(3));
+    folder.write("table.csv", format!("x,z,y\n{}", (0..40).map(row).collect::<String>()));
+    folder.succeed(&["train", "table.csv", "--seed", "3", "--epochs", "1"]);
+    let model = Model::load(folder.path().join("table.safetensors")).expect("it was written");
+    let data = Dataset::from_csv(folder.path().join("table.csv"), None).expect("the table is sound");
+    let (train, ..) = data.split(Split::parts(0.7, 0.15).seed(3)).expect("it has 40 rows");
+    let scalings = [&model.head.preprocessing, &model.head.target_scaling];
+    let [inputs, targets] = scalings.map(|scaling| scaling.as_ref().expect("inputs and targets are scaled"));
+    let found = [(inputs, 0), (inputs, 1), (targets, 0)].map(|(of, column)| [of.mean()[column], of.scale()[column]]);
+    let of = |data: &Dataset, column: usize| match data.targets() {
+        wgrad::Targets::Numbers { values, .. } if column == 2 => moments(values.iter().copied()),
+        _ => moments((0..data.len()).map(|row| data.value(row, column))),
+    };
+    for (column, found) in found.into_iter().enumerate() {
+        for ((found, wanted), leaked) in found.into_iter().zip(of(&train, column)).zip(of(&data, column)) {
+            assert!((found - wanted).abs() <= 1e-12 * wanted, "column {column}: {found}, wanted {wanted}");
+            assert!((leaked - wanted).abs() > 1e-3 * wanted, "column {column}: all rows look like those of training");
+        }
+    }
 }

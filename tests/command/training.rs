@@ -42,7 +42,7 @@ fn events_come_in_order_with_their_fields() {
 fn batches_are_accumulated_and_said_to_be() {
     let folder = Folder::new();
     for (accumulate, steps, said) in [("1", 14, ", batches of 16,"), ("3", 6, ", steps of 3 batches of 16,")] {
-        let train = ["train", "iris", "--epochs", "2", "--accumulate", accumulate];
+        let train = ["train", "iris", "--epochs", "2", "--accumulate", accumulate, "--force"];
         let events = folder.events(&train);
         assert_eq!(events[0]["accumulate"].to_string(), accumulate);
         assert_eq!(events[3]["steps"], steps);
@@ -63,7 +63,8 @@ fn the_same_seed_gives_the_same_file_for_any_number_of_threads() {
         files.push(folder.read("moons.safetensors"));
     }
     assert!(files.iter().all(|file| *file == files[0]));
-    folder.succeed(&["train", "moons", "--epochs", "2", "--seed", "6", "--network", "300 relu dropout(0.2) 50 tanh"]);
+    let network = "300 relu dropout(0.2) 50 tanh";
+    folder.succeed(&["train", "moons", "--epochs", "2", "--seed", "6", "--network", network, "--force"]);
     assert_ne!(folder.read("moons.safetensors"), files[0], "another seed gives another model");
 }
 

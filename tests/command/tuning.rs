@@ -13,7 +13,7 @@ use super::{Folder, text};
 const NETWORK: &str = "12 relu dropout(0.1) 8 relu";
 
 const TUNE: [&str; 8] = ["tune", "iris", "--network", NETWORK, "--batch", "16", "--milliseconds", "1"];
-const TRAIN: [&str; 8] = ["train", "iris", "--network", NETWORK, "--batch", "16", "--epochs", "2"];
+const TRAIN: [&str; 9] = ["train", "iris", "--network", NETWORK, "--batch", "16", "--epochs", "2", "--force"];
 
 /// Runs the command with what is kept in `kept`, and takes what was tuned from there.
 fn run(folder: &Folder, device: &str, arguments: &[&str]) -> Output {
@@ -136,7 +136,7 @@ fn a_training_goes_on_with_its_tiles_whatever_is_kept() {
     // An epoch of a training whose schedule is the longer one's.
     let schedule = ["--schedule", "constant", "--checkpoint", "run"];
     let (_, constant) = train(&folder, device, &["--schedule", "constant", "--tuning", "plain.json"]);
-    let begin = [&TRAIN[..6], &["--epochs", "1", "--tuning", "plain.json"], &schedule].concat();
+    let begin = [&TRAIN[..6], &["--epochs", "1", "--force", "--tuning", "plain.json"], &schedule].concat();
     succeed(&folder, device, &begin);
     std::fs::remove_file(kept(&folder)).expect("deleted");
     let (told, resumed) = train(&folder, device, &[&schedule[..], &["--resume"]].concat());

@@ -44,7 +44,7 @@ fn classes_are_told_apart_in_a_table_and_in_json() {
     let whole = model.confusion(&data::iris()).expect("counted").to_string();
     let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
     assert!(text.ends_with(&format!(" on all 150 rows of iris\n\n{whole}")), "{text}");
-    let text = folder.succeed(&["train", "iris", "--epochs", "1"]);
+    let text = folder.succeed(&["train", "iris", "--epochs", "1", "--force"]);
     assert!(text.contains("\nmacro average ") && text.contains("\nconfusion: "), "{text}");
     folder.write("house.csv", "area,price\n1,2.5\n2,4.5\n3,5\n");
     let events = folder.events(&["train", "house.csv", "--epochs", "1"]);
@@ -60,7 +60,10 @@ fn predictions_are_those_of_the_library_and_probabilities_sum_to_1() {
     let classes = model.predict_classes(&iris.input()).expect("predicted");
     let table = rows(&folder.succeed(&["predict", "iris.safetensors", "iris"]));
     let names = ["setosa", "versicolor", "virginica"];
-    assert_eq!(table[0], ["predicted", "probability_setosa", "probability_versicolor", "probability_virginica"]);
+    assert_eq!(
+        table[0],
+        ["predicted_species", "probability_setosa", "probability_versicolor", "probability_virginica"]
+    );
     assert_eq!(table.len(), 151);
     for (row, class) in table[1..].iter().zip(classes) {
         assert_eq!(row[0], names[class as usize]);
@@ -168,7 +171,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let folder = Folder::new();
     folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
     for arguments in
-        [&["predict", "digits.safetensors", "digits"][..], &["train", "digits", "--epochs", "30", "--json"]]
+        [&["predict", "digits.safetensors", "digits"][..], &["train", "digits", "--epochs", "30", "--json", "--force"]]
     {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wgrad"))
             .args(arguments)

@@ -6,7 +6,7 @@ use wgrad::Schedule;
 use wgrad::exec::{Cpu, Executor, Reference, Run};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
-use wgrad::plan::{Access, Contents, Op, Plan, Section, Step, ViewId};
+use wgrad::plan::{Access, Contents, Op, Plan, Step, ViewId};
 
 use super::oracle::Value;
 use super::problem::Batch;
@@ -40,32 +40,6 @@ pub fn executor(plan: Plan, device: Device) -> Box<dyn Executor> {
         Device::Reference => Box::new(Reference::new(plan).expect("there is memory")),
         Device::Cpu { threads } => Box::new(Cpu::new(plan, threads).expect("a few threads can be had")),
     }
-}
-
-/// The record of one step, computed in f64 and rounded once.
-pub fn record(description: &Description, schedule: Schedule, index: u64, slot: usize, rows: usize) -> Step {
-    let [first, second_root] = description.optimizer.bias_corrections(index);
-    Step {
-        index: index as u32,
-        slot: slot as u32,
-        epoch_step: slot as u32,
-        rows: rows as u32,
-        first_row: 0,
-        seed_low: SEED as u32,
-        seed_high: (SEED >> 32) as u32,
-        learning_rate: (description.optimizer.learning_rate() * schedule.factor(index)) as f32,
-        loss_scale: (1.0 / rows as f64) as f32,
-        bias_correction1: first as f32,
-        bias_correction2_root: second_root as f32,
-    }
-}
-
-/// The runs of one submission of `steps` steps.
-pub fn runs(description: &Description, steps: usize) -> Vec<Run> {
-    let run = |section, slot| Run { section, slot };
-    let window = description.data_rows.map(|_| run(Section::Window, 0));
-    let each = (0..steps).flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]);
-    window.into_iter().chain(each).chain([run(Section::Report, 0)]).collect()
 }
 
 /// An executor with a plan, and where training stands.
@@ -139,7 +113,7 @@ impl Driver {
 
     fn records(&mut self, rows: impl Iterator<Item = usize>) -> Vec<Step> {
         let next = self.next;
-        let step = |(slot, rows)| record(&self.description, self.schedule, next + slot as u64, slot, rows);
+        let step = |(slot, rows)| self.description.record(self.schedule, SEED, next + slot as u64, slot, rows);
         let steps: Vec<Step> = rows.enumerate().map(step).collect();
         self.next += steps.len() as u64;
         steps
@@ -153,14 +127,13 @@ impl Driver {
 
     /// Runs the steps as one submission; returns the loss of each.
     pub fn submit(&mut self, steps: &[Step]) -> Vec<f32> {
-        let runs = runs(&self.description, steps.len());
-        self.executor.submit(steps, &runs).expect("the host answers");
+        self.executor.submit(steps, &Run::submission(steps)).expect("the host answers");
         self.losses(steps.len())
     }
 
     /// The same, each op a submission of its own.
     pub fn submit_singly(&mut self, steps: &[Step]) -> Vec<f32> {
-        for run in runs(&self.description, steps.len()) {
+        for run in Run::submission(steps) {
             for op in 0..self.executor.plan().ops(run.section).len() {
                 self.executor.submit_op(steps, run, op).expect("the host answers");
             }

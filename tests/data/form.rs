@@ -87,16 +87,19 @@ fn columns_can_be_left_out() -> Result<()> {
 }
 
 #[test]
-fn decimal_commas_are_told_to_be_points() -> Result<()> {
+fn decimal_commas_are_read_where_a_column_leaves_no_doubt() -> Result<()> {
     let refused = |text| message(read(text, Csv::default()));
+    let data = read("x;y\n1;2\n1,5;-2,5e1\n", Csv::default())?;
+    assert_eq!((&*data.input(), values(&data)), (&[1.0, 1.5][..], &[2.0, -25.0][..]));
     assert_eq!(
-        refused("x;y\n1;2\n1,5;2\n"),
-        "t, line 3, column `x`: `1,5` is not a number; write a point as decimal sign: 1.5"
+        refused("x;y\n1,5;2\n1.5;2\n"),
+        "t, line 2, column `x`: numbers are written in more than one way, the first unusual one as `1,5`; write all numbers of the column in one way, best as 1234.5"
     );
     assert_eq!(
-        refused("x;y\n1;2\n1;-2,5e1\n"),
-        "t, line 3, column `y`: `-2,5e1` is not a number; write a point as decimal sign: -2.5e1"
+        refused("x;y\n1,5;2\nabout 1;2\n"),
+        "t, line 2, column `x`: `1,5` is not a number; write a point as decimal sign: 1.5"
     );
+    assert!(!refused("x;y\n1,500;2\nabout 1;2\n").contains("1.500"), "it may be a thousand times as much");
     assert!(refused("x;y\n1,2,3;2\n").contains("--drop x"), "not a number with any decimal sign");
     // Beside other text it is a class name like any other.
     assert_eq!(read("x;y\n1;2,5\n1;many\n", Csv::default())?.class_names().map(<[_]>::len), Some(2));

@@ -99,7 +99,11 @@ fn a_sine_has_even_steps_and_the_noise_asked_for() -> Result<()> {
     let deviation = (noise.map(|value| value * value).sum::<f64>() / 5000.0).sqrt();
     assert_abs_diff_eq!(deviation, 0.2, epsilon = 0.008);
     let still = data::sine(50, 0.0, 3)?;
-    still.input().iter().zip(values(&still)).for_each(|(x, y)| assert_abs_diff_eq!(x.sin(), *y, epsilon = 1e-6));
+    still
+        .input()
+        .iter()
+        .zip(values(&still))
+        .for_each(|(x, y)| assert_abs_diff_eq!(f64::from(x.sin()), *y, epsilon = 1e-6));
     Ok(())
 }
 

@@ -4,8 +4,10 @@ mod constructors;
 mod form;
 mod generated;
 mod gzipped;
+mod header;
 mod idx;
 mod inspect;
+mod number_formats;
 mod sources;
 mod split;
 mod standardisation;
@@ -29,7 +31,7 @@ fn indices(dataset: &Dataset) -> &[u32] {
 }
 
 /// The target numbers, row-major.
-fn values(dataset: &Dataset) -> &[f32] {
+fn values(dataset: &Dataset) -> &[f64] {
     match dataset.targets() {
         Targets::Numbers { values, .. } => values,
         Targets::Classes { .. } => panic!("{} has classes as targets", dataset.name()),

@@ -100,7 +100,7 @@ fn numbers_are_shuffled_and_keep_their_rows() -> Result<()> {
     let [train, validation, test] = parts(&Dataset::numbers("line", 1, &input, 1, &twice)?, [0.7, 0.2, 0.1], 5)?;
     assert_eq!((train.len(), validation.len(), test.len()), (70, 20, 10));
     for part in [&train, &validation, &test] {
-        assert!(part.input().iter().zip(values(part)).all(|(input, target)| 2.0 * input == *target));
+        assert!(part.input().iter().zip(values(part)).all(|(input, target)| 2.0 * f64::from(*input) == *target));
         assert!(!part.input().is_sorted(), "rows of a part come in shuffled order");
     }
     // Both ends of the line are in the training part, as they would not be in a plain cut of ordered rows.

@@ -1,7 +1,7 @@
 //! Standardisation: what it fits, what it does, what it refuses.
 
 use approx::assert_abs_diff_eq;
-use wgrad::{Dataset, Result, Split, Standardisation, data};
+use wgrad::{Dataset, Result, Split, Standardisation, Targets, data};
 
 use crate::{indices, message};
 
@@ -9,7 +9,7 @@ use crate::{indices, message};
 fn moments(data: &Dataset, column: usize) -> (f64, f64) {
     let (mut mean, mut squares) = (0.0, 0.0);
     for row in 0..data.len() {
-        let value = f64::from(data.input_row(row)[column]);
+        let value = data.value(row, column);
         let before = value - mean;
         mean += before / (row + 1) as f64;
         squares += before * (value - mean);
@@ -24,8 +24,8 @@ fn a_worked_example() -> Result<()> {
     let fitted = Standardisation::fit(&data)?;
     assert_eq!(fitted.columns(), 2);
     assert_eq!(fitted.mean(), [3.0, 0.0]);
-    assert_eq!(fitted.scale(), [(8.0f64 / 3.0).sqrt() as f32, 8.0f64.sqrt() as f32]);
-    let mut rows = [3.0, 8.0f32.sqrt(), 3.0 + 2.0 * fitted.scale()[0], 0.0];
+    assert_eq!(fitted.scale(), [(8.0f64 / 3.0).sqrt(), 8.0f64.sqrt()]);
+    let mut rows = [3.0, 8.0f32.sqrt(), 3.0 + 2.0 * fitted.scale()[0] as f32, 0.0];
     fitted.apply(&mut rows)?;
     assert_eq!(rows[..2], [0.0, 1.0]);
     assert_abs_diff_eq!(rows[2], 2.0, epsilon = 4.0 * f32::EPSILON);
@@ -52,7 +52,7 @@ fn the_part_it_was_fitted_on_has_mean_0_and_deviation_1() -> Result<()> {
 fn a_constant_column_has_scale_1() -> Result<()> {
     let data = Dataset::numbers("d", 2, &[0.1, 1.0, 0.1, 2.0, 0.1, 3.0], 1, &[0.0; 3])?;
     let fitted = Standardisation::fit(&data)?;
-    assert_eq!((fitted.mean()[0], fitted.scale()[0]), (0.1, 1.0));
+    assert_eq!((fitted.mean()[0], fitted.scale()[0]), (f64::from(0.1f32), 1.0));
     let scaled = data.standardised(&fitted)?;
     assert_eq!([0, 1, 2].map(|row| scaled.input_row(row)[0]), [0.0; 3]);
     Ok(())
@@ -124,7 +124,7 @@ fn a_damaged_file_is_refused() {
         "standardisation, column 1: the scale is 0, but must be finite and above 0"
     );
     assert_eq!(
-        message(Standardisation::new(vec![f32::NAN], vec![1.0])),
+        message(Standardisation::new(vec![f64::NAN], vec![1.0])),
         "standardisation, column 0: the mean is NaN, but must be finite"
     );
     assert_eq!(message(Standardisation::new(vec![], vec![])), "standardisation: columns is 0, but must be at least 1");
@@ -135,6 +135,66 @@ fn one_scale_for_all_columns_is_that_of_all_values() {
     let data = Dataset::numbers("four", 2, &[1.0, 3.0, 5.0, 7.0], 1, &[0.0, 1.0]).expect("a data set");
     let all = Standardisation::fit_all(&data).expect("fitted");
     // Deviations from 4 are ±1 and ±3: their squares have the mean 5.
-    assert_eq!((all.mean(), all.scale()), (&[4.0; 2][..], &[5.0f32.sqrt(); 2][..]));
+    assert_eq!((all.mean(), all.scale()), (&[4.0; 2][..], &[5.0f64.sqrt(); 2][..]));
     assert!(all.is_uniform() && !Standardisation::fit(&data).expect("fitted").is_uniform());
+}
+
+/// Mean and deviation of 10,000,000 values about 2³¹, in 8ths: the exact ones are known.
+#[test]
+fn fits_are_exact_at_ten_million_rows_and_a_large_offset() {
+    let (rows, offset) = (10_000_000, 2.0f64.powi(31) + 0.5);
+    let values: Vec<f64> = (0..rows).map(|row| offset + (row % 1000) as f64 / 8.0).collect();
+    let data = Dataset::table("d", ["x"], values, numbers(vec![0.0; rows])).expect("a data set");
+    let fitted = Standardisation::fit(&data).expect("fitted");
+    // Of 0 to 999: mean 499.5, variance (1000² − 1) / 12.
+    let wanted = (offset + 499.5 / 8.0, ((1e6 - 1.0) / 12.0f64).sqrt() / 8.0);
+    assert_abs_diff_eq!(fitted.mean()[0] - wanted.0, 0.0, epsilon = 1e-6);
+    assert_abs_diff_eq!(fitted.scale()[0] / wanted.1, 1.0, epsilon = 1e-9);
+}
+
+/// The first value, from which deviations are taken, is far from all others.
+#[test]
+fn a_first_value_far_away_costs_no_digits() {
+    let mut values: Vec<f64> = (0..100_000).map(|row| 3e9 + f64::from(row % 7)).collect();
+    values[0] = -999.0;
+    let count = values.len() as f64;
+    let data = Dataset::table("d", ["x"], values.clone(), numbers(vec![0.0; values.len()])).expect("a data set");
+    let fitted = Standardisation::fit(&data).expect("fitted");
+    // In whole numbers, which i128 holds.
+    let sum: i128 = values.iter().map(|value| *value as i128).sum();
+    let squares: i128 = values.iter().map(|value| (*value as i128).pow(2)).sum();
+    let variance = (squares * count as i128 - sum * sum) as f64 / (count * count);
+    assert_abs_diff_eq!(fitted.mean()[0] / (sum as f64 / count), 1.0, epsilon = 1e-14);
+    assert_abs_diff_eq!(fitted.scale()[0] / variance.sqrt(), 1.0, epsilon = 1e-12);
+}
+
+fn numbers(values: Vec<f64>) -> Targets {
+    Targets::Numbers { values, columns: vec!["y".into()] }
+}
+
+#[test]
+fn digits_beyond_f32_are_there_until_values_are_scaled() -> Result<()> {
+    // Seconds since 1970, and a target of 3·10⁹ ± 1.
+    let text = "t,y\n1700000000,2999999999\n1700000001,3000000000\n1700000002,3000000001\n";
+    let data = Dataset::from_csv_text("d", text, None)?;
+    assert_eq!([0, 1, 2].map(|row| data.value(row, 0)), [1_700_000_000.0, 1_700_000_001.0, 1_700_000_002.0]);
+    let scaled = data.clone().standardised(&Standardisation::fit(&data)?)?;
+    let scaled = scaled.standardised_targets(&Standardisation::fit_targets(&data)?)?;
+    let one = (2.0f64 / 3.0).sqrt().recip();
+    let Targets::Numbers { values, .. } = scaled.targets() else { panic!("they are numbers") };
+    for (row, wanted) in [-one, 0.0, one].into_iter().enumerate() {
+        assert_abs_diff_eq!(scaled.value(row, 0), wanted, epsilon = 1e-7);
+        assert_abs_diff_eq!(values[row], wanted, epsilon = 1e-7);
+    }
+    assert_eq!(*data.input(), [1.7e9; 3], "as f32 they are one number");
+    Ok(())
+}
+
+#[test]
+fn numbers_that_f32_holds_are_held_as_f32() -> Result<()> {
+    let exact = Dataset::from_csv_text("d", "a,y\n1,0.5\n2,0.25\n", None)?;
+    assert_eq!(exact.checksum(), Dataset::numbers("d", 1, &[1.0, 2.0], 1, &[0.5, 0.25])?.checksum());
+    let close = |digits: &str| Dataset::from_csv_text("d", &format!("a,y\n1,0.5\n{digits},0.25\n"), None);
+    assert_ne!(close("1700000001")?.checksum(), close("1700000002")?.checksum(), "other data have other checksums");
+    Ok(())
 }

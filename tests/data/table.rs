@@ -149,7 +149,10 @@ fn missing_targets_make_no_classes_of_numbers() -> Result<()> {
         assert_eq!(with_targets(&["1", word, "cat"])?.outputs(), 3, "a class may be called so");
     }
     let commas = message(read("x;y\n1;2,5\n1;NA\n1;3\n"));
-    assert_eq!(commas, "t, line 2, column `y`: `2,5` is not a number; write a point as decimal sign: 2.5");
+    assert_eq!(
+        commas,
+        "t, line 3, column `y`: the target is missing: `NA`, in a column without text; write the target, or remove the row"
+    );
     Ok(())
 }
 

@@ -40,10 +40,11 @@ def read_csv(path):
 
 
 def preprocess(inputs, preprocessing):
-    """x' = (x − mean) / scale, column by column; nothing where there is no preprocessing."""
-    if preprocessing is None:
-        return inputs
-    return (inputs - torch.tensor(preprocessing["mean"])) / torch.tensor(preprocessing["scale"])
+    """x' = (x − mean) / scale, column by column, in float64; nothing where there is no preprocessing."""
+    if preprocessing is not None:
+        mean, scale = (torch.tensor(preprocessing[key], dtype=torch.float64) for key in ["mean", "scale"])
+        inputs = (inputs - mean) / scale
+    return inputs.float()
 
 
 def probabilities(logits):
@@ -56,7 +57,8 @@ def probabilities(logits):
 def main(model_path, rows_path, predictions_path):
     torch.set_num_threads(1)
     model, description = read_model(model_path)
-    inputs = torch.tensor([[float(value) for value in row[:-1]] for row in read_csv(rows_path)])
+    rows = [[float(value) for value in row[:-1]] for row in read_csv(rows_path)]
+    inputs = torch.tensor(rows, dtype=torch.float64)
     with torch.no_grad():
         expected = probabilities(model(preprocess(inputs, description.get("preprocessing"))))
 

@@ -4,6 +4,7 @@ use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
+use wgrad::specialize::WholeStep;
 use wgrad::{Device, Error, Loss, Network, Sgd};
 
 use crate::common::{adapter_name, device, open};
@@ -18,6 +19,21 @@ fn part_of_a_name_in_any_case_is_enough() {
     assert!(device.to_string().to_uppercase().contains(&part), "{device}");
     assert_eq!(device.reason(), "asked for");
     assert_eq!(part.parse::<Device>().expect("the same").to_string(), device.to_string());
+}
+
+#[test]
+fn an_index_names_an_adapter_and_a_device_opened_anew_stays_on_it() {
+    let Some(_) = adapter_name() else { return };
+    for (index, adapter) in GpuDevice::list().into_iter().enumerate() {
+        let device = Device::named(&index.to_string()).expect("the adapter is there");
+        let whole = device.clone().with_whole_step(WholeStep::Always).expect("it opens again");
+        for device in [device.clone().timed().unwrap_or(device), whole] {
+            assert_eq!(device.as_gpu().expect("it is one").adapter(), &adapter);
+        }
+    }
+    let count = GpuDevice::list().len();
+    let message = Device::named(&count.to_string()).expect_err("there are no more").to_string();
+    assert!(message.contains("the number or part of the name of an adapter: 0: `"), "{message}");
 }
 
 #[test]
@@ -120,5 +136,6 @@ fn a_renderers_device_computes_the_same() {
         let view = crate::plans::find(gpu.plan(), "parameter");
         gpu.read(view, 0)?.wait()
     });
-    println!("{}", lost.expect_err("it is lost"));
+    let message = lost.expect_err("it is lost").to_string();
+    assert!(message.contains(": the device was lost; open it anew, and resume"), "{message}");
 }

@@ -102,7 +102,7 @@ fn a_lost_device_is_an_error_everywhere() {
         // What was on its way may still arrive, but nobody may wait for ever.
         let _ = (polled.poll(), waited.wait());
         let message = message(call(&device, &mut gpu));
-        assert!(message.contains("it was lost (Destroyed)"), "{message}");
+        assert!(message.contains(": the device was lost; open it anew, and resume"), "{message}");
     }
 }
 

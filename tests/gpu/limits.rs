@@ -24,6 +24,7 @@ const LITTLE: Limits = Limits {
     workgroups: 65_535,
     invocations: 64,
     workgroup_bytes: 16 << 10,
+    loop_rounds: 65_535,
     subgroups: false,
     software: false,
     whole_step: WholeStep::WhereItPays,

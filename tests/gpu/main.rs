@@ -8,6 +8,8 @@
 mod accumulate;
 #[path = "../common/accumulation.rs"]
 mod accumulation;
+#[path = "../common/accuracy.rs"]
+mod accuracy;
 mod adamw;
 #[path = "../common/gpu.rs"]
 mod common;
@@ -19,10 +21,13 @@ mod executor;
 mod free_run;
 mod kernels;
 mod limits;
+mod many_rows;
 mod mechanism;
 mod mutants;
 #[path = "../common/oracle.rs"]
 mod oracle;
+#[path = "../common/overflow.rs"]
+mod overflow;
 mod plans;
 #[path = "../common/problem.rs"]
 mod problem;

@@ -50,6 +50,7 @@ static PROBE: Kernel = Kernel {
         shared: &[kernels::shared::STEPS],
         prelude: |_| String::new(),
         grid: |op, _| [op.lanes.div_ceil(64) as u32, 1, 1],
+        rounds: None,
         tiles: None,
     },
 };

@@ -3,8 +3,10 @@
 use wgrad::exec::Counters;
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 use wgrad::plan::STEP_BYTES;
+use wgrad::specialize::WholeStep;
 use wgrad::{Adam, Dataset, Device, Error, Fit, Flow, Loss, Network, Schedule, Tensor, Trainer, data};
 
+use crate::accuracy;
 use crate::common::{adapter_name, device, layered, open};
 
 const BATCH: usize = 47;
@@ -174,6 +176,22 @@ fn a_number_that_is_not_finite_is_found_later_and_undone() {
 }
 
 #[test]
+fn losses_and_activations_are_accurate() {
+    let Some(gpu) = device() else { return };
+    accuracy::activations_are_accurate(&gpu.clone().into());
+    accuracy::losses_are_accurate(&layered().expect("as above").into());
+    // A whole step has the same formulas in its own file.
+    let whole = Device::from(gpu).with_whole_step(WholeStep::Always).expect("the device opens again");
+    accuracy::losses_are_accurate(&whole);
+}
+
+#[test]
+fn an_update_that_overflows_is_an_error_at_its_step_and_nothing_leaves() {
+    let Some(gpu) = device() else { return };
+    crate::overflow::is_an_error_at_its_step(&gpu.into());
+}
+
+#[test]
 fn single_steps_find_it_too() {
     let Some(gpu) = device() else { return };
     let network = Network::parse(2, "3 relu 1").expect("a network");
@@ -206,7 +224,7 @@ fn a_device_that_is_lost_ends_a_training() {
         Flow::Continue
     };
     let error = trainer.fit(&digits(), Fit::epochs(5).on_submission(lose)).expect_err("it was lost");
-    assert!(error.to_string().contains("lost"), "{error}");
+    assert!(error.to_string().contains(": the device was lost; open it anew"), "{error}");
     // What was under way may still have arrived.
     assert!((3..=5).contains(&seen), "{seen}");
     assert!(trainer.parameters().is_err() && trainer.advance().is_err());

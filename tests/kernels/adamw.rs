@@ -49,7 +49,55 @@ pub fn cases() -> Vec<Case> {
         }
     }
     cases.push(first_step());
+    cases.extend(hard());
     cases
+}
+
+/// Moments and parameters that nothing but decay is left of, subnormal ones and small normal ones.
+pub const DECAYED: [f32; 8] = [1e-40, -1e-40, 1.18e-38, -1.18e-38, 1e-45, -2e-38, 3e-38, 0.0];
+
+/// Numbers as a state can have them: 0 below the normal range, infinite beyond it.
+pub fn kept(x: f64) -> f64 {
+    let beyond = |x: f64| if x.abs() > f64::from(f32::MAX) { f64::INFINITY.copysign(x) } else { x };
+    if x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { beyond(x) }
+}
+
+/// What the flag must be: lowered to the next step where the update has written a number that is not finite.
+pub fn next_step(seen: &Seen<'_>, binding: usize, numbers: &[&[f64]]) -> Expected {
+    let (flag, index) = (seen.words(binding)[0], seen.step().index);
+    let overflows = flag > index && numbers.iter().any(|numbers| numbers.iter().any(|x| !x.is_finite()));
+    Expected::Words(vec![if overflows { flag.min(index + 1) } else { flag }])
+}
+
+/// Flags at and around the step; what overflows, which a flag of the next step does not hide; what has decayed.
+fn hard() -> Vec<Case> {
+    let fresh = || case(settings()[0], SITUATIONS[0], 2, Values::Special, 1);
+    let at = |ahead: u32| {
+        let mut case = fresh();
+        let (view, index) = (case.op().views[5], case.step().index);
+        case.set(view, vec![index + ahead]);
+        case
+    };
+    let with = |mut case: Case, binding: usize, numbers: &[f32]| {
+        let view = case.op().views[binding];
+        case.set_f32(view, &numbers.iter().copied().cycle().take(128).collect::<Vec<_>>());
+        case
+    };
+    // One element of 128: v from a gradient of 1e25, m and v, the parameter from a large m.
+    let one = |number: f32| [vec![0.25; 100], vec![number; 1], vec![0.25; 27]].concat();
+    let decayed = with(with(with(fresh(), 0, &DECAYED), 2, &DECAYED), 3, &DECAYED.map(f32::abs));
+    vec![
+        at(0),
+        at(1),
+        at(2),
+        with(fresh(), 1, &one(1e25)),
+        with(at(1), 1, &one(-1e25)),
+        with(with(fresh(), 1, &one(f32::MAX)), 2, &one(f32::MAX)),
+        with(with(fresh(), 2, &one(3e38)), 3, &[1e-8]),
+        with(with(fresh(), 0, &[1e30, -1e20]), 1, &[1e18, -1e18]),
+        with(decayed.clone(), 1, &[0.0]),
+        with(decayed, 1, &[1e-39, 1e-30, -1e-38]),
+    ]
 }
 
 fn case(settings: Params, (norm, max_norm, flag): (f32, f32, u32), blocks: usize, values: Values, seed: usize) -> Case {
@@ -88,16 +136,16 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let [parameter, gradient, m, v, norm] = [0, 1, 2, 3, 4].map(|binding| seen.numbers(binding));
     let [beta1, rest1, beta2, rest2] = [p.beta1, p.one_minus_beta1, p.beta2, p.one_minus_beta2].map(f64::from);
     let [epsilon, l2, decay, rate] = [p.epsilon, p.l2, p.decay, step.learning_rate].map(f64::from);
-    let live = seen.words(5)[0] == u32::MAX;
+    let live = seen.words(5)[0] > step.index;
     let new = (0..parameter.len()).map(|i| {
         if !live {
             return (parameter[i], m[i], v[i]);
         }
         let g = gradient[i] * clip(norm[0], p.max_norm) + l2 * parameter[i];
-        let (m, v) = (beta1 * m[i] + rest1 * g, beta2 * v[i] + rest2 * g * g);
+        let (m, v) = (kept(beta1 * m[i] + rest1 * g), kept(beta2 * v[i] + rest2 * g * g));
         let mean = m / f64::from(step.bias_correction1);
         let root = v.sqrt() / f64::from(step.bias_correction2_root);
-        (parameter[i] * (1.0 - rate * decay) - rate * mean / (root + epsilon), m, v)
+        (kept(parameter[i] * (1.0 - rate * decay) - rate * mean / (root + epsilon)), m, v)
     });
     let (mut parameters, mut ms, mut vs) = (Vec::new(), Vec::new(), Vec::new());
     new.for_each(|(parameter, m, v)| {
@@ -105,7 +153,8 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
         ms.push(m);
         vs.push(v);
     });
-    [parameters, ms, vs].map(Expected::Numbers).into()
+    let flag = next_step(seen, 5, &[&parameters, &ms, &vs]);
+    [parameters, ms, vs].map(Expected::Numbers).into_iter().chain([flag]).collect()
 }
 
 #[test]
@@ -128,5 +177,34 @@ fn the_first_step_is_the_learning_rate() {
     let rate = f64::from(case.step().learning_rate);
     for (i, expected) in [0.0, -rate, rate, -rate].into_iter().enumerate() {
         approx::assert_abs_diff_eq!(change[i], expected, epsilon = 2e-6);
+    }
+}
+
+#[test]
+fn an_update_that_overflows_lowers_the_flag_to_the_next_step() {
+    for case in hard() {
+        let seen = Seen::new(&case);
+        let (flag, index) = (seen.words(5)[0], seen.step().index);
+        let finite = [0, 2, 3].iter().all(|binding| seen.results(*binding).iter().all(|x| x.is_finite()));
+        assert_eq!(seen.result_words(5), [if finite { flag } else { index + 1 }], "{}", case.name);
+    }
+    let lowered = |case: &Case| Seen::new(case).result_words(5)[0] == case.step().index + 1;
+    // One whose flag was already there, and four that overflow.
+    assert_eq!(hard().iter().filter(|case| lowered(case)).count(), 5);
+}
+
+#[test]
+fn what_has_decayed_below_the_normal_range_becomes_zero() {
+    for case in &hard()[8..] {
+        let mut fast = super::memory::Memory::before(case);
+        fast.call(case, 0..2, case.op().kernel.fast.expect("it has one"));
+        for after in [Seen::new(case).after, fast] {
+            let seen = Seen { case, before: super::memory::Memory::before(case), after };
+            for binding in [0, 2, 3] {
+                let results = seen.results(binding);
+                assert!(results.iter().all(|x| *x == 0.0 || x.abs() >= f64::from(f32::MIN_POSITIVE)), "{}", case.name);
+                assert!(results.iter().any(|x| *x == 0.0) && results.iter().any(|x| *x != 0.0), "{}", case.name);
+            }
+        }
     }
 }

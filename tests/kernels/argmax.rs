@@ -8,9 +8,27 @@ use wgrad::kernels::argmax;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Whole numbers in ±3: ties in nearly every row.
+/// Whole numbers in ±3: ties in nearly every row. And rows with a NaN, or an infinity, in some column.
 pub fn cases() -> Vec<Case> {
-    over_rows(case)
+    over_rows(case).into_iter().chain([5, 200].map(not_finite)).collect()
+}
+
+/// A row without, and rows with one number that is not finite, in the first column, the last, and between.
+fn not_finite(columns: usize) -> Case {
+    // Of NaNs also the one whose bits are nearest to infinity's.
+    let numbers = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, f32::NEG_INFINITY];
+    let places = [0, columns / 2, columns - 1];
+    let rows = 1 + numbers.len() * places.len();
+    let mut input: Vec<f32> = (0..rows * columns).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
+    for (at, number) in numbers.into_iter().enumerate() {
+        for (row, place) in places.into_iter().enumerate() {
+            input[(1 + at * places.len() + row) * columns + place] = number;
+        }
+    }
+    let mut case = case(Shape::new(rows, columns), rows, Values::Special, 1);
+    let view = case.op().views[0];
+    case.set_f32(view, &input);
+    case
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
@@ -24,6 +42,9 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (input, columns) = (seen.numbers(0), seen.shape(0).columns);
     let first_largest = |row: &[f64]| {
+        if row.iter().any(|x| x.is_nan()) {
+            return argmax::NO_COLUMN;
+        }
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         row.iter().position(|x| *x == largest).expect("a row has a largest element") as u32
     };
@@ -33,6 +54,15 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 #[test]
 fn twins() {
     assert!(prove(&cases(), oracle, 0.0) > 600);
+}
+
+/// No class has the index of such a row, so that it is never counted as correct.
+#[test]
+fn a_row_with_a_nan_has_no_column() {
+    let case = not_finite(5);
+    let found = Seen::new(&case).result_words(1).to_vec();
+    assert!(found[0] < 5 && found[1..10].iter().all(|index| *index == u32::MAX), "{found:?}");
+    assert_eq!(found[10..13], [0, 2, 4], "the largest is infinite");
 }
 
 #[test]

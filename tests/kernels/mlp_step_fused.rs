@@ -127,7 +127,7 @@ struct Step<'a> {
 
 fn activate(function: u32, x: f64) -> f64 {
     match function {
-        1 => f64::from(u8::from(x > 0.0)),
+        1 if !x.is_nan() => f64::from(u8::from(x > 0.0)),
         2 => 1.0 / (1.0 + (-x).exp()),
         3 => x.tanh(),
         4 => x.max(0.0),

@@ -35,7 +35,7 @@ fn broken() -> [Case; 2] {
 }
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
-    let norm = seen.numbers(0).iter().sum::<f64>().sqrt();
+    let norm = seen.numbers(0).iter().map(|norm| norm * norm).sum::<f64>().sqrt();
     vec![Expected::Numbers(vec![norm]), seen.flag(2, &[norm])]
 }
 

@@ -1,6 +1,6 @@
 //! RMSprop, one element at a time.
 
-use super::adamw::{BLOCKS, SITUATIONS, clip};
+use super::adamw::{BLOCKS, DECAYED, SITUATIONS, clip, kept, next_step};
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
 use super::memory::Seen;
@@ -20,7 +20,33 @@ pub fn cases() -> Vec<Case> {
             }
         }
     }
+    cases.extend(hard());
     cases
+}
+
+/// What overflows, square and parameter, which a flag of the next step does not hide; what has decayed.
+fn hard() -> Vec<Case> {
+    let params = Params { alpha: 0.5, one_minus_alpha: 0.5, epsilon: 1e-8, l2: 0.0, max_norm: f32::MAX };
+    let with = |numbers: [&[f32]; 3], ahead: Option<u32>| {
+        let mut case = case(params, 0.0, u32::MAX, 2, 1);
+        let (views, index) = (case.op().views.clone(), case.step().index);
+        for (view, numbers) in views.iter().zip(numbers) {
+            case.set_f32(*view, &numbers.iter().copied().cycle().take(128).collect::<Vec<_>>());
+        }
+        case.set(views[4], vec![ahead.map_or(u32::MAX, |ahead| index + ahead)]);
+        case.values = Values::Special;
+        case
+    };
+    let one = |number: f32| [vec![0.25; 100], vec![number; 1], vec![0.25; 27]].concat();
+    vec![
+        with([&[1.0], &[0.5], &[0.1]], Some(0)),
+        with([&[1.0], &[0.5], &[0.1]], Some(1)),
+        with([&[1.0], &one(1e25), &[0.1]], None),
+        with([&[1.0], &one(-1e25), &[0.1]], Some(1)),
+        with([&one(f32::MAX), &one(-1.0), &[0.1]], None),
+        with([&DECAYED, &[0.0], &DECAYED.map(f32::abs)], None),
+        with([&DECAYED, &[1e-39, 1e-25, -1e-38], &DECAYED.map(f32::abs)], None),
+    ]
 }
 
 fn case(params: Params, norm: f32, flag: u32, blocks: usize, seed: usize) -> Case {
@@ -39,14 +65,17 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let p: &Params = seen.params();
     let [parameter, gradient, square, norm] = [0, 1, 2, 3].map(|binding| seen.numbers(binding));
     let [alpha, rest, epsilon, l2] = [p.alpha, p.one_minus_alpha, p.epsilon, p.l2].map(f64::from);
-    if seen.words(4)[0] != u32::MAX {
-        return vec![Expected::Numbers(parameter), Expected::Numbers(square)];
+    if seen.words(4)[0] <= seen.step().index {
+        let flag = Expected::Words(seen.words(4).to_vec());
+        return vec![Expected::Numbers(parameter), Expected::Numbers(square), flag];
     }
     let gradient = |i: usize| gradient[i] * clip(norm[0], p.max_norm) + l2 * parameter[i];
-    let squares: Vec<f64> = (0..square.len()).map(|i| alpha * square[i] + rest * gradient(i).powi(2)).collect();
+    let squares: Vec<f64> = (0..square.len()).map(|i| kept(alpha * square[i] + rest * gradient(i).powi(2))).collect();
     let rate = f64::from(seen.step().learning_rate);
-    let new = |i: usize| parameter[i] - rate * gradient(i) / (squares[i].sqrt() + epsilon);
-    vec![Expected::Numbers((0..squares.len()).map(new).collect()), Expected::Numbers(squares.clone())]
+    let new = |i: usize| kept(parameter[i] - rate * gradient(i) / (squares[i].sqrt() + epsilon));
+    let parameters: Vec<f64> = (0..squares.len()).map(new).collect();
+    let flag = next_step(seen, 4, &[&parameters, &squares]);
+    vec![Expected::Numbers(parameters), Expected::Numbers(squares), flag]
 }
 
 #[test]

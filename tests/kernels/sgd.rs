@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, with and without momentum.
 
-use super::adamw::{BLOCKS, SITUATIONS, clip};
+use super::adamw::{BLOCKS, DECAYED, SITUATIONS, clip, kept, next_step};
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
 use super::memory::Seen;
@@ -18,7 +18,37 @@ pub fn cases() -> Vec<Case> {
             }
         }
     }
+    cases.extend(hard());
     cases
+}
+
+/// What overflows, parameter and momentum, which a flag of the next step does not hide; what has decayed.
+fn hard() -> Vec<Case> {
+    let with = |momentum: f32, numbers: [&[f32]; 3], ahead: Option<u32>| {
+        let params = Params { momentum, nesterov: 0, l2: 0.0, max_norm: f32::MAX };
+        let mut case = case(params, 0.0, u32::MAX, 2, 1);
+        let (views, index) = (case.op().views.clone(), case.step().index);
+        for (view, numbers) in [views[0], views[1]].iter().chain(views.get(4)).zip(numbers) {
+            case.set_f32(*view, &numbers.iter().copied().cycle().take(128).collect::<Vec<_>>());
+        }
+        case.set(views[3], vec![ahead.map_or(u32::MAX, |ahead| index + ahead)]);
+        case.values = Values::Special;
+        case
+    };
+    let one = |number: f32| [vec![0.25; 100], vec![number; 1], vec![0.25; 27]].concat();
+    let cases = [0.0, 0.75].map(|momentum| {
+        vec![
+            with(momentum, [&[1.0], &[0.5], &[0.1]], Some(0)),
+            with(momentum, [&[1.0], &[0.5], &[0.1]], Some(1)),
+            with(momentum, [&one(f32::MAX), &one(f32::MIN), &[0.1]], None),
+            with(momentum, [&one(f32::MIN), &one(f32::MAX), &[0.1]], Some(1)),
+            with(momentum, [&DECAYED, &[0.0], &DECAYED], None),
+            with(momentum, [&DECAYED, &[1e-39, 1e-30, -1e-38], &DECAYED], None),
+        ]
+    });
+    // The momentum alone overflows: the learning rate is far below 1.
+    let momentum = with(0.75, [&[1.0], &one(2e38), &one(3e38)], None);
+    cases.into_iter().flatten().chain([momentum]).collect()
 }
 
 fn case(params: Params, norm: f32, flag: u32, blocks: usize, seed: usize) -> Case {
@@ -38,20 +68,21 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let [parameter, gradient, norm] = [0, 1, 2].map(|binding| seen.numbers(binding));
     let momentum = (p.momentum > 0.0).then(|| seen.numbers(4));
     let (mu, l2, rate) = (f64::from(p.momentum), f64::from(p.l2), f64::from(seen.step().learning_rate));
-    let frozen = seen.words(3)[0] != u32::MAX;
+    let frozen = seen.words(3)[0] <= seen.step().index;
     let element = |i: usize| {
         let old = momentum.as_ref().map_or(0.0, |momentum| momentum[i]);
         if frozen {
             return (parameter[i], old);
         }
         let g = gradient[i] * clip(norm[0], p.max_norm) + l2 * parameter[i];
-        let velocity = mu * old + g;
+        let velocity = if momentum.is_some() { kept(mu * old + g) } else { g };
         let direction = if p.nesterov == 1 { g + mu * velocity } else { velocity };
-        (parameter[i] - rate * direction, velocity)
+        (kept(parameter[i] - rate * direction), velocity)
     };
     let (parameters, buffers): (Vec<f64>, Vec<f64>) = (0..parameter.len()).map(element).unzip();
+    let flag = next_step(seen, 3, &[&parameters, if momentum.is_some() { &buffers } else { &[] }]);
     let with = momentum.is_some().then_some(Expected::Numbers(buffers));
-    [Expected::Numbers(parameters)].into_iter().chain(with).collect()
+    [Expected::Numbers(parameters), flag].into_iter().chain(with).collect()
 }
 
 #[test]

@@ -110,9 +110,13 @@ fn host_bytes(trainer: &Trainer) -> u64 {
 
 fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()> {
     let input = &data.input()[..batch * data.inputs()];
+    let numbers: Vec<f32>;
     let targets = match data.targets() {
         Targets::Classes { indices, .. } => Target::Classes(&indices[..batch]),
-        Targets::Numbers { values, columns } => Target::Numbers(&values[..batch * columns.len()]),
+        Targets::Numbers { values, columns } => {
+            numbers = values[..batch * columns.len()].iter().map(|value| *value as f32).collect();
+            Target::Numbers(&numbers)
+        }
     };
     trainer.step(input, targets)?.value().map(drop)
 }

@@ -9,6 +9,7 @@ mod workload;
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::{Device, Error, Result};
 
 use super::count;
@@ -196,7 +197,7 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
 /// What is under way, on a line of its own that the next one replaces; only for people who wait at a terminal.
 fn tell(output: &Output, what: &str) {
     if !output.is_quiet() && std::io::stderr().is_terminal() {
-        write!(std::io::stderr(), "\r\x1b[K{what}").ok();
+        write!(std::io::stderr(), "\r\x1b[K{}", shown(what)).ok();
     }
 }
 
@@ -264,6 +265,7 @@ impl Arguments {
 fn everywhere() -> Vec<String> {
     let names = std::iter::once("cpu".to_string());
     #[cfg(feature = "gpu")]
-    let names = names.chain(wgrad::exec::gpu::GpuDevice::list().iter().map(ToString::to_string).collect::<Vec<_>>());
+    // By number, since names need not be different.
+    let names = names.chain((0..wgrad::exec::gpu::GpuDevice::list().len()).map(|index| index.to_string()));
     names.collect()
 }

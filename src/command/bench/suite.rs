@@ -213,7 +213,7 @@ fn line([layer, median, best, rate]: [String; 4], floors: &[String], what: &str)
 /// A measurement of steps with what the device's plan says of one.
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = Description::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
-    let plan = fuse(&lower(&Description { data_rows: Some(8 * workload.batch), ..new })?)?;
+    let plan = fuse(&lower(&Description { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;
     let plan = device.specialize(settings.tuning.cut(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wgrad::data::shown;
 use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
 
 use super::axis::Axis;
@@ -22,7 +23,7 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad plot boundary moons.safetensors moons
   wgrad plot boundary xor.safetensors xor --out xor.png --dark
-  wgrad plot boundary house.safetensors houses.csv --target price
+  wgrad plot boundary house.safetensors houses.csv
 
 Of classes, a place has the colour of the predicted one, the stronger the more
 probable it is; of one number (a regression, binary_cross_entropy) it has the
@@ -38,7 +39,7 @@ pub struct Arguments {
     model: PathBuf,
     #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
-    /// Target column of a table [default: the last]
+    /// Target column of a table [default: that of the model]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
@@ -63,12 +64,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let problem = "the picture would replace what it is made from";
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
-    let data = data::for_model(&model, &arguments.data, arguments.target.as_deref(), &arguments.reading)?;
+    let target = arguments.target.as_deref();
+    let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
     // A class has no place on a scale of numbers, nor a number among the colours of classes.
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
-    output.line(format!("picture: {}", file.path().display()));
+    output.line(format!("picture: {}", shown(&file.path().display().to_string())));
     Ok(())
 }
 
@@ -91,8 +93,9 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
 impl Arguments {
     fn plane(&self, model: &Model, data: &Dataset, device: &Device, scale: usize) -> Result<Plane> {
         let (head, rows) = (&model.head, data.len());
+        let known = head.targets.first().map(String::as_str);
         let shown: Vec<usize> = (0..rows).step_by(rows.div_ceil(MOST_POINTS)).collect();
-        let points: Vec<(f64, f64)> = shown.iter().map(|row| point(&data.input_row(*row))).collect();
+        let points: Vec<(f64, f64)> = shown.iter().map(|row| (data.value(*row, 0), data.value(*row, 1))).collect();
         let [x, y] = [axis(points.iter().map(|at| at.0)), axis(points.iter().map(|at| at.1))];
         let size = (CELLS.0 * scale, CELLS.1 * scale);
         let outputs = outputs(model, device, &cells(&x, &y, size))?;
@@ -106,20 +109,16 @@ impl Arguments {
             x,
             y,
             size,
-            values: values(model, data, outputs, self.target.as_deref().unwrap_or("the target")),
+            values: values(model, data, outputs, self.target.as_deref().or(known).unwrap_or("the target"))?,
         })
     }
-}
-
-fn point(row: &[f32]) -> (f64, f64) {
-    (row[0].into(), row[1].into())
 }
 
 /// Class or number of a row.
 fn target(targets: &Targets, row: usize) -> f64 {
     match targets {
         Targets::Classes { indices, .. } => indices[row].into(),
-        Targets::Numbers { values, .. } => values[row].into(),
+        Targets::Numbers { values, .. } => values[row],
     }
 }
 
@@ -130,40 +129,44 @@ fn axis(numbers: impl Iterator<Item = f64> + Clone) -> Axis {
 }
 
 /// The middles of the cells, row by row from the top.
-fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f32> {
+fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
     let middle = |(low, high): (f64, f64), cell: usize, of: usize| low + (high - low) * (cell as f64 + 0.5) / of as f64;
     let row = |row: usize| {
         (0..columns).flat_map(move |column| [middle(x.ends(), column, columns), middle(y.ends(), rows - 1 - row, rows)])
     };
-    (0..rows).flat_map(row).map(|number| number as f32).collect()
+    (0..rows).flat_map(row).collect()
 }
 
-fn outputs(model: &Model, device: &Device, cells: &[f32]) -> Result<Vec<f32>> {
-    let outputs = model.outputs_on(device, cells)?;
-    let columns = model.head.network.outputs();
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(outputs) };
-    let (names, cell) = (&model.head.columns, &cells[2 * (at / columns)..]);
-    let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
-    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
-    Err(Error::data(place, problem, "draw it over data nearer to those trained on"))
+fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
+    model.outputs_on(device, cells).map_err(|error| match error {
+        // A row of the plane is nothing that the user knows.
+        Error::Output { row, output, value, .. } => {
+            let (names, cell) = (&model.head.columns, &cells[2 * row..]);
+            let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
+            let problem = format!("output {output} of the network is {value}, not a finite number");
+            Error::data(place, problem, "draw it over data nearer to those trained on")
+        }
+        error => error,
+    })
 }
 
 /// What is shown of the cells' outputs; `target` names a number.
-fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Values {
+fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
     let head = &model.head;
     let told = head.told_classes().unwrap_or(0);
     let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
     let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
     if head.loss == Loss::BinaryCrossEntropy {
-        head.probabilities(&mut outputs);
-        return Values::Probabilities { names, values: outputs };
+        head.probabilities(&mut outputs)?;
+        return Ok(Values::Probabilities { names, values: outputs });
     }
-    let told: Option<Vec<_>> = outputs.chunks(head.network.outputs()).map(|row| head.told(row)).collect();
-    match told {
+    let told = outputs.chunks(head.network.outputs()).map(|row| head.told(row));
+    let told: Option<Vec<_>> = told.collect::<Result<Vec<_>>>()?.into_iter().collect();
+    Ok(match told {
         Some(cells) => {
             let probability = |(class, all): (u32, Vec<f32>)| (class as usize, all[class as usize]);
             Values::Classes { names, values: cells.into_iter().map(probability).collect() }
         }
-        None => Values::Numbers { name: target.into(), values: outputs },
-    }
+        None => Values::Numbers { name: target.into(), values: head.numbers(&outputs) },
+    })
 }

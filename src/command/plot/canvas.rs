@@ -7,6 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use wgrad::data::shown;
 use wgrad::model::{check_replaceable, replace};
 use wgrad::{Error, Result};
 
@@ -66,12 +67,12 @@ impl<B: DrawingBackend> Canvas<B> {
     pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> Drawn<B> {
         // On pixels, plotters centres the whole line of text, in SVG the small letters.
         let sink = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
-        self.area.draw_text(text, style, (x, y + sink))
+        self.area.draw_text(&shown(text), style, (x, y + sink))
     }
 
     /// Width of a text in units; in SVG, whose viewers choose the font, of a wide one.
     pub fn width(&self, text: &str, size: u32) -> Drawn<B, u32> {
-        let (width, _) = self.area.estimate_text_size(text, &self.style(size, self.theme.text))?;
+        let (width, _) = self.area.estimate_text_size(&shown(text), &self.style(size, self.theme.text))?;
         Ok(if self.is_svg() { width * 5 / 4 } else { width / self.scale })
     }
 
@@ -81,6 +82,7 @@ impl<B: DrawingBackend> Canvas<B> {
 
     /// A text, cut at its end to a width in units.
     pub fn fit(&self, text: &str, size: u32, width: u32) -> Drawn<B, String> {
+        let text = shown(text);
         let mut fitting = text.to_string();
         let mut kept = text.chars().count();
         while kept > 1 && self.width(&fitting, size)? > width {

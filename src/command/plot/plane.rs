@@ -41,7 +41,7 @@ pub enum Values {
     /// The probability of the second of two classes.
     Probabilities { names: Vec<String>, values: Vec<f32> },
     /// A number, called so.
-    Numbers { name: String, values: Vec<f32> },
+    Numbers { name: String, values: Vec<f64> },
 }
 
 impl Picture for Plane {
@@ -69,7 +69,7 @@ impl Plane {
     /// The scale of the numbers.
     fn scale(&self) -> Axis {
         let Values::Numbers { values, .. } = &self.values else { return Axis::linear(0.0, 1.0, 0.0) };
-        let all = values.iter().map(|value| f64::from(*value)).chain(self.targets.iter().copied());
+        let all = values.iter().chain(&self.targets).copied();
         Axis::linear(all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max), 0.0)
     }
 
@@ -85,7 +85,7 @@ impl Plane {
                 theme.shade(class, STRONGEST * (0.2 + 0.8 * step(sure, STEPS.0)))
             }
             Values::Probabilities { values, .. } => theme.between(step(values[cell].into(), STEPS.1)),
-            Values::Numbers { values, .. } => viridis(step(share(scale, values[cell].into()), STEPS.1)),
+            Values::Numbers { values, .. } => viridis(step(share(scale, values[cell]), STEPS.1)),
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wgrad::model::replace;
+use wgrad::data::{Inspection, Role, Warning, shown};
+use wgrad::model::{Origin, TableForm, replace};
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
 
@@ -19,7 +20,7 @@ use crate::command::plot::{Curves, PictureFile, theme, title};
 use crate::command::progress::{Reporter, in_units};
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batches, confusion, tell_start, tell_summary};
-use crate::command::scaling::Scaling;
+use crate::command::scaling;
 use crate::command::tuning::Chosen;
 
 /// All that was settled before training begins.
@@ -31,11 +32,21 @@ pub struct Job<'a> {
     trainer: Trainer,
     tuning: Chosen,
     trace: Option<PathBuf>,
-    scaling: Option<Scaling>,
+    scaling: Option<Standardisation>,
+    table: Option<TableForm>,
+    origin: Origin,
+    warnings: Vec<Warning>,
     checkpoints: Checkpoints,
     interrupt: Interrupt,
     model: PathBuf,
     plot: Option<PictureFile>,
+}
+
+/// What came of a training.
+pub enum End {
+    /// It was stopped, and has a checkpoint in that folder.
+    Stopped(PathBuf),
+    Whole(Outcome),
 }
 
 /// A training that was not stopped.
@@ -48,7 +59,12 @@ pub struct Outcome {
 impl<'a> Job<'a> {
     /// Reads, splits, and finds out all that would else be wrong after hours of training.
     pub fn prepare(arguments: &'a Arguments) -> Result<Self> {
-        let parts = Parts::of(data::load(&arguments.data, &arguments.columns)?, arguments.seed, arguments.patience)?;
+        let mut source = data::load_inspected(&arguments.data, &arguments.columns)?;
+        let found = source.found.take();
+        let (rows, checksum) = (source.rows.len(), source.rows.checksum());
+        let parts = Parts::of(source, arguments.seed, arguments.patience)?;
+        let warnings = found.as_ref().map_or(vec![], |found| found.warnings.clone());
+        let warnings = warnings.into_iter().chain(parts.untrained_classes()).collect();
         let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
         let device = arguments.whole_step.of(arguments.device.open()?)?;
@@ -56,14 +72,16 @@ impl<'a> Job<'a> {
         let builder = tuning.train(builder(arguments, &recipe, &parts.train, epochs)?);
         let trainer = builder.build(&device)?;
         let model = arguments.path(&parts.train)?;
+        let origin = arguments.origin(&parts.train, (rows, checksum), &recipe, epochs)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
-        let scaling = Scaling::fit(&parts.train, recipe.loss)?;
+        let scaling = scaling::fit(&parts.train, recipe.loss)?;
         for part in parts.all() {
             trainer.check(part)?;
-            scaling.as_ref().map_or(Ok(()), |scaling| scaling.check(part))?;
+            scaling.as_ref().map_or(Ok(()), |scaling| scaling::check(scaling, part))?;
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
+        arguments.check_overwriting(&model, &origin)?;
         let interrupt = Interrupt::listen()?;
         Ok(Self {
             arguments,
@@ -74,6 +92,9 @@ impl<'a> Job<'a> {
             tuning,
             trace,
             scaling,
+            table: found.as_ref().map(table_form),
+            origin,
+            warnings,
             checkpoints,
             interrupt,
             model,
@@ -105,6 +126,7 @@ impl<'a> Job<'a> {
             reason: trainer.device().reason(),
             tuning: self.tuning.followed(trainer.device(), [tuned.products, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
+            warnings: &self.warnings,
         };
         if arguments.json {
             output.json(&start)
@@ -116,13 +138,13 @@ impl<'a> Job<'a> {
 
     /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
     /// but its checkpoint.
-    pub fn train(&mut self, output: &mut Output) -> Result<Option<Outcome>> {
+    pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, parts, recipe, trainer, scaling, interrupt, .. } = self;
         let train = scaled(scaling.as_ref(), &parts.train)?;
         let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(scaling.as_ref(), validation));
         let validation = validation.transpose()?;
         let began = Instant::now();
-        let loss_factor = scaling.as_ref().map_or(1.0, Scaling::loss_factor);
+        let loss_factor = scaling::loss_factor(scaling.as_ref());
         let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
         let mut moved = reporter.on_submission(recipe.batch * arguments.accumulate);
         let reporter = Mutex::new(reporter);
@@ -146,19 +168,22 @@ impl<'a> Job<'a> {
         let history = trainer.fit(&train, fit)?;
         interrupt.end();
         let (seconds, resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
-        Ok((!history.stopped).then_some(Outcome { history, seconds, resumed }))
+        Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
+            Some(folder) => End::Stopped(folder.into()),
+            None => End::Whole(Outcome { history, seconds, resumed }),
+        })
     }
 
     /// Tells how to go on.
-    pub fn tell_stopped(&self, output: &mut Output) {
-        let folder = self.checkpoints.folder();
+    pub fn tell_stopped(&self, folder: &Path, output: &mut Output) {
         let command = self.arguments.stopping.command(folder);
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
         if self.arguments.json {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
         // Not on standard output, which may be a file that nobody looks at.
-        let text = format!("stopped after step {step}, with a checkpoint in {checkpoint}; to go on:\n  {command}");
+        let text =
+            format!("stopped after step {step}, with a checkpoint in {}; to go on:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 
@@ -167,10 +192,10 @@ impl<'a> Job<'a> {
         let Outcome { history, seconds, resumed } = outcome;
         let mut model = self.trainer.model()?;
         model.head.columns = self.parts.train.columns().to_vec();
-        let loss_factor = self.scaling.as_ref().map_or(1.0, Scaling::loss_factor);
-        if let Some(scaling) = &self.scaling {
-            scaling.fold_into(&mut model);
-        }
+        let loss_factor = scaling::loss_factor(self.scaling.as_ref());
+        model.head.target_scaling = self.scaling.clone();
+        model.head.table = self.table.clone();
+        model.head.origin = Some(self.origin.clone());
         let (device, test) = (self.trainer.device(), self.parts.test());
         let evaluation = model.evaluate_on(device, test)?;
         let confusion = confusion(&model, device, test, &evaluation)?;
@@ -242,10 +267,20 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
     Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
+/// How the table was read, for the model to know.
+fn table_form(found: &Inspection) -> TableForm {
+    let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
+    TableForm {
+        header: found.header,
+        dropped: dropped.map(|column| column.name.clone()).collect(),
+        formats: found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect(),
+    }
+}
+
 /// What is trained on: most often the data themselves, of which no copy is needed.
-fn scaled<'a>(scaling: Option<&Scaling>, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
+fn scaled<'a>(scaling: Option<&Standardisation>, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
     Ok(match scaling {
-        Some(scaling) => Cow::Owned(scaling.apply(data)?),
+        Some(scaling) => Cow::Owned(data.clone().standardised_targets(scaling)?),
         None => Cow::Borrowed(data),
     })
 }

@@ -8,20 +8,20 @@ mod stopping;
 use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, ValueHint};
-use wgrad::model::check_replaceable;
-use wgrad::{Dataset, Error, Result, Schedule};
+use wgrad::model::{Origin, check_replaceable};
+use wgrad::{Dataset, Error, Model, Result, Schedule};
 
 use super::columns::Columns;
 use super::device::DeviceOptions;
 use super::names::names;
 use super::plot::{PictureFile, same_file};
 use super::rates::RateOptions;
-use super::recipe::Options;
+use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::tuning::TuningOptions;
 use super::whole_step::WholeStepOption;
 use super::{count, data};
-use job::Job;
+use job::{End, Job};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -102,6 +102,9 @@ pub struct Arguments {
     /// Where the model goes [default: DATA.safetensors]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
+    /// Replaces a model of other data or settings
+    #[arg(long, help_heading = "Output")]
+    force: bool,
     /// Draws losses and score by epoch: *.svg or *.png
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     plot: Option<PathBuf>,
@@ -132,9 +135,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments)?;
     job.tell_start(output)?;
     match job.train(output)? {
-        Some(outcome) => job.finish(outcome, output).map(|()| 0),
-        None => {
-            job.tell_stopped(output);
+        End::Whole(outcome) => job.finish(outcome, output).map(|()| 0),
+        End::Stopped(folder) => {
+            job.tell_stopped(&folder, output);
             Ok(stopping::INTERRUPTED)
         }
     }
@@ -165,6 +168,58 @@ impl Arguments {
             return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--out`"));
         }
         Ok(path)
+    }
+
+    /// What the model is made of: data of so many rows and that checksum, of which `train` is a part, and settings.
+    fn origin(
+        &self,
+        train: &Dataset,
+        (rows, checksum): (usize, u32),
+        recipe: &Recipe,
+        epochs: usize,
+    ) -> Result<Origin> {
+        let optimizer = serde_json::to_string(&recipe.optimizer)
+            .map_err(|error| Error::conflict("optimizer", error.to_string(), "use another"))?;
+        let dropped = self.columns.form().drop;
+        let settings = [
+            ("target", train.target_columns().join(", ")),
+            ("drop", dropped.join(", ")),
+            ("network", recipe.network.to_string()),
+            ("loss", recipe.loss.to_string()),
+            ("optimizer", optimizer),
+            ("schedule", self.schedule_name().into()),
+            ("batch", recipe.batch.to_string()),
+            ("accumulate", self.accumulate.to_string()),
+            ("epochs", epochs.to_string()),
+            ("patience", self.patience.map_or(String::new(), |epochs| epochs.to_string())),
+            ("seed", self.seed.to_string()),
+        ];
+        let given = settings.into_iter().filter(|(_, value)| !value.is_empty());
+        Ok(Origin {
+            data: train.name().into(),
+            rows,
+            checksum,
+            settings: given.map(|(name, value)| (name.into(), value)).collect(),
+        })
+    }
+
+    /// Refuses to replace what another training has left.
+    fn check_overwriting(&self, path: &Path, origin: &Origin) -> Result<()> {
+        if self.force || !path.exists() {
+            return Ok(());
+        }
+        // What checkpoints let change, too, when a training goes on.
+        let may_change: &[&str] = if self.stopping.is_resumed() { &["epochs", "patience"] } else { &[] };
+        let problem = match Model::load(path).map(|model| model.head.origin) {
+            Err(_) => "it is there already, and is no model that can be read".into(),
+            Ok(None) => "it is there already, and does not say what it was trained with".into(),
+            Ok(Some(made)) => match made.difference(origin, may_change) {
+                None => return Ok(()),
+                Some((name, was, is)) => format!("it holds a model with {name} = {was}, but now it would be {is}"),
+            },
+        };
+        let remedy = "name another file with `--out`, or replace it with `--force`";
+        Err(Error::conflict(path.display().to_string(), problem, remedy))
     }
 
     /// The file for the learning curves, which is known to be possible.

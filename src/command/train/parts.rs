@@ -1,13 +1,16 @@
 //! Which rows are trained on, which choose the epoch, and which are kept for the end.
 
-use wgrad::data::FEWEST_TO_SPLIT;
-use wgrad::{Dataset, Error, Result, Split};
+use wgrad::data::{FEWEST_TO_SPLIT, Warning};
+use wgrad::{Dataset, Error, Result, Split, Targets};
 
 use crate::command::data::Source;
 use crate::command::report::Rows;
 
 /// What is taken for validation where the test part is given: 5,000 of MNIST's 60,000.
 const VALIDATION: f64 = 1.0 / 12.0;
+
+/// So many classes are named in a warning.
+const MOST_TOLD: usize = 5;
 
 /// The parts of a data set. Small sets have one part, for everything.
 pub struct Parts {
@@ -19,7 +22,7 @@ pub struct Parts {
 impl Parts {
     /// Splits what is there, by a seed.
     pub fn of(source: Source, seed: u64, patience: Option<usize>) -> Result<Self> {
-        let Source { rows, test } = source;
+        let Source { rows, test, .. } = source;
         if let Some(test) = test {
             let (train, validation, _) = rows.split(Split::parts(1.0 - VALIDATION, VALIDATION).seed(seed))?;
             return Ok(Self { train, held_out: Some((validation, test)) });
@@ -43,6 +46,25 @@ impl Parts {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Dataset> {
         [&self.train].into_iter().chain(self.held_out.iter().flat_map(|(validation, test)| [validation, test]))
+    }
+
+    /// What is wrong with classes of which no row is trained on: the model can never predict them.
+    pub fn untrained_classes(&self) -> Option<Warning> {
+        let Targets::Classes { indices, names } = self.train.targets() else { return None };
+        let mut is_trained = vec![false; names.len()];
+        indices.iter().for_each(|class| is_trained[*class as usize] = true);
+        let untrained: Vec<&str> =
+            names.iter().zip(is_trained).filter(|(_, trained)| !trained).map(|(name, _)| name.as_str()).collect();
+        let told: Vec<String> = untrained.iter().take(MOST_TOLD).map(|name| format!("`{name}`")).collect();
+        let more = if untrained.len() > told.len() { ", …" } else { "" };
+        let message = format!(
+            "{} of {} classes have no row in the training part, {}{more}: they are never predicted; add rows, or use another \
+             `--seed`",
+            untrained.len(),
+            names.len(),
+            told.join(", ")
+        );
+        (!untrained.is_empty()).then(|| Warning { kind: "untrained_class", columns: vec![], message })
     }
 
     /// Rows in all.

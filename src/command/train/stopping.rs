@@ -33,7 +33,8 @@ pub struct Stopping {
     #[arg(long, value_name = "S", help_heading = "Checkpoints")]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
-    /// Goes on from the newest checkpoint in the folder, or begins where there is none
+    /// Goes on from the newest checkpoint in the folder, or begins where there is none; without --checkpoint, from what
+    /// Ctrl-C left of a training with the same settings
     #[arg(long, help_heading = "Checkpoints")]
     resume: bool,
 }
@@ -44,11 +45,17 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 }
 
 impl Stopping {
+    /// Whether it goes on from a checkpoint, where there is one.
+    pub fn is_resumed(&self) -> bool {
+        self.resume
+    }
+
     /// Where checkpoints go, and when. Without a folder there is one only where training is stopped, beside the model.
     pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
             self.check_alone()?;
-            return Ok(Checkpoints::in_folder(unused(&model.with_extension("checkpoints"))).only_when_stopped());
+            let own = Checkpoints::in_numbered_folder(model.with_extension("checkpoints")).only_when_stopped();
+            return Ok(if self.resume { own.resume() } else { own });
         };
         if folder == model {
             let problem = "the model would stand where the folder of checkpoints does";
@@ -68,7 +75,6 @@ impl Stopping {
     /// Not a rule of the arguments, since the folder may stand in a run file.
     fn check_alone(&self) -> Result<()> {
         let given = [
-            ("--resume", self.resume),
             ("--checkpoint-steps", self.checkpoint_steps.is_some()),
             ("--checkpoint-secs", self.checkpoint_secs.is_some()),
         ];
@@ -89,19 +95,8 @@ impl Stopping {
         if !self.resume {
             words.push("--resume".into());
         }
-        words.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        words.iter().map(quoted).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The first of `a`, `a-2`, `a-3`, … that is not there: the checkpoint of an earlier training is not to be lost.
-fn unused(folder: &Path) -> PathBuf {
-    let numbered = |number: u32| {
-        let mut name = folder.as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        PathBuf::from(name)
-    };
-    let names = [folder.to_path_buf()].into_iter().chain((2..).map(numbered));
-    names.into_iter().find(|folder| !folder.exists()).unwrap_or_else(|| folder.into())
 }
 
 /// Whether somebody wants training to end, and has pressed Ctrl-C.

@@ -26,8 +26,9 @@ fn gate(name: &str, output: fn(u8, u8) -> u8) -> Dataset {
         columns: ["a", "b"].map(String::from).into(),
         input: Inputs::Numbers(rows.iter().flat_map(|&(a, b)| [f32::from(a), f32::from(b)]).collect()),
         targets: Targets::Numbers {
-            values: rows.iter().map(|&(a, b)| f32::from(output(a, b))).collect(),
+            values: rows.iter().map(|&(a, b)| f64::from(output(a, b))).collect(),
             columns: vec![name.into()],
         },
+        class_column: None,
     }
 }

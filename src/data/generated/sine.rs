@@ -26,7 +26,7 @@ pub fn sine(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
     let mut random = Philox::new(seed, Stream::Data, 0);
     let angles: Vec<f64> =
         shuffled(rows, &mut random).into_iter().map(|row| TAU * row as f64 / (rows - 1) as f64).collect();
-    let values = angles.iter().map(|angle| (angle.sin() + noise * random.normal()) as f32).collect();
+    let values = angles.iter().map(|angle| f64::from((angle.sin() + noise * random.normal()) as f32)).collect();
     let input = angles.iter().map(|&angle| angle as f32).collect();
     Dataset::assemble("sine".into(), vec!["x".into()], input, Targets::Numbers { values, columns: vec!["y".into()] })
 }

@@ -15,13 +15,16 @@ use std::path::Path;
 use csv::Position;
 use serde::Serialize;
 use surveys::Surveys;
+pub use table::warning_lines;
 pub use target::{Class, ReadAs, Target};
 pub use warnings::Warning;
+pub(super) use warnings::listed;
 
-use super::table::Header;
+use super::number_format::{Column as Written, NumberFormat};
+use super::table::{Header, no_rows, read};
 use super::text::Text;
 use super::{Csv, Dataset, Targets, bytes};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a table or a data set holds.
 ///
@@ -40,6 +43,8 @@ pub struct Inspection {
     pub rows: usize,
     /// What separates the columns; `None` of a data set that is no table.
     pub delimiter: Option<char>,
+    /// Whether the first row of a table has names; of a data set that is no table, its columns have them.
+    pub header: bool,
     /// The columns, in the order of the table.
     pub columns: Vec<Column>,
     /// What is to be predicted.
@@ -59,6 +64,9 @@ pub struct Column {
     pub role: Role,
     /// What its cells are.
     pub kind: Kind,
+    /// How its numbers are written, if not plainly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<NumberFormat>,
     /// Cells that are empty or, where all others are numbers, one of `NA`, `N/A`, `NaN`, `null` and `?`, in any case.
     pub missing: usize,
     /// Different values, missing ones not counted; at most 10,000 are counted.
@@ -117,7 +125,7 @@ impl Inspection {
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
-        of_text(&bytes::name(path), Text::new(path, &bytes, form.delimiter)?, &form)
+        of_header(&bytes::name(path), Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
     }
 
     /// Inspects a table that is text, as [`Inspection::of_csv`] does a file.
@@ -126,7 +134,21 @@ impl Inspection {
     /// As [`Inspection::of_csv`], with the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<Csv>) -> Result<Self> {
         let form = form.into();
-        of_text(name, Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)
+        of_header(name, Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
+    }
+
+    /// Inspects a table and reads it, to be trained on: as [`Inspection::of_csv`] and [`Dataset::from_csv`] with the same
+    /// arguments, from one reading of the file.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::from_csv`].
+    pub fn with_data(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<(Self, Dataset)> {
+        let (path, form) = (path.as_ref(), form.into());
+        let bytes = bytes::read(path)?;
+        let name = bytes::name(path);
+        let header = Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?;
+        let data = read(&name, &header)?;
+        Ok((of_header(&name, header)?, data))
     }
 
     /// Inspects a data set. Of several target columns, the last is told as the target.
@@ -136,35 +158,36 @@ impl Inspection {
             Targets::Numbers { columns, .. } => (columns.clone(), ReadAs::Number),
         };
         let roles = [vec![Role::Input; data.inputs()], vec![Role::Target; names.len()]].concat();
-        let mut all = Surveys::new([data.columns(), &names].concat(), roles);
+        let formats = vec![NumberFormat::PLAIN; roles.len()];
+        let mut all = Surveys::new([data.columns(), &names].concat(), roles, formats);
         for row in 0..data.len() {
-            let input = data.input_row(row);
-            let input = input.iter().map(f32::to_string);
+            let input = (0..data.inputs()).map(|column| data.value(row, column).to_string());
             let cells: Vec<String> = match data.targets() {
                 Targets::Classes { indices, names } => input.chain([names[indices[row] as usize].clone()]).collect(),
                 Targets::Numbers { values, columns } => input
-                    .chain(values.chunks(columns.len()).nth(row).into_iter().flatten().map(f32::to_string))
+                    .chain(values.chunks(columns.len()).nth(row).into_iter().flatten().map(f64::to_string))
                     .collect(),
             };
             all.see(row as u64, &cells.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        all.inspection(data.name().into(), None, Some(read_as), &|row| row as usize)
+        all.inspection(data.name().into(), None, Some(read_as), None, &|row| row as usize)
     }
 }
 
-fn of_text(name: &str, text: Text, form: &Csv) -> Result<Inspection> {
-    let mut reader = text.reader();
-    let header = Header::new(text, reader.headers().map_err(|error| text.broken(error))?, form)?;
-    let roles = header.is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
+fn of_header(name: &str, header: Header) -> Result<Inspection> {
+    let Header { text, layout, target, is_input } = header;
+    let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
     let mut roles: Vec<Role> = roles.collect();
-    roles[header.target] = Role::Target;
-    let mut all = Surveys::new(header.columns, roles);
-    for record in reader.records() {
+    roles[target] = Role::Target;
+    let formats = layout.written.iter().map(Written::format).collect();
+    let mut all = Surveys::new(layout.columns.clone(), roles, formats);
+    for record in text.reader().records() {
         let record = record.map_err(|error| text.broken(error))?;
         all.see(record.position().map_or(0, Position::byte), &record.iter().collect::<Vec<_>>());
     }
     if all.rows == 0 {
-        return Err(Error::format(text.path, "it has a header but 0 rows after it", "add rows below the header"));
+        return Err(no_rows(text));
     }
-    Ok(all.inspection(name.into(), Some(text.delimiter.into()), None, &|start| text.line(start)))
+    let (delimiter, line) = (Some(text.delimiter.into()), |start| text.line(start));
+    Ok(all.inspection(name.into(), delimiter, None, Some(&layout), &line))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Column, Kind, Moments, Role};
+use crate::data::NumberFormat;
 use crate::data::text::is_missing;
 
 /// Of so many different values a column keeps the hashes: 160 KB, whatever the table's length.
@@ -35,17 +36,15 @@ pub(super) struct Survey {
 }
 
 /// The number in a cell, if training would take it for one.
-pub(super) fn finite(cell: &str) -> Option<f64> {
-    cell.parse::<f64>().ok().filter(|number| (*number as f32).is_finite())
+pub(super) fn finite(cell: &str, format: NumberFormat) -> Option<f64> {
+    format.read(cell).filter(|number| (*number as f32).is_finite())
 }
 
 impl Survey {
-    /// A cell of the row that begins at `start`, and what the target is there.
-    pub(super) fn see(&mut self, start: u64, cell: &str, target: &str) {
-        let number = finite(cell);
-        // Settled by the first row, most often.
-        self.differs_from_target =
-            self.differs_from_target || (cell != target && (number.is_none() || number != finite(target)));
+    /// A cell of the row that begins at `start`, in the column's format, and what the target is there, with its number.
+    pub(super) fn see(&mut self, start: u64, cell: &str, format: NumberFormat, target: (&str, Option<f64>)) {
+        let number = finite(cell, format);
+        self.differs_from_target |= cell != target.0 && (number.is_none() || number != target.1);
         if let Some(number) = number {
             self.number(number);
         } else if cell.is_empty() {
@@ -105,7 +104,7 @@ impl Survey {
         self.first_empty.into_iter().chain(word).min()
     }
 
-    pub(super) fn column(&self, name: String, role: Role) -> Column {
+    pub(super) fn column(&self, name: String, role: Role, format: NumberFormat) -> Column {
         let (missing_words, different_words) =
             if self.texts == 0 { (self.words, 0) } else { (0, self.different_words.len()) };
         let moments = (self.numbers > 0 && self.texts == 0).then(|| Moments {
@@ -118,6 +117,7 @@ impl Survey {
             name,
             role,
             kind: self.kind(),
+            format: Some(format).filter(|format| *format != NumberFormat::PLAIN),
             missing: self.empty + missing_words,
             different: self.different.len() + different_words,
             different_or_more: self.more_different,

@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::survey::Survey;
+use super::survey::{Survey, finite};
 use super::target::Tally;
 use super::{Column, Inspection, ReadAs, Role, warnings};
+use crate::data::NumberFormat;
+use crate::data::layout::Layout;
 
 /// What is known of all columns.
 pub(super) struct Surveys {
     names: Vec<String>,
     roles: Vec<Role>,
+    formats: Vec<NumberFormat>,
     surveys: Vec<Survey>,
     target: usize,
     tally: Tally,
@@ -20,18 +23,20 @@ pub(super) struct Surveys {
 }
 
 impl Surveys {
-    pub(super) fn new(names: Vec<String>, roles: Vec<Role>) -> Self {
+    pub(super) fn new(names: Vec<String>, roles: Vec<Role>, formats: Vec<NumberFormat>) -> Self {
         let surveys = names.iter().map(|_| Survey::default()).collect();
         let target = roles.iter().rposition(|role| *role == Role::Target).unwrap_or(0);
-        Self { names, roles, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
+        Self { names, roles, formats, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
     }
 
     /// A row that begins at `start`, by which its line is found.
     pub(super) fn see(&mut self, start: u64, cells: &[&str]) {
         let target = cells[self.target];
         let mut hasher = DefaultHasher::new();
-        for ((cell, survey), role) in cells.iter().zip(&mut self.surveys).zip(&self.roles) {
-            survey.see(start, cell, target);
+        let seen = (target, finite(target, self.formats[self.target]));
+        let columns = self.surveys.iter_mut().zip(&self.roles).zip(&self.formats);
+        for (cell, ((survey, role), format)) in cells.iter().zip(columns) {
+            survey.see(start, cell, *format, seen);
             if *role != Role::LeftOut {
                 cell.hash(&mut hasher);
             }
@@ -46,15 +51,18 @@ impl Surveys {
         name: String,
         delimiter: Option<char>,
         read_as: Option<ReadAs>,
+        layout: Option<&Layout>,
         line: &dyn Fn(u64) -> usize,
     ) -> Inspection {
-        let columns = self.surveys.iter().zip(&self.names).zip(&self.roles);
-        let columns: Vec<Column> = columns.map(|((survey, name), role)| survey.column(name.clone(), *role)).collect();
+        let columns = self.surveys.iter().zip(&self.names).zip(self.roles.iter().zip(&self.formats));
+        let columns = columns.map(|((survey, name), (role, format))| survey.column(name.clone(), *role, *format));
+        let columns: Vec<Column> = columns.collect();
         let target = self.tally.target(&columns[self.target], read_as);
         let duplicate_rows = self.rows - self.seen.len();
         let rows = self.rows;
-        let mut found = Inspection { name, rows, delimiter, columns, target, duplicate_rows, warnings: vec![] };
-        found.warnings = warnings::of(&found, &self.surveys, line);
+        let header = layout.is_none_or(|layout| layout.first_row.is_header());
+        let mut found = Inspection { name, rows, delimiter, header, columns, target, duplicate_rows, warnings: vec![] };
+        found.warnings = warnings::of(&found, &self.surveys, layout, line);
         found
     }
 }

@@ -1,7 +1,7 @@
 //! An inspection as text.
 
-use super::{Column, Inspection, Kind, ReadAs, Role, Target};
-use crate::text::table;
+use super::{Column, Inspection, Kind, ReadAs, Role, Target, Warning};
+use crate::text::{shown, table};
 
 /// So many columns, and so many classes, are read at a glance.
 const AT_A_GLANCE: usize = 20;
@@ -19,17 +19,16 @@ impl Inspection {
         let most = if all { usize::MAX } else { AT_A_GLANCE };
         let separated = match self.delimiter {
             Some('\t') => ", separated by tabs".into(),
-            Some(delimiter) => format!(", separated by `{delimiter}`"),
+            Some(delimiter) => format!(", separated by `{}`", shown(&delimiter.to_string())),
             None => String::new(),
         };
-        let alike = if all { usize::MAX } else { ALIKE };
-        let head = format!("{}: {} rows of {} columns{separated}\n", self.name, self.rows, self.columns.len());
+        let head = format!("{}: {} rows of {} columns{separated}\n", shown(&self.name), self.rows, self.columns.len());
         head + "\n"
             + &self.columns_text(most)
             + "\n"
             + &target_text(&self.target, most)
             + "\n"
-            + &self.warnings_text(alike)
+            + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, all) }
     }
 
     /// The target is always among them.
@@ -42,18 +41,17 @@ impl Inspection {
         let rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
         table(&rows, 2) + &more
     }
+}
 
-    fn warnings_text(&self, most: usize) -> String {
-        if self.warnings.is_empty() {
-            return "no warnings\n".into();
-        }
-        let mut text = String::new();
-        for same in self.warnings.chunk_by(|a, b| a.kind == b.kind) {
-            text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", warning.message)));
-            text += &folded(same.len().saturating_sub(most), &format!("warnings of kind `{}`", same[0].kind));
-        }
-        text
+/// A line for each warning, of each kind for the first five, unless `all` are wanted.
+pub fn warning_lines(warnings: &[Warning], all: bool) -> String {
+    let most = if all { usize::MAX } else { ALIKE };
+    let mut text = String::new();
+    for same in warnings.chunk_by(|a, b| a.kind == b.kind) {
+        text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", shown(&warning.message))));
+        text += &folded(same.len().saturating_sub(most), &format!("warnings of kind `{}`", same[0].kind));
     }
+    text
 }
 
 fn folded(more: usize, what: &str) -> String {
@@ -92,7 +90,7 @@ fn short(number: f64) -> String {
 }
 
 fn target_text(target: &Target, most: usize) -> String {
-    let name = &target.column;
+    let name = shown(&target.column);
     if target.read_as == ReadAs::Number {
         return format!("target `{name}` is read as a number\n");
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::survey::{MOST_DIFFERENT, finite};
 use super::{Column, Kind};
+use crate::data::NumberFormat;
 use crate::data::table::{MOST_CLASSES, whole};
 
 /// What is to be predicted.
@@ -56,22 +57,23 @@ impl Tally {
 
     /// What the column is as a target, by the rule of `Dataset::from_csv` unless it is known.
     pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> Target {
-        let rows: usize = self.0.iter().filter(|(cell, _)| finite(cell).is_some()).map(|(_, rows)| rows).sum();
+        let format = column.format.unwrap_or(NumberFormat::PLAIN);
+        let rows: usize = self.0.iter().filter(|(cell, _)| finite(cell, format).is_some()).map(|(_, rows)| rows).sum();
         let few = column.different <= MOST_CLASSES && 2 * column.different < rows;
         let read_as = known.unwrap_or(match column.kind {
             Kind::Text => ReadAs::Class,
             Kind::WholeNumber if few => ReadAs::Class,
             _ => ReadAs::Number,
         });
-        let classes = if read_as == ReadAs::Class { self.classes(column.kind) } else { vec![] };
+        let classes = if read_as == ReadAs::Class { self.classes(column.kind, format) } else { vec![] };
         Target { column: column.name.clone(), read_as, classes }
     }
 
-    fn classes(&self, kind: Kind) -> Vec<Class> {
+    fn classes(&self, kind: Kind, format: NumberFormat) -> Vec<Class> {
         // By value where all are numbers, else by text.
         let mut rows: BTreeMap<(i128, String), usize> = BTreeMap::new();
         for (cell, count) in self.0.iter().filter(|(cell, _)| !cell.is_empty()) {
-            match finite(cell) {
+            match finite(cell, format) {
                 Some(number) if kind != Kind::Text => {
                     *rows.entry((number as i128, whole(number))).or_default() += count;
                 }

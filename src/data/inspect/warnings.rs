@@ -6,7 +6,11 @@ use super::survey::Survey;
 use super::target_warnings::target;
 use super::{Column, Inspection, Kind, Role};
 use crate::data::FEWEST_TO_SPLIT;
-use crate::data::text::{drop_option, number, with_point};
+use crate::data::NumberFormat;
+use crate::data::layout::Layout;
+use crate::data::number_format::Column as Written;
+use crate::data::table::text_among_numbers;
+use crate::data::text::{drop_option, number};
 
 /// As many names are told in one message.
 const TOLD: usize = 5;
@@ -14,7 +18,7 @@ const TOLD: usize = 5;
 /// Something that will or may get in the way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
-    /// Its kind: `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`, `few_rows`, `rare_class`,
+    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`, `few_rows`, `rare_class`,
     /// `one_class`, `imbalanced`, `outliers` or `many_values`.
     pub kind: &'static str,
     /// The columns that it is about.
@@ -24,10 +28,17 @@ pub struct Warning {
 }
 
 /// All warnings, those first that training would stop at.
-pub(super) fn of(found: &Inspection, surveys: &[Survey], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
+pub(super) fn of(
+    found: &Inspection,
+    surveys: &[Survey],
+    layout: Option<&Layout>,
+    line: &dyn Fn(u64) -> usize,
+) -> Vec<Warning> {
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
-    let mut warnings = cells(&used, line);
+    let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
+    warnings.extend(cells(&used, line));
+    warnings.extend(notes);
     warnings.extend(inputs(found, &used));
     warnings.extend(rows(found));
     warnings.extend(target(found));
@@ -42,6 +53,27 @@ pub(super) fn warning<'a>(
     Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
 }
 
+/// Columns whose numbers cannot be told, and what was decided of others.
+fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> (Vec<Warning>, Vec<Warning>) {
+    let used = |column: &Column| column.role != Role::LeftOut;
+    let columns = found.columns.iter().zip(&layout.written).filter(|(column, _)| used(column));
+    let unclear = columns.filter_map(|(column, written)| {
+        let refused = match written {
+            Written::Unclear { problem, remedy, first } => Some((problem.clone(), *remedy, first)),
+            _ if column.role == Role::Target => text_among_numbers(written, column.different, found.rows)
+                .map(|(problem, first)| (problem, "write a number, or remove the row", first)),
+            _ => None,
+        };
+        let (problem, remedy, first) = refused?;
+        let message = format!("column `{}`, line {}: {problem}; {remedy}", column.name, line(first.start));
+        Some(warning("unclear", [column], message))
+    });
+    let notes = layout.notes().into_iter();
+    let notes = notes.map(|(kind, column, message)| (kind, column.map(|column| &found.columns[column]), message));
+    let notes = notes.filter(|(_, column, _)| column.is_none_or(used));
+    (unclear.collect(), notes.map(|(kind, column, message)| warning(kind, column, message)).collect())
+}
+
 /// Cells that training would refuse.
 fn cells(used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
     used.iter()
@@ -51,11 +83,11 @@ fn cells(used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warnin
 
 fn text(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
     let (start, cell) = survey.first_text.as_ref()?;
-    // A target may be text, but not prices with a decimal comma.
-    if column.role == Role::Target && with_point(cell).is_none() {
+    // A target may be text.
+    if column.role == Role::Target {
         return None;
     }
-    let (problem, remedy) = number(cell).err().unwrap_or_default();
+    let (problem, remedy) = number(cell, column.format.unwrap_or(NumberFormat::PLAIN)).err()?;
     let remedy = remedy
         .unwrap_or_else(|| format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])));
     let (name, cells, line) = (&column.name, counted(survey.texts, "cell"), line(*start));
@@ -127,7 +159,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// `` `a`, `b` `` and so on, but not all of many.
-pub(super) fn listed(names: &[&str]) -> String {
+pub(in crate::data) fn listed(names: &[&str]) -> String {
     let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
     let more = names.len() - told.len();
     if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }

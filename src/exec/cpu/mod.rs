@@ -4,6 +4,7 @@
 //! that they are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
 //! the same rows, so that what one hands to the next stays in cache.
 
+mod rounds;
 mod schedule;
 mod sharing;
 mod team;
@@ -59,9 +60,12 @@ impl Cpu {
     fn run(&mut self, steps: &[Step], runs: &[Run]) {
         let Self { plan, schedules, memory, team, sharing, .. } = self;
         let machine = Machine { plan, memory };
+        let members = team.members();
         let all = &schedules[Way::Shared as usize];
-        let Some(first) = runs.first().filter(|_| team.members() > 1) else {
-            return runs.iter().for_each(|run| machine.run(steps, *run, &all[run.section as usize], team));
+        let Some(first) = runs.first().filter(|_| members > 1) else {
+            // In a forked child the threads that stages are cut for are not there.
+            let own = if members < team.size() { &schedules[Way::Alone as usize] } else { all };
+            return runs.iter().for_each(|run| machine.run(steps, *run, &own[run.section as usize], team));
         };
         let sharing = &mut sharing[first.section as usize];
         let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
@@ -170,6 +174,44 @@ impl Executor for Cpu {
     }
 
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>> {
-        Ok(self.memory.words(allocation).to_vec())
+        self.memory.copy(&self.plan, allocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuse::fuse;
+    use crate::loss::Loss;
+    use crate::lower::{Description, lower};
+    use crate::network::Network;
+    use crate::optim::Sgd;
+
+    /// In a forked child steps run on the calling thread, to the same bits.
+    #[test]
+    fn a_step_needs_no_thread_of_another_process() {
+        let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
+        let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
+        let stepped = |elsewhere: bool| {
+            let plan = fuse(&lower(&description).expect("it is sound")).expect("it can be fused");
+            let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");
+            assert_eq!(cpu.team.size(), 3);
+            if elsewhere {
+                cpu.team.be_elsewhere();
+            }
+            for (at, name) in ["parameters", "input", "target"].into_iter().enumerate() {
+                let view = cpu.plan.named(name).expect("it is there");
+                let count = cpu.plan.shape(view).elements();
+                let words: Vec<u32> =
+                    (0..count).map(|i| ((i * 37 % 101) as f32 * 0.01 - 0.5 + at as f32).to_bits()).collect();
+                cpu.write(view, 0, &words).expect("it fits");
+            }
+            let step = Step { rows: 256, learning_rate: 0.1, loss_scale: 1.0 / 256.0, ..Step::default() };
+            (0..8).for_each(|_| cpu.submit(&[step], &Run::submission(&[step])).expect("it runs"));
+            cpu.submit_op(&[step], Run { section: Section::Gradients, slot: 0 }, 0).expect("it runs");
+            let parameters = cpu.plan.named("parameters").expect("it is there");
+            cpu.read(parameters, 0).and_then(Ticket::wait).expect("it can be read")
+        };
+        assert!(stepped(true) == stepped(false));
     }
 }

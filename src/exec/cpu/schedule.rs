@@ -3,7 +3,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use crate::plan::{Access, Binding, Lane, Op, Plan, Section, View};
+use crate::exec::cpu::rounds::{Round, rounds};
+use crate::plan::{Binding, Op, Plan, Section, View};
 
 /// A piece of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
 const WORK_A_PIECE: u64 = 400_000;
@@ -84,7 +85,7 @@ impl Schedule {
     pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
         let ops = plan.ops(section);
         Self {
-            stages: stages(plan, ops, (0..ops.len()).collect(), threads),
+            stages: stages(plan, ops, &(0..ops.len()).collect::<Vec<_>>(), threads),
             work: ops.iter().map(|op| work(plan, op)).sum(),
         }
     }
@@ -92,7 +93,7 @@ impl Schedule {
     /// For one of its ops.
     pub fn of_op(plan: &Plan, section: Section, op: usize, threads: usize) -> Self {
         let ops = plan.ops(section);
-        Self { stages: stages(plan, ops, vec![op], threads), work: work(plan, &ops[op]) }
+        Self { stages: stages(plan, ops, &[op], threads), work: work(plan, &ops[op]) }
     }
 
     /// How many threads could share its work.
@@ -102,36 +103,24 @@ impl Schedule {
 }
 
 /// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
-fn stages(plan: &Plan, ops: &[Op], mut left: Vec<usize>, threads: usize) -> Vec<Stage> {
+fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     let goes_by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !goes_by_columns(plan, &ops[op], threads);
-    while !left.is_empty() {
-        let (mut rows, mut later) = (Vec::new(), Vec::new());
-        for op in left {
-            let waits = later.iter().any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            let mixes = rows.iter().any(|earlier: &usize| mixes_rows(plan, &ops[op], &ops[*earlier]));
-            if goes_by_rows(op) && !waits && !mixes { rows.push(op) } else { later.push(op) }
-        }
+    for Round { rows, mut others } in rounds(plan, ops, which, goes_by_rows) {
         if !rows.is_empty() {
             let pieces = row_pieces(plan, ops, &rows, threads);
             stages.push(Stage::new(rows, pieces, threads));
         }
-        let (mut now, mut rest) = (Vec::new(), Vec::new());
-        for op in later {
-            let waits = now.iter().chain(&rest).any(|earlier: &usize| depends(plan, &ops[op], &ops[*earlier]));
-            if !goes_by_rows(op) && !waits { now.push(op) } else { rest.push(op) }
-        }
-        if !now.is_empty() {
+        if !others.is_empty() {
             // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
-            now.sort_by_key(|op| first_written(plan, &ops[*op]));
-            let pieces = now.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
+            others.sort_by_key(|op| first_written(plan, &ops[*op]));
+            let pieces = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
                 true => column_pieces(plan, &ops[*op], *op, threads),
                 false => lane_pieces(plan, &ops[*op], *op, threads),
             });
             let pieces = pieces.collect();
             stages.push(Stage::new(Vec::new(), pieces, threads));
         }
-        left = rest;
     }
     stages
 }
@@ -144,33 +133,6 @@ fn first_written(plan: &Plan, op: &Op) -> Option<(usize, usize)> {
 
 fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Binding, &'a View)> {
     op.kernel.bindings.iter().zip(op.views.iter().map(|view| plan.get(*view)))
-}
-
-/// Whether an op must wait for an earlier one: they share elements, and one of them writes these. What both may lower in any
-/// order does not count.
-fn depends(plan: &Plan, op: &Op, earlier: &Op) -> bool {
-    bound(plan, op).any(|(binding, view)| {
-        bound(plan, earlier).any(|(before, other)| {
-            let both_lower = binding.access == Access::Atomic && before.access == Access::Atomic;
-            (binding.access.writes() || before.access.writes()) && !both_lower && view.overlaps(other)
-        })
-    })
-}
-
-/// Whether pieces of rows of one op touch other rows of another: they share elements, one of them writes these, and not both
-/// go by the same rows of the same matrix. Nor do slices of different sizes go together.
-fn mixes_rows(plan: &Plan, op: &Op, earlier: &Op) -> bool {
-    let by_rows = |op: &Op, binding: &Binding| binding.cut || op.kernel.lane == Lane::Slice;
-    let same = |a: &View, b: &View| (a.offset, a.shape, a.slot_stride) == (b.offset, b.shape, b.slot_stride);
-    let mixed = bound(plan, op).any(|(binding, view)| {
-        bound(plan, earlier).any(|(before, other)| {
-            let both_lower = binding.access == Access::Atomic && before.access == Access::Atomic;
-            let apart = by_rows(op, binding) && by_rows(earlier, before) && same(view, other);
-            (binding.access.writes() || before.access.writes()) && !both_lower && !apart && view.overlaps(other)
-        })
-    });
-    let slices = [op, earlier].map(|op| op.rows_a_lane().filter(|rows| *rows > 1));
-    mixed || matches!(slices, [Some(a), Some(b)] if a != b)
 }
 
 /// The operations of products that take as long: others take twice as long, and a number that is written, eight times.

@@ -26,6 +26,8 @@ const LOOKS: usize = 200;
 pub(super) struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
+    /// The process that the helpers run in: a child that it forks has none of them.
+    process: u32,
 }
 
 /// What computes the piece of a number.
@@ -98,7 +100,7 @@ impl Team {
             bed: Mutex::new(None),
             wake: Condvar::new(),
         });
-        let mut team = Self { shared, helpers: Vec::new() };
+        let mut team = Self { shared, helpers: Vec::new(), process: std::process::id() };
         for member in 1..members {
             let shared = team.shared.clone();
             let helper = thread::Builder::new().name(format!("wgrad {member}")).spawn(move || shared.help(member))?;
@@ -107,9 +109,20 @@ impl Team {
         Ok(team)
     }
 
-    /// The calling thread and its helpers.
+    /// The calling thread and its helpers; in another process than that which made the team, the calling thread alone.
     pub fn members(&self) -> usize {
+        // Who has no helpers need not ask the system.
+        if self.size() == 1 || self.is_here() { self.size() } else { 1 }
+    }
+
+    /// Members that the team was made with.
+    pub fn size(&self) -> usize {
         self.shared.shares.len()
+    }
+
+    /// Whether the helpers are threads of this process.
+    fn is_here(&self) -> bool {
+        self.process == std::process::id()
     }
 
     /// Computes all pieces, `shares[m]` of them preferably by member m, and returns when all are done.
@@ -119,6 +132,7 @@ impl Team {
     pub fn run(&mut self, shares: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
         assert!(shares.len() <= shared.shares.len(), "more shares than members");
+        debug_assert!(self.is_here(), "helpers of another process take no pieces");
         // SAFETY: all pieces of the last stage were done when it returned, and none is left to take. A borrow that is made to
         // last for ever is used by who has taken a piece; all of these are done before this returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
@@ -137,8 +151,21 @@ impl Team {
     }
 }
 
+#[cfg(test)]
+impl Team {
+    /// Makes it look as it does in a forked child.
+    pub fn be_elsewhere(&mut self) {
+        self.process = self.process.wrapping_add(1);
+    }
+}
+
 impl Drop for Team {
     fn drop(&mut self) {
+        if !self.is_here() {
+            // There is nobody to wait for, and a lock may have been held by a thread that is not there.
+            self.helpers.drain(..).for_each(std::mem::forget);
+            return;
+        }
         self.shared.ended.store(true, Ordering::Relaxed);
         self.shared.stage.fetch_add(1, Ordering::SeqCst);
         self.shared.wake_sleepers();
@@ -248,6 +275,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As in a forked child, which has a copy of all memory and none of the helpers.
+    #[test]
+    fn in_another_process_the_calling_thread_is_alone_and_waits_for_nobody() {
+        let mut team = Team::new(3).expect("the system gives threads");
+        team.be_elsewhere();
+        assert_eq!((team.members(), team.size()), (1, 3));
+        let shared = team.shared.clone();
+        // A lock that a thread of the parent held when it forked.
+        let _held = shared.bed();
+        drop(team);
+        assert!(!shared.ended.load(Ordering::SeqCst), "nobody was told anything");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Adapter {
     pub name: String,
     /// The vendor's number, as PCI has it, and the adapter's, as the vendor has it; 0 where an interface tells none.
     pub ids: [u32; 2],
+    /// Its address on the PCI bus, `0000:01:00.0`; empty where an interface tells none.
+    pub pci: String,
     /// What it is made of.
     pub kind: AdapterKind,
     /// The interface: `vulkan`, `metal`, `dx12`.
@@ -72,12 +74,20 @@ impl Adapter {
         Self {
             name: info.name,
             ids: [info.vendor, info.device],
+            pci: info.device_pci_bus_id,
             kind,
             interface: info.backend.to_string(),
             driver,
             limits: limits(&handle.limits(), subgroups, software, WholeStep::default()),
             features: features(handle.features()),
         }
+    }
+}
+
+impl Adapter {
+    /// `, at 0000:01:00.0`: what tells it from others with the same description; nothing where there is no such address.
+    fn address(&self) -> String {
+        if self.pci.is_empty() { String::new() } else { format!(", at {}", self.pci) }
     }
 }
 
@@ -98,6 +108,9 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, who
         workgroups: limits.max_compute_workgroups_per_dimension,
         invocations: limits.max_compute_invocations_per_workgroup,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        // Mesa's llvmpipe counts the rounds of all loops of an invocation, and ends them after so many. No driver says such a
+        // thing of itself.
+        loop_rounds: if software { 65_535 } else { u32::MAX },
         subgroups,
         software,
         whole_step,
@@ -113,6 +126,11 @@ fn features(features: wgpu::Features) -> Vec<&'static str> {
     named.into_iter().filter(|(_, feature)| features.contains(*feature)).map(|(name, _)| name).collect()
 }
 
+/// Whether an adapter runs shaders. One of Mesa's driver for AMD's GPUs only compiles them, for GPUs that are not there.
+fn computes(adapter: &Adapter) -> bool {
+    !adapter.name.to_lowercase().contains("null hardware")
+}
+
 /// All adapters with their handles, best kind first.
 pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     let descriptor = wgpu::InstanceDescriptor {
@@ -122,15 +140,21 @@ pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     };
     let instance = wgpu::Instance::new(descriptor);
     let handles = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let mut adapters: Vec<_> = handles.into_iter().map(|handle| (Adapter::of(&handle), handle)).collect();
+    let described = handles.into_iter().map(|handle| (Adapter::of(&handle), handle));
+    let mut adapters: Vec<_> = described.filter(|(adapter, _)| computes(adapter)).collect();
     adapters.sort_by_key(|(adapter, _)| adapter.kind);
     adapters
 }
 
-/// Index of the adapter that is asked for, among adapters with the best kind first.
+/// Index of the adapter that is asked for, among adapters with the best kind first. A name is an index, the address on the
+/// PCI bus, or a description or part of one; `#1` behind it means the second of those that it fits.
 pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
-    let list = || adapters.iter().map(|adapter| format!("`{adapter}`")).collect::<Vec<_>>().join(", ");
-    let present = || if adapters.is_empty() { "no adapter at all".into() } else { list() };
+    let list = |chosen: &[usize]| {
+        let numbered = |index: &usize| format!("{index}: `{}`{}", adapters[*index], adapters[*index].address());
+        chosen.iter().map(numbered).collect::<Vec<_>>().join(", ")
+    };
+    let all: Vec<usize> = (0..adapters.len()).collect();
+    let present = || if adapters.is_empty() { "no adapter at all".into() } else { list(&all) };
     let Some(name) = name else {
         return adapters.iter().position(|adapter| adapter.kind != AdapterKind::Software).ok_or_else(|| {
             Error::Device {
@@ -140,11 +164,33 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
             }
         });
     };
-    let lower = name.to_lowercase();
-    adapters
-        .iter()
-        .position(|adapter| adapter.to_string().to_lowercase().contains(&lower))
-        .ok_or_else(|| Error::Unknown { kind: "GPU adapter", name: name.into(), nearest: None, known: present() })
+    let unknown = || Error::Unknown { kind: "GPU adapter", name: name.into(), nearest: None, known: present() };
+    if let Ok(index) = name.parse::<usize>() {
+        return if index < adapters.len() { Ok(index) } else { Err(unknown()) };
+    }
+    let numbered = name.rsplit_once('#').and_then(|(part, number)| Some((part, number.parse::<usize>().ok()?)));
+    let (part, place) = numbered.map_or((name, None), |(part, place)| (part, Some(place)));
+    let part = part.to_lowercase();
+    let fitting = |fits: &dyn Fn(&Adapter) -> bool| all.iter().copied().filter(|i| fits(&adapters[*i])).collect();
+    // All of a name first: it may be part of another's.
+    let whole = |adapter: &Adapter| {
+        [&adapter.name.to_lowercase(), &adapter.to_string().to_lowercase(), &adapter.pci].contains(&&part)
+    };
+    let mut chosen: Vec<usize> = fitting(&whole);
+    if chosen.is_empty() {
+        chosen = fitting(&|adapter| adapter.to_string().to_lowercase().contains(&part));
+    }
+    match (&chosen[..], place) {
+        ([], _) => Err(unknown()),
+        (_, Some(place)) => chosen.get(place).copied().ok_or_else(unknown),
+        ([only], None) => Ok(*only),
+        ([first, ..], None) => {
+            let problem = format!("its name fits several adapters: {}", list(&chosen));
+            let remedy =
+                format!("name one by its number, as in `{first}`, or by its place among these, as in `{name}#1`");
+            Err(Error::conflict(format!("device `{name}`"), problem, remedy))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +202,7 @@ mod tests {
         Adapter {
             name: name.into(),
             ids: [0; 2],
+            pci: String::new(),
             kind,
             interface: "vulkan".into(),
             driver: String::new(),
@@ -186,7 +233,38 @@ mod tests {
     #[test]
     fn unknown_names_list_what_is_there() {
         let all = [adapter("Radeon", AdapterKind::Discrete)];
-        assert_eq!(refused(&all, Some("Arc")), "unknown GPU adapter `Arc`; known: `Radeon, vulkan`");
+        assert_eq!(refused(&all, Some("Arc")), "unknown GPU adapter `Arc`; known: 0: `Radeon, vulkan`");
+        assert_eq!(refused(&all, Some("1")), "unknown GPU adapter `1`; known: 0: `Radeon, vulkan`");
+        assert_eq!(refused(&all, Some("radeon#1")), "unknown GPU adapter `radeon#1`; known: 0: `Radeon, vulkan`");
         assert_eq!(refused(&[], Some("Arc")), "unknown GPU adapter `Arc`; known: no adapter at all");
+    }
+
+    #[test]
+    fn equal_adapters_are_told_apart_by_number_place_and_address() {
+        let at = |pci: &str| Adapter { pci: pci.into(), ..adapter("Radeon", AdapterKind::Discrete) };
+        let all = [at("0000:01:00.0"), at("0000:02:00.0"), adapter("llvmpipe (LLVM 15)", AdapterKind::Software)];
+        let named = [("1", 1), ("radeon#0", 0), ("Radeon, vulkan#1", 1), ("0000:02:00.0", 1), ("LLVM 1", 2), ("2", 2)];
+        for (name, index) in named {
+            assert_eq!(choose(&all, Some(name)).ok(), Some(index), "{name}");
+        }
+        let message = refused(&all, Some("radeon"));
+        let list = "0: `Radeon, vulkan`, at 0000:01:00.0, 1: `Radeon, vulkan`, at 0000:02:00.0; name one by its number";
+        assert!(message.starts_with(&format!("device `radeon`: its name fits several adapters: {list}")), "{message}");
+        assert!(message.ends_with("as in `radeon#1`"), "{message}");
+    }
+
+    #[test]
+    fn a_name_that_is_part_of_another_is_its_own() {
+        let all = [adapter("Arc A770 LE", AdapterKind::Discrete), adapter("Arc A770", AdapterKind::Discrete)];
+        assert_eq!(choose(&all, Some("arc a770")).ok(), Some(1));
+        assert!(refused(&all, Some("arc a7")).contains("several adapters"));
+    }
+
+    #[test]
+    fn adapters_that_compute_nothing_are_not_offered() {
+        let names = [("Null hardware (RADV NAVI21)", false), ("AMD Radeon RX 6800 (RADV NAVI21)", true)];
+        for (name, offered) in names {
+            assert_eq!(computes(&adapter(name, AdapterKind::Discrete)), offered, "{name}");
+        }
     }
 }

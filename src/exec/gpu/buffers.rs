@@ -16,8 +16,7 @@ pub(super) fn allocate(
 ) -> Result<(Vec<wgpu::Buffer>, u64)> {
     let kept = |new: &Allocation| {
         let (plan, buffers) = old?;
-        let same = |a: &Allocation| (&a.name, a.dtype, a.elements) == (&new.name, new.dtype, new.elements);
-        plan.allocations().iter().position(same).map(|index| buffers[index].clone())
+        plan.find_allocation(new).map(|id| buffers[id.0].clone())
     };
     let mut made = 0;
     let buffer = |new: &Allocation| {
@@ -82,7 +81,8 @@ fn buffer(
     let made =
         device.scoped(&format!("memory for {name} ({bytes} bytes)"), || device.wgpu().create_buffer(&descriptor))?;
     if filled {
-        let mut mapped = made.get_mapped_range_mut(..).map_err(|error| device.error(format!("{name}: {error}")))?;
+        let mut mapped =
+            made.get_mapped_range_mut(..).map_err(|error| device.error(&format!("memory for {name}"), error))?;
         let mut part = vec![0; WORDS_A_PART.min(bytes / 4)];
         for start in (0..bytes).step_by(4 * WORDS_A_PART) {
             let words = &mut part[..WORDS_A_PART.min((bytes - start) / 4)];

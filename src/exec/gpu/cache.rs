@@ -9,6 +9,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::error::{Error, Result};
+use crate::replace::replace;
+
 /// What a file begins with, before the checksum of the rest.
 const MAGIC: [u8; 8] = *b"wgradpc1";
 
@@ -50,7 +53,7 @@ impl DiskCache {
         if self.kept.swap(checksum, Ordering::Relaxed) != checksum
             && let Err(error) = write(&self.path, checksum, &data)
         {
-            log::info!("gpu: compiled shaders are not kept: {}: {error}", self.path.display());
+            log::info!("gpu: compiled shaders are not kept: {error}");
         }
     }
 }
@@ -84,17 +87,13 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     whole.then(|| file.split_off(HEAD))
 }
 
-/// Beside the file, and moved: whoever reads meanwhile sees the old one or the new one.
-fn write(path: &Path, checksum: u32, data: &[u8]) -> std::io::Result<()> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
+/// Whoever reads meanwhile sees the old file or the new one.
+fn write(path: &Path, checksum: u32, data: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
     }
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let beside = path.with_extension(format!("{}-{number}.new", std::process::id()));
-    let whole = [&MAGIC[..], &checksum.to_le_bytes(), data].concat();
-    std::fs::write(&beside, whole).and_then(|()| std::fs::rename(&beside, path)).inspect_err(|_| {
-        std::fs::remove_file(&beside).ok();
+    replace(path, |file| {
+        [&MAGIC[..], &checksum.to_le_bytes(), data].into_iter().try_for_each(|part| file.write_all(part))
     })
 }
 

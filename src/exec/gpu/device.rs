@@ -110,12 +110,17 @@ pub struct GpuDevice(Arc<Inner>);
 
 struct Inner {
     adapter: Adapter,
+    /// To open it anew: found by its name, it could be another.
+    handle: wgpu::Adapter,
     options: GpuOptions,
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: Pipelines,
     disk: Option<DiskCache>,
+    /// What happened outside a scope first.
     failure: Arc<OnceLock<String>>,
+    /// Set once it is known to be lost.
+    lost: Arc<OnceLock<()>>,
 }
 
 impl fmt::Debug for GpuDevice {
@@ -130,11 +135,13 @@ impl GpuDevice {
         adapters().into_iter().map(|(adapter, _)| adapter).collect()
     }
 
-    /// Opens the first adapter whose description (`NAME, INTERFACE`) contains `name`, in any case, or without a
-    /// name the best one that is a GPU.
+    /// Opens the adapter of that name, or without a name the best one that is a GPU. A name is an index in
+    /// [`GpuDevice::list`], an address on the PCI bus, or a description (`NAME, INTERFACE`) or part of one, in any case;
+    /// `NAME#1` is the second of those that NAME fits.
     ///
     /// # Errors
-    /// No such adapter, with a list of those present; without a name, only software ones; a driver that refuses.
+    /// No such adapter, with a list of those present; a name that fits several; without a name, only software ones; a
+    /// driver that refuses.
     pub fn open(name: Option<&str>) -> Result<Self> {
         Self::open_with(name, GpuOptions::default())
     }
@@ -146,7 +153,15 @@ impl GpuDevice {
     pub fn open_with(name: Option<&str>, options: GpuOptions) -> Result<Self> {
         let (infos, mut handles): (Vec<_>, Vec<_>) = adapters().into_iter().unzip();
         let chosen = choose(&infos, name)?;
-        let (adapter, handle) = (infos[chosen].clone(), handles.swap_remove(chosen));
+        Self::open_handle(infos[chosen].clone(), handles.swap_remove(chosen), options)
+    }
+
+    /// The same adapter, opened anew with other options.
+    fn reopened(&self, options: GpuOptions) -> Result<Self> {
+        Self::open_handle(self.0.adapter.clone(), self.0.handle.clone(), options)
+    }
+
+    fn open_handle(adapter: Adapter, handle: wgpu::Adapter, options: GpuOptions) -> Result<Self> {
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
         // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
         let subgroups = adapter.limits.subgroups && options.limits.is_none_or(|limits| limits.subgroups);
@@ -168,21 +183,22 @@ impl GpuDevice {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(handle.request_device(&descriptor))
-            .map_err(|error| unusable(&adapter.to_string(), error.to_string()))?;
-        let failure = Arc::new(OnceLock::new());
+            .map_err(|error| unusable(&adapter.to_string(), "opening it", &error.to_string()))?;
+        let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         // Without these an error outside a scope, or a loss, would be a panic. The first one is kept; every later
         // call reports it.
-        let (uncaptured, lost) = (failure.clone(), failure.clone());
+        let (uncaptured, gone) = (failure.clone(), lost.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let _ = uncaptured.set(error.to_string());
         }));
         device.set_device_lost_callback(move |reason, message| {
-            let _ = lost.set(format!("it was lost ({reason:?}) {message}").trim_end().into());
+            log::error!("gpu: the device was lost ({reason:?}): {message}");
+            let _ = gone.set(());
         });
         let cached = features.contains(wgpu::Features::PIPELINE_CACHE);
         let disk = cached.then(|| DiskCache::open(&device, &handle.get_info())).flatten();
         let pipelines = Pipelines::default();
-        Ok(Self(Arc::new(Inner { adapter, options, device, queue, pipelines, disk, failure })))
+        Ok(Self(Arc::new(Inner { adapter, handle, options, device, queue, pipelines, disk, failure, lost })))
     }
 
     /// A GPU that a program has opened for something else, a renderer say, and goes on using.
@@ -190,9 +206,17 @@ impl GpuDevice {
     /// Its handlers of errors and of loss stay the program's: a loss is seen here by the next reading. Plans must fit
     /// the limits that it was opened with. Our shaders check their indices, whatever they do to others.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let options = GpuOptions::checked();
-        let (adapter, pipelines) = (Adapter::of(adapter), Pipelines::default());
-        Self(Arc::new(Inner { adapter, options, device, queue, pipelines, disk: None, failure: Arc::default() }))
+        Self(Arc::new(Inner {
+            adapter: Adapter::of(adapter),
+            handle: adapter.clone(),
+            options: GpuOptions::checked(),
+            device,
+            queue,
+            pipelines: Pipelines::default(),
+            disk: None,
+            failure: Arc::default(),
+            lost: Arc::default(),
+        }))
     }
 
     /// The same GPU, opened anew if it cannot tell times: see [`GpuOptions::timestamps`].
@@ -203,7 +227,7 @@ impl GpuDevice {
         if self.check_timestamps().is_ok() {
             return Ok(self.clone());
         }
-        Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.timestamps())
+        self.reopened(self.0.options.timestamps())
     }
 
     /// The same adapter, opened so that narrow networks' steps are one op as `choice` says.
@@ -214,7 +238,7 @@ impl GpuDevice {
         if self.0.options.whole_step == choice {
             return Ok(self.clone());
         }
-        Self::open_with(Some(&self.0.adapter.to_string()), self.0.options.whole_step(choice))
+        self.reopened(self.0.options.whole_step(choice))
     }
 
     /// Whether it was opened so that it tells times.
@@ -268,55 +292,80 @@ impl GpuDevice {
         &self.0.pipelines
     }
 
-    /// An error that happened outside a scope, at whatever earlier call.
-    pub(super) fn check(&self) -> Result<()> {
-        self.0.failure.get().map_or(Ok(()), |problem| Err(self.error(problem.clone())))
+    /// An error that happened outside a scope, at whatever earlier call, or the loss of the device; `doing` says what is
+    /// being done now.
+    pub(super) fn check(&self, doing: &str) -> Result<()> {
+        match self.0.failure.get() {
+            Some(problem) => Err(self.error(doing, problem)),
+            None if self.0.lost.get().is_some() => Err(lost(&self.0.adapter.to_string(), doing)),
+            None => Ok(()),
+        }
     }
 
-    /// The device does not do what it is asked.
-    pub(super) fn error(&self, problem: String) -> Error {
-        unusable(&self.0.adapter.to_string(), problem)
+    /// The device does not do what it is asked. All errors of an open device come from here: one that is lost fails in many
+    /// ways, which say nothing of that, so that it is asked first.
+    pub(super) fn error(&self, doing: &str, problem: impl ToString) -> Error {
+        let device = self.0.adapter.to_string();
+        if self.is_lost() { lost(&device, doing) } else { unusable(&device, doing, &problem.to_string()) }
+    }
+
+    /// Whether it is gone for good, which may not have been told yet.
+    fn is_lost(&self) -> bool {
+        let Inner { device, lost, .. } = &*self.0;
+        // wgpu 30 panics here where the device is lost, instead of returning an error.
+        let polled = catch_unwind(AssertUnwindSafe(|| device.poll(wgpu::PollType::Poll)));
+        if lost.get().is_none() && (polled.is_err() || !self.gives_memory()) {
+            let _ = lost.set(());
+        }
+        lost.get().is_some()
+    }
+
+    /// Whether it does the least that a device can be asked: without an answer of its own, it is lost. wgpu puts that into no
+    /// scope, and tells it to one handler alone, which is not ours where a program brought the device along.
+    fn gives_memory(&self) -> bool {
+        let device = &self.0.device;
+        let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let [memory, internal, validation] = filters.map(|filter| device.push_error_scope(filter));
+        let (label, size, usage) = (Some("is it there"), 4, wgpu::BufferUsages::COPY_SRC);
+        let made = device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: true });
+        let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
+        errors.iter().any(Option::is_some) || made.get_mapped_range_mut(..).is_ok()
     }
 
     /// Runs `work`, and returns any error of the device that it causes.
-    pub(super) fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
-        self.check()?;
+    pub(super) fn scoped<T>(&self, doing: &str, work: impl FnOnce() -> T) -> Result<T> {
+        self.check(doing)?;
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let [memory, internal, validation] = filters.map(|filter| self.0.device.push_error_scope(filter));
         let value = work();
         // Innermost first; natively the answers are there at once.
         let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
-        self.check()?;
-        let refused = |error| Err(refused(&self.0.adapter.to_string(), what, &error));
-        errors.into_iter().flatten().next().map_or(Ok(value), refused)
+        self.check(doing)?;
+        errors.into_iter().flatten().next().map_or(Ok(value), |error| Err(self.refused(doing, &error)))
+    }
+
+    /// It did not do that: for want of memory, or for another reason.
+    fn refused(&self, doing: &str, error: &wgpu::Error) -> Error {
+        match error {
+            wgpu::Error::OutOfMemory { .. } if !self.is_lost() => without_memory(&self.0.adapter.to_string(), doing),
+            error => self.error(doing, error),
+        }
     }
 
     /// Lets the device deliver what has arrived, and the news of its loss; waits for a submission if one is given.
-    pub(super) fn poll(&self, wait_for: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    pub(super) fn poll(&self, doing: &str, wait_for: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let poll = match wait_for {
             Some(index) => wgpu::PollType::Wait { submission_index: Some(index), timeout: None },
             None => wgpu::PollType::Poll,
         };
         // wgpu 30 panics here where the device is lost, instead of returning an error.
         let polled = catch_unwind(AssertUnwindSafe(|| self.0.device.poll(poll)));
-        self.check()?;
+        self.check(doing)?;
         match polled {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.error(error.to_string())),
-            Err(_) => Err(self.error("it was lost while waiting for it".into())),
+            Ok(Err(error)) => Err(self.error(doing, error)),
+            Err(_) => Err(lost(&self.0.adapter.to_string(), doing)),
         }
-    }
-}
-
-/// A device did not do `what`: for want of memory, or for another reason.
-fn refused(device: &str, what: &str, error: &wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::Device {
-            device: device.into(),
-            problem: format!("{what}: out of memory"),
-            remedy: "use a smaller batch or a smaller network".into(),
-        },
-        error => unusable(device, format!("{what}: {error}")),
     }
 }
 
@@ -346,8 +395,22 @@ fn without_timestamps(device: &str) -> Error {
     }
 }
 
-fn unusable(device: &str, problem: String) -> Error {
+fn unusable(device: &str, doing: &str, problem: &str) -> Error {
+    // wgpu's problems are paragraphs.
+    let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ");
     let remedy = "update the driver, or train with `--device cpu`".into();
+    Error::Device { device: device.into(), problem: format!("{doing}: {problem}"), remedy }
+}
+
+fn without_memory(device: &str, doing: &str) -> Error {
+    let (problem, remedy) = (format!("{doing}: out of memory"), "use a smaller batch or a smaller network".into());
+    Error::Device { device: device.into(), problem, remedy }
+}
+
+/// Clones of a lost device are lost, too.
+fn lost(device: &str, doing: &str) -> Error {
+    let problem = format!("{doing}: the device was lost");
+    let remedy = "open it anew, and resume from the last checkpoint".into();
     Error::Device { device: device.into(), problem, remedy }
 }
 
@@ -357,13 +420,15 @@ mod tests {
 
     #[test]
     fn want_of_memory_is_said_to_be_that() {
-        let error = wgpu::Error::OutOfMemory { source: "a driver's reason".into() };
-        let message = refused("a GPU", "memory for parameters (64 bytes)", &error).to_string();
+        let message = without_memory("a GPU", "memory for parameters (64 bytes)").to_string();
         let wanted = "device `a GPU`: memory for parameters (64 bytes): out of memory; use a smaller batch";
         assert!(message.starts_with(wanted), "{message}");
-        let error = wgpu::Error::Internal { source: "none".into(), description: "something else".into() };
-        let message = refused("a GPU", "shader of adamw", &error).to_string();
-        assert!(message.contains("shader of adamw: ") && message.contains("something else"), "{message}");
+    }
+
+    #[test]
+    fn problems_are_told_in_one_line() {
+        let message = unusable("a GPU", "shader of adamw", "Validation Error\n\nCaused by:\n  In a call\n").to_string();
+        assert!(message.contains(": shader of adamw: Validation Error Caused by: In a call; update"), "{message}");
     }
 
     #[test]

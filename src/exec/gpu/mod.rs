@@ -101,12 +101,12 @@ impl Gpu {
         self.device.queue().submit([encoder.finish()]);
         self.counters.dispatches += dispatches;
         self.counters.submissions += 1;
-        self.device.check()
+        self.device.check("submitting")
     }
 
     /// Writes the records of a submission, for which there is room then.
     fn write_records(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        self.device.poll(None)?;
+        self.device.poll("submitting", None)?;
         self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
         let records = records(steps);
         self.device.queue().write_buffer(&self.state.steps.buffer, 0, &records);
@@ -116,7 +116,7 @@ impl Gpu {
 
     /// Starts a copy of `words` words of an allocation, from word `start` on.
     fn start_reading(&mut self, allocation: AllocationId, start: usize, words: usize) -> Result<Ticket> {
-        self.device.poll(None)?;
+        self.device.poll("reading", None)?;
         if words == 0 {
             return Ok(Ticket::ready(Vec::new()));
         }
@@ -129,7 +129,7 @@ impl Gpu {
         self.counters.readbacks += 1;
         self.counters.downloaded_bytes += bytes;
         let reading = Reading::new(self.device.clone(), self.staging.clone(), staging, bytes, submission);
-        self.device.check()?;
+        self.device.check("reading")?;
         Ok(Ticket::pending(reading))
     }
 }
@@ -171,12 +171,12 @@ impl Executor for Gpu {
     }
 
     fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.device.poll(None)?;
+        self.device.poll("writing", None)?;
         let range = check::write(&self.state.plan, view, slot, words)?;
         let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
         self.device.queue().write_buffer(buffer, 4 * range.start as u64, bytemuck::cast_slice(words));
         self.counters.uploaded_bytes += 4 * words.len() as u64;
-        self.device.check()
+        self.device.check("writing")
     }
 
     fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
@@ -234,7 +234,7 @@ impl State {
     /// Fits a plan to the device and makes all of it ready; memory that `old` holds under the same name, type and
     /// size is taken over.
     fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
-        device.poll(None)?;
+        device.poll("making a plan ready", None)?;
         let plan = specialize(plan, &Target::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
         // Before memory is taken, since a shader may be refused.

@@ -57,7 +57,7 @@ impl Pipelines {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let own = work();
             let joined = others.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|_| Err(device.error("a shader's compilation panicked".into())))
+                thread.join().unwrap_or_else(|_| Err(device.error("compiling shaders", "a compilation panicked")))
             });
             joined.fold(own, Result::and)
         })?;
@@ -85,7 +85,7 @@ impl Pipelines {
     /// The pipeline of an op of a plan that was prepared.
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
         let found = lock(&self.known).get(&key(device, plan, op)).cloned();
-        found.ok_or_else(|| device.error(format!("the shader of {} was not compiled", op.kernel.name)))
+        found.ok_or_else(|| device.error(&format!("shader of {}", op.kernel.name), "it was not compiled"))
     }
 }
 

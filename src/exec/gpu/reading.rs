@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
-use crate::error::Result;
+use crate::error::{Result, room};
 use crate::exec::Pending;
 use crate::exec::gpu::buffers;
 use crate::exec::gpu::device::GpuDevice;
@@ -113,18 +113,21 @@ impl Reading {
     /// The words, if the answer is there.
     fn words(&mut self) -> Result<Option<Vec<u32>>> {
         let (device, bytes) = (&self.device, self.bytes);
-        let failed = |problem: String| device.error(format!("reading: {problem}"));
+        let failed = |problem: String| device.error("reading", problem);
         // It is taken out only when the reading is dropped.
         let Some(mapping) = &mut self.mapping else { return Err(failed("it is over".into())) };
         let Some(answer) = mapping.poll() else { return Ok(None) };
-        device.check()?;
+        device.check("reading")?;
         match answer {
             Some(Ok(())) => (),
             Some(Err(error)) => return Err(failed(error.to_string())),
             None => return Err(failed("the device does not answer".into())),
         }
         let mapped = mapping.staging.get_mapped_range(..bytes).map_err(|error| failed(error.to_string()))?;
-        Ok(Some(bytemuck::pod_collect_to_vec(&mapped)))
+        let mut words = room("a reading", mapped.len() / 4)?;
+        words.resize(mapped.len() / 4, 0u32);
+        bytemuck::cast_slice_mut(&mut words).copy_from_slice(&mapped);
+        Ok(Some(words))
     }
 }
 
@@ -138,18 +141,18 @@ impl Drop for Reading {
 
 impl Pending for Reading {
     fn poll(&mut self) -> Result<Option<Vec<u32>>> {
-        self.device.poll(None)?;
+        self.device.poll("reading", None)?;
         self.words()
     }
 
     fn wait(mut self: Box<Self>) -> Result<Vec<u32>> {
-        self.device.poll(Some(self.submission.clone()))?;
+        self.device.poll("reading", Some(self.submission.clone()))?;
         if let Some(mapping) = &mut self.mapping
             && mapping.answer.is_none()
         {
             // The answer is there, or on its way in another thread that polls.
             mapping.answer = Some(pollster::block_on(mapping.future.as_mut()));
         }
-        self.words()?.ok_or_else(|| self.device.error("reading: the device does not answer".into()))
+        self.words()?.ok_or_else(|| self.device.error("reading", "the device does not answer"))
     }
 }

@@ -41,13 +41,13 @@ impl Gpu {
             return Ok(stamps.iter().map(|[began, ended]| ended.saturating_sub(*began) as f64 * self.tick()).sum());
         }
         // What was submitted before is not to be in it.
-        self.device.poll(Some(self.device.queue().submit([])))?;
+        self.device.poll("waiting", Some(self.device.queue().submit([])))?;
         let began = Instant::now();
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
         self.record_pass(&mut encoder, None, &pass);
         let submission = self.device.queue().submit([encoder.finish()]);
         self.counters.submissions += 1;
-        self.device.poll(Some(submission))?;
+        self.device.poll("waiting", Some(submission))?;
         Ok(began.elapsed().as_secs_f64())
     }
 

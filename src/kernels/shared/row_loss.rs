@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::{line, per_row, row_prelude, shared};
+use crate::kernels::{along_row, line, per_row, row_prelude, shared};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
@@ -32,21 +32,15 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
 
 /// What the shader of a loss needs that is a mean over columns: its own file has only `element`, of an output and a
 /// target.
-pub const ELEMENTWISE: &[&str] = &[
-    shared::STEP,
-    shared::LINE,
-    shared::ACTIVATION,
-    shared::FINITE,
-    shared::TREE,
-    shared::ROW,
-    shared::ROW_LOSS,
-    shared::ELEMENT_LOSS,
-];
+pub const ELEMENTWISE: &[&str] =
+    &[shared::STEP, shared::LINE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS, shared::ELEMENT_LOSS];
 
 /// The shader of a loss, whose invocations share rows.
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
+    // A softmax goes along its row three times.
+    let rounds = |_: &Op, shapes: &[Shape]| 3 * along_row(shapes[0].columns);
     let grid = |_: &Op, shapes: &[Shape]| line(shapes[0].rows * per_row(shapes[0].columns));
-    Shader { source, shared, prelude: row_prelude, grid, tiles: None }
+    Shader { source, shared, prelude: row_prelude, grid, rounds: Some(rounds), tiles: None }
 }
 
 /// row_loss and grad of output against target, by the kernel of a loss.

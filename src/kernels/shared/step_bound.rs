@@ -152,7 +152,7 @@ impl Stages<'_> {
                 carried += f64::from(w.abs()) * d.errors[r * outputs + o];
             }
             let (function, slope) = (lower.function, self.p.slope);
-            let own = dense_grad_input::rounding(function, slope, 1.0, &sum, y.numbers[at]);
+            let own = dense_grad_input::rounding(function, slope, [1.0; 2], &sum, y.numbers[at]);
             let (f, error) = derivative(function, slope, y.numbers[at], y.errors[at]);
             let off = sum.bound() + carried;
             let carries = carried * f.abs() + (sum.value.abs() + off) * error;
@@ -274,7 +274,7 @@ fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
 /// The bound of a product of a gradient with a derivative, each of which may be off, or exact.
 fn times(gradient: f64, gradient_error: f64, derivative: f64, derivative_error: f64) -> f64 {
     let exact = derivative == 0.0 || derivative.abs() == 1.0;
-    let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient };
+    let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient * derivative.abs() };
     let most = gradient + gradient_error;
     crate::numeric::or_flushed(gradient_error * derivative.abs() + most * derivative_error + rounding)
 }

@@ -17,6 +17,8 @@ pub struct Product {
     pub terms: usize,
     /// Whether the lengths of the rows in memory of a, b and the output are multiples of four.
     pub aligned: [bool; 3],
+    /// Whether the terms are rows of a batch, of which there may be millions.
+    pub over_rows: bool,
 }
 
 /// Fewer terms are not worth a part of their own, whose sums must be written and read again.
@@ -24,6 +26,10 @@ const TERMS_OF_A_PART: usize = 256;
 
 /// More parts are not worth their memory.
 const MOST_PARTS: usize = 8;
+
+/// Most rows of a batch that one part sums, 64 at a time: at most 32 such sums are added one by one, and parts by four levels of
+/// sixteen. More parts would cost more to write and to add than they make sums better.
+const ROWS_OF_A_PART: usize = 2048;
 
 const STAGED: Share = Share::Workgroup { terms: 16 };
 
@@ -48,8 +54,60 @@ const TILES: [Tile; 7] = [
 const WORKGROUPS: usize = 96;
 
 /// The tiles that a product can have on a device, the best one first: the largest that still makes enough workgroups
-/// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock.
+/// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock. None has fewer parts
+/// than what one may sum allows.
 pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
+    in_parts(whole(product, limits), product, limits)
+}
+
+/// Each tile with its terms cut into as many parts as it needs, once.
+fn in_parts(tiles: Vec<Tile>, product: Product, limits: &Limits) -> Vec<Tile> {
+    let mut found: Vec<Tile> = Vec::new();
+    for tile in tiles {
+        let mut parts = tile.parts as usize;
+        if product.over_rows {
+            parts = parts.max(product.terms.div_ceil(ROWS_OF_A_PART));
+        }
+        let too_long = |parts: usize| rounds(&tile, chunk(product.terms, parts)) > limits.loop_rounds.into();
+        while too_long(parts) && chunk(product.terms, parts) > STEP {
+            parts += 1;
+        }
+        let band = if parts > 1 { 1 } else { tile.band };
+        let tile = Tile { parts: parts as u32, band, ..tile };
+        if !found.contains(&tile) {
+            found.push(tile);
+        }
+    }
+    found
+}
+
+/// Terms of the longest step of any tile's core.
+const STEP: usize = 16;
+
+/// Terms of each of so many parts but the last: whole steps of every tile's core, so that none looks into the next part.
+pub fn chunk(terms: usize, parts: usize) -> usize {
+    terms.div_ceil(parts).next_multiple_of(STEP)
+}
+
+/// Most rounds of all loops of an invocation that sums so many terms, even where a driver unrolls none.
+pub fn rounds(tile: &Tile, terms: usize) -> u64 {
+    // Blocks are of 64 terms where there is more than one of them; to store their sums is to go through them.
+    let (blocks, [high, wide]) = (terms / 64 + 1, tile.each.map(|each| each as usize));
+    let rounds = match tile.staged().map(|terms| terms as usize) {
+        None => terms.div_ceil(4) + blocks + high + wide,
+        Some(staged) => {
+            let fours = (tile.rows + tile.columns) as usize / 4 * (staged / 4);
+            let bringing = fours / tile.invocations() as usize + 2;
+            let (high, wide) = (high / 4, wide / 4);
+            let adding = staged * (1 + wide + high * (1 + wide));
+            terms.div_ceil(staged) * (1 + bringing + adding) + blocks * (1 + high * (5 + 4 * wide))
+        }
+    };
+    rounds as u64
+}
+
+/// The same without a look at how many terms there are.
+fn whole(product: Product, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
@@ -82,7 +140,7 @@ pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
 /// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
 /// would leave a GPU idle. The parts' sums must fit one binding.
 pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
-    let mut tiles = candidates(product, limits);
+    let mut tiles = whole(product, limits);
     let fitting = limits.binding_bytes as usize / (4 * product.rows * product.columns).max(1);
     let (best, parts) = (tiles[0], fitting.min(product.terms / TERMS_OF_A_PART));
     let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
@@ -97,7 +155,7 @@ pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
         [2, 4, MOST_PARTS].map(split).into_iter().filter(|tile| !limits.software && tile.parts as usize <= parts);
     let more: Vec<Tile> = more.filter(|tile| !tiles.contains(tile)).collect();
     tiles.extend(more);
-    tiles
+    in_parts(tiles, product, limits)
 }
 
 /// Workgroups along columns and rows.
@@ -150,7 +208,7 @@ mod tests {
     use super::*;
 
     fn chosen(rows: usize, columns: usize, terms: usize, limits: &Limits) -> String {
-        candidates(Product { rows, columns, terms, aligned: [true; 3] }, limits)[0].to_string()
+        candidates(Product { rows, columns, terms, aligned: [true; 3], over_rows: false }, limits)[0].to_string()
     }
 
     #[test]
@@ -168,7 +226,7 @@ mod tests {
     #[test]
     fn each_operand_is_read_four_at_a_time_where_its_rows_allow() {
         let software = Limits { software: true, subgroups: true, ..Limits::default() };
-        let ten_outputs = Product { rows: 128, columns: 10, terms: 64, aligned: [true, true, false] };
+        let ten_outputs = Product { rows: 128, columns: 10, terms: 64, aligned: [true, true, false], over_rows: false };
         let tiles: Vec<_> = candidates(ten_outputs, &software).iter().take(4).map(ToString::to_string).collect();
         let subgroups = "32×32 of 16×4 by subgroups";
         let wanted = ["32×32 of 4×4 vec4 of a, b", "32×32 of 4×4", &format!("{subgroups} vec4 of a, b"), subgroups];
@@ -177,13 +235,13 @@ mod tests {
 
     #[test]
     fn parts_are_no_more_than_one_binding_holds() {
-        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3] };
+        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3], over_rows: false };
         let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
         // The heuristic's choice comes first, whatever else there is.
         assert_eq!(parts(128 << 20)[0].parts, 1);
-        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3] };
+        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false };
         let counts: Vec<u32> = candidates_with_parts(few, &Limits::default()).iter().map(|tile| tile.parts).collect();
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
@@ -202,7 +260,7 @@ mod tests {
         // No real GPU has shown yet what they are worth.
         let gpu = Limits { subgroups: true, ..Limits::default() };
         assert!(
-            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3] }, &gpu)
+            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3], over_rows: false }, &gpu)
                 .iter()
                 .all(|tile| tile.share != Share::Subgroup)
         );

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Confusion;
 use crate::data::{Dataset, Targets};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, room};
 use crate::loss::TargetKind;
 use crate::model::{Head, InputRows, Model, classes, forward_parts, target_of};
 
@@ -31,26 +31,19 @@ impl Model {
             let problem = format!("{loss} with {columns} output{} does not tell one class a row", plural(columns));
             return Err(Error::conflict("confusion", problem, "use `evaluate`, or train with softmax_cross_entropy"));
         };
-        let actual = actual(loss.target_kind(), data, target_of(network, loss, data)?)?;
+        let actual = actual(loss.target_kind(), data, target_of(network, loss, None, data)?)?;
         let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
-        let mut predicted = Vec::with_capacity(data.len());
+        let mut predicted = room("predictions", data.len())?;
         // Neither all inputs nor all outputs at once: of images, and of many classes, they would take gigabytes.
         let get = |rows| input.get(rows).map(Cow::Owned);
-        forward_parts(self.forward_executor(device)?.as_mut(), data.len(), get, |outputs| {
-            check_finite(data, predicted.len(), columns, outputs)?;
+        let place = format!("confusion on data set `{}`", data.name());
+        let mut executor = self.forward_executor(device, data.len())?;
+        forward_parts(executor.as_mut(), &place, data.len(), get, |outputs| {
             predicted.extend(classes(loss, columns, outputs)?);
             Ok(())
         })?;
         Confusion::new(names(&self.head, data, told), &actual, &predicted)
     }
-}
-
-/// Checks outputs [rows, columns], of which the first are those of row `first`.
-fn check_finite(data: &Dataset, first: usize, columns: usize, outputs: &[f32]) -> Result<()> {
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
-    let place = format!("confusion on data set `{}`, row {} (from 0)", data.name(), first + at / columns);
-    let problem = format!("output {} of the network is {}, not a finite number", at % columns, outputs[at]);
-    Err(Error::data(place, problem, "look for inputs far from those trained on, or train again"))
 }
 
 /// The class of each row, from targets as kernels read them.

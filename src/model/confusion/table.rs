@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{ClassMetrics, Confusion};
-use crate::text::{table, table_with_gap};
+use crate::text::{shown, table, table_with_gap};
 
 /// Columns of a line.
 const WIDTH: usize = 100;
@@ -105,8 +105,9 @@ fn cells(metrics: &ClassMetrics) -> Vec<String> {
     [&[cut(class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
 }
 
-/// A name of at most `most` characters.
+/// A name of at most `most` characters, as it is shown.
 fn cut(name: &str, most: usize) -> String {
+    let name = shown(name);
     if name.chars().count() <= most {
         return name.into();
     }

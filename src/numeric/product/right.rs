@@ -32,15 +32,15 @@ impl<'a> Right<'a> {
         matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
     }
 
-    /// All columns of a block's terms: panel by panel, and in each from the first term to the last.
-    pub fn parts(self, block: Range<usize>) -> impl Iterator<Item = Part> {
+    /// All columns of a block's terms: panel by panel, and in each from the first term to the last, in whole chunks.
+    pub fn parts(self, block: Range<usize>, chunk: Option<usize>) -> impl Iterator<Item = Part> {
         let most = match self {
             // They come near in the same few sets of a cache.
             Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
             // Of few columns more terms: else the sums are read and written more than they are added to.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
-        let each = even(block.len(), most);
+        let each = even(block.len(), most).next_multiple_of(chunk.unwrap_or(1));
         cuts(self.columns(), PANEL).flat_map(move |columns| {
             let moved = move |part: Range<usize>| block.start + part.start..block.start + part.end;
             cuts(block.len(), each).map(move |part| Part { columns: columns.clone(), terms: moved(part) })

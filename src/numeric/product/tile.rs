@@ -80,6 +80,18 @@ pub(super) struct Panel {
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
+    /// Terms that are summed from zero, before what they come to is added to what the terms before them have come to; or all
+    /// terms are added one by one to what was there before.
+    pub chunk: Option<usize>,
+}
+
+/// Rows that a tile asks for meanwhile, since they are needed next: the first one, how far apart, how many, and whether they
+/// are longer than a panel.
+struct Asked {
+    soon: *const f32,
+    apart: usize,
+    count: usize,
+    longer: bool,
 }
 
 /// Computes a panel.
@@ -102,6 +114,10 @@ impl A {
 
 impl Next {
     pub const NOTHING: Self = Self { start: std::ptr::null(), apart: 0, rows: 0, each: 0 };
+}
+
+impl Asked {
+    const NOTHING: Self = Self { soon: std::ptr::null(), apart: 0, count: 0, longer: false };
 }
 
 impl Sums {
@@ -204,14 +220,6 @@ impl Panel {
         let columns = Columns::<S, WIDE>::new(simd, stripe.columns);
         // SAFETY: `run`'s callers vouch for all addresses.
         unsafe {
-            let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
-            for i in 0..HIGH {
-                match self.begin {
-                    Begin::Zero => {}
-                    Begin::Bias(bias) => sums[i] = columns.load(bias.add(stripe.column)),
-                    Begin::Sums(before) => sums[i] = columns.load(before.at(row + i, stripe.column)),
-                }
-            }
             self.ask_for_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
             if stripe.column == 0
                 && let Some(far) = self.far
@@ -221,12 +229,37 @@ impl Panel {
                     std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
             }
-            sums = if LAYOUT == ANYHOW {
-                self.add_matrix(columns, sums, row, stripe)
-            } else {
-                self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe)
-            };
-            (0..HIGH).for_each(|i| columns.store(self.out.at(row + i, stripe.column), sums[i]));
+            let mut asked = if LAYOUT == ANYHOW { Asked::NOTHING } else { self.comes::<HIGH>(row, stripe.column) };
+            let (mut begin, mut first) = (self.begin, 0);
+            while first < self.terms {
+                let terms = first..self.terms.min(first + self.chunk.unwrap_or(self.terms));
+                first = terms.end;
+                let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
+                for i in 0..HIGH {
+                    match begin {
+                        Begin::Bias(bias) => sums[i] = columns.load(bias.add(stripe.column)),
+                        Begin::Sums(before) if self.chunk.is_none() => {
+                            sums[i] = columns.load(before.at(row + i, stripe.column));
+                        }
+                        Begin::Zero | Begin::Sums(_) => {}
+                    }
+                }
+                sums = if LAYOUT == ANYHOW {
+                    self.add_matrix(columns, sums, row, stripe, terms)
+                } else {
+                    self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe, terms, &mut asked)
+                };
+                if let Begin::Sums(before) = begin
+                    && self.chunk.is_some()
+                {
+                    for i in 0..HIGH {
+                        let before = columns.load(before.at(row + i, stripe.column));
+                        (0..WIDE).for_each(|v| sums[i][v] = simd.add_f32s(before[v], sums[i][v]));
+                    }
+                }
+                (0..HIGH).for_each(|i| columns.store(self.out.at(row + i, stripe.column), sums[i]));
+                begin = Begin::Sums(self.out);
+            }
         }
         HIGH
     }
@@ -250,7 +283,7 @@ impl Panel {
         }
     }
 
-    /// Adds all terms, where b is a matrix, and brings b near where the tile is whole.
+    /// Adds terms, where b is a matrix, and brings b near where the tile is whole.
     ///
     /// # Safety
     /// As [`run`].
@@ -261,11 +294,13 @@ impl Panel {
         mut sums: [[S::f32s; WIDE]; HIGH],
         row: usize,
         Stripe { column, panel, .. }: Stripe,
+        terms: Range<usize>,
     ) -> [[S::f32s; WIDE]; HIGH] {
         let B::Matrix { start, apart, .. } = self.right else { unreachable!("only these are not panels") };
-        let (mut left, mut right, mut near) =
-            (self.left.at(row), start.wrapping_add(column), panel.wrapping_add(column));
-        for _ in 0..self.terms {
+        let mut left = self.left.at(row).wrapping_add(terms.start * self.left.term);
+        let mut right = start.wrapping_add(column + terms.start * apart);
+        let mut near = panel.wrapping_add(column + terms.start * PANEL);
+        for _ in terms {
             // SAFETY: as `run`'s callers promise; of the last vector only columns of the panel are read, but all of it is
             // written: panels that are near are whole.
             unsafe {
@@ -284,7 +319,7 @@ impl Panel {
         sums
     }
 
-    /// Adds all terms, where b is a panel, and asks for what comes next.
+    /// Adds terms, where b is a panel, and asks for what comes next.
     ///
     /// # Safety
     /// As [`run`]; a panel that is near has been written by the stripe's first tile.
@@ -295,20 +330,22 @@ impl Panel {
         mut sums: [[S::f32s; WIDE]; HIGH],
         row: usize,
         Stripe { column, panel, .. }: Stripe,
+        terms: Range<usize>,
+        asked: &mut Asked,
     ) -> [[S::f32s; WIDE]; HIGH] {
-        let mut left = self.left.at(row);
-        let (mut soon, apart, mut count, longer) = self.comes::<HIGH>(row, column);
-        let (mut right, mut terms) = (panel.wrapping_add(column).cast_const(), self.terms);
+        let mut left = self.left.at(row).wrapping_add(terms.start * self.left.term);
+        let mut right = panel.wrapping_add(column + terms.start * PANEL).cast_const();
+        let mut terms = terms.len();
         // SAFETY: as `run`'s callers promise.
         unsafe {
             while terms >= UNROLLED {
-                if count > 0 {
-                    (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
-                    if longer {
-                        (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(soon.wrapping_add(c)));
+                if asked.count > 0 {
+                    (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(asked.soon.wrapping_add(c)));
+                    if asked.longer {
+                        (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(asked.soon.wrapping_add(c)));
                     }
-                    soon = soon.wrapping_add(apart);
-                    count -= 1;
+                    asked.soon = asked.soon.wrapping_add(asked.apart);
+                    asked.count -= 1;
                 }
                 for term in 0..UNROLLED {
                     let b = vectors(simd, right.add(term * PANEL));
@@ -335,20 +372,21 @@ impl Panel {
         sums
     }
 
-    /// Rows that a tile asks for, of a panel's width or, where they are longer, of a part's terms: the first one, how far apart,
-    /// and how many. The next tile's of a, where these are far, or some of b.
+    /// The next tile's rows of a, where these are far, or some of b.
     #[inline(always)]
-    fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> (*const f32, usize, usize, bool) {
+    fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> Asked {
         if column > 0 {
-            return (std::ptr::null(), 0, 0, false);
+            return Asked::NOTHING;
         }
         if let Some(far) = self.far {
-            return (far.at(row).wrapping_add(far.tile), far.row, HIGH, true);
+            let soon = far.at(row).wrapping_add(far.tile);
+            return Asked { soon, apart: far.row, count: HIGH, longer: true };
         }
         let tile = row / ROWS - usize::from(matches!(self.right, B::Matrix { .. }));
         let before = (tile * self.next.each).min(self.next.rows);
         let count = self.next.each.min(self.next.rows - before);
-        (self.next.start.wrapping_add(before * self.next.apart), self.next.apart, count, false)
+        let soon = self.next.start.wrapping_add(before * self.next.apart);
+        Asked { soon, apart: self.next.apart, count, longer: false }
     }
 }
 
@@ -364,8 +402,9 @@ mod tests {
             let a: Vec<f32> = (0..rows * terms).map(|at| (at % 7) as f32 - 3.0).collect();
             let b: Vec<f32> = (0..terms * PANEL).map(|at| (at % 5) as f32 - 2.0).collect();
             let mut before: Vec<f32> = (0..rows * columns).map(|at| (at % 3) as f32).collect();
-            for case in 0..24 {
-                let (by_rows, near, begins, is_far) = (case % 2 == 0, case / 2 % 2 == 0, case / 4 % 3, case >= 12);
+            for case in 0..48 {
+                let (by_rows, near, begins) = (case % 2 == 0, case / 2 % 2 == 0, case / 4 % 3);
+                let (is_far, chunk) = (case / 12 % 2 == 1, (case >= 24).then_some(3));
                 let (row, term) = if by_rows { (terms, 1) } else { (1, rows) };
                 let (mut room, mut brought) = (vec![f32::NAN; terms * PANEL], vec![f32::NAN; a.len()]);
                 let given = A { start: a.as_ptr(), row, term, tile: ROWS * row };
@@ -391,6 +430,7 @@ mod tests {
                     rows,
                     columns,
                     terms,
+                    chunk,
                 });
                 for (at, sum) in sums.iter().enumerate() {
                     let (r, c) = (at / apart, at % apart);

@@ -1,5 +1,4 @@
-//! Checkpoint files: safetensors, with one metadata key and a checksum, since a number that has changed on disk would not
-//! be noticed by anything else.
+//! Checkpoint files: safetensors, with one metadata key.
 
 use std::path::Path;
 
@@ -7,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checkpoint, Head};
 use crate::error::{Error, Result};
-use crate::model::container::{Container, check_version};
-use crate::model::{Tensor, replace};
+use crate::model::Tensor;
+use crate::model::container::{Container, Contents, check_version, differs};
+use crate::replace::replace;
 
 /// Version of the metadata; a reader refuses newer ones.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-const DAMAGED: &str = "the file is damaged or cut short; delete it to go on from the one before";
+const DAMAGED: &str = "the file is damaged or cut short; use another one";
 const FOREIGN: &str = "use a checkpoint that wgrad wrote";
 
 const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAGED, foreign: FOREIGN };
@@ -22,8 +22,10 @@ const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAG
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// CRC-32 of the head's text, and of all tensors in the order of their names.
-    checksum: u32,
+    /// CRC-32 of the head's text, and of all tensors in the order of their names, in files of the first versions: those have
+    /// no checksum of all their bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<u32>,
     head: Head,
 }
 
@@ -39,7 +41,7 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
-        let stored = Stored { checksum: self.checksum()?, head: self.head.clone() };
+        let stored = Stored { checksum: None, head: self.head.clone() };
         let named = self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor));
         CONTAINER.pack(serde_json::to_string(&stored)?, named)
     }
@@ -49,19 +51,41 @@ impl Checkpoint {
     /// # Errors
     /// A file that cannot be read, is damaged, or is no checkpoint.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::read(path.as_ref())?
+    }
+
+    /// The same, with contents that cannot be used apart: another checkpoint may do instead. A file that cannot be read
+    /// now, or by this version, is no reason to go back to an older one.
+    pub(super) fn read(path: &Path) -> Result<Result<Self>> {
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, "reading", error))?;
-        let (text, tensors) = CONTAINER.unpack(path, &bytes)?;
-        let Stored { checksum: stored, head } = stored(path, &text)?;
+        let contents = match CONTAINER.unpack(path, &bytes) {
+            Ok(contents) => contents,
+            Err(error) => return Ok(Err(error)),
+        };
+        let version = serde_json::from_str::<serde_json::Value>(&contents.metadata).ok();
+        check_version(path, version.and_then(|value| value.get("head")?.get("format")?.as_u64()), FORMAT_VERSION)?;
+        Ok(Self::of(path, contents))
+    }
+
+    fn of(path: &Path, Contents { metadata, tensors, is_sealed }: Contents) -> Result<Self> {
+        let bad = |error| format!("its metadata `{}` cannot be used: {error}", CONTAINER.key);
+        let stored = serde_json::from_str(&metadata).map_err(|error| Error::format(path, bad(error), FOREIGN));
+        let Stored { checksum: written, head } = stored?;
         let checkpoint = Self { head, tensors };
-        let found = checkpoint.checksum().map_err(|error| Error::file(path, "reading", error))?;
-        if found != stored {
-            let problem = format!("its contents have the checksum {found:08x}, but were written with {stored:08x}");
-            return Err(Error::format(path, problem, DAMAGED));
+        if !is_sealed {
+            let found = checkpoint.checksum().map_err(|error| Error::file(path, "reading", error))?;
+            if Some(found) != written {
+                let [found, written] =
+                    [Some(found), written].map(|sum| sum.map_or("none".into(), |sum| format!("{sum:08x}")));
+                return Err(Error::format(path, differs(&found, &written), DAMAGED));
+            }
         }
+        let torn = |error| Error::format(path, format!("its parts do not belong together: {error}"), FOREIGN);
+        checkpoint.check().map_err(torn)?;
         Ok(checkpoint)
     }
 
+    /// The checksum of files of the first versions.
     fn checksum(&self) -> std::io::Result<u32> {
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(serde_json::to_string(&self.head)?.as_bytes());
@@ -73,11 +97,4 @@ impl Checkpoint {
         }
         Ok(checksum.finalize())
     }
-}
-
-fn stored(path: &Path, text: &str) -> Result<Stored> {
-    let version = serde_json::from_str::<serde_json::Value>(text).ok();
-    check_version(path, version.and_then(|value| value.get("head")?.get("format")?.as_u64()), FORMAT_VERSION)?;
-    let bad = |error| format!("its metadata `{}` cannot be used: {error}", CONTAINER.key);
-    serde_json::from_str(text).map_err(|error| Error::format(path, bad(error), FOREIGN))
 }

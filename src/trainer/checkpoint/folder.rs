@@ -5,13 +5,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::settings::Settings;
 use super::{Checkpoint, Restored, Validation};
 use crate::error::{Error, Result};
+use crate::replace::remove_leftovers;
 use crate::trainer::Trainer;
 use crate::trainer::course::Course;
 
 /// How many of the newest stay.
 const NEWEST: usize = 3;
+
+/// How many folders of one name there can be.
+const NUMBERED: u32 = 999;
 
 /// Writes checkpoints to a folder while [`Trainer::fit`] runs: `step-1200.safetensors` is that after 1,200 steps.
 ///
@@ -25,6 +30,8 @@ const NEWEST: usize = 3;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoints {
     folder: PathBuf,
+    /// Whether a folder beside it is taken where that one is another training's.
+    numbered: bool,
     steps: Option<u64>,
     interval: Option<Duration>,
     resume: bool,
@@ -34,7 +41,15 @@ pub struct Checkpoints {
 impl Checkpoints {
     /// In a folder, which is made where there is none. Without further settings there is no interval.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), steps: None, interval: None, resume: false, when_stopped: false }
+        let folder = folder.into();
+        Self { folder, numbered: false, steps: None, interval: None, resume: false, when_stopped: false }
+    }
+
+    /// In a folder that is no other training's: the first of `folder`, `folder-2`, `folder-3`, … that is not there when
+    /// the first checkpoint is written; [`Trainer::checkpoint_folder`] tells which. With
+    /// [`Checkpoints::resume`], the one of these with checkpoints of the same settings and data, if there is one.
+    pub fn in_numbered_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { numbered: true, ..Self::in_folder(folder) }
     }
 
     /// Writes one after every `steps` steps; 0 counts as 1.
@@ -62,40 +77,78 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// What there is to go on from.
-    fn open(&self) -> Result<Option<Checkpoint>> {
-        if !self.folder.exists() {
-            return Ok(None);
+    /// The folders that may be this training's, as far as they are there.
+    fn candidates(&self) -> Vec<PathBuf> {
+        let numbers = if self.numbered { 1..=NUMBERED } else { 1..=1 };
+        numbers.map(|number| self.candidate(number)).filter(|folder| folder.exists()).collect()
+    }
+
+    fn candidate(&self, number: u32) -> PathBuf {
+        let mut name = self.folder.clone().into_os_string();
+        if number > 1 {
+            name.push(format!("-{number}"));
         }
-        let Some((_, newest)) = written(&self.folder)?.pop() else { return Ok(None) };
-        if !self.resume {
-            let problem = format!("it has checkpoints of an earlier training, the newest being {}", newest.display());
-            let remedy = "resume that training, or name another folder";
-            return Err(Error::conflict(self.folder.display().to_string(), problem, remedy));
+        name.into()
+    }
+}
+
+/// The newest checkpoint of a folder that can be used, and what is wrong with newer ones.
+fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<String>)>> {
+    let mut damaged: Vec<String> = Vec::new();
+    for (_, path) in written(folder)?.into_iter().rev() {
+        match Checkpoint::read(&path)? {
+            Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
+            Err(error) => {
+                log::warn!("a checkpoint is passed over: {error}");
+                damaged.push(error.to_string());
+            }
         }
-        Checkpoint::load(newest).map(Some)
+    }
+    // Not to begin anew where a training had come far: that is the user's to say.
+    let Some(first) = damaged.first() else { return Ok(None) };
+    let problem = format!("none of its checkpoints can be used: {first}");
+    Err(Error::conflict(folder.display().to_string(), problem, "delete them to begin anew, or name another folder"))
+}
+
+/// A checkpoint to go on from.
+struct Found {
+    taken: Taken,
+    checkpoint: Checkpoint,
+    /// What is wrong with newer ones.
+    passed_over: Vec<String>,
+}
+
+impl Found {
+    /// The newest checkpoint of a folder, which is taken for that.
+    ///
+    /// # Errors
+    /// A folder that another training has taken; a checkpoint of other settings.
+    fn look(folder: PathBuf, settings: &Settings) -> Result<Option<Self>> {
+        let taken = Taken::new(folder)?;
+        let Some((checkpoint, passed_over)) = newest(&taken.folder)? else { return Ok(None) };
+        checkpoint.head.settings.same_as(settings)?;
+        Ok(Some(Self { taken, checkpoint, passed_over }))
     }
 }
 
 /// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(|error| Error::file(&path, "creating", error))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let problem = "another training is writing checkpoints to it";
-            Err(Error::conflict(folder.display().to_string(), problem, "wait for it to end, or name another folder"))
-        }
-        // Where a file system knows no locks, there are none.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-    }
+struct Taken {
+    folder: PathBuf,
+    _lock: File,
 }
 
-/// Deletes what a process has left that was killed while it wrote a checkpoint. What cannot be deleted does no harm.
-fn remove_unfinished(folder: &Path) {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".step-")) {
-        std::fs::remove_file(entry.path()).ok();
+impl Taken {
+    /// Takes a folder that is there, and deletes what a process has left that was killed while it wrote a checkpoint.
+    fn new(folder: PathBuf) -> Result<Self> {
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(|error| Error::file(&path, "creating", error))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let (place, problem) = (folder.display().to_string(), "another training is writing checkpoints to it");
+            return Err(Error::conflict(place, problem, "wait for it to end, or name another folder"));
+        }
+        // Where a file system knows no locks, there are none.
+        remove_leftovers(&folder, |name| name.starts_with("step-"));
+        Ok(Self { folder, _lock: file })
     }
 }
 
@@ -123,7 +176,7 @@ pub(in crate::trainer) struct Keeper {
     validation: Option<Validation>,
     last: Instant,
     /// Nothing before a folder is written to for the first time.
-    locked: Option<File>,
+    taken: Option<Taken>,
 }
 
 impl Keeper {
@@ -133,26 +186,87 @@ impl Keeper {
         trainer: &mut Trainer,
         validation: Option<Validation>,
     ) -> Result<(Self, Option<(Course, Restored)>)> {
-        let mut keeper = Self { checkpoints: checkpoints.clone(), validation, last: Instant::now(), locked: None };
+        let mut keeper = Self { checkpoints: checkpoints.clone(), validation, last: Instant::now(), taken: None };
+        let found = if checkpoints.resume { keeper.find(trainer)? } else { None };
         if !checkpoints.when_stopped {
             keeper.take_folder()?;
         }
-        let resumed = checkpoints.open()?.map(|checkpoint| -> Result<_> {
+        if !checkpoints.resume {
+            keeper.check_free()?;
+        }
+        let resumed = found.map(|(checkpoint, passed_over)| -> Result<_> {
             let restored = trainer.restore_with(&checkpoint, validation)?;
-            Ok((checkpoint.course(), restored))
+            Ok((checkpoint.course(), Restored { passed_over, ..restored }))
         });
         Ok((keeper, resumed.transpose()?))
     }
 
-    /// Makes the folder this training's alone.
-    fn take_folder(&mut self) -> Result<()> {
-        if self.locked.is_none() {
-            let folder = &self.checkpoints.folder;
-            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
-            self.locked = Some(lock(folder)?);
-            remove_unfinished(folder);
+    /// # Errors
+    /// A folder that has checkpoints of another training, where no other folder may be taken.
+    fn check_free(&self) -> Result<()> {
+        let Checkpoints { folder, numbered, .. } = &self.checkpoints;
+        if *numbered || !folder.exists() {
+            return Ok(());
         }
-        Ok(())
+        let Some((_, newest)) = written(folder)?.pop() else { return Ok(()) };
+        let problem = format!("it has checkpoints of an earlier training, the newest being {}", newest.display());
+        let remedy = "resume that training, or name another folder";
+        Err(Error::conflict(folder.display().to_string(), problem, remedy))
+    }
+
+    /// Takes the folder to go on in: of those with checkpoints of these settings and data, the one that has come farthest.
+    ///
+    /// # Errors
+    /// Folders all of which are of other settings or locked: what is wrong with the first.
+    fn find(&mut self, trainer: &Trainer) -> Result<Option<(Checkpoint, Vec<String>)>> {
+        let settings = Settings::of(trainer, self.validation);
+        let (mut farthest, mut refused): (Option<Found>, _) = (None, None);
+        for folder in self.checkpoints.candidates() {
+            match Found::look(folder, &settings) {
+                Ok(Some(found)) => {
+                    if farthest.as_ref().is_none_or(|other| other.checkpoint.step() < found.checkpoint.step()) {
+                        farthest = Some(found);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let Some(Found { taken, checkpoint, passed_over }) = farthest else { return refused.map_or(Ok(None), Err) };
+        self.taken = Some(taken);
+        Ok(Some((checkpoint, passed_over)))
+    }
+
+    /// Makes a folder this training's alone; returns which.
+    fn take_folder(&mut self) -> Result<PathBuf> {
+        if let Some(taken) = &self.taken {
+            return Ok(taken.folder.clone());
+        }
+        let taken = Taken::new(self.make_folder()?)?;
+        Ok(self.taken.insert(taken).folder.clone())
+    }
+
+    fn make_folder(&self) -> Result<PathBuf> {
+        let failed = |folder: &Path, error| Error::file(folder, "making the folder", error);
+        let Checkpoints { folder, numbered, .. } = &self.checkpoints;
+        if !*numbered {
+            return std::fs::create_dir_all(folder).map(|()| folder.clone()).map_err(|error| failed(folder, error));
+        }
+        for folder in (1..=NUMBERED).map(|number| self.checkpoints.candidate(number)) {
+            match std::fs::create_dir(&folder) {
+                Ok(()) => return Ok(folder),
+                // Whoever makes it, has it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(&folder, error)),
+            }
+        }
+        let (place, problem) = (folder.display().to_string(), format!("it and {NUMBERED} others beside it are taken"));
+        Err(Error::conflict(place, problem, "delete those that are no longer needed, or name another folder"))
+    }
+
+    /// The folder that was written to or gone on from.
+    pub(in crate::trainer) fn folder(&self) -> Option<&Path> {
+        self.taken.as_ref().map(|taken| taken.folder.as_path())
     }
 
     /// How many steps there are to the next checkpoint, as far as steps decide that.
@@ -172,8 +286,7 @@ impl Keeper {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());
         }
-        self.take_folder()?;
-        let folder = &self.checkpoints.folder;
+        let folder = &self.take_folder()?;
         let newest = folder.join(name(trainer.steps()));
         trainer.checkpoint_of(Some(course), self.validation)?.save(&newest)?;
         self.last = Instant::now();

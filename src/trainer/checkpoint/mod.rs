@@ -4,19 +4,22 @@
 //! [`Trainer::fit`](crate::Trainer::fit) has come. Everything else that a step depends on, such as the order of the rows
 //! or what is dropped, follows from the seed and the step. [`Checkpoints`] says when a training writes one, and where.
 
+mod check;
 mod file;
 mod folder;
 mod settings;
 
 pub use folder::Checkpoints;
 
+pub(super) use check::ensure;
 pub(super) use folder::Keeper;
 pub(super) use settings::{Fingerprint, Validation};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Tensor, read_tensors, write_parameters};
+use crate::model::{Tensor, write_parameters};
+use crate::optim::Optimizer;
 use crate::trainer::Trainer;
 use crate::trainer::course::{Course, CourseHead};
 use crate::trainer::load::Loaded;
@@ -77,6 +80,8 @@ pub struct Restored {
     /// Products that are cut from now on as they were when the checkpoint was made, and would else be cut otherwise: on the
     /// device that it was made on, a tuning that has changed since changes no bit.
     pub recut: usize,
+    /// What is wrong with newer checkpoints of the folder, which were passed over; most often nothing.
+    pub passed_over: Vec<String>,
     /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
     pub differences: Vec<String>,
 }
@@ -116,10 +121,9 @@ impl Trainer {
     /// The same within a [`Trainer::fit`], with what it is validated on.
     fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
-        let mut tensors = Vec::new();
-        for prefix in self.stored() {
-            tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
-        }
+        self.rise()?;
+        let state = self.state()?;
+        let mut tensors = self.finite(state)?;
         let best = course.and_then(|course| course.best.as_ref()).map(|best| best.parameters.as_slice());
         let renamed = |tensor: &Tensor| Tensor { name: format!("{BEST}{}", tensor.name), ..tensor.clone() };
         tensors.extend(best.unwrap_or_default().iter().map(renamed));
@@ -139,7 +143,7 @@ impl Trainer {
     /// before.
     ///
     /// # Errors
-    /// Settings or data that differ, with both; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
+    /// Settings or data that differ, with both; a number that is not finite; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
         self.restore_with(checkpoint, checkpoint.head.settings.validation)
     }
@@ -148,13 +152,20 @@ impl Trainer {
         let Checkpoint { head, tensors } = checkpoint;
         head.settings.same_as(&Settings::of(self, validation))?;
         self.forget()?;
-        let stored = self.stored();
+        self.rise()?;
+        let stored = stored(self.description.optimizer);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted = stored.len() * crate::model::parameter_shapes(&self.description.network).len();
         if tensors.len() != wanted {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
+        }
+        for tensor in &tensors {
+            if let Some(at) = tensor.values.iter().position(|value| !value.is_finite()) {
+                let place = format!("checkpoint, {}", tensor.name);
+                return Err(Error::value(place, &format!("element {at}"), tensor.values[at], "finite"));
+            }
         }
         let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
@@ -166,14 +177,37 @@ impl Trainer {
             step: head.step,
             epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
             recut,
+            passed_over: Vec::new(),
             differences: head.made_on.differences(&MadeOn::of(self)?),
         })
     }
+}
 
-    /// Prefixes of what is stored for each parameter: itself, and each state.
-    fn stored(&self) -> Vec<String> {
-        let optimizer = self.description.optimizer;
-        let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
-        [String::new()].into_iter().chain(states).collect()
+/// Prefixes of what is stored for each parameter: itself, and each state.
+pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
+    let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
+    [String::new()].into_iter().chain(states).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Adam, Device, Loss, Network, Trainer};
+
+    /// A file with a right checksum may still hold anything.
+    #[test]
+    fn a_checkpoint_that_is_not_finite_is_not_restored() {
+        let builder = Trainer::builder(Network::input(1).dense(2)).loss(Loss::MeanSquaredError);
+        let mut trainer = builder.optimizer(Adam::new(0.1)).build(&Device::cpu()).expect("a trainer");
+        let good = trainer.checkpoint().expect("finite");
+        for number in [f32::INFINITY, f32::NAN] {
+            for tensor in 0..good.tensors.len() {
+                let mut bad = good.clone();
+                bad.tensors[tensor].values[1] = number;
+                let error = trainer.restore(&bad).expect_err("it is not finite").to_string();
+                assert!(error.contains(&format!("{}: element 1 is {number}", good.tensors[tensor].name)), "{error}");
+                assert_eq!(trainer.checkpoint().expect("finite"), good);
+            }
+        }
+        trainer.restore(&good).expect("finite");
     }
 }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::data::{Dataset, Standardisation, Targets};
+use super::check::ensure;
+use crate::data::{Dataset, Standardisation};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::lower::Description;
 use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::plan::{Plan, Section};
@@ -53,6 +55,11 @@ pub(in crate::trainer) struct Validation {
 }
 
 impl Validation {
+    /// Rows of the data set, and whether the best epoch is kept.
+    pub(in crate::trainer) fn kept(&self) -> (usize, bool) {
+        (self.data.rows, self.restore_best)
+    }
+
     pub(in crate::trainer) fn of(data: &Dataset, restore_best: bool) -> Self {
         Self { data: Fingerprint::of(data), restore_best }
     }
@@ -60,16 +67,7 @@ impl Validation {
 
 impl Fingerprint {
     pub(in crate::trainer) fn of(data: &Dataset) -> Self {
-        let mut checksum = crc32fast::Hasher::new();
-        match data.bytes() {
-            Some(bytes) => checksum.update(bytes),
-            None => checksum.update(bytemuck::cast_slice(&data.input())),
-        }
-        match data.targets() {
-            Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            Targets::Numbers { values, .. } => checksum.update(bytemuck::cast_slice(values)),
-        }
-        Self { rows: data.len(), checksum: checksum.finalize() }
+        Self { rows: data.len(), checksum: data.checksum() }
     }
 }
 
@@ -82,14 +80,56 @@ impl Settings {
             optimizer: description.optimizer,
             schedule: trainer.schedule,
             clip_norm: description.clip_norm,
-            batch: description.batch,
-            accumulate: description.accumulate,
+            batch: trainer.batch,
+            accumulate: trainer.accumulate,
             seed: trainer.seed,
             fused: trainer.planner.fused,
             data: trainer.loaded.as_ref().map(Loaded::fingerprint),
             validation,
             preprocessing: trainer.preprocessing.clone(),
         }
+    }
+
+    /// Checks each setting, and that they go together.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub(super) fn check(&self) -> Result<()> {
+        let description = Description {
+            clip_norm: self.clip_norm,
+            accumulate: self.accumulate,
+            evaluate_rows: 1,
+            ..Description::new(self.network.clone(), self.loss, self.optimizer, self.batch)
+        };
+        description.check()?;
+        self.schedule.check()?;
+        let [columns, inputs] =
+            [self.preprocessing.as_ref().map(Standardisation::columns), Some(self.network.inputs())];
+        ensure(columns.is_none() || columns == inputs, || {
+            format!("{columns:?} columns are scaled, but the network has {inputs:?}")
+        })?;
+        for data in [self.data, self.validation.map(|validation| validation.data)].into_iter().flatten() {
+            ensure(data.rows > 0, || "it was made on data without rows".into())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub(super) fn optimizer(&self) -> Optimizer {
+        self.optimizer
+    }
+
+    /// Rows of the loaded data set, where there is one.
+    pub(super) fn data_rows(&self) -> Option<usize> {
+        self.data.map(|data| data.rows)
+    }
+
+    /// Rows of a step, but for the last of an epoch.
+    pub(super) fn step_rows(&self) -> usize {
+        self.batch * self.accumulate
     }
 
     /// # Errors

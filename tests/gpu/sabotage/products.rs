@@ -49,7 +49,7 @@ pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_grad_input", "the mask is that of the next step", "step.index, (layer", "step.index + 1u, (layer"),
     ("dense_grad_input", "the derivative is forgotten", " * derivative_four(FUNCTION, params.slope, y)", ""),
     ("dense_grad_input", "the dropout's factor is not taken out", "column) * params.keep", "column)"),
-    ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row] = sum;", ""),
+    ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row] = bias;", ""),
     ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += a[0]", "row_sums = a[0]"),
     ("dense_grad_weight", "the bias gradient leaves a row in four out", " + a[3]", ""),
     ("dense_grad_weight", "the flag is not lowered", "if !all_finite(sums)", "if false"),

@@ -1,13 +1,17 @@
 //! Mistakes in optimizers, and in the norm that clips their gradients.
 
-use super::{Sabotage, changed, each, flagging, reading, skip, writing};
+use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
+use std::sync::atomic::Ordering;
 use wgrad::kernels::{adamw, norm, rmsprop, sgd, square_sum};
-use wgrad::plan::{Call, Kernel, Step};
+use wgrad::plan::{Call, Kernel, Slot, Step};
 
 const MOMENTUM: &Kernel = &sgd::MOMENTUM;
 
 pub(super) const TABLE: &[Sabotage] = &[
-    ("adamw", "flag ignored", |call| reading(call, &adamw::KERNEL, 5, |flag| flag[0] = u32::MAX)),
+    ("adamw", "flag ignored", |call| flagging(call, &adamw::KERNEL, 5, |_, _| ())),
+    ("adamw", "an update that overflows is not noticed", |call| unnoticed(call, &adamw::KERNEL, 5)),
+    ("adamw", "an update that overflows freezes itself", |call| at_step(call, &adamw::KERNEL, |step| step.index -= 1)),
+    ("adamw", "what has decayed stays", |call| unflushed(call, &adamw::KERNEL, 2)),
     ("adamw", "clipping ignored", |call| adam(call, |p, _| p.max_norm = f32::MAX)),
     ("adamw", "Adam's decay ignored", |call| adam(call, |p, _| p.l2 = 0.0)),
     ("adamw", "AdamW's decay ignored", |call| adam(call, |p, _| p.decay = 0.0)),
@@ -34,7 +38,9 @@ pub(super) const TABLE: &[Sabotage] = &[
         writing(call, &adamw::KERNEL, 0, |parameter, old| skip(parameter, old, |i| i % 64 == 63));
     }),
     ("adamw", "v not kept", |call| writing(call, &adamw::KERNEL, 3, |v, old| v.copy_from_slice(old))),
-    ("rmsprop", "flag ignored", |call| reading(call, &rmsprop::KERNEL, 4, |flag| flag[0] = u32::MAX)),
+    ("rmsprop", "flag ignored", |call| flagging(call, &rmsprop::KERNEL, 4, |_, _| ())),
+    ("rmsprop", "an update that overflows is not noticed", |call| unnoticed(call, &rmsprop::KERNEL, 4)),
+    ("rmsprop", "what has decayed stays", |call| unflushed(call, &rmsprop::KERNEL, 2)),
     ("rmsprop", "clipping ignored", |call| rms(call, |p, _| p.max_norm = f32::MAX)),
     ("rmsprop", "weight decay ignored", |call| rms(call, |p, _| p.l2 = 0.0)),
     ("rmsprop", "epsilon missing", |call| rms(call, |p, _| p.epsilon = 0.0)),
@@ -43,7 +49,9 @@ pub(super) const TABLE: &[Sabotage] = &[
     }),
     ("rmsprop", "step upwards", |call| rms(call, |_, step| step.learning_rate *= -1.0)),
     ("rmsprop", "average not kept", |call| writing(call, &rmsprop::KERNEL, 2, |mean, old| mean.copy_from_slice(old))),
-    ("sgd", "flag ignored", |call| reading(call, &sgd::KERNEL, 3, |flag| flag[0] = u32::MAX)),
+    ("sgd", "flag ignored", |call| flagging(call, &sgd::KERNEL, 3, |_, _| ())),
+    ("sgd", "an update that overflows is not noticed", |call| unnoticed(call, &sgd::KERNEL, 3)),
+    ("sgd", "what has decayed stays", |call| unflushed(call, &sgd::KERNEL, 0)),
     ("sgd", "clipping ignored", |call| plain(call, |p, _| p.max_norm = f32::MAX)),
     ("sgd", "always clipped to the largest norm", |call| plain(call, |p, _| p.max_norm = p.max_norm.min(1.0))),
     ("sgd", "weight decay ignored", |call| plain(call, |p, _| p.l2 = 0.0)),
@@ -54,7 +62,9 @@ pub(super) const TABLE: &[Sabotage] = &[
             skip(parameter, old, |i| i >= last);
         });
     }),
-    ("sgd_momentum", "flag ignored", |call| reading(call, MOMENTUM, 3, |flag| flag[0] = u32::MAX)),
+    ("sgd_momentum", "flag ignored", |call| flagging(call, MOMENTUM, 3, |_, _| ())),
+    ("sgd_momentum", "an update that overflows is not noticed", |call| unnoticed(call, MOMENTUM, 3)),
+    ("sgd_momentum", "what has decayed stays", |call| unflushed(call, MOMENTUM, 4)),
     ("sgd_momentum", "Nesterov's form ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
     ("sgd_momentum", "Nesterov's form always", |call| momentum(call, |p, _| p.nesterov = 1)),
     ("sgd_momentum", "momentum's sign", |call| momentum(call, |p, _| p.momentum *= -1.0)),
@@ -77,6 +87,25 @@ pub(super) const TABLE: &[Sabotage] = &[
         });
     }),
 ];
+
+/// Runs the honest twin, and puts the flag back.
+fn unnoticed(call: Call<'_>, honest: &Kernel, slot: usize) {
+    let Call { params, step, steps, lanes, mut slots, trace } = call;
+    let own = [std::mem::take(&mut slots[slot]).atomic().load(Ordering::Relaxed).into()];
+    slots[slot] = Slot::Atomic(&own);
+    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
+}
+
+/// Runs the honest twin, and leaves a subnormal number where it has flushed one to 0.
+fn unflushed(call: Call<'_>, honest: &Kernel, slot: usize) {
+    writing(call, honest, slot, |words, before| {
+        for (word, before) in words.iter_mut().zip(before) {
+            if *word == 0 && f32::from_bits(*before).is_subnormal() {
+                *word = *before;
+            }
+        }
+    });
+}
 
 fn adam(call: Call<'_>, change: impl FnOnce(&mut adamw::Params, &mut Step)) {
     changed(call, &adamw::KERNEL, change);

@@ -99,7 +99,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         });
     }),
     ("argmax", "columns counted from 1", |call| {
-        writing(call, &argmax::KERNEL, 1, |index, _| index.iter_mut().for_each(|index| *index += 1));
+        writing(call, &argmax::KERNEL, 1, |index, _| index.iter_mut().for_each(|index| *index = index.wrapping_add(1)));
     }),
     ("bias_add", "bias dropped", |call| reading(call, &bias_add::KERNEL, 1, |bias| bias.fill(0))),
     ("bias_add", "bias of the next column", |call| reading(call, &bias_add::KERNEL, 1, |bias| bias.rotate_left(1))),

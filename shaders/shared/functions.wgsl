@@ -1,0 +1,75 @@
+// Functions of which WGSL promises too little: its `tanh` is accurate absolutely alone, so that small values have large relative
+// errors, the error of its `exp` grows with the argument, and it has no ln(1 + x). These are accurate relatively, as
+// src/numeric/rounding.rs says, from sums, products and quotients. Needs finite.wgsl.
+//
+// No shader calls the built-in ones. A NaN passes.
+
+const LOG2_E = 1.44269504;
+
+// ln 2 as a short number and the rest, so that whole numbers times the first are exact.
+const LN2_SHORT = 0.693359375;
+const LN2_REST = -2.12194440e-4;
+
+// Below this, eˣ is less than the least normal number, and becomes 0.
+const LEAST_EXPONENT = -87.33654;
+
+// e^(a + b), for sums up to 88. Where a is the larger part and whole, nothing is rounded before the reduction by ln 2.
+// Coefficients as in src/numeric/exponential.rs.
+fn exponential_of_sum(a: f32, b: f32) -> f32 {
+    let n = round((a + b) * LOG2_E);
+    let r = (a - n * LN2_SHORT) + (b - n * LN2_REST);
+    var p = 1.9875691e-4;
+    p = p * r + 1.3982e-3;
+    p = p * r + 8.333452e-3;
+    p = p * r + 4.1665796e-2;
+    p = p * r + 1.6666665e-1;
+    p = p * r + 0.5;
+    // Beyond the range below, what is made of n is not used.
+    let power = bitcast<f32>(bitcast<u32>(i32(clamp(n, -126.0, 127.0)) + 127) << 23u);
+    return select((p * (r * r) + r + 1.0) * power, 0.0, a + b < LEAST_EXPONENT);
+}
+
+// eˣ, for x up to 88.
+fn exponential(x: f32) -> f32 {
+    return exponential_of_sum(x, 0.0);
+}
+
+// e^(z − most), for z up to `most`: their fractions apart, since the difference would be rounded.
+fn exponential_below(z: f32, most: f32) -> f32 {
+    let power = exponential_of_sum(floor(z) - floor(most), (z - floor(z)) - (most - floor(most)));
+    return select(power, 0.0, z - most < LEAST_EXPONENT);
+}
+
+// ln(1 + x), for x from 0 on: k·ln 2 + ln(1 + f) with 1 + x = 2ᵏ·(1 + f) and f below 1, of which the second is
+// 2·artanh(f / (2 + f)); twice the quotient, since half of a small x may be subnormal. Where k is 0, f is x itself, unrounded.
+fn log_1p(x: f32) -> f32 {
+    let bits = bitcast<u32>(1.0 + x);
+    let small = x < 1.0;
+    let k = select(f32(bits >> 23u) - 127.0, 0.0, small);
+    let f = select(bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u) - 1.0, x, small);
+    let twice = f / (1.0 + 0.5 * f);
+    let z = 0.25 * twice * twice;
+    var p = 1.0 / 15.0;
+    p = p * z + 1.0 / 13.0;
+    p = p * z + 1.0 / 11.0;
+    p = p * z + 1.0 / 9.0;
+    p = p * z + 1.0 / 7.0;
+    p = p * z + 1.0 / 5.0;
+    p = p * z + 1.0 / 3.0;
+    let sum = k * 0.693147181 + (twice + twice * (p * z));
+    // Infinity, or a NaN.
+    return select(x, sum, is_finite(x));
+}
+
+// tanh x, by an odd polynomial near 0. Coefficients as in src/numeric/exponential.rs.
+fn tanh_of(x: f32) -> f32 {
+    let z = x * x;
+    var p = -5.7049886e-3;
+    p = p * z + 2.063909e-2;
+    p = p * z - 5.3739715e-2;
+    p = p * z + 1.3331442e-1;
+    p = p * z - 3.3333283e-1;
+    let e = exponential(-2.0 * abs(x));
+    let far = (1.0 - e) / (1.0 + e);
+    return select(select(far, -far, x < 0.0), p * z * x + x, abs(x) < 0.625);
+}

@@ -1,0 +1,193 @@
+//! How a table is laid out: whether its first row has names, and how each column writes its numbers. It is found out over
+//! the whole text before a cell is read, so that whoever reads the table, inspects it or applies a model to it agrees.
+
+use std::collections::HashSet;
+
+use csv::{Position, StringRecord};
+
+use super::number_format::{self, Column, Evidence, Found, is_number};
+use super::text::{Text, is_missing};
+use super::{Csv, check};
+use crate::error::{Error, Result};
+
+/// So many rows show whether the first one has names.
+const SAMPLE: usize = 1000;
+
+/// Whole numbers of these are years, which are names as often as values.
+const YEARS: std::ops::RangeInclusive<f64> = 1900.0..=2100.0;
+
+/// How a table is laid out.
+pub(super) struct Layout {
+    pub(super) first_row: FirstRow,
+    /// Names of the columns.
+    pub(super) columns: Vec<String>,
+    pub(super) written: Vec<Column>,
+}
+
+/// What the first row of a table is taken for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum FirstRow {
+    /// Names; or that was said.
+    Names,
+    /// Values, by its looks.
+    Values,
+    /// It was said that it has values.
+    ValuesAsSaid,
+    /// It may have names or values, and is taken for names.
+    Unclear(Vec<String>),
+}
+
+impl FirstRow {
+    /// Whether it has names.
+    pub(super) fn is_header(&self) -> bool {
+        matches!(self, Self::Names | Self::Unclear(_))
+    }
+}
+
+impl Layout {
+    /// The text, to be read with or without a header, and its layout.
+    ///
+    /// # Errors
+    /// Text that is no table, or has two columns of one name.
+    pub(super) fn of<'a>(text: Text<'a>, form: &Csv) -> Result<(Text<'a>, Self)> {
+        let first_row = match form.header {
+            Some(true) => FirstRow::Names,
+            Some(false) => FirstRow::ValuesAsSaid,
+            None => first_row(text, form),
+        };
+        let text = Text { header: first_row.is_header(), ..text };
+        let columns = names(text, form)?;
+        let mut evidence = vec![Evidence::new(); columns.len()];
+        for record in text.reader().records() {
+            let record = record.map_err(|error| text.broken(error))?;
+            let start = record.position().map_or(0, Position::byte);
+            evidence.iter_mut().zip(&record).for_each(|(column, cell)| column.see(start, cell));
+        }
+        let mut written = number_format::columns(&evidence, text.delimiter);
+        for (name, written) in columns.iter().zip(&mut written) {
+            if let Some(format) = form.formats.get(name) {
+                *written = Column::Numbers { format: *format, unusual: None };
+            }
+        }
+        Ok((text, Self { first_row, columns, written }))
+    }
+
+    /// The number in a cell of a column, as the column writes it.
+    pub(super) fn number(&self, column: usize, cell: &str) -> Option<f64> {
+        self.written[column].format().read(cell)
+    }
+
+    /// What is wrong with a column whose numbers cannot be told.
+    pub(super) fn check(&self, text: Text<'_>, column: usize) -> Result<()> {
+        let Column::Unclear { problem, remedy, first } = &self.written[column] else { return Ok(()) };
+        Err(Error::data(text.place(first.start, &self.columns[column]), problem, *remedy))
+    }
+
+    /// What was decided and should be known: kind, column where it is about one, and message.
+    pub(super) fn notes(&self) -> Vec<(&'static str, Option<usize>, String)> {
+        let header = match &self.first_row {
+            FirstRow::Names | FirstRow::ValuesAsSaid => None,
+            FirstRow::Values => Some(
+                "the first row looks like values, so that columns are called `column1`, `column2`, …; if it has their names, \
+                 use `--header yes`"
+                    .into(),
+            ),
+            FirstRow::Unclear(cells) => {
+                let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+                let cells = super::inspect::listed(&cells);
+                Some(format!("the first row may have names or values, {cells}; it is taken for names: for values, use `--header no`"))
+            }
+        };
+        let header = header.map(|message| ("header", None, message));
+        let formats = self.written.iter().enumerate().filter_map(|(column, written)| {
+            let Column::Numbers { format, unusual: Some(Found { cell, .. }) } = written else { return None };
+            let (name, number) = (&self.columns[column], format.read(cell)?);
+            Some(("format", Some(column), format!("column `{name}`: `{cell}` is read as {number}")))
+        });
+        header.into_iter().chain(formats).collect()
+    }
+}
+
+/// Names of the columns: those of the first row, or `column1`, `column2`, ….
+fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
+    let mut reader = text.reader();
+    if text.header {
+        let header = reader.headers().map_err(|error| text.broken(error))?;
+        let names: Vec<String> = header.iter().map(String::from).collect();
+        check::unique(&format!("{}, header", text.path.display()), "column", &names)?;
+        return Ok(names);
+    }
+    let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
+    let width = first.map_or(0, |record| record.len());
+    form.unnamed(width).map_err(|known| {
+        let problem = format!("it has {width} columns and no header, but the model was trained on {known}");
+        Error::format(text.path, problem, "give the columns in the order of the table that the model was trained on")
+    })
+}
+
+/// Judges the first row by the rows below it.
+fn first_row(text: Text, form: &Csv) -> FirstRow {
+    // Rows of another length, and what is not UTF-8, are an error once the table is read.
+    let records = Text { header: false, ..text }.reader().into_records().map_while(std::result::Result::ok);
+    let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
+    let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
+    let named = form.target.iter().chain(&form.drop).any(|name| first.iter().any(|cell| cell == name));
+    if named || below.is_empty() {
+        return FirstRow::Names;
+    }
+    let (mut numbers, mut recurs) = (vec![], false);
+    for (column, cell) in first.iter().enumerate() {
+        let cells = || below.iter().filter_map(|row| row.get(column)).filter(|c| !c.is_empty() && !is_missing(c));
+        if cells().next().is_none() {
+            continue;
+        }
+        if !cells().all(is_number) {
+            recurs |= !cell.is_empty() && cells().any(|other| other == cell);
+        } else if is_number(cell) {
+            let range = cells().filter_map(plain).fold(None, |range: Option<(f64, f64)>, number| {
+                Some(range.map_or((number, number), |(low, high)| (low.min(number), high.max(number))))
+            });
+            numbers.push((cell, plain(cell), range));
+        } else {
+            return FirstRow::Names;
+        }
+    }
+    if numbers.is_empty() {
+        return FirstRow::Names;
+    }
+    let cells: Vec<&str> = numbers.iter().map(|(cell, ..)| *cell).collect();
+    let repeats = cells.iter().collect::<HashSet<_>>().len() < cells.len();
+    if recurs || repeats {
+        return FirstRow::Values;
+    }
+    let values: Vec<f64> = numbers.iter().filter_map(|(_, number, _)| *number).collect();
+    let inside = numbers.iter().all(|(_, number, range)| match (number, range) {
+        (Some(number), Some((low, high))) => (low..=high).contains(&number),
+        // `$5` above `$7` is no name.
+        (None, _) => true,
+        (Some(_), None) => false,
+    });
+    let fraction = values.iter().any(|number| number.fract() != 0.0);
+    if !is_series(&values) && (inside || fraction) {
+        return FirstRow::Values;
+    }
+    FirstRow::Unclear(cells.into_iter().map(String::from).collect())
+}
+
+fn plain(cell: &str) -> Option<f64> {
+    cell.parse().ok()
+}
+
+/// Whether these may be names that are numbers: years, or numbers in even steps, as of columns and wavelengths.
+fn is_series(values: &[f64]) -> bool {
+    let years = values.iter().all(|value| value.fract() == 0.0 && YEARS.contains(value));
+    let steps: Vec<f64> = values.windows(2).map(|two| two[1] - two[0]).collect();
+    let even = steps.iter().all(|step| (step - steps[0]).abs() <= 1e-6 * steps[0].abs());
+    let in_steps = match steps.as_slice() {
+        [] => false,
+        // Any two numbers have an even step.
+        [step] => step.abs() == 1.0,
+        [step, ..] => *step != 0.0 && even,
+    };
+    !values.is_empty() && (years || in_steps)
+}

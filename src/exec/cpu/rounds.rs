@@ -1,0 +1,200 @@
+//! Which ops of a section wait for which. Each round is ops that go by rows of the batch, all in one stage, and then ops that no
+//! longer wait for anything. An op's round follows from those of the ops before it that share elements with it, which are looked up
+//! by element, so that it takes time in proportion to the number of ops.
+
+use crate::plan::{Access, Binding, Lane, Op, Plan, Segments, View};
+use crate::shape::Shape;
+
+/// Ops of one round, each in the order of the section.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Round {
+    /// Ops that go by rows; they are done before the others begin.
+    pub rows: Vec<usize>,
+    pub others: Vec<usize>,
+}
+
+/// How an op touches elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Touch {
+    access: Access,
+    /// Whether it goes by rows of the batch.
+    by_rows: bool,
+    /// The matrix, where rows of the batch touch only the same rows of it.
+    matrix: Option<(usize, Shape, usize)>,
+}
+
+impl Touch {
+    fn new(op: &Op, by_rows: bool, binding: &Binding, view: &View) -> Self {
+        let own_rows = by_rows && (binding.cut || op.kernel.lane == Lane::Slice);
+        let matrix = own_rows.then_some((view.offset, view.shape, view.slot_stride));
+        Self { access: binding.access, by_rows, matrix }
+    }
+
+    /// Whether one op must wait for the other, whichever comes first: one of them writes. What both may lower in any order does
+    /// not count.
+    fn orders(&self, other: &Self) -> bool {
+        let both_lower = self.access == Access::Atomic && other.access == Access::Atomic;
+        (self.access.writes() || other.access.writes()) && !both_lower
+    }
+
+    /// The first round for an op that waits for one with this touch, in `round`: rows go along with the same rows, and follow
+    /// others in the next round; what does not go by rows follows rows in the same round.
+    fn round_behind(&self, round: usize, later: &Self) -> usize {
+        let along = if later.by_rows { later.matrix.is_some() && self.matrix == later.matrix } else { self.by_rows };
+        if along { round } else { round + 1 }
+    }
+}
+
+/// How elements were touched so far, each with the last round in which they were.
+type Seen = Vec<(Touch, usize)>;
+
+/// The rounds of these ops of a section; slices of different sizes do not go together.
+pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: impl Fn(usize) -> bool) -> Vec<Round> {
+    let (mut seen, mut rounds) = (Segments::<Seen>::default(), Vec::<(Round, Option<usize>)>::new());
+    for index in which {
+        let (op, by_rows) = (&ops[*index], goes_by_rows(*index));
+        let touches = || {
+            let views = op.views.iter().map(|view| plan.get(*view));
+            op.kernel.bindings.iter().zip(views).map(|(binding, view)| (Touch::new(op, by_rows, binding, view), view))
+        };
+        let waits = touches().flat_map(|(touch, view)| {
+            let earlier = seen.on(view).flatten().filter(move |(earlier, _)| earlier.orders(&touch));
+            earlier.map(move |(earlier, round)| earlier.round_behind(*round, &touch))
+        });
+        let mut number = waits.max().unwrap_or(0);
+        let slice = op.rows_a_lane().filter(|rows| by_rows && *rows > 1);
+        let other_slices = |known: &(Round, Option<usize>)| known.1.is_some() && slice.is_some() && known.1 != slice;
+        while rounds.get(number).is_some_and(other_slices) {
+            number += 1;
+        }
+        for (touch, view) in touches() {
+            seen.note(view, |seen| match seen.iter_mut().find(|(known, _)| *known == touch) {
+                Some((_, last)) => *last = number.max(*last),
+                None => seen.push((touch, number)),
+            });
+        }
+        if rounds.len() <= number {
+            rounds.resize_with(number + 1, Default::default);
+        }
+        let (round, known) = &mut rounds[number];
+        if by_rows {
+            round.rows.push(*index);
+            *known = known.or(slice);
+        } else {
+            round.others.push(*index);
+        }
+    }
+    rounds.into_iter().map(|(round, _)| round).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Kernel, Section, ViewId};
+    use crate::rng::{Philox, Stream};
+    use crate::shape::Dtype;
+
+    /// The definition: each op is compared with all before it, round after round.
+    fn by_comparing(plan: &Plan, ops: &[Op], goes_by_rows: &dyn Fn(usize) -> bool) -> Vec<Round> {
+        let bound = |op: &usize| -> Vec<(&'static Binding, &View)> {
+            ops[*op].kernel.bindings.iter().zip(ops[*op].views.iter().map(|view| plan.get(*view))).collect()
+        };
+        let shared = |op: &usize, earlier: &usize, apart: &dyn Fn(&Binding, &View, &Binding, &View) -> bool| {
+            bound(op).iter().any(|(binding, view)| {
+                bound(earlier).iter().any(|(before, other)| {
+                    let both_lower = binding.access == Access::Atomic && before.access == Access::Atomic;
+                    let writes = (binding.access.writes() || before.access.writes()) && !both_lower;
+                    writes && !apart(binding, view, before, other) && view.overlaps(other)
+                })
+            })
+        };
+        let depends = |op: &usize, earlier: &usize| shared(op, earlier, &|_, _, _, _| false);
+        let mixes = |op: &usize, earlier: &usize| {
+            let own_rows = |op: &usize, binding: &Binding| binding.cut || ops[*op].kernel.lane == Lane::Slice;
+            let same = |a: &View, b: &View| (a.offset, a.shape, a.slot_stride) == (b.offset, b.shape, b.slot_stride);
+            let slices = [op, earlier].map(|op| ops[*op].rows_a_lane().filter(|rows| *rows > 1));
+            shared(op, earlier, &|binding, view, before, other| {
+                own_rows(op, binding) && own_rows(earlier, before) && same(view, other)
+            }) || matches!(slices, [Some(a), Some(b)] if a != b)
+        };
+        let (mut left, mut rounds): (Vec<usize>, _) = ((0..ops.len()).collect(), Vec::new());
+        while !left.is_empty() {
+            let (mut round, mut later, mut rest) = (Round::default(), Vec::new(), Vec::new());
+            for op in left {
+                let waits = later.iter().any(|earlier| depends(&op, earlier));
+                let mixed = round.rows.iter().any(|earlier| mixes(&op, earlier));
+                if goes_by_rows(op) && !waits && !mixed { round.rows.push(op) } else { later.push(op) }
+            }
+            for op in later {
+                let waits = round.others.iter().chain(&rest).any(|earlier| depends(&op, earlier));
+                if !goes_by_rows(op) && !waits { round.others.push(op) } else { rest.push(op) }
+            }
+            left = rest;
+            rounds.push(round);
+        }
+        rounds
+    }
+
+    const fn kernel(lane: Lane, bindings: &'static [Binding]) -> Kernel {
+        Kernel { lane, bindings, params: &[], ..crate::kernels::count_correct::KERNEL }
+    }
+
+    const F: Dtype = Dtype::F32;
+    static ROWS: Kernel =
+        kernel(Lane::BatchRow, &[Binding::read("a", F).cut(), Binding::read("b", F), Binding::write("c", F)]);
+    static PART: Kernel = kernel(Lane::Part, &[Binding::read("a", F), Binding::write("c", F), Binding::atomic("flag")]);
+    static LOWERS: Kernel = kernel(Lane::BatchRow, &[Binding::read("a", F).cut(), Binding::atomic("flag")]);
+
+    /// Ops on any views, parts of views, and windows: nothing that `Plan::push` would let pass, but all that overlaps can be.
+    #[test]
+    fn rounds_are_those_of_comparing_each_op_with_all_before_it() {
+        let mut random = Philox::new(1, Stream::Data, 0);
+        let mut below = |most: usize| random.below(most as u32) as usize;
+        for _ in 0..200 {
+            let mut plan = Plan::new();
+            for number in 0..5 {
+                let shape = Shape::new(8, 64);
+                let all = plan.tensor(format!("t{number}"), F, shape, crate::plan::Contents::Persistent(0));
+                let allocation = plan.get(all).allocation;
+                plan.view(format!("t{number}.half"), allocation, 256, Shape::new(4, 64));
+                plan.view(format!("t{number}.row"), allocation, 0, Shape::vector(64));
+            }
+            plan.windowed("w", F, Shape::new(4, 16), 2, crate::plan::Contents::Computed);
+            let views = plan.views().len();
+            let ops: Vec<Op> = (0..24)
+                .map(|_| {
+                    let kernel = [&ROWS, &ROWS, &PART, &LOWERS][below(4)];
+                    let views: Vec<_> = kernel.bindings.iter().map(|_| ViewId(below(views))).collect();
+                    Op::new(kernel, &views, &(), 8)
+                })
+                .collect();
+            let by_columns: Vec<bool> = (0..ops.len()).map(|_| below(5) == 0).collect();
+            let by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !by_columns[op];
+            let which: Vec<usize> = (0..ops.len()).collect();
+            assert_eq!(rounds(&plan, &ops, &which, by_rows), by_comparing(&plan, &ops, &by_rows));
+        }
+    }
+
+    /// The same on the plans of networks, with slices and without.
+    #[test]
+    fn rounds_of_networks_are_those_of_comparing() {
+        for (layers, batch) in
+            [("65 relu dropout(0.1) 17 tanh 3", 33), ("64 relu 16", 4096), ("512 relu 512 relu 3", 16)]
+        {
+            let network = crate::network::Network::parse(20, layers).expect("the text is sound");
+            let loss = crate::loss::Loss::SoftmaxCrossEntropy;
+            let mut description = crate::lower::Description::new(network, loss, crate::optim::Adam::new(1e-3), batch);
+            (description.clip_norm, description.accumulate) = (Some(1.0), 2);
+            let plan = crate::lower::lower(&description).expect("it is sound");
+            for plan in [crate::fuse::fuse(&plan).expect("it can be fused"), plan] {
+                let plan = crate::specialize::specialize(plan, &crate::specialize::Target::Cpu).expect("no limits");
+                for (section, columns) in Section::ALL.into_iter().flat_map(|section| [(section, 0), (section, 3)]) {
+                    let ops = plan.ops(section);
+                    let by_rows = |op: usize| ops[op].rows_a_lane().is_some() && (columns == 0 || op % columns > 0);
+                    let which: Vec<usize> = (0..ops.len()).collect();
+                    assert_eq!(rounds(&plan, ops, &which, by_rows), by_comparing(&plan, ops, &by_rows), "{layers}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Checks that the parts of a checkpoint belong together, before any of them is used.
+//!
+//! A right checksum says that the file is the one that was written, not that a training could have written it. What is
+//! checked here, later code relies on: it subtracts, indexes and counts without asking again.
+
+use std::collections::BTreeMap;
+
+use super::{BEST, Checkpoint, stored};
+use crate::error::{Error, Result};
+use crate::model::parameter_shapes;
+use crate::trainer::course::CourseHead;
+
+/// More steps than any training takes; numbers below it can be added to without overflow.
+const MOST_STEPS: u64 = 1 << 48;
+
+/// `problem` as an error, unless it `holds`.
+pub(in crate::trainer) fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::conflict("checkpoint", problem(), "use another one")) }
+}
+
+impl Checkpoint {
+    /// Checks all parts, and that they belong together.
+    ///
+    /// # Errors
+    /// The first part that no training could have written.
+    pub(super) fn check(&self) -> Result<()> {
+        let head = &self.head;
+        head.settings.check()?;
+        let under_way = self.check_place()?;
+        if let Some(course) = &head.course {
+            let [steps, rows] = course.running();
+            ensure(rows == under_way && steps == under_way / head.settings.step_rows(), || {
+                format!("losses are of {steps} steps and {rows} rows, but {under_way} rows of the epoch were used")
+            })?;
+            course.check(head.step, head.epoch, head.settings.validation)?;
+        }
+        self.check_tensors()
+    }
+
+    /// Checks the step, the epoch, and how many of its rows were used; returns these, or 0 between two epochs.
+    fn check_place(&self) -> Result<usize> {
+        let (step, epoch, rows_of_step) = (self.head.step, self.head.epoch, self.head.settings.step_rows());
+        ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
+        // An epoch begins with its first step, which may have failed.
+        ensure(u64::from(epoch) <= step + 1 && epoch < u32::MAX, || {
+            format!("it is of step {step}, but {epoch} epochs were begun")
+        })?;
+        let (used, rows) = match (self.head.used, self.head.settings.data_rows()) {
+            (Some(used), Some(rows)) => (used, rows),
+            (used, rows) => {
+                ensure(used == rows, || {
+                    format!("rows of the epoch that were used: {used:?}, rows of the data: {rows:?}")
+                })?;
+                return Ok(0);
+            }
+        };
+        if used == rows {
+            return Ok(0);
+        }
+        let steps = used / rows_of_step;
+        ensure(used < rows && used == steps * rows_of_step, || {
+            format!("{used} of {rows} rows of the epoch were used, but a step has {rows_of_step}")
+        })?;
+        // Before the first epoch there is no order of rows to be within.
+        ensure(epoch > 0 && steps as u64 <= step, || {
+            format!("{used} rows of epoch {epoch} were used in {steps} steps, but all steps are {step}")
+        })?;
+        Ok(used)
+    }
+
+    /// Checks that there are the parameters, the optimizer's states and the best parameters, each once, and numbers.
+    fn check_tensors(&self) -> Result<()> {
+        let settings = &self.head.settings;
+        let shapes = parameter_shapes(settings.network());
+        let mut prefixes = stored(settings.optimizer());
+        if self.head.course.as_ref().is_some_and(CourseHead::has_best) {
+            prefixes.push(BEST.into());
+        }
+        let all = prefixes
+            .iter()
+            .flat_map(|prefix| shapes.iter().map(move |(name, shape)| (format!("{prefix}{name}"), shape)));
+        let mut wanted: BTreeMap<String, _> = all.collect();
+        for tensor in &self.tensors {
+            let name = &tensor.name;
+            let shape = wanted.remove(name);
+            ensure(shape == Some(&tensor.shape), || match shape {
+                Some(shape) => format!("tensor `{name}` has the shape {:?}, but {shape:?} is needed", tensor.shape),
+                None => format!("tensor `{name}` is not one of the training's"),
+            })?;
+            // The root of a mean of squares is taken.
+            let squares = settings.optimizer().squares().is_some_and(|state| name.contains(&format!(".{state}.")));
+            let bad = tensor.values.iter().find(|value| !value.is_finite() || (squares && **value < 0.0));
+            ensure(bad.is_none(), || {
+                let kind = if squares { "finite and at least 0" } else { "finite" };
+                format!("tensor `{name}` holds {}, but must be {kind}", bad.copied().unwrap_or_default())
+            })?;
+        }
+        ensure(wanted.is_empty(), || format!("{} tensors are missing: {:?}", wanted.len(), wanted.keys().next()))
+    }
+}

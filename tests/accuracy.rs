@@ -1,0 +1,18 @@
+//! Losses and activations are accurate to a millionth, on the CPU and the reference; `tests/gpu` has the same for GPUs.
+
+mod common {
+    pub mod accuracy;
+}
+
+use common::accuracy;
+use wgrad::Device;
+
+#[test]
+fn losses_are_accurate() {
+    [Device::cpu().threads(1), Device::reference()].iter().for_each(accuracy::losses_are_accurate);
+}
+
+#[test]
+fn activations_are_accurate() {
+    [Device::cpu().threads(1), Device::reference()].iter().for_each(accuracy::activations_are_accurate);
+}

@@ -1,0 +1,78 @@
+//! Whether the first row of a table has names.
+
+use wgrad::data::{Csv, Inspection};
+use wgrad::{Dataset, Result};
+
+use crate::message;
+
+fn inspect(text: &str) -> Inspection {
+    Inspection::of_csv_text("t", text, None).expect("it can be inspected")
+}
+
+/// What is said of the first row.
+fn said(found: &Inspection) -> Option<&str> {
+    found.warnings.iter().find(|warning| warning.kind == "header").map(|warning| warning.message.as_str())
+}
+
+#[test]
+fn a_first_row_of_values_is_no_header_and_no_row_is_lost() -> Result<()> {
+    let tables = [
+        "2.68,-3.71,late\n1.09,-3.39,early\n0.5,-2.98,late\n",
+        "1,1,0.5\n0,0.04,1\n1,1.41,0.5\n",
+        "1.5,7,2\n2.5,8,3\n3.5,9,4\n",
+        "7,9,5\n6,10,8\n9,4,3\n",
+        "$5,7.5\n$7,8.5\n$3,9.5\n",
+    ];
+    for text in tables {
+        let (data, found) = (Dataset::from_csv_text("t", text, None)?, inspect(text));
+        assert_eq!((data.len(), found.rows, found.header), (3, 3, false), "{text}");
+        assert_eq!(data.columns()[0], "column1", "{text}");
+        assert!(said(&found).is_some_and(|said| said.contains("looks like values")), "{text}: {:?}", found.warnings);
+        let names = Inspection::of_csv_text("t", text, Csv::default().header(true));
+        assert!(names.map_or(true, |found| found.rows == 2 && said(&found).is_none()), "{text}: as it was said");
+    }
+    // Lines are those of the file.
+    assert!(
+        message(Dataset::from_csv_text("t", "1.5,1\n2.5,2\n,1\n", None)).starts_with("t, line 3, column `column1`")
+    );
+    assert!(message(Dataset::from_csv_text("t", "1.5,1,2\n2.5,2,1\n2.5,2\n", None)).contains("the first row has 3"));
+    Ok(())
+}
+
+#[test]
+fn names_stay_names() {
+    let tables = [
+        "x,y\n1,2\n3,4\n",
+        // The row number that pandas writes has no name.
+        ",a,y\n0,1.5,2\n1,2.5,3\n",
+        "1,b,y\n1,2,3\n",
+        "x1,1.5,y\n1,2,3\n4,5,6\n",
+        "name,y\nBo,cat\nAl,dog\n",
+        "NA,5\n1,2\n3,4\n",
+    ];
+    for text in tables {
+        let found = inspect(text);
+        assert!(found.header && said(&found).is_none(), "{text}: {:?}", found.warnings);
+    }
+    // Who names a column of the first row knows that it has names.
+    let named = Inspection::of_csv_text("t", "1.5,7\n2.5,8\n3.5,7\n", Some("1.5")).expect("inspected");
+    assert!(named.header && said(&named).is_none());
+}
+
+#[test]
+fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
+    let tables = [
+        "2019,2020\n17,18\n20,22\n",
+        "country,2010,2015,2018\nA,1990,2020,2019\nB,2000,2010,2000\n",
+        "0,1,2,3\n0.5,0.25,1.5,3\n0,1,2,7.5\n",
+        "400.5,401,401.5\n400,500,400\n401,402,403\n",
+        "100,7\n1,8\n2,9\n",
+    ];
+    for text in tables {
+        let found = inspect(text);
+        assert!(found.header && found.rows == 2, "{text}");
+        assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
+        let values = Inspection::of_csv_text("t", text, Csv::default().header(false)).expect("inspected");
+        assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
+    }
+}
