@@ -665,3 +665,17 @@ fn what_ops_move_at_least_is_counted() {
     );
     assert!(table.contains("1_752"), "{table}");
 }
+
+#[test]
+fn default_limits_are_what_webgpu_promises_everywhere() {
+    let limits = Limits::default();
+    assert_eq!((limits.binding_bytes, limits.allocation_bytes), (134_217_728, 268_435_456));
+    assert_eq!((limits.storage_buffers, limits.workgroups, limits.invocations), (8, 65_535, 256));
+    assert_eq!((limits.workgroup_bytes, limits.subgroups, limits.software), (16_384, false, false));
+}
+
+#[test]
+fn intensity_is_operations_for_each_byte() {
+    assert_eq!(Work { flops: 6, bytes: 4 }.intensity(), Some(1.5));
+    assert_eq!(Work { flops: 6, bytes: 0 }.intensity(), None);
+}
