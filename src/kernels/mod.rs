@@ -195,7 +195,7 @@ pub fn row_prelude(op: &Op) -> String {
 
 /// Most rounds of the loops of an invocation that takes turns at so many elements with the others of its workgroup, four in a
 /// round; a tree comes behind.
-fn taking_turns(count: usize) -> u64 {
+pub fn taking_turns(count: usize) -> u64 {
     (count.div_ceil(4 * GROUP) + GROUP) as u64
 }
 

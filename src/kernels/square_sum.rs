@@ -47,7 +47,7 @@ pub fn op(plan: &Plan, gradient: ViewId, partial: ViewId) -> Op {
 /// The plain twin.
 pub fn reference(gradient: &[f32], partial: &mut [f32]) {
     for (block, root) in partial.iter_mut().enumerate() {
-        let mut sum = 0.0;
+        let mut sum = 0.0f64;
         for i in block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT {
             sum += f64::from(gradient[i]) * f64::from(gradient[i]);
         }
