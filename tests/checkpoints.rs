@@ -494,7 +494,7 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
     };
     for (tensor, number, said) in [
         ("layer0.weight", f32::NAN, "tensor `layer0.weight` holds NaN, but must be finite"),
-        ("adam.m.layer2.bias", f32::INFINITY, "tensor `adam.m.layer2.bias` holds inf"),
+        ("adam.m.layer3.bias", f32::INFINITY, "tensor `adam.m.layer3.bias` holds inf"),
         ("adam.v.layer0.weight", -1.0, "tensor `adam.v.layer0.weight` holds -1, but must be finite and at least 0"),
         ("best.layer0.bias", f32::NEG_INFINITY, "tensor `best.layer0.bias` holds -inf"),
     ] {

@@ -191,7 +191,11 @@ pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Adam, Device, Loss, Network, Trainer};
+    use crate::device::Device;
+    use crate::loss::Loss;
+    use crate::network::Network;
+    use crate::optim::Adam;
+    use crate::trainer::Trainer;
 
     /// A file with a right checksum may still hold anything.
     #[test]
