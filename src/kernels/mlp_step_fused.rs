@@ -441,17 +441,17 @@ fn weight_gradient(layer: &Layer, rows: Range<usize>, d: &[f32], x: &[f32], part
     let Layer { inputs, outputs, weight, bias, .. } = *layer;
     for o in 0..outputs {
         for i in 0..inputs {
-            let mut sum = 0.0;
+            let mut sum = 0.0f64;
             for r in rows.clone() {
-                sum += d[r * outputs + o] * x[r * inputs + i];
+                sum += f64::from(d[r * outputs + o]) * f64::from(x[r * inputs + i]);
             }
-            partial[weight + o * inputs + i] = sum;
+            partial[weight + o * inputs + i] = sum as f32;
         }
-        let mut sum = 0.0;
+        let mut sum = 0.0f64;
         for r in rows.clone() {
-            sum += d[r * outputs + o];
+            sum += f64::from(d[r * outputs + o]);
         }
-        partial[bias + o] = sum;
+        partial[bias + o] = sum as f32;
     }
 }
 

@@ -96,7 +96,8 @@ fn the_chain_is_right_in_lockstep() {
     let Some(device) = device() else { return };
     let mut gpu = filled(&device);
     let report = lockstep::run(&chain(), &mut gpu, &steps(SLOTS), &runs(0..SLOTS)).expect("the device computes right");
-    let elements = SLOTS * (ROWS * OUTPUTS + 3 * ROWS * OUTPUTS);
+    // The layer's outputs; parameters and both states; the flag.
+    let elements = SLOTS * (ROWS * OUTPUTS + 3 * ROWS * OUTPUTS + 1);
     println!("chain: {} elements compared", report.elements());
     assert_eq!(report.elements(), elements);
 }
