@@ -176,7 +176,7 @@ pub enum Error {
 }
 
 impl fmt::Display for Error {
-    /// In one line: what comes from a file or a driver is [shown](crate::data::shown).
+    /// In one line: what comes from a file or a driver is escaped by [`shown`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shown(&self.message()))
     }

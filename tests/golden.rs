@@ -271,7 +271,8 @@ fn trainers_agree_with_pytorch_in_f64() {
 /// What is a little wrong goes far beyond the tolerance in each case that it concerns; that of a learning rate least.
 #[test]
 fn small_mistakes_of_a_trainer_are_noticed() {
-    let changes: [(&str, fn(&mut parity::Case), usize); 4] = [
+    type Change = fn(&mut parity::Case);
+    let changes: [(&str, Change, usize); 4] = [
         ("a learning rate off by a thousandth", |case| case.optimizer = scaled(case.optimizer, 1.001), 10),
         ("masks of another seed", |case| case.seed ^= 1 << 40, 8),
         ("decay left out", |case| case.optimizer = without_decay(case.optimizer), 5),

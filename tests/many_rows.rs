@@ -15,7 +15,7 @@ use wgrad::{Dense, Device, Error, Init, Loss, Network, Sgd, Trainer};
 const RELATIVE: f64 = 1e-6;
 
 /// Numbers whose sums round in different places.
-const CONSTANTS: [f32; 6] = [0.1, 0.3, 0.7, 1.7, 2.302_585, 123.4];
+const CONSTANTS: [f32; 6] = [0.1, 0.3, 0.7, 1.7, std::f32::consts::LN_10, 123.4];
 
 fn near(found: f32, wanted: f64, place: &str) {
     let error = (f64::from(found) / wanted - 1.0).abs();

@@ -31,7 +31,7 @@ widest! {
         }
     }
 
-    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of [`BLOCK`] rows, and in f64 over the blocks: errors do not grow with
+    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of 16 rows, and in f64 over the blocks: errors do not grow with
     /// the number of rows.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         let rest = in_registers::<64>(matrix, 0, sums);

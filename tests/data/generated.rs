@@ -95,7 +95,7 @@ fn a_sine_has_even_steps_and_the_noise_asked_for() -> Result<()> {
     steps.sort_by(f32::total_cmp);
     steps.iter().enumerate().for_each(|(step, x)| assert_abs_diff_eq!(*x, TAU * step as f32 / 4999.0, epsilon = 1e-5));
     let input = sine.input();
-    let noise = input.iter().zip(values(&sine)).map(|(x, y)| f64::from(*y) - f64::from(*x).sin());
+    let noise = input.iter().zip(values(&sine)).map(|(x, y)| y - f64::from(*x).sin());
     let deviation = (noise.map(|value| value * value).sum::<f64>() / 5000.0).sqrt();
     assert_abs_diff_eq!(deviation, 0.2, epsilon = 0.008);
     let still = data::sine(50, 0.0, 3)?;

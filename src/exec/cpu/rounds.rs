@@ -190,7 +190,8 @@ mod tests {
                 let plan = crate::specialize::specialize(plan, &crate::specialize::Target::Cpu).expect("no limits");
                 for (section, columns) in Section::ALL.into_iter().flat_map(|section| [(section, 0), (section, 3)]) {
                     let ops = plan.ops(section);
-                    let by_rows = |op: usize| ops[op].rows_a_lane().is_some() && (columns == 0 || op % columns > 0);
+                    let by_rows =
+                        |op: usize| ops[op].rows_a_lane().is_some() && (columns == 0 || !op.is_multiple_of(columns));
                     let which: Vec<usize> = (0..ops.len()).collect();
                     assert_eq!(rounds(&plan, ops, &which, by_rows), by_comparing(&plan, ops, &by_rows), "{layers}");
                 }

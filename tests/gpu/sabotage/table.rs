@@ -39,7 +39,12 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("bias_add", "dead rows are written", "i < step.rows * params.columns", "i < arrayLength(&output)"),
     ("bias_add", "the bias is taken away", "input[i] + bias", "input[i] - bias"),
     ("binary_cross_entropy", "the logarithm overflows", "exponential(-abs(z))", "exponential(-z)"),
-    ("binary_cross_entropy", "ln(1 + x) of a rounded 1 + x", "- 1.0, x, small)", "- 1.0, floor(x * 8388608.0) / 8388608.0, small)"),
+    (
+        "binary_cross_entropy",
+        "ln(1 + x) of a rounded 1 + x",
+        "- 1.0, x, small)",
+        "- 1.0, floor(x * 8388608.0) / 8388608.0, small)",
+    ),
     ("binary_cross_entropy", "the sigmoid minus the target", "e / (1.0 + e) - w;", "(1.0 - 1.0 / (1.0 + e)) - w;"),
     ("binary_cross_entropy", "the target is forgotten", "e / (1.0 + e) - w", "e / (1.0 + e)"),
     ("binary_cross_entropy", "the mean is a sum", "row_sum(loss, local) / n", "row_sum(loss, local)"),

@@ -162,7 +162,7 @@ fn idx(sandbox: &Sandbox, input: &[u8]) -> String {
     let labels = [&[0, 0, 8, 1, 0, 0, 0, 2], &[1u8, 0][..]].concat();
     sandbox.file("train-labels-idx1-ubyte", &labels);
     sandbox.file("t10k-images-idx3-ubyte", input);
-    sandbox.file("t10k-labels-idx1-ubyte", if crc32fast::hash(input) % 2 == 0 { input } else { &labels });
+    sandbox.file("t10k-labels-idx1-ubyte", if crc32fast::hash(input).is_multiple_of(2) { input } else { &labels });
     let all = mnist(sandbox.folder.path());
     format!("{} | {} | {}", said(&read_idx_images(&path)), said(&read_idx_labels(&path)), said(&all))
 }

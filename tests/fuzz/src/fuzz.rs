@@ -14,9 +14,10 @@
 //! what did it, and is kept.
 
 #[allow(dead_code, unused_imports, reason = "arguments are read, but nothing is run")]
-#[path = "../../src/command/mod.rs"]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "as in the workspace's root, which says why")]
+#[path = "../../../src/command/mod.rs"]
 mod command;
-#[path = "../common/forged.rs"]
+#[path = "../../common/forged.rs"]
 mod forged;
 mod mutation;
 mod targets;
