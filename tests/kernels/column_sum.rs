@@ -1,6 +1,6 @@
 //! The sum of each column over the live rows.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
@@ -8,8 +8,10 @@ use wgrad::kernels::column_sum;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
+/// And so many rows that an invocation of a GPU sums in blocks at two levels.
 pub fn cases() -> Vec<Case> {
-    over_batches(case)
+    let many = [(5000, 4999), (70_000, 69_999)].map(|(rows, live)| case(Shape::new(rows, 1), live, Values::Real, rows));
+    over_rows(case).into_iter().chain(many).collect()
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {

@@ -1,6 +1,6 @@
 //! How many predictions equal their targets.
 
-use super::case::{Case, Fill, Values, over_batches};
+use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
@@ -12,7 +12,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     [Fill::Below(3), Fill::Bit]
         .into_iter()
-        .flat_map(|fill| over_batches(move |s, live, v, seed| case(s, live, v, seed, fill)))
+        .flat_map(|fill| over_rows(move |s, live, v, seed| case(s, live, v, seed, fill)))
         .collect()
 }
 

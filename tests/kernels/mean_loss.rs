@@ -10,7 +10,7 @@ use wgrad::shape::{Dtype, Shape};
 
 /// Batches; each case has 1, 2 or 3 steps, the last of fewer rows, in a window with one slot more.
 pub fn cases() -> Vec<Case> {
-    let batches = [1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 131, 2, 7, 9, 1000];
+    let batches = [1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 131, 2, 7, 9, 1000, 5000];
     let both = |(seed, batch)| [Values::Real, Values::Whole].map(|values| case(batch, values, seed));
     batches.into_iter().enumerate().flat_map(both).collect()
 }
