@@ -10,8 +10,8 @@ const BOTH_SIDES: f64 = 2.0;
 
 /// Most rounded additions that a term of a sum over rows passes on any device, whatever the number of rows: such sums are
 /// made in blocks of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more;
-/// 64 and 32 in a product's parts on a GPU; 32 and 32 in [`product_over_rows`](crate::numeric::product_over_rows).
-pub const DEPTH: usize = 100;
+/// 64 and 32 in a product's parts on a GPU; 128 in [`product_over_rows`](crate::numeric::product_over_rows).
+pub const DEPTH: usize = 128;
 
 /// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
 const WHOLE: f64 = (1 << 24) as f64;

@@ -8,9 +8,10 @@ use wgrad::kernels::column_sum;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// And so many rows that an invocation of a GPU sums in blocks at two levels.
+/// And so many rows that an invocation of a GPU sums in blocks at all levels.
 pub fn cases() -> Vec<Case> {
-    let many = [(5000, 4999), (70_000, 69_999)].map(|(rows, live)| case(Shape::new(rows, 1), live, Values::Real, rows));
+    let many =
+        [(5000, 4999), (1_100_000, 1_099_999)].map(|(rows, live)| case(Shape::new(rows, 1), live, Values::Real, rows));
     over_rows(case).into_iter().chain(many).collect()
 }
 

@@ -48,7 +48,15 @@ pub fn cases() -> Vec<Case> {
     let all = real
         .chain(whole)
         .flat_map(|(network, values, seed)| [false, true].map(|traced| case(network, values, seed, traced, u32::MAX)));
-    all.chain([false, true].map(steep)).chain(broken()).collect()
+    all.chain([false, true].map(steep)).chain([false, true].map(level)).chain(broken()).collect()
+}
+
+/// Logits of binary cross-entropy that are 0, where the sides of the sigmoid meet.
+fn level(traced: bool) -> Case {
+    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 1), Values::Special, 3, traced, u32::MAX);
+    let parameters = case.op().views[0];
+    case.set_f32(parameters, &[0.0; 128]);
+    case
 }
 
 /// Inputs that are logits, in another order, whose exponentials no f32 can hold: each column is the largest of some row, and

@@ -12,7 +12,14 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let blocks = [1, 2, 3, 15, 17, 64, 131, 1000, 70_001];
     let both = |(seed, blocks)| [Values::Real, Values::Whole].map(|values| case(blocks, values, seed));
-    blocks.into_iter().enumerate().flat_map(both).chain(broken()).collect()
+    let far = [1e-30, 1e30].map(|unit| {
+        let mut case = case(3, Values::Special, 1);
+        let partial = case.op().views[0];
+        case.set_f32(partial, &[unit, 3.0 * unit, 2.0 * unit]);
+        case
+    });
+    // Squares of the numbers of `far` neither vanish nor overflow.
+    blocks.into_iter().enumerate().flat_map(both).chain(far).chain(broken()).collect()
 }
 
 fn case(blocks: usize, values: Values, seed: usize) -> Case {

@@ -11,7 +11,14 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let blocks = [1, 2, 3, 15, 17, 64, 131];
     let both = |(seed, blocks)| [Values::Real, Values::Whole].map(|values| case(blocks, values, seed));
-    blocks.into_iter().enumerate().flat_map(both).collect()
+    let far = [1e-30, 1e30].map(|unit| {
+        let mut case = case(1, Values::Special, 1);
+        let gradient = case.op().views[0];
+        case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| (i as f32 - 31.0) * unit));
+        case
+    });
+    // Squares of the numbers of `far` neither vanish nor overflow.
+    blocks.into_iter().enumerate().flat_map(both).chain(far).collect()
 }
 
 fn case(blocks: usize, values: Values, seed: usize) -> Case {

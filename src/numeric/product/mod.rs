@@ -51,6 +51,9 @@ const CHUNK: usize = 32;
 /// Terms of a sum over rows whose chunks are added one by one in f32; slices of so many are added in f64.
 const SLICE: usize = CHUNK * CHUNK;
 
+/// So many terms at most are one chunk: the usual batch, whose step would take 2 % longer.
+const FEW_ROWS: usize = 128;
+
 /// Sums that are added in f64 at once, in numbers: they stay in the second nearest cache.
 const TOTALS: usize = 1 << 16;
 
@@ -92,27 +95,37 @@ pub fn product_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
         return;
     }
     if a.columns == 0 {
-        (0..a.rows).for_each(|row| out.row(row).fill(0.0));
-    } else if a.columns <= SLICE {
-        in_chunks(a, b, out);
-    } else {
-        for rows in cuts(a.rows, (TOTALS / b.columns).max(1).next_multiple_of(tile::ROWS)) {
-            let mut totals = vec![0.0; rows.len() * b.columns];
-            let mut sums = vec![0.0f32; totals.len()];
-            for terms in cuts(a.columns, SLICE) {
-                let a = a.rows(rows.clone()).columns(terms.clone());
-                in_chunks(a, b.rows(terms), MatrixMut::new(&mut sums, rows.len(), b.columns));
-                totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
-            }
-            for (row, totals) in rows.zip(totals.chunks_exact(b.columns)) {
-                out.row(row).iter_mut().zip(totals).for_each(|(sum, total)| *sum = *total as f32);
+        return (0..a.rows).for_each(|row| out.row(row).fill(0.0));
+    }
+    SPACE.with_borrow_mut(|Space { together, sums, totals, .. }| {
+        if a.columns <= SLICE {
+            return in_chunks(a, b, out, together);
+        }
+        for columns in cuts(b.columns, TOTALS / tile::ROWS) {
+            let most = TOTALS / columns.len() / tile::ROWS * tile::ROWS;
+            for rows in cuts(a.rows, most) {
+                let count = rows.len() * columns.len();
+                totals.clear();
+                totals.resize(count, 0.0);
+                let sums = room::<{ TURNED[0] * GROUP }>(sums, count);
+                for terms in cuts(a.columns, SLICE) {
+                    let a = a.rows(rows.clone()).columns(terms.clone());
+                    let b = b.columns(columns.clone()).rows(terms);
+                    in_chunks(a, b, MatrixMut::new(sums, rows.len(), columns.len()), together);
+                    totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += f64::from(*sum));
+                }
+                let mut out = out.lend().into_part(rows.clone(), columns.clone());
+                for (row, totals) in totals.chunks_exact(columns.len()).enumerate() {
+                    out.row(row).iter_mut().zip(totals).for_each(|(sum, total)| *sum = *total as f32);
+                }
             }
         }
-    }
+    });
 }
 
-fn in_chunks(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
-    SPACE.with_borrow_mut(|space| sum(a, Right::Matrix(b), First::Zero, Some(CHUNK), out, &mut space.together));
+fn in_chunks(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>, space: &mut Together) {
+    let chunk = (a.columns > FEW_ROWS).then_some(CHUNK);
+    sum(a, Right::Matrix(b), First::Zero, chunk, out, space);
 }
 
 fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
@@ -245,6 +258,7 @@ struct Space {
     together: Together,
     turned: Vec<Line>,
     sums: Vec<Line>,
+    totals: Vec<f64>,
 }
 
 struct Together {
@@ -257,19 +271,20 @@ struct Together {
 thread_local! {
     static SPACE: RefCell<Space> = const {
         let together = Together { left: Vec::new(), right: Vec::new(), near: Vec::new(), sums: Vec::new() };
-        RefCell::new(Space { together, turned: Vec::new(), sums: Vec::new() })
+        RefCell::new(Space { together, turned: Vec::new(), sums: Vec::new(), totals: Vec::new() })
     };
 }
 
 /// Makes the calling thread's room for parts of operands, so that its first product need not.
 pub fn reserve_for_products() {
-    SPACE.with_borrow_mut(|Space { together, turned, sums }| {
+    SPACE.with_borrow_mut(|Space { together, turned, sums, totals }| {
         room::<{ GROUP * BLOCK }>(&mut together.left, 0);
         room::<{ BLOCK * PANEL }>(&mut together.right, 0);
         room::<{ BLOCK * PANEL }>(&mut together.near, 0);
         room::<{ GROUP * PANEL }>(&mut together.sums, 0);
         room::<{ TURNED[0] * TURNED[1] }>(turned, 0);
         room::<{ TURNED[0] * GROUP }>(sums, 0);
+        totals.reserve(TOTALS);
     });
 }
 
