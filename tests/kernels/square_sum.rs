@@ -17,8 +17,19 @@ pub fn cases() -> Vec<Case> {
         case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| (i as f32 - 31.0) * unit));
         case
     });
+    // One number alone, wherever it is.
+    let alone = (0..64).step_by(21).map(|at| {
+        let mut case = case(1, Values::Special, 1);
+        let gradient = case.op().views[0];
+        case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| if i == at { 1e30 } else { 0.0 }));
+        case
+    });
+    // A block of tiny numbers beside one with a huge one.
+    let mut beside = case(2, Values::Special, 1);
+    let gradient = beside.op().views[0];
+    beside.set_f32(gradient, &std::array::from_fn::<f32, 128, _>(|i| [1e-30, 0.0, 1e30][i / 64 + i / 127]));
     // Squares of the numbers of `far` neither vanish nor overflow.
-    blocks.into_iter().enumerate().flat_map(both).chain(far).collect()
+    blocks.into_iter().enumerate().flat_map(both).chain(far).chain(alone).chain([beside]).collect()
 }
 
 fn case(blocks: usize, values: Values, seed: usize) -> Case {
