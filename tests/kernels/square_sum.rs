@@ -24,10 +24,11 @@ pub fn cases() -> Vec<Case> {
         case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| if i == at { 1e30 } else { 0.0 }));
         case
     });
-    // A block of tiny numbers beside one with a huge one.
-    let mut beside = case(2, Values::Special, 1);
+    // A block of tiny numbers, beside one that begins with a huge one, and one that ends so.
+    let mut beside = case(3, Values::Special, 1);
     let gradient = beside.op().views[0];
-    beside.set_f32(gradient, &std::array::from_fn::<f32, 128, _>(|i| [1e-30, 0.0, 1e30][i / 64 + i / 127]));
+    let huge = |i: usize| if i == 64 || i == 191 { 1e30 } else { 0.0 };
+    beside.set_f32(gradient, &std::array::from_fn::<f32, 192, _>(|i| if i < 64 { 1e-30 } else { huge(i) }));
     // Squares of the numbers of `far` neither vanish nor overflow.
     blocks.into_iter().enumerate().flat_map(both).chain(far).chain(alone).chain([beside]).collect()
 }
