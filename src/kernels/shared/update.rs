@@ -46,8 +46,8 @@ pub fn size(x: f32) -> u32 {
 }
 
 /// The bound of a number that is flushed to 0 below the normal range, whose terms have the sum `sum` of absolute values: 0
-/// where both sides must flush it.
+/// where both sides must flush it. Of up to three terms (momentum, gradient, decay) a device may flush each.
 pub fn flushed(error: f64, sum: f64) -> f64 {
     let least = f64::from(f32::MIN_POSITIVE);
-    if sum * (1.0 + 64.0 * UNIT_ROUNDOFF) < least { 0.0 } else { error + least }
+    if sum * (1.0 + 64.0 * UNIT_ROUNDOFF) < least { 0.0 } else { error + 3.0 * least }
 }

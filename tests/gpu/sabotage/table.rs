@@ -152,7 +152,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("rmsprop", "the flag is not looked at", " || is_frozen()", ""),
     ("rmsprop", "the old mean is used", "sqrt(mean)", "sqrt(square[i] * 0.5)"),
     ("rmsprop", "an overflow is not noticed", "if !finite {", "if false {"),
-    ("rmsprop", "what has decayed stays", "select(x, 0.0, abs(x)", "select(x, x, abs(x)"),
+    ("rmsprop", "what is small, but normal, is flushed", "abs(x) < 1.17549435e-38", "abs(x) < 1e-3"),
     ("rmsprop", "weight decay is forgotten", " + params.l2 * p", ""),
     ("rmsprop", "gradients are not clipped", " * clip(norm[0], params.max_norm)", ""),
     ("sgd", "the flag is not looked at", " || is_frozen()", ""),
