@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Dataset, Standardisation, gather};
-use crate::error::Result;
+use crate::error::{Result, collected, copied};
 
 /// Values of all rows, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,12 +114,15 @@ impl Dataset {
     /// # Errors
     /// A scaling of another number of columns.
     pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardisation>) -> Result<Vec<f32>> {
-        let Some(scaling) = scaling else { return Ok(self.input_rows(rows).into_owned()) };
         let range = rows.start * self.inputs()..rows.end * self.inputs();
-        match &self.input {
-            Inputs::Numbers(values) => scaling.scaled(&values[range]),
-            Inputs::Doubles(values) => scaling.scaled(&values[range]),
-            Inputs::Bytes(values) => scaling.scaled(&values[range]),
+        let count = range.len();
+        match (&self.input, scaling) {
+            (Inputs::Numbers(values), Some(scaling)) => scaling.scaled(&values[range]),
+            (Inputs::Doubles(values), Some(scaling)) => scaling.scaled(&values[range]),
+            (Inputs::Bytes(values), Some(scaling)) => scaling.scaled(&values[range]),
+            (Inputs::Numbers(values), None) => copied("inputs", &values[range]),
+            (Inputs::Doubles(values), None) => collected("inputs", count, values[range].iter().map(|x| *x as f32)),
+            (Inputs::Bytes(values), None) => collected("inputs", count, values[range].iter().map(|x| f32::from(*x))),
         }
     }
 
