@@ -15,7 +15,7 @@ pub struct Reading {
     /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true, help_heading = "Data")]
     pub delimiter: Option<u8>,
-    /// Whether a table's first row has the names of its columns [default: what it looks like, or the model knows]
+    /// Takes a table's first row for the names of its columns, or for values [default: as it looks, or as the model knows]
     #[arg(long, value_name = "YES|NO", value_enum, hide_possible_values = true, help_heading = "Data")]
     pub header: Option<YesNo>,
 }

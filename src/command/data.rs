@@ -26,7 +26,7 @@ pub struct Source {
     pub rows: Dataset,
     /// Rows to test on, where the source has a part of its own for that.
     pub test: Option<Dataset>,
-    /// What is in it, where it is a table that was inspected.
+    /// Its inspection, where it is a table that was inspected.
     pub found: Option<Inspection>,
 }
 

@@ -91,12 +91,12 @@ fn class_names(head: &Head) -> Option<Vec<String>> {
     Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
 }
 
-/// What the column of predictions is called.
+/// Name of the column of predictions.
 fn predicted(target: Option<&String>) -> String {
     target.map_or("predicted".into(), |target| format!("predicted_{target}"))
 }
 
-/// What the columns of numbers are called: after their targets, where these are known, or else they are numbered.
+/// Names of the columns of numbers: those of their targets, where these are known, or else numbers.
 fn numbers(head: &Head, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),

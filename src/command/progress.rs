@@ -45,7 +45,7 @@ struct Resumed<'a> {
     /// Products of a GPU's that are cut as when the checkpoint was made, and would else be cut otherwise.
     #[serde(skip_serializing_if = "is_zero")]
     recut: usize,
-    /// What is wrong with newer checkpoints.
+    /// Damage of newer checkpoints.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     passed_over: &'a [String],
     /// What keeps it from being bit-exact.

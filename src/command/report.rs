@@ -159,7 +159,7 @@ pub struct Start<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Followed>,
     pub model: String,
-    /// What will or may get in the way.
+    /// Warnings of an inspection.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
     pub warnings: &'a [Warning],
 }

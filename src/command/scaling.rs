@@ -30,7 +30,7 @@ pub fn check(scaling: &Standardisation, data: &Dataset) -> Result<()> {
     Err(Error::data(place, problem, "correct the value, or remove the row"))
 }
 
-/// What turns a loss on scaled targets into one in the table's units: errors shrink by the scale, squares by its square.
+/// Factor that turns a loss on scaled targets into one in the table's units: errors shrink by the scale, squares by its square.
 /// Tables have one target column.
 pub fn loss_factor(scaling: Option<&Standardisation>) -> f64 {
     scaling.map_or(1.0, |scaling| scaling.scale()[0].powi(2))

@@ -51,7 +51,7 @@ pub struct Inspection {
     pub target: Target,
     /// Rows that equal an earlier one, columns that are left out not counted.
     pub duplicate_rows: usize,
-    /// What will or may get in the way.
+    /// Warnings of an inspection.
     pub warnings: Vec<Warning>,
 }
 
