@@ -454,7 +454,7 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
     let at = |name: &str| header.find(name).unwrap_or_else(|| panic!("{name} is not in {header}"));
     // From, to, and what is said.
     let best = r#"\"best\":{\"epoch\":"#;
-    let cases: [(&str, &str, &str); 17] = [
+    let cases: [(&str, &str, &str); 18] = [
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":18446744073709551615,\"epoch\":3"#, "below 281474976710656"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":1,\"epoch\":3"#, "3 epochs were begun"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":4294967295"#, "4294967295 epochs were begun"),
@@ -468,6 +468,11 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
         (r#"\"used\":188"#, r#"\"used\":250"#, "but 0 rows of the epoch were used"),
         (r#"\"batch\":47"#, r#"\"batch\":0"#, "batch is 0"),
         (r#"\"batch\":47"#, r#"\"batch\":46"#, "a step has 46"),
+        (
+            r#"\"batch\":47,\"accumulate\":1"#,
+            r#"\"batch\":18446744073709551615,\"accumulate\":2"#,
+            "a step has 18446744073709551615",
+        ),
         (r#"\"epochs\":[{\"epoch\":1,"#, r#"\"epochs\":[{\"epoch\":2,"#, "epoch 1 is called 2"),
         (r#"\"restore_best\":true"#, r#"\"restore_best\":false"#, "none of its 2 epochs"),
         (r#"adam.v.layer0.bias"#, r#"adam.w.layer0.bias"#, "tensor `adam.w.layer0.bias` is not one of the training's"),

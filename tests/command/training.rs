@@ -51,6 +51,10 @@ fn batches_are_accumulated_and_said_to_be() {
         let lines = folder.succeed(&train);
         assert!(lines.contains(said), "{lines}");
     }
+    // More rows than there are numbers for are all rows.
+    let most = usize::MAX.to_string();
+    let events = folder.events(&["train", "iris", "--epochs", "2", "--batch", &most, "--accumulate", "2", "--force"]);
+    assert_eq!(events[3]["steps"], 2);
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl<'a> Job<'a> {
         let began = Instant::now();
         let loss_factor = scaling::loss_factor(scaling.as_ref());
         let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
-        let mut moved = reporter.on_submission(recipe.batch * arguments.accumulate);
+        let mut moved = reporter.on_submission(step_rows(arguments, recipe));
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
@@ -251,9 +251,13 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Rows of a step, if there are as many.
+fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
+    recipe.batch.saturating_mul(arguments.accumulate)
+}
+
 fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Builder> {
-    let step_rows = recipe.batch.saturating_mul(arguments.accumulate);
-    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows) as u64);
+    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows(arguments, recipe)) as u64);
     // Pixels are of one kind.
     let fit = if train.bytes().is_some() { Standardisation::fit_all } else { Standardisation::fit };
     let builder = Trainer::builder(recipe.network.clone())

@@ -129,7 +129,7 @@ impl Settings {
 
     /// Rows of a step, but for the last of an epoch.
     pub(super) fn step_rows(&self) -> usize {
-        self.batch * self.accumulate
+        self.batch.saturating_mul(self.accumulate)
     }
 
     /// # Errors
