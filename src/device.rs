@@ -234,6 +234,11 @@ impl Device {
         Target::Cpu
     }
 
+    /// Whether it is the host, with its fast kernels.
+    pub(crate) fn is_cpu(&self) -> bool {
+        matches!(self.kind, Kind::Cpu { .. })
+    }
+
     /// An executor with memory for `plan` on this device.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The CPU executor allocates nothing while it trains: all that it needs is there when it is made.
+//! The CPU allocates nothing while it trains, or predicts row by row: all that it needs is there when it is made.
 
 mod common {
     pub mod driver;
@@ -13,7 +13,7 @@ use common::driver::{Device, Driver, Form};
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::Run;
 use wgrad::lower::Description;
-use wgrad::{Adam, Loss, Network};
+use wgrad::{Adam, Loss, Network, Standardisation, Trainer};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -51,6 +51,11 @@ fn descriptions() -> [Description; 3] {
 
 // One test, so that no other one allocates meanwhile.
 #[test]
+fn neither_steps_nor_predictions_of_rows_allocate() {
+    steps_allocate_nothing();
+    predictions_of_rows_allocate_nothing();
+}
+
 fn steps_allocate_nothing() {
     for description in descriptions() {
         for threads in [1, 2] {
@@ -68,5 +73,28 @@ fn steps_allocate_nothing() {
             assert_eq!(count, 0, "allocations in 50 steps on {threads} threads");
             assert!(after[1] <= before[1], "{threads} threads: {} bytes became {}", before[1], after[1]);
         }
+    }
+}
+
+/// All kinds of outputs: probabilities of several classes and of one, and numbers in the units of a target.
+fn predictions_of_rows_allocate_nothing() {
+    let scaling = |columns: usize| Some(Standardisation::new(vec![1.0; columns], vec![2.0; columns]).expect("sound"));
+    for (loss, layers) in [
+        (Loss::SoftmaxCrossEntropy, "64 relu 64 relu 12"),
+        (Loss::BinaryCrossEntropy, "64 tanh 64 sigmoid 1"),
+        (Loss::MeanSquaredError, "64 relu 300 relu 1"),
+    ] {
+        let network = Network::parse(8, layers).expect("the text is sound");
+        let trainer = Trainer::builder(network).loss(loss).build(&wgrad::Device::cpu());
+        let mut model = trainer.and_then(Trainer::into_model).expect("a model");
+        model.head.preprocessing = scaling(8);
+        model.head.target_scaling = scaling(1).filter(|_| loss == Loss::MeanSquaredError);
+        let mut predictor = model.predictor(&wgrad::Device::cpu()).expect("it is sound");
+        let mut output = vec![0.0; predictor.outputs()];
+        let mut predict = |value: f32| predictor.predict_row(&[value; 8], &mut output).expect("the numbers are finite");
+        predict(0.0);
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        (0..100).for_each(|at| predict(at as f32));
+        assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0, "allocations in 100 rows through {layers}");
     }
 }

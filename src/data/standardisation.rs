@@ -133,17 +133,24 @@ impl Standardisation {
             return Err(Error::data("standardisation", problem, "pass whole rows of the columns it was fitted on"));
         }
         let mut scaled = room("scaled rows", rows.len())?;
-        for row in rows.chunks_exact(self.columns()) {
-            let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
-            scaled.extend(columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32));
-        }
+        rows.chunks_exact(self.columns()).for_each(|row| scaled.extend(self.scaled_row(row)));
         Ok(scaled)
+    }
+
+    /// The values of one row, scaled.
+    pub(crate) fn scaled_row<T: Copy + Into<f64>>(&self, row: &[T]) -> impl Iterator<Item = f32> {
+        let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
+        columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32)
     }
 
     /// The numbers that scaling has made these rows of: value · scale + mean, in f64. `rows` are whole rows.
     pub(crate) fn undone(&self, rows: &[f32]) -> Vec<f64> {
-        let columns = self.mean.iter().zip(&self.scale).cycle();
-        rows.iter().zip(columns).map(|(value, (mean, scale))| f64::from(*value) * scale + mean).collect()
+        rows.iter().enumerate().map(|(at, value)| self.undone_value(at % self.columns(), *value)).collect()
+    }
+
+    /// The same of one value of a column.
+    pub(crate) fn undone_value(&self, column: usize, value: f32) -> f64 {
+        f64::from(value) * self.scale[column] + self.mean[column]
     }
 
     /// Number of columns.

@@ -15,7 +15,7 @@ mod reference;
 use std::ops::Range;
 use std::time::Instant;
 
-pub use cpu::Cpu;
+pub use cpu::{Cpu, RowExecutor};
 pub use profile::Span;
 pub use reference::Reference;
 

@@ -13,6 +13,8 @@
 //! Replaces `matmul_nt`, `bias_add`, `activation`, `dropout`. Derivative: `dense_grad_input`, `dense_grad_weight`.
 //! Rounding: [`Sum`] of inputs + 1 terms, through f and the dropout's factor.
 
+use std::ops::Range;
+
 use crate::kernels::activation::{self, Function};
 use crate::kernels::activation_prelude;
 use crate::kernels::dense_forward_sum;
@@ -147,14 +149,26 @@ pub fn reference(
     }
 }
 
-/// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
+    with_weight(call, |weight, outputs, inputs, columns| {
+        Matrix::new(weight, outputs, inputs).rows(columns).transposed()
+    });
+}
+
+/// The fast twin of a weight that lies turned: [inputs, outputs].
+pub fn fast_with_turned_weight(call: Call<'_>) {
+    with_weight(call, |weight, outputs, inputs, columns| Matrix::new(weight, inputs, outputs).columns(columns));
+}
+
+/// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
+/// `turned` makes a matrix [inputs, columns] of the weight, for these of its outputs.
+fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
     let [input, weight, bias, output] = call.slots();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let mut output = output.matrix_mut(rows, outputs);
     let columns = output.columns();
-    let weight = Matrix::new(weight.f32(), outputs, inputs).rows(columns.clone()).transposed();
+    let weight = turned(weight.f32(), outputs, inputs, columns.clone());
     let bias = &bias.f32()[columns];
     product(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
     output.slices().for_each(|values| activation::apply_all(p.function, p.slope, values));

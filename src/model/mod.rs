@@ -6,6 +6,7 @@ mod evaluate;
 mod file;
 mod origin;
 mod output;
+mod predictor;
 mod regression;
 mod rows;
 
@@ -14,6 +15,7 @@ pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::FORMAT_VERSION;
 pub use origin::{Origin, TableForm};
+pub use predictor::Predictor;
 pub use rows::Target;
 
 pub(crate) use evaluate::evaluate;
@@ -36,6 +38,7 @@ use crate::lower::lower_forward;
 use crate::network::Network;
 use crate::plan::{Section, Step};
 use crate::specialize::{self, Limits};
+use predictor::Compiled;
 
 /// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches (whoever computes
 /// there), on a GPU so many that all of it is busy, as far as memory for the widest layer allows and the device can bind
@@ -177,7 +180,7 @@ pub struct Model {
 
 impl Model {
     /// Probabilities (or numbers, after a regression) for rows of raw inputs: [rows, outputs] row-major. For one
-    /// output and a binary loss: the probability of class 1.
+    /// output and a binary loss: the probability of class 1. Who predicts often keeps a [`Predictor`].
     ///
     /// # Errors
     /// A number of values that is no multiple of the network's inputs; values that are not finite; [`Error::Output`] where
@@ -220,10 +223,7 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`].
     pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
-        self.check()?;
-        let prepared = prepared(&self.head.network, self.head.preprocessing.as_ref(), input)?;
-        let rows = prepared.len() / self.head.network.inputs();
-        forward(self.forward_executor(device, rows)?.as_mut(), &prepared)
+        Compiled::new(self, device)?.outputs(self, input)
     }
 
     /// What runs [`forward`] on so many rows, of a model that was checked.
@@ -256,13 +256,14 @@ pub(crate) fn prepared<T: Copy + Into<f64>>(
         Some(preprocessing) => preprocessing.scaled(input)?,
         None => collected("inputs", input.len(), input.iter().map(|value| Into::<f64>::into(*value) as f32))?,
     };
-    finite(scaled, columns, 0)
+    check_inputs(&scaled, columns, 0)?;
+    Ok(scaled)
 }
 
 /// Checks that rows of scaled inputs, the first of which messages call `first`, are finite.
-pub(crate) fn finite(input: Vec<f32>, columns: usize, first: usize) -> Result<Vec<f32>> {
+pub(crate) fn check_inputs(input: &[f32], columns: usize, first: usize) -> Result<()> {
     match input.iter().position(|x| !x.is_finite()) {
-        None => Ok(input),
+        None => Ok(()),
         Some(at) => Err(Error::data(
             format!("input, row {}, column {}", first + at / columns, at % columns),
             format!("the value is {}", input[at]),
@@ -307,7 +308,7 @@ pub(crate) fn forward_parts<'a>(
     let mut under_way = VecDeque::new();
     let mut take = |(ticket, first, live): (Ticket, usize, usize)| {
         let found = &ticket.wait_f32()?[..live * outputs];
-        check_finite(place, first, outputs, found)?;
+        check_finite(place, first, outputs, found.iter().copied())?;
         put(found)
     };
     for first in (0..rows).step_by(most) {

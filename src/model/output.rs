@@ -12,9 +12,16 @@ use crate::network::Activation;
 ///
 /// # Errors
 /// [`Error::Output`]: the first that is not finite.
-pub(crate) fn check_finite(place: &str, first: usize, columns: usize, outputs: &[f32]) -> Result<()> {
-    let Some(at) = outputs.iter().position(|output| !output.is_finite()) else { return Ok(()) };
-    Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value: outputs[at] })
+pub(crate) fn check_finite(
+    place: &str,
+    first: usize,
+    columns: usize,
+    outputs: impl IntoIterator<Item = f32>,
+) -> Result<()> {
+    let Some((at, value)) = outputs.into_iter().enumerate().find(|(_, output)| !output.is_finite()) else {
+        return Ok(());
+    };
+    Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value })
 }
 
 /// Turns finite outputs [rows, columns] into probabilities, in place; numbers of a regression stay as they are.
@@ -77,11 +84,14 @@ impl Head {
     /// # Errors
     /// [`Error::Output`]; all are as they were then.
     pub fn probabilities(&self, outputs: &mut [f32]) -> Result<()> {
-        check_finite("probabilities", 0, self.network.outputs(), outputs)?;
+        check_finite("probabilities", 0, self.network.outputs(), outputs.iter().copied())?;
         probabilities(self.loss, self.network.outputs(), outputs);
         if let Some(scaling) = &self.target_scaling {
-            let numbers = scaling.undone(outputs);
-            outputs.iter_mut().zip(numbers).for_each(|(output, number)| *output = number as f32);
+            let columns = scaling.columns();
+            let undone = |at: usize, output: f32| scaling.undone_value(at % columns, output) as f32;
+            let numbers = outputs.iter().enumerate().map(|(at, output)| undone(at, *output));
+            check_finite("predictions", 0, columns, numbers)?;
+            outputs.iter_mut().enumerate().for_each(|(at, output)| *output = undone(at, *output));
         }
         Ok(())
     }
@@ -99,7 +109,7 @@ impl Head {
     /// [`Error::Output`].
     pub fn told(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
         let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
-        check_finite("class", 0, row.len(), row)?;
+        check_finite("class", 0, row.len(), row.iter().copied())?;
         let mut found = row.to_vec();
         probabilities(self.loss, row.len(), &mut found);
         // One output is the probability of the second of two classes.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::data::{Dataset, Standardisation, Targets};
 use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
-use crate::model::finite;
+use crate::model::check_inputs;
 use crate::network::Network;
 
 /// Targets of rows that the host brings.
@@ -86,7 +86,9 @@ impl<'a> InputRows<'a> {
     /// A value that is too far from its column's mean for an f32.
     pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
-        finite(self.data.scaled_rows(rows, self.preprocessing)?, self.data.inputs(), first)
+        let scaled = self.data.scaled_rows(rows, self.preprocessing)?;
+        check_inputs(&scaled, self.data.inputs(), first)?;
+        Ok(scaled)
     }
 
     /// All rows.

@@ -10,6 +10,9 @@ use crate::shape::{Dtype, Shape};
 /// The largest number of bindings that a kernel may have.
 pub const MAX_BINDINGS: usize = 8;
 
+/// A CPU kernel.
+pub type Twin = fn(Call<'_>);
+
 /// Everything that the mechanism knows of one kernel. Each kernel's file holds one `static` of this type (the
 /// matrix product one for each transposition).
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +30,9 @@ pub struct Kernel {
     /// Floating-point operations of one run, from parameters and the shapes of its views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
     /// The plain twin: single-threaded loops that read like the shader.
-    pub reference: fn(Call<'_>),
+    pub reference: Twin,
     /// A faster twin for the CPU, where one pays; held to the reference exactly as a GPU is.
-    pub fast: Option<fn(Call<'_>)>,
+    pub fast: Option<Twin>,
     /// The largest differences that rounding can explain, one for each written binding in order: from the op's
     /// inputs, and the reference's outputs.
     pub bound: fn(&Call<'_>, &Call<'_>) -> Vec<Bound>,

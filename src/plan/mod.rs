@@ -21,7 +21,7 @@ pub use accounting::{Rates, Work};
 pub use floors::Floors;
 pub(crate) use floors::floor_cells;
 pub use kernel::{
-    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, words,
+    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, Twin, words,
 };
 pub use limits::{Limits, WholeStep};
 pub(crate) use segments::Segments;

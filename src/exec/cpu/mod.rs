@@ -5,6 +5,7 @@
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod rounds;
+mod row;
 mod schedule;
 mod sharing;
 mod team;
@@ -18,6 +19,7 @@ use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::{Target, specialize};
+pub use row::RowExecutor;
 use schedule::{Piece, Schedule, Stage, lanes_of_rows};
 use sharing::{Sharing, Way};
 use team::Team;

@@ -26,6 +26,7 @@ use std::ops::Range;
 use crate::numeric::Line;
 use left::Order;
 pub use matrix::{Matrix, MatrixMut};
+pub use pack::copy;
 use right::Right;
 use tile::{Begin, Sums};
 
@@ -161,7 +162,7 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: M
                 let left = b.columns(group.clone()).rows(terms.clone()).transposed();
                 let out_turned = MatrixMut::new(sums, group.len(), rows.len());
                 sum(left, right, first, None, out_turned, &mut space.together);
-                pack::copy(Matrix::new(sums, group.len(), rows.len()).transposed(), out);
+                copy(Matrix::new(sums, group.len(), rows.len()).transposed(), out);
             }
         }
     }

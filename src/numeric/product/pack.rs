@@ -18,8 +18,11 @@ pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     }
 }
 
-/// out\[r, c\] = b\[r, c\].
-pub(super) fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
+/// out\[r, c\] = b\[r, c\], whichever of them is a transpose.
+///
+/// # Panics
+/// Matrices of different sizes, or `b` larger than its memory.
+pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
     assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the room has another size");
     if b.column_stride == 1 {

@@ -47,7 +47,7 @@ pub enum Verdict {
 }
 
 /// Memory of a process in KiB and size of a file in blocks: mutants ask for any amount.
-const LIMITS: &str = "ulimit -v 24000000; ulimit -f 4000000; exec \"$0\" \"$@\"";
+const LIMITS: &str = "ulimit -v 24000000; ulimit -S -f 4000000; exec \"$0\" \"$@\"";
 
 impl Suite {
     /// Runs each test alone without a mutant, and records which mutants it reaches. Tests that fail even so are left out.

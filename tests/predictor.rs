@@ -1,0 +1,161 @@
+//! `Model::predictor`: one row at a time, and many.
+
+use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Model, Network, Result, Standardisation, Trainer, data};
+
+/// A model with these parameters, in the order of the layers.
+fn model(network: Network, loss: Loss, values: &[&[f32]]) -> Model {
+    let trainer = Trainer::builder(network).loss(loss).build(&Device::cpu());
+    let mut model = trainer.and_then(Trainer::into_model).expect("a model");
+    for (tensor, values) in model.parameters.iter_mut().zip(values) {
+        tensor.values = values.to_vec();
+    }
+    model
+}
+
+/// 2·3 − 1·4 + 0.5 = 2.5 and −3 + 4 − 1 = 0 before relu, then 10·2.5 + 1·0 + 1 = 26.
+#[test]
+fn a_row_is_predicted_as_by_hand() -> Result<()> {
+    let weights: [&[f32]; 4] = [&[2.0, -1.0, -1.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
+    let mut model = model(Network::input(2).dense(2).relu().dense(1), Loss::MeanSquaredError, &weights);
+    let mut output = [0.0];
+    model.predictor(&Device::cpu())?.predict_row(&[3.0, 4.0], &mut output)?;
+    assert_eq!(output, [26.0]);
+    // (13 − 10) / 1 and (28 − 20) / 2 are the same inputs; 26 stands for 26 · 3 + 100.
+    model.head.preprocessing = Some(Standardisation::new(vec![10.0, 20.0], vec![1.0, 2.0])?);
+    model.head.target_scaling = Some(Standardisation::new(vec![100.0], vec![3.0])?);
+    let mut predictor = model.predictor(&Device::cpu())?;
+    predictor.predict_row(&[13.0_f64, 28.0], &mut output)?;
+    assert_eq!(output, [178.0]);
+    assert_eq!((predictor.inputs(), predictor.outputs()), (2, 1));
+    assert_eq!(predictor.predict(&[13.0, 28.0, 13.0, 28.0])?, [178.0, 178.0]);
+    Ok(())
+}
+
+/// Networks of all kinds of first and last layers, wide and narrow; each loss.
+fn models() -> Vec<Model> {
+    let cases = [
+        (3, "5 relu 4", Loss::SoftmaxCrossEntropy),
+        (2, "64 tanh 64 tanh 1", Loss::BinaryCrossEntropy),
+        (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::MeanSquaredError),
+        (1, "1 step 1", Loss::Perceptron),
+        (300, "17", Loss::SoftmaxCrossEntropy),
+    ];
+    let made = cases.map(|(inputs, layers, loss)| {
+        let network = Network::parse(inputs, layers).expect("the text is sound");
+        model(network, loss, &[])
+    });
+    made.into()
+}
+
+fn rows(model: &Model, count: usize) -> Vec<f32> {
+    (0..count * model.head.network.inputs()).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect()
+}
+
+#[test]
+fn a_row_alone_has_the_bits_that_it_has_among_others() -> Result<()> {
+    for model in models() {
+        let network = model.head.network.to_string();
+        let (inputs, outputs) = (model.head.network.inputs(), model.head.network.outputs());
+        let mut predictor = model.predictor(&Device::cpu())?;
+        for count in [1, 7, 8, 600, 9] {
+            let rows = rows(&model, count);
+            let all = predictor.predict(&rows)?;
+            assert_eq!(all, model.predict(&rows)?, "{network}, {count} rows");
+            let mut one = vec![0.0; outputs];
+            for (row, expected) in rows.chunks(inputs).zip(all.chunks(outputs)) {
+                predictor.predict_row(row, &mut one)?;
+                assert_eq!(one, expected, "{network}, {count} rows");
+            }
+            if model.head.told_classes().is_some() {
+                assert_eq!(predictor.predict_classes(&rows)?, model.predict_classes(&rows)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The reference adds each product up with two roundings, the CPU with one: 300 terms of at most 2·0.4.
+#[test]
+fn other_devices_predict_the_same_within_rounding() -> Result<()> {
+    for model in models() {
+        let rows = rows(&model, 3);
+        let mut found = vec![0.0; model.head.network.outputs()];
+        let mut predictor = model.predictor(&Device::reference())?;
+        predictor.predict_row(&rows[..model.head.network.inputs()], &mut found)?;
+        let all = predictor.predict(&rows)?;
+        assert_eq!(all[..found.len()], found);
+        for (a, b) in all.iter().zip(model.predict(&rows)?) {
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{}: {a} and {b}", model.head.network);
+        }
+    }
+    Ok(())
+}
+
+fn says(result: Result<impl Sized>, parts: &[&str]) -> Error {
+    let error = result.err().expect("it is refused");
+    for part in parts {
+        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+    }
+    error
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused_and_named() -> Result<()> {
+    let model = model(Network::input(2).dense(1), Loss::MeanSquaredError, &[&[1.0, 3e38], &[0.0]]);
+    let mut predictor = model.predictor(&Device::cpu())?;
+    let mut output = [7.0];
+    says(predictor.predict_row(&[1.0], &mut output), &["input", "is 1", "is 2", "one row"]);
+    says(predictor.predict_row(&[1.0; 4], &mut output), &["input", "is 4", "is 2"]);
+    says(predictor.predict_row(&[1.0; 2], &mut [0.0; 2]), &["output", "is 2", "is 1"]);
+    assert_eq!(output, [7.0]);
+    says(predictor.predict_row(&[1.0, f32::NAN], &mut output), &["row 0, column 1", "NaN"]);
+    says(predictor.predict(&[0.0, 0.0, f32::INFINITY, 0.0]), &["row 1, column 0", "inf"]);
+    says(predictor.predict(&[0.0_f32; 0]), &["number of values is 0"]);
+    says(predictor.predict(&[0.0; 3]), &["number of values is 3"]);
+    for rows in [2, 20] {
+        let mut input = vec![0.0; 2 * rows];
+        input[3] = 2.0;
+        let error = says(predictor.predict(&input), &["row 1 (from 0)", "output 0", "inf"]);
+        assert!(matches!(error, Error::Output { row: 1, .. }), "{error}");
+    }
+    // What was refused has left nothing behind.
+    predictor.predict_row(&[1.0, 0.0], &mut output)?;
+    assert_eq!(output, [1.0]);
+    Ok(())
+}
+
+/// 3 · 2·10³⁸ is more than an f32 holds, though the network's own output is 3.
+#[test]
+fn a_number_that_overflows_in_the_units_of_the_target_is_refused() -> Result<()> {
+    let mut model = model(Network::input(1).dense(1), Loss::MeanSquaredError, &[&[1.0], &[0.0]]);
+    model.head.target_scaling = Some(Standardisation::new(vec![0.0], vec![2e38])?);
+    assert_eq!(model.predict(&[1.0])?, [2e38]);
+    says(model.predict(&[1.0, 3.0]), &["row 1 (from 0)", "output 0", "inf"]);
+    Ok(())
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused_before_anything_is_compiled() -> Result<()> {
+    let mut broken = model(Network::input(2).dense(1), Loss::MeanSquaredError, &[]);
+    broken.parameters[0].values[1] = f32::NAN;
+    says(broken.predictor(&Device::cpu()), &["layer0.weight", "NaN"]);
+    Ok(())
+}
+
+/// 150 flowers, of which a trained network knows most.
+#[test]
+fn a_predictor_tells_what_the_model_was_trained_to_tell() -> Result<()> {
+    let iris: Dataset = data::iris();
+    let network = Network::input(4).dense(16).relu().dense(3);
+    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01));
+    let mut trainer = builder.preprocessing(Standardisation::fit(&iris)?).build(&Device::cpu())?;
+    trainer.fit(&iris, Fit::epochs(60))?;
+    let model = trainer.into_model()?;
+    let mut predictor = model.predictor(&Device::cpu())?;
+    let classes = predictor.predict_classes(&iris.input())?;
+    assert_eq!(classes, model.predict_classes(&iris.input())?);
+    let wgrad::Targets::Classes { indices, .. } = iris.targets() else { panic!("its targets are classes") };
+    let right = classes.iter().zip(indices).filter(|(found, wanted)| found == wanted).count();
+    assert!(right >= 140, "{right} of 150");
+    Ok(())
+}
