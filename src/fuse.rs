@@ -23,17 +23,25 @@ use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 /// # Errors
 /// A plan whose invariants the fused ops would break; none that `lower` makes does.
 pub fn fuse(plan: &Plan) -> Result<Plan> {
+    fuse_keeping(plan, &[])
+}
+
+/// [`fuse`], but for what would leave one of these views unwritten.
+///
+/// # Errors
+/// As [`fuse`].
+pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
     let own = plan.is_own();
     let mut plan = plan.clone();
     let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
     for (section, ops) in &mut sections {
         if matches!(section, Section::Gradients | Section::Evaluate) {
             // Backward first: a fused gradient no longer reads what lies between activation and dropout.
-            replace(ops, |ops, uses, at| grad_input(&plan, ops, uses, at));
+            replace(ops, kept, |ops, uses, at| grad_input(&plan, ops, uses, at));
             let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL)).map(|op| op.views[1]);
-            replace(ops, |ops, _, at| grad_weight(&plan, ops, flag?, at));
+            replace(ops, kept, |ops, _, at| grad_weight(&plan, ops, flag?, at));
             drop_check(ops);
-            replace(ops, |ops, uses, at| forward(&mut plan, ops, uses, at));
+            replace(ops, kept, |ops, uses, at| forward(&mut plan, ops, uses, at));
         }
     }
     let ops = sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op)));
@@ -44,8 +52,8 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
 type Fused = Option<(Op, usize)>;
 
 /// Puts fused ops in place of those that they stand for, from the first to the last.
-fn replace(ops: &mut Vec<Op>, mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
-    let (uses, mut made) = (Uses::of(ops), Vec::with_capacity(ops.len()));
+fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
+    let (uses, mut made) = (Uses::of(ops, kept), Vec::with_capacity(ops.len()));
     let mut at = 0;
     while at < ops.len() {
         let (op, count) = fused(ops, &uses, at).unwrap_or_else(|| (ops[at].clone(), 1));
@@ -55,15 +63,17 @@ fn replace(ops: &mut Vec<Op>, mut fused: impl FnMut(&[Op], &Uses, usize) -> Fuse
     *ops = made;
 }
 
-/// How many ops of a section use each view, and which does so first: of what is computed, that is the op that writes it.
+/// How many ops of a section use each view, and which does so first: of what is computed, that is the op that writes it. A
+/// view that is kept has one use more.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 
 impl Uses {
-    fn of(ops: &[Op]) -> Self {
+    fn of(ops: &[Op], kept: &[ViewId]) -> Self {
         let mut uses = HashMap::new();
         for (at, op) in ops.iter().enumerate() {
             op.views.iter().for_each(|view| uses.entry(*view).or_insert((at, 0)).1 += 1);
         }
+        kept.iter().for_each(|view| uses.entry(*view).or_insert((0, 0)).1 += 1);
         Self(uses)
     }
 

@@ -91,6 +91,38 @@ fn other_devices_predict_the_same_within_rounding() -> Result<()> {
     Ok(())
 }
 
+/// 2·3 − 1·4 + 0.5 = 2.5 and −3 + 4 − 1 = 0 before tanh; dropout passes on what it gets.
+#[test]
+fn outputs_of_each_layer_are_as_by_hand() -> Result<()> {
+    let weights: [&[f32]; 4] = [&[2.0, -1.0, -1.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
+    let network = Network::input(2).dropout(0.5).dense(2).dropout(0.5).tanh().dense(1);
+    let model = model(network, Loss::MeanSquaredError, &weights);
+    let layers = model.layer_outputs(&[3.0, 4.0])?;
+    let names: Vec<&str> = layers.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["layer0.output", "layer1.output", "layer2.output", "layer3.output", "layer4.output"]);
+    let values: Vec<&[f32]> = layers.iter().map(|tensor| &tensor.values[..]).collect();
+    assert_eq!((values[0], values[1], values[2]), (&[3.0, 4.0][..], &[2.5, 0.0][..], &[2.5, 0.0][..]));
+    let tanh = 2.5_f64.tanh();
+    assert!((f64::from(values[3][0]) - tanh).abs() < 1e-6 && values[3][1] == 0.0, "{:?}", values[3]);
+    assert!((f64::from(values[4][0]) - (10.0 * tanh + 1.0)).abs() < 1e-5, "{:?}", values[4]);
+    Ok(())
+}
+
+#[test]
+fn outputs_of_the_last_layer_are_those_of_the_model() -> Result<()> {
+    for model in models() {
+        for count in [1, 600] {
+            let rows = rows(&model, count);
+            let layers = model.layer_outputs(&rows)?;
+            assert_eq!(layers.len(), model.head.network.layers().len());
+            let last = &layers[layers.len() - 1];
+            assert_eq!(last.shape, [count, model.head.network.outputs()]);
+            assert_eq!(last.values, model.outputs(&rows)?, "{}", model.head.network);
+        }
+    }
+    Ok(())
+}
+
 fn says(result: Result<impl Sized>, parts: &[&str]) -> Error {
     let error = result.err().expect("it is refused");
     for part in parts {

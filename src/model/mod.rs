@@ -32,11 +32,11 @@ use crate::data::Standardisation;
 use crate::device::Device;
 use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
-use crate::fuse::fuse;
+use crate::fuse::{fuse, fuse_keeping};
 use crate::loss::Loss;
 use crate::lower::lower_forward;
 use crate::network::Network;
-use crate::plan::{Section, Step};
+use crate::plan::{Plan, Section, Step};
 use crate::specialize::{self, Limits};
 use predictor::Compiled;
 
@@ -224,6 +224,53 @@ impl Model {
     /// As [`Model::predict`].
     pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
         Compiled::new(self, device)?.outputs(self, input)
+    }
+
+    /// The outputs of each layer for rows of raw inputs, in the order of the layers: tensors `layer0.output`, `layer1.output`, …
+    /// of shape [rows, columns]. Those of a dense layer are z = x·Wᵀ + b, those of the activation behind it a = f(z); dropout
+    /// passes its inputs on. The last ones are [`Model::outputs`].
+    ///
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Trainer};
+    /// let network = Network::input(1).dense(1).relu();
+    /// let mut trainer = Trainer::builder(network).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// let mut parameters = trainer.parameters()?;
+    /// (parameters[0].values, parameters[1].values) = (vec![2.0], vec![-10.0]);
+    /// trainer.set_parameters(&parameters)?;
+    /// let layers = trainer.model()?.layer_outputs(&[3.0])?;
+    /// assert_eq!((layers[0].name.as_str(), layers[0].values[0]), ("layer0.output", 2.0 * 3.0 - 10.0));
+    /// assert_eq!((layers[1].name.as_str(), layers[1].values[0]), ("layer1.output", 0.0));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn layer_outputs<T: Copy + Into<f64>>(&self, input: &[T]) -> Result<Vec<Tensor>> {
+        self.check()?;
+        let network = &self.head.network;
+        let prepared = prepared(network, self.head.preprocessing.as_ref(), input)?;
+        let (rows, count) = (prepared.len() / network.inputs(), network.layers().len());
+        let plan = lower_forward(network, rows)?;
+        let view = |plan: &Plan, layer: usize| plan.find(&format!("evaluate.layer{layer}.output"));
+        let kept: Vec<_> = (0..count).filter_map(|layer| view(&plan, layer)).collect();
+        let mut executor = Device::cpu().executor(fuse_keeping(&plan, &kept)?)?;
+        write_parameters(executor.as_mut(), &self.parameters)?;
+        forward(executor.as_mut(), &prepared)?;
+        let mut tensors: Vec<Tensor> = Vec::with_capacity(count);
+        for layer in 0..count {
+            let values = match (view(executor.plan(), layer), tensors.last()) {
+                (Some(view), _) => executor.read(view, 0)?.wait_f32()?,
+                (None, Some(before)) => before.values.clone(),
+                (None, None) => prepared.clone(),
+            };
+            check_finite("layer outputs", 0, values.len() / rows, values.iter().copied())?;
+            tensors.push(Tensor {
+                name: format!("layer{layer}.output"),
+                shape: vec![rows, values.len() / rows],
+                values,
+            });
+        }
+        Ok(tensors)
     }
 
     /// What runs [`forward`] on so many rows, of a model that was checked.
