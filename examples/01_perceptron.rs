@@ -24,7 +24,7 @@ fn epochs_until_learnt(gate: &Dataset) -> wgrad::Result<Option<usize>> {
         Trainer::builder(network).loss(Loss::Perceptron).optimizer(Sgd::new(1.0)).batch(1).build(&Device::cpu())?;
     for epoch in 1..=MOST_EPOCHS {
         trainer.fit(gate, Fit::epochs(1))?;
-        if trainer.evaluate(gate)?.metric("accuracy")? == 1.0 {
+        if trainer.evaluate(gate)?.accuracy()? == 1.0 {
             return Ok(Some(epoch));
         }
     }

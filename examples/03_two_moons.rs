@@ -12,7 +12,7 @@ fn main() -> wgrad::Result<()> {
         .seed(7)
         .build(&Device::auto()?)?;
     let history = trainer.fit(&train, Fit::epochs(200).validate(&validation).patience(10))?;
-    let accuracy = trainer.evaluate(&test)?.metric("accuracy")?;
+    let accuracy = trainer.evaluate(&test)?.accuracy()?;
     let best = history.best.unwrap_or(history.len());
     println!("{:.1} % right; stopped after {} epochs, the best was {best}", 100.0 * accuracy, history.len());
     Ok(())

@@ -15,6 +15,6 @@ fn main() -> wgrad::Result<()> {
         .build(&Device::auto()?)?;
     let history = trainer.fit(&train, Fit::epochs(30).validate(&validation))?;
     let result = trainer.evaluate(&test)?;
-    println!("{:.1} % right after {} epochs", 100.0 * result.metric("accuracy")?, history.len());
+    println!("{:.1} % right after {} epochs", 100.0 * result.accuracy()?, history.len());
     trainer.into_model()?.save("digits.safetensors")
 }

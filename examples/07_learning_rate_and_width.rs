@@ -40,7 +40,7 @@ fn mean_accuracy(train: &Dataset, validation: &Dataset, width: usize, rate: f64)
             .seed(seed)
             .build(&Device::cpu())?;
         trainer.fit(train, Fit::epochs(15))?;
-        sum += trainer.evaluate(validation)?.metric("accuracy")?;
+        sum += trainer.evaluate(validation)?.accuracy()?;
     }
     Ok(sum / SEEDS.len() as f64)
 }

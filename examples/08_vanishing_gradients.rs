@@ -36,8 +36,7 @@ fn norms(activation: Activation, init: Init) -> wgrad::Result<Vec<f64>> {
         .batch(ROWS)
         .seed(7)
         .build(&Device::cpu())?;
-    let wgrad::Targets::Classes { indices, .. } = digits.targets() else { return Ok(Vec::new()) };
-    trainer.step(&digits.input(), indices)?.value()?;
+    trainer.step(&digits.input(), digits.class_indices().unwrap_or_default())?.value()?;
     let gradients = trainer.gradients()?;
     let weights = gradients.iter().filter(|gradient| gradient.name.ends_with("weight"));
     Ok(weights.map(|weight| weight.values.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt()).collect())

@@ -54,6 +54,6 @@ fn results_of(
     let fit = Fit::epochs(EPOCHS);
     trainer
         .fit(train, validation.map_or(fit, |rows| Fit::epochs(EPOCHS).validate(rows).patience(20).restore_best()))?;
-    let mut told = |data| trainer.evaluate(data).and_then(|found| Ok((found.metric("accuracy")?, found.loss)));
+    let mut told = |data| trainer.evaluate(data).and_then(|found| Ok((found.accuracy()?, found.loss)));
     Ok((told(train)?, told(test)?))
 }

@@ -36,7 +36,7 @@ fn main() -> wgrad::Result<()> {
         wgrad::Flow::Continue
     });
     trainer.fit(&train, fit)?;
-    let accuracy = trainer.evaluate(&test)?.metric("accuracy")?;
+    let accuracy = trainer.evaluate(&test)?.accuracy()?;
     println!("{:.2} % of the test images right", 100.0 * accuracy);
     assert!(accuracy > 0.87, "{accuracy}");
     Ok(())

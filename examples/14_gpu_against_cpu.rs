@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use wgrad::{Dataset, Device, Loss, Network, Sgd, Standardisation, Targets, Trainer, data};
+use wgrad::{Dataset, Device, Loss, Network, Sgd, Standardisation, Trainer, data};
 
 const STEPS: usize = 60;
 const BATCH: usize = 64;
@@ -45,12 +45,12 @@ fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
         .batch(BATCH)
         .seed(7)
         .build(device)?;
-    let Targets::Classes { indices, .. } = data.targets() else { return Ok((Vec::new(), 0.0)) };
+    let classes = data.class_indices().unwrap_or_default();
     let (mut losses, mut began) = (Vec::new(), Instant::now());
     for step in 0..STEPS {
         let first = step * BATCH % (data.len() - BATCH);
         let rows = first..first + BATCH;
-        let loss = trainer.step(&data.input()[64 * rows.start..64 * rows.end], &indices[rows])?;
+        let loss = trainer.step(&data.input()[64 * rows.start..64 * rows.end], &classes[rows])?;
         losses.push(loss.value()?);
         if step == 0 {
             began = Instant::now();

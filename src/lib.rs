@@ -17,7 +17,7 @@
 //!     .seed(7)
 //!     .build(&Device::auto()?)?;
 //! let history = trainer.fit(&train, Fit::epochs(30).validate(&validation))?;
-//! let accuracy = trainer.evaluate(&test)?.metric("accuracy")?;
+//! let accuracy = trainer.evaluate(&test)?.accuracy()?;
 //! assert!(accuracy > 0.95, "{accuracy} after {} epochs", history.len());
 //! # Ok(())
 //! # }

@@ -28,7 +28,7 @@ fn held_out(data: &Dataset, hidden: &str, epochs: usize, batch: usize) -> Result
 fn iris_is_learnt() -> Result<()> {
     let evaluation = held_out(&data::iris(), "16 tanh", 100, 16)?;
     assert_eq!(evaluation.rows, 22);
-    assert!(evaluation.metric("accuracy")? >= 0.9, "{evaluation:?}");
+    assert!(evaluation.accuracy()? >= 0.9, "{evaluation:?}");
     Ok(())
 }
 
@@ -36,7 +36,7 @@ fn iris_is_learnt() -> Result<()> {
 fn moons_are_learnt() -> Result<()> {
     let evaluation = held_out(&data::two_moons(1000, 0.2, 0)?, "32 relu 32 relu", 30, 32)?;
     assert_eq!(evaluation.rows, 150);
-    assert!(evaluation.metric("accuracy")? >= 0.93, "{evaluation:?}");
+    assert!(evaluation.accuracy()? >= 0.93, "{evaluation:?}");
     Ok(())
 }
 

@@ -115,7 +115,7 @@ impl Dataset {
 }
 
 /// Names for so many columns, of which there are values: as many as a user says would take any memory.
-fn numbered(prefix: &str, count: usize) -> Vec<String> {
+pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Data sets: rows of numbers with a target each, checked once when they come in.
 //!
-//! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from slices
-//! ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`Csv`]
+//! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from rows in memory
+//! ([`Dataset::from_rows`]), from slices ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`Csv`]
 //! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
 //! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardisation`] fitted on the training part scales every part.
 //! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
@@ -19,6 +19,7 @@ mod inputs;
 mod inspect;
 mod layout;
 mod number_format;
+mod rows;
 mod split;
 mod standardisation;
 mod table;
@@ -33,6 +34,7 @@ pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
 pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, warning_lines};
 pub use number_format::NumberFormat;
+pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
 

@@ -55,6 +55,22 @@ impl Evaluation {
         found.ok_or_else(|| Error::unknown("metric", name, &known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
     }
 
+    /// The share of correct predictions, of a classification.
+    ///
+    /// # Errors
+    /// As [`Evaluation::metric`].
+    pub fn accuracy(&self) -> Result<f64> {
+        self.metric("accuracy")
+    }
+
+    /// The coefficient of determination, of a regression.
+    ///
+    /// # Errors
+    /// As [`Evaluation::metric`].
+    pub fn r2(&self) -> Result<f64> {
+        self.metric("r2")
+    }
+
     /// The metric that people ask for first: accuracy, or R² for regression.
     pub fn score(&self) -> Option<(&'static str, f64)> {
         self.accuracy.map(|value| ("accuracy", value)).or(self.r2.map(|value| ("r2", value)))

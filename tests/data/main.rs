@@ -8,6 +8,7 @@ mod header;
 mod idx;
 mod inspect;
 mod number_formats;
+mod rows;
 mod sources;
 mod split;
 mod standardisation;
