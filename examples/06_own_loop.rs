@@ -3,6 +3,7 @@
 //! Expected: the loss of y = 3·x₀ − 2·x₁ + 1 falls below 0.0001 within 200 steps, and the weights come out as 3, −2
 //! and the bias as 1.
 
+use rand::RngExt;
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Adam, Device, Loss, Network, Trainer};
 
@@ -14,7 +15,7 @@ fn main() -> wgrad::Result<()> {
         .build(&Device::cpu())?;
     let mut random = Philox::new(1, Stream::Data, 0);
     for step in 1..=200 {
-        let features: Vec<f32> = (0..64).map(|_| random.normal() as f32).collect();
+        let features: Vec<f32> = (0..64).map(|_| random.random_range(-2.0..2.0)).collect();
         let targets: Vec<f32> = features.chunks(2).map(|x| 3.0 * x[0] - 2.0 * x[1] + 1.0).collect();
         let loss = trainer.step(&features, &targets)?;
         if step % 50 == 0 {

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 
-use rand_core::TryRng;
+use rand::TryRng;
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -61,14 +61,16 @@ pub enum Stream {
     Data = 4,
 }
 
-/// A sequence of numbers from one stream; implements the traits of `rand_core`.
+/// A sequence of numbers from one stream. It is a generator of the crate `rand`, for all of its distributions.
 ///
 /// ```
-/// use rand_core::Rng;
+/// use rand::{Rng, RngExt};
 /// use wgrad::rng::{Philox, Stream};
-/// let mut first = Philox::new(7, Stream::Init, 0);
-/// let mut again = Philox::new(7, Stream::Init, 0);
+/// let mut first = Philox::new(7, Stream::Data, 0);
+/// let mut again = Philox::new(7, Stream::Data, 0);
 /// assert_eq!(first.next_u64(), again.next_u64());
+/// let (die, share): (u8, f64) = (first.random_range(1..=6), first.random());
+/// assert!((1..=6).contains(&die) && (0.0..1.0).contains(&share));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Philox {

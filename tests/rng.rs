@@ -1,6 +1,7 @@
 //! Philox4x32-10 against its published numbers, and what is drawn from it against what it should be.
 
-use rand_core::Rng;
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 use wgrad::rng::{Philox, Stream, key, philox, philox_lanes};
 
 /// `kat_vectors` of the Random123 library (Salmon et al.): counter, key, result of `philox4x32 10`.
@@ -152,4 +153,21 @@ fn all_permutations_are_equally_frequent() {
         let hits: Vec<f64> = draws.iter().map(|items| f64::from(u8::from(*items == wanted))).collect();
         assert_mean("permutation", &hits, 1.0 / 6.0, (5.0f64 / 36.0).sqrt());
     }
+}
+
+/// 60,000 throws: each face comes 10,000 times but for 3.5·√(60,000·1/6·5/6) = 320. Half of all shares are below a half, and a
+/// shuffle keeps what it shuffles.
+#[test]
+fn distributions_of_rand_are_drawn_from_philox() {
+    let mut random = Philox::new(3, Stream::Data, 0);
+    let mut faces = [0; 6];
+    (0..60_000).for_each(|_| faces[random.random_range(0..6_usize)] += 1);
+    assert!(faces.iter().all(|count| (10_000 - 320..=10_000 + 320).contains(count)), "{faces:?}");
+    let low = (0..60_000).filter(|_| random.random::<f32>() < 0.5).count();
+    assert!((30_000 - 429..=30_000 + 429).contains(&low), "{low}");
+    let mut numbers: Vec<u32> = (0..100).collect();
+    numbers.shuffle(&mut random);
+    assert!(!numbers.is_sorted());
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..100).collect::<Vec<_>>());
 }
