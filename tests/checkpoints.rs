@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wgrad::rng::{Philox, Stream};
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, History, Loss, Model, Network, Optimizer,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Epoch, Error, Fit, Flow, History, Loss, Model, Network, Optimizer,
     Progress, RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
 };
 
@@ -279,6 +279,51 @@ fn what_a_killed_process_has_left_is_deleted() {
     assert!(files(folder.path()).iter().all(|name| name.starts_with("step-")), "{:?}", files(folder.path()));
 }
 
+/// A row whose loss is infinite: its step fails whatever was learnt before.
+fn with_a_bad_row(targets: [f32; 8]) -> Dataset {
+    let inputs: Vec<f32> = (0..8).map(|row| row as f32 / 8.0).collect();
+    Dataset::numbers("rows", 1, &inputs, 1, &targets).expect("a data set")
+}
+
+#[test]
+fn checkpoints_of_trainings_whose_steps_have_failed_can_be_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut targets = [0.5f32; 8];
+    let good = with_a_bad_row(targets);
+    targets[3] = 1e30;
+    let bad = with_a_bad_row(targets);
+    // Two steps per epoch, or one, which always fails.
+    for batch in [4, 8] {
+        let build = || {
+            let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).batch(batch);
+            builder.optimizer(Adam::new(0.1)).steps_a_submission(1).build(&Device::cpu()).expect("a trainer")
+        };
+        let mut trainer = build();
+        trainer.load(&bad).expect("it fits");
+        let mut failures = 0;
+        for _ in 0..8 {
+            failures += usize::from(trainer.advance().is_err());
+            let checkpoint = trainer.checkpoint().expect("all is finite");
+            checkpoint.save(&path).expect("saved");
+            let loaded = Checkpoint::load(&path).expect("it was written just now");
+            let mut other = build();
+            other.load(&bad).expect("it fits");
+            other.restore(&loaded).expect("the same settings");
+            assert!(other.checkpoint().expect("all is finite") == checkpoint);
+        }
+        assert_eq!((failures, trainer.steps()), if batch == 8 { (8, 0) } else { (4, 4) });
+        // Its epochs stay begun, and count for the order of the rows.
+        let below = folder.path().join(format!("run-{batch}"));
+        let checkpoints = Checkpoints::in_folder(&below).every_steps(1);
+        let stop = |_: &Epoch| Flow::Stop;
+        trainer.fit(&good, Fit::epochs(3).checkpoints(checkpoints.clone()).on_epoch(stop)).expect("stopped");
+        let mut resumed = build();
+        resumed.fit(&good, Fit::epochs(3).checkpoints(checkpoints.resume())).expect("resumed");
+        assert_eq!(resumed.steps(), trainer.steps() + 2 * 8 / batch as u64);
+    }
+}
+
 #[test]
 fn a_folder_belongs_to_one_training_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -456,9 +501,9 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
     let best = r#"\"best\":{\"epoch\":"#;
     let cases: [(&str, &str, &str); 18] = [
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":18446744073709551615,\"epoch\":3"#, "below 281474976710656"),
-        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":1,\"epoch\":3"#, "3 epochs were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":1,\"epoch\":3"#, "epoch 1 ended at step 6, not between 0 and 1"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":4294967295"#, "4294967295 epochs were begun"),
-        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":0"#, "rows of epoch 0 were used"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":0"#, "188 rows of the epoch were used, but none was begun"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":1"#, "2 epochs are over, but 1 were begun"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":11,\"epoch\":3"#, "not between 6 and 11"),
         (r#"\"used\":188"#, r#"\"used\":189"#, "189 of 250 rows of the epoch were used, but a step has 47"),
