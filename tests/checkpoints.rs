@@ -273,10 +273,28 @@ fn another_device_goes_on_and_is_said_to_differ() {
 #[test]
 fn what_a_killed_process_has_left_is_deleted() {
     let folder = stopped();
-    std::fs::write(folder.path().join(".step-7.safetensors-1-0"), "half of a check").expect("written");
+    let left = folder.path().join(".step-7.safetensors-1-0.wgrad-part");
+    std::fs::write(left, "half of a check").expect("written");
     let resume = Some(Checkpoints::in_folder(folder.path()).resume());
     train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX).expect("resumed");
     assert!(files(folder.path()).iter().all(|name| name.starts_with("step-")), "{:?}", files(folder.path()));
+}
+
+/// A folder may be one that the user keeps other things in.
+#[test]
+fn files_in_a_folder_of_checkpoints_that_are_not_its_own_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let users =
+        ["lock", ".step-notes-1-2", ".step-notes-1-2.wgrad-part", "step-007.safetensors", "step-+5.safetensors"];
+    for name in users {
+        std::fs::write(folder.path().join(name), "the user's").expect("written");
+    }
+    let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(2);
+    train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), Some(checkpoints), 14).expect("stopped");
+    for name in users {
+        let found = std::fs::read(folder.path().join(name));
+        assert!(found.as_ref().is_ok_and(|found| found == b"the user's"), "{name}: {found:?}");
+    }
 }
 
 /// A row whose loss is infinite: its step fails whatever was learnt before.

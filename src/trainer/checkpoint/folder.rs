@@ -141,13 +141,15 @@ impl Taken {
     /// Takes a folder that is there, and deletes what a process has left that was killed while it wrote a checkpoint.
     fn new(folder: PathBuf) -> Result<Self> {
         let path = folder.join("lock");
-        let file = File::create(&path).map_err(|error| Error::file(&path, "creating", error))?;
+        // Not truncated: a file of that name may be the user's.
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| Error::file(&path, "creating", error))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let (place, problem) = (folder.display().to_string(), "another training is writing checkpoints to it");
             return Err(Error::conflict(place, problem, "wait for it to end, or name another folder"));
         }
         // Where a file system knows no locks, there are none.
-        remove_leftovers(&folder, |name| name.starts_with("step-"));
+        remove_leftovers(&folder, |name| step_of(name).is_some());
         Ok(Self { folder, _lock: file })
     }
 }
@@ -156,14 +158,21 @@ fn name(step: u64) -> String {
     format!("step-{step}.safetensors")
 }
 
+/// The step of the checkpoint with that name.
+fn step_of(file: &str) -> Option<u64> {
+    let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    // `007` and `+7` are numbers, too, but no training has written them.
+    (name(step) == file).then_some(step)
+}
+
 /// The checkpoints of a folder, oldest first, with their steps.
 fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let failed = |error| Error::file(folder, "reading the folder", error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let step = path.file_name().and_then(|name| name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors"));
-        found.extend(step.and_then(|step| step.parse().ok()).map(|step| (step, path.clone())));
+        let step = path.file_name().and_then(|name| step_of(name.to_str()?));
+        found.extend(step.map(|step| (step, path.clone())));
     }
     found.sort();
     Ok(found)
