@@ -1,8 +1,9 @@
 //! Files that are replaced as a whole: written beside their place, and moved there once they are complete and on disk.
 //!
-//! The file beside has the name `.NAME-PID-N`, and its writer holds a lock on it. The system gives the lock up however
-//! the process ends, so a file that nobody locks is a leftover, and the next writer of NAME removes it. A process id
-//! alone would not do: ids are used again, and on a folder that several machines share they mean nothing.
+//! The file beside has the name `.NAME-PID-N.wgrad-part`, and its writer holds a lock on it. The system gives the lock up
+//! however the process ends, so a file that nobody locks is a leftover, and the next writer of NAME removes it. A process
+//! id alone would not do: ids are used again, and on a folder that several machines share they mean nothing. The ending
+//! is there so that no file of the user's is taken for one of these.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -79,10 +80,13 @@ pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
     }
 }
 
-/// NAME, of the name `.NAME-PID-N` of a file beside another.
+/// Ending of the name of a file beside another.
+const PART: &str = ".wgrad-part";
+
+/// NAME, of the name `.NAME-PID-N.wgrad-part` of a file beside another.
 fn target(name: &str) -> Option<&str> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (rest, count) = name.strip_prefix('.')?.rsplit_once('-')?;
+    let (rest, count) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('-')?;
     let (target, process) = rest.rsplit_once('-')?;
     (number(count) && number(process)).then_some(target)
 }
@@ -101,7 +105,7 @@ impl Beside {
         let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
         remove_leftovers(folder_of(path), |target| target == stem);
         loop {
-            let name = format!(".{stem}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let name = format!(".{stem}-{}-{}{PART}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let beside = folder_of(path).join(name);
             match File::create_new(&beside) {
                 Ok(file) if is_owned(&file, &beside) => return Ok(Self { file, path: beside }),
@@ -186,22 +190,42 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name);
         // Of a dead process with the id of a live one, too: this one's.
-        let own = format!(".m.safetensors-{}-4000000000", std::process::id());
-        let dead = [".m.safetensors-1-0", ".m.safetensors-4194303-12", &own];
-        let others =
-            [".m.safetensors", ".m.safetensors-1-x", ".m.safetensors-7", ".n.safetensors-1-0", "m.safetensors-1-0"];
+        let own = format!(".m.safetensors-{}-4000000000.wgrad-part", std::process::id());
+        let dead = [".m.safetensors-1-0.wgrad-part", ".m.safetensors-4194303-12.wgrad-part", &own];
+        let others = [
+            ".m.safetensors",
+            ".m.safetensors-1-x.wgrad-part",
+            ".m.safetensors-7.wgrad-part",
+            ".n.safetensors-1-0.wgrad-part",
+            "m.safetensors-1-0.wgrad-part",
+        ];
         for name in dead.iter().chain(&others) {
             std::fs::write(at(name), "half").expect("written");
         }
-        let alive = File::create(at(".m.safetensors-2-0")).expect("made");
+        let alive = File::create(at(".m.safetensors-2-0.wgrad-part")).expect("made");
         alive.try_lock().expect("nobody else has it");
         replace(&at("m.safetensors"), |file| file.write_all(b"whole")).expect("written");
-        let mut wanted: Vec<&str> = others.into_iter().chain([".m.safetensors-2-0", "m.safetensors"]).collect();
+        let mut wanted: Vec<&str> =
+            others.into_iter().chain([".m.safetensors-2-0.wgrad-part", "m.safetensors"]).collect();
         wanted.sort_unstable();
         assert_eq!(names(folder.path()), wanted);
         drop(alive);
         check_replaceable(&at("m.safetensors")).expect("it can be");
-        assert!(!at(".m.safetensors-2-0").exists());
+        assert!(!at(".m.safetensors-2-0.wgrad-part").exists());
+    }
+
+    /// Backups and notes of the user's, whose names end in numbers, too.
+    #[test]
+    fn files_that_are_not_unmistakably_leftovers_stay() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("m.safetensors");
+        let users = [".m.safetensors-1-2", ".m.safetensors-20241129-2", ".m.safetensors-wgrad-part"];
+        for name in users {
+            std::fs::write(folder.path().join(name), "the user's").expect("written");
+        }
+        check_replaceable(&path).expect("it can be");
+        replace(&path, |file| file.write_all(b"whole")).expect("written");
+        assert_eq!(names(folder.path()), [&users[..], &["m.safetensors"]].concat());
     }
 
     #[test]

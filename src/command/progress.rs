@@ -52,6 +52,13 @@ struct Resumed<'a> {
     differences: &'a [String],
 }
 
+#[derive(Serialize)]
+struct BegunAnew<'a> {
+    event: &'static str,
+    /// Folders of checkpoints, each with a setting that differs.
+    other_checkpoints: &'a [String],
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -112,12 +119,26 @@ impl<'a> Reporter<'a> {
         let passed_over = passed_over.iter().map(|problem| format!("checkpoint passed over: {problem}"));
         let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}");
         for text in passed_over.chain([text]) {
-            // Names of devices in it are the checkpoint's.
-            let text = shown(&text);
-            match &self.bar {
-                Some(bar) => bar.println(text),
-                None => self.output.tell(text),
-            }
+            self.tell(&text);
+        }
+    }
+
+    /// Tells that training begins anew, since all checkpoints are of other settings.
+    pub fn begun_anew(&mut self, others: &[String]) {
+        if self.json {
+            return self.output.json(&BegunAnew { event: "begun_anew", other_checkpoints: others });
+        }
+        let Some((first, rest)) = others.split_first() else { return };
+        let more = if rest.is_empty() { String::new() } else { format!(" (and {} others)", rest.len()) };
+        self.tell(&format!("no checkpoint of these settings, so training begins anew; {first}{more}"));
+    }
+
+    /// Tells something above the bar. Names in it may be a checkpoint's.
+    fn tell(&mut self, text: &str) {
+        let text = shown(text);
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => self.output.tell(text),
         }
     }
 

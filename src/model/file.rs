@@ -12,7 +12,7 @@ use crate::model::{Head, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
 /// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
-/// table was read, and what made the model; files of version 1 lack them.
+/// table was read, and what made the model, and always a checksum; files of version 1 may lack them.
 pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
@@ -50,9 +50,12 @@ impl Model {
     }
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
-        // Models without a checksum are those of the first versions.
-        let Contents { metadata, tensors, .. } = CONTAINER.unpack(path, bytes)?;
+        let Contents { metadata, tensors, is_sealed } = CONTAINER.unpack(path, bytes)?;
         let head = head(path, &metadata)?;
+        // Only files of version 1 may have none.
+        if !is_sealed && head.format > 1 {
+            return Err(Error::format(path, "its checksum is missing", CONTAINER.damaged));
+        }
         let parameters = tensors.into_iter().map(|tensor| named(path, tensor)).collect::<Result<Vec<_>>>()?;
         check_parameters(&head.network, &parameters)
             .map_err(|error| Error::format(path, format!("its tensors do not fit its network: {error}"), FOREIGN))?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::trainer::checkpoint::{Keeper, Validation};
+use crate::trainer::checkpoint::{Beginning, Keeper, Validation};
 use crate::trainer::course::{Best, Course};
 use crate::trainer::{Checkpoints, Evaluation, Known, Restored, Trainer};
 
@@ -25,12 +25,13 @@ pub struct Fit<'a> {
     on_submission: Option<Callback<'a, Progress>>,
     on_epoch: Option<Callback<'a, Epoch>>,
     checkpoints: Option<Checkpoints>,
-    on_resume: Option<Told<'a>>,
+    on_resume: Option<Told<'a, Restored>>,
+    on_begin_anew: Option<Told<'a, [String]>>,
 }
 
 type Callback<'a, T> = Box<dyn FnMut(&T) -> Flow + Send + 'a>;
 
-type Told<'a> = Box<dyn FnMut(&Restored) + Send + 'a>;
+type Told<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
 
 /// What a callback wants to happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,7 @@ impl<'a> Fit<'a> {
             on_epoch: None,
             checkpoints: None,
             on_resume: None,
+            on_begin_anew: None,
         }
     }
 
@@ -155,6 +157,14 @@ impl<'a> Fit<'a> {
     /// Calls back where it goes on from a checkpoint.
     pub fn on_resume(mut self, callback: impl FnMut(&Restored) + Send + 'a) -> Self {
         self.on_resume = Some(Box::new(callback));
+        self
+    }
+
+    /// Calls back where it was to resume, but begins anew because all checkpoints are of other settings or data, with
+    /// their folders and one setting of each that differs. Only
+    /// [numbered folders](Checkpoints::in_numbered_folder) are passed over so.
+    pub fn on_begin_anew(mut self, callback: impl FnMut(&[String]) + Send + 'a) -> Self {
+        self.on_begin_anew = Some(Box::new(callback));
         self
     }
 
@@ -218,12 +228,19 @@ impl Trainer {
     /// Where to begin, and who keeps checkpoints.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(Course, Option<Keeper>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((Course::default(), None)) };
-        let (keeper, resumed) =
+        let (keeper, beginning) =
             Keeper::begin(checkpoints, self, fit.validation.map(|data| Validation::of(data, fit.restore_best)))?;
-        let Some((course, restored)) = resumed else { return Ok((Course::default(), Some(keeper))) };
-        if let Some(callback) = &mut fit.on_resume {
-            callback(&restored);
-        }
+        let course = match beginning {
+            Beginning::Resumed(course, restored) => {
+                fit.on_resume.iter_mut().for_each(|callback| callback(&restored));
+                course
+            }
+            Beginning::Anew(others) => {
+                let callback = fit.on_begin_anew.iter_mut().filter(|_| !others.is_empty());
+                callback.for_each(|callback| callback(&others));
+                Course::default()
+            }
+        };
         Ok((course, Some(keeper)))
     }
 

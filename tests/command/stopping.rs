@@ -160,11 +160,58 @@ fn trainings_side_by_side_do_not_share_a_folder_of_checkpoints() {
     let (events, _, message) = interrupted(&folder, &["--resume"]);
     assert!(message.contains("--resume --checkpoint moons.checkpoints\n"), "{message}");
     assert_eq!(events[1]["event"], "resumed", "{events:?}");
-    let message = folder.fail(&[&TRAIN[..], &["--resume", "--accumulate", "2"]].concat());
-    assert!(message.contains("it was made with"), "{message}");
     // Where there is none to go on from, a training begins.
     let told = Folder::new().succeed(&["train", "moons", "--epochs", "2", "--resume"]);
     assert!(!told.contains("resumed"), "{told}");
+}
+
+/// Data, scaling and schedule follow from other settings, and are blamed only where all those are the same.
+#[test]
+#[cfg(unix)]
+fn the_setting_that_was_changed_is_named_and_not_what_follows_from_it() {
+    let folder = Folder::new();
+    let (_, code, message) = interrupted(&folder, &["--checkpoint", "run"]);
+    assert_eq!(code, Some(130), "{message}");
+    let same = [&TRAIN[..4], &["--batch", "33", "--schedule", "cosine", "--checkpoint", "run", "--resume"]].concat();
+    for (options, named) in [
+        (&["--seed", "4", "--epochs", "4000"][..], "run: it was made with seed = 7, but now it is 4; "),
+        (&["--seed", "7", "--epochs", "300"], "run: it was made with schedule.steps = 88000, but now it is 6600; "),
+        (&["--seed", "7", "--epochs", "300", "--accumulate", "2"], "run: it was made with accumulate = 1, "),
+    ] {
+        let message = folder.fail(&[&same[..], options].concat());
+        assert!(message.contains(named), "{message}");
+    }
+    let row = |row: u32| format!("{},{}\n", row % 50, row / 50 * 3 + row % 3);
+    let table = |rows: u32| (0..rows).map(row).collect::<String>();
+    folder.write("t.csv", format!("a,b\n{}", table(70)));
+    let train = ["train", "t.csv", "--target", "b", "--epochs", "2", "--checkpoint", "table", "--resume", "--force"];
+    folder.succeed(&train);
+    folder.write("t.csv", format!("a,b\n{}", table(90)));
+    let message = folder.fail(&train);
+    assert!(message.contains("table: it was made with data.") && message.contains("load the data"), "{message}");
+}
+
+/// Without a folder, what another training has left stands in nobody's way.
+#[test]
+#[cfg(unix)]
+fn a_training_begins_anew_beside_checkpoints_of_other_settings_and_says_so() {
+    let folder = Folder::new();
+    let (_, code, message) = interrupted(&folder, &[]);
+    assert_eq!(code, Some(130), "{message}");
+    let train = [&TRAIN[..4], &["--batch", "33", "--epochs", "2", "--seed", "4", "--resume"]].concat();
+    let told = folder.succeed(&train);
+    let said = "no checkpoint of these settings, so training begins anew; moons.checkpoints: made with seed = 7, but now it is 4";
+    assert!(told.contains(said) && !told.contains("resumed"), "{told}");
+    let events = folder.events(&train);
+    assert_eq!(events[1]["event"], "begun_anew", "{events:?}");
+    let others = events[1]["other_checkpoints"].as_array().expect("a list");
+    assert!(others.len() == 1 && others[0].as_str().is_some_and(|text| text.contains("moons.checkpoints")));
+    // A file in the way is no folder.
+    let folder = Folder::new();
+    folder.write("moons.checkpoints", "the user's");
+    let told = folder.succeed(&train);
+    assert!(!told.contains("begins anew"), "{told}");
+    assert_eq!(folder.read("moons.checkpoints"), b"the user's");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `wgrad train`.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use wgrad::{Dataset, Model, Split};
 
 use super::{Folder, text};
@@ -149,4 +152,48 @@ fn patience_stops_early_and_the_best_epoch_is_told() {
     assert!(epochs < 200 && best == Some(epochs - 3), "{summary}");
     let again = folder.events(&["train", "moons", "--epochs", "200", "--patience", "3", "--schedule", "constant"]);
     assert_eq!(settled(again[again.len() - 1].clone()), summary);
+}
+
+/// What another process saves meanwhile where the model is to go, be it a model or not, stays; the training is not lost.
+#[test]
+fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "moons", "--epochs", "1", "--seed", "1", "--out", "other.safetensors"]);
+    folder.write("notes", "the user's");
+    let train = ["train", "moons", "--epochs", "100", "--seed", "2", "--json", "--out", "m.safetensors"];
+    let mut beside = Vec::new();
+    for (copied, options, said) in [
+        ("other.safetensors", &[][..], "m.safetensors: it holds a model with epochs = 1, but now it would be 100"),
+        ("notes", &[], "m.safetensors: it is there already, and is no model that can be read"),
+        ("other.safetensors", &["--force"], ""),
+    ] {
+        let mut child = folder.command(&[&train[..], options].concat());
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        lines.next().expect("it begins").expect("a line");
+        let copy = folder.read(copied);
+        folder.write("m.safetensors", &copy);
+        let summary = lines.last().expect("a summary").expect("a line");
+        let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+        let output = child.wait_with_output().expect("it ends");
+        let message = text(&output.stderr);
+        let saved = summary["model"].as_str().expect("a path").to_string();
+        if said.is_empty() {
+            assert_eq!((output.status.code(), saved.as_str()), (Some(0), "m.safetensors"), "{message}");
+            assert!(folder.read("m.safetensors") != copy);
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(
+            message.contains(said) && message.contains(&format!("so this model was saved as `{saved}`")),
+            "{message}"
+        );
+        assert!(folder.read("m.safetensors") == copy);
+        std::fs::remove_file(folder.path().join("m.safetensors")).expect("it is there");
+        beside.push(saved);
+    }
+    assert_eq!(beside, ["m-2.safetensors", "m-3.safetensors"]);
+    assert!(folder.read("m-2.safetensors") == folder.read("m-3.safetensors"));
+    let model = Model::load(folder.path().join("m-2.safetensors")).expect("a model");
+    assert_eq!(model.head.origin.expect("it says so").settings["seed"], "2");
 }

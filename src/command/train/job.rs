@@ -9,7 +9,7 @@ use std::time::Instant;
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, TableForm, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Dataset, Fit, History, Result, Standardisation, Targets, Trainer};
+use wgrad::{Checkpoints, Dataset, Error, Fit, History, Model, Result, Standardisation, Targets, Trainer};
 
 use super::Arguments;
 use super::parts::Parts;
@@ -151,6 +151,7 @@ impl<'a> Job<'a> {
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
             .on_resume(|restored| lock(&reporter).resumed(restored))
+            .on_begin_anew(|others| lock(&reporter).begun_anew(others))
             .on_submission(|progress| {
                 moved(progress);
                 interrupt.flow()
@@ -199,7 +200,7 @@ impl<'a> Job<'a> {
         let (device, test) = (self.trainer.device(), self.parts.test());
         let evaluation = model.evaluate_on(device, test)?;
         let confusion = confusion(&model, device, test, &evaluation)?;
-        model.save(&self.model)?;
+        let (saved, conflict) = self.save(&model)?;
         if let Some(plot) = &self.plot {
             plot.write(&self.curves(&history, loss_factor), theme(self.arguments.dark))?;
         }
@@ -215,7 +216,7 @@ impl<'a> Job<'a> {
             resumed,
             device: device.to_string(),
             reason: device.reason().into(),
-            model: self.model.display().to_string(),
+            model: saved.display().to_string(),
             plot: self.plot.as_ref().map(|plot| plot.path().display().to_string()),
         };
         if let Some((profile, path)) = self.trainer.profile().zip(self.trace.as_deref()) {
@@ -229,7 +230,20 @@ impl<'a> Job<'a> {
             tell_summary(output, &source, &summary);
             self.trainer.profile().inspect(|profile| profile::tell_table(output, profile, &self.arguments.rates));
         }
-        Ok(())
+        conflict.map_or(Ok(()), Err)
+    }
+
+    /// Saves the model, and returns where. What another process has written in its place since training began stays, as at
+    /// the beginning: the model is then saved beside it, and that is an error to end with.
+    fn save(&self, model: &Model) -> Result<(PathBuf, Option<Error>)> {
+        let Some(problem) = self.arguments.overwriting(&self.model, &self.origin) else {
+            model.save(&self.model)?;
+            return Ok((self.model.clone(), None));
+        };
+        let path = free_beside(&self.model);
+        model.save(&path)?;
+        let remedy = format!("another process wrote it meanwhile, so this model was saved as `{}`", path.display());
+        Ok((path, Some(Error::conflict(self.model.display().to_string(), problem, remedy))))
     }
 
     fn curves(&self, history: &History, loss_factor: f64) -> Curves {
@@ -249,6 +263,20 @@ impl<'a> Job<'a> {
             best: history.best,
         }
     }
+}
+
+/// The first of `m-2.safetensors`, `m-3.safetensors`, … beside `m.safetensors` that is not there.
+fn free_beside(path: &Path) -> PathBuf {
+    let numbered = |number: u32| {
+        let mut name = path.file_stem().unwrap_or_default().to_os_string();
+        name.push(format!("-{number}"));
+        path.with_file_name(name).with_added_extension(path.extension().unwrap_or_default())
+    };
+    let mut number = 2;
+    while numbered(number).exists() {
+        number += 1;
+    }
+    numbered(number)
 }
 
 /// Rows of a step, if there are as many.

@@ -205,8 +205,15 @@ impl Arguments {
 
     /// Refuses to replace what another training has left.
     fn check_overwriting(&self, path: &Path, origin: &Origin) -> Result<()> {
+        let remedy = "name another file with `--out`, or replace it with `--force`";
+        let refused = |problem| Err(Error::conflict(path.display().to_string(), problem, remedy));
+        self.overwriting(path, origin).map_or(Ok(()), refused)
+    }
+
+    /// Reason not to replace the file at `path`, if there is one.
+    fn overwriting(&self, path: &Path, origin: &Origin) -> Option<String> {
         if self.force || !path.exists() {
-            return Ok(());
+            return None;
         }
         // What checkpoints let change, too, when a training goes on.
         let may_change: &[&str] = if self.stopping.is_resumed() { &["epochs", "patience"] } else { &[] };
@@ -214,12 +221,11 @@ impl Arguments {
             Err(_) => "it is there already, and is no model that can be read".into(),
             Ok(None) => "it is there already, and does not say what it was trained with".into(),
             Ok(Some(made)) => match made.difference(origin, may_change) {
-                None => return Ok(()),
+                None => return None,
                 Some((name, was, is)) => format!("it holds a model with {name} = {was}, but now it would be {is}"),
             },
         };
-        let remedy = "name another file with `--out`, or replace it with `--force`";
-        Err(Error::conflict(path.display().to_string(), problem, remedy))
+        Some(problem)
     }
 
     /// The file for the learning curves, which is known to be possible.

@@ -41,10 +41,8 @@ impl Checkpoint {
     fn check_place(&self) -> Result<usize> {
         let (step, epoch, rows_of_step) = (self.head.step, self.head.epoch, self.head.settings.step_rows());
         ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
-        // An epoch begins with its first step, which may have failed.
-        ensure(u64::from(epoch) <= step + 1 && epoch < u32::MAX, || {
-            format!("it is of step {step}, but {epoch} epochs were begun")
-        })?;
+        // Epochs and their rows are not held to the step: it does not count the steps that have failed.
+        ensure(epoch < u32::MAX, || format!("{epoch} epochs were begun, but they must be below {}", u32::MAX))?;
         let (used, rows) = match (self.head.used, self.head.settings.data_rows()) {
             (Some(used), Some(rows)) => (used, rows),
             (used, rows) => {
@@ -57,14 +55,11 @@ impl Checkpoint {
         if used == rows {
             return Ok(0);
         }
-        let steps = used / rows_of_step;
-        ensure(used < rows && used == steps * rows_of_step, || {
+        ensure(used < rows && used.is_multiple_of(rows_of_step), || {
             format!("{used} of {rows} rows of the epoch were used, but a step has {rows_of_step}")
         })?;
         // Before the first epoch there is no order of rows to be within.
-        ensure(epoch > 0 && steps as u64 <= step, || {
-            format!("{used} rows of epoch {epoch} were used in {steps} steps, but all steps are {step}")
-        })?;
+        ensure(epoch > 0, || format!("{used} rows of the epoch were used, but none was begun"))?;
         Ok(used)
     }
 

@@ -1,5 +1,6 @@
 //! When a training writes checkpoints, and which of them stay.
 
+use std::cmp::Reverse;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,8 @@ impl Checkpoints {
 
     /// In a folder that is no other training's: the first of `folder`, `folder-2`, `folder-3`, … that is not there when
     /// the first checkpoint is written; [`Trainer::checkpoint_folder`] tells which. With
-    /// [`Checkpoints::resume`], the one of these with checkpoints of the same settings and data, if there is one.
+    /// [`Checkpoints::resume`], the one of these with checkpoints of the same settings and data, if there is one; those
+    /// of other settings are left alone, and [`Fit::on_begin_anew`](crate::Fit::on_begin_anew) is called with them.
     pub fn in_numbered_folder(folder: impl Into<PathBuf>) -> Self {
         Self { numbered: true, ..Self::in_folder(folder) }
     }
@@ -80,7 +82,7 @@ impl Checkpoints {
     /// The folders that may be this training's, as far as they are there.
     fn candidates(&self) -> Vec<PathBuf> {
         let numbers = if self.numbered { 1..=NUMBERED } else { 1..=1 };
-        numbers.map(|number| self.candidate(number)).filter(|folder| folder.exists()).collect()
+        numbers.map(|number| self.candidate(number)).filter(|folder| folder.is_dir()).collect()
     }
 
     fn candidate(&self, number: u32) -> PathBuf {
@@ -92,43 +94,73 @@ impl Checkpoints {
     }
 }
 
-/// The newest checkpoint of a folder that can be used, and what is wrong with newer ones.
-fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<String>)>> {
-    let mut damaged: Vec<String> = Vec::new();
+/// A damaged checkpoint that was passed over for an older one.
+struct PassedOver {
+    path: PathBuf,
+    problem: String,
+}
+
+/// The newest checkpoint of a folder that can be used, and newer ones that cannot.
+fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
+    let mut damaged: Vec<PassedOver> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
         match Checkpoint::read(&path)? {
             Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
-            Err(error) => {
-                log::warn!("a checkpoint is passed over: {error}");
-                damaged.push(error.to_string());
-            }
+            Err(error) => damaged.push(PassedOver { path, problem: error.to_string() }),
         }
     }
     // Not to begin anew where a training had come far: that is the user's to say.
-    let Some(first) = damaged.first() else { return Ok(None) };
+    let Some(PassedOver { problem: first, .. }) = damaged.first() else { return Ok(None) };
     let problem = format!("none of its checkpoints can be used: {first}");
     Err(Error::conflict(folder.display().to_string(), problem, "delete them to begin anew, or name another folder"))
 }
 
-/// A checkpoint to go on from.
-struct Found {
-    taken: Taken,
-    checkpoint: Checkpoint,
-    /// What is wrong with newer ones.
-    passed_over: Vec<String>,
+/// What a search for a checkpoint to go on from has found.
+#[derive(Default)]
+struct Search {
+    /// Folders with checkpoints of this training, and the steps of the newest.
+    own: Vec<(u64, PathBuf)>,
+    /// How checkpoints of other trainings differ, each with its folder.
+    others: Vec<String>,
+    /// The first folder that cannot be judged.
+    refused: Option<Error>,
 }
 
-impl Found {
-    /// The newest checkpoint of a folder, which is taken for that.
+impl Search {
+    /// Reads the newest checkpoint of each folder. Nothing is locked or deleted yet: a folder may be another training's.
     ///
     /// # Errors
-    /// A folder that another training has taken; a checkpoint of other settings.
-    fn look(folder: PathBuf, settings: &Settings) -> Result<Option<Self>> {
-        let taken = Taken::new(folder)?;
-        let Some((checkpoint, passed_over)) = newest(&taken.folder)? else { return Ok(None) };
-        checkpoint.head.settings.same_as(settings)?;
-        Ok(Some(Self { taken, checkpoint, passed_over }))
+    /// Other settings in the one folder that was named.
+    fn of(checkpoints: &Checkpoints, settings: &Settings) -> Result<Self> {
+        let mut search = Self::default();
+        for folder in checkpoints.candidates() {
+            let checkpoint = match newest(&folder) {
+                Ok(Some((checkpoint, _))) => checkpoint,
+                Ok(None) => continue,
+                Err(error) => {
+                    search.refused.get_or_insert(error);
+                    continue;
+                }
+            };
+            let place = folder.display().to_string();
+            match checkpoint.head.settings.difference(settings)? {
+                None => search.own.push((checkpoint.step(), folder)),
+                Some(difference) if checkpoints.numbered => search.others.push(format!("{place}: {difference}")),
+                Some(difference) => return Err(difference.error(place)),
+            }
+        }
+        // Those that have come farthest come first.
+        search.own.sort_by_key(|(step, _)| Reverse(*step));
+        Ok(search)
     }
+}
+
+/// Where a training begins.
+pub(in crate::trainer) enum Beginning {
+    /// At its first step; how the checkpoints differ that there are, where all are of other trainings.
+    Anew(Vec<String>),
+    /// At a checkpoint.
+    Resumed(Course, Restored),
 }
 
 /// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
@@ -141,13 +173,15 @@ impl Taken {
     /// Takes a folder that is there, and deletes what a process has left that was killed while it wrote a checkpoint.
     fn new(folder: PathBuf) -> Result<Self> {
         let path = folder.join("lock");
-        let file = File::create(&path).map_err(|error| Error::file(&path, "creating", error))?;
+        // Not truncated: a file of that name may be the user's.
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| Error::file(&path, "creating", error))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let (place, problem) = (folder.display().to_string(), "another training is writing checkpoints to it");
             return Err(Error::conflict(place, problem, "wait for it to end, or name another folder"));
         }
         // Where a file system knows no locks, there are none.
-        remove_leftovers(&folder, |name| name.starts_with("step-"));
+        remove_leftovers(&folder, |name| step_of(name).is_some());
         Ok(Self { folder, _lock: file })
     }
 }
@@ -156,14 +190,21 @@ fn name(step: u64) -> String {
     format!("step-{step}.safetensors")
 }
 
+/// The step of the checkpoint with that name.
+fn step_of(file: &str) -> Option<u64> {
+    let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    // `007` and `+7` are numbers, too, but no training has written them.
+    (name(step) == file).then_some(step)
+}
+
 /// The checkpoints of a folder, oldest first, with their steps.
 fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let failed = |error| Error::file(folder, "reading the folder", error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let step = path.file_name().and_then(|name| name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors"));
-        found.extend(step.and_then(|step| step.parse().ok()).map(|step| (step, path.clone())));
+        let step = path.file_name().and_then(|name| step_of(name.to_str()?));
+        found.extend(step.map(|step| (step, path.clone())));
     }
     found.sort();
     Ok(found)
@@ -177,28 +218,27 @@ pub(in crate::trainer) struct Keeper {
     last: Instant,
     /// Nothing before a folder is written to for the first time.
     taken: Option<Taken>,
+    /// Damaged checkpoints, which are none of the newest until they are written again.
+    passed_over: Vec<PathBuf>,
 }
 
 impl Keeper {
-    /// Begins, or goes on from the newest checkpoint: how far that had come.
+    /// Begins, or goes on from the newest checkpoint.
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,
         validation: Option<Validation>,
-    ) -> Result<(Self, Option<(Course, Restored)>)> {
-        let mut keeper = Self { checkpoints: checkpoints.clone(), validation, last: Instant::now(), taken: None };
-        let found = if checkpoints.resume { keeper.find(trainer)? } else { None };
-        if !checkpoints.when_stopped {
+    ) -> Result<(Self, Beginning)> {
+        let (checkpoints, last) = (checkpoints.clone(), Instant::now());
+        let mut keeper = Self { checkpoints, validation, last, taken: None, passed_over: Vec::new() };
+        let beginning = if keeper.checkpoints.resume { keeper.resume(trainer)? } else { Beginning::Anew(Vec::new()) };
+        if !keeper.checkpoints.when_stopped {
             keeper.take_folder()?;
         }
-        if !checkpoints.resume {
+        if !keeper.checkpoints.resume {
             keeper.check_free()?;
         }
-        let resumed = found.map(|(checkpoint, passed_over)| -> Result<_> {
-            let restored = trainer.restore_with(&checkpoint, validation)?;
-            Ok((checkpoint.course(), Restored { passed_over, ..restored }))
-        });
-        Ok((keeper, resumed.transpose()?))
+        Ok((keeper, beginning))
     }
 
     /// # Errors
@@ -214,27 +254,35 @@ impl Keeper {
         Err(Error::conflict(folder.display().to_string(), problem, remedy))
     }
 
-    /// Takes the folder to go on in: of those with checkpoints of these settings and data, the one that has come farthest.
+    /// Goes on in the folder with checkpoints of these settings and data that has come farthest, if there is one.
     ///
     /// # Errors
-    /// Folders all of which are of other settings or locked: what is wrong with the first.
-    fn find(&mut self, trainer: &Trainer) -> Result<Option<(Checkpoint, Vec<String>)>> {
-        let settings = Settings::of(trainer, self.validation);
-        let (mut farthest, mut refused): (Option<Found>, _) = (None, None);
-        for folder in self.checkpoints.candidates() {
-            match Found::look(folder, &settings) {
-                Ok(Some(found)) => {
-                    if farthest.as_ref().is_none_or(|other| other.checkpoint.step() < found.checkpoint.step()) {
-                        farthest = Some(found);
-                    }
-                }
-                Ok(None) => {}
+    /// A folder of other settings that was named; folders all of which are locked or damaged: what is wrong with the first.
+    fn resume(&mut self, trainer: &mut Trainer) -> Result<Beginning> {
+        let Search { own, others, mut refused } =
+            Search::of(&self.checkpoints, &Settings::of(trainer, self.validation))?;
+        for (_, folder) in own {
+            match Taken::new(folder) {
+                Ok(taken) => return self.resume_in(taken, trainer),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        let Some(Found { taken, checkpoint, passed_over }) = farthest else { return refused.map_or(Ok(None), Err) };
+        refused.map_or(Ok(Beginning::Anew(others)), Err)
+    }
+
+    /// Goes on from the newest checkpoint of a folder, which another training may have written since it was found.
+    fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
+        let found = newest(&taken.folder)?;
         self.taken = Some(taken);
-        Ok(Some((checkpoint, passed_over)))
+        let Some((checkpoint, passed_over)) = found else { return Ok(Beginning::Anew(Vec::new())) };
+        let restored = trainer.restore_with(&checkpoint, self.validation)?;
+        let mut problems = Vec::new();
+        for PassedOver { path, problem } in passed_over {
+            log::warn!("a checkpoint is passed over: {problem}");
+            self.passed_over.push(path);
+            problems.push(problem);
+        }
+        Ok(Beginning::Resumed(checkpoint.course(), Restored { passed_over: problems, ..restored }))
     }
 
     /// Makes a folder this training's alone; returns which.
@@ -290,7 +338,9 @@ impl Keeper {
         let newest = folder.join(name(trainer.steps()));
         trainer.checkpoint_of(Some(course), self.validation)?.save(&newest)?;
         self.last = Instant::now();
+        self.passed_over.retain(|path| *path != newest);
         let mut old = written(folder)?;
+        old.retain(|(_, path)| !self.passed_over.contains(path));
         old.truncate(old.len().saturating_sub(NEWEST));
         let best = course.best.as_ref().map(|best| best.step);
         for (_, path) in old.into_iter().filter(|(step, path)| Some(*step) != best && *path != newest) {

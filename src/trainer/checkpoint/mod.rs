@@ -12,7 +12,7 @@ mod settings;
 pub use folder::Checkpoints;
 
 pub(super) use check::ensure;
-pub(super) use folder::Keeper;
+pub(super) use folder::{Beginning, Keeper};
 pub(super) use settings::{Fingerprint, Validation};
 
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,9 @@ impl Trainer {
 
     fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Validation>) -> Result<Restored> {
         let Checkpoint { head, tensors } = checkpoint;
-        head.settings.same_as(&Settings::of(self, validation))?;
+        if let Some(difference) = head.settings.difference(&Settings::of(self, validation))? {
+            return Err(difference.error("checkpoint"));
+        }
         self.forget()?;
         self.rise()?;
         let stored = stored(self.description.optimizer);

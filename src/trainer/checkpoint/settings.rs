@@ -1,5 +1,7 @@
 //! What must be the same for a training to go on, and what its bits depend on besides.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -132,36 +134,57 @@ impl Settings {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// # Errors
-    /// The first setting that differs, with both values.
-    pub(super) fn same_as(&self, other: &Self) -> Result<()> {
-        if self.network != other.network {
-            return Err(other_than("network", &self.network.to_string(), &other.network.to_string()));
+    /// The first setting that is otherwise `now`.
+    pub(super) fn difference(&self, now: &Self) -> Result<Option<Difference>> {
+        if self.network != now.network {
+            let [made, now] = [self, now].map(|settings| settings.network.to_string());
+            return Ok(Some(Difference { name: "network".into(), made, now }));
         }
         let failed = |error: serde_json::Error| Error::conflict("checkpoint", error.to_string(), "make a new one");
-        let [made, now] = [serde_json::to_value(self).map_err(failed)?, serde_json::to_value(other).map_err(failed)?];
-        match difference(String::new(), &made, &now) {
-            None => Ok(()),
-            Some((name, made, now)) => Err(other_than(&name, &short(made), &short(now))),
-        }
+        let [made, now] = [serde_json::to_value(self).map_err(failed)?, serde_json::to_value(now).map_err(failed)?];
+        let found = difference(String::new(), &made, &now);
+        Ok(found.map(|(name, made, now)| Difference { name, made: short(made), now: short(now) }))
     }
 }
 
-fn other_than(name: &str, made: &str, now: &str) -> Error {
-    let remedy = match name.split('.').next() {
-        Some("schedule") => "keep the number of epochs, which a cosine is over, or begin anew elsewhere",
-        Some("data") => "load the data that it was made on, or begin anew elsewhere",
-        _ => "go on with the same settings, or begin anew elsewhere",
-    };
-    Error::conflict("checkpoint", format!("it was made with {name} = {made}, but now it is {now}"), remedy)
+/// A setting of a checkpoint that is otherwise now.
+pub(super) struct Difference {
+    /// Such as `optimizer.learning_rate`.
+    name: String,
+    made: String,
+    now: String,
 }
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, made, now } = self;
+        write!(f, "made with {name} = {made}, but now it is {now}")
+    }
+}
+
+impl Difference {
+    /// The error where the checkpoint at `place` must have the same settings.
+    pub(super) fn error(&self, place: impl Into<String>) -> Error {
+        let remedy = match self.name.split('.').next() {
+            Some("schedule") => "keep the number of epochs, which a cosine is over, or begin anew elsewhere",
+            Some("data" | "validation") => "load the data that it was made on, or begin anew elsewhere",
+            _ => "go on with the same settings, or begin anew elsewhere",
+        };
+        Error::conflict(place, format!("it was {self}"), remedy)
+    }
+}
+
+/// Settings that other ones change, too: the seed splits the data, and from these follow the scaling and the length of a
+/// cosine. They are compared last.
+const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
 /// The first value that differs, and what it is called: `optimizer.learning_rate`. What kind of thing it is comes first.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
-            let (kind, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(field, _)| *field == "kind");
-            kind.into_iter().chain(rest).find_map(|(field, made)| {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(field, _)| (*field != "kind", LAST.iter().position(|last| last == field)));
+            fields.into_iter().find_map(|(field, made)| {
                 let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
                 difference(name, made, others.get(field).unwrap_or(&Value::Null))
             })
