@@ -19,7 +19,6 @@ mod rates;
 mod recipe;
 mod report;
 mod run_file;
-mod scaling;
 mod signals;
 mod subject;
 mod train;

@@ -22,7 +22,6 @@ pub struct Reporter<'a> {
     /// Rows of an epoch.
     rows: usize,
     /// What turns the losses of training into the units of the table.
-    loss_factor: f64,
     began: Instant,
     /// Epochs that an earlier run had done, where this one goes on with it.
     before: Option<usize>,
@@ -71,21 +70,13 @@ pub fn bar(template: &str, length: u64, output: &Output) -> Option<ProgressBar> 
 }
 
 impl<'a> Reporter<'a> {
-    /// For `epochs` epochs of `rows` rows on `device`, from now on; `loss_factor` turns losses into the units of the
-    /// table.
-    pub fn new(
-        output: &'a mut Output,
-        json: bool,
-        device: &Device,
-        epochs: usize,
-        rows: usize,
-        loss_factor: f64,
-    ) -> Self {
+    /// For `epochs` epochs of `rows` rows on `device`, from now on.
+    pub fn new(output: &'a mut Output, json: bool, device: &Device, epochs: usize, rows: usize) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
         // The name comes last, where a narrow terminal cuts it off.
         let bar =
             if json { None } else { bar(TEMPLATE, length, output) }.map(|bar| bar.with_prefix(device.to_string()));
-        Self { output, bar, json, epochs, rows, loss_factor, began: Instant::now(), before: None }
+        Self { output, bar, json, epochs, rows, began: Instant::now(), before: None }
     }
 
     /// What moves the bar on after a submission of steps of so many rows.
@@ -149,7 +140,6 @@ impl<'a> Reporter<'a> {
 
     /// Tells of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) {
-        let epoch = &in_units(epoch, self.loss_factor);
         let rows = (epoch.epoch - self.before.unwrap_or(0)) * self.rows;
         let samples_per_second = rows as f64 / self.began.elapsed().as_secs_f64();
         let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
@@ -166,20 +156,6 @@ impl<'a> Reporter<'a> {
         let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
         format!("epoch {}/{}  loss {:.4}{}", epoch.epoch, self.epochs, epoch.loss, validation.unwrap_or_default())
     }
-}
-
-/// What is known after an epoch, in the units of the table.
-pub fn in_units(epoch: &Epoch, loss_factor: f64) -> Epoch {
-    let mut epoch = epoch.clone();
-    epoch.loss *= loss_factor;
-    if let Some(validation) = &mut epoch.validation {
-        validation.loss *= loss_factor;
-        // Errors are in the unit of which the loss has the square.
-        let error_factor = loss_factor.sqrt();
-        validation.mae = validation.mae.map(|error| error * error_factor);
-        validation.rmse = validation.rmse.map(|error| error * error_factor);
-    }
-    epoch
 }
 
 impl Drop for Reporter<'_> {

@@ -24,8 +24,29 @@ pub(crate) fn check_finite(
     Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value })
 }
 
-/// Turns finite outputs [rows, columns] into probabilities, in place; numbers of a regression stay as they are.
-pub(crate) fn probabilities(loss: Loss, columns: usize, outputs: &mut [f32]) {
+/// Turns outputs [rows, columns] into probabilities, or numbers in the targets' units, in place.
+///
+/// # Errors
+/// [`Error::Output`]; all are as they were then.
+pub(crate) fn probabilities(
+    loss: Loss,
+    columns: usize,
+    scaling: Option<&Standardisation>,
+    outputs: &mut [f32],
+) -> Result<()> {
+    check_finite("predictions", 0, columns, outputs.iter().copied())?;
+    activate(loss, columns, outputs);
+    if let Some(scaling) = scaling {
+        let undone = |at: usize, output: f32| scaling.undone_value(at % columns, output) as f32;
+        let numbers = outputs.iter().enumerate().map(|(at, output)| undone(at, *output));
+        check_finite("predictions", 0, columns, numbers)?;
+        outputs.iter_mut().enumerate().for_each(|(at, output)| *output = undone(at, *output));
+    }
+    Ok(())
+}
+
+/// Turns finite outputs [rows, columns] into probabilities, in place; those of a regression stay as they are.
+fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss {
         Loss::MeanSquaredError => {}
         Loss::BinaryCrossEntropy => apply(Activation::Sigmoid, outputs),
@@ -84,16 +105,7 @@ impl Head {
     /// # Errors
     /// [`Error::Output`]; all are as they were then.
     pub fn probabilities(&self, outputs: &mut [f32]) -> Result<()> {
-        check_finite("probabilities", 0, self.network.outputs(), outputs.iter().copied())?;
-        probabilities(self.loss, self.network.outputs(), outputs);
-        if let Some(scaling) = &self.target_scaling {
-            let columns = scaling.columns();
-            let undone = |at: usize, output: f32| scaling.undone_value(at % columns, output) as f32;
-            let numbers = outputs.iter().enumerate().map(|(at, output)| undone(at, *output));
-            check_finite("predictions", 0, columns, numbers)?;
-            outputs.iter_mut().enumerate().for_each(|(at, output)| *output = undone(at, *output));
-        }
-        Ok(())
+        probabilities(self.loss, self.network.outputs(), self.target_scaling.as_ref(), outputs)
     }
 
     /// The numbers that [`Model::outputs`](super::Model::outputs) of a regression stand for, in the targets' units. Unlike
@@ -111,7 +123,7 @@ impl Head {
         let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
         check_finite("class", 0, row.len(), row.iter().copied())?;
         let mut found = row.to_vec();
-        probabilities(self.loss, row.len(), &mut found);
+        activate(self.loss, row.len(), &mut found);
         // One output is the probability of the second of two classes.
         let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
         Ok(Some((rule.class(row), probabilities)))

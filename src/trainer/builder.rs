@@ -28,6 +28,8 @@ pub struct Builder {
     accumulate: usize,
     seed: u64,
     preprocessing: Option<Standardisation>,
+    scale_targets: bool,
+    target_scaling: Option<Standardisation>,
     steps_a_submission: Option<usize>,
     fused: bool,
     profile: bool,
@@ -46,6 +48,8 @@ impl Builder {
             accumulate: 1,
             seed: 0,
             preprocessing: None,
+            scale_targets: false,
+            target_scaling: None,
             steps_a_submission: None,
             fused: true,
             profile: false,
@@ -105,6 +109,32 @@ impl Builder {
         self
     }
 
+    /// Scales target columns to mean 0 and standard deviation 1 while training with mean squared error, default off: prices
+    /// in the hundred thousands then train as well as sizes in metres. The scaling is fitted on the first data set that is
+    /// trained on, and is stored in the model. Predictions, evaluations, and the losses of a [`Fit`](crate::Fit) are in the
+    /// targets' units: training losses for a single target column, while those of several are means over the scaled columns.
+    /// [`Trainer::step`], [`Trainer::advance`] and gradients are of the loss on scaled targets.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
+    /// let prices = Dataset::from_rows([[0.0], [1.0], [2.0], [3.0]], [100_000.0, 200_000.0, 300_000.0, 400_000.0])?;
+    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).scale_targets();
+    /// let mut trainer = builder.optimizer(wgrad::Adam::new(0.1)).build(&Device::cpu())?;
+    /// trainer.fit(&prices, Fit::epochs(300))?;
+    /// assert!((trainer.predict(&[1.5])?[0] - 250_000.0).abs() < 100.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn scale_targets(mut self) -> Self {
+        self.scale_targets = true;
+        self
+    }
+
+    /// [`Builder::scale_targets`] with a scaling that is known before any data set is.
+    pub fn target_scaling(mut self, standardisation: Standardisation) -> Self {
+        self.target_scaling = Some(standardisation);
+        self.scale_targets()
+    }
+
     /// Sets the steps of one submission. Without it there are as many as make a window of a few megabytes, and on a GPU no
     /// more than a tenth of a second is long enough for, by a clock that begins with a submission of one step. What a
     /// number of steps results in does not depend on it; how many [`Trainer::advance`] takes does.
@@ -154,19 +184,13 @@ impl Builder {
         if self.steps_a_submission == Some(0) {
             return Err(Error::value("trainer", "steps_a_submission", 0, "at least 1"));
         }
-        self.schedule.check()?;
-        if let Some(columns) = self.preprocessing.as_ref().map(Standardisation::columns)
-            && columns != self.network.inputs()
-        {
-            return Err(Error::Shape {
-                place: "preprocessing".into(),
-                found_what: "columns are".into(),
-                found: columns,
-                wanted_what: "the network's input columns are".into(),
-                wanted: self.network.inputs(),
-                remedy: "fit the preprocessing on the same columns".into(),
-            });
+        if self.scale_targets && loss != Loss::MeanSquaredError {
+            let problem = format!("targets are to be scaled, but {loss} needs them as they are");
+            return Err(Error::conflict("trainer", problem, "leave `.scale_targets()` out, or use mean_squared_error"));
         }
+        self.schedule.check()?;
+        check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
+        check_columns("target scaling", self.target_scaling.as_ref(), "output", self.network.outputs())?;
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
         // Before anything is made of its sizes.
         self.network.check()?;
@@ -196,6 +220,8 @@ impl Builder {
             device: device.clone(),
             executor,
             preprocessing: self.preprocessing,
+            scale_targets: self.scale_targets,
+            target_scaling: self.target_scaling,
             columns: None,
             classes: None,
             targets: Vec::new(),
@@ -210,6 +236,19 @@ impl Builder {
             checkpoint_folder: None,
         })
     }
+}
+
+/// Checks that a scaling has as many columns as the network has.
+pub(super) fn check_columns(place: &str, scaling: Option<&Standardisation>, what: &str, wanted: usize) -> Result<()> {
+    let Some(found) = scaling.map(Standardisation::columns).filter(|found| *found != wanted) else { return Ok(()) };
+    Err(Error::Shape {
+        place: place.into(),
+        found_what: "columns are".into(),
+        found,
+        wanted_what: format!("the network's {what} columns are"),
+        wanted,
+        remedy: format!("fit the {place} on the same columns"),
+    })
 }
 
 /// Weights drawn as the layers say, biases zero.

@@ -14,8 +14,9 @@ impl Trainer {
         self.settle(0)?;
         let network = &self.description.network;
         let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, None, data)?;
-        evaluate(self.executor.as_mut(), self.description.loss, None, &input, &target)
+        let scaling = self.target_scaling.as_ref();
+        let target = target_of(network, self.description.loss, scaling, data)?;
+        evaluate(self.executor.as_mut(), self.description.loss, scaling, &input, &target)
     }
 
     /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).
@@ -24,7 +25,8 @@ impl Trainer {
     /// A number of values that is no multiple of the network's inputs; values that are not finite.
     pub fn predict(&mut self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        probabilities(self.description.loss, self.description.network.outputs(), &mut outputs);
+        let columns = self.description.network.outputs();
+        probabilities(self.description.loss, columns, self.target_scaling.as_ref(), &mut outputs)?;
         Ok(outputs)
     }
 

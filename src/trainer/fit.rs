@@ -192,6 +192,7 @@ impl Trainer {
                 return Err(Error::value("fit", name, 0, "at least 1"));
             }
         }
+        self.fit_target_scaling(data)?;
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         if let Some(batches) = fit.accumulate {
             self.accumulate(batches)?;
@@ -257,7 +258,13 @@ impl Trainer {
             let most = keeper.as_ref().map_or(u64::MAX, |keeper| keeper.steps_left(self.step));
             let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;
             course.running.add(&advance.losses, &advance.rows);
-            let progress = Progress { epoch, epochs, step: course.running.steps, steps, loss: course.running.loss() };
+            let progress = Progress {
+                epoch,
+                epochs,
+                step: course.running.steps,
+                steps,
+                loss: course.running.loss() * self.loss_factor(),
+            };
             let callback = fit.on_submission.as_mut().filter(|_| !advance.losses.is_empty());
             let flow = callback.map_or(Flow::Continue, |callback| callback(&progress));
             let due = keeper.as_ref().is_some_and(|keeper| keeper.is_due(self.step));
@@ -289,8 +296,13 @@ impl Trainer {
         if let Some(loss) = best {
             course.best = Some(Best { epoch, step: self.step, loss, parameters: self.parameters()? });
         }
-        let record =
-            Epoch { epoch, steps: self.step, loss: running.loss(), learning_rate: self.learning_rate(), validation };
+        let record = Epoch {
+            epoch,
+            steps: self.step,
+            loss: running.loss() * self.loss_factor(),
+            learning_rate: self.learning_rate(),
+            validation,
+        };
         if let Some(callback) = &mut fit.on_epoch
             && callback(&record) == Flow::Stop
         {

@@ -9,6 +9,7 @@ use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
 use crate::specialize::Target;
+use crate::trainer::builder::check_columns;
 use crate::trainer::checkpoint::Fingerprint;
 use crate::trainer::{Known, Trainer};
 
@@ -29,6 +30,27 @@ struct Fitting {
     /// What bytes become.
     table: Vec<f32>,
     target: Vec<u32>,
+}
+
+/// Largest scaled target: squares of ten times as much, summed over rows, still fit an f32.
+const FARTHEST: f64 = 1e17;
+
+/// Checks that squared errors on scaled targets are numbers, so that nobody finds out after hours of training.
+fn check_distance(scaling: &Standardisation, data: &Dataset) -> Result<()> {
+    let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
+    let distance = |at: usize| {
+        let column = at % columns.len();
+        (values[at] - scaling.mean()[column]).abs() / scaling.scale()[column]
+    };
+    let Some(at) = (0..values.len()).find(|at| !(distance(*at) <= FARTHEST)) else { return Ok(()) };
+    let (row, column) = (at / columns.len(), at % columns.len());
+    let place = format!("data set `{}`, row {row} (from 0), column `{}`", data.name(), columns[column]);
+    let problem = format!(
+        "{:e} is more than {FARTHEST:e} standard deviations of the training set from its mean, {:e}: its square overflows",
+        values[at],
+        scaling.mean()[column]
+    );
+    Err(Error::data(place, problem, "correct the value, or remove the row"))
 }
 
 /// Rows of `width` bytes as rows of words, the first byte lowest; the last word of a row is filled up with zeros.
@@ -86,6 +108,7 @@ impl Trainer {
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
+        self.fit_target_scaling(data)?;
         let Fitting { held, input, table, target } = self.fitting(data)?;
         self.forget()?;
         self.loaded = None;
@@ -190,13 +213,34 @@ impl Trainer {
         }
         let network = &self.description.network;
         let rows = InputRows::of(network, self.preprocessing.as_ref(), data)?;
-        let target = target_of(network, self.description.loss, None, data)?;
+        let scaling = self.target_scaling.as_ref();
+        scaling.map_or(Ok(()), |scaling| check_distance(scaling, data))?;
+        let target = target_of(network, self.description.loss, scaling, data)?;
         let Some(bytes) = data.bytes() else {
             let input = bytemuck::cast_vec(rows.all()?);
             return Ok(Fitting { held: Held::Numbers, input, table: Vec::new(), target });
         };
         let (held, table) = self.table()?;
         Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
+    }
+
+    /// Fits the scaling of targets on the first data set, if they are to be scaled.
+    pub(super) fn fit_target_scaling(&mut self, data: &Dataset) -> Result<()> {
+        if self.scale_targets && self.target_scaling.is_none() && data.target_values().is_some() {
+            let scaling = Standardisation::fit_targets(data)?;
+            check_columns("target scaling", Some(&scaling), "output", self.description.network.outputs())?;
+            self.target_scaling = Some(scaling);
+        }
+        Ok(())
+    }
+
+    /// Factor that turns a loss on scaled targets into one in their units: an error shrinks by the scale, its square by the
+    /// square of it. There is none for several columns, each with a scale of its own.
+    pub(super) fn loss_factor(&self) -> f64 {
+        match self.target_scaling.as_ref().map(Standardisation::scale) {
+            Some([scale]) => scale * scale,
+            _ => 1.0,
+        }
     }
 
     /// What each byte becomes, \[tables, 256\]: itself, scaled.

@@ -59,6 +59,10 @@ pub struct Trainer {
     device: Device,
     executor: Box<dyn Executor>,
     preprocessing: Option<Standardisation>,
+    /// Whether targets are scaled.
+    scale_targets: bool,
+    /// Of the first data set, if they are.
+    target_scaling: Option<Standardisation>,
     columns: Option<Vec<String>>,
     classes: Option<Vec<String>>,
     /// Names of the target columns.
@@ -158,7 +162,19 @@ impl Trainer {
                 remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }
-        let target = target_words(self.network(), self.description.loss, targets.into(), rows)?;
+        let scaled;
+        let targets = match (targets.into(), &self.target_scaling) {
+            (Target::Numbers(numbers), Some(scaling)) => {
+                scaled = scaling.scaled(numbers)?;
+                Target::Numbers(&scaled)
+            }
+            (Target::Numbers(_), None) if self.scale_targets => {
+                let remedy = "load a data set before, or build the trainer with `target_scaling`";
+                return Err(Error::conflict("step", "targets are to be scaled, but by what is not known yet", remedy));
+            }
+            (targets, _) => targets,
+        };
+        let target = target_words(self.network(), self.description.loss, targets, rows)?;
         self.unload()?;
         let steps: Vec<Step> = self.records(0, rows).collect();
         let batches = steps.len();
@@ -266,7 +282,7 @@ impl Trainer {
             columns: self.columns.clone().unwrap_or_else(unnamed),
             classes: self.classes.clone(),
             targets: self.targets.clone(),
-            target_scaling: None,
+            target_scaling: self.target_scaling.clone(),
             table: None,
             origin: None,
             network,

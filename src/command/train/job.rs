@@ -1,6 +1,5 @@
 //! One training, from its data to its model.
 
-use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +8,7 @@ use std::time::Instant;
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, TableForm, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Dataset, Error, Fit, History, Model, Result, Standardisation, Targets, Trainer};
+use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardisation, Targets, Trainer};
 
 use super::Arguments;
 use super::parts::Parts;
@@ -17,10 +16,9 @@ use super::profile;
 use super::stopping::Interrupt;
 use crate::command::data;
 use crate::command::plot::{Curves, PictureFile, theme, title};
-use crate::command::progress::{Reporter, in_units};
+use crate::command::progress::Reporter;
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batches, confusion, tell_start, tell_summary};
-use crate::command::scaling;
 use crate::command::tuning::Chosen;
 
 /// All that was settled before training begins.
@@ -32,7 +30,6 @@ pub struct Job<'a> {
     trainer: Trainer,
     tuning: Chosen,
     trace: Option<PathBuf>,
-    scaling: Option<Standardisation>,
     table: Option<TableForm>,
     origin: Origin,
     warnings: Vec<Warning>,
@@ -75,10 +72,8 @@ impl<'a> Job<'a> {
         let origin = arguments.origin(&parts.train, (rows, checksum), &recipe, epochs)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
-        let scaling = scaling::fit(&parts.train, recipe.loss)?;
         for part in parts.all() {
             trainer.check(part)?;
-            scaling.as_ref().map_or(Ok(()), |scaling| scaling::check(scaling, part))?;
         }
         let checkpoints = arguments.stopping.checkpoints(&model)?;
         arguments.check_overwriting(&model, &origin)?;
@@ -91,7 +86,6 @@ impl<'a> Job<'a> {
             trainer,
             tuning,
             trace,
-            scaling,
             table: found.as_ref().map(table_form),
             origin,
             warnings,
@@ -139,13 +133,9 @@ impl<'a> Job<'a> {
     /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
     /// but its checkpoint.
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
-        let Self { arguments, parts, recipe, trainer, scaling, interrupt, .. } = self;
-        let train = scaled(scaling.as_ref(), &parts.train)?;
-        let validation = parts.held_out.as_ref().map(|(validation, _)| scaled(scaling.as_ref(), validation));
-        let validation = validation.transpose()?;
+        let Self { arguments, parts, recipe, trainer, interrupt, .. } = self;
         let began = Instant::now();
-        let loss_factor = scaling::loss_factor(scaling.as_ref());
-        let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, train.len(), loss_factor);
+        let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, parts.train.len());
         let mut moved = reporter.on_submission(step_rows(arguments, recipe));
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
@@ -160,13 +150,13 @@ impl<'a> Job<'a> {
                 lock(&reporter).epoch(epoch);
                 interrupt.flow()
             });
-        if let Some(validation) = &validation {
+        if let Some((validation, _)) = &parts.held_out {
             fit = fit.validate(validation).restore_best();
         }
         if let Some(patience) = arguments.patience {
             fit = fit.patience(patience);
         }
-        let history = trainer.fit(&train, fit)?;
+        let history = trainer.fit(&parts.train, fit)?;
         interrupt.end();
         let (seconds, resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
         Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
@@ -193,8 +183,6 @@ impl<'a> Job<'a> {
         let Outcome { history, seconds, resumed } = outcome;
         let mut model = self.trainer.model()?;
         model.head.columns = self.parts.train.columns().to_vec();
-        let loss_factor = scaling::loss_factor(self.scaling.as_ref());
-        model.head.target_scaling = self.scaling.clone();
         model.head.table = self.table.clone();
         model.head.origin = Some(self.origin.clone());
         let (device, test) = (self.trainer.device(), self.parts.test());
@@ -202,7 +190,7 @@ impl<'a> Job<'a> {
         let confusion = confusion(&model, device, test, &evaluation)?;
         let (saved, conflict) = self.save(&model)?;
         if let Some(plot) = &self.plot {
-            plot.write(&self.curves(&history, loss_factor), theme(self.arguments.dark))?;
+            plot.write(&self.curves(&history), theme(self.arguments.dark))?;
         }
         let summary = Summary {
             event: "summary",
@@ -246,7 +234,7 @@ impl<'a> Job<'a> {
         Ok((path, Some(Error::conflict(self.model.display().to_string(), problem, remedy))))
     }
 
-    fn curves(&self, history: &History, loss_factor: f64) -> Curves {
+    fn curves(&self, history: &History) -> Curves {
         let target = match self.parts.train.targets() {
             Targets::Numbers { columns, .. } if columns.len() == 1 => Some(columns[0].clone()),
             _ => None,
@@ -259,7 +247,7 @@ impl<'a> Job<'a> {
             subtitle: format!("{name} at {rate}, {batches}, {rows} rows in all"),
             loss: *loss,
             target,
-            epochs: history.epochs.iter().map(|epoch| in_units(epoch, loss_factor)).collect(),
+            epochs: history.epochs.clone(),
             best: history.best,
         }
     }
@@ -296,6 +284,12 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
         .accumulate(arguments.accumulate)
         .seed(arguments.seed)
         .preprocessing(fit(train)?);
+    let builder = match recipe.loss {
+        Loss::MeanSquaredError if train.target_values().is_some() => {
+            builder.target_scaling(Standardisation::fit_targets(train)?)
+        }
+        _ => builder,
+    };
     Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
@@ -307,14 +301,6 @@ fn table_form(found: &Inspection) -> TableForm {
         dropped: dropped.map(|column| column.name.clone()).collect(),
         formats: found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect(),
     }
-}
-
-/// What is trained on: most often the data themselves, of which no copy is needed.
-fn scaled<'a>(scaling: Option<&Standardisation>, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
-    Ok(match scaling {
-        Some(scaling) => Cow::Owned(data.clone().standardised_targets(scaling)?),
-        None => Cow::Borrowed(data),
-    })
 }
 
 /// Callbacks take turns; what one that panicked has left can still be told.

@@ -37,6 +37,8 @@ pub(super) struct Settings {
     data: Option<Fingerprint>,
     pub(super) validation: Option<Validation>,
     preprocessing: Option<Standardisation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target_scaling: Option<Standardisation>,
 }
 
 /// Enough of a data set to tell it from others.
@@ -89,6 +91,7 @@ impl Settings {
             data: trainer.loaded.as_ref().map(Loaded::fingerprint),
             validation,
             preprocessing: trainer.preprocessing.clone(),
+            target_scaling: trainer.target_scaling.clone(),
         }
     }
 
@@ -109,6 +112,14 @@ impl Settings {
             [self.preprocessing.as_ref().map(Standardisation::columns), Some(self.network.inputs())];
         ensure(columns.is_none() || columns == inputs, || {
             format!("{columns:?} columns are scaled, but the network has {inputs:?}")
+        })?;
+        let [columns, outputs] =
+            [self.target_scaling.as_ref().map(Standardisation::columns), Some(self.network.outputs())];
+        ensure(columns.is_none() || columns == outputs && self.loss == Loss::MeanSquaredError, || {
+            format!(
+                "{columns:?} target columns are scaled, but the network has {outputs:?} and is trained with {}",
+                self.loss
+            )
         })?;
         for data in [self.data, self.validation.map(|validation| validation.data)].into_iter().flatten() {
             ensure(data.rows > 0, || "it was made on data without rows".into())?;
