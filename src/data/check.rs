@@ -175,7 +175,7 @@ fn same_rows(place: &str, targets: usize, rows: usize) -> Result<()> {
 
 fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) -> Result<()> {
     same_rows(place, indices.len(), rows)?;
-    unique(place, "class", names)?;
+    unique(place, "class", names, RENAME)?;
     let Some(row) = indices.iter().position(|&class| class as usize >= names.len()) else { return Ok(()) };
     Err(Error::data(
         format!("{place}, row {row}"),
@@ -189,13 +189,16 @@ fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -
     finite(place, columns, values)
 }
 
+/// Remedy for a name that comes twice.
+const RENAME: &str = "rename one of them";
+
 /// Refuses a name that comes twice.
-pub(super) fn unique(place: &str, kind: &str, names: &[String]) -> Result<()> {
+pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) -> Result<()> {
     let mut first = HashMap::new();
     for (index, name) in names.iter().enumerate() {
         if let Some(earlier) = first.insert(name, index) {
             let problem = format!("{kind} name `{name}` stands at {earlier} and again at {index}, counted from 0");
-            return Err(Error::data(place, problem, "rename one of them"));
+            return Err(Error::data(place, problem, remedy));
         }
     }
     Ok(())

@@ -114,7 +114,8 @@ fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
     if text.header {
         let header = reader.headers().map_err(|error| text.broken(error))?;
         let names: Vec<String> = header.iter().map(String::from).collect();
-        check::unique(&format!("{}, header", text.path.display()), "column", &names)?;
+        let remedy = "rename one of them, or, where the first row has values, use `--header no`";
+        check::unique(&format!("{}, header", text.path.display()), "column", &names, remedy)?;
         return Ok(names);
     }
     let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
@@ -135,30 +136,33 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
     if named || below.is_empty() {
         return FirstRow::Names;
     }
-    let (mut numbers, mut recurs) = (vec![], false);
+    let (mut numbers, mut is_values) = (vec![], false);
     for (column, cell) in first.iter().enumerate() {
-        let cells = || below.iter().filter_map(|row| row.get(column)).filter(|c| !c.is_empty() && !is_missing(c));
+        let all = || below.iter().filter_map(|row| row.get(column));
+        let cells = || all().filter(|cell| has_value(cell));
         if cells().next().is_none() {
             continue;
         }
-        if !cells().all(is_number) {
-            recurs |= !cell.is_empty() && cells().any(|other| other == cell);
-        } else if is_number(cell) {
+        let are_numbers = cells().all(is_number);
+        if are_numbers && has_value(cell) && !is_number(cell) {
+            return FirstRow::Names;
+        }
+        if are_numbers && has_value(cell) {
             let range = cells().filter_map(plain).fold(None, |range: Option<(f64, f64)>, number| {
                 Some(range.map_or((number, number), |(low, high)| (low.min(number), high.max(number))))
             });
             numbers.push((cell, plain(cell), range));
         } else {
-            return FirstRow::Names;
+    let repeats = numbers.iter().map(|(cell, ..)| cell).collect::<HashSet<_>>().len() < numbers.len();
+    if is_values || repeats {
+        return FirstRow::Values;
+    }
+            // A column of row numbers or row names has no name itself.
+            is_values |= (are_numbers && column > 0) || (!cell.is_empty() && all().any(|other| other == cell));
         }
     }
     if numbers.is_empty() {
         return FirstRow::Names;
-    }
-    let cells: Vec<&str> = numbers.iter().map(|(cell, ..)| *cell).collect();
-    let repeats = cells.iter().collect::<HashSet<_>>().len() < cells.len();
-    if recurs || repeats {
-        return FirstRow::Values;
     }
     let values: Vec<f64> = numbers.iter().filter_map(|(_, number, _)| *number).collect();
     let inside = numbers.iter().all(|(_, number, range)| match (number, range) {
@@ -171,7 +175,11 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
     if !is_series(&values) && (inside || fraction) {
         return FirstRow::Values;
     }
-    FirstRow::Unclear(cells.into_iter().map(String::from).collect())
+    FirstRow::Unclear(numbers.into_iter().map(|(cell, ..)| cell.into()).collect())
+}
+
+fn has_value(cell: &str) -> bool {
+    !cell.is_empty() && !is_missing(cell)
 }
 
 fn plain(cell: &str) -> Option<f64> {
