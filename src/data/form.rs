@@ -26,7 +26,8 @@ pub struct Csv {
     pub drop: Vec<String>,
     /// Whether the first row has the names of the columns; `None` for what it looks like.
     pub header: Option<bool>,
-    /// How columns write their numbers, by name, where that is known; others show it.
+    /// Number formats of columns, by name, where they are known beforehand. They decide where a table leaves two meanings; what
+    /// a table shows itself wins, except for signs of another unit, which are an error.
     pub formats: BTreeMap<String, NumberFormat>,
     /// Names of the columns of a table without a header; in one with a column fewer, that of the target is missing. None for
     /// `column1`, `column2`, …

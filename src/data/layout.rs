@@ -57,18 +57,14 @@ impl Layout {
         };
         let text = Text { header: first_row.is_header(), ..text };
         let columns = names(text, form)?;
-        let mut evidence = vec![Evidence::new(); columns.len()];
+        let known = columns.iter().map(|name| form.formats.get(name).copied());
+        let mut evidence: Vec<_> = known.map(|format| (Evidence::new(), format)).collect();
         for record in text.reader().records() {
             let record = record.map_err(|error| text.broken(error))?;
             let start = record.position().map_or(0, Position::byte);
-            evidence.iter_mut().zip(&record).for_each(|(column, cell)| column.see(start, cell));
+            evidence.iter_mut().zip(&record).for_each(|((column, _), cell)| column.see(start, cell));
         }
-        let mut written = number_format::columns(&evidence, text.delimiter);
-        for (name, written) in columns.iter().zip(&mut written) {
-            if let Some(format) = form.formats.get(name) {
-                *written = Column::Numbers { format: *format, unusual: None };
-            }
-        }
+        let written = number_format::columns(&evidence, text.delimiter);
         Ok((text, Self { first_row, columns, written }))
     }
 
@@ -153,13 +149,13 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
             });
             numbers.push((cell, plain(cell), range));
         } else {
-    let repeats = numbers.iter().map(|(cell, ..)| cell).collect::<HashSet<_>>().len() < numbers.len();
-    if is_values || repeats {
-        return FirstRow::Values;
-    }
             // A column of row numbers or row names has no name itself.
             is_values |= (are_numbers && column > 0) || (!cell.is_empty() && all().any(|other| other == cell));
         }
+    }
+    let repeats = numbers.iter().map(|(cell, ..)| cell).collect::<HashSet<_>>().len() < numbers.len();
+    if is_values || repeats {
+        return FirstRow::Values;
     }
     if numbers.is_empty() {
         return FirstRow::Names;

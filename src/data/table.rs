@@ -8,7 +8,7 @@ use csv::Position;
 use super::inputs::Inputs;
 use super::layout::Layout;
 use super::number_format::{Column, Found};
-use super::text::{Text, drop_option, is_missing, number};
+use super::text::{Text, WRITE_A_NUMBER, drop_option, is_missing, number};
 use super::{Csv, Dataset, Targets, bytes};
 use crate::error::{Error, Result};
 
@@ -176,24 +176,34 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Refuses prices among which is a word, which would all be classes of their own.
+    /// Refuses text that would make a class of almost every row.
     fn check_classes(&self, different: usize, rows: usize) -> Result<()> {
-        match text_among_numbers(&self.layout.written[self.target], different, rows) {
-            Some((problem, first)) => {
-                Err(Error::data(self.target_place(first), problem, "write a number, or remove the row"))
-            }
+        match no_classes(&self.layout.written[self.target], different, rows) {
+            Some(NoClasses { problem, remedy, first }) => Err(Error::data(self.target_place(first), problem, remedy)),
             None => Ok(()),
         }
     }
 }
 
-/// What is wrong with a target column of so many different cells that would make a class of each number: most cells are
-/// numbers that would be no classes by themselves.
-pub(super) fn text_among_numbers(written: &Column, different: usize, rows: usize) -> Option<(String, &Found)> {
-    let Column::Text { numbers, texts, all_whole, first } = written else { return None };
-    let as_numbers = numbers > texts && different > MOST_CLASSES && (!all_whole || 2 * different >= rows);
-    let problem = || format!("`{}` is not a number, but {numbers} targets of {rows} are", first.cell);
-    as_numbers.then(|| (problem(), first))
+/// Reason why a target column of text is refused.
+pub(super) struct NoClasses<'a> {
+    pub(super) problem: String,
+    pub(super) remedy: &'static str,
+    pub(super) first: &'a Found,
+}
+
+/// Reason why a target column of so many different cells holds no classes: most cells are numbers, or hardly any cell
+/// comes again, as of prices with a unit, dates, and names.
+pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Option<NoClasses<'_>> {
+    let Column::Text { numbers, texts, all_whole, first, .. } = written else { return None };
+    let (many, hardly_recur) = (different > MOST_CLASSES, 2 * different >= rows);
+    if many && numbers > texts && (!all_whole || hardly_recur) {
+        let problem = format!("`{}` is not a number, but {numbers} targets of {rows} are", first.cell);
+        return Some(NoClasses { problem, remedy: WRITE_A_NUMBER, first });
+    }
+    let problem = || format!("{different} different targets of {rows} rows, such as `{}`, are no classes", first.cell);
+    let remedy = "write numbers without units, or name another target";
+    (many && hardly_recur).then(|| NoClasses { problem: problem(), remedy, first })
 }
 
 /// Whether each column is an input: all but the target and those to leave out.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
 
-use super::NumberFormat;
+use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
 
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
@@ -12,6 +12,9 @@ const DELIMITERS: [u8; 4] = *b",\t;|";
 
 /// Words that stand for a missing number, in lower case.
 const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+
+/// Remedy for a cell that is no number where a column cannot be left out.
+pub(super) const WRITE_A_NUMBER: &str = "write a number, or remove the row";
 
 /// What is read, and where from.
 #[derive(Clone, Copy)]
@@ -109,14 +112,17 @@ fn header_delimiter(bytes: &[u8]) -> u8 {
     DELIMITERS[counts.iter().position(|count| Some(count) == most).unwrap_or(0)]
 }
 
+/// Remedy for numbers that are not all written in one format.
+pub(super) const ONE_WAY: &str = "write all numbers of the column in one way, best as 1234.5";
+
 /// The number in a cell, or what is wrong with it and, where there is a better remedy than the reader's own, that.
 pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f64, (String, Option<String>)> {
     match format.read(cell) {
         Some(number) if (number as f32).is_finite() => Ok(number),
         Some(_) => Err((format!("`{cell}` is not a finite 32-bit number"), None)),
         None if cell.is_empty() => Err(("the cell is empty".into(), None)),
-        None if format != NumberFormat::PLAIN => {
-            Err((format!("`{cell}` is not written like the column's other numbers"), None))
+        None if format != NumberFormat::PLAIN && is_number(cell) => {
+            Err((format!("`{cell}` is not written like the column's other numbers"), Some(ONE_WAY.into())))
         }
         None => {
             let remedy = with_point(cell).map(|pointed| format!("write a point as decimal sign: {pointed}"));

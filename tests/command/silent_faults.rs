@@ -170,7 +170,7 @@ fn a_model_reads_numbers_as_they_were_written_in_training() {
     // Alone, `$30,203` says nothing of its comma.
     folder.write("new.csv", "price\n\"$30,203\"\n30203\n");
     let output = folder.run(&["predict", "t.safetensors", "new.csv"]);
-    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "note: column `price`: `$30,203` is read as 30203\n");
     let table = rows(&text(&output.stdout));
     assert_eq!((table[1] == table[2], table[0][0].as_str()), (true, "predicted_tax"));
     let tax: f64 = table[1][0].parse().expect("a number");
@@ -241,4 +241,74 @@ fn a_model_of_other_data_or_settings_is_not_replaced_unasked() {
     folder.write("text.safetensors", "not a model");
     let message = folder.fail(&["train", "a.csv", "--out", "text.safetensors"]);
     assert!(message.contains("it is there already, and is no model that can be read"), "{message}");
+}
+
+/// A model of `a` and `b`, which write German numbers, for y = a + 2b.
+fn german_model(folder: &Folder) {
+    let row = |n: i32| format!("{}.{:03},{:02};{},5;{},25\n", 1 + n % 9, 7 * n, n, n % 13, 1000 + n);
+    folder.write("german.csv", table("a;b;y\n", (0..60).map(row)));
+    folder.succeed(&["train", "german.csv", "--epochs", "1"]);
+}
+
+#[test]
+fn a_table_shows_its_own_number_format_whatever_the_model_knows() {
+    let folder = Folder::new();
+    german_model(&folder);
+    let predicted = |table: &str| {
+        folder.write("new.csv", table);
+        let output = folder.run(&["predict", "german.safetensors", "new.csv"]);
+        assert_eq!(output.status.code(), Some(0), "{table}: {}", text(&output.stderr));
+        (rows(&text(&output.stdout)), text(&output.stderr))
+    };
+    let plain = "a;b\n1234.5;1.5\n15.678;2.5\n";
+    let (wanted, noted) = predicted(plain);
+    assert!(noted.contains("note: column `a`: `1234.5` is read as 1234.5\n"), "{noted}");
+    assert_eq!(predicted("a,b\n\"1.234,5\",\"1,5\"\n\"15,678\",\"2,5\"\n").0, wanted, "as the model's own table");
+    // Three digits behind each point: the other column shows what it is.
+    let (points, noted) = predicted("a;b\n1.234;1.5\n15.678;2.5\n");
+    assert_eq!(points, predicted("a;b\n1.2340;1.5\n15.6780;2.5\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1.234\n"), "{noted}");
+    let (groups, noted) = predicted("a;b\n1.234;1,5\n15.678;2,5\n");
+    assert_eq!(groups, predicted("a;b\n1234;1.5\n15678;2.5\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1234\n"), "{noted}");
+    // Nothing shows it: numbers as programs write them, and that is said.
+    let (alone, noted) = predicted("a;b\n1.234;1\n15.678;2\n");
+    assert_eq!(alone, predicted("a;b\n1.2340;1.0\n15.6780;2.0\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1.234\n"), "{noted}");
+    // Only the model can tell.
+    let (told, noted) = predicted("a;b\n1,234;1\n15,678;2\n");
+    assert_eq!(told, alone);
+    assert!(noted.contains("note: column `a`: `1,234` is read as 1.234\n"), "{noted}");
+}
+
+#[test]
+fn evaluation_reads_inputs_and_targets_by_the_tables_own_format() {
+    let folder = Folder::new();
+    german_model(&folder);
+    let row = |n: i32| [f64::from(1000 * (1 + n % 9) + 7 * n), f64::from(n % 13) + 0.5, f64::from(1000 + n) + 0.25];
+    let plain = |n: i32| row(n).map(|cell| format!("{cell:.3}")).join(",") + "\n";
+    let german = |n: i32| row(n).map(|cell| format!("{cell:.3}").replace('.', ",")).join(";") + "\n";
+    folder.write("plain.csv", table("a,b,y\n", (0..60).map(plain)));
+    folder.write("comma.csv", table("a;b;y\n", (0..60).map(german)));
+    let score = |table: &str| folder.events(&["evaluate", "german.safetensors", table])[0]["r2"].clone();
+    assert_eq!(score("plain.csv"), score("comma.csv"));
+}
+
+#[test]
+fn signs_that_change_a_numbers_unit_are_not_read_otherwise_than_in_training() {
+    let folder = Folder::new();
+    let row = |n: u32| format!("{}.5%,${}.25,{n}.5\n", 10 + n, 5 * n);
+    folder.write("t.csv", table("share,price,y\n", (0..60).map(row)));
+    folder.succeed(&["train", "t.csv", "--epochs", "1"]);
+    folder.write("percent.csv", "share,price\n0.105,$5.25\n");
+    folder.write("euro.csv", "share,price\n10.5%,€5.25\n");
+    folder.write("bare.csv", "share,price\n10.5%,5.25\n");
+    let message = folder.fail(&["predict", "t.safetensors", "percent.csv"]);
+    assert!(
+        message.contains("line 2, column `share`: `0.105` has no percent sign, as the column's numbers"),
+        "{message}"
+    );
+    let message = folder.fail(&["predict", "t.safetensors", "euro.csv"]);
+    assert!(message.contains("line 2, column `price`: `€5.25` has another currency sign than `$`"), "{message}");
+    folder.succeed(&["predict", "t.safetensors", "bare.csv"]);
 }

@@ -9,7 +9,7 @@ use crate::data::FEWEST_TO_SPLIT;
 use crate::data::NumberFormat;
 use crate::data::layout::Layout;
 use crate::data::number_format::Column as Written;
-use crate::data::table::text_among_numbers;
+use crate::data::table::{NoClasses, no_classes};
 use crate::data::text::{drop_option, number};
 
 /// As many names are told in one message.
@@ -60,8 +60,8 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
     let unclear = columns.filter_map(|(column, written)| {
         let refused = match written {
             Written::Unclear { problem, remedy, first } => Some((problem.clone(), *remedy, first)),
-            _ if column.role == Role::Target => text_among_numbers(written, column.different, found.rows)
-                .map(|(problem, first)| (problem, "write a number, or remove the row", first)),
+            _ if column.role == Role::Target => no_classes(written, column.different, found.rows)
+                .map(|NoClasses { problem, remedy, first }| (problem, remedy, first)),
             _ => None,
         };
         let (problem, remedy, first) = refused?;
