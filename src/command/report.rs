@@ -36,10 +36,11 @@ impl Output {
         }
     }
 
-    /// Writes a line on standard error that who reads the results should know, and that is no part of them.
+    /// Writes a line on standard error that who reads the results should know, and that is no part of them. Control characters are
+    /// escaped.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            writeln!(std::io::stderr(), "note: {}", text.as_ref()).ok();
+            writeln!(std::io::stderr(), "note: {}", shown(text.as_ref())).ok();
         }
     }
 
