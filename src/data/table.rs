@@ -8,7 +8,7 @@ use csv::Position;
 use super::inputs::Inputs;
 use super::layout::Layout;
 use super::number_format::{Column, Found};
-use super::text::{Text, WRITE_A_NUMBER, drop_option, is_missing, number};
+use super::text::{Text, WRITE_A_NUMBER, WRITE_THE_TARGET, drop_option, is_missing, number};
 use super::{Csv, Dataset, Targets, bytes};
 use crate::error::{Error, Result};
 
@@ -129,7 +129,7 @@ impl<'a> Header<'a> {
 
     fn target(&self, found: &Found) -> Result<f64> {
         number(&found.cell, self.layout.written[self.target].format()).map_err(|(problem, remedy)| {
-            let remedy = remedy.unwrap_or_else(|| "write the target, or remove the row".into());
+            let remedy = remedy.unwrap_or_else(|| WRITE_THE_TARGET.into());
             Error::data(self.target_place(found), problem, remedy)
         })
     }
@@ -170,7 +170,7 @@ impl<'a> Header<'a> {
         match cells.iter().find(|found| is_missing(&found.cell)) {
             Some(found) if cells.iter().all(|found| is_number(found) || is_missing(&found.cell)) => {
                 let problem = format!("the target is missing: `{}`, in a column without text", found.cell);
-                Err(Error::data(self.target_place(found), problem, "write the target, or remove the row"))
+                Err(Error::data(self.target_place(found), problem, WRITE_THE_TARGET))
             }
             _ => Ok(()),
         }

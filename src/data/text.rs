@@ -16,6 +16,9 @@ const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
 /// Remedy for a cell that is no number where a column cannot be left out.
 pub(super) const WRITE_A_NUMBER: &str = "write a number, or remove the row";
 
+/// Remedy for a cell of the target that is missing or no finite number.
+pub(super) const WRITE_THE_TARGET: &str = "write the target, or remove the row";
+
 /// What is read, and where from.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {

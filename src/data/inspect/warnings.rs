@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::survey::Survey;
 use super::target_warnings::target;
-use super::{Column, Inspection, Kind, Role};
+use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
 use crate::data::NumberFormat;
 use crate::data::layout::Layout;
 use crate::data::number_format::Column as Written;
 use crate::data::table::{NoClasses, no_classes};
-use crate::data::text::{drop_option, number};
+use crate::data::text::{WRITE_THE_TARGET, drop_option, number};
 
 /// As many names are told in one message.
 const TOLD: usize = 5;
@@ -37,7 +37,7 @@ pub(super) fn of(
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
     let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
-    warnings.extend(cells(&used, line));
+    warnings.extend(cells(found, &used, line));
     warnings.extend(notes);
     warnings.extend(inputs(found, &used));
     warnings.extend(rows(found));
@@ -75,21 +75,23 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
 }
 
 /// Cells that training would refuse.
-fn cells(used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
+fn cells(found: &Inspection, used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
     used.iter()
-        .filter_map(|(column, survey)| text(column, survey, line).or_else(|| missing(column, survey, line)))
+        .filter_map(|(column, survey)| text(found, column, survey, line).or_else(|| missing(column, survey, line)))
         .collect()
 }
 
-fn text(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
+fn text(found: &Inspection, column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
     let (start, cell) = survey.first_text.as_ref()?;
-    // A target may be text.
-    if column.role == Role::Target {
+    let is_target = column.role == Role::Target;
+    if is_target && found.target.read_as == ReadAs::Class {
         return None;
     }
     let (problem, remedy) = number(cell, column.format.unwrap_or(NumberFormat::PLAIN)).err()?;
-    let remedy = remedy
-        .unwrap_or_else(|| format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])));
+    let remedy = remedy.unwrap_or_else(|| match is_target {
+        true => WRITE_THE_TARGET.into(),
+        false => format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])),
+    });
     let (name, cells, line) = (&column.name, counted(survey.texts, "cell"), line(*start));
     let message = format!("column `{name}` has {cells} of text, first in line {line}: {problem}; {remedy}");
     Some(warning("text", [column], message))
