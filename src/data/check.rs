@@ -86,7 +86,7 @@ impl Dataset {
     /// columns' names.
     ///
     /// # Errors
-    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32.
+    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32; two columns, or two targets, of one name.
     pub fn table(
         name: impl Into<String>,
         columns: impl IntoIterator<Item = impl Into<String>>,
@@ -101,6 +101,7 @@ impl Dataset {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
         check_rows(&place, rows)?;
+        unique(&place, "column", &columns, RENAME)?;
         match &input {
             Inputs::Numbers(values) => finite(&place, &columns, values)?,
             Inputs::Doubles(values) => finite(&place, &columns, values)?,
@@ -154,7 +155,7 @@ pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String
     let (row, column) = (index / columns.len(), &columns[index % columns.len()]);
     Err(Error::data(
         format!("{place}, row {row}, column `{column}`"),
-        format!("{:?} is not a finite number", values[index]),
+        format!("{:?} is not a finite 32-bit number", values[index]),
         "replace it, or leave the row out",
     ))
 }
@@ -186,6 +187,7 @@ fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) ->
 
 fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -> Result<()> {
     same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
+    unique(place, "target column", columns, RENAME)?;
     finite(place, columns, values)
 }
 
