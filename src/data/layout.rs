@@ -117,8 +117,9 @@ fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
     let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
     let width = first.map_or(0, |record| record.len());
     form.unnamed(width).map_err(|known| {
-        let problem = format!("it has {width} columns and no header, but the model was trained on {known}");
-        Error::format(text.path, problem, "give the columns in the order of the table that the model was trained on")
+        let problem = format!("it has {width} columns and no header, but the columns are known to be {known}");
+        let remedy = format!("give all {known} columns in their order, also the target's and those that are left out");
+        Error::format(text.path, problem, remedy)
     })
 }
 

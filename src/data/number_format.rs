@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::{ONE_WAY, is_missing};
+use crate::error::{Error, Result};
 
 /// How the numbers of a column are written. Without any sign: `-1234.5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,21 @@ const CURRENCIES: [char; 8] = ['$', '€', '£', '¥', '₹', '₩', '₽', '₺
 impl NumberFormat {
     /// Numbers as programs write them.
     pub const PLAIN: Self = Self { decimal: '.', thousands: None, currency: None, percent: false };
+
+    /// Refuses signs that no table is read with.
+    pub(crate) fn check(&self, place: &str) -> Result<()> {
+        let wrong = |what: &str, sign: char, wanted: &str| Err(Error::value(place, what, format!("`{sign}`"), wanted));
+        if !STYLES.iter().any(|(decimal, _)| *decimal == self.decimal) {
+            return wrong("decimal sign", self.decimal, "`.` or `,`");
+        }
+        if let Some(sign) = self.thousands.filter(|_| !STYLES.contains(&(self.decimal, self.thousands))) {
+            return wrong("thousands separator", sign, "a comma, point, apostrophe or blank, and not the decimal sign");
+        }
+        match self.currency.filter(|sign| !CURRENCIES.contains(sign)) {
+            Some(sign) => wrong("currency sign", sign, &format!("one of {}", listed(&CURRENCIES))),
+            None => Ok(()),
+        }
+    }
 
     /// The number in a cell, if it is written so; a number without thousands separators or currency sign is, too.
     pub fn read(&self, cell: &str) -> Option<f64> {
@@ -304,7 +320,7 @@ impl Evidence {
             return unclear(problem, shown);
         }
         if self.currencies.len() > 1 {
-            let problem = format!("numbers have different currency signs, {}", listed(&self.currencies));
+            let problem = format!("numbers have different currency signs: {}", listed(&self.currencies));
             return unclear(problem, shown);
         }
         let style = match self.style(decimal, known, delimiter) {
@@ -331,7 +347,7 @@ impl Evidence {
         decimal: Option<char>,
         known: Option<NumberFormat>,
         delimiter: u8,
-    ) -> Result<(char, Option<char>), String> {
+    ) -> std::result::Result<(char, Option<char>), String> {
         let (point, comma) = match self.left() {
             [Some(style), None] | [None, Some(style)] => return Ok(style),
             [Some(point), Some(comma)] => (point, comma),
@@ -394,5 +410,5 @@ pub(super) fn columns(evidence: &[(Evidence, Option<NumberFormat>)], delimiter: 
 }
 
 fn listed(signs: &[char]) -> String {
-    signs.iter().map(|sign| format!("`{sign}`")).collect::<Vec<_>>().join(" and ")
+    signs.iter().map(|sign| format!("`{sign}`")).collect::<Vec<_>>().join(", ")
 }

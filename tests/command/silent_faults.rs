@@ -132,9 +132,9 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     assert_eq!(folder.events(&train)[0]["warnings"][0]["kind"], "header");
     let evaluated = folder.events(&["evaluate", "bare.safetensors", "bare.csv"]);
     assert_eq!((&evaluated[0]["rows"], &evaluated[0]["accuracy"]), (&40.into(), &1.0.into()));
-    // A row that looks like names by itself; and one without the target, whose other columns are where they were.
+    // A row that looks like names by itself; and rows whose target is not known.
     folder.write("one.csv", "late,4.5,0.25,N1\n");
-    folder.write("new.csv", "4.5,0.25,N1\n7.5,10.25,N2\n");
+    folder.write("new.csv", ",4.5,0.25,N1\n,7.5,10.25,N2\n");
     let predicted = |table: &str| {
         let table = rows(&folder.succeed(&["predict", "bare.safetensors", table]));
         table.into_iter().map(|row| row[0].clone()).collect::<Vec<_>>()
@@ -143,7 +143,7 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     assert_eq!(predicted("new.csv"), ["predicted_column1", "late", "early"]);
     folder.write("wide.csv", "late,4.5,0.25,N1,7\n");
     let message = folder.fail(&["predict", "bare.safetensors", "wide.csv"]);
-    assert!(message.contains("5 columns and no header, but the model was trained on 4"), "{message}");
+    assert!(message.contains("5 columns and no header, but the columns are known to be 4"), "{message}");
     folder.write("named.csv", "column2,column3\n4.5,0.25\n");
     assert_eq!(folder.succeed(&["predict", "bare.safetensors", "named.csv", "--header", "yes"]).lines().count(), 2);
 
@@ -153,6 +153,54 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     let said = folder.run(&["train", "years.csv", "--epochs", "1"]);
     assert!(text(&said.stderr).contains("may have names or values, `2019`, `2020`, `2021`"), "{}", text(&said.stderr));
     assert!(folder.fail(&["train", "iris", "--header", "no"]).contains("leave `--header` out"));
+}
+
+/// Without a header columns are told apart by their places alone.
+#[test]
+fn columns_without_names_are_never_taken_for_their_neighbors() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{}.5,{},{}.25,{}.75\n", 900 + n, n * n % 17, n % 5, 3 * n);
+    folder.write("bare.csv", (0..40).map(row).collect::<String>());
+    let train = ["train", "bare.csv", "--header", "no", "--epochs", "2", "--out"];
+    folder.succeed(&[&train[..], &["all.safetensors"]].concat());
+    folder.succeed(&[&train[..], &["dropped.safetensors", "--drop", "column1"]].concat());
+    let without = |column: usize| {
+        let cut = |line: String| {
+            let cells: Vec<&str> = line.trim().split(',').collect();
+            [&cells[..column], &cells[column + 1..]].concat().join(",") + "\n"
+        };
+        (0..40).map(row).map(cut).collect::<String>()
+    };
+    folder.write("no_id.csv", without(0));
+    folder.write("no_target.csv", without(3));
+    for table in ["no_id.csv", "no_target.csv"] {
+        let message = folder.fail(&["predict", "dropped.safetensors", table]);
+        for words in ["3 columns and no header, but the columns are known to be 4", "give all 4 columns"] {
+            assert!(message.contains(words), "{table}: {message}");
+        }
+    }
+    let predicted = folder.succeed(&["predict", "all.safetensors", "bare.csv"]);
+    assert_eq!(folder.succeed(&["predict", "all.safetensors", "no_target.csv"]), predicted);
+    let message = folder.fail(&["predict", "dropped.safetensors", "iris"]);
+    assert!(message.contains("columns"), "{message}");
+}
+
+/// The data set of a library's user, whose classes are one number.
+#[test]
+fn a_model_of_classes_as_a_number_knows_its_target_column() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{}.5,{}\n", n, usize::from(n >= 20));
+    folder.write("t.csv", table("x,passed\n", (0..40).map(row)));
+    let data =
+        Dataset::from_csv(folder.path().join("t.csv"), None).and_then(Dataset::class_as_number).expect("a table");
+    assert_eq!(data.target_columns(), ["passed"]);
+    let builder = wgrad::Trainer::builder(wgrad::Network::input(1).dense(1)).loss(wgrad::Loss::BinaryCrossEntropy);
+    let builder = builder.optimizer(wgrad::Adam::new(0.1)).preprocessing(Standardisation::fit(&data).expect("rows"));
+    let mut trainer = builder.build(&wgrad::Device::cpu()).expect("a trainer");
+    trainer.fit(&data, wgrad::Fit::epochs(60)).expect("trained");
+    trainer.into_model().and_then(|model| model.save(folder.path().join("m.safetensors"))).expect("saved");
+    assert!(folder.events(&["evaluate", "m.safetensors", "t.csv"])[0]["accuracy"].as_f64() > Some(0.9));
+    assert!(folder.succeed(&["predict", "m.safetensors", "t.csv"]).starts_with("predicted_passed"));
 }
 
 #[test]

@@ -66,6 +66,17 @@ fn a_first_row_of_missing_cells_or_of_text_that_comes_again_is_no_header() {
     );
 }
 
+/// As a crafted model has it, whose target is none of its columns.
+#[test]
+fn names_that_are_known_are_as_many_as_the_columns() {
+    let names = ["column1", "column2", "column3"].map(String::from).to_vec();
+    for target in [None, Some("column4".to_string())] {
+        let form = Csv { header: Some(false), names: names.clone(), target, ..Csv::default() };
+        let refused = message(Dataset::from_csv_text("t", "1.5,2\n2.5,3\n", form));
+        assert!(refused.contains("it has 2 columns and no header, but the columns are known to be 3"), "{refused}");
+    }
+}
+
 #[test]
 fn names_stay_names() {
     let tables = [

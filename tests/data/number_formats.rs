@@ -65,7 +65,7 @@ fn a_comma_before_three_digits_is_what_the_table_shows_it_to_be_or_asked_for() {
 fn numbers_that_contradict_each_other_are_refused_and_name_the_cell() {
     for (cells, words) in [
         (["45%", "0.45"], "1 of 2 numbers have a percent sign, as `45%`"),
-        (["$5", "6 €"], "different currency signs, `$` and `€`"),
+        (["$5", "6 €"], "different currency signs: `$`, `€`"),
         (["1.5", "2,5"], "more than one way, the first unusual one as `2,5`"),
     ] {
         let refused = message(inputs(&cells, "1"));
