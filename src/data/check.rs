@@ -115,7 +115,8 @@ impl Dataset {
     }
 }
 
-/// Names for so many columns, of which there are values: as many as a user says would take any memory.
+/// `input0`, `input1` and so on. To be called only after the number of values was checked against `count`, which a user
+/// may set to any number.
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }

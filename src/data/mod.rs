@@ -24,17 +24,18 @@ mod standardisation;
 mod table;
 mod text;
 
-pub use crate::text::{shown, shown_json, shown_lines};
+pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
 pub(crate) use form::unnamed_columns;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
-pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, warning_lines};
+pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, listed, warning_lines};
 pub use number_format::NumberFormat;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
+pub use text::drop_words;
 
 use crate::error::{Error, Result};
 use inputs::Inputs;

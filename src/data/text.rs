@@ -6,6 +6,7 @@ use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
 
 use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
+use crate::text::quoted;
 
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
 const DELIMITERS: [u8; 4] = *b",\t;|";
@@ -147,21 +148,21 @@ pub(super) fn with_point(cell: &str) -> Option<String> {
         .then(|| cell.replacen(',', ".", 1))
 }
 
-/// The option that leaves these columns out, as it must be typed in a shell: names as a record of CSV.
+/// The option that leaves these columns out, as messages quote it: names as a record of CSV.
 pub(super) fn drop_option(columns: &[&str]) -> String {
-    let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    format!("`{}`", drop_words(columns))
+}
+
+/// The option that leaves columns out of a table, as it must be typed in a shell.
+pub fn drop_words(columns: &[impl AsRef<str>]) -> String {
+    let names = columns.iter().map(|name| csv_cell(name.as_ref())).collect::<Vec<_>>().join(",");
     // What begins so would be taken for an option of its own.
     let before = if names.starts_with('-') { '=' } else { ' ' };
-    let plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
-    if names.chars().all(plain) {
-        format!("`--drop{before}{names}`")
-    } else {
-        format!("`--drop{before}'{}'`", names.replace('\'', r"'\''"))
-    }
+    format!("--drop{before}{}", quoted(names))
 }
 
 /// A name as a cell of CSV.
-fn quoted(name: &str) -> String {
+fn csv_cell(name: &str) -> String {
     let plain = !name.is_empty() && !name.contains([',', '"', '\r', '\n']);
     if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

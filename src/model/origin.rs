@@ -50,7 +50,7 @@ impl Head {
     }
 }
 
-/// Data and settings that a model was trained with. The same origin gives the same model.
+/// Data and settings that a model was trained with. The same data and settings give the same model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {

@@ -155,6 +155,27 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     assert!(folder.fail(&["train", "iris", "--header", "no"]).contains("leave `--header` out"));
 }
 
+#[test]
+fn what_is_said_of_many_columns_is_folded_and_says_what_shows_all() {
+    let folder = Folder::new();
+    let names: Vec<String> = (0..8).map(|column| format!("price {column}")).collect();
+    let row = |n: usize| (0..8).map(|column| format!("${}.5,", n * (column + 1) + 5)).collect::<String>();
+    folder.write("p.csv", table(&(names.join(",") + ",y\n"), (0..40).map(|n| format!("{}{n}.25\n", row(n)))));
+    let output = folder.run(&["train", "p.csv", "--epochs", "1", "--target=y", "--drop", "price 7"]);
+    let told = text(&output.stderr);
+    let all =
+        "… and 2 more warnings of kind `format`; `wgrad inspect p.csv --target=y --drop 'price 7' --all` shows them\n";
+    assert!(told.contains(all) && told.matches("is read as").count() == 5, "{told}");
+    let inspected = folder.succeed(&["inspect", "p.csv", "--target=y", "--drop", "price 7", "--all"]);
+    assert_eq!(inspected.matches("`$5.5` is read as").count(), 7, "{inspected}");
+    for command in ["predict", "evaluate"] {
+        let output = folder.run(&[command, "p.safetensors", "p.csv"]);
+        let told = text(&output.stderr);
+        assert_eq!((output.status.code(), told.matches("is read as").count()), (Some(0), 5), "{told}");
+        assert!(told.ends_with("note: … and 2 more of how columns are read\n"), "{told}");
+    }
+}
+
 /// Without a header columns are told apart by their places alone.
 #[test]
 fn columns_without_names_are_never_taken_for_their_neighbors() {
@@ -272,7 +293,11 @@ fn a_model_of_other_data_or_settings_is_not_replaced_unasked() {
     for (data, options, name) in [
         ("a.csv", &["--epochs", "1000000000"][..], "epochs = 2, but now it would be 1000000000"),
         ("a.csv", &["--epochs", "2", "--seed", "1"], "seed = 0, but now it would be 1"),
-        ("a.csv", &["--epochs", "2", "--learning-rate", "0.5"], "optimizer = "),
+        (
+            "a.csv",
+            &["--epochs", "2", "--learning-rate", "0.5"],
+            "optimizer.learning_rate = 0.02, but now it would be 0.5",
+        ),
         ("a.csv", &["--epochs", "2", "--network", "8 relu"], "network = "),
         ("a.csv", &["--epochs", "2", "--target", "t"], "target = y, but now it would be t"),
         ("b.csv", &["--epochs", "2"], "data = a, but now it would be b"),

@@ -111,6 +111,8 @@ fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
         let found = inspect(text);
         assert!(found.header && found.rows == 2, "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
+        let unknown = message(Dataset::from_csv_text("t", text, Some("column2")));
+        assert!(unknown.ends_with("; where the first row has values, use `--header no`"), "{unknown}");
         let values = Inspection::of_csv_text("t", text, Csv::default().header(false)).expect("inspected");
         assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
     }

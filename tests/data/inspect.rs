@@ -85,6 +85,13 @@ fn targets_are_read_as_training_reads_them() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn of_an_unclear_column_nothing_else_is_said() {
+    let row = |n: usize| format!("{},{};{};{}\n", 10 + n, 403 + n, n % 7, ["a", "b"][n % 2]);
+    let found = inspect(&("x;z;y\n".to_string() + &(0..30).map(row).collect::<String>()));
+    assert_eq!(kinds(&found), ["unclear"], "{:?}", found.warnings);
+}
+
 /// A number that is too large is a number nonetheless, and training stops at it.
 #[test]
 fn a_target_with_a_number_that_is_not_finite_is_read_as_a_number() {

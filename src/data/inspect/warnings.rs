@@ -18,8 +18,8 @@ const TOLD: usize = 5;
 /// Something that will or may get in the way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
-    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`, `few_rows`, `rare_class`,
-    /// `one_class`, `imbalanced`, `outliers` or `many_values`.
+    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`,
+    /// `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`; of `train` also `untrained_class`.
     pub kind: &'static str,
     /// The columns that it is about.
     pub columns: Vec<String>,
@@ -37,9 +37,20 @@ pub(super) fn of(
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
     let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
-    warnings.extend(cells(found, &used, line));
+    // Of a column whose numbers cannot be told, nothing else is known.
+    let unclear = |column: &Column| {
+        layout.is_some_and(|layout| {
+            layout
+                .written
+                .iter()
+                .zip(&layout.columns)
+                .any(|(written, name)| matches!(written, Written::Unclear { .. }) && *name == column.name)
+        })
+    };
+    let clear: Vec<_> = used.into_iter().filter(|(column, _)| !unclear(column)).collect();
+    warnings.extend(cells(found, &clear, line));
     warnings.extend(notes);
-    warnings.extend(inputs(found, &used));
+    warnings.extend(inputs(found, &clear));
     warnings.extend(rows(found));
     warnings.extend(target(found));
     warnings
@@ -161,7 +172,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// `` `a`, `b` `` and so on, but not all of many.
-pub(in crate::data) fn listed(names: &[&str]) -> String {
+pub fn listed(names: &[&str]) -> String {
     let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
     let more = names.len() - told.len();
     if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }
