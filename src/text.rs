@@ -2,6 +2,7 @@
 //! `name`, `name(value, key=value)`, nested where a value is itself such a term.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Write;
 
 use crate::error::{Error, Result};
@@ -144,6 +145,22 @@ fn is_hazard(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A word as it must be typed in a shell. What could not be shown, or is no text, is written as bash, zsh and ksh read it.
+pub fn quoted(word: impl AsRef<OsStr>) -> String {
+    let bytes = word.as_ref().as_encoded_bytes();
+    let Some(word) = word.as_ref().to_str().filter(|word| shown(word) == *word) else {
+        let byte = |byte: &u8| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+            b' '..=b'~' => char::from(*byte).to_string(),
+            // Three digits: what follows cannot be taken for a fourth.
+            _ => format!("\\{byte:03o}"),
+        };
+        return format!("$'{}'", bytes.iter().map(byte).collect::<String>());
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// `1234567` as `1_234_567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -184,6 +201,20 @@ mod tests {
 
     fn is_safe(text: &str) -> bool {
         !text.chars().any(is_hazard)
+    }
+
+    #[test]
+    fn words_are_quoted_as_shells_read_them() {
+        let cases = [("a/b-1.csv", "a/b-1.csv"), ("it's", r"'it'\''s'"), ("", "''"), ("Größe", "'Größe'")];
+        let hostile = [("a\u{1b}[2J\n'", r"$'a\033[2J\012\''"), ("ü\u{9b}1\\", r"$'\303\274\302\2331\\'")];
+        for (word, wanted) in cases.into_iter().chain(hostile) {
+            assert_eq!(quoted(word), wanted);
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert_eq!(quoted(OsStr::from_bytes(b"caf\xe91")), r"$'caf\3511'");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod forged;
 
 use std::path::Path;
 
+use wgrad::data::NumberFormat;
+use wgrad::model::{Head, TableForm};
 use wgrad::{
     Adam, Dataset, Dense, Device, Error, Fit, Init, Loss, Model, Network, Schedule, Sgd, Standardisation, Tensor,
     Trainer, data,
@@ -276,6 +278,21 @@ fn a_model_that_was_tampered_with() {
     model.save(&path).expect("saved");
     let good = std::fs::read(&path).expect("read");
     type Change = fn(&mut Model);
+    let format = |decimal, thousands| NumberFormat { decimal, thousands, ..NumberFormat::PLAIN };
+    let table = move |header, format| {
+        Some(TableForm { header, dropped: vec![], formats: std::iter::once(("a".into(), format)).collect() })
+    };
+    let tables = [
+        (table(false, NumberFormat::PLAIN), "a table without a header, but no target is named"),
+        (table(true, format('5', None)), "column `a`: decimal sign is `5`"),
+        (table(true, format(',', Some(','))), "column `a`: thousands separator is `,`"),
+        (table(true, format('.', Some('x'))), "thousands separator is `x`"),
+        (table(true, NumberFormat { currency: Some('x'), ..NumberFormat::PLAIN }), "currency sign is `x`"),
+    ];
+    for (table, part) in tables {
+        let head = Head { table, ..model.head.clone() };
+        says(Model { head, ..model.clone() }.save(&path), &[part]);
+    }
     let changes: [(Change, &str); 8] = [
         (|m| m.head.format = 0, "format is 0"),
         (|m| m.head.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),

@@ -2,12 +2,14 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use wgrad::data::{Inspection, Table, and, blobs, circles, digits, iris, mnist, or, sine, spirals, two_moons, xor};
+use wgrad::data::{
+    Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals, two_moons, xor,
+};
 use wgrad::model::Head;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
-use super::columns::{Columns, Reading};
-use super::report::{Output, quoted};
+use super::columns::{Columns, Reading, YesNo};
+use super::report::Output;
 
 /// The one that has a part of its own to test on.
 pub const MNIST: &str = "mnist";
@@ -116,6 +118,17 @@ pub fn words(source: &str, reading: &Reading) -> String {
     format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 
+/// The command that shows all warnings of a table, as it must be typed in a shell.
+pub fn inspect_command(source: &str, columns: &Columns) -> String {
+    let target = columns.target.as_ref().map(|target| format!(" --target={}", quoted(target)));
+    let header =
+        columns.reading.header.map(|header| if header == YesNo::Yes { " --header yes" } else { " --header no" });
+    let dropped = columns.form().drop;
+    let dropped = if dropped.is_empty() { String::new() } else { format!(" {}", drop_words(&dropped)) };
+    let source = words(source, &columns.reading);
+    format!("wgrad inspect {source}{}{dropped}{} --all", target.unwrap_or_default(), header.unwrap_or_default())
+}
+
 /// Rows of a data set of that name to use a model on: those to test on, where there are such.
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
     let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
@@ -163,7 +176,7 @@ pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: 
         None => {
             let table = Table::read(table_path(source)?, &model.head.form(reading.form()))?;
             let input = table.numbers(columns)?;
-            table.notes(columns).iter().for_each(|note| output.note(note));
+            output.notes(&table.notes(columns));
             Ok(input)
         }
     }
@@ -179,7 +192,8 @@ fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str
         }
     };
     let used = [&head.columns[..], &[target]].concat();
-    guess.iter().chain(&table.notes(&used)).for_each(|note| output.note(note));
+    guess.iter().for_each(|note| output.note(note));
+    output.notes(&table.notes(&used));
     Dataset::table(source, head.columns.clone(), input, targets)
 }
 

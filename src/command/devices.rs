@@ -45,7 +45,7 @@ struct Found {
 /// What a driver says of its adapter.
 #[derive(Serialize)]
 struct Adapter {
-    /// The name that chooses it, as `--device` takes it.
+    /// Number that chooses it, as `--device` takes it.
     index: usize,
     /// Numbers of vendor and adapter, as PCI has them.
     vendor: u32,

@@ -59,13 +59,13 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
     let text = text(command, path);
     replace(path, |file| file.write_all(text.as_bytes()))?;
     output.tell(format!("{}: options of `train`, set for {DATA}", shown(&name)));
-    output.tell(format!("next: wgrad train {}", super::report::quoted(path)));
+    output.tell(format!("next: wgrad train {}", wgrad::data::quoted(path)));
     Ok(())
 }
 
 /// The file: every option with its help, under the headings of the help.
 fn text(command: &Command, path: &Path) -> String {
-    let mut text = HEAD.replace("RUN_FILE", &super::report::quoted(path));
+    let mut text = HEAD.replace("RUN_FILE", &wgrad::data::quoted(path));
     let mut headings: Vec<&str> = options(command).map(heading).collect();
     // Options of one heading need not stand together in the definition.
     let mut seen = HashSet::new();

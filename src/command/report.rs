@@ -1,15 +1,17 @@
 //! What the command says on standard output: lines for people, or one JSON object a line.
 
-use std::ffi::OsStr;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wgrad::data::{Warning, shown, shown_json, shown_lines, warning_lines};
+use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 use super::tuning::Followed;
+
+/// Notes of one table that are written, as many as warnings of one kind.
+const MOST_NOTES: usize = 5;
 
 /// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
 pub struct Output {
@@ -36,10 +38,19 @@ impl Output {
         }
     }
 
-    /// Writes a line on standard error that who reads the results should know, and that is no part of them.
+    /// Writes a line on standard error that who reads the results should know, and that is no part of them. Control characters are
+    /// escaped.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            writeln!(std::io::stderr(), "note: {}", text.as_ref()).ok();
+            writeln!(std::io::stderr(), "note: {}", shown(text.as_ref())).ok();
+        }
+    }
+
+    /// Writes notes of how columns are read, of many the first.
+    pub fn notes(&self, notes: &[String]) {
+        notes.iter().take(MOST_NOTES).for_each(|note| self.note(note));
+        if let Some(more) = notes.len().checked_sub(MOST_NOTES).filter(|more| *more > 0) {
+            self.note(format!("… and {more} more of how columns are read"));
         }
     }
 
@@ -119,22 +130,6 @@ pub fn significant(number: f64) -> String {
     }
 }
 
-/// A word as it must be typed in a shell. What could not be shown, or is no text, is written as bash, zsh and ksh read it.
-pub fn quoted(word: impl AsRef<OsStr>) -> String {
-    let bytes = word.as_ref().as_encoded_bytes();
-    let Some(word) = word.as_ref().to_str().filter(|word| shown(word) == *word) else {
-        let byte = |byte: &u8| match byte {
-            b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
-            b' '..=b'~' => char::from(*byte).to_string(),
-            // Three digits: what follows cannot be taken for a fourth.
-            _ => format!("\\{byte:03o}"),
-        };
-        return format!("$'{}'", bytes.iter().map(byte).collect::<String>());
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
 /// What is settled before training begins.
 #[derive(Serialize)]
 pub struct Start<'a> {
@@ -159,7 +154,7 @@ pub struct Start<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Followed>,
     pub model: String,
-    /// Warnings of an inspection.
+    /// Warnings of the inspection of a table, and of its split.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
     pub warnings: &'a [Warning],
 }
@@ -229,11 +224,11 @@ pub fn batches(batch: usize, accumulate: usize) -> String {
     }
 }
 
-/// Tells people how training begins.
-pub fn tell_start(output: &mut Output, start: &Start<'_>) {
+/// Tells people how training begins; `inspect` is the command that shows all warnings.
+pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // Not on standard output, which may be a file that nobody looks at.
     if !output.is_quiet() {
-        write!(std::io::stderr(), "{}", warning_lines(start.warnings, false)).ok();
+        write!(std::io::stderr(), "{}", warning_lines(start.warnings, Some(inspect))).ok();
     }
     let data = shown(start.data);
     let Start { rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
@@ -273,21 +268,7 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoted, significant};
-
-    #[test]
-    fn words_are_quoted_as_shells_read_them() {
-        let cases = [("a/b-1.csv", "a/b-1.csv"), ("it's", r"'it'\''s'"), ("", "''"), ("Größe", "'Größe'")];
-        let hostile = [("a\u{1b}[2J\n'", r"$'a\033[2J\012\''"), ("ü\u{9b}1\\", r"$'\303\274\302\2331\\'")];
-        for (word, wanted) in cases.into_iter().chain(hostile) {
-            assert_eq!(quoted(word), wanted);
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::ffi::OsStrExt;
-            assert_eq!(quoted(std::ffi::OsStr::from_bytes(b"caf\xe91")), r"$'caf\3511'");
-        }
-    }
+    use super::significant;
 
     #[test]
     fn numbers_of_any_size_have_five_digits() {

@@ -157,8 +157,7 @@ impl Arguments {
             output.line(format!("refused: {}, {tile}: {problem}", product.choice));
         }
         kept.iter().for_each(|path| output.tell(format!("kept for this adapter, driver and version: {}", shown(path))));
-        out.iter()
-            .for_each(|path| output.tell(format!("next: wgrad train … --tuning {}", super::report::quoted(path))));
+        out.iter().for_each(|path| output.tell(format!("next: wgrad train … --tuning {}", wgrad::data::quoted(path))));
         Ok(())
     }
 }

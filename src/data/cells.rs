@@ -6,7 +6,7 @@ use csv::{Position, StringRecord};
 
 use super::layout::Layout;
 use super::table::whole;
-use super::text::{Text, number};
+use super::text::{Text, WRITE_A_NUMBER, number};
 use super::{Csv, bytes};
 use crate::error::{Error, Result};
 
@@ -94,7 +94,7 @@ impl Table {
 
     fn number(&self, row: &StringRecord, column: usize) -> Result<f64> {
         number(&row[column], self.layout.written[column].format()).map_err(|(problem, remedy)| {
-            let remedy = remedy.unwrap_or_else(|| "write a number, or remove the row".into());
+            let remedy = remedy.unwrap_or_else(|| WRITE_A_NUMBER.into());
             Error::data(self.place(row, column), problem, remedy)
         })
     }

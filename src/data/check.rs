@@ -86,7 +86,7 @@ impl Dataset {
     /// columns' names.
     ///
     /// # Errors
-    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32.
+    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32; two columns, or two targets, of one name.
     pub fn table(
         name: impl Into<String>,
         columns: impl IntoIterator<Item = impl Into<String>>,
@@ -101,6 +101,7 @@ impl Dataset {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
         check_rows(&place, rows)?;
+        unique(&place, "column", &columns, RENAME)?;
         match &input {
             Inputs::Numbers(values) => finite(&place, &columns, values)?,
             Inputs::Doubles(values) => finite(&place, &columns, values)?,
@@ -114,7 +115,8 @@ impl Dataset {
     }
 }
 
-/// Names for so many columns, of which there are values: as many as a user says would take any memory.
+/// `input0`, `input1` and so on. To be called only after the number of values was checked against `count`, which a user
+/// may set to any number.
 pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
@@ -154,7 +156,7 @@ pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String
     let (row, column) = (index / columns.len(), &columns[index % columns.len()]);
     Err(Error::data(
         format!("{place}, row {row}, column `{column}`"),
-        format!("{:?} is not a finite number", values[index]),
+        format!("{:?} is not a finite 32-bit number", values[index]),
         "replace it, or leave the row out",
     ))
 }
@@ -175,7 +177,7 @@ fn same_rows(place: &str, targets: usize, rows: usize) -> Result<()> {
 
 fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) -> Result<()> {
     same_rows(place, indices.len(), rows)?;
-    unique(place, "class", names)?;
+    unique(place, "class", names, RENAME)?;
     let Some(row) = indices.iter().position(|&class| class as usize >= names.len()) else { return Ok(()) };
     Err(Error::data(
         format!("{place}, row {row}"),
@@ -186,16 +188,20 @@ fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) ->
 
 fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -> Result<()> {
     same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
+    unique(place, "target column", columns, RENAME)?;
     finite(place, columns, values)
 }
 
+/// Remedy for a name that comes twice.
+const RENAME: &str = "rename one of them";
+
 /// Refuses a name that comes twice.
-pub(super) fn unique(place: &str, kind: &str, names: &[String]) -> Result<()> {
+pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) -> Result<()> {
     let mut first = HashMap::new();
     for (index, name) in names.iter().enumerate() {
         if let Some(earlier) = first.insert(name, index) {
             let problem = format!("{kind} name `{name}` stands at {earlier} and again at {index}, counted from 0");
-            return Err(Error::data(place, problem, "rename one of them"));
+            return Err(Error::data(place, problem, remedy));
         }
     }
     Ok(())

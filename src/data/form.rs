@@ -26,10 +26,11 @@ pub struct Csv {
     pub drop: Vec<String>,
     /// Whether the first row has the names of the columns; `None` for what it looks like.
     pub header: Option<bool>,
-    /// How columns write their numbers, by name, where that is known; others show it.
+    /// Number formats of columns, by name, where they are known beforehand. They decide where a table leaves two meanings; what
+    /// a table shows itself wins, except for signs of another unit, which are an error.
     pub formats: BTreeMap<String, NumberFormat>,
-    /// Names of the columns of a table without a header; in one with a column fewer, that of the target is missing. None for
-    /// `column1`, `column2`, …
+    /// Names of the columns of a table without a header. Of a table with a column fewer the target is missing, if no column is
+    /// left out. None for `column1`, `column2`, …
     pub names: Vec<String>,
 }
 
@@ -50,15 +51,16 @@ impl Csv {
     /// Names for so many columns without a header; or how many there should be.
     pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
         let known = &self.names;
-        match width {
-            _ if known.is_empty() => Ok(numbered(width)),
-            _ if width == known.len() => Ok(known.clone()),
-            // Columns behind the target move up where it is missing.
-            _ if width + 1 == known.len() => {
-                Ok(known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect())
-            }
-            _ => Err(known.len()),
+        if known.is_empty() {
+            return Ok(unnamed_columns(width));
         }
+        if width == known.len() {
+            return Ok(known.clone());
+        }
+        // Columns behind the target move up where it is missing. It could be a column that is left out just as well.
+        let inputs: Vec<String> = known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect();
+        let is_target_missing = self.drop.is_empty() && width + 1 == known.len() && width == inputs.len();
+        if is_target_missing { Ok(inputs) } else { Err(known.len()) }
     }
 
     /// What separates columns: an ASCII character that is no letter, digit, quote or end of a line. The default is
@@ -76,7 +78,7 @@ impl Csv {
 }
 
 /// Names of columns that have none.
-pub(crate) fn numbered(columns: usize) -> Vec<String> {
+pub(crate) fn unnamed_columns(columns: usize) -> Vec<String> {
     (1..=columns).map(|number| format!("column{number}")).collect()
 }
 

@@ -57,18 +57,14 @@ impl Layout {
         };
         let text = Text { header: first_row.is_header(), ..text };
         let columns = names(text, form)?;
-        let mut evidence = vec![Evidence::new(); columns.len()];
+        let known = columns.iter().map(|name| form.formats.get(name).copied());
+        let mut evidence: Vec<_> = known.map(|format| (Evidence::new(), format)).collect();
         for record in text.reader().records() {
             let record = record.map_err(|error| text.broken(error))?;
             let start = record.position().map_or(0, Position::byte);
-            evidence.iter_mut().zip(&record).for_each(|(column, cell)| column.see(start, cell));
+            evidence.iter_mut().zip(&record).for_each(|((column, _), cell)| column.see(start, cell));
         }
-        let mut written = number_format::columns(&evidence, text.delimiter);
-        for (name, written) in columns.iter().zip(&mut written) {
-            if let Some(format) = form.formats.get(name) {
-                *written = Column::Numbers { format: *format, unusual: None };
-            }
-        }
+        let written = number_format::columns(&evidence, text.delimiter);
         Ok((text, Self { first_row, columns, written }))
     }
 
@@ -114,14 +110,16 @@ fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
     if text.header {
         let header = reader.headers().map_err(|error| text.broken(error))?;
         let names: Vec<String> = header.iter().map(String::from).collect();
-        check::unique(&format!("{}, header", text.path.display()), "column", &names)?;
+        let remedy = "rename one of them, or, where the first row has values, use `--header no`";
+        check::unique(&format!("{}, header", text.path.display()), "column", &names, remedy)?;
         return Ok(names);
     }
     let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
     let width = first.map_or(0, |record| record.len());
     form.unnamed(width).map_err(|known| {
-        let problem = format!("it has {width} columns and no header, but the model was trained on {known}");
-        Error::format(text.path, problem, "give the columns in the order of the table that the model was trained on")
+        let problem = format!("it has {width} columns and no header, but the columns are known to be {known}");
+        let remedy = format!("give all {known} columns in their order, also the target's and those that are left out");
+        Error::format(text.path, problem, remedy)
     })
 }
 
@@ -135,30 +133,33 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
     if named || below.is_empty() {
         return FirstRow::Names;
     }
-    let (mut numbers, mut recurs) = (vec![], false);
+    let (mut numbers, mut is_values) = (vec![], false);
     for (column, cell) in first.iter().enumerate() {
-        let cells = || below.iter().filter_map(|row| row.get(column)).filter(|c| !c.is_empty() && !is_missing(c));
+        let all = || below.iter().filter_map(|row| row.get(column));
+        let cells = || all().filter(|cell| has_value(cell));
         if cells().next().is_none() {
             continue;
         }
-        if !cells().all(is_number) {
-            recurs |= !cell.is_empty() && cells().any(|other| other == cell);
-        } else if is_number(cell) {
+        let are_numbers = cells().all(is_number);
+        if are_numbers && has_value(cell) && !is_number(cell) {
+            return FirstRow::Names;
+        }
+        if are_numbers && has_value(cell) {
             let range = cells().filter_map(plain).fold(None, |range: Option<(f64, f64)>, number| {
                 Some(range.map_or((number, number), |(low, high)| (low.min(number), high.max(number))))
             });
             numbers.push((cell, plain(cell), range));
         } else {
-            return FirstRow::Names;
+            // A column of row numbers or row names has no name itself.
+            is_values |= (are_numbers && column > 0) || (!cell.is_empty() && all().any(|other| other == cell));
         }
+    }
+    let repeats = numbers.iter().map(|(cell, ..)| cell).collect::<HashSet<_>>().len() < numbers.len();
+    if is_values || repeats {
+        return FirstRow::Values;
     }
     if numbers.is_empty() {
         return FirstRow::Names;
-    }
-    let cells: Vec<&str> = numbers.iter().map(|(cell, ..)| *cell).collect();
-    let repeats = cells.iter().collect::<HashSet<_>>().len() < cells.len();
-    if recurs || repeats {
-        return FirstRow::Values;
     }
     let values: Vec<f64> = numbers.iter().filter_map(|(_, number, _)| *number).collect();
     let inside = numbers.iter().all(|(_, number, range)| match (number, range) {
@@ -171,7 +172,11 @@ fn first_row(text: Text, form: &Csv) -> FirstRow {
     if !is_series(&values) && (inside || fraction) {
         return FirstRow::Values;
     }
-    FirstRow::Unclear(cells.into_iter().map(String::from).collect())
+    FirstRow::Unclear(numbers.into_iter().map(|(cell, ..)| cell.into()).collect())
+}
+
+fn has_value(cell: &str) -> bool {
+    !cell.is_empty() && !is_missing(cell)
 }
 
 fn plain(cell: &str) -> Option<f64> {

@@ -25,18 +25,19 @@ mod standardisation;
 mod table;
 mod text;
 
-pub use crate::text::{shown, shown_json, shown_lines};
+pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use embedded::{digits, iris};
 pub use form::Csv;
-pub(crate) use form::numbered;
+pub(crate) use form::unnamed_columns;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
-pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, warning_lines};
+pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, listed, warning_lines};
 pub use number_format::NumberFormat;
 pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardisation::Standardisation;
+pub use text::drop_words;
 
 use crate::error::{Error, Result};
 use inputs::Inputs;
@@ -178,7 +179,8 @@ impl Dataset {
     }
 
     /// Turns two classes into one column of numbers, 0 for the first class and 1 for the second, as binary cross
-    /// entropy and the perceptron's criterion want them. The column is named after the second class.
+    /// entropy and the perceptron's criterion want them. The column keeps the name that it has in its table; of a data set
+    /// that is none it is named after the second class.
     ///
     /// # Errors
     /// Targets that are numbers already, or another number of classes than two.
@@ -192,7 +194,8 @@ impl Dataset {
             return Err(Error::conflict(place, problem, "keep the classes, and train with softmax_cross_entropy"));
         };
         let values = indices.iter().map(|&class| class.into()).collect();
-        Ok(Self { targets: Targets::Numbers { values, columns: vec![second.clone()] }, ..self })
+        let columns = vec![self.class_column.clone().unwrap_or_else(|| second.clone())];
+        Ok(Self { targets: Targets::Numbers { values, columns }, ..self })
     }
 
     /// Scales the input by what was fitted, most often on the training part. Numbers become f32 once they are scaled.

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::is_missing;
+use super::text::{ONE_WAY, is_missing};
+use crate::error::{Error, Result};
 
 /// How the numbers of a column are written. Without any sign: `-1234.5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,21 @@ const CURRENCIES: [char; 8] = ['$', '€', '£', '¥', '₹', '₩', '₽', '₺
 impl NumberFormat {
     /// Numbers as programs write them.
     pub const PLAIN: Self = Self { decimal: '.', thousands: None, currency: None, percent: false };
+
+    /// Refuses signs that no table is read with.
+    pub(crate) fn check(&self, place: &str) -> Result<()> {
+        let wrong = |what: &str, sign: char, wanted: &str| Err(Error::value(place, what, format!("`{sign}`"), wanted));
+        if !STYLES.iter().any(|(decimal, _)| *decimal == self.decimal) {
+            return wrong("decimal sign", self.decimal, "`.` or `,`");
+        }
+        if let Some(sign) = self.thousands.filter(|_| !STYLES.contains(&(self.decimal, self.thousands))) {
+            return wrong("thousands separator", sign, "a comma, point, apostrophe or blank, and not the decimal sign");
+        }
+        match self.currency.filter(|sign| !CURRENCIES.contains(sign)) {
+            Some(sign) => wrong("currency sign", sign, &format!("one of {}", listed(&CURRENCIES))),
+            None => Ok(()),
+        }
+    }
 
     /// The number in a cell, if it is written so; a number without thousands separators or currency sign is, too.
     pub fn read(&self, cell: &str) -> Option<f64> {
@@ -101,12 +117,15 @@ impl Written {
             None => (self.digits.as_str(), ""),
         };
         let (whole, fraction) = mantissa.split_once(decimal).unwrap_or((mantissa, ""));
-        let mut groups = whole.split(|c| Some(c) == thousands);
+        let mut groups = whole.split(|c| Some(c) == thousands).peekable();
         let first = groups.next().unwrap_or("");
         let mut joined = first.to_string();
-        for group in groups {
+        // `₹1,23,45,678`: pairs of digits above the thousands.
+        let pairs = self.currency == Some('₹') && groups.peek().is_some_and(|group| group.len() == 2);
+        while let Some(group) = groups.next() {
+            let digits = if pairs && groups.peek().is_some() { 2 } else { 3 };
             // Nobody groups digits behind a zero: `0,125` has a decimal comma.
-            if !(1..=3).contains(&first.len()) || first.starts_with('0') || group.len() != 3 {
+            if !(1..=3).contains(&first.len()) || first.starts_with('0') || group.len() != digits {
                 return None;
             }
             joined += group;
@@ -137,20 +156,20 @@ pub(super) struct Found {
 /// How a column is written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// Numbers, if any; `unusual` is the first that is not written plainly.
+    /// Numbers, if any; `unusual` is the first that is read otherwise than plainly, or than a known format reads it.
     Numbers { format: NumberFormat, unusual: Option<Found> },
     /// Numbers whose values cannot be told.
     Unclear { problem: String, remedy: &'static str, first: Found },
-    /// Some cells are no numbers in any style; `first` is the first of them.
-    Text { numbers: usize, texts: usize, all_whole: bool, first: Found },
+    /// Some cells are no numbers in any style; `first` is the first of them. `format` reads the others.
+    Text { numbers: usize, texts: usize, all_whole: bool, format: NumberFormat, first: Found },
 }
 
 impl Column {
-    /// The format to read cells with. In a column of text a number is plain, if it is one.
+    /// Format to read cells with.
     pub(super) fn format(&self) -> NumberFormat {
         match self {
-            Self::Numbers { format, .. } => *format,
-            Self::Unclear { .. } | Self::Text { .. } => NumberFormat::PLAIN,
+            Self::Numbers { format, .. } | Self::Text { format, .. } => *format,
+            Self::Unclear { .. } => NumberFormat::PLAIN,
         }
     }
 }
@@ -171,6 +190,7 @@ pub(super) struct Evidence {
     short: bool,
     long: bool,
     unusual: Option<Found>,
+    first_number: Option<Found>,
     first_text: Option<Found>,
 }
 
@@ -187,6 +207,7 @@ impl Evidence {
             short: false,
             long: false,
             unusual: None,
+            first_number: None,
             first_text: None,
         }
     }
@@ -204,8 +225,10 @@ impl Evidence {
             self.all_whole &= whole;
             return;
         }
+        let found = || Found { start, cell: cell.into() };
         if let Ok(number) = cell.parse::<f64>() {
             self.numbers += 1;
+            self.first_number.get_or_insert_with(found);
             self.all_whole &= number.fract() == 0.0;
             self.digits(start, cell, cell);
             // A plain number is read by all styles with a point.
@@ -216,13 +239,13 @@ impl Evidence {
         }
         let written = Written::of(cell);
         let number = STYLES.iter().find_map(|style| written.number(*style));
-        let found = || Found { start, cell: cell.into() };
         let Some(number) = number else {
             self.texts += 1;
             self.first_text.get_or_insert_with(found);
             return;
         };
         self.numbers += 1;
+        self.first_number.get_or_insert_with(found);
         self.all_whole &= number.fract() == 0.0;
         self.percents += usize::from(written.percent);
         if let Some(sign) = written.currency.filter(|sign| !self.currencies.contains(sign)) {
@@ -269,45 +292,40 @@ impl Evidence {
         }
     }
 
-    /// How the column is written, in a table whose other columns show `decimal` to be its decimal sign.
-    fn column(&self, decimal: Option<char>, delimiter: u8) -> Column {
-        if let Some(first) = &self.first_text {
-            let Self { numbers, texts, all_whole, .. } = *self;
-            return Column::Text { numbers, texts, all_whole, first: first.clone() };
-        }
-        let Some(first) = &self.unusual else { return Column::Numbers { format: NumberFormat::PLAIN, unusual: None } };
-        let unclear = |problem: String| Column::Unclear {
-            problem,
-            remedy: "write all numbers of the column in one way, best as 1234.5",
-            first: first.clone(),
+    /// How the column is written, in a table whose other columns show `decimal` to be its decimal sign. A `known` format
+    /// decides where the table itself leaves two meanings.
+    fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
+        let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
+        let Self { numbers, texts, all_whole, .. } = *self;
+        // Without a known format a number among text is plain, if it is one.
+        let format = known.map(|_| self.column_of_numbers(decimal, known, delimiter).format());
+        Column::Text { numbers, texts, all_whole, format: format.unwrap_or(NumberFormat::PLAIN), first: first.clone() }
+    }
+
+    /// The same, of its numbers alone.
+    fn column_of_numbers(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
+        let Some(first) = &self.first_number else {
+            return Column::Numbers { format: NumberFormat::PLAIN, unusual: None };
         };
-        let cell = &first.cell;
+        let unclear =
+            |problem: String, first: &Found| Column::Unclear { problem, remedy: ONE_WAY, first: first.clone() };
+        if let Some(problem) = known.and_then(|known| self.other_unit(known, first)) {
+            let remedy = "write the numbers in the column's unit, and with its sign";
+            return Column::Unclear { problem, remedy, first: self.unusual.as_ref().unwrap_or(first).clone() };
+        }
+        let shown = self.unusual.as_ref().unwrap_or(first);
+        let cell = &shown.cell;
         if self.percents > 0 && self.percents < self.numbers {
-            return unclear(format!("{} of {} numbers have a percent sign, as `{cell}`", self.percents, self.numbers));
+            let problem = format!("{} of {} numbers have a percent sign, as `{cell}`", self.percents, self.numbers);
+            return unclear(problem, shown);
         }
         if self.currencies.len() > 1 {
-            return unclear(format!("numbers have different currency signs, {}", listed(&self.currencies)));
+            let problem = format!("numbers have different currency signs: {}", listed(&self.currencies));
+            return unclear(problem, shown);
         }
-        // Behind a currency sign people group digits by points, too: `1.234 €`.
-        let plain = self.reads_all[0] && self.currencies.is_empty();
-        // Thousands in a table separated by commas: some numbers are below 1000, and those above all have a separator.
-        let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
-        let style = match (self.left(), decimal.or(by_size)) {
-            ([Some(style), None] | [None, Some(style)], _) => style,
-            ([None, None], _) => {
-                return unclear(format!("numbers are written in more than one way, the first unusual one as `{cell}`"));
-            }
-            ([Some(style), Some(_)], _) if plain || self.separated.is_none() => style,
-            ([Some(style), Some(_)], Some('.')) => style,
-            ([Some(_), Some(style)], Some(_)) => style,
-            ([Some(point), Some(comma)], None) => {
-                let Found { cell, .. } = self.separated.as_ref().unwrap_or(first);
-                let written = Written::of(cell);
-                let [with_point, with_comma] = [point, comma].map(|style| written.number(style).unwrap_or_default());
-                return unclear(format!(
-                    "`{cell}` is {with_point} if its decimal sign is a point, and {with_comma} if it is a comma"
-                ));
-            }
+        let style = match self.style(decimal, known, delimiter) {
+            Ok(style) => style,
+            Err(problem) => return unclear(problem, shown),
         };
         let format = NumberFormat {
             decimal: style.0,
@@ -315,7 +333,64 @@ impl Evidence {
             currency: self.currencies.first().copied(),
             percent: self.percents > 0,
         };
-        Column::Numbers { format, unusual: Some(first.clone()) }
+        let otherwise = |found: &&Found| {
+            let number = format.read(&found.cell);
+            number != found.cell.parse().ok() || known.is_some_and(|known| number != known.read(&found.cell))
+        };
+        let unusual = [&self.separated, &self.unusual].into_iter().flatten().filter(otherwise);
+        Column::Numbers { format, unusual: unusual.min_by_key(|found| found.start).cloned() }
+    }
+
+    /// Decimal sign and thousands separator, or why they cannot be told.
+    fn style(
+        &self,
+        decimal: Option<char>,
+        known: Option<NumberFormat>,
+        delimiter: u8,
+    ) -> std::result::Result<(char, Option<char>), String> {
+        let (point, comma) = match self.left() {
+            [Some(style), None] | [None, Some(style)] => return Ok(style),
+            [Some(point), Some(comma)] => (point, comma),
+            [None, None] => {
+                let first = self.unusual.as_ref().map_or("", |found| &found.cell);
+                return Err(format!("numbers are written in more than one way, the first unusual one as `{first}`"));
+            }
+        };
+        let Some(Found { cell, .. }) = &self.separated else { return Ok(point) };
+        // Behind a currency sign people group digits by points, too: `1.234 €`.
+        let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
+        let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
+        // Thousands in a table separated by commas: some numbers are below 1000, and those above all have a separator.
+        let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
+        match decimal.or(plain).or(known.map(|known| known.decimal)).or(by_size) {
+            Some('.') => Ok(point),
+            Some(_) => Ok(comma),
+            None => {
+                let written = Written::of(cell);
+                let [with_point, with_comma] = [point, comma].map(|style| written.number(style).unwrap_or_default());
+                Err(format!(
+                    "`{cell}` is {with_point} if its decimal sign is a point, and {with_comma} if it is a comma"
+                ))
+            }
+        }
+    }
+
+    /// Whether a style reads all numbers.
+    fn is_read_by(&self, style: (char, Option<char>)) -> bool {
+        STYLES.iter().zip(self.reads_all).any(|(other, reads)| *other == style && reads)
+    }
+
+    /// What is wrong with numbers whose signs say that they are of another unit than was known.
+    fn other_unit(&self, known: NumberFormat, first: &Found) -> Option<String> {
+        let cell = &self.unusual.as_ref().unwrap_or(first).cell;
+        if known.percent && self.percents == 0 {
+            return Some(format!("`{cell}` has no percent sign, as the column's numbers are known to have"));
+        }
+        if !known.percent && self.percents > 0 {
+            return Some(format!("`{cell}` has a percent sign, but the column's numbers are known to have none"));
+        }
+        let sign = known.currency.filter(|sign| self.currencies.iter().any(|other| other != sign))?;
+        Some(format!("`{cell}` has another currency sign than `{sign}`, which the column is known to have"))
     }
 }
 
@@ -327,13 +402,13 @@ fn digits_and_point(cell: &str) -> Option<bool> {
     (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
-/// How all columns of a table are written.
-pub(super) fn columns(evidence: &[Evidence], delimiter: u8) -> Vec<Column> {
-    let shown: Vec<char> = evidence.iter().filter_map(Evidence::decimal).collect();
+/// How all columns of a table are written; each comes with its format, where one is known beforehand.
+pub(super) fn columns(evidence: &[(Evidence, Option<NumberFormat>)], delimiter: u8) -> Vec<Column> {
+    let shown: Vec<char> = evidence.iter().filter_map(|(column, _)| column.decimal()).collect();
     let one = shown.first().copied().filter(|first| shown.iter().all(|sign| sign == first));
-    evidence.iter().map(|column| column.column(one, delimiter)).collect()
+    evidence.iter().map(|(column, known)| column.column(one, *known, delimiter)).collect()
 }
 
 fn listed(signs: &[char]) -> String {
-    signs.iter().map(|sign| format!("`{sign}`")).collect::<Vec<_>>().join(" and ")
+    signs.iter().map(|sign| format!("`{sign}`")).collect::<Vec<_>>().join(", ")
 }

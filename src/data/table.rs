@@ -6,9 +6,9 @@ use std::path::Path;
 use csv::Position;
 
 use super::inputs::Inputs;
-use super::layout::Layout;
+use super::layout::{FirstRow, Layout};
 use super::number_format::{Column, Found};
-use super::text::{Text, drop_option, is_missing, number};
+use super::text::{Text, WRITE_A_NUMBER, WRITE_THE_TARGET, drop_option, is_missing, number};
 use super::{Csv, Dataset, Targets, bytes};
 use crate::error::{Error, Result};
 
@@ -16,14 +16,15 @@ use crate::error::{Error, Result};
 pub(super) const MOST_CLASSES: usize = 20;
 
 impl Dataset {
-    /// Reads a table: UTF-8, gzipped or not, columns separated by commas, tabs, semicolons or `|`, a header row of
-    /// column names, numbers in every input column. The data set is named after the file: `x` for `x.csv` and for
+    /// Reads a table: UTF-8, gzipped or not, columns separated by commas, tabs, semicolons or `|`, numbers in every input
+    /// column, and a first row of column names, unless it looks like values ([`Csv::header`]). The data set is named after the file: `x` for `x.csv` and for
     /// `x.csv.gz`. Blanks around cells do not count; a quoted cell may hold delimiters and lines.
     ///
-    /// `form` names the target column, by default the last, columns to leave out, and another delimiter than that
-    /// which the header shows, and whether the first row is one; see [`Csv`]. All other columns are inputs. The target is a **class** if any of its
-    /// cells is not a number, or if all are whole numbers with at most 20 different values, fewer than half the rows;
-    /// else it is a **number**. Classes are sorted: by value if they are whole numbers, else by text. `NA`, `N/A`,
+    /// `form` names the target column, by default the last, and columns to leave out, and says how the text is written; see
+    /// [`Csv`]. All other columns are inputs. The target is a **class** if any of its cells is not a number in any format
+    /// that is read, or if all are whole numbers with at most 20 different values, fewer than half the rows; else it is a
+    /// **number**. More than 20 classes of text must come again: if half the targets or more are different, it is an
+    /// error. Classes are sorted: by value if they are whole numbers, else by text. `NA`, `N/A`,
     /// `NaN`, `null` and `?`, in any case, are classes beside other text, but missing targets where there is none.
     ///
     /// Numbers may be written with a currency sign, a percent sign, thousands separators, a decimal comma or a real minus
@@ -32,7 +33,8 @@ impl Dataset {
     /// # Errors
     /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name, an unknown
     /// target or column to leave out, no input column; a row of another length than the header; a cell that is empty,
-    /// not finite, or (in an input) not a number; a missing target. Messages give the line, counted from 1, and the column.
+    /// not finite, or (in an input) not a number; a missing target; numbers whose format is unclear; a target of text with a
+    /// class for almost every row. Messages give the line, counted from 1, and the column.
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
@@ -100,12 +102,12 @@ impl<'a> Header<'a> {
         if columns.is_empty() {
             return Err(Error::format(text.path, "it is empty", "write a header row and at least 1 row below it"));
         }
-        let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(columns, name))?;
+        let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(&layout, name))?;
         if columns.len() == 1 {
             let remedy = format!("separate columns by {}, with at least 1 input beside the target", text.named());
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
-        let is_input = inputs(text, columns, target, form)?;
+        let is_input = inputs(text, &layout, target, form)?;
         Ok(Self { text, layout, target, is_input })
     }
 
@@ -129,7 +131,7 @@ impl<'a> Header<'a> {
 
     fn target(&self, found: &Found) -> Result<f64> {
         number(&found.cell, self.layout.written[self.target].format()).map_err(|(problem, remedy)| {
-            let remedy = remedy.unwrap_or_else(|| "write the target, or remove the row".into());
+            let remedy = remedy.unwrap_or_else(|| WRITE_THE_TARGET.into());
             Error::data(self.target_place(found), problem, remedy)
         })
     }
@@ -170,38 +172,48 @@ impl<'a> Header<'a> {
         match cells.iter().find(|found| is_missing(&found.cell)) {
             Some(found) if cells.iter().all(|found| is_number(found) || is_missing(&found.cell)) => {
                 let problem = format!("the target is missing: `{}`, in a column without text", found.cell);
-                Err(Error::data(self.target_place(found), problem, "write the target, or remove the row"))
+                Err(Error::data(self.target_place(found), problem, WRITE_THE_TARGET))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses prices among which is a word, which would all be classes of their own.
+    /// Refuses text that would make a class of almost every row.
     fn check_classes(&self, different: usize, rows: usize) -> Result<()> {
-        match text_among_numbers(&self.layout.written[self.target], different, rows) {
-            Some((problem, first)) => {
-                Err(Error::data(self.target_place(first), problem, "write a number, or remove the row"))
-            }
+        match no_classes(&self.layout.written[self.target], different, rows) {
+            Some(NoClasses { problem, remedy, first }) => Err(Error::data(self.target_place(first), problem, remedy)),
             None => Ok(()),
         }
     }
 }
 
-/// What is wrong with a target column of so many different cells that would make a class of each number: most cells are
-/// numbers that would be no classes by themselves.
-pub(super) fn text_among_numbers(written: &Column, different: usize, rows: usize) -> Option<(String, &Found)> {
-    let Column::Text { numbers, texts, all_whole, first } = written else { return None };
-    let as_numbers = numbers > texts && different > MOST_CLASSES && (!all_whole || 2 * different >= rows);
-    let problem = || format!("`{}` is not a number, but {numbers} targets of {rows} are", first.cell);
-    as_numbers.then(|| (problem(), first))
+/// Reason why a target column of text is refused.
+pub(super) struct NoClasses<'a> {
+    pub(super) problem: String,
+    pub(super) remedy: &'static str,
+    pub(super) first: &'a Found,
+}
+
+/// Reason why a target column of so many different cells holds no classes: most cells are numbers, or hardly any cell
+/// comes again, as of prices with a unit, dates, and names.
+pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Option<NoClasses<'_>> {
+    let Column::Text { numbers, texts, all_whole, first, .. } = written else { return None };
+    let (many, hardly_recur) = (different > MOST_CLASSES, 2 * different >= rows);
+    if many && numbers > texts && (!all_whole || hardly_recur) {
+        let problem = format!("`{}` is not a number, but {numbers} targets of {rows} are", first.cell);
+        return Some(NoClasses { problem, remedy: WRITE_A_NUMBER, first });
+    }
+    let problem = || format!("{different} different targets of {rows} rows, such as `{}`, are no classes", first.cell);
+    let remedy = "write numbers without units, or name another target";
+    (many && hardly_recur).then(|| NoClasses { problem: problem(), remedy, first })
 }
 
 /// Whether each column is an input: all but the target and those to leave out.
-fn inputs(text: Text, columns: &[String], target: usize, form: &Csv) -> Result<Vec<bool>> {
-    let mut is_input = vec![true; columns.len()];
+fn inputs(text: Text, layout: &Layout, target: usize, form: &Csv) -> Result<Vec<bool>> {
+    let mut is_input = vec![true; layout.columns.len()];
     is_input[target] = false;
     for name in &form.drop {
-        let dropped = position(columns, name)?;
+        let dropped = position(layout, name)?;
         if dropped == target {
             let problem = format!("column `{name}` is to be left out, but is the target");
             return Err(Error::conflict(text.path.display().to_string(), problem, "keep it, or name another target"));
@@ -209,15 +221,21 @@ fn inputs(text: Text, columns: &[String], target: usize, form: &Csv) -> Result<V
         is_input[dropped] = false;
     }
     if !is_input.contains(&true) {
-        let problem = format!("0 inputs are left of {} columns", columns.len());
+        let problem = format!("0 inputs are left of {} columns", layout.columns.len());
         return Err(Error::conflict(text.path.display().to_string(), problem, "leave fewer columns out"));
     }
     Ok(is_input)
 }
 
-fn position(columns: &[String], name: &str) -> Result<usize> {
-    let known: Vec<&str> = columns.iter().map(String::as_str).collect();
-    known.iter().position(|&column| column == name).ok_or_else(|| Error::unknown("column", name, &known))
+fn position(layout: &Layout, name: &str) -> Result<usize> {
+    let known: Vec<&str> = layout.columns.iter().map(String::as_str).collect();
+    known.iter().position(|&column| column == name).ok_or_else(|| match Error::unknown("column", name, &known) {
+        Error::Unknown { kind, name, nearest, known } if matches!(layout.first_row, FirstRow::Unclear(_)) => {
+            let known = format!("{known}; where the first row has values, use `--header no`");
+            Error::Unknown { kind, name, nearest, known }
+        }
+        other => other,
+    })
 }
 
 /// The names of the classes, by value, if these numbers stand for classes.

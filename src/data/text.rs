@@ -4,14 +4,21 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
 
-use super::NumberFormat;
+use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
+use crate::text::quoted;
 
 /// What separates columns where nothing else is said; of two that a header has equally many of, the first is taken.
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
 /// Words that stand for a missing number, in lower case.
 const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+
+/// Remedy for a cell that is no number where a column cannot be left out.
+pub(super) const WRITE_A_NUMBER: &str = "write a number, or remove the row";
+
+/// Remedy for a cell of the target that is missing or no finite number.
+pub(super) const WRITE_THE_TARGET: &str = "write the target, or remove the row";
 
 /// What is read, and where from.
 #[derive(Clone, Copy)]
@@ -109,14 +116,17 @@ fn header_delimiter(bytes: &[u8]) -> u8 {
     DELIMITERS[counts.iter().position(|count| Some(count) == most).unwrap_or(0)]
 }
 
+/// Remedy for numbers that are not all written in one format.
+pub(super) const ONE_WAY: &str = "write all numbers of the column in one way, best as 1234.5";
+
 /// The number in a cell, or what is wrong with it and, where there is a better remedy than the reader's own, that.
 pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f64, (String, Option<String>)> {
     match format.read(cell) {
         Some(number) if (number as f32).is_finite() => Ok(number),
         Some(_) => Err((format!("`{cell}` is not a finite 32-bit number"), None)),
         None if cell.is_empty() => Err(("the cell is empty".into(), None)),
-        None if format != NumberFormat::PLAIN => {
-            Err((format!("`{cell}` is not written like the column's other numbers"), None))
+        None if format != NumberFormat::PLAIN && is_number(cell) => {
+            Err((format!("`{cell}` is not written like the column's other numbers"), Some(ONE_WAY.into())))
         }
         None => {
             let remedy = with_point(cell).map(|pointed| format!("write a point as decimal sign: {pointed}"));
@@ -138,21 +148,21 @@ pub(super) fn with_point(cell: &str) -> Option<String> {
         .then(|| cell.replacen(',', ".", 1))
 }
 
-/// The option that leaves these columns out, as it must be typed in a shell: names as a record of CSV.
+/// The option that leaves these columns out, as messages quote it: names as a record of CSV.
 pub(super) fn drop_option(columns: &[&str]) -> String {
-    let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    format!("`{}`", drop_words(columns))
+}
+
+/// The option that leaves columns out of a table, as it must be typed in a shell.
+pub fn drop_words(columns: &[impl AsRef<str>]) -> String {
+    let names = columns.iter().map(|name| csv_cell(name.as_ref())).collect::<Vec<_>>().join(",");
     // What begins so would be taken for an option of its own.
     let before = if names.starts_with('-') { '=' } else { ' ' };
-    let plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
-    if names.chars().all(plain) {
-        format!("`--drop{before}{names}`")
-    } else {
-        format!("`--drop{before}'{}'`", names.replace('\'', r"'\''"))
-    }
+    format!("--drop{before}{}", quoted(names))
 }
 
 /// A name as a cell of CSV.
-fn quoted(name: &str) -> String {
+fn csv_cell(name: &str) -> String {
     let plain = !name.is_empty() && !name.contains([',', '"', '\r', '\n']);
     if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

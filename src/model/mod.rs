@@ -148,6 +148,7 @@ impl Head {
                 return Err(Error::conflict("model", problem, "give each a name of its own"));
             }
         }
+        self.table.as_ref().map_or(Ok(()), |table| table.check(&self.targets))?;
         let names = self.told_classes().unwrap_or(outputs);
         match &self.classes {
             Some(classes) if classes.len() != names => Err(wrong("names of classes", classes.len(), names)),

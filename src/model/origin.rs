@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Csv, NumberFormat, numbered};
+use crate::data::{Csv, NumberFormat, unnamed_columns};
+use crate::error::{Error, Result};
 use crate::model::Head;
 
 /// How a table was read that a model was trained on, so that others are read in the same way.
@@ -21,6 +22,17 @@ pub struct TableForm {
     pub formats: BTreeMap<String, NumberFormat>,
 }
 
+impl TableForm {
+    /// Refuses what no training writes: a table of unnamed columns without the target among them, and unknown formats.
+    pub(super) fn check(&self, targets: &[String]) -> Result<()> {
+        if !self.header && targets.is_empty() {
+            let problem = "it was trained on a table without a header, but no target is named";
+            return Err(Error::conflict("model", problem, "name the target column"));
+        }
+        self.formats.iter().try_for_each(|(name, format)| format.check(&format!("model, column `{name}`")))
+    }
+}
+
 impl Head {
     /// How a table is read for this model: as the one that it was trained on, but for what `form` says itself.
     pub fn form(&self, mut form: Csv) -> Csv {
@@ -30,14 +42,15 @@ impl Head {
             form.formats.entry(name.clone()).or_insert(*format);
         }
         if !known.header && form.names.is_empty() {
-            form.names = numbered(self.columns.len() + self.targets.len() + known.dropped.len());
+            form.names = unnamed_columns(self.columns.len() + self.targets.len() + known.dropped.len());
             form.target = form.target.or_else(|| self.targets.first().cloned());
+            form.drop.extend(known.dropped.iter().cloned());
         }
         form
     }
 }
 
-/// Data and settings that a model was trained with. The same origin gives the same model.
+/// Data and settings that a model was trained with. The same data and settings give the same model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {

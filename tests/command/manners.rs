@@ -39,6 +39,17 @@ fn control_characters_of_files_never_reach_the_terminal() {
     told(&folder, &["predict", "m.safetensors", "other.csv"], 2);
     told(&folder, &["predict", "m.safetensors", "wrong.csv"], 2);
     told(&folder, &["train", "wrong.csv", "--epochs", "1"], 2);
+    // Notes of how a column is read.
+    let prices = format!("{},y\n{}", cell("price"), (0..40).map(|n| format!("{n}.5,{n}.25\n")).collect::<String>());
+    folder.write("prices.csv", &prices);
+    folder.write("dollars.csv", prices.replace("\n0.5", "\n$6.15"));
+    folder.succeed(&["train", "prices.csv", "--epochs", "1"]);
+    for command in ["predict", "evaluate"] {
+        let output = folder.run(&[command, "prices.safetensors", "dollars.csv"]);
+        let noted = text(&output.stderr);
+        assert!(noted.ends_with("price`: `$6.15` is read as 6.15\n") && noted.contains(r"\u{1b}"), "{noted:?}");
+        assert!(!noted.trim_end().contains(char::is_control), "{noted:?}");
+    }
     // What was typed, and names of files.
     for arguments in
         [&["train", HOSTILE][..], &["train", "t.csv", "--target", HOSTILE], &["train", "t.csv", "--loss", HOSTILE]]

@@ -132,9 +132,9 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     assert_eq!(folder.events(&train)[0]["warnings"][0]["kind"], "header");
     let evaluated = folder.events(&["evaluate", "bare.safetensors", "bare.csv"]);
     assert_eq!((&evaluated[0]["rows"], &evaluated[0]["accuracy"]), (&40.into(), &1.0.into()));
-    // A row that looks like names by itself; and one without the target, whose other columns are where they were.
+    // A row that looks like names by itself; and rows whose target is not known.
     folder.write("one.csv", "late,4.5,0.25,N1\n");
-    folder.write("new.csv", "4.5,0.25,N1\n7.5,10.25,N2\n");
+    folder.write("new.csv", ",4.5,0.25,N1\n,7.5,10.25,N2\n");
     let predicted = |table: &str| {
         let table = rows(&folder.succeed(&["predict", "bare.safetensors", table]));
         table.into_iter().map(|row| row[0].clone()).collect::<Vec<_>>()
@@ -143,7 +143,7 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     assert_eq!(predicted("new.csv"), ["predicted_column1", "late", "early"]);
     folder.write("wide.csv", "late,4.5,0.25,N1,7\n");
     let message = folder.fail(&["predict", "bare.safetensors", "wide.csv"]);
-    assert!(message.contains("5 columns and no header, but the model was trained on 4"), "{message}");
+    assert!(message.contains("5 columns and no header, but the columns are known to be 4"), "{message}");
     folder.write("named.csv", "column2,column3\n4.5,0.25\n");
     assert_eq!(folder.succeed(&["predict", "bare.safetensors", "named.csv", "--header", "yes"]).lines().count(), 2);
 
@@ -153,6 +153,75 @@ fn a_table_without_a_header_keeps_all_rows_and_its_model_knows() {
     let said = folder.run(&["train", "years.csv", "--epochs", "1"]);
     assert!(text(&said.stderr).contains("may have names or values, `2019`, `2020`, `2021`"), "{}", text(&said.stderr));
     assert!(folder.fail(&["train", "iris", "--header", "no"]).contains("leave `--header` out"));
+}
+
+#[test]
+fn what_is_said_of_many_columns_is_folded_and_says_what_shows_all() {
+    let folder = Folder::new();
+    let names: Vec<String> = (0..8).map(|column| format!("price {column}")).collect();
+    let row = |n: usize| (0..8).map(|column| format!("${}.5,", n * (column + 1) + 5)).collect::<String>();
+    folder.write("p.csv", table(&(names.join(",") + ",y\n"), (0..40).map(|n| format!("{}{n}.25\n", row(n)))));
+    let output = folder.run(&["train", "p.csv", "--epochs", "1", "--target=y", "--drop", "price 7"]);
+    let told = text(&output.stderr);
+    let all =
+        "… and 2 more warnings of kind `format`; `wgrad inspect p.csv --target=y --drop 'price 7' --all` shows them\n";
+    assert!(told.contains(all) && told.matches("is read as").count() == 5, "{told}");
+    let inspected = folder.succeed(&["inspect", "p.csv", "--target=y", "--drop", "price 7", "--all"]);
+    assert_eq!(inspected.matches("`$5.5` is read as").count(), 7, "{inspected}");
+    for command in ["predict", "evaluate"] {
+        let output = folder.run(&[command, "p.safetensors", "p.csv"]);
+        let told = text(&output.stderr);
+        assert_eq!((output.status.code(), told.matches("is read as").count()), (Some(0), 5), "{told}");
+        assert!(told.ends_with("note: … and 2 more of how columns are read\n"), "{told}");
+    }
+}
+
+/// Without a header columns are told apart by their places alone.
+#[test]
+fn columns_without_names_are_never_taken_for_their_neighbors() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{}.5,{},{}.25,{}.75\n", 900 + n, n * n % 17, n % 5, 3 * n);
+    folder.write("bare.csv", (0..40).map(row).collect::<String>());
+    let train = ["train", "bare.csv", "--header", "no", "--epochs", "2", "--out"];
+    folder.succeed(&[&train[..], &["all.safetensors"]].concat());
+    folder.succeed(&[&train[..], &["dropped.safetensors", "--drop", "column1"]].concat());
+    let without = |column: usize| {
+        let cut = |line: String| {
+            let cells: Vec<&str> = line.trim().split(',').collect();
+            [&cells[..column], &cells[column + 1..]].concat().join(",") + "\n"
+        };
+        (0..40).map(row).map(cut).collect::<String>()
+    };
+    folder.write("no_id.csv", without(0));
+    folder.write("no_target.csv", without(3));
+    for table in ["no_id.csv", "no_target.csv"] {
+        let message = folder.fail(&["predict", "dropped.safetensors", table]);
+        for words in ["3 columns and no header, but the columns are known to be 4", "give all 4 columns"] {
+            assert!(message.contains(words), "{table}: {message}");
+        }
+    }
+    let predicted = folder.succeed(&["predict", "all.safetensors", "bare.csv"]);
+    assert_eq!(folder.succeed(&["predict", "all.safetensors", "no_target.csv"]), predicted);
+    let message = folder.fail(&["predict", "dropped.safetensors", "iris"]);
+    assert!(message.contains("columns"), "{message}");
+}
+
+/// The data set of a library's user, whose classes are one number.
+#[test]
+fn a_model_of_classes_as_a_number_knows_its_target_column() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{}.5,{}\n", n, usize::from(n >= 20));
+    folder.write("t.csv", table("x,passed\n", (0..40).map(row)));
+    let data =
+        Dataset::from_csv(folder.path().join("t.csv"), None).and_then(Dataset::class_as_number).expect("a table");
+    assert_eq!(data.target_columns(), ["passed"]);
+    let builder = wgrad::Trainer::builder(wgrad::Network::input(1).dense(1)).loss(wgrad::Loss::BinaryCrossEntropy);
+    let builder = builder.optimizer(wgrad::Adam::new(0.1)).preprocessing(Standardisation::fit(&data).expect("rows"));
+    let mut trainer = builder.build(&wgrad::Device::cpu()).expect("a trainer");
+    trainer.fit(&data, wgrad::Fit::epochs(60)).expect("trained");
+    trainer.into_model().and_then(|model| model.save(folder.path().join("m.safetensors"))).expect("saved");
+    assert!(folder.events(&["evaluate", "m.safetensors", "t.csv"])[0]["accuracy"].as_f64() > Some(0.9));
+    assert!(folder.succeed(&["predict", "m.safetensors", "t.csv"]).starts_with("predicted_passed"));
 }
 
 #[test]
@@ -170,7 +239,7 @@ fn a_model_reads_numbers_as_they_were_written_in_training() {
     // Alone, `$30,203` says nothing of its comma.
     folder.write("new.csv", "price\n\"$30,203\"\n30203\n");
     let output = folder.run(&["predict", "t.safetensors", "new.csv"]);
-    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "note: column `price`: `$30,203` is read as 30203\n");
     let table = rows(&text(&output.stdout));
     assert_eq!((table[1] == table[2], table[0][0].as_str()), (true, "predicted_tax"));
     let tax: f64 = table[1][0].parse().expect("a number");
@@ -224,7 +293,11 @@ fn a_model_of_other_data_or_settings_is_not_replaced_unasked() {
     for (data, options, name) in [
         ("a.csv", &["--epochs", "1000000000"][..], "epochs = 2, but now it would be 1000000000"),
         ("a.csv", &["--epochs", "2", "--seed", "1"], "seed = 0, but now it would be 1"),
-        ("a.csv", &["--epochs", "2", "--learning-rate", "0.5"], "optimizer = "),
+        (
+            "a.csv",
+            &["--epochs", "2", "--learning-rate", "0.5"],
+            "optimizer.learning_rate = 0.02, but now it would be 0.5",
+        ),
         ("a.csv", &["--epochs", "2", "--network", "8 relu"], "network = "),
         ("a.csv", &["--epochs", "2", "--target", "t"], "target = y, but now it would be t"),
         ("b.csv", &["--epochs", "2"], "data = a, but now it would be b"),
@@ -241,4 +314,74 @@ fn a_model_of_other_data_or_settings_is_not_replaced_unasked() {
     folder.write("text.safetensors", "not a model");
     let message = folder.fail(&["train", "a.csv", "--out", "text.safetensors"]);
     assert!(message.contains("it is there already, and is no model that can be read"), "{message}");
+}
+
+/// A model of `a` and `b`, which write German numbers, for y = a + 2b.
+fn german_model(folder: &Folder) {
+    let row = |n: i32| format!("{}.{:03},{:02};{},5;{},25\n", 1 + n % 9, 7 * n, n, n % 13, 1000 + n);
+    folder.write("german.csv", table("a;b;y\n", (0..60).map(row)));
+    folder.succeed(&["train", "german.csv", "--epochs", "1"]);
+}
+
+#[test]
+fn a_table_shows_its_own_number_format_whatever_the_model_knows() {
+    let folder = Folder::new();
+    german_model(&folder);
+    let predicted = |table: &str| {
+        folder.write("new.csv", table);
+        let output = folder.run(&["predict", "german.safetensors", "new.csv"]);
+        assert_eq!(output.status.code(), Some(0), "{table}: {}", text(&output.stderr));
+        (rows(&text(&output.stdout)), text(&output.stderr))
+    };
+    let plain = "a;b\n1234.5;1.5\n15.678;2.5\n";
+    let (wanted, noted) = predicted(plain);
+    assert!(noted.contains("note: column `a`: `1234.5` is read as 1234.5\n"), "{noted}");
+    assert_eq!(predicted("a,b\n\"1.234,5\",\"1,5\"\n\"15,678\",\"2,5\"\n").0, wanted, "as the model's own table");
+    // Three digits behind each point: the other column shows what it is.
+    let (points, noted) = predicted("a;b\n1.234;1.5\n15.678;2.5\n");
+    assert_eq!(points, predicted("a;b\n1.2340;1.5\n15.6780;2.5\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1.234\n"), "{noted}");
+    let (groups, noted) = predicted("a;b\n1.234;1,5\n15.678;2,5\n");
+    assert_eq!(groups, predicted("a;b\n1234;1.5\n15678;2.5\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1234\n"), "{noted}");
+    // Nothing shows it: numbers as programs write them, and that is said.
+    let (alone, noted) = predicted("a;b\n1.234;1\n15.678;2\n");
+    assert_eq!(alone, predicted("a;b\n1.2340;1.0\n15.6780;2.0\n").0);
+    assert!(noted.contains("note: column `a`: `1.234` is read as 1.234\n"), "{noted}");
+    // Only the model can tell.
+    let (told, noted) = predicted("a;b\n1,234;1\n15,678;2\n");
+    assert_eq!(told, alone);
+    assert!(noted.contains("note: column `a`: `1,234` is read as 1.234\n"), "{noted}");
+}
+
+#[test]
+fn evaluation_reads_inputs_and_targets_by_the_tables_own_format() {
+    let folder = Folder::new();
+    german_model(&folder);
+    let row = |n: i32| [f64::from(1000 * (1 + n % 9) + 7 * n), f64::from(n % 13) + 0.5, f64::from(1000 + n) + 0.25];
+    let plain = |n: i32| row(n).map(|cell| format!("{cell:.3}")).join(",") + "\n";
+    let german = |n: i32| row(n).map(|cell| format!("{cell:.3}").replace('.', ",")).join(";") + "\n";
+    folder.write("plain.csv", table("a,b,y\n", (0..60).map(plain)));
+    folder.write("comma.csv", table("a;b;y\n", (0..60).map(german)));
+    let score = |table: &str| folder.events(&["evaluate", "german.safetensors", table])[0]["r2"].clone();
+    assert_eq!(score("plain.csv"), score("comma.csv"));
+}
+
+#[test]
+fn signs_that_change_a_numbers_unit_are_not_read_otherwise_than_in_training() {
+    let folder = Folder::new();
+    let row = |n: u32| format!("{}.5%,${}.25,{n}.5\n", 10 + n, 5 * n);
+    folder.write("t.csv", table("share,price,y\n", (0..60).map(row)));
+    folder.succeed(&["train", "t.csv", "--epochs", "1"]);
+    folder.write("percent.csv", "share,price\n0.105,$5.25\n");
+    folder.write("euro.csv", "share,price\n10.5%,€5.25\n");
+    folder.write("bare.csv", "share,price\n10.5%,5.25\n");
+    let message = folder.fail(&["predict", "t.safetensors", "percent.csv"]);
+    assert!(
+        message.contains("line 2, column `share`: `0.105` has no percent sign, as the column's numbers"),
+        "{message}"
+    );
+    let message = folder.fail(&["predict", "t.safetensors", "euro.csv"]);
+    assert!(message.contains("line 2, column `price`: `€5.25` has another currency sign than `$`"), "{message}");
+    folder.succeed(&["predict", "t.safetensors", "bare.csv"]);
 }

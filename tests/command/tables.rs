@@ -60,7 +60,19 @@ fn columns_are_left_out_by_name() {
 #[cfg(unix)]
 #[test]
 fn columns_of_any_name_are_left_out_as_the_message_recommends() {
-    let names = ["a,b", "-x", "-y,z", "say \"hi\", he said", "\"", "it's", "$HOME", "two words", "--target", "ä"];
+    let names = [
+        "a,b",
+        "-x",
+        "-y,z",
+        "say \"hi\", he said",
+        "\"",
+        "it's",
+        "$HOME",
+        "two words",
+        "--target",
+        "ä",
+        "a\u{1b}[2Jb",
+    ];
     for name in names {
         let folder = Folder::new();
         let quoted = name.replace('"', "\"\"");
@@ -69,7 +81,8 @@ fn columns_of_any_name_are_left_out_as_the_message_recommends() {
         let message = folder.fail(&["train", "t.csv"]);
         let (_, option) = message.trim_end().rsplit_once("leave the column out with `").expect("it recommends");
         let shell = format!("\"$0\" plan t.csv {}", option.trim_end_matches('`'));
-        let mut command = std::process::Command::new("sh");
+        // Control characters can be typed in bash, zsh and ksh.
+        let mut command = std::process::Command::new(if option.contains("$'") { "bash" } else { "sh" });
         command.args(["-c", &shell, env!("CARGO_BIN_EXE_wgrad")]).env("WGRAD_DEVICE", "cpu");
         let output = command.current_dir(folder.path()).output().expect("a shell");
         assert!(output.status.success(), "{shell}: {}", super::text(&output.stderr));

@@ -71,7 +71,7 @@ fn classes_must_fit() {
 #[test]
 fn numbers_must_be_finite() {
     for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
-        let told = format!("{shown} is not a finite number; replace it, or leave the row out");
+        let told = format!("{shown} is not a finite 32-bit number; replace it, or leave the row out");
         let input = [0.0, 1.0, 2.0, 3.0, 4.0, bad];
         let classes = Dataset::classes("d", 2, &input, &[0, 0, 0], ["a"]);
         assert_eq!(message(classes), format!("data set `d`, row 2, column `input1`: {told}"));
@@ -105,6 +105,21 @@ fn two_classes_become_one_number() -> Result<()> {
         "data set `d`: it has 3 classes, but one number tells only 2 apart; keep the classes, and train with softmax_cross_entropy"
     );
     Ok(())
+}
+
+/// A model has to tell them apart, which it would say after the training.
+#[test]
+fn columns_have_names_of_their_own() {
+    let table = |columns: [&str; 2], targets: [&str; 2]| {
+        let columns_of_targets = targets.map(String::from).to_vec();
+        let targets = Targets::Numbers { values: vec![0.5, 1.5], columns: columns_of_targets };
+        Dataset::table("d", columns, vec![1.0, 2.0], targets)
+    };
+    let problem =
+        |kind| format!("data set `d`: {kind} name `a` stands at 0 and again at 1, counted from 0; rename one of them");
+    assert_eq!(message(table(["a", "a"], ["y", "z"])), problem("column"));
+    assert_eq!(message(table(["a", "b"], ["a", "a"])), problem("target column"));
+    assert!(table(["a", "b"], ["a", "b"]).is_ok(), "an autoencoder's targets are its inputs");
 }
 
 #[test]

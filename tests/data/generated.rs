@@ -150,7 +150,10 @@ fn arguments_out_of_range_are_named() {
             assert_eq!(told, format!("{name}: {noise} is {shown}, but must be finite and at least 0"));
         }
         let told = message(generate(10, 1e300, 0));
-        assert!(told.contains(&format!("data set `{name}`, row ")) && told.contains("not a finite number"), "{told}");
+        assert!(
+            told.contains(&format!("data set `{name}`, row ")) && told.contains("not a finite 32-bit number"),
+            "{told}"
+        );
     }
     let wanted = "but must be from 2 to the number of rows, 10";
     for bad in [0, 1, 11, usize::MAX] {

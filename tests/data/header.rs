@@ -39,6 +39,44 @@ fn a_first_row_of_values_is_no_header_and_no_row_is_lost() -> Result<()> {
     Ok(())
 }
 
+/// Tables that are not trained on as they are, but are inspected for that.
+#[test]
+fn a_first_row_of_missing_cells_or_of_text_that_comes_again_is_no_header() {
+    let tables = [
+        // A missing cell is no name, where it stands above numbers.
+        "1.34,?,0.255,0\n2.5,7,0.5,1\n0.25,8,?,2\n",
+        "1.34,,0.255,0\n2.5,7,0.5,1\n0.25,8,,2\n",
+        "?,?,3\n1,7,5\n2,8,6\n",
+        "3,?,5\n1,7,2\n2,8,6\n",
+        "NA,5\n1,6\nNA,7\n",
+        // Text alone, that comes again.
+        "c,x,q\nd,x,p\nc,y,q\n",
+        "c,?,q\nd,x,p\ne,?,q\n",
+    ];
+    for text in tables {
+        let found = inspect(text);
+        assert_eq!((found.rows, found.header), (3, false), "{text}");
+        assert!(said(&found).is_some_and(|said| said.contains("looks like values")), "{text}: {:?}", found.warnings);
+        assert!(message(Dataset::from_csv_text("t", text, None)).contains("column `column"), "{text}");
+    }
+    let twice = message(Dataset::from_csv_text("t", "a,?,?\nb,c,d\n", None));
+    assert!(
+        twice.contains("column name `?` stands at 1 and again at 2") && twice.ends_with("`--header no`"),
+        "{twice}"
+    );
+}
+
+/// As a crafted model has it, whose target is none of its columns.
+#[test]
+fn names_that_are_known_are_as_many_as_the_columns() {
+    let names = ["column1", "column2", "column3"].map(String::from).to_vec();
+    for target in [None, Some("column4".to_string())] {
+        let form = Csv { header: Some(false), names: names.clone(), target, ..Csv::default() };
+        let refused = message(Dataset::from_csv_text("t", "1.5,2\n2.5,3\n", form));
+        assert!(refused.contains("it has 2 columns and no header, but the columns are known to be 3"), "{refused}");
+    }
+}
+
 #[test]
 fn names_stay_names() {
     let tables = [
@@ -48,7 +86,6 @@ fn names_stay_names() {
         "1,b,y\n1,2,3\n",
         "x1,1.5,y\n1,2,3\n4,5,6\n",
         "name,y\nBo,cat\nAl,dog\n",
-        "NA,5\n1,2\n3,4\n",
     ];
     for text in tables {
         let found = inspect(text);
@@ -67,11 +104,15 @@ fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
         "0,1,2,3\n0.5,0.25,1.5,3\n0,1,2,7.5\n",
         "400.5,401,401.5\n400,500,400\n401,402,403\n",
         "100,7\n1,8\n2,9\n",
+        "NA,5\n1,2\n3,4\n",
+        ",2010,2015\nA,1990,2020\nB,2000,2010\n",
     ];
     for text in tables {
         let found = inspect(text);
         assert!(found.header && found.rows == 2, "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
+        let unknown = message(Dataset::from_csv_text("t", text, Some("column2")));
+        assert!(unknown.ends_with("; where the first row has values, use `--header no`"), "{unknown}");
         let values = Inspection::of_csv_text("t", text, Csv::default().header(false)).expect("inspected");
         assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
     }

@@ -85,6 +85,32 @@ fn targets_are_read_as_training_reads_them() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn of_an_unclear_column_nothing_else_is_said() {
+    let row = |n: usize| format!("{},{};{};{}\n", 10 + n, 403 + n, n % 7, ["a", "b"][n % 2]);
+    let found = inspect(&("x;z;y\n".to_string() + &(0..30).map(row).collect::<String>()));
+    assert_eq!(kinds(&found), ["unclear"], "{:?}", found.warnings);
+}
+
+/// A number that is too large is a number nonetheless, and training stops at it.
+#[test]
+fn a_target_with_a_number_that_is_not_finite_is_read_as_a_number() {
+    for cell in ["1e39", "-1e300", "inf"] {
+        let text = rows("z,y", |n| format!("{n}.25,{}", if n == 20 { cell.into() } else { format!("{n}.5") }));
+        let refused = message(Dataset::from_csv_text("t", &text, None));
+        assert!(refused.starts_with(&format!("t, line 22, column `y`: `{cell}` is not a finite 32-bit number")));
+        let found = inspect(&text);
+        assert_eq!((found.target.read_as, found.target.classes.len()), (ReadAs::Number, 0), "{cell}");
+        assert_eq!(
+            warning(&found, "text"),
+            format!(
+                "column `y` has 1 cell of text, first in line 22: `{cell}` is not a finite 32-bit number; write the \
+                 target, or remove the row"
+            )
+        );
+    }
+}
+
 /// All columns of four cells out of these: what can be trained on is what the inspection told.
 #[test]
 fn an_inspection_and_a_reading_agree_on_every_target() {

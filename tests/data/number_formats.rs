@@ -17,7 +17,7 @@ fn inputs(cells: &[&str], other: &str) -> Result<Vec<f64>> {
 
 #[test]
 fn numbers_in_disguise_are_read_as_what_their_column_shows_them_to_be() {
-    let cases: [(&[&str], &[f64]); 16] = [
+    let cases: [(&[&str], &[f64]); 18] = [
         (&["$12,500.00", "$7.5"], &[12_500.0, 7.5]),
         (&["-$5", "$-6", "$ 7"], &[-5.0, -6.0, 7.0]),
         (&["12.50 €", "7 €", "8.5"], &[12.5, 7.0, 8.5]),
@@ -34,6 +34,8 @@ fn numbers_in_disguise_are_read_as_what_their_column_shows_them_to_be() {
         (&["0,125", "1,234"], &[0.125, 1.234]),
         (&["\u{2212}3.77", "4"], &[-3.77, 4.0]),
         (&["1.234", "5.678"], &[1.234, 5.678]),
+        (&["₹7,58,384", "₹1,23,45,678.5", "₹999"], &[758_384.0, 12_345_678.5, 999.0]),
+        (&["₹1,234,567", "12,345"], &[1_234_567.0, 12_345.0]),
     ];
     for (cells, numbers) in cases {
         assert_eq!(inputs(cells, "1").map_err(|error| error.to_string()).as_deref(), Ok(numbers), "{cells:?}");
@@ -63,7 +65,7 @@ fn a_comma_before_three_digits_is_what_the_table_shows_it_to_be_or_asked_for() {
 fn numbers_that_contradict_each_other_are_refused_and_name_the_cell() {
     for (cells, words) in [
         (["45%", "0.45"], "1 of 2 numbers have a percent sign, as `45%`"),
-        (["$5", "6 €"], "different currency signs, `$` and `€`"),
+        (["$5", "6 €"], "different currency signs: `$`, `€`"),
         (["1.5", "2,5"], "more than one way, the first unusual one as `2,5`"),
     ] {
         let refused = message(inputs(&cells, "1"));
@@ -106,4 +108,39 @@ fn what_is_read_so_is_said_and_remembered() {
     form.formats.insert("price".into(), format);
     let data = Dataset::from_csv_text("t", "price;y\n7,580;1\n", form).expect("it is read");
     assert_eq!(data.value(0, 0), 7580.0);
+}
+
+/// Units, dates and signs of other kinds: by their number it is seen that they are no classes.
+#[test]
+fn a_class_for_each_row_is_refused_however_it_is_written() {
+    type Written = (&'static str, fn(usize) -> String);
+    let written: [Written; 7] = [
+        ("1200 EUR", |n| format!("{} EUR", 1200 + 7 * n)),
+        ("2.25 kg", |n| format!("{}.25 kg", n + 2)),
+        ("(1,100)", |n| format!("\"({},{})\"", 1 + n, 100 + 11 * n)),
+        ("10.2K", |n| format!("{}.2K", 10 + n)),
+        ("2024-01-01", |n| format!("2024-{:02}-{:02}", 1 + n / 28, 1 + n % 28)),
+        ("7,58,300", |n| format!("\"7,58,{}\"", 300 + 11 * n)),
+        ("person0", |n| format!("person{n}")),
+    ];
+    for (first, cell) in written {
+        let table = |different: usize| {
+            (0..60).fold("x,y\n".to_string(), |text, n| format!("{text}{n}.5,{}\n", cell(n % different)))
+        };
+        let refused = message(Dataset::from_csv_text("t", &table(60), None));
+        assert_eq!(
+            refused,
+            format!(
+                "t, line 2, column `y`: 60 different targets of 60 rows, such as `{first}`, are no classes; write numbers \
+                 without units, or name another target"
+            )
+        );
+        let found = Inspection::of_csv_text("t", &table(60), None).expect("inspected");
+        assert!(refused.ends_with(found.warnings[0].message.split_once(": ").expect("a place").1), "{found:?}");
+        // Many classes that come again are classes, and so are few.
+        for different in [29, 20] {
+            let data = Dataset::from_csv_text("t", &table(different), None).expect("it is read");
+            assert_eq!(data.class_names().map(<[_]>::len), Some(different), "{first}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::message;
 
 /// The same three rows of two columns, in each form that people have them in.
 #[test]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "the forms that people write")]
 fn rows_come_as_arrays_vectors_and_flat_slices() -> Result<()> {
     let expected = Dataset::numbers("rows", 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1, &[10.0, 20.0, 30.0])?;
     let arrays: [[f32; 2]; 3] = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
@@ -31,6 +32,7 @@ fn doubles_keep_their_digits() -> Result<()> {
 }
 
 #[test]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "the forms that people write")]
 fn classes_come_as_indices_of_any_type_and_as_names() -> Result<()> {
     let rows = [[0.0_f32], [1.0], [2.0]];
     let all = [

@@ -98,7 +98,7 @@ fn a_value_too_far_away_is_refused() -> Result<()> {
     let far = Dataset::numbers("d", 2, &[1.0, 0.0, 1.0, 1e30], 1, &[0.0; 2])?;
     assert_eq!(
         message(far.standardised(&fitted)),
-        "data set `d`, row 1, column `input1`: inf is not a finite number; replace it, or leave the row out"
+        "data set `d`, row 1, column `input1`: inf is not a finite 32-bit number; replace it, or leave the row out"
     );
     Ok(())
 }

@@ -94,7 +94,7 @@ fn what_is_no_table_is_refused() {
     );
     assert_eq!(
         message(read("x,y,x\n1,2,3\n")),
-        "t, header: column name `x` stands at 0 and again at 2, counted from 0; rename one of them"
+        "t, header: column name `x` stands at 0 and again at 2, counted from 0; rename one of them, or, where the first row has values, use `--header no`"
     );
     assert_eq!(
         message(read("x,y\n1,2\n1,2,3\n")),

@@ -125,7 +125,8 @@ impl<'a> Job<'a> {
         if arguments.json {
             output.json(&start)
         } else {
-            tell_start(output, &start)
+            let inspect = data::inspect_command(&arguments.data, &arguments.columns);
+            tell_start(output, &start, &format!("`{inspect}`"))
         }
         Ok(())
     }

@@ -178,15 +178,18 @@ impl Arguments {
         recipe: &Recipe,
         epochs: usize,
     ) -> Result<Origin> {
-        let optimizer = serde_json::to_string(&recipe.optimizer)
+        let optimizer = serde_json::to_value(recipe.optimizer)
             .map_err(|error| Error::conflict("optimizer", error.to_string(), "use another"))?;
+        // One setting each, so that a difference names it.
+        let options = optimizer.as_object().into_iter().flatten().filter(|(name, _)| *name != "kind");
+        let options = options.map(|(name, value)| (format!("optimizer.{name}"), value.to_string()));
         let dropped = self.columns.form().drop;
         let settings = [
             ("target", train.target_columns().join(", ")),
             ("drop", dropped.join(", ")),
             ("network", recipe.network.to_string()),
             ("loss", recipe.loss.to_string()),
-            ("optimizer", optimizer),
+            ("optimizer", recipe.optimizer.name().into()),
             ("schedule", self.schedule_name().into()),
             ("batch", recipe.batch.to_string()),
             ("accumulate", self.accumulate.to_string()),
@@ -194,13 +197,9 @@ impl Arguments {
             ("patience", self.patience.map_or(String::new(), |epochs| epochs.to_string())),
             ("seed", self.seed.to_string()),
         ];
-        let given = settings.into_iter().filter(|(_, value)| !value.is_empty());
-        Ok(Origin {
-            data: train.name().into(),
-            rows,
-            checksum,
-            settings: given.map(|(name, value)| (name.into(), value)).collect(),
-        })
+        let settings = settings.into_iter().map(|(name, value)| (name.to_string(), value)).chain(options);
+        let given = settings.filter(|(_, value)| !value.is_empty());
+        Ok(Origin { data: train.name().into(), rows, checksum, settings: given.collect() })
     }
 
     /// Refuses to replace what another training has left.

@@ -1,6 +1,6 @@
 //! Which rows are trained on, which choose the epoch, and which are kept for the end.
 
-use wgrad::data::{FEWEST_TO_SPLIT, Warning};
+use wgrad::data::{FEWEST_TO_SPLIT, Warning, listed};
 use wgrad::{Dataset, Error, Result, Split, Targets};
 
 use crate::command::data::Source;
@@ -8,9 +8,6 @@ use crate::command::report::Rows;
 
 /// What is taken for validation where the test part is given: 5,000 of MNIST's 60,000.
 const VALIDATION: f64 = 1.0 / 12.0;
-
-/// So many classes are named in a warning.
-const MOST_TOLD: usize = 5;
 
 /// The parts of a data set. Small sets have one part, for everything.
 pub struct Parts {
@@ -55,14 +52,12 @@ impl Parts {
         indices.iter().for_each(|class| is_trained[*class as usize] = true);
         let untrained: Vec<&str> =
             names.iter().zip(is_trained).filter(|(_, trained)| !trained).map(|(name, _)| name.as_str()).collect();
-        let told: Vec<String> = untrained.iter().take(MOST_TOLD).map(|name| format!("`{name}`")).collect();
-        let more = if untrained.len() > told.len() { ", …" } else { "" };
         let message = format!(
-            "{} of {} classes have no row in the training part, {}{more}: they are never predicted; add rows, or use another \
+            "{} of {} classes have no row in the training part, {}: they are never predicted; add rows, or use another \
              `--seed`",
             untrained.len(),
             names.len(),
-            told.join(", ")
+            listed(&untrained)
         );
         (!untrained.is_empty()).then(|| Warning { kind: "untrained_class", columns: vec![], message })
     }

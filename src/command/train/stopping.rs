@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use wgrad::data::quoted;
 use wgrad::{Checkpoints, Error, Flow, Result};
 
 use crate::command::count;
-use crate::command::report::quoted;
 
 /// Exit code of what Ctrl-C has ended, as shells have it: 128 and the signal's number.
 pub const INTERRUPTED: u8 = 130;

@@ -17,8 +17,7 @@ use serde::Serialize;
 use surveys::Surveys;
 pub use table::warning_lines;
 pub use target::{Class, ReadAs, Target};
-pub use warnings::Warning;
-pub(super) use warnings::listed;
+pub use warnings::{Warning, listed};
 
 use super::number_format::{Column as Written, NumberFormat};
 use super::table::{Header, no_rows, read};

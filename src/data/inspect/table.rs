@@ -9,6 +9,9 @@ const AT_A_GLANCE: usize = 20;
 /// So many warnings of one kind are enough to see what is wrong.
 const ALIKE: usize = 5;
 
+/// Option of `inspect` that shows all.
+const ALL: &str = "--all";
+
 /// Characters of the longest bar.
 const BAR: usize = 30;
 
@@ -17,6 +20,7 @@ impl Inspection {
     /// `all` are wanted.
     pub fn to_text(&self, all: bool) -> String {
         let most = if all { usize::MAX } else { AT_A_GLANCE };
+        let folding = (!all).then_some(ALL);
         let separated = match self.delimiter {
             Some('\t') => ", separated by tabs".into(),
             Some(delimiter) => format!(", separated by `{}`", shown(&delimiter.to_string())),
@@ -28,7 +32,7 @@ impl Inspection {
             + "\n"
             + &target_text(&self.target, most)
             + "\n"
-            + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, all) }
+            + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, folding) }
     }
 
     /// The target is always among them.
@@ -37,25 +41,26 @@ impl Inspection {
         let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
         let targets = self.columns.iter().filter(|column| column.role == Role::Target);
         let shown: Vec<Vec<String>> = others.chain(targets).map(cells).collect();
-        let more = folded(self.columns.len() - shown.len(), "columns");
+        let more = folded(self.columns.len() - shown.len(), "columns", ALL);
         let rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
         table(&rows, 2) + &more
     }
 }
 
-/// A line for each warning, of each kind for the first five, unless `all` are wanted.
-pub fn warning_lines(warnings: &[Warning], all: bool) -> String {
-    let most = if all { usize::MAX } else { ALIKE };
+/// A line for each warning; of each kind for the first five, where `all` is what shows the others.
+pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
+    let most = all.map_or(usize::MAX, |_| ALIKE);
     let mut text = String::new();
     for same in warnings.chunk_by(|a, b| a.kind == b.kind) {
         text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", shown(&warning.message))));
-        text += &folded(same.len().saturating_sub(most), &format!("warnings of kind `{}`", same[0].kind));
+        let what = format!("warnings of kind `{}`", same[0].kind);
+        text += &folded(same.len().saturating_sub(most), &what, all.unwrap_or_default());
     }
     text
 }
 
-fn folded(more: usize, what: &str) -> String {
-    if more == 0 { String::new() } else { format!("… and {more} more {what}; --all shows them\n") }
+fn folded(more: usize, what: &str, all: &str) -> String {
+    if more == 0 { String::new() } else { format!("… and {more} more {what}; {all} shows them\n") }
 }
 
 fn cells(column: &Column) -> Vec<String> {
@@ -100,6 +105,6 @@ fn target_text(target: &Target, most: usize) -> String {
         vec![class.name.clone(), class.rows.to_string(), format!("{:.1} %", 100.0 * class.share), bar]
     });
     let rows: Vec<Vec<String>> = rows.collect();
-    let more = folded(target.classes.len() - rows.len(), "classes");
+    let more = folded(target.classes.len() - rows.len(), "classes", ALL);
     format!("target `{name}` is read as one of {} classes\n{}{more}", target.classes.len(), table(&rows, 1))
 }

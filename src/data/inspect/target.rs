@@ -8,6 +8,7 @@ use super::survey::{MOST_DIFFERENT, finite};
 use super::{Column, Kind};
 use crate::data::NumberFormat;
 use crate::data::table::{MOST_CLASSES, whole};
+use crate::data::text::is_missing;
 
 /// What is to be predicted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,10 +59,12 @@ impl Tally {
     /// What the column is as a target, by the rule of `Dataset::from_csv` unless it is known.
     pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> Target {
         let format = column.format.unwrap_or(NumberFormat::PLAIN);
+        // A number that is too large for training is one nonetheless, and training stops at it.
+        let is_text = |cell: &String| !cell.is_empty() && !is_missing(cell) && format.read(cell).is_none();
         let rows: usize = self.0.iter().filter(|(cell, _)| finite(cell, format).is_some()).map(|(_, rows)| rows).sum();
         let few = column.different <= MOST_CLASSES && 2 * column.different < rows;
         let read_as = known.unwrap_or(match column.kind {
-            Kind::Text => ReadAs::Class,
+            Kind::Text if self.0.keys().any(is_text) => ReadAs::Class,
             Kind::WholeNumber if few => ReadAs::Class,
             _ => ReadAs::Number,
         });

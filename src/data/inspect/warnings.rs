@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::survey::Survey;
 use super::target_warnings::target;
-use super::{Column, Inspection, Kind, Role};
+use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
 use crate::data::NumberFormat;
 use crate::data::layout::Layout;
 use crate::data::number_format::Column as Written;
-use crate::data::table::text_among_numbers;
-use crate::data::text::{drop_option, number};
+use crate::data::table::{NoClasses, no_classes};
+use crate::data::text::{WRITE_THE_TARGET, drop_option, number};
 
 /// As many names are told in one message.
 const TOLD: usize = 5;
@@ -18,8 +18,8 @@ const TOLD: usize = 5;
 /// Something that will or may get in the way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
-    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`, `few_rows`, `rare_class`,
-    /// `one_class`, `imbalanced`, `outliers` or `many_values`.
+    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`,
+    /// `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`; of `train` also `untrained_class`.
     pub kind: &'static str,
     /// The columns that it is about.
     pub columns: Vec<String>,
@@ -37,9 +37,20 @@ pub(super) fn of(
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
     let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
-    warnings.extend(cells(&used, line));
+    // Of a column whose numbers cannot be told, nothing else is known.
+    let unclear = |column: &Column| {
+        layout.is_some_and(|layout| {
+            layout
+                .written
+                .iter()
+                .zip(&layout.columns)
+                .any(|(written, name)| matches!(written, Written::Unclear { .. }) && *name == column.name)
+        })
+    };
+    let clear: Vec<_> = used.into_iter().filter(|(column, _)| !unclear(column)).collect();
+    warnings.extend(cells(found, &clear, line));
     warnings.extend(notes);
-    warnings.extend(inputs(found, &used));
+    warnings.extend(inputs(found, &clear));
     warnings.extend(rows(found));
     warnings.extend(target(found));
     warnings
@@ -60,8 +71,8 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
     let unclear = columns.filter_map(|(column, written)| {
         let refused = match written {
             Written::Unclear { problem, remedy, first } => Some((problem.clone(), *remedy, first)),
-            _ if column.role == Role::Target => text_among_numbers(written, column.different, found.rows)
-                .map(|(problem, first)| (problem, "write a number, or remove the row", first)),
+            _ if column.role == Role::Target => no_classes(written, column.different, found.rows)
+                .map(|NoClasses { problem, remedy, first }| (problem, remedy, first)),
             _ => None,
         };
         let (problem, remedy, first) = refused?;
@@ -75,21 +86,23 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
 }
 
 /// Cells that training would refuse.
-fn cells(used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
+fn cells(found: &Inspection, used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
     used.iter()
-        .filter_map(|(column, survey)| text(column, survey, line).or_else(|| missing(column, survey, line)))
+        .filter_map(|(column, survey)| text(found, column, survey, line).or_else(|| missing(column, survey, line)))
         .collect()
 }
 
-fn text(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
+fn text(found: &Inspection, column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Option<Warning> {
     let (start, cell) = survey.first_text.as_ref()?;
-    // A target may be text.
-    if column.role == Role::Target {
+    let is_target = column.role == Role::Target;
+    if is_target && found.target.read_as == ReadAs::Class {
         return None;
     }
     let (problem, remedy) = number(cell, column.format.unwrap_or(NumberFormat::PLAIN)).err()?;
-    let remedy = remedy
-        .unwrap_or_else(|| format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])));
+    let remedy = remedy.unwrap_or_else(|| match is_target {
+        true => WRITE_THE_TARGET.into(),
+        false => format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])),
+    });
     let (name, cells, line) = (&column.name, counted(survey.texts, "cell"), line(*start));
     let message = format!("column `{name}` has {cells} of text, first in line {line}: {problem}; {remedy}");
     Some(warning("text", [column], message))
@@ -159,7 +172,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// `` `a`, `b` `` and so on, but not all of many.
-pub(in crate::data) fn listed(names: &[&str]) -> String {
+pub fn listed(names: &[&str]) -> String {
     let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
     let more = names.len() - told.len();
     if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }

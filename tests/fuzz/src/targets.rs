@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use wgrad::data::{Csv, Inspection, Table, mnist, read_idx_images, read_idx_labels};
+use wgrad::data::{Csv, Inspection, NumberFormat, Table, mnist, read_idx_images, read_idx_labels};
 use wgrad::fuse::fuse;
 use wgrad::lower::{Description, lower};
+use wgrad::model::TableForm;
 use wgrad::specialize::{Choice, Limits, Machine, Tuning, specialize};
 use wgrad::{
     Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, Loss, Model, Network, Split, Standardisation,
@@ -27,7 +28,7 @@ pub struct Target {
 pub static TARGETS: [Target; 8] = [
     Target { name: "csv", seeds: |_| committed("csv"), look: csv },
     Target { name: "idx", seeds: |_| committed("idx"), look: idx },
-    Target { name: "model", seeds: |sandbox| vec![sandbox.model()], look: model },
+    Target { name: "model", seeds: Sandbox::models, look: model },
     Target { name: "checkpoint", seeds: Sandbox::checkpoints, look: checkpoint },
     Target { name: "run_file", seeds: |_| committed("run_file"), look: run_file },
     Target { name: "tuning", seeds: |sandbox| vec![sandbox.tuning()], look: tuning },
@@ -76,12 +77,27 @@ impl Sandbox {
         builder.preprocessing(scaling).steps_a_submission(1).build(&Device::cpu().threads(1)).expect("a trainer")
     }
 
-    fn model(&self) -> Vec<u8> {
+    /// One of a data set, and two of tables: with names of the columns, and without.
+    fn models(&self) -> Vec<Vec<u8>> {
         let mut trainer = self.trainer();
         trainer.fit(&self.data, Fit::epochs(1)).expect("trained");
-        let path = self.file("model", b"");
-        trainer.into_model().and_then(|model| model.save(&path)).expect("saved");
-        as_input(&std::fs::read(path).expect("saved just now"))
+        let model = trainer.into_model().expect("trained");
+        let formats =
+            std::iter::once(("column2".into(), NumberFormat { decimal: ',', ..NumberFormat::PLAIN })).collect();
+        let named = TableForm { header: true, dropped: vec!["column1".into()], formats };
+        let unnamed = TableForm { header: false, ..named.clone() };
+        let of = |table: Option<TableForm>| {
+            let mut model = model.clone();
+            if table.is_some() {
+                model.head.columns = ["column2", "column3"].map(String::from).to_vec();
+                model.head.targets = vec!["column4".into()];
+            }
+            model.head.table = table;
+            let path = self.file("model", b"");
+            model.save(&path).expect("saved");
+            as_input(&std::fs::read(path).expect("saved just now"))
+        };
+        [None, Some(named), Some(unnamed)].map(of).to_vec()
     }
 
     /// One in the midst of an epoch, one between two, and one of a loop of one's own.
@@ -136,10 +152,14 @@ fn as_file(input: &[u8]) -> Vec<u8> {
 /// How a table is read is drawn from its own bytes.
 fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     let path = sandbox.file("table.csv", input);
-    let form = match crc32fast::hash(input) % 5 {
+    let format = NumberFormat { decimal: ',', thousands: Some('.'), ..NumberFormat::PLAIN };
+    let form = match crc32fast::hash(input) % 8 {
         0 => Csv::default().target("a"),
         1 => Csv::default().delimiter(b';'),
         2 => Csv::default().drop("a").target("b"),
+        3 => Csv::default().header(false),
+        4 => Csv { names: ["a", "b", "c"].map(String::from).to_vec(), ..Csv::default().header(false).target("b") },
+        5 => Csv { formats: ["a", "b"].map(|name| (name.into(), format)).into(), ..Csv::default() },
         _ => Csv::default(),
     };
     let inspected = Inspection::of_csv(&path, form.clone());
@@ -184,7 +204,12 @@ fn model(sandbox: &Sandbox, input: &[u8]) -> String {
     model.save(&path).expect("what was read can be written");
     assert!(Model::load(&path).expect("it was written just now") == model);
     let rows = model.predict(&vec![0.5; model.head.network.inputs()]);
-    format!("{} | {}", said(&rows), said(&model.evaluate(&sandbox.data)))
+    let tables = ["a,b,c\n1,2,0\n", "1;2,5\n", "1;2,5;3\n", "1;2,5;3;0\n", "column2;column3\n1,5;2\n"].map(|text| {
+        let path = sandbox.file("table.csv", text.as_bytes());
+        let table = Table::read(path, &model.head.form(Csv::default()));
+        table.map_or_else(|error| error.to_string(), |table| said(&table.numbers(&model.head.columns)))
+    });
+    format!("{} | {} | {}", said(&rows), said(&model.evaluate(&sandbox.data)), tables.join(" | "))
 }
 
 fn checkpoint(sandbox: &Sandbox, input: &[u8]) -> String {
