@@ -10,6 +10,7 @@ use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -101,11 +102,16 @@ impl Team {
             wake: Condvar::new(),
         });
         let mut team = Self { shared, helpers: Vec::new(), process: std::process::id() };
+        let (ready, all_ready) = channel::<()>();
         for member in 1..members {
-            let shared = team.shared.clone();
-            let helper = thread::Builder::new().name(format!("wgrad {member}")).spawn(move || shared.help(member))?;
+            let (shared, ready) = (team.shared.clone(), ready.clone());
+            let helper =
+                thread::Builder::new().name(format!("wgrad {member}")).spawn(move || shared.help(member, ready))?;
             team.helpers.push(helper);
         }
+        // A helper that began late would make its room for products during a step. Each drops its end once it has done so.
+        drop(ready);
+        all_ready.iter().for_each(drop);
         Ok(team)
     }
 
@@ -178,8 +184,9 @@ impl Drop for Team {
 
 impl Shared {
     /// What a helper does until the team ends.
-    fn help(&self, member: usize) {
+    fn help(&self, member: usize, ready: Sender<()>) {
         reserve_for_products();
+        drop(ready);
         let mut stage = 0;
         loop {
             self.wait_until(|| self.stage.load(Ordering::SeqCst) != stage);
