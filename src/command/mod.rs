@@ -19,6 +19,7 @@ mod rates;
 mod recipe;
 mod report;
 mod run_file;
+mod show;
 mod signals;
 mod subject;
 mod train;
@@ -50,6 +51,7 @@ EXAMPLES
   wgrad train run.toml --seed 3
   wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv  a line of CSV for each row
+  wgrad show iris.safetensors                 its layers, and its training
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
   wgrad verify                                checks this device, op by op
   wgrad bench                                 how fast it trains
@@ -88,6 +90,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes a model's predictions for a table's rows as CSV.
     Predict(predict::Arguments),
+    /// Prints a model's layers, columns, and the record of its training.
+    Show(show::Arguments),
     /// Draws what a model makes of its data.
     Plot(plot::Arguments),
     /// Prints what a training step consists of.
@@ -157,6 +161,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| 0),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| 0),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| 0),
+        Command::Show(arguments) => show::run(&arguments, &mut output).map(|()| 0),
         Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| 0),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| 0),
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| 0),

@@ -14,7 +14,7 @@ pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::FORMAT_VERSION;
-pub use origin::{Origin, TableForm};
+pub use origin::{Origin, Record, TableForm};
 pub use predictor::Predictor;
 pub use rows::Target;
 
@@ -103,6 +103,9 @@ pub struct Head {
     /// What made it, so that another training does not replace it unasked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Record of the training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
 }
 
 impl Head {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Csv, NumberFormat, unnamed_columns};
 use crate::error::{Error, Result};
-use crate::model::Head;
+use crate::model::{Evaluation, Head};
 
 /// How a table was read that a model was trained on, so that others are read in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,25 @@ pub struct Origin {
     pub checksum: u32,
     /// Settings by name, such as `epochs` and `seed`.
     pub settings: BTreeMap<String, String>,
+}
+
+/// What came of a training, for whoever finds its model later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of wgrad.
+    pub version: String,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// Steps since training began.
+    pub steps: u64,
+    /// The epoch (from 1) whose parameters were kept, where that is not the last one by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_epoch: Option<usize>,
+    /// Rows that the evaluation is of: `test`, or `all` where there was no test set.
+    pub evaluated_on: String,
+    /// Loss and metrics of the model.
+    pub evaluation: Evaluation,
 }
 
 impl Origin {

@@ -285,6 +285,7 @@ impl Trainer {
             target_scaling: self.target_scaling.clone(),
             table: None,
             origin: None,
+            record: None,
             network,
         };
         Ok(Model { head, parameters: self.parameters()? })

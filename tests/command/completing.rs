@@ -33,7 +33,8 @@ fn bash_completes_commands_options_and_names() {
     folder.write("wgrad.bash", folder.succeed(&["completions", "bash"]));
     assert_eq!(offered(&folder, &["wgrad", "tr"]), ["train"]);
     let commands = offered(&folder, &["wgrad", "''"]);
-    for command in ["train", "init", "evaluate", "predict", "plan", "devices", "verify", "bench", "tune", "completions"]
+    for command in
+        ["train", "init", "evaluate", "predict", "show", "plan", "devices", "verify", "bench", "tune", "completions"]
     {
         assert!(commands.iter().any(|word| word == command), "{command}: {commands:?}");
     }

@@ -323,3 +323,47 @@ fn whole_steps_are_shown_and_verified() {
     assert!(always == train("always"), "a whole step has other bits each time");
     assert!(always != train("never"), "layers add in another order, so that the same bits are those of the same ops");
 }
+
+/// 4·5 + 5 and 5·3 + 3 parameters.
+#[test]
+fn a_model_shows_its_layers_and_its_training() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--network", "5 tanh", "--epochs", "3", "--seed", "7"];
+    let accuracy = folder.events(&train)[4]["accuracy"].as_f64().expect("a number");
+    let text = folder.succeed(&["show", "iris.safetensors"]);
+    for part in [
+        "task      classification of species\n",
+        "loss      softmax_cross_entropy\n",
+        "classes   3: `setosa`, `versicolor`, `virginica`\n",
+        "scaled    inputs\n",
+        "data      iris, 150 rows, checksum ",
+        "seed 7",
+        "training  3 epochs, 21 steps",
+        "dense(5)        5          25\ntanh            5\ndense(3)        3          18\ntotal                      43\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    assert!(text.contains(&format!("accuracy {:.1} %", 100.0 * accuracy)), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let shown: serde_json::Value =
+        serde_json::from_str(&folder.succeed(&["show", "iris.safetensors", "--json"])).expect("JSON");
+    assert_eq!((&shown["event"], &shown["parameters"]), (&"model".into(), &43.into()));
+    assert_eq!((&shown["layers"][2]["layer"], &shown["layers"][2]["parameters"]), (&"dense(3)".into(), &18.into()));
+    assert_eq!(shown["record"]["evaluation"]["accuracy"], accuracy);
+    assert_eq!((&shown["record"]["epochs"], &shown["origin"]["settings"]["seed"]), (&3.into(), &"7".into()));
+}
+
+#[test]
+fn a_regression_shows_its_score_and_no_classes() {
+    let folder = Folder::new();
+    let rows: String = (0..60).map(|row| format!("{row},{}\n", 3 * row + 1)).collect();
+    folder.write("line.csv", &format!("size\u{1b}[2J,price\n{rows}"));
+    folder.succeed(&["train", "line.csv", "--epochs", "2"]);
+    let text = folder.succeed(&["show", "line.safetensors"]);
+    assert!(
+        text.contains("task      regression of price\n") && text.contains("scaled    inputs and target\n"),
+        "{text}"
+    );
+    assert!(text.contains("R² ") && text.contains(" rows of the test") && !text.contains("classes "), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wgrad::data::{Inspection, Role, Warning, shown};
-use wgrad::model::{Origin, TableForm, replace};
+use wgrad::model::{Origin, Record, TableForm, replace};
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardisation, Targets, Trainer};
 
@@ -189,13 +189,22 @@ impl<'a> Job<'a> {
         let (device, test) = (self.trainer.device(), self.parts.test());
         let evaluation = model.evaluate_on(device, test)?;
         let confusion = confusion(&model, device, test, &evaluation)?;
+        let evaluated_on = if self.parts.held_out.is_some() { "test" } else { "all" };
+        model.head.record = Some(Record {
+            version: env!("CARGO_PKG_VERSION").into(),
+            epochs: history.len(),
+            steps: self.trainer.steps(),
+            best_epoch: history.best,
+            evaluated_on: evaluated_on.into(),
+            evaluation: evaluation.clone(),
+        });
         let (saved, conflict) = self.save(&model)?;
         if let Some(plot) = &self.plot {
             plot.write(&self.curves(&history), theme(self.arguments.dark))?;
         }
         let summary = Summary {
             event: "summary",
-            evaluated_on: if self.parts.held_out.is_some() { "test" } else { "all" },
+            evaluated_on,
             evaluation,
             confusion,
             epochs: history.len(),
