@@ -69,7 +69,15 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
-        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
+        shared: &[
+            shared::STEP,
+            shared::PHILOX,
+            shared::DROPOUT,
+            shared::FINITE,
+            shared::FUNCTIONS,
+            shared::ACTIVATION,
+            shared::WHOLE,
+        ],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
         rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),

@@ -67,6 +67,8 @@ pub static KERNEL: Kernel = Kernel {
             shared::PARTS,
             shared::PHILOX,
             shared::DROPOUT,
+            shared::FINITE,
+            shared::FUNCTIONS,
             shared::ACTIVATION,
         ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
