@@ -16,7 +16,7 @@ use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
-use wgrad::lower::{Description, lower_forward};
+use wgrad::lower::{Description, lower, lower_evaluation, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Limits, Target, specialize, traced};
@@ -65,6 +65,30 @@ fn golden(name: &str, text: &str) {
     // Line ends as git may have made them.
     let wanted = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
+}
+
+/// Each by its name, before sizes that are made of it are compared with one another.
+#[test]
+fn rows_that_no_kernel_counts_are_refused() {
+    let network = || Network::parse(4, "8 relu 3").expect("the text is sound");
+    let most = 1 << 30;
+    for rows in [most, most + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        let usual = Description::new(network(), Loss::SoftmaxCrossEntropy, Sgd::new(0.1), 2);
+        let resident = Description { data_rows: Some(7), ..usual.clone() };
+        let all = [
+            lower(&Description { batch: rows, evaluate_rows: 2, ..usual.clone() }).err(),
+            lower(&Description { batch: rows, evaluate_rows: 2, ..resident.clone() }).err(),
+            lower(&Description { evaluate_rows: rows, ..usual.clone() }).err(),
+            lower(&Description { slots: rows, ..usual.clone() }).err(),
+            lower(&Description { slots: rows, accumulate: 1024, ..resident.clone() }).err(),
+            lower_forward(&network(), rows).err(),
+            lower_evaluation(&network(), Loss::SoftmaxCrossEntropy, rows).err(),
+        ];
+        for (number, error) in all.into_iter().enumerate() {
+            let refused = matches!(error, Some(Error::Limit { allowed, .. }) if allowed == most as u64);
+            assert!(refused, "{number}, {rows} rows: {error:?}");
+        }
+    }
 }
 
 /// A narrow network as a GPU runs it, where it waits between ops more than it computes; and as lockstep judges it.
