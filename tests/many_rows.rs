@@ -101,7 +101,28 @@ fn products_over_rows_are_near_those_in_f64() {
         let mut found = [f32::NAN];
         let left = Matrix::new(&ones, rows, 1).transposed();
         product_over_rows(left, Matrix::new(&equal, rows, 1), MatrixMut::new(&mut found, 1, 1));
-        near(found[0], rows as f64 * f64::from(constant), "equal terms");
+        near(found[0], rows as f64 * f64::from(constant), &format!("{rows} equal terms"));
+    }
+}
+
+/// The most batches of a step, each with the same gradients: a plain sum of them rounds each the same way.
+#[test]
+fn gradients_of_many_batches_are_those_of_one() {
+    for device in [Device::reference(), Device::cpu().threads(2)] {
+        for (batch, batches) in [(4, 1_024), (3, 1_000)] {
+            for constant in CONSTANTS {
+                let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
+                let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3));
+                let mut trainer = builder.batch(batch).accumulate(1_024).build(&device).expect("a network");
+                let rows = vec![constant; batch * batches];
+                trainer.step(&rows, &rows).and_then(|loss| loss.value()).expect("finite");
+                let c = f64::from(constant);
+                for (tensor, wanted) in trainer.gradients().expect("read").iter().zip([-2.0 * c * c, -2.0 * c]) {
+                    let place = format!("{batches} batches of {constant} on {device}, {}", tensor.name);
+                    near(tensor.values[0], wanted, &place);
+                }
+            }
+        }
     }
 }
 

@@ -619,6 +619,7 @@ struct Sum {
     bench: Bench,
     gradient: ViewId,
     sum: ViewId,
+    compensation: ViewId,
     flag: ViewId,
 }
 
@@ -626,12 +627,13 @@ impl Sum {
     fn new(contents: Contents) -> Self {
         let mut bench = Bench::new();
         let (gradient, sum) = (bench.input("gradient", 1, 128), bench.view("sum", 1, 128, contents));
+        let compensation = bench.view("compensation", 1, 128, Contents::Persistent(0));
         let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-        Self { bench, gradient, sum, flag }
+        Self { bench, gradient, sum, compensation, flag }
     }
 
     fn adds(&self) -> Op {
-        accumulate::op(&self.bench.plan, self.gradient, self.sum, self.flag)
+        accumulate::op(&self.bench.plan, self.gradient, self.sum, self.compensation, self.flag)
     }
 }
 

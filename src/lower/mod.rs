@@ -205,7 +205,10 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
         if adds {
             let sum = tensors(&mut self.plan, network, "gradients", "grad.");
-            self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))?;
+            let shape = self.plan.shape(sum);
+            let compensation = self.plan.tensor("gradients.compensation", Dtype::F32, shape, Contents::Persistent(0));
+            let op = accumulate::op(&self.plan, gradients, sum, compensation, flag);
+            self.plan.push(Section::Gradients, op)?;
         }
         Ok(())
     }
