@@ -67,6 +67,27 @@ fn golden(name: &str, text: &str) {
     assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
 }
 
+/// Parts of a sum over rows take memory of their own: never more than a binding holds, or a batch that fits would be refused.
+#[test]
+fn sums_over_rows_are_cut_into_no_more_parts_than_a_binding_holds() {
+    let network = Network::parse(4096, "4096 relu 4096 relu 10").expect("the text is sound");
+    for (software, batch) in [false, true].into_iter().flat_map(|s| [2048, 2049, 4096, 8192].map(|batch| (s, batch))) {
+        let limits = Limits { software, subgroups: software, ..Limits::default() };
+        let description =
+            Description { evaluate_rows: 8, ..described(("", 1, "1", Loss::MeanSquaredError, Sgd::new(0.1).into())) };
+        let description = Description { network: network.clone(), batch, ..description };
+        for form in [Form::Primitive, Form::Fused] {
+            let plan = specialize(plan(&description, form), &Target::Gpu(limits));
+            let plan = plan.unwrap_or_else(|error| panic!("{batch} rows, {form:?}: {error}"));
+            let parts: Vec<_> = plan.allocations().iter().filter(|all| all.name.ends_with(".parts")).collect();
+            assert!(parts.iter().all(|parts| 4 * parts.elements as u64 <= limits.binding_bytes), "{batch}: {parts:?}");
+            let has = |layer: usize| parts.iter().any(|all| all.name == format!("grad.layer{layer}.weight.parts"));
+            assert!(!has(0) && !has(2), "a binding does not hold two: {batch} rows, {form:?}: {parts:?}");
+            assert!(has(4) || batch <= 2048, "a binding holds many: {batch} rows, {form:?}: {parts:?}");
+        }
+    }
+}
+
 /// Each by its name, before sizes that are made of it are compared with one another.
 #[test]
 fn rows_that_no_kernel_counts_are_refused() {

@@ -73,7 +73,7 @@ pub static KERNEL: Kernel = Kernel {
         ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
-        rounds: Some(|_, shapes| shapes[0].rows as u64),
+        rounds: Some(|_, shapes| (shapes[0].rows + dropout::PHILOX_ROUNDS) as u64),
         tiles: None,
     },
 };
