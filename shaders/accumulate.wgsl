@@ -1,22 +1,31 @@
 // Adds the gradients of a step's batches, one batch a run.
 //
-// For each element with gradient g and sum s:
+// For each element with gradient g, sum s and compensation c (Kahan's sum):
 //
-//     s ← g          for the first batch of a step, whose first_row is 0
-//     s ← s + g      for the others
-//     flag = min(flag, index of the step) if any s is not finite
+//     s ← g, c ← 0                for the first batch of a step, whose first_row is 0
+//     y = g − c, t = s + y
+//     c ← (t − s) − y, s ← t      for the others
+//     flag = min(flag, index of the step) if any s is not finite; c ← 0 there
 //
-// | binding | view     | shape         | access                     |
-// |---------|----------|---------------|----------------------------|
-// | 2       | gradient | 1×(64·blocks) | read, four at a time       |
-// | 3       | sum      | 1×(64·blocks) | accumulate, four at a time |
-// | 4       | flag     | 1             | atomic                     |
+// | binding | view         | shape         | access                     |
+// |---------|--------------|---------------|----------------------------|
+// | 2       | gradient     | 1×(64·blocks) | read, four at a time       |
+// | 3       | sum          | 1×(64·blocks) | accumulate, four at a time |
+// | 4       | compensation | 1×(64·blocks) | accumulate, four at a time |
+// | 5       | flag         | 1             | atomic                     |
 //
 // One invocation adds four elements.
 
 @group(0) @binding(2) var<storage, read> gradient: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> flag: array<atomic<u32>>;
+@group(0) @binding(4) var<storage, read_write> compensation: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> flag: array<atomic<u32>>;
+
+// The same number, rounded: a compiler that reorders sums, as Metal's and Direct3D's may, finds that c is 0. It does not know
+// that there are fewer than 2³¹ rows, and cannot look through these bits.
+fn rounded(x: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) + vec4(step.rows >> 31u));
+}
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -28,9 +37,15 @@ fn main(
     if i >= arrayLength(&sum) {
         return;
     }
-    let total = select(sum[i] + gradient[i], gradient[i], step.first_row == 0u);
+    let first = step.first_row == 0u;
+    let term = gradient[i] - compensation[i];
+    let added = rounded(sum[i] + term);
+    let error = rounded(added - sum[i]) - term;
+    let total = select(added, gradient[i], first);
+    let finite = all_finite(total);
     sum[i] = total;
-    if !all_finite(total) {
+    compensation[i] = select(vec4(0.0), error, finite && !first);
+    if !finite {
         atomicMin(&flag[0], step.index);
     }
 }

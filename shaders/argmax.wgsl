@@ -1,6 +1,7 @@
 // The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
 //
-// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Letters: r a row of the batch, c and j columns.
+// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Letters: r a row of the batch, c
+// and j columns.
 //
 // | binding | view  | shape        | access |
 // |---------|-------|--------------|--------|

@@ -17,6 +17,9 @@ const RELATIVE: f64 = 1e-6;
 /// Numbers whose sums round in different places.
 const CONSTANTS: [f32; 6] = [0.1, 0.3, 0.7, 1.7, std::f32::consts::LN_10, 123.4];
 
+/// Numbers of equal terms: about the sizes of usual batches, where chunks of terms begin, and many.
+const EQUAL: [usize; 9] = [32, 33, 63, 64, 65, 96, 127, 128, 1_000_000];
+
 fn near(found: f32, wanted: f64, place: &str) {
     let error = (f64::from(found) / wanted - 1.0).abs();
     assert!(error <= RELATIVE, "{place}: {found} is {error:e} off {wanted}");
@@ -41,7 +44,7 @@ fn the_loss_of_equal_rows_is_that_of_one() {
 /// Of a layer whose weight gradient is cut into slices of the batch, and of one whose is not.
 #[test]
 fn gradients_of_equal_rows_are_those_of_one() {
-    for (inputs, rows) in [(1, 1_000_000), (3, 300_001), (2, 1_023)] {
+    for (inputs, rows) in [(1, 1_000_000), (3, 300_001), (2, 1_023), (1, 65), (2, 96), (1, 128)] {
         for constant in CONSTANTS {
             let mut gradients = [1, 2, 3].map(|threads| {
                 let network = Network::input(inputs).layer(Dense::new(1).init(Init::Zeros));
@@ -93,13 +96,33 @@ fn products_over_rows_are_near_those_in_f64() {
             .enumerate()
             .for_each(|(c, sum)| near(*sum, (0..rows).map(|r| f64::from(b[r * n + c])).sum(), "a column"));
     }
-    for constant in CONSTANTS {
-        let rows = 1_000_000;
+    for (constant, rows) in CONSTANTS.into_iter().flat_map(|constant| EQUAL.map(|rows| (constant, rows))) {
         let (ones, equal) = (vec![1.0; rows], vec![constant; rows]);
         let mut found = [f32::NAN];
         let left = Matrix::new(&ones, rows, 1).transposed();
         product_over_rows(left, Matrix::new(&equal, rows, 1), MatrixMut::new(&mut found, 1, 1));
-        near(found[0], rows as f64 * f64::from(constant), "equal terms");
+        near(found[0], rows as f64 * f64::from(constant), &format!("{rows} equal terms"));
+    }
+}
+
+/// The most batches of a step, each with the same gradients: a plain sum of them rounds each the same way.
+#[test]
+fn gradients_of_many_batches_are_those_of_one() {
+    for device in [Device::reference(), Device::cpu().threads(2)] {
+        for (batch, batches) in [(4, 1_024), (3, 1_000)] {
+            for constant in CONSTANTS {
+                let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
+                let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3));
+                let mut trainer = builder.batch(batch).accumulate(1_024).build(&device).expect("a network");
+                let rows = vec![constant; batch * batches];
+                trainer.step(&rows, &rows).and_then(|loss| loss.value()).expect("finite");
+                let c = f64::from(constant);
+                for (tensor, wanted) in trainer.gradients().expect("read").iter().zip([-2.0 * c * c, -2.0 * c]) {
+                    let place = format!("{batches} batches of {constant} on {device}, {}", tensor.name);
+                    near(tensor.values[0], wanted, &place);
+                }
+            }
+        }
     }
 }
 

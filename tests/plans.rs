@@ -16,7 +16,7 @@ use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
-use wgrad::lower::{Description, lower_forward};
+use wgrad::lower::{Description, lower, lower_evaluation, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::{Limits, Target, specialize, traced};
@@ -65,6 +65,51 @@ fn golden(name: &str, text: &str) {
     // Line ends as git may have made them.
     let wanted = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
+}
+
+/// Parts of a sum over rows take memory of their own: never more than a binding holds, or a batch that fits would be refused.
+#[test]
+fn sums_over_rows_are_cut_into_no_more_parts_than_a_binding_holds() {
+    let network = Network::parse(4096, "4096 relu 4096 relu 10").expect("the text is sound");
+    for (software, batch) in [false, true].into_iter().flat_map(|s| [2048, 2049, 4096, 8192].map(|batch| (s, batch))) {
+        let limits = Limits { software, subgroups: software, ..Limits::default() };
+        let description =
+            Description { evaluate_rows: 8, ..described(("", 1, "1", Loss::MeanSquaredError, Sgd::new(0.1).into())) };
+        let description = Description { network: network.clone(), batch, ..description };
+        for form in [Form::Primitive, Form::Fused] {
+            let plan = specialize(plan(&description, form), &Target::Gpu(limits));
+            let plan = plan.unwrap_or_else(|error| panic!("{batch} rows, {form:?}: {error}"));
+            let parts: Vec<_> = plan.allocations().iter().filter(|all| all.name.ends_with(".parts")).collect();
+            assert!(parts.iter().all(|parts| 4 * parts.elements as u64 <= limits.binding_bytes), "{batch}: {parts:?}");
+            let has = |layer: usize| parts.iter().any(|all| all.name == format!("grad.layer{layer}.weight.parts"));
+            assert!(!has(0) && !has(2), "a binding does not hold two: {batch} rows, {form:?}: {parts:?}");
+            assert!(has(4) || batch <= 2048, "a binding holds many: {batch} rows, {form:?}: {parts:?}");
+        }
+    }
+}
+
+/// Each by its name, before sizes that are made of it are compared with one another.
+#[test]
+fn rows_that_no_kernel_counts_are_refused() {
+    let network = || Network::parse(4, "8 relu 3").expect("the text is sound");
+    let most = 1 << 30;
+    for rows in [most, most + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        let usual = Description::new(network(), Loss::SoftmaxCrossEntropy, Sgd::new(0.1), 2);
+        let resident = Description { data_rows: Some(7), ..usual.clone() };
+        let all = [
+            lower(&Description { batch: rows, evaluate_rows: 2, ..usual.clone() }).err(),
+            lower(&Description { batch: rows, evaluate_rows: 2, ..resident.clone() }).err(),
+            lower(&Description { evaluate_rows: rows, ..usual.clone() }).err(),
+            lower(&Description { slots: rows, ..usual.clone() }).err(),
+            lower(&Description { slots: rows, accumulate: 1024, ..resident.clone() }).err(),
+            lower_forward(&network(), rows).err(),
+            lower_evaluation(&network(), Loss::SoftmaxCrossEntropy, rows).err(),
+        ];
+        for (number, error) in all.into_iter().enumerate() {
+            let refused = matches!(error, Some(Error::Limit { allowed, .. }) if allowed == most as u64);
+            assert!(refused, "{number}, {rows} rows: {error:?}");
+        }
+    }
 }
 
 /// A narrow network as a GPU runs it, where it waits between ops more than it computes; and as lockstep judges it.
@@ -595,6 +640,7 @@ struct Sum {
     bench: Bench,
     gradient: ViewId,
     sum: ViewId,
+    compensation: ViewId,
     flag: ViewId,
 }
 
@@ -602,12 +648,13 @@ impl Sum {
     fn new(contents: Contents) -> Self {
         let mut bench = Bench::new();
         let (gradient, sum) = (bench.input("gradient", 1, 128), bench.view("sum", 1, 128, contents));
+        let compensation = bench.view("compensation", 1, 128, Contents::Persistent(0));
         let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-        Self { bench, gradient, sum, flag }
+        Self { bench, gradient, sum, compensation, flag }
     }
 
     fn adds(&self) -> Op {
-        accumulate::op(&self.bench.plan, self.gradient, self.sum, self.flag)
+        accumulate::op(&self.bench.plan, self.gradient, self.sum, self.compensation, self.flag)
     }
 }
 

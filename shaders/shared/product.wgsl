@@ -7,8 +7,8 @@
 // what becomes of four sums in a row (`store`, which ends in `put`) and of the sums of four rows of a (`store_row_sums`, where `SUM_ROWS`).
 
 // Terms that are added up from zero before what they come to is added to the rest. Where they are rows of a batch, of which
-// there may be millions, errors would else grow with their number; there are no more than 2,048 in a part. Else it is all.
-const BLOCK = 64u + 0x40000000u * u32(A_ALONG_TERMS);
+// there may be millions, errors would else grow with their number; mostly there are no more than 2,048 in a part. Else it is all.
+const BLOCK = select(64u, 0x40000000u, A_ALONG_TERMS);
 
 // Whether what is stored is to be added to what was stored before; only tiles.wgsl keeps no total in registers.
 var<private> again: bool;

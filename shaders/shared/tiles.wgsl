@@ -37,6 +37,23 @@ fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u3
     }
 }
 
+// Four rows of a at four terms, a column for each term.
+fn four_terms_of_a(term: u32, four: u32) -> mat4x4<f32> {
+    let at = term * ROW_STRIDE + four;
+    return mat4x4(tile_a[at], tile_a[at + ROW_STRIDE], tile_a[at + 2u * ROW_STRIDE], tile_a[at + 3u * ROW_STRIDE]);
+}
+
+// Four columns of b at four terms, likewise.
+fn four_terms_of_b(term: u32, four: u32) -> mat4x4<f32> {
+    let at = term * COLUMN_STRIDE + four;
+    return mat4x4(
+        tile_b[at],
+        tile_b[at + COLUMN_STRIDE],
+        tile_b[at + 2u * COLUMN_STRIDE],
+        tile_b[at + 3u * COLUMN_STRIDE],
+    );
+}
+
 @compute @workgroup_size(WIDE, HIGH)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -63,7 +80,8 @@ fn main(
         for (var term = block; term < end; term += TILE_TERMS) {
             stage(params, first_row, first_column, term, index);
             workgroupBarrier();
-            for (var t = 0u; t < TILE_TERMS; t++) {
+            // Sums of few terms, whose error grows with their number, by the fewest operations.
+            for (var t = 0u; t < TILE_TERMS && A_ALONG_TERMS; t++) {
                 var b: array<vec4<f32>, FOURS>;
                 for (var j = 0u; j < FOURS; j++) {
                     b[j] = tile_b[t * COLUMN_STRIDE + j * WIDE + local.x];
@@ -76,8 +94,26 @@ fn main(
                         sums[(4u * i + 2u) * FOURS + j] += a.z * b[j];
                         sums[(4u * i + 3u) * FOURS + j] += a.w * b[j];
                     }
+                }
+            }
+            // Rows of a batch by fours, each from zero: a block of 64 is then sixteen additions.
+            for (var t = 0u; t < TILE_TERMS && !A_ALONG_TERMS; t += 4u) {
+                var b: array<mat4x4<f32>, FOURS>;
+                for (var j = 0u; j < FOURS; j++) {
+                    b[j] = four_terms_of_b(t, j * WIDE + local.x);
+                }
+                for (var i = 0u; i < FOURS; i++) {
+                    let a = four_terms_of_a(t, i * HIGH + local.y);
+                    for (var j = 0u; j < FOURS; j++) {
+                        // Column r of b·aᵀ is row r of the outputs.
+                        let four = b[j] * transpose(a);
+                        sums[(4u * i + 0u) * FOURS + j] += four[0];
+                        sums[(4u * i + 1u) * FOURS + j] += four[1];
+                        sums[(4u * i + 2u) * FOURS + j] += four[2];
+                        sums[(4u * i + 3u) * FOURS + j] += four[3];
+                    }
                     if sums_rows {
-                        row_sums[i] += a;
+                        row_sums[i] += a[0] + a[1] + a[2] + a[3];
                     }
                 }
             }

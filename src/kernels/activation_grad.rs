@@ -49,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::ACTIVATION],
+        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
         rounds: None,

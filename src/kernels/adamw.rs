@@ -29,7 +29,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -147,7 +147,7 @@ fn fast(call: Call<'_>) {
 }
 
 widest! {
-    /// Returns the largest size of what is written.
+    /// Returns the bits of the largest magnitude that is written.
     fn update(
         p: &Params,
         step: &Step,
@@ -166,7 +166,7 @@ widest! {
             *m = normal(beta1 * *m + one_minus_beta1 * g);
             *v = normal(beta2 * *v + one_minus_beta2 * g * g);
             *parameter = normal(*parameter * kept - rate * (*m / (v.sqrt() * root_factor + epsilon)));
-            largest = size(*parameter).max(size(*m)).max(size(*v)).max(largest);
+            largest = magnitude_bits(*parameter).max(magnitude_bits(*m)).max(magnitude_bits(*v)).max(largest);
         }
         largest
     }

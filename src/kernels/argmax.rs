@@ -1,6 +1,7 @@
 //! The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
 //!
-//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`, or 2³² − 1 where an element is NaN, which is no class's index. Letters: r a row of the batch, c and j columns.
+//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`, or 2³² − 1 where an element is NaN, which is no class's
+//! index. Letters: r a row of the batch, c and j columns.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -59,13 +60,14 @@ pub fn op(plan: &Plan, input: ViewId, index: ViewId) -> Op {
 pub fn reference(p: &Params, rows: usize, input: &[f32], index: &mut [u32]) {
     let columns = p.columns as usize;
     for r in 0..rows {
-        let mut largest = 0;
-        for c in 1..columns {
-            if input[r * columns + c] > input[r * columns + largest] {
+        let row = &input[r * columns..(r + 1) * columns];
+        let (mut largest, mut nan) = (0, false);
+        for c in 0..columns {
+            if row[c] > row[largest] {
                 largest = c;
             }
+            nan |= row[c].is_nan();
         }
-        let row = &input[r * columns..(r + 1) * columns];
-        index[r] = if row.iter().any(|x| x.is_nan()) { NO_COLUMN } else { largest as u32 };
+        index[r] = if nan { NO_COLUMN } else { largest as u32 };
     }
 }

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use crate::kernels::{groups, line_prelude, shared, taking_turns};
-use crate::numeric::Sum;
+use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -72,7 +72,7 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
     let column = |c: usize| {
         let mut sum = Sum::default();
         (0..before.step.rows as usize).for_each(|r| sum.add(before.f32(0)[r * columns + c], 1.0));
-        sum.in_blocks().bound()
+        sum.in_blocks(SUM_DEPTH).bound()
     };
     vec![Bound::Each((0..columns).map(column).collect())]
 }

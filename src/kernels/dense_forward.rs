@@ -69,10 +69,18 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
-        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
+        shared: &[
+            shared::STEP,
+            shared::PHILOX,
+            shared::DROPOUT,
+            shared::FINITE,
+            shared::FUNCTIONS,
+            shared::ACTIVATION,
+            shared::WHOLE,
+        ],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
-        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core_beside,
@@ -84,7 +92,14 @@ pub static KERNEL: Kernel = Kernel {
 fn size(shapes: &[Shape]) -> tiles::Product {
     let [input, output] = [shapes[0], shapes[3]];
     let aligned = [input, input, output].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product { rows: output.rows, columns: output.columns, terms: input.columns, aligned, over_rows: false }
+    tiles::Product {
+        rows: output.rows,
+        columns: output.columns,
+        terms: input.columns,
+        aligned,
+        over_rows: false,
+        may_drop: true,
+    }
 }
 
 /// output = drop(f(input · weightᵀ + bias)).

@@ -68,10 +68,18 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
-        shared: &[shared::STEP, shared::PHILOX, shared::DROPOUT, shared::ACTIVATION, shared::WHOLE],
+        shared: &[
+            shared::STEP,
+            shared::PHILOX,
+            shared::DROPOUT,
+            shared::FINITE,
+            shared::FUNCTIONS,
+            shared::ACTIVATION,
+            shared::WHOLE,
+        ],
         prelude: |op| tiles::prelude(op) + &activation_prelude(op),
         grid: |op, shapes| tiles::grid(op, size(shapes)),
-        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core_beside,
@@ -89,6 +97,7 @@ fn size(shapes: &[Shape]) -> tiles::Product {
         terms: grad_output.columns,
         aligned,
         over_rows: false,
+        may_drop: true,
     }
 }
 

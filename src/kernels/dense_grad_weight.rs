@@ -62,7 +62,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::FINITE, shared::WHOLE],
         prelude: tiles::prelude,
         grid: |op, shapes| tiles::grid(op, size(shapes)),
-        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes).terms)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
             core: tiles::core,
@@ -80,6 +80,7 @@ fn size(shapes: &[Shape]) -> tiles::Product {
         terms: grad_output.rows,
         aligned,
         over_rows: true,
+        may_drop: false,
     }
 }
 
@@ -153,17 +154,18 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let p = before.params::<Params>();
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, before.step.rows as usize);
     let (grad_output, input) = (before.f32(0), before.f32(1));
+    let depth = tiles::depth(tiles::uncut_rows(outputs, inputs, rows));
     let mut weights = vec![0.0; after.f32(2).len()];
     let mut biases = vec![0.0; outputs];
     for o in 0..outputs {
         for i in 0..inputs {
             let mut sum = Sum::default();
             (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], input[r * inputs + i]));
-            weights[o * inputs + i] = sum.in_blocks().bound();
+            weights[o * inputs + i] = sum.in_blocks(depth).bound();
         }
         let mut sum = Sum::default();
         (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], 1.0));
-        biases[o] = sum.in_blocks().bound();
+        biases[o] = sum.in_blocks(depth).bound();
     }
     vec![Bound::Each(weights), Bound::Each(biases), Bound::Exact]
 }

@@ -30,6 +30,9 @@ words! {
     }
 }
 
+/// Rounds of the loop that draws the random words of four columns, in `shaders/shared/philox.wgsl`.
+pub const PHILOX_ROUNDS: usize = 10;
+
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "dropout",
@@ -50,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
         prelude: line_prelude,
         grid: |_, shapes| line(shapes[0].rows * shapes[0].columns.div_ceil(4)),
-        rounds: Some(|_, _| 4),
+        rounds: Some(|_, _| (4 + PHILOX_ROUNDS) as u64),
         tiles: None,
     },
 };

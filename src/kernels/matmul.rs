@@ -47,7 +47,7 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
         shared: &[shared::STEP, shared::WHOLE],
         prelude,
         grid: |op, shapes| tiles::grid(op, size(op, shapes)),
-        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(op, shapes).terms)),
+        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(op, shapes))),
         tiles: Some(Tiles {
             candidates: |op, shapes, limits| tiles::candidates(size(op, shapes), limits),
             core: tiles::core,
@@ -65,6 +65,7 @@ fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
         terms: op.params::<Params>().k as usize,
         aligned,
         over_rows: op.kernel.name == TN.name,
+        may_drop: false,
     }
 }
 
@@ -91,7 +92,7 @@ pub static NT: Kernel = Kernel {
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, |sum| sum, |i, j, l| (a[i * k + l], b[j * k + l]))
+        bound(before.lanes.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, true)),
 };
@@ -119,7 +120,7 @@ pub static NN: Kernel = Kernel {
     bound: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, |sum| sum, |i, j, l| (a[i * k + l], b[l * n + j]))
+        bound(before.lanes.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, false)),
 };
@@ -148,7 +149,8 @@ pub static TN: Kernel = Kernel {
         let p = *before.params::<Params>();
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         let rows = before.step.rows as usize;
-        bound(m, n, after.f32(2).len(), rows, Sum::in_blocks, |i, j, l| (a[l * m + i], b[l * n + j]))
+        let depth = tiles::depth(tiles::uncut_rows(m, n, rows));
+        bound(m, n, after.f32(2).len(), rows, Some(depth), |i, j, l| (a[l * m + i], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(false, false)),
 };
@@ -246,7 +248,7 @@ fn bound(
     n: usize,
     len: usize,
     k: usize,
-    order: fn(Sum) -> Sum,
+    depth: Option<usize>,
     terms: impl Fn(usize, usize, usize) -> (f32, f32),
 ) -> Vec<Bound> {
     let mut bounds = vec![0.0; len];
@@ -257,7 +259,7 @@ fn bound(
                 let (a, b) = terms(i, j, l);
                 sum.add(a, b);
             }
-            bounds[i * n + j] = order(sum).bound();
+            bounds[i * n + j] = depth.map_or(sum, |depth| sum.in_blocks(depth)).bound();
         }
     }
     vec![Bound::Each(bounds)]

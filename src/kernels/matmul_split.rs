@@ -68,6 +68,9 @@ impl Form {
     }
 }
 
+/// End of the names of what holds the parts' sums.
+pub const PARTS: &str = ".parts";
+
 const BINDINGS: [Binding; 3] =
     [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("partial", Dtype::F32)];
 
@@ -95,9 +98,9 @@ macro_rules! kernel {
                     let [x, y, z] = tiles::grid(op, size(op));
                     [x, y * op.lanes as u32, z]
                 },
-                rounds: Some(|op, _| tiles::rounds(&op.tile(), size(op).terms)),
+                rounds: Some(|op, _| tiles::rounds(&op.tile(), size(op))),
                 tiles: Some(Tiles {
-                    candidates: |op, _, limits| tiles::candidates(size(op), limits),
+                    candidates: |op, _, limits| tiles::uncut(size(op), limits),
                     core: tiles::core,
                     split: None,
                 }),
@@ -130,6 +133,7 @@ fn size(op: &Op) -> tiles::Product {
         terms: p.chunk as usize,
         aligned,
         over_rows: op.kernel.name == TN.name,
+        may_drop: false,
     }
 }
 
@@ -140,7 +144,7 @@ pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product
     let k = if form == Form::Tn { a_shape.0 } else { a_shape.1 };
     let chunk = tiles::chunk(k, tile.parts as usize);
     let parts = k.div_ceil(chunk);
-    let name = format!("{}.parts", plan.get(product).name);
+    let name = format!("{}{PARTS}", plan.get(product).name);
     let shape = Shape::new(parts, form.part_size(m, n));
     // Not poisoned: dead rows are left alone, and whoever looks for a bad number here must not find that of the poison.
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
@@ -219,7 +223,8 @@ fn bound(form: Form, before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     let p = before.params::<Params>();
     let (n, m, a, b) = (p.n as usize, p.m as usize, before.f32(0), before.f32(1));
     let (rows, terms) = live(form, p, before.step.rows as usize);
-    let order = |sum: Sum| if form == Form::Tn { sum.in_blocks() } else { sum };
+    let depth = tiles::depth(p.chunk as usize);
+    let order = |sum: Sum| if form == Form::Tn { sum.in_blocks(depth) } else { sum };
     let mut bounds = vec![0.0; after.f32(2).len()];
     for (part, bounds) in bounds.chunks_exact_mut(form.part_size(m, n)).enumerate() {
         for i in 0..rows {

@@ -11,7 +11,7 @@
 //! Rounding: [`Sum`] in blocks, one term a row.
 
 use crate::kernels::{groups, line_prelude, shared, taking_turns};
-use crate::numeric::Sum;
+use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
 use crate::shape::Dtype;
 
@@ -71,7 +71,7 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     for (s, step) in before.steps[before.lanes.clone()].iter().enumerate() {
         let mut sum = Sum::default();
         (0..stride.min(step.rows as usize)).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
-        bounds[s] = sum.in_blocks().bound();
+        bounds[s] = sum.in_blocks(SUM_DEPTH).bound();
     }
     vec![Bound::Each(bounds)]
 }

@@ -236,12 +236,15 @@ const BINDINGS: [Binding; 7] = [
 pub static KERNEL: Kernel = kernel(
     "mlp_step_fused",
     BINDINGS.split_at(6).0,
-    &[shared::STEP, shared::LINE, shared::ACTIVATION, shared::UNTRACED],
+    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::UNTRACED],
 );
 
 /// Writes down what lies between. See the module.
-pub static TRACED: Kernel =
-    kernel("mlp_step_fused_traced", &BINDINGS, &[shared::STEP, shared::LINE, shared::ACTIVATION, shared::TRACED]);
+pub static TRACED: Kernel = kernel(
+    "mlp_step_fused_traced",
+    &BINDINGS,
+    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::TRACED],
+);
 
 /// The step on `[parameters, input, targets, partial, row_loss, flag]`, and with a trace where there is one behind.
 pub fn op(params: &Params, views: &[ViewId]) -> Op {

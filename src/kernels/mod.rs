@@ -103,12 +103,8 @@ pub mod shared {
         include_str!("../../shaders/shared/beside_scalar.wgsl"),
         include_str!("../../shaders/shared/beside_vector.wgsl"),
     ];
-    /// Activations and their derivatives, with the functions that they need.
-    pub const ACTIVATION: &str = concat!(
-        include_str!("../../shaders/shared/finite.wgsl"),
-        include_str!("../../shaders/shared/functions.wgsl"),
-        include_str!("../../shaders/shared/activation.wgsl"),
-    );
+    /// Activations and their derivatives. Needs [`FUNCTIONS`].
+    pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
     /// Sums of many numbers in blocks of fixed size.
     pub const BLOCKS: &str = include_str!("../../shaders/shared/blocks.wgsl");
     /// The clip factor of a norm.
@@ -119,9 +115,8 @@ pub mod shared {
     pub const ELEMENT_LOSS: &str = include_str!("../../shaders/shared/element_loss.wgsl");
     /// Whether numbers are finite.
     pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
-    /// Functions of which WGSL promises too little.
-    pub const FUNCTIONS: &str =
-        concat!(include_str!("../../shaders/shared/finite.wgsl"), include_str!("../../shaders/shared/functions.wgsl"),);
+    /// Functions of which WGSL promises too little. Needs [`FINITE`].
+    pub const FUNCTIONS: &str = include_str!("../../shaders/shared/functions.wgsl");
     /// The invocation's place in a folded line of workgroups.
     pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
     /// Sums of parts of products.

@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line_prelude, shared, taking_turns};
-use crate::numeric::{DEPTH, UNIT_ROUNDOFF};
+use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Shader, Step, StepUse, ViewId};
 use crate::shape::Dtype;
 
@@ -69,7 +69,7 @@ pub fn clip(norm: f32, max_norm: f32) -> f32 {
 fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
     // Half the sum's relative error, and that of the root on both sides.
     let blocks = before.f32(0).len();
-    let relative = (blocks.min(DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
+    let relative = (blocks.min(SUM_DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
     let flushed = (blocks as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
     vec![Bound::Each(vec![relative * f64::from(after.f32(1)[0]) + flushed]), Bound::Exact]
 }

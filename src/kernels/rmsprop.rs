@@ -23,7 +23,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -122,7 +122,7 @@ pub fn reference(
 }
 
 widest! {
-    /// The plain twin, where nothing is frozen. Returns the largest size of what is written.
+    /// The plain twin, where nothing is frozen. Returns the bits of the largest magnitude that is written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) -> u32 {
         let mut largest = 0;
         let (l2, alpha, one_minus_alpha, epsilon) = (p.l2, p.alpha, p.one_minus_alpha, p.epsilon);
@@ -130,7 +130,7 @@ widest! {
             let g = gradient * clip + l2 * *parameter;
             *square = normal(alpha * *square + one_minus_alpha * g * g);
             *parameter = normal(*parameter - rate * (g / (square.sqrt() + epsilon)));
-            largest = size(*parameter).max(size(*square)).max(largest);
+            largest = magnitude_bits(*parameter).max(magnitude_bits(*square)).max(largest);
         }
         largest
     }
@@ -153,8 +153,8 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let root_error = if root > 0.0 { (square_error / root).min(square_error.sqrt()) } else { square_error.sqrt() };
         let (rate, divisor) = (f64::from(step.learning_rate), root + f64::from(p.epsilon));
         let change = rate * g / divisor;
-        // A gradient below the normal range may be flushed.
-        let quotient = change * (root_error / divisor).min(1.0) + rate * f64::from(f32::MIN_POSITIVE) / divisor;
+        // A gradient below the normal range may be flushed, and so may its decay.
+        let quotient = change * (root_error / divisor).min(1.0) + 2.0 * rate * f64::from(f32::MIN_POSITIVE) / divisor;
         let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
         bounds[0][i] = flushed(error, quotient + change + at(0));
         bounds[1][i] = square_error;

@@ -25,7 +25,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, normal, size, watch};
+use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
 use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
@@ -176,12 +176,12 @@ pub fn reference_momentum(
 }
 
 widest! {
-    /// The plain twin of [`KERNEL`], where nothing is frozen. Returns the largest size of what is written.
+    /// The plain twin of [`KERNEL`], where nothing is frozen. Returns the bits of the largest magnitude that is written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) -> u32 {
         let (l2, mut largest) = (p.l2, 0);
         for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
             *parameter = normal(*parameter - rate * (gradient * clip + l2 * *parameter));
-            largest = size(*parameter).max(largest);
+            largest = magnitude_bits(*parameter).max(largest);
         }
         largest
     }
@@ -201,7 +201,7 @@ widest! {
             *momentum = normal(factor * *momentum + g);
             let direction = if nesterov { g + factor * *momentum } else { *momentum };
             *parameter = normal(*parameter - rate * direction);
-            largest = size(*parameter).max(size(*momentum)).max(largest);
+            largest = magnitude_bits(*parameter).max(magnitude_bits(*momentum)).max(largest);
         }
         largest
     }
@@ -224,8 +224,9 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
         let unit = 24.0 * UNIT_ROUNDOFF;
         let (rate, least) = (f64::from(before.step.learning_rate), f64::from(f32::MIN_POSITIVE));
         let size = rate * direction + at(0);
-        // A gradient below the normal range may be flushed.
-        bounds[0][i] = flushed(unit * size + rate * least, size);
+        // Of the direction each of three terms may be flushed, decay, gradient and momentum; with Nesterov's the last once more.
+        let terms = if p.nesterov == 1 { 3.0 * (1.0 + f64::from(p.momentum)) } else { 3.0 };
+        bounds[0][i] = flushed(unit * size + terms * rate * least, size);
         if outputs == 2 {
             bounds[1][i] = flushed(unit * buffer, buffer);
         }

@@ -44,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
     bound,
     shader: row_loss::shader(
         include_str!("../../shaders/softmax_cross_entropy.wgsl"),
-        &[shared::STEP, shared::LINE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS],
+        &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS],
     ),
 };
 

@@ -21,16 +21,17 @@ use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId}
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 use choice::{loss_kernel, optimizer_op};
 
-/// Most elements of one allocation: kernels count in u32, and a byte offset must fit as well.
+/// Most elements of one allocation of rows: kernels count in u32, also rows and columns by which tiles and workgroups reach
+/// beyond the last, so that three quarters are left for these. Networks may have twice as many parameters, which are checked
+/// there: kernels that go along all of them reach beyond the last by less than a workgroup.
 const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a description to a plan of primitive ops.
 ///
 /// # Errors
-/// Whatever [`Description::check`] finds; an allocation with more elements than kernels count.
+/// Whatever [`Description::check`] finds; more rows, or an allocation with more elements, than kernels count.
 pub fn lower(description: &Description) -> Result<Plan> {
-    description.check()?;
-    let mut lowering = Lowering::new(description);
+    let mut lowering = Lowering::new(description)?;
     lowering.window()?;
     lowering.gradients()?;
     lowering.update()?;
@@ -46,8 +47,7 @@ pub fn lower(description: &Description) -> Result<Plan> {
 /// Whatever [`Network::check`] finds.
 pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     let description = Description::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
-    description.check()?;
-    let mut lowering = Lowering::new(&description);
+    let mut lowering = Lowering::new(&description)?;
     lowering.evaluate()?;
     lowering.finish()
 }
@@ -58,11 +58,15 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
 /// Whatever [`Description::check`] finds.
 pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Plan> {
     let description = Description::new(network.clone(), loss, Sgd::default(), rows);
-    description.check()?;
-    let mut lowering = Lowering::new(&description);
+    let mut lowering = Lowering::new(&description)?;
     lowering.evaluate()?;
     lowering.score()?;
     lowering.finish()
+}
+
+/// There is more than kernels count.
+fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Error {
+    Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy: remedy.into() }
 }
 
 /// A plan in the making.
@@ -80,10 +84,21 @@ struct Pass {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(description: &'a Description) -> Self {
+    /// Checks the description first, and numbers of rows, before sizes are made of them.
+    fn new(description: &'a Description) -> Result<Self> {
+        description.check()?;
+        for (what, rows, remedy) in [
+            ("a batch", description.batch, "use a smaller batch"),
+            ("a submission", description.parts(), "put fewer steps into a submission"),
+            ("an evaluation", description.evaluate_rows, "evaluate fewer rows at once"),
+        ] {
+            if rows > MOST_ELEMENTS {
+                return Err(too_many(format!("allocations of {what}"), "rows", rows, remedy));
+            }
+        }
         let mut plan = Plan::new();
         tensors(&mut plan, &description.network, "parameters", "");
-        Self { description, plan }
+        Ok(Self { description, plan })
     }
 
     /// The plan, once it is known that kernels can count all that it allocates. Parameters and what has their size were
@@ -96,9 +111,7 @@ impl<'a> Lowering<'a> {
                 Contents::Computed => "use a smaller batch or narrower layers",
             };
             if *elements > MOST_ELEMENTS {
-                let (op, what, remedy) = (format!("allocation {name}"), "elements", remedy.into());
-                let (needed, allowed) = (*elements as u64, MOST_ELEMENTS as u64);
-                return Err(Error::Limit { op, what, needed, allowed, remedy });
+                return Err(too_many(format!("allocation {name}"), "elements", *elements, remedy));
             }
         }
         Ok(self.plan.with_own(true))
@@ -192,7 +205,10 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
         if adds {
             let sum = tensors(&mut self.plan, network, "gradients", "grad.");
-            self.plan.push(Section::Gradients, accumulate::op(&self.plan, gradients, sum, flag))?;
+            let shape = self.plan.shape(sum);
+            let compensation = self.plan.tensor("gradients.compensation", Dtype::F32, shape, Contents::Persistent(0));
+            let op = accumulate::op(&self.plan, gradients, sum, compensation, flag);
+            self.plan.push(Section::Gradients, op)?;
         }
         Ok(())
     }

@@ -3,15 +3,15 @@
 /// Largest relative error of one rounded f32 operation.
 pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
 
-/// Any order of summing n products in f32 errs by at most (n + 1)·u·Σ|terms| to first order (Higham, *Accuracy
-/// and Stability of Numerical Algorithms*, §3.1); the reference errs as much as the device, and one more
-/// operation may follow: 2·(n + 2)·u·Σ|terms|. This is the only place where the 2 stands.
+/// Device and reference, where both err alike.
 const BOTH_SIDES: f64 = 2.0;
 
-/// Most rounded additions that a term of a sum over rows passes on any device, whatever the number of rows: such sums are
-/// made in blocks of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more;
-/// 64 and 32 in a product's parts on a GPU; 128 in [`product_over_rows`](crate::numeric::product_over_rows).
-pub const DEPTH: usize = 128;
+/// Most rounded additions that a term of a sum over rows passes on any device, for up to 7·10⁷ rows: such sums are made in blocks
+/// of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more; 65 in
+/// [`product_over_rows`](crate::numeric::product_over_rows). From 65,536 numbers of an invocation on, which are 1.7·10⁷ rows, the
+/// fourth level of `blocks.wgsl` takes one more for each 4,096. A product on a GPU may sum more rows in one part:
+/// [`depth`](crate::kernels::shared::tiles::depth).
+pub const SUM_DEPTH: usize = 128;
 
 /// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
 const WHOLE: f64 = (1 << 24) as f64;
@@ -24,11 +24,13 @@ pub struct Sum {
     magnitude: f64,
     terms: usize,
     whole: bool,
+    /// Whether the reference sums in f64.
+    exact_reference: bool,
 }
 
 impl Default for Sum {
     fn default() -> Self {
-        Self { value: 0.0, magnitude: 0.0, terms: 0, whole: true }
+        Self { value: 0.0, magnitude: 0.0, terms: 0, whole: true, exact_reference: false }
     }
 }
 
@@ -42,19 +44,25 @@ impl Sum {
         self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
     }
 
-    /// The same sum made in blocks, in which no term passes more than a fixed number of roundings.
-    pub fn in_blocks(self) -> Self {
-        Self { terms: self.terms.min(DEPTH), ..self }
+    /// The same sum made in blocks, in which no term passes more than `depth` roundings, and in f64 by the reference.
+    pub fn in_blocks(self, depth: usize) -> Self {
+        Self { terms: self.terms.min(depth), exact_reference: true, ..self }
     }
 
-    /// The largest difference between two f32 evaluations, in whatever order: 0 where all terms are small whole
+    /// The largest difference between the reference and a device, in whatever order it sums: 0 where all terms are small whole
     /// numbers, whose sums are exact.
+    ///
+    /// Any order of summing n products in f32 errs by at most (n + 1)·u·Σ|terms| to first order (Higham, *Accuracy
+    /// and Stability of Numerical Algorithms*, §3.1), and one more operation may follow. The reference errs as much as the
+    /// device, or in blocks, where it sums in f64, by its last two roundings.
     pub fn bound(&self) -> f64 {
         if self.whole && self.magnitude < WHOLE {
             return 0.0;
         }
+        let device = (self.terms + 2) as f64;
+        let reference = if self.exact_reference { 2.0 } else { device };
         // Results below the normal range may be flushed to zero.
-        BOTH_SIDES * (self.terms + 2) as f64 * UNIT_ROUNDOFF * self.magnitude + f64::from(f32::MIN_POSITIVE)
+        (device + reference) * UNIT_ROUNDOFF * self.magnitude + f64::from(f32::MIN_POSITIVE)
     }
 }
 

@@ -24,10 +24,14 @@ widest! {
         values.iter().fold(true, |finite, value| finite & value.is_finite())
     }
 
-    /// sums += values, number by number.
-    pub fn add_all(values: &[f32], sums: &mut [f32]) {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += value;
+    /// sums += values, number by number, where `compensations` are what sums are too large by; of a sum that is not finite, 0.
+    pub fn add_compensated(values: &[f32], sums: &mut [f32], compensations: &mut [f32]) {
+        for ((sum, compensation), value) in sums.iter_mut().zip(compensations).zip(values) {
+            let term = value - *compensation;
+            let total = *sum + term;
+            let rounded = (total - *sum) - term;
+            *compensation = if total.is_finite() { rounded } else { 0.0 };
+            *sum = total;
         }
     }
 

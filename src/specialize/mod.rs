@@ -10,6 +10,7 @@ pub use whole_step::traced;
 
 use crate::error::{Error, Result};
 use crate::kernels;
+use crate::kernels::matmul_split::PARTS;
 use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
 pub use crate::plan::{Limits, WholeStep};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
@@ -119,6 +120,7 @@ fn shaders(limits: &Limits) -> Result<()> {
 fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
     let remedy = match allocation.contents {
         Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",
+        Contents::Persistent(_) if allocation.name.ends_with(PARTS) => "use a smaller batch or narrower layers",
         Contents::Persistent(_) => "use narrower layers, or train with `--device cpu`",
         Contents::Computed => "use a smaller batch or narrower layers",
     };

@@ -53,7 +53,6 @@ impl Case {
         description.check()?;
         let data_rows = Some(description.step_rows().saturating_mul(2).saturating_add(1));
         let description = Description { slots: SLOTS, data_rows, ..description };
-        description.check()?;
         Ok(Self { description, parameters: None, tiles: None, tuning: None, whole_step: false })
     }
 

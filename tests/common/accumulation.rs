@@ -218,6 +218,6 @@ pub fn it_is_verified(device: &Device) {
     let sums: Vec<_> = report.ops.iter().filter(|op| op.kernel == "accumulate").collect();
     // Each of a full step's batches and of a short one's, on real and on whole numbers; the flag is one word.
     let elements: usize = [13 * 20, 20, 20 * 5, 5].iter().map(|n: &usize| n.next_multiple_of(64)).sum();
-    assert_eq!(sums.iter().map(|op| op.elements).collect::<Vec<_>>(), [2 * (3 + 3) * (elements + 1)]);
+    assert_eq!(sums.iter().map(|op| op.elements).collect::<Vec<_>>(), [2 * (3 + 3) * (2 * elements + 1)]);
     assert!(report.free_runs.len() == 3 && report.free_runs.iter().all(|run| run.changed > 0));
 }

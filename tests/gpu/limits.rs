@@ -74,8 +74,11 @@ fn devices_open_with_the_limits_asked_for() {
     let software = gpu.adapter().kind == wgrad::exec::gpu::AdapterKind::Software;
     assert_eq!(gpu.limits(), Limits { software, ..LITTLE });
     let whole = gpu.adapter().limits;
-    let more = little(Limits { binding_bytes: u64::MAX, invocations: u32::MAX, ..whole }).expect("there is an adapter");
+    let more = little(Limits { binding_bytes: u64::MAX, invocations: u32::MAX, loop_rounds: u32::MAX, ..whole })
+        .expect("there is an adapter");
     assert_eq!(more.limits(), whole, "never above the adapter's");
+    let short = little(Limits { loop_rounds: 1000, ..LITTLE }).expect("there is an adapter");
+    assert_eq!(short.limits().loop_rounds, 1000, "no driver says it, but plans keep to it");
 }
 
 #[test]

@@ -82,9 +82,7 @@ impl Adapter {
             features: features(handle.features()),
         }
     }
-}
 
-impl Adapter {
     /// `, at 0000:01:00.0`: what tells it from others with the same description; nothing where there is no such address.
     fn address(&self) -> String {
         if self.pci.is_empty() { String::new() } else { format!(", at {}", self.pci) }
@@ -146,8 +144,14 @@ pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
+/// Words of a description, of which `15.0.6` is one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '.')
+}
+
 /// Index of the adapter that is asked for, among adapters with the best kind first. A name is an index, the address on the
-/// PCI bus, or a description or part of one; `#1` behind it means the second of those that it fits.
+/// PCI bus, or a description or part of one, where a number is a whole word; `#1` behind it means the second of those that it
+/// fits.
 pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
     let list = |chosen: &[usize]| {
         let numbered = |index: &usize| format!("{index}: `{}`{}", adapters[*index], adapters[*index].address());
@@ -165,8 +169,8 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
         });
     };
     let unknown = || Error::Unknown { kind: "GPU adapter", name: name.into(), nearest: None, known: present() };
-    if let Ok(index) = name.parse::<usize>() {
-        return if index < adapters.len() { Ok(index) } else { Err(unknown()) };
+    if let Some(index) = name.parse().ok().filter(|index| *index < adapters.len()) {
+        return Ok(index);
     }
     let numbered = name.rsplit_once('#').and_then(|(part, number)| Some((part, number.parse::<usize>().ok()?)));
     let (part, place) = numbered.map_or((name, None), |(part, place)| (part, Some(place)));
@@ -178,7 +182,12 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
     };
     let mut chosen: Vec<usize> = fitting(&whole);
     if chosen.is_empty() {
-        chosen = fitting(&|adapter| adapter.to_string().to_lowercase().contains(&part));
+        let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        chosen = fitting(&|adapter| {
+            let text = adapter.to_string().to_lowercase();
+            // A number is a whole word: `1` is no part of `LLVM 15.0.6`.
+            if number { words(&text).any(|word| word == part) } else { text.contains(&part) }
+        });
     }
     match (&chosen[..], place) {
         ([], _) => Err(unknown()),
@@ -251,6 +260,22 @@ mod tests {
         let list = "0: `Radeon, vulkan`, at 0000:01:00.0, 1: `Radeon, vulkan`, at 0000:02:00.0; name one by its number";
         assert!(message.starts_with(&format!("device `radeon`: its name fits several adapters: {list}")), "{message}");
         assert!(message.ends_with("as in `radeon#1`"), "{message}");
+    }
+
+    /// An index first; else whole words, so that `1` does not fit `LLVM 15`.
+    #[test]
+    fn numbers_are_indices_or_words_of_names() {
+        let names = ["NVIDIA GeForce RTX 4090", "AMD Radeon RX 6800 (RADV NAVI21)", "llvmpipe (LLVM 15.0.6, 256 bits)"];
+        let all = names.map(|name| adapter(name, AdapterKind::Discrete));
+        for (name, index) in [("4090", 0), ("6800", 1), ("0", 0), ("2", 2), ("4090#0", 0), ("RX 6800", 1), ("256", 2)] {
+            assert_eq!(choose(&all, Some(name)).ok(), Some(index), "{name}");
+        }
+        for name in ["3", "15", "40", "680", "4090#1", "99999999999999999999"] {
+            assert!(refused(&all, Some(name)).starts_with("unknown GPU adapter"), "{name}");
+        }
+        let twins = [0; 2].map(|_| adapter("RTX 4090", AdapterKind::Discrete));
+        assert!(refused(&twins, Some("4090")).contains("several adapters"));
+        assert_eq!(choose(&twins, Some("4090#1")).ok(), Some(1));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
@@ -73,8 +74,8 @@ impl GpuOptions {
 
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
     /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
-    /// What no limit of wgpu's says stays as it is: whether it is software, and when it has [whole
-    /// steps](GpuOptions::whole_step).
+    /// Rounds of loops, which wgpu does not count, are limited by our own plans. What no limit says stays as it is: whether it is
+    /// software, and when it has [whole steps](GpuOptions::whole_step).
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -120,7 +121,7 @@ struct Inner {
     /// What happened outside a scope first.
     failure: Arc<OnceLock<String>>,
     /// Set once it is known to be lost.
-    lost: Arc<OnceLock<()>>,
+    lost: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for GpuDevice {
@@ -136,7 +137,8 @@ impl GpuDevice {
     }
 
     /// Opens the adapter of that name, or without a name the best one that is a GPU. A name is an index in
-    /// [`GpuDevice::list`], an address on the PCI bus, or a description (`NAME, INTERFACE`) or part of one, in any case;
+    /// [`GpuDevice::list`], an address on the PCI bus, or a description (`NAME, INTERFACE`) or part of one, in any case,
+    /// where a number is a whole word, as in `4090`;
     /// `NAME#1` is the second of those that NAME fits.
     ///
     /// # Errors
@@ -184,7 +186,7 @@ impl GpuDevice {
         };
         let (device, queue) = pollster::block_on(handle.request_device(&descriptor))
             .map_err(|error| unusable(&adapter.to_string(), "opening it", &error.to_string()))?;
-        let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+        let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
         // Without these an error outside a scope, or a loss, would be a panic. The first one is kept; every later
         // call reports it.
         let (uncaptured, gone) = (failure.clone(), lost.clone());
@@ -193,7 +195,7 @@ impl GpuDevice {
         }));
         device.set_device_lost_callback(move |reason, message| {
             log::error!("gpu: the device was lost ({reason:?}): {message}");
-            let _ = gone.set(());
+            gone.store(true, Ordering::Relaxed);
         });
         let cached = features.contains(wgpu::Features::PIPELINE_CACHE);
         let disk = cached.then(|| DiskCache::open(&device, &handle.get_info())).flatten();
@@ -261,7 +263,9 @@ impl GpuDevice {
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
-        limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.whole_step)
+        let own = limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.whole_step);
+        let wanted = self.0.options.limits.map_or(u32::MAX, |limits| limits.loop_rounds);
+        Limits { loop_rounds: own.loop_rounds.min(wanted), ..own }
     }
 
     /// How many shaders were compiled on it so far, for all executors together.
@@ -297,7 +301,7 @@ impl GpuDevice {
     pub(super) fn check(&self, doing: &str) -> Result<()> {
         match self.0.failure.get() {
             Some(problem) => Err(self.error(doing, problem)),
-            None if self.0.lost.get().is_some() => Err(lost(&self.0.adapter.to_string(), doing)),
+            None if self.0.lost.load(Ordering::Relaxed) => Err(lost(&self.0.adapter.to_string(), doing)),
             None => Ok(()),
         }
     }
@@ -314,34 +318,37 @@ impl GpuDevice {
         let Inner { device, lost, .. } = &*self.0;
         // wgpu 30 panics here where the device is lost, instead of returning an error.
         let polled = catch_unwind(AssertUnwindSafe(|| device.poll(wgpu::PollType::Poll)));
-        if lost.get().is_none() && (polled.is_err() || !self.gives_memory()) {
-            let _ = lost.set(());
+        if !lost.load(Ordering::Relaxed) && (polled.is_err() || !self.gives_memory()) {
+            lost.store(true, Ordering::Relaxed);
         }
-        lost.get().is_some()
+        lost.load(Ordering::Relaxed)
     }
 
     /// Whether it does the least that a device can be asked: without an answer of its own, it is lost. wgpu puts that into no
     /// scope, and tells it to one handler alone, which is not ours where a program brought the device along.
     fn gives_memory(&self) -> bool {
-        let device = &self.0.device;
-        let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
-        let [memory, internal, validation] = filters.map(|filter| device.push_error_scope(filter));
         let (label, size, usage) = (Some("is it there"), 4, wgpu::BufferUsages::COPY_SRC);
-        let made = device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: true });
-        let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
-        errors.iter().any(Option::is_some) || made.get_mapped_range_mut(..).is_ok()
+        let buffer = wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: true };
+        let (made, error) = self.caught(|| self.0.device.create_buffer(&buffer));
+        error.is_some() || made.get_mapped_range_mut(..).is_ok()
     }
 
-    /// Runs `work`, and returns any error of the device that it causes.
-    pub(super) fn scoped<T>(&self, doing: &str, work: impl FnOnce() -> T) -> Result<T> {
-        self.check(doing)?;
+    /// Runs `work`; returns what it returns, and the first error of the device that it causes.
+    fn caught<T>(&self, work: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let [memory, internal, validation] = filters.map(|filter| self.0.device.push_error_scope(filter));
         let value = work();
         // Innermost first; natively the answers are there at once.
         let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
+        (value, errors.into_iter().flatten().next())
+    }
+
+    /// Runs `work`, and returns any error of the device that it causes.
+    pub(super) fn scoped<T>(&self, doing: &str, work: impl FnOnce() -> T) -> Result<T> {
         self.check(doing)?;
-        errors.into_iter().flatten().next().map_or(Ok(value), |error| Err(self.refused(doing, &error)))
+        let (value, error) = self.caught(work);
+        self.check(doing)?;
+        error.map_or(Ok(value), |error| Err(self.refused(doing, &error)))
     }
 
     /// It did not do that: for want of memory, or for another reason.

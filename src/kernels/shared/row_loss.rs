@@ -32,8 +32,16 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
 
 /// What the shader of a loss needs that is a mean over columns: its own file has only `element`, of an output and a
 /// target.
-pub const ELEMENTWISE: &[&str] =
-    &[shared::STEP, shared::LINE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS, shared::ELEMENT_LOSS];
+pub const ELEMENTWISE: &[&str] = &[
+    shared::STEP,
+    shared::LINE,
+    shared::FINITE,
+    shared::FUNCTIONS,
+    shared::TREE,
+    shared::ROW,
+    shared::ROW_LOSS,
+    shared::ELEMENT_LOSS,
+];
 
 /// The shader of a loss, whose invocations share rows.
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {

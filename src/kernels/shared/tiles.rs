@@ -3,7 +3,9 @@
 //! All products share one of three cores, `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in `shaders/shared`, and
 //! say in their own file what they read and what becomes of the sums.
 
+use crate::kernels::dropout::PHILOX_ROUNDS;
 use crate::kernels::shared;
+use crate::numeric::SUM_DEPTH;
 use crate::plan::{Limits, Op, Share, Tile};
 
 /// A product: out is rows×columns, each a sum of `terms` terms.
@@ -19,6 +21,8 @@ pub struct Product {
     pub aligned: [bool; 3],
     /// Whether the terms are rows of a batch, of which there may be millions.
     pub over_rows: bool,
+    /// Whether dropout's masks may be drawn where the output is stored.
+    pub may_drop: bool,
 }
 
 /// Fewer terms are not worth a part of their own, whose sums must be written and read again.
@@ -28,8 +32,12 @@ const TERMS_OF_A_PART: usize = 256;
 const MOST_PARTS: usize = 8;
 
 /// Most rows of a batch that one part sums, 64 at a time: at most 32 such sums are added one by one, and parts by four levels of
-/// sixteen. More parts would cost more to write and to add than they make sums better.
+/// sixteen. More parts would cost more to write and to add than they make sums better. Parts sum more rows where one binding
+/// does not hold the sums of so many parts.
 const ROWS_OF_A_PART: usize = 2048;
+
+/// Rows of a batch that are summed from zero before their sum is added: `BLOCK` in `shaders/shared/product.wgsl`.
+const BLOCK: usize = 64;
 
 const STAGED: Share = Share::Workgroup { terms: 16 };
 
@@ -55,9 +63,9 @@ const WORKGROUPS: usize = 96;
 
 /// The tiles that a product can have on a device, the best one first: the largest that still makes enough workgroups
 /// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock. None has fewer parts
-/// than what one may sum allows.
+/// than its sums need.
 pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
-    in_parts(whole(product, limits), product, limits)
+    in_parts(uncut(product, limits), product, limits)
 }
 
 /// Each tile with its terms cut into as many parts as it needs, once.
@@ -66,9 +74,10 @@ fn in_parts(tiles: Vec<Tile>, product: Product, limits: &Limits) -> Vec<Tile> {
     for tile in tiles {
         let mut parts = tile.parts as usize;
         if product.over_rows {
-            parts = parts.max(product.terms.div_ceil(ROWS_OF_A_PART));
+            parts = parts.max(product.terms.div_ceil(ROWS_OF_A_PART).min(fitting(product, limits)));
         }
-        let too_long = |parts: usize| rounds(&tile, chunk(product.terms, parts)) > limits.loop_rounds.into();
+        let of_a_part = |parts: usize| Product { terms: chunk(product.terms, parts), ..product };
+        let too_long = |parts: usize| rounds(&tile, of_a_part(parts)) > limits.loop_rounds.into();
         while too_long(parts) && chunk(product.terms, parts) > STEP {
             parts += 1;
         }
@@ -81,6 +90,27 @@ fn in_parts(tiles: Vec<Tile>, product: Product, limits: &Limits) -> Vec<Tile> {
     found
 }
 
+/// Number of parts whose sums one binding holds, at least 1.
+fn fitting(product: Product, limits: &Limits) -> usize {
+    // Behind the sums of products over rows lie those of a's rows.
+    let sums = product.rows * (product.columns + usize::from(product.over_rows));
+    let bytes = limits.binding_bytes.min(limits.allocation_bytes) as usize;
+    (bytes / (4 * sums).max(1)).max(1)
+}
+
+/// Most rows that are summed in one part where `terms` rows are not cut into parts. More than [`ROWS_OF_A_PART`] only where one
+/// binding does not hold two parts. It holds both operands, though: its size is less than that of two parts, and at least that of
+/// the longer operand.
+pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
+    terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
+}
+
+/// Most rounded additions that a term passes on any device where so many rows are summed in one part: in its block, and one for
+/// each block.
+pub fn depth(rows: usize) -> usize {
+    SUM_DEPTH.max(BLOCK + rows.div_ceil(BLOCK))
+}
+
 /// Terms of the longest step of any tile's core.
 const STEP: usize = 16;
 
@@ -89,25 +119,29 @@ pub fn chunk(terms: usize, parts: usize) -> usize {
     terms.div_ceil(parts).next_multiple_of(STEP)
 }
 
-/// Most rounds of all loops of an invocation that sums so many terms, even where a driver unrolls none.
-pub fn rounds(tile: &Tile, terms: usize) -> u64 {
-    // Blocks are of 64 terms where there is more than one of them; to store their sums is to go through them.
-    let (blocks, [high, wide]) = (terms / 64 + 1, tile.each.map(|each| each as usize));
+/// Most rounds of all loops of an invocation that computes a product's part, even where a driver unrolls none.
+pub fn rounds(tile: &Tile, product: Product) -> u64 {
+    let (terms, [high, wide]) = (product.terms, tile.each.map(|each| each as usize));
+    // To store the sums of a block is to go through them.
+    let blocks = if product.over_rows { terms.div_ceil(BLOCK).max(1) } else { 1 };
     let rounds = match tile.staged().map(|terms| terms as usize) {
         None => terms.div_ceil(4) + blocks + high + wide,
         Some(staged) => {
             let fours = (tile.rows + tile.columns) as usize / 4 * (staged / 4);
             let bringing = fours / tile.invocations() as usize + 2;
             let (high, wide) = (high / 4, wide / 4);
-            let adding = staged * (1 + wide + high * (1 + wide));
+            // Four rows of a batch at a time.
+            let steps = if product.over_rows { staged / 4 } else { staged };
+            let adding = steps * (1 + wide + high * (1 + wide));
             terms.div_ceil(staged) * (1 + bringing + adding) + blocks * (1 + high * (5 + 4 * wide))
         }
     };
-    rounds as u64
+    let drawing = if product.may_drop { high * wide.div_ceil(4) * PHILOX_ROUNDS } else { 0 };
+    (rounds + drawing) as u64
 }
 
-/// The same without a look at how many terms there are.
-fn whole(product: Product, limits: &Limits) -> Vec<Tile> {
+/// Tiles before their terms are cut into the parts they need: for the parts themselves, too.
+pub fn uncut(product: Product, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
@@ -140,8 +174,8 @@ fn whole(product: Product, limits: &Limits) -> Vec<Tile> {
 /// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
 /// would leave a GPU idle. The parts' sums must fit one binding.
 pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
-    let mut tiles = whole(product, limits);
-    let fitting = limits.binding_bytes as usize / (4 * product.rows * product.columns).max(1);
+    let mut tiles = uncut(product, limits);
+    let fitting = fitting(product, limits);
     let (best, parts) = (tiles[0], fitting.min(product.terms / TERMS_OF_A_PART));
     let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
     let split = |parts: usize| Tile { parts: parts as u32, band: 1, ..best };
@@ -208,7 +242,8 @@ mod tests {
     use super::*;
 
     fn chosen(rows: usize, columns: usize, terms: usize, limits: &Limits) -> String {
-        candidates(Product { rows, columns, terms, aligned: [true; 3], over_rows: false }, limits)[0].to_string()
+        candidates(Product { rows, columns, terms, aligned: [true; 3], over_rows: false, may_drop: false }, limits)[0]
+            .to_string()
     }
 
     #[test]
@@ -226,7 +261,14 @@ mod tests {
     #[test]
     fn each_operand_is_read_four_at_a_time_where_its_rows_allow() {
         let software = Limits { software: true, subgroups: true, ..Limits::default() };
-        let ten_outputs = Product { rows: 128, columns: 10, terms: 64, aligned: [true, true, false], over_rows: false };
+        let ten_outputs = Product {
+            rows: 128,
+            columns: 10,
+            terms: 64,
+            aligned: [true, true, false],
+            over_rows: false,
+            may_drop: false,
+        };
         let tiles: Vec<_> = candidates(ten_outputs, &software).iter().take(4).map(ToString::to_string).collect();
         let subgroups = "32×32 of 16×4 by subgroups";
         let wanted = ["32×32 of 4×4 vec4 of a, b", "32×32 of 4×4", &format!("{subgroups} vec4 of a, b"), subgroups];
@@ -235,15 +277,73 @@ mod tests {
 
     #[test]
     fn parts_are_no_more_than_one_binding_holds() {
-        let product = Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3], over_rows: false };
+        let product =
+            Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3], over_rows: false, may_drop: false };
         let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
+        // The sums of a's rows behind those of each part take their share.
+        let over_rows = Product { over_rows: true, ..product };
+        let parts_over_rows = |binding_bytes| {
+            let tiles = candidates_with_parts(over_rows, &Limits { binding_bytes, ..Limits::default() });
+            tiles.iter().map(|tile| tile.parts).max()
+        };
+        assert_eq!([513 << 10, 512 << 10].map(parts_over_rows), [Some(2), Some(1)]);
         // The heuristic's choice comes first, whatever else there is.
         assert_eq!(parts(128 << 20)[0].parts, 1);
-        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false };
+        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false, may_drop: false };
         let counts: Vec<u32> = candidates_with_parts(few, &Limits::default()).iter().map(|tile| tile.parts).collect();
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
+    }
+
+    /// A part sums more rows than 2,048 only where a binding holds no more parts, and never many more than operands that a
+    /// binding holds can have: tolerances count on it.
+    #[test]
+    fn parts_have_as_many_rows_as_tolerances_say() {
+        let mut long = 0;
+        for binding_bytes in [1 << 20, 3 << 20, 128 << 20, (2 << 30) - 1] {
+            let limits = Limits { binding_bytes, allocation_bytes: 1 << 40, ..Limits::default() };
+            for (rows, columns) in
+                [(1, 1), (10, 4096), (500, 500), (511, 512), (4096, 4096), (5000, 6000), (20_000, 26_000)]
+            {
+                let most = binding_bytes as usize / 4 / rows.max(columns);
+                if 4 * rows * columns > binding_bytes as usize {
+                    continue;
+                }
+                for terms in [1, 2048, 2049, most / 2, most].into_iter().filter(|terms| *terms <= most) {
+                    let product =
+                        Product { rows, columns, terms, aligned: [true; 3], over_rows: true, may_drop: false };
+                    for tile in candidates(product, &limits) {
+                        let of_a_part = chunk(terms, tile.parts as usize);
+                        let sums = 4 * rows * (columns + 1) * tile.parts as usize;
+                        assert!(tile.parts == 1 || sums <= binding_bytes as usize, "{product:?} by {tile}");
+                        assert!(tile.parts > 1 || terms <= uncut_rows(rows, columns, terms), "{product:?} by {tile}");
+                        assert!(
+                            of_a_part <= terms.min(uncut_rows(rows, columns, of_a_part)) + STEP,
+                            "{product:?} by {tile}"
+                        );
+                        long += usize::from(of_a_part > ROWS_OF_A_PART);
+                    }
+                }
+            }
+        }
+        assert!(long > 10, "{long} parts are longer");
+    }
+
+    /// Blocks where terms are rows of a batch, ten rounds of Philox for each four numbers that are stored where they may be dropped.
+    #[test]
+    fn rounds_are_those_of_the_loops() {
+        let product =
+            Product { rows: 64, columns: 64, terms: 640, aligned: [true; 3], over_rows: false, may_drop: false };
+        let tiles = [Tile::PLAIN, Tile::SUBGROUPS, Tile::new(64, 64, [8, 8], STAGED)];
+        let counted = |product: Product| tiles.map(|tile| rounds(&tile, product));
+        assert_eq!(counted(product), [160 + 1 + 8, 160 + 1 + 20, 40 * (1 + 4 + 16 * 9) + 27]);
+        assert_eq!(
+            counted(Product { over_rows: true, ..product }),
+            [160 + 10 + 8, 160 + 10 + 20, 40 * (1 + 4 + 4 * 9) + 270]
+        );
+        let more = |tile| rounds(tile, Product { may_drop: true, ..product }) - rounds(tile, product);
+        assert_eq!(tiles.each_ref().map(more), [40, 160, 160]);
     }
 
     #[test]
@@ -260,9 +360,12 @@ mod tests {
         // No real GPU has shown yet what they are worth.
         let gpu = Limits { subgroups: true, ..Limits::default() };
         assert!(
-            candidates(Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3], over_rows: false }, &gpu)
-                .iter()
-                .all(|tile| tile.share != Share::Subgroup)
+            candidates(
+                Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3], over_rows: false, may_drop: false },
+                &gpu
+            )
+            .iter()
+            .all(|tile| tile.share != Share::Subgroup)
         );
     }
 }

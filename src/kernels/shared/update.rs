@@ -39,9 +39,9 @@ pub fn normal(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
-/// Bits of the absolute value, which order numbers by size; those of a number that is not finite are [`INFINITY`] or more.
+/// Bits of the absolute value, which order numbers by magnitude; those of a number that is not finite are [`INFINITY`] or more.
 #[inline(always)]
-pub fn size(x: f32) -> u32 {
+pub fn magnitude_bits(x: f32) -> u32 {
     x.to_bits() & !(1 << 31)
 }
 

@@ -157,7 +157,7 @@ pub(super) const BANDS: &[Sabotage] = &[
 ];
 
 pub(super) const TILES: &[Sabotage] = &[
-    ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n            for", "for"),
+    ("matmul_nt", "what is staged is read before it is there", "workgroupBarrier();\n            // Sums", "// Sums"),
     (
         "matmul_nt",
         "what is staged is written over while it is read",

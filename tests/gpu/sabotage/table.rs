@@ -4,9 +4,10 @@ use super::Sabotage;
 
 pub(super) const TABLE: &[Sabotage] = &[
     ("accumulate", "the last four are left out", "i >= arrayLength(&sum)", "i + 1u >= arrayLength(&sum)"),
-    ("accumulate", "the first batch is added to the step before", ", step.first_row == 0u)", ", false)"),
-    ("accumulate", "every batch is taken for the first", ", step.first_row == 0u)", ", true)"),
-    ("accumulate", "the flag sees gradients, not sums", "!all_finite(total)", "!all_finite(gradient[i])"),
+    ("accumulate", "the first batch is added to the step before", "step.first_row == 0u", "false"),
+    ("accumulate", "every batch is taken for the first", "step.first_row == 0u", "true"),
+    ("accumulate", "the flag sees gradients, not sums", "all_finite(total)", "all_finite(gradient[i])"),
+    ("accumulate", "compensation is added", "gradient[i] - compensation[i]", "gradient[i] + compensation[i]"),
     ("accumulate", "the flag is lowered to the slot", "step.index", "step.slot"),
     (
         "activation",

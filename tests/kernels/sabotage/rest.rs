@@ -20,9 +20,12 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("accumulate", "gradients subtracted", |call| reading(call, ACCUMULATE, 0, |gradient| each(gradient, |g| -g))),
     ("accumulate", "the flag sees gradients, not sums", |call| {
         let good = call.f32(0).iter().all(|g| g.is_finite());
-        flagging(call, ACCUMULATE, 2, |flag, own| {
+        flagging(call, ACCUMULATE, 3, |flag, own| {
             flag.fetch_min(if good { u32::MAX } else { own }, Ordering::Relaxed);
         });
+    }),
+    ("accumulate", "compensation kept", |call| {
+        writing(call, ACCUMULATE, 2, |rest, old| rest.copy_from_slice(old));
     }),
     ("accumulate", "last block skipped", |call| {
         writing(call, ACCUMULATE, 1, |sum, old| {
