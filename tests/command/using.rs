@@ -357,7 +357,7 @@ fn a_model_shows_its_layers_and_its_training() {
 fn a_regression_shows_its_score_and_no_classes() {
     let folder = Folder::new();
     let rows: String = (0..60).map(|row| format!("{row},{}\n", 3 * row + 1)).collect();
-    folder.write("line.csv", &format!("size\u{1b}[2J,price\n{rows}"));
+    folder.write("line.csv", format!("size\u{1b}[2J,price\n{rows}"));
     folder.succeed(&["train", "line.csv", "--epochs", "2"]);
     let text = folder.succeed(&["show", "line.safetensors"]);
     assert!(
