@@ -98,7 +98,7 @@ fn fitting(product: Product, limits: &Limits) -> usize {
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Most rows that are summed in one part where `terms` rows are not cut into parts. More than [`ROWS_OF_A_PART`] only where one
+/// Most rows that are summed in one part where `terms` rows are not cut into parts. More than `ROWS_OF_A_PART` only where one
 /// binding does not hold two parts. It holds both operands, though: its size is less than that of two parts, and at least that of
 /// the longer operand.
 pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
