@@ -178,7 +178,7 @@ pub(super) const TILES: &[Sabotage] = &[
         "block < COLUMN_FOURS * TERM_FOURS",
         "block + 1u < COLUMN_FOURS * TERM_FOURS",
     ),
-    ("matmul_tn", "two rows are swapped", "+= a.z * b[j]", "+= a.w * b[j]"),
+    ("matmul_tn", "two rows are swapped", "+= four[2]", "+= four[3]"),
     (
         "matmul_tn",
         "terms of a are staged in the wrong place",
@@ -191,7 +191,7 @@ pub(super) const TILES: &[Sabotage] = &[
         "if row + r < rows(params) && column",
         "if row + r < rows(params) + 1u && column",
     ),
-    ("dense_grad_weight", "the bias gradient is that of one term", "row_sums[i] += a;", "row_sums[i] = a;"),
+    ("dense_grad_weight", "the bias gradient is that of four terms", "row_sums[i] += a[0]", "row_sums[i] = a[0]"),
     ("dense_grad_weight", "the bias gradient is dropped", "if sums_rows && row < rows(params)", "if false"),
 ];
 
