@@ -256,7 +256,7 @@ fn sizes_that_no_device_holds() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
         let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
-        says(builder.build(&Device::cpu()), &["allocation", "elements", "smaller batch"]);
+        says(builder.build(&Device::cpu()), &["allocations of a batch", "rows", "1073741824", "smaller batch"]);
     }
     let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
     says(huge.check(), &["number of parameters", "narrower"]);
@@ -362,9 +362,9 @@ fn sizes_that_do_not_belong_together_are_not_multiplied() {
     says(lower(&description(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
     for rows in [1 << 40, usize::MAX] {
         says(lower(&description(rows, 64)), &["allocation", "elements", "fewer rows"]);
-        says(lower(&description(64, rows)), &["allocation", "elements"]);
+        says(lower(&description(64, rows)), &["allocations of a batch", "rows", "smaller batch"]);
         let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
-        says(lower(&slots), &["allocation", "elements"]);
+        says(lower(&slots), &["allocations of a submission", "rows", "fewer steps"]);
     }
 }
 
