@@ -234,7 +234,7 @@ impl Device {
         Target::Cpu
     }
 
-    /// Whether it is the host, with its fast kernels.
+    /// Returns true for the host with its fast kernels, and false for the reference.
     pub(crate) fn is_cpu(&self) -> bool {
         matches!(self.kind, Kind::Cpu { .. })
     }

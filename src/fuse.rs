@@ -63,7 +63,7 @@ fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Use
     *ops = made;
 }
 
-/// How many ops of a section use each view, and which does so first: of what is computed, that is the op that writes it. A
+/// Number of ops of a section that use each view, and the first of them: of what is computed, that is the op that writes it. A
 /// view that is kept has one use more.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 

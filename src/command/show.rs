@@ -113,7 +113,7 @@ fn task(head: &Head) -> String {
 /// Widest line.
 const WIDTH: usize = 80;
 
-/// Where values begin.
+/// Column in which values begin.
 const INDENT: usize = 10;
 
 /// A name and its value, broken at words where they are longer than a line.

@@ -292,7 +292,7 @@ impl Evidence {
         }
     }
 
-    /// How the column is written, in a table whose other columns show `decimal` to be its decimal sign. A `known` format
+    /// Style of the column, in a table whose other columns show `decimal` to be its decimal sign. A `known` format
     /// decides where the table itself leaves two meanings.
     fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
@@ -375,12 +375,12 @@ impl Evidence {
         }
     }
 
-    /// Whether a style reads all numbers.
+    /// Returns true if a style reads all numbers.
     fn is_read_by(&self, style: (char, Option<char>)) -> bool {
         STYLES.iter().zip(self.reads_all).any(|(other, reads)| *other == style && reads)
     }
 
-    /// What is wrong with numbers whose signs say that they are of another unit than was known.
+    /// Problem of numbers whose signs say that they are of another unit than was known.
     fn other_unit(&self, known: NumberFormat, first: &Found) -> Option<String> {
         let cell = &self.unusual.as_ref().unwrap_or(first).cell;
         if known.percent && self.percents == 0 {
@@ -402,7 +402,7 @@ fn digits_and_point(cell: &str) -> Option<bool> {
     (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
-/// How all columns of a table are written; each comes with its format, where one is known beforehand.
+/// Styles of all columns of a table; each comes with its format, where one is known beforehand.
 pub(super) fn columns(evidence: &[(Evidence, Option<NumberFormat>)], delimiter: u8) -> Vec<Column> {
     let shown: Vec<char> = evidence.iter().filter_map(|(column, _)| column.decimal()).collect();
     let one = shown.first().copied().filter(|first| shown.iter().all(|sign| sign == first));

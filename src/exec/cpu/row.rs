@@ -18,7 +18,7 @@ const TURNED: [(&str, usize, Twin); 1] = [(dense_forward::KERNEL.name, 1, dense_
 pub struct RowExecutor {
     plan: Plan,
     memory: Memory,
-    /// What is called for each op.
+    /// Function that computes each op.
     calls: Vec<Twin>,
     input: ViewId,
     output: ViewId,
