@@ -12,10 +12,10 @@ fn model(network: Network, loss: Loss, values: &[&[f32]]) -> Model {
     model
 }
 
-/// 2·3 − 1·4 + 0.5 = 2.5 and −3 + 4 − 1 = 0 before relu, then 10·2.5 + 1·0 + 1 = 26.
+/// 2·3 − 1·4 + 0.5 = 2.5 and −3·3 + 4 − 1 = −6 before relu, then 10·2.5 + 1·0 + 1 = 26.
 #[test]
 fn a_row_is_predicted_as_by_hand() -> Result<()> {
-    let weights: [&[f32]; 4] = [&[2.0, -1.0, -1.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
+    let weights: [&[f32]; 4] = [&[2.0, -1.0, -3.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
     let mut model = model(Network::input(2).dense(2).relu().dense(1), Loss::MeanSquaredError, &weights);
     let mut output = [0.0];
     model.predictor(&Device::cpu())?.predict_row(&[3.0, 4.0], &mut output)?;
@@ -91,20 +91,22 @@ fn other_devices_predict_the_same_within_rounding() -> Result<()> {
     Ok(())
 }
 
-/// 2·3 − 1·4 + 0.5 = 2.5 and −3 + 4 − 1 = 0 before tanh; dropout passes on what it gets.
+/// 2·3 − 1·4 + 0.5 = 2.5 and −3·3 + 4 − 1 = −6 before tanh; dropout passes on what it gets.
 #[test]
 fn outputs_of_each_layer_are_as_by_hand() -> Result<()> {
-    let weights: [&[f32]; 4] = [&[2.0, -1.0, -1.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
+    let weights: [&[f32]; 4] = [&[2.0, -1.0, -3.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
     let network = Network::input(2).dropout(0.5).dense(2).dropout(0.5).tanh().dense(1);
     let model = model(network, Loss::MeanSquaredError, &weights);
     let layers = model.layer_outputs(&[3.0, 4.0])?;
     let names: Vec<&str> = layers.iter().map(|tensor| tensor.name.as_str()).collect();
     assert_eq!(names, ["layer0.output", "layer1.output", "layer2.output", "layer3.output", "layer4.output"]);
     let values: Vec<&[f32]> = layers.iter().map(|tensor| &tensor.values[..]).collect();
-    assert_eq!((values[0], values[1], values[2]), (&[3.0, 4.0][..], &[2.5, 0.0][..], &[2.5, 0.0][..]));
-    let tanh = 2.5_f64.tanh();
-    assert!((f64::from(values[3][0]) - tanh).abs() < 1e-6 && values[3][1] == 0.0, "{:?}", values[3]);
-    assert!((f64::from(values[4][0]) - (10.0 * tanh + 1.0)).abs() < 1e-5, "{:?}", values[4]);
+    assert_eq!((values[0], values[1], values[2]), (&[3.0, 4.0][..], &[2.5, -6.0][..], &[2.5, -6.0][..]));
+    let tanh = [2.5_f64.tanh(), (-6.0_f64).tanh()];
+    for (found, wanted) in values[3].iter().zip(tanh) {
+        assert!((f64::from(*found) - wanted).abs() < 1e-6, "{:?}", values[3]);
+    }
+    assert!((f64::from(values[4][0]) - (10.0 * tanh[0] + tanh[1] + 1.0)).abs() < 1e-5, "{:?}", values[4]);
     Ok(())
 }
 
