@@ -64,7 +64,7 @@ pub struct Origin {
     pub settings: BTreeMap<String, String>,
 }
 
-/// What came of a training, for whoever finds its model later.
+/// Outcome of a training, stored in its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {

@@ -89,7 +89,7 @@ impl Predictor {
     }
 }
 
-/// What is made once of a model, for a device.
+/// Model compiled for a device.
 pub(super) struct Compiled {
     device: Device,
     /// On the CPU.
@@ -114,7 +114,7 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// What the last layer puts out for rows of raw inputs; `model` is the one that was compiled.
+    /// Outputs of the last layer for rows of raw inputs; `model` is the one that was compiled.
     pub(super) fn outputs<T: Copy + Into<f64>>(&mut self, model: &Model, input: &[T]) -> Result<Vec<f32>> {
         let (network, preprocessing) = (&model.head.network, model.head.preprocessing.as_ref());
         let (inputs, outputs) = (network.inputs(), network.outputs());
@@ -131,7 +131,7 @@ impl Compiled {
         Ok(found)
     }
 
-    /// What computes so many rows, or as many of them as the device should at once.
+    /// Executor for so many rows, or as many of them as the device should at once.
     fn executor(&mut self, model: &Model, rows: usize) -> Result<&mut dyn Executor> {
         let rows = rows_at_once(&model.head.network, &self.device, rows);
         let enough = match self.rows.take() {

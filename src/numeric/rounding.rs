@@ -24,7 +24,7 @@ pub struct Sum {
     magnitude: f64,
     terms: usize,
     whole: bool,
-    /// Whether the reference sums in f64.
+    /// True if the reference sums in f64.
     exact_reference: bool,
 }
 

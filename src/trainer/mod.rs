@@ -59,7 +59,7 @@ pub struct Trainer {
     device: Device,
     executor: Box<dyn Executor>,
     preprocessing: Option<Standardisation>,
-    /// Whether targets are scaled.
+    /// True if targets are scaled.
     scale_targets: bool,
     /// Of the first data set, if they are.
     target_scaling: Option<Standardisation>,

@@ -21,7 +21,7 @@ pub struct Product {
     pub aligned: [bool; 3],
     /// Whether the terms are rows of a batch, of which there may be millions.
     pub over_rows: bool,
-    /// Whether dropout's masks may be drawn where the output is stored.
+    /// True if dropout's masks may be drawn where the output is stored.
     pub may_drop: bool,
 }
 

@@ -115,12 +115,12 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
     Err(Error::conflict(folder.display().to_string(), problem, "delete them to begin anew, or name another folder"))
 }
 
-/// What a search for a checkpoint to go on from has found.
+/// Result of a search for a checkpoint to go on from.
 #[derive(Default)]
 struct Search {
     /// Folders with checkpoints of this training, and the steps of the newest.
     own: Vec<(u64, PathBuf)>,
-    /// How checkpoints of other trainings differ, each with its folder.
+    /// Differences of checkpoints of other trainings, each with its folder.
     others: Vec<String>,
     /// The first folder that cannot be judged.
     refused: Option<Error>,
@@ -155,7 +155,7 @@ impl Search {
     }
 }
 
-/// Where a training begins.
+/// Start of a training.
 pub(in crate::trainer) enum Beginning {
     /// At its first step; how the checkpoints differ that there are, where all are of other trainings.
     Anew(Vec<String>),
