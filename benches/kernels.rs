@@ -1,4 +1,4 @@
-//! Every kernel, one op at a time, at the shapes that it has in two networks: what the CPU executor runs (the fast twin
+//! Every kernel, one op at a time, at the shapes that it has in two networks: what the CPU executor runs (the fast CPU kernel
 //! where there is one), and a GPU's shader.
 //!
 //!     cargo bench --bench kernels                                     on the CPU
@@ -18,10 +18,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use wgrad::exec::{Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{Description, Held, lower};
+use wgrad::lower::{InputStorage, TrainingSpec, lower};
 use wgrad::plan::{Op, Plan, Section, Step};
 use wgrad::rng::{Philox, Stream};
-use wgrad::specialize::{Target, candidates};
+use wgrad::specialize::{DeviceLimits, candidates};
 use wgrad::{Adam, AdamW, Device, Loss, Network, Optimizer, Result, RmsProp, Schedule, Sgd, kernels};
 
 /// Name, inputs, layers and batch; between them they have every loss, every optimizer and every kernel.
@@ -40,18 +40,18 @@ fn recipes() -> [(Loss, Optimizer); 5] {
     ]
 }
 
-/// All networks in both forms, and on images: name and description with plan.
-fn plans() -> Result<Vec<(&'static str, Description, Plan)>> {
+/// All networks in both forms, and on images: name and spec with plan.
+fn plans() -> Result<Vec<(&'static str, TrainingSpec, Plan)>> {
     let mut plans = Vec::new();
     for (name, inputs, layers, batch) in NETWORKS {
         for (loss, optimizer) in recipes() {
-            let description = Description::new(Network::parse(inputs, layers)?, loss, optimizer, batch);
+            let spec = TrainingSpec::new(Network::parse(inputs, layers)?, loss, optimizer, batch);
             let data_rows = Some(4 * batch);
-            let description = Description { data_rows, clip_norm: Some(1.0), evaluate_rows: batch, ..description };
-            let primitive = lower(&description)?;
-            plans.push((name, description.clone(), fuse(&primitive)?));
-            plans.push((name, description.clone(), primitive));
-            let images = Description { data_inputs: Held::Bytes, ..description };
+            let spec = TrainingSpec { data_rows, clip_norm: Some(1.0), evaluate_rows: batch, ..spec };
+            let primitive = lower(&spec)?;
+            plans.push((name, spec.clone(), fuse(&primitive)?));
+            plans.push((name, spec.clone(), primitive));
+            let images = TrainingSpec { data_inputs: InputStorage::Bytes, ..spec };
             plans.push((name, images.clone(), fuse(&lower(&images)?)?));
         }
     }
@@ -59,30 +59,30 @@ fn plans() -> Result<Vec<(&'static str, Description, Plan)>> {
 }
 
 /// The same networks with products cut as a GPU would do it last: in parts, where it had not done so at first.
-fn cut(plans: &[(&'static str, Description, Plan)], target: &Target) -> Vec<(&'static str, Description, Plan)> {
-    let Target::Gpu(limits) = target else { return Vec::new() };
-    let first = plans.iter().filter(|(_, description, _)| description.loss == recipes()[0].0);
-    let last = |(name, description, plan): &(&'static str, Description, Plan)| {
+fn cut(plans: &[(&'static str, TrainingSpec, Plan)], target: &DeviceLimits) -> Vec<(&'static str, TrainingSpec, Plan)> {
+    let DeviceLimits::Gpu(limits) = target else { return Vec::new() };
+    let first = plans.iter().filter(|(_, spec, _)| spec.loss == recipes()[0].0);
+    let last = |(name, spec, plan): &(&'static str, TrainingSpec, Plan)| {
         let mut plan = plan.clone();
         plan.cut(|op, shapes| candidates(op, shapes, limits).pop());
-        (*name, description.clone(), plan)
+        (*name, spec.clone(), plan)
     };
     first.map(last).collect()
 }
 
 /// Writes parameters and data, and runs every section once: then all views hold what they hold in training.
-fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> {
+fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
-    for (layer, ..) in description.network.dense_layers() {
+    for (layer, ..) in spec.network.dense_layers() {
         for kind in ["weight", "bias"] {
             let number = |_| ((0.2 * random.uniform() - 0.1) as f32).to_bits();
             write(executor, &format!("layer{layer}.{kind}"), number)?;
         }
     }
-    let classes = description.network.outputs() as u32;
+    let classes = spec.network.outputs() as u32;
     for part in ["data", "evaluate"] {
         write(executor, &format!("{part}.input"), |_| (random.uniform() as f32).to_bits())?;
-        write(executor, &format!("{part}.target"), |_| match description.loss.target_kind() {
+        write(executor, &format!("{part}.target"), |_| match spec.loss.target_kind() {
             TargetKind::Class => random.below(classes),
             TargetKind::Numbers => (random.below(2) as f32).to_bits(),
         })?;
@@ -90,9 +90,9 @@ fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> 
     if executor.plan().find("data.table").is_some() {
         write(executor, "data.table", |_| (random.uniform() as f32).to_bits())?;
     }
-    write(executor, "index", |at| (at * 7 % (4 * description.batch)) as u32)?;
-    let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
-    let last = [Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 });
+    write(executor, "index", |at| (at * 7 % (4 * spec.micro_batch)) as u32)?;
+    let step = spec.record(Schedule::Constant, 0, 0, 0, spec.micro_batch);
+    let last = [Section::Evaluate, Section::Score].map(|section| Run { section, batch_index: 0 });
     executor.submit(&[step], &[Run::submission(&[step]), last.to_vec()].concat())?;
     Ok(step)
 }
@@ -134,9 +134,9 @@ fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static
     let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
     let mut plans = plans()?;
     plans.extend(cut(&plans, &device.target()));
-    for (network, description, plan) in plans {
+    for (network, spec, plan) in plans {
         let mut executor = device.executor(plan)?;
-        let step = fill(executor.as_mut(), &description)?;
+        let step = fill(executor.as_mut(), &spec)?;
         let plan = executor.plan().clone();
         for section in Section::ALL {
             for (number, op) in plan.ops(section).iter().enumerate() {
@@ -148,7 +148,7 @@ fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static
                 let mut group = criterion.benchmark_group(op.kernel.name);
                 group.sample_size(10).warm_up_time(Duration::from_millis(100));
                 group.measurement_time(Duration::from_millis(400)).throughput(throughput(&plan, op));
-                let run = Run { section, slot: 0 };
+                let run = Run { section, batch_index: 0 };
                 group.bench_function(BenchmarkId::new(shapes, device), |bench| {
                     let mut time = |count| time(executor.as_mut(), step, run, number, count);
                     bench.iter_custom(|count| time(count).expect("the device answers"));

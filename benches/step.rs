@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::Section;
 use wgrad::{Adam, Device, Result, Trainer};
 use workload::{Workload, named};
@@ -30,8 +30,8 @@ fn batches(workload: &Workload) -> usize {
 
 /// All that a step computes, its optimizer's work too.
 fn flops(workload: &Workload) -> Result<u64> {
-    let description = Description::new(workload.network(), workload.loss(), Adam::new(1e-3), workload.batch);
-    let plan = fuse(&lower(&description)?)?;
+    let spec = TrainingSpec::new(workload.network(), workload.loss(), Adam::new(1e-3), workload.batch);
+    let plan = fuse(&lower(&spec)?)?;
     let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
     Ok(ops.map(|op| plan.flops(op)).sum())
 }

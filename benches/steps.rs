@@ -106,8 +106,8 @@ fn chosen(names: Vec<String>) -> std::result::Result<Vec<(String, Workload)>, St
 
 /// Forward, weight gradients, and input gradients of all layers but the first.
 fn product_flops(workload: &Workload) -> f64 {
-    let product = |sizes: &[usize]| 2.0 * (workload.batch * sizes[0] * sizes[1]) as f64;
-    3.0 * workload.layers.windows(2).map(product).sum::<f64>() - product(&workload.layers[..2])
+    let matmul = |sizes: &[usize]| 2.0 * (workload.batch * sizes[0] * sizes[1]) as f64;
+    3.0 * workload.layers.windows(2).map(matmul).sum::<f64>() - matmul(&workload.layers[..2])
 }
 
 /// Milliseconds that a step takes: of the median block and of the best. Submissions are whole; blocks end with one.
@@ -150,19 +150,19 @@ impl WithSimd for MultiplyAdds {
     }
 }
 
-/// The most GFLOP/s that this many threads were seen to reach together, with nothing to fetch from memory: what bounds
+/// The most GFLOP/s that this many threads were seen to reach together, with nothing to fetch from memory: what tolerances
 /// every step. A step may come close to it, but not pass it.
 fn peak(threads: usize, budget: Duration) -> f64 {
     const ROUNDS: usize = 10_000_000;
     let (began, mut best) = (Instant::now(), 0.0_f64);
     while best == 0.0 || began.elapsed() < budget {
         let block = Instant::now();
-        let lanes: usize = std::thread::scope(|scope| {
+        let items: usize = std::thread::scope(|scope| {
             let run = || Arch::new().dispatch(MultiplyAdds { rounds: ROUNDS });
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
             threads.into_iter().map(|thread| thread.join().expect("it only computes")).sum()
         });
-        best = best.max((2 * lanes * SUMS * ROUNDS) as f64 / block.elapsed().as_secs_f64() / 1e9);
+        best = best.max((2 * items * SUMS * ROUNDS) as f64 / block.elapsed().as_secs_f64() / 1e9);
     }
     best
 }

@@ -32,7 +32,7 @@ fn norms(activation: Activation, init: Init) -> wgrad::Result<Vec<f64>> {
     let mut trainer = Trainer::builder(network)
         .loss(Loss::SoftmaxCrossEntropy)
         .optimizer(Sgd::new(0.01))
-        .preprocessing(wgrad::Standardisation::fit(&digits)?)
+        .preprocessing(wgrad::Standardization::fit(&digits)?)
         .batch(ROWS)
         .seed(7)
         .build(&Device::cpu())?;

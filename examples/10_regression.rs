@@ -4,7 +4,7 @@
 //! 2004): most of what these measurements tell is linear. Inputs and target are standardised by the trainer, from the
 //! training part alone; without that the loss begins at about 29,000.
 
-use wgrad::{AdamW, Dataset, Device, Fit, Loss, Network, Schedule, Split, Standardisation, Trainer};
+use wgrad::{AdamW, Dataset, Device, Fit, Loss, Network, Schedule, Split, Standardization, Trainer};
 
 const TABLE: &str = include_str!("../data/diabetes.csv");
 const EPOCHS: usize = 100;
@@ -16,7 +16,7 @@ fn main() -> wgrad::Result<()> {
         .loss(Loss::MeanSquaredError)
         .optimizer(AdamW::new(1e-2).weight_decay(0.1))
         .schedule(Schedule::cosine((EPOCHS * train.len().div_ceil(32)) as u64))
-        .preprocessing(Standardisation::fit(&train)?)
+        .preprocessing(Standardization::fit(&train)?)
         .scale_targets()
         .batch(32)
         .seed(7)

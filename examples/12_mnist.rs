@@ -6,7 +6,8 @@
 //! Expected, in about a minute on two cores: 98 % of MNIST's 10,000 test images right after 5 epochs, 87 % or more of
 //! Fashion-MNIST's. Without a folder it says so, and ends.
 
-use wgrad::{AdamW, Device, Fit, Loss, Network, Schedule, Split, Standardisation, Trainer, data};
+use std::ops::ControlFlow;
+use wgrad::{AdamW, Device, Fit, Loss, Network, Schedule, Split, Standardization, Trainer, data};
 
 const EPOCHS: usize = 5;
 const BATCH: usize = 128;
@@ -26,14 +27,14 @@ fn main() -> wgrad::Result<()> {
         .optimizer(AdamW::new(1e-3))
         .schedule(Schedule::cosine(steps as u64))
         // One mean and one scale for all pixels, which stay bytes until a step needs them.
-        .preprocessing(Standardisation::fit_all(&train)?)
+        .preprocessing(Standardization::fit_all(&train)?)
         .batch(BATCH)
         .seed(1)
         .build(&Device::auto()?)?;
     let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().on_epoch(|epoch| {
         let right = epoch.validation.as_ref().and_then(|found| found.accuracy).unwrap_or_default();
         println!("epoch {}: loss {:.4}, validation {:.1} %", epoch.epoch, epoch.loss, 100.0 * right);
-        wgrad::Flow::Continue
+        ControlFlow::Continue(())
     });
     trainer.fit(&train, fit)?;
     let accuracy = trainer.evaluate(&test)?.accuracy()?;

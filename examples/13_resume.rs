@@ -2,7 +2,8 @@
 //!
 //! Expected: stopped after 65 of 200 steps; the resumed model has the bytes of the one that was never stopped.
 
-use wgrad::{Adam, Checkpoints, Dataset, Device, Fit, Flow, Loss, Model, Network, Schedule, Split, Trainer, data};
+use std::ops::ControlFlow;
+use wgrad::{Adam, Checkpoints, Dataset, Device, Fit, Loss, Model, Network, Schedule, Split, Trainer, data};
 
 const EPOCHS: usize = 10;
 
@@ -34,12 +35,12 @@ fn trained(
         .loss(Loss::SoftmaxCrossEntropy)
         .optimizer(Adam::new(2e-3))
         .schedule(Schedule::cosine(200))
-        .steps_a_submission(5)
+        .steps_per_submission(5)
         .seed(7)
         .build(&Device::cpu())?;
     let mut fit = Fit::epochs(EPOCHS).validate(validation).restore_best().on_submission(|progress| {
         let done = 20 * (progress.epoch - 1) + progress.step;
-        if done as u64 >= most { Flow::Stop } else { Flow::Continue }
+        if done as u64 >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Some(checkpoints) = checkpoints {
         fit = fit.checkpoints(checkpoints);

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use wgrad::{Dataset, Device, Loss, Network, Sgd, Standardisation, Trainer, data};
+use wgrad::{Dataset, Device, Loss, Network, Sgd, Standardization, Trainer, data};
 
 const STEPS: usize = 60;
 const BATCH: usize = 64;
@@ -41,7 +41,7 @@ fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     let mut trainer = Trainer::builder(Network::input(64).dense(128).relu().dense(64).relu().dense(10))
         .loss(Loss::SoftmaxCrossEntropy)
         .optimizer(Sgd::new(0.1))
-        .preprocessing(Standardisation::fit(data)?)
+        .preprocessing(Standardization::fit(data)?)
         .batch(BATCH)
         .seed(7)
         .build(device)?;

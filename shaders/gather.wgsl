@@ -1,9 +1,9 @@
 // Copies chosen rows of a data set into the window: one part of it for each step.
 //
-// window[s, r·width + w] = data[index[epoch_step + first_lane + s, r] − first_row, w]; a step beyond the index, and an
+// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]; a step beyond the index, and an
 // index of a row that is not in data, leave theirs alone.
 // Letters: s a step of the submission, r a row of its batch, w a word of the row; epoch_step the row of the index at
-// which the submission begins; first_lane the step, and first_row the row of the data set, that window and data begin
+// which the submission begins; first_item the step, and first_row the row of the data set, that window and data begin
 // with, where other ops see the others.
 //
 // | binding | view   | shape                       | access |
@@ -20,7 +20,7 @@ struct Params {
     width: u32,
     batch: u32,
     stride: u32,
-    first_lane: u32,
+    first_item: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -40,7 +40,7 @@ fn main(
     let w = i % params.width;
     let s = place / params.batch;
     let r = place % params.batch;
-    let at = (step.epoch_step + params.first_lane + s) * params.batch + r;
+    let at = (step.epoch_step + params.first_item + s) * params.batch + r;
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }

@@ -1,6 +1,6 @@
 // Copies chosen rows of a data set of bytes into the window, each byte as the number that a table has for it.
 //
-// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_lane + s, r] − first_row]];
+// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] − first_row]];
 // a step beyond the index, and an index of a row that is not in data, leave theirs alone. Byte w of a row is bits
 // 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
 // Letters: as in gather.wgsl; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
@@ -23,7 +23,7 @@ struct Params {
     tables: u32,
     batch: u32,
     stride: u32,
-    first_lane: u32,
+    first_item: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -44,7 +44,7 @@ fn main(
     let w = i % params.width;
     let s = place / params.batch;
     let r = place % params.batch;
-    let at = (step.epoch_step + params.first_lane + s) * params.batch + r;
+    let at = (step.epoch_step + params.first_item + s) * params.batch + r;
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }

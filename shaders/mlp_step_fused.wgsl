@@ -1,4 +1,4 @@
-// A whole step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
+// A fused step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
 // gradients.
 //
 // A workgroup takes CHUNK rows of the batch through all layers. x₀ = input, x_l = f_l(x_{l−1}·W_lᵀ + b_l);

@@ -1,4 +1,4 @@
-// The gradients of a whole step from its workgroups' shares, and the check that they are finite.
+// The gradients of a fused step from its workgroups' shares, and the check that they are finite.
 //
 // gradients[i] = Σₚ partial[p, i]. Letters: p a workgroup of the step, i an element of the parameters.
 //

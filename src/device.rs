@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::gpu::{Gpu, GpuDevice};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
-use crate::specialize::{Machine, Target, WholeStep, specialize};
+use crate::specialize::{DeviceLimits, FusedStep, Machine, specialize};
 
 /// A device to train on. Cheap to clone; all clones share one GPU and the shaders compiled for it.
 ///
@@ -74,7 +74,7 @@ impl Device {
     }
 
     /// The device of that name: `auto`, `cpu`, `gpu`, `reference`, the index of an adapter, `1` say, or part of its
-    /// description, in any case: `llvmpipe`, or `llvmpipe#1`, the second of those. Only so can a software adapter be had.
+    /// spec, in any case: `llvmpipe`, or `llvmpipe#1`, the second of those. Only so can a software adapter be had.
     ///
     /// # Errors
     /// A name that nothing here has, with a list of those present; one that fits several; a driver that refuses.
@@ -139,10 +139,10 @@ impl Device {
     ///
     /// # Errors
     /// A driver that refuses.
-    pub fn with_whole_step(self, choice: WholeStep) -> Result<Self> {
+    pub fn with_fused_step(self, choice: FusedStep) -> Result<Self> {
         #[cfg(feature = "gpu")]
         if let Kind::Gpu(gpu) = &self.kind {
-            return Ok(Self { kind: Kind::Gpu(gpu.with_whole_step(choice)?), reason: self.reason });
+            return Ok(Self { kind: Kind::Gpu(gpu.with_fused_step(choice)?), reason: self.reason });
         }
         let _ = choice;
         Ok(self)
@@ -196,7 +196,7 @@ impl Device {
 
     /// Whether it is a software adapter: a program on the CPU that stands for a GPU.
     pub fn is_software(&self) -> bool {
-        matches!(self.target(), Target::Gpu(limits) if limits.software)
+        matches!(self.target(), DeviceLimits::Gpu(limits) if limits.software)
     }
 
     /// The open GPU, where it is one.
@@ -226,12 +226,12 @@ impl Device {
     }
 
     /// What plans are fitted to.
-    pub fn target(&self) -> Target {
+    pub fn target(&self) -> DeviceLimits {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
-            return Target::Gpu(gpu.limits());
+            return DeviceLimits::Gpu(gpu.limits());
         }
-        Target::Cpu
+        DeviceLimits::Cpu
     }
 
     /// Returns true for the host with its fast kernels, and false for the reference.

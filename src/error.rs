@@ -144,7 +144,7 @@ pub enum Error {
         /// The reference's value.
         reference: f64,
         /// The largest difference that rounding can explain.
-        bound: f64,
+        tolerance: f64,
     },
     /// A file could not be read or written.
     File {
@@ -276,8 +276,8 @@ impl Error {
                  this update, so that nothing can be kept or go on from here: restore an earlier checkpoint, or train \
                  again with a lower learning rate, or with inputs and targets scaled"
             ),
-            Self::Mismatch { op, view, row, column, device, reference, bound } => format!(
-                "{op}: {view}[{row}, {column}] is {device}, reference {reference}, bound {bound}; the device's result \
+            Self::Mismatch { op, view, row, column, device, reference, tolerance } => format!(
+                "{op}: {view}[{row}, {column}] is {device}, reference {reference}, tolerance {tolerance}; the device's result \
                  cannot be trusted"
             ),
             Self::File { path, action, source } => format!("{}: {action} failed: {source}", path.display()),

@@ -31,7 +31,7 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
 /// # Errors
 /// As [`fuse`].
 pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
-    let own = plan.is_own();
+    let own = plan.is_trusted();
     let mut plan = plan.clone();
     let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
     for (section, ops) in &mut sections {

@@ -25,10 +25,10 @@
 //!
 //! # How it works
 //!
-//! A description is plain data. [`lower::lower`] turns it into a [`plan::Plan`]: primitive ops over named views of
+//! A spec is plain data. [`lower::lower`] turns it into a [`plan::Plan`]: primitive ops over named views of
 //! memory. [`fuse::fuse`] makes few big ops of them, [`specialize::specialize`] fits the plan to a device's limits, and
 //! an [`exec::Executor`] runs it. Each op is a run of a [`plan::Kernel`], which declares what it binds and how far
-//! rounding can carry its results; its plain twin is the truth that [`exec::lockstep`] holds every device to, element
+//! rounding can carry its results; its reference implementation is the truth that [`exec::lockstep`] holds every device to, element
 //! by element.
 //!
 //! # What is promised
@@ -68,7 +68,7 @@ pub mod trainer;
 pub mod tune;
 pub mod verify;
 
-pub use data::{Dataset, Split, Standardisation, Targets};
+pub use data::{Dataset, Split, Standardization, Targets};
 pub use device::Device;
 pub use error::{Error, Result};
 pub use init::Init;
@@ -77,9 +77,7 @@ pub use model::{Model, Tensor};
 pub use network::{Activation, Dense, Layer, Network};
 pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
-pub use trainer::{
-    Checkpoint, Checkpoints, Epoch, Evaluation, Fit, Flow, History, Progress, Restored, StepLoss, Trainer,
-};
+pub use trainer::{Checkpoint, Checkpoints, Epoch, Evaluation, Fit, History, Progress, Restored, StepLoss, Trainer};
 
 /// The README's program, so that it compiles; the one on the front page above runs.
 #[cfg(doctest)]

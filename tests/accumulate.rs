@@ -7,7 +7,8 @@ mod common {
 }
 
 use common::accumulation;
-use wgrad::{Adam, Checkpoints, Dataset, Device, Error, Fit, Flow, Loss, Network, Trainer, data};
+use std::ops::ControlFlow;
+use wgrad::{Adam, Checkpoints, Dataset, Device, Error, Fit, Loss, Network, Trainer, data};
 
 fn devices() -> [Device; 3] {
     [Device::reference(), Device::cpu().threads(1), Device::cpu().threads(3)]
@@ -57,7 +58,7 @@ fn digits() -> Dataset {
 fn trainer(threads: usize, accumulate: usize) -> Trainer {
     let network = Network::parse(64, "24 relu dropout(0.2) 10").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(4e-3)).seed(7);
-    let builder = builder.batch(17).accumulate(accumulate).steps_a_submission(2);
+    let builder = builder.batch(17).accumulate(accumulate).steps_per_submission(2);
     builder.build(&Device::cpu().threads(threads)).expect("a trainer")
 }
 
@@ -72,7 +73,7 @@ fn a_resumed_training_is_the_uninterrupted_one() {
     let mut seen = Vec::new();
     let telling = Fit::epochs(3).on_submission(|progress| {
         seen.push((progress.step, progress.steps));
-        Flow::Continue
+        ControlFlow::Continue(())
     });
     let history = whole.fit(&digits(), telling).expect("trained");
     assert_eq!(seen, [(2, 4), (4, 4)].repeat(3));
@@ -83,7 +84,7 @@ fn a_resumed_training_is_the_uninterrupted_one() {
         let mut done = 0;
         let stopping = Fit::epochs(3).checkpoints(checkpoints.clone()).on_submission(|_| {
             done += 1;
-            if done == stop { Flow::Stop } else { Flow::Continue }
+            if done == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let mut stopped = trainer(2, 4);
         stopped.fit(&digits(), stopping).expect("stopped");

@@ -9,11 +9,11 @@ mod common {
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::driver::{Device, Driver, Form};
+use common::driver::{Device, Driver, PlanKind};
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::Run;
-use wgrad::lower::Description;
-use wgrad::{Adam, Loss, Network, Standardisation, Trainer};
+use wgrad::lower::TrainingSpec;
+use wgrad::{Adam, Loss, Network, Standardization, Trainer};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -41,9 +41,9 @@ static COUNTING: Counting = Counting;
 
 /// A large batch through small layers, whose weight gradients are cut into slices; dropout and clipping; a layer whose operands
 /// are packed; and one of so many rows that slices are added in f64.
-fn descriptions() -> [Description; 3] {
+fn specs() -> [TrainingSpec; 3] {
     let network = |inputs, text| Network::parse(inputs, text).expect("the text is sound");
-    let describe = |network, batch| Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+    let describe = |network, batch| TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
     let mut small = describe(network(24, "32 tanh dropout(0.2) 32 sigmoid 5"), 1100);
     small.clip_norm = Some(1.0);
     [small, describe(network(200, "300 relu 10"), 96), describe(network(300, "300 relu 10"), 1050)]
@@ -57,11 +57,11 @@ fn neither_steps_nor_predictions_of_rows_allocate() {
 }
 
 fn steps_allocate_nothing() {
-    for description in descriptions() {
+    for spec in specs() {
         for threads in [1, 2] {
-            let mut driver = Driver::new(&description, Form::Fused, Device::Cpu { threads });
-            driver.set(&parameters(&description.network, 1, Numbers::Real));
-            let data = batch(&description.network, description.loss, description.batch, 1, 0, Numbers::Real);
+            let mut driver = Driver::new(&spec, PlanKind::Fused, Device::Cpu { threads });
+            driver.set(&parameters(&spec.network, 1, Numbers::Real));
+            let data = batch(&spec.network, spec.loss, spec.micro_batch, 1, 0, Numbers::Real);
             let steps = driver.feed(&[data]);
             let runs = Run::submission(&steps);
             let mut submit = || driver.executor.submit(&steps, &runs).expect("the host answers");
@@ -78,7 +78,7 @@ fn steps_allocate_nothing() {
 
 /// All kinds of outputs: probabilities of several classes and of one, and numbers in the units of a target.
 fn predictions_of_rows_allocate_nothing() {
-    let scaling = |columns: usize| Some(Standardisation::new(vec![1.0; columns], vec![2.0; columns]).expect("sound"));
+    let scaling = |columns: usize| Some(Standardization::new(vec![1.0; columns], vec![2.0; columns]).expect("sound"));
     for (loss, layers) in [
         (Loss::SoftmaxCrossEntropy, "64 relu 64 relu 12"),
         (Loss::BinaryCrossEntropy, "64 tanh 64 sigmoid 1"),
@@ -87,8 +87,8 @@ fn predictions_of_rows_allocate_nothing() {
         let network = Network::parse(8, layers).expect("the text is sound");
         let trainer = Trainer::builder(network).loss(loss).build(&wgrad::Device::cpu());
         let mut model = trainer.and_then(Trainer::into_model).expect("a model");
-        model.head.preprocessing = scaling(8);
-        model.head.target_scaling = scaling(1).filter(|_| loss == Loss::MeanSquaredError);
+        model.metadata.preprocessing = scaling(8);
+        model.metadata.target_scaling = scaling(1).filter(|_| loss == Loss::MeanSquaredError);
         let mut predictor = model.predictor(&wgrad::Device::cpu()).expect("it is sound");
         let mut output = vec![0.0; predictor.outputs()];
         let mut predict = |value: f32| predictor.predict_row(&[value; 8], &mut output).expect("the numbers are finite");

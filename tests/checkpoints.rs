@@ -3,13 +3,14 @@
 #[path = "common/forged.rs"]
 mod forged;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use wgrad::rng::{Philox, Stream};
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Epoch, Error, Fit, Flow, History, Loss, Model, Network, Optimizer,
-    Progress, RmsProp, Schedule, Sgd, Standardisation, Trainer, data,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Epoch, Error, Fit, History, Loss, Model, Network, Optimizer,
+    Progress, RmsProp, Schedule, Sgd, Standardization, Trainer, data,
 };
 
 const ROWS: usize = 250;
@@ -27,7 +28,7 @@ fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
     let network = Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) 10").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(optimizer);
     let builder = builder.schedule(Schedule::cosine(STEPS * EPOCHS as u64)).clip_norm(1.0).batch(BATCH).seed(7);
-    builder.steps_a_submission(4).build(device).expect("a trainer")
+    builder.steps_per_submission(4).build(device).expect("a trainer")
 }
 
 /// Trains, or goes on; a callback stops it after so many steps.
@@ -39,7 +40,7 @@ fn train(
 ) -> wgrad::Result<History> {
     let fit = Fit::epochs(EPOCHS).validate(validation).restore_best().on_submission(|progress| {
         let done = (progress.epoch as u64 - 1) * STEPS + progress.step as u64;
-        if done >= stop { Flow::Stop } else { Flow::Continue }
+        if done >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let fit = match checkpoints {
         Some(checkpoints) => fit.checkpoints(checkpoints),
@@ -341,7 +342,7 @@ fn checkpoints_of_trainings_whose_steps_have_failed_can_be_used() {
     for batch in [4, 8] {
         let build = || {
             let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).batch(batch);
-            builder.optimizer(Adam::new(0.1)).steps_a_submission(1).build(&Device::cpu()).expect("a trainer")
+            builder.optimizer(Adam::new(0.1)).steps_per_submission(1).build(&Device::cpu()).expect("a trainer")
         };
         let mut trainer = build();
         trainer.load(&bad).expect("it fits");
@@ -360,7 +361,7 @@ fn checkpoints_of_trainings_whose_steps_have_failed_can_be_used() {
         // Its epochs stay begun, and count for the order of the rows.
         let below = folder.path().join(format!("run-{batch}"));
         let checkpoints = Checkpoints::in_folder(&below).every_steps(1);
-        let stop = |_: &Epoch| Flow::Stop;
+        let stop = |_: &Epoch| ControlFlow::Break(());
         trainer.fit(&good, Fit::epochs(3).checkpoints(checkpoints.clone()).on_epoch(stop)).expect("stopped");
         let mut resumed = build();
         resumed.fit(&good, Fit::epochs(3).checkpoints(checkpoints.resume())).expect("resumed");
@@ -378,7 +379,7 @@ fn a_folder_belongs_to_one_training_at_a_time() {
     let fit = fit.on_epoch(|_| {
         let second = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &validation, checkpoints(), u64::MAX);
         message = second.expect_err("it is taken").to_string();
-        Flow::Continue
+        ControlFlow::Continue(())
     });
     trainer(&Device::cpu(), Adam::new(1e-3)).fit(&digits(0..ROWS), fit).expect("trained");
     assert!(message.contains("another training is writing checkpoints to it"), "{message}");
@@ -416,7 +417,7 @@ fn a_numbered_folder_belongs_to_one_training() {
     let mut second = None;
     let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().checkpoints(checkpoints()).on_epoch(|_| {
         second = Some(name(stop(2e-3, checkpoints(), 4)));
-        Flow::Stop
+        ControlFlow::Break(())
     });
     let mut first = trainer(&Device::cpu(), Adam::new(1e-3));
     first.fit(&digits(0..ROWS), fit).expect("stopped");
@@ -476,14 +477,15 @@ fn images_go_on_however_steps_are_grouped() {
     let build = |steps| {
         let builder = Trainer::builder(Network::parse(7, "16 relu dropout(0.2) 3").expect("a network"));
         let builder = builder.loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-2)).batch(16).seed(5);
-        let scaling = Standardisation::fit(&images).expect("scales");
-        builder.preprocessing(scaling).steps_a_submission(steps).build(&Device::cpu()).expect("a trainer")
+        let scaling = Standardization::fit(&images).expect("scales");
+        builder.preprocessing(scaling).steps_per_submission(steps).build(&Device::cpu()).expect("a trainer")
     };
     let mut whole = build(4);
     whole.fit(&images, Fit::epochs(3)).expect("trained");
     let folder = tempfile::tempdir().expect("a folder");
     let checkpoints = Checkpoints::in_folder(folder.path()).every(Duration::ZERO);
-    let stop = |progress: &Progress| if progress.epoch == 2 { Flow::Stop } else { Flow::Continue };
+    let stop =
+        |progress: &Progress| if progress.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     build(2).fit(&images, Fit::epochs(3).checkpoints(checkpoints.clone()).on_submission(stop)).expect("stopped");
     assert_eq!(files(folder.path()), ["step-4.safetensors", "step-6.safetensors", "step-8.safetensors"]);
     let (mut resumed, mut exact) = (build(5), false);
@@ -523,7 +525,7 @@ fn a_folder_that_is_gone_is_an_error() {
         if progress.epoch == 2 {
             std::fs::remove_dir_all(&below).expect("deleted");
         }
-        Flow::Continue
+        ControlFlow::Continue(())
     };
     let fit = Fit::epochs(2).checkpoints(Checkpoints::in_folder(&below).every_steps(3)).on_submission(vanish);
     let error = trainer(&Device::cpu(), Adam::new(1e-3)).fit(&digits(0..ROWS), fit).expect_err("it is gone");

@@ -45,7 +45,7 @@ impl Variant {
 fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let op = |parameter| {
         let params = vec![parameter; kernel.params.len()];
-        Op { kernel, views: Vec::new(), params, lanes: 1, layer: None, tile: None }
+        Op { kernel, views: Vec::new(), params, items: 1, layer: None, tile: None }
     };
     // Rows of a multiple of four, of none, and some of each.
     let shapes = [[4096, 4096], [4095, 4095], [4096, 4095], [4095, 4096]]
@@ -343,7 +343,7 @@ fn every_name_can_be_written_in_wgsl() {
 
 /// Threads are lent columns of what these write, and nothing else that they write.
 #[test]
-fn what_goes_by_columns_has_a_fast_twin_and_writes_nothing_else() {
+fn what_goes_by_columns_has_a_fast_kernel_and_writes_nothing_else() {
     let kernels: Vec<_> =
         kernels::ALL.into_iter().filter(|kernel| kernel.bindings.iter().any(|b| b.by_columns)).collect();
     assert_eq!(kernels.len(), 4, "gathers, and dense layers forward and back");

@@ -3,14 +3,14 @@
 use wgrad::plan::{Rates, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::trainer::OpTime;
-use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Standardisation, Trainer, data};
+use wgrad::{Adam, Dataset, Device, Fit, Loss, Model, Network, Schedule, Standardization, Trainer, data};
 
 fn digits() -> Dataset {
     data::digits().select(&(0..300).collect::<Vec<_>>())
 }
 
 /// Three epochs with all that is drawn at random: initialisation, shuffling, dropout; the last batch is short.
-fn trained(device: &Device, seed: u64, steps_a_submission: Option<usize>) -> Model {
+fn trained(device: &Device, seed: u64, steps_per_submission: Option<usize>) -> Model {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     let mut builder = Trainer::builder(network)
         .loss(Loss::SoftmaxCrossEntropy)
@@ -19,8 +19,8 @@ fn trained(device: &Device, seed: u64, steps_a_submission: Option<usize>) -> Mod
         .clip_norm(1.0)
         .batch(47)
         .seed(seed);
-    if let Some(steps) = steps_a_submission {
-        builder = builder.steps_a_submission(steps);
+    if let Some(steps) = steps_per_submission {
+        builder = builder.steps_per_submission(steps);
     }
     let mut trainer = builder.build(device).expect("a trainer");
     trainer.fit(&digits(), Fit::epochs(3)).expect("trained");
@@ -159,7 +159,7 @@ fn a_saved_model_predicts_what_the_trainer_did() {
     let data = data::iris();
     let mut trainer = Trainer::builder(Network::parse(4, "9 tanh 3").expect("a network"))
         .loss(Loss::SoftmaxCrossEntropy)
-        .preprocessing(Standardisation::fit(&data).expect("fitted"))
+        .preprocessing(Standardization::fit(&data).expect("fitted"))
         .build(&Device::cpu())
         .expect("a trainer");
     trainer.fit(&data, Fit::epochs(20)).expect("trained");
@@ -181,9 +181,9 @@ fn bytes_train_as_the_same_numbers_do() {
     let names = ["a", "b", "c"];
     let images = Dataset::images("images", 7, bytes, classes.clone(), names).expect("images");
     let numbers = Dataset::classes("images", 7, &numbers, &classes, names).expect("numbers");
-    let columns = Standardisation::fit(&images).expect("scales");
-    let all = Standardisation::fit_all(&images).expect("a scale");
-    assert_eq!((&columns, &all), (&fit(&numbers), &Standardisation::fit_all(&numbers).expect("a scale")));
+    let columns = Standardization::fit(&images).expect("scales");
+    let all = Standardization::fit_all(&images).expect("a scale");
+    assert_eq!((&columns, &all), (&fit(&numbers), &Standardization::fit_all(&numbers).expect("a scale")));
     assert!(all.is_uniform() && !columns.is_uniform());
     for device in [Device::cpu().threads(2), Device::reference()] {
         for scaling in [None, Some(&columns), Some(&all)] {
@@ -200,6 +200,6 @@ fn bytes_train_as_the_same_numbers_do() {
     }
 }
 
-fn fit(data: &Dataset) -> Standardisation {
-    Standardisation::fit(data).expect("scales")
+fn fit(data: &Dataset) -> Standardization {
+    Standardization::fit(data).expect("scales")
 }

@@ -7,9 +7,9 @@ mod forged;
 use std::path::Path;
 
 use wgrad::data::NumberFormat;
-use wgrad::model::{Head, TableForm};
+use wgrad::model::{Metadata, TableLayout};
 use wgrad::{
-    Adam, Dataset, Dense, Device, Error, Fit, Init, Loss, Model, Network, Schedule, Sgd, Standardisation, Tensor,
+    Adam, Dataset, Dense, Device, Error, Fit, Init, Loss, Model, Network, Schedule, Sgd, Standardization, Tensor,
     Trainer, data,
 };
 
@@ -59,7 +59,7 @@ fn trainings() {
     let builder = || Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
     let cpu = Device::cpu();
     says(builder().batch(0).build(&cpu), &["batch is 0"]);
-    says(builder().steps_a_submission(0).build(&cpu), &["steps_a_submission is 0"]);
+    says(builder().steps_per_submission(0).build(&cpu), &["steps_per_submission is 0"]);
     says(builder().clip_norm(f64::NAN).build(&cpu), &["clip_norm is NaN"]);
     says(builder().optimizer(Adam::new(-1.0)).build(&cpu), &["optimizer adam", "learning_rate is -1"]);
     says(builder().optimizer(Adam::new(0.1).beta1(1.0)).build(&cpu), &["beta1 is 1", "below 1"]);
@@ -70,7 +70,7 @@ fn trainings() {
     says(builder().schedule(Schedule::cosine(0)).build(&cpu), &["steps is 0"]);
     says(builder().build(&Device::cpu().threads(0)), &["threads is 0"]);
     says(builder().build(&Device::cpu().threads(200_000)), &["threads is 200000", "at most 1024"]);
-    let other = Standardisation::new(vec![0.0; 3], vec![1.0; 3]).expect("fine");
+    let other = Standardization::new(vec![0.0; 3], vec![1.0; 3]).expect("fine");
     says(builder().preprocessing(other).build(&cpu), &["3", "2"]);
     says("cpuu".parse::<Device>(), &["unknown device `cpuu`", "did you mean `cpu`?"]);
     says("adm".parse::<wgrad::Optimizer>(), &["did you mean `adam`?"]);
@@ -280,7 +280,7 @@ fn a_model_that_was_tampered_with() {
     type Change = fn(&mut Model);
     let format = |decimal, thousands| NumberFormat { decimal, thousands, ..NumberFormat::PLAIN };
     let table = move |header, format| {
-        Some(TableForm { header, dropped: vec![], formats: std::iter::once(("a".into(), format)).collect() })
+        Some(TableLayout { header, dropped: vec![], formats: std::iter::once(("a".into(), format)).collect() })
     };
     let tables = [
         (table(false, NumberFormat::PLAIN), "a table without a header, but no target is named"),
@@ -290,18 +290,18 @@ fn a_model_that_was_tampered_with() {
         (table(true, NumberFormat { currency: Some('x'), ..NumberFormat::PLAIN }), "currency sign is `x`"),
     ];
     for (table, part) in tables {
-        let head = Head { table, ..model.head.clone() };
-        says(Model { head, ..model.clone() }.save(&path), &[part]);
+        let metadata = Metadata { table, ..model.metadata.clone() };
+        says(Model { metadata, ..model.clone() }.save(&path), &[part]);
     }
     let changes: [(Change, &str); 8] = [
-        (|m| m.head.format = 0, "format is 0"),
-        (|m| m.head.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),
-        (|m| m.head.classes = Some(vec!["b".into(), "c".into(), "b".into()]), "two of its classes are called `b`"),
+        (|m| m.metadata.format = 0, "format is 0"),
+        (|m| m.metadata.columns = vec!["a".into(), "a".into()], "two of its input columns are called `a`"),
+        (|m| m.metadata.classes = Some(vec!["b".into(), "c".into(), "b".into()]), "two of its classes are called `b`"),
         (|m| m.parameters.clear(), "missing"),
         (|m| m.parameters[0].shape = vec![2, 3], "[2, 3]"),
         (|m| m.parameters[0].name = "layer9.weight".into(), "layer9.weight"),
         (|m| m.parameters[0].values[0] = f32::INFINITY, "inf"),
-        (|m| m.head.columns.clear(), "names of input columns are 0"),
+        (|m| m.metadata.columns.clear(), "names of input columns are 0"),
     ];
     for (change, part) in changes {
         let mut tampered = model.clone();
@@ -344,48 +344,45 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
 #[test]
 fn executors_refuse_what_a_plan_has_no_place_for() {
     use wgrad::exec::{Cpu, Executor, Reference, Run};
-    use wgrad::lower::{Description, lower};
+    use wgrad::lower::{TrainingSpec, lower};
     use wgrad::plan::{Section, Step};
-    let plan =
-        lower(&Description::new(Network::input(2).dense(1), Loss::MeanSquaredError, Sgd::new(0.1), 4)).expect("a plan");
+    let plan = lower(&TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Sgd::new(0.1), 4))
+        .expect("a plan");
     let executors: [Box<dyn Executor>; 2] =
         [Box::new(Cpu::new(plan.clone(), 1).expect("a thread")), Box::new(Reference::new(plan).expect("memory"))];
     for mut executor in executors {
         let input = executor.plan().find("input").expect("a view");
-        let run = |slot| [Run { section: Section::Gradients, slot }];
+        let run = |batch_index| [Run { section: Section::Gradients, batch_index }];
         let step = |rows| [Step { rows, ..Step::default() }];
-        says(executor.submit(&step(4), &run(1)), &["section gradients", "window slot is 1", "below 1"]);
-        says(executor.submit(&[step(4)[0]; 2], &run(1)), &["input", "window slot is 1", "below 1"]);
+        says(executor.submit(&step(4), &run(1)), &["section gradients", "batch of the submission is 1", "below 1"]);
+        says(executor.submit(&[step(4)[0]; 2], &run(1)), &["input", "batch of the submission is 1", "below 1"]);
         says(executor.submit(&step(5), &run(0)), &["rows of a step is 5", "at most 4"]);
-        says(executor.write(input, 1, &[0]), &["input", "window slot is 1"]);
+        says(executor.write(input, 1, &[0]), &["input", "batch of the submission is 1"]);
         says(executor.write(input, 0, &[0; 9]), &["words to write are 9", "8"]);
-        says(executor.read(input, 1), &["input", "window slot is 1"]);
+        says(executor.read(input, 1), &["input", "batch of the submission is 1"]);
     }
 }
 
 /// Sizes are checked on what is allocated, one by one: many rows of few columns do not count for a wide layer.
 #[test]
 fn sizes_that_do_not_belong_together_are_not_multiplied() {
-    use wgrad::lower::{Description, lower};
+    use wgrad::lower::{TrainingSpec, lower};
     let network = Network::input(28).dense(300).relu().dense(2);
-    let description = |rows: usize, batch: usize| Description {
+    let spec = |rows: usize, batch: usize| TrainingSpec {
         data_rows: Some(rows),
-        ..Description::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
+        ..TrainingSpec::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
     };
     // HIGGS; and as many numbers as there may be.
     for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
-        assert!(lower(&description(rows, batch)).is_ok(), "{rows} rows");
+        assert!(lower(&spec(rows, batch)).is_ok(), "{rows} rows");
     }
-    says(
-        lower(&description(1 << 26, 64)),
-        &["allocation data.input", "1879048192 elements", "1073741824", "fewer rows"],
-    );
-    says(lower(&description(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
+    says(lower(&spec(1 << 26, 64)), &["allocation data.input", "1879048192 elements", "1073741824", "fewer rows"]);
+    says(lower(&spec(64, 1 << 22)), &["allocation layer0", "1258291200 elements", "smaller batch"]);
     for rows in [1 << 40, usize::MAX] {
-        says(lower(&description(rows, 64)), &["allocation", "elements", "fewer rows"]);
-        says(lower(&description(64, rows)), &["allocations of a batch", "rows", "smaller batch"]);
-        let slots = Description { slots: rows, accumulate: 1024, ..description(64, 64) };
-        says(lower(&slots), &["allocations of a submission", "rows", "fewer steps"]);
+        says(lower(&spec(rows, 64)), &["allocation", "elements", "fewer rows"]);
+        says(lower(&spec(64, rows)), &["allocations of a batch", "rows", "smaller batch"]);
+        let steps = TrainingSpec { steps: rows, accumulate: 1024, ..spec(64, 64) };
+        says(lower(&steps), &["allocations of a submission", "rows", "fewer steps"]);
     }
 }
 

@@ -8,13 +8,13 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, plan};
+use common::driver::{Device, Driver, PlanKind, plan};
 use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Executor, Run, lockstep};
 use wgrad::kernels::{adamw, column_sum, dense_forward, dense_grad_weight, mean_loss, softmax_cross_entropy};
-use wgrad::lower::Description;
-use wgrad::plan::{AllocationId, Call, Kernel, Lane, Plan, Section, Step};
+use wgrad::lower::TrainingSpec;
+use wgrad::plan::{AllocationId, Call, Kernel, Plan, Section, Step, WorkItem};
 use wgrad::{Adam, Error, Loss, Network, Result};
 
 /// A kernel with a mistake under its honest name, and where lockstep must find it: op, view, row, column.
@@ -38,17 +38,17 @@ static FAULTS: [Fault; 6] = [
     ),
     // Writes a row that is not alive.
     (
-        Kernel { lane: Lane::Part, fast: None, ..dense_forward::KERNEL },
+        Kernel { item: WorkItem::Part, fast: None, ..dense_forward::KERNEL },
         "gradients op 0 (dense_forward)",
         "layer1.output",
         3,
         0,
     ),
-    // Leaves out the first of its lanes, as where a grid begins one too late.
+    // Leaves out the first of its items, as where a grid begins one too late.
     (
         Kernel {
             reference: |call| {
-                if call.lanes.start > 0 {
+                if call.items.start > 0 {
                     (dense_forward::KERNEL.reference)(call);
                 }
             },
@@ -108,23 +108,23 @@ static FAULTS: [Fault; 6] = [
     ),
 ];
 
-fn description() -> Description {
+fn spec() -> TrainingSpec {
     let network = Network::parse(5, "6 tanh 3").expect("the text is sound");
-    Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4)
+    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4)
 }
 
 /// What lockstep says of this plan on one thread: three live rows of four, after a whole batch.
 fn judged(device: impl FnOnce(Plan) -> Box<dyn Executor>, tampered: Plan) -> Result<usize> {
-    let description = description();
-    let mut driver = Driver::with_plan(&description, plan(&description, Form::Fused), Device::Reference);
+    let spec = spec();
+    let mut driver = Driver::with_plan(&spec, plan(&spec, PlanKind::Fused), Device::Reference);
     driver.executor = device(tampered);
-    driver.set(&parameters(&description.network, 1, Numbers::Real));
+    driver.set(&parameters(&spec.network, 1, Numbers::Real));
     // The row beyond the live ones holds something.
     driver.write("layer1.output", 0, &[0; 24]);
-    let [whole, short] = [4, 3].map(|rows| batch(&description.network, description.loss, rows, 1, 0, Numbers::Real));
+    let [whole, short] = [4, 3].map(|rows| batch(&spec.network, spec.loss, rows, 1, 0, Numbers::Real));
     driver.write("input", 0, bytemuck::cast_slice(&whole.input));
     let steps = driver.feed(&[short]);
-    let honest = plan(&description, Form::Fused);
+    let honest = plan(&spec, PlanKind::Fused);
     lockstep::run(&honest, &mut *driver.executor, &steps, &Run::submission(&steps)).map(|report| report.elements())
 }
 
@@ -134,7 +134,7 @@ fn cpu(plan: Plan) -> Box<dyn Executor> {
 
 #[test]
 fn faulty_kernels_are_named() {
-    let honest = plan(&description(), Form::Fused);
+    let honest = plan(&spec(), PlanKind::Fused);
     judged(cpu, honest.clone()).expect("nothing is wrong yet");
     for (faulty, op, view, row, column) in &FAULTS {
         let mut tampered = honest.clone();
@@ -183,7 +183,7 @@ impl Executor for Overrun {
 
 #[test]
 fn words_outside_the_written_views_are_watched() {
-    let honest = plan(&description(), Form::Fused);
+    let honest = plan(&spec(), PlanKind::Fused);
     let end = honest.get(honest.find("grad.layer2.bias").expect("the plan has it")).range(0).end;
     assert_eq!(honest.ops(Section::Gradients)[3].kernel.name, "dense_grad_weight");
     let overrun = |plan| Box::new(Overrun { host: cpu(plan), overrun: false }) as Box<dyn Executor>;

@@ -9,16 +9,16 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, plan};
-use common::problem::{Batch, Numbers, Target, batch, parameters};
-use wgrad::lower::Description;
+use common::driver::{Device, Driver, PlanKind, plan};
+use common::problem::{Batch, Labels, Numbers, batch, parameters};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Section, Step};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
 
 const BATCH: usize = 64;
 
 /// Most steps of a submission.
-const SLOTS: usize = 7;
+const STEPS_PER_SUBMISSION: usize = 7;
 
 /// Losses, and every allocation that persists, as words.
 #[derive(Debug, PartialEq)]
@@ -27,7 +27,7 @@ struct Result {
     persistent: Vec<(String, Vec<u32>)>,
 }
 
-fn descriptions() -> Vec<Description> {
+fn specs() -> Vec<TrainingSpec> {
     let networks = [
         (Loss::SoftmaxCrossEntropy, "200 relu dropout(0.2) 65 tanh 10"),
         (Loss::MeanSquaredError, "dropout(0.1) dense(33, bias=false) leaky_relu(0.1) 3"),
@@ -39,17 +39,17 @@ fn descriptions() -> Vec<Description> {
         Adam::new(0.01).into(),
         AdamW::new(0.01).weight_decay(0.1).into(),
     ];
-    let mut descriptions = Vec::new();
+    let mut specs = Vec::new();
     for (number, optimizer) in optimizers.into_iter().enumerate() {
         let (loss, layers) = networks[number % 2];
         let network = Network::parse(64, layers).expect("the text is sound");
-        let mut description = Description::new(network, loss, optimizer, BATCH);
-        description.slots = SLOTS;
-        description.clip_norm = (number % 2 == 1).then_some(0.1);
-        description.data_rows = (number >= 2).then_some(150);
-        descriptions.push(description);
+        let mut spec = TrainingSpec::new(network, loss, optimizer, BATCH);
+        spec.steps = STEPS_PER_SUBMISSION;
+        spec.clip_norm = (number % 2 == 1).then_some(0.1);
+        spec.data_rows = (number >= 2).then_some(150);
+        specs.push(spec);
     }
-    descriptions
+    specs
 }
 
 /// Live rows: the last batch is short.
@@ -64,8 +64,8 @@ enum Rows {
 }
 
 impl Rows {
-    fn new(description: &Description, steps: usize) -> Self {
-        let Description { network, loss, data_rows, .. } = description;
+    fn new(spec: &TrainingSpec, steps: usize) -> Self {
+        let TrainingSpec { network, loss, data_rows, .. } = spec;
         match data_rows {
             None => Self::Batches(
                 (0..steps)
@@ -97,19 +97,19 @@ enum Way {
 }
 
 /// A driver with parameters and a schedule.
-fn prepared(description: &Description, form: Form, device: Device) -> Driver {
-    let mut driver = Driver::new(description, form, device);
+fn prepared(spec: &TrainingSpec, kind: PlanKind, device: Device) -> Driver {
+    let mut driver = Driver::new(spec, kind, device);
     driver.schedule = Schedule::linear_warmup(0.1, 4);
-    driver.set(&parameters(&description.network, 1, Numbers::Real));
+    driver.set(&parameters(&spec.network, 1, Numbers::Real));
     driver
 }
 
-fn run(description: &Description, form: Form, device: Device, way: Way, steps: usize) -> Result {
-    let mut driver = prepared(description, form, device);
-    if let Some(count) = description.data_rows {
-        driver.place(&batch(&description.network, description.loss, count, 2, 0, Numbers::Real));
+fn run(spec: &TrainingSpec, kind: PlanKind, device: Device, way: Way, steps: usize) -> Result {
+    let mut driver = prepared(spec, kind, device);
+    if let Some(count) = spec.data_rows {
+        driver.place(&batch(&spec.network, spec.loss, count, 2, 0, Numbers::Real));
     }
-    let rows = Rows::new(description, steps);
+    let rows = Rows::new(spec, steps);
     let losses = match way {
         Way::Together => {
             let records = rows.bring(&mut driver, 0..steps);
@@ -133,13 +133,13 @@ fn run(description: &Description, form: Form, device: Device, way: Way, steps: u
 
 #[test]
 fn submissions_do_not_change_bits() {
-    for description in descriptions() {
-        for form in [Form::Primitive, Form::Fused] {
+    for spec in specs() {
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
             for device in [Device::Reference, Device::Cpu { threads: 2 }] {
-                for steps in [1, 2, SLOTS] {
-                    let [together, singly, apart] = [Way::Together, Way::OpByOp, Way::StepByStep]
-                        .map(|way| run(&description, form, device, way, steps));
-                    let place = format!("{form:?} on {device:?}, {steps} steps: {description:?}");
+                for steps in [1, 2, STEPS_PER_SUBMISSION] {
+                    let [together, singly, apart] =
+                        [Way::Together, Way::OpByOp, Way::StepByStep].map(|way| run(&spec, kind, device, way, steps));
+                    let place = format!("{kind:?} on {device:?}, {steps} steps: {spec:?}");
                     assert_eq!(together, singly, "op by op: {place}");
                     assert_eq!(together, apart, "step by step: {place}");
                 }
@@ -150,17 +150,17 @@ fn submissions_do_not_change_bits() {
 
 #[test]
 fn threads_do_not_change_bits() {
-    for description in descriptions() {
-        for form in [Form::Primitive, Form::Fused] {
-            let of = |threads| run(&description, form, Device::Cpu { threads }, Way::Together, SLOTS);
+    for spec in specs() {
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
+            let of = |threads| run(&spec, kind, Device::Cpu { threads }, Way::Together, STEPS_PER_SUBMISSION);
             let one = of(1);
             for threads in [2, 3, 8] {
-                assert_eq!(one, of(threads), "{threads} threads, {form:?}: {description:?}");
+                assert_eq!(one, of(threads), "{threads} threads, {kind:?}: {spec:?}");
             }
         }
     }
     // Pieces are of at least 2 000 000 operations: there are ops of several.
-    let plan = plan(&descriptions()[0], Form::Fused);
+    let plan = plan(&specs()[0], PlanKind::Fused);
     let largest = plan.ops(Section::Gradients).iter().map(|op| plan.flops(op)).max();
     assert!(largest >= Some(1_600_000), "{largest:?} operations are not shared out");
 }
@@ -168,17 +168,19 @@ fn threads_do_not_change_bits() {
 /// Steps on rows of a resident data set are those on the same rows from the host.
 #[test]
 fn a_resident_data_set_does_not_change_bits() {
-    for description in descriptions() {
-        let Some(count) = description.data_rows else { continue };
-        let resident = run(&description, Form::Fused, Device::Cpu { threads: 2 }, Way::Together, SLOTS);
-        let Description { network, loss, .. } = &description;
+    for spec in specs() {
+        let Some(count) = spec.data_rows else { continue };
+        let resident = run(&spec, PlanKind::Fused, Device::Cpu { threads: 2 }, Way::Together, STEPS_PER_SUBMISSION);
+        let TrainingSpec { network, loss, .. } = &spec;
         let data = batch(network, *loss, count, 2, 0, Numbers::Real);
-        let Rows::Indices(indices) = Rows::new(&description, SLOTS) else { panic!("it has a resident data set") };
+        let Rows::Indices(indices) = Rows::new(&spec, STEPS_PER_SUBMISSION) else {
+            panic!("it has a resident data set")
+        };
         let batches: Vec<Batch> = indices.iter().map(|rows| chosen(&data, rows)).collect();
-        let from_host = Description { data_rows: None, ..description.clone() };
-        let mut driver = prepared(&from_host, Form::Fused, Device::Cpu { threads: 2 });
+        let from_host = TrainingSpec { data_rows: None, ..spec.clone() };
+        let mut driver = prepared(&from_host, PlanKind::Fused, Device::Cpu { threads: 2 });
         let losses = bytemuck::cast_vec(driver.train(&batches));
-        assert_eq!(resident, Result { losses, persistent: driver.persistent() }, "{description:?}");
+        assert_eq!(resident, Result { losses, persistent: driver.persistent() }, "{spec:?}");
     }
 }
 
@@ -188,8 +190,8 @@ fn chosen(data: &Batch, rows: &[u32]) -> Batch {
         rows.iter().flat_map(|row| values[*row as usize * columns..][..columns].iter().copied()).collect()
     }
     let target = match &data.target {
-        Target::Numbers(numbers) => Target::Numbers(pick(numbers, numbers.len() / data.rows, rows)),
-        Target::Classes(classes) => Target::Classes(pick(classes, 1, rows)),
+        Labels::Numbers(numbers) => Labels::Numbers(pick(numbers, numbers.len() / data.rows, rows)),
+        Labels::Classes(classes) => Labels::Classes(pick(classes, 1, rows)),
     };
     Batch { rows: rows.len(), input: pick(&data.input, data.input.len() / data.rows, rows), target }
 }
@@ -197,10 +199,10 @@ fn chosen(data: &Batch, rows: &[u32]) -> Batch {
 /// The comparison sees one step more, and another order of summation.
 #[test]
 fn other_steps_give_other_bits() {
-    let description = &descriptions()[0];
-    let usual = run(description, Form::Fused, Device::Reference, Way::Together, SLOTS);
-    let other = run(description, Form::Fused, Device::Cpu { threads: 1 }, Way::Together, SLOTS);
+    let spec = &specs()[0];
+    let usual = run(spec, PlanKind::Fused, Device::Reference, Way::Together, STEPS_PER_SUBMISSION);
+    let other = run(spec, PlanKind::Fused, Device::Cpu { threads: 1 }, Way::Together, STEPS_PER_SUBMISSION);
     assert_ne!(usual, other, "another order of summation rounds otherwise");
-    let shorter = run(description, Form::Fused, Device::Reference, Way::Together, SLOTS - 1);
+    let shorter = run(spec, PlanKind::Fused, Device::Reference, Way::Together, STEPS_PER_SUBMISSION - 1);
     assert_ne!(usual.persistent, shorter.persistent);
 }

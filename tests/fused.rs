@@ -6,10 +6,10 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::driver::{Device, Driver, PlanKind, SEED, compare, plan};
 use common::oracle::{Oracle, SINGLE, Tensors, exact};
 use common::problem::{Batch, Numbers, Parameters, batch, parameters};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
@@ -91,8 +91,8 @@ const PATTERNS: [(&str, &[&str]); 11] = [
     ),
 ];
 
-fn describe(layers: &str, loss: Loss, optimizer: impl Into<Optimizer>) -> Description {
-    Description::new(Network::parse(5, layers).expect("the text is sound"), loss, optimizer, 6)
+fn describe(layers: &str, loss: Loss, optimizer: impl Into<Optimizer>) -> TrainingSpec {
+    TrainingSpec::new(Network::parse(5, layers).expect("the text is sound"), loss, optimizer, 6)
 }
 
 fn kernels(plan: &Plan, section: Section, loss: Loss) -> Vec<&'static str> {
@@ -104,7 +104,7 @@ fn kernels(plan: &Plan, section: Section, loss: Loss) -> Vec<&'static str> {
 fn each_pattern_becomes_its_ops() {
     for (layers, wanted) in PATTERNS {
         for loss in [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy] {
-            let plan = plan(&describe(layers, loss, Sgd::default()), Form::Fused);
+            let plan = plan(&describe(layers, loss, Sgd::default()), PlanKind::Fused);
             assert_eq!(kernels(&plan, Section::Gradients, loss), wanted, "{layers}");
             assert_eq!(kernels(&plan, Section::Update, loss), ["sgd"], "{layers}");
         }
@@ -117,10 +117,10 @@ fn a_step_has_the_documented_number_of_ops() {
     for layers in 1..=6 {
         for ending in ["", " relu", " sigmoid dropout(0.1)"] {
             let hidden = format!("7{ending} ").repeat(layers - 1);
-            let mut description = describe(&format!("{hidden}3"), Loss::SoftmaxCrossEntropy, Adam::new(1e-3));
+            let mut spec = describe(&format!("{hidden}3"), Loss::SoftmaxCrossEntropy, Adam::new(1e-3));
             for (clip_norm, more) in [(None, 0), (Some(1.0), 2)] {
-                description.clip_norm = clip_norm;
-                let plan = plan(&description, Form::Fused);
+                spec.clip_norm = clip_norm;
+                let plan = plan(&spec, PlanKind::Fused);
                 let sections = [Section::Gradients, Section::Update];
                 let ops: usize = sections.iter().map(|section| plan.ops(*section).len()).sum();
                 let levels: usize = sections.iter().filter_map(|s| plan.levels(*s).into_iter().max()).sum();
@@ -134,23 +134,23 @@ fn a_step_has_the_documented_number_of_ops() {
 
 const STEPS: u32 = 5;
 
-fn batches(description: &Description, seed: u64) -> Vec<Batch> {
+fn batches(spec: &TrainingSpec, seed: u64) -> Vec<Batch> {
     let rows = |step| if step == 2 { 4 } else { 6 };
-    let Description { network, loss, .. } = description;
+    let TrainingSpec { network, loss, .. } = spec;
     (0..STEPS).map(|step| batch(network, *loss, rows(step), seed, step, Numbers::Real)).collect()
 }
 
 /// Parameters after each batch was a submission of its own.
-fn trained(description: &Description, form: Form, device: Device, parameters: &Parameters, seed: u64) -> Driver {
-    let mut driver = Driver::new(description, form, device);
+fn trained(spec: &TrainingSpec, kind: PlanKind, device: Device, parameters: &Parameters, seed: u64) -> Driver {
+    let mut driver = Driver::new(spec, kind, device);
     driver.set(parameters);
-    batches(description, seed).iter().for_each(|batch| {
+    batches(spec, seed).iter().for_each(|batch| {
         driver.train(std::slice::from_ref(batch));
     });
     driver
 }
 
-/// The reference twins of the fused kernels do what the primitive ones do in the same order. One case differs: the
+/// The reference implementations of the fused kernels do what the primitive ones do in the same order. One case differs: the
 /// derivative of a sigmoid or tanh under dropout is taken from an output from which the factor was taken out again.
 #[test]
 fn five_steps_are_bit_equal_on_the_reference() {
@@ -164,11 +164,11 @@ fn five_steps_are_bit_equal_on_the_reference() {
     let mut compared = 0;
     for (layers, _) in PATTERNS.iter().filter(|(layers, _)| *layers != "7 sigmoid dropout(0.2) 3") {
         for optimizer in optimizers {
-            let mut description = describe(layers, Loss::SoftmaxCrossEntropy, optimizer);
-            description.clip_norm = Some(0.5);
-            let parameters = parameters(&description.network, 1, Numbers::Real);
-            let after = |form| trained(&description, form, Device::Reference, &parameters, 1).persistent();
-            let (primitive, fused) = (after(Form::Primitive), after(Form::Fused));
+            let mut spec = describe(layers, Loss::SoftmaxCrossEntropy, optimizer);
+            spec.clip_norm = Some(0.5);
+            let parameters = parameters(&spec.network, 1, Numbers::Real);
+            let after = |kind| trained(&spec, kind, Device::Reference, &parameters, 1).persistent();
+            let (primitive, fused) = (after(PlanKind::Primitive), after(PlanKind::Fused));
             for (name, words) in &primitive {
                 let (_, other) = fused.iter().find(|(other, _)| other == name).expect("nothing that persists is lost");
                 assert_eq!(words, other, "{layers}: {name}");
@@ -183,16 +183,16 @@ fn five_steps_are_bit_equal_on_the_reference() {
 }
 
 /// Five steps of gradient descent by the oracle, which carries the errors of the parameters from step to step.
-fn five_steps(description: &Description, start: &Parameters, seed: u64) -> Option<Tensors> {
-    let Description { network, loss, .. } = description;
+fn five_steps(spec: &TrainingSpec, start: &Parameters, seed: u64) -> Option<Tensors> {
+    let TrainingSpec { network, loss, .. } = spec;
     let oracle = Oracle { network, loss: *loss, unit: SINGLE, seed: SEED };
     let mut parameters = exact(start);
-    for (step, batch) in (0..).zip(batches(description, seed)) {
+    for (step, batch) in (0..).zip(batches(spec, seed)) {
         let outcome = oracle.run(&parameters, &batch, step);
         if outcome.kinks.margin <= 0.0 {
             return None;
         }
-        oracle.descend(&mut parameters, &outcome.gradients, description.optimizer.learning_rate());
+        oracle.descend(&mut parameters, &outcome.gradients, spec.optimizer.learning_rate());
     }
     Some(parameters)
 }
@@ -201,25 +201,25 @@ fn five_steps(description: &Description, start: &Parameters, seed: u64) -> Optio
 fn five_steps_of_every_form_confirm_the_oracle() {
     let (mut compared, mut wanted, mut loosest) = (0, 0, 0.0f64);
     for (layers, _) in PATTERNS {
-        let description = describe(layers, Loss::SoftmaxCrossEntropy, Sgd::new(0.1));
+        let spec = describe(layers, Loss::SoftmaxCrossEntropy, Sgd::new(0.1));
         let draw = |seed| {
-            let start = parameters(&description.network, seed, Numbers::Real);
-            five_steps(&description, &start, seed).map(|after| (start, seed, after))
+            let start = parameters(&spec.network, seed, Numbers::Real);
+            five_steps(&spec, &start, seed).map(|after| (start, seed, after))
         };
         let (start, seed, after) = (0..100).find_map(draw).expect("a draw away from every kink");
-        for (form, device) in [
-            (Form::Primitive, Device::Reference),
-            (Form::Primitive, Device::Cpu { threads: 2 }),
-            (Form::Fused, Device::Reference),
-            (Form::Fused, Device::Cpu { threads: 2 }),
+        for (kind, device) in [
+            (PlanKind::Primitive, Device::Reference),
+            (PlanKind::Primitive, Device::Cpu { threads: 2 }),
+            (PlanKind::Fused, Device::Reference),
+            (PlanKind::Fused, Device::Cpu { threads: 2 }),
         ] {
-            let mut driver = trained(&description, form, device, &start, seed);
+            let mut driver = trained(&spec, kind, device, &start, seed);
             for (name, tensor) in &after {
                 compared += compare(name, &driver.read(name), tensor)
-                    .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {layers}: {problem}"));
+                    .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {layers}: {problem}"));
                 loosest = tensor.iter().map(|p| p.error).fold(loosest, f64::max);
             }
-            wanted += description.network.parameter_count();
+            wanted += spec.network.parameter_count();
         }
     }
     assert_eq!(compared, wanted);
@@ -230,26 +230,26 @@ fn five_steps_of_every_form_confirm_the_oracle() {
 #[test]
 fn evaluation_is_the_same_in_both_forms() {
     for (layers, _) in PATTERNS {
-        let description = describe(layers, Loss::MeanSquaredError, Sgd::new(0.1));
-        let parameters = parameters(&description.network, 1, Numbers::Real);
-        let rows = batch(&description.network, description.loss, 5, 1, 0, Numbers::Real);
-        let evaluated = |form| {
-            let mut driver = Driver::new(&description, form, Device::Reference);
+        let spec = describe(layers, Loss::MeanSquaredError, Sgd::new(0.1));
+        let parameters = parameters(&spec.network, 1, Numbers::Real);
+        let rows = batch(&spec.network, spec.loss, 5, 1, 0, Numbers::Real);
+        let evaluated = |kind| {
+            let mut driver = Driver::new(&spec, kind, Device::Reference);
             driver.set(&parameters);
             driver.write("evaluate.input", 0, bytemuck::cast_slice(&rows.input));
             let step = driver.feed(std::slice::from_ref(&rows));
-            let run = wgrad::exec::Run { section: Section::Evaluate, slot: 0 };
+            let run = wgrad::exec::Run { section: Section::Evaluate, batch_index: 0 };
             driver.executor.submit(&step, &[run]).expect("the host answers");
-            driver.words("evaluate.output")[..5 * description.network.outputs()].to_vec()
+            driver.words("evaluate.output")[..5 * spec.network.outputs()].to_vec()
         };
-        let primitive = evaluated(Form::Primitive);
-        assert_eq!(primitive, evaluated(Form::Fused), "{layers}");
+        let primitive = evaluated(PlanKind::Primitive);
+        assert_eq!(primitive, evaluated(PlanKind::Fused), "{layers}");
         let without: Vec<&str> = layers.split(' ').filter(|layer| !layer.starts_with("dropout")).collect();
         let network = Network::parse(5, &without.join(" ")).expect("the text is sound");
-        let oracle = Oracle { network: &network, loss: description.loss, unit: SINGLE, seed: SEED };
+        let oracle = Oracle { network: &network, loss: spec.loss, unit: SINGLE, seed: SEED };
         let renamed: Parameters = network
             .dense_layers()
-            .zip(description.network.dense_layers())
+            .zip(spec.network.dense_layers())
             .flat_map(|((new, ..), (old, ..))| {
                 let parts = parameters.iter().filter(move |(name, _)| name.starts_with(&format!("layer{old}.")));
                 parts.map(move |(name, p)| (name.replace(&format!("layer{old}."), &format!("layer{new}.")), p.clone()))

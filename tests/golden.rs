@@ -17,11 +17,11 @@ mod problem;
 
 use std::collections::BTreeMap;
 
-use driver::{Device, Driver, Form, compare};
+use driver::{Device, Driver, PlanKind, compare};
 use oracle::Value;
-use problem::{Batch, Target};
+use problem::{Batch, Labels};
 use serde::Deserialize;
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::Step;
 use wgrad::{Loss, Network, Optimizer, Schedule};
 
@@ -107,20 +107,20 @@ fn near(number: f64) -> Value {
 }
 
 impl Case {
-    fn description(&self) -> Description {
+    fn spec(&self) -> TrainingSpec {
         let network = Network::parse(self.input, &self.network).expect("the text is sound");
         // Batches are of six rows, but for a last one of three in some cases.
-        let mut description = Description::new(network, self.loss, self.optimizer, 6);
-        description.clip_norm = self.clip_norm;
-        description
+        let mut spec = TrainingSpec::new(network, self.loss, self.optimizer, 6);
+        spec.clip_norm = self.clip_norm;
+        spec
     }
 
     fn batches(&self) -> Vec<Batch> {
         let target = |numbers: &Numbers| match self.loss {
             Loss::SoftmaxCrossEntropy => {
-                Target::Classes(numbers.flat().into_iter().map(|class| class as u32).collect())
+                Labels::Classes(numbers.flat().into_iter().map(|class| class as u32).collect())
             }
-            _ => Target::Numbers(numbers.single()),
+            _ => Labels::Numbers(numbers.single()),
         };
         let batch =
             |rows: &Rows| Batch { rows: rows.input.len(), input: rows.input.single(), target: target(&rows.target) };
@@ -131,12 +131,12 @@ impl Case {
     /// the file, or the first that does not.
     fn check(
         &self,
-        description: &Description,
-        form: Form,
+        spec: &TrainingSpec,
+        kind: PlanKind,
         device: Device,
         tamper: fn(&mut Step),
     ) -> Result<usize, String> {
-        let mut driver = Driver::new(description, form, device);
+        let mut driver = Driver::new(spec, kind, device);
         driver.schedule = self.schedule;
         driver.set(&named(&self.parameters).map(|(name, numbers)| (name, numbers.single())).collect::<Vec<_>>());
         let (mut compared, mut losses) = (0, Vec::new());
@@ -174,27 +174,27 @@ impl Case {
 
     /// How many numbers of the file a check compares: gradients and parameters, norm, losses, learning rates.
     fn numbers(&self) -> usize {
-        2 * self.description().network.parameter_count() + 1 + STEPS + STEPS
+        2 * self.spec().network.parameter_count() + 1 + STEPS + STEPS
     }
 }
 
 fn honest(_: &mut Step) {}
 
 /// Primitive on the reference, fused on the fast executor, and across.
-const FORMS: [(Form, Device); 4] = [
-    (Form::Primitive, Device::Reference),
-    (Form::Primitive, Device::Cpu { threads: 1 }),
-    (Form::Fused, Device::Reference),
-    (Form::Fused, Device::Cpu { threads: 2 }),
+const PLAN_KINDS: [(PlanKind, Device); 4] = [
+    (PlanKind::Primitive, Device::Reference),
+    (PlanKind::Primitive, Device::Cpu { threads: 1 }),
+    (PlanKind::Fused, Device::Reference),
+    (PlanKind::Fused, Device::Cpu { threads: 2 }),
 ];
 
 #[test]
 fn training_agrees_with_pytorch() {
-    for (form, device) in FORMS {
+    for (kind, device) in PLAN_KINDS {
         let mut compared = 0;
         for case in cases() {
-            let found = case.check(&case.description(), form, device, honest);
-            let count = found.unwrap_or_else(|problem| panic!("{}: {form:?} on {device:?}: {problem}", case.name));
+            let found = case.check(&case.spec(), kind, device, honest);
+            let count = found.unwrap_or_else(|problem| panic!("{}: {kind:?} on {device:?}: {problem}", case.name));
             assert_eq!(count, case.numbers(), "{}", case.name);
             compared += count;
         }
@@ -206,15 +206,15 @@ fn training_agrees_with_pytorch() {
 fn notices(
     what: &str,
     concerns: impl Fn(&Case) -> bool,
-    change: impl Fn(&mut Description),
+    change: impl Fn(&mut TrainingSpec),
     tamper: fn(&mut Step),
     wanted: usize,
 ) {
     let mut noticed = 0;
     for case in cases().iter().filter(|case| concerns(case)) {
-        let mut description = case.description();
-        change(&mut description);
-        let found = case.check(&description, Form::Fused, Device::Reference, tamper);
+        let mut spec = case.spec();
+        change(&mut spec);
+        let found = case.check(&spec, PlanKind::Fused, Device::Reference, tamper);
         assert!(found.is_err(), "{what} goes unnoticed in {}", case.name);
         noticed += 1;
     }
@@ -224,7 +224,7 @@ fn notices(
 #[test]
 fn small_mistakes_are_noticed() {
     let adam = |case: &Case| matches!(case.optimizer, Optimizer::Adam(_) | Optimizer::AdamW(_));
-    let nothing = |_: &mut Description| ();
+    let nothing = |_: &mut TrainingSpec| ();
     notices("no first bias correction", adam, nothing, |step| step.bias_correction1 = 1.0, 13);
     notices("no second bias correction", adam, nothing, |step| step.bias_correction2_root = 1.0, 13);
     notices("a learning rate that is off by a thousandth", |_| true, nothing, |step| step.learning_rate *= 1.001, 40);
@@ -239,7 +239,7 @@ fn small_mistakes_are_noticed() {
         },
         12,
     );
-    let epsilon = |description: &mut Description| match &mut description.optimizer {
+    let epsilon = |spec: &mut TrainingSpec| match &mut spec.optimizer {
         Optimizer::RmsProp(o) => o.epsilon *= 2.0,
         Optimizer::Adam(o) => o.epsilon *= 2.0,
         Optimizer::AdamW(o) => o.epsilon *= 2.0,
@@ -252,7 +252,7 @@ fn small_mistakes_are_noticed() {
     };
     notices("another epsilon", visible, epsilon, honest, 8);
     notices("no clipping", |case| case.clip_norm.is_some(), |d| d.clip_norm = Some(1e6), honest, 4);
-    let decay = |d: &mut Description| {
+    let decay = |d: &mut TrainingSpec| {
         if let Optimizer::AdamW(o) = d.optimizer {
             d.optimizer =
                 wgrad::Adam { learning_rate: o.learning_rate, weight_decay: o.weight_decay, ..Default::default() }

@@ -11,11 +11,11 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::driver::{Device, Driver, PlanKind, SEED, compare, plan};
 use common::oracle::{DOUBLE, Oracle, Outcome, SINGLE, Tensors, exact};
 use common::problem::{Batch, Numbers, Parameters, batch, parameters};
 use wgrad::kernels::{activation_grad, dropout, matmul, mean_squared_error, softmax_cross_entropy};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Call, Kernel, Plan, Step};
 use wgrad::{Loss, Network, Sgd};
 
@@ -76,13 +76,13 @@ impl Case {
         Oracle { network: &self.network, loss: self.loss, unit, seed: SEED }.run(parameters, &self.batch, STEP)
     }
 
-    fn description(&self, batch: usize) -> Description {
-        Description::new(self.network.clone(), self.loss, Sgd::new(0.1), batch)
+    fn spec(&self, batch: usize) -> TrainingSpec {
+        TrainingSpec::new(self.network.clone(), self.loss, Sgd::new(0.1), batch)
     }
 
     /// Runs one step on an executor and compares the loss and every gradient with the oracle.
     fn check(&self, plan: Plan, batch: usize, device: Device) -> Result<usize, String> {
-        let mut driver = Driver::with_plan(&self.description(batch), plan, device);
+        let mut driver = Driver::with_plan(&self.spec(batch), plan, device);
         driver.next = u64::from(STEP);
         driver.set(&self.parameters);
         let loss = driver.train(std::slice::from_ref(&self.batch));
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
 const PARAMETERS: usize = 24 * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12;
 
 /// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times
-/// the second term, so that it bounds it; evaluation adds the errors of the losses, which the oracle knows, over the
+/// the second term, so that it tolerances it; evaluation adds the errors of the losses, which the oracle knows, over the
 /// distance. No analytic gradient enters the tolerance.
 #[test]
 fn finite_differences_confirm_the_oracle() {
@@ -165,19 +165,22 @@ fn finite_differences_confirm_the_oracle() {
     assert!(not_zero > checked * 3 / 5, "only {not_zero} of {checked} gradients are not 0");
 }
 
-const FORMS: [(Form, Device); 3] =
-    [(Form::Primitive, Device::Reference), (Form::Fused, Device::Reference), (Form::Fused, Device::Cpu { threads: 2 })];
+const FORMS: [(PlanKind, Device); 3] = [
+    (PlanKind::Primitive, Device::Reference),
+    (PlanKind::Fused, Device::Reference),
+    (PlanKind::Fused, Device::Cpu { threads: 2 }),
+];
 
 #[test]
 fn executors_confirm_the_oracle() {
     let cases = cases();
-    for (form, device) in FORMS {
+    for (kind, device) in FORMS {
         let mut compared = 0;
         for case in &cases {
-            let plan = plan(&case.description(BATCH), form);
+            let plan = plan(&case.spec(BATCH), kind);
             compared += case
                 .check(plan, BATCH, device)
-                .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {}: {problem}", case.name));
+                .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {}: {problem}", case.name));
         }
         assert_eq!(compared, PARAMETERS + cases.len(), "gradients, and a loss a case");
     }
@@ -201,11 +204,11 @@ fn executors_confirm_the_oracle_at_ugly_sizes() {
             let network = Network::parse(inputs, text).expect("the text is sound");
             let case = Case::draw(network, loss, rows, 0.0);
             wanted += FORMS.len() * (case.network.parameter_count() + 1);
-            for (form, device) in FORMS {
-                let plan = plan(&case.description(batch), form);
+            for (kind, device) in FORMS {
+                let plan = plan(&case.spec(batch), kind);
                 compared += case
                     .check(plan, batch, device)
-                    .unwrap_or_else(|problem| panic!("{form:?} on {device:?}: {}: {problem}", case.name));
+                    .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {}: {problem}", case.name));
             }
         }
     }
@@ -272,7 +275,7 @@ fn a_small_mistake_in_a_kernel_is_noticed() {
             if sabotaged.name.starts_with("softmax") { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };
         let network = Network::parse(4, "6 sigmoid dropout(0.3) 3").expect("the text is sound");
         let case = Case::draw(network, loss, ROWS, MARGIN);
-        let honest = plan(&case.description(BATCH), Form::Primitive);
+        let honest = plan(&case.spec(BATCH), PlanKind::Primitive);
         case.check(honest.clone(), BATCH, Device::Reference).expect("nothing is wrong yet");
         let mut tampered = honest;
         tampered.substitute(|kernel| if kernel.name == sabotaged.name { sabotaged } else { kernel });

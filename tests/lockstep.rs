@@ -1,4 +1,4 @@
-//! Lockstep over whole plans: every element of every op of the Cpu executor, judged by the reference twins.
+//! Lockstep over whole plans: every element of every op of the Cpu executor, judged by the reference implementations.
 //!
 //! Each run asserts how many elements were compared: the sizes of all views that its ops write, dead rows and all.
 
@@ -8,11 +8,11 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, compare, plan, written_elements};
+use common::driver::{Device, Driver, PlanKind, compare, plan, written_elements};
 use common::oracle::{Oracle, exact};
 use common::problem::{Batch, Numbers, batch, parameters};
 use wgrad::exec::{Run, lockstep};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Section, Step};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
@@ -60,36 +60,30 @@ fn optimizers() -> [Optimizer; 7] {
 }
 
 /// Every shape with every optimizer; losses in turn; clipping and a resident data set every other time.
-fn descriptions() -> Vec<(Description, &'static [usize])> {
-    let mut descriptions = Vec::new();
+fn specs() -> Vec<(TrainingSpec, &'static [usize])> {
+    let mut specs = Vec::new();
     for shape in &SHAPES {
         for (number, optimizer) in optimizers().into_iter().enumerate() {
-            let turn = descriptions.len();
+            let turn = specs.len();
             let network = Network::parse(shape.inputs, shape.layers).expect("the text is sound");
             let losses = LOSSES.iter().cycle().skip(turn);
             let loss = *losses.clone().find(|loss| loss.check(&network).is_ok()).expect("mean squared error goes");
-            let mut description = Description::new(network, loss, optimizer, shape.batch);
-            description.clip_norm = (number % 2 == 0).then_some(0.05);
-            description.slots = shape.rows.len() + number % 2;
-            description.data_rows = (turn % 3 == 0).then_some(2 * shape.batch + 1);
-            descriptions.push((description, shape.rows));
+            let mut spec = TrainingSpec::new(network, loss, optimizer, shape.batch);
+            spec.clip_norm = (number % 2 == 0).then_some(0.05);
+            spec.steps = shape.rows.len() + number % 2;
+            spec.data_rows = (turn % 3 == 0).then_some(2 * shape.batch + 1);
+            specs.push((spec, shape.rows));
         }
     }
-    descriptions
+    specs
 }
 
 /// A driver with parameters and with rows for the steps to come, from the data set where there is one.
-fn ready(
-    description: &Description,
-    form: Form,
-    device: Device,
-    rows: &[usize],
-    numbers: Numbers,
-) -> (Driver, Vec<Step>) {
-    let Description { network, loss, .. } = description;
-    let mut driver = Driver::new(description, form, device);
+fn ready(spec: &TrainingSpec, kind: PlanKind, device: Device, rows: &[usize], numbers: Numbers) -> (Driver, Vec<Step>) {
+    let TrainingSpec { network, loss, .. } = spec;
+    let mut driver = Driver::new(spec, kind, device);
     driver.set(&parameters(network, 1, numbers));
-    let steps = match description.data_rows {
+    let steps = match spec.data_rows {
         Some(count) => {
             driver.place(&batch(network, *loss, count, 1, 0, numbers));
             // Rows with gaps and repetitions.
@@ -107,26 +101,26 @@ fn ready(
 #[test]
 fn cpu_keeps_step_with_the_reference() {
     let (mut elements, mut ops, mut sections) = (0, 0, [0; 6]);
-    for (description, rows) in descriptions() {
-        for form in [Form::Primitive, Form::Fused] {
+    for (spec, rows) in specs() {
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
             for threads in [1, 3] {
-                let (mut driver, steps) = ready(&description, form, Device::Cpu { threads }, rows, Numbers::Real);
-                let (plan, mut wanted) = (plan(&description, form), 0);
+                let (mut driver, steps) = ready(&spec, kind, Device::Cpu { threads }, rows, Numbers::Real);
+                let (plan, mut wanted) = (plan(&spec, kind), 0);
                 let runs = Run::submission(&steps);
                 for run in &runs {
                     wanted += plan.ops(run.section).iter().map(|op| written_elements(&plan, op)).sum::<usize>();
                     sections[run.section as usize] += usize::from(!plan.ops(run.section).is_empty());
                 }
                 let report = lockstep::run(&plan, &mut *driver.executor, &steps, &runs)
-                    .unwrap_or_else(|error| panic!("{form:?}, {threads} threads, {description:?}: {error}"));
-                assert_eq!(report.elements(), wanted, "{description:?}");
+                    .unwrap_or_else(|error| panic!("{kind:?}, {threads} threads, {spec:?}: {error}"));
+                assert_eq!(report.elements(), wanted, "{spec:?}");
                 (elements, ops) = (elements + wanted, ops + report.ops.len());
                 // What is judged is what training computes: the flag stays up.
-                assert_eq!(driver.words("flag"), [u32::MAX], "{description:?}");
+                assert_eq!(driver.words("flag"), [u32::MAX], "{spec:?}");
             }
         }
     }
-    // Four runs of each of 6·7 descriptions, 14 of which have a resident data set; 13 − 1 steps over the six shapes.
+    // Four runs of each of 6·7 specs, 14 of which have a resident data set; 13 − 1 steps over the six shapes.
     assert_eq!(sections[Section::Window as usize], 4 * 14);
     assert_eq!(sections[Section::Gradients as usize], 4 * 7 * (1 + 2 + 1 + 3 + 1 + 3));
     assert_eq!(sections[Section::Report as usize], 4 * 7 * 6);
@@ -138,9 +132,9 @@ fn cpu_keeps_step_with_the_reference() {
 #[test]
 fn the_number_of_elements_is_that_of_a_hand_count() {
     let network = Network::parse(3, "17 relu 2").expect("the text is sound");
-    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 7);
-    let (mut driver, steps) = ready(&description, Form::Fused, Device::Cpu { threads: 2 }, &[4], Numbers::Real);
-    let plan = plan(&description, Form::Fused);
+    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 7);
+    let (mut driver, steps) = ready(&spec, PlanKind::Fused, Device::Cpu { threads: 2 }, &[4], Numbers::Real);
+    let plan = plan(&spec, PlanKind::Fused);
     let report = lockstep::run(&plan, &mut *driver.executor, &steps, &Run::submission(&steps)).expect("it agrees");
     let forward = 7 * 17 + 7 * 2;
     let loss = 7 + 7 * 2 + 1; // of each row, gradient, flag
@@ -162,7 +156,7 @@ fn whole_numbers_are_exact() {
         (3, "1 relu 100 8"),
     ] {
         let network = Network::parse(inputs, layers).expect("the text is sound");
-        let description = Description::new(network.clone(), Loss::Perceptron, Sgd::new(0.125), ROWS + 1);
+        let spec = TrainingSpec::new(network.clone(), Loss::Perceptron, Sgd::new(0.125), ROWS + 1);
         let parameters = parameters(&network, 1, Numbers::Whole);
         wanted += 4 * (2 * network.parameter_count() + 1);
         let oracle = Oracle { network: &network, loss: Loss::Perceptron, unit: 0.0, seed: 0 };
@@ -170,10 +164,10 @@ fn whole_numbers_are_exact() {
         let outcome = oracle.run(&exact(&parameters), &batch, 0);
         let mut changed = exact(&parameters);
         oracle.descend(&mut changed, &outcome.gradients, 0.125);
-        for form in [Form::Primitive, Form::Fused] {
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
             for threads in [1, 3] {
-                let (mut driver, steps) = ready(&description, form, Device::Cpu { threads }, &[ROWS], Numbers::Whole);
-                let plan = plan(&description, form);
+                let (mut driver, steps) = ready(&spec, kind, Device::Cpu { threads }, &[ROWS], Numbers::Whole);
+                let plan = plan(&spec, kind);
                 let report = lockstep::run(&plan, &mut *driver.executor, &steps, &Run::submission(&steps))
                     .unwrap_or_else(|error| panic!("{layers}: {error}"));
                 // Below 2²⁴ in units of the last place, so that the oracle's f64 is the f32.
@@ -197,13 +191,13 @@ fn slices_of_a_large_batch() {
     for (inputs, layers, numbers) in [(24, "32 relu 32 relu 4", Numbers::Real), (3, "2 relu 4", Numbers::Whole)] {
         let network = Network::parse(inputs, layers).expect("the text is sound");
         let loss = Loss::MeanSquaredError;
-        let description = Description::new(network, loss, Adam::new(0.01), 1100);
-        let products = description.network.dense_layers().count();
+        let spec = TrainingSpec::new(network, loss, Adam::new(0.01), 1100);
+        let products = spec.network.dense_layers().count();
         for rows in [1100, 1024, 70] {
-            let data = batch(&description.network, loss, rows, 1, 0, numbers);
-            let parameters = parameters(&description.network, 1, numbers);
+            let data = batch(&spec.network, loss, rows, 1, 0, numbers);
+            let parameters = parameters(&spec.network, 1, numbers);
             let [mut cut, mut whole] = [Device::Cpu { threads: 2 }, Device::Reference].map(|device| {
-                let mut driver = Driver::new(&description, Form::Fused, device);
+                let mut driver = Driver::new(&spec, PlanKind::Fused, device);
                 driver.set(&parameters);
                 driver
             });
@@ -215,7 +209,7 @@ fn slices_of_a_large_batch() {
             let steps = cut.feed(std::slice::from_ref(&data));
             let report = lockstep::run(&plan, &mut *cut.executor, &steps, &Run::submission(&steps));
             assert!(report.expect("every element is explained").elements() > 1100 * 4);
-            let mut again = Driver::new(&description, Form::Fused, Device::Cpu { threads: 2 });
+            let mut again = Driver::new(&spec, PlanKind::Fused, Device::Cpu { threads: 2 });
             again.set(&parameters);
             for driver in [&mut again, &mut whole] {
                 let steps = driver.feed(std::slice::from_ref(&data));

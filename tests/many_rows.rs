@@ -4,11 +4,11 @@
 //! Equal rows are the hard case: a plain sum in f32 rounds each of them the same way.
 
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
-use wgrad::numeric::{Matrix, MatrixMut, column_sum, product_over_rows};
+use wgrad::lower::{TrainingSpec, lower};
+use wgrad::numeric::{Matrix, MatrixMut, column_sum, matmul_over_rows};
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
-use wgrad::specialize::{Limits, Target, specialize};
+use wgrad::specialize::{DeviceLimits, Limits, specialize};
 use wgrad::{Dense, Device, Error, Init, Loss, Network, Sgd, Trainer};
 
 /// What a mean, a sum or a norm over rows may be off, however many they are.
@@ -78,14 +78,14 @@ fn products_over_rows_are_near_those_in_f64() {
         let (a, b) = (positive(rows * m), positive(rows * n));
         let (left, right) = (Matrix::new(&a, rows, m).transposed(), Matrix::new(&b, rows, n));
         let mut found = vec![f32::NAN; m * n];
-        product_over_rows(left, right, MatrixMut::new(&mut found, m, n));
+        matmul_over_rows(left, right, MatrixMut::new(&mut found, m, n));
         for (at, value) in found.iter().enumerate().step_by(61) {
             let terms = (0..rows).map(|r| f64::from(a[r * m + at / n]) * f64::from(b[r * n + at % n]));
             near(*value, terms.sum(), &format!("{rows} random rows"));
         }
         let mut part = vec![f32::NAN; m * n];
         let out = MatrixMut::new(&mut part, m, n).into_part(2..5, 3..69);
-        product_over_rows(left.rows(2..5), right.columns(3..69), out);
+        matmul_over_rows(left.rows(2..5), right.columns(3..69), out);
         for (at, value) in part.iter().enumerate() {
             let inside = (2..5).contains(&(at / n)) && (3..69).contains(&(at % n));
             assert!(value.is_nan() != inside && (!inside || value.to_bits() == found[at].to_bits()), "{rows}: {at}");
@@ -100,7 +100,7 @@ fn products_over_rows_are_near_those_in_f64() {
         let (ones, equal) = (vec![1.0; rows], vec![constant; rows]);
         let mut found = [f32::NAN];
         let left = Matrix::new(&ones, rows, 1).transposed();
-        product_over_rows(left, Matrix::new(&equal, rows, 1), MatrixMut::new(&mut found, 1, 1));
+        matmul_over_rows(left, Matrix::new(&equal, rows, 1), MatrixMut::new(&mut found, 1, 1));
         near(found[0], rows as f64 * f64::from(constant), &format!("{rows} equal terms"));
     }
 }
@@ -189,14 +189,14 @@ fn no_shader_loops_longer_than_the_device_allows() {
         for limits in [limits, Limits { software: true, ..limits }] {
             let network = Network::parse(inputs, layers).expect("a network");
             let loss = if layers.ends_with('2') { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };
-            let description = Description::new(network, loss, Sgd::new(0.1), batch);
-            let description = Description { clip_norm: Some(1.0), evaluate_rows: 10, ..description };
-            for plan in [lower(&description), lower(&description).and_then(|plan| fuse(&plan))] {
-                let plan = specialize(plan.expect("a plan"), &Target::Gpu(limits)).expect("it is cut");
+            let spec = TrainingSpec::new(network, loss, Sgd::new(0.1), batch);
+            let spec = TrainingSpec { clip_norm: Some(1.0), evaluate_rows: 10, ..spec };
+            for plan in [lower(&spec), lower(&spec).and_then(|plan| fuse(&plan))] {
+                let plan = specialize(plan.expect("a plan"), &DeviceLimits::Gpu(limits)).expect("it is cut");
                 assert!((1_000..=65_535).contains(&rounds(&plan)), "{layers}: {} rounds", rounds(&plan));
             }
-            let plan = lower(&description).expect("a plan");
-            let few = specialize(plan, &Target::Gpu(Limits { loop_rounds: 100, ..limits }));
+            let plan = lower(&spec).expect("a plan");
+            let few = specialize(plan, &DeviceLimits::Gpu(Limits { loop_rounds: 100, ..limits }));
             let Err(Error::Limit { what, allowed: 100, .. }) = few else { panic!("{few:?}") };
             assert_eq!(what, "rounds of an invocation's loops");
         }

@@ -1,8 +1,9 @@
 //! Metrics against numbers worked by hand, in scikit-learn's conventions.
 
 use approx::assert_relative_eq;
+use std::ops::ControlFlow;
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Fit, Flow, Loss, Model, Network, Result, Sgd, Trainer};
+use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Trainer};
 
 /// A model whose outputs are its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -126,7 +127,7 @@ fn one_output_tells_two_classes_or_0_and_1() -> Result<()> {
         let targets = actual.map(|class| class as f32);
         let targets = Dataset::numbers("numbers", 1, &outputs, 1, &targets)?;
         assert_eq!(model.confusion(&targets)?, counts(names(&["0", "1"]))?);
-        model.head.classes = Some(names(&["off", "on"]));
+        model.metadata.classes = Some(names(&["off", "on"]));
         assert_eq!(model.confusion(&targets)?, counts(names(&["off", "on"]))?);
     }
     Ok(())
@@ -280,8 +281,8 @@ fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
     refuses("model.predict_classes", model.predict_classes(&rows).map(drop), &nan);
     let row = [f32::NAN, 1.0, 2.0];
     let of_row = ["row 0", "output 0 of the network is NaN"];
-    refuses("head.told", model.head.told(&row).map(drop), &of_row);
-    refuses("head.probabilities", model.head.probabilities(&mut row.clone()), &of_row);
+    refuses("head.told", model.metadata.told(&row).map(drop), &of_row);
+    refuses("head.probabilities", model.metadata.probabilities(&mut row.clone()), &of_row);
     let data = Dataset::classes("far", 2, &rows, &[0, 0], ["a", "b", "c"])?;
     let of_data = ["data set `far`, row 1", "NaN"];
     refuses("model.confusion", model.confusion(&data).map(drop), &of_data);
@@ -355,7 +356,7 @@ fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
         let mut last = f64::NAN;
         let fit = Fit::epochs(1).validate(&data).on_submission(|progress| {
             last = progress.loss;
-            Flow::Continue
+            ControlFlow::Continue(())
         });
         let history = trainer.fit(&data, fit)?;
         let epoch = &history.epochs[0];

@@ -8,9 +8,9 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form};
+use common::driver::{Device, Driver, PlanKind};
 use common::problem::{Batch, Numbers, batch, parameters};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::{Adam, Loss, Network};
 
 const LOSSES: [Loss; 4] =
@@ -28,19 +28,19 @@ fn learnt(driver: &mut Driver) -> [Vec<u32>; 3] {
     ["parameters", "adam.m", "adam.v"].map(|name| driver.words(name))
 }
 
-/// The number of runs, in which every form and device meets every number.
+/// The number of runs, in which every kind and device meets every number.
 fn stands_still(loss: Loss, network: &Network) -> usize {
-    let mut description = Description::new(network.clone(), loss, Adam::new(0.01), 6);
-    description.slots = STEPS;
+    let mut spec = TrainingSpec::new(network.clone(), loss, Adam::new(0.01), 6);
+    spec.steps = STEPS;
     let good: Vec<Batch> = (0..STEPS).map(|step| batch(network, loss, 6, 1, step as u32, Numbers::Real)).collect();
     let mut runs = 0;
-    for (form, device) in [
-        (Form::Primitive, Device::Reference),
-        (Form::Fused, Device::Reference),
-        (Form::Fused, Device::Cpu { threads: 2 }),
+    for (kind, device) in [
+        (PlanKind::Primitive, Device::Reference),
+        (PlanKind::Fused, Device::Reference),
+        (PlanKind::Fused, Device::Cpu { threads: 2 }),
     ] {
         let driver = || {
-            let mut driver = Driver::new(&description, form, device);
+            let mut driver = Driver::new(&spec, kind, device);
             driver.set(&parameters(network, 1, Numbers::Real));
             driver
         };
@@ -51,7 +51,7 @@ fn stands_still(loss: Loss, network: &Network) -> usize {
             bad[BAD].input[13] = number;
             let mut after = driver();
             after.train(&bad);
-            let place = format!("{loss}, {network}, {number}, {form:?} on {device:?}");
+            let place = format!("{loss}, {network}, {number}, {kind:?} on {device:?}");
             assert_eq!(before.words("flag"), [u32::MAX], "{place}");
             assert_eq!(after.words("flag"), [BAD as u32], "{place}");
             assert!(learnt(&mut before) == learnt(&mut after), "{place}: something was learnt");

@@ -1,6 +1,6 @@
-//! What the CPU's fast twins are made of: products of blocks, and exponentials for vectors.
+//! What the CPU's fast CPU kernels are made of: products of blocks, and exponentials for vectors.
 
-use wgrad::numeric::{Matrix, MatrixMut, exponential, product, sigmoid, tanh};
+use wgrad::numeric::{Matrix, MatrixMut, exponential, matmul, sigmoid, tanh};
 use wgrad::rng::{Philox, Stream};
 
 /// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, parts of 64 and 128 terms and
@@ -53,7 +53,7 @@ fn real(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect()
 }
 
-/// Both operands in the form in which the product wants them, from row-major memory of theirs or their transposes.
+/// Both operands in the kind in which the product wants them, from row-major memory of theirs or their transposes.
 fn operands<'a>(
     (m, n, k): (usize, usize, usize),
     a_transposed: bool,
@@ -83,9 +83,9 @@ fn whole_numbers_have_exact_products_in_every_form() {
             }
             let with_bias: Vec<f32> = wanted.iter().enumerate().map(|(at, sum)| sum + bias[at % n]).collect();
             let mut found = vec![f32::NAN; m * n + 1];
-            product(left, right, None, MatrixMut::new(&mut found, m, n));
+            matmul(left, right, None, MatrixMut::new(&mut found, m, n));
             assert!(found[..m * n] == wanted, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}");
-            product(left, right, Some(&bias), MatrixMut::new(&mut found, m, n));
+            matmul(left, right, Some(&bias), MatrixMut::new(&mut found, m, n));
             assert!(found[..m * n] == with_bias, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}, with bias");
             assert!(found[m * n].is_nan(), "{m}×{n}, {k} terms: one more was written");
         }
@@ -102,7 +102,7 @@ fn bits_depend_on_nothing_but_the_numbers() {
         let (a, b) = (real(m * k, seed as u32), real(k * n, 100 + seed as u32));
         let (a_turned, b_turned) = (turned(&a, m, k), turned(&b, k, n));
         let mut whole = vec![f32::NAN; m * n];
-        product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), None, MatrixMut::new(&mut whole, m, n));
+        matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), None, MatrixMut::new(&mut whole, m, n));
         for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
             let (a, b) = (if a_transposed { &a_turned } else { &a }, if b_transposed { &b_turned } else { &b });
             let (left, right) = operands((m, n, k), a_transposed, b_transposed, a, b);
@@ -110,7 +110,7 @@ fn bits_depend_on_nothing_but_the_numbers() {
                 // What is outside the part is somebody else's.
                 let mut part = vec![f32::NAN; m * n];
                 let out = MatrixMut::new(&mut part, m, n).into_part(rows.clone(), columns.clone());
-                product(left.rows(rows.clone()), right.columns(columns.clone()), None, out);
+                matmul(left.rows(rows.clone()), right.columns(columns.clone()), None, out);
                 for (at, found) in part.into_iter().enumerate() {
                     let (row, column) = (at / n, at % n);
                     let what = format!("{m}×{n}, {k} terms, {a_transposed}, {b_transposed}: {row}, {column}");

@@ -11,26 +11,26 @@ mod common {
 
 use std::path::Path;
 
-use common::driver::{Device, Driver, Form, executor, plan};
+use common::driver::{Device, Driver, PlanKind, executor, plan};
 use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
-use wgrad::lower::{Description, lower, lower_evaluation, lower_forward};
+use wgrad::lower::{TrainingSpec, lower, lower_evaluation, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
-use wgrad::specialize::{Limits, Target, specialize, traced};
+use wgrad::specialize::{DeviceLimits, Limits, specialize, traced};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Activation, Adam, AdamW, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
 
 /// Name of the golden file, input columns, layers, loss, optimizer.
 type Named = (&'static str, usize, &'static str, Loss, Optimizer);
 
-fn described((_, inputs, layers, loss, optimizer): Named) -> Description {
-    Description::new(Network::parse(inputs, layers).expect("the text is sound"), loss, optimizer, 32)
+fn described((_, inputs, layers, loss, optimizer): Named) -> TrainingSpec {
+    TrainingSpec::new(Network::parse(inputs, layers).expect("the text is sound"), loss, optimizer, 32)
 }
 
-fn descriptions() -> Vec<(&'static str, Description)> {
+fn specs() -> Vec<(&'static str, TrainingSpec)> {
     let named: [Named; 7] = [
         (
             "classification",
@@ -46,14 +46,14 @@ fn descriptions() -> Vec<(&'static str, Description)> {
         ("accumulated", 20, "30 relu dropout(0.1) 5", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into()),
         ("unfused", 5, "7 tanh relu 6 dropout(0.5) sigmoid 3 tanh", Loss::MeanSquaredError, Sgd::new(0.1).into()),
     ];
-    let mut descriptions: Vec<_> = named.map(|named| (named.0, described(named))).into();
-    descriptions[2].1.clip_norm = Some(1.0);
-    let resident = &mut descriptions[4].1;
-    (resident.slots, resident.data_rows, resident.evaluate_rows) = (8, Some(1000), 100);
-    let accumulated = &mut descriptions[5].1;
-    (accumulated.accumulate, accumulated.slots, accumulated.data_rows) = (4, 2, Some(1000));
+    let mut specs: Vec<_> = named.map(|named| (named.0, described(named))).into();
+    specs[2].1.clip_norm = Some(1.0);
+    let resident = &mut specs[4].1;
+    (resident.steps, resident.data_rows, resident.evaluate_rows) = (8, Some(1000), 100);
+    let accumulated = &mut specs[5].1;
+    (accumulated.accumulate, accumulated.steps, accumulated.data_rows) = (4, 2, Some(1000));
     accumulated.clip_norm = Some(1.0);
-    descriptions
+    specs
 }
 
 /// Compares with the golden file, or writes it where the environment asks for that.
@@ -73,17 +73,17 @@ fn sums_over_rows_are_cut_into_no_more_parts_than_a_binding_holds() {
     let network = Network::parse(4096, "4096 relu 4096 relu 10").expect("the text is sound");
     for (software, batch) in [false, true].into_iter().flat_map(|s| [2048, 2049, 4096, 8192].map(|batch| (s, batch))) {
         let limits = Limits { software, subgroups: software, ..Limits::default() };
-        let description =
-            Description { evaluate_rows: 8, ..described(("", 1, "1", Loss::MeanSquaredError, Sgd::new(0.1).into())) };
-        let description = Description { network: network.clone(), batch, ..description };
-        for form in [Form::Primitive, Form::Fused] {
-            let plan = specialize(plan(&description, form), &Target::Gpu(limits));
-            let plan = plan.unwrap_or_else(|error| panic!("{batch} rows, {form:?}: {error}"));
+        let spec =
+            TrainingSpec { evaluate_rows: 8, ..described(("", 1, "1", Loss::MeanSquaredError, Sgd::new(0.1).into())) };
+        let spec = TrainingSpec { network: network.clone(), micro_batch: batch, ..spec };
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
+            let plan = specialize(plan(&spec, kind), &DeviceLimits::Gpu(limits));
+            let plan = plan.unwrap_or_else(|error| panic!("{batch} rows, {kind:?}: {error}"));
             let parts: Vec<_> = plan.allocations().iter().filter(|all| all.name.ends_with(".parts")).collect();
             assert!(parts.iter().all(|parts| 4 * parts.elements as u64 <= limits.binding_bytes), "{batch}: {parts:?}");
             let has = |layer: usize| parts.iter().any(|all| all.name == format!("grad.layer{layer}.weight.parts"));
-            assert!(!has(0) && !has(2), "a binding does not hold two: {batch} rows, {form:?}: {parts:?}");
-            assert!(has(4) || batch <= 2048, "a binding holds many: {batch} rows, {form:?}: {parts:?}");
+            assert!(!has(0) && !has(2), "a binding does not hold two: {batch} rows, {kind:?}: {parts:?}");
+            assert!(has(4) || batch <= 2048, "a binding holds many: {batch} rows, {kind:?}: {parts:?}");
         }
     }
 }
@@ -94,14 +94,14 @@ fn rows_that_no_kernel_counts_are_refused() {
     let network = || Network::parse(4, "8 relu 3").expect("the text is sound");
     let most = 1 << 30;
     for rows in [most, most + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
-        let usual = Description::new(network(), Loss::SoftmaxCrossEntropy, Sgd::new(0.1), 2);
-        let resident = Description { data_rows: Some(7), ..usual.clone() };
+        let usual = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Sgd::new(0.1), 2);
+        let resident = TrainingSpec { data_rows: Some(7), ..usual.clone() };
         let all = [
-            lower(&Description { batch: rows, evaluate_rows: 2, ..usual.clone() }).err(),
-            lower(&Description { batch: rows, evaluate_rows: 2, ..resident.clone() }).err(),
-            lower(&Description { evaluate_rows: rows, ..usual.clone() }).err(),
-            lower(&Description { slots: rows, ..usual.clone() }).err(),
-            lower(&Description { slots: rows, accumulate: 1024, ..resident.clone() }).err(),
+            lower(&TrainingSpec { micro_batch: rows, evaluate_rows: 2, ..usual.clone() }).err(),
+            lower(&TrainingSpec { micro_batch: rows, evaluate_rows: 2, ..resident.clone() }).err(),
+            lower(&TrainingSpec { evaluate_rows: rows, ..usual.clone() }).err(),
+            lower(&TrainingSpec { steps: rows, ..usual.clone() }).err(),
+            lower(&TrainingSpec { steps: rows, accumulate: 1024, ..resident.clone() }).err(),
             lower_forward(&network(), rows).err(),
             lower_evaluation(&network(), Loss::SoftmaxCrossEntropy, rows).err(),
         ];
@@ -114,24 +114,23 @@ fn rows_that_no_kernel_counts_are_refused() {
 
 /// A narrow network as a GPU runs it, where it waits between ops more than it computes; and as lockstep judges it.
 #[test]
-fn whole_steps_are_the_golden_ones() {
+fn fused_steps_are_the_golden_ones() {
     let narrow = ("narrow", 10, "24 relu 16 tanh 3", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into());
-    let description = Description { slots: 8, data_rows: Some(1000), evaluate_rows: 100, ..described(narrow) };
-    let target = Target::Gpu(Limits::default());
-    let whole = specialize(plan(&description, Form::Fused), &target).expect("it fits");
-    let header = format!("{} · {} · {}\n\n", description.network, description.loss, description.optimizer.name());
-    golden("narrow-whole-step", &format!("{header}{whole}"));
-    let traced = traced(&whole).expect("it can be traced").expect("it has a whole step");
-    golden("narrow-whole-step-traced", &format!("{header}{traced}"));
+    let spec = TrainingSpec { steps: 8, data_rows: Some(1000), evaluate_rows: 100, ..described(narrow) };
+    let target = DeviceLimits::Gpu(Limits::default());
+    let whole = specialize(plan(&spec, PlanKind::Fused), &target).expect("it fits");
+    let header = format!("{} · {} · {}\n\n", spec.network, spec.loss, spec.optimizer.name());
+    golden("narrow-fused-step", &format!("{header}{whole}"));
+    let traced = traced(&whole).expect("it can be traced").expect("it has a fused step");
+    golden("narrow-fused-step-traced", &format!("{header}{traced}"));
 }
 
 #[test]
 fn tables_are_the_golden_ones() {
-    for (name, description) in descriptions() {
-        for (form, suffix) in [(Form::Primitive, "primitive"), (Form::Fused, "fused")] {
-            let plan = specialize(plan(&description, form), &Target::Cpu).expect("the host has no limits");
-            let header =
-                format!("{} · {} · {}\n\n", description.network, description.loss, description.optimizer.name());
+    for (name, spec) in specs() {
+        for (kind, suffix) in [(PlanKind::Primitive, "primitive"), (PlanKind::Fused, "fused")] {
+            let plan = specialize(plan(&spec, kind), &DeviceLimits::Cpu).expect("the host has no limits");
+            let header = format!("{} · {} · {}\n\n", spec.network, spec.loss, spec.optimizer.name());
             golden(&format!("{name}-{suffix}"), &format!("{header}{plan}"));
         }
     }
@@ -229,11 +228,11 @@ fn refuses_a_view_beyond_its_allocation() {
 }
 
 #[test]
-fn refuses_another_number_of_rows_than_lanes() {
+fn refuses_another_number_of_rows_than_items() {
     let mut bench = Bench::new();
     let (input, output) = (bench.input("input", 2, 4), bench.output("output", 4, 2));
     let op = bench.relu(input, output);
-    let parts = ["gradients op 0 (activation)", "output (binding `output`)", "4 rows", "2 lanes"];
+    let parts = ["gradients op 0 (activation)", "output (binding `output`)", "4 rows", "2 items"];
     bench.refuses(Section::Gradients, op, &parts);
 }
 
@@ -242,9 +241,9 @@ fn refuses_lanes_that_cannot_share() {
     let mut bench = Bench::new();
     let (gradient, partial) = (bench.input("gradient", 1, 128), bench.output("partial", 1, 2));
     let op = square_sum::op(&bench.plan, gradient, partial);
-    let parts = ["update op 0 (square_sum)", "gradient (binding `gradient`)", "128 elements", "3 lanes"];
-    bench.refuses(Section::Update, Op { lanes: 3, ..op.clone() }, &parts);
-    bench.refuses(Section::Update, Op { lanes: 0, ..op.clone() }, &["128 elements", "0 lanes"]);
+    let parts = ["update op 0 (square_sum)", "gradient (binding `gradient`)", "128 elements", "3 items"];
+    bench.refuses(Section::Update, Op { items: 3, ..op.clone() }, &parts);
+    bench.refuses(Section::Update, Op { items: 0, ..op.clone() }, &["128 elements", "0 items"]);
     bench.accepts(Section::Update, op);
 }
 
@@ -372,10 +371,10 @@ fn refuses_to_write_what_overlaps() {
 fn refuses_what_overlaps_in_a_window() {
     let mut bench = Bench::new();
     let input = bench.input("input", 2, 4);
-    let (slot, _) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
-    let allocation = bench.plan.get(slot).allocation;
+    let (batch_index, _) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
+    let allocation = bench.plan.get(batch_index).allocation;
     let third = bench.plan.view("third", allocation, 128, Shape::new(2, 4));
-    bench.accepts(Section::Gradients, bench.relu(input, slot));
+    bench.accepts(Section::Gradients, bench.relu(input, batch_index));
     let op = bench.relu(input, third);
     let parts = ["gradients op 1 (activation)", "third (binding `output`)", "written by two ops"];
     bench.refuses(Section::Gradients, op, &parts);
@@ -403,14 +402,14 @@ fn levels_count_what_must_wait() {
 #[test]
 fn adopting_a_plan_keeps_contents_by_name() {
     let small = described(("", 3, "5 relu 2", Loss::MeanSquaredError, Adam::new(0.1).into()));
-    let wide = Description { batch: 70, clip_norm: Some(1.0), ..small.clone() };
+    let wide = TrainingSpec { micro_batch: 70, clip_norm: Some(1.0), ..small.clone() };
     for device in [Device::Reference, Device::Cpu { threads: 2 }] {
-        let mut driver = Driver::new(&small, Form::Primitive, device);
+        let mut driver = Driver::new(&small, PlanKind::Primitive, device);
         driver.set(&parameters(&small.network, 1, Numbers::Real));
         driver.train(&[batch(&small.network, small.loss, 32, 1, 0, Numbers::Real)]);
         let kept = ["parameters", "gradients", "adam.m", "adam.v", "flag", "layer0.weight", "adam.v.layer2.bias"];
         let before = kept.map(|name| driver.words(name));
-        driver.executor.adopt(plan(&wide, Form::Fused)).expect("the host can hold it");
+        driver.executor.adopt(plan(&wide, PlanKind::Fused)).expect("the host can hold it");
         for (name, before) in kept.iter().zip(&before) {
             assert_eq!(driver.words(name), *before, "{name}");
             assert!(before.iter().any(|word| *word != 0), "{name} says nothing");
@@ -420,7 +419,7 @@ fn adopting_a_plan_keeps_contents_by_name() {
         assert!(driver.words("norm.partial").iter().all(|word| *word == POISON));
         // Trains on, as one that always had this plan would from the same contents.
         let rows = batch(&wide.network, wide.loss, 70, 1, 1, Numbers::Real);
-        let mut other = Driver::new(&wide, Form::Fused, device);
+        let mut other = Driver::new(&wide, PlanKind::Fused, device);
         for (name, words) in kept[..4].iter().zip(&before) {
             other.write(name, 0, words);
         }
@@ -434,13 +433,13 @@ fn adopting_a_plan_keeps_contents_by_name() {
 #[test]
 fn adopting_goes_back_and_forth() {
     let network = Network::parse(3, "5 relu 2").expect("the text is sound");
-    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 4);
-    let mut host: Box<dyn Executor> = executor(plan(&description, Form::Primitive), Device::Reference);
+    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 4);
+    let mut host: Box<dyn Executor> = executor(plan(&spec, PlanKind::Primitive), Device::Reference);
     let view = |host: &dyn Executor| host.plan().find("layer0.weight").expect("every plan has it");
     let at = view(&*host);
     host.write(at, 0, &[7; 15]).expect("the view holds 15 words");
-    for form in [Form::Fused, Form::Primitive] {
-        host.adopt(plan(&description, form)).expect("the host can hold it");
+    for kind in [PlanKind::Fused, PlanKind::Primitive] {
+        host.adopt(plan(&spec, kind)).expect("the host can hold it");
         let at = view(&*host);
         assert_eq!(host.read(at, 0).and_then(|ticket| ticket.wait()).expect("the host answers"), [7; 15]);
     }
@@ -448,19 +447,18 @@ fn adopting_goes_back_and_forth() {
 
 /// What a GPU with bindings of 16 KiB makes of a plan whose data set, window and parameters take more: the data set is
 /// read by rows, the window written by steps, parameters updated by blocks.
-fn spanning() -> (Description, Limits) {
+fn spanning() -> (TrainingSpec, Limits) {
     let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("the text is sound");
-    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 32);
-    let description =
-        Description { slots: 7, data_rows: Some(300), evaluate_rows: 20, clip_norm: Some(1.0), ..description };
-    (description, Limits { binding_bytes: 16 << 10, ..Limits::default() })
+    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 32);
+    let spec = TrainingSpec { steps: 7, data_rows: Some(300), evaluate_rows: 20, clip_norm: Some(1.0), ..spec };
+    (spec, Limits { binding_bytes: 16 << 10, ..Limits::default() })
 }
 
 #[test]
 fn what_one_binding_cannot_hold_spans_several() {
-    let (description, limits) = spanning();
-    let plan = plan(&description, Form::Fused);
-    let split = specialize(plan.clone(), &Target::Gpu(limits)).expect("it can be split");
+    let (spec, limits) = spanning();
+    let plan = plan(&spec, PlanKind::Fused);
+    let split = specialize(plan.clone(), &DeviceLimits::Gpu(limits)).expect("it can be split");
     golden("spanning-fused", &format!("bindings of {} bytes\n\n{split}", limits.binding_bytes));
     for (name, kernel) in [("data.input", "gather"), ("parameters", "adam"), ("gradients", "square_sum")] {
         assert!(split.bytes() == plan.bytes() && split.find(name).is_some(), "{name} is whole for {kernel}");
@@ -468,45 +466,45 @@ fn what_one_binding_cannot_hold_spans_several() {
     for view in Section::ALL.iter().flat_map(|section| split.ops(*section)).flat_map(|op| &op.views) {
         assert!(4 * split.shape(*view).elements() as u64 <= limits.binding_bytes, "{}", split.get(*view).name);
     }
-    let again = specialize(split.clone(), &Target::Gpu(limits)).expect("it fits");
+    let again = specialize(split.clone(), &DeviceLimits::Gpu(limits)).expect("it fits");
     assert_eq!(again.to_string(), split.to_string(), "what fits stays as it is");
-    let whole = specialize(plan, &Target::Gpu(Limits::default())).expect("it fits");
+    let whole = specialize(plan, &DeviceLimits::Gpu(Limits::default())).expect("it fits");
     assert!(whole.views().iter().all(|view| !view.name.contains("[")));
 }
 
 #[test]
 fn plans_are_our_own_until_they_are_changed() {
-    let (description, limits) = spanning();
-    for form in [Form::Primitive, Form::Fused] {
-        let plan = plan(&description, form);
-        let split = specialize(plan.clone(), &Target::Gpu(limits)).expect("it can be split");
-        assert!(plan.is_own() && split.is_own(), "{form:?}");
+    let (spec, limits) = spanning();
+    for kind in [PlanKind::Primitive, PlanKind::Fused] {
+        let plan = plan(&spec, kind);
+        let split = specialize(plan.clone(), &DeviceLimits::Gpu(limits)).expect("it can be split");
+        assert!(plan.is_trusted() && split.is_trusted(), "{kind:?}");
     }
-    let own = plan(&description, Form::Primitive);
+    let own = plan(&spec, PlanKind::Primitive);
     let [mut substituted, mut pushed] = [own.clone(), own.clone()];
     substituted.substitute(|kernel| kernel);
     let last = own.ops(Section::Gradients).last().expect("there are ops").clone();
     pushed.push(Section::Gradients, last).expect("a flag may be lowered twice");
-    assert!(!substituted.is_own() && !pushed.is_own() && !Plan::new().is_own());
+    assert!(!substituted.is_trusted() && !pushed.is_trusted() && !Plan::new().is_trusted());
     // A view under a name that `fuse` looks for, though smaller than what it would make.
     let mut viewed = own;
     viewed.tensor("zeros9", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
     let fused = wgrad::fuse::fuse(&viewed).expect("it can be fused");
-    assert!(!viewed.is_own() && !fused.is_own());
+    assert!(!viewed.is_trusted() && !fused.is_trusted());
 }
 
 /// Shaders of our own plans do not check what `submission` checks of ops over rows of the batch alone.
 #[test]
 fn sections_that_use_live_rows_have_an_op_over_them() {
-    for (name, description) in descriptions() {
-        for form in [Form::Primitive, Form::Fused] {
-            let plan = plan(&description, form);
-            let (batch, evaluated) = (description.batch, description.evaluate_rows);
+    for (name, spec) in specs() {
+        for kind in [PlanKind::Primitive, PlanKind::Fused] {
+            let plan = plan(&spec, kind);
+            let (batch, evaluated) = (spec.micro_batch, spec.evaluate_rows);
             for (section, rows) in
                 [(Section::Gradients, batch), (Section::Evaluate, evaluated), (Section::Score, evaluated)]
             {
                 let over = |op: &Op| op.most_rows() == Some(rows);
-                assert!(plan.ops(section).iter().any(over), "{name}, {form:?}, {}", section.name());
+                assert!(plan.ops(section).iter().any(over), "{name}, {kind:?}, {}", section.name());
             }
         }
     }
@@ -515,17 +513,17 @@ fn sections_that_use_live_rows_have_an_op_over_them() {
 /// Two whole trainings on the reference, one of whose plans is split, leave the same bits everywhere.
 #[test]
 fn split_plans_compute_the_same_bits() {
-    let (description, limits) = spanning();
+    let (spec, limits) = spanning();
     let optimizers: [Optimizer; 4] = [
         Sgd::new(0.1).into(),
         Sgd::new(0.1).momentum(0.9).nesterov().into(),
         RmsProp::new(0.01).into(),
         AdamW::new(0.01).into(),
     ];
-    let described = optimizers.map(|optimizer| Description { optimizer, ..description.clone() });
-    for (description, form) in described.iter().flat_map(|d| [Form::Primitive, Form::Fused].map(|form| (d, form))) {
-        let trained = |target: &Target| {
-            let plan = specialize(plan(description, form), target).expect("it can be split");
+    let described = optimizers.map(|optimizer| TrainingSpec { optimizer, ..spec.clone() });
+    for (spec, kind) in described.iter().flat_map(|d| [PlanKind::Primitive, PlanKind::Fused].map(|kind| (d, kind))) {
+        let trained = |target: &DeviceLimits| {
+            let plan = specialize(plan(spec, kind), target).expect("it can be split");
             let mut host = executor(plan, Device::Reference);
             let fill = |host: &mut dyn Executor, name: &str, word: &dyn Fn(usize) -> u32| {
                 let view = host.plan().find(name).expect("every plan of a training has this view");
@@ -538,8 +536,14 @@ fn split_plans_compute_the_same_bits() {
             // Rows of every part, and behind the last step's live rows one that is not there.
             fill(&mut *host, "index", &|i| if i == 7 * 32 - 1 { u32::MAX } else { (i * 67 % 300) as u32 });
             let steps: Vec<_> = (0..7)
-                .map(|slot| {
-                    description.record(Schedule::Constant, 3, slot as u64, slot, if slot < 6 { 32 } else { 31 })
+                .map(|batch_index| {
+                    spec.record(
+                        Schedule::Constant,
+                        3,
+                        batch_index as u64,
+                        batch_index,
+                        if batch_index < 6 { 32 } else { 31 },
+                    )
                 })
                 .collect();
             host.submit(&steps, &Run::submission(&steps)).expect("the host answers");
@@ -548,8 +552,8 @@ fn split_plans_compute_the_same_bits() {
             let words: Vec<_> = (0..allocations.len()).map(&mut words).collect();
             (allocations, words)
         };
-        let (split, whole) = (trained(&Target::Gpu(limits)), trained(&Target::Cpu));
-        assert!(split == whole, "{form:?}, {}", description.optimizer.name());
+        let (split, whole) = (trained(&DeviceLimits::Gpu(limits)), trained(&DeviceLimits::Cpu));
+        assert!(split == whole, "{kind:?}, {}", spec.optimizer.name());
         let flag = whole.0.iter().position(|allocation| allocation.name == "flag").expect("there is a flag");
         assert_eq!(whole.1[flag], [[u32::MAX].as_slice(), &[u32::MAX; 63]].concat());
     }
@@ -563,7 +567,7 @@ struct Split {
 
 impl Split {
     fn plan(plan: Plan, limits: Limits) -> wgrad::Result<Plan> {
-        let split = specialize(plan, &Target::Gpu(limits))?;
+        let split = specialize(plan, &DeviceLimits::Gpu(limits))?;
         assert!(split.find("parameters[0..4096]").is_some(), "{split}");
         Ok(split)
     }
@@ -584,19 +588,19 @@ impl Executor for Split {
 /// Lockstep and free runs, as `wgrad verify` makes them, on a device whose plans are split.
 #[test]
 fn split_plans_are_verified() {
-    let (description, limits) = spanning();
+    let (spec, limits) = spanning();
     let make = &mut |plan| {
         let host = Cpu::new(Split::plan(plan, limits)?, 1)?;
         Ok(Box::new(Split { host, limits }) as Box<dyn Executor>)
     };
-    let verify = Verify::network(&description).expect("the description is sound");
+    let verify = Verify::network(&spec).expect("the spec is sound");
     let report = verify.run_on(make, |_| ()).and_then(Report::into_result).expect("the CPU is right");
     println!("{} elements", report.elements());
 }
 
 /// Op, and the numbers that the message must have.
-fn over(description: &Description, limits: Limits, op: &str, needed: u64, allowed: u64) {
-    let refused = specialize(plan(description, Form::Fused), &Target::Gpu(limits)).expect_err("it does not fit");
+fn over(spec: &TrainingSpec, limits: Limits, op: &str, needed: u64, allowed: u64) {
+    let refused = specialize(plan(spec, PlanKind::Fused), &DeviceLimits::Gpu(limits)).expect_err("it does not fit");
     println!("{refused}");
     assert!(matches!(refused, Error::Limit { needed: n, allowed: a, .. } if n == needed && a == allowed), "{refused}");
     assert!(refused.to_string().starts_with(op), "{refused}");
@@ -604,17 +608,17 @@ fn over(description: &Description, limits: Limits, op: &str, needed: u64, allowe
 
 #[test]
 fn what_cannot_be_split_is_refused_with_both_numbers() {
-    let (description, limits) = spanning();
+    let (spec, limits) = spanning();
     let narrow = Limits { binding_bytes: 12 << 10, ..limits };
-    over(&description, narrow, "gradients op 1 (dense_forward)", 4 * 60 * 60, 12 << 10);
-    over(&description, Limits { storage_buffers: 6, ..limits }, "update op 3 (adamw)", 7, 6);
-    over(&description, Limits { allocation_bytes: 30_000, ..limits }, "allocation data.input", 4 * 300 * 32, 30_000);
-    over(&description, Limits { invocations: 32, ..limits }, "every shader", 64, 32);
-    over(&description, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);
+    over(&spec, narrow, "gradients op 1 (dense_forward)", 4 * 60 * 60, 12 << 10);
+    over(&spec, Limits { storage_buffers: 6, ..limits }, "update op 3 (adamw)", 7, 6);
+    over(&spec, Limits { allocation_bytes: 30_000, ..limits }, "allocation data.input", 4 * 300 * 32, 30_000);
+    over(&spec, Limits { invocations: 32, ..limits }, "every shader", 64, 32);
+    over(&spec, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);
     // Rows of 65 words begin at a multiple of 64 words only once in 64 rows.
     let network = Network::parse(65, "3").expect("the text is sound");
-    let odd = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
-    let odd = Description { data_rows: Some(100), evaluate_rows: 8, ..odd };
+    let odd = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let odd = TrainingSpec { data_rows: Some(100), evaluate_rows: 8, ..odd };
     over(&odd, limits, "window op 0 (gather)", 4 * 100 * 65, 16 << 10);
 }
 
@@ -690,9 +694,9 @@ fn refuses_to_use_a_sum_that_is_not_whole() {
 #[test]
 fn what_ops_move_at_least_is_counted() {
     let network = Network::parse(3, "2").expect("the text is sound");
-    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 2);
-    let description = Description { data_rows: Some(1000), slots: 2, ..description };
-    let plan = plan(&description, Form::Fused);
+    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 2);
+    let spec = TrainingSpec { data_rows: Some(1000), steps: 2, ..spec };
+    let plan = plan(&spec, PlanKind::Fused);
     let moved = |section: Section| plan.ops(section).iter().map(|op| plan.traffic(op)).collect::<Vec<_>>();
     // Of inputs and targets the rows of two batches, and of the index two rows; the window's parts are padded to 64.
     assert_eq!(moved(Section::Window), [4 * (4 * 3 + 4 + 128), 4 * (4 * 2 + 4 + 128)]);
@@ -704,8 +708,8 @@ fn what_ops_move_at_least_is_counted() {
     let step: Work = step.into_iter().sum();
     assert_eq!(step.bytes, 4 * (18 + 15 + 19 + 386));
     let rates = Rates { flops: Some(2.0 * step.flops as f64), bytes: None };
-    assert_eq!(step.floors(rates), [Some(0.5), None]);
-    let table = plan.floors(Rates { flops: Some(1e9), bytes: Some(1e9) }).to_string();
+    assert_eq!(step.roofline(rates), [Some(0.5), None]);
+    let table = plan.roofline(Rates { flops: Some(1e9), bytes: Some(1e9) }).to_string();
     assert!(
         table.contains("a step: 4 dispatches in 4 serial levels; and a submission of steps has 3 of its own"),
         "{table}"

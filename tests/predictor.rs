@@ -1,6 +1,6 @@
 //! `Model::predictor`: one row at a time, and many.
 
-use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Model, Network, Result, Standardisation, Trainer, data};
+use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Model, Network, Result, Standardization, Trainer, data};
 
 /// A model with these parameters, in the order of the layers.
 fn model(network: Network, loss: Loss, values: &[&[f32]]) -> Model {
@@ -21,8 +21,8 @@ fn a_row_is_predicted_as_by_hand() -> Result<()> {
     model.predictor(&Device::cpu())?.predict_row(&[3.0, 4.0], &mut output)?;
     assert_eq!(output, [26.0]);
     // (13 − 10) / 1 and (28 − 20) / 2 are the same inputs; 26 stands for 26 · 3 + 100.
-    model.head.preprocessing = Some(Standardisation::new(vec![10.0, 20.0], vec![1.0, 2.0])?);
-    model.head.target_scaling = Some(Standardisation::new(vec![100.0], vec![3.0])?);
+    model.metadata.preprocessing = Some(Standardization::new(vec![10.0, 20.0], vec![1.0, 2.0])?);
+    model.metadata.target_scaling = Some(Standardization::new(vec![100.0], vec![3.0])?);
     let mut predictor = model.predictor(&Device::cpu())?;
     predictor.predict_row(&[13.0_f64, 28.0], &mut output)?;
     assert_eq!(output, [178.0]);
@@ -48,14 +48,14 @@ fn models() -> Vec<Model> {
 }
 
 fn rows(model: &Model, count: usize) -> Vec<f32> {
-    (0..count * model.head.network.inputs()).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect()
+    (0..count * model.metadata.network.inputs()).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect()
 }
 
 #[test]
 fn a_row_alone_has_the_bits_that_it_has_among_others() -> Result<()> {
     for model in models() {
-        let network = model.head.network.to_string();
-        let (inputs, outputs) = (model.head.network.inputs(), model.head.network.outputs());
+        let network = model.metadata.network.to_string();
+        let (inputs, outputs) = (model.metadata.network.inputs(), model.metadata.network.outputs());
         let mut predictor = model.predictor(&Device::cpu())?;
         for count in [1, 7, 8, 600, 9] {
             let rows = rows(&model, count);
@@ -66,7 +66,7 @@ fn a_row_alone_has_the_bits_that_it_has_among_others() -> Result<()> {
                 predictor.predict_row(row, &mut one)?;
                 assert_eq!(one, expected, "{network}, {count} rows");
             }
-            if model.head.told_classes().is_some() {
+            if model.metadata.class_count().is_some() {
                 assert_eq!(predictor.predict_classes(&rows)?, model.predict_classes(&rows)?);
             }
         }
@@ -79,13 +79,13 @@ fn a_row_alone_has_the_bits_that_it_has_among_others() -> Result<()> {
 fn other_devices_predict_the_same_within_rounding() -> Result<()> {
     for model in models() {
         let rows = rows(&model, 3);
-        let mut found = vec![0.0; model.head.network.outputs()];
+        let mut found = vec![0.0; model.metadata.network.outputs()];
         let mut predictor = model.predictor(&Device::reference())?;
-        predictor.predict_row(&rows[..model.head.network.inputs()], &mut found)?;
+        predictor.predict_row(&rows[..model.metadata.network.inputs()], &mut found)?;
         let all = predictor.predict(&rows)?;
         assert_eq!(all[..found.len()], found);
         for (a, b) in all.iter().zip(model.predict(&rows)?) {
-            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{}: {a} and {b}", model.head.network);
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{}: {a} and {b}", model.metadata.network);
         }
     }
     Ok(())
@@ -116,10 +116,10 @@ fn outputs_of_the_last_layer_are_those_of_the_model() -> Result<()> {
         for count in [1, 600] {
             let rows = rows(&model, count);
             let layers = model.layer_outputs(&rows)?;
-            assert_eq!(layers.len(), model.head.network.layers().len());
+            assert_eq!(layers.len(), model.metadata.network.layers().len());
             let last = &layers[layers.len() - 1];
-            assert_eq!(last.shape, [count, model.head.network.outputs()]);
-            assert_eq!(last.values, model.outputs(&rows)?, "{}", model.head.network);
+            assert_eq!(last.shape, [count, model.metadata.network.outputs()]);
+            assert_eq!(last.values, model.outputs(&rows)?, "{}", model.metadata.network);
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn rows_that_do_not_fit_are_refused_and_named() -> Result<()> {
 #[test]
 fn a_number_that_overflows_in_the_units_of_the_target_is_refused() -> Result<()> {
     let mut model = model(Network::input(1).dense(1), Loss::MeanSquaredError, &[&[1.0], &[0.0]]);
-    model.head.target_scaling = Some(Standardisation::new(vec![0.0], vec![2e38])?);
+    model.metadata.target_scaling = Some(Standardization::new(vec![0.0], vec![2e38])?);
     assert_eq!(model.predict(&[1.0])?, [2e38]);
     says(model.predict(&[1.0, 3.0]), &["row 1 (from 0)", "output 0", "inf"]);
     Ok(())
@@ -182,7 +182,7 @@ fn a_predictor_tells_what_the_model_was_trained_to_tell() -> Result<()> {
     let iris: Dataset = data::iris();
     let network = Network::input(4).dense(16).relu().dense(3);
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01));
-    let mut trainer = builder.preprocessing(Standardisation::fit(&iris)?).build(&Device::cpu())?;
+    let mut trainer = builder.preprocessing(Standardization::fit(&iris)?).build(&Device::cpu())?;
     trainer.fit(&iris, Fit::epochs(60))?;
     let model = trainer.into_model()?;
     let mut predictor = model.predictor(&Device::cpu())?;

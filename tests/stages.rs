@@ -1,4 +1,4 @@
-//! Whole steps under judgement: a user's network that takes one is verified stage by stage, without the user knowing of it.
+//! Fused steps under judgement: a user's network that takes one is verified stage by stage, without the user knowing of it.
 
 mod common {
     pub mod executor;
@@ -8,13 +8,13 @@ use common::executor::hands_on;
 use wgrad::exec::{Cpu, Executor};
 use wgrad::kernels::adamw;
 use wgrad::kernels::mlp_step_fused::{self, Params};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Call, Kernel, Plan, Step};
-use wgrad::specialize::{Limits, Target, WholeStep, specialize};
+use wgrad::specialize::{DeviceLimits, FusedStep, Limits, specialize};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Adam, Device, Error, Loss, Network, Result};
 
-const TARGET: Target = Target::Gpu(LIMITS);
+const TARGET: DeviceLimits = DeviceLimits::Gpu(LIMITS);
 
 /// Any GPU's.
 const LIMITS: Limits = Limits {
@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits {
     loop_rounds: 65_535,
     subgroups: false,
     software: false,
-    whole_step: WholeStep::Always,
+    fused_step: FusedStep::Always,
 };
 
 /// A host that takes plans as a GPU does, with another kernel in place of the one of the same name.
@@ -53,7 +53,7 @@ impl Executor for Tampered {
         "tampered".into()
     }
 
-    fn target(&self) -> Target {
+    fn target(&self) -> DeviceLimits {
         TARGET
     }
 
@@ -66,8 +66,8 @@ impl Executor for Tampered {
 
 fn verify() -> Verify {
     let network = Network::parse(6, "10 tanh 5 sigmoid 3").expect("the text is sound");
-    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 13);
-    Verify::network(&description).expect("the description is sound").seed(3)
+    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 13);
+    Verify::network(&spec).expect("the spec is sound").seed(3)
 }
 
 fn report(kernel: &'static Kernel) -> Report {
@@ -82,13 +82,13 @@ fn run(verify: &Verify, kernel: &'static Kernel, adopted: fn(&'static Kernel) ->
     verify.run_on(make, |_| ())
 }
 
-/// On whole numbers nothing is dropped and every activation is a relu, so that these could have whole steps there.
+/// On whole numbers nothing is dropped and every activation is a relu, so that these could have fused steps there.
 const LAYERED: [&str; 2] = ["20 relu dropout(0.3) 5", "7 leaky_relu(0.1) 7 leaky_relu(0.2) 5"];
 
 fn verify_layered(layers: &str) -> Verify {
     let network = Network::parse(13, layers).expect("the text is sound");
-    let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
-    Verify::network(&description).expect("the description is sound")
+    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
+    Verify::network(&spec).expect("the spec is sound")
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_network_that_trains_in_layers_is_judged_in_layers_on_whole_numbers_too() {
     for layers in LAYERED {
         let verify = verify_layered(layers);
         let report = run(&verify, &mlp_step_fused::KERNEL, |kernel| kernel).expect("the host answers");
-        assert!(report.passed() && !report.header.whole_step, "{report}");
+        assert!(report.passed() && !report.header.fused_step, "{report}");
         let layered = verify.run_on(&mut |plan| Ok(Box::new(Cpu::new(plan, 1)?)), |_| ()).expect("the CPU answers");
         let ops = |report: &Report| report.ops.iter().map(|op| (op.op.clone(), op.elements)).collect::<Vec<_>>();
         assert_eq!(ops(&report), ops(&layered), "{layers}");
@@ -115,15 +115,15 @@ fn figures_of_two_kernels_are_never_added_up() {
 }
 
 #[test]
-fn a_network_with_a_whole_step_is_judged_stage_by_stage() {
+fn a_network_with_a_fused_step_is_judged_stage_by_stage() {
     let report = report(&mlp_step_fused::KERNEL);
-    assert!(report.passed() && report.header.whole_step, "{report}");
+    assert!(report.passed() && report.header.fused_step, "{report}");
     assert!(report.to_string().contains("judged stage by stage"), "{report}");
     let gradients = report.ops.iter().filter(|op| op.op.starts_with("gradients")).map(|op| op.kernel);
     assert_eq!(gradients.collect::<Vec<_>>(), ["mlp_step_fused_traced", "mlp_step_sum"]);
     assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
     let layered = verify().run(&Device::cpu(), |_| ()).expect("the CPU answers");
-    assert!(!layered.header.whole_step && !layered.to_string().contains("stage by stage"), "{layered}");
+    assert!(!layered.header.fused_step && !layered.to_string().contains("stage by stage"), "{layered}");
 }
 
 fn with_params(call: Call<'_>, honest: &Kernel, change: impl Fn(&mut Params)) {

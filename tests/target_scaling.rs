@@ -1,6 +1,7 @@
 //! Targets that the trainer scales: all that it returns is in their units.
 
-use wgrad::{Adam, Checkpoints, Dataset, Device, Error, Fit, Loss, Network, Result, Standardisation, Trainer};
+use std::ops::ControlFlow;
+use wgrad::{Adam, Checkpoints, Dataset, Device, Error, Fit, Loss, Network, Result, Standardization, Trainer};
 
 /// y = 3·10⁵·x₀ − 10⁵·x₁ + 2·10⁶, on a grid.
 fn prices() -> Dataset {
@@ -35,13 +36,13 @@ fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
     let fit = Fit::epochs(1).validate(&data);
     let fit = fit.on_submission(|seen| {
         progress.push(seen.loss);
-        wgrad::Flow::Continue
+        ControlFlow::Continue(())
     });
     let history = trainer.fit(
         &data,
         fit.on_epoch(|epoch| {
             epochs.push(epoch.loss);
-            wgrad::Flow::Continue
+            ControlFlow::Continue(())
         }),
     )?;
     let near = |found: f64, wanted: f64| assert!((found - wanted).abs() <= 1e-3 * wanted, "{found}, not {wanted}");
@@ -56,7 +57,7 @@ fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
     // Own steps are on what is minimized: the scaled targets are ±1.
     near(f64::from(trainer.step(&[0.0; 4], &[1e6 - 100.0, 1e6 + 100.0])?.value()?), 1.0);
     let model = trainer.into_model()?;
-    assert_eq!(model.head.target_scaling, Some(Standardisation::new(vec![1e6], vec![100.0])?));
+    assert_eq!(model.metadata.target_scaling, Some(Standardization::new(vec![1e6], vec![100.0])?));
     near(f64::from(model.predict(&[0.0, 0.0])?[0]), 1e6);
     assert_eq!(model.evaluate(&data)?, validation);
     Ok(())
@@ -85,16 +86,16 @@ fn the_first_data_set_decides_and_a_resumed_training_keeps_it() -> Result<()> {
     whole.fit(&data, Fit::epochs(6))?;
     let mut stopped = build()?;
     let checkpoints = || Checkpoints::in_folder(folder.path());
-    let stop = |epoch: &wgrad::Epoch| if epoch.epoch == 3 { wgrad::Flow::Stop } else { wgrad::Flow::Continue };
+    let stop = |epoch: &wgrad::Epoch| if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     stopped.fit(&data, Fit::epochs(6).checkpoints(checkpoints()).on_epoch(stop))?;
     drop(stopped);
     let mut resumed = build()?;
     resumed.fit(&data, Fit::epochs(6).checkpoints(checkpoints().resume()))?;
     assert_eq!(resumed.parameters()?, whole.parameters()?);
     // Other rows change nothing.
-    let before = whole.model()?.head.target_scaling;
+    let before = whole.model()?.metadata.target_scaling;
     whole.load(&data.select(&[0, 1, 2, 3]))?;
-    assert_eq!(whole.model()?.head.target_scaling, before);
+    assert_eq!(whole.model()?.metadata.target_scaling, before);
     // Unscaled, it is another training.
     let fit = Fit::epochs(6).checkpoints(checkpoints().resume());
     let error = builder(1).build(&Device::cpu())?.fit(&data, fit).expect_err("other settings").to_string();
@@ -110,7 +111,7 @@ fn what_cannot_be_scaled_is_refused() -> Result<()> {
     };
     let classes = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).scale_targets();
     says(classes.build(&Device::cpu()).err(), &["softmax_cross_entropy", "scale_targets"]);
-    let two = Standardisation::new(vec![0.0; 2], vec![1.0; 2])?;
+    let two = Standardization::new(vec![0.0; 2], vec![1.0; 2])?;
     says(builder(1).target_scaling(two).build(&Device::cpu()).err(), &["target scaling", "2", "1"]);
     let mut trainer = builder(1).scale_targets().build(&Device::cpu())?;
     says(trainer.step(&[0.0; 2], &[1.0]).err(), &["not known yet", "load a data set"]);
@@ -118,7 +119,7 @@ fn what_cannot_be_scaled_is_refused() -> Result<()> {
     says(trainer.load(&pair).err(), &["target scaling", "2", "1"]);
     // A row of another set that is 10²⁰ standard deviations away: its square overflows.
     let far = Dataset::from_rows([[0.0, 0.0]], [1e26])?.named("far");
-    let mut trainer = builder(1).target_scaling(Standardisation::new(vec![0.0], vec![1e6])?).build(&Device::cpu())?;
+    let mut trainer = builder(1).target_scaling(Standardization::new(vec![0.0], vec![1e6])?).build(&Device::cpu())?;
     says(trainer.load(&far).err(), &["far", "row 0", "target0", "1e26", "overflows"]);
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What a network must reach on rows that it has not seen.
 
+use std::ops::ControlFlow;
 use wgrad::{
-    AdamW, Dataset, Device, Evaluation, Fit, Flow, Loss, Network, Result, Schedule, Split, Standardisation, Tensor,
-    Trainer, data,
+    AdamW, Dataset, Device, Evaluation, Fit, Loss, Network, Result, Schedule, Split, Standardization, Tensor, Trainer,
+    data,
 };
 
 /// Trains with the command's settings and evaluates on the held-out part.
@@ -16,7 +17,7 @@ fn held_out(data: &Dataset, hidden: &str, epochs: usize, batch: usize) -> Result
         .schedule(Schedule::cosine(steps as u64))
         .batch(batch)
         .seed(7)
-        .preprocessing(Standardisation::fit(&train)?)
+        .preprocessing(Standardization::fit(&train)?)
         .build(&Device::cpu())?;
     trainer.fit(&train, Fit::epochs(epochs).validate(&validation).restore_best())?;
     let evaluation = trainer.evaluate(&test)?;
@@ -45,21 +46,24 @@ fn moons() -> (Dataset, Dataset, Trainer) {
     let (train, validation, _) = moons.split(Split::parts(0.7, 0.3)).expect("parts");
     let network = Network::parse(2, "8 relu 2").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(AdamW::new(0.01)).batch(10);
-    (train, validation, builder.steps_a_submission(2).build(&Device::cpu()).expect("a trainer"))
+    (train, validation, builder.steps_per_submission(2).build(&Device::cpu()).expect("a trainer"))
 }
 
 #[test]
 fn callbacks_stop_training_in_good_order() -> Result<()> {
     let (train, _, mut trainer) = moons();
-    let history = trainer
-        .fit(&train, Fit::epochs(9).on_epoch(|epoch| if epoch.epoch == 3 { Flow::Stop } else { Flow::Continue }))?;
+    let history = trainer.fit(
+        &train,
+        Fit::epochs(9)
+            .on_epoch(|epoch| if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }),
+    )?;
     assert_eq!((history.len(), trainer.steps()), (3, 3 * 14));
     let mut seen = Vec::new();
     let history = trainer.fit(
         &train,
         Fit::epochs(9).on_submission(|progress| {
             seen.push((progress.epoch, progress.step, progress.steps));
-            if progress.step >= 4 { Flow::Stop } else { Flow::Continue }
+            if progress.step >= 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }),
     )?;
     assert_eq!((history.len(), trainer.steps()), (1, 3 * 14 + 4));

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Plan, Section, Tile};
-use wgrad::specialize::{Choice, Limits, Machine, Target, Tuning, WholeStep, candidates, specialize};
+use wgrad::specialize::{Choice, DeviceLimits, FusedStep, Limits, Machine, Tuning, candidates, specialize};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Device, Loss, Network, Sgd, Trainer};
 
@@ -85,11 +85,11 @@ fn the_cpu_has_no_tiles() {
         let trainer = builder().suggest_tuning(tuning()).build(&device).expect("a trainer");
         assert!(trainer.tiles().expect("sound").is_empty());
         let tuned = trainer.tuned().expect("sound");
-        assert!(tuned.products == 5 && tuned.tuned == 0 && tuned.ignored.is_empty(), "{tuned:?}");
+        assert!(tuned.matmuls == 5 && tuned.tuned == 0 && tuned.ignored.is_empty(), "{tuned:?}");
         assert!(device.machine().is_none());
     }
-    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 6);
-    let verify = || Verify::network(&description).expect("sound");
+    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 6);
+    let verify = || Verify::network(&spec).expect("sound");
     let report = verify().suggest_tuning(tuning()).run(&Device::cpu(), |_| ()).expect("the CPU answers");
     assert!(report.passed() && report.header.tuned == 0 && report.header.tiles.is_empty());
     let error = verify().tuning(tuning()).run(&Device::cpu(), |_| ()).expect_err("it is for a GPU").to_string();
@@ -98,12 +98,12 @@ fn the_cpu_has_no_tiles() {
 
 fn plan() -> Plan {
     let network = Network::parse(64, "40 relu 36").expect("a network");
-    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 32);
-    fuse(&lower(&description).expect("sound")).expect("sound")
+    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 32);
+    fuse(&lower(&spec).expect("sound")).expect("sound")
 }
 
-fn gpu() -> Target {
-    Target::Gpu(Limits { whole_step: WholeStep::Never, ..Limits::default() })
+fn gpu() -> DeviceLimits {
+    DeviceLimits::Gpu(Limits { fused_step: FusedStep::Never, ..Limits::default() })
 }
 
 /// The heuristic's tiles, but for the first op of steps, which gets the one that it can have at that place.
@@ -135,9 +135,9 @@ fn the_heuristics_tiles_as_a_tuning_change_nothing() {
     let tuning = Tuning::of(&tuned, &gpu());
     assert_eq!(tuning.share(&tuned), [5, 5]);
     tuning.cut(&mut tuned, &gpu()).expect("they are candidates");
-    assert!(tuned.is_own(), "shaders of tuned plans run as those of others do");
+    assert!(tuned.is_trusted(), "shaders of tuned plans run as those of others do");
     assert_eq!(tiles(tuned), tiles(plan()));
-    assert!(Tuning::of(&plan(), &Target::Cpu).is_empty());
+    assert!(Tuning::of(&plan(), &DeviceLimits::Cpu).is_empty());
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn tiles_that_cannot_be_had_are_refused_or_left_out() {
     assert!(problems.len() == 1 && error.contains(&problems[0]), "{problems:?}");
     assert!(rest.choices().len() + 1 == tuning.choices().len() && !rest.choices().contains(&wrong));
     rest.cut(&mut plan.clone(), &gpu()).expect("the rest fits");
-    let error = rest.cut(&mut plan.clone(), &Target::Cpu).expect_err("it has none").to_string();
+    let error = rest.cut(&mut plan.clone(), &DeviceLimits::Cpu).expect_err("it has none").to_string();
     assert!(error.contains("this device is the CPU"), "{error}");
-    Tuning::default().cut(&mut plan.clone(), &Target::Cpu).expect("it says nothing");
+    Tuning::default().cut(&mut plan.clone(), &DeviceLimits::Cpu).expect("it says nothing");
 }
 
 #[test]

@@ -8,20 +8,20 @@ use common::executor::hands_on;
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::kernels::{adamw, dense_forward, dense_grad_weight};
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Access, Kernel, Plan, Section, Step};
 use wgrad::verify::{Event, Report, Verify};
 use wgrad::{Adam, AdamW, Device, Error, Fit, Loss, Network, Result, Trainer, data, kernels};
 
 const BATCH: usize = 12;
 
-fn description() -> Description {
+fn spec() -> TrainingSpec {
     let network = Network::parse(6, "10 tanh dropout(0.2) 5 relu 3").expect("the text is sound");
-    Description::new(network, Loss::SoftmaxCrossEntropy, AdamW::new(0.01), BATCH)
+    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, AdamW::new(0.01), BATCH)
 }
 
 fn verify() -> Verify {
-    Verify::network(&description()).expect("the description is sound").seed(3)
+    Verify::network(&spec()).expect("the spec is sound").seed(3)
 }
 
 /// Elements that one run of each of a section's ops writes.
@@ -38,9 +38,8 @@ fn every_element_of_every_op_is_counted() {
     for (verify, forms) in [(verify(), 1), (verify().and_primitive(), 2)] {
         let mut wanted = 0;
         // What the verification stands on: seven steps to a submission, and as many rows to evaluate as in training.
-        let lowered =
-            lower(&Description { slots: 7, data_rows: Some(2 * BATCH + 1), evaluate_rows: 512, ..description() })
-                .expect("the description is sound");
+        let lowered = lower(&TrainingSpec { steps: 7, data_rows: Some(2 * BATCH + 1), evaluate_rows: 512, ..spec() })
+            .expect("the spec is sound");
         for plan in [fuse(&lowered).expect("it can be fused"), lowered].iter().take(forms) {
             // On real and on whole numbers; of two steps, a full and a short one.
             wanted += 2 * Section::ALL.iter().map(|s| written(plan, *s)).sum::<usize>();
@@ -149,13 +148,13 @@ impl Executor for Tampered {
 /// Forgets the bias of the last output.
 static NO_BIAS: Kernel = Kernel {
     fast: Some(|mut call| {
-        let bias = std::mem::take(&mut call.slots[2]).f32();
+        let bias = std::mem::take(&mut call.args[2]).f32();
         let mut less = bias.to_vec();
         if let Some(last) = less.last_mut() {
             *last = 0.0;
         }
         let mut call = call;
-        call.slots[2] = wgrad::plan::Slot::Read(bytemuck::cast_slice(&less));
+        call.args[2] = wgrad::plan::BufferArg::Read(bytemuck::cast_slice(&less));
         (dense_forward::KERNEL.reference)(call);
     }),
     ..dense_forward::KERNEL
@@ -214,7 +213,7 @@ impl Executor for Overtaking {
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         let mut runs = runs.to_vec();
         // The second step's gradients are computed before the first one's update is done.
-        if let Some(at) = runs.iter().position(|run| run.section == Section::Gradients && run.slot == 1) {
+        if let Some(at) = runs.iter().position(|run| run.section == Section::Gradients && run.batch_index == 1) {
             runs.swap(at - 1, at);
         }
         self.0.submit(steps, &runs)

@@ -39,7 +39,7 @@ def arguments():
     parser.add_argument("--peak-gflops", type=float, help="what the device can do: shows the share that is reached")
     parser.add_argument("--bandwidth-gbs", type=float, help="what its memory can do")
     parser.add_argument("--tiles", action="store_true", help="wgrad's products in all ways to cut them, at the end")
-    parser.add_argument("--whole-step", metavar="WHEN", help="wgrad's own option: auto, never or always [auto]")
+    parser.add_argument("--fused-step", metavar="WHEN", help="wgrad's own option: auto, never or always [auto]")
     parser.add_argument("--tuning", type=pathlib.Path, help="wgrad's own option: a file that `wgrad tune` wrote [none]")
     parser.add_argument("--python", type=pathlib.Path, help="the Python that has torch")
     parser.add_argument("--torch-device", choices=["cuda", "cpu"], default="cuda", help="cpu for trials [cuda]")
@@ -119,7 +119,7 @@ class Programs:
         words = [self.wgrad, "bench", "--suite", "--json", "--only", network, "--device", given.device]
         words += ["--seconds", given.seconds, *more]
         rates = [("--peak-gflops", given.peak_gflops), ("--bandwidth-gbs", given.bandwidth_gbs)]
-        for option, value in [*rates, ("--whole-step", given.whole_step), ("--tuning", given.tuning)]:
+        for option, value in [*rates, ("--fused-step", given.fused_step), ("--tuning", given.tuning)]:
             words += [option, value] if value else []
         found = self.said(words, variables)
         starts = [event for event in found["lines"] if event["event"] == "start"]

@@ -28,14 +28,14 @@ def events(rounds, event):
 def floor(event, unit=1e3):
     """The least time that it could be, and what that is of what it was; nothing where no rate was given."""
     least = [unit * event[name] for name in ("arithmetic_seconds", "memory_seconds") if name in event]
-    return [runs.number(max(least)), f"{event['floor_percent']:.0f} %"] if least and "floor_percent" in event else []
+    return [runs.number(max(least)), f"{event['roofline_percent']:.0f} %"] if least and "roofline_percent" in event else []
 
 
 def beside(found, what, unit, more=lambda name: []):
     """Tables of all programs' figures, and of theirs by wgrad's."""
     mine = found["wgrad"]
     peers = [name for name in found if name != "wgrad" and found[name]]
-    head = [what, f"wgrad, {unit}", *([] if not mine or not more(next(iter(mine))) else ["at least", "floor"])]
+    head = [what, f"wgrad, {unit}", *([] if not mine or not more(next(iter(mine))) else ["at least", "roofline"])]
     rows = [[name, runs.spread(times), *more(name)] for name, times in mine.items()]
     for row in rows:
         row += [runs.spread(found[peer][row[0]]) if row[0] in found[peer] else "—" for peer in peers]
@@ -59,7 +59,7 @@ def starts(rounds):
         kept = [other["first_seconds"] for other in later if other["network"] == event["network"]]
         bytes_a_step = event.get("host_bytes_a_step")
         rows.append([event["network"], runs.number(event["first_seconds"]), runs.spread(kept) if kept else "—"])
-        rows[-1] += [str(event["dispatches"]), str(event["levels"]), runs.number(event["steps_a_submission"])]
+        rows[-1] += [str(event["dispatches"]), str(event["levels"]), runs.number(event["steps_per_submission"])]
         rows[-1] += [runs.number(bytes_a_step) if bytes_a_step else "—", f"{event['flops']:,}", f"{event['bytes']:,}"]
     return runs.table([*head, "host bytes a step", "FLOP", "least bytes"], rows)
 
@@ -68,7 +68,7 @@ def ops(rounds):
     """Each op of wgrad's alone."""
     all_ops = events(rounds, "op")
     known = any(floor(event) for event in all_ops)
-    head = ["network", "op", "shapes", "cut", "µs", "best µs", "GFLOP/s", *(["at least, µs", "floor"] if known else [])]
+    head = ["network", "op", "shapes", "cut", "µs", "best µs", "GFLOP/s", *(["at least, µs", "roofline"] if known else [])]
     rows = []
     for event in all_ops:
         row = [event["network"], event["kernel"], event["shapes"], event.get("tile", "")]
@@ -103,7 +103,7 @@ def heading(facts):
         lines.append(f"- nvidia-smi (name, driver, clock now and at most, power limit): {facts['nvidia_smi']}.")
     rates = [(gpu.get("peak_gflops"), "GFLOP/s"), (gpu.get("bandwidth_gbs"), "GB/s")]
     rates = ", ".join(f"{rate:,.0f} {unit}" for rate, unit in rates if rate)
-    return [*lines, f"- Floors: {f'from {rates}, as they were given' if rates else 'none, since no rates were given'}."]
+    return [*lines, f"- Roofline: {f'from {rates}, as they were given' if rates else 'none, since no rates were given'}."]
 
 
 def lines(data):

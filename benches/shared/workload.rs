@@ -1,4 +1,4 @@
-//! What the benches of whole steps train: dense layers with ReLU between them, on numbers drawn at random. Several outputs
+//! What the benches of fused steps train: dense layers with ReLU between them, on numbers drawn at random. Several outputs
 //! are classes, one is a number.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 // A loss that is the mean over columns of a loss of each element; the kernel's own file has `element`. Needs step.wgsl,
-// line.wgsl, row.wgsl and row_loss.wgsl.
+// linear_index.wgsl, row.wgsl and row_loss.wgsl.
 
 @group(0) @binding(3) var<storage, read> targets: array<f32>;
 

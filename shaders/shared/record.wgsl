@@ -2,7 +2,7 @@
 
 struct Step {
     index: u32,
-    slot: u32,
+    batch_index: u32,
     epoch_step: u32,
     rows: u32,
     first_row: u32,

@@ -1,4 +1,4 @@
-// The build of a whole step that writes down what lies between, so that each stage can be judged by the one before.
+// The build of a fused step that writes down what lies between, so that each stage can be judged by the one before.
 // Needs step.wgsl.
 
 @group(0) @binding(8) var<storage, read_write> trace: array<f32>;

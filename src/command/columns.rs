@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
-use wgrad::data::Csv;
+use wgrad::data::CsvOptions;
 
 /// Where data are found, and how a table's text is read.
 #[derive(Args)]
@@ -47,9 +47,9 @@ pub struct Columns {
 
 impl Columns {
     /// As the library wants it.
-    pub fn form(&self) -> Csv {
-        let form = Csv { target: self.target.clone(), ..self.reading.form() };
-        self.drop.iter().flat_map(|names| &names.0).fold(form, Csv::drop)
+    pub fn form(&self) -> CsvOptions {
+        let form = CsvOptions { target: self.target.clone(), ..self.reading.form() };
+        self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
     /// The first option that is given, for data that are no table.
@@ -66,9 +66,9 @@ impl Reading {
     }
 
     /// As [`Columns::form`].
-    pub fn form(&self) -> Csv {
+    pub fn form(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
-        Csv { delimiter: self.delimiter, header, ..Csv::default() }
+        CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use wgrad::data::{
     Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals, two_moons, xor,
 };
-use wgrad::model::Head;
+use wgrad::model::Metadata;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Reading, YesNo};
@@ -133,7 +133,7 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
     let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
-    check_columns(&model.head, &data)?;
+    check_columns(&model.metadata, &data)?;
     Ok(Some(data))
 }
 
@@ -150,7 +150,7 @@ pub fn for_model(
     reading: &Reading,
     output: &Output,
 ) -> Result<Dataset> {
-    let head = &model.head;
+    let head = &model.metadata;
     let given = target.map(|_| "--target").or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
         let table = Table::read(table_path(source)?, &head.form(reading.form()))?;
@@ -167,14 +167,14 @@ pub fn for_model(
 
 /// Rows for a model, [rows, inputs]; a target is not needed.
 pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: &Output) -> Result<Vec<f64>> {
-    let columns = &model.head.columns;
+    let columns = &model.metadata.columns;
     match by_name_for_model(model, source, reading, reading.given())? {
         Some(data) => Ok((0..data.len())
             .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
             .map(|(row, column)| data.value(row, column))
             .collect()),
         None => {
-            let table = Table::read(table_path(source)?, &model.head.form(reading.form()))?;
+            let table = Table::read(table_path(source)?, &model.metadata.form(reading.form()))?;
             let input = table.numbers(columns)?;
             output.notes(&table.notes(columns));
             Ok(input)
@@ -182,7 +182,13 @@ pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: 
     }
 }
 
-fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str>, output: &Output) -> Result<Dataset> {
+fn table_for_model(
+    head: &Metadata,
+    table: &Table,
+    source: &str,
+    target: Option<&str>,
+    output: &Output,
+) -> Result<Dataset> {
     let input = table.numbers(&head.columns)?;
     let (target, guess) = target_column(head, table, source, target)?;
     let targets = match &head.classes {
@@ -199,7 +205,12 @@ fn table_for_model(head: &Head, table: &Table, source: &str, target: Option<&str
 
 /// The target column: the one that is named, or the model's; of a model that does not know it, the last, which is then
 /// to be noted.
-fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>) -> Result<(String, Option<String>)> {
+fn target_column(
+    head: &Metadata,
+    table: &Table,
+    source: &str,
+    target: Option<&str>,
+) -> Result<(String, Option<String>)> {
     let known = head.targets.first().map(String::as_str);
     if let (None, Some(known)) = (target, known)
         && !table.columns().iter().any(|column| column == known)
@@ -219,7 +230,7 @@ fn target_column(head: &Head, table: &Table, source: &str, target: Option<&str>)
     Ok((name.into(), (target.is_none() && known.is_none()).then(guess)))
 }
 
-fn check_columns(head: &Head, data: &Dataset) -> Result<()> {
+fn check_columns(head: &Metadata, data: &Dataset) -> Result<()> {
     if data.columns() == head.columns {
         return Ok(());
     }

@@ -8,6 +8,7 @@ mod data;
 mod device;
 mod devices;
 mod evaluate;
+mod fused_step;
 mod init;
 mod inspect;
 mod names;
@@ -27,7 +28,6 @@ mod tune;
 mod tuning;
 mod usage;
 mod verify;
-mod whole_step;
 
 use std::ffi::OsString;
 use std::fmt::Display;

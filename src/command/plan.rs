@@ -1,16 +1,16 @@
 //! `wgrad plan`: what a training step consists of.
 
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::Rates;
 use wgrad::{Device, Result};
 
+use super::fused_step::FusedStepOption;
 use super::names::names;
 use super::rates::RateOptions;
 use super::report::Output;
 use super::subject::Subject;
 use super::tuning::{Followed, TuningOptions};
-use super::whole_step::WholeStepOption;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -18,10 +18,10 @@ EXAMPLES
   wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
-  wgrad plan iris --device gpu --whole-step always
+  wgrad plan iris --device gpu --fused-step always
 
 Of `gradients` and `update` together, a network of L dense layers has 3L + 1
-fused ops, or 3 where a GPU does a whole step of a narrow network at once.
+fused ops, or 3 where a GPU does a fused step of a narrow network at once.
 
 FLOORS
   With --device there is a second table: operations, the bytes that must move
@@ -47,19 +47,19 @@ pub struct Arguments {
     #[command(flatten)]
     tuning: TuningOptions,
     #[command(flatten)]
-    whole_step: WholeStepOption,
+    fused_step: FusedStepOption,
     #[command(flatten)]
     rates: RateOptions,
 }
 
 /// Prints the plan.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let description = arguments.subject.description()?;
-    let Description { network, loss, optimizer, .. } = &description;
+    let spec = arguments.subject.spec()?;
+    let TrainingSpec { network, loss, optimizer, .. } = &spec;
     let mut heading = format!("{network}, {loss}, {}\n", optimizer.name());
-    let plan = lower(&description)?;
+    let plan = lower(&spec)?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
-    let plan = match &arguments.whole_step.of_named(arguments.device.as_ref())? {
+    let plan = match &arguments.fused_step.of_named(arguments.device.as_ref())? {
         Some(device) => {
             let (plan, followed) = arguments.tuning.choose(device)?.cut(plan, device)?;
             followed.iter().flat_map(Followed::lines).for_each(|line| heading += &format!("{line}\n"));
@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     output.text(&plan.to_string());
     let rates = arguments.rates.rates();
     if arguments.device.is_some() || rates != Rates::default() {
-        output.line(format!("\nat least, on a full batch:\n{}", plan.floors(rates)).trim_end());
+        output.line(format!("\nat least, on a full batch:\n{}", plan.roofline(rates)).trim_end());
     }
     Ok(())
 }

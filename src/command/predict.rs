@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wgrad::model::{Head, replace};
-use wgrad::{Error, Model, Result, Standardisation};
+use wgrad::model::{Metadata, replace};
+use wgrad::{Error, Model, Result, Standardization};
 
 use super::columns::Reading;
 use super::data::{self, is_table, same_file};
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = Model::load(&arguments.model)?;
     let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
-    let text = table(&model.head, outputs)?;
+    let text = table(&model.metadata, outputs)?;
     match &arguments.out {
         None => output.file(&text),
         Some(path) => {
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
-fn table(head: &Head, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
+fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
     let broken = |error: csv::Error| failed(error.into());
     let columns = head.network.outputs();
@@ -85,8 +85,8 @@ fn table(head: &Head, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
 }
 
 /// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.
-fn class_names(head: &Head) -> Option<Vec<String>> {
-    let told = head.told_classes()?;
+fn class_names(head: &Metadata) -> Option<Vec<String>> {
+    let told = head.class_count()?;
     let known = head.classes.clone().filter(|names| names.len() == told);
     Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
 }
@@ -97,7 +97,7 @@ fn predicted(target: Option<&String>) -> String {
 }
 
 /// Names of the columns of numbers: those of their targets, where these are known, or else numbers.
-fn numbers(head: &Head, columns: usize) -> Vec<String> {
+fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
         _ if columns == 1 => vec![predicted(None)],
@@ -106,7 +106,7 @@ fn numbers(head: &Head, columns: usize) -> Vec<String> {
 }
 
 /// Numbers with the digits that an output of f32 has: seven behind the first of its scale.
-fn written(numbers: &[f64], scaling: &Standardisation) -> Vec<String> {
+fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
     let text = |(number, digits): (&f64, usize)| {
         let text = format!("{number:.digits$}");

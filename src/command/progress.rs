@@ -80,11 +80,11 @@ impl<'a> Reporter<'a> {
     }
 
     /// What moves the bar on after a submission of steps of so many rows.
-    pub fn on_submission(&self, step_rows: usize) -> impl FnMut(&Progress) + Send + use<> {
+    pub fn on_submission(&self, batch_size: usize) -> impl FnMut(&Progress) + Send + use<> {
         let (bar, rows) = (self.bar.clone(), self.rows);
         move |progress| {
             if let Some(bar) = &bar {
-                let of_epoch = (progress.step * step_rows).min(rows);
+                let of_epoch = (progress.step * batch_size).min(rows);
                 bar.set_position(((progress.epoch - 1) * rows + of_epoch) as u64);
             }
         }

@@ -205,7 +205,7 @@ pub struct Stopped<'a> {
 
 /// Which classes are taken for which, where every row has one class and is told to be of one.
 pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
-    let told = model.head.told_classes().is_some() && found.accuracy.is_some();
+    let told = model.metadata.class_count().is_some() && found.accuracy.is_some();
     told.then(|| model.confusion_on(device, data)).transpose()
 }
 

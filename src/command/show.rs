@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use wgrad::data::listed;
-use wgrad::model::Head;
+use wgrad::model::Metadata;
 use wgrad::{Layer, Model, Network, Result};
 
 use super::report::{Output, score_and_loss};
@@ -41,21 +41,21 @@ struct Event<'a> {
     parameters: usize,
     layers: Vec<Row>,
     #[serde(flatten)]
-    head: &'a Head,
+    metadata: &'a Metadata,
 }
 
 /// Prints a model's network, its columns, and the record of its training.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let Model { head, .. } = Model::load(&arguments.model)?;
+    let Model { metadata, .. } = Model::load(&arguments.model)?;
     let (model, parameters, layers) =
-        (arguments.model.display().to_string(), head.network.parameter_count(), rows(&head.network));
+        (arguments.model.display().to_string(), metadata.network.parameter_count(), rows(&metadata.network));
     if arguments.json {
-        output.json(&Event { event: "model", model, parameters, layers, head: &head });
+        output.json(&Event { event: "model", model, parameters, layers, metadata: &metadata });
         return Ok(());
     }
-    facts(&model, &head).iter().for_each(|(name, value)| output.text(&fact(name, value)));
+    facts(&model, &metadata).iter().for_each(|(name, value)| output.text(&fact(name, value)));
     output.line("");
-    output.text(&table(&head.network, &layers));
+    output.text(&table(&metadata.network, &layers));
     Ok(())
 }
 
@@ -73,25 +73,25 @@ fn rows(network: &Network) -> Vec<Row> {
     network.layers().iter().map(row).collect()
 }
 
-fn facts(model: &str, head: &Head) -> Vec<(String, String)> {
+fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
     let mut facts = vec![("model".to_string(), model.to_string())];
     let mut add = |name: &str, value: String| facts.push((name.into(), value));
-    add("task", task(head));
-    add("loss", head.loss.to_string());
-    add("inputs", format!("{} columns: {}", head.columns.len(), named(&head.columns)));
-    if let Some(classes) = &head.classes {
+    add("task", task(metadata));
+    add("loss", metadata.loss.to_string());
+    add("inputs", format!("{} columns: {}", metadata.columns.len(), named(&metadata.columns)));
+    if let Some(classes) = &metadata.classes {
         add("classes", format!("{}: {}", classes.len(), named(classes)));
     }
-    let scaled = [("inputs", head.preprocessing.is_some()), ("target", head.target_scaling.is_some())];
+    let scaled = [("inputs", metadata.preprocessing.is_some()), ("target", metadata.target_scaling.is_some())];
     let scaled: Vec<&str> = scaled.into_iter().filter(|(_, scaled)| *scaled).map(|(name, _)| name).collect();
     add("scaled", if scaled.is_empty() { "nothing".into() } else { scaled.join(" and ") });
-    if let Some(origin) = &head.origin {
+    if let Some(origin) = &metadata.origin {
         add("data", format!("{}, {} rows, checksum {:08x}", origin.data, origin.rows, origin.checksum));
         let settings =
             origin.settings.iter().filter(|(name, _)| !["network", "loss", "target"].contains(&name.as_str()));
         add("settings", settings.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "));
     }
-    if let Some(record) = &head.record {
+    if let Some(record) = &metadata.record {
         let best = record.best_epoch.map_or(String::new(), |best| format!(", the best of which was {best}"));
         add("training", format!("{} epochs, {} steps{best}; wgrad {}", record.epochs, record.steps, record.version));
         let score = score_and_loss(&record.evaluation);
@@ -104,10 +104,10 @@ fn named(names: &[String]) -> String {
     listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn task(head: &Head) -> String {
-    let target = head.targets.join(", ");
+fn task(metadata: &Metadata) -> String {
+    let target = metadata.targets.join(", ");
     let of = if target.is_empty() { String::new() } else { format!(" of {target}") };
-    format!("{}{of}", if head.told_classes().is_some() { "classification" } else { "regression" })
+    format!("{}{of}", if metadata.class_count().is_some() { "classification" } else { "regression" })
 }
 
 /// Widest line.

@@ -1,7 +1,7 @@
 //! Which network a command is about: what is trained on a data set, or on data of given sizes.
 
 use clap::ValueHint;
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::{Error, Result};
 
 use super::columns::Columns;
@@ -31,10 +31,10 @@ pub struct Subject {
 
 impl Subject {
     /// What is trained.
-    pub fn description(&self) -> Result<Description> {
+    pub fn spec(&self) -> Result<TrainingSpec> {
         let (recipe, data_rows) = self.recipe()?;
-        let description = Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-        Ok(Description { data_rows, ..description })
+        let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
+        Ok(TrainingSpec { data_rows, ..spec })
     }
 
     fn recipe(&self) -> Result<(Recipe, Option<usize>)> {

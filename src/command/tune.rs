@@ -11,12 +11,12 @@ use wgrad::specialize::Machine;
 use wgrad::tune::{Event, Report, Tune};
 use wgrad::{Device, Error, Result};
 
+use super::fused_step::FusedStepOption;
 use super::names::names;
 use super::progress::bar;
 use super::report::Output;
 use super::subject::Subject;
 use super::verify::TEMPLATE;
-use super::whole_step::WholeStepOption;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -32,7 +32,7 @@ same numbers as the CPU. Winners are kept beside the compiled shaders, for this
 adapter, driver and version: `train`, `plan`, `bench` and `verify` then take
 them, and say so. A checkpoint has the tiles that it was made with, and goes on
 with them, whatever was tuned since. Ctrl-C leaves all as it was. A narrow
-network's step may be one op, without products: `--whole-step never` tunes for
+network's step may be one op, without products: `--fused-step never` tunes for
 trainings that say so, too.
 ";
 
@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
     #[command(flatten)]
-    whole_step: WholeStepOption,
+    fused_step: FusedStepOption,
     /// Time to measure in, in all; compiling and checking come on top, and three runs of each way are made in any case
     #[arg(long, value_name = "N", value_parser = milliseconds, default_value = "400", allow_negative_numbers = true)]
     milliseconds: u64,
@@ -79,7 +79,7 @@ struct Summary {
     heuristic_seconds: f64,
     /// …and by the chosen ones.
     chosen_seconds: f64,
-    products: usize,
+    matmuls: usize,
     changed: usize,
     device_clock: bool,
     /// Where the tiles are kept for this machine.
@@ -91,18 +91,14 @@ struct Summary {
 
 /// Tunes, and writes what came of it.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let description = arguments.subject.description()?;
+    let spec = arguments.subject.spec()?;
     if let Some(path) = &arguments.out {
         check_replaceable(path)?;
     }
-    let tune = Tune::network(&description)?.budget(Duration::from_millis(arguments.milliseconds));
-    let device = arguments.whole_step.of(Device::named(&arguments.device)?)?;
-    let start = Start {
-        event: "start",
-        network: description.network.to_string(),
-        batch: description.batch,
-        machine: device.machine(),
-    };
+    let tune = Tune::network(&spec)?.budget(Duration::from_millis(arguments.milliseconds));
+    let device = arguments.fused_step.of(Device::named(&arguments.device)?)?;
+    let start =
+        Start { event: "start", network: spec.network.to_string(), batch: spec.micro_batch, machine: device.machine() };
     if arguments.json {
         output.json(&start);
     } else {
@@ -115,7 +111,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             bar.set_position(*done as u64);
             bar.set_message(what.clone());
         }
-        (Event::Product(_), _) if arguments.json => output.json(event),
+        (Event::Matmul(_), _) if arguments.json => output.json(event),
         _ => {}
     });
     if let Some(bar) = bar {
@@ -137,14 +133,14 @@ impl Arguments {
         let [kept, out] = [&kept, &self.out].map(|path| path.as_ref().map(|path| path.display().to_string()));
         if self.json {
             let [heuristic_seconds, chosen_seconds] = report.secs();
-            let (products, changed) = (report.products.len(), report.changed());
+            let (matmuls, changed) = (report.matmuls.len(), report.changed());
             let device_clock = report.device_clock;
             let event = "summary";
             output.json(&Summary {
                 event,
                 heuristic_seconds,
                 chosen_seconds,
-                products,
+                matmuls,
                 changed,
                 device_clock,
                 kept,
@@ -153,8 +149,8 @@ impl Arguments {
             return Ok(());
         }
         output.text(&report.to_string());
-        for (product, tile, problem) in report.refused() {
-            output.line(format!("refused: {}, {tile}: {problem}", product.choice));
+        for (matmul, tile, problem) in report.refused() {
+            output.line(format!("refused: {}, {tile}: {problem}", matmul.choice));
         }
         kept.iter().for_each(|path| output.tell(format!("kept for this adapter, driver and version: {}", shown(path))));
         out.iter().for_each(|path| output.tell(format!("next: wgrad train … --tuning {}", wgrad::data::quoted(path))));

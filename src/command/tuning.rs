@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use serde::Serialize;
 use wgrad::plan::Plan;
-use wgrad::specialize::{Tuning, with_whole_step};
+use wgrad::specialize::{Tuning, with_fused_step};
 use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
 use wgrad::{Device, Result};
@@ -41,7 +41,7 @@ pub struct Followed {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     /// Different products of a step…
-    products: usize,
+    matmuls: usize,
     /// …and those that are cut as it says.
     tuned: usize,
     /// The adapter that it was measured on, where that is another one, or has another driver by now.
@@ -98,7 +98,7 @@ impl Chosen {
     /// A plan whose products are cut as it says, before it is fitted to the device.
     pub fn cut(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
         let target = device.target();
-        plan = with_whole_step(plan, &target)?;
+        plan = with_fused_step(plan, &target)?;
         let (tuning, ignored) = match self {
             Self::Named(_, tuning) => (tuning.clone(), Vec::new()),
             Self::Found(_, tuning) => tuning.clone().fitting(&plan, &target),
@@ -111,7 +111,7 @@ impl Chosen {
 
     /// What there is to tell of it, where so many of a step's products are cut as it says: nothing of one that was found
     /// and says nothing of them.
-    pub fn followed(&self, device: &Device, [products, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
+    pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,
             Self::Found(..) if tuned == 0 && ignored.is_empty() => return None,
@@ -119,7 +119,7 @@ impl Chosen {
             Self::Unusable(problem) => {
                 return Some(Followed {
                     file: None,
-                    products,
+                    matmuls,
                     tuned: 0,
                     measured_on: None,
                     ignored: vec![problem.clone()],
@@ -129,7 +129,7 @@ impl Chosen {
         let elsewhere = tuning.machine.as_ref().filter(|machine| device.machine().as_ref() != Some(machine));
         Some(Followed {
             file: Some(path.display().to_string()),
-            products,
+            matmuls,
             tuned,
             measured_on: elsewhere.map(ToString::to_string),
             ignored: ignored.to_vec(),
@@ -140,11 +140,11 @@ impl Chosen {
 impl Followed {
     /// In a line, and one for each thing that is not followed.
     pub fn lines(&self) -> Vec<String> {
-        let Self { file, products, tuned, measured_on, ignored } = self;
+        let Self { file, matmuls, tuned, measured_on, ignored } = self;
         let elsewhere = measured_on.as_ref().map(|machine| format!("; it was measured on {machine}"));
-        let head = file
-            .as_ref()
-            .map(|file| format!("tuning: {file}, for {tuned} of {products} products{}", elsewhere.unwrap_or_default()));
+        let head = file.as_ref().map(|file| {
+            format!("tuning: {file}, for {tuned} of {matmuls} matrix multiplications{}", elsewhere.unwrap_or_default())
+        });
         let ignored = ignored.iter().map(|problem| format!("tuning not followed: {problem}"));
         head.into_iter().chain(ignored).collect()
     }

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::verify::{Event, Verify};
 use wgrad::{Error, Model, Result};
 
 use super::count;
 use super::device::DeviceOptions;
+use super::fused_step::FusedStepOption;
 use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
 use super::tuning::{Chosen, TuningOptions};
-use super::whole_step::WholeStepOption;
 
 /// Of the bar.
 pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
@@ -26,7 +26,7 @@ EXAMPLES
   wgrad verify --network \"256 relu\" --inputs 784 --json | tail -1
 
 Each op runs on the device and as a plain loop, from the same inputs; every
-element that it writes is compared, on real numbers within a bound that follows
+element that it writes is compared, on real numbers within a tolerance that follows
 from rounding, and on whole numbers, where products must have the same bits.
 Then whole submissions of steps must leave the same bits as their ops one by
 one. A step that is one op is judged stage by stage, in a build that writes them
@@ -65,7 +65,7 @@ pub struct Arguments {
     #[command(flatten)]
     tuning: TuningOptions,
     #[command(flatten)]
-    whole_step: WholeStepOption,
+    fused_step: FusedStepOption,
     /// Draws parameters, inputs, targets and dropout
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     if arguments.primitive {
         verify = verify.and_primitive();
     }
-    let device = arguments.whole_step.of(arguments.device.open()?)?;
+    let device = arguments.fused_step.of(arguments.device.open()?)?;
     let tuning = arguments.tuning.choose(&device)?;
     if let Chosen::Unusable(problem) = &tuning
         && !arguments.json
@@ -121,13 +121,13 @@ impl Arguments {
         let Options { network, loss, optimizer, learning_rate, batch } = &self.recipe;
         if let Some(path) = &self.model {
             let model = Model::load(path)?;
-            let head = &model.head;
+            let head = &model.metadata;
             let recipe = self.recipe.for_sizes(head.network.inputs(), head.network.outputs())?;
             return Verify::model(&model, recipe.optimizer, recipe.batch);
         }
         if network.is_some() {
             let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
-            return Verify::network(&Description::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch));
+            return Verify::network(&TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch));
         }
         if loss.is_some() || optimizer.is_some() || learning_rate.is_some() || batch.is_some() {
             let problem = "loss, optimizer, learning rate and batch are those of one network, but none is given";

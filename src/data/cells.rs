@@ -7,7 +7,7 @@ use csv::{Position, StringRecord};
 use super::layout::Layout;
 use super::table::whole;
 use super::text::{Text, WRITE_A_NUMBER, number};
-use super::{Csv, bytes};
+use super::{CsvOptions, bytes};
 use crate::error::{Error, Result};
 
 /// A table as text, whose columns are taken by name: those that a model was trained on, in the model's order.
@@ -27,7 +27,7 @@ impl Table {
     /// # Errors
     /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name; a row of another
     /// length than the header.
-    pub fn read(path: impl AsRef<Path>, form: &Csv) -> Result<Self> {
+    pub fn read(path: impl AsRef<Path>, form: &CsvOptions) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let bytes = bytes::read(&path)?;
         let text = Text::new(&path, &bytes, form.delimiter)?;

@@ -9,15 +9,15 @@ use super::NumberFormat;
 ///
 /// ```
 /// use wgrad::Dataset;
-/// use wgrad::data::Csv;
+/// use wgrad::data::CsvOptions;
 /// let text = "id;area;price;note\n1;50;1.5;old\n2;80;2.1;new\n";
-/// let form = Csv::default().target("price").drop("id").drop("note");
+/// let form = CsvOptions::default().target("price").drop("id").drop("note");
 /// let houses = Dataset::from_csv_text("houses", text, form)?;
 /// assert_eq!(houses.columns(), ["area"]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Csv {
+pub struct CsvOptions {
     /// The target column; `None` for the last.
     pub target: Option<String>,
     /// What separates columns; `None` for what the header shows.
@@ -34,7 +34,7 @@ pub struct Csv {
     pub names: Vec<String>,
 }
 
-impl Csv {
+impl CsvOptions {
     /// Names the target column; the default is the last.
     pub fn target(self, column: impl Into<String>) -> Self {
         Self { target: Some(column.into()), ..self }
@@ -82,7 +82,7 @@ pub(crate) fn unnamed_columns(columns: usize) -> Vec<String> {
     (1..=columns).map(|number| format!("column{number}")).collect()
 }
 
-impl From<Option<&str>> for Csv {
+impl From<Option<&str>> for CsvOptions {
     fn from(target: Option<&str>) -> Self {
         Self { target: target.map(String::from), ..Self::default() }
     }

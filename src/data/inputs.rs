@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Dataset, Standardisation, gather};
+use super::{Dataset, Standardization, gather};
 use crate::error::{Result, collected, copied};
 
 /// Values of all rows, row-major.
@@ -113,7 +113,7 @@ impl Dataset {
     ///
     /// # Errors
     /// A scaling of another number of columns.
-    pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardisation>) -> Result<Vec<f32>> {
+    pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardization>) -> Result<Vec<f32>> {
         let range = rows.start * self.inputs()..rows.end * self.inputs();
         let count = range.len();
         match (&self.input, scaling) {

@@ -7,7 +7,7 @@ use csv::{Position, StringRecord};
 
 use super::number_format::{self, Column, Evidence, Found, is_number};
 use super::text::{Text, is_missing};
-use super::{Csv, check};
+use super::{CsvOptions, check};
 use crate::error::{Error, Result};
 
 /// So many rows show whether the first one has names.
@@ -49,7 +49,7 @@ impl Layout {
     ///
     /// # Errors
     /// Text that is no table, or has two columns of one name.
-    pub(super) fn of<'a>(text: Text<'a>, form: &Csv) -> Result<(Text<'a>, Self)> {
+    pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let first_row = match form.header {
             Some(true) => FirstRow::Names,
             Some(false) => FirstRow::ValuesAsSaid,
@@ -105,7 +105,7 @@ impl Layout {
 }
 
 /// Names of the columns: those of the first row, or `column1`, `column2`, ….
-fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
+fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
     let mut reader = text.reader();
     if text.header {
         let header = reader.headers().map_err(|error| text.broken(error))?;
@@ -124,7 +124,7 @@ fn names(text: Text, form: &Csv) -> Result<Vec<String>> {
 }
 
 /// Judges the first row by the rows below it.
-fn first_row(text: Text, form: &Csv) -> FirstRow {
+fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     // Rows of another length, and what is not UTF-8, are an error once the table is read.
     let records = Text { header: false, ..text }.reader().into_records().map_while(std::result::Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();

@@ -1,9 +1,9 @@
 //! Data sets: rows of numbers with a target each, checked once when they come in.
 //!
 //! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from rows in memory
-//! ([`Dataset::from_rows`]), from slices ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`Csv`]
+//! ([`Dataset::from_rows`]), from slices ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`CsvOptions`]
 //! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
-//! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardisation`] fitted on the training part scales every part.
+//! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardization`] fitted on the training part scales every part.
 //! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
 //! [`Table`] is read for a model that exists: by the names of its columns. An
 //! [`Inspection`] tells what is in a table, even in one that no `Dataset` can be made of.
@@ -21,22 +21,24 @@ mod layout;
 mod number_format;
 mod rows;
 mod split;
-mod standardisation;
+mod standardization;
 mod table;
 mod text;
 
 pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use embedded::{digits, iris};
-pub use form::Csv;
+pub use form::CsvOptions;
 pub(crate) use form::unnamed_columns;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
-pub use inspect::{Class, Column, Inspection, Kind, Moments, ReadAs, Role, Target, Warning, listed, warning_lines};
+pub use inspect::{
+    Class, Column, Inspection, Kind, Moments, ReadAs, Role, TargetColumn, Warning, listed, warning_lines,
+};
 pub use number_format::NumberFormat;
 pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
-pub use standardisation::Standardisation;
+pub use standardization::Standardization;
 pub use text::drop_words;
 
 use crate::error::{Error, Result};
@@ -202,31 +204,31 @@ impl Dataset {
     ///
     /// # Errors
     /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
-    pub fn standardised(self, standardisation: &Standardisation) -> Result<Self> {
-        let (found, wanted) = (self.inputs(), standardisation.columns());
+    pub fn standardised(self, standardization: &Standardization) -> Result<Self> {
+        let (found, wanted) = (self.inputs(), standardization.columns());
         if found != wanted {
             return Err(Error::Shape {
                 place: self.place(),
                 found_what: "the number of input columns is".into(),
                 found,
-                wanted_what: "the standardisation was fitted on".into(),
+                wanted_what: "the standardization was fitted on".into(),
                 wanted,
                 remedy: "fit it on a part of this data set".into(),
             });
         }
-        let input = self.scaled_rows(0..self.len(), Some(standardisation))?;
+        let input = self.scaled_rows(0..self.len(), Some(standardization))?;
         check::finite(&self.place(), &self.columns, &input)?;
         Ok(Self { input: Inputs::Numbers(input), ..self })
     }
 
-    /// Scales targets that are numbers by what [`Standardisation::fit_targets`] found; classes stay as they are.
+    /// Scales targets that are numbers by what [`Standardization::fit_targets`] found; classes stay as they are.
     ///
     /// # Errors
     /// Another number of target columns than was fitted, or a value that is too far from its column's mean for an f32.
-    pub fn standardised_targets(self, standardisation: &Standardisation) -> Result<Self> {
+    pub fn standardised_targets(self, standardization: &Standardization) -> Result<Self> {
         let place = self.place();
         let Targets::Numbers { values, columns } = self.targets else { return Ok(self) };
-        let scaled = standardisation.scaled(&values)?;
+        let scaled = standardization.scaled(&values)?;
         check::finite(&place, &columns, &scaled)?;
         let values = scaled.into_iter().map(f64::from).collect();
         Ok(Self { targets: Targets::Numbers { values, columns }, ..self })

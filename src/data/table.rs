@@ -9,7 +9,7 @@ use super::inputs::Inputs;
 use super::layout::{FirstRow, Layout};
 use super::number_format::{Column, Found};
 use super::text::{Text, WRITE_A_NUMBER, WRITE_THE_TARGET, drop_option, is_missing, number};
-use super::{Csv, Dataset, Targets, bytes};
+use super::{CsvOptions, Dataset, Targets, bytes};
 use crate::error::{Error, Result};
 
 /// Whole numbers of at most this many different values may be classes.
@@ -17,11 +17,11 @@ pub(super) const MOST_CLASSES: usize = 20;
 
 impl Dataset {
     /// Reads a table: UTF-8, gzipped or not, columns separated by commas, tabs, semicolons or `|`, numbers in every input
-    /// column, and a first row of column names, unless it looks like values ([`Csv::header`]). The data set is named after the file: `x` for `x.csv` and for
+    /// column, and a first row of column names, unless it looks like values ([`CsvOptions::header`]). The data set is named after the file: `x` for `x.csv` and for
     /// `x.csv.gz`. Blanks around cells do not count; a quoted cell may hold delimiters and lines.
     ///
     /// `form` names the target column, by default the last, and columns to leave out, and says how the text is written; see
-    /// [`Csv`]. All other columns are inputs. The target is a **class** if any of its cells is not a number in any format
+    /// [`CsvOptions`]. All other columns are inputs. The target is a **class** if any of its cells is not a number in any format
     /// that is read, or if all are whole numbers with at most 20 different values, fewer than half the rows; else it is a
     /// **number**. More than 20 classes of text must come again: if half the targets or more are different, it is an
     /// error. Classes are sorted: by value if they are whole numbers, else by text. `NA`, `N/A`,
@@ -35,7 +35,7 @@ impl Dataset {
     /// target or column to leave out, no input column; a row of another length than the header; a cell that is empty,
     /// not finite, or (in an input) not a number; a missing target; numbers whose format is unclear; a target of text with a
     /// class for almost every row. Messages give the line, counted from 1, and the column.
-    pub fn from_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
+    pub fn from_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
         read(&bytes::name(path), &Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
@@ -52,7 +52,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::from_csv`], with the name in place of the path.
-    pub fn from_csv_text(name: &str, text: &str, form: impl Into<Csv>) -> Result<Self> {
+    pub fn from_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
         read(name, &Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
     }
@@ -96,7 +96,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn new(text: Text<'a>, form: &Csv) -> Result<Self> {
+    pub(super) fn new(text: Text<'a>, form: &CsvOptions) -> Result<Self> {
         let (text, layout) = Layout::of(text, form)?;
         let columns = &layout.columns;
         if columns.is_empty() {
@@ -209,7 +209,7 @@ pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Opt
 }
 
 /// Whether each column is an input: all but the target and those to leave out.
-fn inputs(text: Text, layout: &Layout, target: usize, form: &Csv) -> Result<Vec<bool>> {
+fn inputs(text: Text, layout: &Layout, target: usize, form: &CsvOptions) -> Result<Vec<bool>> {
     let mut is_input = vec![true; layout.columns.len()];
     is_input[target] = false;
     for name in &form.drop {

@@ -6,25 +6,27 @@ use crate::error::{Error, Result};
 use crate::exec::Run;
 use crate::plan::{Plan, Step, View, ViewId};
 
-/// How many window slots a view has a part for; `None` where it is the same for all.
+/// How many batches of a submission a view has a part for; `None` where it is the same for all.
 pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
     let elements = plan.allocations()[view.allocation.0].elements;
     let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
-    (view.slot_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.slot_stride + 1))
+    (view.batch_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.batch_stride + 1))
 }
 
-/// Checks that a view has a part for window slot `slot`.
-pub(super) fn slot(plan: &Plan, view: ViewId, slot: usize) -> Result<()> {
+/// Checks that a view has a part for batch `batch_index` of the submission.
+pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Result<()> {
     let view = plan.get(view);
     match slots(plan, view) {
-        Some(slots) if slot >= slots => Err(Error::value(&view.name, "window slot", slot, &format!("below {slots}"))),
+        Some(slots) if batch_index >= slots => {
+            Err(Error::value(&view.name, "batch of the submission", batch_index, &format!("below {slots}")))
+        }
         _ => Ok(()),
     }
 }
 
 /// The elements that words written to the beginning of a view take.
 pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
-    slot(plan, view, at)?;
+    batch_index(plan, view, at)?;
     let view = plan.get(view);
     if words.len() > view.shape.elements() {
         return Err(Error::Shape {
@@ -44,12 +46,12 @@ pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Resu
 pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
     for run in runs {
         let place = || format!("section {}", run.section.name());
-        let Some(step) = steps.get(run.slot) else {
+        let Some(step) = steps.get(run.batch_index) else {
             let wanted = format!("below {}, the steps of the submission", steps.len());
-            return Err(Error::value(place(), "window slot", run.slot, &wanted));
+            return Err(Error::value(place(), "batch of the submission", run.batch_index, &wanted));
         };
         for op in plan.ops(run.section) {
-            op.views.iter().try_for_each(|view| slot(plan, *view, run.slot))?;
+            op.views.iter().try_for_each(|view| batch_index(plan, *view, run.batch_index))?;
             if let Some(most) = op.most_rows().filter(|most| step.rows as usize > *most) {
                 return Err(Error::value(place(), "rows of a step", step.rows, &format!("at most {most}")));
             }

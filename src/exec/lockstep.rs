@@ -1,24 +1,24 @@
 //! Lockstep: runs a plan on a device op by op, and judges every element of every op's outputs.
 //!
 //! Before each op the reference is given the device's own inputs, so that only this op is judged, and errors of
-//! earlier ops neither hide nor add up. The device's outputs must lie within the kernel's derived bound of the
+//! earlier ops neither hide nor add up. The device's outputs must lie within the kernel's derived tolerance of the
 //! reference's, and whatever else lies in the allocations that the op writes must keep its bits: rows beyond the
 //! live ones, padding, and other tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
-pub use crate::exec::judged::{Judged, Report};
 use crate::exec::memory::Memory;
+pub use crate::exec::op_check::{OpCheck, Report};
 use crate::exec::{Executor, Run};
-use crate::plan::{Access, AllocationId, Bound, Call, Op, POISON, Plan, Step, View, ViewId};
+use crate::plan::{Access, AllocationId, Call, Op, POISON, Plan, Step, Tolerance, View, ViewId};
 use crate::shape::Dtype;
 
-/// Runs `runs` on `device`, each op judged by the twins of `plan`: the device's own plan, or the honest one
+/// Runs `runs` on `device`, each op judged by the CPU kernels of `plan`: the device's own plan, or the honest one
 /// where the device's was tampered with.
 ///
 /// # Errors
-/// [`Error::Mismatch`] for the first element that its bound does not explain; errors of the device.
+/// [`Error::Mismatch`] for the first element that its tolerance does not explain; errors of the device.
 pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run]) -> Result<Report> {
     let mut lockstep = Lockstep::new(plan)?;
     let mut report = Report::default();
@@ -57,18 +57,24 @@ impl<'a> Lockstep<'a> {
     ///
     /// # Errors
     /// As [`Executor::write`].
-    pub fn write(&mut self, device: &mut dyn Executor, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        device.write(view, slot, words)?;
-        self.before.write(self.plan, view, slot, words)
+    pub fn write(&mut self, device: &mut dyn Executor, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
+        device.write(view, batch_index, words)?;
+        self.before.write(self.plan, view, batch_index, words)
     }
 
     /// Runs an op on the device and judges it.
     ///
     /// # Errors
     /// As [`run`].
-    pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<Judged> {
+    pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<OpCheck> {
         let op = &self.plan.ops(run.section)[index];
-        let judge = Judge { plan: self.plan, op, name: self.plan.op_name(run.section, index), steps, slot: run.slot };
+        let judge = Judge {
+            plan: self.plan,
+            op,
+            name: self.plan.op_name(run.section, index),
+            steps,
+            batch_index: run.batch_index,
+        };
         // Few ops fill anything.
         let fills_any = op.kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
         let first = !fills_any || !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
@@ -82,7 +88,8 @@ impl<'a> Lockstep<'a> {
     /// Runs the reference; where the op has stages, on what the device had in each.
     fn reference(&mut self, judge: &Judge<'_>, trace: Option<&[f32]>) {
         // SAFETY: one call at a time, under an exclusive borrow.
-        let call = unsafe { self.after.call(self.plan, judge.op, 0..judge.op.lanes, None, judge.steps, judge.slot) };
+        let call =
+            unsafe { self.after.call(self.plan, judge.op, 0..judge.op.items, None, judge.steps, judge.batch_index) };
         if let Some(call) = call {
             (judge.op.kernel.reference)(Call { trace, ..call });
         }
@@ -97,12 +104,12 @@ impl<'a> Lockstep<'a> {
             let poisoned = match binding.access {
                 Access::Write => true,
                 Access::Fill => first,
-                Access::Accumulate => judge.steps[judge.slot].first_row == 0,
+                Access::Accumulate => judge.steps[judge.batch_index].first_row == 0,
                 Access::Read | Access::ReadWrite | Access::Atomic => false,
             };
             if poisoned {
                 let poison = vec![POISON; self.plan.shape(*view).elements()];
-                self.write(device, *view, judge.slot, &poison)?;
+                self.write(device, *view, judge.batch_index, &poison)?;
             }
         }
         let allocations: BTreeSet<_> = judge.op.views.iter().map(|view| self.plan.get(*view).allocation).collect();
@@ -132,7 +139,7 @@ struct Judge<'a> {
     op: &'a Op,
     name: String,
     steps: &'a [Step],
-    slot: usize,
+    batch_index: usize,
 }
 
 impl Judge<'_> {
@@ -140,7 +147,7 @@ impl Judge<'_> {
     fn trace(&self, device: &mut dyn Executor) -> Result<Option<Vec<f32>>> {
         let Some(binding) = self.op.kernel.bindings.iter().position(|binding| binding.trace) else { return Ok(None) };
         let view = self.plan.get(self.op.views[binding]);
-        let words = &device.read_allocation(view.allocation)?[view.range(self.slot)];
+        let words = &device.read_allocation(view.allocation)?[view.range(self.batch_index)];
         Ok(Some(bytemuck::cast_slice(words).to_vec()))
     }
 
@@ -151,10 +158,10 @@ impl Judge<'_> {
         before: &mut Memory,
         after: &mut Memory,
         trace: Option<&[f32]>,
-    ) -> Result<Judged> {
+    ) -> Result<OpCheck> {
         let shapes = self.op.views.iter().map(|v| self.plan.shape(*v)).collect();
-        let mut judged = Judged::new(self.op, self.name.clone(), shapes);
-        let bounds = self.bounds(before, after, trace);
+        let mut judged = OpCheck::new(self.op, self.name.clone(), shapes);
+        let tolerances = self.tolerances(before, after, trace);
         let written = self.op.kernel.bindings.iter().zip(&self.op.views).filter(|(b, _)| b.access.writes());
         let views: Vec<&View> = written.map(|(_, id)| self.plan.get(*id)).collect();
         let mut found: BTreeMap<AllocationId, Vec<u32>> = BTreeMap::new();
@@ -164,8 +171,8 @@ impl Judge<'_> {
                 found.insert(view.allocation, device.read_allocation(view.allocation)?);
             }
             let words = &found[&view.allocation];
-            let bound = bounds.get(number).unwrap_or(&Bound::Exact);
-            self.compare(view, words, after.words(view.allocation), bound, &mut judged)?;
+            let tolerance = tolerances.get(number).unwrap_or(&Tolerance::Exact);
+            self.compare(view, words, after.words(view.allocation), tolerance, &mut judged)?;
             if first {
                 self.untouched(&views, view.allocation, words, before.words(view.allocation))?;
             }
@@ -176,30 +183,40 @@ impl Judge<'_> {
         Ok(judged)
     }
 
-    /// The kernel's bounds for its written views; none where no lane was live.
-    fn bounds(&self, before: &mut Memory, after: &mut Memory, trace: Option<&[f32]>) -> Vec<Bound> {
-        let calls = before
-            .inspect(self.plan, self.op, self.steps, self.slot)
-            .zip(after.inspect(self.plan, self.op, self.steps, self.slot));
-        calls.map(|(before, after)| (self.op.kernel.bound)(&Call { trace, ..before }, &after)).unwrap_or_default()
+    /// The kernel's tolerances for its written views; none where no item was live.
+    fn tolerances(&self, before: &mut Memory, after: &mut Memory, trace: Option<&[f32]>) -> Vec<Tolerance> {
+        let calls = before.inspect(self.plan, self.op, self.steps, self.batch_index).zip(after.inspect(
+            self.plan,
+            self.op,
+            self.steps,
+            self.batch_index,
+        ));
+        calls.map(|(before, after)| (self.op.kernel.tolerance)(&Call { trace, ..before }, &after)).unwrap_or_default()
     }
 
-    /// Judges one written view; elements beyond the bounds' length are those of dead rows, and must keep their bits.
-    fn compare(&self, view: &View, device: &[u32], expected: &[u32], bound: &Bound, judged: &mut Judged) -> Result<()> {
-        let range = view.range(self.slot);
+    /// Judges one written view; elements beyond the tolerances' length are those of dead rows, and must keep their bits.
+    fn compare(
+        &self,
+        view: &View,
+        device: &[u32],
+        expected: &[u32],
+        tolerance: &Tolerance,
+        judged: &mut OpCheck,
+    ) -> Result<()> {
+        let range = view.range(self.batch_index);
         let float = self.plan.allocations()[view.allocation.0].dtype == Dtype::F32;
         for (i, (device, reference)) in device[range.clone()].iter().zip(&expected[range]).enumerate() {
-            let allowed = match bound {
-                Bound::Exact => 0.0,
-                Bound::Each(bounds) => bounds.get(i).copied().unwrap_or(0.0),
+            let allowed = match tolerance {
+                Tolerance::Exact => 0.0,
+                Tolerance::Each(tolerances) => tolerances.get(i).copied().unwrap_or(0.0),
             };
             judged.count(allowed, number(float, *reference));
             if device == reference {
                 continue;
             }
             let difference = difference(float, *device, *reference);
-            // A bound that overflowed would allow anything.
-            if *bound == Bound::Exact || !(difference <= allowed && allowed.is_finite()) {
+            // A tolerance that overflowed would allow anything.
+            if *tolerance == Tolerance::Exact || !(difference <= allowed && allowed.is_finite()) {
                 return Err(self.mismatch(view, i, float, *device, *reference, allowed));
             }
             if allowed > 0.0 {
@@ -211,7 +228,7 @@ impl Judge<'_> {
 
     /// Checks that the rest of a written allocation kept its bits.
     fn untouched(&self, written: &[&View], id: AllocationId, device: &[u32], before: &[u32]) -> Result<()> {
-        let ranges: Vec<_> = written.iter().filter(|w| w.allocation == id).map(|w| w.range(self.slot)).collect();
+        let ranges: Vec<_> = written.iter().filter(|w| w.allocation == id).map(|w| w.range(self.batch_index)).collect();
         let inside = |at: usize| ranges.iter().any(|range| range.contains(&at));
         let changed = (0..device.len()).find(|at| device[*at] != before[*at] && !inside(*at));
         let Some(at) = changed else { return Ok(()) };
@@ -224,11 +241,11 @@ impl Judge<'_> {
             column: at,
             device: number(float, device[at]),
             reference: number(float, before[at]),
-            bound: 0.0,
+            tolerance: 0.0,
         })
     }
 
-    fn mismatch(&self, view: &View, index: usize, float: bool, device: u32, reference: u32, bound: f64) -> Error {
+    fn mismatch(&self, view: &View, index: usize, float: bool, device: u32, reference: u32, tolerance: f64) -> Error {
         let (view, row, column) = self.plan.element(view, index);
         Error::Mismatch {
             op: self.name.clone(),
@@ -237,12 +254,12 @@ impl Judge<'_> {
             column,
             device: number(float, device),
             reference: number(float, reference),
-            bound,
+            tolerance,
         }
     }
 }
 
-/// The one comparator's distance: NaN where either side is NaN, so that `!(difference <= bound)` fails closed.
+/// The one comparator's distance: NaN where either side is NaN, so that `!(difference <= tolerance)` fails closed.
 fn difference(float: bool, device: u32, reference: u32) -> f64 {
     (number(float, device) - number(float, reference)).abs()
 }

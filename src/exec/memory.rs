@@ -8,8 +8,8 @@ use crate::error::{Result, copied, room};
 use crate::exec::check;
 use crate::numeric::{Line, MatrixMut};
 use crate::plan::{
-    Access, Allocation, AllocationId, Binding, Call, Contents, Lane, Op, POISON, Plan, Slot, Step, StepUse, View,
-    ViewId,
+    Access, Allocation, AllocationId, Binding, BufferArg, Call, Contents, Op, POISON, Plan, Step, StepUse, View,
+    ViewId, WorkItem,
 };
 
 /// One allocation's words. Lent out in disjoint parts while an op runs, hence the cell.
@@ -64,42 +64,42 @@ impl Memory {
     }
 
     /// Copies `words` to the beginning of a view.
-    pub(super) fn write(&mut self, plan: &Plan, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        let range = check::write(plan, view, slot, words)?;
+    pub(super) fn write(&mut self, plan: &Plan, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
+        let range = check::write(plan, view, batch_index, words)?;
         self.words(plan.get(view).allocation)[range].copy_from_slice(words);
         Ok(())
     }
 
     /// A copy of a view.
-    pub(super) fn read(&mut self, plan: &Plan, view: ViewId, slot: usize) -> Result<Vec<u32>> {
-        check::slot(plan, view, slot)?;
+    pub(super) fn read(&mut self, plan: &Plan, view: ViewId, batch_index: usize) -> Result<Vec<u32>> {
+        check::batch_index(plan, view, batch_index)?;
         let view = plan.get(view);
-        copied(&view.name, &self.words(view.allocation)[view.range(slot)])
+        copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// What a twin is called with for the live ones of `lanes`, or `None` where there are none; with `columns` the fast twin,
+    /// What a CPU kernel is called with for the live ones of `items`, or `None` where there are none; with `columns` the fast CPU kernel,
     /// for these of what it can be asked for by columns.
     ///
     /// # Safety
     /// While the call lives, no other call may write what it sees, or see what it writes: only calls of the
-    /// same op with other lanes or columns, or of ops of which none sees what the other writes, may live beside it. (Views of one op that are written do not overlap, and none
+    /// same op with other items or columns, or of ops of which none sees what the other writes, may live beside it. (Views of one op that are written do not overlap, and none
     /// is read too: `Plan::push` checks that.)
     pub(super) unsafe fn call<'a>(
         &'a self,
         plan: &Plan,
         op: &'a Op,
-        lanes: Range<usize>,
+        items: Range<usize>,
         columns: Option<&Range<usize>>,
         steps: &'a [Step],
-        slot: usize,
+        batch_index: usize,
     ) -> Option<Call<'a>> {
-        let step = &steps[slot];
-        let lanes = live(op, lanes, steps, step)?;
+        let step = &steps[batch_index];
+        let items = live(op, items, steps, step)?;
         let mut call =
-            Call { params: &op.params, step, steps, lanes: lanes.clone(), slots: Default::default(), trace: None };
-        for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.slots) {
+            Call { params: &op.params, step, steps, items: items.clone(), args: Default::default(), trace: None };
+        for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
             let view = plan.get(*view);
-            let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &lanes, slot));
+            let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &items, batch_index));
             assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
             let len = part.len();
             // SAFETY: the words are there, as just seen, and live as long as self; aliasing is the caller's promise.
@@ -113,33 +113,35 @@ impl Memory {
                             "columns are within the view"
                         );
                         let rows = len / view.shape.columns.max(1);
-                        Slot::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
+                        BufferArg::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
                     }
-                    (Access::Read, _) => Slot::Read(std::slice::from_raw_parts(start, len)),
+                    (Access::Read, _) => BufferArg::Read(std::slice::from_raw_parts(start, len)),
                     (Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate, _) => {
-                        Slot::Write(std::slice::from_raw_parts_mut(start, len))
+                        BufferArg::Write(std::slice::from_raw_parts_mut(start, len))
                     }
-                    (Access::Atomic, _) => Slot::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len)),
+                    (Access::Atomic, _) => {
+                        BufferArg::Atomic(std::slice::from_raw_parts(start.cast::<AtomicU32>(), len))
+                    }
                 }
             };
         }
         Some(call)
     }
 
-    /// The same as [`Memory::call`] for all lanes, but with every slot to read: what bounds are computed from.
+    /// The same as [`Memory::call`] for all items, but with every batch_index to read: what bounds are computed from.
     pub(super) fn inspect<'a>(
         &'a mut self,
         plan: &Plan,
         op: &'a Op,
         steps: &'a [Step],
-        slot: usize,
+        batch_index: usize,
     ) -> Option<Call<'a>> {
         // SAFETY: the exclusive borrow of self leaves no other call alive.
-        let mut call = unsafe { self.call(plan, op, 0..op.lanes, None, steps, slot)? };
-        for lent in &mut call.slots {
+        let mut call = unsafe { self.call(plan, op, 0..op.items, None, steps, batch_index)? };
+        for lent in &mut call.args {
             *lent = match std::mem::take(lent) {
-                Slot::Write(words) => Slot::Read(words),
-                Slot::Atomic(words) => Slot::Read(bytemuck::cast_slice(atomic_words(words))),
+                BufferArg::Write(words) => BufferArg::Read(words),
+                BufferArg::Atomic(words) => BufferArg::Read(bytemuck::cast_slice(atomic_words(words))),
                 other => other,
             };
         }
@@ -172,24 +174,24 @@ impl Words {
     }
 }
 
-/// The lanes of a range that are live; `None` where no lane is.
-fn live(op: &Op, lanes: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
-    let live = match (op.kernel.lane, op.kernel.step) {
-        (Lane::BatchRow, _) => step.rows as usize,
+/// The items of a range that are live; `None` where no item is.
+fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
+    let live = match (op.kernel.item, op.kernel.step) {
+        (WorkItem::BatchRow, _) => step.rows as usize,
         (_, StepUse::All) => steps.len(),
-        (_, StepUse::One) => lanes.end,
+        (_, StepUse::One) => items.end,
     };
-    let end = lanes.end.min(live);
-    (lanes.start < end).then_some(lanes.start..end)
+    let end = items.end.min(live);
+    (items.start < end).then_some(items.start..end)
 }
 
-/// The elements of a view's allocation that a range of lanes sees.
-fn part(view: &View, binding: &Binding, op: &Op, lanes: &Range<usize>, slot: usize) -> Range<usize> {
-    let whole = view.range(slot);
-    let each = match (binding.cut, op.kernel.lane) {
-        (true, _) => view.shape.elements() / op.lanes,
-        (false, Lane::Slice) => view.shape.columns * op.rows_a_lane().unwrap_or(1),
+/// The elements of a view's allocation that a range of items sees.
+fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_index: usize) -> Range<usize> {
+    let whole = view.range(batch_index);
+    let each = match (binding.cut, op.kernel.item) {
+        (true, _) => view.shape.elements() / op.items,
+        (false, WorkItem::Slice) => view.shape.columns * op.rows_per_item().unwrap_or(1),
         (false, _) => return whole,
     };
-    whole.start + lanes.start * each..whole.end.min(whole.start + lanes.end * each)
+    whole.start + items.start * each..whole.end.min(whole.start + items.end * each)
 }

@@ -1,4 +1,4 @@
-//! What runs plans: [`Reference`] with plain loops, [`Cpu`] with fast twins on threads, `Gpu` with shaders, through wgpu.
+//! What runs plans: [`Reference`] with plain loops, [`Cpu`] with fast CPU kernels on threads, `Gpu` with shaders, through wgpu.
 //! [`lockstep`] compares any of them with the reference, op by op.
 
 #[cfg(feature = "gpu")]
@@ -7,8 +7,8 @@ pub mod lockstep;
 
 mod check;
 mod cpu;
-mod judged;
 mod memory;
+mod op_check;
 mod profile;
 mod reference;
 
@@ -21,15 +21,15 @@ pub use reference::Reference;
 
 use crate::error::Result;
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
-use crate::specialize::Target;
+use crate::specialize::DeviceLimits;
 
-/// One section, for the step in one slot of the window.
+/// One section, for the step in one batch_index of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// What to run.
     pub section: Section,
     /// Index into the submission's steps.
-    pub slot: usize,
+    pub batch_index: usize,
 }
 
 /// What an executor has done since it was made.
@@ -55,14 +55,17 @@ impl Run {
     /// A submission of steps with these records, one for each part of the window: window, then of each step the gradients
     /// of all its batches and one update, with the record of the last, then report.
     pub fn submission(records: &[Step]) -> Vec<Self> {
-        let mut runs = vec![Self { section: Section::Window, slot: 0 }];
-        let mut slot = 0;
+        let mut runs = vec![Self { section: Section::Window, batch_index: 0 }];
+        let mut batch_index = 0;
         for step in Step::groups(records) {
-            runs.extend((slot..slot + step.len()).map(|slot| Self { section: Section::Gradients, slot }));
-            slot += step.len();
-            runs.push(Self { section: Section::Update, slot: slot - 1 });
+            runs.extend(
+                (batch_index..batch_index + step.len())
+                    .map(|batch_index| Self { section: Section::Gradients, batch_index }),
+            );
+            batch_index += step.len();
+            runs.push(Self { section: Section::Update, batch_index: batch_index - 1 });
         }
-        runs.push(Self { section: Section::Report, slot: 0 });
+        runs.push(Self { section: Section::Report, batch_index: 0 });
         runs
     }
 }
@@ -78,8 +81,8 @@ pub trait Executor: Send {
     }
 
     /// What the plan was fitted to: the host, unless an executor says otherwise.
-    fn target(&self) -> Target {
-        Target::Cpu
+    fn target(&self) -> DeviceLimits {
+        DeviceLimits::Cpu
     }
 
     /// The plan.
@@ -112,22 +115,22 @@ pub trait Executor: Send {
         Counters::default()
     }
 
-    /// Writes words to the beginning of a view, in its part for window slot `slot`.
+    /// Writes words to the beginning of a view, in its part for batch `batch_index` of the submission.
     ///
     /// # Errors
-    /// More words than the view holds; a slot that it has no part for; a device that does not answer.
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()>;
+    /// More words than the view holds; a batch_index that it has no part for; a device that does not answer.
+    fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()>;
 
-    /// Reads a view, in its part for window slot `slot`, as it is after all that was submitted before.
+    /// Reads a view, in its part for batch `batch_index` of the submission, as it is after all that was submitted before.
     ///
     /// # Errors
-    /// A slot that it has no part for; a device that does not answer.
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket>;
+    /// A batch_index that it has no part for; a device that does not answer.
+    fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket>;
 
-    /// Runs sections in order, as one submission; `steps` holds one record for each slot of the window in use.
+    /// Runs sections in order, as one submission; `steps` holds one record for each batch_index of the window in use.
     ///
     /// # Errors
-    /// A slot without a record, or that a view has no part for; more live rows than a batch has; a device that does not
+    /// A batch_index without a record, or that a view has no part for; more live rows than a batch has; a device that does not
     /// answer.
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()>;
 

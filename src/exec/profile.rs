@@ -13,8 +13,8 @@ pub struct Span {
     pub section: Section,
     /// Its index in the section.
     pub op: usize,
-    /// The window slot that it ran for.
-    pub slot: usize,
+    /// The batch of the submission that it ran for.
+    pub batch_index: usize,
     /// Seconds from the first op's beginning to its own.
     pub start_secs: f64,
     /// Seconds that it took.
@@ -38,7 +38,7 @@ pub(super) fn by_the_hosts_clock(
         let start_secs = began.elapsed().as_secs_f64();
         executor.submit_op(steps, run, op)?;
         let secs = began.elapsed().as_secs_f64() - start_secs;
-        Ok(Span { section: run.section, op, slot: run.slot, start_secs, secs })
+        Ok(Span { section: run.section, op, batch_index: run.batch_index, start_secs, secs })
     };
     all.into_iter().map(timed).collect()
 }

@@ -1,4 +1,4 @@
-//! The reference executor: each op's plain twin, on one thread, in order.
+//! The reference executor: each op's reference implementation, on one thread, in order.
 
 use crate::error::Result;
 use crate::exec::check;
@@ -6,7 +6,7 @@ use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Step, ViewId};
 
-/// Runs plans with the plain twins.
+/// Runs plans with the reference implementations.
 pub struct Reference {
     plan: Plan,
     memory: Memory,
@@ -26,7 +26,7 @@ impl Reference {
     fn run(&mut self, steps: &[Step], run: Run, op: usize) {
         let op = &self.plan.ops(run.section)[op];
         // SAFETY: one call at a time, under an exclusive borrow.
-        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, None, steps, run.slot) } {
+        if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.items, None, steps, run.batch_index) } {
             (op.kernel.reference)(call);
         }
     }
@@ -47,12 +47,12 @@ impl Executor for Reference {
         Ok(())
     }
 
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.memory.write(&self.plan, view, slot, words)
+    fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
+        self.memory.write(&self.plan, view, batch_index, words)
     }
 
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.memory.read(&self.plan, view, slot).map(Ticket::ready)
+    fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket> {
+        self.memory.read(&self.plan, view, batch_index).map(Ticket::ready)
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{Sum, add_compensated, all_finite};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -40,15 +40,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 4 * s[0].elements() as u64,
     reference: |call| {
         let step = *call.step;
-        let [gradient, sum, compensation, flag] = call.slots();
+        let [gradient, sum, compensation, flag] = call.args();
         reference(&step, gradient.f32(), sum.f32_mut(), compensation.f32_mut(), flag.atomic());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/accumulate.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
@@ -64,7 +64,7 @@ pub fn op(plan: &Plan, gradient: ViewId, sum: ViewId, compensation: ViewId, flag
     Op::new(&KERNEL, &[gradient, sum, compensation, flag], &(), plan.shape(sum).elements() / TENSOR_ALIGNMENT)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(step: &Step, gradient: &[f32], sum: &mut [f32], compensation: &mut [f32], flag: &AtomicU32) {
     for i in 0..sum.len() {
         if step.first_row == 0 {
@@ -81,10 +81,10 @@ pub fn reference(step: &Step, gradient: &[f32], sum: &mut [f32], compensation: &
     }
 }
 
-/// The plain twin, as loops of vectors.
+/// The reference implementation, as loops of vectors.
 fn fast(call: Call<'_>) {
     let step = *call.step;
-    let [gradient, sum, compensation, flag] = call.slots();
+    let [gradient, sum, compensation, flag] = call.args();
     let (gradient, sum, compensation) = (gradient.f32(), sum.f32_mut(), compensation.f32_mut());
     if step.first_row == 0 {
         sum.copy_from_slice(&gradient[..sum.len()]);
@@ -97,16 +97,16 @@ fn fast(call: Call<'_>) {
     }
 }
 
-fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
     let (gradient, sum, compensation) = (before.f32(0), before.f32(1), before.f32(2));
     if before.step.first_row == 0 {
-        return vec![Bound::Exact; 3];
+        return vec![Tolerance::Exact; 3];
     }
     let rounding = |i: usize| {
         let mut terms = Sum::default();
         [sum[i], gradient[i], compensation[i]].into_iter().for_each(|term| terms.add(term, 1.0));
-        terms.bound()
+        terms.tolerance()
     };
-    let sums = Bound::Each((0..sum.len()).map(rounding).collect());
-    vec![sums.clone(), sums, Bound::Exact]
+    let sums = Tolerance::Each((0..sum.len()).map(rounding).collect());
+    vec![sums.clone(), sums, Tolerance::Exact]
 }

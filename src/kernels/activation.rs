@@ -22,13 +22,13 @@
 //! Rounding: exact for step, relu, identity; one product for leaky_relu. The others are relative, 2⁻²⁴ being a unit: shaders
 //! compute them with functions of their own (`shaders/shared/functions.wgsl`, `numeric::rounding`). Near 0 the tanh is
 //! x + x³·p(x²) with |x²·p| ≤ 0.12: the last sum's unit, half a one from the rest, one from p. Elsewhere it is (1 − e)/(1 + e)
-//! with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the quotient. The twin's is within 4, so that two
-//! sides are within 16 units. The sigmoid, e/(1 + e) or 1/(1 + e), has 6 units besides those of e, and the twin's 4.
+//! with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the quotient. The CPU kernel's is within 4, so that two
+//! sides are within 16 units. The sigmoid, e/(1 + e) or 1/(1 + e), has 6 units besides those of e, and the CPU kernel's 4.
 
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
 use crate::numeric::{EXPONENTIAL_ERROR, UNIT_ROUNDOFF, or_flushed, sigmoid, tanh, widest};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -49,21 +49,21 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [input, output] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [input, output] = call.args();
         reference(&p, rows, input.f32(), output.f32_mut());
     },
     fast: Some(|call| {
         let p = *call.params::<Params>();
-        let [input, output] = call.slots();
+        let [input, output] = call.args();
         let output = output.f32_mut();
         output.copy_from_slice(&input.f32()[..output.len()]);
         apply_all(p.function, p.slope, output);
     }),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION],
@@ -81,7 +81,7 @@ pub fn op(plan: &Plan, function: impl Into<Function>, input: ViewId, output: Vie
     Op::new(&KERNEL, &[input, output], &Params { columns: shape.columns as u32, function: code, slope }, shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, rows: usize, input: &[f32], output: &mut [f32]) {
     for i in 0..rows * p.columns as usize {
         output[i] = apply(p.function, p.slope, input[i]);
@@ -229,11 +229,11 @@ pub fn derivative_error(function: u32, derivative: f64, keep: f32) -> f64 {
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
-    let mut bounds = vec![0.0; after.f32(1).len()];
-    for i in 0..before.lanes.len() * p.columns as usize {
-        bounds[i] = error(p.function, p.slope, f64::from(before.f32(0)[i]), 0.0);
+    let mut tolerances = vec![0.0; after.f32(1).len()];
+    for i in 0..before.items.len() * p.columns as usize {
+        tolerances[i] = error(p.function, p.slope, f64::from(before.f32(0)[i]), 0.0);
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

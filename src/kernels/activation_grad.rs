@@ -13,7 +13,7 @@
 use crate::kernels::activation::{self, Function};
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -38,15 +38,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| 2 * s[0].elements() as u64,
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [grad_output, output, grad_input] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [grad_output, output, grad_input] = call.args();
         reference(&p, rows, grad_output.f32(), output.f32(), grad_input.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION],
@@ -65,22 +65,22 @@ pub fn op(plan: &Plan, function: impl Into<Function>, grad_output: ViewId, outpu
     Op::new(&KERNEL, &[grad_output, output, grad_input], &params, shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, rows: usize, grad_output: &[f32], output: &[f32], grad_input: &mut [f32]) {
     for i in 0..rows * p.columns as usize {
         grad_input[i] = grad_output[i] * activation::derivative(p.function, p.slope, output[i]);
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (grad_output, output) = (before.f32(0), before.f32(1));
-    let mut bounds = vec![0.0; after.f32(2).len()];
-    for i in 0..before.lanes.len() * p.columns as usize {
+    let mut tolerances = vec![0.0; after.f32(2).len()];
+    for i in 0..before.items.len() * p.columns as usize {
         let gradient = f64::from(grad_output[i]).abs();
         let derivative = f64::from(activation::derivative(p.function, p.slope, output[i])).abs();
         let rounding = if derivative == 0.0 || derivative == 1.0 { 0.0 } else { 4.0 * UNIT_ROUNDOFF * derivative };
-        bounds[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function, derivative, 1.0)));
+        tolerances[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function, derivative, 1.0)));
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

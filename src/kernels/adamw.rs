@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -70,16 +70,16 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 16 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, m, v, norm, flag] = call.slots();
+        let [parameter, gradient, m, v, norm, flag] = call.args();
         let (m, v) = (m.f32_mut(), v.f32_mut());
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), m, v, norm.f32(), flag.atomic());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/adamw.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
@@ -106,7 +106,7 @@ pub fn op(
     Op::new(&KERNEL, &[parameter, gradient, m, v, norm, flag], params, blocks)
 }
 
-/// The plain twin.
+/// The reference implementation.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -134,10 +134,10 @@ pub fn reference(
     }
 }
 
-/// The plain twin, but with one division less.
+/// The reference implementation, but with one division less.
 fn fast(call: Call<'_>) {
     let (p, step) = (*call.params::<Params>(), *call.step);
-    let [parameter, gradient, m, v, norm, flag] = call.slots();
+    let [parameter, gradient, m, v, norm, flag] = call.args();
     let flag = flag.atomic();
     if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
         let clip = norm::clip(norm.f32()[0], p.max_norm);
@@ -172,17 +172,17 @@ widest! {
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let (p, step) = (before.params::<Params>(), before.step);
     let count = before.f32(0).len();
     if is_frozen(step, before.words(5)[0]) {
-        return vec![Bound::Exact; 4];
+        return vec![Tolerance::Exact; 4];
     }
     let clip = f64::from(norm::clip(before.f32(4)[0], p.max_norm));
     let rate = f64::from(step.learning_rate / step.bias_correction1);
-    let mut bounds = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
+    let mut tolerances = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
-        let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
+        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
         // Sizes of what is summed; the errors are relative to them, since the sums may cancel.
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let m = f64::from(p.beta1) * at(2) + f64::from(p.one_minus_beta1) * g;
@@ -198,9 +198,9 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let quotient =
             rate * m_error / divisor + change * (root_error / f64::from(step.bias_correction2_root) / divisor).min(1.0);
         let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
-        bounds[0][i] = flushed(error, quotient + change + at(0));
-        bounds[1][i] = m_error;
-        bounds[2][i] = v_error;
+        tolerances[0][i] = flushed(error, quotient + change + at(0));
+        tolerances[1][i] = m_error;
+        tolerances[2][i] = v_error;
     }
-    bounds.into_iter().map(Bound::Each).chain([Bound::Exact]).collect()
+    tolerances.into_iter().map(Tolerance::Each).chain([Tolerance::Exact]).collect()
 }

@@ -11,7 +11,7 @@
 //! Exact.
 
 use crate::kernels::{along_row, line, per_row, row_prelude, shared};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -31,15 +31,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("index", Dtype::U32)],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [input, index] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [input, index] = call.args();
         reference(&p, rows, input.f32(), index.words_mut());
     },
     fast: None,
-    bound: |_, _| vec![Bound::Exact],
+    tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/argmax.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE],
@@ -56,7 +56,7 @@ pub fn op(plan: &Plan, input: ViewId, index: ViewId) -> Op {
     Op::new(&KERNEL, &[input, index], &Params { columns: shape.columns as u32 }, shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, rows: usize, input: &[f32], index: &mut [u32]) {
     let columns = p.columns as usize;
     for r in 0..rows {

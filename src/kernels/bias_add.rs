@@ -13,7 +13,7 @@
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::Sum;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -34,15 +34,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [input, bias, output] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [input, bias, output] = call.args();
         reference(&p, rows, input.f32(), bias.f32(), output.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/bias_add.wgsl"),
         shared: &[shared::STEP, shared::LINE],
@@ -59,7 +59,7 @@ pub fn op(plan: &Plan, input: ViewId, bias: ViewId, output: ViewId) -> Op {
     Op::new(&KERNEL, &[input, bias, output], &Params { columns: shape.columns as u32 }, shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, rows: usize, input: &[f32], bias: &[f32], output: &mut [f32]) {
     let columns = p.columns as usize;
     for r in 0..rows {
@@ -69,14 +69,14 @@ pub fn reference(p: &Params, rows: usize, input: &[f32], bias: &[f32], output: &
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let (input, bias) = (before.f32(0), before.f32(1));
-    let mut bounds = vec![0.0; after.f32(2).len()];
-    for i in 0..before.lanes.len() * bias.len() {
+    let mut tolerances = vec![0.0; after.f32(2).len()];
+    for i in 0..before.items.len() * bias.len() {
         let mut sum = Sum::default();
         sum.add(input[i], 1.0);
         sum.add(bias[i % bias.len()], 1.0);
-        bounds[i] = sum.bound();
+        tolerances[i] = sum.tolerance();
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

@@ -15,13 +15,13 @@
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n positive terms, summed by the twin in f64; e and ln(1 + e) relative, as `numeric::rounding` says.
+//! Rounding: n positive terms, summed by the CPU kernel in f64; e and ln(1 + e) relative, as `numeric::rounding` says.
 
 use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
+use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -29,22 +29,22 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_loss::NUMBERS,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| FLOPS * s[0].elements() as u64,
     reference: |call| {
-        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.lanes.len());
-        let [output, target, row_loss, grad, flag] = call.slots();
+        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.items.len());
+        let [output, target, row_loss, grad, flag] = call.args();
         reference(&p, &step, rows, output.f32(), target.f32(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: row_loss::shader(include_str!("../../shaders/binary_cross_entropy.wgsl"), row_loss::ELEMENTWISE),
 };
 
 /// Operations an element.
 const FLOPS: u64 = 12;
 
-/// The plain twin.
+/// The reference implementation.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -73,10 +73,10 @@ pub fn reference(
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let columns = before.params::<Params>().columns as usize;
     let (output, target) = (before.f32(0), before.f32(1));
-    let (live, n) = (before.lanes.len(), columns as f64);
+    let (live, n) = (before.items.len(), columns as f64);
     let mut losses = vec![0.0; after.f32(2).len()];
     let mut gradients = vec![0.0; after.f32(3).len()];
     for i in 0..live * columns {
@@ -92,5 +92,5 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let rounding = 8.0 * UNIT_ROUNDOFF * f64::from(after.f32(3)[i].abs());
         gradients[i] = or_flushed(or_flushed(terms) / n * f64::from(before.step.loss_scale) + rounding);
     }
-    vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
+    vec![Tolerance::Each(losses), Tolerance::Each(gradients), Tolerance::Exact]
 }

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId};
+use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, StepUse, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -21,15 +21,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::atomic("flag")],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, _| 0,
     reference: |call| {
         let step = *call.step;
-        let [gradient, flag] = call.slots();
+        let [gradient, flag] = call.args();
         reference(&step, gradient.f32(), flag.atomic());
     },
     fast: None,
-    bound: |_, _| vec![crate::plan::Bound::Exact],
+    tolerance: |_, _| vec![crate::plan::Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/check_finite.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
@@ -45,7 +45,7 @@ pub fn op(plan: &Plan, gradient: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, flag], &(), plan.shape(gradient).elements() / TENSOR_ALIGNMENT)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(step: &Step, gradient: &[f32], flag: &AtomicU32) {
     for value in gradient {
         if !value.is_finite() {

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use crate::kernels::{groups, line_prelude, shared, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -30,15 +30,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("input", Dtype::F32), Binding::write("sums", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
-        let [input, sums] = call.slots();
-        reference(&p, rows, lanes, input.f32(), sums.f32_mut());
+        let (p, rows, items) = (*call.params::<Params>(), call.step.rows as usize, call.items.clone());
+        let [input, sums] = call.args();
+        reference(&p, rows, items, input.f32(), sums.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/column_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS],
@@ -55,24 +55,24 @@ pub fn op(plan: &Plan, input: ViewId, sums: ViewId) -> Op {
     Op::new(&KERNEL, &[input, sums], &Params { columns: columns as u32 }, columns)
 }
 
-/// The plain twin; `sums` begins at column `lanes.start`.
-pub fn reference(p: &Params, rows: usize, lanes: Range<usize>, input: &[f32], sums: &mut [f32]) {
+/// The reference implementation; `sums` begins at column `items.start`.
+pub fn reference(p: &Params, rows: usize, items: Range<usize>, input: &[f32], sums: &mut [f32]) {
     let columns = p.columns as usize;
-    for c in lanes.clone() {
+    for c in items.clone() {
         let mut sum = 0.0;
         for r in 0..rows {
             sum += f64::from(input[r * columns + c]);
         }
-        sums[c - lanes.start] = sum as f32;
+        sums[c - items.start] = sum as f32;
     }
 }
 
-fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
     let columns = before.params::<Params>().columns as usize;
     let column = |c: usize| {
         let mut sum = Sum::default();
         (0..before.step.rows as usize).for_each(|r| sum.add(before.f32(0)[r * columns + c], 1.0));
-        sum.in_blocks(SUM_DEPTH).bound()
+        sum.in_blocks(SUM_DEPTH).tolerance()
     };
-    vec![Bound::Each((0..columns).map(column).collect())]
+    vec![Tolerance::Each((0..columns).map(column).collect())]
 }

@@ -11,7 +11,7 @@
 //! Exact.
 
 use crate::kernels::{line_prelude, shared, taking_turns};
-use crate::plan::{Binding, Bound, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId, words};
+use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -32,15 +32,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, _| 0,
     reference: |call| {
         let live = call.step.rows as usize * call.params::<Params>().columns as usize;
-        let [predicted, target, count] = call.slots();
+        let [predicted, target, count] = call.args();
         reference(live, predicted.words(), target.words(), count.words_mut());
     },
     fast: None,
-    bound: |_, _| vec![Bound::Exact],
+    tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/count_correct.wgsl"),
         shared: &[shared::STEP],
@@ -56,7 +56,7 @@ pub fn op(plan: &Plan, predicted: ViewId, target: ViewId, count: ViewId) -> Op {
     Op::new(&KERNEL, &[predicted, target, count], &Params { columns: plan.shape(predicted).columns as u32 }, 1)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(live: usize, predicted: &[u32], target: &[u32], count: &mut [u32]) {
     count[0] = 0;
     for i in 0..live {

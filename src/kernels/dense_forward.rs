@@ -19,11 +19,11 @@ use crate::kernels::activation::{self, Function};
 use crate::kernels::activation_prelude;
 use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
-use crate::kernels::matmul_split::{self, Form};
+use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, product};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, matmul};
 use crate::plan::{
-    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words,
+    Binding, Call, Contents, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words,
 };
 use crate::shape::{Dtype, Shape};
 
@@ -58,15 +58,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[0]) + 1),
     reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [input, weight, bias, output] = call.slots();
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+        let [input, weight, bias, output] = call.args();
         reference(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward.wgsl"),
         shared: &[
@@ -89,10 +89,10 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-fn size(shapes: &[Shape]) -> tiles::Product {
+fn size(shapes: &[Shape]) -> tiles::Matmul {
     let [input, output] = [shapes[0], shapes[3]];
     let aligned = [input, input, output].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product {
+    tiles::Matmul {
         rows: output.rows,
         columns: output.columns,
         terms: input.columns,
@@ -134,11 +134,11 @@ pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
 /// The two ops that it becomes where its terms are cut into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
-    let (first, partial) = matmul_split::op(plan, Form::Nt, op.tile(), input, weight, output);
+    let (first, partial) = matmul_split::op(plan, Transpose::Nt, op.tile(), input, weight, output);
     [first, dense_forward_sum::op(plan, op.params(), partial, bias, output)]
 }
 
-/// The plain twin; input and output begin at row `first` of the batch.
+/// The reference implementation; input and output begin at row `first` of the batch.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -170,7 +170,7 @@ fn fast(call: Call<'_>) {
     });
 }
 
-/// The fast twin of a weight that lies turned: [inputs, outputs].
+/// The fast CPU kernel of a weight that lies turned: [inputs, outputs].
 pub fn fast_with_turned_weight(call: Call<'_>) {
     with_weight(call, |weight, outputs, inputs, columns| Matrix::new(weight, inputs, outputs).columns(columns));
 }
@@ -178,26 +178,26 @@ pub fn fast_with_turned_weight(call: Call<'_>) {
 /// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
 /// `turned` makes a matrix [inputs, columns] of the weight, for these of its outputs.
 fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
-    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-    let [input, weight, bias, output] = call.slots();
+    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+    let [input, weight, bias, output] = call.args();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let mut output = output.matrix_mut(rows, outputs);
     let columns = output.columns();
     let weight = turned(weight.f32(), outputs, inputs, columns.clone());
     let bias = &bias.f32()[columns];
-    product(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
+    matmul(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
     output.slices().for_each(|values| activation::apply_all(p.function, p.slope, values));
     if p.threshold > 0 {
         dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut output);
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let (input, weight, bias, output) = (before.f32(0), before.f32(1), before.f32(2), after.f32(3));
-    let mut bounds = vec![0.0; output.len()];
-    for r in 0..before.lanes.len() {
+    let mut tolerances = vec![0.0; output.len()];
+    for r in 0..before.items.len() {
         for o in 0..outputs {
             if !dropout::keeps(p.threshold, before.step, p.layer, r, o) {
                 continue;
@@ -205,15 +205,15 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             let mut sum = Sum::default();
             (0..inputs).for_each(|i| sum.add(input[r * inputs + i], weight[o * inputs + i]));
             sum.add(bias[o], 1.0);
-            bounds[r * outputs + o] = rounding(p.function, p.slope, p.scale, &sum, output[r * outputs + o]);
+            tolerances[r * outputs + o] = rounding(p.function, p.slope, p.scale, &sum, output[r * outputs + o]);
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }
 
-/// The bound of an element that is kept: of f(sum)·scale, where that is `output`.
+/// The tolerance of an element that is kept: of f(sum)·scale, where that is `output`.
 pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, output: f32) -> f64 {
-    let error = activation::error(function, slope, sum.value, sum.bound());
+    let error = activation::error(function, slope, sum.value, sum.tolerance());
     let scaling = if scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output.abs()) };
     error * f64::from(scale) + scaling
 }

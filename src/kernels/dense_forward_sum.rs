@@ -14,7 +14,7 @@
 
 use crate::kernels::shared::parts;
 use crate::kernels::{activation, activation_prelude, dense_forward, dropout, line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -49,15 +49,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
     reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [partial, bias, output] = call.slots();
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+        let [partial, bias, output] = call.args();
         reference(&p, &step, first, rows, partial.f32(), bias.f32(), output.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_forward_sum.wgsl"),
         shared: &[
@@ -94,7 +94,7 @@ pub fn op(plan: &Plan, layer: &dense_forward::Params, partial: ViewId, bias: Vie
     Op::new(&KERNEL, &[partial, bias, output], &params, plan.shape(output).rows)
 }
 
-/// The plain twin; `output` begins at row `first` of the batch.
+/// The reference implementation; `output` begins at row `first` of the batch.
 pub fn reference(
     p: &Params,
     step: &Step,
@@ -115,17 +115,17 @@ pub fn reference(
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
     let (partial, bias, output) = (before.f32(0), before.f32(1), after.f32(2));
-    let mut bounds = vec![0.0; output.len()];
-    for i in 0..before.lanes.len() * outputs {
+    let mut tolerances = vec![0.0; output.len()];
+    for i in 0..before.items.len() * outputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / outputs, i % outputs) {
             let mut sum = parts::bounded(partial, p.parts, part_size, i);
             sum.add(bias[i % outputs], 1.0);
-            bounds[i] = dense_forward::rounding(p.function, p.slope, p.scale, &sum, output[i]);
+            tolerances[i] = dense_forward::rounding(p.function, p.slope, p.scale, &sum, output[i]);
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

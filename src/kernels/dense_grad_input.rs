@@ -18,10 +18,10 @@ use crate::kernels::activation::{self, Function};
 use crate::kernels::activation_prelude;
 use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
-use crate::kernels::matmul_split::{self, Form};
+use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, or_flushed, product};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, matmul, or_flushed};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -57,15 +57,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[1]) + 1),
     reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [grad_output, weight, lower, grad_input] = call.slots();
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+        let [grad_output, weight, lower, grad_input] = call.args();
         reference(&p, &step, first, rows, grad_output.f32(), weight.f32(), lower.f32(), grad_input.f32_mut());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input.wgsl"),
         shared: &[
@@ -88,10 +88,10 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-fn size(shapes: &[Shape]) -> tiles::Product {
+fn size(shapes: &[Shape]) -> tiles::Matmul {
     let [grad_output, grad_input] = [shapes[0], shapes[3]];
     let aligned = [grad_output, grad_input, grad_input].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product {
+    tiles::Matmul {
         rows: grad_input.rows,
         columns: grad_input.columns,
         terms: grad_output.columns,
@@ -128,11 +128,11 @@ pub fn op(
 /// The two ops that it becomes where its terms are cut into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, weight, lower, grad_input] = [0, 1, 2, 3].map(|binding| op.views[binding]);
-    let (first, partial) = matmul_split::op(plan, Form::Nn, op.tile(), grad_output, weight, grad_input);
+    let (first, partial) = matmul_split::op(plan, Transpose::Nn, op.tile(), grad_output, weight, grad_input);
     [first, dense_grad_input_sum::op(plan, op.params(), partial, lower, grad_input)]
 }
 
-/// The plain twin; all but weight begin at row `first` of the batch.
+/// The reference implementation; all but weight begin at row `first` of the batch.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -160,13 +160,13 @@ pub fn reference(
 
 /// The product, then the derivative over all elements as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
-    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-    let [grad_output, weight, lower, grad_input] = call.slots();
+    let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+    let [grad_output, weight, lower, grad_input] = call.args();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let mut grad_input = grad_input.matrix_mut(rows, inputs);
     let columns = grad_input.columns();
     let weight = Matrix::new(weight.f32(), outputs, inputs).columns(columns.clone());
-    product(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input.lend());
+    matmul(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input.lend());
     if p.threshold > 0 {
         dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut grad_input);
     }
@@ -176,12 +176,12 @@ fn fast(call: Call<'_>) {
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let (grad_output, weight, lower) = (before.f32(0), before.f32(1), before.f32(2));
-    let mut bounds = vec![0.0; after.f32(3).len()];
-    for r in 0..before.lanes.len() {
+    let mut tolerances = vec![0.0; after.f32(3).len()];
+    for r in 0..before.items.len() {
         for i in 0..inputs {
             if !dropout::keeps(p.threshold, before.step, p.layer, r, i) {
                 continue;
@@ -189,18 +189,18 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
             let y = lower[r * inputs + i] * p.keep;
-            bounds[r * inputs + i] = rounding(p.function, p.slope, [p.scale, p.keep], &sum, y);
+            tolerances[r * inputs + i] = rounding(p.function, p.slope, [p.scale, p.keep], &sum, y);
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }
 
-/// The bound of an element that is kept: of sum·scale·f′, from y = f(…), which is what is kept times `keep`.
+/// The tolerance of an element that is kept: of sum·scale·f′, from y = f(…), which is what is kept times `keep`.
 pub fn rounding(function: u32, slope: f32, [scale, keep]: [f32; 2], sum: &Sum, y: f32) -> f64 {
     // Not below 0, although a y that was rounded to just above 1 makes 1 − y so.
     let derivative = f64::from(activation::derivative(function, slope, y).abs());
     let exact = scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
     let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
     let factor = sum.value.abs() * (rounding + activation::derivative_error(function, derivative, keep));
-    or_flushed(f64::from(scale) * (sum.bound() * derivative + factor))
+    or_flushed(f64::from(scale) * (sum.tolerance() * derivative + factor))
 }

@@ -14,7 +14,7 @@
 
 use crate::kernels::shared::parts;
 use crate::kernels::{activation, activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -51,15 +51,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
     reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [partial, lower, grad_input] = call.slots();
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+        let [partial, lower, grad_input] = call.args();
         reference(&p, &step, first, rows, partial.f32(), lower.f32(), grad_input.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
         shared: &[
@@ -97,7 +97,7 @@ pub fn op(plan: &Plan, layer: &dense_grad_input::Params, partial: ViewId, lower:
     Op::new(&KERNEL, &[partial, lower, grad_input], &params, plan.shape(grad_input).rows)
 }
 
-/// The plain twin; lower and grad_input begin at row `first` of the batch.
+/// The reference implementation; lower and grad_input begin at row `first` of the batch.
 pub fn reference(
     p: &Params,
     step: &Step,
@@ -118,16 +118,16 @@ pub fn reference(
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, part_size) = (p.inputs as usize, p.part_size as usize);
     let (partial, lower) = (before.f32(0), before.f32(1));
-    let mut bounds = vec![0.0; after.f32(2).len()];
-    for i in 0..before.lanes.len() * inputs {
+    let mut tolerances = vec![0.0; after.f32(2).len()];
+    for i in 0..before.items.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
             let sum = parts::bounded(partial, p.parts, part_size, i);
-            bounds[i] = dense_grad_input::rounding(p.function, p.slope, [p.scale, p.keep], &sum, lower[i] * p.keep);
+            tolerances[i] = dense_grad_input::rounding(p.function, p.slope, [p.scale, p.keep], &sum, lower[i] * p.keep);
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

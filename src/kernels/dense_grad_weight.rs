@@ -19,10 +19,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::dense_grad_weight_sum;
-use crate::kernels::matmul_split::{self, Form};
+use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, MatrixMut, Sum, all_finite, column_sum, product_over_rows};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, MatrixMut, Sum, all_finite, column_sum, matmul_over_rows};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -47,16 +47,16 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, s| 2 * s[0].rows as u64 * (s[2].elements() + s[3].elements()) as u64,
     reference: |call| {
-        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-        let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
+        let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
+        let [grad_output, input, grad_weight, grad_bias, flag] = call.args();
         let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
-        reference(&p, &step, lanes, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
+        reference(&p, &step, items, grad_output.f32(), input.f32(), grad_weight, grad_bias, flag.atomic());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight.wgsl"),
         shared: &[shared::STEP, shared::FINITE, shared::WHOLE],
@@ -71,10 +71,10 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-fn size(shapes: &[Shape]) -> tiles::Product {
+fn size(shapes: &[Shape]) -> tiles::Matmul {
     let [grad_output, grad_weight] = [shapes[0], shapes[2]];
     let aligned = [grad_output, grad_weight, grad_weight].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product {
+    tiles::Matmul {
         rows: grad_weight.rows,
         columns: grad_weight.columns,
         terms: grad_output.rows,
@@ -94,16 +94,16 @@ pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, 
 /// The two ops that it becomes where its terms are cut into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, input, grad_weight, grad_bias, flag] = [0, 1, 2, 3, 4].map(|binding| op.views[binding]);
-    let (first, partial) = matmul_split::op(plan, Form::Tn, op.tile(), grad_output, input, grad_weight);
+    let (first, partial) = matmul_split::op(plan, Transpose::Tn, op.tile(), grad_output, input, grad_weight);
     [first, dense_grad_weight_sum::op(plan, partial, grad_weight, grad_bias, flag)]
 }
 
-/// The plain twin; grad_weight and grad_bias begin at output `lanes.start`.
+/// The reference implementation; grad_weight and grad_bias begin at output `items.start`.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
     step: &Step,
-    lanes: Range<usize>,
+    items: Range<usize>,
     grad_output: &[f32],
     input: &[f32],
     grad_weight: &mut [f32],
@@ -111,14 +111,14 @@ pub fn reference(
     flag: &AtomicU32,
 ) {
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    for o in lanes.clone() {
-        let lane = o - lanes.start;
+    for o in items.clone() {
+        let item = o - items.start;
         let mut bias = 0.0;
         for r in 0..step.rows as usize {
             bias += f64::from(grad_output[r * outputs + o]);
         }
         let bias = bias as f32;
-        grad_bias[lane] = bias;
+        grad_bias[item] = bias;
         let mut finite = bias.is_finite();
         for i in 0..inputs {
             let mut sum = 0.0;
@@ -126,7 +126,7 @@ pub fn reference(
                 sum += f64::from(grad_output[r * outputs + o]) * f64::from(input[r * inputs + i]);
             }
             let sum = sum as f32;
-            grad_weight[lane * inputs + i] = sum;
+            grad_weight[item * inputs + i] = sum;
             finite = finite && sum.is_finite();
         }
         if !finite {
@@ -137,20 +137,20 @@ pub fn reference(
 
 /// The product; the bias row by row, so that memory is read in order.
 fn fast(call: Call<'_>) {
-    let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-    let [grad_output, input, grad_weight, grad_bias, flag] = call.slots();
+    let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
+    let [grad_output, input, grad_weight, grad_bias, flag] = call.args();
     let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, step.rows as usize);
-    let gradient = Matrix::new(grad_output.f32(), rows, outputs).columns(lanes);
+    let gradient = Matrix::new(grad_output.f32(), rows, outputs).columns(items);
     let input = Matrix::new(input.f32(), rows, inputs);
-    product_over_rows(gradient.transposed(), input, MatrixMut::new(grad_weight, grad_bias.len(), inputs));
+    matmul_over_rows(gradient.transposed(), input, MatrixMut::new(grad_weight, grad_bias.len(), inputs));
     column_sum(gradient, grad_bias);
     if !(all_finite(grad_weight) && all_finite(grad_bias)) {
         flag.atomic().fetch_min(step.index, Ordering::Relaxed);
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, before.step.rows as usize);
     let (grad_output, input) = (before.f32(0), before.f32(1));
@@ -161,11 +161,11 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         for i in 0..inputs {
             let mut sum = Sum::default();
             (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], input[r * inputs + i]));
-            weights[o * inputs + i] = sum.in_blocks(depth).bound();
+            weights[o * inputs + i] = sum.in_blocks(depth).tolerance();
         }
         let mut sum = Sum::default();
         (0..rows).for_each(|r| sum.add(grad_output[r * outputs + o], 1.0));
-        biases[o] = sum.in_blocks(depth).bound();
+        biases[o] = sum.in_blocks(depth).tolerance();
     }
-    vec![Bound::Each(weights), Bound::Each(biases), Bound::Exact]
+    vec![Tolerance::Each(weights), Tolerance::Each(biases), Tolerance::Exact]
 }

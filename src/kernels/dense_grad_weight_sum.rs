@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::shared::parts;
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{Matrix, all_finite, column_sum};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -46,15 +46,15 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |p, s| u64::from(p[0]) * (s[1].elements() + s[2].elements()) as u64,
     reference: |call| {
-        let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-        let [partial, grad_weight, grad_bias, flag] = call.slots();
-        reference(&p, &step, lanes, partial.f32(), grad_weight.f32_mut(), grad_bias.f32_mut(), flag.atomic());
+        let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
+        let [partial, grad_weight, grad_bias, flag] = call.args();
+        reference(&p, &step, items, partial.f32(), grad_weight.f32_mut(), grad_bias.f32_mut(), flag.atomic());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
@@ -72,11 +72,11 @@ pub fn op(plan: &Plan, partial: ViewId, grad_weight: ViewId, grad_bias: ViewId, 
     Op::new(&KERNEL, &[partial, grad_weight, grad_bias, flag], &params, weight.rows)
 }
 
-/// The plain twin; grad_weight and grad_bias begin at output `lanes.start`.
+/// The reference implementation; grad_weight and grad_bias begin at output `items.start`.
 pub fn reference(
     p: &Params,
     step: &Step,
-    lanes: Range<usize>,
+    items: Range<usize>,
     partial: &[f32],
     grad_weight: &mut [f32],
     grad_bias: &mut [f32],
@@ -84,14 +84,14 @@ pub fn reference(
 ) {
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let part_size = outputs * (inputs + 1);
-    for o in lanes.clone() {
-        let lane = o - lanes.start;
+    for o in items.clone() {
+        let item = o - items.start;
         let bias = parts::sum(partial, p.parts, part_size, outputs * inputs + o);
-        grad_bias[lane] = bias;
+        grad_bias[item] = bias;
         let mut finite = bias.is_finite();
         for i in 0..inputs {
             let sum = parts::sum(partial, p.parts, part_size, o * inputs + i);
-            grad_weight[lane * inputs + i] = sum;
+            grad_weight[item * inputs + i] = sum;
             finite = finite && sum.is_finite();
         }
         if !finite {
@@ -100,26 +100,26 @@ pub fn reference(
     }
 }
 
-/// The plain twin, part by part, so that memory is read in order.
+/// The reference implementation, part by part, so that memory is read in order.
 fn fast(call: Call<'_>) {
-    let (p, step, lanes) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-    let [partial, grad_weight, grad_bias, flag] = call.slots();
+    let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
+    let [partial, grad_weight, grad_bias, flag] = call.args();
     let (grad_weight, grad_bias) = (grad_weight.f32_mut(), grad_bias.f32_mut());
     let (inputs, outputs, parts) = (p.inputs as usize, p.outputs as usize, p.parts as usize);
     let partial = Matrix::new(partial.f32(), parts, outputs * (inputs + 1));
-    column_sum(partial.columns(lanes.start * inputs..lanes.end * inputs), grad_weight);
-    column_sum(partial.columns(outputs * inputs + lanes.start..outputs * inputs + lanes.end), grad_bias);
+    column_sum(partial.columns(items.start * inputs..items.end * inputs), grad_weight);
+    column_sum(partial.columns(outputs * inputs + items.start..outputs * inputs + items.end), grad_bias);
     if !(all_finite(grad_weight) && all_finite(grad_bias)) {
         flag.atomic().fetch_min(step.index, Ordering::Relaxed);
     }
 }
 
-fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let weights = (p.inputs * p.outputs) as usize;
     let part_size = weights + p.outputs as usize;
-    let sum_at = |i: usize| parts::bounded(before.f32(0), p.parts, part_size, i).bound();
-    let mut bounds: Vec<f64> = (0..part_size).map(sum_at).collect();
-    let biases = bounds.split_off(weights);
-    vec![Bound::Each(bounds), Bound::Each(biases), Bound::Exact]
+    let sum_at = |i: usize| parts::bounded(before.f32(0), p.parts, part_size, i).tolerance();
+    let mut tolerances: Vec<f64> = (0..part_size).map(sum_at).collect();
+    let biases = tolerances.split_off(weights);
+    vec![Tolerance::Each(tolerances), Tolerance::Each(biases), Tolerance::Exact]
 }

@@ -12,7 +12,7 @@
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{MatrixMut, UNIT_ROUNDOFF, or_flushed, widest};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::rng::{Stream, philox, philox_lanes};
 use crate::shape::Dtype;
 
@@ -39,15 +39,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.lanes.start, call.lanes.len());
-        let [input, output] = call.slots();
+        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+        let [input, output] = call.args();
         reference(&p, &step, first, rows, input.f32(), output.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/dropout.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
@@ -88,7 +88,7 @@ pub fn op(plan: &Plan, mask: Mask, input: ViewId, output: ViewId) -> Op {
     Op::new(&KERNEL, &[input, output], &params, shape.rows)
 }
 
-/// The plain twin; the views begin at row `first` of the batch.
+/// The reference implementation; the views begin at row `first` of the batch.
 pub fn reference(p: &Params, step: &Step, first: usize, rows: usize, input: &[f32], output: &mut [f32]) {
     let columns = p.columns as usize;
     for r in 0..rows {
@@ -113,7 +113,7 @@ fn counter(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
     [quarter as u32, step.first_row + row as u32, step.index, layer << 8 | Stream::Dropout as u32]
 }
 
-/// Drops elements of some columns, from a multiple of four on, of rows that begin with row `first` of the batch: for fast twins.
+/// Drops elements of some columns, from a multiple of four on, of rows that begin with row `first` of the batch: for fast CPU kernels.
 pub fn drop_all(threshold: u32, scale: f32, step: &Step, layer: u32, first: usize, values: &mut MatrixMut<'_>) {
     let start = values.columns().start;
     assert_eq!(start % 4, 0, "four columns hang on one draw");
@@ -151,12 +151,12 @@ widest! {
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
-    let live = before.lanes.len() * before.params::<Params>().columns as usize;
-    let mut bounds = vec![0.0; after.f32(1).len()];
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
+    let live = before.items.len() * before.params::<Params>().columns as usize;
+    let mut tolerances = vec![0.0; after.f32(1).len()];
     if before.params::<Params>().scale != 1.0 {
         let rounding = |y: f32| or_flushed(2.0 * UNIT_ROUNDOFF * f64::from(y.abs()));
-        bounds[..live].iter_mut().zip(after.f32(1)).for_each(|(bound, y)| *bound = rounding(*y));
+        tolerances[..live].iter_mut().zip(after.f32(1)).for_each(|(tolerance, y)| *tolerance = rounding(*y));
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

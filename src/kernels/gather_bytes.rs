@@ -1,6 +1,6 @@
 //! Copies chosen rows of a data set of bytes into the window, each byte as the number that a table has for it.
 //!
-//! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_lane + s, r] −
+//! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
 //! first_row]]; a step beyond the index, and an index of a row that is not in data, leave theirs alone. Byte w of a row is
 //! bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
 //! Letters: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one for
@@ -19,7 +19,9 @@ use std::ops::Range;
 
 use crate::kernels::shared::rows::Rows;
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, Touches, ViewId, words};
+use crate::plan::{
+    Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, Touches, ViewId, WorkItem, words,
+};
 use crate::shape::Dtype;
 
 words! {
@@ -40,7 +42,7 @@ words! {
         /// Words from one step's part of the window to the next.
         stride: u32,
         /// Step of the submission that the window begins with.
-        first_lane: u32,
+        first_item: u32,
     }
 }
 
@@ -48,22 +50,22 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "gather_bytes",
     bindings: &[
-        Binding::read("data", Dtype::U32).by_rows().touches(Touches::BatchALane),
-        Binding::read("index", Dtype::U32).touches(Touches::RowALane),
+        Binding::read("data", Dtype::U32).by_rows().touches(Touches::BatchPerItem),
+        Binding::read("index", Dtype::U32).touches(Touches::RowPerItem),
         Binding::read("table", Dtype::F32),
         Binding::fill("window", Dtype::F32).by_columns(),
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, _| 0,
     reference: |call| {
-        let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-        let [data, index, table, window] = call.slots();
+        let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
+        let [data, index, table, window] = call.args();
         reference(&p, &step, steps, [data.words(), index.words()], table.f32(), window.f32_mut());
     },
     fast: Some(fast),
-    bound: |_, _| vec![Bound::Exact],
+    tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather_bytes.wgsl"),
         shared: &[shared::STEP, shared::LINE],
@@ -86,12 +88,12 @@ pub fn op(plan: &Plan, [data, index, table, window]: [ViewId; 4], width: usize) 
         tables: plan.shape(table).rows as u32,
         batch: plan.shape(index).columns as u32,
         stride: window_shape.columns as u32,
-        first_lane: 0,
+        first_item: 0,
     };
     Op::new(&KERNEL, &[data, index, table, window], &params, window_shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(
     p: &Params,
     step: &Step,
@@ -102,7 +104,7 @@ pub fn reference(
 ) {
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
     let (words, tables) = (p.words as usize, p.tables as usize);
-    let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
+    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
     for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
         for (r, row) in rows.iter().enumerate() {
             // A row before the first becomes one beyond the last.
@@ -137,15 +139,15 @@ fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(to, byte)| *to = table[usize::from(byte)]);
 }
 
-/// The plain twin, row by row, or what some columns of the window have of each row.
+/// The reference implementation, row by row, or what some columns of the window have of each row.
 fn fast(call: Call<'_>) {
-    let (p, step, steps) = (*call.params::<Params>(), *call.step, call.lanes.clone());
-    let [data, index, table, window] = call.slots();
+    let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
+    let [data, index, table, window] = call.args();
     let (index, table, width) = (index.words(), table.f32(), p.width as usize);
     let data = Rows { values: data.words(), each: p.words as usize, first: p.first_row, count: p.rows };
     let mut window = window.matrix_mut(steps.len(), p.stride as usize);
     let columns = window.columns();
-    let first = step.epoch_step as usize + p.first_lane as usize + steps.start;
+    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
     for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
         data.bring(batch, width, &columns, window.row(s), |row, from, to| match table.try_into() {
             Ok(table) => look_up(row, from.start, table, to),

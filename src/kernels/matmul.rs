@@ -1,6 +1,6 @@
 //! Matrix product, in the three forms that a dense layer needs.
 //!
-//! | form | formula | use | lanes |
+//! | transpose | formula | use | items |
 //! |---|---|---|---|
 //! | `NT` | out[i, j] = Σₗ a[i, l]·b[j, l] | forward: input · weightᵀ | rows of the batch |
 //! | `NN` | out[i, j] = Σₗ a[i, l]·b[l, j] | input gradient: gradient · weight | rows of the batch |
@@ -17,11 +17,11 @@
 //! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
 //! Rounding: [`Sum`], k terms, in `TN` in blocks.
 
-use crate::kernels::matmul_split::{self, Form};
+use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
 use crate::kernels::{dense_forward, dense_forward_sum, dense_grad_weight_sum};
-use crate::numeric::{Matrix, MatrixMut, Sum, product, product_over_rows};
-use crate::plan::{Binding, Bound, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tiles, ViewId, words};
+use crate::numeric::{Matrix, MatrixMut, Sum, matmul, matmul_over_rows};
+use crate::plan::{Binding, Contents, Kernel, Op, Plan, Shader, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -56,10 +56,10 @@ const fn shader(prelude: fn(&Op) -> String) -> Shader {
     }
 }
 
-fn size(op: &Op, shapes: &[Shape]) -> tiles::Product {
+fn size(op: &Op, shapes: &[Shape]) -> tiles::Matmul {
     let [a, b, out] = [shapes[0], shapes[1], shapes[2]];
     let aligned = [a, b, out].map(|shape| shape.columns.is_multiple_of(4));
-    tiles::Product {
+    tiles::Matmul {
         rows: out.rows,
         columns: out.columns,
         terms: op.params::<Params>().k as usize,
@@ -75,24 +75,24 @@ pub static NT: Kernel = Kernel {
     bindings: &CUT,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [a, b, out] = call.args();
         reference_nt(&p, rows, a.f32(), b.f32(), out.f32_mut());
     },
     fast: Some(|call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [a, b, out] = call.args();
         let (n, k) = (p.n as usize, p.k as usize);
         let b = Matrix::new(b.f32(), n, k).transposed();
-        product(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
+        matmul(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
     }),
-    bound: |before, after| {
+    tolerance: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[j * k + l]))
+        tolerance(before.items.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[j * k + l]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, true)),
 };
@@ -103,24 +103,24 @@ pub static NN: Kernel = Kernel {
     bindings: &CUT,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
     reference: |call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [a, b, out] = call.args();
         reference_nn(&p, rows, a.f32(), b.f32(), out.f32_mut());
     },
     fast: Some(|call| {
-        let (p, rows) = (*call.params::<Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [a, b, out] = call.args();
         let (n, k) = (p.n as usize, p.k as usize);
         let b = Matrix::new(b.f32(), k, n);
-        product(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
+        matmul(Matrix::new(a.f32(), rows, k), b, None, MatrixMut::new(out.f32_mut(), rows, n));
     }),
-    bound: |before, after| {
+    tolerance: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, k) = (before.f32(0), before.f32(1), p.n as usize, p.k as usize);
-        bound(before.lanes.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[l * n + j]))
+        tolerance(before.items.len(), n, after.f32(2).len(), k, None, |i, j, l| (a[i * k + l], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, false)),
 };
@@ -131,26 +131,26 @@ pub static TN: Kernel = Kernel {
     bindings: &WHOLE,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |p, s| 2 * s[2].elements() as u64 * u64::from(p[1]),
     reference: |call| {
-        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
-        let [a, b, out] = call.slots();
-        reference_tn(&p, rows, lanes, a.f32(), b.f32(), out.f32_mut());
+        let (p, rows, items) = (*call.params::<Params>(), call.step.rows as usize, call.items.clone());
+        let [a, b, out] = call.args();
+        reference_tn(&p, rows, items, a.f32(), b.f32(), out.f32_mut());
     },
     fast: Some(|call| {
-        let (p, rows, lanes) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
-        let [a, b, out] = call.slots();
-        let (m, n) = (lanes.len(), p.n as usize);
-        let a = Matrix::new(a.f32(), rows, p.m as usize).columns(lanes).transposed();
-        product_over_rows(a, Matrix::new(b.f32(), rows, n), MatrixMut::new(out.f32_mut(), m, n));
+        let (p, rows, items) = (*call.params::<Params>(), call.step.rows as usize, call.items.clone());
+        let [a, b, out] = call.args();
+        let (m, n) = (items.len(), p.n as usize);
+        let a = Matrix::new(a.f32(), rows, p.m as usize).columns(items).transposed();
+        matmul_over_rows(a, Matrix::new(b.f32(), rows, n), MatrixMut::new(out.f32_mut(), m, n));
     }),
-    bound: |before, after| {
+    tolerance: |before, after| {
         let p = *before.params::<Params>();
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         let rows = before.step.rows as usize;
         let depth = tiles::depth(tiles::uncut_rows(m, n, rows));
-        bound(m, n, after.f32(2).len(), rows, Some(depth), |i, j, l| (a[l * m + i], b[l * n + j]))
+        tolerance(m, n, after.f32(2).len(), rows, Some(depth), |i, j, l| (a[l * m + i], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(false, false)),
 };
@@ -181,13 +181,13 @@ pub fn tn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [a, b, out] = [op.views[0], op.views[1], op.views[2]];
     let shape = plan.shape(out);
-    let form = match op.kernel.name {
-        name if name == NT.name => Form::Nt,
-        name if name == NN.name => Form::Nn,
-        _ => Form::Tn,
+    let transpose = match op.kernel.name {
+        name if name == NT.name => Transpose::Nt,
+        name if name == NN.name => Transpose::Nn,
+        _ => Transpose::Tn,
     };
-    let (first, partial) = matmul_split::op(plan, form, op.tile(), a, b, out);
-    if form == Form::Tn {
+    let (first, partial) = matmul_split::op(plan, transpose, op.tile(), a, b, out);
+    if transpose == Transpose::Tn {
         let name = format!("{}.bias", plan.get(out).name);
         let bias = plan.tensor(name, Dtype::F32, Shape::vector(shape.rows), Contents::Computed);
         let flag = match plan.find("flag") {
@@ -201,7 +201,7 @@ fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     [first, dense_forward_sum::op(plan, &layer, partial, bias, out)]
 }
 
-/// The plain twin of [`NT`].
+/// The reference implementation of [`NT`].
 pub fn reference_nt(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     let (n, k) = (p.n as usize, p.k as usize);
     for i in 0..rows {
@@ -215,7 +215,7 @@ pub fn reference_nt(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f3
     }
 }
 
-/// The plain twin of [`NN`].
+/// The reference implementation of [`NN`].
 pub fn reference_nn(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
     let (n, k) = (p.n as usize, p.k as usize);
     for i in 0..rows {
@@ -229,29 +229,29 @@ pub fn reference_nn(p: &Params, rows: usize, a: &[f32], b: &[f32], out: &mut [f3
     }
 }
 
-/// The plain twin of [`TN`]; `out` begins at row `lanes.start`.
-pub fn reference_tn(p: &Params, rows: usize, lanes: std::ops::Range<usize>, a: &[f32], b: &[f32], out: &mut [f32]) {
+/// The reference implementation of [`TN`]; `out` begins at row `items.start`.
+pub fn reference_tn(p: &Params, rows: usize, items: std::ops::Range<usize>, a: &[f32], b: &[f32], out: &mut [f32]) {
     let (n, m) = (p.n as usize, p.m as usize);
-    for i in lanes.clone() {
+    for i in items.clone() {
         for j in 0..n {
             let mut sum = 0.0;
             for l in 0..rows {
                 sum += f64::from(a[l * m + i]) * f64::from(b[l * n + j]);
             }
-            out[(i - lanes.start) * n + j] = sum as f32;
+            out[(i - items.start) * n + j] = sum as f32;
         }
     }
 }
 
-fn bound(
+fn tolerance(
     m: usize,
     n: usize,
     len: usize,
     k: usize,
     depth: Option<usize>,
     terms: impl Fn(usize, usize, usize) -> (f32, f32),
-) -> Vec<Bound> {
-    let mut bounds = vec![0.0; len];
+) -> Vec<Tolerance> {
+    let mut tolerances = vec![0.0; len];
     for i in 0..m {
         for j in 0..n {
             let mut sum = Sum::default();
@@ -259,8 +259,8 @@ fn bound(
                 let (a, b) = terms(i, j, l);
                 sum.add(a, b);
             }
-            bounds[i * n + j] = depth.map_or(sum, |depth| sum.in_blocks(depth)).bound();
+            tolerances[i * n + j] = depth.map_or(sum, |depth| sum.in_blocks(depth)).tolerance();
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

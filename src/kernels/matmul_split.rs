@@ -2,7 +2,7 @@
 //! keeps in cache: each part writes its own sums, which `dense_forward_sum`, `dense_grad_input_sum` or
 //! `dense_grad_weight_sum` then adds in a fixed order.
 //!
-//! | form | formula | half of |
+//! | transpose | formula | half of |
 //! |---|---|---|
 //! | `NT` | partial[p, i, j] = Σₗ a[i, l]·b[j, l] | `dense_forward` |
 //! | `NN` | partial[p, i, j] = Σₗ a[i, l]·b[l, j] | `dense_grad_input` |
@@ -22,9 +22,9 @@
 use std::ops::Range;
 
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, MatrixMut, Sum, column_sum, product_over_rows};
+use crate::numeric::{Matrix, MatrixMut, Sum, column_sum, matmul_over_rows};
 use crate::plan::{
-    Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Shader, StepUse, Tile, Tiles, ViewId, words,
+    Binding, Call, Contents, Kernel, Op, Plan, Shader, StepUse, Tile, Tiles, Tolerance, ViewId, WorkItem, words,
 };
 use crate::shape::{Dtype, Shape};
 
@@ -44,7 +44,7 @@ words! {
 
 /// Which product: how its operands lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Transpose {
     /// a · bᵀ.
     Nt,
     /// a · b.
@@ -53,7 +53,7 @@ pub enum Form {
     Tn,
 }
 
-impl Form {
+impl Transpose {
     fn a_along_terms(self) -> bool {
         self != Self::Tn
     }
@@ -75,28 +75,30 @@ const BINDINGS: [Binding; 3] =
     [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("partial", Dtype::F32)];
 
 macro_rules! kernel {
-    ($name:literal, $form:expr, $lane:expr, $fast:expr) => {
+    ($name:literal, $transpose:expr, $item:expr, $fast:expr) => {
         Kernel {
             name: $name,
             bindings: &BINDINGS,
             params: Params::FIELDS,
             step: StepUse::One,
-            lane: $lane,
+            item: $item,
             flops: |p, _| 2 * u64::from(p[0]) * u64::from(p[1]) * u64::from(p[2]),
             reference: |call| {
-                let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.lanes.clone());
-                let [a, b, partial] = call.slots();
-                reference($form, &p, live, parts, a.f32(), b.f32(), partial.f32_mut());
+                let (p, live, parts) = (*call.params::<Params>(), call.step.rows as usize, call.items.clone());
+                let [a, b, partial] = call.args();
+                reference($transpose, &p, live, parts, a.f32(), b.f32(), partial.f32_mut());
             },
             fast: $fast,
-            bound: |before, after| bound($form, before, after),
+            tolerance: |before, after| tolerance($transpose, before, after),
             shader: Shader {
                 source: include_str!("../../shaders/matmul_split.wgsl"),
                 shared: &[shared::STEP, shared::SPLIT],
-                prelude: |op| tiles::prelude(op) + &tiles::along($form.a_along_terms(), $form.b_along_terms()),
+                prelude: |op| {
+                    tiles::prelude(op) + &tiles::along($transpose.a_along_terms(), $transpose.b_along_terms())
+                },
                 grid: |op, _| {
                     let [x, y, z] = tiles::grid(op, size(op));
-                    [x, y * op.lanes as u32, z]
+                    [x, y * op.items as u32, z]
                 },
                 rounds: Some(|op, _| tiles::rounds(&op.tile(), size(op))),
                 tiles: Some(Tiles {
@@ -110,15 +112,15 @@ macro_rules! kernel {
 }
 
 /// a · bᵀ.
-pub static NT: Kernel = kernel!("matmul_split_nt", Form::Nt, Lane::Part, None);
+pub static NT: Kernel = kernel!("matmul_split_nt", Transpose::Nt, WorkItem::Part, None);
 
 /// a · b.
-pub static NN: Kernel = kernel!("matmul_split_nn", Form::Nn, Lane::Part, None);
+pub static NN: Kernel = kernel!("matmul_split_nn", Transpose::Nn, WorkItem::Part, None);
 
 /// aᵀ · b, and the sums of a's columns.
-pub static TN: Kernel = kernel!("matmul_split_tn", Form::Tn, Lane::Slice, Some(fast));
+pub static TN: Kernel = kernel!("matmul_split_tn", Transpose::Tn, WorkItem::Slice, Some(fast));
 
-fn size(op: &Op) -> tiles::Product {
+fn size(op: &Op) -> tiles::Matmul {
     let p = op.params::<Params>();
     // Parts begin at multiples of m·n, or of m·n + m where both operands lie across their terms.
     let fours = |length: u32| length.is_multiple_of(4);
@@ -127,7 +129,7 @@ fn size(op: &Op) -> tiles::Product {
         name if name == NN.name => [fours(p.k), fours(p.n), fours(p.n)],
         _ => [fours(p.m), fours(p.n), fours(p.m) && fours(p.n)],
     };
-    tiles::Product {
+    tiles::Matmul {
         rows: p.m as usize,
         columns: p.n as usize,
         terms: p.chunk as usize,
@@ -137,19 +139,19 @@ fn size(op: &Op) -> tiles::Product {
     }
 }
 
-/// The first half of a product of `form` that is cut as `tile` says, and the view of its parts' sums, which is added
+/// The first half of a product of `transpose` that is cut as `tile` says, and the view of its parts' sums, which is added
 /// to the plan.
-pub fn op(plan: &mut Plan, form: Form, tile: Tile, a: ViewId, b: ViewId, product: ViewId) -> (Op, ViewId) {
-    let [(m, n), a_shape] = [plan.shape(product), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
-    let k = if form == Form::Tn { a_shape.0 } else { a_shape.1 };
+pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewId, matmul: ViewId) -> (Op, ViewId) {
+    let [(m, n), a_shape] = [plan.shape(matmul), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
+    let k = if transpose == Transpose::Tn { a_shape.0 } else { a_shape.1 };
     let chunk = tiles::chunk(k, tile.parts as usize);
     let parts = k.div_ceil(chunk);
-    let name = format!("{}{PARTS}", plan.get(product).name);
-    let shape = Shape::new(parts, form.part_size(m, n));
+    let name = format!("{}{PARTS}", plan.get(matmul).name);
+    let shape = Shape::new(parts, transpose.part_size(m, n));
     // Not poisoned: dead rows are left alone, and whoever looks for a bad number here must not find that of the poison.
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
-    let kernel = [&NT, &NN, &TN][form as usize];
+    let kernel = [&NT, &NN, &TN][transpose as usize];
     let op = Op::new(kernel, &[a, b, partial], &params, parts);
     // Its output is another one than that of the whole product.
     let [a, b, out] = tile.vector;
@@ -163,36 +165,44 @@ fn span(part: usize, chunk: usize, terms: usize) -> Range<usize> {
 }
 
 /// Rows of the product, and terms of all parts together.
-fn live(form: Form, p: &Params, rows: usize) -> (usize, usize) {
-    if form == Form::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
+fn live(transpose: Transpose, p: &Params, rows: usize) -> (usize, usize) {
+    if transpose == Transpose::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
 }
 
 /// Where the factors of one term are, in a and in b.
-fn at(form: Form, p: &Params, i: usize, j: usize, l: usize) -> (usize, usize) {
+fn at(transpose: Transpose, p: &Params, i: usize, j: usize, l: usize) -> (usize, usize) {
     let (n, k, m) = (p.n as usize, p.k as usize, p.m as usize);
-    match form {
-        Form::Nt => (i * k + l, j * k + l),
-        Form::Nn => (i * k + l, l * n + j),
-        Form::Tn => (l * m + i, l * n + j),
+    match transpose {
+        Transpose::Nt => (i * k + l, j * k + l),
+        Transpose::Nn => (i * k + l, l * n + j),
+        Transpose::Tn => (l * m + i, l * n + j),
     }
 }
 
-/// The plain twin; `partial` begins at the first of `parts`, and so do a and b of `TN`.
-pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[f32], b: &[f32], partial: &mut [f32]) {
+/// The reference implementation; `partial` begins at the first of `parts`, and so do a and b of `TN`.
+pub fn reference(
+    transpose: Transpose,
+    p: &Params,
+    rows: usize,
+    parts: Range<usize>,
+    a: &[f32],
+    b: &[f32],
+    partial: &mut [f32],
+) {
     let (n, m) = (p.n as usize, p.m as usize);
-    let (rows, terms) = live(form, p, rows);
-    let before = if form == Form::Tn { parts.start * p.chunk as usize } else { 0 };
-    for (sums, part) in partial.chunks_exact_mut(form.part_size(m, n)).zip(parts) {
+    let (rows, terms) = live(transpose, p, rows);
+    let before = if transpose == Transpose::Tn { parts.start * p.chunk as usize } else { 0 };
+    for (sums, part) in partial.chunks_exact_mut(transpose.part_size(m, n)).zip(parts) {
         for i in 0..rows {
             for j in 0..n {
                 let mut sum = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
-                    let (in_a, in_b) = at(form, p, i, j, l - before);
+                    let (in_a, in_b) = at(transpose, p, i, j, l - before);
                     sum += f64::from(a[in_a]) * f64::from(b[in_b]);
                 }
                 sums[i * n + j] = sum as f32;
             }
-            if form == Form::Tn {
+            if transpose == Transpose::Tn {
                 let mut sum = 0.0;
                 for l in span(part, p.chunk as usize, terms) {
                     sum += f64::from(a[(l - before) * m + i]);
@@ -203,45 +213,45 @@ pub fn reference(form: Form, p: &Params, rows: usize, parts: Range<usize>, a: &[
     }
 }
 
-/// The twin of [`TN`] for speed: the CPU's, which has no use for parts of the others.
+/// The CPU kernel of [`TN`] for speed: the CPU's, which has no use for parts of the others.
 fn fast(call: Call<'_>) {
-    let (p, parts) = (*call.params::<Params>(), call.lanes.len());
+    let (p, parts) = (*call.params::<Params>(), call.items.len());
     let (n, m, chunk) = (p.n as usize, p.m as usize, p.chunk as usize);
-    let live = (call.step.rows as usize).saturating_sub(call.lanes.start * chunk).min(parts * chunk);
-    let [a, b, partial] = call.slots();
+    let live = (call.step.rows as usize).saturating_sub(call.items.start * chunk).min(parts * chunk);
+    let [a, b, partial] = call.args();
     let (a, b) = (Matrix::new(a.f32(), live, m), Matrix::new(b.f32(), live, n));
-    for (sums, part) in partial.f32_mut().chunks_exact_mut(Form::Tn.part_size(m, n)).zip(0..parts) {
+    for (sums, part) in partial.f32_mut().chunks_exact_mut(Transpose::Tn.part_size(m, n)).zip(0..parts) {
         let rows = span(part, chunk, live);
         let (weight, bias) = sums.split_at_mut(m * n);
         let (a, b) = (a.rows(rows.clone()), b.rows(rows));
-        product_over_rows(a.transposed(), b, MatrixMut::new(weight, m, n));
+        matmul_over_rows(a.transposed(), b, MatrixMut::new(weight, m, n));
         column_sum(a, bias);
     }
 }
 
-fn bound(form: Form, before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(transpose: Transpose, before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (n, m, a, b) = (p.n as usize, p.m as usize, before.f32(0), before.f32(1));
-    let (rows, terms) = live(form, p, before.step.rows as usize);
+    let (rows, terms) = live(transpose, p, before.step.rows as usize);
     let depth = tiles::depth(p.chunk as usize);
-    let order = |sum: Sum| if form == Form::Tn { sum.in_blocks(depth) } else { sum };
-    let mut bounds = vec![0.0; after.f32(2).len()];
-    for (part, bounds) in bounds.chunks_exact_mut(form.part_size(m, n)).enumerate() {
+    let order = |sum: Sum| if transpose == Transpose::Tn { sum.in_blocks(depth) } else { sum };
+    let mut tolerances = vec![0.0; after.f32(2).len()];
+    for (part, tolerances) in tolerances.chunks_exact_mut(transpose.part_size(m, n)).enumerate() {
         for i in 0..rows {
             for j in 0..n {
                 let mut sum = Sum::default();
                 for l in span(part, p.chunk as usize, terms) {
-                    let (in_a, in_b) = at(form, p, i, j, l);
+                    let (in_a, in_b) = at(transpose, p, i, j, l);
                     sum.add(a[in_a], b[in_b]);
                 }
-                bounds[i * n + j] = order(sum).bound();
+                tolerances[i * n + j] = order(sum).tolerance();
             }
-            if form == Form::Tn {
+            if transpose == Transpose::Tn {
                 let mut sum = Sum::default();
                 span(part, p.chunk as usize, terms).for_each(|l| sum.add(a[l * m + i], 1.0));
-                bounds[m * n + i] = order(sum).bound();
+                tolerances[m * n + i] = order(sum).tolerance();
             }
         }
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

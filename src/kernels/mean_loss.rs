@@ -12,7 +12,7 @@
 
 use crate::kernels::{groups, line_prelude, shared, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -29,15 +29,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("row_loss", Dtype::F32).cut(), Binding::write("loss", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::All,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
-        let (p, steps) = (*call.params::<Params>(), &call.steps[call.lanes.clone()]);
-        let [row_loss, loss] = call.slots();
+        let (p, steps) = (*call.params::<Params>(), &call.steps[call.items.clone()]);
+        let [row_loss, loss] = call.args();
         reference(&p, steps, row_loss.f32(), loss.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/mean_loss.wgsl"),
         shared: &[shared::STEPS, shared::LINE, shared::TREE, shared::BLOCKS],
@@ -54,7 +54,7 @@ pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
     Op::new(&KERNEL, &[row_loss, loss], &Params { stride: shape.columns as u32 }, shape.rows)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, steps: &[Step], row_loss: &[f32], loss: &mut [f32]) {
     for (s, step) in steps.iter().enumerate() {
         let mut sum = 0.0;
@@ -65,13 +65,13 @@ pub fn reference(p: &Params, steps: &[Step], row_loss: &[f32], loss: &mut [f32])
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let stride = before.params::<Params>().stride as usize;
-    let mut bounds = vec![0.0; after.f32(1).len()];
-    for (s, step) in before.steps[before.lanes.clone()].iter().enumerate() {
+    let mut tolerances = vec![0.0; after.f32(1).len()];
+    for (s, step) in before.steps[before.items.clone()].iter().enumerate() {
         let mut sum = Sum::default();
         (0..stride.min(step.rows as usize)).for_each(|r| sum.add(before.f32(0)[s * stride + r], step.loss_scale));
-        bounds[s] = sum.in_blocks(SUM_DEPTH).bound();
+        tolerances[s] = sum.in_blocks(SUM_DEPTH).tolerance();
     }
-    vec![Bound::Each(bounds)]
+    vec![Tolerance::Each(tolerances)]
 }

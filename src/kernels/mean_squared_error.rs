@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
-use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
+use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -26,22 +26,22 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_loss::NUMBERS,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| FLOPS * s[0].elements() as u64,
     reference: |call| {
-        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.lanes.len());
-        let [output, target, row_loss, grad, flag] = call.slots();
+        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.items.len());
+        let [output, target, row_loss, grad, flag] = call.args();
         reference(&p, &step, rows, output.f32(), target.f32(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: row_loss::shader(include_str!("../../shaders/mean_squared_error.wgsl"), row_loss::ELEMENTWISE),
 };
 
 /// Operations an element.
 const FLOPS: u64 = 5;
 
-/// The plain twin.
+/// The reference implementation.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -67,15 +67,15 @@ pub fn reference(
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let columns = before.params::<Params>().columns as usize;
     let (row_loss, grad) = (after.f32(2), after.f32(3));
-    let live = before.lanes.len();
+    let live = before.items.len();
     let mut losses = vec![0.0; row_loss.len()];
     let mut gradients = vec![0.0; grad.len()];
-    // All terms are positive, so that the sum's bound is relative to the sum itself.
+    // All terms are positive, so that the sum's tolerance is relative to the sum itself.
     let relative = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF;
     (0..live).for_each(|r| losses[r] = or_flushed(relative * f64::from(row_loss[r])));
     (0..live * columns).for_each(|i| gradients[i] = or_flushed(12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs())));
-    vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
+    vec![Tolerance::Each(losses), Tolerance::Each(gradients), Tolerance::Exact]
 }

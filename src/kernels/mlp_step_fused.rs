@@ -1,4 +1,4 @@
-//! A whole step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
+//! A fused step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
 //! gradients, in one op.
 //!
 //! Formulas, with x₀ = input: `x_l[r, o] = f_l(Σᵢ x_{l−1}[r, i]·W_l[o, i] + b_l[o])`; row_loss and ∂loss/∂x_L as in the
@@ -21,17 +21,17 @@
 //! biases, without dropout. There is no derivative of it: it is that.
 //!
 //! Rounding: stage by stage as in `dense_forward`, the loss, `dense_grad_input` and `dense_grad_weight`. [`TRACED`]
-//! writes each stage's results down, and its twin and its bounds take them from the device: each stage is judged alone.
-//! [`KERNEL`] keeps none, so that the errors of earlier stages count too; `shared::step_bound` says how.
+//! writes each stage's results down, and its CPU kernel and its tolerances take them from the device: each stage is judged alone.
+//! [`KERNEL`] keeps none, so that the errors of earlier stages count too; `shared::step_tolerance` says how.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
 use crate::kernels::dense_forward;
-use crate::kernels::shared::{self, step_bound};
+use crate::kernels::shared::{self, step_tolerance};
 use crate::kernels::{activation, dense_grad_input, groups};
 use crate::kernels::{binary_cross_entropy, mean_squared_error, perceptron, softmax_cross_entropy};
-use crate::plan::{Binding, Call, Kernel, Lane, Op, Shader, Slot, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape, padded};
 
 words! {
@@ -206,11 +206,11 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
         bindings,
         params: Params::FIELDS,
         step: StepUse::One,
-        lane: Lane::Part,
+        item: WorkItem::Part,
         flops,
         reference: run,
         fast: None,
-        bound: step_bound::bound,
+        tolerance: step_tolerance::tolerance,
         shader: Shader {
             source: include_str!("../../shaders/mlp_step_fused.wgsl"),
             shared,
@@ -292,7 +292,7 @@ fn prelude(op: &Op) -> String {
     )
 }
 
-/// What the twin reads and writes.
+/// What the CPU kernel reads and writes.
 pub struct Views<'a> {
     /// All weights and biases.
     pub parameters: &'a [f32],
@@ -312,10 +312,10 @@ pub struct Views<'a> {
 
 fn run(call: Call<'_>) {
     let (p, step, seen) = (*call.params::<Params>(), *call.step, call.trace);
-    let [parameters, input, targets, partial, row_loss, flag, trace] = call.slots();
+    let [parameters, input, targets, partial, row_loss, flag, trace] = call.args();
     let mut scratch = Vec::new();
     let trace = match trace {
-        Slot::None => {
+        BufferArg::None => {
             scratch.resize(p.trace(), 0.0);
             &mut scratch
         }
@@ -326,8 +326,8 @@ fn run(call: Call<'_>) {
     reference(&p, &step, seen, Views { parameters, input, targets, partial, row_loss, flag, trace });
 }
 
-/// The plain twin, in the stages' own. Where `seen` is what a device has traced, each stage goes on from that, and not
-/// from what this twin had in the stage before.
+/// The reference implementation, in the stages' own. Where `seen` is what a device has traced, each stage goes on from that, and not
+/// from what this CPU kernel had in the stage before.
 pub fn reference(p: &Params, step: &Step, seen: Option<&[f32]>, views: Views<'_>) {
     let Views { parameters, input, targets, partial, row_loss, flag, trace } = views;
     let (layers, rows) = (p.network(), step.rows as usize);
@@ -392,26 +392,26 @@ fn loss(
         return d;
     }
     let (row_loss, grad) = (bytemuck::cast_slice_mut(row_loss), bytemuck::cast_slice_mut(&mut d));
-    let slots = [Slot::Write(row_loss), Slot::Write(grad), Slot::Atomic(std::slice::from_ref(flag))];
-    (LOSSES[p.loss as usize].reference)(loss_call(&[layer.outputs as u32], step, y, targets, slots));
+    let args = [BufferArg::Write(row_loss), BufferArg::Write(grad), BufferArg::Atomic(std::slice::from_ref(flag))];
+    (LOSSES[p.loss as usize].reference)(loss_call(&[layer.outputs as u32], step, y, targets, args));
     for (d, y) in d.iter_mut().zip(y) {
         *d *= activation::derivative(layer.function, p.slope, *y);
     }
     d
 }
 
-/// What a loss's own kernel is called with; `slots` are row_loss, grad and flag.
+/// What a loss's own kernel is called with; `args` are row_loss, grad and flag.
 pub(crate) fn loss_call<'a>(
     columns: &'a [u32; 1],
     step: &'a Step,
     y: &'a [f32],
     targets: &'a [u32],
-    slots: [Slot<'a>; 3],
+    args: [BufferArg<'a>; 3],
 ) -> Call<'a> {
-    let lanes = 0..step.rows as usize;
-    let mut call = Call { params: columns, step, steps: &[], lanes, slots: Default::default(), trace: None };
-    let all = [Slot::Read(bytemuck::cast_slice(y)), Slot::Read(targets)].into_iter().chain(slots);
-    call.slots.iter_mut().zip(all).for_each(|(place, slot)| *place = slot);
+    let items = 0..step.rows as usize;
+    let mut call = Call { params: columns, step, steps: &[], items, args: Default::default(), trace: None };
+    let all = [BufferArg::Read(bytemuck::cast_slice(y)), BufferArg::Read(targets)].into_iter().chain(args);
+    call.args.iter_mut().zip(all).for_each(|(place, batch_index)| *place = batch_index);
     call
 }
 

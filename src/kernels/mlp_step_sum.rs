@@ -1,4 +1,4 @@
-//! The gradients of a whole step from its workgroups' shares, and the check that they are finite.
+//! The gradients of a fused step from its workgroups' shares, and the check that they are finite.
 //!
 //! Formula: `gradients[i] = Σₚ partial[p, i]`; flag = min(flag, index of the step) if any of them is not finite.
 //! Letters: p a workgroup of the step, i an element of the parameters.
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::shared::parts;
 use crate::kernels::{line, line_prelude, shared};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
 words! {
@@ -33,15 +33,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("partial", Dtype::F32), Binding::write("gradients", Dtype::F32), Binding::atomic("flag")],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [partial, gradients, flag] = call.slots();
+        let [partial, gradients, flag] = call.args();
         reference(&p, &step, partial.f32(), gradients.f32_mut(), flag.atomic());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/mlp_step_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
@@ -57,7 +57,7 @@ pub fn op(plan: &Plan, partial: ViewId, gradients: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[partial, gradients, flag], &Params { parts: plan.shape(partial).rows as u32 }, 1)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(p: &Params, step: &Step, partial: &[f32], gradients: &mut [f32], flag: &AtomicU32) {
     let count = gradients.len();
     for i in 0..count {
@@ -69,8 +69,8 @@ pub fn reference(p: &Params, step: &Step, partial: &[f32], gradients: &mut [f32]
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let (parts, count) = (before.params::<Params>().parts, after.f32(1).len());
-    let bounds = (0..count).map(|i| parts::bounded(before.f32(0), parts, count, i).bound());
-    vec![Bound::Each(bounds.collect()), Bound::Exact]
+    let tolerances = (0..count).map(|i| parts::bounded(before.f32(0), parts, count, i).tolerance());
+    vec![Tolerance::Each(tolerances.collect()), Tolerance::Exact]
 }

@@ -1,8 +1,8 @@
 //! The kernels, one a file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` carry one stem.
 //!
-//! A kernel's file holds its documentation (formula, letters, bindings, derivative, rounding bound), `Params`,
-//! the static [`Kernel`], functions that make an [`Op`] of it, and `reference`, the plain twin.
-//! A `fast` twin stands beside it where one pays. Kernels know plan types; they know no network and no device.
+//! A kernel's file holds its documentation (formula, letters, bindings, derivative, rounding tolerance), `Params`,
+//! the static [`Kernel`], functions that make an [`Op`] of it, and `reference`, the reference implementation.
+//! A `fast` CPU kernel stands beside it where one pays. Kernels know plan types; they know no network and no device.
 
 use crate::plan::{Kernel, Op};
 
@@ -79,13 +79,13 @@ pub static ALL: [&Kernel; 37] = [
     &square_sum::KERNEL,
 ];
 
-/// What kernels share: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
-/// products are cut, what optimizers have in common, and bounds of a whole step.
+/// What kernels sharing: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
+/// products are cut, what optimizers have in common, and tolerances of a fused step.
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
     pub mod rows;
-    pub mod step_bound;
+    pub mod step_tolerance;
     pub mod tiles;
     pub mod update;
 
@@ -118,7 +118,7 @@ pub mod shared {
     /// Functions of which WGSL promises too little. Needs [`FINITE`].
     pub const FUNCTIONS: &str = include_str!("../../shaders/shared/functions.wgsl");
     /// The invocation's place in a folded line of workgroups.
-    pub const LINE: &str = include_str!("../../shaders/shared/line.wgsl");
+    pub const LINE: &str = include_str!("../../shaders/shared/linear_index.wgsl");
     /// Sums of parts of products.
     pub const PARTS: &str = include_str!("../../shaders/shared/parts.wgsl");
     /// Random words.
@@ -127,7 +127,7 @@ pub mod shared {
     pub const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
     /// The core of a product, each invocation for itself.
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
-    /// Sums and maxima of rows that invocations share.
+    /// Sums and maxima of rows that invocations sharing.
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
     /// What every loss has.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
@@ -145,13 +145,13 @@ pub mod shared {
     pub const SUBGROUPS: &str = include_str!("../../shaders/shared/subgroups.wgsl");
     /// The core of a product, with workgroup memory.
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
-    /// What the stages of a whole step put out is written down.
+    /// What the stages of a fused step put out is written down.
     pub const TRACED: &str = include_str!("../../shaders/shared/traced.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
     /// What optimizers have in common.
     pub const UPDATE: &str = include_str!("../../shaders/shared/update.wgsl");
-    /// What the stages of a whole step put out is not kept.
+    /// What the stages of a fused step put out is not kept.
     pub const UNTRACED: &str = include_str!("../../shaders/shared/untraced.wgsl");
     /// A product over all terms at once.
     pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
@@ -178,12 +178,12 @@ pub fn activation_prelude(op: &Op) -> String {
     format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n")
 }
 
-/// Invocations that share a row of so many columns: all of a workgroup where it is long, else one.
+/// Invocations that sharing a row of so many columns: all of a workgroup where it is long, else one.
 pub fn per_row(columns: usize) -> usize {
     if columns > GROUP { GROUP } else { 1 }
 }
 
-/// The prelude of kernels whose invocations share rows; the first of their parameters is the number of columns.
+/// The prelude of kernels whose invocations sharing rows; the first of their parameters is the number of columns.
 pub fn row_prelude(op: &Op) -> String {
     format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
 }
@@ -205,7 +205,7 @@ pub fn line(count: usize) -> [u32; 3] {
 }
 
 /// A grid of `count` workgroups in a line, folded into rows where one axis would not hold them; `line` in
-/// `shaders/shared/line.wgsl` unfolds it.
+/// `shaders/shared/linear_index.wgsl` unfolds it.
 pub fn groups(count: usize) -> [u32; 3] {
     // What WebGPU guarantees for one axis.
     const AXIS: usize = 65_535;

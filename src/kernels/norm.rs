@@ -8,14 +8,14 @@
 //! | 3 | norm | 1×1 | write |
 //! | 4 | flag | 1 | atomic: lowered to the step's index where the norm is not finite |
 //!
-//! The optimizers scale gradients by [`clip`]. No square overflows or vanishes: the twin sums in f64, the shader scales by a
+//! The optimizers scale gradients by [`clip`]. No square overflows or vanishes: the CPU kernel sums in f64, the shader scales by a
 //! power of two. Rounding: positive terms in blocks, relative; a root of 4.5 ULP; norms below the normal range may be flushed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::{line_prelude, shared, taking_turns};
 use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Shader, Step, StepUse, ViewId};
+use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
 
 /// See the module.
@@ -24,15 +24,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("partial", Dtype::F32), Binding::write("norm", Dtype::F32), Binding::atomic("flag")],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, s| s[0].elements() as u64,
     reference: |call| {
         let step = *call.step;
-        let [partial, norm, flag] = call.slots();
+        let [partial, norm, flag] = call.args();
         reference(&step, partial.f32(), norm.f32_mut(), flag.atomic());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/norm.wgsl"),
         shared: &[shared::STEP, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
@@ -48,7 +48,7 @@ pub fn op(partial: ViewId, norm: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[partial, norm, flag], &(), 1)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(step: &Step, partial: &[f32], norm: &mut [f32], flag: &AtomicU32) {
     let mut sum = 0.0;
     for b in 0..partial.len() {
@@ -66,10 +66,10 @@ pub fn clip(norm: f32, max_norm: f32) -> f32 {
     if norm + 1e-6 > max_norm { max_norm / (norm + 1e-6) } else { 1.0 }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     // Half the sum's relative error, and that of the root on both sides.
     let blocks = before.f32(0).len();
     let relative = (blocks.min(SUM_DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
     let flushed = (blocks as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
-    vec![Bound::Each(vec![relative * f64::from(after.f32(1)[0]) + flushed]), Bound::Exact]
+    vec![Tolerance::Each(vec![relative * f64::from(after.f32(1)[0]) + flushed]), Tolerance::Exact]
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -57,16 +57,16 @@ pub static KERNEL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 10 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, square, norm, flag] = call.slots();
+        let [parameter, gradient, square, norm, flag] = call.args();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), square.f32_mut(), norm.f32(), flag.atomic());
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, square, norm, flag] = call.slots();
+        let [parameter, gradient, square, norm, flag] = call.args();
         let flag = flag.atomic();
         if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
@@ -74,7 +74,7 @@ pub static KERNEL: Kernel = Kernel {
             watch(&step, flag, largest < INFINITY);
         }
     }),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/rmsprop.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
@@ -99,7 +99,7 @@ pub fn op(
     Op::new(&KERNEL, &[parameter, gradient, square, norm, flag], params, blocks)
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(
     p: &Params,
     step: &Step,
@@ -122,7 +122,7 @@ pub fn reference(
 }
 
 widest! {
-    /// The plain twin, where nothing is frozen. Returns the bits of the largest magnitude that is written.
+    /// The reference implementation, where nothing is frozen. Returns the bits of the largest magnitude that is written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) -> u32 {
         let mut largest = 0;
         let (l2, alpha, one_minus_alpha, epsilon) = (p.l2, p.alpha, p.one_minus_alpha, p.epsilon);
@@ -136,16 +136,16 @@ widest! {
     }
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let (p, step) = (before.params::<Params>(), before.step);
     let count = before.f32(0).len();
     if is_frozen(step, before.words(4)[0]) {
-        return vec![Bound::Exact; 3];
+        return vec![Tolerance::Exact; 3];
     }
     let clip = f64::from(norm::clip(before.f32(3)[0], p.max_norm));
-    let mut bounds = [vec![0.0; count], vec![0.0; count]];
+    let mut tolerances = [vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
-        let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
+        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let mean = f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g;
         let square_error = flushed(32.0 * UNIT_ROUNDOFF * mean, mean);
@@ -156,8 +156,8 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         // A gradient below the normal range may be flushed, and so may its decay.
         let quotient = change * (root_error / divisor).min(1.0) + 2.0 * rate * f64::from(f32::MIN_POSITIVE) / divisor;
         let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
-        bounds[0][i] = flushed(error, quotient + change + at(0));
-        bounds[1][i] = square_error;
+        tolerances[0][i] = flushed(error, quotient + change + at(0));
+        tolerances[1][i] = square_error;
     }
-    bounds.into_iter().map(Bound::Each).chain([Bound::Exact]).collect()
+    tolerances.into_iter().map(Tolerance::Each).chain([Tolerance::Exact]).collect()
 }

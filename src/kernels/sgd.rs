@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::kernels::shared::update::{INFINITY, flushed, is_frozen, magnitude_bits, normal, watch};
 use crate::kernels::{line, line_prelude, norm, shared};
 use crate::numeric::{UNIT_ROUNDOFF, widest};
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, Step, StepUse, ViewId, words};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
@@ -59,23 +59,23 @@ pub static KERNEL: Kernel = Kernel {
     bindings: BINDINGS.split_at(4).0,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 4 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, norm, flag] = call.slots();
+        let [parameter, gradient, norm, flag] = call.args();
         reference(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic());
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, norm, flag] = call.slots();
+        let [parameter, gradient, norm, flag] = call.args();
         let flag = flag.atomic();
         if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
             watch(&step, flag, update(&p, step.learning_rate, clip, parameter, gradient.f32()) < INFINITY);
         }
     }),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/sgd.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
@@ -92,17 +92,17 @@ pub static MOMENTUM: Kernel = Kernel {
     bindings: &BINDINGS,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 8 * s[0].elements() as u64,
     reference: |call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, norm, flag, momentum] = call.slots();
+        let [parameter, gradient, norm, flag, momentum] = call.args();
         let momentum = momentum.f32_mut();
         reference_momentum(&p, &step, parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic(), momentum);
     },
     fast: Some(|call| {
         let (p, step) = (*call.params::<Params>(), *call.step);
-        let [parameter, gradient, norm, flag, momentum] = call.slots();
+        let [parameter, gradient, norm, flag, momentum] = call.args();
         let flag = flag.atomic();
         if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
             let (clip, parameter) = (norm::clip(norm.f32()[0], p.max_norm), parameter.f32_mut());
@@ -111,7 +111,7 @@ pub static MOMENTUM: Kernel = Kernel {
             watch(&step, flag, largest < INFINITY);
         }
     }),
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/sgd_momentum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::UPDATE],
@@ -139,7 +139,7 @@ pub fn op(
     }
 }
 
-/// The plain twin of [`KERNEL`].
+/// The reference implementation of [`KERNEL`].
 pub fn reference(p: &Params, step: &Step, parameter: &mut [f32], gradient: &[f32], norm: &[f32], flag: &AtomicU32) {
     if is_frozen(step, flag.load(Ordering::Relaxed)) {
         return;
@@ -152,7 +152,7 @@ pub fn reference(p: &Params, step: &Step, parameter: &mut [f32], gradient: &[f32
     }
 }
 
-/// The plain twin of [`MOMENTUM`].
+/// The reference implementation of [`MOMENTUM`].
 pub fn reference_momentum(
     p: &Params,
     step: &Step,
@@ -176,7 +176,7 @@ pub fn reference_momentum(
 }
 
 widest! {
-    /// The plain twin of [`KERNEL`], where nothing is frozen. Returns the bits of the largest magnitude that is written.
+    /// The reference implementation of [`KERNEL`], where nothing is frozen. Returns the bits of the largest magnitude that is written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) -> u32 {
         let (l2, mut largest) = (p.l2, 0);
         for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
@@ -186,7 +186,7 @@ widest! {
         largest
     }
 
-    /// The plain twin of [`MOMENTUM`], likewise.
+    /// The reference implementation of [`MOMENTUM`], likewise.
     fn update_with_momentum(
         p: &Params,
         rate: f32,
@@ -207,16 +207,16 @@ widest! {
     }
 }
 
-fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
     let (p, count, outputs) =
         (before.params::<Params>(), before.f32(0).len(), if has_momentum(before) { 2 } else { 1 });
     if is_frozen(before.step, before.words(3)[0]) {
-        return vec![Bound::Exact; 1 + outputs];
+        return vec![Tolerance::Exact; 1 + outputs];
     }
     let clip = f64::from(norm::clip(before.f32(2)[0], p.max_norm));
-    let mut bounds = vec![vec![0.0; count]; outputs];
+    let mut tolerances = vec![vec![0.0; count]; outputs];
     for i in 0..count {
-        let at = |slot: usize| f64::from(before.f32(slot)[i].abs());
+        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let buffer = if outputs == 2 { f64::from(p.momentum) * at(4) + g } else { g };
         let direction = if p.nesterov == 1 { g + f64::from(p.momentum) * buffer } else { buffer };
@@ -226,16 +226,16 @@ fn bound(before: &Call<'_>, _after: &Call<'_>) -> Vec<Bound> {
         let size = rate * direction + at(0);
         // Of the direction each of three terms may be flushed, decay, gradient and momentum; with Nesterov's the last once more.
         let terms = if p.nesterov == 1 { 3.0 * (1.0 + f64::from(p.momentum)) } else { 3.0 };
-        bounds[0][i] = flushed(unit * size + terms * rate * least, size);
+        tolerances[0][i] = flushed(unit * size + terms * rate * least, size);
         if outputs == 2 {
-            bounds[1][i] = flushed(unit * buffer, buffer);
+            tolerances[1][i] = flushed(unit * buffer, buffer);
         }
     }
-    let mut bounds: Vec<_> = bounds.into_iter().map(Bound::Each).collect();
-    bounds.insert(1, Bound::Exact);
-    bounds
+    let mut tolerances: Vec<_> = tolerances.into_iter().map(Tolerance::Each).collect();
+    tolerances.insert(1, Tolerance::Exact);
+    tolerances
 }
 
 fn has_momentum(call: &Call<'_>) -> bool {
-    matches!(call.slots[4], crate::plan::Slot::Read(_))
+    matches!(call.args[4], crate::plan::BufferArg::Read(_))
 }

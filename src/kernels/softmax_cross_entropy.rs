@@ -16,8 +16,8 @@
 //! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n positive terms, summed by the twin in f64; e and ln(1 + x) relative, as `numeric::rounding` says. z − max z is
-//! not rounded before its power is taken: in f64 by the twin, with what is rounded away put back by the fast twin, in two
+//! Rounding: n positive terms, summed by the CPU kernel in f64; e and ln(1 + x) relative, as `numeric::rounding` says. z − max z is
+//! not rounded before its power is taken: in f64 by the CPU kernel, with what is rounded away put back by the fast CPU kernel, in two
 //! parts by the shader.
 
 use std::sync::atomic::AtomicU32;
@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicU32;
 use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
-use crate::plan::{Bound, Call, Kernel, Lane, Step, StepUse};
+use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
@@ -33,15 +33,15 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_loss::CLASSES,
     params: Params::FIELDS,
     step: StepUse::One,
-    lane: Lane::BatchRow,
+    item: WorkItem::BatchRow,
     flops: |_, s| FLOPS * s[0].elements() as u64,
     reference: |call| {
-        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.lanes.len());
-        let [output, target, row_loss, grad, flag] = call.slots();
+        let (p, step, rows) = (*call.params::<Params>(), *call.step, call.items.len());
+        let [output, target, row_loss, grad, flag] = call.args();
         reference(&p, &step, rows, output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     },
     fast: Some(fast),
-    bound,
+    tolerance,
     shader: row_loss::shader(
         include_str!("../../shaders/softmax_cross_entropy.wgsl"),
         &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS],
@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
 /// Operations an element.
 const FLOPS: u64 = 8;
 
-/// The plain twin.
+/// The reference implementation.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -88,10 +88,10 @@ pub fn reference(
     }
 }
 
-/// The plain twin in passes, so that all rows' exponentials are one loop of vectors.
+/// The reference implementation in passes, so that all rows' exponentials are one loop of vectors.
 fn fast(call: Call<'_>) {
     let (columns, step) = (call.params::<Params>().columns as usize, *call.step);
-    let [output, target, row_loss, grad, flag] = call.slots();
+    let [output, target, row_loss, grad, flag] = call.args();
     let (output, target, row_loss, grad, flag) =
         (output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
     below_largest(columns, output, row_loss, grad);
@@ -144,11 +144,11 @@ fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
     others
 }
 
-fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let columns = before.params::<Params>().columns as usize;
     let mut losses = vec![0.0; after.f32(2).len()];
     let mut gradients = vec![0.0; after.f32(3).len()];
-    for r in 0..before.lanes.len() {
+    for r in 0..before.items.len() {
         let logits = &before.f32(0)[r * columns..(r + 1) * columns];
         let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let below = |c: usize| (f64::from(logits[c]) - largest).max(-100.0);
@@ -172,5 +172,5 @@ fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
             gradients[r * columns + c] = or_flushed(error * f64::from(before.step.loss_scale));
         }
     }
-    vec![Bound::Each(losses), Bound::Each(gradients), Bound::Exact]
+    vec![Tolerance::Each(losses), Tolerance::Each(gradients), Tolerance::Exact]
 }

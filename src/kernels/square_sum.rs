@@ -7,12 +7,12 @@
 //! | 2 | gradient | 1×(64·blocks) | read |
 //! | 3 | partial | 1×blocks | write |
 //!
-//! No square overflows or vanishes: the twin sums in f64, the shader scales by a power of two.
+//! No square overflows or vanishes: the CPU kernel sums in f64, the shader scales by a power of two.
 //! Rounding: half that of 64 positive terms, relative, and a root of 4.5 ULP; elements below the normal range may be flushed.
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::UNIT_ROUNDOFF;
-use crate::plan::{Binding, Bound, Call, Kernel, Lane, Op, Plan, Shader, StepUse, ViewId};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 /// See the module.
@@ -21,14 +21,14 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::write("partial", Dtype::F32)],
     params: &[],
     step: StepUse::One,
-    lane: Lane::Block,
+    item: WorkItem::Block,
     flops: |_, s| 2 * s[0].elements() as u64,
     reference: |call| {
-        let [gradient, partial] = call.slots();
+        let [gradient, partial] = call.args();
         reference(gradient.f32(), partial.f32_mut());
     },
     fast: None,
-    bound,
+    tolerance,
     shader: Shader {
         source: include_str!("../../shaders/square_sum.wgsl"),
         shared: &[shared::LINE, shared::SCALE],
@@ -44,7 +44,7 @@ pub fn op(plan: &Plan, gradient: ViewId, partial: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, partial], &(), plan.shape(partial).elements())
 }
 
-/// The plain twin.
+/// The reference implementation.
 pub fn reference(gradient: &[f32], partial: &mut [f32]) {
     for (block, root) in partial.iter_mut().enumerate() {
         let mut sum = 0.0f64;
@@ -55,9 +55,9 @@ pub fn reference(gradient: &[f32], partial: &mut [f32]) {
     }
 }
 
-fn bound(_before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+fn tolerance(_before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let relative = (TENSOR_ALIGNMENT + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
     // All elements may be flushed.
     let flushed = (TENSOR_ALIGNMENT as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
-    vec![Bound::Each(after.f32(1).iter().map(|root| relative * f64::from(*root) + flushed).collect())]
+    vec![Tolerance::Each(after.f32(1).iter().map(|root| relative * f64::from(*root) + flushed).collect())]
 }

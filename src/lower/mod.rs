@@ -1,11 +1,11 @@
-//! Turns a description into a plan of primitive ops: ones that can be named on a blackboard.
+//! Turns a spec into a plan of primitive ops: ones that can be named on a blackboard.
 //!
 //! The backward list is the forward list reversed; there is no graph to differentiate.
 
 mod choice;
-mod description;
+mod spec;
 
-pub use description::{Description, Held};
+pub use spec::{InputStorage, TrainingSpec};
 
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Mask;
@@ -26,12 +26,12 @@ use choice::{loss_kernel, optimizer_op};
 /// there: kernels that go along all of them reach beyond the last by less than a workgroup.
 const MOST_ELEMENTS: usize = 1 << 30;
 
-/// Lowers a description to a plan of primitive ops.
+/// Lowers a spec to a plan of primitive ops.
 ///
 /// # Errors
-/// Whatever [`Description::check`] finds; more rows, or an allocation with more elements, than kernels count.
-pub fn lower(description: &Description) -> Result<Plan> {
-    let mut lowering = Lowering::new(description)?;
+/// Whatever [`TrainingSpec::check`] finds; more rows, or an allocation with more elements, than kernels count.
+pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
+    let mut lowering = Lowering::new(spec)?;
     lowering.window()?;
     lowering.gradients()?;
     lowering.update()?;
@@ -46,8 +46,8 @@ pub fn lower(description: &Description) -> Result<Plan> {
 /// # Errors
 /// Whatever [`Network::check`] finds.
 pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
-    let description = Description::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
-    let mut lowering = Lowering::new(&description)?;
+    let spec = TrainingSpec::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
+    let mut lowering = Lowering::new(&spec)?;
     lowering.evaluate()?;
     lowering.finish()
 }
@@ -55,10 +55,10 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
 /// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score`, of `rows` rows at once.
 ///
 /// # Errors
-/// Whatever [`Description::check`] finds.
+/// Whatever [`TrainingSpec::check`] finds.
 pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Plan> {
-    let description = Description::new(network.clone(), loss, Sgd::default(), rows);
-    let mut lowering = Lowering::new(&description)?;
+    let spec = TrainingSpec::new(network.clone(), loss, Sgd::default(), rows);
+    let mut lowering = Lowering::new(&spec)?;
     lowering.evaluate()?;
     lowering.score()?;
     lowering.finish()
@@ -71,7 +71,7 @@ fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Erro
 
 /// A plan in the making.
 struct Lowering<'a> {
-    description: &'a Description,
+    spec: &'a TrainingSpec,
     plan: Plan,
 }
 
@@ -84,21 +84,21 @@ struct Pass {
 }
 
 impl<'a> Lowering<'a> {
-    /// Checks the description first, and numbers of rows, before sizes are made of them.
-    fn new(description: &'a Description) -> Result<Self> {
-        description.check()?;
+    /// Checks the spec first, and numbers of rows, before sizes are made of them.
+    fn new(spec: &'a TrainingSpec) -> Result<Self> {
+        spec.check()?;
         for (what, rows, remedy) in [
-            ("a batch", description.batch, "use a smaller batch"),
-            ("a submission", description.parts(), "put fewer steps into a submission"),
-            ("an evaluation", description.evaluate_rows, "evaluate fewer rows at once"),
+            ("a batch", spec.micro_batch, "use a smaller batch"),
+            ("a submission", spec.parts(), "put fewer steps into a submission"),
+            ("an evaluation", spec.evaluate_rows, "evaluate fewer rows at once"),
         ] {
             if rows > MOST_ELEMENTS {
                 return Err(too_many(format!("allocations of {what}"), "rows", rows, remedy));
             }
         }
         let mut plan = Plan::new();
-        tensors(&mut plan, &description.network, "parameters", "");
-        Ok(Self { description, plan })
+        tensors(&mut plan, &spec.network, "parameters", "");
+        Ok(Self { spec, plan })
     }
 
     /// The plan, once it is known that kernels can count all that it allocates. Parameters and what has their size were
@@ -119,8 +119,8 @@ impl<'a> Lowering<'a> {
 
     /// What targets look like: their type and columns.
     fn target(&self) -> (Dtype, usize) {
-        match self.description.loss.target_kind() {
-            TargetKind::Numbers => (Dtype::F32, self.description.network.outputs()),
+        match self.spec.loss.target_kind() {
+            TargetKind::Numbers => (Dtype::F32, self.spec.network.outputs()),
             TargetKind::Class => (Dtype::U32, 1),
         }
     }
@@ -131,14 +131,14 @@ impl<'a> Lowering<'a> {
 
     /// The window's views, and the ops that fill it from the resident data set.
     fn window(&mut self) -> Result<()> {
-        let Description { batch, data_rows, .. } = *self.description;
-        let parts = self.description.parts();
+        let TrainingSpec { micro_batch: batch, data_rows, .. } = *self.spec;
+        let parts = self.spec.parts();
         let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
         let (target, columns) = self.target();
         // A row for each batch of an epoch, and at least for each of a submission.
         let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
-        let inputs = self.description.network.inputs();
+        let inputs = self.spec.network.inputs();
         for (name, dtype, columns) in [("input", Dtype::F32, inputs), ("target", target, columns)] {
             let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents);
             let Some((rows, index)) = data_rows.zip(index) else { continue };
@@ -157,15 +157,15 @@ impl<'a> Lowering<'a> {
 
     /// How many tables turn bytes into inputs, where the data set holds bytes.
     fn tables(&self) -> Option<usize> {
-        match self.description.data_inputs {
-            Held::Numbers => None,
-            Held::Bytes => Some(1),
-            Held::BytesByColumn => Some(self.description.network.inputs()),
+        match self.spec.data_inputs {
+            InputStorage::Numbers => None,
+            InputStorage::Bytes => Some(1),
+            InputStorage::BytesByColumn => Some(self.spec.network.inputs()),
         }
     }
 
     fn gather_bytes(&mut self, rows: usize, tables: usize, index: ViewId, window: ViewId) -> Op {
-        let width = self.description.network.inputs();
+        let width = self.spec.network.inputs();
         let words = Shape::new(rows, width.div_ceil(4));
         let data = self.plan.tensor("data.input", Dtype::U32, words, Contents::Host);
         let table = self.plan.tensor("data.table", Dtype::F32, Shape::new(tables, 256), Contents::Host);
@@ -173,33 +173,20 @@ impl<'a> Lowering<'a> {
     }
 
     fn gradients(&mut self) -> Result<()> {
-        let network = &self.description.network;
+        let network = &self.spec.network;
         // What the optimizer reads is called the same, whether it is of one batch or the sum of several.
-        let adds = self.description.accumulate > 1;
+        let adds = self.spec.accumulate > 1;
         let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
         let gradients = tensors(&mut self.plan, network, name, prefix);
-        let pass = Pass { section: Section::Gradients, prefix: "", rows: self.description.batch, training: true };
+        let pass = Pass { section: Section::Gradients, prefix: "", rows: self.spec.micro_batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-        let (row_loss, _) = self.plan.windowed(
-            "row_loss",
-            Dtype::F32,
-            Shape::new(pass.rows, 1),
-            self.description.parts(),
-            Contents::Computed,
-        );
+        let (row_loss, _) =
+            self.plan.windowed("row_loss", Dtype::F32, Shape::new(pass.rows, 1), self.spec.parts(), Contents::Computed);
         let last = network.layers().len() - 1;
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
         let target = self.plan.named("target")?;
-        let op = row_loss::op(
-            loss_kernel(self.description.loss),
-            &self.plan,
-            outputs[last + 1],
-            target,
-            row_loss,
-            grad,
-            flag,
-        );
+        let op = row_loss::op(loss_kernel(self.spec.loss), &self.plan, outputs[last + 1], target, row_loss, grad, flag);
         self.plan.push(Section::Gradients, op)?;
         self.backward(&outputs, grad, prefix)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
@@ -215,7 +202,7 @@ impl<'a> Lowering<'a> {
 
     /// Emits the forward ops; returns the view before the first layer and behind each.
     fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
-        let network = &self.description.network;
+        let network = &self.spec.network;
         let mut views = vec![self.plan.named(&format!("{}input", pass.prefix))?];
         for (number, layer) in network.layers().iter().enumerate() {
             let input = views[number];
@@ -263,7 +250,7 @@ impl<'a> Lowering<'a> {
     /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer; those of parameters
     /// are called `{prefix}layerN.weight` and `.bias`.
     fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId, prefix: &str) -> Result<()> {
-        let network = &self.description.network;
+        let network = &self.spec.network;
         let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
         for number in (first..network.layers().len()).rev() {
             let (input, output, above) = (outputs[number], outputs[number + 1], grad);
@@ -297,7 +284,7 @@ impl<'a> Lowering<'a> {
     fn update(&mut self) -> Result<()> {
         let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
         let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
-        let clipped = self.description.clip_norm.is_some();
+        let clipped = self.spec.clip_norm.is_some();
         let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };
         let norm = self.plan.tensor("norm", Dtype::F32, Shape::vector(1), contents);
         if clipped {
@@ -306,25 +293,25 @@ impl<'a> Lowering<'a> {
             self.plan.push(Section::Update, square_sum::op(&self.plan, gradients, partial))?;
             self.plan.push(Section::Update, norm::op(partial, norm, flag))?;
         }
-        let optimizer = self.description.optimizer;
+        let optimizer = self.spec.optimizer;
         let state = |name: &&str| {
             let prefix = format!("{}.{name}", optimizer.name());
-            tensors(&mut self.plan, &self.description.network, &prefix, &format!("{prefix}."))
+            tensors(&mut self.plan, &self.spec.network, &prefix, &format!("{prefix}."))
         };
         let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
-        let max_norm = self.description.clip_norm.map_or(f32::MAX, |norm| norm as f32);
+        let max_norm = self.spec.clip_norm.map_or(f32::MAX, |norm| norm as f32);
         let op = optimizer_op(optimizer, &self.plan, max_norm, [parameters, gradients, norm, flag], &states);
         self.plan.push(Section::Update, op)
     }
 
     fn report(&mut self) -> Result<()> {
-        let loss = self.computed("loss", self.description.parts(), 1);
+        let loss = self.computed("loss", self.spec.parts(), 1);
         let op = mean_loss::op(&self.plan, self.plan.named("row_loss.window")?, loss);
         self.plan.push(Section::Report, op)
     }
 
     fn evaluate(&mut self) -> Result<()> {
-        let (rows, columns) = (self.description.evaluate_rows, self.description.network.inputs());
+        let (rows, columns) = (self.spec.evaluate_rows, self.spec.network.inputs());
         self.plan.tensor("evaluate.input", Dtype::F32, Shape::new(rows, columns), Contents::Host);
         let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", rows, training: false };
         let outputs = self.forward(&pass)?;
@@ -335,7 +322,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn score(&mut self) -> Result<()> {
-        let rows = self.description.evaluate_rows;
+        let rows = self.spec.evaluate_rows;
         let (target_type, target_columns) = self.target();
         let output = self.plan.named("evaluate.output")?;
         let columns = self.plan.shape(output).columns;
@@ -345,16 +332,16 @@ impl<'a> Lowering<'a> {
             self.plan.windowed("evaluate.row_loss", Dtype::F32, Shape::new(rows, 1), 1, Contents::Computed);
         let grad = self.computed("evaluate.grad.output", rows, columns);
         let loss = self.computed("evaluate.loss", 1, 1);
-        let op = row_loss::op(loss_kernel(self.description.loss), &self.plan, output, target, row_loss, grad, flag);
+        let op = row_loss::op(loss_kernel(self.spec.loss), &self.plan, output, target, row_loss, grad, flag);
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
-        if !self.description.loss.is_classification() {
+        if !self.spec.loss.is_classification() {
             return Ok(());
         }
         let predicted =
             self.plan.tensor("evaluate.predicted", target_type, Shape::new(rows, target_columns), Contents::Computed);
         let correct = self.plan.tensor("evaluate.correct", Dtype::U32, Shape::vector(1), Contents::Computed);
-        let op = match self.description.loss.target_kind() {
+        let op = match self.spec.loss.target_kind() {
             TargetKind::Class => argmax::op(&self.plan, output, predicted),
             TargetKind::Numbers => activation::op(&self.plan, Activation::Step, output, predicted),
         };

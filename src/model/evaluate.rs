@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Standardisation, Targets};
+use crate::data::{Dataset, Standardization, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
@@ -84,8 +84,8 @@ impl Model {
     /// Columns or targets that do not fit the network and the loss.
     pub fn check_data(&self, data: &Dataset) -> Result<()> {
         self.check()?;
-        InputRows::of(&self.head.network, self.head.preprocessing.as_ref(), data)?;
-        target_of(&self.head.network, self.head.loss, self.head.target_scaling.as_ref(), data).map(drop)
+        InputRows::of(&self.metadata.network, self.metadata.preprocessing.as_ref(), data)?;
+        target_of(&self.metadata.network, self.metadata.loss, self.metadata.target_scaling.as_ref(), data).map(drop)
     }
 
     /// Loss and accuracy (or R², MAE and RMSE) on a data set.
@@ -102,9 +102,9 @@ impl Model {
     /// As [`Model::evaluate`].
     pub fn evaluate_on(&self, device: &Device, data: &Dataset) -> Result<Evaluation> {
         self.check()?;
-        let (network, loss) = (&self.head.network, self.head.loss);
-        let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
-        let scaling = self.head.target_scaling.as_ref();
+        let (network, loss) = (&self.metadata.network, self.metadata.loss);
+        let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
+        let scaling = self.metadata.target_scaling.as_ref();
         let target = target_of(network, loss, scaling, data)?;
         let plan = fuse(&lower_evaluation(network, loss, rows_at_once(network, device, data.len()))?)?;
         let mut executor = device.executor(plan)?;
@@ -119,7 +119,7 @@ impl Model {
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss_function: Loss,
-    scaling: Option<&Standardisation>,
+    scaling: Option<&Standardization>,
     input: &InputRows<'_>,
     target: &[u32],
 ) -> Result<Evaluation> {
@@ -212,7 +212,7 @@ fn submit(executor: &mut dyn Executor, views: &Views, input: &InputRows<'_>, par
     executor.write(views.input, 0, bytemuck::cast_slice(&rows))?;
     executor.write(views.target, 0, part.target)?;
     let step = Step { rows: part.rows as u32, loss_scale: (1.0 / part.rows as f64) as f32, ..Step::default() };
-    executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, slot: 0 }))
+    executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, batch_index: 0 }))
 }
 
 /// What is wrong with a part whose mean loss is not finite: its first such loss, if one is.

@@ -1,14 +1,14 @@
 //! Model files: safetensors that PyTorch loads, with one metadata key.
 //!
 //! Tensors carry the keys of `torch.nn.Sequential` (`0.weight`, [outputs, inputs]); the key `wgrad` holds the
-//! [`Head`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
+//! [`Metadata`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::model::container::{Container, Contents, check_version};
-use crate::model::{Head, Model, Tensor, check_parameters};
+use crate::model::{Metadata, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
 /// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
@@ -46,33 +46,33 @@ impl Model {
     /// The bytes of the model's file.
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
         let keyed = self.parameters.iter().map(|tensor| (key_of(&tensor.name), tensor));
-        CONTAINER.pack(serde_json::to_string(&self.head)?, keyed)
+        CONTAINER.pack(serde_json::to_string(&self.metadata)?, keyed)
     }
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let Contents { metadata, tensors, is_sealed } = CONTAINER.unpack(path, bytes)?;
-        let head = head(path, &metadata)?;
+        let metadata = head(path, &metadata)?;
         // Only files of version 1 may have none.
-        if !is_sealed && head.format > 1 {
+        if !is_sealed && metadata.format > 1 {
             return Err(Error::format(path, "its checksum is missing", CONTAINER.damaged));
         }
         let parameters = tensors.into_iter().map(|tensor| named(path, tensor)).collect::<Result<Vec<_>>>()?;
-        check_parameters(&head.network, &parameters)
+        check_parameters(&metadata.network, &parameters)
             .map_err(|error| Error::format(path, format!("its tensors do not fit its network: {error}"), FOREIGN))?;
-        Ok(Self { parameters: in_order(&head, parameters), head })
+        Ok(Self { parameters: in_order(&metadata, parameters), metadata })
     }
 }
 
-fn head(path: &Path, text: &str) -> Result<Head> {
+fn head(path: &Path, text: &str) -> Result<Metadata> {
     let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value.get("format")?.as_u64());
     check_version(path, version, FORMAT_VERSION)?;
     let bad = |problem: String| {
         let problem = format!("its metadata `{}` cannot be used: {problem}", CONTAINER.key);
         Error::format(path, problem, FOREIGN)
     };
-    let head: Head = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    head.check().map_err(|error| bad(error.to_string()))?;
-    Ok(head)
+    let metadata: Metadata = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+    metadata.check().map_err(|error| bad(error.to_string()))?;
+    Ok(metadata)
 }
 
 /// A tensor of the file under the parameter's own name.
@@ -81,8 +81,8 @@ fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
     Ok(Tensor { name: name_of(&tensor.name).ok_or_else(unexpected)?, ..tensor })
 }
 
-fn in_order(head: &Head, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
-    let order = super::parameter_shapes(&head.network).into_iter().enumerate();
+fn in_order(metadata: &Metadata, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
+    let order = super::parameter_shapes(&metadata.network).into_iter().enumerate();
     let order: HashMap<String, usize> = order.map(|(place, (name, _))| (name, place)).collect();
     parameters.sort_by_key(|tensor| order.get(&tensor.name));
     parameters

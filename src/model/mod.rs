@@ -14,9 +14,9 @@ pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
 pub use evaluate::Evaluation;
 pub use file::FORMAT_VERSION;
-pub use origin::{Origin, Record, TableForm};
+pub use origin::{Origin, Record, TableLayout};
 pub use predictor::Predictor;
-pub use rows::Target;
+pub use rows::Labels;
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use output::{check_finite, classes, probabilities, undone};
@@ -28,7 +28,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Standardisation;
+use crate::data::Standardization;
 use crate::device::Device;
 use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
@@ -53,15 +53,17 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
         |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };
     let fitting = |limits: &Limits| (bytes(limits) / (4 * widest.max(1)) as u64) as usize;
     match device.target() {
-        specialize::Target::Cpu => (CPU_BYTES / (4 * widest.max(1))).clamp(1, CPU_ROWS),
-        specialize::Target::Gpu(limits) => fitting(&limits).clamp(1, if limits.software { CPU_ROWS } else { GPU_ROWS }),
+        specialize::DeviceLimits::Cpu => (CPU_BYTES / (4 * widest.max(1))).clamp(1, CPU_ROWS),
+        specialize::DeviceLimits::Gpu(limits) => {
+            fitting(&limits).clamp(1, if limits.software { CPU_ROWS } else { GPU_ROWS })
+        }
     }
 }
 
 /// The same for so many rows, where nothing more is to come: on the CPU, where nothing is compiled, no more than there are.
 pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
     let most = evaluate_rows(network, device);
-    if device.target() == specialize::Target::Cpu { most.min(rows.max(1)) } else { most }
+    if device.target() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
 }
 
 /// A named array of numbers, row-major.
@@ -78,7 +80,7 @@ pub struct Tensor {
 /// All of a model but its parameters: the metadata of its file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub struct Metadata {
     /// Version of the file format.
     pub format: u32,
     /// The network.
@@ -86,7 +88,7 @@ pub struct Head {
     /// The loss that it was trained for; it says what the outputs mean.
     pub loss: Loss,
     /// Scaling of the input columns, if they are scaled.
-    pub preprocessing: Option<Standardisation>,
+    pub preprocessing: Option<Standardization>,
     /// Names of the input columns.
     pub columns: Vec<String>,
     /// Names of the classes, where the target is a class.
@@ -96,10 +98,10 @@ pub struct Head {
     pub targets: Vec<String>,
     /// Scaling of the target columns, if they were scaled for training: what the last layer puts out is undone by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_scaling: Option<Standardisation>,
+    pub target_scaling: Option<Standardization>,
     /// How the table was read that it was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<TableForm>,
+    pub table: Option<TableLayout>,
     /// What made it, so that another training does not replace it unasked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -108,7 +110,7 @@ pub struct Head {
     pub record: Option<Record>,
 }
 
-impl Head {
+impl Metadata {
     fn check(&self) -> Result<()> {
         self.network.check()?;
         self.loss.check(&self.network)?;
@@ -152,7 +154,7 @@ impl Head {
             }
         }
         self.table.as_ref().map_or(Ok(()), |table| table.check(&self.targets))?;
-        let names = self.told_classes().unwrap_or(outputs);
+        let names = self.class_count().unwrap_or(outputs);
         match &self.classes {
             Some(classes) if classes.len() != names => Err(wrong("names of classes", classes.len(), names)),
             _ => Ok(()),
@@ -177,7 +179,7 @@ impl Head {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Everything but the parameters.
-    pub head: Head,
+    pub metadata: Metadata,
     /// The parameters, in the order of the layers.
     pub parameters: Vec<Tensor>,
 }
@@ -191,7 +193,7 @@ impl Model {
     /// outputs are not.
     pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        self.head.probabilities(&mut outputs)?;
+        self.metadata.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
@@ -200,7 +202,7 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`]; a model that was not trained to tell classes apart.
     pub fn predict_classes(&self, input: &[f32]) -> Result<Vec<u32>> {
-        classes(self.head.loss, self.head.network.outputs(), &self.outputs(input)?)
+        classes(self.metadata.loss, self.metadata.network.outputs(), &self.outputs(input)?)
     }
 
     /// Checks that the parts fit each other, as they do in a model that was trained or loaded and then left alone.
@@ -209,12 +211,12 @@ impl Model {
     /// Parameters that are missing, of another shape or not finite; names or scaling for another number of columns
     /// or classes.
     pub fn check(&self) -> Result<()> {
-        self.head.check()?;
-        check_parameters(&self.head.network, &self.parameters)
+        self.metadata.check()?;
+        check_parameters(&self.metadata.network, &self.parameters)
     }
 
     /// What the last layer puts out: logits, for the losses that work on them; numbers as they were scaled for training,
-    /// which [`Head::numbers`] undoes.
+    /// which [`Metadata::numbers`] undoes.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -251,8 +253,8 @@ impl Model {
     /// As [`Model::predict`].
     pub fn layer_outputs<T: Copy + Into<f64>>(&self, input: &[T]) -> Result<Vec<Tensor>> {
         self.check()?;
-        let network = &self.head.network;
-        let prepared = prepared(network, self.head.preprocessing.as_ref(), input)?;
+        let network = &self.metadata.network;
+        let prepared = prepared(network, self.metadata.preprocessing.as_ref(), input)?;
         let (rows, count) = (prepared.len() / network.inputs(), network.layers().len());
         let plan = lower_forward(network, rows)?;
         let view = |plan: &Plan, layer: usize| plan.find(&format!("evaluate.layer{layer}.output"));
@@ -279,7 +281,7 @@ impl Model {
 
     /// What runs [`forward`] on so many rows, of a model that was checked.
     fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
-        let plan = fuse(&lower_forward(&self.head.network, rows_at_once(&self.head.network, device, rows))?)?;
+        let plan = fuse(&lower_forward(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?)?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         Ok(executor)
@@ -289,7 +291,7 @@ impl Model {
 /// Rows of raw inputs, checked and scaled.
 pub(crate) fn prepared<T: Copy + Into<f64>>(
     network: &Network,
-    preprocessing: Option<&Standardisation>,
+    preprocessing: Option<&Standardization>,
     input: &[T],
 ) -> Result<Vec<f32>> {
     let columns = network.inputs();
@@ -366,7 +368,7 @@ pub(crate) fn forward_parts<'a>(
         let live = most.min(rows - first);
         executor.write(source, 0, bytemuck::cast_slice(&get(first..first + live)?))?;
         let step = Step { rows: live as u32, ..Step::default() };
-        executor.submit(&[step], &[Run { section: Section::Evaluate, slot: 0 }])?;
+        executor.submit(&[step], &[Run { section: Section::Evaluate, batch_index: 0 }])?;
         under_way.push_back((executor.read(target, 0)?, first, live));
         if under_way.len() > executor.in_flight() {
             under_way.pop_front().map_or(Ok(()), &mut take)?;

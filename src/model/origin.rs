@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Csv, NumberFormat, unnamed_columns};
+use crate::data::{CsvOptions, NumberFormat, unnamed_columns};
 use crate::error::{Error, Result};
-use crate::model::{Evaluation, Head};
+use crate::model::{Evaluation, Metadata};
 
 /// How a table was read that a model was trained on, so that others are read in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TableForm {
+pub struct TableLayout {
     /// Whether its first row held the names of the columns; without names they are called `column1`, `column2`, …
     pub header: bool,
     /// Columns that were neither inputs nor the target.
@@ -22,7 +22,7 @@ pub struct TableForm {
     pub formats: BTreeMap<String, NumberFormat>,
 }
 
-impl TableForm {
+impl TableLayout {
     /// Refuses what no training writes: a table of unnamed columns without the target among them, and unknown formats.
     pub(super) fn check(&self, targets: &[String]) -> Result<()> {
         if !self.header && targets.is_empty() {
@@ -33,9 +33,9 @@ impl TableForm {
     }
 }
 
-impl Head {
+impl Metadata {
     /// How a table is read for this model: as the one that it was trained on, but for what `form` says itself.
-    pub fn form(&self, mut form: Csv) -> Csv {
+    pub fn form(&self, mut form: CsvOptions) -> CsvOptions {
         let Some(known) = &self.table else { return form };
         form.header = form.header.or(Some(known.header));
         for (name, format) in &known.formats {

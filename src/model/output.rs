@@ -1,10 +1,10 @@
 //! What a network's outputs mean, by the loss that it was trained for.
 
-use crate::data::Standardisation;
+use crate::data::Standardization;
 use crate::error::{Error, Result};
 use crate::kernels::activation;
 use crate::loss::Loss;
-use crate::model::Head;
+use crate::model::Metadata;
 use crate::network::Activation;
 
 /// Checks outputs [rows, columns], the first of which are those of row `first`, before anything is made of them: the class of a
@@ -31,7 +31,7 @@ pub(crate) fn check_finite(
 pub(crate) fn probabilities(
     loss: Loss,
     columns: usize,
-    scaling: Option<&Standardisation>,
+    scaling: Option<&Standardization>,
     outputs: &mut [f32],
 ) -> Result<()> {
     check_finite("predictions", 0, columns, outputs.iter().copied())?;
@@ -91,10 +91,10 @@ pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec
     Ok(outputs.chunks(columns).map(|row| rule.class(row)).collect())
 }
 
-impl Head {
+impl Metadata {
     /// How many classes the outputs tell apart; `None` where a row does not belong to one class: after a regression,
     /// and for a binary loss with several outputs.
-    pub fn told_classes(&self) -> Option<usize> {
+    pub fn class_count(&self) -> Option<usize> {
         let columns = self.network.outputs();
         Rule::of(self.loss, columns).map(|rule| if rule == Rule::AboveZero { 2 } else { columns })
     }
@@ -115,7 +115,7 @@ impl Head {
     }
 
     /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
-    /// `None` as for [`Head::told_classes`].
+    /// `None` as for [`Metadata::class_count`].
     ///
     /// # Errors
     /// [`Error::Output`].
@@ -131,7 +131,7 @@ impl Head {
 }
 
 /// Outputs of a regression in the units of the targets, with all their digits.
-pub(crate) fn undone(scaling: Option<&Standardisation>, outputs: &[f32]) -> Vec<f64> {
+pub(crate) fn undone(scaling: Option<&Standardization>, outputs: &[f32]) -> Vec<f64> {
     match scaling {
         Some(scaling) => scaling.undone(outputs),
         None => outputs.iter().map(|output| f64::from(*output)).collect(),

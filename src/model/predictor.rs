@@ -1,6 +1,6 @@
 //! Predictions, over and over, with what they need made once.
 
-use super::{Head, Model, check_finite, check_inputs, classes, forward, prepared, rows_at_once};
+use super::{Metadata, Model, check_finite, check_inputs, classes, forward, prepared, rows_at_once};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, RowExecutor};
@@ -48,12 +48,12 @@ impl Model {
 impl Predictor {
     /// Number of input columns.
     pub fn inputs(&self) -> usize {
-        self.model.head.network.inputs()
+        self.model.metadata.network.inputs()
     }
 
     /// Number of outputs per row.
     pub fn outputs(&self) -> usize {
-        self.model.head.network.outputs()
+        self.model.metadata.network.outputs()
     }
 
     /// Predicts one row of raw inputs: what [`Model::predict`] returns is written to `output`.
@@ -64,10 +64,10 @@ impl Predictor {
         check_length("input", input.len(), self.inputs())?;
         check_length("output", output.len(), self.outputs())?;
         match &mut self.compiled.row {
-            Some(row) => run_row(&self.model.head, row, 0, input, output)?,
+            Some(row) => run_row(&self.model.metadata, row, 0, input, output)?,
             None => output.copy_from_slice(&self.compiled.outputs(&self.model, input)?),
         }
-        self.model.head.probabilities(output)
+        self.model.metadata.probabilities(output)
     }
 
     /// Predicts any number of rows, as [`Model::predict`] does.
@@ -76,7 +76,7 @@ impl Predictor {
     /// As [`Model::predict`].
     pub fn predict<T: Copy + Into<f64>>(&mut self, input: &[T]) -> Result<Vec<f32>> {
         let mut outputs = self.compiled.outputs(&self.model, input)?;
-        self.model.head.probabilities(&mut outputs)?;
+        self.model.metadata.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
@@ -85,7 +85,7 @@ impl Predictor {
     /// # Errors
     /// As [`Model::predict_classes`].
     pub fn predict_classes<T: Copy + Into<f64>>(&mut self, input: &[T]) -> Result<Vec<u32>> {
-        classes(self.model.head.loss, self.outputs(), &self.compiled.outputs(&self.model, input)?)
+        classes(self.model.metadata.loss, self.outputs(), &self.compiled.outputs(&self.model, input)?)
     }
 }
 
@@ -105,7 +105,7 @@ impl Compiled {
         model.check()?;
         let mut compiled = Self { device: device.clone(), row: None, rows: None };
         if device.is_cpu() {
-            let mut row = RowExecutor::new(fuse(&lower_forward(&model.head.network, 1)?)?)?;
+            let mut row = RowExecutor::new(fuse(&lower_forward(&model.metadata.network, 1)?)?)?;
             model.parameters.iter().try_for_each(|tensor| row.write(&tensor.name, &tensor.values))?;
             compiled.row = Some(row);
         } else {
@@ -116,7 +116,7 @@ impl Compiled {
 
     /// Outputs of the last layer for rows of raw inputs; `model` is the one that was compiled.
     pub(super) fn outputs<T: Copy + Into<f64>>(&mut self, model: &Model, input: &[T]) -> Result<Vec<f32>> {
-        let (network, preprocessing) = (&model.head.network, model.head.preprocessing.as_ref());
+        let (network, preprocessing) = (&model.metadata.network, model.metadata.preprocessing.as_ref());
         let (inputs, outputs) = (network.inputs(), network.outputs());
         let rows = input.len() / inputs;
         let is_whole = rows > 0 && input.len().is_multiple_of(inputs);
@@ -126,14 +126,14 @@ impl Compiled {
         };
         let mut found = vec![0.0; rows * outputs];
         for (number, (input, output)) in input.chunks(inputs).zip(found.chunks_mut(outputs)).enumerate() {
-            run_row(&model.head, row, number, input, output)?;
+            run_row(&model.metadata, row, number, input, output)?;
         }
         Ok(found)
     }
 
     /// Executor for so many rows, or as many of them as the device should at once.
     fn executor(&mut self, model: &Model, rows: usize) -> Result<&mut dyn Executor> {
-        let rows = rows_at_once(&model.head.network, &self.device, rows);
+        let rows = rows_at_once(&model.metadata.network, &self.device, rows);
         let enough = match self.rows.take() {
             Some((most, executor)) if most >= rows => (most, executor),
             _ => (rows, model.forward_executor(&self.device, rows)?),
@@ -144,14 +144,14 @@ impl Compiled {
 
 /// Computes what the last layer puts out for one row of raw inputs, which messages call `number`.
 fn run_row<T: Copy + Into<f64>>(
-    head: &Head,
+    metadata: &Metadata,
     row: &mut RowExecutor,
     number: usize,
     input: &[T],
     output: &mut [f32],
 ) -> Result<()> {
     let scaled = row.input();
-    match &head.preprocessing {
+    match &metadata.preprocessing {
         Some(preprocessing) => fill(scaled, preprocessing.scaled_row(input)),
         None => fill(scaled, input.iter().map(|value| Into::<f64>::into(*value) as f32)),
     }

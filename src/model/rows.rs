@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::data::{Dataset, Standardisation, Targets};
+use crate::data::{Dataset, Standardization, Targets};
 use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind};
 use crate::model::check_inputs;
@@ -10,44 +10,44 @@ use crate::network::Network;
 
 /// Targets of rows that the host brings.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target<'a> {
+pub enum Labels<'a> {
     /// A class index for each row, for softmax cross-entropy.
     Classes(&'a [u32]),
     /// A number for each output of each row, for the other losses.
     Numbers(&'a [f32]),
 }
 
-impl<'a> From<&'a [u32]> for Target<'a> {
+impl<'a> From<&'a [u32]> for Labels<'a> {
     fn from(classes: &'a [u32]) -> Self {
         Self::Classes(classes)
     }
 }
 
-impl<'a> From<&'a [f32]> for Target<'a> {
+impl<'a> From<&'a [f32]> for Labels<'a> {
     fn from(numbers: &'a [f32]) -> Self {
         Self::Numbers(numbers)
     }
 }
 
-impl<'a, const N: usize> From<&'a [u32; N]> for Target<'a> {
+impl<'a, const N: usize> From<&'a [u32; N]> for Labels<'a> {
     fn from(classes: &'a [u32; N]) -> Self {
         Self::Classes(classes)
     }
 }
 
-impl<'a, const N: usize> From<&'a [f32; N]> for Target<'a> {
+impl<'a, const N: usize> From<&'a [f32; N]> for Labels<'a> {
     fn from(numbers: &'a [f32; N]) -> Self {
         Self::Numbers(numbers)
     }
 }
 
-impl<'a> From<&'a Vec<u32>> for Target<'a> {
+impl<'a> From<&'a Vec<u32>> for Labels<'a> {
     fn from(classes: &'a Vec<u32>) -> Self {
         Self::Classes(classes)
     }
 }
 
-impl<'a> From<&'a Vec<f32>> for Target<'a> {
+impl<'a> From<&'a Vec<f32>> for Labels<'a> {
     fn from(numbers: &'a Vec<f32>) -> Self {
         Self::Numbers(numbers)
     }
@@ -57,13 +57,13 @@ impl<'a> From<&'a Vec<f32>> for Target<'a> {
 /// the memory of a set of images.
 pub(crate) struct InputRows<'a> {
     pub(crate) data: &'a Dataset,
-    preprocessing: Option<&'a Standardisation>,
+    preprocessing: Option<&'a Standardization>,
 }
 
 impl<'a> InputRows<'a> {
     /// # Errors
     /// Another number of columns than the network has, or no rows.
-    pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardisation>, data: &'a Dataset) -> Result<Self> {
+    pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardization>, data: &'a Dataset) -> Result<Self> {
         if data.inputs() != network.inputs() {
             return Err(Error::Shape {
                 place: format!("data set {}", data.name()),
@@ -104,7 +104,7 @@ impl<'a> InputRows<'a> {
 pub(crate) fn target_of(
     network: &Network,
     loss: Loss,
-    scaling: Option<&Standardisation>,
+    scaling: Option<&Standardization>,
     data: &Dataset,
 ) -> Result<Vec<u32>> {
     let place = || format!("data set {}", data.name());
@@ -120,18 +120,18 @@ pub(crate) fn target_of(
                 remedy: "give the last dense layer one output for each class".into(),
             });
         }
-        (Targets::Classes { indices, .. }, TargetKind::Class) => Target::Classes(indices),
+        (Targets::Classes { indices, .. }, TargetKind::Class) => Labels::Classes(indices),
         // Two classes are as good as 0 and 1 for the losses that are made for these.
         (Targets::Classes { indices, names }, TargetKind::Numbers) if names.len() == 2 && loss.is_classification() => {
             numbers = indices.iter().map(|index| *index as f32).collect();
-            Target::Numbers(&numbers)
+            Labels::Numbers(&numbers)
         }
         (Targets::Numbers { values, .. }, _) => {
             numbers = match scaling {
                 Some(scaling) => scaling.scaled(values)?,
                 None => values.iter().map(|value| *value as f32).collect(),
             };
-            Target::Numbers(&numbers)
+            Labels::Numbers(&numbers)
         }
         (Targets::Classes { names, .. }, TargetKind::Numbers) => {
             let problem = format!("the target is one of {} classes, but {loss} compares with numbers", names.len());
@@ -142,19 +142,19 @@ pub(crate) fn target_of(
 }
 
 /// Checks targets of `rows` rows against network and loss, and returns them as words.
-pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, rows: usize) -> Result<Vec<u32>> {
+pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, rows: usize) -> Result<Vec<u32>> {
     let outputs = network.outputs();
     let (found, wanted) = match target {
-        Target::Classes(classes) => (classes.len(), rows),
-        Target::Numbers(numbers) => (numbers.len(), rows * outputs),
+        Labels::Classes(classes) => (classes.len(), rows),
+        Labels::Numbers(numbers) => (numbers.len(), rows * outputs),
     };
     match (loss.target_kind(), target) {
-        (TargetKind::Class, Target::Numbers(_)) => Err(Error::conflict(
+        (TargetKind::Class, Labels::Numbers(_)) => Err(Error::conflict(
             "targets",
             format!("{loss} needs a class for each row, not numbers"),
             "give class indices, or use mean_squared_error",
         )),
-        (TargetKind::Numbers, Target::Classes(_)) => Err(Error::conflict(
+        (TargetKind::Numbers, Labels::Classes(_)) => Err(Error::conflict(
             "targets",
             format!("{loss} needs numbers, not classes"),
             "give numbers, or use softmax_cross_entropy",
@@ -167,7 +167,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
             wanted,
             remedy: "give one class a row, or one number for each output of each row".into(),
         }),
-        (_, Target::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
+        (_, Labels::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
             None => copied("targets", classes),
             Some(row) => Err(Error::value(
                 format!("targets, row {row}"),
@@ -176,7 +176,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Target<'_>, ro
                 &format!("below the network's {outputs} outputs"),
             )),
         },
-        (_, Target::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
+        (_, Labels::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
             // -0 becomes 0: predictions are compared with targets as words.
             None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
             Some(at) => Err(Error::value(

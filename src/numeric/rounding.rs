@@ -8,7 +8,7 @@ const BOTH_SIDES: f64 = 2.0;
 
 /// Most rounded additions that a term of a sum over rows passes on any device, for up to 7·10⁷ rows: such sums are made in blocks
 /// of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more; 65 in
-/// [`product_over_rows`](crate::numeric::product_over_rows). From 65,536 numbers of an invocation on, which are 1.7·10⁷ rows, the
+/// [`matmul_over_rows`](crate::numeric::matmul_over_rows). From 65,536 numbers of an invocation on, which are 1.7·10⁷ rows, the
 /// fourth level of `blocks.wgsl` takes one more for each 4,096. A product on a GPU may sum more rows in one part:
 /// [`depth`](crate::kernels::shared::tiles::depth).
 pub const SUM_DEPTH: usize = 128;
@@ -16,7 +16,7 @@ pub const SUM_DEPTH: usize = 128;
 /// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
 const WHOLE: f64 = (1 << 24) as f64;
 
-/// A sum in f64 that also keeps what its rounding bound needs.
+/// A sum in f64 that also keeps what its rounding tolerance needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum {
     /// The sum, as good as exact.
@@ -55,7 +55,7 @@ impl Sum {
     /// Any order of summing n products in f32 errs by at most (n + 1)·u·Σ|terms| to first order (Higham, *Accuracy
     /// and Stability of Numerical Algorithms*, §3.1), and one more operation may follow. The reference errs as much as the
     /// device, or in blocks, where it sums in f64, by its last two roundings.
-    pub fn bound(&self) -> f64 {
+    pub fn tolerance(&self) -> f64 {
         if self.whole && self.magnitude < WHOLE {
             return 0.0;
         }
@@ -66,10 +66,10 @@ impl Sum {
     }
 }
 
-/// A bound that also allows for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
-/// A bound of 0 stays one: it is declared only where no rounding takes place.
-pub fn or_flushed(bound: f64) -> f64 {
-    if bound > 0.0 { bound + f64::from(f32::MIN_POSITIVE) } else { bound }
+/// A tolerance that also allows for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
+/// A tolerance of 0 stays one: it is declared only where no rounding takes place.
+pub fn or_flushed(tolerance: f64) -> f64 {
+    if tolerance > 0.0 { tolerance + f64::from(f32::MIN_POSITIVE) } else { tolerance }
 }
 
 /// Largest relative error of eˣ, twice for two sides: 4 units, for `exponential` in `shaders/shared/functions.wgsl` as for

@@ -28,7 +28,7 @@ impl Work {
 
     /// The least seconds that arithmetic takes, and that memory takes, as far as the rates are known. No device is faster
     /// than the larger one, but for what its caches still hold.
-    pub fn floors(&self, rates: Rates) -> [Option<f64>; 2] {
+    pub fn roofline(&self, rates: Rates) -> [Option<f64>; 2] {
         [rates.flops.map(|rate| self.flops as f64 / rate), rates.bytes.map(|rate| self.bytes as f64 / rate)]
     }
 }
@@ -83,8 +83,8 @@ fn moves(binding: &Binding) -> u64 {
 fn touched(op: &Op, touches: Touches, view: &View) -> usize {
     let rows = match touches {
         Touches::All => view.shape.rows,
-        Touches::RowALane => op.lanes,
-        Touches::BatchALane => op.lanes * op.param("batch").unwrap_or(1) as usize,
+        Touches::RowPerItem => op.items,
+        Touches::BatchPerItem => op.items * op.param("batch").unwrap_or(1) as usize,
     };
     rows.min(view.shape.rows) * view.shape.columns
 }

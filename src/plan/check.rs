@@ -8,10 +8,10 @@
 //!    Accumulators are declared as such: `gradients` adds each batch of a step to them, and no other op of it touches
 //!    them, since they are whole only after the last batch.
 //! 5. Views that are written, but for atomic words, are cut; views that are cut have a whole number of elements for
-//!    each lane; for batch rows, one row a lane. So different lanes never write the same element.
+//!    each item; for batch rows, one row a item. So different items never write the same element.
 
 use crate::error::{Error, Result};
-use crate::plan::{Access, Binding, Contents, Lane, MAX_BINDINGS, Op, Plan, Section, Segments, View, ViewId};
+use crate::plan::{Access, Binding, Contents, MAX_BINDINGS, Op, Plan, Section, Segments, View, ViewId, WorkItem};
 
 /// Elements that the ops of a section touch, so that an op is checked against all before it by lookups.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +62,12 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
             op.kernel.params.len()
         ));
     }
-    let bound: Vec<Bound> = op
+    let bound: Vec<BoundView> = op
         .kernel
         .bindings
         .iter()
         .zip(&op.views)
-        .map(|(binding, id)| Bound { binding, id: *id, view: plan.get(*id) })
+        .map(|(binding, id)| BoundView { binding, id: *id, view: plan.get(*id) })
         .collect();
     for (index, b) in bound.iter().enumerate() {
         let problem = alone(plan, op, b)
@@ -81,14 +81,14 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
 }
 
 /// A binding of the op with its view.
-struct Bound<'a> {
+struct BoundView<'a> {
     binding: &'a Binding,
     id: ViewId,
     view: &'a View,
 }
 
 /// Invariants 1 and 5.
-fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
+fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let allocation = &plan.allocations()[b.view.allocation.0];
     let (elements, shape) = (b.view.shape.elements(), b.view.shape);
     if b.binding.dtype.is_some_and(|dtype| dtype != allocation.dtype) {
@@ -102,17 +102,17 @@ fn alone(plan: &Plan, op: &Op, b: &Bound<'_>) -> Option<String> {
         ));
     }
     if !b.binding.cut {
-        return b.binding.access.writes_parts().then(|| "is written, but not cut along the lanes".into());
+        return b.binding.access.writes_parts().then(|| "is written, but not cut along the items".into());
     }
-    if op.kernel.lane == Lane::BatchRow && shape.rows != op.lanes {
-        return Some(format!("has {} rows, but the op has {} lanes", shape.rows, op.lanes));
+    if op.kernel.item == WorkItem::BatchRow && shape.rows != op.items {
+        return Some(format!("has {} rows, but the op has {} items", shape.rows, op.items));
     }
-    (op.lanes == 0 && elements > 0 || op.lanes > 0 && elements % op.lanes != 0)
-        .then(|| format!("has {elements} elements, which {} lanes cannot share evenly", op.lanes))
+    (op.items == 0 && elements > 0 || op.items > 0 && elements % op.items != 0)
+        .then(|| format!("has {elements} elements, which {} items cannot share evenly", op.items))
 }
 
 /// Invariants 3 and 4.
-fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
+fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
     if touches_a_sum(plan, section, b) {
@@ -136,14 +136,14 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
 }
 
 /// Invariant 4 for accumulators: whether an op of the section adds to what this one sees, or the other way round.
-fn touches_a_sum(plan: &Plan, section: Section, b: &Bound<'_>) -> bool {
+fn touches_a_sum(plan: &Plan, section: Section, b: &BoundView<'_>) -> bool {
     let Touched { all, added, .. } = &plan.touched[section as usize];
     if b.binding.access == Access::Accumulate { all.covers(b.view) } else { added.covers(b.view) }
 }
 
 /// Invariant 3 for what is filled: other ops of the section that write there fill the same view, from rows that this op
 /// does not see.
-fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<String> {
+fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let writes = |other: &&Op| {
         let mut views = other.kernel.bindings.iter().zip(&other.views);
         views.any(|(binding, view)| binding.access.writes() && plan.get(*view).overlaps(b.view))
@@ -164,7 +164,7 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &Bound<'_>) -> Option<Strin
 }
 
 /// Invariant 2.
-fn together(first: &Bound<'_>, second: &Bound<'_>) -> Option<String> {
+fn together(first: &BoundView<'_>, second: &BoundView<'_>) -> Option<String> {
     if first.id == second.id {
         return Some(format!("appears again as binding `{}`", first.binding.name));
     }

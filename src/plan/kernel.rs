@@ -1,4 +1,4 @@
-//! What a kernel declares about itself, and what its twins are called with.
+//! What a kernel declares about itself, and what its CPU kernels are called with.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
@@ -11,7 +11,7 @@ use crate::shape::{Dtype, Shape};
 pub const MAX_BINDINGS: usize = 8;
 
 /// A CPU kernel.
-pub type Twin = fn(Call<'_>);
+pub type CpuKernel = fn(Call<'_>);
 
 /// Everything that the mechanism knows of one kernel. Each kernel's file holds one `static` of this type (the
 /// matrix product one for each transposition).
@@ -25,17 +25,17 @@ pub struct Kernel {
     pub params: &'static [Field],
     /// Which step records it reads.
     pub step: StepUse,
-    /// What one lane is.
-    pub lane: Lane,
+    /// What one item is.
+    pub item: WorkItem,
     /// Floating-point operations of one run, from parameters and the shapes of its views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
-    /// The plain twin: single-threaded loops that read like the shader.
-    pub reference: Twin,
-    /// A faster twin for the CPU, where one pays; held to the reference exactly as a GPU is.
-    pub fast: Option<Twin>,
+    /// The reference implementation: single-threaded loops that read like the shader.
+    pub reference: CpuKernel,
+    /// A faster CPU kernel for the CPU, where one pays; held to the reference exactly as a GPU is.
+    pub fast: Option<CpuKernel>,
     /// The largest differences that rounding can explain, one for each written binding in order: from the op's
     /// inputs, and the reference's outputs.
-    pub bound: fn(&Call<'_>, &Call<'_>) -> Vec<Bound>,
+    pub tolerance: fn(&Call<'_>, &Call<'_>) -> Vec<Tolerance>,
     /// The shader.
     pub shader: Shader,
 }
@@ -49,15 +49,15 @@ pub struct Binding {
     pub dtype: Option<Dtype>,
     /// How it is used.
     pub access: Access,
-    /// Whether a range of lanes touches only the matching part of the view; if not, it sees the whole view.
+    /// Whether a range of items touches only the matching part of the view; if not, it sees the whole view.
     pub cut: bool,
     /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
     /// `rows` say which, and the op passes over what belongs to others.
     pub by_rows: bool,
     /// Whether it is what the stages of an op have put out, each of which goes on from those before. Lockstep gives it to
-    /// the twin as the device has written it ([`Call::trace`]), so that each stage is judged alone.
+    /// the CPU kernel as the device has written it ([`Call::trace`]), so that each stage is judged alone.
     pub trace: bool,
-    /// Whether the fast twin also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
+    /// Whether the fast CPU kernel also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
     /// the op sees is the same for them.
     pub by_columns: bool,
     /// How much of it an op touches.
@@ -69,10 +69,10 @@ pub struct Binding {
 pub enum Touches {
     /// All of it.
     All,
-    /// A row for each lane.
-    RowALane,
-    /// The rows of a batch, as many as the parameter `batch` says, for each lane.
-    BatchALane,
+    /// A row for each item.
+    RowPerItem,
+    /// The rows of a batch, as many as the parameter `batch` says, for each item.
+    BatchPerItem,
 }
 
 impl Binding {
@@ -85,12 +85,12 @@ impl Binding {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// A view that is written in full (its live lanes), and never read; always cut.
+    /// A view that is written in full (its live items), and never read; always cut.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
 
-    /// A view that is written in full (its live lanes), stage by stage, and that later stages go on from.
+    /// A view that is written in full (its live items), stage by stage, and that later stages go on from.
     pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
         Self { trace: true, ..Self::write(name, dtype) }
     }
@@ -110,12 +110,12 @@ impl Binding {
         Self { access: Access::Accumulate, ..Self::update(name, dtype) }
     }
 
-    /// A word that all lanes may lower by `atomicMin`.
+    /// A word that all items may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
         Self::new(name, Some(Dtype::U32), Access::Atomic, false)
     }
 
-    /// The same binding, cut along the lanes.
+    /// The same binding, cut along the items.
     pub const fn cut(mut self) -> Self {
         self.cut = true;
         self
@@ -127,7 +127,7 @@ impl Binding {
         self
     }
 
-    /// The same binding, of which the fast twin may be asked for some columns.
+    /// The same binding, of which the fast CPU kernel may be asked for some columns.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
@@ -161,7 +161,7 @@ pub enum Access {
     /// Written in full by the first batch of a step, the one of [`Step::first_row`] 0, whatever it held; added to by the
     /// others.
     Accumulate,
-    /// Lowered by `atomicMin`, from any lane.
+    /// Lowered by `atomicMin`, from any item.
     Atomic,
 }
 
@@ -171,7 +171,7 @@ impl Access {
         self != Self::Read
     }
 
-    /// Whether each lane changes a part of its own.
+    /// Whether each item changes a part of its own.
     pub fn writes_parts(self) -> bool {
         self.writes() && self != Self::Atomic
     }
@@ -182,20 +182,20 @@ impl Access {
     }
 }
 
-/// An independent unit of an op's work. Any range of lanes can be computed alone, in any order and on any
-/// thread; what a lane computes depends on nothing but the views.
+/// An independent unit of an op's work. Any range of items can be computed alone, in any order and on any
+/// thread; what a item computes depends on nothing but the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// A row of the batch; lanes from [`Step::rows`] on are left alone.
+pub enum WorkItem {
+    /// A row of the batch; items from [`Step::rows`] on are left alone.
     BatchRow,
-    /// As many consecutive rows of the batch as the parameter `chunk` says, the last lane perhaps fewer; views that are not
-    /// cut begin at the first row of the first lane, and end with the last row of the last.
+    /// As many consecutive rows of the batch as the parameter `chunk` says, the last item perhaps fewer; views that are not
+    /// cut begin at the first row of the first item, and end with the last row of the last.
     Slice,
     /// Anything else that knows its place: a row of a weight matrix, the whole op.
     Part,
-    /// What does not know its place: a block of parameters. An op over a range of lanes, on the matching parts of the
-    /// views that are cut, is the same op with fewer lanes, so that it can be made several ops. Where it must know with
-    /// which lane of the whole it begins, the parameter `first_lane` says so.
+    /// What does not know its place: a block of parameters. An op over a range of items, on the matching parts of the
+    /// views that are cut, is the same op with fewer items, so that it can be made several ops. Where it must know with
+    /// which item of the whole it begins, the parameter `first_item` says so.
     Block,
 }
 
@@ -204,7 +204,7 @@ pub enum Lane {
 pub enum StepUse {
     /// The current one.
     One,
-    /// All of the submission: lane i reads record i, and lanes without a record are left alone.
+    /// All of the submission: item i reads record i, and items without a record are left alone.
     All,
 }
 
@@ -261,16 +261,16 @@ impl Shader {
 
 /// How far a device's output may be from the reference's.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Bound {
+pub enum Tolerance {
     /// Not at all: the same bits.
     Exact,
     /// By this much, element by element.
     Each(Vec<f64>),
 }
 
-/// A view's memory, as lent to a twin.
+/// A view's memory, as lent to a CPU kernel.
 #[derive(Debug, Default)]
-pub enum Slot<'a> {
+pub enum BufferArg<'a> {
     /// No binding.
     #[default]
     None,
@@ -280,20 +280,20 @@ pub enum Slot<'a> {
     Write(&'a mut [u32]),
     /// Columns of a view that is written.
     Columns(MatrixMut<'a>),
-    /// A view that lanes lower atomically.
+    /// A view that items lower atomically.
     Atomic(&'a [AtomicU32]),
 }
 
-/// Executors make slots from what the kernel declares, so a slot that does not match its binding can only be a mistake
+/// Executors make args from what the kernel declares, so a arg that does not match its binding can only be a mistake
 /// in a kernel's file. Any run shows it, and `tests/kernels` runs every kernel: nothing that users give leads here.
-const WRONG_SLOT: &str = "the kernel takes a binding in another way than it declares it";
+const WRONG_ARG: &str = "the kernel takes a binding in another way than it declares it";
 
-impl<'a> Slot<'a> {
+impl<'a> BufferArg<'a> {
     /// The words of a view that is read.
     pub fn words(self) -> &'a [u32] {
         match self {
             Self::Read(words) => words,
-            _ => panic!("{WRONG_SLOT}"),
+            _ => panic!("{WRONG_ARG}"),
         }
     }
 
@@ -306,7 +306,7 @@ impl<'a> Slot<'a> {
     pub fn words_mut(self) -> &'a mut [u32] {
         match self {
             Self::Write(words) => words,
-            _ => panic!("{WRONG_SLOT}"),
+            _ => panic!("{WRONG_ARG}"),
         }
     }
 
@@ -327,12 +327,12 @@ impl<'a> Slot<'a> {
     pub fn atomic(self) -> &'a AtomicU32 {
         match self {
             Self::Atomic([word, ..]) => word,
-            _ => panic!("{WRONG_SLOT}"),
+            _ => panic!("{WRONG_ARG}"),
         }
     }
 }
 
-/// What a twin is called with: a range of lanes, and the matching memory.
+/// What a CPU kernel is called with: a range of items, and the matching memory.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The kernel's `Params` as words.
@@ -341,12 +341,12 @@ pub struct Call<'a> {
     pub step: &'a Step,
     /// The steps of the submission, for kernels that read them all.
     pub steps: &'a [Step],
-    /// The lanes to compute; views that are cut begin at the first of them, and all do where a lane is a [`Lane::Slice`].
-    pub lanes: Range<usize>,
-    /// One slot for each binding.
-    pub slots: [Slot<'a>; MAX_BINDINGS],
+    /// The items to compute; views that are cut begin at the first of them, and all do where a item is a [`WorkItem::Slice`].
+    pub items: Range<usize>,
+    /// One arg for each binding.
+    pub args: [BufferArg<'a>; MAX_BINDINGS],
     /// What the device under judgement has written to the binding that is a [`Binding::trace`]: what each stage is to go on
-    /// from, instead of the twin's own.
+    /// from, instead of the CPU kernel's own.
     pub trace: Option<&'a [f32]>,
 }
 
@@ -356,27 +356,27 @@ impl<'a> Call<'a> {
         bytemuck::from_bytes(bytemuck::cast_slice(self.params))
     }
 
-    /// The first N slots, to be taken apart by pattern.
-    pub fn slots<const N: usize>(self) -> [Slot<'a>; N] {
-        let mut slots = self.slots.into_iter();
-        std::array::from_fn(|_| slots.next().unwrap_or_default())
+    /// The first N args, to be taken apart by pattern.
+    pub fn args<const N: usize>(self) -> [BufferArg<'a>; N] {
+        let mut args = self.args.into_iter();
+        std::array::from_fn(|_| args.next().unwrap_or_default())
     }
 
-    /// The numbers of slot `index`, which is read (as all are when a bound is computed).
+    /// The numbers of arg `index`, which is read (as all are when a tolerance is computed).
     pub fn f32(&self, index: usize) -> &'a [f32] {
         bytemuck::cast_slice(self.words(index))
     }
 
-    /// The words of slot `index`, which is read.
+    /// The words of arg `index`, which is read.
     pub fn words(&self, index: usize) -> &'a [u32] {
-        match self.slots[index] {
-            Slot::Read(words) => words,
-            _ => panic!("{WRONG_SLOT}"),
+        match self.args[index] {
+            BufferArg::Read(words) => words,
+            _ => panic!("{WRONG_ARG}"),
         }
     }
 }
 
-/// Declares a plain struct of `u32` and `f32` fields whose names and types can be compared with its WGSL twin.
+/// Declares a plain struct of `u32` and `f32` fields whose names and types can be compared with its WGSL counterpart.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! words {

@@ -26,12 +26,12 @@ pub struct Limits {
     /// Whether it is a program on the CPU, where barriers cost more than they save.
     pub software: bool,
     /// When a narrow network's step is one op.
-    pub whole_step: WholeStep,
+    pub fused_step: FusedStep,
 }
 
 /// When all that `gradients` does for a narrow network is one op, `mlp_step_fused`, and one that adds its parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WholeStep {
+pub enum FusedStep {
     /// Where a GPU gains by it, as far as shapes and limits tell.
     #[default]
     WhereItPays,
@@ -41,19 +41,19 @@ pub enum WholeStep {
     Always,
 }
 
-impl WholeStep {
+impl FusedStep {
     /// As they are written: where it pays, never, always.
     pub const NAMES: [&str; 3] = ["auto", "never", "always"];
 }
 
-impl FromStr for WholeStep {
+impl FromStr for FusedStep {
     type Err = Error;
 
-    /// One of [`WholeStep::NAMES`].
+    /// One of [`FusedStep::NAMES`].
     fn from_str(text: &str) -> Result<Self> {
         let all = [Self::WhereItPays, Self::Never, Self::Always];
         let named = Self::NAMES.iter().position(|name| *name == text);
-        named.map(|at| all[at]).ok_or_else(|| Error::unknown("choice of whole steps", text, &Self::NAMES))
+        named.map(|at| all[at]).ok_or_else(|| Error::unknown("choice of fused steps", text, &Self::NAMES))
     }
 }
 
@@ -70,7 +70,7 @@ impl Default for Limits {
             loop_rounds: u32::MAX,
             subgroups: false,
             software: false,
-            whole_step: WholeStep::default(),
+            fused_step: FusedStep::default(),
         }
     }
 }

@@ -7,9 +7,9 @@
 
 mod accounting;
 mod check;
-mod floors;
 mod kernel;
 mod limits;
+mod roofline;
 mod segments;
 mod step;
 mod table;
@@ -18,15 +18,16 @@ mod tile;
 use std::collections::{BTreeSet, HashMap};
 
 pub use accounting::{Rates, Work};
-pub use floors::Floors;
-pub(crate) use floors::floor_cells;
 pub use kernel::{
-    Access, Binding, Bound, Call, Field, Kernel, Lane, MAX_BINDINGS, Shader, Slot, StepUse, Tiles, Touches, Twin, words,
+    Access, Binding, BufferArg, Call, CpuKernel, Field, Kernel, MAX_BINDINGS, Shader, StepUse, Tiles, Tolerance,
+    Touches, WorkItem, words,
 };
-pub use limits::{Limits, WholeStep};
+pub use limits::{FusedStep, Limits};
+pub use roofline::Roofline;
+pub(crate) use roofline::roofline_cells;
 pub(crate) use segments::Segments;
 pub use step::{STEP_BYTES, Step};
-pub use tile::{Share, Tile};
+pub use tile::{OperandSharing, Tile};
 
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
@@ -98,15 +99,15 @@ pub struct View {
     /// Rows and columns.
     pub shape: Shape,
     /// Elements that the view moves by from one step of a window to the next; 0 for most.
-    pub slot_stride: usize,
+    pub batch_stride: usize,
 }
 
 impl View {
-    /// Whether it shares elements with another one, in whatever window slot.
+    /// Whether it shares elements with another one, in whatever batch of the submission.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (a, b) = (self.range(0), other.range(0));
         self.allocation == other.allocation
-            && (self.slot_stride + other.slot_stride > 0 || a.start < b.end && b.start < a.end)
+            && (self.batch_stride + other.batch_stride > 0 || a.start < b.end && b.start < a.end)
     }
 
     /// The layer that its name names, if any: 3 for `grad.layer3.weight`.
@@ -114,9 +115,9 @@ impl View {
         self.name.split('.').find_map(|part| part.strip_prefix("layer")?.parse().ok())
     }
 
-    /// The elements of the allocation that the view covers for the step in window slot `slot`.
-    pub fn range(&self, slot: usize) -> std::ops::Range<usize> {
-        let start = self.offset + slot * self.slot_stride;
+    /// The elements of the allocation that the view covers for the step in batch `batch_index` of the submission.
+    pub fn range(&self, batch_index: usize) -> std::ops::Range<usize> {
+        let start = self.offset + batch_index * self.batch_stride;
         start..start.saturating_add(self.shape.elements())
     }
 }
@@ -138,8 +139,8 @@ pub struct Op {
     pub views: Vec<ViewId>,
     /// The kernel's `Params` as words.
     pub params: Vec<u32>,
-    /// Number of independent units of work (see [`Lane`]).
-    pub lanes: usize,
+    /// Number of independent units of work (see [`WorkItem`]).
+    pub items: usize,
     /// The layer that it belongs to, if any.
     pub layer: Option<usize>,
     /// How a product is cut; chosen by `specialize` where nothing is said.
@@ -148,9 +149,9 @@ pub struct Op {
 
 impl Op {
     /// An op of `kernel` with its parameters.
-    pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, lanes: usize) -> Self {
+    pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, items: usize) -> Self {
         let words = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(params));
-        Self { kernel, views: views.to_vec(), params: words, lanes, layer: None, tile: None }
+        Self { kernel, views: views.to_vec(), params: words, items, layer: None, tile: None }
     }
 
     /// The parameters as the kernel's own type.
@@ -170,19 +171,19 @@ impl Op {
         fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
     }
 
-    /// How many rows of the batch a lane is, if it is that.
-    pub fn rows_a_lane(&self) -> Option<usize> {
-        match self.kernel.lane {
-            Lane::BatchRow => Some(1),
-            Lane::Slice => self.param("chunk").map(|chunk| chunk as usize),
-            Lane::Part | Lane::Block => None,
+    /// How many rows of the batch a item is, if it is that.
+    pub fn rows_per_item(&self) -> Option<usize> {
+        match self.kernel.item {
+            WorkItem::BatchRow => Some(1),
+            WorkItem::Slice => self.param("chunk").map(|chunk| chunk as usize),
+            WorkItem::Part | WorkItem::Block => None,
         }
     }
 
     /// The most live rows that it can take, where that is limited.
     pub fn most_rows(&self) -> Option<usize> {
-        match self.kernel.lane {
-            Lane::BatchRow => Some(self.lanes),
+        match self.kernel.item {
+            WorkItem::BatchRow => Some(self.items),
             _ => self.param("batch").map(|batch| batch as usize),
         }
     }
@@ -216,7 +217,7 @@ pub struct Plan {
     sections: [Vec<Op>; 6],
     /// What the ops of each section touch so far: what the checks of [`Plan::push`] need.
     touched: [check::Touched; 6],
-    /// See [`Plan::is_own`].
+    /// See [`Plan::is_trusted`].
     own: bool,
     /// See [`Plan::in_layers`].
     layered: bool,
@@ -247,7 +248,7 @@ impl Plan {
 
     /// Adds a view of `shape` at element `offset` of an allocation.
     pub fn view(&mut self, name: impl Into<String>, allocation: AllocationId, offset: usize, shape: Shape) -> ViewId {
-        self.add_view(View { name: name.into(), allocation, offset, shape, slot_stride: 0 })
+        self.add_view(View { name: name.into(), allocation, offset, shape, batch_stride: 0 })
     }
 
     /// Adds any view.
@@ -267,20 +268,20 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
-    /// Adds an allocation with one `shape` for each of `slots` steps, a view `name` of the current step's part,
+    /// Adds an allocation with one `shape` for each of `batches` batches, a view `name` of the current step's part,
     /// and a view `name.window` of all parts, one a row (with padding between).
     pub fn windowed(
         &mut self,
         name: &str,
         dtype: Dtype,
         shape: Shape,
-        slots: usize,
+        batches: usize,
         contents: Contents,
     ) -> (ViewId, ViewId) {
-        let slot_stride = padded(shape.elements());
-        let allocation = self.allocate(name, dtype, slots.saturating_mul(slot_stride), contents);
-        let current = self.add_view(View { name: name.into(), allocation, offset: 0, shape, slot_stride });
-        (current, self.view(format!("{name}.window"), allocation, 0, Shape::new(slots, slot_stride)))
+        let batch_stride = padded(shape.elements());
+        let allocation = self.allocate(name, dtype, batches.saturating_mul(batch_stride), contents);
+        let current = self.add_view(View { name: name.into(), allocation, offset: 0, shape, batch_stride });
+        (current, self.view(format!("{name}.window"), allocation, 0, Shape::new(batches, batch_stride)))
     }
 
     /// Adds an op to a section.
@@ -317,16 +318,16 @@ impl Plan {
         }
     }
 
-    /// Marks the plan as [own](Plan::is_own) or not, until it is changed. Shaders of own plans run without checks: only
-    /// `lower` makes one, and all that it, `fuse` and `specialize` make of a description must stay within its views.
+    /// Marks the plan as [own](Plan::is_trusted) or not, until it is changed. Shaders of own plans run without checks: only
+    /// `lower` makes one, and all that it, `fuse` and `specialize` make of a spec must stay within its views.
     pub(crate) fn with_own(mut self, own: bool) -> Self {
         self.own = own;
         self
     }
 
-    /// Whether all ops are this crate's: made by `lower` from a description that was checked, and changed by nothing but
+    /// Whether all ops are this crate's: made by `lower` from a spec that was checked, and changed by nothing but
     /// `fuse` and `specialize`. Their shaders stay within their views, whatever memory and step records hold.
-    pub fn is_own(&self) -> bool {
+    pub fn is_trusted(&self) -> bool {
         self.own
     }
 
@@ -409,11 +410,11 @@ impl Plan {
     /// `parameters` does, the tensor that it belongs to.
     pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
         let (range, at) = (view.range(0), view.offset + index);
-        let vector = view.shape.rows == 1 && view.slot_stride == 0;
+        let vector = view.shape.rows == 1 && view.batch_stride == 0;
         let holds = |part: &&View| {
             let own = part.range(0);
             let within = range.start <= own.start && own.end <= range.end && own.len() < range.len();
-            part.allocation == view.allocation && part.slot_stride == 0 && within && own.contains(&at)
+            part.allocation == view.allocation && part.batch_stride == 0 && within && own.contains(&at)
         };
         let parts = self.views.iter().filter(|_| vector).filter(holds);
         let view = parts.min_by_key(|part| part.shape.elements()).unwrap_or(view);

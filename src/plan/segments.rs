@@ -20,9 +20,9 @@ impl<T> Default for Segments<T> {
     }
 }
 
-/// The elements that count for whether views overlap: all of the allocation where a view moves with the window slot.
+/// The elements that count for whether views overlap: all of the allocation where a view moves with the batch of the submission.
 fn elements(view: &View) -> Range<usize> {
-    if view.slot_stride > 0 { 0..usize::MAX } else { view.range(0) }
+    if view.batch_stride > 0 { 0..usize::MAX } else { view.range(0) }
 }
 
 impl<T: Clone + Default> Segments<T> {
@@ -78,9 +78,9 @@ mod tests {
     use super::*;
     use crate::shape::Shape;
 
-    fn view(allocation: usize, range: Range<usize>, slot_stride: usize) -> View {
+    fn view(allocation: usize, range: Range<usize>, batch_stride: usize) -> View {
         let (allocation, shape) = (AllocationId(allocation), Shape::vector(range.len()));
-        View { name: String::new(), allocation, offset: range.start, shape, slot_stride }
+        View { name: String::new(), allocation, offset: range.start, shape, batch_stride }
     }
 
     /// Against a comparison with each view that was noted, in whatever order and however they overlap.

@@ -12,7 +12,7 @@ words! {
         /// Index of the step since training began: the same for all batches of a step.
         index: u32,
         /// Position in the window: which part of windowed views the batch is.
-        slot: u32,
+        batch_index: u32,
         /// Position in the epoch, in batches: which row of the index names its rows, where a data set is resident.
         epoch_step: u32,
         /// Live rows; the rest of the batch is neither read nor written.

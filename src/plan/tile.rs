@@ -18,8 +18,8 @@ pub struct Tile {
     pub columns: u32,
     /// Rows and columns of one invocation.
     pub each: [u32; 2],
-    /// How invocations share what they read.
-    pub share: Share,
+    /// How invocations sharing what they read.
+    pub sharing: OperandSharing,
     /// Whether a, b and the output are read and written four numbers at a time, which needs rows of a multiple of four.
     pub vector: [bool; 3],
     /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
@@ -29,9 +29,9 @@ pub struct Tile {
     pub band: u32,
 }
 
-/// How the invocations of a workgroup share what they read of both operands.
+/// How the invocations of a workgroup sharing what they read of both operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Share {
+pub enum OperandSharing {
     /// Not at all: each reads for itself (`shaders/shared/registers.wgsl`).
     Nothing,
     /// Those of a subgroup hear rows of one another (`shaders/shared/subgroups.wgsl`).
@@ -45,17 +45,17 @@ pub enum Share {
 
 impl Tile {
     /// What every device and every shape can do: 4×4 in registers, nothing shared, number by number.
-    pub const PLAIN: Self = Self::new(32, 32, [4, 4], Share::Nothing);
+    pub const PLAIN: Self = Self::new(32, 32, [4, 4], OperandSharing::Nothing);
 
-    /// Invocations of the subgroups that [`Share::Subgroup`] takes.
+    /// Invocations of the subgroups that [`OperandSharing::Subgroup`] takes.
     pub const SUBGROUP: u32 = 8;
 
     /// What devices with subgroups of [`Tile::SUBGROUP`] can do: 16×4 sums for each invocation.
-    pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], Share::Subgroup);
+    pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], OperandSharing::Subgroup);
 
     /// Number by number, all terms in one part.
-    pub const fn new(rows: u32, columns: u32, each: [u32; 2], share: Share) -> Self {
-        Self { rows, columns, each, share, vector: [false; 3], parts: 1, band: 1 }
+    pub const fn new(rows: u32, columns: u32, each: [u32; 2], sharing: OperandSharing) -> Self {
+        Self { rows, columns, each, sharing, vector: [false; 3], parts: 1, band: 1 }
     }
 
     /// Invocations of a workgroup along rows and columns together.
@@ -65,9 +65,9 @@ impl Tile {
 
     /// Terms that are staged in workgroup memory at once, of those that do so.
     pub fn staged(&self) -> Option<u32> {
-        match self.share {
-            Share::Workgroup { terms } => Some(terms),
-            Share::Nothing | Share::Subgroup => None,
+        match self.sharing {
+            OperandSharing::Workgroup { terms } => Some(terms),
+            OperandSharing::Nothing | OperandSharing::Subgroup => None,
         }
     }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Tile {
             write!(f, "×{terms}")?;
         }
         let [high, wide] = self.each;
-        write!(f, " of {high}×{wide}{}", if self.share == Share::Subgroup { " by subgroups" } else { "" })?;
+        write!(f, " of {high}×{wide}{}", if self.sharing == OperandSharing::Subgroup { " by subgroups" } else { "" })?;
         let names = ["a", "b", "out"].iter().zip(self.vector).filter(|(_, vector)| *vector).map(|(name, _)| *name);
         match names.collect::<Vec<_>>()[..] {
             [] => {}
@@ -121,10 +121,10 @@ fn read(text: &str) -> Option<Tile> {
     let words: Vec<&str> = rest.split(' ').collect();
     let each = numbers(words[0])?;
     let behind = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1..));
-    let (rows, columns, share) = match (&numbers(size)?[..], behind("by")) {
-        ([rows, columns, terms], None) => (*rows, *columns, Share::Workgroup { terms: *terms }),
-        ([rows, columns], Some(_)) => (*rows, *columns, Share::Subgroup),
-        ([rows, columns], None) => (*rows, *columns, Share::Nothing),
+    let (rows, columns, sharing) = match (&numbers(size)?[..], behind("by")) {
+        ([rows, columns, terms], None) => (*rows, *columns, OperandSharing::Workgroup { terms: *terms }),
+        ([rows, columns], Some(_)) => (*rows, *columns, OperandSharing::Subgroup),
+        ([rows, columns], None) => (*rows, *columns, OperandSharing::Nothing),
         _ => return None,
     };
     let [high, wide] = <[u32; 2]>::try_from(each).ok()?;
@@ -138,7 +138,7 @@ fn read(text: &str) -> Option<Tile> {
     let band = rest.split_once(" in bands of ").map_or(Some(1), |(_, band)| band.split(' ').next()?.parse().ok())?;
     let parts = if rest.ends_with(" parts") { rest.rsplit(' ').nth(1)?.parse().ok()? } else { 1 };
     let whole = [rows, columns, high, wide, band, parts].iter().all(|number| *number > 0);
-    whole.then_some(Tile { rows, columns, each: [high, wide], share, vector, parts, band })
+    whole.then_some(Tile { rows, columns, each: [high, wide], sharing, vector, parts, band })
 }
 
 /// The numbers of `64×64×16`.
@@ -166,12 +166,14 @@ mod tests {
 
     #[test]
     fn tiles_are_read_as_they_are_told() {
-        let shares = [Share::Nothing, Share::Subgroup, Share::Workgroup { terms: 16 }];
+        let shares = [OperandSharing::Nothing, OperandSharing::Subgroup, OperandSharing::Workgroup { terms: 16 }];
         let vectors = (0..8).map(|bits| [1, 2, 4].map(|bit| bits & bit > 0));
         let mut read = 0;
-        for (share, vector) in shares.into_iter().flat_map(|share| vectors.clone().map(move |vector| (share, vector))) {
+        for (sharing, vector) in
+            shares.into_iter().flat_map(|sharing| vectors.clone().map(move |vector| (sharing, vector)))
+        {
             for (parts, band) in [(1, 1), (2, 1), (1, 8), (16, 2)] {
-                let tile = Tile { vector, parts, band, ..Tile::new(128, 64, [8, 4], share) };
+                let tile = Tile { vector, parts, band, ..Tile::new(128, 64, [8, 4], sharing) };
                 assert_eq!(tile.to_string().parse::<Tile>().expect("it was told"), tile, "{tile}");
                 read += 1;
             }

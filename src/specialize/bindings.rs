@@ -1,4 +1,4 @@
-//! Makes several ops of one that would bind more than the device can: over ranges of lanes, and over ranges of rows.
+//! Makes several ops of one that would bind more than the device can: over ranges of items, and over ranges of rows.
 //!
 //! The allocations stay whole; only views are cut, and called after what they hold: `parameters[262144..524288]` for
 //! elements, `data.input[4096..8192]` for rows. Where is decided from shapes and limits alone: each part but the last is
@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::plan::{Lane, Limits, Op, Plan, Section, View, ViewId};
+use crate::plan::{Limits, Op, Plan, Section, View, ViewId, WorkItem};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// Splits what can be split; the rest is left as it is, for the check of limits to refuse.
@@ -17,7 +17,7 @@ pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     for section in Section::ALL {
         for op in plan.ops(section).to_vec() {
             for op in by_rows(&mut plan, op, most) {
-                ops.extend(by_lanes(&mut plan, op, most).into_iter().map(|op| (section, op)));
+                ops.extend(by_items(&mut plan, op, most).into_iter().map(|op| (section, op)));
             }
         }
     }
@@ -41,25 +41,25 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// One op for each range of lanes, where lanes do not know their place, or are told it.
-fn by_lanes(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
+/// One op for each range of items, where items do not know their place, or are told it.
+fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
-    // A lane has some columns of a single row, or whole rows.
-    let even = |shape: &Shape| shape.rows == 1 || shape.rows.is_multiple_of(op.lanes);
-    if op.kernel.lane != Lane::Block || op.lanes == 0 || !shapes.iter().all(even) {
+    // A item has some columns of a single row, or whole rows.
+    let even = |shape: &Shape| shape.rows == 1 || shape.rows.is_multiple_of(op.items);
+    if op.kernel.item != WorkItem::Block || op.items == 0 || !shapes.iter().all(even) {
         return vec![op];
     }
-    let each: Vec<_> = shapes.iter().map(|shape| shape.elements() / op.lanes).collect();
+    let each: Vec<_> = shapes.iter().map(|shape| shape.elements() / op.items).collect();
     let part = |range: Range<usize>| {
-        let mut part = Op { lanes: range.len(), ..op.clone() };
-        part.set("first_lane", op.param("first_lane").unwrap_or(0) + range.start as u32);
+        let mut part = Op { items: range.len(), ..op.clone() };
+        part.set("first_item", op.param("first_item").unwrap_or(0) + range.start as u32);
         for (_, view) in op.kernel.bindings.iter().zip(&mut part.views).filter(|(binding, _)| binding.cut) {
-            *view = lanes_of(plan, *view, op.lanes, range.clone());
+            *view = items_of(plan, *view, op.items, range.clone());
         }
         part
     };
-    match ranges(op.lanes, &each, most) {
+    match ranges(op.items, &each, most) {
         Some(ranges) => ranges.into_iter().map(part).collect(),
         None => vec![op],
     }
@@ -76,10 +76,10 @@ fn ranges(count: usize, each: &[usize], most: usize) -> Option<Vec<Range<usize>>
     (units > 0).then(|| (0..count).step_by(units).map(range).collect())
 }
 
-fn lanes_of(plan: &mut Plan, view: ViewId, lanes: usize, range: Range<usize>) -> ViewId {
+fn items_of(plan: &mut Plan, view: ViewId, items: usize, range: Range<usize>) -> ViewId {
     let Shape { rows, columns } = plan.shape(view);
     let scaled = |each: usize| range.start * each..range.end * each;
-    if rows == 1 { columns_of(plan, view, scaled(columns / lanes)) } else { rows_of(plan, view, scaled(rows / lanes)) }
+    if rows == 1 { columns_of(plan, view, scaled(columns / items)) } else { rows_of(plan, view, scaled(rows / items)) }
 }
 
 /// The part of a single row.

@@ -1,30 +1,30 @@
 //! Fits a plan to a device, or says why it does not fit, before anything is allocated.
 
 mod bindings;
+mod fused_step;
 mod tuning;
-mod whole_step;
 
-pub(crate) use tuning::Wish;
+pub use fused_step::traced;
+pub(crate) use tuning::TuningPolicy;
 pub use tuning::{Choice, Machine, TUNING_VERSION, Tuning};
-pub use whole_step::traced;
 
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::kernels::matmul_split::PARTS;
 use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, Tile};
-pub use crate::plan::{Limits, WholeStep};
+pub use crate::plan::{FusedStep, Limits};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
 /// What a plan must know of a device: plain numbers, no handle.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
+pub enum DeviceLimits {
     /// The host: no limits but its memory.
     Cpu,
     /// A GPU.
     Gpu(Limits),
 }
 
-/// Makes [whole steps](with_whole_step), cuts products into tiles, makes several ops of those that would bind too much and
+/// Makes [fused steps](with_fused_step), cuts products into tiles, makes several ops of those that would bind too much and
 /// can be split, and checks each allocation and op against the target's limits. What a [`Tuning`] has cut before stays as
 /// it is.
 ///
@@ -33,15 +33,15 @@ pub enum Target {
 ///
 /// # Errors
 /// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
-pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
-    let own = plan.is_own();
-    if *target == Target::Cpu {
+pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
+    let own = plan.is_trusted();
+    if *target == DeviceLimits::Cpu {
         plan.cut(slices);
         plan = split(plan, false)?;
     }
-    if let Target::Gpu(limits) = target {
+    if let DeviceLimits::Gpu(limits) = target {
         shaders(limits)?;
-        plan = with_whole_step(plan, target)?;
+        plan = with_fused_step(plan, target)?;
         plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan = bindings::split(split(plan, true)?, limits)?;
         plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
@@ -56,11 +56,11 @@ pub fn specialize(mut plan: Plan, target: &Target) -> Result<Plan> {
 ///
 /// # Errors
 /// None that a test would not find.
-pub fn with_whole_step(plan: Plan, target: &Target) -> Result<Plan> {
-    let own = plan.is_own();
+pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
+    let own = plan.is_trusted();
     match target {
-        Target::Gpu(limits) => Ok(whole_step::fuse(plan, limits)?.with_own(own)),
-        Target::Cpu => Ok(plan),
+        DeviceLimits::Gpu(limits) => Ok(fused_step::fuse(plan, limits)?.with_own(own)),
+        DeviceLimits::Cpu => Ok(plan),
     }
 }
 
@@ -150,7 +150,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     let bindings = 1 + op.views.len() + usize::from(op.kernel.step == StepUse::All);
     limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
     if op.kernel.step == StepUse::All {
-        let records = (STEP_BYTES * (1 + op.lanes)) as u64;
+        let records = (STEP_BYTES * (1 + op.items)) as u64;
         limit("bytes of step records", records, limits.binding_bytes, "put fewer steps into a submission")?;
     }
     for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
@@ -164,10 +164,10 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         let remedy = format!("{} takes that: use {remedy}", plan.get(*view).name);
         limit("bytes in one binding", bytes, limits.binding_bytes, &remedy)?;
         let view = plan.get(*view);
-        if view.offset % TENSOR_ALIGNMENT + view.slot_stride % TENSOR_ALIGNMENT > 0 {
+        if view.offset % TENSOR_ALIGNMENT + view.batch_stride % TENSOR_ALIGNMENT > 0 {
             let problem = format!(
                 "{} begins at element {} and moves by {}, but a device binds multiples of {TENSOR_ALIGNMENT}",
-                view.name, view.offset, view.slot_stride
+                view.name, view.offset, view.batch_stride
             );
             return Err(Error::conflict(plan.op_name(section, index), problem, "pad what lies before it"));
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan, Section, Tile};
 use crate::shape::Shape;
-use crate::specialize::{Target, candidates};
+use crate::specialize::{DeviceLimits, candidates};
 
 /// Version of the form in files; a reader refuses others.
 pub const TUNING_VERSION: u32 = 1;
@@ -66,11 +66,11 @@ impl Choice {
     }
 
     /// Whether two are for the same product.
-    pub fn same_product(&self, other: &Self) -> bool {
-        self.product() == other.product()
+    pub fn same_matmul(&self, other: &Self) -> bool {
+        self.matmul() == other.matmul()
     }
 
-    fn product(&self) -> (&str, &[[usize; 2]]) {
+    fn matmul(&self) -> (&str, &[[usize; 2]]) {
         (&self.kernel, &self.shapes)
     }
 }
@@ -103,12 +103,12 @@ impl Tuning {
 
     /// The tiles that products of a plan have on a device, whoever chose them: what a tuning was
     /// [put into](Tuning::cut), and is not yet fitted to it. None on the CPU.
-    pub fn of(plan: &Plan, target: &Target) -> Self {
-        let chosen = products(plan).filter_map(|(op, shapes)| {
+    pub fn of(plan: &Plan, target: &DeviceLimits) -> Self {
+        let chosen = matmuls(plan).filter_map(|(op, shapes)| {
             let tile = op.tile.or_else(|| allowed(op, &shapes, target).first().copied());
             Some(Choice::new(op, &shapes, tile?))
         });
-        Self::new(None, if *target == Target::Cpu { Vec::new() } else { chosen.collect() })
+        Self::new(None, if *target == DeviceLimits::Cpu { Vec::new() } else { chosen.collect() })
     }
 
     /// All choices.
@@ -123,8 +123,8 @@ impl Tuning {
 
     /// Takes a choice, in place of an earlier one for the same product.
     pub fn set(&mut self, choice: Choice) {
-        self.choices.retain(|known| !known.same_product(&choice));
-        let at = self.choices.partition_point(|known| known.product() < choice.product());
+        self.choices.retain(|known| !known.same_matmul(&choice));
+        let at = self.choices.partition_point(|known| known.matmul() < choice.matmul());
         self.choices.insert(at, choice);
     }
 
@@ -137,15 +137,15 @@ impl Tuning {
     ///
     /// # Errors
     /// A tile that its product cannot have there; a device that has no tiles.
-    pub fn cut(&self, plan: &mut Plan, target: &Target) -> Result<()> {
+    pub fn cut(&self, plan: &mut Plan, target: &DeviceLimits) -> Result<()> {
         if self.is_empty() {
             return Ok(());
         }
-        if *target == Target::Cpu {
+        if *target == DeviceLimits::Cpu {
             let problem = "it says how a GPU cuts products, but this device is the CPU";
             return Err(Error::conflict("tuning", problem, "leave it out, or name a GPU"));
         }
-        for (op, shapes) in products(plan) {
+        for (op, shapes) in matmuls(plan) {
             if let Some(problem) = self.problem(op, &shapes, target) {
                 let remedy = "tune anew on this device, or leave the tuning out";
                 return Err(Error::conflict("tuning", problem, remedy));
@@ -156,9 +156,9 @@ impl Tuning {
     }
 
     /// The part of it that [`Tuning::cut`] takes for this plan, and why it does not take the rest.
-    pub fn fitting(mut self, plan: &Plan, target: &Target) -> (Self, Vec<String>) {
+    pub fn fitting(mut self, plan: &Plan, target: &DeviceLimits) -> (Self, Vec<String>) {
         let mut problems = BTreeSet::new();
-        for (op, shapes) in products(plan) {
+        for (op, shapes) in matmuls(plan) {
             if let Some(problem) = self.problem(op, &shapes, target) {
                 self.choices.retain(|choice| !choice.is_for(op, &shapes));
                 problems.insert(problem);
@@ -172,12 +172,12 @@ impl Tuning {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());
         in_steps.for_each(|op| steps.set(Choice::new(op, &shapes(plan, op), Tile::PLAIN)));
-        let says = |product: &&Choice| self.choices.iter().any(|choice| choice.same_product(product));
+        let says = |matmul: &&Choice| self.choices.iter().any(|choice| choice.same_matmul(matmul));
         [steps.choices.len(), steps.choices.iter().filter(says).count()]
     }
 
     /// What keeps an op from having the tile that this says.
-    fn problem(&self, op: &Op, shapes: &[Shape], target: &Target) -> Option<String> {
+    fn problem(&self, op: &Op, shapes: &[Shape], target: &DeviceLimits) -> Option<String> {
         let tile = self.tile(op, shapes)?;
         let allowed = allowed(op, shapes, target);
         (!allowed.contains(&tile)).then(|| {
@@ -189,7 +189,7 @@ impl Tuning {
 
 /// A tuning that was asked for, and how it is meant.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Wish {
+pub(crate) enum TuningPolicy {
     /// None was.
     #[default]
     Nothing,
@@ -199,26 +199,26 @@ pub(crate) enum Wish {
     Suggested(Tuning),
 }
 
-impl Wish {
+impl TuningPolicy {
     pub(crate) fn is_pinned(&self) -> bool {
         matches!(self, Self::Pinned(_))
     }
 
     /// What plans are to be cut by, and why it is not all that was suggested.
-    pub(crate) fn granted(self, plan: &Plan, target: &Target) -> (Tuning, Vec<String>) {
+    pub(crate) fn granted(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
         match self {
             Self::Pinned(tuning) => (tuning, Vec::new()),
-            Self::Suggested(tuning) if *target != Target::Cpu => tuning.fitting(plan, target),
+            Self::Suggested(tuning) if *target != DeviceLimits::Cpu => tuning.fitting(plan, target),
             Self::Nothing | Self::Suggested(_) => Default::default(),
         }
     }
 }
 
 /// The tiles that an op can have on a device, the heuristic's first.
-fn allowed(op: &Op, shapes: &[Shape], target: &Target) -> Vec<Tile> {
+fn allowed(op: &Op, shapes: &[Shape], target: &DeviceLimits) -> Vec<Tile> {
     match target {
-        Target::Cpu => Vec::new(),
-        Target::Gpu(limits) => candidates(op, shapes, limits),
+        DeviceLimits::Cpu => Vec::new(),
+        DeviceLimits::Gpu(limits) => candidates(op, shapes, limits),
     }
 }
 
@@ -227,7 +227,7 @@ fn shapes(plan: &Plan, op: &Op) -> Vec<Shape> {
 }
 
 /// All ops of a plan that can be cut.
-fn products(plan: &Plan) -> impl Iterator<Item = (&Op, Vec<Shape>)> {
+fn matmuls(plan: &Plan) -> impl Iterator<Item = (&Op, Vec<Shape>)> {
     let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section));
     ops.filter(|op| op.kernel.shader.tiles.is_some()).map(|op| (op, shapes(plan, op)))
 }

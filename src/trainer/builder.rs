@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 
-use crate::data::Standardisation;
+use crate::data::Standardization;
 use crate::device::Device;
 use crate::error::{Error, Result, collected};
 use crate::init::Init;
 use crate::loss::Loss;
-use crate::lower::{Description, Held};
+use crate::lower::{InputStorage, TrainingSpec};
 use crate::model::{Tensor, evaluate_rows, write_parameters};
 use crate::network::Network;
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
-use crate::specialize::{Tuning, Wish};
+use crate::specialize::{Tuning, TuningPolicy};
 use crate::trainer::tuned::Planner;
-use crate::trainer::{Known, Pace, Profile, Trainer};
+use crate::trainer::{PendingLosses, Profile, SubmissionSizer, Trainer};
 
 /// Describes a training; made by [`Trainer::builder`].
 #[derive(Clone, Debug)]
@@ -27,13 +27,13 @@ pub struct Builder {
     batch: usize,
     accumulate: usize,
     seed: u64,
-    preprocessing: Option<Standardisation>,
+    preprocessing: Option<Standardization>,
     scale_targets: bool,
-    target_scaling: Option<Standardisation>,
-    steps_a_submission: Option<usize>,
+    target_scaling: Option<Standardization>,
+    steps_per_submission: Option<usize>,
     fused: bool,
     profile: bool,
-    tuning: Wish,
+    tuning: TuningPolicy,
 }
 
 impl Builder {
@@ -50,10 +50,10 @@ impl Builder {
             preprocessing: None,
             scale_targets: false,
             target_scaling: None,
-            steps_a_submission: None,
+            steps_per_submission: None,
             fused: true,
             profile: false,
-            tuning: Wish::default(),
+            tuning: TuningPolicy::default(),
         }
     }
 
@@ -104,8 +104,8 @@ impl Builder {
     }
 
     /// Scales inputs, which stay raw everywhere outside; fit it on the training part alone.
-    pub fn preprocessing(mut self, standardisation: Standardisation) -> Self {
-        self.preprocessing = Some(standardisation);
+    pub fn preprocessing(mut self, standardization: Standardization) -> Self {
+        self.preprocessing = Some(standardization);
         self
     }
 
@@ -130,16 +130,16 @@ impl Builder {
     }
 
     /// [`Builder::scale_targets`] with a scaling that is known before any data set is.
-    pub fn target_scaling(mut self, standardisation: Standardisation) -> Self {
-        self.target_scaling = Some(standardisation);
+    pub fn target_scaling(mut self, standardization: Standardization) -> Self {
+        self.target_scaling = Some(standardization);
         self.scale_targets()
     }
 
     /// Sets the steps of one submission. Without it there are as many as make a window of a few megabytes, and on a GPU no
     /// more than a tenth of a second is long enough for, by a clock that begins with a submission of one step. What a
     /// number of steps results in does not depend on it; how many [`Trainer::advance`] takes does.
-    pub fn steps_a_submission(mut self, steps: usize) -> Self {
-        self.steps_a_submission = Some(steps);
+    pub fn steps_per_submission(mut self, steps: usize) -> Self {
+        self.steps_per_submission = Some(steps);
         self
     }
 
@@ -155,14 +155,14 @@ impl Builder {
     /// on disk: a training's bits depend on no file that nobody has named. Whichever tiles there are, a checkpoint has
     /// them.
     pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = Wish::Pinned(tuning);
+        self.tuning = TuningPolicy::Pinned(tuning);
         self
     }
 
     /// The same where the device and the shapes allow it: what does not fit is left to the heuristic, and told by
     /// [`Trainer::tuned`]. On the CPU it says nothing.
     pub fn suggest_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = Wish::Suggested(tuning);
+        self.tuning = TuningPolicy::Suggested(tuning);
         self
     }
 
@@ -181,8 +181,8 @@ impl Builder {
     /// profile, or cut products as a pinned tuning says; sizes beyond the device's limits.
     pub fn build(self, device: &Device) -> Result<Trainer> {
         let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
-        if self.steps_a_submission == Some(0) {
-            return Err(Error::value("trainer", "steps_a_submission", 0, "at least 1"));
+        if self.steps_per_submission == Some(0) {
+            return Err(Error::value("trainer", "steps_per_submission", 0, "at least 1"));
         }
         if self.scale_targets && loss != Loss::MeanSquaredError {
             let problem = format!("targets are to be scaled, but {loss} needs them as they are");
@@ -194,26 +194,26 @@ impl Builder {
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
         // Before anything is made of its sizes.
         self.network.check()?;
-        let description = Description {
+        let spec = TrainingSpec {
             clip_norm: self.clip_norm,
             accumulate: self.accumulate,
             evaluate_rows: evaluate_rows(&self.network, device),
-            ..Description::new(self.network, loss, self.optimizer, self.batch)
+            ..TrainingSpec::new(self.network, loss, self.optimizer, self.batch)
         };
-        let planner = Planner::new(self.tuning, self.fused, &description, device.target())?;
-        let mut executor = device.executor(planner.plan_at_rest(&description)?)?;
+        let planner = Planner::new(self.tuning, self.fused, &spec, device.target())?;
+        let mut executor = device.executor(planner.plan_at_rest(&spec)?)?;
         // What steps need beyond that, so that none of them waits for a compiler; the host has none.
-        let steps = [(None, Held::Numbers), (Some(1), Held::Numbers), (Some(1), Held::Bytes)];
+        let steps = [(None, InputStorage::Numbers), (Some(1), InputStorage::Numbers), (Some(1), InputStorage::Bytes)];
         for (data_rows, data_inputs) in steps.into_iter().filter(|_| device.is_gpu()) {
-            let description = Description { data_rows, data_inputs, ..description.clone() };
-            executor.prepare(&planner.plan(&description)?)?;
+            let spec = TrainingSpec { data_rows, data_inputs, ..spec.clone() };
+            executor.prepare(&planner.plan(&spec)?)?;
         }
-        write_parameters(executor.as_mut(), &initial_parameters(&description.network, self.seed)?)?;
+        write_parameters(executor.as_mut(), &initial_parameters(&spec.network, self.seed)?)?;
         Ok(Trainer {
-            batch: description.batch,
-            accumulate: description.accumulate,
+            batch: spec.micro_batch,
+            accumulate: spec.accumulate,
             at_rest: true,
-            description,
+            spec,
             planner,
             schedule: self.schedule,
             seed: self.seed,
@@ -225,13 +225,13 @@ impl Builder {
             columns: None,
             classes: None,
             targets: Vec::new(),
-            steps_a_submission: self.steps_a_submission,
+            steps_per_submission: self.steps_per_submission,
             step: 0,
             epoch: 0,
             loaded: None,
             in_flight: VecDeque::new(),
-            known: Known::default(),
-            pace: Pace::default(),
+            pending_losses: PendingLosses::default(),
+            sizer: SubmissionSizer::default(),
             profile: self.profile.then(Profile::new),
             checkpoint_folder: None,
         })
@@ -239,8 +239,8 @@ impl Builder {
 }
 
 /// Checks that a scaling has as many columns as the network has.
-pub(super) fn check_columns(place: &str, scaling: Option<&Standardisation>, what: &str, wanted: usize) -> Result<()> {
-    let Some(found) = scaling.map(Standardisation::columns).filter(|found| *found != wanted) else { return Ok(()) };
+pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what: &str, wanted: usize) -> Result<()> {
+    let Some(found) = scaling.map(Standardization::columns).filter(|found| *found != wanted) else { return Ok(()) };
     Err(Error::Shape {
         place: place.into(),
         found_what: "columns are".into(),

@@ -12,11 +12,11 @@ impl Trainer {
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         self.settle(0)?;
-        let network = &self.description.network;
+        let network = &self.spec.network;
         let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
         let scaling = self.target_scaling.as_ref();
-        let target = target_of(network, self.description.loss, scaling, data)?;
-        evaluate(self.executor.as_mut(), self.description.loss, scaling, &input, &target)
+        let target = target_of(network, self.spec.loss, scaling, data)?;
+        evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target)
     }
 
     /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).
@@ -25,8 +25,8 @@ impl Trainer {
     /// A number of values that is no multiple of the network's inputs; values that are not finite.
     pub fn predict(&mut self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
-        let columns = self.description.network.outputs();
-        probabilities(self.description.loss, columns, self.target_scaling.as_ref(), &mut outputs)?;
+        let columns = self.spec.network.outputs();
+        probabilities(self.spec.loss, columns, self.target_scaling.as_ref(), &mut outputs)?;
         Ok(outputs)
     }
 
@@ -36,12 +36,12 @@ impl Trainer {
     /// As [`Trainer::predict`]; a loss that does not tell classes apart.
     pub fn predict_classes(&mut self, input: &[f32]) -> Result<Vec<u32>> {
         let outputs = self.outputs(input)?;
-        classes(self.description.loss, self.description.network.outputs(), &outputs)
+        classes(self.spec.loss, self.spec.network.outputs(), &outputs)
     }
 
     fn outputs(&mut self, input: &[f32]) -> Result<Vec<f32>> {
         self.settle(0)?;
-        let input = prepared(&self.description.network, self.preprocessing.as_ref(), input)?;
+        let input = prepared(&self.spec.network, self.preprocessing.as_ref(), input)?;
         forward(self.executor.as_mut(), &input)
     }
 }

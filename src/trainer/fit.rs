@@ -1,14 +1,15 @@
 //! Epochs, validation, early stopping, history.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::trainer::checkpoint::{Beginning, Keeper, Validation};
-use crate::trainer::course::{Best, Course};
-use crate::trainer::{Checkpoints, Evaluation, Known, Restored, Trainer};
+use crate::trainer::checkpoint::{Beginning, CheckpointWriter, Validation};
+use crate::trainer::fit_state::{Best, FitState};
+use crate::trainer::{Checkpoints, Evaluation, PendingLosses, Restored, Trainer};
 
 /// How long to train, and what to do after each epoch.
 ///
@@ -29,18 +30,9 @@ pub struct Fit<'a> {
     on_begin_anew: Option<Told<'a, [String]>>,
 }
 
-type Callback<'a, T> = Box<dyn FnMut(&T) -> Flow + Send + 'a>;
+type Callback<'a, T> = Box<dyn FnMut(&T) -> ControlFlow<()> + Send + 'a>;
 
 type Told<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
-
-/// What a callback wants to happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// Go on.
-    Continue,
-    /// Stop training in good order, as if this had been the last epoch.
-    Stop,
-}
 
 /// Where training is, after a submission.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,7 +134,7 @@ impl<'a> Fit<'a> {
 
     /// Calls back whenever the losses of a submission have become known; on a GPU one or two others are under way then,
     /// and are finished where it stops.
-    pub fn on_submission(mut self, callback: impl FnMut(&Progress) -> Flow + Send + 'a) -> Self {
+    pub fn on_submission(mut self, callback: impl FnMut(&Progress) -> ControlFlow<()> + Send + 'a) -> Self {
         self.on_submission = Some(Box::new(callback));
         self
     }
@@ -169,7 +161,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Calls back after each epoch.
-    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch) -> Flow + Send + 'a) -> Self {
+    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch) -> ControlFlow<()> + Send + 'a) -> Self {
         self.on_epoch = Some(Box::new(callback));
         self
     }
@@ -199,25 +191,24 @@ impl Trainer {
         }
         self.load(data)?;
         self.checkpoint_folder = None;
-        let (mut course, mut keeper) = self.begin(&mut fit)?;
+        let (mut state, mut writer) = self.begin(&mut fit)?;
         let mut stopped = false;
-        while !stopped && course.epochs.len() < fit.epochs && !course.is_out_of(fit.patience) {
-            let (whole, mut flow) = self.epoch(&mut course, &mut fit, keeper.as_mut())?;
+        while !stopped && state.epochs.len() < fit.epochs && !state.is_out_of(fit.patience) {
+            let (whole, mut flow) = self.epoch(&mut state, &mut fit, writer.as_mut())?;
             // Of an epoch that is to go on there is nothing to tell yet.
-            let best =
-                if whole || keeper.is_none() { self.end_epoch(&mut course, &mut fit, &mut flow)? } else { false };
-            let over = course.epochs.len() == fit.epochs || course.is_out_of(fit.patience);
-            stopped = flow == Flow::Stop && !over;
-            if let Some(keeper) = keeper.as_mut().filter(|_| whole)
-                && (stopped || over || best || keeper.is_due(self.step))
+            let best = if whole || writer.is_none() { self.end_epoch(&mut state, &mut fit, &mut flow)? } else { false };
+            let over = state.epochs.len() == fit.epochs || state.is_out_of(fit.patience);
+            stopped = flow == ControlFlow::Break(()) && !over;
+            if let Some(writer) = writer.as_mut().filter(|_| whole)
+                && (stopped || over || best || writer.is_due(self.step))
             {
-                keeper.write(self, &course, stopped)?;
+                writer.write(self, &state, stopped)?;
             }
         }
-        self.checkpoint_folder = keeper.as_ref().and_then(Keeper::folder).map(Path::to_path_buf);
-        let best = course.best.filter(|_| fit.restore_best);
+        self.checkpoint_folder = writer.as_ref().and_then(CheckpointWriter::folder).map(Path::to_path_buf);
+        let best = state.best.filter(|_| fit.restore_best);
         let best = best.map(|best| self.set_parameters(&best.parameters).map(|()| best.epoch));
-        Ok(History { epochs: course.epochs, best: best.transpose()?, stopped })
+        Ok(History { epochs: state.epochs, best: best.transpose()?, stopped })
     }
 
     /// The folder to which the last [`Trainer::fit`] wrote its checkpoints, or from which it went on; none where it did
@@ -227,74 +218,77 @@ impl Trainer {
     }
 
     /// Where to begin, and who keeps checkpoints.
-    fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(Course, Option<Keeper>)> {
-        let Some(checkpoints) = &fit.checkpoints else { return Ok((Course::default(), None)) };
-        let (keeper, beginning) =
-            Keeper::begin(checkpoints, self, fit.validation.map(|data| Validation::of(data, fit.restore_best)))?;
-        let course = match beginning {
-            Beginning::Resumed(course, restored) => {
+    fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
+        let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
+        let (writer, beginning) = CheckpointWriter::begin(
+            checkpoints,
+            self,
+            fit.validation.map(|data| Validation::of(data, fit.restore_best)),
+        )?;
+        let state = match beginning {
+            Beginning::Resumed(state, restored) => {
                 fit.on_resume.iter_mut().for_each(|callback| callback(&restored));
-                course
+                state
             }
             Beginning::Anew(others) => {
                 let callback = fit.on_begin_anew.iter_mut().filter(|_| !others.is_empty());
                 callback.for_each(|callback| callback(&others));
-                Course::default()
+                FitState::default()
             }
         };
-        Ok((course, Some(keeper)))
+        Ok((state, Some(writer)))
     }
 
     /// The steps of an epoch that are left, up to its end or to where a callback stops it; returns whether it is whole.
     fn epoch(
         &mut self,
-        course: &mut Course,
+        state: &mut FitState,
         fit: &mut Fit<'_>,
-        mut keeper: Option<&mut Keeper>,
-    ) -> Result<(bool, Flow)> {
-        let (epoch, epochs) = (course.epochs.len() + 1, fit.epochs);
-        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.description.step_rows()));
+        mut writer: Option<&mut CheckpointWriter>,
+    ) -> Result<(bool, ControlFlow<()>)> {
+        let (epoch, epochs) = (state.epochs.len() + 1, fit.epochs);
+        let steps = self.loaded.as_ref().map_or(0, |loaded| loaded.steps(self.spec.batch_size()));
         loop {
-            let most = keeper.as_ref().map_or(u64::MAX, |keeper| keeper.steps_left(self.step));
+            let most = writer.as_ref().map_or(u64::MAX, |writer| writer.steps_left(self.step));
             let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;
-            course.running.add(&advance.losses, &advance.rows);
+            state.running.add(&advance.losses, &advance.rows);
             let progress = Progress {
                 epoch,
                 epochs,
-                step: course.running.steps,
+                step: state.running.steps,
                 steps,
-                loss: course.running.loss() * self.loss_factor(),
+                loss: state.running.loss() * self.loss_factor(),
             };
             let callback = fit.on_submission.as_mut().filter(|_| !advance.losses.is_empty());
-            let flow = callback.map_or(Flow::Continue, |callback| callback(&progress));
-            let due = keeper.as_ref().is_some_and(|keeper| keeper.is_due(self.step));
-            if !advance.epoch_done && flow == Flow::Continue && !due {
+            let flow = callback.map_or(ControlFlow::Continue(()), |callback| callback(&progress));
+            let due = writer.as_ref().is_some_and(|writer| writer.is_due(self.step));
+            if !advance.epoch_done && flow == ControlFlow::Continue(()) && !due {
                 continue;
             }
             self.settle(0)?;
-            let Known { losses, rows } = std::mem::take(&mut self.known);
-            course.running.add(&losses, &rows);
+            let PendingLosses { losses, rows } = std::mem::take(&mut self.pending_losses);
+            state.running.add(&losses, &rows);
             if advance.epoch_done {
                 return Ok((true, flow));
             }
-            if let Some(keeper) = &mut keeper {
-                keeper.write(self, course, flow == Flow::Stop)?;
+            if let Some(writer) = &mut writer {
+                writer.write(self, state, flow == ControlFlow::Break(()))?;
             }
-            if flow == Flow::Stop {
+            if flow == ControlFlow::Break(()) {
                 return Ok((false, flow));
             }
         }
     }
 
     /// Validates, keeps the best parameters, and tells of the epoch; returns whether it is the best so far.
-    fn end_epoch(&mut self, course: &mut Course, fit: &mut Fit<'_>, flow: &mut Flow) -> Result<bool> {
-        let running = std::mem::take(&mut course.running);
-        let epoch = course.epochs.len() + 1;
+    fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
+        let running = std::mem::take(&mut state.running);
+        let epoch = state.epochs.len() + 1;
         let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
         let loss = validation.as_ref().filter(|_| fit.restore_best).map(|evaluation| evaluation.loss);
-        let best = loss.filter(|loss| course.is_best(*loss));
+        let best = loss.filter(|loss| state.is_best(*loss));
         if let Some(loss) = best {
-            course.best = Some(Best { epoch, step: self.step, loss, parameters: self.parameters()? });
+            state.best = Some(Best { epoch, step: self.step, loss, parameters: self.parameters()? });
         }
         let record = Epoch {
             epoch,
@@ -304,16 +298,16 @@ impl Trainer {
             validation,
         };
         if let Some(callback) = &mut fit.on_epoch
-            && callback(&record) == Flow::Stop
+            && callback(&record) == ControlFlow::Break(())
         {
-            *flow = Flow::Stop;
+            *flow = ControlFlow::Break(());
         }
-        course.epochs.push(record);
+        state.epochs.push(record);
         Ok(best.is_some())
     }
 
     /// The learning rate of the last step.
     fn learning_rate(&self) -> f64 {
-        self.description.optimizer.learning_rate() * self.schedule.factor(self.step.saturating_sub(1))
+        self.spec.optimizer.learning_rate() * self.schedule.factor(self.step.saturating_sub(1))
     }
 }

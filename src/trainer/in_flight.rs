@@ -21,7 +21,7 @@ pub(super) struct InFlight {
     /// Index of its first step since training began.
     pub(super) first: u64,
     /// What the host wrote for it.
-    pub(super) brought: Vec<Brought>,
+    pub(super) host_writes: Vec<HostWrite>,
     /// When it was made.
     at: Instant,
     flag: Ticket,
@@ -29,8 +29,8 @@ pub(super) struct InFlight {
     losses: Option<Ticket>,
 }
 
-/// What the host writes for a submission: view, window slot and words.
-pub(super) type Brought = (&'static str, usize, Vec<u32>);
+/// What the host writes for a submission: view, batch of the submission and words.
+pub(super) type HostWrite = (&'static str, usize, Vec<u32>);
 
 /// The loss of a step from what each of its batches has of it: the mean over all its rows.
 pub(super) fn step_loss(losses: &[f32]) -> f32 {
@@ -39,7 +39,7 @@ pub(super) fn step_loss(losses: &[f32]) -> f32 {
 
 /// Losses that are known, and not told yet, with the rows of their steps.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
     pub(super) rows: Vec<usize>,
 }
@@ -56,8 +56,8 @@ pub(super) enum Losses {
 impl Trainer {
     /// Writes what the host brings and submits steps: window, gradients and update of each, report; then waits until
     /// only the newest submissions are under way.
-    pub(super) fn submit(&mut self, steps: Vec<Step>, brought: Vec<Brought>, losses: Losses) -> Result<()> {
-        self.bring(&brought)?;
+    pub(super) fn submit(&mut self, steps: Vec<Step>, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
+        self.write_from_host(&host_writes)?;
         let at = Instant::now();
         let runs = Run::submission(&steps);
         match &mut self.profile {
@@ -75,13 +75,15 @@ impl Trainer {
         };
         let first = self.step;
         self.step += Step::groups(&steps).count() as u64;
-        self.in_flight.push_back(InFlight { steps, first, brought, at, flag, losses });
+        self.in_flight.push_back(InFlight { steps, first, host_writes, at, flag, losses });
         self.settle(self.executor.in_flight())
     }
 
     /// Writes what a submission needs from the host.
-    pub(super) fn bring(&mut self, brought: &[Brought]) -> Result<()> {
-        brought.iter().try_for_each(|(name, slot, words)| self.executor.write(self.view(name)?, *slot, words))
+    pub(super) fn write_from_host(&mut self, host_writes: &[HostWrite]) -> Result<()> {
+        host_writes
+            .iter()
+            .try_for_each(|(name, batch_index, words)| self.executor.write(self.view(name)?, *batch_index, words))
     }
 
     /// Waits until at most `most` submissions are under way, and keeps what has become known.
@@ -105,7 +107,7 @@ impl Trainer {
         let mut flag = std::mem::replace(&mut submission.flag, Ticket::ready(Vec::new()));
         let waited = !flag.poll()?;
         let flag = flag.wait()?[0];
-        self.pace.note(submission.at, Instant::now(), waited, Step::groups(&submission.steps).count());
+        self.sizer.note(submission.at, Instant::now(), waited, Step::groups(&submission.steps).count());
         if flag != u32::MAX {
             return Err(self.not_finite(&submission, flag)?);
         }
@@ -114,8 +116,8 @@ impl Trainer {
             let mut rest = losses.as_slice();
             for batches in Step::groups(&submission.steps) {
                 let (own, others) = rest.split_at(batches.len());
-                self.known.losses.push(step_loss(own));
-                self.known.rows.push(batches.iter().map(|batch| batch.rows as usize).sum());
+                self.pending_losses.losses.push(step_loss(own));
+                self.pending_losses.rows.push(batches.iter().map(|batch| batch.rows as usize).sum());
                 rest = others;
             }
         }

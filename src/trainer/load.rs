@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use crate::data::{Dataset, Standardisation};
+use crate::data::{Dataset, Standardization};
 use crate::error::{Error, Result, collected};
-use crate::lower::{Description, Held};
+use crate::lower::{InputStorage, TrainingSpec};
 use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
-use crate::specialize::Target;
+use crate::specialize::DeviceLimits;
 use crate::trainer::builder::check_columns;
 use crate::trainer::checkpoint::Fingerprint;
-use crate::trainer::{Known, Trainer};
+use crate::trainer::{PendingLosses, Trainer};
 
 /// Without a wish of the user's, a window holds at most this many bytes of inputs.
 const WINDOW_BYTES: usize = 4 << 20;
@@ -24,7 +24,7 @@ const GPU_WINDOW_STEPS: usize = 256;
 
 /// A data set as the kernels read it.
 struct Fitting {
-    held: Held,
+    held: InputStorage,
     /// Numbers, or packed bytes.
     input: Vec<u32>,
     /// What bytes become.
@@ -36,7 +36,7 @@ struct Fitting {
 const FARTHEST: f64 = 1e17;
 
 /// Checks that squared errors on scaled targets are numbers, so that nobody finds out after hours of training.
-fn check_distance(scaling: &Standardisation, data: &Dataset) -> Result<()> {
+fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
     let distance = |at: usize| {
         let column = at % columns.len();
@@ -97,8 +97,8 @@ impl Loaded {
     }
 
     /// Steps of an epoch, with so many rows each but the last.
-    pub(super) fn steps(&self, step_rows: usize) -> usize {
-        self.rows.div_ceil(step_rows)
+    pub(super) fn steps(&self, batch_size: usize) -> usize {
+        self.rows.div_ceil(batch_size)
     }
 }
 
@@ -117,11 +117,18 @@ impl Trainer {
         let accumulate = self.accumulate.min(data.len().div_ceil(batch));
         let rows = batch * accumulate;
         let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps(accumulate));
-        let slots = self.steps_a_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
+        let steps = self.steps_per_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
         let (data_rows, data_inputs) = (Some(data.len()), held);
-        self.change(Description { batch, accumulate, data_rows, data_inputs, slots, ..self.description.clone() })?;
+        self.change(TrainingSpec {
+            micro_batch: batch,
+            accumulate,
+            data_rows,
+            data_inputs,
+            steps,
+            ..self.spec.clone()
+        })?;
         self.executor.write(self.view("data.input")?, 0, &input)?;
-        if held != Held::Numbers {
+        if held != InputStorage::Numbers {
             self.executor.write(self.view("data.table")?, 0, bytemuck::cast_slice(&table))?;
         }
         self.executor.write(self.view("data.target")?, 0, &target)?;
@@ -150,7 +157,7 @@ impl Trainer {
     fn write_order(&mut self, epoch: u32) -> Result<()> {
         let Some(loaded) = &self.loaded else { return Ok(()) };
         // The last batch may be a short one.
-        let places = loaded.rows.next_multiple_of(self.description.batch);
+        let places = loaded.rows.next_multiple_of(self.spec.micro_batch);
         let mut order = collected("the order of the rows", places, 0..loaded.rows as u32)?;
         Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
         order.resize(places, u32::MAX);
@@ -171,15 +178,15 @@ impl Trainer {
     /// Waits for all submissions, and forgets losses that nobody has asked for.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.settle(0)?;
-        self.known = Known::default();
+        self.pending_losses = PendingLosses::default();
         Ok(())
     }
 
     /// Bytes of inputs that a window may hold: no more than the device can bind at once.
     fn window_bytes(&self) -> usize {
         match self.executor.target() {
-            Target::Cpu => WINDOW_BYTES,
-            Target::Gpu(limits) => WINDOW_BYTES.min(limits.binding_bytes as usize),
+            DeviceLimits::Cpu => WINDOW_BYTES,
+            DeviceLimits::Gpu(limits) => WINDOW_BYTES.min(limits.binding_bytes as usize),
         }
     }
 
@@ -187,8 +194,8 @@ impl Trainer {
     /// once.
     fn window_steps(&self, accumulate: usize) -> usize {
         match self.executor.target() {
-            Target::Cpu => WINDOW_STEPS,
-            Target::Gpu(limits) => {
+            DeviceLimits::Cpu => WINDOW_STEPS,
+            DeviceLimits::Gpu(limits) => {
                 let records = (limits.binding_bytes as usize / STEP_BYTES).saturating_sub(1);
                 GPU_WINDOW_STEPS.min(records / accumulate).max(1)
             }
@@ -211,14 +218,14 @@ impl Trainer {
             let remedy = "add rows of another class, or choose another target column";
             return Err(Error::data(format!("data set `{}`", data.name()), problem, remedy));
         }
-        let network = &self.description.network;
+        let network = &self.spec.network;
         let rows = InputRows::of(network, self.preprocessing.as_ref(), data)?;
         let scaling = self.target_scaling.as_ref();
         scaling.map_or(Ok(()), |scaling| check_distance(scaling, data))?;
-        let target = target_of(network, self.description.loss, scaling, data)?;
+        let target = target_of(network, self.spec.loss, scaling, data)?;
         let Some(bytes) = data.bytes() else {
             let input = bytemuck::cast_vec(rows.all()?);
-            return Ok(Fitting { held: Held::Numbers, input, table: Vec::new(), target });
+            return Ok(Fitting { held: InputStorage::Numbers, input, table: Vec::new(), target });
         };
         let (held, table) = self.table()?;
         Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
@@ -227,8 +234,8 @@ impl Trainer {
     /// Fits the scaling of targets on the first data set, if they are to be scaled.
     pub(super) fn fit_target_scaling(&mut self, data: &Dataset) -> Result<()> {
         if self.scale_targets && self.target_scaling.is_none() && data.target_values().is_some() {
-            let scaling = Standardisation::fit_targets(data)?;
-            check_columns("target scaling", Some(&scaling), "output", self.description.network.outputs())?;
+            let scaling = Standardization::fit_targets(data)?;
+            check_columns("target scaling", Some(&scaling), "output", self.spec.network.outputs())?;
             self.target_scaling = Some(scaling);
         }
         Ok(())
@@ -237,27 +244,27 @@ impl Trainer {
     /// Factor that turns a loss on scaled targets into one in their units: an error shrinks by the scale, its square by the
     /// square of it. There is none for several columns, each with a scale of its own.
     pub(super) fn loss_factor(&self) -> f64 {
-        match self.target_scaling.as_ref().map(Standardisation::scale) {
+        match self.target_scaling.as_ref().map(Standardization::scale) {
             Some([scale]) => scale * scale,
             _ => 1.0,
         }
     }
 
     /// What each byte becomes, \[tables, 256\]: itself, scaled.
-    fn table(&self) -> Result<(Held, Vec<f32>)> {
-        let (preprocessing, columns) = (self.preprocessing.as_ref(), self.description.network.inputs());
+    fn table(&self) -> Result<(InputStorage, Vec<f32>)> {
+        let (preprocessing, columns) = (self.preprocessing.as_ref(), self.spec.network.inputs());
         // A row for each byte, which has it everywhere.
         let rows: Vec<u8> = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, columns)).collect();
-        let rows = prepared(&self.description.network, preprocessing, &rows)?;
-        let uniform = preprocessing.is_none_or(Standardisation::is_uniform);
+        let rows = prepared(&self.spec.network, preprocessing, &rows)?;
+        let uniform = preprocessing.is_none_or(Standardization::is_uniform);
         let column = |column: usize| rows.iter().skip(column).step_by(columns).copied();
         let table = (0..if uniform { 1 } else { columns }).flat_map(column).collect();
-        Ok((if uniform { Held::Bytes } else { Held::BytesByColumn }, table))
+        Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
     /// Makes room for rows that the host brings: of a whole batch, since nobody knows how many there will be.
     pub(super) fn unload(&mut self) -> Result<()> {
-        if self.description.data_rows.is_none() && !self.at_rest {
+        if self.spec.data_rows.is_none() && !self.at_rest {
             return Ok(());
         }
         self.forget()?;
@@ -266,10 +273,10 @@ impl Trainer {
     }
 
     /// What steps are of whose rows the host brings.
-    pub(super) fn own_steps(&self) -> Description {
+    pub(super) fn own_steps(&self) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
-        let data_inputs = Held::Numbers;
-        Description { batch, accumulate, data_rows: None, data_inputs, slots: 1, ..self.description.clone() }
+        let data_inputs = InputStorage::Numbers;
+        TrainingSpec { micro_batch: batch, accumulate, data_rows: None, data_inputs, steps: 1, ..self.spec.clone() }
     }
 
     /// Makes sure that the executor has a plan with steps, as that of a data set, or of rows that the host brings.
@@ -279,7 +286,7 @@ impl Trainer {
 
     /// Adds the gradients of so many batches before each update from the next data set, or own step, on.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
-        Description { accumulate: batches, ..self.own_steps() }.check()?;
+        TrainingSpec { accumulate: batches, ..self.own_steps() }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;
@@ -288,11 +295,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Changes to the plan of another description; parameters and state stay.
-    fn change(&mut self, description: Description) -> Result<()> {
-        if self.at_rest || description != self.description {
-            self.executor.adopt(self.planner.plan(&description)?)?;
-            self.description = description;
+    /// Changes to the plan of another spec; parameters and state stay.
+    fn change(&mut self, spec: TrainingSpec) -> Result<()> {
+        if self.at_rest || spec != self.spec {
+            self.executor.adopt(self.planner.plan(&spec)?)?;
+            self.spec = spec;
             self.at_rest = false;
         }
         Ok(())

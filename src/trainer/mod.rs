@@ -7,46 +7,46 @@
 
 mod builder;
 mod checkpoint;
-mod course;
 mod evaluate;
 mod fit;
+mod fit_state;
 mod in_flight;
 mod load;
 mod not_finite;
-mod pace;
 mod profile;
+mod submission_size;
 mod tuned;
 
 pub use builder::Builder;
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
-pub use fit::{Epoch, Fit, Flow, History, Progress};
+pub use fit::{Epoch, Fit, History, Progress};
 pub use profile::{OpTime, Profile};
 pub use tuned::Tuned;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use crate::data::Standardisation;
+use crate::data::Standardization;
 use crate::device::Device;
 use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Ticket};
-use crate::lower::Description;
-pub use crate::model::{Evaluation, Target};
+use crate::lower::TrainingSpec;
+pub use crate::model::{Evaluation, Labels};
 use crate::model::{
-    FORMAT_VERSION, Head, Model, Tensor, check_parameters, read_tensors, target_words, write_parameters,
+    FORMAT_VERSION, Metadata, Model, Tensor, check_parameters, read_tensors, target_words, write_parameters,
 };
 use crate::network::Network;
 use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
-use in_flight::{Brought, InFlight, Known, Losses, step_loss};
+use in_flight::{HostWrite, InFlight, Losses, PendingLosses, step_loss};
 use load::Loaded;
-use pace::Pace;
+use submission_size::SubmissionSizer;
 use tuned::Planner;
 
 /// Trains a network; see the [crate's front page](crate) for an example.
 pub struct Trainer {
     /// What the executor's plan is of. Its batch has no more rows than the loaded data set, and a step no more batches.
-    description: Description,
+    spec: TrainingSpec,
     /// Rows of a batch, as the user has set them.
     batch: usize,
     /// Batches of a step, likewise.
@@ -58,17 +58,17 @@ pub struct Trainer {
     seed: u64,
     device: Device,
     executor: Box<dyn Executor>,
-    preprocessing: Option<Standardisation>,
+    preprocessing: Option<Standardization>,
     /// True if targets are scaled.
     scale_targets: bool,
     /// Of the first data set, if they are.
-    target_scaling: Option<Standardisation>,
+    target_scaling: Option<Standardization>,
     columns: Option<Vec<String>>,
     classes: Option<Vec<String>>,
     /// Names of the target columns.
     targets: Vec<String>,
     /// Most steps of a submission, where the user has said so.
-    steps_a_submission: Option<usize>,
+    steps_per_submission: Option<usize>,
     /// Steps submitted since training began.
     step: u64,
     /// Epochs begun since training began.
@@ -76,8 +76,8 @@ pub struct Trainer {
     loaded: Option<Loaded>,
     /// Submissions whose outcome is not known, oldest first.
     in_flight: VecDeque<InFlight>,
-    known: Known,
-    pace: Pace,
+    pending_losses: PendingLosses,
+    sizer: SubmissionSizer,
     profile: Option<Profile>,
     /// Of the last fit.
     checkpoint_folder: Option<PathBuf>,
@@ -119,7 +119,7 @@ impl Trainer {
 
     /// The network.
     pub fn network(&self) -> &Network {
-        &self.description.network
+        &self.spec.network
     }
 
     /// The device.
@@ -148,10 +148,10 @@ impl Trainer {
     /// # Errors
     /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
     /// a GPU may be one of the two before this one; [`Error::StateNotFinite`] where its update overflows.
-    pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Target<'a>>) -> Result<StepLoss> {
-        let input = crate::model::prepared(&self.description.network, self.preprocessing.as_ref(), features)?;
-        let rows = input.len() / self.description.network.inputs();
-        let most = self.own_steps().step_rows();
+    pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Labels<'a>>) -> Result<StepLoss> {
+        let input = crate::model::prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
+        let rows = input.len() / self.spec.network.inputs();
+        let most = self.own_steps().batch_size();
         if rows > most {
             return Err(Error::Shape {
                 place: "step".into(),
@@ -164,33 +164,33 @@ impl Trainer {
         }
         let scaled;
         let targets = match (targets.into(), &self.target_scaling) {
-            (Target::Numbers(numbers), Some(scaling)) => {
+            (Labels::Numbers(numbers), Some(scaling)) => {
                 scaled = scaling.scaled(numbers)?;
-                Target::Numbers(&scaled)
+                Labels::Numbers(&scaled)
             }
-            (Target::Numbers(_), None) if self.scale_targets => {
+            (Labels::Numbers(_), None) if self.scale_targets => {
                 let remedy = "load a data set before, or build the trainer with `target_scaling`";
                 return Err(Error::conflict("step", "targets are to be scaled, but by what is not known yet", remedy));
             }
             (targets, _) => targets,
         };
-        let target = target_words(self.network(), self.description.loss, targets, rows)?;
+        let target = target_words(self.network(), self.spec.loss, targets, rows)?;
         self.unload()?;
         let steps: Vec<Step> = self.records(0, rows).collect();
         let batches = steps.len();
-        let mut brought: Vec<Brought> = Vec::new();
+        let mut host_writes: Vec<HostWrite> = Vec::new();
         for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)] {
-            let each = words.len() / rows * self.description.batch;
-            for (slot, part) in words.chunks(each).enumerate() {
-                brought.push((name, slot, copied(name, part)?));
+            let each = words.len() / rows * self.spec.micro_batch;
+            for (batch_index, part) in words.chunks(each).enumerate() {
+                host_writes.push((name, batch_index, copied(name, part)?));
             }
         }
-        self.submit(steps, brought, Losses::Leave)?;
+        self.submit(steps, host_writes, Losses::Leave)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
     /// One submission on the loaded data set: steps up to the end of the epoch, or of the window, and on a GPU for a tenth of a
-    /// second, unless [`Builder::steps_a_submission`] says how many. After the last step of an epoch the next one begins, in
+    /// second, unless [`Builder::steps_per_submission`] says how many. After the last step of an epoch the next one begins, in
     /// a new order.
     ///
     /// # Errors
@@ -205,30 +205,30 @@ impl Trainer {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
         }
-        let (batch, step_rows, slots) = (self.description.batch, self.description.step_rows(), self.description.slots);
-        let by_clock = self.steps_a_submission.is_none() && self.executor.in_flight() > 0;
-        let steps = if by_clock { self.pace.steps(slots) } else { slots };
+        let (batch, batch_size, most) = (self.spec.micro_batch, self.spec.batch_size(), self.spec.steps);
+        let by_clock = self.steps_per_submission.is_none() && self.executor.in_flight() > 0;
+        let steps = if by_clock { self.sizer.steps(most) } else { most };
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
-        let rows = loaded.next_rows(step_rows * steps.min(most));
+        let rows = loaded.next_rows(batch_size * steps.min(most));
         let epoch_done = loaded.at_end();
-        let steps = rows.clone().step_by(step_rows).enumerate();
-        let steps = steps.flat_map(|(number, first)| self.records(number, step_rows.min(rows.end - first)));
+        let steps = rows.clone().step_by(batch_size).enumerate();
+        let steps = steps.flat_map(|(number, first)| self.records(number, batch_size.min(rows.end - first)));
         let first = (rows.start / batch) as u32;
-        let steps = steps.map(|record| Step { epoch_step: first + record.slot, ..record }).collect();
+        let steps = steps.map(|record| Step { epoch_step: first + record.batch_index, ..record }).collect();
         self.submit(steps, Vec::new(), Losses::Tell)?;
         if epoch_done {
             self.settle(0)?;
         }
-        let Known { losses, rows } = std::mem::take(&mut self.known);
+        let PendingLosses { losses, rows } = std::mem::take(&mut self.pending_losses);
         Ok(Advance { losses, rows, epoch_done })
     }
 
     /// The records of the step that is `ahead` steps ahead, the first of a submission being 0.
     fn records(&self, ahead: usize, rows: usize) -> impl Iterator<Item = Step> + use<> {
-        let slot = ahead * self.description.accumulate;
-        self.description.records(self.schedule, self.seed, self.step + ahead as u64, slot, rows)
+        let batch_index = ahead * self.spec.accumulate;
+        self.spec.records(self.schedule, self.seed, self.step + ahead as u64, batch_index, rows)
     }
 
     /// The parameters, in the order of the layers.
@@ -237,7 +237,7 @@ impl Trainer {
     /// A device that does not answer; a number that is not finite, in a step or in what an update has written.
     pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
-        let parameters = read_tensors(self.executor.as_mut(), &self.description.network, "")?;
+        let parameters = read_tensors(self.executor.as_mut(), &self.spec.network, "")?;
         self.finite(parameters)
     }
 
@@ -246,7 +246,7 @@ impl Trainer {
     /// # Errors
     /// Parameters that are not those of the network, or not finite.
     pub fn set_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
-        check_parameters(&self.description.network, parameters)?;
+        check_parameters(&self.spec.network, parameters)?;
         self.settle(0)?;
         write_parameters(self.executor.as_mut(), parameters)
     }
@@ -257,7 +257,7 @@ impl Trainer {
     /// A device that does not answer.
     pub fn gradients(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
-        read_tensors(self.executor.as_mut(), &self.description.network, "grad.")
+        read_tensors(self.executor.as_mut(), &self.spec.network, "grad.")
     }
 
     /// The model as it is now.
@@ -273,11 +273,11 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::parameters`].
     pub fn model(&mut self) -> Result<Model> {
-        let network = self.description.network.clone();
+        let network = self.spec.network.clone();
         let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();
-        let head = Head {
+        let metadata = Metadata {
             format: FORMAT_VERSION,
-            loss: self.description.loss,
+            loss: self.spec.loss,
             preprocessing: self.preprocessing.clone(),
             columns: self.columns.clone().unwrap_or_else(unnamed),
             classes: self.classes.clone(),
@@ -288,7 +288,7 @@ impl Trainer {
             record: None,
             network,
         };
-        Ok(Model { head, parameters: self.parameters()? })
+        Ok(Model { metadata, parameters: self.parameters()? })
     }
 
     fn view(&self, name: &str) -> Result<ViewId> {

@@ -32,15 +32,15 @@ impl Trainer {
         } else {
             // Later submissions, which found the flag lowered, have filled the window with other rows since. The order of
             // an epoch stays until all its submissions are settled.
-            self.bring(&submission.brought)?;
-            self.executor.submit(steps, &[Run { section: Section::Window, slot: 0 }])?;
+            self.write_from_host(&submission.host_writes)?;
+            self.executor.submit(steps, &[Run { section: Section::Window, batch_index: 0 }])?;
             self.replay(steps, index)?
         };
         // Training may go on from the state before the step, with other settings.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_step as usize + 1);
         if let (Some(loaded), Some(used)) = (&mut self.loaded, batches.max()) {
-            loaded.go_back(used * self.description.batch);
+            loaded.go_back(used * self.spec.micro_batch);
         }
         Ok(error)
     }
@@ -48,8 +48,8 @@ impl Trainer {
     /// Parameters and optimizer state.
     pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
         let mut tensors = Vec::new();
-        for prefix in stored(self.description.optimizer) {
-            tensors.extend(read_tensors(self.executor.as_mut(), &self.description.network, &prefix)?);
+        for prefix in stored(self.spec.optimizer) {
+            tensors.extend(read_tensors(self.executor.as_mut(), &self.spec.network, &prefix)?);
         }
         Ok(tensors)
     }
@@ -69,7 +69,7 @@ impl Trainer {
         Error::StateNotFinite { step: self.step.saturating_sub(1), view, row, column, value }
     }
 
-    /// Runs the ops of one step singly, until one puts out a number that is not finite. A whole step is replayed by the
+    /// Runs the ops of one step singly, until one puts out a number that is not finite. A fused step is replayed by the
     /// build that writes down what lies between its stages, so that the stage can be named.
     fn replay(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let plan = self.executor.plan().clone();
@@ -88,12 +88,12 @@ impl Trainer {
         let plan = self.executor.plan().clone();
         let once = |run: &Run| matches!(run.section, Section::Window | Section::Report);
         for run in Run::submission(steps) {
-            if once(&run) || steps[run.slot].index != index {
+            if once(&run) || steps[run.batch_index].index != index {
                 continue;
             }
             for number in 0..plan.ops(run.section).len() {
                 self.executor.submit_op(steps, run, number)?;
-                if let Some(error) = self.first_bad(&plan, run.section, number, &steps[run.slot])? {
+                if let Some(error) = self.first_bad(&plan, run.section, number, &steps[run.batch_index])? {
                     return Ok(error);
                 }
             }
@@ -119,7 +119,7 @@ impl Trainer {
                 _ => [0, view.shape.rows],
             };
             let live = rows * view.shape.columns;
-            let values = self.executor.read(id, step.slot as usize)?.wait_f32()?;
+            let values = self.executor.read(id, step.batch_index as usize)?.wait_f32()?;
             if let Some(at) = values[..live].iter().position(|value| !value.is_finite()) {
                 let (view, row, column) = plan.element(view, at);
                 return Ok(Some(Error::NotFinite {
@@ -133,7 +133,7 @@ impl Trainer {
                     column,
                     view: view.name.clone(),
                     value: values[at],
-                    remedy: remedy(self.step, self.description.clip_norm),
+                    remedy: remedy(self.step, self.spec.clip_norm),
                 }));
             }
         }
@@ -194,7 +194,7 @@ fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     all
 }
 
-/// What a whole step has traced: going forward, which dense layers put out, activations and all; going back, from the last
+/// What a fused step has traced: going forward, which dense layers put out, activations and all; going back, from the last
 /// on, what comes of the activation at the end, or of the loss, and of each dense layer but the first.
 fn stages(plan: &Plan, trace: ViewId) -> [Vec<Output>; 2] {
     let views = plan.within(trace);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::exec::Span;
-use crate::plan::{Plan, Rates, Section, Work, floor_cells};
+use crate::plan::{Plan, Rates, Section, Work, roofline_cells};
 use crate::text::table;
 
 /// Spans that a trace holds; an op's totals go on.
@@ -110,7 +110,7 @@ impl Profile {
             dur: 1e6 * span.secs,
             pid: 0,
             tid: 0,
-            args: Arguments { op: span.op, slot: span.slot },
+            args: Arguments { op: span.op, batch_index: span.batch_index },
         };
         let trace = Trace { traceEvents: self.spans.iter().map(event).collect(), displayTimeUnit: "ms" };
         serde_json::to_writer(write, &trace).map_err(Into::into)
@@ -127,7 +127,7 @@ impl OpTime {
         let each = self.secs / self.calls as f64;
         // What took no time that the clock could see has no rate.
         let rate = |count: u64| if each > 0.0 { format!("{:.2}", count as f64 / each / 1e9) } else { "-".into() };
-        let [_, arithmetic, memory] = floor_cells(self.work, rates);
+        let [_, arithmetic, memory] = roofline_cells(self.work, rates);
         vec![
             format!("{} {}", self.section.name(), self.op),
             self.calls.to_string(),
@@ -167,5 +167,5 @@ struct Event {
 #[derive(Serialize)]
 struct Arguments {
     op: usize,
-    slot: usize,
+    batch_index: usize,
 }

@@ -3,9 +3,9 @@
 
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
-use crate::lower::{Description, lower};
+use crate::lower::{TrainingSpec, lower};
 use crate::plan::{Plan, Section};
-use crate::specialize::{Choice, Target, Tuning, Wish, with_whole_step};
+use crate::specialize::{Choice, DeviceLimits, Tuning, TuningPolicy, with_fused_step};
 use crate::trainer::Trainer;
 
 /// Makes plans, and cuts their products.
@@ -13,7 +13,7 @@ use crate::trainer::Trainer;
 pub(super) struct Planner {
     /// Whether ops are fused.
     pub(super) fused: bool,
-    target: Target,
+    target: DeviceLimits,
     tuning: Tuning,
     pinned: bool,
     ignored: Vec<String>,
@@ -23,7 +23,7 @@ pub(super) struct Planner {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuned {
     /// Different products of a step.
-    pub products: usize,
+    pub matmuls: usize,
     /// Those that the tuning says something of.
     pub tuned: usize,
     /// Why it was not followed everywhere, where it was not [pinned](crate::trainer::Builder::tuning).
@@ -32,26 +32,26 @@ pub struct Tuned {
 
 impl Planner {
     /// For trainings as described on devices of this kind.
-    pub(super) fn new(wish: Wish, fused: bool, description: &Description, target: Target) -> Result<Self> {
+    pub(super) fn new(wish: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
         let pinned = wish.is_pinned();
         let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
-        (planner.tuning, planner.ignored) = wish.granted(&planner.plan(description)?, &planner.target);
+        (planner.tuning, planner.ignored) = wish.granted(&planner.plan(spec)?, &planner.target);
         Ok(planner)
     }
 
-    /// The plan of a description, which is not fitted to the device yet but for its tiles.
-    pub(super) fn plan(&self, description: &Description) -> Result<Plan> {
-        let plan = lower(description)?;
-        let mut plan = with_whole_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
+    /// The plan of a spec, which is not fitted to the device yet but for its tiles.
+    pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
+        let plan = lower(spec)?;
+        let mut plan = with_fused_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
     }
 
     /// What is there before it is known how many rows a step has: parameters, gradients and state, under the names and with the
-    /// sizes that they have in every plan of the description; it runs evaluations, and no steps.
-    pub(super) fn plan_at_rest(&self, description: &Description) -> Result<Plan> {
-        let description = Description { batch: 1, accumulate: 1, slots: 1, data_rows: None, ..description.clone() };
-        let plan = lower(&description)?;
+    /// sizes that they have in every plan of the spec; it runs evaluations, and no steps.
+    pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
+        let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
+        let plan = lower(&spec)?;
         let plan = if self.fused { fuse(&plan)? } else { plan };
         let mut plan = plan.only(&[Section::Evaluate, Section::Score])?;
         self.tuning.cut(&mut plan, &self.target)?;
@@ -59,8 +59,8 @@ impl Planner {
     }
 
     /// The tiles of all products, whoever chose them.
-    pub(super) fn tiles(&self, description: &Description) -> Result<Tuning> {
-        Ok(Tuning::of(&self.plan(description)?, &self.target))
+    pub(super) fn tiles(&self, spec: &TrainingSpec) -> Result<Tuning> {
+        Ok(Tuning::of(&self.plan(spec)?, &self.target))
     }
 }
 
@@ -70,8 +70,8 @@ impl Trainer {
     /// # Errors
     /// None that building it would not have found.
     pub fn tuned(&self) -> Result<Tuned> {
-        let [products, tuned] = self.planner.tuning.share(&self.planner.plan(&self.description)?);
-        Ok(Tuned { products, tuned, ignored: self.planner.ignored.clone() })
+        let [matmuls, tuned] = self.planner.tuning.share(&self.planner.plan(&self.spec)?);
+        Ok(Tuned { matmuls, tuned, ignored: self.planner.ignored.clone() })
     }
 
     /// The tiles of all products on its device, whoever chose them; none on the CPU. As a
@@ -80,7 +80,7 @@ impl Trainer {
     /// # Errors
     /// None that building it would not have found.
     pub fn tiles(&self) -> Result<Tuning> {
-        self.planner.tiles(&self.description)
+        self.planner.tiles(&self.spec)
     }
 
     /// Cuts products as the checkpoint's training did, on the same device; returns how many it has cut otherwise until now.
@@ -91,7 +91,7 @@ impl Trainer {
         let now = self.tiles()?;
         // Products that it has now, and cuts otherwise.
         let other = |tuning: &Tuning, choice: &&Choice| {
-            tuning.choices().iter().any(|own| own.same_product(choice) && own.tile != choice.tile)
+            tuning.choices().iter().any(|own| own.same_matmul(choice) && own.tile != choice.tile)
         };
         let others: Vec<_> = made.choices().iter().filter(|choice| other(&now, choice)).collect();
         if others.is_empty() {
@@ -105,7 +105,7 @@ impl Trainer {
         }
         let planner = Planner { tuning: made.clone(), ..self.planner.clone() };
         // Another build of the same version may know other tiles: then the plan differs, which is told.
-        let plan = match planner.plan(&self.description) {
+        let plan = match planner.plan(&self.spec) {
             Ok(plan) => plan,
             Err(Error::Conflict { problem, .. }) => {
                 log::info!("the checkpoint's tiles are not taken: {problem}");

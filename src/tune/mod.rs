@@ -7,11 +7,11 @@
 //! terms, and nothing around them. What is faster than the heuristic's tile by more than [`MARGIN`], twice, takes its place.
 //!
 //! ```
-//! use wgrad::lower::Description;
+//! use wgrad::lower::TrainingSpec;
 //! use wgrad::tune::Tune;
 //! use wgrad::{Adam, Device, Loss, Network};
 //! let network = Network::input(8).dense(16).relu().dense(3);
-//! let tune = Tune::network(&Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 12))?;
+//! let tune = Tune::network(&TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 12))?;
 //! let error = tune.run(&Device::cpu(), |_| ()).expect_err("the CPU has no tiles");
 //! assert!(error.to_string().contains("name a GPU"));
 //! # Ok::<(), wgrad::Error>(())
@@ -21,16 +21,16 @@ mod file;
 mod report;
 mod trial;
 
-pub use report::{Candidate, Event, Product, Report};
+pub use report::{Candidate, Event, Matmul, Report};
 
 use std::time::Duration;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
-use crate::lower::{Description, lower};
+use crate::lower::{TrainingSpec, lower};
 use crate::plan::{Op, Plan, Section, Tile};
-use crate::specialize::{Choice, Machine, Target, candidates, with_whole_step};
+use crate::specialize::{Choice, DeviceLimits, Machine, candidates, with_fused_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
@@ -43,7 +43,7 @@ const HOPELESS: f64 = 2.0;
 /// A network to tune for.
 #[derive(Clone, Debug)]
 pub struct Tune {
-    description: Description,
+    spec: TrainingSpec,
     budget: Duration,
 }
 
@@ -51,10 +51,10 @@ impl Tune {
     /// The products of a step of the described network.
     ///
     /// # Errors
-    /// Whatever [`Description::check`] finds.
-    pub fn network(description: &Description) -> Result<Self> {
-        description.check()?;
-        Ok(Self { description: description.clone(), budget: Duration::from_millis(400) })
+    /// Whatever [`TrainingSpec::check`] finds.
+    pub fn network(spec: &TrainingSpec) -> Result<Self> {
+        spec.check()?;
+        Ok(Self { spec: spec.clone(), budget: Duration::from_millis(400) })
     }
 
     /// Sets how long is measured in all, default 400 ms; three runs of each tile are made whatever they take. Compiling and
@@ -88,26 +88,26 @@ impl Tune {
         make: &mut Make<'_>,
         mut on_event: impl FnMut(&Event<'_>),
     ) -> Result<Report> {
-        let plans = Plans::of(&self.description)?;
+        let plans = Plans::of(&self.spec)?;
         let mut report = Report::new(machine, clocks);
         let Some(any) = plans.any_product() else { return Ok(report) };
         let target = make(trial::alone(&plans.whole, any, None)?)?.target();
         if plans.is_whole(&target)? {
             return Ok(report);
         }
-        let products = plans.products(&target)?;
-        let total = products.iter().map(|product| product.tiles.len()).sum();
-        let share = self.budget / products.len().max(1) as u32;
+        let matmuls = plans.matmuls(&target)?;
+        let total = matmuls.iter().map(|matmul| matmul.tiles.len()).sum();
+        let share = self.budget / matmuls.len().max(1) as u32;
         let mut done = 0;
-        for product in &products {
-            let mut trial = Trial::new(&plans, product, &self.description, report.device_clock, make)?;
-            let found = product.measure(&mut trial, share, &mut |tile| {
-                on_event(&Event::Progress { what: format!("{}, {tile}", product.name()), done, total });
+        for matmul in &matmuls {
+            let mut trial = Trial::new(&plans, matmul, &self.spec, report.device_clock, make)?;
+            let found = matmul.measure(&mut trial, share, &mut |tile| {
+                on_event(&Event::Progress { what: format!("{}, {tile}", matmul.name()), done, total });
                 done += 1;
             })?;
             report.device_clock = trial.has_clock();
             report.add(found);
-            on_event(&Event::Product(&report.products[report.products.len() - 1]));
+            on_event(&Event::Matmul(&report.matmuls[report.matmuls.len() - 1]));
         }
         Ok(report)
     }
@@ -132,10 +132,10 @@ struct Subject {
 }
 
 impl Plans {
-    fn of(description: &Description) -> Result<Self> {
-        let plan = |description: &Description| fuse(&lower(description)?);
-        let network = whole(&description.network);
-        Ok(Self { real: plan(description)?, whole: plan(&Description { network, ..description.clone() })? })
+    fn of(spec: &TrainingSpec) -> Result<Self> {
+        let plan = |spec: &TrainingSpec| fuse(&lower(spec)?);
+        let network = whole(&spec.network);
+        Ok(Self { real: plan(spec)?, whole: plan(&TrainingSpec { network, ..spec.clone() })? })
     }
 
     fn op(&self, index: usize) -> &Op {
@@ -143,8 +143,8 @@ impl Plans {
     }
 
     /// Whether a step is one op on such a device, without products.
-    fn is_whole(&self, target: &Target) -> Result<bool> {
-        let plan = with_whole_step(self.real.clone(), target)?;
+    fn is_whole(&self, target: &DeviceLimits) -> Result<bool> {
+        let plan = with_fused_step(self.real.clone(), target)?;
         Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
 
@@ -154,27 +154,27 @@ impl Plans {
     }
 
     /// Each different product once.
-    fn products(&self, target: &Target) -> Result<Vec<Subject>> {
-        let Target::Gpu(limits) = target else {
+    fn matmuls(&self, target: &DeviceLimits) -> Result<Vec<Subject>> {
+        let DeviceLimits::Gpu(limits) = target else {
             let problem = "products are cut into tiles on GPUs alone";
             return Err(Error::conflict("tune", problem, "name a GPU, as `wgrad devices` tells it"));
         };
-        let mut products: Vec<Subject> = Vec::new();
+        let mut matmuls: Vec<Subject> = Vec::new();
         for (index, op) in self.real.ops(Section::Gradients).iter().enumerate() {
             let shapes: Vec<_> = op.views.iter().map(|view| self.real.shape(*view)).collect();
             let tiles = candidates(op, &shapes, limits);
             let Some(first) = tiles.first() else { continue };
             let choice = Choice::new(op, &shapes, *first);
-            match products.iter_mut().find(|known| known.choice.same_product(&choice)) {
+            match matmuls.iter_mut().find(|known| known.choice.same_matmul(&choice)) {
                 Some(known) => known.ops.push(index),
                 None => {
                     let out = op.kernel.bindings.iter().position(|binding| binding.access.writes()).unwrap_or(0);
                     let shape = format!("{} → {}", shapes[0], shapes[out]);
-                    products.push(Subject { ops: vec![index], kernel: op.kernel.name, shape, tiles, choice });
+                    matmuls.push(Subject { ops: vec![index], kernel: op.kernel.name, shape, tiles, choice });
                 }
             }
         }
-        Ok(products)
+        Ok(matmuls)
     }
 }
 
@@ -184,7 +184,7 @@ impl Subject {
     }
 
     /// Runs all tiles, and then the best one against the heuristic's once more.
-    fn measure(&self, trial: &mut Trial<'_>, budget: Duration, tell: &mut dyn FnMut(&Tile)) -> Result<Product> {
+    fn measure(&self, trial: &mut Trial<'_>, budget: Duration, tell: &mut dyn FnMut(&Tile)) -> Result<Matmul> {
         let each = budget.as_secs_f64() / (self.tiles.len() + 2) as f64;
         let mut tried: Vec<Candidate> = Vec::new();
         let least = |tried: &[Candidate]| tried.iter().filter_map(|tried| tried.secs).fold(f64::INFINITY, f64::min);
@@ -201,7 +201,7 @@ impl Subject {
         }
         let best = tried.iter().position(|candidate| candidate.secs == Some(least(&tried))).unwrap_or(0);
         let chosen = if self.wins(trial, &mut tried, best, each)? { best } else { 0 };
-        Ok(Product::new(self, tried, chosen))
+        Ok(Matmul::new(self, tried, chosen))
     }
 
     /// Whether a tile is faster than the heuristic's by more than the margin, also when both are measured again.

@@ -35,7 +35,7 @@ impl Candidate {
 
 /// What was found of one product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Product {
+pub struct Matmul {
     /// Its ops in the section of gradients.
     pub ops: Vec<usize>,
     /// Its kernel, and the shapes of what that binds, with the tile that it gets.
@@ -50,7 +50,7 @@ pub struct Product {
     shape: String,
 }
 
-impl Product {
+impl Matmul {
     pub(super) fn new(subject: &Subject, candidates: Vec<Candidate>, chosen: usize) -> Self {
         let choice = Choice { tile: candidates[chosen].tile, ..subject.choice.clone() };
         Self { ops: subject.ops.clone(), choice, candidates, chosen, shape: subject.shape.clone() }
@@ -103,14 +103,14 @@ pub enum Event<'a> {
         total: usize,
     },
     /// A product is done.
-    Product(&'a Product),
+    Matmul(&'a Matmul),
 }
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// One for each different product of a step.
-    pub products: Vec<Product>,
+    pub matmuls: Vec<Matmul>,
     /// What comes of it: a tile for each of them, also where it is the heuristic's.
     pub tuning: Tuning,
     /// Whether times are those of the device's clock, and not of the host's.
@@ -119,38 +119,38 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(machine: Option<Machine>, device_clock: bool) -> Self {
-        Self { products: Vec::new(), tuning: Tuning::new(machine, []), device_clock }
+        Self { matmuls: Vec::new(), tuning: Tuning::new(machine, []), device_clock }
     }
 
-    pub(super) fn add(&mut self, product: Product) {
-        self.tuning.set(product.choice.clone());
-        self.products.push(product);
+    pub(super) fn add(&mut self, matmul: Matmul) {
+        self.tuning.set(matmul.choice.clone());
+        self.matmuls.push(matmul);
     }
 
     /// Products that get another tile than the heuristic's.
     pub fn changed(&self) -> usize {
-        self.products.iter().filter(|product| product.is_changed()).count()
+        self.matmuls.iter().filter(|matmul| matmul.is_changed()).count()
     }
 
     /// Tiles that were not measured, with why: product, tile, problem.
-    pub fn refused(&self) -> impl Iterator<Item = (&Product, &Tile, &str)> {
-        let of = |product| -> Vec<_> {
-            let product: &Product = product;
+    pub fn refused(&self) -> impl Iterator<Item = (&Matmul, &Tile, &str)> {
+        let of = |matmul| -> Vec<_> {
+            let matmul: &Matmul = matmul;
             let refused = |candidate| {
                 let candidate: &Candidate = candidate;
-                Some((product, &candidate.tile, candidate.problem.as_deref()?))
+                Some((matmul, &candidate.tile, candidate.problem.as_deref()?))
             };
-            product.candidates.iter().filter_map(refused).collect()
+            matmul.candidates.iter().filter_map(refused).collect()
         };
-        self.products.iter().flat_map(of)
+        self.matmuls.iter().flat_map(of)
     }
 
     /// Seconds of all products of a step, by the heuristic's tiles and by the chosen ones.
     pub fn secs(&self) -> [f64; 2] {
         let of = |chosen: bool| {
-            let product =
-                |product: &Product| product.ops.len() as f64 * product.secs(if chosen { product.chosen } else { 0 });
-            self.products.iter().map(product).sum()
+            let matmul =
+                |matmul: &Matmul| matmul.ops.len() as f64 * matmul.secs(if chosen { matmul.chosen } else { 0 });
+            self.matmuls.iter().map(matmul).sum()
         };
         [of(false), of(true)]
     }
@@ -158,15 +158,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.products.is_empty() {
+        if self.matmuls.is_empty() {
             return writeln!(
                 f,
-                "on this device a step of this network is one op (`WholeStep`): there are no products to cut"
+                "on this device a step of this network is one op (`FusedStep`): there are no products to cut"
             );
         }
         let head = ["op", "kernel", "shape", "heuristic", "chosen", "its time", "chosen's", "ratio", "of"];
         let mut rows = vec![head.map(String::from).to_vec()];
-        rows.extend(self.products.iter().map(Product::cells));
+        rows.extend(self.matmuls.iter().map(Matmul::cells));
         writeln!(f, "{}", table(&rows, 5))?;
         let [heuristic, chosen] = self.secs();
         let clock = if self.device_clock { "the device's clock" } else { "the host's clock" };
@@ -176,7 +176,7 @@ impl fmt::Display for Report {
             time(heuristic),
             time(chosen),
             self.changed(),
-            self.products.len()
+            self.matmuls.len()
         )
     }
 }

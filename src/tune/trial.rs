@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
-use crate::lower::Description;
+use crate::lower::TrainingSpec;
 use crate::plan::{Access, Contents, Op, POISON, Plan, Section, Step, Tile};
 use crate::schedule::Schedule;
 use crate::shape::{Dtype, Shape, padded};
@@ -21,7 +21,7 @@ const LONGEST: f64 = 0.1;
 /// Most runs of a submission.
 const MOST_RUNS: usize = 256;
 
-const RUN: Run = Run { section: Section::Gradients, slot: 0 };
+const RUN: Run = Run { section: Section::Gradients, batch_index: 0 };
 
 /// A product on a device, and what must come of it.
 pub(super) struct Trial<'a> {
@@ -41,16 +41,16 @@ impl<'a> Trial<'a> {
     /// On an executor that `make` makes, which tells times or not.
     pub(super) fn new(
         plans: &'a Plans,
-        product: &Subject,
-        description: &Description,
+        matmul: &Subject,
+        spec: &TrainingSpec,
         clock: bool,
         make: &mut Make<'_>,
     ) -> Result<Self> {
-        let op = product.ops[0];
-        let first = alone(&plans.whole, op, Some(product.tiles[0]))?;
+        let op = matmul.ops[0];
+        let first = alone(&plans.whole, op, Some(matmul.tiles[0]))?;
         let before = before(&first);
-        let rows = [description.batch, ((description.batch * 2 / 3) | 1).min(description.batch)];
-        let steps = rows.map(|rows| description.record(Schedule::Constant, 0, 0, 0, rows));
+        let rows = [spec.micro_batch, ((spec.micro_batch * 2 / 3) | 1).min(spec.micro_batch)];
+        let steps = rows.map(|rows| spec.record(Schedule::Constant, 0, 0, 0, rows));
         let mut cpu = Device::cpu().executor(alone(&plans.whole, op, None)?)?;
         let [full, short] = steps.map(|step| computed(cpu.as_mut(), &before, step));
         Ok(Self { plans, op, executor: make(first)?, steps, before, after: [full?, short?], clock })
@@ -93,7 +93,7 @@ impl<'a> Trial<'a> {
                 column: at % columns,
                 device: number(found[at]),
                 reference: number(wanted[at]),
-                bound: 0.0,
+                tolerance: 0.0,
             })
         })
     }
@@ -148,7 +148,7 @@ pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> 
     let views = bound.collect();
     alone.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
     // Its shader stays within its views here as it does there.
-    Ok(alone.with_own(plan.is_own()))
+    Ok(alone.with_own(plan.is_trusted()))
 }
 
 /// The whole allocation of a view.

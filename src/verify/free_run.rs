@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Contents, Plan, Step};
 use crate::verify::Make;
-use crate::verify::case::{Case, Form, SLOTS};
+use crate::verify::case::{Case, PlanKind, STEPS_PER_SUBMISSION};
 use crate::verify::inputs::{self, Numbers};
 use crate::verify::passes;
 
@@ -14,13 +14,13 @@ use crate::verify::passes;
 const SUBMISSIONS: usize = 2;
 
 /// Steps of a submission.
-const STEPS: [usize; 3] = [1, 2, SLOTS];
+const STEPS: [usize; 3] = [1, 2, STEPS_PER_SUBMISSION];
 
 /// Steps without any reading between them that left the bits of the same ops run one by one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FreeRun {
     /// Which of the two plans.
-    pub plan: Form,
+    pub plan: PlanKind,
     /// Steps of a submission.
     pub steps: usize,
     /// Submissions in flight.
@@ -31,19 +31,19 @@ pub struct FreeRun {
     pub changed: usize,
 }
 
-/// Free runs of every number of steps; the ones continue where the others stopped. A whole step is run as training does
+/// Free runs of every number of steps; the ones continue where the others stopped. A fused step is run as training does
 /// it, and singly as lockstep has judged it.
 pub(super) fn all(
     case: &Case,
-    form: Form,
+    kind: PlanKind,
     seed: u64,
     make: &mut Make<'_>,
     tell: &mut dyn FnMut(FreeRun),
 ) -> Result<()> {
     let mut ready = || {
-        let mut executor = make(case.plan(form)?)?;
+        let mut executor = make(case.plan(kind)?)?;
         let start = case.start(seed, Numbers::Real);
-        inputs::fill(executor.as_mut(), &case.description, &start, seed, Numbers::Real)?;
+        inputs::fill(executor.as_mut(), &case.spec, &start, seed, Numbers::Real)?;
         Ok::<_, Error>(executor)
     };
     let (mut free, mut stepped, mut first) = (ready()?, passes::traced(ready()?)?, 0);
@@ -52,7 +52,7 @@ pub(super) fn all(
         let losses = [(free.as_mut(), false), (stepped.as_mut(), true)]
             .map(|(executor, singly)| run(case, executor, seed, first, steps, singly));
         let [found, wanted] = losses;
-        let place = format!("free run of {SUBMISSIONS} × {steps} steps ({})", form.name());
+        let place = format!("free run of {SUBMISSIONS} × {steps} steps ({})", kind.name());
         let mut words = compare(&place, "loss", &found?, &wanted?)?;
         for (id, name) in kept(free.plan()) {
             words += compare(&place, &name, &free.read_allocation(id)?, &stepped.read_allocation(id)?)?;
@@ -60,7 +60,7 @@ pub(super) fn all(
         finite(free.as_mut(), &place)?;
         let after = read(free.as_mut(), "parameters")?;
         let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-        tell(FreeRun { plan: form, steps, submissions: SUBMISSIONS, words, changed });
+        tell(FreeRun { plan: kind, steps, submissions: SUBMISSIONS, words, changed });
         first += (SUBMISSIONS * steps) as u64;
     }
     Ok(())
@@ -81,7 +81,7 @@ fn run(
     let mut tickets: Vec<Ticket> = Vec::new();
     for number in 0..SUBMISSIONS {
         let first = first + (number * steps) as u64;
-        let records = inputs::choose(executor, &case.description, seed, first, &rows)?;
+        let records = inputs::choose(executor, &case.spec, seed, first, &rows)?;
         if singly {
             one_by_one(executor, &records)?
         } else {
@@ -117,7 +117,7 @@ fn compare(place: &str, view: &str, found: &[u32], wanted: &[u32]) -> Result<usi
             column: at,
             device: number(found[at]),
             reference: wanted.get(at).map_or(f64::NAN, |word| number(*word)),
-            bound: 0.0,
+            tolerance: 0.0,
         }),
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::loss::{Loss, TargetKind};
-use crate::lower::Description;
+use crate::lower::TrainingSpec;
 use crate::model::{Tensor, parameter_shapes, write_parameters};
 use crate::network::Network;
 use crate::plan::{Op, Plan, Step, ViewId};
@@ -58,8 +58,8 @@ pub(super) fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Vec<
     parameter_shapes(network).into_iter().map(tensor).collect()
 }
 
-fn target(random: &mut Philox, description: &Description, numbers: Numbers) -> u32 {
-    let Description { network, loss, .. } = description;
+fn target(random: &mut Philox, spec: &TrainingSpec, numbers: Numbers) -> u32 {
+    let TrainingSpec { network, loss, .. } = spec;
     if loss.target_kind() == TargetKind::Class {
         return random.below(network.outputs() as u32);
     }
@@ -75,7 +75,7 @@ fn target(random: &mut Philox, description: &Description, numbers: Numbers) -> u
 /// Writes parameters, the resident data set, and rows to evaluate.
 pub(super) fn fill(
     executor: &mut dyn Executor,
-    description: &Description,
+    spec: &TrainingSpec,
     parameters: &[Tensor],
     seed: u64,
     numbers: Numbers,
@@ -93,7 +93,7 @@ pub(super) fn fill(
             // Bytes, four a word.
             Dtype::U32 => write_drawn(executor, input, || random.below(u32::MAX))?,
         }
-        write_drawn(executor, targets, || target(&mut random, description, numbers))?;
+        write_drawn(executor, targets, || target(&mut random, spec, numbers))?;
     }
     Ok(())
 }
@@ -108,23 +108,23 @@ fn write_drawn(executor: &mut dyn Executor, view: ViewId, word: impl FnMut() -> 
 /// if they were the last ones of an epoch; returns the steps' records. All steps but the last are full.
 pub(super) fn choose(
     executor: &mut dyn Executor,
-    description: &Description,
+    spec: &TrainingSpec,
     seed: u64,
     first: u64,
     rows: &[usize],
 ) -> Result<Vec<Step>> {
-    let count = description.data_rows.map_or(1, |count| count as u64);
+    let count = spec.data_rows.map_or(1, |count| count as u64);
     let view = executor.plan().named("index")?;
     let shape = executor.plan().shape(view);
     let records = rows.iter().enumerate().flat_map(|(step, rows)| {
-        let (index, slot) = (first + step as u64, step * description.accumulate);
-        description.records(Schedule::Constant, seed, index, slot, *rows)
+        let (index, batch_index) = (first + step as u64, step * spec.accumulate);
+        spec.records(Schedule::Constant, seed, index, batch_index, *rows)
     });
     let mut records: Vec<Step> = records.collect();
     let before = shape.rows.saturating_sub(records.len());
     let mut index = vec![u32::MAX; shape.elements()];
     for record in &mut records {
-        record.epoch_step = before as u32 + record.slot;
+        record.epoch_step = before as u32 + record.batch_index;
         let rows = u64::from(record.first_row)..u64::from(record.first_row + record.rows);
         let chosen = rows.map(|row| ((row * 5 + u64::from(record.index)) % count) as u32);
         let part = &mut index[record.epoch_step as usize * shape.columns..];

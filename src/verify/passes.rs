@@ -4,29 +4,29 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::error::{Error, Result};
-use crate::exec::lockstep::{Judged, Lockstep};
+use crate::exec::lockstep::{Lockstep, OpCheck};
 use crate::exec::{Executor, Run};
 use crate::plan::{Plan, Section, Step};
-use crate::specialize::{self, Target};
+use crate::specialize::{self, DeviceLimits};
 use crate::verify::Make;
-use crate::verify::case::{Case, Form};
+use crate::verify::case::{Case, PlanKind};
 use crate::verify::inputs::{self, Numbers};
 
 /// What was found of each op of a plan, over all its runs.
-pub(super) type Found = BTreeMap<(Section, usize), Judged>;
+pub(super) type Found = BTreeMap<(Section, usize), OpCheck>;
 
-/// Both passes: what was found up to the end, or up to the first element that its bound does not explain. `tell` is
+/// Both passes: what was found up to the end, or up to the first element that its tolerance does not explain. `tell` is
 /// told the name of each op before it runs.
 pub(super) fn both(
     case: &Case,
-    form: Form,
+    kind: PlanKind,
     seed: u64,
     make: &mut Make<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(Found, Result<()>)> {
-    let executor = make(case.plan(form)?)?;
-    // The network of whole numbers could have a whole step where the real one has none.
-    let whole = case.plan_of_whole_numbers(form, executor.plan())?;
+    let executor = make(case.plan(kind)?)?;
+    // The network of whole numbers could have a fused step where the real one has none.
+    let whole = case.plan_of_whole_numbers(kind, executor.plan())?;
     let (mut executor, mut whole) = (traced(executor)?, Some(whole));
     let mut found = Found::new();
     for numbers in [Numbers::Real, Numbers::Whole] {
@@ -41,7 +41,7 @@ pub(super) fn both(
     Ok((found, Ok(())))
 }
 
-/// The same executor; where its plan has a whole step, with the build that writes down what lies between the stages, so
+/// The same executor; where its plan has a fused step, with the build that writes down what lies between the stages, so
 /// that each can be judged alone. Free runs hold the other build to the bits of this one.
 pub(super) fn traced(mut executor: Box<dyn Executor>) -> Result<Box<dyn Executor>> {
     if let Some(plan) = specialize::traced(executor.plan())? {
@@ -59,14 +59,14 @@ fn pass(
     found: &mut Found,
 ) -> Result<()> {
     let start = case.start(seed, numbers);
-    inputs::fill(executor, &case.description, &start, seed, numbers)?;
-    let steps = inputs::choose(executor, &case.description, seed, 0, &case.rows())?;
+    inputs::fill(executor, &case.spec, &start, seed, numbers)?;
+    let steps = inputs::choose(executor, &case.spec, seed, 0, &case.rows())?;
     // The device's own plan: how it was fitted to the device is its business, what it computes is not.
     let plan = executor.plan().clone();
     let evaluation = [evaluation(&plan, steps[1])?];
     let mut lockstep = Lockstep::new(&plan)?;
     let runs = Run::submission(&steps).into_iter().map(|run| (run, &steps[..]));
-    let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, slot: 0 }, &evaluation[..]));
+    let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, batch_index: 0 }, &evaluation[..]));
     for (run, steps) in runs.chain(last) {
         // Each step begins with these parameters: a learning rate that leads beyond what an f32 can hold is no error of
         // the device's, and what comes of many steps is for free runs to compare.
@@ -80,7 +80,7 @@ fn pass(
             tell(&format!("{} numbers, {}", numbers.name(), plan.op_name(run.section, index)));
             if numbers == Numbers::Whole {
                 for (view, words) in inputs::refill(&plan, op, seed + index as u64) {
-                    lockstep.write(executor, view, run.slot, &words)?;
+                    lockstep.write(executor, view, run.batch_index, &words)?;
                 }
             }
             let judged = lockstep.op(executor, steps, run, index)?;
@@ -101,14 +101,14 @@ fn pass(
 fn evaluation(plan: &Plan, step: Step) -> Result<Step> {
     let rows = plan.shape(plan.named("evaluate.input")?).rows;
     let rows = ((rows - rows / 8) | 1).min(rows);
-    Ok(Step { slot: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step })
+    Ok(Step { batch_index: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step })
 }
 
 /// Number of op runs of both passes.
-pub(super) fn work(case: &Case, form: Form, target: &Target) -> Result<usize> {
-    let plan = case.fitted(form, target)?;
+pub(super) fn work(case: &Case, kind: PlanKind, target: &DeviceLimits) -> Result<usize> {
+    let plan = case.fitted(kind, target)?;
     let steps = case.rows();
-    let batches: usize = steps.iter().map(|rows| rows.div_ceil(case.description.batch)).sum();
+    let batches: usize = steps.iter().map(|rows| rows.div_ceil(case.spec.micro_batch)).sum();
     let times = |section| match section {
         Section::Gradients => 2 * batches,
         Section::Update => 2 * steps.len(),

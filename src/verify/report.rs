@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::exec::lockstep::Judged;
+use crate::exec::lockstep::OpCheck;
 use crate::plan::{Plan, Section};
-use crate::specialize::{Choice, Target};
+use crate::specialize::{Choice, DeviceLimits};
 use crate::verify::FreeRun;
-use crate::verify::case::Form;
+use crate::verify::case::PlanKind;
 use crate::verify::passes::Found;
 
 /// Who was verified, with what, on which numbers.
@@ -21,7 +21,7 @@ pub struct Header {
     pub driver: Option<String>,
     /// This crate's version.
     pub wgrad: &'static str,
-    /// A hash of all WGSL that was compiled, or `twins` where the host's own twins ran.
+    /// A hash of all WGSL that was compiled, or `CPU kernels` where the host's own CPU kernels ran.
     pub shaders: String,
     /// Network, loss, optimizer and batch.
     pub subject: String,
@@ -30,7 +30,7 @@ pub struct Header {
     /// The seed that they were drawn with.
     pub seed: u64,
     /// Different products of a step.
-    pub products: usize,
+    pub matmuls: usize,
     /// Those that a tuning says something of.
     pub tuned: usize,
     /// What a suggested tuning says, and was not followed in.
@@ -41,7 +41,7 @@ pub struct Header {
     pub tiles: Vec<Choice>,
     /// Whether a step is one op, of which lockstep judges the build that writes down what lies between its stages, and
     /// free runs hold the one that trains to the bits of that.
-    pub whole_step: bool,
+    pub fused_step: bool,
 }
 
 /// What lockstep found of one op, or of all ops of one kernel.
@@ -49,7 +49,7 @@ pub struct Header {
 pub struct OpReport {
     /// Which of the two plans; none for a kernel that both have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Form>,
+    pub plan: Option<PlanKind>,
     /// Section and number, or how many ops stand together here.
     pub op: String,
     /// The kernel.
@@ -63,13 +63,13 @@ pub struct OpReport {
     pub elements: usize,
     /// Elements that had to have the reference's bits.
     pub exact: usize,
-    /// Largest difference as a share of its bound, from 0 to 1.
+    /// Largest difference as a share of its tolerance, from 0 to 1.
     pub worst: f64,
-    /// How large bounds are beside the results: [`Judged::tightness`].
-    pub bound: f64,
-    /// Largest bound as a share of its result.
+    /// How large tolerances are beside the results: [`OpCheck::tightness`].
+    pub tolerance: f64,
+    /// Largest tolerance as a share of its result.
     pub largest: f64,
-    /// Elements whose bound exceeds 1 % of the result.
+    /// Elements whose tolerance exceeds 1 % of the result.
     pub weak: usize,
     /// `ok`: what is not has no row, but is the failure.
     pub verdict: &'static str,
@@ -80,7 +80,7 @@ pub struct OpReport {
 pub struct Failure {
     /// Which network, in which plan.
     pub during: String,
-    /// Op, view, row and column, both values and the bound.
+    /// Op, view, row and column, both values and the tolerance.
     pub error: Error,
 }
 
@@ -180,7 +180,7 @@ pub(super) struct Collected<'a> {
 
 /// Ops of one kernel.
 struct Together {
-    judged: Judged,
+    judged: OpCheck,
     ops: usize,
     shapes: BTreeSet<String>,
 }
@@ -202,12 +202,12 @@ impl<'a> Collected<'a> {
         self.free_runs.push(run);
     }
 
-    pub(super) fn ops(&mut self, form: Form, found: Found) {
+    pub(super) fn ops(&mut self, kind: PlanKind, found: Found) {
         for ((section, index), judged) in found {
             self.kernels.insert(judged.kernel);
             let tile = judged.tile.map(|tile| tile.to_string());
             match &mut self.by_kernel {
-                None => self.row(row(Some(form), format!("{} {index}", section.name()), tile, shape(&judged), &judged)),
+                None => self.row(row(Some(kind), format!("{} {index}", section.name()), tile, shape(&judged), &judged)),
                 Some(kernels) => {
                     let shape = shape(&judged);
                     match kernels.get_mut(&(judged.kernel, tile.clone())) {
@@ -244,11 +244,11 @@ impl<'a> Collected<'a> {
 }
 
 impl Together {
-    fn new(judged: Judged, shape: String) -> Self {
+    fn new(judged: OpCheck, shape: String) -> Self {
         Self { judged, ops: 1, shapes: [shape].into() }
     }
 
-    fn add(&mut self, judged: &Judged, shape: String) {
+    fn add(&mut self, judged: &OpCheck, shape: String) {
         self.judged.merge(judged);
         self.ops += 1;
         self.shapes.insert(shape);
@@ -256,11 +256,11 @@ impl Together {
 }
 
 /// `64×64 → 64×128`
-fn shape(judged: &Judged) -> String {
+fn shape(judged: &OpCheck) -> String {
     judged.shapes.first().map(|first| format!("{first} → {}", judged.written)).unwrap_or_default()
 }
 
-fn row(plan: Option<Form>, op: String, tile: Option<String>, shape: String, judged: &Judged) -> OpReport {
+fn row(plan: Option<PlanKind>, op: String, tile: Option<String>, shape: String, judged: &OpCheck) -> OpReport {
     OpReport {
         plan,
         op,
@@ -270,19 +270,19 @@ fn row(plan: Option<Form>, op: String, tile: Option<String>, shape: String, judg
         elements: judged.elements,
         exact: judged.exact,
         worst: judged.worst,
-        bound: judged.tightness(),
+        tolerance: judged.tightness(),
         largest: judged.relative,
         weak: judged.weak,
         verdict: "ok",
     }
 }
 
-const TWINS: &str = "twins";
+const CPU_KERNELS: &str = "CPU kernels";
 
 /// A hash of all different shaders of plans that were fitted to the target.
-pub(super) fn shaders(target: &Target, plans: &[Plan]) -> String {
-    if *target == Target::Cpu {
-        return TWINS.into();
+pub(super) fn shaders(target: &DeviceLimits, plans: &[Plan]) -> String {
+    if *target == DeviceLimits::Cpu {
+        return CPU_KERNELS.into();
     }
     let ops = plans.iter().flat_map(|plan| Section::ALL.into_iter().flat_map(|section| plan.ops(section)));
     let texts: BTreeSet<String> = ops.map(|op| op.kernel.shader.wgsl(op)).collect();

@@ -2,17 +2,17 @@
 
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::lower::{Description, Held};
+use crate::lower::{InputStorage, TrainingSpec};
 use crate::network::Network;
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
-use crate::specialize::{Limits, Target, candidates};
-use crate::verify::case::{Case, Form};
+use crate::specialize::{DeviceLimits, Limits, candidates};
+use crate::verify::case::{Case, PlanKind};
 
 /// Inputs, layers and batch.
 type Sizes = (usize, &'static str, usize);
 
-/// Sizes that no tile divides, one of everything, sizes that many tiles divide, and at the end a whole step.
+/// Sizes that no tile divides, one of everything, sizes that many tiles divide, and at the end a fused step.
 const SIZES: [Sizes; 8] = [
     (1, "1", 1),
     (3, "17 relu dropout(0.5) 1 tanh 3", 7),
@@ -44,14 +44,14 @@ fn optimizers() -> [Optimizer; 8] {
 const CUT: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
 
 /// For a GPU, a case for each rank in the candidates of products but the first, which every other case has.
-pub(super) fn tiles(target: &Target, forms: &[Form]) -> Result<Vec<Case>> {
-    let Target::Gpu(limits) = target else { return Ok(Vec::new()) };
+pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Vec<Case>> {
+    let DeviceLimits::Gpu(limits) = target else { return Ok(Vec::new()) };
     let mut cases = Vec::new();
     for (inputs, layers, batch) in CUT {
         let network = Network::parse(inputs, layers)?;
-        let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), batch);
-        let case = Case::new(Description { evaluate_rows: batch + 3, ..description })?;
-        let plans = forms.iter().map(|form| case.plan(*form)).collect::<Result<Vec<_>>>()?;
+        let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), batch);
+        let case = Case::new(TrainingSpec { evaluate_rows: batch + 3, ..spec })?;
+        let plans = plan_kinds.iter().map(|kind| case.plan(*kind)).collect::<Result<Vec<_>>>()?;
         let ranks = plans.iter().map(|plan| most_candidates(plan, limits)).max().unwrap_or(0);
         cases.extend((1..ranks).map(|rank| Case { tiles: Some((rank, *limits)), ..case.clone() }));
     }
@@ -65,7 +65,7 @@ fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
     ops.map(|op| candidates(op, &shapes(op), limits).len()).max().unwrap_or(0)
 }
 
-const HELD: [Held; 3] = [Held::Numbers, Held::Bytes, Held::BytesByColumn];
+const INPUT_STORAGE: [InputStorage; 3] = [InputStorage::Numbers, InputStorage::Bytes, InputStorage::BytesByColumn];
 
 /// Batches of a step.
 const ACCUMULATE: [usize; 3] = [1, 3, 2];
@@ -78,11 +78,11 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let mut losses = LOSSES.into_iter().cycle().skip(number);
         let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::MeanSquaredError);
         let clip_norm = (number % 2 == 0).then_some(0.05);
-        let description = Description::new(network, loss, optimizer, batch);
-        let (data_inputs, accumulate) = (HELD[number % HELD.len()], ACCUMULATE[number % ACCUMULATE.len()]);
-        let case =
-            Case::new(Description { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..description })?;
-        Ok(Case { whole_step: number + 1 == SIZES.len(), ..case })
+        let spec = TrainingSpec::new(network, loss, optimizer, batch);
+        let (data_inputs, accumulate) =
+            (INPUT_STORAGE[number % INPUT_STORAGE.len()], ACCUMULATE[number % ACCUMULATE.len()]);
+        let case = Case::new(TrainingSpec { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..spec })?;
+        Ok(Case { fused_step: number + 1 == SIZES.len(), ..case })
     };
     SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
 }

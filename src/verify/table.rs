@@ -12,11 +12,11 @@ impl fmt::Display for Header {
         writeln!(f, "wgrad    {}, shaders: {}", self.wgrad, self.shaders)?;
         writeln!(f, "network  {}", self.subject)?;
         if self.tuned > 0 {
-            writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.products)?;
+            writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.matmuls)?;
         }
         self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   not followed: {problem}"))?;
         writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)?;
-        match self.whole_step {
+        match self.fused_step {
             true => writeln!(f, "step     in one op: judged stage by stage as traced, and free runs without the trace"),
             false => Ok(()),
         }
@@ -58,20 +58,20 @@ impl Report {
         let tiles = self.ops.iter().any(|op| op.tile.is_some());
         let mut rows = vec![cells(
             tiles,
-            ["op", "kernel", "tile", "shape", "elements", "exact", "worst", "bound", "largest", "weak", "verdict"],
+            ["op", "kernel", "tile", "shape", "elements", "exact", "worst", "tolerance", "largest", "weak", "verdict"],
         )];
         rows.extend(self.ops.iter().map(|op| cells(tiles, figures(op))));
         let left = if tiles { 4 } else { 3 };
         writeln!(f, "{}", table(&rows, left))?;
         writeln!(
             f,
-            "exact: had to have the reference's bits; worst: largest error as a share of its bound; bound: size"
+            "exact: had to have the reference's bits; worst: largest error as a share of its tolerance; tolerance: size"
         )?;
         writeln!(
             f,
-            "of the bounds beside that of the results, and the largest such share of one element; weak: elements"
+            "of the tolerances beside that of the results, and the largest such share of one element; weak: elements"
         )?;
-        writeln!(f, "whose bound exceeds 1 % of the result\n")
+        writeln!(f, "whose tolerance exceeds 1 % of the result\n")
     }
 
     fn free_runs_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +111,7 @@ fn figures(op: &OpReport) -> [String; 11] {
         grouped(op.elements as u64),
         grouped(op.exact as u64),
         format!("{:.3}", op.worst),
-        ratio(op.bound),
+        ratio(op.tolerance),
         ratio(op.largest),
         format!("{share:.1} %"),
         op.verdict.into(),

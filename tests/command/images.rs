@@ -1,7 +1,7 @@
 //! `mnist`: a small set in the same form, which is learnt, and what is wrong with files that are not.
 
 use super::Folder;
-use super::mistakes::expect;
+use super::bad_usage::expect;
 
 /// A header with these sizes, and bytes.
 fn idx(sizes: &[u32], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn images_are_learnt_and_tested_on_their_own_part() {
     let (train, ..) = all.split(wgrad::Split::parts(11.0 / 12.0, 1.0 / 12.0)).expect("240 rows");
     let mean =
         |data: &wgrad::Dataset| data.input().iter().copied().map(f64::from).sum::<f64>() / data.input().len() as f64;
-    let found = model.head.preprocessing.as_ref().expect("scales").mean()[0];
+    let found = model.metadata.preprocessing.as_ref().expect("scales").mean()[0];
     assert!((found - mean(&train)).abs() <= 1e-4 && (found - mean(&all)).abs() > 1e-3, "{found}, {}", mean(&all));
     let predicted = folder.succeed(&["predict", "mnist.safetensors", "mnist", "--data-dir", "images"]);
     assert_eq!((predicted.lines().count(), predicted.lines().nth(2).map(|line| &line[..2])), (61, Some("1,")));

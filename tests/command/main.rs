@@ -1,11 +1,12 @@
 //! The command, as a user meets it: the built binary, in a folder of its own.
 
+mod bad_usage;
 mod completing;
 mod images;
-mod manners;
-mod mistakes;
 mod plot;
+mod predict_evaluate;
 mod profiling;
+mod quiet_and_color;
 mod run_files;
 mod scores;
 mod silent_faults;
@@ -14,7 +15,6 @@ mod suite;
 mod tables;
 mod training;
 mod tuning;
-mod using;
 mod verifying;
 
 use std::io::Write;
@@ -28,7 +28,7 @@ use tempfile::TempDir;
 /// Steps in layers, also where a GPU's would pay as one op: for tests that count ops or look for those of a layer. `tune`
 /// has no such option: networks with dropout are in layers everywhere.
 #[cfg(feature = "gpu")]
-const IN_LAYERS: [&str; 2] = ["--whole-step", "never"];
+const IN_LAYERS: [&str; 2] = ["--fused-step", "never"];
 
 /// A folder for one test.
 struct Folder(TempDir);

@@ -177,7 +177,7 @@ fn targets_of_another_kind_are_not_drawn() {
         ("plot boundary xor.safetensors seven.csv", &["row 1", "target is 7", "between 0 and 1"]),
         ("plot boundary moons.safetensors price.csv", &["price.csv, line 2, column `price`", "unknown class `0.5`"]),
     ];
-    super::mistakes::expect(&folder, cases);
+    super::bad_usage::expect(&folder, cases);
 }
 
 #[test]
@@ -203,5 +203,5 @@ fn what_cannot_be_drawn_is_told_before_training() {
         ("plot boundary missing.safetensors moons", &["missing.safetensors: reading failed"]),
         ("plot boundry moons.svg moons", &["boundary"]),
     ];
-    super::mistakes::expect(&folder, cases);
+    super::bad_usage::expect(&folder, cases);
 }

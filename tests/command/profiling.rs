@@ -43,7 +43,7 @@ fn a_profile_leaves_the_model_as_it_is() {
 #[cfg(feature = "gpu")]
 #[test]
 fn a_profile_on_an_adapter_leaves_the_model_as_it_is() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let device = ["--device", &adapter.name];
     same_model_with_and_without(&Folder::new(), &device);
     a_profile_tells_of_all_ops(&[device, IN_LAYERS].concat());
@@ -69,7 +69,7 @@ fn options_of_a_profile_need_one() {
 #[cfg(feature = "gpu")]
 #[test]
 fn compiled_shaders_are_kept_and_damaged_files_ignored() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let folder = Folder::new();
     let mut models = Vec::new();
     let mut train = |cache: &str| {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wgrad::{Dataset, Model, Split, Standardisation};
+use wgrad::{Dataset, Model, Split, Standardization};
 
 use super::{Folder, rows, text};
 
@@ -58,10 +58,10 @@ fn scalings_of_inputs_and_targets_are_fitted_on_the_training_part_alone() {
     let row = |n: u32| format!("{},{},{}.5\n", n * n % 97, n * 13 % 31, n * n % 89);
     folder.write("t.csv", table("a,b,y\n", (0..60).map(row)));
     folder.succeed(&["train", "t.csv", "--epochs", "1", "--seed", "4"]);
-    let head = Model::load(folder.path().join("t.safetensors")).expect("a model").head;
+    let head = Model::load(folder.path().join("t.safetensors")).expect("a model").metadata;
     let all = Dataset::from_csv(folder.path().join("t.csv"), None).expect("a table");
     let (train, ..) = all.split(Split::parts(0.7, 0.15).seed(4)).expect("split");
-    let fitted = |data: &Dataset| [Standardisation::fit(data), Standardisation::fit_targets(data)].map(Result::ok);
+    let fitted = |data: &Dataset| [Standardization::fit(data), Standardization::fit_targets(data)].map(Result::ok);
     assert_eq!([head.preprocessing.clone(), head.target_scaling.clone()], fitted(&train));
     assert_ne!(head.preprocessing, fitted(&all)[0], "not that of all rows");
     assert_ne!(head.target_scaling, fitted(&all)[1], "not that of all rows");
@@ -81,7 +81,7 @@ fn a_model_knows_its_target_and_what_was_left_out() {
     let other = folder.events(&["evaluate", "house.safetensors", "house.csv", "--target", "ref"]);
     assert!(other[0]["r2"].as_f64().is_some_and(|r2| r2 < 0.0), "what is named wins: {}", other[0]);
     assert!(folder.succeed(&["predict", "house.safetensors", "house.csv"]).starts_with("predicted_price\n"));
-    let head = Model::load(folder.path().join("house.safetensors")).expect("a model").head;
+    let head = Model::load(folder.path().join("house.safetensors")).expect("a model").metadata;
     let dropped = head.table.expect("it was a table").dropped;
     assert_eq!((head.targets, head.columns, dropped), (vec!["price".into()], vec!["area".into()], vec!["ref".into()]));
 
@@ -216,7 +216,7 @@ fn a_model_of_classes_as_a_number_knows_its_target_column() {
         Dataset::from_csv(folder.path().join("t.csv"), None).and_then(Dataset::class_as_number).expect("a table");
     assert_eq!(data.target_columns(), ["passed"]);
     let builder = wgrad::Trainer::builder(wgrad::Network::input(1).dense(1)).loss(wgrad::Loss::BinaryCrossEntropy);
-    let builder = builder.optimizer(wgrad::Adam::new(0.1)).preprocessing(Standardisation::fit(&data).expect("rows"));
+    let builder = builder.optimizer(wgrad::Adam::new(0.1)).preprocessing(Standardization::fit(&data).expect("rows"));
     let mut trainer = builder.build(&wgrad::Device::cpu()).expect("a trainer");
     trainer.fit(&data, wgrad::Fit::epochs(60)).expect("trained");
     trainer.into_model().and_then(|model| model.save(folder.path().join("m.safetensors"))).expect("saved");

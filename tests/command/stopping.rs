@@ -79,7 +79,7 @@ fn trainings_killed_at_any_instant_leave_the_uninterrupted_model() {
 #[cfg(feature = "gpu")]
 #[test]
 fn an_adapter_s_trainings_killed_at_any_instant_leave_the_uninterrupted_model() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let name = adapter.name;
     let folder = Folder::new();
     let status = folder.command(&TRAIN).env("WGRAD_DEVICE", &name).stdout(Stdio::null()).status();

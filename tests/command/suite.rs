@@ -22,7 +22,7 @@ fn measures_steps_and_ops(device: &str, arguments: &[&str]) -> Vec<Value> {
     assert!(["gpu", "host"].iter().any(|clock| start["clock"] == *clock), "{start}");
     let [step] = named(&events, "step")[..] else { panic!("one network was asked for: {events:?}") };
     assert!(step["network"] == "moons" && step["dispatches"] == 10 && step["dispatches_a_submission"] == 3, "{step}");
-    for figure in ["first_seconds", "step_seconds", "steps", "steps_a_submission", "flops", "bytes", "levels"] {
+    for figure in ["first_seconds", "step_seconds", "steps", "steps_per_submission", "flops", "bytes", "levels"] {
         assert!(step[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure}: {step}");
     }
     let ops = named(&events, "op");
@@ -41,23 +41,26 @@ fn measures_steps_and_ops(device: &str, arguments: &[&str]) -> Vec<Value> {
 #[test]
 fn the_cpu_is_measured_whole() {
     let events = measures_steps_and_ops("cpu", &[]);
-    assert!(events.iter().all(|event| event.get("floor_percent").is_none()), "no rates were given");
+    assert!(events.iter().all(|event| event.get("roofline_percent").is_none()), "no rates were given");
     let arguments = ["--bandwidth-gbs", "20"];
     let events = measures_steps_and_ops("cpu", &arguments);
     let (step, op) = (named(&events, "step")[0], named(&events, "op")[0]);
     for event in [step, op] {
         assert!(event.get("arithmetic_seconds").is_none(), "no peak was given: {event}");
         let bytes = event["bytes"].as_f64().expect("a number");
-        assert!(event["memory_seconds"].as_f64().is_some_and(|floor| (floor * 20e9 - bytes).abs() < 1e-3), "{event}");
+        assert!(
+            event["memory_seconds"].as_f64().is_some_and(|roofline| (roofline * 20e9 - bytes).abs() < 1e-3),
+            "{event}"
+        );
     }
     assert_eq!(events[0]["bandwidth_gbs"], 20.0);
 }
 
 #[cfg(feature = "gpu")]
 #[test]
-fn whole_steps_are_measured() {
-    let Some(adapter) = super::using::adapter() else { return };
-    let suite = ["bench", "--suite", "--only", "moons", "--seconds", "0.01", "--whole-step", "always"];
+fn fused_steps_are_measured() {
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
+    let suite = ["bench", "--suite", "--only", "moons", "--seconds", "0.01", "--fused-step", "always"];
     let events = Folder::new().events(&[&suite[..], &["--device", &adapter.name]].concat());
     let step = named(&events, "step")[0];
     assert!(step["dispatches"] == 3 && step["levels"] == 3, "{step}");
@@ -68,7 +71,7 @@ fn whole_steps_are_measured() {
 #[cfg(feature = "gpu")]
 #[test]
 fn an_adapter_is_measured_whole_in_all_tiles() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let events = measures_steps_and_ops(&adapter.name, &[&["--tiles"], &IN_LAYERS[..]].concat());
     assert_eq!(events[0]["driver"], adapter.driver.as_str());
     let ops = named(&events, "op");
@@ -87,7 +90,7 @@ fn an_adapter_is_measured_whole_in_all_tiles() {
 #[cfg(feature = "gpu")]
 #[test]
 fn products_in_parts_are_whole_products() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let suite = ["bench", "--suite", "--only=digits", "--tiles", "--seconds=0.01", "--device", &adapter.name];
     let events = Folder::new().events(&[&suite[..], &IN_LAYERS].concat());
     let both = "matmul_split_nt + dense_forward_sum";

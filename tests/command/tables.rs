@@ -148,7 +148,7 @@ fn scales_are_those_of_the_training_rows_alone() {
     let model = Model::load(folder.path().join("table.safetensors")).expect("it was written");
     let data = Dataset::from_csv(folder.path().join("table.csv"), None).expect("the table is sound");
     let (train, ..) = data.split(Split::parts(0.7, 0.15).seed(3)).expect("it has 40 rows");
-    let scalings = [&model.head.preprocessing, &model.head.target_scaling];
+    let scalings = [&model.metadata.preprocessing, &model.metadata.target_scaling];
     let [inputs, targets] = scalings.map(|scaling| scaling.as_ref().expect("inputs and targets are scaled"));
     let found = [(inputs, 0), (inputs, 1), (targets, 0)].map(|(of, column)| [of.mean()[column], of.scale()[column]]);
     let of = |data: &Dataset, column: usize| match data.targets() {

@@ -195,5 +195,5 @@ fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
     assert_eq!(beside, ["m-2.safetensors", "m-3.safetensors"]);
     assert!(folder.read("m-2.safetensors") == folder.read("m-3.safetensors"));
     let model = Model::load(folder.path().join("m-2.safetensors")).expect("a model");
-    assert_eq!(model.head.origin.expect("it says so").settings["seed"], "2");
+    assert_eq!(model.metadata.origin.expect("it says so").settings["seed"], "2");
 }

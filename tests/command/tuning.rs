@@ -55,7 +55,7 @@ fn plain(tuning: &[u8]) -> String {
 #[cfg(feature = "gpu")]
 #[test]
 fn what_is_tuned_is_kept_and_followed() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let (folder, device) = (Folder::new(), adapter.name.as_str());
     let (told, untuned) = train(&folder, device, &[]);
     assert!(!told.contains("tuning"), "{told}");
@@ -105,7 +105,7 @@ fn what_is_tuned_is_kept_and_followed() {
 #[cfg(feature = "gpu")]
 #[test]
 fn the_variable_is_followed_as_far_as_it_fits() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let (folder, device) = (Folder::new(), adapter.name.as_str());
     succeed(&folder, device, &[&TUNE[..], &["--out", "tuned.json"]].concat());
     let run = |arguments: &[&str]| {
@@ -124,7 +124,7 @@ fn the_variable_is_followed_as_far_as_it_fits() {
 #[cfg(feature = "gpu")]
 #[test]
 fn a_training_goes_on_with_its_tiles_whatever_is_kept() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let (folder, device) = (Folder::new(), adapter.name.as_str());
     succeed(&folder, device, &[&TUNE[..], &["--out", "tuned.json"]].concat());
     folder.write("plain.json", plain(&folder.read("tuned.json")));
@@ -151,7 +151,7 @@ fn a_training_goes_on_with_its_tiles_whatever_is_kept() {
 #[cfg(feature = "gpu")]
 #[test]
 fn what_cannot_be_used_is_told_or_passed_over() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let (folder, device) = (Folder::new(), adapter.name.as_str());
     let (_, untuned) = train(&folder, device, &[]);
     succeed(&folder, device, &TUNE);
@@ -218,7 +218,7 @@ fn mistakes_say_what_to_do() {
 #[cfg(feature = "gpu")]
 #[test]
 fn a_tuning_must_go_somewhere() {
-    let Some(adapter) = super::using::adapter() else { return };
+    let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let folder = Folder::new();
     let run = |out: &[&str]| {
         let arguments = [

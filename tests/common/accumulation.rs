@@ -1,8 +1,8 @@
 //! Steps of several batches, whose gradients are added, against steps of one large batch: what holds on every device.
 
 use super::oracle::{Oracle, Outcome, SINGLE, exact};
-use super::problem::{Batch, Numbers, Target, batch, parameters};
-use wgrad::lower::Description;
+use super::problem::{Batch, Labels, Numbers, batch, parameters};
+use wgrad::lower::TrainingSpec;
 use wgrad::rng::{Philox, Stream};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Network, Sgd, Tensor, Trainer, trainer::StepLoss};
@@ -23,10 +23,10 @@ fn trainer(
     rate: f64,
     [batch, accumulate]: [usize; 2],
     start: &[(String, Vec<f32>)],
-    steps_a_submission: usize,
+    steps_per_submission: usize,
 ) -> Trainer {
     let builder = Trainer::builder(network.clone()).loss(Loss::MeanSquaredError).optimizer(Sgd::new(rate)).seed(SEED);
-    let builder = builder.batch(batch).accumulate(accumulate).steps_a_submission(steps_a_submission);
+    let builder = builder.batch(batch).accumulate(accumulate).steps_per_submission(steps_per_submission);
     let mut trainer = builder.build(device).expect("a trainer");
     let mut parameters = trainer.parameters().expect("read");
     for (tensor, (name, values)) in parameters.iter_mut().zip(start) {
@@ -41,8 +41,8 @@ fn bits(tensors: &[Tensor]) -> Vec<u32> {
     tensors.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
 }
 
-fn numbers(target: &Target) -> &[f32] {
-    let Target::Numbers(numbers) = target else { panic!("targets of this loss are numbers") };
+fn numbers(target: &Labels) -> &[f32] {
+    let Labels::Numbers(numbers) = target else { panic!("targets of this loss are numbers") };
     numbers
 }
 
@@ -85,9 +85,9 @@ pub fn an_epoch_is_exact(device: &Device) {
     let rows = ROWS + ROWS / 2;
     let Batch { input, target, .. } = batch(&network, Loss::MeanSquaredError, rows, 1, 0, Numbers::Whole);
     let data = Dataset::numbers("rows", 8, &input, 4, numbers(&target)).expect("a data set");
-    let epoch = |way, steps_a_submission| {
+    let epoch = |way, steps_per_submission| {
         let rate = 1.0 / (1u64 << 40) as f64;
-        let mut trainer = trainer(device, &network, rate, way, &start, steps_a_submission);
+        let mut trainer = trainer(device, &network, rate, way, &start, steps_per_submission);
         trainer.load(&data).expect("it fits");
         let (mut losses, mut counts) = (Vec::new(), Vec::new());
         loop {
@@ -106,13 +106,16 @@ pub fn an_epoch_is_exact(device: &Device) {
     let wanted = epoch([ROWS, 1], 1);
     assert!(wanted.0[0] != wanted.0[1]);
     for way in [[ROWS, 1], [16, 2], [8, 4], [1, 32]] {
-        for steps_a_submission in [1, 2] {
-            assert!(epoch(way, steps_a_submission) == wanted, "{way:?}, {steps_a_submission} a submission on {device}");
+        for steps_per_submission in [1, 2] {
+            assert!(
+                epoch(way, steps_per_submission) == wanted,
+                "{way:?}, {steps_per_submission} a submission on {device}"
+            );
         }
     }
 }
 
-/// On real numbers, each way of cutting a step lies within the oracle's bounds, which hold for any order of sums.
+/// On real numbers, each way of cutting a step lies within the oracle's tolerances, which hold for any order of sums.
 pub fn real_numbers_lie_within_bounds(device: &Device) {
     let network = network(17, "65 relu dropout(0.2) 30 leaky_relu(0.01) dropout(0.4) 3");
     let draw = |seed| {
@@ -141,11 +144,11 @@ pub fn real_numbers_lie_within_bounds(device: &Device) {
 }
 
 /// Three epochs with all that is drawn at random; the last step of each has one full batch and a short one.
-fn trained(device: &Device, steps_a_submission: usize) -> Vec<u32> {
+fn trained(device: &Device, steps_per_submission: usize) -> Vec<u32> {
     let data = wgrad::data::digits().select(&(0..230).collect::<Vec<_>>());
     let builder = Trainer::builder(network(64, "24 relu dropout(0.2) 13 tanh 10")).loss(Loss::SoftmaxCrossEntropy);
     let builder = builder.optimizer(Adam::new(2e-3)).clip_norm(1.0).batch(17).accumulate(4).seed(7);
-    let mut trainer = builder.steps_a_submission(steps_a_submission).build(device).expect("a trainer");
+    let mut trainer = builder.steps_per_submission(steps_per_submission).build(device).expect("a trainer");
     let history = trainer.fit(&data, Fit::epochs(3)).expect("trained");
     assert_eq!(trainer.steps(), 3 * 4);
     assert!(history.epochs[2].loss < history.epochs[0].loss);
@@ -178,13 +181,13 @@ pub fn a_bad_batch_freezes_the_step(device: &Device) {
     (0..2).for_each(|_| drop(before.advance().expect("nothing is wrong yet")));
     let wanted = bits(&before.parameters().expect("read"));
     let mut learnt = None;
-    for steps_a_submission in [1, 2, 7] {
-        let mut trainer = trainer(device, &network, 0.1, [2, 4], &start, steps_a_submission);
+    for steps_per_submission in [1, 2, 7] {
+        let mut trainer = trainer(device, &network, 0.1, [2, 4], &start, steps_per_submission);
         let error = trainer.fit(&bad, Fit::epochs(1)).expect_err("it overflows");
         let Error::NotFinite { step, row, op, layer, .. } = &error else { panic!("{error}") };
         assert_eq!((*step, *row, op.as_str(), layer.as_str()), (2, 5, "gradients op 0 (dense_forward)", "layer 0"));
         assert_eq!(trainer.steps(), 2);
-        assert!(bits(&trainer.parameters().expect("read")) == wanted, "{steps_a_submission} steps a submission");
+        assert!(bits(&trainer.parameters().expect("read")) == wanted, "{steps_per_submission} steps a submission");
         // With the rows behind those of the bad step, all of its batches.
         while !trainer.advance().expect("the next rows are good").epoch_done {}
         assert_eq!(trainer.steps(), 4, "5 steps an epoch, but for the bad one");
@@ -211,8 +214,8 @@ pub fn a_sum_that_overflows_is_named(device: &Device) {
 /// Each op in lockstep, and free runs.
 pub fn it_is_verified(device: &Device) {
     let described =
-        Description::new(network(13, "20 relu dropout(0.3) 5"), Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
-    let described = Description { accumulate: 3, clip_norm: Some(0.05), ..described };
+        TrainingSpec::new(network(13, "20 relu dropout(0.3) 5"), Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
+    let described = TrainingSpec { accumulate: 3, clip_norm: Some(0.05), ..described };
     let report = Verify::network(&described).and_then(|verify| verify.run(device, |_| ())).expect("it answers");
     assert!(report.passed(), "{report}");
     let sums: Vec<_> = report.ops.iter().filter(|op| op.kernel == "accumulate").collect();

@@ -1,6 +1,6 @@
 //! Losses and activations against f64, over the whole range of their arguments: what holds on every device.
 
-use wgrad::{Device, Loss, Network, Sgd, Tensor, Trainer, trainer::Target};
+use wgrad::{Device, Loss, Network, Sgd, Tensor, Trainer, trainer::Labels};
 
 /// Largest relative error.
 const ALLOWED: f64 = 1e-6;
@@ -26,7 +26,7 @@ fn zeros(number: usize, columns: usize) -> Tensor {
     Tensor { name: format!("layer{number}.bias"), shape: vec![columns], values: vec![0.0; columns] }
 }
 
-/// With biases, so that a whole step is possible.
+/// With biases, so that a fused step is possible.
 fn identity(columns: usize, loss: Loss, device: &Device) -> Trainer {
     let network = Network::input(columns).dense(columns);
     let builder = Trainer::builder(network).loss(loss).optimizer(Sgd::new(0.0)).batch(1).seed(1);
@@ -35,7 +35,7 @@ fn identity(columns: usize, loss: Loss, device: &Device) -> Trainer {
     trainer
 }
 
-fn loss<'a>(trainer: &mut Trainer, row: &[f32], target: impl Into<Target<'a>>) -> f32 {
+fn loss<'a>(trainer: &mut Trainer, row: &[f32], target: impl Into<Labels<'a>>) -> f32 {
     trainer.step(row, target).and_then(|loss| loss.value()).expect("a finite loss")
 }
 

@@ -1,7 +1,7 @@
 //! A kernel on trial: a plan of one op, its step records, and what the host writes before the op runs.
 //!
 //! Whatever is not filled keeps the poison that memory starts with: dead rows, the other slots of a window, the
-//! padding between tensors, and every output. So what a twin reads or writes where it must not, shows. Cases of odd
+//! padding between tensors, and every output. So what a CPU kernel reads or writes where it must not, shows. Cases of odd
 //! seeds fill dead rows too: sums and products with poison are poison, and what came of it would not show among more.
 
 use wgrad::exec::{Executor, Run};
@@ -42,8 +42,8 @@ pub enum Fill {
 pub struct Input {
     /// Where to.
     pub view: ViewId,
-    /// In which slot of the window.
-    pub slot: usize,
+    /// In which batch_index of the window.
+    pub batch_index: usize,
     /// What.
     pub words: Vec<u32>,
 }
@@ -60,7 +60,7 @@ pub struct Case {
     /// The submission's steps.
     pub steps: Vec<Step>,
     /// The step that runs.
-    pub slot: usize,
+    pub batch_index: usize,
     /// What the host writes.
     pub inputs: Vec<Input>,
     /// What the inputs are like.
@@ -73,14 +73,16 @@ impl Case {
     /// has; the last one runs.
     pub fn new(section: Section, rows: usize, values: Values, seed: usize) -> Self {
         let slots = 1 + seed % 3;
-        let steps = (0..slots).map(|slot| step(seed, slot, if slot + 1 == slots { rows } else { rows / 2 })).collect();
+        let steps = (0..slots)
+            .map(|batch_index| step(seed, batch_index, if batch_index + 1 == slots { rows } else { rows / 2 }))
+            .collect();
         let (plan, inputs) = (Plan::new(), Vec::new());
-        Self { name: String::new(), plan, section, steps, slot: slots - 1, inputs, values, seed: seed as u64 }
+        Self { name: String::new(), plan, section, steps, batch_index: slots - 1, inputs, values, seed: seed as u64 }
     }
 
     /// The step that runs.
     pub fn step(&self) -> &Step {
-        &self.steps[self.slot]
+        &self.steps[self.batch_index]
     }
 
     /// A batch of `rows` rows in a window; only the live ones of the running step are filled, or all of them.
@@ -149,7 +151,7 @@ impl Case {
     /// Has the host write `words` to a view, instead of what it would have written.
     pub fn set(&mut self, view: ViewId, words: Vec<u32>) {
         self.inputs.retain(|input| input.view != view);
-        self.inputs.push(Input { view, slot: self.slot, words });
+        self.inputs.push(Input { view, batch_index: self.batch_index, words });
     }
 
     /// Has the host write `numbers` to a view.
@@ -160,9 +162,13 @@ impl Case {
     /// The case with its op.
     pub fn with(mut self, op: Op) -> Self {
         let shapes: Vec<_> = op.views.iter().map(|v| self.plan.shape(*v).to_string()).collect();
-        let (rows, slot) = (self.step().rows, self.slot);
-        self.name =
-            format!("{} {} ({rows} live rows, slot {slot}, {:?})", op.kernel.name, shapes.join(" "), self.values);
+        let (rows, batch_index) = (self.step().rows, self.batch_index);
+        self.name = format!(
+            "{} {} ({rows} live rows, batch_index {batch_index}, {:?})",
+            op.kernel.name,
+            shapes.join(" "),
+            self.values
+        );
         self.plan.push(self.section, op).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         self
     }
@@ -174,13 +180,13 @@ impl Case {
 
     /// What to submit.
     pub fn run(&self) -> Run {
-        Run { section: self.section, slot: self.slot }
+        Run { section: self.section, batch_index: self.batch_index }
     }
 
     /// Writes all inputs.
     pub fn load(&self, device: &mut dyn Executor) {
         for input in &self.inputs {
-            device.write(input.view, input.slot, &input.words).expect("inputs have the size of their views");
+            device.write(input.view, input.batch_index, &input.words).expect("inputs have the size of their views");
         }
     }
 
@@ -214,18 +220,18 @@ impl Fill {
 }
 
 /// A record in which no two fields could be mistaken for each other.
-fn step(seed: usize, slot: usize, rows: usize) -> Step {
-    let index = (5 + 7 * seed + slot) as u32;
+fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
+    let index = (5 + 7 * seed + batch_index) as u32;
     let t = f64::from(index) + 1.0;
     Step {
         index,
-        slot: slot as u32,
+        batch_index: batch_index as u32,
         epoch_step: (1 + seed % 3) as u32,
         rows: rows as u32,
         first_row: (1000 + 13 * seed) as u32,
         seed_low: 0xDEAD_0000 + seed as u32,
         seed_high: 77,
-        learning_rate: 0.05 + 0.01 * slot as f32,
+        learning_rate: 0.05 + 0.01 * batch_index as f32,
         // The batch is part of a larger one, which also keeps this finite where no row is live.
         loss_scale: (1.0 / (rows as f64 + 3.0)) as f32,
         bias_correction1: (1.0 - 0.9f64.powf(t)) as f32,

@@ -1,11 +1,11 @@
-//! The tests' one comparator. It fails closed: a NaN on one side, or a bound that is not finite, is a difference.
+//! The tests' one comparator. It fails closed: a NaN on one side, or a tolerance that is not finite, is a difference.
 
-use wgrad::plan::Bound;
+use wgrad::plan::Tolerance;
 
 /// What an oracle expects of a written view's live elements.
 #[derive(Clone, Debug)]
 pub enum Expected {
-    /// Numbers, each within the kernel's bound.
+    /// Numbers, each within the kernel's tolerance.
     Numbers(Vec<f64>),
     /// Words, bit for bit.
     Words(Vec<u32>),
@@ -21,24 +21,24 @@ impl Expected {
     }
 }
 
-/// Panics where a number is further from what is expected than its bound allows.
-pub fn assert_close(place: &str, found: &[f64], expected: &[f64], bound: &Bound) {
+/// Panics where a number is further from what is expected than its tolerance allows.
+pub fn assert_close(place: &str, found: &[f64], expected: &[f64], tolerance: &Tolerance) {
     assert_eq!(found.len(), expected.len(), "{place}: another number of elements");
     for i in 0..found.len() {
-        let allowed = match bound {
-            Bound::Exact => 0.0,
-            Bound::Each(bounds) => bounds[i],
+        let allowed = match tolerance {
+            Tolerance::Exact => 0.0,
+            Tolerance::Each(tolerances) => tolerances[i],
         };
         assert!(
             is_close(found[i], expected[i], allowed),
-            "{place}: element {i} is {}, expected {}, bound {allowed:e}",
+            "{place}: element {i} is {}, expected {}, tolerance {allowed:e}",
             found[i],
             expected[i]
         );
     }
 }
 
-/// Whether a number lies within a bound of another. What the formula says is NaN must be NaN, what it says is infinite
+/// Whether a number lies within a tolerance of another. What the formula says is NaN must be NaN, what it says is infinite
 /// must be that infinity.
 pub fn is_close(found: f64, expected: f64, allowed: f64) -> bool {
     found == expected

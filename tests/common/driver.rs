@@ -5,7 +5,7 @@
 use wgrad::Schedule;
 use wgrad::exec::{Cpu, Executor, Reference, Run};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Access, Contents, Op, Plan, Step, ViewId};
 
 use super::oracle::Value;
@@ -15,7 +15,7 @@ use super::problem::Batch;
 pub const SEED: u64 = 0x1234_5678_9ABC_DEF0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
+pub enum PlanKind {
     Primitive,
     Fused,
 }
@@ -27,11 +27,11 @@ pub enum Device {
 }
 
 /// The plan in either form.
-pub fn plan(description: &Description, form: Form) -> Plan {
-    let primitive = lower(description).expect("the description is sound");
-    match form {
-        Form::Primitive => primitive,
-        Form::Fused => fuse(&primitive).expect("a lowered plan can be fused"),
+pub fn plan(spec: &TrainingSpec, kind: PlanKind) -> Plan {
+    let primitive = lower(spec).expect("the spec is sound");
+    match kind {
+        PlanKind::Primitive => primitive,
+        PlanKind::Fused => fuse(&primitive).expect("a lowered plan can be fused"),
     }
 }
 
@@ -45,20 +45,20 @@ pub fn executor(plan: Plan, device: Device) -> Box<dyn Executor> {
 /// An executor with a plan, and where training stands.
 pub struct Driver {
     pub executor: Box<dyn Executor>,
-    pub description: Description,
+    pub spec: TrainingSpec,
     pub schedule: Schedule,
     /// Index of the next step.
     pub next: u64,
 }
 
 impl Driver {
-    pub fn new(description: &Description, form: Form, device: Device) -> Self {
-        Self::with_plan(description, plan(description, form), device)
+    pub fn new(spec: &TrainingSpec, kind: PlanKind, device: Device) -> Self {
+        Self::with_plan(spec, plan(spec, kind), device)
     }
 
-    pub fn with_plan(description: &Description, plan: Plan, device: Device) -> Self {
+    pub fn with_plan(spec: &TrainingSpec, plan: Plan, device: Device) -> Self {
         let executor = executor(plan, device);
-        Self { executor, description: description.clone(), schedule: Schedule::Constant, next: 0 }
+        Self { executor, spec: spec.clone(), schedule: Schedule::Constant, next: 0 }
     }
 
     pub fn find(&self, name: &str) -> ViewId {
@@ -74,9 +74,9 @@ impl Driver {
         bytemuck::cast_vec(self.words(name))
     }
 
-    pub fn write(&mut self, name: &str, slot: usize, words: &[u32]) {
+    pub fn write(&mut self, name: &str, batch_index: usize, words: &[u32]) {
         let view = self.find(name);
-        self.executor.write(view, slot, words).expect("the view holds as many words");
+        self.executor.write(view, batch_index, words).expect("the view holds as many words");
     }
 
     pub fn set(&mut self, parameters: &[(String, Vec<f32>)]) {
@@ -87,9 +87,9 @@ impl Driver {
 
     /// Writes one batch for each step to come; returns the records of those steps.
     pub fn feed(&mut self, batches: &[Batch]) -> Vec<Step> {
-        for (slot, batch) in batches.iter().enumerate() {
-            self.write("input", slot, bytemuck::cast_slice(&batch.input));
-            self.write("target", slot, batch.target.words());
+        for (batch_index, batch) in batches.iter().enumerate() {
+            self.write("input", batch_index, bytemuck::cast_slice(&batch.input));
+            self.write("target", batch_index, batch.target.words());
         }
         self.records(batches.iter().map(|batch| batch.rows))
     }
@@ -102,10 +102,10 @@ impl Driver {
 
     /// Chooses rows of the resident data set, one list for each step to come; returns the records of those steps.
     pub fn choose(&mut self, steps: &[Vec<u32>]) -> Vec<Step> {
-        let batch = self.description.batch;
-        let mut index = vec![u32::MAX; self.description.slots * batch];
-        for (slot, rows) in steps.iter().enumerate() {
-            index[slot * batch..slot * batch + rows.len()].copy_from_slice(rows);
+        let batch = self.spec.micro_batch;
+        let mut index = vec![u32::MAX; self.spec.steps * batch];
+        for (batch_index, rows) in steps.iter().enumerate() {
+            index[batch_index * batch..batch_index * batch + rows.len()].copy_from_slice(rows);
         }
         self.write("index", 0, &index);
         self.records(steps.iter().map(Vec::len))
@@ -113,7 +113,8 @@ impl Driver {
 
     fn records(&mut self, rows: impl Iterator<Item = usize>) -> Vec<Step> {
         let next = self.next;
-        let step = |(slot, rows)| self.description.record(self.schedule, SEED, next + slot as u64, slot, rows);
+        let step =
+            |(batch_index, rows)| self.spec.record(self.schedule, SEED, next + batch_index as u64, batch_index, rows);
         let steps: Vec<Step> = rows.enumerate().map(step).collect();
         self.next += steps.len() as u64;
         steps

@@ -6,7 +6,7 @@ macro_rules! hands_on {
         $(hands_on!(@$method $field);)+
     };
     (@target $field:tt) => {
-        fn target(&self) -> wgrad::specialize::Target {
+        fn target(&self) -> wgrad::specialize::DeviceLimits {
             self.$field.target()
         }
     };
@@ -21,13 +21,13 @@ macro_rules! hands_on {
         }
     };
     (@write $field:tt) => {
-        fn write(&mut self, view: wgrad::plan::ViewId, slot: usize, words: &[u32]) -> wgrad::Result<()> {
-            self.$field.write(view, slot, words)
+        fn write(&mut self, view: wgrad::plan::ViewId, batch_index: usize, words: &[u32]) -> wgrad::Result<()> {
+            self.$field.write(view, batch_index, words)
         }
     };
     (@read $field:tt) => {
-        fn read(&mut self, view: wgrad::plan::ViewId, slot: usize) -> wgrad::Result<wgrad::exec::Ticket> {
-            self.$field.read(view, slot)
+        fn read(&mut self, view: wgrad::plan::ViewId, batch_index: usize) -> wgrad::Result<wgrad::exec::Ticket> {
+            self.$field.read(view, batch_index)
         }
     };
     (@submit $field:tt) => {

@@ -1,12 +1,12 @@
 //! The device that GPU tests run on.
 //!
-//! `WGRAD_TEST_ADAPTER` names it (any part of its description); else it is the best adapter there is, a software one
+//! `WGRAD_TEST_ADAPTER` names it (any part of its spec); else it is the best adapter there is, a software one
 //! if there is no other. Where there is none, tests say so and pass, unless `WGRAD_GPU=require`.
 
 use std::sync::OnceLock;
 
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
-use wgrad::specialize::WholeStep;
+use wgrad::specialize::FusedStep;
 
 /// The name that selects the device under test; `None` where there is no adapter.
 pub fn adapter_name() -> Option<String> {
@@ -29,7 +29,7 @@ pub fn device() -> Option<GpuDevice> {
 }
 
 /// The same with steps in layers, also where one op would pay: for tests that count ops, name those of a layer or look for
-/// their tiles. What tests results alone takes [`device`], whose small networks have whole steps on a GPU.
+/// their tiles. What tests results alone takes [`device`], whose small networks have fused steps on a GPU.
 pub fn layered() -> Option<GpuDevice> {
     static DEVICE: OnceLock<GpuDevice> = OnceLock::new();
     let name = adapter_name()?;
@@ -38,7 +38,7 @@ pub fn layered() -> Option<GpuDevice> {
 
 /// Options with steps in layers, like [`layered`].
 pub fn in_layers(options: GpuOptions) -> GpuOptions {
-    options.whole_step(WholeStep::Never)
+    options.fused_step(FusedStep::Never)
 }
 
 /// A device of one's own.

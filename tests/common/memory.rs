@@ -1,4 +1,4 @@
-//! What a case's memory holds before and after its op ran, and calls of twins on copies of it: no `unsafe`, and
+//! What a case's memory holds before and after its op ran, and calls of CPU kernels on copies of it: no `unsafe`, and
 //! nothing of the library's own executors.
 
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU32;
 use super::case::Case;
 use super::compare::Expected;
 use wgrad::exec::{Executor, Reference};
-use wgrad::plan::{Access, AllocationId, Bound, Call, Lane, Slot, Step, StepUse, View};
+use wgrad::plan::{Access, AllocationId, BufferArg, Call, Step, StepUse, Tolerance, View, WorkItem};
 use wgrad::shape::{Dtype, Shape};
 
 /// All allocations.
@@ -38,37 +38,37 @@ impl Memory {
         Self::of(&mut device)
     }
 
-    fn view(&self, view: &View, slot: usize) -> &[u32] {
-        &self.0[view.allocation.0][view.range(slot)]
+    fn view(&self, view: &View, batch_index: usize) -> &[u32] {
+        &self.0[view.allocation.0][view.range(batch_index)]
     }
 
-    /// Runs a twin on a range of lanes.
-    pub fn call(&mut self, case: &Case, lanes: Range<usize>, twin: fn(Call<'_>)) {
-        let ranges = ranges(case, &lanes);
+    /// Runs a CPU kernel on a range of items.
+    pub fn call(&mut self, case: &Case, items: Range<usize>, kernel: fn(Call<'_>)) {
+        let ranges = ranges(case, &items);
         let mut parts: Vec<Part> = (case.op().kernel.bindings.iter().zip(&ranges))
             .map(|(b, (allocation, range))| Part::new(b.access, &self.0[*allocation][range.clone()]))
             .collect();
-        let mut call = empty_call(case, lanes);
-        parts.iter_mut().zip(&mut call.slots).for_each(|(part, slot)| *slot = part.lend());
-        twin(call);
+        let mut call = empty_call(case, items);
+        parts.iter_mut().zip(&mut call.args).for_each(|(part, batch_index)| *batch_index = part.lend());
+        kernel(call);
         for (part, (allocation, range)) in parts.into_iter().zip(ranges) {
             self.0[allocation][range].copy_from_slice(&part.words());
         }
     }
 
-    /// All slots to read, as bounds are computed from.
-    fn inspect<'a>(&'a self, case: &'a Case, lanes: Range<usize>) -> Call<'a> {
-        let ranges = ranges(case, &lanes);
-        let mut call = empty_call(case, lanes);
-        for (slot, (allocation, range)) in call.slots.iter_mut().zip(ranges) {
-            *slot = Slot::Read(&self.0[allocation][range]);
+    /// All args to read, as tolerances are computed from.
+    fn inspect<'a>(&'a self, case: &'a Case, items: Range<usize>) -> Call<'a> {
+        let ranges = ranges(case, &items);
+        let mut call = empty_call(case, items);
+        for (batch_index, (allocation, range)) in call.args.iter_mut().zip(ranges) {
+            *batch_index = BufferArg::Read(&self.0[allocation][range]);
         }
         call
     }
 }
 
 impl<'a> Seen<'a> {
-    /// Runs the op with the plain twin.
+    /// Runs the op with the reference implementation.
     pub fn new(case: &'a Case) -> Self {
         let mut device = Reference::new(case.plan.clone()).expect("there is memory");
         case.load(&mut device);
@@ -104,7 +104,7 @@ impl<'a> Seen<'a> {
 
     /// The words of a binding's view before the op.
     pub fn words(&self, binding: usize) -> &[u32] {
-        self.before.view(self.get(binding), self.case.slot)
+        self.before.view(self.get(binding), self.case.batch_index)
     }
 
     /// The numbers of a binding's view before the op.
@@ -114,7 +114,7 @@ impl<'a> Seen<'a> {
 
     /// The words of a binding's view after the op.
     pub fn result_words(&self, binding: usize) -> &[u32] {
-        self.after.view(self.get(binding), self.case.slot)
+        self.after.view(self.get(binding), self.case.batch_index)
     }
 
     /// The numbers of a binding's view after the op: floats or words, by its type.
@@ -124,11 +124,11 @@ impl<'a> Seen<'a> {
         self.result_words(binding).iter().map(number).collect()
     }
 
-    /// The bounds that the kernel declares for what it wrote; none where no lane was live.
-    pub fn bounds(&self) -> Option<Vec<Bound>> {
-        let lanes = 0..live_lanes(self.case);
-        let calls = || (self.before.inspect(self.case, lanes.clone()), self.after.inspect(self.case, lanes.clone()));
-        (!lanes.is_empty()).then(calls).map(|(before, after)| (self.case.op().kernel.bound)(&before, &after))
+    /// The tolerances that the kernel declares for what it wrote; none where no item was live.
+    pub fn tolerances(&self) -> Option<Vec<Tolerance>> {
+        let items = 0..live_items(self.case);
+        let calls = || (self.before.inspect(self.case, items.clone()), self.after.inspect(self.case, items.clone()));
+        (!items.is_empty()).then(calls).map(|(before, after)| (self.case.op().kernel.tolerance)(&before, &after))
     }
 
     /// What a flag must be: lowered to the step's index if any of `numbers` is not finite, else as it was.
@@ -142,44 +142,44 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// How many of an op's lanes are live, as `Lane` and `StepUse` say.
-pub fn live_lanes(case: &Case) -> usize {
+/// How many of an op's items are live, as `WorkItem` and `StepUse` say.
+pub fn live_items(case: &Case) -> usize {
     let op = case.op();
-    op.lanes.min(match (op.kernel.lane, op.kernel.step) {
-        (Lane::BatchRow, _) => case.step().rows as usize,
+    op.items.min(match (op.kernel.item, op.kernel.step) {
+        (WorkItem::BatchRow, _) => case.step().rows as usize,
         (_, StepUse::All) => case.steps.len(),
-        (_, StepUse::One) => op.lanes,
+        (_, StepUse::One) => op.items,
     })
 }
 
-/// Allocation and elements of each binding, as a range of lanes sees it.
-fn ranges(case: &Case, lanes: &Range<usize>) -> Vec<(usize, Range<usize>)> {
+/// Allocation and elements of each binding, as a range of items sees it.
+fn ranges(case: &Case, items: &Range<usize>) -> Vec<(usize, Range<usize>)> {
     let op = case.op();
     let range = |cut: bool, view: &View| {
-        let whole = view.range(case.slot);
-        let each = match (cut, op.kernel.lane) {
-            (true, _) => view.shape.elements() / op.lanes.max(1),
-            (false, Lane::Slice) => op.param("chunk").expect("slices have a size") as usize * view.shape.columns,
+        let whole = view.range(case.batch_index);
+        let each = match (cut, op.kernel.item) {
+            (true, _) => view.shape.elements() / op.items.max(1),
+            (false, WorkItem::Slice) => op.param("chunk").expect("slices have a size") as usize * view.shape.columns,
             (false, _) => return whole,
         };
-        whole.start + lanes.start * each..whole.end.min(whole.start + lanes.end * each)
+        whole.start + items.start * each..whole.end.min(whole.start + items.end * each)
     };
     let views = op.views.iter().map(|v| case.plan.get(*v));
     op.kernel.bindings.iter().zip(views).map(|(b, view)| (view.allocation.0, range(b.cut, view))).collect()
 }
 
-fn empty_call(case: &Case, lanes: Range<usize>) -> Call<'_> {
+fn empty_call(case: &Case, items: Range<usize>) -> Call<'_> {
     Call {
         params: &case.op().params,
         step: case.step(),
         steps: &case.steps,
-        lanes,
-        slots: Default::default(),
+        items,
+        args: Default::default(),
         trace: None,
     }
 }
 
-/// A copy of what a twin sees of one view.
+/// A copy of what a CPU kernel sees of one view.
 enum Part {
     Read(Vec<u32>),
     Write(Vec<u32>),
@@ -195,11 +195,11 @@ impl Part {
         }
     }
 
-    fn lend(&mut self) -> Slot<'_> {
+    fn lend(&mut self) -> BufferArg<'_> {
         match self {
-            Self::Read(words) => Slot::Read(words),
-            Self::Write(words) => Slot::Write(words),
-            Self::Atomic(words) => Slot::Atomic(words),
+            Self::Read(words) => BufferArg::Read(words),
+            Self::Write(words) => BufferArg::Write(words),
+            Self::Atomic(words) => BufferArg::Atomic(words),
         }
     }
 

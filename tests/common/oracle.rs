@@ -1,12 +1,12 @@
 //! A dense network in f64, from the formulas: plain nested loops, and the chain rule by hand.
 //!
-//! Each number carries a bound on how far the same number may be off where the formulas are evaluated in an
+//! Each number carries a tolerance on how far the same number may be off where the formulas are evaluated in an
 //! arithmetic of unit roundoff `unit`, in whatever order sums are taken: errors of operands are carried through
 //! each operation (exactly, second order included), and its own roundings are added, (k + 2)·unit·Σ|terms| for a
 //! sum of k products (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Elementary functions are
 //! taken to be within 2 ULP (4·unit). Nothing is near the limits of the exponent, so that nothing underflows.
 //!
-//! Shares with the library only its descriptions and the random generator that dropout is defined by.
+//! Shares with the library only its specs and the random generator that dropout is defined by.
 
 #![allow(dead_code, reason = "each test target uses its own part")]
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use wgrad::rng::{Stream, key, philox};
 use wgrad::{Activation, Dense, Layer, Loss, Network};
 
-use super::problem::{Batch, Parameters, Target};
+use super::problem::{Batch, Labels, Parameters};
 
 /// Unit roundoff of f32 and of f64.
 pub const SINGLE: f64 = f32::EPSILON as f64 / 2.0;
@@ -296,8 +296,8 @@ impl Oracle<'_> {
     fn judge(&self, output: &[Value], batch: &Batch, kinks: &mut Kinks) -> (Value, Vec<Value>) {
         let columns = output.len() / batch.rows;
         let (losses, gradients) = match &batch.target {
-            Target::Classes(classes) => self.softmax_cross_entropy(output, classes, columns),
-            Target::Numbers(targets) => {
+            Labels::Classes(classes) => self.softmax_cross_entropy(output, classes, columns),
+            Labels::Numbers(targets) => {
                 let pairs = output.iter().zip(targets).map(|(z, t)| self.element(*z, f64::from(*t), kinks));
                 let (elements, gradients): (Vec<_>, Vec<_>) = pairs.unzip();
                 let row = |row: &[Value]| self.scaled(self.sum(row.iter().copied()), 1.0 / columns as f64, 1.0);
@@ -321,7 +321,7 @@ impl Oracle<'_> {
             // −t·ln σ(z) − (1 − t)·ln(1 − σ(z)), with a derivative by z of σ(z) − t, at most 1 in size.
             Loss::BinaryCrossEntropy => {
                 let value = t * (-z.value).exp().ln_1p() + (1.0 - t) * z.value.exp().ln_1p();
-                // In any form: two products, three sums, an exponential and a logarithm of numbers of this size.
+                // In any kind: two products, three sums, an exponential and a logarithm of numbers of this size.
                 let error = z.error + 12.0 * self.unit * (1.0 + z.size() * (1.0 + t));
                 let sigmoid = self.activate(Activation::Sigmoid, z, kinks);
                 (Value { value, error }, self.difference(sigmoid, t))

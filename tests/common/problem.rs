@@ -14,16 +14,16 @@ pub type Parameters = Vec<(String, Vec<f32>)>;
 pub struct Batch {
     pub rows: usize,
     pub input: Vec<f32>,
-    pub target: Target,
+    pub target: Labels,
 }
 
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum Labels {
     Numbers(Vec<f32>),
     Classes(Vec<u32>),
 }
 
-impl Target {
+impl Labels {
     pub fn words(&self) -> &[u32] {
         match self {
             Self::Numbers(numbers) => bytemuck::cast_slice(numbers),
@@ -87,8 +87,8 @@ pub fn batch(network: &Network, loss: Loss, rows: usize, seed: u64, index: u32, 
     let mut source = Source::new(seed, index + 1, numbers);
     let input = (0..rows * network.inputs()).map(|_| source.draw(1.5)).collect();
     let target = match loss.target_kind() {
-        TargetKind::Class => Target::Classes((0..rows).map(|_| source.0.below(network.outputs() as u32)).collect()),
-        TargetKind::Numbers => Target::Numbers((0..rows * network.outputs()).map(|_| source.target(loss)).collect()),
+        TargetKind::Class => Labels::Classes((0..rows).map(|_| source.0.below(network.outputs() as u32)).collect()),
+        TargetKind::Numbers => Labels::Numbers((0..rows * network.outputs()).map(|_| source.target(loss)).collect()),
     };
     Batch { rows, input, target }
 }

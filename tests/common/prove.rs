@@ -1,19 +1,19 @@
-//! What every kernel has to stand: its formula, any cut of its lanes, the CPU in lockstep, and bounds that bite.
+//! What every kernel has to stand: its formula, any cut of its items, the CPU in lockstep, and tolerances that bite.
 
 use super::case::{Case, Values};
 use super::compare::{Expected, assert_close};
-use super::memory::{Memory, Seen, live_lanes};
+use super::memory::{Memory, Seen, live_items};
 use wgrad::exec::{Cpu, lockstep};
-use wgrad::plan::{Bound, POISON};
+use wgrad::plan::{POISON, Tolerance};
 use wgrad::rng::{Philox, Stream};
 
 /// What the formula gives for each written view, live elements only.
 pub type Oracle = fn(&Seen<'_>) -> Vec<Expected>;
 
-/// A bound of more than this share of its result proves little.
+/// A tolerance of more than this share of its result proves little.
 const WEAK: f64 = 0.01;
 
-/// Proves a kernel's twins over `cases`. Of the real-valued elements with a bound, at most the share `weak` may
+/// Proves a kernel's CPU kernels over `cases`. Of the real-valued elements with a tolerance, at most the share `weak` may
 /// have one above 1 % of the result. Returns how many elements were compared with the oracle.
 pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
     assert!(cases.len() >= 3, "too few cases");
@@ -23,27 +23,27 @@ pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
     }
     let share = weak_share(cases);
     let compared = cases.iter().map(|case| formula_holds(case, oracle)).sum();
-    println!("{}: {compared} elements, share of weak bounds {share}", cases[0].op().kernel.name);
-    assert!(share <= weak, "{}: the share of weak bounds is {share}, allowed {weak}", cases[0].name);
+    println!("{}: {compared} elements, share of weak tolerances {share}", cases[0].op().kernel.name);
+    assert!(share <= weak, "{}: the share of weak tolerances is {share}, allowed {weak}", cases[0].name);
     assert!(compared > 0, "nothing was compared");
     compared
 }
 
-/// The plain twin lies within its own bound of the oracle, and touches nothing but live elements.
+/// The reference implementation lies within its own tolerance of the oracle, and touches nothing but live elements.
 fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     let seen = Seen::new(case);
-    let Some(bounds) = seen.bounds() else {
-        assert!(seen.before == seen.after, "{}: no lane was live, and yet something changed", case.name);
+    let Some(tolerances) = seen.tolerances() else {
+        assert!(seen.before == seen.after, "{}: no item was live, and yet something changed", case.name);
         return 0;
     };
     let expected = oracle(&seen);
     assert_eq!(expected.len(), case.written().count(), "{}: the oracle forgot a view", case.name);
     let mut compared = 0;
-    for (((binding, view), expected), bound) in case.written().zip(expected).zip(bounds) {
+    for (((binding, view), expected), tolerance) in case.written().zip(expected).zip(tolerances) {
         let (place, live) = (format!("{}, {}", case.name, view.name), expected.elements());
         let (results, words) = (seen.results(binding), seen.result_words(binding));
         match expected {
-            Expected::Numbers(numbers) => assert_close(&place, &results[..live], &numbers, &first(bound, live)),
+            Expected::Numbers(numbers) => assert_close(&place, &results[..live], &numbers, &first(tolerance, live)),
             Expected::Words(expected) => assert_eq!(&words[..live], expected, "{place}"),
         }
         assert_eq!(words[live..], seen.words(binding)[live..], "{place}: a dead element changed");
@@ -52,17 +52,17 @@ fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     compared
 }
 
-/// The bounds of the live elements.
-fn first(bound: Bound, live: usize) -> Bound {
-    match bound {
-        Bound::Exact => Bound::Exact,
-        Bound::Each(bounds) => Bound::Each(bounds[..live].to_vec()),
+/// The tolerances of the live elements.
+fn first(tolerance: Tolerance, live: usize) -> Tolerance {
+    match tolerance {
+        Tolerance::Exact => Tolerance::Exact,
+        Tolerance::Each(tolerances) => Tolerance::Each(tolerances[..live].to_vec()),
     }
 }
 
-/// Any range of lanes can be computed alone, in any order: the plain twin gives the same bits, whatever the cuts.
+/// Any range of items can be computed alone, in any order: the reference implementation gives the same bits, whatever the cuts.
 pub fn lanes_compute_alone(case: &Case) {
-    let live = live_lanes(case);
+    let live = live_items(case);
     let kernel = case.op().kernel;
     let mut numbers = Philox::new(7, Stream::Data, live as u32);
     let mut cuts: Vec<usize> = (0..3).map(|_| numbers.below(live as u32 + 1) as usize).chain([0, live]).collect();
@@ -76,20 +76,21 @@ pub fn lanes_compute_alone(case: &Case) {
         pieces.call(case, cut[0]..cut[1], kernel.reference);
         fast.call(case, cut[0]..cut[1], kernel.fast.unwrap_or(kernel.reference));
     }
-    assert!(pieces == whole, "{}: lanes {cuts:?} of the plain twin give other bits", case.name);
+    assert!(pieces == whole, "{}: items {cuts:?} of the reference implementation give other bits", case.name);
     let plain = Seen { case, before: Memory::before(case), after: whole };
     let fast = Seen { case, before: Memory::before(case), after: fast };
-    for ((binding, view), bound) in case.written().zip(plain.bounds().unwrap_or_default()) {
+    for ((binding, view), tolerance) in case.written().zip(plain.tolerances().unwrap_or_default()) {
         // Where all bits are equal, infinities and poison are too.
         if fast.result_words(binding) != plain.result_words(binding) {
-            let place = format!("{}, {}, fast twin by {cuts:?}", case.name, view.name);
-            let live = if let Bound::Each(bounds) = &bound { bounds.len() } else { view.shape.elements() };
-            assert_close(&place, &fast.results(binding)[..live], &plain.results(binding)[..live], &bound);
+            let place = format!("{}, {}, fast CPU kernel by {cuts:?}", case.name, view.name);
+            let live =
+                if let Tolerance::Each(tolerances) = &tolerance { tolerances.len() } else { view.shape.elements() };
+            assert_close(&place, &fast.results(binding)[..live], &plain.results(binding)[..live], &tolerance);
         }
     }
 }
 
-/// The CPU executor agrees with the plain twin in lockstep, which compares every element, on 1 and on 3 threads;
+/// The CPU executor agrees with the reference implementation in lockstep, which compares every element, on 1 and on 3 threads;
 /// and both give the same bits.
 fn cpu_agrees(case: &Case) {
     let results = [1, 3].map(|threads| {
@@ -106,40 +107,41 @@ fn cpu_agrees(case: &Case) {
     assert!(results[0] == results[1], "{}: 1 thread and 3 threads differ", case.name);
 }
 
-/// The share of live real-valued elements with a weak bound.
+/// The share of live real-valued elements with a weak tolerance.
 fn weak_share(cases: &[Case]) -> f64 {
     let counts = cases.iter().filter(|case| case.values == Values::Real).map(|case| weak(&Seen::new(case)));
     let (weak, all) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     weak as f64 / all.max(1) as f64
 }
 
-/// Number of elements with a weak bound, and with any bound. Every bound must be finite, and no live element
+/// Number of elements with a weak tolerance, and with any tolerance. Every tolerance must be finite, and no live element
 /// poisoned.
 fn weak(seen: &Seen<'_>) -> (usize, usize) {
     let (mut weak, mut all) = (0, 0);
-    for ((binding, view), bound) in seen.case.written().zip(seen.bounds().unwrap_or_default()) {
-        let Bound::Each(bounds) = bound else { continue };
+    for ((binding, view), tolerance) in seen.case.written().zip(seen.tolerances().unwrap_or_default()) {
+        let Tolerance::Each(tolerances) = tolerance else { continue };
         let (place, results) = (format!("{}, {}", seen.case.name, view.name), seen.results(binding));
-        for (i, bound) in bounds.iter().enumerate() {
-            assert!(bound.is_finite() && *bound >= 0.0, "{place}: bound {i} is {bound}");
+        for (i, tolerance) in tolerances.iter().enumerate() {
+            assert!(tolerance.is_finite() && *tolerance >= 0.0, "{place}: tolerance {i} is {tolerance}");
             assert_ne!(seen.result_words(binding)[i], POISON, "{place}: element {i} is poison");
-            weak += usize::from(*bound > 2.0 * f64::from(f32::MIN_POSITIVE) && *bound > WEAK * results[i].abs());
+            weak +=
+                usize::from(*tolerance > 2.0 * f64::from(f32::MIN_POSITIVE) && *tolerance > WEAK * results[i].abs());
         }
-        all += bounds.len();
+        all += tolerances.len();
     }
     (weak, all)
 }
 
-/// Asserts that the bounds of all whole-valued cases are 0: their sums are exact, in whatever order.
+/// Asserts that the tolerances of all whole-valued cases are 0: their sums are exact, in whatever order.
 pub fn whole_numbers_are_exact(cases: &[Case]) {
     let mut zeros = 0;
     for case in cases.iter().filter(|case| case.values == Values::Whole) {
-        for bound in Seen::new(case).bounds().unwrap_or_default() {
-            if let Bound::Each(bounds) = bound {
-                assert!(bounds.iter().all(|bound| *bound == 0.0), "{}: a bound is not 0", case.name);
-                zeros += bounds.len();
+        for tolerance in Seen::new(case).tolerances().unwrap_or_default() {
+            if let Tolerance::Each(tolerances) = tolerance {
+                assert!(tolerances.iter().all(|tolerance| *tolerance == 0.0), "{}: a tolerance is not 0", case.name);
+                zeros += tolerances.len();
             }
         }
     }
-    assert!(zeros > 100, "only {zeros} bounds were seen");
+    assert!(zeros > 100, "only {zeros} tolerances were seen");
 }

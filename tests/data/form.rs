@@ -1,16 +1,16 @@
 //! How a table is written: delimiters, columns that are left out, decimal signs.
 
-use wgrad::data::Csv;
+use wgrad::data::CsvOptions;
 use wgrad::{Dataset, Result};
 
 use crate::{message, values};
 
-fn read(text: &str, form: Csv) -> Result<Dataset> {
+fn read(text: &str, form: CsvOptions) -> Result<Dataset> {
     Dataset::from_csv_text("t", text, form)
 }
 
 fn columns(text: &str) -> Result<Vec<String>> {
-    read(text, Csv::default()).map(|data| data.columns().to_vec())
+    read(text, CsvOptions::default()).map(|data| data.columns().to_vec())
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn the_header_shows_the_delimiter() -> Result<()> {
     for delimiter in [",", "\t", ";", "|"] {
         let row = |cells: [&str; 3]| cells.join(delimiter) + "\n";
         let text = row(["a", "b", "y"]) + &row(["1", "2", "0.5"]) + &row(["3", "4", "1.5"]);
-        let data = read(&text, Csv::default())?;
+        let data = read(&text, CsvOptions::default())?;
         assert_eq!((data.columns(), &*data.input()), (&["a", "b"].map(String::from)[..], &[1., 2., 3., 4.][..]));
         assert_eq!(values(&data), [0.5, 1.5], "{delimiter:?}");
     }
@@ -40,19 +40,19 @@ fn what_stands_in_quotes_separates_nothing() -> Result<()> {
 #[test]
 fn a_delimiter_can_be_named() -> Result<()> {
     let text = "a,x:b,x:y\n1:2:0.5\n";
-    let data = read(text, Csv::default().delimiter(b':'))?;
+    let data = read(text, CsvOptions::default().delimiter(b':'))?;
     assert_eq!(data.columns(), ["a,x", "b,x"]);
     assert_eq!(
-        message(read(text, Csv::default())),
+        message(read(text, CsvOptions::default())),
         "t, line 2: the row has 1 cells, but the header has 3; give every row one cell a column; quote a cell that holds a comma"
     );
-    assert!(message(read("a;b;y\n1;2\n", Csv::default())).ends_with("quote a cell that holds a semicolon"));
-    assert!(message(read("a\tb\ty\n1\t2\n", Csv::default())).ends_with("quote a cell that holds a tab"));
-    assert!(message(read("y\n2\n", Csv::default().delimiter(b':'))).contains("separate columns by `:`"));
+    assert!(message(read("a;b;y\n1;2\n", CsvOptions::default())).ends_with("quote a cell that holds a semicolon"));
+    assert!(message(read("a\tb\ty\n1\t2\n", CsvOptions::default())).ends_with("quote a cell that holds a tab"));
+    assert!(message(read("y\n2\n", CsvOptions::default().delimiter(b':'))).contains("separate columns by `:`"));
     for refused in *b"\"\n\rx5\xe9" {
         let found = refused.escape_ascii();
         let wanted = "an ASCII character that is no letter, digit, quote or end of a line";
-        let told = message(read(text, Csv::default().delimiter(refused)));
+        let told = message(read(text, CsvOptions::default().delimiter(refused)));
         assert_eq!(told, format!("t: the delimiter is `{found}`, but must be {wanted}"));
     }
     Ok(())
@@ -61,26 +61,30 @@ fn a_delimiter_can_be_named() -> Result<()> {
 #[test]
 fn columns_can_be_left_out() -> Result<()> {
     let text = "id,area,price,note\nA7,50,1.5,old\n,80,2.5,\"new, large\"\n";
-    let data = read(text, Csv::default().target("price").drop("id").drop("note"))?;
+    let data = read(text, CsvOptions::default().target("price").drop("id").drop("note"))?;
     assert_eq!(
         (data.columns(), &*data.input(), values(&data)),
         (&["area".into()][..], &[50., 80.][..], &[1.5, 2.5][..])
     );
 
-    let refused = |form: Csv| message(read(text, form));
+    let refused = |form: CsvOptions| message(read(text, form));
     assert_eq!(
-        refused(Csv::default().target("price").drop("noet")),
+        refused(CsvOptions::default().target("price").drop("noet")),
         "unknown column `noet`, did you mean `note`?; known: id, area, price, note"
     );
     let problem = "is to be left out, but is the target; keep it, or name another target";
-    assert_eq!(refused(Csv::default().target("price").drop("price")), format!("t: column `price` {problem}"));
-    assert_eq!(refused(Csv::default().drop("note")), format!("t: column `note` {problem}"), "the last is the target");
+    assert_eq!(refused(CsvOptions::default().target("price").drop("price")), format!("t: column `price` {problem}"));
     assert_eq!(
-        refused(["id", "area", "price"].iter().fold(Csv::default(), |form, column| form.drop(*column))),
+        refused(CsvOptions::default().drop("note")),
+        format!("t: column `note` {problem}"),
+        "the last is the target"
+    );
+    assert_eq!(
+        refused(["id", "area", "price"].iter().fold(CsvOptions::default(), |form, column| form.drop(*column))),
         "t: 0 inputs are left of 4 columns; leave fewer columns out"
     );
     assert_eq!(
-        refused(Csv::default().target("price")),
+        refused(CsvOptions::default().target("price")),
         "t, line 2, column `id`: `A7` is not a number; write a number, remove the row, or leave the column out with `--drop id`"
     );
     Ok(())
@@ -88,8 +92,8 @@ fn columns_can_be_left_out() -> Result<()> {
 
 #[test]
 fn decimal_commas_are_read_where_a_column_leaves_no_doubt() -> Result<()> {
-    let refused = |text| message(read(text, Csv::default()));
-    let data = read("x;y\n1;2\n1,5;-2,5e1\n", Csv::default())?;
+    let refused = |text| message(read(text, CsvOptions::default()));
+    let data = read("x;y\n1;2\n1,5;-2,5e1\n", CsvOptions::default())?;
     assert_eq!((&*data.input(), values(&data)), (&[1.0, 1.5][..], &[2.0, -25.0][..]));
     assert_eq!(
         refused("x;y\n1,5;2\n1.5;2\n"),
@@ -102,6 +106,6 @@ fn decimal_commas_are_read_where_a_column_leaves_no_doubt() -> Result<()> {
     assert!(!refused("x;y\n1,500;2\nabout 1;2\n").contains("1.500"), "it may be a thousand times as much");
     assert!(refused("x;y\n1,2,3;2\n").contains("--drop x"), "not a number with any decimal sign");
     // Beside other text it is a class name like any other.
-    assert_eq!(read("x;y\n1;2,5\n1;many\n", Csv::default())?.class_names().map(<[_]>::len), Some(2));
+    assert_eq!(read("x;y\n1;2,5\n1;many\n", CsvOptions::default())?.class_names().map(<[_]>::len), Some(2));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Whether the first row of a table has names.
 
-use wgrad::data::{Csv, Inspection};
+use wgrad::data::{CsvOptions, Inspection};
 use wgrad::{Dataset, Result};
 
 use crate::message;
@@ -28,7 +28,7 @@ fn a_first_row_of_values_is_no_header_and_no_row_is_lost() -> Result<()> {
         assert_eq!((data.len(), found.rows, found.header), (3, 3, false), "{text}");
         assert_eq!(data.columns()[0], "column1", "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("looks like values")), "{text}: {:?}", found.warnings);
-        let names = Inspection::of_csv_text("t", text, Csv::default().header(true));
+        let names = Inspection::of_csv_text("t", text, CsvOptions::default().header(true));
         assert!(names.map_or(true, |found| found.rows == 2 && said(&found).is_none()), "{text}: as it was said");
     }
     // Lines are those of the file.
@@ -71,7 +71,7 @@ fn a_first_row_of_missing_cells_or_of_text_that_comes_again_is_no_header() {
 fn names_that_are_known_are_as_many_as_the_columns() {
     let names = ["column1", "column2", "column3"].map(String::from).to_vec();
     for target in [None, Some("column4".to_string())] {
-        let form = Csv { header: Some(false), names: names.clone(), target, ..Csv::default() };
+        let form = CsvOptions { header: Some(false), names: names.clone(), target, ..CsvOptions::default() };
         let refused = message(Dataset::from_csv_text("t", "1.5,2\n2.5,3\n", form));
         assert!(refused.contains("it has 2 columns and no header, but the columns are known to be 3"), "{refused}");
     }
@@ -113,7 +113,7 @@ fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
         assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
         let unknown = message(Dataset::from_csv_text("t", text, Some("column2")));
         assert!(unknown.ends_with("; where the first row has values, use `--header no`"), "{unknown}");
-        let values = Inspection::of_csv_text("t", text, Csv::default().header(false)).expect("inspected");
+        let values = Inspection::of_csv_text("t", text, CsvOptions::default().header(false)).expect("inspected");
         assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
     }
 }

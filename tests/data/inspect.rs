@@ -1,7 +1,7 @@
 //! What an inspection tells of tables, good and bad.
 
 use approx::assert_abs_diff_eq;
-use wgrad::data::{self, Csv, Inspection, Kind, ReadAs, Role};
+use wgrad::data::{self, CsvOptions, Inspection, Kind, ReadAs, Role};
 use wgrad::{Dataset, Result};
 
 use crate::message;
@@ -189,7 +189,7 @@ fn inputs_that_tell_nothing_or_too_much_are_named() {
         warning(&found, "leak"),
         "the same as the target, so that nothing else is learnt: `price`; leave out with `--drop price`"
     );
-    let form = ["one", "id", "name", "price"].iter().fold(Csv::default(), |form, column| form.drop(*column));
+    let form = ["one", "id", "name", "price"].iter().fold(CsvOptions::default(), |form, column| form.drop(*column));
     let without = Inspection::of_csv_text("t", &table, form).expect("inspected");
     assert_eq!(kinds(&without), ["many_values"], "nobody minds what is left out");
     assert_eq!(without.columns[1].role, Role::LeftOut);
@@ -213,7 +213,7 @@ fn rows_that_come_twice_and_rows_that_are_few_are_counted() {
     assert_eq!((found.duplicate_rows, kinds(&found)), (0, vec!["few_rows"]));
     assert_eq!(warning(&found, "few_rows"), "4 rows are too few to split: below 20, all are trained and evaluated on");
     let without =
-        Inspection::of_csv_text("t", "id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n", Csv::default().drop("id"));
+        Inspection::of_csv_text("t", "id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n", CsvOptions::default().drop("id"));
     let without = without.expect("inspected");
     assert_eq!(without.duplicate_rows, 2);
     assert_eq!(

@@ -11,7 +11,7 @@ mod number_formats;
 mod rows;
 mod sources;
 mod split;
-mod standardisation;
+mod standardization;
 mod table;
 
 use std::fmt::Debug;

@@ -1,6 +1,6 @@
 //! Numbers in disguise: with signs of currency and percent, thousands separators, decimal commas and real minus signs.
 
-use wgrad::data::{Csv, Inspection, NumberFormat};
+use wgrad::data::{CsvOptions, Inspection, NumberFormat};
 use wgrad::{Dataset, Result, Targets};
 
 use crate::message;
@@ -70,8 +70,11 @@ fn numbers_that_contradict_each_other_are_refused_and_name_the_cell() {
     ] {
         let refused = message(inputs(&cells, "1"));
         assert!(refused.contains(words) && refused.contains("column `x`"), "{words}: {refused}");
-        let left_out =
-            Dataset::from_csv_text("t", &table(&cells, "1;2").replacen("x;y", "x;z;y", 1), Csv::default().drop("x"));
+        let left_out = Dataset::from_csv_text(
+            "t",
+            &table(&cells, "1;2").replacen("x;y", "x;z;y", 1),
+            CsvOptions::default().drop("x"),
+        );
         assert!(left_out.is_ok(), "nobody minds what is left out");
     }
 }
@@ -103,7 +106,7 @@ fn what_is_read_so_is_said_and_remembered() {
     assert_eq!((found.columns[0].format, found.columns[1].format), (Some(format), None));
     assert_eq!(found.warnings[0].message, "column `price`: `$12,500.00` is read as 12500");
     // A single row says nothing by itself.
-    let mut form = Csv::default();
+    let mut form = CsvOptions::default();
     assert!(message(Dataset::from_csv_text("t", "price;y\n7,580;1\n", form.clone())).contains("decimal sign"));
     form.formats.insert("price".into(), format);
     let data = Dataset::from_csv_text("t", "price;y\n7,580;1\n", form).expect("it is read");

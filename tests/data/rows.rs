@@ -26,7 +26,7 @@ fn rows_come_as_arrays_vectors_and_flat_slices() -> Result<()> {
 fn doubles_keep_their_digits() -> Result<()> {
     let data = Dataset::from_rows([[16_777_217.0], [16_777_216.0]], [0.1, 16_777_217.0])?;
     assert_eq!(data.target_values(), Some(&[0.1, 16_777_217.0][..]));
-    let scaling = wgrad::Standardisation::fit(&data)?;
+    let scaling = wgrad::Standardization::fit(&data)?;
     assert_eq!((scaling.mean()[0], scaling.scale()[0]), (16_777_216.5, 0.5));
     Ok(())
 }

@@ -49,7 +49,7 @@ fn steps_cost_what_they_should() {
     let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 100]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(10).accumulate(4);
-    let mut trainer = builder.steps_a_submission(2).build(&gpu.clone().into()).expect("a trainer");
+    let mut trainer = builder.steps_per_submission(2).build(&gpu.clone().into()).expect("a trainer");
     let (compiled, before) = (gpu.pipelines_compiled(), trainer.counters());
     trainer.fit(&data, Fit::epochs(3)).expect("trained");
     let after = trainer.counters();

@@ -12,7 +12,7 @@ use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
 const NORM: f32 = 10.0;
 
 #[test]
-fn adamw_equals_its_twin() {
+fn adamw_equals_its_reference() {
     let Some(device) = device() else { return };
     let settings = [
         ADAM,

@@ -39,7 +39,7 @@ const FUNCTIONS: [Activation; 6] = [
 ];
 
 #[test]
-fn dense_forward_equals_its_twin() {
+fn dense_forward_equals_its_reference() {
     let Some(device) = device() else { return };
     let (mut compared, mut expected, mut runs) = (0, 0, 0);
     for (rows, inputs, outputs) in SHAPES {
@@ -72,17 +72,18 @@ fn dense_forward_equals_its_twin() {
 #[test]
 fn each_slot_of_a_window_has_its_own_rows() {
     let Some(device) = device() else { return };
-    let dense = Dense { slots: 3, ..Dense::new(5, 7, 9) };
+    let dense = Dense { steps: 3, ..Dense::new(5, 7, 9) };
     let plan = dense.plan(Activation::Tanh, Mask::new(2, 0.3));
     let mut gpu = Gpu::new(&device, plan.clone()).expect("the plan fits");
     dense.fill(&mut gpu, Values::Real);
     let steps = [5, 1, 4].map(step);
-    let runs = [2, 0, 1].map(|slot| run(Section::Evaluate, slot));
+    let runs = [2, 0, 1].map(|batch_index| run(Section::Evaluate, batch_index));
     let report = lockstep::run(&plan, &mut gpu, &steps, &runs).expect("the device computes right");
     println!("windows: {} elements compared", report.elements());
     assert_eq!(report.elements(), 3 * 5 * 9);
     let output = find(&plan, "output");
-    let mut slots = (0..3).map(|slot| gpu.read(output, slot).and_then(|t| t.wait()).expect("the device answers"));
+    let mut slots =
+        (0..3).map(|batch_index| gpu.read(output, batch_index).and_then(|t| t.wait()).expect("the device answers"));
     let (first, second, third) = (slots.next(), slots.next(), slots.next());
     assert!(first != second && second != third && first != third, "three slots hold the same");
 }

@@ -3,8 +3,8 @@
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
-use wgrad::specialize::WholeStep;
+use wgrad::lower::{TrainingSpec, lower};
+use wgrad::specialize::FusedStep;
 use wgrad::{Device, Error, Loss, Network, Sgd};
 
 use crate::common::{adapter_name, device, open};
@@ -26,7 +26,7 @@ fn an_index_names_an_adapter_and_a_device_opened_anew_stays_on_it() {
     let Some(_) = adapter_name() else { return };
     for (index, adapter) in GpuDevice::list().into_iter().enumerate() {
         let device = Device::named(&index.to_string()).expect("the adapter is there");
-        let whole = device.clone().with_whole_step(WholeStep::Always).expect("it opens again");
+        let whole = device.clone().with_fused_step(FusedStep::Always).expect("it opens again");
         for device in [device.clone().timed().unwrap_or(device), whole] {
             assert_eq!(device.as_gpu().expect("it is one").adapter(), &adapter);
         }
@@ -80,11 +80,11 @@ fn clones_share_what_was_compiled() {
 fn only_plans_of_our_own_run_without_checks() {
     let Some(name) = adapter_name() else { return };
     let network = Network::parse(3, "4 relu 2").expect("a network");
-    let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
-    let own = lower(&description).and_then(|plan| fuse(&plan)).expect("it is sound");
+    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let own = lower(&spec).and_then(|plan| fuse(&plan)).expect("it is sound");
     let mut foreign = own.clone();
     foreign.substitute(|kernel| kernel);
-    assert!(own.is_own() && !foreign.is_own());
+    assert!(own.is_trusted() && !foreign.is_trusted());
     // SAFETY: the shaders are this crate's own.
     let options = [GpuOptions::default(), GpuOptions::checked(), unsafe { GpuOptions::unchecked() }];
     let compiled = options.map(|options| {

@@ -77,7 +77,7 @@ fn window_slots_that_are_not_there_are_refused() {
     let Some(device) = device() else { return };
     let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
     let message = message(gpu.submit(&[step(1)], &[run(Section::Update, 1)]));
-    assert!(message.contains("section update: window slot is 1"), "{message}");
+    assert!(message.contains("section update: batch of the submission is 1"), "{message}");
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn chain() -> Plan {
 
 fn filled(device: &GpuDevice) -> Gpu {
     let mut gpu = Gpu::new(device, chain()).expect("the plan fits");
-    for slot in 0..SLOTS {
-        write(&mut gpu, "input", slot, &Values::Real.draw(ROWS * INPUTS, slot as u32));
+    for batch_index in 0..SLOTS {
+        write(&mut gpu, "input", batch_index, &Values::Real.draw(ROWS * INPUTS, batch_index as u32));
     }
     write(&mut gpu, "weight", 0, &Values::Real.draw(OUTPUTS * INPUTS, 100));
     gpu
@@ -61,7 +61,7 @@ fn steps(count: usize) -> Vec<Step> {
 }
 
 fn runs(slots: std::ops::Range<usize>) -> Vec<wgrad::exec::Run> {
-    slots.flat_map(|slot| [run(Section::Gradients, slot), run(Section::Update, slot)]).collect()
+    slots.flat_map(|batch_index| [run(Section::Gradients, batch_index), run(Section::Update, batch_index)]).collect()
 }
 
 fn state(gpu: &mut Gpu) -> Vec<Vec<u32>> {
@@ -112,7 +112,9 @@ fn records_without_a_window_grow_with_the_submission() {
     };
     let steps = steps(5);
     let (mut together, mut apart) = (filled(), filled());
-    together.submit(&steps, &[0, 1, 2, 3, 4].map(|slot| run(Section::Update, slot))).expect("the device works");
+    together
+        .submit(&steps, &[0, 1, 2, 3, 4].map(|batch_index| run(Section::Update, batch_index)))
+        .expect("the device works");
     for step in &steps {
         apart.submit(&[*step], &[run(Section::Update, 0)]).expect("the device works");
     }

@@ -1,6 +1,6 @@
 //! Every kernel's cases (`tests/kernels`) in lockstep, also over folded grids.
 //!
-//! Lockstep compares bits where a bound does not explain a difference, and so no NaN that was computed: which of the
+//! Lockstep compares bits where a tolerance does not explain a difference, and so no NaN that was computed: which of the
 //! many NaN comes out, WGSL leaves open (§15.7: implementations may even assume that there is none). A case whose
 //! reference gives a NaN is run in lockstep with the NaN of its inputs taken out, and once as it is: there the device
 //! must give a NaN where the reference does, and nowhere else.
@@ -12,7 +12,7 @@ use wgrad::exec::{Executor, Reference, lockstep};
 use wgrad::kernels::{self, shared};
 use wgrad::plan::{AllocationId, Kernel, Op, POISON, Shader, Tile};
 use wgrad::shape::{Dtype, Shape};
-use wgrad::specialize::{Target, candidates, specialize};
+use wgrad::specialize::{DeviceLimits, candidates, specialize};
 use wgrad::{Error, Result};
 
 use crate::common::{adapter_name, device, open};
@@ -48,7 +48,7 @@ fn sample(tiles: Vec<Option<Tile>>, number: usize) -> Vec<Option<Tile>> {
 pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let mut honest = case.plan.clone();
     honest.cut(|_, _| tile);
-    let honest = specialize(honest, &Target::Gpu(device.limits()))?;
+    let honest = specialize(honest, &DeviceLimits::Gpu(device.limits()))?;
     let mut plan = honest.clone();
     plan.substitute(|original| if original.name == kernel.name { kernel } else { original });
     let mut gpu = Gpu::new(device, plan)?;
@@ -73,7 +73,7 @@ pub fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'stat
         let number = |nan: bool| if nan { f64::NAN } else { 0.0 };
         let (op, view) = (case.name.clone(), "whether a number is NaN, and 0 if not".into());
         let (device, reference) = (number(found[column]), number(places[column]));
-        return Err(Error::Mismatch { op, view, row: 0, column, device, reference, bound: 0.0 });
+        return Err(Error::Mismatch { op, view, row: 0, column, device, reference, tolerance: 0.0 });
     }
     let mut finite = case.clone();
     for word in finite.inputs.iter_mut().flat_map(|input| &mut input.words) {
@@ -88,7 +88,7 @@ fn nan(case: &Case, device: &mut dyn Executor) -> Result<Vec<bool>> {
     device.submit(&case.steps, &[case.run()])?;
     let mut places = Vec::new();
     for (_, view) in case.written().filter(|(_, view)| case.plan.allocations()[view.allocation.0].dtype == Dtype::F32) {
-        let words = &device.read_allocation(view.allocation)?[view.range(case.slot)];
+        let words = &device.read_allocation(view.allocation)?[view.range(case.batch_index)];
         places.extend(words.iter().map(|word| *word != POISON && f32::from_bits(*word).is_nan()));
     }
     Ok(places)

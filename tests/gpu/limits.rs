@@ -7,11 +7,11 @@
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Run, lockstep};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
-use wgrad::plan::{Limits, Plan, Section, WholeStep};
+use wgrad::lower::{TrainingSpec, lower};
+use wgrad::plan::{FusedStep, Limits, Plan, Section};
 use wgrad::verify::{Report, Verify};
 use wgrad::{
-    Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Standardisation, Trainer,
+    Adam, AdamW, Dataset, Device, Error, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Standardization, Trainer,
 };
 
 use crate::common::{adapter_name, open};
@@ -27,12 +27,12 @@ const LITTLE: Limits = Limits {
     loop_rounds: 65_535,
     subgroups: false,
     software: false,
-    whole_step: WholeStep::WhereItPays,
+    fused_step: FusedStep::WhereItPays,
 };
 
 /// A device of one's own with these limits.
 fn little(limits: Limits) -> Option<GpuDevice> {
-    adapter_name().map(|name| open(&name, GpuOptions::default().limits(limits).whole_step(limits.whole_step)))
+    adapter_name().map(|name| open(&name, GpuOptions::default().limits(limits).fused_step(limits.fused_step)))
 }
 
 const INPUTS: usize = 120;
@@ -44,13 +44,13 @@ fn network() -> Network {
     Network::parse(INPUTS, "500 relu 400 tanh dropout(0.1) 300 relu 10").expect("a network")
 }
 
-fn description() -> Description {
-    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), BATCH);
-    Description { clip_norm: Some(1.0), data_rows: Some(ROWS), slots: 3, evaluate_rows: 20, ..description }
+fn spec() -> TrainingSpec {
+    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), BATCH);
+    TrainingSpec { clip_norm: Some(1.0), data_rows: Some(ROWS), steps: 3, evaluate_rows: 20, ..spec }
 }
 
-fn fused(description: &Description) -> Plan {
-    lower(description).and_then(|plan| fuse(&plan)).expect("the description is sound")
+fn fused(spec: &TrainingSpec) -> Plan {
+    lower(spec).and_then(|plan| fuse(&plan)).expect("the spec is sound")
 }
 
 /// 2.4 MB of inputs.
@@ -84,8 +84,8 @@ fn devices_open_with_the_limits_asked_for() {
 #[test]
 fn what_spans_several_bindings_runs_in_lockstep() {
     let Some(device) = little(LITTLE) else { return };
-    let description = description();
-    let mut gpu = Gpu::new(&device, fused(&description)).expect("it can be split");
+    let spec = spec();
+    let mut gpu = Gpu::new(&device, fused(&spec)).expect("it can be split");
     let plan = gpu.plan().clone();
     let count = |section, kernel| plan.ops(section).iter().filter(|op| op.kernel.name == kernel).count();
     let counts = [(Section::Window, "gather"), (Section::Update, "square_sum"), (Section::Update, "adamw")];
@@ -103,7 +103,7 @@ fn what_spans_several_bindings_runs_in_lockstep() {
     index[3 * BATCH - 5..].fill(u32::MAX);
     write("index", &index);
     let rows = [BATCH, BATCH, BATCH - 5];
-    let record = |slot| description.record(Schedule::Constant, 3, slot as u64, slot, rows[slot]);
+    let record = |batch_index| spec.record(Schedule::Constant, 3, batch_index as u64, batch_index, rows[batch_index]);
     let steps: Vec<_> = (0..3).map(record).collect();
     let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(&steps)).expect("every element is right");
     let elements = report.elements();
@@ -123,8 +123,8 @@ fn verification_works_on_split_plans() {
         AdamW::new(1e-3).into(),
     ];
     for optimizer in optimizers {
-        let description = Description::new(network.clone(), Loss::SoftmaxCrossEntropy, optimizer, 32);
-        let verify = Verify::network(&Description { clip_norm: Some(1.0), ..description }).expect("it is sound");
+        let spec = TrainingSpec::new(network.clone(), Loss::SoftmaxCrossEntropy, optimizer, 32);
+        let verify = Verify::network(&TrainingSpec { clip_norm: Some(1.0), ..spec }).expect("it is sound");
         let report = verify.and_primitive().run(&device.clone().into(), |_| ());
         let report = report.and_then(Report::into_result).expect("the device is right");
         println!("{}: {} elements", optimizer.name(), report.elements());
@@ -143,7 +143,7 @@ fn bytes_that_span_several_bindings_train_as_numbers_do() {
     let classes: Vec<u32> = (0..2000).map(|row| row * 5 % 3).collect();
     let images = Dataset::images("images", WIDTH, bytes, classes.clone(), ["a", "b", "c"]).expect("images");
     let numbers = Dataset::classes("images", WIDTH, &numbers, &classes, ["a", "b", "c"]).expect("numbers");
-    for scaling in [Standardisation::fit(&images), Standardisation::fit_all(&images)] {
+    for scaling in [Standardization::fit(&images), Standardization::fit_all(&images)] {
         let scaling = scaling.expect("scales");
         let train = |data: &Dataset| {
             let network = Network::parse(WIDTH, "16 relu 3").expect("a network");
@@ -159,9 +159,9 @@ fn bytes_that_span_several_bindings_train_as_numbers_do() {
 }
 
 /// Losses of two submissions, and parameters behind them.
-fn trained(device: &Device, network: Network, steps_a_submission: usize) -> (Vec<f32>, Vec<f32>) {
+fn trained(device: &Device, network: Network, steps_per_submission: usize) -> (Vec<f32>, Vec<f32>) {
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-3));
-    let builder = builder.clip_norm(1.0).batch(BATCH).seed(5).steps_a_submission(steps_a_submission);
+    let builder = builder.clip_norm(1.0).batch(BATCH).seed(5).steps_per_submission(steps_per_submission);
     let mut trainer = builder.build(device).expect("a trainer");
     trainer.load(&data()).expect("it fits");
     let mut losses = Vec::new();
@@ -178,15 +178,15 @@ fn results_are_those_of_the_whole_device() {
     let Some(name) = adapter_name() else { return };
     // The window of 150 steps takes more than a binding, too.
     let wide = || Network::parse(INPUTS, "9 relu 10").expect("a network");
-    let (layers, auto) = (WholeStep::Never, WholeStep::WhereItPays);
-    for (network, steps, whole_step) in [(network(), 5, layers), (wide(), 150, layers), (wide(), 150, auto)] {
+    let (layers, auto) = (FusedStep::Never, FusedStep::WhereItPays);
+    for (network, steps, fused_step) in [(network(), 5, layers), (wide(), 150, layers), (wide(), 150, auto)] {
         let options = GpuOptions::default();
-        let both = [options, options.limits(LITTLE)].map(|options| open(&name, options.whole_step(whole_step)));
+        let both = [options, options.limits(LITTLE)].map(|options| open(&name, options.fused_step(fused_step)));
         let software = both[1].limits().software;
         let [whole, found] = both.map(|gpu| trained(&gpu.into(), network.clone(), steps));
         assert!(whole.0.len() >= 2 * steps);
-        // A whole step's rows are shared out as workgroup memory holds them.
-        if software && whole_step == layers {
+        // A fused step's rows are shared out as workgroup memory holds them.
+        if software && fused_step == layers {
             assert!(whole == found, "registers and subgroups add up in the same order, and so the same bits");
         }
         // Other tiles add up in another order; each loss is that of parameters which may differ by more with each step.

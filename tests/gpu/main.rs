@@ -19,6 +19,7 @@ mod errors;
 #[path = "../common/executor.rs"]
 mod executor;
 mod free_run;
+mod fused_step;
 mod kernels;
 mod limits;
 mod many_rows;
@@ -37,4 +38,3 @@ mod traffic;
 mod trainer;
 mod tuning;
 mod verify;
-mod whole_step;

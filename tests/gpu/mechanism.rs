@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use wgrad::exec::gpu::Gpu;
 use wgrad::exec::{Executor, lockstep};
 use wgrad::kernels;
-use wgrad::plan::{Binding, Bound, Call, Contents, Kernel, Lane, Op, Plan, Section, Shader, Step, StepUse};
+use wgrad::plan::{Binding, Call, Contents, Kernel, Op, Plan, Section, Shader, Step, StepUse, Tolerance, WorkItem};
 use wgrad::shape::{Dtype, Shape};
 
 use crate::common::device;
@@ -18,11 +18,11 @@ static PROBE: Kernel = Kernel {
     bindings: &[Binding::write("out", Dtype::U32).any(), Binding::atomic("flag")],
     params: &[],
     step: StepUse::All,
-    lane: Lane::Part,
+    item: WorkItem::Part,
     flops: |_, _| 0,
     reference: |call: Call<'_>| {
-        let steps = &call.steps[call.lanes.clone()];
-        let [out, flag] = call.slots();
+        let steps = &call.steps[call.items.clone()];
+        let [out, flag] = call.args();
         let (out, flag) = (out.words_mut(), flag.atomic());
         for (i, step) in steps.iter().enumerate() {
             out[i] = step.rows;
@@ -32,7 +32,7 @@ static PROBE: Kernel = Kernel {
         }
     },
     fast: None,
-    bound: |_, _| vec![Bound::Exact; 2],
+    tolerance: |_, _| vec![Tolerance::Exact; 2],
     shader: Shader {
         source: "
             @group(0) @binding(2) var<storage, read_write> out: array<u32>;
@@ -49,7 +49,7 @@ static PROBE: Kernel = Kernel {
             }",
         shared: &[kernels::shared::STEPS],
         prelude: |_| String::new(),
-        grid: |op, _| [op.lanes.div_ceil(64) as u32, 1, 1],
+        grid: |op, _| [op.items.div_ceil(64) as u32, 1, 1],
         rounds: None,
         tiles: None,
     },

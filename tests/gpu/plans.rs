@@ -14,7 +14,7 @@ use wgrad::shape::{Dtype, Shape, padded};
 pub enum Values {
     /// Standard normal.
     Real,
-    /// −3 to 3: sums are exact, so bounds are 0 where the activation is exact.
+    /// −3 to 3: sums are exact, so tolerances are 0 where the activation is exact.
     Whole,
 }
 
@@ -45,17 +45,17 @@ pub fn step(rows: usize) -> Step {
     }
 }
 
-pub fn run(section: Section, slot: usize) -> Run {
-    Run { section, slot }
+pub fn run(section: Section, batch_index: usize) -> Run {
+    Run { section, batch_index }
 }
 
 pub fn find(plan: &Plan, name: &str) -> ViewId {
     plan.find(name).expect("the test's plan has this view")
 }
 
-pub fn write(gpu: &mut Gpu, name: &str, slot: usize, values: &[f32]) {
+pub fn write(gpu: &mut Gpu, name: &str, batch_index: usize, values: &[f32]) {
     let view = find(gpu.plan(), name);
-    gpu.write(view, slot, bytemuck::cast_slice(values)).expect("the values fit the view");
+    gpu.write(view, batch_index, bytemuck::cast_slice(values)).expect("the values fit the view");
 }
 
 pub fn read(gpu: &mut Gpu, name: &str) -> Vec<u32> {
@@ -69,22 +69,22 @@ pub struct Dense {
     pub rows: usize,
     pub inputs: usize,
     pub outputs: usize,
-    pub slots: usize,
+    pub steps: usize,
 }
 
 impl Dense {
     pub fn new(rows: usize, inputs: usize, outputs: usize) -> Self {
-        Self { rows, inputs, outputs, slots: 1 }
+        Self { rows, inputs, outputs, steps: 1 }
     }
 
-    /// One dense layer in `evaluate`; with more than one slot, input and output are windows.
+    /// One dense layer in `evaluate`; with more than one batch_index, input and output are windows.
     pub fn plan(&self, function: impl Into<Function>, mask: Mask) -> Plan {
-        let Self { rows, inputs, outputs, slots } = *self;
+        let Self { rows, inputs, outputs, steps } = *self;
         let mut plan = Plan::new();
         let (input_shape, output_shape) = (Shape::new(rows, inputs), Shape::new(rows, outputs));
-        let (input, output) = if slots > 1 {
-            let (input, _) = plan.windowed("input", Dtype::F32, input_shape, slots, Contents::Host);
-            let (output, _) = plan.windowed("output", Dtype::F32, output_shape, slots, Contents::Computed);
+        let (input, output) = if steps > 1 {
+            let (input, _) = plan.windowed("input", Dtype::F32, input_shape, steps, Contents::Host);
+            let (output, _) = plan.windowed("output", Dtype::F32, output_shape, steps, Contents::Computed);
             (input, output)
         } else {
             let input = plan.tensor("input", Dtype::F32, input_shape, Contents::Host);
@@ -101,8 +101,8 @@ impl Dense {
     }
 
     pub fn fill(&self, gpu: &mut Gpu, values: Values) {
-        for slot in 0..self.slots {
-            write(gpu, "input", slot, &values.draw(self.rows * self.inputs, slot as u32));
+        for batch_index in 0..self.steps {
+            write(gpu, "input", batch_index, &values.draw(self.rows * self.inputs, batch_index as u32));
         }
         write(gpu, "weight", 0, &values.draw(self.outputs * self.inputs, 100));
         write(gpu, "bias", 0, &values.draw(self.outputs, 101));
@@ -127,7 +127,7 @@ pub fn adamw_plan(params: &adamw::Params, elements: usize) -> Plan {
     let mut inner = |name: &str, contents| {
         let allocation = plan.allocate(format!("{name}.all"), Dtype::F32, elements + 128, contents);
         let shape = Shape::vector(elements);
-        plan.add_view(View { name: name.into(), allocation, offset: 64, shape, slot_stride: 0 })
+        plan.add_view(View { name: name.into(), allocation, offset: 64, shape, batch_stride: 0 })
     };
     let persistent = Contents::Persistent(0x3F80_0000);
     let parameter = inner("parameter", persistent);

@@ -3,7 +3,7 @@
 use wgrad::exec::gpu::{Gpu, GpuOptions};
 use wgrad::exec::{Executor, Run};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::Section;
 use wgrad::trainer::Builder;
 use wgrad::{Adam, Device, Fit, Loss, Network, Schedule, Trainer, data};
@@ -24,7 +24,7 @@ fn a_profile_changes_no_bits() {
         let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
         let builder = builder.batch(47).seed(7);
         let builder = if profile { builder.profile() } else { builder };
-        let builder = steps.into_iter().fold(builder, Builder::steps_a_submission);
+        let builder = steps.into_iter().fold(builder, Builder::steps_per_submission);
         let mut trainer = builder.build(&device).expect("a trainer");
         let built = trainer.counters().pipelines;
         trainer.fit(&rows, Fit::epochs(2)).expect("trained");
@@ -49,12 +49,16 @@ fn a_profile_changes_no_bits() {
 fn long_submissions_are_timed_whole() {
     let Some(name) = adapter_name() else { return };
     let device = open(&name, GpuOptions::default().timestamps());
-    let description =
-        Description::new(Network::parse(2, "3 relu 1").expect("a network"), Loss::MeanSquaredError, Adam::new(1e-3), 4);
-    let plan = fuse(&lower(&description).expect("sound")).expect("sound");
+    let spec = TrainingSpec::new(
+        Network::parse(2, "3 relu 1").expect("a network"),
+        Loss::MeanSquaredError,
+        Adam::new(1e-3),
+        4,
+    );
+    let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
     let mut gpu = Gpu::new(&device, plan).expect("it fits");
-    let step = description.record(Schedule::Constant, 0, 0, 0, 4);
-    let runs = vec![Run { section: Section::Update, slot: 0 }; 5000 / gpu.plan().ops(Section::Update).len()];
+    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
+    let runs = vec![Run { section: Section::Update, batch_index: 0 }; 5000 / gpu.plan().ops(Section::Update).len()];
     let before = gpu.counters();
     let spans = gpu.submit_timed(&[step], &runs).expect("it works");
     assert_eq!(spans.len(), runs.len());
@@ -68,13 +72,13 @@ fn long_submissions_are_timed_whole() {
 #[test]
 fn repetitions_are_one_submission() {
     let Some(name) = adapter_name() else { return };
-    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
-    let step = description.record(Schedule::Constant, 0, 0, 0, 4);
+    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
+    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
     for options in [GpuOptions::default(), GpuOptions::default().timestamps()] {
-        let plan = fuse(&lower(&description).expect("sound")).expect("sound");
+        let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
         let mut gpu = Gpu::new(&open(&name, options), plan).expect("it fits");
         let before = gpu.counters();
-        let secs = gpu.submit_repeated(&[step], Run { section: Section::Gradients, slot: 0 }, 0..2, 5);
+        let secs = gpu.submit_repeated(&[step], Run { section: Section::Gradients, batch_index: 0 }, 0..2, 5);
         assert!(secs.is_ok_and(|secs| secs >= 0.0), "{options:?}");
         let after = gpu.counters();
         assert_eq!([after.dispatches - before.dispatches, after.submissions - before.submissions], [10, 1]);
@@ -84,9 +88,9 @@ fn repetitions_are_one_submission() {
 #[test]
 fn a_device_that_was_opened_without_timestamps_says_so() {
     let Some(gpu) = device() else { return };
-    let description = Description::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
-    let mut gpu = Gpu::new(&gpu, lower(&description).expect("sound")).expect("it fits");
-    let step = description.record(Schedule::Constant, 0, 0, 0, 4);
+    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
+    let mut gpu = Gpu::new(&gpu, lower(&spec).expect("sound")).expect("it fits");
+    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
     let error = gpu.submit_timed(&[step], &Run::submission(&[step])).expect_err("it has none").to_string();
     assert!(error.contains("timestamps") && error.contains("GpuOptions::timestamps"), "{error}");
 }

@@ -12,36 +12,36 @@ use serde_json::Value;
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuDevice};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Op, Section};
-use wgrad::specialize::WholeStep;
+use wgrad::specialize::FusedStep;
 use wgrad::{Adam, Loss, Network};
 
 use crate::common::layered;
 
-fn workloads() -> BTreeMap<String, Description> {
+fn workloads() -> BTreeMap<String, TrainingSpec> {
     let workloads: BTreeMap<String, Value> =
         serde_json::from_str(include_str!("../../benches/workloads.json")).expect("JSON");
-    let description = |workload: &Value| {
+    let spec = |workload: &Value| {
         let number = |value: &Value| value.as_u64().expect("a number") as usize;
         let layers: Vec<_> = workload["layers"].as_array().expect("layers").iter().map(number).collect();
         let hidden = |network: Network, outputs: &usize| network.dense(*outputs).relu();
         let [inputs, hidden_layers @ .., outputs] = &layers[..] else { panic!("two layers") };
         let network = hidden_layers.iter().fold(Network::input(*inputs), hidden).dense(*outputs);
         let batch = number(&workload["batch"]);
-        let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
-        Description { data_rows: Some(batch), ..description }
+        let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        TrainingSpec { data_rows: Some(batch), ..spec }
     };
-    workloads.iter().map(|(name, workload)| (name.clone(), description(workload))).collect()
+    workloads.iter().map(|(name, workload)| (name.clone(), spec(workload))).collect()
 }
 
 #[test]
 fn ops_bind_hardly_more_than_they_must_move() {
     let Some(device) = layered() else { return };
-    let whole_steps = device.with_whole_step(WholeStep::Always).expect("it was opened before");
-    let (layered, whole) = (compare(&device), compare(&whole_steps));
+    let fused_steps = device.with_fused_step(FusedStep::Always).expect("it was opened before");
+    let (layered, whole) = (compare(&device), compare(&fused_steps));
     println!(
-        "{layered} ops of five networks, and {whole} of the same with whole steps, bind at most 1.1 times the least"
+        "{layered} ops of five networks, and {whole} of the same with fused steps, bind at most 1.1 times the least"
     );
     assert!(layered > 100 && whole > 50 && whole + 10 < layered, "{layered}, {whole}");
 }
@@ -49,8 +49,8 @@ fn ops_bind_hardly_more_than_they_must_move() {
 /// How many ops there are, none of which binds too much.
 fn compare(device: &GpuDevice) -> usize {
     let mut compared = 0;
-    for (name, description) in workloads() {
-        let plan = fuse(&lower(&description).expect("sound")).expect("sound");
+    for (name, spec) in workloads() {
+        let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
         let gpu = Gpu::new(device, plan).unwrap_or_else(|error| panic!("{name} on {}: {error}", device.adapter()));
         let plan = gpu.plan();
         for section in Section::ALL {

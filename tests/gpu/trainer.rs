@@ -1,10 +1,11 @@
 //! The trainer on the adapter under test: the same training as on the CPU, without waiting for the device.
 
+use std::ops::ControlFlow;
 use wgrad::exec::Counters;
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 use wgrad::plan::STEP_BYTES;
-use wgrad::specialize::WholeStep;
-use wgrad::{Adam, Dataset, Device, Error, Fit, Flow, Loss, Network, Schedule, Tensor, Trainer, data};
+use wgrad::specialize::FusedStep;
+use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Network, Schedule, Tensor, Trainer, data};
 
 use crate::accuracy;
 use crate::common::{adapter_name, device, layered, open};
@@ -19,7 +20,7 @@ fn digits() -> Dataset {
 }
 
 /// All that is drawn at random, clipping, and a last batch that is short.
-fn digits_trainer(device: &Device, steps_a_submission: usize) -> Trainer {
+fn digits_trainer(device: &Device, steps_per_submission: usize) -> Trainer {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     Trainer::builder(network)
         .loss(Loss::SoftmaxCrossEntropy)
@@ -28,7 +29,7 @@ fn digits_trainer(device: &Device, steps_a_submission: usize) -> Trainer {
         .clip_norm(1.0)
         .batch(BATCH)
         .seed(7)
-        .steps_a_submission(steps_a_submission)
+        .steps_per_submission(steps_per_submission)
         .build(device)
         .expect("a trainer")
 }
@@ -38,8 +39,8 @@ fn bits(tensors: &[Tensor]) -> Vec<u32> {
 }
 
 /// Losses of all steps of `epochs` epochs, and the parameters behind them, as bits.
-fn trained(device: &Device, steps_a_submission: usize, epochs: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut trainer = digits_trainer(device, steps_a_submission);
+fn trained(device: &Device, steps_per_submission: usize, epochs: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut trainer = digits_trainer(device, steps_per_submission);
     trainer.load(&digits()).expect("it fits");
     let mut losses = Vec::new();
     for _ in 0..epochs {
@@ -142,7 +143,7 @@ fn a_number_that_is_not_finite_is_found_later_and_undone() {
         let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 40]).expect("a data set");
         let network = Network::parse(2, "9 leaky_relu(0.1) 1").expect("a network");
         let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).seed(3);
-        let mut trainer = builder.steps_a_submission(steps).build(device).expect("a trainer");
+        let mut trainer = builder.steps_per_submission(steps).build(device).expect("a trainer");
         let failed = trainer.fit(&data, Fit::epochs(1));
         (trainer, failed)
     };
@@ -180,8 +181,8 @@ fn losses_and_activations_are_accurate() {
     let Some(gpu) = device() else { return };
     accuracy::activations_are_accurate(&gpu.clone().into());
     accuracy::losses_are_accurate(&layered().expect("as above").into());
-    // A whole step has the same formulas in its own file.
-    let whole = Device::from(gpu).with_whole_step(WholeStep::Always).expect("the device opens again");
+    // A fused step has the same formulas in its own file.
+    let whole = Device::from(gpu).with_fused_step(FusedStep::Always).expect("the device opens again");
     accuracy::losses_are_accurate(&whole);
 }
 
@@ -221,7 +222,7 @@ fn a_device_that_is_lost_ends_a_training() {
         if seen == 3 {
             gpu.lose();
         }
-        Flow::Continue
+        ControlFlow::Continue(())
     };
     let error = trainer.fit(&digits(), Fit::epochs(5).on_submission(lose)).expect_err("it was lost");
     assert!(error.to_string().contains(": the device was lost; open it anew"), "{error}");
@@ -277,12 +278,12 @@ fn ten_thousand_steps_cost_what_they_should() {
 /// Epochs of ten steps: what the device is asked for, to the byte, and no buffer is made after the first of them.
 fn steps_cost_what_they_should(epochs: u64) {
     let Some(gpu) = layered() else { return };
-    let (rows, batch, steps_a_submission) = (100, 10, 4);
+    let (rows, batch, steps_per_submission) = (100, 10, 4);
     let input: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &vec![0.5; rows]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(batch);
-    let mut trainer = builder.steps_a_submission(steps_a_submission).build(&gpu.into()).expect("a trainer");
+    let mut trainer = builder.steps_per_submission(steps_per_submission).build(&gpu.into()).expect("a trainer");
     trainer.fit(&data, Fit::epochs(1)).expect("trained");
     let before = trainer.counters();
     trainer.load(&data).expect("it fits");
@@ -303,8 +304,8 @@ fn steps_cost_what_they_should(epochs: u64) {
         dispatches: loaded.dispatches + dispatches,
         submissions: loaded.submissions + submissions,
         uploaded_bytes: loaded.uploaded_bytes + records + index,
-        // The flag, and a loss for each slot.
-        downloaded_bytes: loaded.downloaded_bytes + submissions * 4 * (1 + steps_a_submission as u64),
+        // The flag, and a loss for each batch_index.
+        downloaded_bytes: loaded.downloaded_bytes + submissions * 4 * (1 + steps_per_submission as u64),
         readbacks: loaded.readbacks + 2 * submissions,
         pipelines: loaded.pipelines,
         buffers: loaded.buffers,

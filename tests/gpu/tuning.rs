@@ -6,9 +6,9 @@ use std::time::Duration;
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuOptions};
 use wgrad::kernels::dense_forward;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Plan, Section, Tile};
-use wgrad::specialize::{Choice, Limits, Tuning, WholeStep};
+use wgrad::specialize::{Choice, FusedStep, Limits, Tuning};
 use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
@@ -27,18 +27,18 @@ fn digits() -> Dataset {
     data::digits().select(&(0..150).collect::<Vec<_>>())
 }
 
-fn description(network: Network) -> Description {
-    Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(2e-3), BATCH)
+fn spec(network: Network) -> TrainingSpec {
+    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(2e-3), BATCH)
 }
 
 fn tune(network: Network) -> Tune {
-    Tune::network(&description(network)).expect("sound").budget(Duration::from_millis(1))
+    Tune::network(&spec(network)).expect("sound").budget(Duration::from_millis(1))
 }
 
 /// A trainer with digits, whose tiles are the heuristic's where nothing is said.
 fn trainer(device: &Device, tuning: Option<Tuning>) -> Trainer {
     let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
-    let builder = builder.batch(BATCH).seed(7).steps_a_submission(2);
+    let builder = builder.batch(BATCH).seed(7).steps_per_submission(2);
     let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
     let mut trainer = builder.build(device).expect("a trainer");
     trainer.load(&digits()).expect("it fits");
@@ -57,25 +57,25 @@ fn advance(trainer: &mut Trainer, submissions: usize) {
 /// For every product of a step another tile than the heuristic's, the last that it can have: often one with parts.
 fn others(device: &Device) -> Tuning {
     let report = tune(network()).run(device, |_| ()).expect("the device works");
-    let last = |product: &wgrad::tune::Product| Choice {
-        tile: product.candidates.iter().rev().find(|candidate| candidate.problem.is_none()).expect("one is right").tile,
-        ..product.choice.clone()
+    let last = |matmul: &wgrad::tune::Matmul| Choice {
+        tile: matmul.candidates.iter().rev().find(|candidate| candidate.problem.is_none()).expect("one is right").tile,
+        ..matmul.choice.clone()
     };
-    Tuning::new(None, report.products.iter().map(last))
+    Tuning::new(None, report.matmuls.iter().map(last))
 }
 
 fn check(report: &Report) {
-    assert!(!report.products.is_empty(), "{report}");
-    for product in &report.products {
-        assert_eq!(product.candidates[product.chosen].tile, product.choice.tile, "{report}");
+    assert!(!report.matmuls.is_empty(), "{report}");
+    for matmul in &report.matmuls {
+        assert_eq!(matmul.candidates[matmul.chosen].tile, matmul.choice.tile, "{report}");
         assert!(
-            product
+            matmul
                 .candidates
                 .iter()
                 .any(|candidate| candidate.tile == Tile { vector: candidate.tile.vector, ..Tile::PLAIN })
         );
-        for candidate in &product.candidates {
-            assert!(candidate.problem.is_none(), "{}, {}: {:?}", product.choice, candidate.tile, candidate.problem);
+        for candidate in &matmul.candidates {
+            assert!(candidate.problem.is_none(), "{}, {}: {:?}", matmul.choice, candidate.tile, candidate.problem);
             assert!(candidate.secs.is_some_and(|secs| secs >= 0.0), "{candidate:?}");
         }
     }
@@ -88,15 +88,15 @@ fn every_tile_of_every_product_is_right_and_measured() {
     let mut told = 0;
     let report = tune(network()).run(&device, |_| told += 1).expect("the device works");
     check(&report);
-    let tiles: usize = report.products.iter().map(|product| product.candidates.len()).sum();
-    assert_eq!((report.products.len(), told), (8, tiles + 8), "three layers: {report}");
+    let tiles: usize = report.matmuls.iter().map(|matmul| matmul.candidates.len()).sum();
+    assert_eq!((report.matmuls.len(), told), (8, tiles + 8), "three layers: {report}");
     assert!(report.tuning.machine == device.machine() && device.machine().is_some());
     assert_eq!(report.tuning.choices().len(), 8);
     // Two products of the same shapes are one.
     let same = Network::parse(20, "20 relu 20 tanh 20").expect("a network");
     let report = tune(same).run(&device, |_| ()).expect("the device works");
     check(&report);
-    let ops: Vec<usize> = report.products.iter().map(|product| product.ops.len()).collect();
+    let ops: Vec<usize> = report.matmuls.iter().map(|matmul| matmul.ops.len()).collect();
     assert_eq!(ops, [3, 3, 2], "{report}");
     println!("{report}");
 }
@@ -110,8 +110,7 @@ fn the_hosts_clock_does_where_the_device_has_none() {
     let report = tune(small).run_on(None, false, make, |_| ()).expect("the device works");
     check(&report);
     assert!(
-        !report.device_clock
-            && report.products.iter().flat_map(|product| &product.candidates).all(|c| c.secs > Some(0.0))
+        !report.device_clock && report.matmuls.iter().flat_map(|matmul| &matmul.candidates).all(|c| c.secs > Some(0.0))
     );
 }
 
@@ -122,7 +121,7 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
     let tuning = others(&device);
     let mut whole = trainer(&device, Some(tuning.clone()));
     let tuned = whole.tuned().expect("sound");
-    assert!(tuned.products == 8 && tuned.tuned == 8 && tuned.ignored.is_empty(), "{tuned:?}");
+    assert!(tuned.matmuls == 8 && tuned.tuned == 8 && tuned.ignored.is_empty(), "{tuned:?}");
     advance(&mut whole, 5);
     let mut again = trainer(&device, Some(tuning.clone()));
     advance(&mut again, 2);
@@ -165,7 +164,7 @@ fn a_suggested_tuning_gives_way_to_a_checkpoint() {
     let checkpoint = whole.checkpoint().expect("made");
     advance(&mut whole, 1);
     let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
-    let builder = builder.batch(BATCH).seed(7).steps_a_submission(2).suggest_tuning(others(&device));
+    let builder = builder.batch(BATCH).seed(7).steps_per_submission(2).suggest_tuning(others(&device));
     let mut resumed = builder.build(&device).expect("a trainer");
     assert_eq!(resumed.tuned().expect("sound").tuned, 8);
     resumed.load(&digits()).expect("it fits");
@@ -194,14 +193,14 @@ fn a_certificate_has_the_tiles() {
     let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let verify = |tuning: Option<Tuning>| {
-        let verify = Verify::network(&description(network())).expect("sound");
+        let verify = Verify::network(&spec(network())).expect("sound");
         let verify = tuning.into_iter().fold(verify, Verify::tuning);
         verify.run(&device, |_| ()).expect("the device answers")
     };
     let tuning = others(&device);
     let (plain, tuned) = (verify(None), verify(Some(tuning.clone())));
     assert!(plain.passed() && tuned.passed(), "{plain}{tuned}");
-    let header = |report: &wgrad::verify::Report| (report.header.products, report.header.tuned);
+    let header = |report: &wgrad::verify::Report| (report.header.matmuls, report.header.tuned);
     assert_eq!([header(&plain), header(&tuned)], [(8, 0), (8, 8)]);
     assert!(tuning.choices().iter().all(|choice| tuned.header.tiles.contains(choice)), "{:?}", tuned.header.tiles);
     assert!(tuning.choices().iter().all(|choice| !plain.header.tiles.contains(choice)), "{:?}", plain.header.tiles);
@@ -252,12 +251,12 @@ fn a_tile_that_computes_something_else_does_not_take_part() {
     let report = tuned(Tile::PLAIN).expect("the heuristic's tiles are right");
     let refused: Vec<_> = report.refused().collect();
     assert_eq!(refused.len(), 2, "both forward products, and nothing else: {refused:?}");
-    for (product, tile, problem) in refused {
-        assert!(product.choice.kernel == "dense_forward" && *tile == Tile::PLAIN, "{product:?}");
+    for (matmul, tile, problem) in refused {
+        assert!(matmul.choice.kernel == "dense_forward" && *tile == Tile::PLAIN, "{matmul:?}");
         assert!(problem.contains("(dense_forward): layer") && problem.contains("cannot be trusted"), "{problem}");
         println!("caught: {problem}");
     }
-    let first = report.products[0].candidates[0].tile;
+    let first = report.matmuls[0].candidates[0].tile;
     match tuned(first) {
         Err(Error::Mismatch { op, .. }) => assert_eq!(op, "gradients op 0 (dense_forward)"),
         other => panic!("the heuristic's own tile is wrong: {other:?}"),
@@ -267,25 +266,25 @@ fn a_tile_that_computes_something_else_does_not_take_part() {
 #[test]
 fn a_step_that_is_one_op_has_no_products() {
     let Some(device) = device() else { return };
-    let device = Device::from(device).with_whole_step(WholeStep::Always).expect("it opens again");
+    let device = Device::from(device).with_fused_step(FusedStep::Always).expect("it opens again");
     let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
     let report = tune(network.clone()).run(&device, |_| ()).expect("the device works");
-    assert!(report.products.is_empty() && report.to_string().contains("no products to cut"), "{report}");
-    let tuning = Tuning::of(&lower(&description(network.clone())).expect("sound"), &device.target());
+    assert!(report.matmuls.is_empty() && report.to_string().contains("no products to cut"), "{report}");
+    let tuning = Tuning::of(&lower(&spec(network.clone())).expect("sound"), &device.target());
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH).tuning(tuning);
     let trainer = builder.build(&device).expect("a trainer");
-    assert_eq!(trainer.tuned().map(|tuned| [tuned.products, tuned.tuned]).ok(), Some([0, 0]));
+    assert_eq!(trainer.tuned().map(|tuned| [tuned.matmuls, tuned.tuned]).ok(), Some([0, 0]));
 }
 
 /// Rows of a workgroup are added up together, so that bits hang on how many workgroup memory holds.
 #[test]
-fn a_whole_step_of_other_workgroups_is_said_to_differ() {
+fn a_fused_step_of_other_workgroups_is_said_to_differ() {
     let Some(name) = adapter_name() else { return };
     let trainer = |workgroup_bytes: u32| {
         let limits = Limits { workgroup_bytes, ..Limits::default() };
-        let options = GpuOptions::default().whole_step(WholeStep::Always).limits(limits);
+        let options = GpuOptions::default().fused_step(FusedStep::Always).limits(limits);
         let device = open(&name, options);
-        assert_eq!(device.limits().whole_step, WholeStep::Always, "limits say nothing of it");
+        assert_eq!(device.limits().fused_step, FusedStep::Always, "limits say nothing of it");
         let network = Network::parse(64, "100 relu 100 relu 10").expect("a network");
         let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(1400);
         let mut trainer = builder.build(&Device::from(device)).expect("a trainer");
@@ -302,10 +301,10 @@ fn a_whole_step_of_other_workgroups_is_said_to_differ() {
 
 /// A checkpoint's tiles are for products; a step that has none takes none, whatever a tuning says.
 #[test]
-fn a_checkpoint_of_layers_goes_on_in_whole_steps() {
+fn a_checkpoint_of_layers_goes_on_in_fused_steps() {
     let Some(device) = device() else { return };
-    let trainer = |whole_step: WholeStep, tuning: Option<Tuning>| {
-        let device = Device::from(device.clone()).with_whole_step(whole_step).expect("it opens again");
+    let trainer = |fused_step: FusedStep, tuning: Option<Tuning>| {
+        let device = Device::from(device.clone()).with_fused_step(fused_step).expect("it opens again");
         let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
         let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
         let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
@@ -313,13 +312,13 @@ fn a_checkpoint_of_layers_goes_on_in_whole_steps() {
         trainer.load(&digits()).expect("it fits");
         trainer
     };
-    let mut layers = trainer(WholeStep::Never, None);
+    let mut layers = trainer(FusedStep::Never, None);
     advance(&mut layers, 1);
     let checkpoint = layers.checkpoint().expect("made");
     let other = layers.tiles().expect("a GPU has tiles").choices()[0].clone();
     let tuning = Tuning::new(None, [Choice { tile: Tile::PLAIN, ..other }]);
     for tuning in [None, Some(tuning)] {
-        let restored = trainer(WholeStep::Always, tuning).restore(&checkpoint).expect("the same settings");
+        let restored = trainer(FusedStep::Always, tuning).restore(&checkpoint).expect("the same settings");
         assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
     }
 }

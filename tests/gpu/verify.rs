@@ -3,7 +3,7 @@
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::Gpu;
 use wgrad::kernels::{dense_forward, dense_grad_weight};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Kernel, Plan, Tile};
 use wgrad::verify::{Report, Verify};
 use wgrad::{Adam, Device, Error, Loss, Network};
@@ -13,8 +13,8 @@ use crate::sabotage::tampered;
 
 fn verify(layers: &str, loss: Loss, batch: usize) -> Verify {
     let network = Network::parse(20, layers).expect("the text is sound");
-    let description = Description { clip_norm: Some(1.0), ..Description::new(network, loss, Adam::new(0.01), batch) };
-    Verify::network(&description).expect("the description is sound").seed(11)
+    let spec = TrainingSpec { clip_norm: Some(1.0), ..TrainingSpec::new(network, loss, Adam::new(0.01), batch) };
+    Verify::network(&spec).expect("the spec is sound").seed(11)
 }
 
 /// A network with columns that are multiples of four and some that are not, and one that wants no bias.

@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
 
 fn case(blocks: usize, values: Values, seed: usize, first_row: u32, flag: u32) -> Case {
     let mut case = Case::new(Section::Gradients, 3, values, seed);
-    case.steps[case.slot].first_row = first_row;
+    case.steps[case.batch_index].first_row = first_row;
     let shape = Shape::vector(64 * blocks);
     let gradient = case.tensor("gradient", shape, Fill::Real(0.5));
     let sum = case.state("sum", shape, Fill::Real(0.7));
@@ -67,7 +67,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let held = |x: f64| if x.abs() > f64::from(f32::MAX) { x * f64::INFINITY } else { x };
     let totals: Vec<f64> = (0..sum.len()).map(|i| held(total(i))).collect();
     let flag = seen.flag(3, &totals);
-    // Of a sum without rounding nothing is left; what rounding leaves is within the bound, and exact below.
+    // Of a sum without rounding nothing is left; what rounding leaves is within the tolerance, and exact below.
     let rest = vec![0.0; totals.len()];
     vec![Expected::Numbers(totals), Expected::Numbers(rest), flag]
 }
@@ -99,8 +99,8 @@ fn what_is_rounded_is_not_lost() {
 }
 
 #[test]
-fn twins() {
-    // A compensation is no larger than the bound that it is held to; `what_is_rounded_is_not_lost` has its bits.
+fn cpu_kernels_are_right() {
+    // A compensation is no larger than the tolerance that it is held to; `what_is_rounded_is_not_lost` has its bits.
     assert!(prove(&cases(), oracle, 0.5) > 5_000);
     whole_numbers_are_exact(&cases());
 }

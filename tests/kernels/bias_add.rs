@@ -27,7 +27,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.001) > 20_000);
     whole_numbers_are_exact(&cases());
 }

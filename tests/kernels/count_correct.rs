@@ -31,6 +31,6 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert_eq!(prove(&cases(), oracle, 0.0), cases().len());
 }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Fill, Values, over_products};
 use super::compare::Expected;
-use super::memory::{Memory, Seen, live_lanes};
+use super::memory::{Memory, Seen, live_items};
 use super::prove::{prove, whole_numbers_are_exact};
 use wgrad::kernels::dense_grad_weight::{self, KERNEL};
 use wgrad::plan::Section;
@@ -65,7 +65,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.005) > 40_000);
     whole_numbers_are_exact(&cases());
 }
@@ -88,10 +88,10 @@ fn the_flag_is_lowered_to_the_step_where_a_gradient_is_not_finite_and_only_then(
         numbers[at] = bad;
         case.set_f32(view, &numbers);
         let expected = if lowered { case.step().index } else { u32::MAX };
-        let live = 0..live_lanes(&case);
-        for twin in [KERNEL.reference, KERNEL.fast.expect("this kernel has a fast twin")] {
+        let live = 0..live_items(&case);
+        for kernel in [KERNEL.reference, KERNEL.fast.expect("this kernel has a fast CPU kernel")] {
             let mut after = Memory::before(&case);
-            after.call(&case, live.clone(), twin);
+            after.call(&case, live.clone(), kernel);
             let seen = Seen { case: &case, before: Memory::before(&case), after };
             assert_eq!(seen.result_words(4), [expected], "{bad} at {at} of binding {binding}");
         }

@@ -46,7 +46,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.005) > 40_000);
     whole_numbers_are_exact(&cases());
 }

@@ -40,21 +40,21 @@ pub fn cases() -> Vec<Case> {
 /// Of a part that begins with a row of the data set and a step of the submission.
 fn case(
     (rows, width, batch, steps): (usize, usize, usize, usize),
-    [first_row, first_lane]: [usize; 2],
+    [first_row, first_item]: [usize; 2],
     data: Fill,
     seed: usize,
 ) -> Case {
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
     let dtype = if data == Fill::Below(1000) { Dtype::U32 } else { Dtype::F32 };
     let data = case.tensor("data", Shape::new(rows, width), data);
-    let epoch = case.step().epoch_step as usize + first_lane + steps;
+    let epoch = case.step().epoch_step as usize + first_item + steps;
     let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
     let index =
         case.tensor("index", Shape::new(epoch, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
     let (_, window) = case.plan.windowed("input", dtype, Shape::new(batch, width), steps, Contents::Computed);
     let mut op = gather::op(&case.plan, data, index, window);
     op.set("first_row", first_row as u32);
-    op.set("first_lane", first_lane as u32);
+    op.set("first_item", first_item as u32);
     case.with(op)
 }
 
@@ -63,7 +63,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (p, steps, batch): (&Params, _, _) = (seen.params(), seen.shape(2).rows, seen.shape(1).columns);
     let (width, stride) = (p.width as usize, seen.shape(2).columns);
     let mut window = seen.words(2).to_vec();
-    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_lane) as usize * batch);
+    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_item) as usize * batch);
     for (at, row) in index[begin..].iter().map(|row| *row as usize).enumerate().take(steps * batch) {
         if (first..first + seen.shape(0).rows).contains(&row) {
             let row = row - first;
@@ -75,7 +75,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 5_000);
 }
 

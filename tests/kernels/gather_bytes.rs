@@ -37,13 +37,13 @@ pub fn cases() -> Vec<Case> {
 fn case(
     (rows, width, batch, steps): (usize, usize, usize, usize),
     tables: usize,
-    [first_row, first_lane]: [usize; 2],
+    [first_row, first_item]: [usize; 2],
     seed: usize,
 ) -> Case {
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
     // Words in which every byte may be anything, also those behind the row.
     let data = case.tensor("data", Shape::new(rows, width.div_ceil(4)), Fill::Below(u32::MAX));
-    let epoch = case.step().epoch_step as usize + first_lane + steps;
+    let epoch = case.step().epoch_step as usize + first_item + steps;
     let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
     let index =
         case.tensor("index", Shape::new(epoch, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
@@ -51,7 +51,7 @@ fn case(
     let (_, window) = case.plan.windowed("input", Dtype::F32, Shape::new(batch, width), steps, Contents::Computed);
     let mut op = gather_bytes::op(&case.plan, [data, index, table, window], width);
     op.set("first_row", first_row as u32);
-    op.set("first_lane", first_lane as u32);
+    op.set("first_item", first_item as u32);
     case.with(op)
 }
 
@@ -62,7 +62,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let bytes: Vec<u8> = data.iter().flat_map(|word| word.to_le_bytes()).collect();
     let tables: Vec<&[u32]> = table.chunks(256).cycle().take(width).collect();
     let mut window = seen.words(3).to_vec();
-    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_lane) as usize * batch);
+    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_item) as usize * batch);
     for (at, row) in index[begin..].iter().map(|row| *row as usize).enumerate().take(steps * batch) {
         if (first..first + seen.shape(0).rows).contains(&row) {
             let row = &bytes[(row - first) * 4 * seen.shape(0).columns..];
@@ -74,7 +74,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 4_000);
 }
 

@@ -1,4 +1,4 @@
-//! Every kernel's proof: its plain twin against the formula in f64, its fast twin against the plain one, its bounds.
+//! Every kernel's proof: its reference implementation against the formula in f64, its fast CPU kernel against the plain one, its tolerances.
 //! `sabotage` then proves the proof.
 //!
 //! One file a kernel, of the kernel's stem: `cases()` over ugly shapes, `oracle` from the formula that the kernel's

@@ -4,7 +4,7 @@ use super::case::{Case, Fill, PRODUCTS, Values};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
-use wgrad::kernels::matmul_split::{self, Form, Params};
+use wgrad::kernels::matmul_split::{self, Params, Transpose};
 use wgrad::plan::{Section, Tile};
 use wgrad::shape::{Dtype, Shape};
 
@@ -13,28 +13,38 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (seed, sizes) in PRODUCTS.into_iter().enumerate() {
         for values in [Values::Real, Values::Whole] {
-            cases.push(case(Form::Nt, sizes, sizes.0, values, seed));
-            cases.push(case(Form::Nn, sizes, sizes.0, values, seed));
+            cases.push(case(Transpose::Nt, sizes, sizes.0, values, seed));
+            cases.push(case(Transpose::Nn, sizes, sizes.0, values, seed));
             // Here the batch's rows are what is summed over.
             let (rows, m, n, live) = sizes;
-            cases.push(case(Form::Tn, (m, n, rows, 0), live, values, seed));
+            cases.push(case(Transpose::Tn, (m, n, rows, 0), live, values, seed));
         }
     }
     cases
 }
 
-fn case(form: Form, (m, n, k, _): (usize, usize, usize, usize), live: usize, values: Values, seed: usize) -> Case {
+fn case(
+    transpose: Transpose,
+    (m, n, k, _): (usize, usize, usize, usize),
+    live: usize,
+    values: Values,
+    seed: usize,
+) -> Case {
     let mut case = Case::new(Section::Gradients, live, values, seed);
-    let [a, b] = match form {
-        Form::Nt => [Shape::new(m, k), Shape::new(n, k)],
-        Form::Nn => [Shape::new(m, k), Shape::new(k, n)],
-        Form::Tn => [Shape::new(k, m), Shape::new(k, n)],
+    let [a, b] = match transpose {
+        Transpose::Nt => [Shape::new(m, k), Shape::new(n, k)],
+        Transpose::Nn => [Shape::new(m, k), Shape::new(k, n)],
+        Transpose::Tn => [Shape::new(k, m), Shape::new(k, n)],
     };
     let a = case.batch("a", a, Fill::Real(1.0));
-    let b = if form == Form::Tn { case.batch("b", b, Fill::Real(1.0)) } else { case.tensor("b", b, Fill::Real(1.0)) };
+    let b = if transpose == Transpose::Tn {
+        case.batch("b", b, Fill::Real(1.0))
+    } else {
+        case.tensor("b", b, Fill::Real(1.0))
+    };
     let product = case.output("product", Dtype::F32, Shape::new(m, n));
     let tile = Tile { parts: 1 + seed as u32 % 4, ..Tile::PLAIN };
-    let (op, _) = matmul_split::op(&mut case.plan, form, tile, a, b, product);
+    let (op, _) = matmul_split::op(&mut case.plan, transpose, tile, a, b, product);
     case.with(op)
 }
 
@@ -62,7 +72,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.005) > 100_000);
     whole_numbers_are_exact(&cases());
 }
@@ -70,21 +80,21 @@ fn twins() {
 #[test]
 fn parts_hold_all_terms_once() {
     for (k, parts) in [(1, 1), (16, 2), (17, 2), (64, 3), (65, 4), (257, 8)] {
-        let case = case(Form::Nt, (2, 3, k, 0), 2, Values::Whole, parts - 1);
-        let (chunk, found) = (case.op().params::<Params>().chunk as usize, case.op().lanes);
+        let case = case(Transpose::Nt, (2, 3, k, 0), 2, Values::Whole, parts - 1);
+        let (chunk, found) = (case.op().params::<Params>().chunk as usize, case.op().items);
         assert!(chunk % 16 == 0 && chunk * found >= k && chunk * (found - 1) < k, "{k}: {found} parts of {chunk}");
     }
 }
 
 #[test]
 fn dead_rows_are_left_alone() {
-    for form in [Form::Nt, Form::Nn] {
-        let case = case(form, (5, 4, 33, 0), 3, Values::Real, 2);
+    for transpose in [Transpose::Nt, Transpose::Nn] {
+        let case = case(transpose, (5, 4, 33, 0), 3, Values::Real, 2);
         let seen = Seen::new(&case);
         let (words, before) = (seen.result_words(2), seen.words(2));
         for (at, (word, before)) in words.iter().zip(before).enumerate() {
             if at % 20 >= 12 {
-                assert_eq!(word, before, "{form:?}: element {at} belongs to a dead row");
+                assert_eq!(word, before, "{transpose:?}: element {at} belongs to a dead row");
             }
         }
     }

@@ -8,7 +8,7 @@ use wgrad::kernels::mean_loss;
 use wgrad::plan::{Contents, Section};
 use wgrad::shape::{Dtype, Shape};
 
-/// Batches; each case has 1, 2 or 3 steps, the last of fewer rows, in a window with one slot more.
+/// Batches; each case has 1, 2 or 3 steps, the last of fewer rows, in a window with one batch_index more.
 pub fn cases() -> Vec<Case> {
     let batches = [1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 131, 2, 7, 9, 1000, 5000];
     let both = |(seed, batch)| [Values::Real, Values::Whole].map(|values| case(batch, values, seed));
@@ -19,12 +19,14 @@ fn case(batch: usize, values: Values, seed: usize) -> Case {
     let mut case = Case::new(Section::Report, batch - batch / 3, values, seed);
     let (current, all) =
         case.plan.windowed("row_loss", Dtype::F32, Shape::new(batch, 1), case.steps.len() + 1, Contents::Host);
-    for slot in 0..case.steps.len() {
-        case.steps[slot].rows = (if slot + 1 == case.steps.len() { batch - batch / 3 } else { batch }) as u32;
-        let fill = Case::new(Section::Report, 0, values, seed + 100 * slot).tensor_words(case.steps[slot].rows);
-        case.inputs.push(super::case::Input { view: current, slot, words: fill });
+    for batch_index in 0..case.steps.len() {
+        case.steps[batch_index].rows =
+            (if batch_index + 1 == case.steps.len() { batch - batch / 3 } else { batch }) as u32;
+        let fill =
+            Case::new(Section::Report, 0, values, seed + 100 * batch_index).tensor_words(case.steps[batch_index].rows);
+        case.inputs.push(super::case::Input { view: current, batch_index, words: fill });
     }
-    case.slot = 0;
+    case.batch_index = 0;
     let loss = case.output("loss", Dtype::F32, Shape::new(case.steps.len() + 1, 1));
     let op = mean_loss::op(&case.plan, all, loss);
     case.with(op)
@@ -47,13 +49,13 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 40);
 }
 
 #[test]
 fn dead_rows_do_not_count() {
-    // They are poisoned, as is the slot without a step.
+    // They are poisoned, as is the batch_index without a step.
     let case = case(17, Values::Real, 2);
     let seen = Seen::new(&case);
     assert!(seen.numbers(0)[16].is_finite() && seen.numbers(0)[2 * 64 + 12].is_nan());

@@ -1,7 +1,7 @@
-//! A whole step of a narrow network.
+//! A fused step of a narrow network.
 //!
-//! The oracle goes through the layers in f64. For the build with a trace each stage of it begins with what the twin has
-//! put out in the stage before, since that is what its bounds are of.
+//! The oracle goes through the layers in f64. For the build with a trace each stage of it begins with what the CPU kernel has
+//! put out in the stage before, since that is what its tolerances are of.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -285,10 +285,10 @@ fn partial(params: &Params, layers: &[Layer], xs: &[Vec<f64>], ds: &[Vec<f64>], 
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     let (traced, plain): (Vec<Case>, Vec<Case>) = cases().into_iter().partition(|case| case.op().views.len() > 6);
     assert!(prove(&traced, oracle, 0.01) > 20_000);
-    // What nobody has written down, errors of earlier stages too, makes a fifth of the bounds weak: a tanh may be off by 10⁻⁵,
+    // What nobody has written down, errors of earlier stages too, makes a fifth of the tolerances weak: a tanh may be off by 10⁻⁵,
     // which goes on through all layers, and an output near 0 may be on either side of the kink. That is why there is the
     // build with a trace, whose bits `tests/gpu` compares with these.
     assert!(prove(&plain, oracle, 0.25) > 20_000);

@@ -1,4 +1,4 @@
-//! The gradients of a whole step from its workgroups' shares.
+//! The gradients of a fused step from its workgroups' shares.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
@@ -45,7 +45,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.01) > 500);
     whole_numbers_are_exact(&cases());
 }

@@ -6,7 +6,7 @@ use super::compare::{Expected, assert_close};
 use super::memory::Seen;
 use super::prove::prove;
 use wgrad::kernels::rmsprop::{self, Params};
-use wgrad::plan::{Bound, Section};
+use wgrad::plan::{Section, Tolerance};
 use wgrad::shape::Shape;
 
 pub fn cases() -> Vec<Case> {
@@ -79,7 +79,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.001) > 30_000);
 }
 
@@ -90,18 +90,18 @@ fn a_device_may_flush_each_term() {
     for (rate, epsilon) in [(0.01, 1e-8), (1.0, 1e-2), (4.0, 1.0), (100.0, 1e-8)] {
         let params = Params { alpha: 0.5, one_minus_alpha: 0.5, epsilon, l2: 0.5, max_norm: f32::MAX };
         let mut case = case(params, 0.0, u32::MAX, 1, 1);
-        let slot = case.slot;
-        case.steps[slot].learning_rate = rate;
+        let batch_index = case.batch_index;
+        case.steps[batch_index].learning_rate = rate;
         let views = case.op().views.clone();
         for (view, number) in [(views[0], 1.9 * least), (views[1], 0.95 * least), (views[2], 0.0)] {
             case.set_f32(view, &[number; 64]);
         }
         case.values = Values::Special;
         let seen = Seen::new(&case);
-        let Bound::Each(bounds) = &seen.bounds().expect("lanes are live")[0] else { panic!("exact") };
+        let Tolerance::Each(tolerances) = &seen.tolerances().expect("items are live")[0] else { panic!("exact") };
         // Without a gradient the parameter stays.
-        let (found, bound) = ([f64::from(1.9 * least)], Bound::Each(bounds[..1].to_vec()));
-        assert_close(&format!("rate {rate}, epsilon {epsilon}"), &found, &seen.results(0)[..1], &bound);
+        let (found, tolerance) = ([f64::from(1.9 * least)], Tolerance::Each(tolerances[..1].to_vec()));
+        assert_close(&format!("rate {rate}, epsilon {epsilon}"), &found, &seen.results(0)[..1], &tolerance);
     }
 }
 

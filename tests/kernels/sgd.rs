@@ -6,7 +6,7 @@ use super::compare::{Expected, assert_close};
 use super::memory::Seen;
 use super::prove::prove;
 use wgrad::kernels::sgd::{self, Params};
-use wgrad::plan::{Bound, Section};
+use wgrad::plan::{Section, Tolerance};
 use wgrad::shape::Shape;
 
 pub fn cases() -> Vec<Case> {
@@ -86,7 +86,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 }
 
 #[test]
-fn twins() {
+fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.001) > 30_000);
 }
 
@@ -98,24 +98,24 @@ fn a_device_may_flush_each_term() {
         for rate in [0.01, 1.0, 4.0, 100.0] {
             let params = Params { momentum, nesterov, l2: 0.5, max_norm: f32::MAX };
             let mut case = case(params, 0.0, u32::MAX, 1, 1);
-            let slot = case.slot;
-            case.steps[slot].learning_rate = rate;
+            let batch_index = case.batch_index;
+            case.steps[batch_index].learning_rate = rate;
             let (views, numbers) = (case.op().views.clone(), [1.9 * least, 0.95 * least, 0.95 * least / momentum]);
             let set = [views[0], views[1]].into_iter().chain(views.get(4).copied()).zip(numbers);
             set.for_each(|(view, number)| case.set_f32(view, &[number; 64]));
             case.values = Values::Special;
             let seen = Seen::new(&case);
-            let bounds = seen.bounds().expect("lanes are live");
+            let tolerances = seen.tolerances().expect("items are live");
             let flush = |x: f32| if x.abs() < least { 0.0 } else { x };
             let g = flush(flush(numbers[1]) + flush(0.5 * numbers[0]));
             let b = if momentum > 0.0 { flush(flush(momentum * numbers[2]) + g) } else { g };
             let direction = if nesterov == 1 { flush(g + flush(momentum * b)) } else { b };
             let found = [flush(numbers[0] - flush(rate * direction)), b];
-            for (binding, bound, found) in [(0, 0, found[0]), (4, 2, found[1])].into_iter().take(views.len() - 3) {
+            for (binding, tolerance, found) in [(0, 0, found[0]), (4, 2, found[1])].into_iter().take(views.len() - 3) {
                 let place = format!("binding {binding}, momentum {momentum}, Nesterov {nesterov}, rate {rate}");
                 let wanted = seen.results(binding);
-                let Bound::Each(bounds) = &bounds[bound] else { panic!("{place}: exact") };
-                assert_close(&place, &[f64::from(found)], &wanted[..1], &Bound::Each(bounds[..1].to_vec()));
+                let Tolerance::Each(tolerances) = &tolerances[tolerance] else { panic!("{place}: exact") };
+                assert_close(&place, &[f64::from(found)], &wanted[..1], &Tolerance::Each(tolerances[..1].to_vec()));
             }
         }
     }

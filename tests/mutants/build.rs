@@ -1,4 +1,4 @@
-//! Writes mutants of the reference twins: copies of `src/kernels/NAME.rs`, each with one small change in the body of a
+//! Writes mutants of the reference implementations: copies of `src/kernels/NAME.rs`, each with one small change in the body of a
 //! function that the reference runs, there or in a file of `src/kernels/shared` that it uses. All are compiled into one binary, so that judging them takes no further build.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Functions that references run. The last four are stages of a whole step.
+/// Functions that references run. The last four are stages of a fused step.
 const FUNCTIONS: [&str; 10] = [
     "pub fn reference",
     "pub fn apply",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use wgrad::exec::Counters;
-use wgrad::trainer::Target;
+use wgrad::trainer::Labels;
 use wgrad::{Dataset, Result, Targets, Trainer};
 
 use super::Arguments;
@@ -46,7 +46,7 @@ pub struct Measurement {
     pub repetitions: usize,
     /// Steps of all repetitions.
     pub steps: usize,
-    pub steps_a_submission: f64,
+    pub steps_per_submission: f64,
     pub samples_per_second: f64,
     pub gflop_per_second: f64,
     /// What goes between host and device, both ways, in a step; none where nobody counts.
@@ -96,7 +96,7 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
         quartiles_seconds: [quarter, three_quarters],
         repetitions: count,
         steps,
-        steps_a_submission: steps as f64 / submissions as f64,
+        steps_per_submission: steps as f64 / submissions as f64,
         samples_per_second: workload.batch as f64 / median,
         gflop_per_second: workload.flops as f64 / median / 1e9,
         host_bytes_a_step: (host_bytes > 0).then(|| host_bytes as f64 / steps as f64),
@@ -112,10 +112,10 @@ fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()>
     let input = &data.input()[..batch * data.inputs()];
     let numbers: Vec<f32>;
     let targets = match data.targets() {
-        Targets::Classes { indices, .. } => Target::Classes(&indices[..batch]),
+        Targets::Classes { indices, .. } => Labels::Classes(&indices[..batch]),
         Targets::Numbers { values, columns } => {
             numbers = values[..batch * columns.len()].iter().map(|value| *value as f32).collect();
-            Target::Numbers(&numbers)
+            Labels::Numbers(&numbers)
         }
     };
     trainer.step(input, targets)?.value().map(drop)
@@ -176,7 +176,7 @@ impl fmt::Display for Measurement {
             format!("{low} – {high}"),
             format!("{:.0}", self.samples_per_second),
             format!("{:.3}", self.gflop_per_second),
-            format!("{:.1}", self.steps_a_submission),
+            format!("{:.1}", self.steps_per_submission),
         ];
         let tuned = if self.tuned > 0 { format!(", {} products tuned", self.tuned) } else { String::new() };
         f.write_str(&line(figures, &format!("{}{tuned}", self.device)))

@@ -1,8 +1,8 @@
 //! `wgrad bench`: which device trains this network fastest, and by how much?
 
-mod floor;
 mod measure;
 mod ops;
+mod roofline;
 mod suite;
 mod workload;
 
@@ -13,11 +13,11 @@ use wgrad::data::shown;
 use wgrad::{Device, Error, Result};
 
 use super::count;
+use super::fused_step::FusedStepOption;
 use super::names::names;
 use super::recipe::Options;
 use super::report::Output;
 use super::tuning::{Chosen, TuningOptions};
-use super::whole_step::WholeStepOption;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
 
@@ -79,7 +79,7 @@ pub struct Arguments {
     #[command(flatten)]
     tuning: TuningOptions,
     #[command(flatten)]
-    whole_step: WholeStepOption,
+    fused_step: FusedStepOption,
     #[command(flatten)]
     suite: suite::SuiteOptions,
 }
@@ -241,7 +241,7 @@ impl Arguments {
 
     /// A device with steps as they are wanted of GPUs.
     fn on(&self, device: Device) -> Result<Device> {
-        if device.is_gpu() { self.whole_step.of(device) } else { Ok(device) }
+        if device.is_gpu() { self.fused_step.of(device) } else { Ok(device) }
     }
 
     /// How its products are cut: options that are for GPUs say nothing of the CPU beside them.

@@ -8,13 +8,13 @@ use serde::Serialize;
 use wgrad::exec::{Executor, Run};
 use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Op, Plan, Rates, Section, Step, Tile, Work};
 use wgrad::rng::{Philox, Stream};
-use wgrad::specialize::{Target, candidates};
+use wgrad::specialize::{DeviceLimits, candidates};
 use wgrad::{Adam, Device, Result, Schedule};
 
-use super::floor::Floor;
+use super::roofline::Roofline;
 use super::workload::Workload;
 use crate::command::tuning::Chosen;
 
@@ -29,7 +29,7 @@ const RATE: f64 = 1e-9;
 
 /// Which product an op computes: rows×columns, each a sum of so many terms.
 #[derive(Serialize)]
-pub struct Product {
+pub struct Matmul {
     /// `NT` forward, `NN` the input gradient, `TN` the weight gradient: which operands lie along the terms.
     pub form: &'static str,
     pub rows: usize,
@@ -47,7 +47,7 @@ pub struct Measured {
     pub layer: Option<usize>,
     pub shapes: String,
     #[serde(flatten)]
-    pub product: Option<Product>,
+    pub matmul: Option<Matmul>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<String>,
     /// Whether it is what training runs, and no other way to cut it.
@@ -59,7 +59,7 @@ pub struct Measured {
     pub runs_a_submission: usize,
     pub gflop_per_second: f64,
     #[serde(flatten)]
-    pub floor: Floor,
+    pub roofline: Roofline,
 }
 
 /// How ops are measured.
@@ -81,11 +81,11 @@ pub fn measure(
     settings: Settings<'_>,
     mut tell: impl FnMut(&Measured),
 ) -> Result<()> {
-    let new = Description::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
-    let description = Description { evaluate_rows: 1, ..new };
-    let plan = fuse(&lower(&description)?)?;
+    let new = TrainingSpec::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
+    let spec = TrainingSpec { evaluate_rows: 1, ..new };
+    let plan = fuse(&lower(&spec)?)?;
     let mut executor = device.executor(settings.tuning.cut(plan.clone(), device)?.0)?;
-    let step = fill(executor.as_mut(), &description)?;
+    let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
     // As training has them, and then in all ways.
@@ -94,7 +94,7 @@ pub fn measure(
         if let Some(number) = way {
             executor.adopt(cut(&plan, device, number))?;
             // What the parts' sums are to be, and whatever else is new.
-            executor.submit(&[step], &[Run { section: Section::Gradients, slot: 0 }])?;
+            executor.submit(&[step], &[Run { section: Section::Gradients, batch_index: 0 }])?;
         }
         for (section, ops) in units(executor.plan()) {
             let unit = Unit { workload, section, ops, chosen: way.is_none() };
@@ -108,7 +108,7 @@ pub fn measure(
 
 /// In how many ways the product with the most of them can be cut.
 fn ways(plan: &Plan, device: &Device) -> usize {
-    let Target::Gpu(limits) = device.target() else { return 0 };
+    let DeviceLimits::Gpu(limits) = device.target() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
     let ops = plan.ops(Section::Gradients).iter();
     ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
@@ -117,7 +117,7 @@ fn ways(plan: &Plan, device: &Device) -> usize {
 /// The plan with each product cut in the way of that number, where it has so many.
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
-    if let Target::Gpu(limits) = device.target() {
+    if let DeviceLimits::Gpu(limits) = device.target() {
         plan.cut(|op, shapes| candidates(op, shapes, &limits).get(number).copied());
     }
     plan
@@ -139,28 +139,28 @@ fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
 }
 
 /// Writes parameters and rows at random, and runs a step: then all views hold what they hold in training.
-fn fill(executor: &mut dyn Executor, description: &Description) -> Result<Step> {
+fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
-    for (layer, _, inputs) in description.network.dense_layers() {
+    for (layer, _, inputs) in spec.network.dense_layers() {
         let scale = (6.0 / inputs as f64).sqrt();
         let mut signed = |_| ((scale * (2.0 * random.uniform() - 1.0)) as f32).to_bits();
         write(executor, &format!("layer{layer}.weight"), &mut signed)?;
         write(executor, &format!("layer{layer}.bias"), signed)?;
     }
-    let classes = description.network.outputs() as u32;
+    let classes = spec.network.outputs() as u32;
     write(executor, "input", |_| ((2.0 * random.uniform() - 1.0) as f32).to_bits())?;
-    write(executor, "target", |_| match description.loss.target_kind() {
+    write(executor, "target", |_| match spec.loss.target_kind() {
         TargetKind::Class => random.below(classes),
         TargetKind::Numbers => (random.below(2) as f32).to_bits(),
     })?;
-    let step = description.record(Schedule::Constant, 0, 0, 0, description.batch);
+    let step = spec.record(Schedule::Constant, 0, 0, 0, spec.micro_batch);
     executor.submit(&[step], &Run::submission(&[step]))?;
     Ok(step)
 }
 
 /// GPUs raise their clocks only when they have something to do.
 fn warm_up(executor: &mut dyn Executor, step: Step, time: Duration) -> Result<()> {
-    let (began, run) = (Instant::now(), Run { section: Section::Gradients, slot: 0 });
+    let (began, run) = (Instant::now(), Run { section: Section::Gradients, batch_index: 0 });
     let all = 0..executor.plan().ops(Section::Gradients).len();
     while began.elapsed() < time {
         executor.submit_repeated(&[step], run, all.clone(), 1)?;
@@ -214,7 +214,7 @@ impl Unit<'_> {
     }
 
     /// The product that it is, if it is one.
-    fn product(&self, plan: &Plan) -> Option<Product> {
+    fn matmul(&self, plan: &Plan) -> Option<Matmul> {
         let op = &self.of(plan)[0];
         let (_, dense, inputs) = self.workload.network.dense_layers().find(|(layer, ..)| op.layer == Some(*layer))?;
         let (batch, outputs) = (self.workload.batch, dense.outputs);
@@ -224,11 +224,11 @@ impl Unit<'_> {
             "dense_grad_weight" | "matmul_split_tn" => ("TN", [outputs, inputs, batch]),
             _ => return None,
         };
-        Some(Product { form, rows, columns, terms })
+        Some(Matmul { form, rows, columns, terms })
     }
 
     fn measure(&self, executor: &mut dyn Executor, step: Step, settings: Settings<'_>) -> Result<Measured> {
-        let (run, began) = (Run { section: self.section, slot: 0 }, Instant::now());
+        let (run, began) = (Run { section: self.section, batch_index: 0 }, Instant::now());
         let mut repeated = |times| executor.submit_repeated(&[step], run, self.ops.clone(), times);
         let first = repeated(1)?;
         let runs_a_submission = (BLOCK_SECONDS / first.max(1e-7)).clamp(1.0, MOST) as usize;
@@ -244,7 +244,7 @@ impl Unit<'_> {
             kernel: self.kernel(plan),
             layer: self.of(plan)[0].layer,
             shapes: self.shapes(plan),
-            product: self.product(plan),
+            matmul: self.matmul(plan),
             tile: self.tile(plan),
             chosen: self.chosen,
             seconds,
@@ -252,7 +252,7 @@ impl Unit<'_> {
             submissions: all.len(),
             runs_a_submission,
             gflop_per_second: if seconds > 0.0 { work.flops as f64 / seconds / 1e9 } else { 0.0 },
-            floor: Floor::new(work, settings.rates, seconds),
+            roofline: Roofline::new(work, settings.rates, seconds),
         })
     }
 }

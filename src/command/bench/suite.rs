@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Plan, Rates, Section};
 use wgrad::{Device, Error, Result};
 
-use super::floor::Floor;
 use super::measure::{Effort, Measurement, measure};
 use super::ops::{self, Measured, Settings};
+use super::roofline::Roofline;
 use super::workload::{SUITE, Workload};
 use super::{Arguments, tell};
 use crate::command::names::names;
@@ -62,14 +62,14 @@ struct OpEvent<'a> {
     op: &'a Measured,
 }
 
-/// A network's whole steps.
+/// A network's fused steps.
 #[derive(Serialize)]
 struct StepEvent {
     event: &'static str,
     #[serde(flatten)]
     measurement: Measurement,
     #[serde(flatten)]
-    floor: Floor,
+    roofline: Roofline,
     /// Of a step.
     dispatches: usize,
     /// How many of them wait for one another.
@@ -93,7 +93,7 @@ impl SuiteOptions {
     /// Rates without it: there is nothing to compare them with.
     pub fn asked(&self) -> Result<bool> {
         if !self.suite && self.rates.rates() != Rates::default() {
-            let problem = "only the suite has floors to compute from rates";
+            let problem = "only the suite has roofline to compute from rates";
             return Err(Error::conflict("`--peak-gflops`, `--bandwidth-gbs`", problem, "add `--suite`"));
         }
         Ok(self.suite)
@@ -177,9 +177,9 @@ fn measure_ops(
     output: &mut Output,
 ) -> Result<usize> {
     if !json {
-        let floors = Floor::new(Default::default(), settings.rates, 1.0).named(|name, _| name.into());
+        let roofline = Roofline::new(Default::default(), settings.rates, 1.0).named(|name, _| name.into());
         let head = ["layer", "µs", "best µs", "GFLOP/s"].map(String::from);
-        output.line(format!("\n{workload}\n{}", line(head, &floors, "op, shapes, and how it is cut")));
+        output.line(format!("\n{workload}\n{}", line(head, &roofline, "op, shapes, and how it is cut")));
     }
     let mut count = 0;
     ops::measure(workload, device, settings, |op| {
@@ -202,25 +202,25 @@ fn row(op: &Measured) -> String {
     ];
     let tile = op.tile.as_ref().map(|tile| format!(", {tile}{}", if op.chosen { "" } else { " (not taken)" }));
     let what = format!("{} {}{}", op.kernel, op.shapes, tile.unwrap_or_default());
-    line(cells, &op.floor.named(|_, cell| cell), &what)
+    line(cells, &op.roofline.named(|_, cell| cell), &what)
 }
 
-fn line([layer, median, best, rate]: [String; 4], floors: &[String], what: &str) -> String {
-    let floors = floors.iter().map(|cell| format!(" {cell:>13}")).collect::<String>();
-    format!("{layer:>5} {median:>12} {best:>12} {rate:>10}{floors}  {what}")
+fn line([layer, median, best, rate]: [String; 4], roofline: &[String], what: &str) -> String {
+    let roofline = roofline.iter().map(|cell| format!(" {cell:>13}")).collect::<String>();
+    format!("{layer:>5} {median:>12} {best:>12} {rate:>10}{roofline}  {what}")
 }
 
 /// A measurement of steps with what the device's plan says of one.
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
-    let new = Description::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
-    let plan = fuse(&lower(&Description { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;
+    let new = TrainingSpec::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
+    let plan = fuse(&lower(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;
     let plan = device.specialize(settings.tuning.cut(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];
     let deepest = |plan: &Plan, section| plan.levels(section).into_iter().max().unwrap_or(0);
     Ok(StepEvent {
         event: "step",
-        floor: Floor::new(
+        roofline: Roofline::new(
             of_step.map(|section| plan.section_work(section)).into_iter().sum(),
             settings.rates,
             measurement.step_seconds,
@@ -237,9 +237,9 @@ fn show_step(workload: &Workload, step: &StepEvent, json: bool, output: &mut Out
         return output.json(step);
     }
     output.line(format!("\n{workload}\n{}\n{}", Measurement::head(), step.measurement));
-    let floors = step.floor.named(|name, cell| format!("; {name} {cell}")).concat();
+    let roofline = step.roofline.named(|name, cell| format!("; {name} {cell}")).concat();
     let StepEvent { dispatches, levels, dispatches_a_submission, .. } = step;
     output.line(format!(
-        "a step: {dispatches} dispatches in {levels} serial levels, and {dispatches_a_submission} a submission{floors}"
+        "a step: {dispatches} dispatches in {levels} serial levels, and {dispatches_a_submission} a submission{roofline}"
     ));
 }

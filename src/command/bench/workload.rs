@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{Description, lower};
+use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
@@ -52,7 +52,7 @@ pub struct Workload {
 impl Workload {
     pub fn new(name: &'static str, recipe: Recipe) -> Result<Self> {
         let Recipe { network, loss, optimizer, batch } = recipe;
-        let plan = fuse(&lower(&Description::new(network.clone(), loss, optimizer, batch))?)?;
+        let plan = fuse(&lower(&TrainingSpec::new(network.clone(), loss, optimizer, batch))?)?;
         Ok(Self { name, network, loss, optimizer, batch, trained: true, flops: flops(&plan) })
     }
 

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// Checks that a picture can show the model: two inputs, and one class or number for each row.
 fn check_plane(place: &str, model: &Model) -> Result<()> {
-    let (inputs, outputs) = (model.head.network.inputs(), model.head.network.outputs());
+    let (inputs, outputs) = (model.metadata.network.inputs(), model.metadata.network.outputs());
     let wrong = |what: &str, found, wanted_what: &str, wanted, remedy: &str| {
         let (found_what, wanted_what, remedy) = (format!("its {what} are"), wanted_what.into(), remedy.into());
         Err(Error::Shape { place: place.into(), found_what, found, wanted_what, wanted, remedy })
@@ -84,7 +84,7 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
     if inputs != 2 {
         return wrong("inputs", inputs, "a plane has", 2, "train on a table of two columns and the target");
     }
-    if model.head.told_classes().is_none() && outputs != 1 {
+    if model.metadata.class_count().is_none() && outputs != 1 {
         return wrong("outputs", outputs, "a colour shows", 1, "train with one output, or with softmax_cross_entropy");
     }
     Ok(())
@@ -92,7 +92,7 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
 
 impl Arguments {
     fn plane(&self, model: &Model, data: &Dataset, device: &Device, scale: usize) -> Result<Plane> {
-        let (head, rows) = (&model.head, data.len());
+        let (head, rows) = (&model.metadata, data.len());
         let known = head.targets.first().map(String::as_str);
         let shown: Vec<usize> = (0..rows).step_by(rows.div_ceil(MOST_POINTS)).collect();
         let points: Vec<(f64, f64)> = shown.iter().map(|row| (data.value(*row, 0), data.value(*row, 1))).collect();
@@ -141,7 +141,7 @@ fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     model.outputs_on(device, cells).map_err(|error| match error {
         // A row of the plane is nothing that the user knows.
         Error::Output { row, output, value, .. } => {
-            let (names, cell) = (&model.head.columns, &cells[2 * row..]);
+            let (names, cell) = (&model.metadata.columns, &cells[2 * row..]);
             let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
             let problem = format!("output {output} of the network is {value}, not a finite number");
             Error::data(place, problem, "draw it over data nearer to those trained on")
@@ -152,8 +152,8 @@ fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
 
 /// What is shown of the cells' outputs; `target` names a number.
 fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
-    let head = &model.head;
-    let told = head.told_classes().unwrap_or(0);
+    let head = &model.metadata;
+    let told = head.class_count().unwrap_or(0);
     let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
     let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
     if head.loss == Loss::BinaryCrossEntropy {

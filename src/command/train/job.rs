@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wgrad::data::{Inspection, Role, Warning, shown};
-use wgrad::model::{Origin, Record, TableForm, replace};
+use wgrad::model::{Origin, Record, TableLayout, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardisation, Targets, Trainer};
+use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardization, Targets, Trainer};
 
 use super::Arguments;
 use super::parts::Parts;
@@ -30,7 +30,7 @@ pub struct Job<'a> {
     trainer: Trainer,
     tuning: Chosen,
     trace: Option<PathBuf>,
-    table: Option<TableForm>,
+    table: Option<TableLayout>,
     origin: Origin,
     warnings: Vec<Warning>,
     checkpoints: Checkpoints,
@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
         let warnings = warnings.into_iter().chain(parts.untrained_classes()).collect();
         let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
-        let device = arguments.whole_step.of(arguments.device.open()?)?;
+        let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
         let builder = tuning.train(builder(arguments, &recipe, &parts.train, epochs)?);
         let trainer = builder.build(&device)?;
@@ -118,7 +118,7 @@ impl<'a> Job<'a> {
             seed: arguments.seed,
             device: trainer.device().to_string(),
             reason: trainer.device().reason(),
-            tuning: self.tuning.followed(trainer.device(), [tuned.products, tuned.tuned], &tuned.ignored),
+            tuning: self.tuning.followed(trainer.device(), [tuned.matmuls, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
             warnings: &self.warnings,
         };
@@ -137,7 +137,7 @@ impl<'a> Job<'a> {
         let Self { arguments, parts, recipe, trainer, interrupt, .. } = self;
         let began = Instant::now();
         let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, parts.train.len());
-        let mut moved = reporter.on_submission(step_rows(arguments, recipe));
+        let mut moved = reporter.on_submission(batch_size(arguments, recipe));
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
@@ -183,14 +183,14 @@ impl<'a> Job<'a> {
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
         let Outcome { history, seconds, resumed } = outcome;
         let mut model = self.trainer.model()?;
-        model.head.columns = self.parts.train.columns().to_vec();
-        model.head.table = self.table.clone();
-        model.head.origin = Some(self.origin.clone());
+        model.metadata.columns = self.parts.train.columns().to_vec();
+        model.metadata.table = self.table.clone();
+        model.metadata.origin = Some(self.origin.clone());
         let (device, test) = (self.trainer.device(), self.parts.test());
         let evaluation = model.evaluate_on(device, test)?;
         let confusion = confusion(&model, device, test, &evaluation)?;
         let evaluated_on = if self.parts.held_out.is_some() { "test" } else { "all" };
-        model.head.record = Some(Record {
+        model.metadata.record = Some(Record {
             version: env!("CARGO_PKG_VERSION").into(),
             epochs: history.len(),
             steps: self.trainer.steps(),
@@ -278,14 +278,14 @@ fn free_beside(path: &Path) -> PathBuf {
 }
 
 /// Rows of a step, if there are as many.
-fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
+fn batch_size(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
 fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Builder> {
-    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows(arguments, recipe)) as u64);
+    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(batch_size(arguments, recipe)) as u64);
     // Pixels are of one kind.
-    let fit = if train.bytes().is_some() { Standardisation::fit_all } else { Standardisation::fit };
+    let fit = if train.bytes().is_some() { Standardization::fit_all } else { Standardization::fit };
     let builder = Trainer::builder(recipe.network.clone())
         .loss(recipe.loss)
         .optimizer(recipe.optimizer)
@@ -296,7 +296,7 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
         .preprocessing(fit(train)?);
     let builder = match recipe.loss {
         Loss::MeanSquaredError if train.target_values().is_some() => {
-            builder.target_scaling(Standardisation::fit_targets(train)?)
+            builder.target_scaling(Standardization::fit_targets(train)?)
         }
         _ => builder,
     };
@@ -304,9 +304,9 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usiz
 }
 
 /// How the table was read, for the model to know.
-fn table_form(found: &Inspection) -> TableForm {
+fn table_form(found: &Inspection) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
-    TableForm {
+    TableLayout {
         header: found.header,
         dropped: dropped.map(|column| column.name.clone()).collect(),
         formats: found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect(),

@@ -13,13 +13,13 @@ use wgrad::{Dataset, Error, Model, Result, Schedule};
 
 use super::columns::Columns;
 use super::device::DeviceOptions;
+use super::fused_step::FusedStepOption;
 use super::names::names;
 use super::plot::{PictureFile, same_file};
 use super::rates::RateOptions;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
 use super::tuning::TuningOptions;
-use super::whole_step::WholeStepOption;
 use super::{count, data};
 use job::{End, Job};
 
@@ -96,7 +96,7 @@ pub struct Arguments {
     #[command(flatten)]
     tuning: TuningOptions,
     #[command(flatten)]
-    whole_step: WholeStepOption,
+    fused_step: FusedStepOption,
     #[command(flatten)]
     stopping: stopping::Stopping,
     /// Where the model goes [default: DATA.safetensors]
@@ -216,7 +216,7 @@ impl Arguments {
         }
         // What checkpoints let change, too, when a training goes on.
         let may_change: &[&str] = if self.stopping.is_resumed() { &["epochs", "patience"] } else { &[] };
-        let problem = match Model::load(path).map(|model| model.head.origin) {
+        let problem = match Model::load(path).map(|model| model.metadata.origin) {
             Err(_) => "it is there already, and is no model that can be read".into(),
             Ok(None) => "it is there already, and does not say what it was trained with".into(),
             Ok(Some(made)) => match made.difference(origin, may_change) {

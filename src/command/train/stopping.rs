@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use wgrad::data::quoted;
-use wgrad::{Checkpoints, Error, Flow, Result};
+use wgrad::{Checkpoints, Error, Result};
 
 use crate::command::count;
 
@@ -123,8 +124,8 @@ impl Interrupt {
     }
 
     /// What that means for training.
-    pub fn flow(&self) -> Flow {
-        if self.0.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.0.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// From now on there is nothing that could be gone on with: who asks does not have to wait.

@@ -16,13 +16,13 @@ use csv::Position;
 use serde::Serialize;
 use surveys::Surveys;
 pub use table::warning_lines;
-pub use target::{Class, ReadAs, Target};
+pub use target::{Class, ReadAs, TargetColumn};
 pub use warnings::{Warning, listed};
 
 use super::number_format::{Column as Written, NumberFormat};
 use super::table::{Header, no_rows, read};
 use super::text::Text;
-use super::{Csv, Dataset, Targets, bytes};
+use super::{CsvOptions, Dataset, Targets, bytes};
 use crate::error::Result;
 
 /// What a table or a data set holds.
@@ -47,7 +47,7 @@ pub struct Inspection {
     /// The columns, in the order of the table.
     pub columns: Vec<Column>,
     /// What is to be predicted.
-    pub target: Target,
+    pub target: TargetColumn,
     /// Rows that equal an earlier one, columns that are left out not counted.
     pub duplicate_rows: usize,
     /// Warnings of an inspection.
@@ -121,7 +121,7 @@ impl Inspection {
     ///
     /// # Errors
     /// Those of [`Dataset::from_csv`], but for cells that are empty, not finite or not a number.
-    pub fn of_csv(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<Self> {
+    pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
         of_header(&bytes::name(path), Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
@@ -131,7 +131,7 @@ impl Inspection {
     ///
     /// # Errors
     /// As [`Inspection::of_csv`], with the name in place of the path.
-    pub fn of_csv_text(name: &str, text: &str, form: impl Into<Csv>) -> Result<Self> {
+    pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
         of_header(name, Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
     }
@@ -141,7 +141,7 @@ impl Inspection {
     ///
     /// # Errors
     /// Those of [`Dataset::from_csv`].
-    pub fn with_data(path: impl AsRef<Path>, form: impl Into<Csv>) -> Result<(Self, Dataset)> {
+    pub fn with_data(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<(Self, Dataset)> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
         let name = bytes::name(path);

@@ -1,6 +1,6 @@
 //! An inspection as text.
 
-use super::{Column, Inspection, Kind, ReadAs, Role, Target, Warning};
+use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
 use crate::text::{shown, table};
 
 /// So many columns, and so many classes, are read at a glance.
@@ -94,7 +94,7 @@ fn short(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
-fn target_text(target: &Target, most: usize) -> String {
+fn target_text(target: &TargetColumn, most: usize) -> String {
     let name = shown(&target.column);
     if target.read_as == ReadAs::Number {
         return format!("target `{name}` is read as a number\n");

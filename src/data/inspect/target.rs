@@ -12,7 +12,7 @@ use crate::data::text::is_missing;
 
 /// What is to be predicted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Target {
+pub struct TargetColumn {
     /// The column.
     pub column: String,
     /// What training takes it for, missing cells aside.
@@ -57,7 +57,7 @@ impl Tally {
     }
 
     /// What the column is as a target, by the rule of `Dataset::from_csv` unless it is known.
-    pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> Target {
+    pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> TargetColumn {
         let format = column.format.unwrap_or(NumberFormat::PLAIN);
         // A number that is too large for training is one nonetheless, and training stops at it.
         let is_text = |cell: &String| !cell.is_empty() && !is_missing(cell) && format.read(cell).is_none();
@@ -69,7 +69,7 @@ impl Tally {
             _ => ReadAs::Number,
         });
         let classes = if read_as == ReadAs::Class { self.classes(column.kind, format) } else { vec![] };
-        Target { column: column.name.clone(), read_as, classes }
+        TargetColumn { column: column.name.clone(), read_as, classes }
     }
 
     fn classes(&self, kind: Kind, format: NumberFormat) -> Vec<Class> {

@@ -1,14 +1,14 @@
-//! The CPU executor: fast twins over pieces of work, on threads.
+//! The CPU executor: fast CPU kernels over tasks of work, on threads.
 //!
-//! A section is cut into pieces (`schedule.rs`), each of which is computed by one thread. No twin's bits depend on the cut, so
-//! that they are the same for any number of threads. Row-wise ops that follow one another are run piece by piece, all on
+//! A section is cut into tasks (`schedule.rs`), each of which is computed by one thread. No CPU kernel's bits depend on the cut, so
+//! that they are the same for any number of threads. Row-wise ops that follow one another are run task by task, all on
 //! the same rows, so that what one hands to the next stays in cache.
 
 mod rounds;
 mod row;
 mod schedule;
-mod sharing;
-mod team;
+mod thread_pool;
+mod threading_tuner;
 
 use std::ops::Range;
 use std::time::Instant;
@@ -18,24 +18,24 @@ use crate::exec::check;
 use crate::exec::memory::Memory;
 use crate::exec::{Executor, Run, Ticket};
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
-use crate::specialize::{Target, specialize};
+use crate::specialize::{DeviceLimits, specialize};
 pub use row::RowExecutor;
-use schedule::{Piece, Schedule, Stage, lanes_of_rows};
-use sharing::{Sharing, Way};
-use team::Team;
+use schedule::{Schedule, Stage, Task, items_of_rows};
+use thread_pool::ThreadPool;
+use threading_tuner::{ThreadingTuner, Way};
 
 /// More threads than any machine has cores would only fill it.
 const MOST_THREADS: usize = 1024;
 
-/// Runs plans with the fast twins, or the plain ones where there is no other.
+/// Runs plans with the fast CPU kernels, or the plain ones where there is no other.
 pub struct Cpu {
     plan: Plan,
     schedules: Schedules,
     memory: Memory,
     threads: usize,
-    team: Team,
+    pool: ThreadPool,
     /// For submissions that begin with each section.
-    sharing: [Sharing; Section::ALL.len()],
+    tuner: [ThreadingTuner; Section::ALL.len()],
 }
 
 /// Each section's, for one thread and for all.
@@ -51,31 +51,31 @@ impl Cpu {
             let wanted = format!("at least 1 and at most {MOST_THREADS}");
             return Err(Error::value("device cpu", "number of threads", threads, &wanted));
         }
-        let plan = specialize(plan, &Target::Cpu)?;
+        let plan = specialize(plan, &DeviceLimits::Cpu)?;
         let schedules = schedules(&plan, threads);
         let memory = Memory::new(&plan)?;
-        let team = team(&schedules)?;
-        Ok(Self { plan, schedules, memory, threads, team, sharing: Default::default() })
+        let pool = pool(&schedules)?;
+        Ok(Self { plan, schedules, memory, threads, pool, tuner: Default::default() })
     }
 
     /// Runs sections one behind the other.
     fn run(&mut self, steps: &[Step], runs: &[Run]) {
-        let Self { plan, schedules, memory, team, sharing, .. } = self;
+        let Self { plan, schedules, memory, pool, tuner, .. } = self;
         let machine = Machine { plan, memory };
-        let members = team.members();
+        let threads = pool.threads();
         let all = &schedules[Way::Shared as usize];
-        let Some(first) = runs.first().filter(|_| members > 1) else {
+        let Some(first) = runs.first().filter(|_| threads > 1) else {
             // In a forked child the threads that stages are cut for are not there.
-            let own = if members < team.size() { &schedules[Way::Alone as usize] } else { all };
-            return runs.iter().for_each(|run| machine.run(steps, *run, &own[run.section as usize], team));
+            let own = if threads < pool.size() { &schedules[Way::Alone as usize] } else { all };
+            return runs.iter().for_each(|run| machine.run(steps, *run, &own[run.section as usize], pool));
         };
-        let sharing = &mut sharing[first.section as usize];
+        let tuner = &mut tuner[first.section as usize];
         let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
-        let (way, began) = (sharing.way(work / steps.len().max(1) as u64), Instant::now());
+        let (way, began) = (tuner.way(work / steps.len().max(1) as u64), Instant::now());
         for run in runs {
-            machine.run(steps, *run, &schedules[way as usize][run.section as usize], team);
+            machine.run(steps, *run, &schedules[way as usize][run.section as usize], pool);
         }
-        sharing.took(way, work, began.elapsed());
+        tuner.took(way, work, began.elapsed());
     }
 }
 
@@ -84,9 +84,9 @@ fn schedules(plan: &Plan, threads: usize) -> Schedules {
 }
 
 /// As many threads as can share a stage.
-fn team(schedules: &Schedules) -> Result<Team> {
+fn pool(schedules: &Schedules) -> Result<ThreadPool> {
     let threads = schedules.iter().flatten().map(Schedule::most_threads).max().unwrap_or(1);
-    Team::new(threads).map_err(|error| Error::Device {
+    ThreadPool::new(threads).map_err(|error| Error::Device {
         device: "cpu".into(),
         problem: format!("{threads} threads cannot be started: {error}"),
         remedy: "use fewer threads".into(),
@@ -100,36 +100,36 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule, team: &mut Team) {
+    fn run(&self, steps: &[Step], run: Run, schedule: &Schedule, pool: &mut ThreadPool) {
         for stage in &schedule.stages {
             if stage.shares.len() > 1 {
-                team.run(&stage.shares, &|piece| self.piece(steps, run, stage, &stage.pieces[piece]));
+                pool.run(&stage.shares, &|task| self.task(steps, run, stage, &stage.tasks[task]));
             } else {
-                stage.pieces.iter().for_each(|piece| self.piece(steps, run, stage, piece));
+                stage.tasks.iter().for_each(|task| self.task(steps, run, stage, task));
             }
         }
     }
 
-    fn piece(&self, steps: &[Step], run: Run, stage: &Stage, piece: &Piece) {
+    fn task(&self, steps: &[Step], run: Run, stage: &Stage, task: &Task) {
         let ops = self.plan.ops(run.section);
-        match piece {
-            Piece::Rows(rows) => {
+        match task {
+            Task::Rows(rows) => {
                 for op in &stage.rows {
-                    self.lanes(steps, run, *op, lanes_of_rows(&ops[*op], rows), None);
+                    self.items(steps, run, *op, items_of_rows(&ops[*op], rows), None);
                 }
             }
-            Piece::Lanes { op, lanes } => self.lanes(steps, run, *op, lanes.clone(), None),
-            Piece::Columns { op, columns } => self.lanes(steps, run, *op, 0..ops[*op].lanes, Some(columns)),
+            Task::Items { op, items } => self.items(steps, run, *op, items.clone(), None),
+            Task::Columns { op, columns } => self.items(steps, run, *op, 0..ops[*op].items, Some(columns)),
         }
     }
 
-    fn lanes(&self, steps: &[Step], run: Run, op: usize, lanes: Range<usize>, columns: Option<&Range<usize>>) {
+    fn items(&self, steps: &[Step], run: Run, op: usize, items: Range<usize>, columns: Option<&Range<usize>>) {
         let op = &self.plan.ops(run.section)[op];
-        let twin = op.kernel.fast.unwrap_or(op.kernel.reference);
-        // SAFETY: pieces of one stage write disjoint lanes or columns, and read nothing that another piece writes (`schedule::stages`);
+        let kernel = op.kernel.fast.unwrap_or(op.kernel.reference);
+        // SAFETY: tasks of one stage write disjoint items or columns, and read nothing that another task writes (`schedule::stages`);
         // the memory is borrowed exclusively until all are done.
-        if let Some(call) = unsafe { self.memory.call(self.plan, op, lanes, columns, steps, run.slot) } {
-            twin(call);
+        if let Some(call) = unsafe { self.memory.call(self.plan, op, items, columns, steps, run.batch_index) } {
+            kernel(call);
         }
     }
 }
@@ -144,21 +144,21 @@ impl Executor for Cpu {
     }
 
     fn adopt(&mut self, plan: Plan) -> Result<()> {
-        let plan = specialize(plan, &Target::Cpu)?;
+        let plan = specialize(plan, &DeviceLimits::Cpu)?;
         let schedules = schedules(&plan, self.threads);
-        let team = team(&schedules)?;
+        let pool = pool(&schedules)?;
         self.memory.adopt(&self.plan, &plan)?;
-        (self.plan, self.schedules, self.team) = (plan, schedules, team);
-        self.sharing = Default::default();
+        (self.plan, self.schedules, self.pool) = (plan, schedules, pool);
+        self.tuner = Default::default();
         Ok(())
     }
 
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
-        self.memory.write(&self.plan, view, slot, words)
+    fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
+        self.memory.write(&self.plan, view, batch_index, words)
     }
 
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        self.memory.read(&self.plan, view, slot).map(Ticket::ready)
+    fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket> {
+        self.memory.read(&self.plan, view, batch_index).map(Ticket::ready)
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
@@ -169,9 +169,9 @@ impl Executor for Cpu {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         check::submission(&self.plan, steps, &[run])?;
-        let schedule = Schedule::of_op(&self.plan, run.section, op, self.team.members());
-        let Self { plan, memory, team, .. } = self;
-        Machine { plan, memory }.run(steps, run, &schedule, team);
+        let schedule = Schedule::of_op(&self.plan, run.section, op, self.pool.threads());
+        let Self { plan, memory, pool, .. } = self;
+        Machine { plan, memory }.run(steps, run, &schedule, pool);
         Ok(())
     }
 
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::fuse::fuse;
     use crate::loss::Loss;
-    use crate::lower::{Description, lower};
+    use crate::lower::{TrainingSpec, lower};
     use crate::network::Network;
     use crate::optim::Sgd;
 
@@ -193,13 +193,13 @@ mod tests {
     #[test]
     fn a_step_needs_no_thread_of_another_process() {
         let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
-        let description = Description::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
+        let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
         let stepped = |elsewhere: bool| {
-            let plan = fuse(&lower(&description).expect("it is sound")).expect("it can be fused");
+            let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
             let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");
-            assert_eq!(cpu.team.size(), 3);
+            assert_eq!(cpu.pool.size(), 3);
             if elsewhere {
-                cpu.team.be_elsewhere();
+                cpu.pool.be_elsewhere();
             }
             for (at, name) in ["parameters", "input", "target"].into_iter().enumerate() {
                 let view = cpu.plan.named(name).expect("it is there");
@@ -210,7 +210,7 @@ mod tests {
             }
             let step = Step { rows: 256, learning_rate: 0.1, loss_scale: 1.0 / 256.0, ..Step::default() };
             (0..8).for_each(|_| cpu.submit(&[step], &Run::submission(&[step])).expect("it runs"));
-            cpu.submit_op(&[step], Run { section: Section::Gradients, slot: 0 }, 0).expect("it runs");
+            cpu.submit_op(&[step], Run { section: Section::Gradients, batch_index: 0 }, 0).expect("it runs");
             let parameters = cpu.plan.named("parameters").expect("it is there");
             cpu.read(parameters, 0).and_then(Ticket::wait).expect("it can be read")
         };

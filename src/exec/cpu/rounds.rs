@@ -2,7 +2,7 @@
 //! longer wait for anything. An op's round follows from those of the ops before it that share elements with it, which are looked up
 //! by element, so that it takes time in proportion to the number of ops.
 
-use crate::plan::{Access, Binding, Lane, Op, Plan, Segments, View};
+use crate::plan::{Access, Binding, Op, Plan, Segments, View, WorkItem};
 use crate::shape::Shape;
 
 /// Ops of one round, each in the order of the section.
@@ -25,8 +25,8 @@ struct Touch {
 
 impl Touch {
     fn new(op: &Op, by_rows: bool, binding: &Binding, view: &View) -> Self {
-        let own_rows = by_rows && (binding.cut || op.kernel.lane == Lane::Slice);
-        let matrix = own_rows.then_some((view.offset, view.shape, view.slot_stride));
+        let own_rows = by_rows && (binding.cut || op.kernel.item == WorkItem::Slice);
+        let matrix = own_rows.then_some((view.offset, view.shape, view.batch_stride));
         Self { access: binding.access, by_rows, matrix }
     }
 
@@ -62,7 +62,7 @@ pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: imp
             earlier.map(move |(earlier, round)| earlier.round_behind(*round, &touch))
         });
         let mut number = waits.max().unwrap_or(0);
-        let slice = op.rows_a_lane().filter(|rows| by_rows && *rows > 1);
+        let slice = op.rows_per_item().filter(|rows| by_rows && *rows > 1);
         let other_slices = |known: &(Round, Option<usize>)| known.1.is_some() && slice.is_some() && known.1 != slice;
         while rounds.get(number).is_some_and(other_slices) {
             number += 1;
@@ -110,9 +110,9 @@ mod tests {
         };
         let depends = |op: &usize, earlier: &usize| shared(op, earlier, &|_, _, _, _| false);
         let mixes = |op: &usize, earlier: &usize| {
-            let own_rows = |op: &usize, binding: &Binding| binding.cut || ops[*op].kernel.lane == Lane::Slice;
-            let same = |a: &View, b: &View| (a.offset, a.shape, a.slot_stride) == (b.offset, b.shape, b.slot_stride);
-            let slices = [op, earlier].map(|op| ops[*op].rows_a_lane().filter(|rows| *rows > 1));
+            let own_rows = |op: &usize, binding: &Binding| binding.cut || ops[*op].kernel.item == WorkItem::Slice;
+            let same = |a: &View, b: &View| (a.offset, a.shape, a.batch_stride) == (b.offset, b.shape, b.batch_stride);
+            let slices = [op, earlier].map(|op| ops[*op].rows_per_item().filter(|rows| *rows > 1));
             shared(op, earlier, &|binding, view, before, other| {
                 own_rows(op, binding) && own_rows(earlier, before) && same(view, other)
             }) || matches!(slices, [Some(a), Some(b)] if a != b)
@@ -135,15 +135,16 @@ mod tests {
         rounds
     }
 
-    const fn kernel(lane: Lane, bindings: &'static [Binding]) -> Kernel {
-        Kernel { lane, bindings, params: &[], ..crate::kernels::count_correct::KERNEL }
+    const fn kernel(item: WorkItem, bindings: &'static [Binding]) -> Kernel {
+        Kernel { item, bindings, params: &[], ..crate::kernels::count_correct::KERNEL }
     }
 
     const F: Dtype = Dtype::F32;
     static ROWS: Kernel =
-        kernel(Lane::BatchRow, &[Binding::read("a", F).cut(), Binding::read("b", F), Binding::write("c", F)]);
-    static PART: Kernel = kernel(Lane::Part, &[Binding::read("a", F), Binding::write("c", F), Binding::atomic("flag")]);
-    static LOWERS: Kernel = kernel(Lane::BatchRow, &[Binding::read("a", F).cut(), Binding::atomic("flag")]);
+        kernel(WorkItem::BatchRow, &[Binding::read("a", F).cut(), Binding::read("b", F), Binding::write("c", F)]);
+    static PART: Kernel =
+        kernel(WorkItem::Part, &[Binding::read("a", F), Binding::write("c", F), Binding::atomic("flag")]);
+    static LOWERS: Kernel = kernel(WorkItem::BatchRow, &[Binding::read("a", F).cut(), Binding::atomic("flag")]);
 
     /// Ops on any views, parts of views, and windows: nothing that `Plan::push` would let pass, but all that overlaps can be.
     #[test]
@@ -169,7 +170,7 @@ mod tests {
                 })
                 .collect();
             let by_columns: Vec<bool> = (0..ops.len()).map(|_| below(5) == 0).collect();
-            let by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !by_columns[op];
+            let by_rows = |op: usize| ops[op].rows_per_item().is_some() && !by_columns[op];
             let which: Vec<usize> = (0..ops.len()).collect();
             assert_eq!(rounds(&plan, &ops, &which, by_rows), by_comparing(&plan, &ops, &by_rows));
         }
@@ -183,15 +184,16 @@ mod tests {
         {
             let network = crate::network::Network::parse(20, layers).expect("the text is sound");
             let loss = crate::loss::Loss::SoftmaxCrossEntropy;
-            let mut description = crate::lower::Description::new(network, loss, crate::optim::Adam::new(1e-3), batch);
-            (description.clip_norm, description.accumulate) = (Some(1.0), 2);
-            let plan = crate::lower::lower(&description).expect("it is sound");
+            let mut spec = crate::lower::TrainingSpec::new(network, loss, crate::optim::Adam::new(1e-3), batch);
+            (spec.clip_norm, spec.accumulate) = (Some(1.0), 2);
+            let plan = crate::lower::lower(&spec).expect("it is sound");
             for plan in [crate::fuse::fuse(&plan).expect("it can be fused"), plan] {
-                let plan = crate::specialize::specialize(plan, &crate::specialize::Target::Cpu).expect("no limits");
+                let plan =
+                    crate::specialize::specialize(plan, &crate::specialize::DeviceLimits::Cpu).expect("no limits");
                 for (section, columns) in Section::ALL.into_iter().flat_map(|section| [(section, 0), (section, 3)]) {
                     let ops = plan.ops(section);
                     let by_rows =
-                        |op: usize| ops[op].rows_a_lane().is_some() && (columns == 0 || !op.is_multiple_of(columns));
+                        |op: usize| ops[op].rows_per_item().is_some() && (columns == 0 || !op.is_multiple_of(columns));
                     let which: Vec<usize> = (0..ops.len()).collect();
                     assert_eq!(rounds(&plan, ops, &which, by_rows), by_comparing(&plan, ops, &by_rows), "{layers}");
                 }

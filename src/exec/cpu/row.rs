@@ -7,19 +7,19 @@ use crate::error::Result;
 use crate::exec::memory::Memory;
 use crate::kernels::dense_forward;
 use crate::numeric::{Matrix, MatrixMut, copy};
-use crate::plan::{Op, Plan, Section, Step, Twin, ViewId};
+use crate::plan::{CpuKernel, Op, Plan, Section, Step, ViewId};
 use crate::shape::Shape;
-use crate::specialize::{Target, specialize};
+use crate::specialize::{DeviceLimits, specialize};
 
 /// Ops that can work with a binding's matrix turned: which binding, and what is called then.
-const TURNED: [(&str, usize, Twin); 1] = [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
+const TURNED: [(&str, usize, CpuKernel); 1] = [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
 
 /// Runs a plan for one row.
 pub struct RowExecutor {
     plan: Plan,
     memory: Memory,
     /// Function that computes each op.
-    calls: Vec<Twin>,
+    calls: Vec<CpuKernel>,
     input: ViewId,
     output: ViewId,
 }
@@ -30,7 +30,7 @@ impl RowExecutor {
     /// # Errors
     /// A plan without `evaluate`; too little memory.
     pub fn new(plan: Plan) -> Result<Self> {
-        let plan = specialize(plan, &Target::Cpu)?;
+        let plan = specialize(plan, &DeviceLimits::Cpu)?;
         let memory = Memory::new(&plan)?;
         let call = |op: &Op| turned(op).map_or(op.kernel.fast.unwrap_or(op.kernel.reference), |(_, call)| call);
         let calls = plan.ops(Section::Evaluate).iter().map(call).collect();
@@ -65,10 +65,10 @@ impl RowExecutor {
     /// Computes the row's outputs.
     pub fn run(&mut self) -> &mut [f32] {
         let steps = [Step { rows: 1, ..Step::default() }];
-        for (op, twin) in self.plan.ops(Section::Evaluate).iter().zip(&self.calls) {
+        for (op, kernel) in self.plan.ops(Section::Evaluate).iter().zip(&self.calls) {
             // SAFETY: the memory is borrowed exclusively, and the call ends before the next begins.
-            if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.lanes, None, &steps, 0) } {
-                twin(call);
+            if let Some(call) = unsafe { self.memory.call(&self.plan, op, 0..op.items, None, &steps, 0) } {
+                kernel(call);
             }
         }
         self.view(self.output)
@@ -80,7 +80,7 @@ impl RowExecutor {
     }
 }
 
-fn turned(op: &Op) -> Option<(usize, Twin)> {
+fn turned(op: &Op) -> Option<(usize, CpuKernel)> {
     let found = TURNED.iter().find(|(kernel, ..)| *kernel == op.kernel.name);
     found.map(|(_, binding, call)| (*binding, *call))
 }

@@ -1,4 +1,4 @@
-//! What of a section may run at once, and how it is cut into pieces for threads. No lane's bits depend on where an op is cut:
+//! What of a section may run at once, and how it is cut into tasks for threads. No item's bits depend on where an op is cut:
 //! what does count, slices of a batch, is cut by `specialize`, from shapes alone.
 
 use std::ops::{Range, RangeInclusive};
@@ -6,32 +6,32 @@ use std::ops::{Range, RangeInclusive};
 use crate::exec::cpu::rounds::{Round, rounds};
 use crate::plan::{Binding, Op, Plan, Section, View};
 
-/// A piece of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
+/// A task of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
 const WORK_A_PIECE: u64 = 400_000;
 
-/// At most this many pieces of one op: enough to balance the load of any desktop's cores.
+/// At most this many tasks of one op: enough to balance the load of any desktop's cores.
 const MOST_PIECES: u64 = 32;
 
-/// Rows of the batch in one piece: enough that weights, which each piece reads, pay; few enough that what the ops of a piece
+/// Rows of the batch in one task: enough that weights, which each task reads, pay; few enough that what the ops of a task
 /// hand on to one another stays in cache.
 const ROWS: RangeInclusive<usize> = 32..=256;
 
-/// Lanes of a weight gradient in one piece, likewise; the fewest are a multiple of the rows of its product's tiles.
+/// Items of a weight gradient in one task, likewise; the fewest are a multiple of the rows of its product's tiles.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
-/// Columns of a piece are a multiple of these: as many as a product works on together.
+/// Columns of a task are a multiple of these: as many as a product works on together.
 const COLUMNS: usize = 64;
 
 /// Pieces of a weight gradient for each of several threads: so many that none waits long for the last.
-const WEIGHT_PIECES: usize = 8;
+const WEIGHT_TASKS: usize = 8;
 
-/// A piece of work for one thread.
+/// A task of work for one thread.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
+pub(super) enum Task {
     /// The stage's row-wise ops, one behind the other, on these rows of the batch.
     Rows(Range<usize>),
-    /// Lanes of an op.
-    Lanes { op: usize, lanes: Range<usize> },
+    /// Items of an op.
+    Items { op: usize, items: Range<usize> },
     /// Columns of what an op writes, in all rows.
     Columns { op: usize, columns: Range<usize> },
 }
@@ -41,8 +41,8 @@ pub(super) enum Piece {
 pub(super) struct Stage {
     /// Ops that work row by row, in order.
     pub rows: Vec<usize>,
-    pub pieces: Vec<Piece>,
-    /// The pieces that each thread begins with: about the same work. One share where there is too little for two.
+    pub tasks: Vec<Task>,
+    /// The tasks that each thread begins with: about the same work. One share where there is too little for two.
     pub shares: Vec<Range<usize>>,
 }
 
@@ -55,13 +55,13 @@ pub(super) struct Schedule {
 }
 
 impl Stage {
-    /// Of pieces, each with its work.
-    fn new(rows: Vec<usize>, pieces: Vec<(Piece, u64)>, threads: usize) -> Self {
-        let work: u64 = pieces.iter().map(|(_, work)| work).sum();
+    /// Of tasks, each with its work.
+    fn new(rows: Vec<usize>, tasks: Vec<(Task, u64)>, threads: usize) -> Self {
+        let work: u64 = tasks.iter().map(|(_, work)| work).sum();
         let threads = (threads as u64).min(work / WORK_A_PIECE).max(1);
         let (mut shares, mut before, mut start) = (Vec::new(), 0, 0);
-        for (index, (_, own)) in pieces.iter().enumerate() {
-            // Whose share the middle of a piece falls into. None is empty, and there are no more than threads.
+        for (index, (_, own)) in tasks.iter().enumerate() {
+            // Whose share the middle of a task falls into. None is empty, and there are no more than threads.
             let share = shares.len() as u64 + 1;
             if index > start && share < threads && (before + own / 2) * threads >= work * share {
                 shares.push(start..index);
@@ -69,15 +69,15 @@ impl Stage {
             }
             before += own;
         }
-        shares.push(start..pieces.len());
-        Self { rows, pieces: pieces.into_iter().map(|(piece, _)| piece).collect(), shares }
+        shares.push(start..tasks.len());
+        Self { rows, tasks: tasks.into_iter().map(|(task, _)| task).collect(), shares }
     }
 }
 
-/// The lanes of a row-wise op that work on these rows of the batch: whole slices, where it has any.
-pub(super) fn lanes_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
-    let each = op.rows_a_lane().unwrap_or(1);
-    rows.start / each..(rows.end / each).min(op.lanes)
+/// The items of a row-wise op that work on these rows of the batch: whole slices, where it has any.
+pub(super) fn items_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
+    let each = op.rows_per_item().unwrap_or(1);
+    rows.start / each..(rows.end / each).min(op.items)
 }
 
 impl Schedule {
@@ -105,21 +105,21 @@ impl Schedule {
 /// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
 fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
-    let goes_by_rows = |op: usize| ops[op].rows_a_lane().is_some() && !goes_by_columns(plan, &ops[op], threads);
+    let goes_by_rows = |op: usize| ops[op].rows_per_item().is_some() && !goes_by_columns(plan, &ops[op], threads);
     for Round { rows, mut others } in rounds(plan, ops, which, goes_by_rows) {
         if !rows.is_empty() {
-            let pieces = row_pieces(plan, ops, &rows, threads);
-            stages.push(Stage::new(rows, pieces, threads));
+            let tasks = row_pieces(plan, ops, &rows, threads);
+            stages.push(Stage::new(rows, tasks, threads));
         }
         if !others.is_empty() {
             // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
             others.sort_by_key(|op| first_written(plan, &ops[*op]));
-            let pieces = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
+            let tasks = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
                 true => column_pieces(plan, &ops[*op], *op, threads),
-                false => lane_pieces(plan, &ops[*op], *op, threads),
+                false => item_tasks(plan, &ops[*op], *op, threads),
             });
-            let pieces = pieces.collect();
-            stages.push(Stage::new(Vec::new(), pieces, threads));
+            let tasks = tasks.collect();
+            stages.push(Stage::new(Vec::new(), tasks, threads));
         }
     }
     stages
@@ -144,7 +144,7 @@ fn work(plan: &Plan, op: &Op) -> u64 {
     2 * plan.flops(op) + 8 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
-fn pieces(work: u64) -> usize {
+fn tasks(work: u64) -> usize {
     (work / WORK_A_PIECE).clamp(1, MOST_PIECES) as usize
 }
 
@@ -152,15 +152,15 @@ fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Piece, u64)> {
+fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Task, u64)> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
-    let batch = ops.iter().map(|op| op.lanes * op.rows_a_lane().unwrap_or(1)).max().unwrap_or(0);
-    let slice = ops.iter().filter_map(|op| op.rows_a_lane()).max().unwrap_or(1);
+    let batch = ops.iter().map(|op| op.items * op.rows_per_item().unwrap_or(1)).max().unwrap_or(0);
+    let slice = ops.iter().filter_map(|op| op.rows_per_item()).max().unwrap_or(1);
     let work = ops.iter().map(|op| work(plan, op)).sum::<u64>();
     let most = (work / WORK_A_PIECE).max(1);
     let each = batch.div_ceil(threads).clamp(*ROWS.start(), *ROWS.end()).max(batch.div_ceil(most as usize));
     let each = each.next_multiple_of(slice);
-    cut(batch, each).map(|rows| (Piece::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
+    cut(batch, each).map(|rows| (Task::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
 }
 
 /// Whether an op goes by columns of what it writes instead of rows of the batch: where there are too few rows for all threads,
@@ -169,7 +169,7 @@ fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     let elements = |by_rows: bool| -> usize {
         bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
     };
-    columns(plan, op).is_some() && threads > 1 && op.lanes < threads * ROWS.start() && elements(false) >= elements(true)
+    columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }
 
 /// How many columns an op can be cut by.
@@ -177,11 +177,11 @@ fn columns(plan: &Plan, op: &Op) -> Option<usize> {
     bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
 }
 
-fn column_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+fn column_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, u64)> {
     let (work, count) = (work(plan, op), columns(plan, op).unwrap_or(0));
-    let each = count.div_ceil(threads.min(pieces(work))).next_multiple_of(COLUMNS);
-    let piece = |columns: Range<usize>| (share(work, columns.len(), count), Piece::Columns { op: index, columns });
-    cut(count, each).map(piece).map(|(work, piece)| (piece, work)).collect()
+    let each = count.div_ceil(threads.min(tasks(work))).next_multiple_of(COLUMNS);
+    let task = |columns: Range<usize>| (share(work, columns.len(), count), Task::Columns { op: index, columns });
+    cut(count, each).map(task).map(|(work, task)| (task, work)).collect()
 }
 
 /// What `part` of `whole` is of some work.
@@ -189,20 +189,20 @@ fn share(work: u64, part: usize, whole: usize) -> u64 {
     (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
 }
 
-fn lane_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Piece, u64)> {
+fn item_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, u64)> {
     let work = work(plan, op);
-    let least = op.lanes.div_ceil(pieces(work)).max(1);
+    let least = op.items.div_ceil(tasks(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
-        // One thread waits for nobody: as few pieces as there can be, of about the same size.
-        let fewest = op.lanes.div_ceil(many).max(1);
-        let wanted = if threads > 1 { op.lanes / (WEIGHT_PIECES * threads) } else { op.lanes.div_ceil(fewest) };
+        // One thread waits for nobody: as few tasks as there can be, of about the same size.
+        let fewest = op.items.div_ceil(many).max(1);
+        let wanted = if threads > 1 { op.items / (WEIGHT_TASKS * threads) } else { op.items.div_ceil(fewest) };
         least.max(wanted).next_multiple_of(few).min(many.max(least))
     } else {
         least
     };
-    let piece = |lanes: Range<usize>| (share(work, lanes.len(), op.lanes), Piece::Lanes { op: index, lanes });
-    cut(op.lanes, each).map(piece).map(|(work, piece)| (piece, work)).collect()
+    let task = |items: Range<usize>| (share(work, items.len(), op.items), Task::Items { op: index, items });
+    cut(op.items, each).map(task).map(|(work, task)| (task, work)).collect()
 }
 
 #[cfg(test)]
@@ -211,45 +211,45 @@ mod tests {
     use crate::fuse::fuse;
     use crate::kernels::{activation, matmul};
     use crate::loss::Loss;
-    use crate::lower::{Description, lower};
+    use crate::lower::{TrainingSpec, lower};
     use crate::network::{Activation, Network};
     use crate::optim::Adam;
     use crate::plan::{Contents, ViewId};
     use crate::shape::{Dtype, Shape};
-    use crate::specialize::{Target, specialize};
+    use crate::specialize::{DeviceLimits, specialize};
 
     fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
         let network = Network::parse(inputs, layers).expect("the text is sound");
-        let description = Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
-        let plan = fuse(&lower(&description).expect("it is sound")).expect("it can be fused");
-        specialize(plan, &Target::Cpu).expect("the host has no limits")
+        let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
+        specialize(plan, &DeviceLimits::Cpu).expect("the host has no limits")
     }
 
     fn names(plan: &Plan, section: Section, stage: &Stage) -> Vec<&'static str> {
         stage.rows.iter().map(|op| plan.ops(section)[*op].kernel.name).collect()
     }
 
-    /// How often a section computes each lane of each of its ops.
+    /// How often a section computes each item of each of its ops.
     fn computed(plan: &Plan, section: Section, threads: usize) -> Vec<Vec<usize>> {
         let ops = plan.ops(section);
-        let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.lanes]).collect();
+        let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.items]).collect();
         let mut seen_columns = vec![0; ops.len()];
-        let mut see = |op: usize, lanes: Range<usize>| lanes.for_each(|lane| seen[op][lane] += 1);
+        let mut see = |op: usize, items: Range<usize>| items.for_each(|item| seen[op][item] += 1);
         for stage in Schedule::new(plan, section, threads).stages {
-            for piece in stage.pieces {
-                match piece {
-                    Piece::Lanes { op, lanes } => see(op, lanes),
-                    // All rows of these columns, one piece behind the other.
-                    Piece::Columns { op, columns } => {
+            for task in stage.tasks {
+                match task {
+                    Task::Items { op, items } => see(op, items),
+                    // All rows of these columns, one task behind the other.
+                    Task::Columns { op, columns } => {
                         let count = super::columns(plan, &ops[op]).expect("it can be cut by columns");
                         assert_eq!(columns.start, seen_columns[op]);
                         seen_columns[op] = columns.end;
                         if columns.end == count {
-                            see(op, 0..ops[op].lanes);
+                            see(op, 0..ops[op].items);
                         }
                     }
-                    Piece::Rows(rows) => {
-                        stage.rows.iter().for_each(|op| see(*op, lanes_of_rows(&ops[*op], &rows)));
+                    Task::Rows(rows) => {
+                        stage.rows.iter().for_each(|op| see(*op, items_of_rows(&ops[*op], &rows)));
                     }
                 }
             }
@@ -257,7 +257,7 @@ mod tests {
         seen
     }
 
-    /// Each lane of each op is in one piece, whatever the sizes.
+    /// Each item of each op is in one task, whatever the sizes.
     #[test]
     fn every_lane_is_computed_once() {
         for (inputs, layers, batch) in [
@@ -279,19 +279,19 @@ mod tests {
     #[test]
     fn one_thread_takes_weight_gradients_in_few_pieces() {
         let plan = plan(784, "512 relu 10", 128);
-        let pieces = |threads| {
+        let tasks = |threads| {
             let schedule = Schedule::new(&plan, Section::Gradients, threads);
-            let lanes = |piece: &Piece| match piece {
-                Piece::Lanes { lanes, .. } => lanes.len(),
+            let items = |task: &Task| match task {
+                Task::Items { items, .. } => items.len(),
                 other => panic!("{other:?}"),
             };
-            schedule.stages[1].pieces.iter().map(lanes).collect::<Vec<_>>()
+            schedule.stages[1].tasks.iter().map(items).collect::<Vec<_>>()
         };
-        assert_eq!(pieces(1), [192, 192, 128, 10]);
-        assert_eq!(pieces(2), [[48; 10].as_slice(), &[32, 10]].concat());
+        assert_eq!(tasks(1), [192, 192, 128, 10]);
+        assert_eq!(tasks(2), [[48; 10].as_slice(), &[32, 10]].concat());
     }
 
-    /// Also for ops alone, which lockstep and profiles run on the same team.
+    /// Also for ops alone, which lockstep and profiles run on the same pool.
     #[test]
     fn shares_are_no_more_than_threads_and_none_is_empty() {
         for (inputs, layers, batch) in
@@ -302,7 +302,7 @@ mod tests {
                 for section in Section::ALL {
                     let alone = (0..plan.ops(section).len()).map(|op| Schedule::of_op(&plan, section, op, threads));
                     for stage in alone.chain([Schedule::new(&plan, section, threads)]).flat_map(|s| s.stages) {
-                        let whole = stage.shares.iter().flat_map(Clone::clone).eq(0..stage.pieces.len());
+                        let whole = stage.shares.iter().flat_map(Clone::clone).eq(0..stage.tasks.len());
                         let sound = stage.shares.len() <= threads && stage.shares.iter().all(|share| !share.is_empty());
                         assert!(whole && sound, "{layers}, {threads} threads: {:?}", stage.shares);
                     }
@@ -318,7 +318,7 @@ mod tests {
         let [rows, weights] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
-        assert!(weights.pieces.iter().all(|piece| matches!(piece, Piece::Lanes { .. })));
+        assert!(weights.tasks.iter().all(|task| matches!(task, Task::Items { .. })));
         assert_eq!([rows.shares.len(), weights.shares.len()], [2, 2]);
     }
 
@@ -326,9 +326,8 @@ mod tests {
     fn few_rows_go_by_columns() {
         let plan = plan(784, "512 relu 512 relu 10", 16);
         let stages = Schedule::new(&plan, Section::Gradients, 2).stages;
-        let columns =
-            |stage: &Stage| stage.pieces.iter().filter(|piece| matches!(piece, Piece::Columns { .. })).count();
-        let counts: Vec<_> = stages.iter().map(|stage| [stage.pieces.len(), columns(stage)]).collect();
+        let columns = |stage: &Stage| stage.tasks.iter().filter(|task| matches!(task, Task::Columns { .. })).count();
+        let counts: Vec<_> = stages.iter().map(|stage| [stage.tasks.len(), columns(stage)]).collect();
         // Two layers forward; the last one and the loss by rows, and back through it; one layer back; the weights.
         assert_eq!(counts[..4], [[2, 2], [2, 2], [1, 0], [14, 2]], "{stages:?}");
         let schedule = Schedule::new(&plan, Section::Gradients, 1);
@@ -340,9 +339,9 @@ mod tests {
         let plan = plan(64, "64 relu 16", 4096);
         let schedule = Schedule::new(&plan, Section::Gradients, 2);
         let [rows, sums] = &schedule.stages[..] else { panic!("{:?}", schedule.stages) };
-        assert_eq!(rows.pieces.len(), 16);
+        assert_eq!(rows.tasks.len(), 16);
         let split = names(&plan, Section::Gradients, rows).iter().filter(|name| **name == "matmul_split_tn").count();
-        assert_eq!((split, sums.pieces.len()), (2, 2));
+        assert_eq!((split, sums.tasks.len()), (2, 2));
     }
 
     /// Ops on square matrices of 128 rows.

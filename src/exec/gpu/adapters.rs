@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::plan::Tile;
-use crate::specialize::{Limits, WholeStep};
+use crate::specialize::{FusedStep, Limits};
 
 /// What an adapter is made of, from the most to the least wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,12 +78,12 @@ impl Adapter {
             kind,
             interface: info.backend.to_string(),
             driver,
-            limits: limits(&handle.limits(), subgroups, software, WholeStep::default()),
+            limits: limits(&handle.limits(), subgroups, software, FusedStep::default()),
             features: features(handle.features()),
         }
     }
 
-    /// `, at 0000:01:00.0`: what tells it from others with the same description; nothing where there is no such address.
+    /// `, at 0000:01:00.0`: what tells it from others with the same spec; nothing where there is no such address.
     fn address(&self) -> String {
         if self.pci.is_empty() { String::new() } else { format!(", at {}", self.pci) }
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Adapter {
 }
 
 /// The limits that plans must fit.
-pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, whole_step: WholeStep) -> Limits {
+pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, fused_step: FusedStep) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
         allocation_bytes: limits.max_buffer_size,
@@ -111,7 +111,7 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, who
         loop_rounds: if software { 65_535 } else { u32::MAX },
         subgroups,
         software,
-        whole_step,
+        fused_step,
     }
 }
 
@@ -144,13 +144,13 @@ pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-/// Words of a description, of which `15.0.6` is one.
+/// Words of a spec, of which `15.0.6` is one.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '.')
 }
 
 /// Index of the adapter that is asked for, among adapters with the best kind first. A name is an index, the address on the
-/// PCI bus, or a description or part of one, where a number is a whole word; `#1` behind it means the second of those that it
+/// PCI bus, or a spec or part of one, where a number is a whole word; `#1` behind it means the second of those that it
 /// fits.
 pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
     let list = |chosen: &[usize]| {
@@ -273,9 +273,9 @@ mod tests {
         for name in ["3", "15", "40", "680", "4090#1", "99999999999999999999"] {
             assert!(refused(&all, Some(name)).starts_with("unknown GPU adapter"), "{name}");
         }
-        let twins = [0; 2].map(|_| adapter("RTX 4090", AdapterKind::Discrete));
-        assert!(refused(&twins, Some("4090")).contains("several adapters"));
-        assert_eq!(choose(&twins, Some("4090#1")).ok(), Some(1));
+        let two = [0; 2].map(|_| adapter("RTX 4090", AdapterKind::Discrete));
+        assert!(refused(&two, Some("4090")).contains("several adapters"));
+        assert_eq!(choose(&two, Some("4090#1")).ok(), Some(1));
     }
 
     #[test]

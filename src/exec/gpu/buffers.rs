@@ -48,8 +48,8 @@ fn fresh(device: &GpuDevice, allocation: &Allocation) -> Result<wgpu::Buffer> {
 pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Result<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let mut words = vec![0; RECORD / 4 * records.len().max(1)];
-    for (slot, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
-        slot[..record.len()].copy_from_slice(record);
+    for (batch_index, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
+        batch_index[..record.len()].copy_from_slice(record);
     }
     let mut rest = words.as_slice();
     let fill = |part: &mut [u32]| {

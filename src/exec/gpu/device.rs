@@ -10,7 +10,7 @@ use crate::exec::gpu::adapters::{Adapter, AdapterKind, adapters, choose, limits}
 use crate::exec::gpu::cache::DiskCache;
 use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
-use crate::specialize::{Limits, WholeStep};
+use crate::specialize::{FusedStep, Limits};
 
 /// How a GPU is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct GpuOptions {
     runtime_checks: Checks,
     /// What it is opened with; the adapter's own where nothing is said.
     pub(super) limits: Option<Limits>,
-    whole_step: WholeStep,
+    fused_step: FusedStep,
     timestamps: bool,
     pipeline_cache: bool,
 }
@@ -52,7 +52,7 @@ impl GpuOptions {
         Self {
             runtime_checks,
             limits: None,
-            whole_step: WholeStep::WhereItPays,
+            fused_step: FusedStep::WhereItPays,
             timestamps: false,
             pipeline_cache: true,
         }
@@ -75,15 +75,15 @@ impl GpuOptions {
     /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
     /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
     /// Rounds of loops, which wgpu does not count, are limited by our own plans. What no limit says stays as it is: whether it is
-    /// software, and when it has [whole steps](GpuOptions::whole_step).
+    /// software, and when it has [fused steps](GpuOptions::fused_step).
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
     }
 
     /// When the step of a narrow network is one op; without this, where it pays.
-    pub const fn whole_step(mut self, whole_step: WholeStep) -> Self {
-        self.whole_step = whole_step;
+    pub const fn fused_step(mut self, fused_step: FusedStep) -> Self {
+        self.fused_step = fused_step;
         self
     }
 
@@ -91,7 +91,7 @@ impl GpuOptions {
     pub(super) fn checks(&self, plan: &Plan) -> bool {
         match self.runtime_checks {
             Checks::All => true,
-            Checks::Foreign => !plan.is_own(),
+            Checks::Foreign => !plan.is_trusted(),
             Checks::None => false,
         }
     }
@@ -99,7 +99,7 @@ impl GpuOptions {
 
 impl Default for GpuOptions {
     /// What ships: this is the one place that decides it. Shaders check their indices, but not in plans that were
-    /// [lowered](crate::lower) from a description ([`Plan::is_own`]), as those of trainers and models are.
+    /// [lowered](crate::lower) from a spec ([`Plan::is_trusted`]), as those of trainers and models are.
     fn default() -> Self {
         Self::with(Checks::Foreign)
     }
@@ -137,7 +137,7 @@ impl GpuDevice {
     }
 
     /// Opens the adapter of that name, or without a name the best one that is a GPU. A name is an index in
-    /// [`GpuDevice::list`], an address on the PCI bus, or a description (`NAME, INTERFACE`) or part of one, in any case,
+    /// [`GpuDevice::list`], an address on the PCI bus, or a spec (`NAME, INTERFACE`) or part of one, in any case,
     /// where a number is a whole word, as in `4090`;
     /// `NAME#1` is the second of those that NAME fits.
     ///
@@ -236,11 +236,11 @@ impl GpuDevice {
     ///
     /// # Errors
     /// A driver that refuses.
-    pub fn with_whole_step(&self, choice: WholeStep) -> Result<Self> {
-        if self.0.options.whole_step == choice {
+    pub fn with_fused_step(&self, choice: FusedStep) -> Result<Self> {
+        if self.0.options.fused_step == choice {
             return Ok(self.clone());
         }
-        self.reopened(self.0.options.whole_step(choice))
+        self.reopened(self.0.options.fused_step(choice))
     }
 
     /// Whether it was opened so that it tells times.
@@ -263,7 +263,7 @@ impl GpuDevice {
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
-        let own = limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.whole_step);
+        let own = limits(&device.limits(), subgroups, adapter.kind == AdapterKind::Software, self.0.options.fused_step);
         let wanted = self.0.options.limits.map_or(u32::MAX, |limits| limits.loop_rounds);
         Limits { loop_rounds: own.loop_rounds.min(wanted), ..own }
     }

@@ -1,4 +1,4 @@
-//! Ops made ready: pipeline, bind group, grid, and what moves with the window slot.
+//! Ops made ready: pipeline, bind group, grid, and what moves with the batch of the submission.
 
 use crate::error::Result;
 use crate::exec::gpu::buffers::RECORD;
@@ -6,19 +6,19 @@ use crate::exec::gpu::device::GpuDevice;
 use crate::exec::gpu::pipelines::Pipeline;
 use crate::plan::{MAX_BINDINGS, Op, Plan, Step, StepUse};
 
-/// An op that only needs a slot to run.
+/// An op that only needs a batch_index to run.
 pub(super) struct Dispatch {
     pipeline: Pipeline,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Bytes that each dynamic offset grows by from one window slot to the next, in the order of bindings.
+    /// Bytes that each dynamic offset grows by from one batch of the submission to the next, in the order of bindings.
     strides: Vec<u32>,
     /// Bytes that each view binds.
     pub(super) bound: Vec<u64>,
 }
 
 /// The buffers that an op's bindings are ranges of.
-pub(super) struct Bound<'a> {
+pub(super) struct BindGroupBuffers<'a> {
     pub(super) params: &'a wgpu::Buffer,
     pub(super) steps: &'a wgpu::Buffer,
     pub(super) allocations: &'a [wgpu::Buffer],
@@ -31,19 +31,19 @@ impl Dispatch {
         plan: &Plan,
         op: &Op,
         pipeline: Pipeline,
-        bound: &Bound<'_>,
+        buffers: &BindGroupBuffers<'_>,
         number: usize,
     ) -> Result<Self> {
         let step_bytes = size_of::<Step>();
         let steps = match op.kernel.step {
             // Behind the record that holds their number; the dynamic offset leads on.
-            StepUse::One => range(bound.steps, RECORD, step_bytes),
-            StepUse::All => bound.steps.as_entire_binding(),
+            StepUse::One => range(buffers.steps, RECORD, step_bytes),
+            StepUse::All => buffers.steps.as_entire_binding(),
         };
         let views = op.views.iter().map(|view| plan.get(*view));
         let bound_bytes = views.clone().map(|v| bound_bytes(4 * v.shape.elements())).collect();
-        let resources = [range(bound.params, number * RECORD, RECORD), steps].into_iter().chain(
-            views.clone().map(|v| range(&bound.allocations[v.allocation.0], 4 * v.offset, 4 * v.shape.elements())),
+        let resources = [range(buffers.params, number * RECORD, RECORD), steps].into_iter().chain(
+            views.clone().map(|v| range(&buffers.allocations[v.allocation.0], 4 * v.offset, 4 * v.shape.elements())),
         );
         let entries: Vec<_> = resources
             .enumerate()
@@ -56,19 +56,19 @@ impl Dispatch {
         let shapes: Vec<_> = views.clone().map(|view| view.shape).collect();
         let grid = (op.kernel.shader.grid)(op, &shapes);
         let step_stride = (op.kernel.step == StepUse::One).then_some(RECORD as u32);
-        let view_strides = views.filter(|view| view.slot_stride > 0).map(|view| 4 * view.slot_stride as u32);
+        let view_strides = views.filter(|view| view.batch_stride > 0).map(|view| 4 * view.batch_stride as u32);
         let strides = step_stride.into_iter().chain(view_strides).collect();
         Ok(Self { pipeline, group, grid, strides, bound: bound_bytes })
     }
 
-    /// Records the op for the step in window slot `slot`; whether there was anything to do.
-    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, slot: usize) -> bool {
+    /// Records the op for the step in batch `batch_index` of the submission; whether there was anything to do.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, batch_index: usize) -> bool {
         if self.grid.contains(&0) {
             return false;
         }
         let mut offsets = [0; MAX_BINDINGS + 1];
         let offsets = &mut offsets[..self.strides.len()];
-        offsets.iter_mut().zip(&self.strides).for_each(|(offset, stride)| *offset = stride * slot as u32);
+        offsets.iter_mut().zip(&self.strides).for_each(|(offset, stride)| *offset = stride * batch_index as u32);
         pass.set_pipeline(&self.pipeline.compiled);
         pass.set_bind_group(0, &self.group, offsets);
         let [x, y, z] = self.grid;

@@ -3,7 +3,7 @@
 //! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. What can be made ready is made in
 //! [`Gpu::new`]: one buffer for each allocation, all parameters in one buffer of records, one pipeline for each
 //! distinct shader, one bind group for each op. A submission then writes its step records, and records one
-//! compute pass in which each op is a pipeline, a bind group with offsets for its window slot, and a grid. wgpu
+//! compute pass in which each op is a pipeline, a bind group with offsets for its batch of the submission, and a grid. wgpu
 //! sets the barriers between ops. No kernel has code of its own here.
 //!
 //! ```no_run
@@ -41,9 +41,9 @@ use crate::error::Result;
 pub use crate::exec::Counters;
 use crate::exec::{Executor, Run, Span, Ticket, check, profile};
 use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
-use crate::specialize::{Target, specialize};
+use crate::specialize::{DeviceLimits, specialize};
 use buffers::RECORD;
-use dispatches::{Bound, Dispatch};
+use dispatches::{BindGroupBuffers, Dispatch};
 use reading::{Pool, Reading};
 
 impl Device {
@@ -143,8 +143,8 @@ impl Executor for Gpu {
         Some(self.device.adapter().driver.clone())
     }
 
-    fn target(&self) -> Target {
-        Target::Gpu(self.device.limits())
+    fn target(&self) -> DeviceLimits {
+        DeviceLimits::Gpu(self.device.limits())
     }
 
     fn plan(&self) -> &Plan {
@@ -157,7 +157,7 @@ impl Executor for Gpu {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        let plan = specialize(plan.clone(), &Target::Gpu(self.device.limits()))?;
+        let plan = specialize(plan.clone(), &DeviceLimits::Gpu(self.device.limits()))?;
         self.counters.pipelines += self.device.pipelines().prepare(&self.device, &plan)?;
         Ok(())
     }
@@ -170,32 +170,35 @@ impl Executor for Gpu {
         self.counters
     }
 
-    fn write(&mut self, view: ViewId, slot: usize, words: &[u32]) -> Result<()> {
+    fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
         self.device.poll("writing", None)?;
-        let range = check::write(&self.state.plan, view, slot, words)?;
+        let range = check::write(&self.state.plan, view, batch_index, words)?;
         let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
         self.device.queue().write_buffer(buffer, 4 * range.start as u64, bytemuck::cast_slice(words));
         self.counters.uploaded_bytes += 4 * words.len() as u64;
         self.device.check("writing")
     }
 
-    fn read(&mut self, view: ViewId, slot: usize) -> Result<Ticket> {
-        check::slot(&self.state.plan, view, slot)?;
+    fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket> {
+        check::batch_index(&self.state.plan, view, batch_index)?;
         let view = self.state.plan.get(view);
-        let (allocation, range) = (view.allocation, view.range(slot));
+        let (allocation, range) = (view.allocation, view.range(batch_index));
         self.start_reading(allocation, range.start, range.len())
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         self.submit_pass(steps, runs, |state, pass| {
-            let ready = |run: &Run| state.sections[run.section as usize].iter().zip(std::iter::repeat(run.slot));
-            runs.iter().flat_map(ready).map(|(dispatch, slot)| u64::from(dispatch.record(pass, slot))).sum()
+            let ready = |run: &Run| state.sections[run.section as usize].iter().zip(std::iter::repeat(run.batch_index));
+            runs.iter()
+                .flat_map(ready)
+                .map(|(dispatch, batch_index)| u64::from(dispatch.record(pass, batch_index)))
+                .sum()
         })
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         self.submit_pass(steps, &[run], |state, pass| {
-            u64::from(state.sections[run.section as usize][op].record(pass, run.slot))
+            u64::from(state.sections[run.section as usize][op].record(pass, run.batch_index))
         })
     }
 
@@ -206,7 +209,7 @@ impl Executor for Gpu {
         let times = self.timed(&ops)?;
         let span = |((run, op), [start, end]): ((Run, usize), [f64; 2])| {
             let secs = (end - start).max(0.0);
-            Span { section: run.section, op, slot: run.slot, start_secs: start, secs }
+            Span { section: run.section, op, batch_index: run.batch_index, start_secs: start, secs }
         };
         Ok(ops.into_iter().zip(times).map(span).collect())
     }
@@ -235,7 +238,7 @@ impl State {
     /// size is taken over.
     fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
         device.poll("making a plan ready", None)?;
-        let plan = specialize(plan, &Target::Gpu(device.limits()))?;
+        let plan = specialize(plan, &DeviceLimits::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
         // Before memory is taken, since a shader may be refused.
         counters.pipelines += device.pipelines().prepare(device, &plan)?;
@@ -252,17 +255,18 @@ impl State {
 
     /// Makes all ops ready.
     fn bind(&mut self, device: &GpuDevice) -> Result<()> {
-        let bound = Bound { params: &self.params, steps: &self.steps.buffer, allocations: &self.allocations };
+        let buffers =
+            BindGroupBuffers { params: &self.params, steps: &self.steps.buffer, allocations: &self.allocations };
         let mut sections: [Vec<Dispatch>; 6] = Default::default();
         for (number, (section, op)) in ops(&self.plan).enumerate() {
             let pipeline = device.pipelines().get(device, &self.plan, op)?;
-            sections[section as usize].push(Dispatch::new(device, &self.plan, op, pipeline, &bound, number)?);
+            sections[section as usize].push(Dispatch::new(device, &self.plan, op, pipeline, &buffers, number)?);
         }
         self.sections = sections;
         Ok(())
     }
 
-    /// Makes room for the steps of a submission, and checks that its runs have records and window slots; returns how
+    /// Makes room for the steps of a submission, and checks that its runs have records and batches of a submission; returns how
     /// many buffers it made.
     fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<u64> {
         check::submission(&self.plan, steps, runs)?;

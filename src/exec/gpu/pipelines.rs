@@ -30,7 +30,7 @@ struct Key {
 #[derive(Default)]
 pub(super) struct Pipelines {
     known: Mutex<HashMap<Key, Pipeline>>,
-    /// Held while compiling, so that two executors do not compile the same.
+    /// InputStorage while compiling, so that two executors do not compile the same.
     compiling: Mutex<()>,
 }
 
@@ -112,7 +112,7 @@ fn entries(plan: &Plan, op: &Op) -> Vec<wgpu::BindGroupLayoutEntry> {
         StepUse::All => entry(1, storage(true), false),
     };
     let views = op.kernel.bindings.iter().zip(&op.views).enumerate().map(|(i, (binding, view))| {
-        entry(2 + i, storage(binding.access == Access::Read), plan.get(*view).slot_stride > 0)
+        entry(2 + i, storage(binding.access == Access::Read), plan.get(*view).batch_stride > 0)
     });
     [entry(0, storage(true), false), step].into_iter().chain(views).collect()
 }
@@ -125,7 +125,7 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
     } else {
         // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`; else the plan is our own. Each
         // invocation of its shaders works on elements that parameters and shapes give it, from the same `op()`;
-        // `specialize` refuses a tile that an op cannot have. `check::submission` refuses a slot that is not there, and a
+        // `specialize` refuses a tile that an op cannot have. `check::submission` refuses a batch_index that is not there, and a
         // step with more live rows than a batch has: it looks at ops over rows of the batch, and whole batches, of which each
         // section whose shaders use live rows has one (`tests/plans.rs`). The words
         // in memory that become indices, rows of the data set and classes, are compared with the bounds of what they

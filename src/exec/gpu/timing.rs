@@ -59,8 +59,9 @@ impl Gpu {
         ops: &[(Run, usize)],
     ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-        let ready =
-            |(run, op): &(Run, usize)| self.state.sections[run.section as usize][*op].record(&mut pass, run.slot);
+        let ready = |(run, op): &(Run, usize)| {
+            self.state.sections[run.section as usize][*op].record(&mut pass, run.batch_index)
+        };
         self.counters.dispatches += ops.iter().map(ready).map(u64::from).sum::<u64>();
     }
 

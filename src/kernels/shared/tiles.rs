@@ -1,16 +1,16 @@
 //! How products are cut among a GPU's workgroups: which tiles there are, and which one is taken.
 //!
-//! All products share one of three cores, `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in `shaders/shared`, and
+//! All products sharing one of three cores, `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in `shaders/shared`, and
 //! say in their own file what they read and what becomes of the sums.
 
 use crate::kernels::dropout::PHILOX_ROUNDS;
 use crate::kernels::shared;
 use crate::numeric::SUM_DEPTH;
-use crate::plan::{Limits, Op, Share, Tile};
+use crate::plan::{Limits, Op, OperandSharing, Tile};
 
 /// A product: out is rows×columns, each a sum of `terms` terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Product {
+pub struct Matmul {
     /// Rows of the output.
     pub rows: usize,
     /// Columns of the output.
@@ -39,7 +39,7 @@ const ROWS_OF_A_PART: usize = 2048;
 /// Rows of a batch that are summed from zero before their sum is added: `BLOCK` in `shaders/shared/product.wgsl`.
 const BLOCK: usize = 64;
 
-const STAGED: Share = Share::Workgroup { terms: 16 };
+const STAGED: OperandSharing = OperandSharing::Workgroup { terms: 16 };
 
 /// Rows of tiles in a band, for outputs of at least twice as many rows and columns of tiles: where a GPU's cache does not hold what
 /// all workgroups that run at the same time read.
@@ -54,7 +54,7 @@ const TILES: [Tile; 7] = [
     Tile::new(32, 32, [4, 4], STAGED),
     Tile::new(64, 64, [8, 8], STAGED),
     Tile::new(128, 64, [8, 8], STAGED),
-    Tile::new(128, 128, [8, 8], Share::Workgroup { terms: 8 }),
+    Tile::new(128, 128, [8, 8], OperandSharing::Workgroup { terms: 8 }),
     Tile::new(128, 128, [8, 8], STAGED),
 ];
 
@@ -64,21 +64,21 @@ const WORKGROUPS: usize = 96;
 /// The tiles that a product can have on a device, the best one first: the largest that still makes enough workgroups
 /// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock. None has fewer parts
 /// than its sums need.
-pub fn candidates(product: Product, limits: &Limits) -> Vec<Tile> {
-    in_parts(uncut(product, limits), product, limits)
+pub fn candidates(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
+    in_parts(uncut(matmul, limits), matmul, limits)
 }
 
 /// Each tile with its terms cut into as many parts as it needs, once.
-fn in_parts(tiles: Vec<Tile>, product: Product, limits: &Limits) -> Vec<Tile> {
+fn in_parts(tiles: Vec<Tile>, matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut found: Vec<Tile> = Vec::new();
     for tile in tiles {
         let mut parts = tile.parts as usize;
-        if product.over_rows {
-            parts = parts.max(product.terms.div_ceil(ROWS_OF_A_PART).min(fitting(product, limits)));
+        if matmul.over_rows {
+            parts = parts.max(matmul.terms.div_ceil(ROWS_OF_A_PART).min(fitting(matmul, limits)));
         }
-        let of_a_part = |parts: usize| Product { terms: chunk(product.terms, parts), ..product };
+        let of_a_part = |parts: usize| Matmul { terms: chunk(matmul.terms, parts), ..matmul };
         let too_long = |parts: usize| rounds(&tile, of_a_part(parts)) > limits.loop_rounds.into();
-        while too_long(parts) && chunk(product.terms, parts) > STEP {
+        while too_long(parts) && chunk(matmul.terms, parts) > STEP {
             parts += 1;
         }
         let band = if parts > 1 { 1 } else { tile.band };
@@ -91,9 +91,9 @@ fn in_parts(tiles: Vec<Tile>, product: Product, limits: &Limits) -> Vec<Tile> {
 }
 
 /// Number of parts whose sums one binding holds, at least 1.
-fn fitting(product: Product, limits: &Limits) -> usize {
+fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     // Behind the sums of products over rows lie those of a's rows.
-    let sums = product.rows * (product.columns + usize::from(product.over_rows));
+    let sums = matmul.rows * (matmul.columns + usize::from(matmul.over_rows));
     let bytes = limits.binding_bytes.min(limits.allocation_bytes) as usize;
     (bytes / (4 * sums).max(1)).max(1)
 }
@@ -114,16 +114,16 @@ pub fn depth(rows: usize) -> usize {
 /// Terms of the longest step of any tile's core.
 const STEP: usize = 16;
 
-/// Terms of each of so many parts but the last: whole steps of every tile's core, so that none looks into the next part.
+/// Terms of each of so many parts but the last: fused steps of every tile's core, so that none looks into the next part.
 pub fn chunk(terms: usize, parts: usize) -> usize {
     terms.div_ceil(parts).next_multiple_of(STEP)
 }
 
 /// Most rounds of all loops of an invocation that computes a product's part, even where a driver unrolls none.
-pub fn rounds(tile: &Tile, product: Product) -> u64 {
-    let (terms, [high, wide]) = (product.terms, tile.each.map(|each| each as usize));
+pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
+    let (terms, [high, wide]) = (matmul.terms, tile.each.map(|each| each as usize));
     // To store the sums of a block is to go through them.
-    let blocks = if product.over_rows { terms.div_ceil(BLOCK).max(1) } else { 1 };
+    let blocks = if matmul.over_rows { terms.div_ceil(BLOCK).max(1) } else { 1 };
     let rounds = match tile.staged().map(|terms| terms as usize) {
         None => terms.div_ceil(4) + blocks + high + wide,
         Some(staged) => {
@@ -131,28 +131,28 @@ pub fn rounds(tile: &Tile, product: Product) -> u64 {
             let bringing = fours / tile.invocations() as usize + 2;
             let (high, wide) = (high / 4, wide / 4);
             // Four rows of a batch at a time.
-            let steps = if product.over_rows { staged / 4 } else { staged };
+            let steps = if matmul.over_rows { staged / 4 } else { staged };
             let adding = steps * (1 + wide + high * (1 + wide));
             terms.div_ceil(staged) * (1 + bringing + adding) + blocks * (1 + high * (5 + 4 * wide))
         }
     };
-    let drawing = if product.may_drop { high * wide.div_ceil(4) * PHILOX_ROUNDS } else { 0 };
+    let drawing = if matmul.may_drop { high * wide.div_ceil(4) * PHILOX_ROUNDS } else { 0 };
     (rounds + drawing) as u64
 }
 
 /// Tiles before their terms are cut into the parts they need: for the parts themselves, too.
-pub fn uncut(product: Product, limits: &Limits) -> Vec<Tile> {
+pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
-            && (tile.share != Share::Subgroup || limits.software && limits.subgroups)
+            && (tile.sharing != OperandSharing::Subgroup || limits.software && limits.subgroups)
     };
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
-    let fills = |tile: &Tile| workgroups(tile, product).iter().product::<usize>() >= WORKGROUPS;
-    let small = product.rows.min(product.columns) <= 8 || product.terms <= 8;
+    let fills = |tile: &Tile| workgroups(tile, matmul).iter().product::<usize>() >= WORKGROUPS;
+    let small = matmul.rows.min(matmul.columns) <= 8 || matmul.terms <= 8;
     // Of the 16×32 sums of a subgroup most would be for nothing.
-    let narrow = product.rows.min(product.columns) <= 16;
-    let subgroups = sizes.iter().position(|tile| tile.share == Share::Subgroup).filter(|_| !narrow);
+    let narrow = matmul.rows.min(matmul.columns) <= 16;
+    let subgroups = sizes.iter().position(|tile| tile.sharing == OperandSharing::Subgroup).filter(|_| !narrow);
     let best = if limits.software {
         subgroups.unwrap_or(0)
     } else if small {
@@ -161,9 +161,9 @@ pub fn uncut(product: Product, limits: &Limits) -> Vec<Tile> {
         sizes.iter().rposition(fills).unwrap_or(1).max(1).min(sizes.len() - 1)
     };
     let best = sizes.remove(best);
-    let vectors = if product.aligned == [false; 3] { vec![[false; 3]] } else { vec![product.aligned, [false; 3]] };
+    let vectors = if matmul.aligned == [false; 3] { vec![[false; 3]] } else { vec![matmul.aligned, [false; 3]] };
     let both = |tile: Tile| vectors.iter().map(move |vector| Tile { vector: *vector, ..tile });
-    let [wide, high] = workgroups(&best, product);
+    let [wide, high] = workgroups(&best, matmul);
     let pays = !limits.software && wide.min(high) >= 2 * BAND as usize;
     let banded = |band: u32| Tile { band, ..best };
     let first = pays.then_some(banded(BAND));
@@ -173,15 +173,15 @@ pub fn uncut(product: Product, limits: &Limits) -> Vec<Tile> {
 
 /// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
 /// would leave a GPU idle. The parts' sums must fit one binding.
-pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
-    let mut tiles = uncut(product, limits);
-    let fitting = fitting(product, limits);
-    let (best, parts) = (tiles[0], fitting.min(product.terms / TERMS_OF_A_PART));
-    let idle = WORKGROUPS / workgroups(&best, product).iter().product::<usize>().max(1);
+pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
+    let mut tiles = uncut(matmul, limits);
+    let fitting = fitting(matmul, limits);
+    let (best, parts) = (tiles[0], fitting.min(matmul.terms / TERMS_OF_A_PART));
+    let idle = WORKGROUPS / workgroups(&best, matmul).iter().product::<usize>().max(1);
     let split = |parts: usize| Tile { parts: parts as u32, band: 1, ..best };
     if !limits.software && parts.min(idle) >= 2 {
         tiles.insert(0, split(parts.min(idle).min(MOST_PARTS)));
-    } else if product.terms > 16 && fitting >= 2 {
+    } else if matmul.terms > 16 && fitting >= 2 {
         tiles.push(split(2));
     }
     // How many workgroups keep a GPU busy, measuring alone can tell: these are never the first.
@@ -189,17 +189,17 @@ pub fn candidates_with_parts(product: Product, limits: &Limits) -> Vec<Tile> {
         [2, 4, MOST_PARTS].map(split).into_iter().filter(|tile| !limits.software && tile.parts as usize <= parts);
     let more: Vec<Tile> = more.filter(|tile| !tiles.contains(tile)).collect();
     tiles.extend(more);
-    in_parts(tiles, product, limits)
+    in_parts(tiles, matmul, limits)
 }
 
 /// Workgroups along columns and rows.
-fn workgroups(tile: &Tile, product: Product) -> [usize; 2] {
-    [product.columns.div_ceil(tile.columns as usize), product.rows.div_ceil(tile.rows as usize)]
+fn workgroups(tile: &Tile, matmul: Matmul) -> [usize; 2] {
+    [matmul.columns.div_ceil(tile.columns as usize), matmul.rows.div_ceil(tile.rows as usize)]
 }
 
 /// The grid of a product.
-pub fn grid(op: &Op, product: Product) -> [u32; 3] {
-    let [x, y] = workgroups(&op.tile(), product).map(|count| count as u32);
+pub fn grid(op: &Op, matmul: Matmul) -> [u32; 3] {
+    let [x, y] = workgroups(&op.tile(), matmul).map(|count| count as u32);
     [x, y, 1]
 }
 
@@ -223,10 +223,10 @@ pub fn along(a: bool, b: bool) -> String {
 
 /// The texts that a tile is computed with.
 pub fn core(tile: &Tile) -> Vec<&'static str> {
-    let core = match tile.share {
-        Share::Nothing => shared::REGISTERS,
-        Share::Subgroup => shared::SUBGROUPS,
-        Share::Workgroup { .. } => shared::TILES,
+    let core = match tile.sharing {
+        OperandSharing::Nothing => shared::REGISTERS,
+        OperandSharing::Subgroup => shared::SUBGROUPS,
+        OperandSharing::Workgroup { .. } => shared::TILES,
     };
     let [a, b, out] = tile.vector.map(usize::from);
     vec![shared::A[a], shared::B[b], shared::OUT[out], shared::PRODUCT, core]
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn chosen(rows: usize, columns: usize, terms: usize, limits: &Limits) -> String {
-        candidates(Product { rows, columns, terms, aligned: [true; 3], over_rows: false, may_drop: false }, limits)[0]
+        candidates(Matmul { rows, columns, terms, aligned: [true; 3], over_rows: false, may_drop: false }, limits)[0]
             .to_string()
     }
 
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn each_operand_is_read_four_at_a_time_where_its_rows_allow() {
         let software = Limits { software: true, subgroups: true, ..Limits::default() };
-        let ten_outputs = Product {
+        let ten_outputs = Matmul {
             rows: 128,
             columns: 10,
             terms: 64,
@@ -277,13 +277,13 @@ mod tests {
 
     #[test]
     fn parts_are_no_more_than_one_binding_holds() {
-        let product =
-            Product { rows: 128, columns: 512, terms: 4096, aligned: [true; 3], over_rows: false, may_drop: false };
-        let parts = |binding_bytes| candidates_with_parts(product, &Limits { binding_bytes, ..Limits::default() });
+        let matmul =
+            Matmul { rows: 128, columns: 512, terms: 4096, aligned: [true; 3], over_rows: false, may_drop: false };
+        let parts = |binding_bytes| candidates_with_parts(matmul, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
-        // The sums of a's rows behind those of each part take their share.
-        let over_rows = Product { over_rows: true, ..product };
+        // The sums of a's rows behind those of each part take their sharing.
+        let over_rows = Matmul { over_rows: true, ..matmul };
         let parts_over_rows = |binding_bytes| {
             let tiles = candidates_with_parts(over_rows, &Limits { binding_bytes, ..Limits::default() });
             tiles.iter().map(|tile| tile.parts).max()
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!([513 << 10, 512 << 10].map(parts_over_rows), [Some(2), Some(1)]);
         // The heuristic's choice comes first, whatever else there is.
         assert_eq!(parts(128 << 20)[0].parts, 1);
-        let few = Product { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false, may_drop: false };
+        let few = Matmul { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false, may_drop: false };
         let counts: Vec<u32> = candidates_with_parts(few, &Limits::default()).iter().map(|tile| tile.parts).collect();
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
@@ -311,16 +311,15 @@ mod tests {
                     continue;
                 }
                 for terms in [1, 2048, 2049, most / 2, most].into_iter().filter(|terms| *terms <= most) {
-                    let product =
-                        Product { rows, columns, terms, aligned: [true; 3], over_rows: true, may_drop: false };
-                    for tile in candidates(product, &limits) {
+                    let matmul = Matmul { rows, columns, terms, aligned: [true; 3], over_rows: true, may_drop: false };
+                    for tile in candidates(matmul, &limits) {
                         let of_a_part = chunk(terms, tile.parts as usize);
                         let sums = 4 * rows * (columns + 1) * tile.parts as usize;
-                        assert!(tile.parts == 1 || sums <= binding_bytes as usize, "{product:?} by {tile}");
-                        assert!(tile.parts > 1 || terms <= uncut_rows(rows, columns, terms), "{product:?} by {tile}");
+                        assert!(tile.parts == 1 || sums <= binding_bytes as usize, "{matmul:?} by {tile}");
+                        assert!(tile.parts > 1 || terms <= uncut_rows(rows, columns, terms), "{matmul:?} by {tile}");
                         assert!(
                             of_a_part <= terms.min(uncut_rows(rows, columns, of_a_part)) + STEP,
-                            "{product:?} by {tile}"
+                            "{matmul:?} by {tile}"
                         );
                         long += usize::from(of_a_part > ROWS_OF_A_PART);
                     }
@@ -333,16 +332,16 @@ mod tests {
     /// Blocks where terms are rows of a batch, ten rounds of Philox for each four numbers that are stored where they may be dropped.
     #[test]
     fn rounds_are_those_of_the_loops() {
-        let product =
-            Product { rows: 64, columns: 64, terms: 640, aligned: [true; 3], over_rows: false, may_drop: false };
+        let matmul =
+            Matmul { rows: 64, columns: 64, terms: 640, aligned: [true; 3], over_rows: false, may_drop: false };
         let tiles = [Tile::PLAIN, Tile::SUBGROUPS, Tile::new(64, 64, [8, 8], STAGED)];
-        let counted = |product: Product| tiles.map(|tile| rounds(&tile, product));
-        assert_eq!(counted(product), [160 + 1 + 8, 160 + 1 + 20, 40 * (1 + 4 + 16 * 9) + 27]);
+        let counted = |matmul: Matmul| tiles.map(|tile| rounds(&tile, matmul));
+        assert_eq!(counted(matmul), [160 + 1 + 8, 160 + 1 + 20, 40 * (1 + 4 + 16 * 9) + 27]);
         assert_eq!(
-            counted(Product { over_rows: true, ..product }),
+            counted(Matmul { over_rows: true, ..matmul }),
             [160 + 10 + 8, 160 + 10 + 20, 40 * (1 + 4 + 4 * 9) + 270]
         );
-        let more = |tile| rounds(tile, Product { may_drop: true, ..product }) - rounds(tile, product);
+        let more = |tile| rounds(tile, Matmul { may_drop: true, ..matmul }) - rounds(tile, matmul);
         assert_eq!(tiles.each_ref().map(more), [40, 160, 160]);
     }
 
@@ -361,11 +360,11 @@ mod tests {
         let gpu = Limits { subgroups: true, ..Limits::default() };
         assert!(
             candidates(
-                Product { rows: 64, columns: 64, terms: 64, aligned: [true; 3], over_rows: false, may_drop: false },
+                Matmul { rows: 64, columns: 64, terms: 64, aligned: [true; 3], over_rows: false, may_drop: false },
                 &gpu
             )
             .iter()
-            .all(|tile| tile.share != Share::Subgroup)
+            .all(|tile| tile.sharing != OperandSharing::Subgroup)
         );
     }
 }

@@ -45,7 +45,7 @@ pub fn magnitude_bits(x: f32) -> u32 {
     x.to_bits() & !(1 << 31)
 }
 
-/// The bound of a number that is flushed to 0 below the normal range, whose terms have the sum `sum` of absolute values: 0
+/// The tolerance of a number that is flushed to 0 below the normal range, whose terms have the sum `sum` of absolute values: 0
 /// where both sides must flush it. Of up to three terms (momentum, gradient, decay) a device may flush each.
 pub fn flushed(error: f64, sum: f64) -> f64 {
     let least = f64::from(f32::MIN_POSITIVE);

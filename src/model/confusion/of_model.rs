@@ -7,7 +7,7 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result, room};
 use crate::loss::TargetKind;
-use crate::model::{Head, InputRows, Model, classes, forward_parts, target_of};
+use crate::model::{InputRows, Metadata, Model, classes, forward_parts, target_of};
 
 impl Model {
     /// Which classes are taken for which on a data set: for softmax, and for a binary loss with one output, on two
@@ -26,13 +26,13 @@ impl Model {
     /// As [`Model::confusion`].
     pub fn confusion_on(&self, device: &Device, data: &Dataset) -> Result<Confusion> {
         self.check()?;
-        let (network, loss, columns) = (&self.head.network, self.head.loss, self.head.network.outputs());
-        let Some(told) = self.head.told_classes() else {
+        let (network, loss, columns) = (&self.metadata.network, self.metadata.loss, self.metadata.network.outputs());
+        let Some(told) = self.metadata.class_count() else {
             let problem = format!("{loss} with {columns} output{} does not tell one class a row", plural(columns));
             return Err(Error::conflict("confusion", problem, "use `evaluate`, or train with softmax_cross_entropy"));
         };
         let actual = actual(loss.target_kind(), data, target_of(network, loss, None, data)?)?;
-        let input = InputRows::of(network, self.head.preprocessing.as_ref(), data)?;
+        let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
         let mut predicted = room("predictions", data.len())?;
         // Neither all inputs nor all outputs at once: of images, and of many classes, they would take gigabytes.
         let get = |rows| input.get(rows).map(Cow::Owned);
@@ -42,7 +42,7 @@ impl Model {
             predicted.extend(classes(loss, columns, outputs)?);
             Ok(())
         })?;
-        Confusion::new(names(&self.head, data, told), &actual, &predicted)
+        Confusion::new(names(&self.metadata, data, told), &actual, &predicted)
     }
 }
 
@@ -63,10 +63,10 @@ fn actual(kind: TargetKind, data: &Dataset, words: Vec<u32>) -> Result<Vec<u32>>
 }
 
 /// The data set's names of its classes, or those that the model knows, or numbers.
-fn names(head: &Head, data: &Dataset, told: usize) -> Vec<String> {
+fn names(metadata: &Metadata, data: &Dataset, told: usize) -> Vec<String> {
     let own = match data.targets() {
         Targets::Classes { names, .. } => Some(names),
-        Targets::Numbers { .. } => head.classes.as_ref(),
+        Targets::Numbers { .. } => metadata.classes.as_ref(),
     };
     own.cloned().unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{BEST, Checkpoint, stored};
 use crate::error::{Error, Result};
 use crate::model::parameter_shapes;
-use crate::trainer::course::CourseHead;
+use crate::trainer::fit_state::FitStateHeader;
 
 /// More steps than any training takes; numbers below it can be added to without overflow.
 const MOST_STEPS: u64 = 1 << 48;
@@ -24,26 +24,26 @@ impl Checkpoint {
     /// # Errors
     /// The first part that no training could have written.
     pub(super) fn check(&self) -> Result<()> {
-        let head = &self.head;
-        head.settings.check()?;
+        let header = &self.header;
+        header.settings.check()?;
         let under_way = self.check_place()?;
-        if let Some(course) = &head.course {
-            let [steps, rows] = course.running();
-            ensure(rows == under_way && steps == under_way / head.settings.step_rows(), || {
+        if let Some(fit) = &header.fit {
+            let [steps, rows] = fit.running();
+            ensure(rows == under_way && steps == under_way / header.settings.batch_size(), || {
                 format!("losses are of {steps} steps and {rows} rows, but {under_way} rows of the epoch were used")
             })?;
-            course.check(head.step, head.epoch, head.settings.validation)?;
+            fit.check(header.step, header.epoch, header.settings.validation)?;
         }
         self.check_tensors()
     }
 
     /// Checks the step, the epoch, and how many of its rows were used; returns these, or 0 between two epochs.
     fn check_place(&self) -> Result<usize> {
-        let (step, epoch, rows_of_step) = (self.head.step, self.head.epoch, self.head.settings.step_rows());
+        let (step, epoch, rows_of_step) = (self.header.step, self.header.epoch, self.header.settings.batch_size());
         ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
         // Epochs and their rows are not held to the step: it does not count the steps that have failed.
         ensure(epoch < u32::MAX, || format!("{epoch} epochs were begun, but they must be below {}", u32::MAX))?;
-        let (used, rows) = match (self.head.used, self.head.settings.data_rows()) {
+        let (used, rows) = match (self.header.used, self.header.settings.data_rows()) {
             (Some(used), Some(rows)) => (used, rows),
             (used, rows) => {
                 ensure(used == rows, || {
@@ -65,10 +65,10 @@ impl Checkpoint {
 
     /// Checks that there are the parameters, the optimizer's states and the best parameters, each once, and numbers.
     fn check_tensors(&self) -> Result<()> {
-        let settings = &self.head.settings;
+        let settings = &self.header.settings;
         let shapes = parameter_shapes(settings.network());
         let mut prefixes = stored(settings.optimizer());
-        if self.head.course.as_ref().is_some_and(CourseHead::has_best) {
+        if self.header.fit.as_ref().is_some_and(FitStateHeader::has_best) {
             prefixes.push(BEST.into());
         }
         let all = prefixes

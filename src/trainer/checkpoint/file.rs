@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, Head};
+use super::{Checkpoint, Header};
 use crate::error::{Error, Result};
 use crate::model::Tensor;
 use crate::model::container::{Container, Contents, check_version, differs};
@@ -22,11 +22,11 @@ const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAG
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// CRC-32 of the head's text, and of all tensors in the order of their names, in files of the first versions: those have
+    /// CRC-32 of the header's text, and of all tensors in the order of their names, in files of the first versions: those have
     /// no checksum of all their bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<u32>,
-    head: Head,
+    header: Header,
 }
 
 impl Checkpoint {
@@ -41,7 +41,7 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
-        let stored = Stored { checksum: None, head: self.head.clone() };
+        let stored = Stored { checksum: None, header: self.header.clone() };
         let named = self.tensors.iter().map(|tensor| (tensor.name.clone(), tensor));
         CONTAINER.pack(serde_json::to_string(&stored)?, named)
     }
@@ -63,15 +63,15 @@ impl Checkpoint {
             Err(error) => return Ok(Err(error)),
         };
         let version = serde_json::from_str::<serde_json::Value>(&contents.metadata).ok();
-        check_version(path, version.and_then(|value| value.get("head")?.get("format")?.as_u64()), FORMAT_VERSION)?;
+        check_version(path, version.and_then(|value| value.get("header")?.get("format")?.as_u64()), FORMAT_VERSION)?;
         Ok(Self::of(path, contents))
     }
 
     fn of(path: &Path, Contents { metadata, tensors, is_sealed }: Contents) -> Result<Self> {
         let bad = |error| format!("its metadata `{}` cannot be used: {error}", CONTAINER.key);
         let stored = serde_json::from_str(&metadata).map_err(|error| Error::format(path, bad(error), FOREIGN));
-        let Stored { checksum: written, head } = stored?;
-        let checkpoint = Self { head, tensors };
+        let Stored { checksum: written, header } = stored?;
+        let checkpoint = Self { header, tensors };
         if !is_sealed {
             let found = checkpoint.checksum().map_err(|error| Error::file(path, "reading", error))?;
             if Some(found) != written {
@@ -88,7 +88,7 @@ impl Checkpoint {
     /// The checksum of files of the first versions.
     fn checksum(&self) -> std::io::Result<u32> {
         let mut checksum = crc32fast::Hasher::new();
-        checksum.update(serde_json::to_string(&self.head)?.as_bytes());
+        checksum.update(serde_json::to_string(&self.header)?.as_bytes());
         let mut sorted: Vec<&Tensor> = self.tensors.iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         for tensor in sorted {

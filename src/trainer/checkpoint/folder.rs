@@ -11,7 +11,7 @@ use super::{Checkpoint, Restored, Validation};
 use crate::error::{Error, Result};
 use crate::replace::remove_leftovers;
 use crate::trainer::Trainer;
-use crate::trainer::course::Course;
+use crate::trainer::fit_state::FitState;
 
 /// How many of the newest stay.
 const NEWEST: usize = 3;
@@ -143,7 +143,7 @@ impl Search {
                 }
             };
             let place = folder.display().to_string();
-            match checkpoint.head.settings.difference(settings)? {
+            match checkpoint.header.settings.difference(settings)? {
                 None => search.own.push((checkpoint.step(), folder)),
                 Some(difference) if checkpoints.numbered => search.others.push(format!("{place}: {difference}")),
                 Some(difference) => return Err(difference.error(place)),
@@ -160,7 +160,7 @@ pub(in crate::trainer) enum Beginning {
     /// At its first step; how the checkpoints differ that there are, where all are of other trainings.
     Anew(Vec<String>),
     /// At a checkpoint.
-    Resumed(Course, Restored),
+    Resumed(FitState, Restored),
 }
 
 /// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
@@ -211,7 +211,7 @@ fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
 }
 
 /// Keeps to what [`Checkpoints`] say.
-pub(in crate::trainer) struct Keeper {
+pub(in crate::trainer) struct CheckpointWriter {
     checkpoints: Checkpoints,
     /// What epochs are validated on.
     validation: Option<Validation>,
@@ -222,7 +222,7 @@ pub(in crate::trainer) struct Keeper {
     passed_over: Vec<PathBuf>,
 }
 
-impl Keeper {
+impl CheckpointWriter {
     /// Begins, or goes on from the newest checkpoint.
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
@@ -230,15 +230,15 @@ impl Keeper {
         validation: Option<Validation>,
     ) -> Result<(Self, Beginning)> {
         let (checkpoints, last) = (checkpoints.clone(), Instant::now());
-        let mut keeper = Self { checkpoints, validation, last, taken: None, passed_over: Vec::new() };
-        let beginning = if keeper.checkpoints.resume { keeper.resume(trainer)? } else { Beginning::Anew(Vec::new()) };
-        if !keeper.checkpoints.when_stopped {
-            keeper.take_folder()?;
+        let mut writer = Self { checkpoints, validation, last, taken: None, passed_over: Vec::new() };
+        let beginning = if writer.checkpoints.resume { writer.resume(trainer)? } else { Beginning::Anew(Vec::new()) };
+        if !writer.checkpoints.when_stopped {
+            writer.take_folder()?;
         }
-        if !keeper.checkpoints.resume {
-            keeper.check_free()?;
+        if !writer.checkpoints.resume {
+            writer.check_free()?;
         }
-        Ok((keeper, beginning))
+        Ok((writer, beginning))
     }
 
     /// # Errors
@@ -282,7 +282,7 @@ impl Keeper {
             self.passed_over.push(path);
             problems.push(problem);
         }
-        Ok(Beginning::Resumed(checkpoint.course(), Restored { passed_over: problems, ..restored }))
+        Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { passed_over: problems, ..restored }))
     }
 
     /// Makes a folder this training's alone; returns which.
@@ -330,19 +330,19 @@ impl Keeper {
     }
 
     /// Writes one, unless only those of stopped trainings are wanted, and deletes those that are no longer.
-    pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, course: &Course, stopped: bool) -> Result<()> {
+    pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState, stopped: bool) -> Result<()> {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());
         }
         let folder = &self.take_folder()?;
         let newest = folder.join(name(trainer.steps()));
-        trainer.checkpoint_of(Some(course), self.validation)?.save(&newest)?;
+        trainer.checkpoint_of(Some(state), self.validation)?.save(&newest)?;
         self.last = Instant::now();
         self.passed_over.retain(|path| *path != newest);
         let mut old = written(folder)?;
         old.retain(|(_, path)| !self.passed_over.contains(path));
         old.truncate(old.len().saturating_sub(NEWEST));
-        let best = course.best.as_ref().map(|best| best.step);
+        let best = state.best.as_ref().map(|best| best.step);
         for (_, path) in old.into_iter().filter(|(step, path)| Some(*step) != best && *path != newest) {
             match std::fs::remove_file(&path) {
                 // Somebody else has done it.

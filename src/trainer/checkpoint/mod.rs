@@ -12,7 +12,7 @@ mod settings;
 pub use folder::Checkpoints;
 
 pub(super) use check::ensure;
-pub(super) use folder::{Beginning, Keeper};
+pub(super) use folder::{Beginning, CheckpointWriter};
 pub(super) use settings::{Fingerprint, Validation};
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::model::{Tensor, write_parameters};
 use crate::optim::Optimizer;
 use crate::trainer::Trainer;
-use crate::trainer::course::{Course, CourseHead};
+use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
 use settings::{MadeOn, Settings};
 
@@ -48,7 +48,7 @@ const BEST: &str = "best.";
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    head: Head,
+    header: Header,
     /// Parameters, state, and parameters of the best epoch, each under its name in the plan.
     tensors: Vec<Tensor>,
 }
@@ -56,7 +56,7 @@ pub struct Checkpoint {
 /// All but the tensors: the metadata of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Head {
+struct Header {
     /// Version of the file format.
     format: u32,
     settings: Settings,
@@ -67,7 +67,8 @@ struct Head {
     epoch: u32,
     /// Rows of the last of them that were used, where a data set is loaded.
     used: Option<usize>,
-    course: Option<CourseHead>,
+    #[serde(alias = "course")]
+    fit: Option<FitStateHeader>,
 }
 
 /// What came of [`Trainer::restore`].
@@ -96,16 +97,16 @@ impl Restored {
 impl Checkpoint {
     /// Steps since training began.
     pub fn step(&self) -> u64 {
-        self.head.step
+        self.header.step
     }
 
     /// How far the training had come that it was made in.
-    fn course(&self) -> Course {
+    fn fit_state(&self) -> FitState {
         let best = self
             .tensors
             .iter()
             .filter_map(|tensor| Some(Tensor { name: tensor.name.strip_prefix(BEST)?.into(), ..tensor.clone() }));
-        self.head.course.clone().map_or_else(Course::default, |head| head.with(best.collect()))
+        self.header.fit.clone().map_or_else(FitState::default, |header| header.with(best.collect()))
     }
 }
 
@@ -119,24 +120,24 @@ impl Trainer {
     }
 
     /// The same within a [`Trainer::fit`], with what it is validated on.
-    fn checkpoint_of(&mut self, course: Option<&Course>, validation: Option<Validation>) -> Result<Checkpoint> {
+    fn checkpoint_of(&mut self, fit: Option<&FitState>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
         self.rise()?;
         let state = self.state()?;
         let mut tensors = self.finite(state)?;
-        let best = course.and_then(|course| course.best.as_ref()).map(|best| best.parameters.as_slice());
+        let best = fit.and_then(|fit| fit.best.as_ref()).map(|best| best.parameters.as_slice());
         let renamed = |tensor: &Tensor| Tensor { name: format!("{BEST}{}", tensor.name), ..tensor.clone() };
         tensors.extend(best.unwrap_or_default().iter().map(renamed));
-        let head = Head {
+        let header = Header {
             format: file::FORMAT_VERSION,
             settings: Settings::of(self, validation),
             made_on: MadeOn::of(self)?,
             step: self.step,
             epoch: self.epoch,
             used: self.loaded.as_ref().map(Loaded::used),
-            course: course.map(CourseHead::of),
+            fit: fit.map(FitStateHeader::of),
         };
-        Ok(Checkpoint { head, tensors })
+        Ok(Checkpoint { header, tensors })
     }
 
     /// Goes on from a checkpoint of a training with the same settings, on the same data set if one was loaded; load it
@@ -145,20 +146,20 @@ impl Trainer {
     /// # Errors
     /// Settings or data that differ, with both; a number that is not finite; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
-        self.restore_with(checkpoint, checkpoint.head.settings.validation)
+        self.restore_with(checkpoint, checkpoint.header.settings.validation)
     }
 
     fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Validation>) -> Result<Restored> {
-        let Checkpoint { head, tensors } = checkpoint;
-        if let Some(difference) = head.settings.difference(&Settings::of(self, validation))? {
+        let Checkpoint { header, tensors } = checkpoint;
+        if let Some(difference) = header.settings.difference(&Settings::of(self, validation))? {
             return Err(difference.error("checkpoint"));
         }
         self.forget()?;
         self.rise()?;
-        let stored = stored(self.description.optimizer);
+        let stored = stored(self.spec.optimizer);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
-        let wanted = stored.len() * crate::model::parameter_shapes(&self.description.network).len();
+        let wanted = stored.len() * crate::model::parameter_shapes(&self.spec.network).len();
         if tensors.len() != wanted {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
@@ -169,18 +170,18 @@ impl Trainer {
                 return Err(Error::value(place, &format!("element {at}"), tensor.values[at], "finite"));
             }
         }
-        let recut = head.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
+        let recut = header.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
-        (self.step, self.epoch) = (head.step, head.epoch);
-        if let Some(used) = head.used {
+        (self.step, self.epoch) = (header.step, header.epoch);
+        if let Some(used) = header.used {
             self.go_on_from(used)?;
         }
         Ok(Restored {
-            step: head.step,
-            epochs: head.course.as_ref().map_or(0, CourseHead::epochs),
+            step: header.step,
+            epochs: header.fit.as_ref().map_or(0, FitStateHeader::epochs),
             recut,
             passed_over: Vec::new(),
-            differences: head.made_on.differences(&MadeOn::of(self)?),
+            differences: header.made_on.differences(&MadeOn::of(self)?),
         })
     }
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::check::ensure;
-use crate::data::{Dataset, Standardisation};
+use crate::data::{Dataset, Standardization};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::lower::Description;
+use crate::lower::TrainingSpec;
 use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::plan::{Plan, Section};
@@ -36,9 +36,9 @@ pub(super) struct Settings {
     fused: bool,
     data: Option<Fingerprint>,
     pub(super) validation: Option<Validation>,
-    preprocessing: Option<Standardisation>,
+    preprocessing: Option<Standardization>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    target_scaling: Option<Standardisation>,
+    target_scaling: Option<Standardization>,
 }
 
 /// Enough of a data set to tell it from others.
@@ -77,13 +77,13 @@ impl Fingerprint {
 
 impl Settings {
     pub(super) fn of(trainer: &Trainer, validation: Option<Validation>) -> Self {
-        let description = &trainer.description;
+        let spec = &trainer.spec;
         Self {
-            network: description.network.clone(),
-            loss: description.loss,
-            optimizer: description.optimizer,
+            network: spec.network.clone(),
+            loss: spec.loss,
+            optimizer: spec.optimizer,
             schedule: trainer.schedule,
-            clip_norm: description.clip_norm,
+            clip_norm: spec.clip_norm,
             batch: trainer.batch,
             accumulate: trainer.accumulate,
             seed: trainer.seed,
@@ -100,21 +100,21 @@ impl Settings {
     /// # Errors
     /// What is wrong, where, and what to do.
     pub(super) fn check(&self) -> Result<()> {
-        let description = Description {
+        let spec = TrainingSpec {
             clip_norm: self.clip_norm,
             accumulate: self.accumulate,
             evaluate_rows: 1,
-            ..Description::new(self.network.clone(), self.loss, self.optimizer, self.batch)
+            ..TrainingSpec::new(self.network.clone(), self.loss, self.optimizer, self.batch)
         };
-        description.check()?;
+        spec.check()?;
         self.schedule.check()?;
         let [columns, inputs] =
-            [self.preprocessing.as_ref().map(Standardisation::columns), Some(self.network.inputs())];
+            [self.preprocessing.as_ref().map(Standardization::columns), Some(self.network.inputs())];
         ensure(columns.is_none() || columns == inputs, || {
             format!("{columns:?} columns are scaled, but the network has {inputs:?}")
         })?;
         let [columns, outputs] =
-            [self.target_scaling.as_ref().map(Standardisation::columns), Some(self.network.outputs())];
+            [self.target_scaling.as_ref().map(Standardization::columns), Some(self.network.outputs())];
         ensure(columns.is_none() || columns == outputs && self.loss == Loss::MeanSquaredError, || {
             format!(
                 "{columns:?} target columns are scaled, but the network has {outputs:?} and is trained with {}",
@@ -141,7 +141,7 @@ impl Settings {
     }
 
     /// Rows of a step, but for the last of an epoch.
-    pub(super) fn step_rows(&self) -> usize {
+    pub(super) fn batch_size(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }
 

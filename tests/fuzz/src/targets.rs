@@ -1,16 +1,16 @@
 //! What is read, each with the inputs that changes begin with.
 
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use wgrad::data::{Csv, Inspection, NumberFormat, Table, mnist, read_idx_images, read_idx_labels};
+use wgrad::data::{CsvOptions, Inspection, NumberFormat, Table, mnist, read_idx_images, read_idx_labels};
 use wgrad::fuse::fuse;
-use wgrad::lower::{Description, lower};
-use wgrad::model::TableForm;
+use wgrad::lower::{TrainingSpec, lower};
+use wgrad::model::TableLayout;
 use wgrad::specialize::{Choice, Limits, Machine, Tuning, specialize};
 use wgrad::{
-    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Flow, Loss, Model, Network, Split, Standardisation,
-    Trainer,
+    Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Loss, Model, Network, Split, Standardization, Trainer,
 };
 
 use super::{command, forged};
@@ -73,8 +73,8 @@ impl Sandbox {
     fn trainer(&self) -> Trainer {
         let builder = Trainer::builder(Network::input(2).dense(3).tanh().dropout(0.1).dense(2));
         let builder = builder.loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01)).batch(2).accumulate(2);
-        let scaling = Standardisation::fit(&self.data).expect("it has rows");
-        builder.preprocessing(scaling).steps_a_submission(1).build(&Device::cpu().threads(1)).expect("a trainer")
+        let scaling = Standardization::fit(&self.data).expect("it has rows");
+        builder.preprocessing(scaling).steps_per_submission(1).build(&Device::cpu().threads(1)).expect("a trainer")
     }
 
     /// One of a data set, and two of tables: with names of the columns, and without.
@@ -84,15 +84,15 @@ impl Sandbox {
         let model = trainer.into_model().expect("trained");
         let formats =
             std::iter::once(("column2".into(), NumberFormat { decimal: ',', ..NumberFormat::PLAIN })).collect();
-        let named = TableForm { header: true, dropped: vec!["column1".into()], formats };
-        let unnamed = TableForm { header: false, ..named.clone() };
-        let of = |table: Option<TableForm>| {
+        let named = TableLayout { header: true, dropped: vec!["column1".into()], formats };
+        let unnamed = TableLayout { header: false, ..named.clone() };
+        let of = |table: Option<TableLayout>| {
             let mut model = model.clone();
             if table.is_some() {
-                model.head.columns = ["column2", "column3"].map(String::from).to_vec();
-                model.head.targets = vec!["column4".into()];
+                model.metadata.columns = ["column2", "column3"].map(String::from).to_vec();
+                model.metadata.targets = vec!["column4".into()];
             }
-            model.head.table = table;
+            model.metadata.table = table;
             let path = self.file("model", b"");
             model.save(&path).expect("saved");
             as_input(&std::fs::read(path).expect("saved just now"))
@@ -106,7 +106,9 @@ impl Sandbox {
         let fit = Fit::epochs(3).validate(&self.data).restore_best();
         let fit = fit.checkpoints(Checkpoints::in_folder(&folder).every_steps(4));
         let mut trainer = self.trainer();
-        let stop = |progress: &wgrad::Progress| if progress.epoch == 3 { Flow::Stop } else { Flow::Continue };
+        let stop = |progress: &wgrad::Progress| {
+            if progress.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
         trainer.fit(&self.data, fit.on_submission(stop)).expect("trained");
         let own = folder.join("own");
         trainer.checkpoint().and_then(|checkpoint| checkpoint.save(&own)).expect("saved");
@@ -127,13 +129,13 @@ impl Sandbox {
     }
 }
 
-fn description() -> Description {
+fn description() -> TrainingSpec {
     let network = Network::input(8).dense(64).relu().dense(4);
-    Description::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 64)
+    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 64)
 }
 
-fn gpu() -> wgrad::specialize::Target {
-    wgrad::specialize::Target::Gpu(Limits::default())
+fn gpu() -> wgrad::specialize::DeviceLimits {
+    wgrad::specialize::DeviceLimits::Gpu(Limits::default())
 }
 
 /// A safetensors file without its length, which hardly any change would leave right.
@@ -154,13 +156,16 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     let path = sandbox.file("table.csv", input);
     let format = NumberFormat { decimal: ',', thousands: Some('.'), ..NumberFormat::PLAIN };
     let form = match crc32fast::hash(input) % 8 {
-        0 => Csv::default().target("a"),
-        1 => Csv::default().delimiter(b';'),
-        2 => Csv::default().drop("a").target("b"),
-        3 => Csv::default().header(false),
-        4 => Csv { names: ["a", "b", "c"].map(String::from).to_vec(), ..Csv::default().header(false).target("b") },
-        5 => Csv { formats: ["a", "b"].map(|name| (name.into(), format)).into(), ..Csv::default() },
-        _ => Csv::default(),
+        0 => CsvOptions::default().target("a"),
+        1 => CsvOptions::default().delimiter(b';'),
+        2 => CsvOptions::default().drop("a").target("b"),
+        3 => CsvOptions::default().header(false),
+        4 => CsvOptions {
+            names: ["a", "b", "c"].map(String::from).to_vec(),
+            ..CsvOptions::default().header(false).target("b")
+        },
+        5 => CsvOptions { formats: ["a", "b"].map(|name| (name.into(), format)).into(), ..CsvOptions::default() },
+        _ => CsvOptions::default(),
     };
     let inspected = Inspection::of_csv(&path, form.clone());
     if let Ok(inspection) = &inspected {
@@ -171,7 +176,7 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     let parts = data.as_ref().map(|data| data.split(Split::parts(0.6, 0.2).seed(1)));
     let scaled = parts.map(|parts| {
         let (train, _, test) = parts?;
-        test.standardised(&Standardisation::fit(&train)?)
+        test.standardised(&Standardization::fit(&train)?)
     });
     let scaled = scaled.map_or_else(|_| String::new(), |scaled| said(&scaled));
     format!("{} | {} | {} | {scaled}", said(&inspected), said(&table), said(&data))
@@ -203,11 +208,11 @@ fn model(sandbox: &Sandbox, input: &[u8]) -> String {
     let path = sandbox.folder.path().join("again.safetensors");
     model.save(&path).expect("what was read can be written");
     assert!(Model::load(&path).expect("it was written just now") == model);
-    let rows = model.predict(&vec![0.5; model.head.network.inputs()]);
+    let rows = model.predict(&vec![0.5; model.metadata.network.inputs()]);
     let tables = ["a,b,c\n1,2,0\n", "1;2,5\n", "1;2,5;3\n", "1;2,5;3;0\n", "column2;column3\n1,5;2\n"].map(|text| {
         let path = sandbox.file("table.csv", text.as_bytes());
-        let table = Table::read(path, &model.head.form(Csv::default()));
-        table.map_or_else(|error| error.to_string(), |table| said(&table.numbers(&model.head.columns)))
+        let table = Table::read(path, &model.metadata.form(CsvOptions::default()));
+        table.map_or_else(|error| error.to_string(), |table| said(&table.numbers(&model.metadata.columns)))
     });
     format!("{} | {} | {}", said(&rows), said(&model.evaluate(&sandbox.data)), tables.join(" | "))
 }
@@ -260,7 +265,7 @@ fn network(_: &Sandbox, input: &[u8]) -> String {
     assert!(Network::parse(network.inputs(), layers).expect("it was printed just now") == network);
     let stored = serde_json::to_string(&network).expect("it has text for keys");
     assert!(serde_json::from_str::<Network>(&stored).expect("it was written just now") == network);
-    let description = Description::new(network, Loss::MeanSquaredError, Adam::new(0.01), 8);
+    let description = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(0.01), 8);
     let planned = lower(&description).and_then(|plan| specialize(fuse(&plan)?, &gpu()));
     format!("{:?} | {}", description.network.parameter_count().checked_ilog2(), said(&planned))
 }

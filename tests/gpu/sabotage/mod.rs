@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub use products::{BANDED, STAGED, WIDE};
 use wgrad::Error;
 use wgrad::kernels;
-use wgrad::plan::{Kernel, Shader, Share, Tile, Tiles};
+use wgrad::plan::{Kernel, OperandSharing, Shader, Tile, Tiles};
 
 use crate::common::device;
 use crate::kernels::{cases_of, run_with, tiles};
@@ -51,7 +51,7 @@ fn every_sabotaged_shader_is_caught() {
     for (tile, (name, what, from, to)) in all() {
         let honest = kernels::ALL.into_iter().find(|kernel| kernel.name == *name).expect("a kernel of ours");
         let (kernel, product) = (tampered(honest, &tile, from, to), honest.shader.tiles.is_some());
-        if tile.share == Share::Subgroup && !device.limits().subgroups {
+        if tile.sharing == OperandSharing::Subgroup && !device.limits().subgroups {
             println!("not on this device, whose subgroups are others: {what}: {name}");
             continue;
         }

@@ -1,7 +1,7 @@
 //! Mistakes in products, each in one way to cut them.
 
 use super::Sabotage;
-use wgrad::plan::{Share, Tile};
+use wgrad::plan::{OperandSharing, Tile};
 
 /// Without workgroup memory, number by number.
 pub(super) const PLAIN: &[Sabotage] = &[
@@ -54,7 +54,7 @@ pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_grad_weight", "the bias gradient leaves a row in four out", " + a[3]", ""),
     ("dense_grad_weight", "the flag is not lowered", "if !all_finite(sums)", "if false"),
     ("dense_grad_weight", "the flag is always lowered", "if !all_finite(sums)", "if true"),
-    ("dense_grad_weight", "the flag is lowered to the slot", "step.index", "step.slot"),
+    ("dense_grad_weight", "the flag is lowered to the batch_index", "step.index", "step.batch_index"),
     (
         "matmul_split_nt",
         "a term is counted in two parts",
@@ -114,11 +114,11 @@ pub(super) const VECTOR: &[Sabotage] = &[
 pub(super) const SUBGROUPS: &[Sabotage] = &[
     ("matmul_nt", "an invocation hears itself", "subgroupBroadcast(share, 2u)", "share"),
     ("matmul_nt", "two rows are swapped", "subgroupBroadcast(share, 5u)", "subgroupBroadcast(share, 6u)"),
-    ("matmul_nt", "the lower rows are the upper ones", "row + 8u, term, lane", "row, term, lane"),
+    ("matmul_nt", "the lower rows are the upper ones", "row + 8u, term, item", "row, term, item"),
     ("matmul_nt", "the last terms are left out", "term < end; term += 4u", "term + 4u <= end; term += 4u"),
     ("matmul_nn", "the second subgroup computes what the first does", "16u * subgroup", "0u * subgroup"),
     ("matmul_nn", "only the last block of terms counts", "sums_3 += b", "sums_3 = b"),
-    ("matmul_tn", "the other four rows are the first four", "row + 4u * (lane / 4u)", "row"),
+    ("matmul_tn", "the other four rows are the first four", "row + 4u * (item / 4u)", "row"),
     ("matmul_tn", "rows and terms are turned over", "return heard;", "return transpose(heard);"),
     ("matmul_tn", "rows of a block are turned over", "totals_1[0], totals_1[1]", "totals_1[1], totals_1[0]"),
     (
@@ -139,8 +139,8 @@ pub(super) const SUBGROUPS: &[Sabotage] = &[
 ];
 
 /// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.
-pub const STAGED: Tile = Tile::new(32, 32, [4, 4], Share::Workgroup { terms: 16 });
-pub const WIDE: Tile = Tile::new(64, 64, [8, 8], Share::Workgroup { terms: 16 });
+pub const STAGED: Tile = Tile::new(32, 32, [4, 4], OperandSharing::Workgroup { terms: 16 });
+pub const WIDE: Tile = Tile::new(64, 64, [8, 8], OperandSharing::Workgroup { terms: 16 });
 
 /// Workgroups that go along bands of tiles, on drivers with our subgroups.
 pub const BANDED: Tile = Tile { band: 2, ..Tile::SUBGROUPS };

@@ -6,42 +6,42 @@ mod executor;
 use super::super::accumulate::cases as accumulated;
 use super::super::bias_add::cases;
 use super::super::case::{Case, Values};
-use super::{Bounds, at_step, verify, with_twin};
+use super::{Tolerances, at_step, verify, with_reference};
 use executor::hands_on;
 use wgrad::exec::{Executor, Reference, Run, lockstep};
 use wgrad::kernels::accumulate;
-use wgrad::plan::{Bound, Call, POISON, Step, ViewId};
+use wgrad::plan::{Call, POISON, Step, Tolerance, ViewId};
 use wgrad::{Error, Result};
 
-/// A bias_add of real numbers with a dead row in a window of two slots.
+/// A bias_add of real numbers with a dead row in a window of two args.
 fn case() -> Case {
-    cases().into_iter().find(|case| case.name.contains("4×5") && case.slot > 0).expect("there is such a case")
+    cases().into_iter().find(|case| case.name.contains("4×5") && case.batch_index > 0).expect("there is such a case")
 }
 
 /// Fills the output with one word of the bias.
 fn fill(call: Call<'_>, at: usize) {
-    let [_, bias, output] = call.slots();
+    let [_, bias, output] = call.args();
     output.words_mut().fill(bias.words()[at]);
 }
 
 /// What lockstep says where the device writes one word everywhere, and the reference another.
-fn judge(case: &Case, device: u32, reference: u32, bound: Bounds) -> Result<usize> {
+fn judge(case: &Case, device: u32, reference: u32, tolerance: Tolerances) -> Result<usize> {
     let (mut case, mut plan) = (case.clone(), case.plan.clone());
     let (honest, bias) = (case.op().kernel, case.op().views[1]);
     case.set(bias, vec![reference, device]);
-    case.plan.substitute(|_| with_twin(honest, |call| fill(call, 0), bound));
-    plan.substitute(|_| with_twin(honest, |call| fill(call, 1), bound));
+    case.plan.substitute(|_| with_reference(honest, |call| fill(call, 0), tolerance));
+    plan.substitute(|_| with_reference(honest, |call| fill(call, 1), tolerance));
     let mut device = Reference::new(plan).expect("there is memory");
     case.load(&mut device);
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
 
-/// The same bound for every element.
-fn bounds(call: &Call<'_>, bound: f64) -> Vec<Bound> {
-    vec![Bound::Each(vec![bound; call.f32(2).len()])]
+/// The same tolerance for every element.
+fn tolerances(call: &Call<'_>, tolerance: f64) -> Vec<Tolerance> {
+    vec![Tolerance::Each(vec![tolerance; call.f32(2).len()])]
 }
 
-const HALF: Bounds = |_, after| bounds(after, 0.5);
+const HALF: Tolerances = |_, after| tolerances(after, 0.5);
 
 #[test]
 fn a_bound_is_reached_but_not_exceeded() {
@@ -49,7 +49,7 @@ fn a_bound_is_reached_but_not_exceeded() {
     for (device, close) in [(0.5f32, true), (1.5, true), (0.499, false), (1.501, false), (-1.0, false)] {
         assert_eq!(judge(&case, device.to_bits(), one, HALF).is_ok(), close, "{device}");
     }
-    assert!(judge(&case, one, one + 1, |_, _| vec![Bound::Exact]).is_err(), "one unit in the last place");
+    assert!(judge(&case, one, one + 1, |_, _| vec![Tolerance::Exact]).is_err(), "one unit in the last place");
 }
 
 #[test]
@@ -71,13 +71,16 @@ fn equal_bits_agree_whatever_they_are() {
 #[test]
 fn a_bound_that_is_no_number_allows_nothing() {
     let (case, infinite) = (case(), f32::INFINITY.to_bits());
-    let bounds: [Bounds; 3] =
-        [|_, after| bounds(after, f64::INFINITY), |_, after| bounds(after, f64::NAN), |_, after| bounds(after, -1.0)];
-    for bound in bounds {
+    let tolerances: [Tolerances; 3] = [
+        |_, after| tolerances(after, f64::INFINITY),
+        |_, after| tolerances(after, f64::NAN),
+        |_, after| tolerances(after, -1.0),
+    ];
+    for tolerance in tolerances {
         for (device, reference) in [(0, infinite), (infinite, 0), (infinite, f32::NEG_INFINITY.to_bits())] {
-            assert!(judge(&case, device, reference, bound).is_err(), "{device:x} and {reference:x}");
+            assert!(judge(&case, device, reference, tolerance).is_err(), "{device:x} and {reference:x}");
         }
-        assert!(judge(&case, 1f32.to_bits(), 0, bound).is_err(), "two finite numbers");
+        assert!(judge(&case, 1f32.to_bits(), 0, tolerance).is_err(), "two finite numbers");
     }
 }
 
@@ -85,7 +88,7 @@ fn a_bound_that_is_no_number_allows_nothing() {
 struct Scribbler {
     device: Reference,
     view: ViewId,
-    slot: usize,
+    batch_index: usize,
     words: Vec<u32>,
 }
 
@@ -98,12 +101,12 @@ impl Executor for Scribbler {
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         self.device.submit_op(steps, run, op)?;
-        self.device.write(self.view, self.slot, &self.words)
+        self.device.write(self.view, self.batch_index, &self.words)
     }
 }
 
-/// The op's output as the honest twin writes it, and what comes behind it.
-fn scribbled(extra: usize, slot: usize) -> Result<usize> {
+/// The op's output as the honest CPU kernel writes it, and what comes behind it.
+fn scribbled(extra: usize, batch_index: usize) -> Result<usize> {
     let mut case = case();
     let output = case.op().views[2];
     // A view of the output's whole allocation, through which words beyond the output can be written.
@@ -113,9 +116,9 @@ fn scribbled(extra: usize, slot: usize) -> Result<usize> {
     case.load(&mut honest);
     honest.submit(&case.steps, &[case.run()])?;
     let mut words = honest.read_allocation(allocation)?;
-    let range = case.plan.get(output).range(slot);
+    let range = case.plan.get(output).range(batch_index);
     words[range.start + extra] = 0;
-    let mut device = Scribbler { device: honest, view: all, slot: 0, words };
+    let mut device = Scribbler { device: honest, view: all, batch_index: 0, words };
     case.load(&mut device);
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
@@ -124,14 +127,14 @@ fn scribbled(extra: usize, slot: usize) -> Result<usize> {
 fn a_word_outside_the_live_rows_is_caught() {
     let case = case();
     let (shape, rows) = (case.plan.shape(case.op().views[2]), case.step().rows as usize);
-    for (place, extra, slot, message) in [
-        ("a live element", 0, case.slot, "output[0, 0]"),
-        ("the dead row", rows * shape.columns, case.slot, "output[3, 0]"),
-        ("the padding behind the rows", shape.elements(), case.slot, "outside the views"),
-        ("the last word of the padding", 63, case.slot, "outside the views"),
-        ("another slot of the window", 0, case.slot - 1, "outside the views"),
+    for (place, extra, batch_index, message) in [
+        ("a live element", 0, case.batch_index, "output[0, 0]"),
+        ("the dead row", rows * shape.columns, case.batch_index, "output[3, 0]"),
+        ("the padding behind the rows", shape.elements(), case.batch_index, "outside the views"),
+        ("the last word of the padding", 63, case.batch_index, "outside the views"),
+        ("another batch_index of the window", 0, case.batch_index - 1, "outside the views"),
     ] {
-        let error = scribbled(extra, slot).expect_err(place);
+        let error = scribbled(extra, batch_index).expect_err(place);
         assert!(matches!(error, Error::Mismatch { .. }) && error.to_string().contains(message), "{place}: {error}");
         assert!(error.to_string().starts_with("gradients op 0 (bias_add)"), "{error}");
     }
@@ -145,7 +148,7 @@ fn a_sum_is_poisoned_before_the_first_batch_of_a_step_alone() {
     for mut case in accumulated().into_iter().filter(|case| case.values == Values::Real) {
         let (sum, others) = (case.op().views[1], case.step().first_row > 0);
         case.set(sum, vec![0; case.plan.shape(sum).elements()]);
-        verify(&case, accumulate::KERNEL.reference).expect("the honest twin");
+        verify(&case, accumulate::KERNEL.reference).expect("the honest CPU kernel");
         assert_eq!(verify(&case, adds).is_ok(), others, "{}", case.name);
         seen[usize::from(others)] += 1;
     }

@@ -90,7 +90,9 @@ pub(super) const TABLE: &[Sabotage] = &[
         let target = call.words(1).to_vec();
         writing(call, PERCEPTRON, 3, |grad, _| (0..grad.len()).filter(|i| target[*i] == 0).for_each(|i| grad[i] = 0));
     }),
-    ("perceptron", "flag lowered to the slot", |call| at_step(call, PERCEPTRON, |step| step.index = step.slot)),
+    ("perceptron", "flag lowered to the batch_index", |call| {
+        at_step(call, PERCEPTRON, |step| step.index = step.batch_index)
+    }),
     ("mean_loss", "scale of the first step for all", |call| {
         let scale = call.steps[0].loss_scale;
         mean(call, |step| step.loss_scale = scale);
@@ -109,8 +111,8 @@ fn columns(call: &Call<'_>) -> usize {
 }
 
 fn mean(call: Call<'_>, change: impl Fn(&mut Step)) {
-    let Call { params, step, steps, lanes, slots, trace } = call;
+    let Call { params, step, steps, items, args, trace } = call;
     let mut steps = steps.to_vec();
     steps.iter_mut().for_each(change);
-    (mean_loss::KERNEL.reference)(Call { params, step, steps: &steps, lanes, slots, trace });
+    (mean_loss::KERNEL.reference)(Call { params, step, steps: &steps, items, args, trace });
 }

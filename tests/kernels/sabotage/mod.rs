@@ -1,5 +1,5 @@
-//! The proof proved: twins with one mistake each, run as if they were a device. Lockstep must catch every one and
-//! name its op; the honest twins must raise no alarm over the same cases.
+//! The proof proved: CPU kernels with one mistake each, run as if they were a device. Lockstep must catch every one and
+//! name its op; the honest CPU kernels must raise no alarm over the same cases.
 
 mod comparator;
 mod losses;
@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wgrad::Error;
 use wgrad::exec::{Reference, lockstep};
 use wgrad::kernels::ALL;
-use wgrad::plan::{Bound, Call, Kernel, MAX_BINDINGS, Slot, Step};
+use wgrad::plan::{BufferArg, Call, Kernel, MAX_BINDINGS, Step, Tolerance};
 
-/// A twin with a mistake in it: the kernel's name, what is wrong, the twin.
+/// A kernel with a mistake in it: the kernel's name, what is wrong, the CPU kernel.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
 
 const TABLES: [&[Sabotage]; 6] =
@@ -33,29 +33,29 @@ fn cases(kernel: &str) -> Vec<Case> {
         .collect()
 }
 
-/// How a kernel declares its bounds.
-type Bounds = fn(&Call<'_>, &Call<'_>) -> Vec<Bound>;
+/// How a kernel declares its tolerances.
+type Tolerances = fn(&Call<'_>, &Call<'_>) -> Vec<Tolerance>;
 
-/// A kernel with another twin, and other bounds; leaked, as plans hold kernels for ever.
-fn with_twin(honest: &'static Kernel, twin: fn(Call<'_>), bound: Bounds) -> &'static Kernel {
+/// A kernel with another reference and other tolerances; leaked, as plans hold kernels for ever.
+fn with_reference(honest: &'static Kernel, reference: fn(Call<'_>), tolerance: Tolerances) -> &'static Kernel {
     Box::leak(Box::new(Kernel {
-        reference: twin,
+        reference,
         fast: None,
         shader: honest.shader,
         name: honest.name,
         bindings: honest.bindings,
         params: honest.params,
         step: honest.step,
-        lane: honest.lane,
+        item: honest.item,
         flops: honest.flops,
-        bound,
+        tolerance,
     }))
 }
 
-/// Runs a case on a device whose kernels run `twin`, judged by the honest plan.
-fn verify(case: &Case, twin: fn(Call<'_>)) -> wgrad::Result<usize> {
+/// Runs a case on a device whose kernels run `reference`, judged by the honest plan.
+fn verify(case: &Case, reference: fn(Call<'_>)) -> wgrad::Result<usize> {
     let honest = case.op().kernel;
-    let tampered = with_twin(honest, twin, honest.bound);
+    let tampered = with_reference(honest, reference, honest.tolerance);
     let mut plan = case.plan.clone();
     plan.substitute(|kernel| if kernel.name == honest.name { tampered } else { kernel });
     let mut device = Reference::new(plan).expect("there is memory");
@@ -63,12 +63,12 @@ fn verify(case: &Case, twin: fn(Call<'_>)) -> wgrad::Result<usize> {
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
 
-/// Asserts that each twin of a table is caught by some case, and its op named by all that catch it.
+/// Asserts that each kernel of a table is caught by some case, and its op named by all that catch it.
 fn all_are_caught(table: &[Sabotage]) {
     let mut missed = Vec::new();
-    for (kernel, wrong, twin) in table {
+    for (kernel, wrong, reference) in table {
         let cases = cases(kernel);
-        let caught: Vec<Error> = cases.iter().filter_map(|case| verify(case, *twin).err()).collect();
+        let caught: Vec<Error> = cases.iter().filter_map(|case| verify(case, *reference).err()).collect();
         println!("{kernel}: {wrong}: caught by {} of {} cases", caught.len(), cases.len());
         for error in &caught {
             let Error::Mismatch { op, .. } = error else { panic!("{kernel}: {wrong}: {error}") };
@@ -115,12 +115,12 @@ fn sabotaged_steps_are_caught() {
 fn every_kernel_is_sabotaged() {
     let sabotaged: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel).collect();
     assert_eq!(sabotaged, ALL.iter().map(|kernel| kernel.name).collect());
-    let said = format!("{} sabotaged twins", TABLES.map(<[Sabotage]>::len).iter().sum::<usize>());
+    let said = format!("{} sabotaged CPU kernels", TABLES.map(<[Sabotage]>::len).iter().sum::<usize>());
     assert!(include_str!("../../../README.md").contains(&said), "README.md does not say `{said}`");
 }
 
 #[test]
-fn honest_twins_raise_no_alarm() {
+fn honest_kernels_raise_no_alarm() {
     for kernel in ALL {
         for case in cases(kernel.name) {
             let compared = verify(&case, kernel.reference).unwrap_or_else(|error| panic!("{}: {error}", case.name));
@@ -129,60 +129,60 @@ fn honest_twins_raise_no_alarm() {
     }
 }
 
-/// Runs the honest twin with other parameters or another step.
+/// Runs the honest kernel with other parameters or another step.
 fn changed<P: bytemuck::Pod>(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut P, &mut Step)) {
-    let Call { params, step, steps, lanes, slots, trace } = call;
+    let Call { params, step, steps, items, args, trace } = call;
     let (mut params, mut step) = (*bytemuck::from_bytes::<P>(bytemuck::cast_slice(params)), *step);
     change(&mut params, &mut step);
     let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(&params));
-    (honest.reference)(Call { params: &words, step: &step, steps, lanes, slots, trace });
+    (honest.reference)(Call { params: &words, step: &step, steps, items, args, trace });
 }
 
-/// Runs the honest twin with another step.
+/// Runs the honest kernel with another step.
 fn at_step(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut Step)) {
-    let Call { params, step, steps, lanes, slots, trace } = call;
+    let Call { params, step, steps, items, args, trace } = call;
     let mut step = *step;
     change(&mut step);
-    (honest.reference)(Call { params, step: &step, steps, lanes, slots, trace });
+    (honest.reference)(Call { params, step: &step, steps, items, args, trace });
 }
 
-/// Runs the honest twin with other words in a slot that it reads.
-fn reading(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32])) {
-    let mut words = call.words(slot).to_vec();
+/// Runs the honest kernel with other words in a batch_index that it reads.
+fn reading(call: Call<'_>, honest: &Kernel, batch_index: usize, change: impl FnOnce(&mut [u32])) {
+    let mut words = call.words(batch_index).to_vec();
     change(&mut words);
-    let Call { params, step, steps, lanes, mut slots, trace } = call;
-    slots[slot] = Slot::Read(&words);
-    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
+    let Call { params, step, steps, items, mut args, trace } = call;
+    args[batch_index] = BufferArg::Read(&words);
+    (honest.reference)(Call { params, step, steps, items, args, trace });
 }
 
-/// Runs the honest twin with a flag of its own; what it makes of that goes to `finish`, with the true flag.
-fn flagging(call: Call<'_>, honest: &Kernel, slot: usize, finish: impl FnOnce(&AtomicU32, u32)) {
+/// Runs the honest kernel with a flag of its own; what it makes of that goes to `finish`, with the true flag.
+fn flagging(call: Call<'_>, honest: &Kernel, batch_index: usize, finish: impl FnOnce(&AtomicU32, u32)) {
     let own = [AtomicU32::new(u32::MAX)];
-    let Call { params, step, steps, lanes, mut slots, trace } = call;
-    let flag = std::mem::replace(&mut slots[slot], Slot::Atomic(&own)).atomic();
-    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
+    let Call { params, step, steps, items, mut args, trace } = call;
+    let flag = std::mem::replace(&mut args[batch_index], BufferArg::Atomic(&own)).atomic();
+    (honest.reference)(Call { params, step, steps, items, args, trace });
     finish(flag, own[0].load(Ordering::Relaxed));
 }
 
-/// Runs the honest twin, then changes what it has written to a slot; `change` also sees what was there before.
-fn writing(call: Call<'_>, honest: &Kernel, slot: usize, change: impl FnOnce(&mut [u32], &[u32])) {
-    let Call { params, step, steps, lanes, mut slots, trace } = call;
-    let words = std::mem::take(&mut slots[slot]).words_mut();
+/// Runs the honest kernel, then changes what it has written to a batch_index; `change` also sees what was there before.
+fn writing(call: Call<'_>, honest: &Kernel, batch_index: usize, change: impl FnOnce(&mut [u32], &[u32])) {
+    let Call { params, step, steps, items, mut args, trace } = call;
+    let words = std::mem::take(&mut args[batch_index]).words_mut();
     let before = words.to_vec();
-    slots[slot] = Slot::Write(words);
-    lend(&mut slots, |slots| (honest.reference)(Call { params, step, steps, lanes, slots, trace }));
-    let Slot::Write(words) = &mut slots[slot] else { panic!("slot {slot} is not written") };
+    args[batch_index] = BufferArg::Write(words);
+    lend(&mut args, |args| (honest.reference)(Call { params, step, steps, items, args, trace }));
+    let BufferArg::Write(words) = &mut args[batch_index] else { panic!("batch_index {batch_index} is not written") };
     change(words, &before);
 }
 
-/// Lends slots out for a while.
-fn lend(slots: &mut [Slot<'_>; MAX_BINDINGS], work: impl FnOnce([Slot<'_>; MAX_BINDINGS])) {
-    work(slots.each_mut().map(|slot| match slot {
-        Slot::None => Slot::None,
-        Slot::Read(words) => Slot::Read(words),
-        Slot::Write(words) => Slot::Write(words),
-        Slot::Atomic(words) => Slot::Atomic(words),
-        Slot::Columns(_) => panic!("only fast twins are asked for columns"),
+/// Lends args out for a while.
+fn lend(args: &mut [BufferArg<'_>; MAX_BINDINGS], work: impl FnOnce([BufferArg<'_>; MAX_BINDINGS])) {
+    work(args.each_mut().map(|batch_index| match batch_index {
+        BufferArg::None => BufferArg::None,
+        BufferArg::Read(words) => BufferArg::Read(words),
+        BufferArg::Write(words) => BufferArg::Write(words),
+        BufferArg::Atomic(words) => BufferArg::Atomic(words),
+        BufferArg::Columns(_) => panic!("only fast CPU kernels are asked for columns"),
     }));
 }
 
@@ -191,7 +191,7 @@ fn each(words: &mut [u32], change: impl Fn(f32) -> f32) {
     words.iter_mut().for_each(|word| *word = change(f32::from_bits(*word)).to_bits());
 }
 
-/// Puts back what was there before, as if the twin had skipped these elements.
+/// Puts back what was there before, as if the CPU kernel had skipped these elements.
 fn skip(words: &mut [u32], before: &[u32], skipped: impl Fn(usize) -> bool) {
     (0..words.len()).filter(|i| skipped(*i)).for_each(|i| words[i] = before[i]);
 }

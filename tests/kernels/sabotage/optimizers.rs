@@ -3,7 +3,7 @@
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::kernels::{adamw, norm, rmsprop, sgd, square_sum};
-use wgrad::plan::{Call, Kernel, Slot, Step};
+use wgrad::plan::{BufferArg, Call, Kernel, Step};
 
 const MOMENTUM: &Kernel = &sgd::MOMENTUM;
 
@@ -65,8 +65,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("sgd_momentum", "flag ignored", |call| flagging(call, MOMENTUM, 3, |_, _| ())),
     ("sgd_momentum", "an update that overflows is not noticed", |call| unnoticed(call, MOMENTUM, 3)),
     ("sgd_momentum", "what has decayed stays", |call| unflushed(call, MOMENTUM, 4)),
-    ("sgd_momentum", "Nesterov's form ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
-    ("sgd_momentum", "Nesterov's form always", |call| momentum(call, |p, _| p.nesterov = 1)),
+    ("sgd_momentum", "Nesterov's transpose ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
+    ("sgd_momentum", "Nesterov's transpose always", |call| momentum(call, |p, _| p.nesterov = 1)),
     ("sgd_momentum", "momentum's sign", |call| momentum(call, |p, _| p.momentum *= -1.0)),
     ("sgd_momentum", "momentum missing", |call| momentum(call, |p, _| p.momentum = 0.0)),
     ("sgd_momentum", "momentum not kept", |call| {
@@ -88,17 +88,17 @@ pub(super) const TABLE: &[Sabotage] = &[
     }),
 ];
 
-/// Runs the honest twin, and puts the flag back.
-fn unnoticed(call: Call<'_>, honest: &Kernel, slot: usize) {
-    let Call { params, step, steps, lanes, mut slots, trace } = call;
-    let own = [std::mem::take(&mut slots[slot]).atomic().load(Ordering::Relaxed).into()];
-    slots[slot] = Slot::Atomic(&own);
-    (honest.reference)(Call { params, step, steps, lanes, slots, trace });
+/// Runs the honest CPU kernel, and puts the flag back.
+fn unnoticed(call: Call<'_>, honest: &Kernel, batch_index: usize) {
+    let Call { params, step, steps, items, mut args, trace } = call;
+    let own = [std::mem::take(&mut args[batch_index]).atomic().load(Ordering::Relaxed).into()];
+    args[batch_index] = BufferArg::Atomic(&own);
+    (honest.reference)(Call { params, step, steps, items, args, trace });
 }
 
-/// Runs the honest twin, and leaves a subnormal number where it has flushed one to 0.
-fn unflushed(call: Call<'_>, honest: &Kernel, slot: usize) {
-    writing(call, honest, slot, |words, before| {
+/// Runs the honest CPU kernel, and leaves a subnormal number where it has flushed one to 0.
+fn unflushed(call: Call<'_>, honest: &Kernel, batch_index: usize) {
+    writing(call, honest, batch_index, |words, before| {
         for (word, before) in words.iter_mut().zip(before) {
             if *word == 0 && f32::from_bits(*before).is_subnormal() {
                 *word = *before;

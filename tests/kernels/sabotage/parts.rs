@@ -59,8 +59,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     }),
     ("dense_grad_weight_sum", "bias gradient zero", |call| writing(call, GRAD_WEIGHT, 2, |bias, _| bias.fill(0))),
     ("dense_grad_weight_sum", "flag never lowered", |call| flagging(call, GRAD_WEIGHT, 3, |_, _| ())),
-    ("dense_grad_weight_sum", "flag lowered to the slot", |call| {
-        at_step(call, GRAD_WEIGHT, |step| step.index = step.slot);
+    ("dense_grad_weight_sum", "flag lowered to the batch_index", |call| {
+        at_step(call, GRAD_WEIGHT, |step| step.index = step.batch_index);
     }),
 ];
 

@@ -7,8 +7,8 @@ use wgrad::plan::{Call, Kernel, Step};
 
 pub(super) const TABLE: &[Sabotage] = &[
     ("matmul_nt", "b is taken as transposed already", |call| {
-        let (p, rows) = (*call.params::<matmul::Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<matmul::Params>(), call.items.len());
+        let [a, b, out] = call.args();
         matmul::reference_nn(&p, rows, a.f32(), b.f32(), out.f32_mut());
     }),
     ("matmul_nt", "last term of each sum missing", |call| nt(call, 0, 1, false)),
@@ -27,23 +27,23 @@ pub(super) const TABLE: &[Sabotage] = &[
         writing(call, &matmul::NT, 2, |out, old| skip(out, old, |i| i / n == 16));
     }),
     ("matmul_nn", "b is taken as transposed", |call| {
-        let (p, rows) = (*call.params::<matmul::Params>(), call.lanes.len());
-        let [a, b, out] = call.slots();
+        let (p, rows) = (*call.params::<matmul::Params>(), call.items.len());
+        let [a, b, out] = call.args();
         matmul::reference_nt(&p, rows, a.f32(), b.f32(), out.f32_mut());
     }),
     ("matmul_nn", "last row skipped", |call| {
         let n = call.params::<matmul::Params>().n as usize;
-        let rows = call.lanes.len();
+        let rows = call.items.len();
         writing(call, &matmul::NN, 2, |out, old| skip(out, old, |i| i / n == rows - 1));
     }),
     ("matmul_tn", "dead rows summed", |call| tn(call, |p, _| p.k as usize)),
     ("matmul_tn", "last live row missing", |call| tn(call, |_, rows| rows.saturating_sub(1))),
     ("matmul_tn", "operands swapped", |call| {
-        let (p, rows, lanes) = (*call.params::<matmul::Params>(), call.step.rows as usize, call.lanes.clone());
-        let [a, b, out] = call.slots();
+        let (p, rows, items) = (*call.params::<matmul::Params>(), call.step.rows as usize, call.items.clone());
+        let [a, b, out] = call.args();
         let swapped = matmul::Params { n: p.m, m: p.n, ..p };
         if p.n >= p.m {
-            matmul::reference_tn(&swapped, rows, lanes, b.f32(), a.f32(), out.f32_mut());
+            matmul::reference_tn(&swapped, rows, items, b.f32(), a.f32(), out.f32_mut());
         }
     }),
     ("dense_forward", "bias dropped", |call| reading(call, FORWARD, 2, |bias| bias.fill(0))),
@@ -78,8 +78,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("dense_grad_weight", "flag overwritten, not lowered", |call| {
         flagging(call, GRAD_WEIGHT, 4, |flag, own| flag.store(own, Ordering::Relaxed));
     }),
-    ("dense_grad_weight", "flag lowered to the slot", |call| {
-        at_step(call, GRAD_WEIGHT, |step| step.index = step.slot);
+    ("dense_grad_weight", "flag lowered to the batch_index", |call| {
+        at_step(call, GRAD_WEIGHT, |step| step.index = step.batch_index);
     }),
 ];
 
@@ -96,8 +96,8 @@ fn grad_input(call: Call<'_>, change: fn(&mut dense_grad_input::Params, &mut Ste
 
 /// a · bᵀ without some terms at either end.
 fn nt(call: Call<'_>, skip_first: usize, skip_last: usize, add: bool) {
-    let (p, rows) = (*call.params::<matmul::Params>(), call.lanes.len());
-    let [a, b, out] = call.slots();
+    let (p, rows) = (*call.params::<matmul::Params>(), call.items.len());
+    let [a, b, out] = call.args();
     let (a, b, out, n, k) = (a.f32(), b.f32(), out.f32_mut(), p.n as usize, p.k as usize);
     for (i, j) in (0..rows).flat_map(|i| (0..n).map(move |j| (i, j))) {
         let old = if add { out[i * n + j] } else { 0.0 };
@@ -106,8 +106,8 @@ fn nt(call: Call<'_>, skip_first: usize, skip_last: usize, add: bool) {
 }
 
 fn tn(call: Call<'_>, rows: fn(&matmul::Params, usize) -> usize) {
-    let (p, lanes) = (*call.params::<matmul::Params>(), call.lanes.clone());
+    let (p, items) = (*call.params::<matmul::Params>(), call.items.clone());
     let rows = rows(&p, call.step.rows as usize);
-    let [a, b, out] = call.slots();
-    matmul::reference_tn(&p, rows, lanes, a.f32(), b.f32(), out.f32_mut());
+    let [a, b, out] = call.args();
+    matmul::reference_tn(&p, rows, items, a.f32(), b.f32(), out.f32_mut());
 }

@@ -15,8 +15,10 @@ const ACTIVATION_GRAD: &Kernel = &activation_grad::KERNEL;
 pub(super) const TABLE: &[Sabotage] = &[
     ("accumulate", "the first batch added to the step before", |call| sum_at(call, |step| step.first_row = 1)),
     ("accumulate", "every batch taken for the first", |call| sum_at(call, |step| step.first_row = 0)),
-    ("accumulate", "the first batch known by its slot", |call| sum_at(call, |step| step.first_row = step.slot)),
-    ("accumulate", "the flag lowered to the slot", |call| sum_at(call, |step| step.index = step.slot)),
+    ("accumulate", "the first batch known by its batch_index", |call| {
+        sum_at(call, |step| step.first_row = step.batch_index)
+    }),
+    ("accumulate", "the flag lowered to the batch_index", |call| sum_at(call, |step| step.index = step.batch_index)),
     ("accumulate", "gradients subtracted", |call| reading(call, ACCUMULATE, 0, |gradient| each(gradient, |g| -g))),
     ("accumulate", "the flag sees gradients, not sums", |call| {
         let good = call.f32(0).iter().all(|g| g.is_finite());
@@ -79,7 +81,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         });
     }),
     ("dropout", "one word for four columns", |call| {
-        let (p, step, first) = (*call.params::<dropout::Params>(), *call.step, call.lanes.start);
+        let (p, step, first) = (*call.params::<dropout::Params>(), *call.step, call.items.start);
         let (columns, input) = (p.columns as usize, call.f32(0).to_vec());
         writing(call, &dropout::KERNEL, 1, |output, _| {
             for i in 0..output.len() {
@@ -157,7 +159,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         at_step(call, &gather::KERNEL, |step| step.epoch_step = 0);
     }),
     ("gather", "a window that begins with a later step", |call| {
-        changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_lane = 0);
+        changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_item = 0);
     }),
     ("gather", "last word of each row missing", |call| {
         let (width, stride, batch) = {
@@ -197,7 +199,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         at_step(call, &gather_bytes::KERNEL, |step| step.epoch_step = 0);
     }),
     ("gather_bytes", "a window that begins with a later step", |call| {
-        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_lane = 0);
+        changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_item = 0);
     }),
     ("gather_bytes", "steps without the padding between", |call| {
         changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.stride = p.batch * p.width);
@@ -214,8 +216,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("check_finite", "flag overwritten, not lowered", |call| {
         flagging(call, &check_finite::KERNEL, 1, |flag, own| flag.store(own, Ordering::Relaxed));
     }),
-    ("check_finite", "flag lowered to the slot", |call| {
-        at_step(call, &check_finite::KERNEL, |step| step.index = step.slot);
+    ("check_finite", "flag lowered to the batch_index", |call| {
+        at_step(call, &check_finite::KERNEL, |step| step.index = step.batch_index);
     }),
 ];
 

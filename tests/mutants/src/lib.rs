@@ -1,4 +1,4 @@
-//! Mutants of the reference twins, as kernels that can stand in for the honest ones.
+//! Mutants of the reference implementations, as kernels that can stand in for the honest ones.
 
 use wgrad::plan::Kernel;
 

@@ -1,4 +1,4 @@
-//! Runs every mutant as a device, in lockstep with the honest twins over the kernel's own cases. Each must be caught
+//! Runs every mutant as a device, in lockstep with the honest CPU kernels over the kernel's own cases. Each must be caught
 //! in at least one case, or stand in `survivors.txt` with the reason why no test can tell it from the original.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         argued.len(),
         survived.len()
     );
-    let said = format!("{} machine-made mutants of twins", MUTANTS.len());
+    let said = format!("{} machine-made mutants of CPU kernels", MUTANTS.len());
     let counted = include_str!("../../../README.md").contains(&said);
     if !counted {
         println!("README.md does not say `{said}`");
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     if survived.is_empty() && missing.is_empty() && counted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether lockstep names the mutant's op in any case, or lanes computed alone differ, or the mutant panics.
+/// Whether lockstep names the mutant's op in any case, or items computed alone differ, or the mutant panics.
 fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
     cases.iter().any(|case| {
         let mut tampered = case.clone();

@@ -40,7 +40,7 @@ Options:
   --seed S            Seed of the sample [default: 1]
   --shard I/N         The I-th of N parts, from 1
   --jobs N            Mutants judged at the same time [default: 1]
-  --products          Mutants of numeric/product instead of all others
+  --matmuls          Mutants of numeric/matmul instead of all others
   --lean              Builds only the mutants that are asked for: faster to build and to run, good for one sample
   --again             Judges survivors again
   --limit SECONDS     Seconds of tests for one mutant, the likeliest first [default: all tests that reach it]
@@ -50,7 +50,7 @@ Options:
 
 /// The innermost loops of matrix multiplications. Thousands of choices in them take the compiler very long, and would
 /// slow down every test of other mutants, so that these have a build of their own.
-const PRODUCTS: &str = "numeric/product/";
+const MATMULS: &str = "numeric/matmul/";
 
 struct Options {
     files: String,
@@ -58,7 +58,7 @@ struct Options {
     seed: u64,
     shard: (usize, usize),
     jobs: usize,
-    products: bool,
+    matmuls: bool,
     lean: bool,
     again: bool,
     limit: Duration,
@@ -108,7 +108,7 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
         seed: 1,
         shard: (1, 1),
         jobs: 1,
-        products: false,
+        matmuls: false,
         lean: false,
         again: false,
         limit: Duration::MAX,
@@ -119,7 +119,7 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
     while let Some(option) = rest.next() {
         let flag = match option.as_str() {
             "--again" => Some(&mut options.again),
-            "--products" => Some(&mut options.products),
+            "--matmuls" => Some(&mut options.matmuls),
             "--lean" => Some(&mut options.lean),
             _ => None,
         };
@@ -207,7 +207,7 @@ fn hash(files: &[(String, String)]) -> u64 {
 }
 
 fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options) -> ExitCode {
-    let build = ["", "lean"][usize::from(options.lean)].to_string() + ["", "products"][usize::from(options.products)];
+    let build = ["", "lean"][usize::from(options.lean)].to_string() + ["", "products"][usize::from(options.matmuls)];
     let folder = repository.join("target/mutation/state").join(build);
     fs::create_dir_all(&folder).expect("the folder of results can be made");
     let target =
@@ -226,7 +226,7 @@ fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options
     let known: std::collections::HashSet<&str> = known.lines().collect();
     for mutant in files.iter_mut().flat_map(|file| &mut file.mutants) {
         mutant.dropped = known.contains(mutant.name().as_str());
-        mutant.elsewhere = mutant.file.starts_with(PRODUCTS) != options.products;
+        mutant.elsewhere = mutant.file.starts_with(MATMULS) != options.matmuls;
     }
     if options.lean {
         let chosen: std::collections::HashSet<String> = {

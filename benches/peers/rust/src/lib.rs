@@ -38,8 +38,8 @@ pub trait Peer {
 impl Workload {
     /// The products: forward, weight gradients, and input gradients of all layers but the first.
     fn flops(&self) -> f64 {
-        let product = |sizes: &[usize]| 2.0 * (self.batch * sizes[0] * sizes[1]) as f64;
-        3.0 * self.layers.windows(2).map(product).sum::<f64>() - product(&self.layers[..2])
+        let matmul = |sizes: &[usize]| 2.0 * (self.batch * sizes[0] * sizes[1]) as f64;
+        3.0 * self.layers.windows(2).map(matmul).sum::<f64>() - matmul(&self.layers[..2])
     }
 
     /// Numbers from -1 to 1, and classes, at random (splitmix64).

@@ -12,15 +12,15 @@ use crate::error::{Error, Result, room};
 /// is f64, and values become f32 only once they are scaled: of seconds since 1970, an f32 can tell only every 128th apart.
 ///
 /// ```
-/// use wgrad::{Dataset, Standardisation};
+/// use wgrad::{Dataset, Standardization};
 /// let data = Dataset::numbers("heights", 1, &[1.0, 3.0], 1, &[0.0, 1.0])?;
-/// let standardisation = Standardisation::fit(&data)?;
-/// assert_eq!((standardisation.mean(), standardisation.scale()), (&[2.0][..], &[1.0][..]));
+/// let standardization = Standardization::fit(&data)?;
+/// assert_eq!((standardization.mean(), standardization.scale()), (&[2.0][..], &[1.0][..]));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
-pub struct Standardisation {
+pub struct Standardization {
     mean: Vec<f64>,
     scale: Vec<f64>,
 }
@@ -32,7 +32,7 @@ struct Stored {
     scale: Vec<f64>,
 }
 
-impl TryFrom<Stored> for Standardisation {
+impl TryFrom<Stored> for Standardization {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self> {
@@ -40,18 +40,18 @@ impl TryFrom<Stored> for Standardisation {
     }
 }
 
-impl Standardisation {
+impl Standardization {
     /// From a mean and a scale for each column.
     ///
     /// # Errors
     /// No columns, another number of scales than of means, a value that is not finite, or a scale that is not above 0.
     pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self> {
         if mean.is_empty() {
-            return Err(Error::value("standardisation", "columns", 0, "at least 1"));
+            return Err(Error::value("standardization", "columns", 0, "at least 1"));
         }
         if mean.len() != scale.len() {
             return Err(Error::Shape {
-                place: "standardisation".into(),
+                place: "standardization".into(),
                 found_what: "the number of scales is".into(),
                 found: scale.len(),
                 wanted_what: "the number of means is".into(),
@@ -60,7 +60,7 @@ impl Standardisation {
             });
         }
         for (column, (&mean, &scale)) in mean.iter().zip(&scale).enumerate() {
-            let place = format!("standardisation, column {column}");
+            let place = format!("standardization, column {column}");
             if !mean.is_finite() {
                 return Err(Error::value(place, "the mean", mean, "finite"));
             }
@@ -126,11 +126,11 @@ impl Standardisation {
     /// Scaled rows, rounded to f32 once they are scaled; `rows` is \[any, columns\], row-major.
     ///
     /// # Errors
-    /// As [`Standardisation::apply`].
+    /// As [`Standardization::apply`].
     pub fn scaled<T: Copy + Into<f64>>(&self, rows: &[T]) -> Result<Vec<f32>> {
         if !rows.len().is_multiple_of(self.columns()) {
             let problem = format!("{} values are not a multiple of {} columns", rows.len(), self.columns());
-            return Err(Error::data("standardisation", problem, "pass whole rows of the columns it was fitted on"));
+            return Err(Error::data("standardization", problem, "pass whole rows of the columns it was fitted on"));
         }
         let mut scaled = room("scaled rows", rows.len())?;
         rows.chunks_exact(self.columns()).for_each(|row| scaled.extend(self.scaled_row(row)));
@@ -172,7 +172,7 @@ impl Standardisation {
 fn has_rows(dataset: &Dataset) -> Result<()> {
     if dataset.is_empty() {
         let remedy = "fit it on a part whose fraction is above 0";
-        return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardisation on", remedy));
+        return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardization on", remedy));
     }
     Ok(())
 }

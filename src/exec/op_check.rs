@@ -3,17 +3,17 @@
 use crate::plan::{Op, Tile};
 use crate::shape::Shape;
 
-/// A bound of more than this share of its result proves little: the element is counted as weak.
+/// A tolerance of more than this share of its result proves little: the element is counted as weak.
 const WEAK: f64 = 0.01;
 
-/// Bounds up to here only allow for flushing to zero, and are not weak.
+/// Tolerances up to here only allow for flushing to zero, and are not weak.
 const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
 
 /// What lockstep found, one entry for each op that ran.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// One entry for each op that ran, in order.
-    pub ops: Vec<Judged>,
+    pub ops: Vec<OpCheck>,
 }
 
 impl Report {
@@ -25,7 +25,7 @@ impl Report {
 
 /// What lockstep found for one op, or for several runs of it.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct OpCheck {
     /// Section, number and kernel.
     pub op: String,
     /// The kernel.
@@ -38,19 +38,19 @@ pub struct Judged {
     pub written: Shape,
     /// Number of elements that were compared with the reference.
     pub elements: usize,
-    /// Number of elements that had to have the reference's bits: their bound was 0.
+    /// Number of elements that had to have the reference's bits: their tolerance was 0.
     pub exact: usize,
-    /// Largest difference as a share of its bound, from 0 to 1.
+    /// Largest difference as a share of its tolerance, from 0 to 1.
     pub worst: f64,
-    /// Number of elements whose bound exceeds 1 % of the result.
+    /// Number of elements whose tolerance exceeds 1 % of the result.
     pub weak: usize,
-    /// Largest bound as a share of its result, over results that are not 0.
+    /// Largest tolerance as a share of its result, over results that are not 0.
     pub relative: f64,
-    /// Sums of squares of bounds, and of the results that they belong to.
+    /// Sums of squares of tolerances, and of the results that they belong to.
     squares: [f64; 2],
 }
 
-impl Judged {
+impl OpCheck {
     pub(super) fn new(op: &Op, name: String, shapes: Vec<Shape>) -> Self {
         let first = op.kernel.bindings.iter().position(|binding| binding.access.writes());
         Self {
@@ -68,21 +68,21 @@ impl Judged {
         }
     }
 
-    /// Counts an element with its bound and the reference's result.
-    pub(super) fn count(&mut self, bound: f64, result: f64) {
+    /// Counts an element with its tolerance and the reference's result.
+    pub(super) fn count(&mut self, tolerance: f64, result: f64) {
         self.elements += 1;
-        self.exact += usize::from(bound == 0.0);
-        self.weak += usize::from(bound > FLUSHED && bound > WEAK * result.abs());
-        if bound > 0.0 && bound.is_finite() && result.is_finite() && result != 0.0 {
-            self.relative = self.relative.max(bound / result.abs());
+        self.exact += usize::from(tolerance == 0.0);
+        self.weak += usize::from(tolerance > FLUSHED && tolerance > WEAK * result.abs());
+        if tolerance > 0.0 && tolerance.is_finite() && result.is_finite() && result != 0.0 {
+            self.relative = self.relative.max(tolerance / result.abs());
         }
-        if bound > 0.0 && bound.is_finite() && result.is_finite() {
-            self.squares[0] += bound * bound;
+        if tolerance > 0.0 && tolerance.is_finite() && result.is_finite() {
+            self.squares[0] += tolerance * tolerance;
             self.squares[1] += result * result;
         }
     }
 
-    /// How large bounds are beside the results: root of the sum of squares of the ones, over that of the others; 0
+    /// How large tolerances are beside the results: root of the sum of squares of the ones, over that of the others; 0
     /// where all had to be exact.
     pub fn tightness(&self) -> f64 {
         if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }

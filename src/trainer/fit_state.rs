@@ -8,7 +8,7 @@ use crate::trainer::Epoch;
 use crate::trainer::checkpoint::{Validation, ensure};
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Course {
+pub(super) struct FitState {
     /// Those that are over.
     pub(super) epochs: Vec<Epoch>,
     pub(super) best: Option<Best>,
@@ -52,7 +52,7 @@ impl Running {
     }
 }
 
-impl Course {
+impl FitState {
     /// Whether the validation loss has not fallen for as many epochs as patience allows.
     pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
         let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
@@ -65,27 +65,27 @@ impl Course {
     }
 }
 
-/// A [`Course`] without tensors, as it stands in a file.
+/// A [`FitState`] without tensors, as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CourseHead {
+pub(super) struct FitStateHeader {
     epochs: Vec<Epoch>,
-    best: Option<BestHead>,
+    best: Option<BestHeader>,
     running: Running,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BestHead {
+struct BestHeader {
     epoch: usize,
     step: u64,
     loss: f64,
 }
 
-impl CourseHead {
-    pub(super) fn of(course: &Course) -> Self {
-        let best = course.best.as_ref().map(|best| BestHead { epoch: best.epoch, step: best.step, loss: best.loss });
-        Self { epochs: course.epochs.clone(), best, running: course.running }
+impl FitStateHeader {
+    pub(super) fn of(state: &FitState) -> Self {
+        let best = state.best.as_ref().map(|best| BestHeader { epoch: best.epoch, step: best.step, loss: best.loss });
+        Self { epochs: state.epochs.clone(), best, running: state.running }
     }
 
     /// Epochs that are over.
@@ -128,9 +128,9 @@ impl CourseHead {
         })
     }
 
-    /// The course again, with the parameters of the best epoch.
-    pub(super) fn with(self, parameters: Vec<Tensor>) -> Course {
-        let best = self.best.map(|BestHead { epoch, step, loss }| Best { epoch, step, loss, parameters });
-        Course { epochs: self.epochs, best, running: self.running }
+    /// The state again, with the parameters of the best epoch.
+    pub(super) fn with(self, parameters: Vec<Tensor>) -> FitState {
+        let best = self.best.map(|BestHeader { epoch, step, loss }| Best { epoch, step, loss, parameters });
+        FitState { epochs: self.epochs, best, running: self.running }
     }
 }

@@ -1,21 +1,21 @@
-//! How far rounding can carry the numbers of a whole step.
+//! How far rounding can carry the numbers of a fused step.
 //!
-//! Each stage has the bound of the op that it replaces. Where a stage goes on from numbers that may themselves be off,
+//! Each stage has the tolerance of the op that it replaces. Where a stage goes on from numbers that may themselves be off,
 //! because nobody has written down what the device had there, that is carried on. With e(·) for how far a number may be
-//! off, r(·) for a stage's own bound:
+//! off, r(·) for a stage's own tolerance:
 //!
 //! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ), and `activation::error` says what f makes of it.
 //! - losses and their gradients: `carried`, from the largest slope there is near by.
 //! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from `derivative`.
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
-//! Own bounds are proportional to magnitudes, which are those of the reference: at the device's the magnitudes are larger by
-//! what is carried, and since own bounds are less than a hundredth of a magnitude, `MORE` of it covers that.
+//! Own tolerances are proportional to magnitudes, which are those of the reference: at the device's the magnitudes are larger by
+//! what is carried, and since own tolerances are less than a hundredth of a magnitude, `MORE` of it covers that.
 
 use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
 use crate::kernels::{activation, dense_forward, dense_grad_input};
 use crate::numeric::Sum;
-use crate::plan::{Bound, Call, Slot, Step};
+use crate::plan::{BufferArg, Call, Step, Tolerance};
 
 /// See the module.
 const MORE: f64 = 1.01;
@@ -36,22 +36,22 @@ struct Stages<'a> {
     trace: Vec<f32>,
     /// Whether the errors of earlier stages count.
     carries: bool,
-    /// Bounds of the trace.
-    bounds: Vec<f64>,
+    /// Tolerances of the trace.
+    tolerances: Vec<f64>,
 }
 
-/// The bounds of partial, row_loss and flag, and of the trace where there is one.
-pub fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
+/// The tolerances of partial, row_loss and flag, and of the trace where there is one.
+pub fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = *before.params::<Params>();
-    let traced = !matches!(after.slots[6], Slot::None);
+    let traced = !matches!(after.args[6], BufferArg::None);
     let trace = match (before.trace, traced) {
         (Some(seen), _) => seen.to_vec(),
         (None, true) => after.f32(6).to_vec(),
         (None, false) => recomputed(&p, before),
     };
-    let bounds = vec![0.0; trace.len()];
+    let tolerances = vec![0.0; trace.len()];
     let (parameters, rows) = (before.f32(0), before.step.rows as usize);
-    let mut stages = Stages { p: &p, step: before.step, parameters, trace, carries: !traced, bounds };
+    let mut stages = Stages { p: &p, step: before.step, parameters, trace, carries: !traced, tolerances };
     let input = &before.f32(1)[..rows * p.inputs as usize];
     let input = Values { numbers: input.to_vec(), errors: vec![0.0; input.len()] };
     let layers = p.network();
@@ -72,12 +72,12 @@ pub fn bound(before: &Call<'_>, after: &Call<'_>) -> Vec<Bound> {
         let x = if number == 0 { input.clone() } else { stages.earlier(layers[number - 1].output, layer.inputs) };
         stages.weight_gradient(layer, &x, &mut partial);
     }
-    let mut bounds = vec![Bound::Each(partial), Bound::Each(losses), Bound::Exact];
-    bounds.extend(traced.then_some(Bound::Each(stages.bounds)));
-    bounds
+    let mut tolerances = vec![Tolerance::Each(partial), Tolerance::Each(losses), Tolerance::Exact];
+    tolerances.extend(traced.then_some(Tolerance::Each(stages.tolerances)));
+    tolerances
 }
 
-/// What the twin has between the stages.
+/// What the CPU kernel has between the stages.
 fn recomputed(p: &Params, before: &Call<'_>) -> Vec<f32> {
     let [partial, row_loss, trace] = mlp_step_fused::written(p).map(|shape| vec![0.0; shape.elements()]);
     let (mut partial, mut row_loss, mut trace, flag) = (partial, row_loss, trace, u32::MAX.into());
@@ -96,7 +96,7 @@ impl Stages<'_> {
     /// The live rows of a part of the trace.
     fn earlier(&self, begin: usize, columns: usize) -> Values {
         let range = begin..begin + self.rows() * columns;
-        let errors = if self.carries { self.bounds[range.clone()].to_vec() } else { vec![0.0; range.len()] };
+        let errors = if self.carries { self.tolerances[range.clone()].to_vec() } else { vec![0.0; range.len()] };
         Values { numbers: self.trace[range].to_vec(), errors }
     }
 
@@ -111,14 +111,14 @@ impl Stages<'_> {
                 carried += f64::from(w.abs()) * below.errors[r * inputs + i];
             }
             sum.add(self.parameters[bias + o], 1.0);
-            self.bounds[output + at] = match carried > 0.0 {
+            self.tolerances[output + at] = match carried > 0.0 {
                 false => dense_forward::rounding(function, self.p.slope, 1.0, &sum, 0.0),
-                true => activation::error(function, self.p.slope, sum.value, more(sum.bound(), carried)),
+                true => activation::error(function, self.p.slope, sum.value, more(sum.tolerance(), carried)),
             };
         }
     }
 
-    /// Bounds of d of the last layer, whose outputs are `y`; returns those of the rows' losses.
+    /// Tolerances of d of the last layer, whose outputs are `y`; returns those of the rows' losses.
     fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
         let (rows, columns) = (self.rows(), layer.outputs);
         let own = Loss::new(self.p, self.step, columns, &y.numbers, targets);
@@ -132,9 +132,9 @@ impl Stages<'_> {
             for c in 0..columns {
                 let at = r * columns + c;
                 let (f, error) = derivative(layer.function, self.p.slope, y.numbers[at], y.errors[at]);
-                let gradient_error = more(own.bounds[at], gradients[c]);
+                let gradient_error = more(own.tolerances[at], gradients[c]);
                 let magnitude = f64::from(own.gradients[at].abs());
-                self.bounds[layer.gradient + at] = times(magnitude, gradient_error, f, error);
+                self.tolerances[layer.gradient + at] = times(magnitude, gradient_error, f, error);
             }
         }
         losses
@@ -154,9 +154,9 @@ impl Stages<'_> {
             let (function, slope) = (lower.function, self.p.slope);
             let own = dense_grad_input::rounding(function, slope, [1.0; 2], &sum, y.numbers[at]);
             let (f, error) = derivative(function, slope, y.numbers[at], y.errors[at]);
-            let off = sum.bound() + carried;
+            let off = sum.tolerance() + carried;
             let carries = carried * f.abs() + (sum.value.abs() + off) * error;
-            self.bounds[lower.gradient + at] = more(own, carries);
+            self.tolerances[lower.gradient + at] = more(own, carries);
         }
     }
 
@@ -172,7 +172,7 @@ impl Stages<'_> {
                     sum.add(d, x);
                     carried += f64::from(d.abs()) * x_error + (f64::from(x.abs()) + x_error) * d_error;
                 }
-                more(sum.bound(), carried)
+                more(sum.tolerance(), carried)
             };
             for o in 0..outputs {
                 for i in 0..inputs {
@@ -185,7 +185,7 @@ impl Stages<'_> {
     }
 }
 
-/// A stage's own bound, and what is carried into it.
+/// A stage's own tolerance, and what is carried into it.
 fn more(own: f64, carried: f64) -> f64 {
     if carried > 0.0 { MORE * (own + carried) } else { own }
 }
@@ -194,7 +194,7 @@ fn more(own: f64, carried: f64) -> f64 {
 struct Loss {
     gradients: Vec<f32>,
     losses: Vec<f64>,
-    bounds: Vec<f64>,
+    tolerances: Vec<f64>,
 }
 
 impl Loss {
@@ -202,20 +202,19 @@ impl Loss {
         let kernel = LOSSES[p.loss as usize];
         let (params, flag) = ([columns as u32], [u32::MAX.into()]);
         let (mut losses, mut gradients) = (vec![0u32; step.rows as usize], vec![0u32; y.len()]);
-        let slots = [Slot::Write(&mut losses), Slot::Write(&mut gradients), Slot::Atomic(&flag)];
+        let args = [BufferArg::Write(&mut losses), BufferArg::Write(&mut gradients), BufferArg::Atomic(&flag)];
         if step.rows > 0 {
-            (kernel.reference)(mlp_step_fused::loss_call(&params, step, y, targets, slots));
+            (kernel.reference)(mlp_step_fused::loss_call(&params, step, y, targets, args));
         }
-        let slots = || [Slot::Read(&losses), Slot::Read(&gradients), Slot::Read(&[0])];
-        let [before, after] =
-            [slots(), slots()].map(|slots| mlp_step_fused::loss_call(&params, step, y, targets, slots));
-        let mut bounds = (kernel.bound)(&before, &after).into_iter();
-        let mut next = || match bounds.next() {
-            Some(Bound::Each(bounds)) => bounds,
+        let args = || [BufferArg::Read(&losses), BufferArg::Read(&gradients), BufferArg::Read(&[0])];
+        let [before, after] = [args(), args()].map(|args| mlp_step_fused::loss_call(&params, step, y, targets, args));
+        let mut tolerances = (kernel.tolerance)(&before, &after).into_iter();
+        let mut next = || match tolerances.next() {
+            Some(Tolerance::Each(tolerances)) => tolerances,
             _ => vec![0.0; y.len()],
         };
-        let (losses, bounds) = (next(), next());
-        Self { gradients: bytemuck::cast_vec(gradients), losses, bounds }
+        let (losses, tolerances) = (next(), next());
+        Self { gradients: bytemuck::cast_vec(gradients), losses, tolerances }
     }
 }
 
@@ -271,7 +270,7 @@ fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
     (f64::from(activation::derivative(function, slope, y)), carried)
 }
 
-/// The bound of a product of a gradient with a derivative, each of which may be off, or exact.
+/// The tolerance of a product of a gradient with a derivative, each of which may be off, or exact.
 fn times(gradient: f64, gradient_error: f64, derivative: f64, derivative_error: f64) -> f64 {
     let exact = derivative == 0.0 || derivative.abs() == 1.0;
     let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient * derivative.abs() };

@@ -13,7 +13,7 @@ const MOST_BATCHES: usize = 1024;
 
 /// How the inputs of a resident data set are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum InputStorage {
     /// As numbers, 4 bytes each.
     Numbers,
     /// As bytes, for each of which a table has a number: one table for all input columns.
@@ -24,7 +24,7 @@ pub enum Held {
 
 /// All that a plan of training depends on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Description {
+pub struct TrainingSpec {
     /// The network.
     pub network: Network,
     /// The loss.
@@ -34,60 +34,60 @@ pub struct Description {
     /// Largest global norm of the gradients, if they are clipped.
     pub clip_norm: Option<f64>,
     /// Rows that pass through the network at once.
-    pub batch: usize,
+    pub micro_batch: usize,
     /// Batches of a step, whose gradients are added; 1 where a step is one batch.
     pub accumulate: usize,
     /// Steps of a submission; the window has a part for each of their batches.
-    pub slots: usize,
+    pub steps: usize,
     /// Rows of the resident data set; `None` where the host fills the window.
     pub data_rows: Option<usize>,
     /// How its inputs are held.
-    pub data_inputs: Held,
+    pub data_inputs: InputStorage,
     /// Rows of an evaluation.
     pub evaluate_rows: usize,
 }
 
-impl Description {
-    /// A description with batches of `batch` rows, one step a submission, filled by the host.
-    pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, batch: usize) -> Self {
+impl TrainingSpec {
+    /// A spec with batches of `batch` rows, one step a submission, filled by the host.
+    pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, micro_batch: usize) -> Self {
         let optimizer = optimizer.into();
         Self {
             network,
             loss,
             optimizer,
             clip_norm: None,
-            batch,
+            micro_batch,
             accumulate: 1,
-            slots: 1,
+            steps: 1,
             data_rows: None,
-            data_inputs: Held::Numbers,
-            evaluate_rows: batch,
+            data_inputs: InputStorage::Numbers,
+            evaluate_rows: micro_batch,
         }
     }
 
     /// Rows of a step.
-    pub fn step_rows(&self) -> usize {
-        self.batch.saturating_mul(self.accumulate)
+    pub fn batch_size(&self) -> usize {
+        self.micro_batch.saturating_mul(self.accumulate)
     }
 
     /// Parts of the window: one for each batch of a submission.
     pub fn parts(&self) -> usize {
-        self.slots.saturating_mul(self.accumulate)
+        self.steps.saturating_mul(self.accumulate)
     }
 
-    /// The records of step `index`, one for each batch of its `rows` rows, from window slot `slot` on; else as
-    /// [`Description::record`].
+    /// The records of step `index`, one for each batch of its `rows` rows, from batch `batch_index` of the submission on; else as
+    /// [`TrainingSpec::record`].
     pub fn records(
         &self,
         schedule: Schedule,
         seed: u64,
         index: u64,
-        slot: usize,
+        batch_index: usize,
         rows: usize,
     ) -> impl Iterator<Item = Step> + use<> {
-        let (batch, whole) = (self.batch, self.record(schedule, seed, index, slot, rows));
+        let (batch, whole) = (self.micro_batch, self.record(schedule, seed, index, batch_index, rows));
         (0..rows).step_by(batch).enumerate().map(move |(number, first)| Step {
-            slot: whole.slot + number as u32,
+            batch_index: whole.batch_index + number as u32,
             epoch_step: whole.epoch_step + number as u32,
             rows: batch.min(rows - first) as u32,
             first_row: first as u32,
@@ -95,15 +95,15 @@ impl Description {
         })
     }
 
-    /// The record of step `index`, which works on `rows` rows in window slot `slot`: computed in f64, rounded once. It is
+    /// The record of step `index`, which works on `rows` rows in batch `batch_index` of the submission: computed in f64, rounded once. It is
     /// that of an epoch which begins with the submission.
-    pub fn record(&self, schedule: Schedule, seed: u64, index: u64, slot: usize, rows: usize) -> Step {
+    pub fn record(&self, schedule: Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [bias_correction1, bias_correction2] = self.optimizer.bias_corrections(index);
         Step {
             index: index as u32,
-            slot: slot as u32,
-            epoch_step: slot as u32,
+            batch_index: batch_index as u32,
+            epoch_step: batch_index as u32,
             rows: rows as u32,
             first_row: 0,
             seed_low,
@@ -124,7 +124,7 @@ impl Description {
         self.loss.check(&self.network)?;
         self.optimizer.check()?;
         for (name, value) in
-            [("batch", self.batch), ("steps of a submission", self.slots), ("evaluate_rows", self.evaluate_rows)]
+            [("batch", self.micro_batch), ("steps of a submission", self.steps), ("evaluate_rows", self.evaluate_rows)]
         {
             if value == 0 {
                 return Err(Error::value("training", name, 0, "at least 1"));

@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::registers::{Columns, add_term, vectors};
 use super::{Line, PANEL, PART};
-use crate::numeric::near::{will_read, will_write};
+use crate::numeric::prefetch::{will_read, will_write};
 
 /// What the processor can do: asked for once.
 static PROCESSOR: LazyLock<Arch> = LazyLock::new(Arch::new);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::tile::ROWS;
 use super::{Line, Matrix, MatrixMut, PANEL};
-use crate::numeric::near::{will_read, will_write};
+use crate::numeric::prefetch::{will_read, will_write};
 use crate::numeric::widest;
 
 /// Rows and columns of the squares that are transposed in registers.

@@ -11,14 +11,14 @@ const SUBMISSION: Duration = Duration::from_millis(100);
 
 /// What is known of the time that steps take.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(super) struct SubmissionSizer {
     /// Of a step, at most; `None` until one is known.
     step: Option<Duration>,
     /// When a submission was over that was waited for. One behind it began no earlier.
     over: Option<Instant>,
 }
 
-impl Pace {
+impl SubmissionSizer {
     /// Steps of the next submission, of which the window holds no more than `capacity`.
     pub(super) fn steps(&self, capacity: usize) -> usize {
         let fitting = |step: Duration| SUBMISSION.as_nanos() / step.as_nanos().max(1);
@@ -44,25 +44,25 @@ mod tests {
 
     #[test]
     fn a_submission_lasts_a_tenth_of_a_second() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        assert_eq!(pace.steps(32), 1, "nothing is known");
-        pace.note(start, start + millis(10), true, 1);
-        assert_eq!([pace.steps(32), pace.steps(4)], [10, 4]);
-        pace.note(start, start + millis(10 + 60), true, 3);
-        assert_eq!(pace.steps(32), 5, "it began when the one before was over: 20 ms a step");
-        pace.note(start, start + millis(70 + 300), true, 1);
-        assert_eq!(pace.steps(32), 1, "a step of more than a tenth of a second");
-        pace.note(start + millis(400), start + millis(400), true, 1);
-        assert_eq!(pace.steps(32), 32, "no time at all");
+        let (mut sizer, start) = (SubmissionSizer::default(), Instant::now());
+        assert_eq!(sizer.steps(32), 1, "nothing is known");
+        sizer.note(start, start + millis(10), true, 1);
+        assert_eq!([sizer.steps(32), sizer.steps(4)], [10, 4]);
+        sizer.note(start, start + millis(10 + 60), true, 3);
+        assert_eq!(sizer.steps(32), 5, "it began when the one before was over: 20 ms a step");
+        sizer.note(start, start + millis(70 + 300), true, 1);
+        assert_eq!(sizer.steps(32), 1, "a step of more than a tenth of a second");
+        sizer.note(start + millis(400), start + millis(400), true, 1);
+        assert_eq!(sizer.steps(32), 32, "no time at all");
     }
 
     #[test]
     fn a_host_that_comes_late_does_not_take_steps_for_fast() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
+        let (mut sizer, start) = (SubmissionSizer::default(), Instant::now());
         // Two submissions of 50 ms, which the host looks for after a second.
-        pace.note(start, start + millis(1000), false, 1);
-        assert_eq!(pace.steps(32), 1);
-        pace.note(start, start + millis(1001), false, 1);
-        assert_eq!(pace.steps(32), 1);
+        sizer.note(start, start + millis(1000), false, 1);
+        assert_eq!(sizer.steps(32), 1);
+        sizer.note(start, start + millis(1001), false, 1);
+        assert_eq!(sizer.steps(32), 1);
     }
 }

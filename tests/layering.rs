@@ -119,7 +119,7 @@ const UNSAFE: [&str; 16] = [
     "command/signals.rs",
     "exec/cpu/mod.rs",
     "exec/cpu/row.rs",
-    "exec/cpu/team.rs",
+    "exec/cpu/pool.rs",
     "exec/gpu/cache.rs",
     "exec/gpu/device.rs",
     "exec/gpu/pipelines.rs",

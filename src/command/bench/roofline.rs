@@ -5,7 +5,7 @@ use wgrad::plan::{Rates, Work};
 
 /// What work is, and the least time that it takes at the rates that were given.
 #[derive(Serialize)]
-pub struct Floor {
+pub struct Roofline {
     pub flops: u64,
     pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -14,27 +14,27 @@ pub struct Floor {
     pub memory_seconds: Option<f64>,
     /// The larger of both, of the time that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor_percent: Option<f64>,
+    pub roofline_percent: Option<f64>,
 }
 
-impl Floor {
+impl Roofline {
     /// Beside a measured time.
     pub fn new(work: Work, rates: Rates, seconds: f64) -> Self {
-        let [arithmetic_seconds, memory_seconds] = work.floors(rates);
+        let [arithmetic_seconds, memory_seconds] = work.roofline(rates);
         let least = arithmetic_seconds.into_iter().chain(memory_seconds).reduce(f64::max);
-        let floor_percent = least.filter(|_| seconds > 0.0).map(|least| 100.0 * least / seconds);
-        Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, floor_percent }
+        let roofline_percent = least.filter(|_| seconds > 0.0).map(|least| 100.0 * least / seconds);
+        Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, roofline_percent }
     }
 
     /// Arithmetic's and memory's least time, and what the larger one is of the measured, as far as the rates were given:
     /// what `say` makes of name and figure.
     pub fn named(&self, say: impl Fn(&str, String) -> String) -> Vec<String> {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
-        let percent = self.floor_percent.map(|percent| format!("{percent:.1}"));
+        let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));
         let cells = [
             ("arithmetic µs", micros(self.arithmetic_seconds)),
             ("memory µs", micros(self.memory_seconds)),
-            ("floor %", percent),
+            ("roofline %", percent),
         ];
         cells.into_iter().filter_map(|(name, cell)| Some(say(name, cell?))).collect()
     }
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn floors_are_those_of_the_rates_that_were_given() {
         let work = Work { flops: 2_000, bytes: 8_000 };
-        let floor = |flops, bytes| Floor::new(work, Rates { flops, bytes }, 4e-6);
-        let said = |floor: Floor| floor.named(|name, cell| format!("{name} {cell}"));
-        assert_eq!(said(floor(None, None)), [""; 0]);
-        assert_eq!(said(floor(Some(1e9), Some(8e9))), ["arithmetic µs 2.000", "memory µs 1.000", "floor % 50.0"]);
-        assert_eq!(floor(None, Some(4e9)).floor_percent, Some(50.0));
-        assert_eq!(Floor::new(work, Rates { flops: Some(1e9), bytes: None }, 0.0).floor_percent, None);
+        let roofline = |flops, bytes| Roofline::new(work, Rates { flops, bytes }, 4e-6);
+        let said = |roofline: Roofline| roofline.named(|name, cell| format!("{name} {cell}"));
+        assert_eq!(said(roofline(None, None)), [""; 0]);
+        assert_eq!(said(roofline(Some(1e9), Some(8e9))), ["arithmetic µs 2.000", "memory µs 1.000", "roofline % 50.0"]);
+        assert_eq!(roofline(None, Some(4e9)).roofline_percent, Some(50.0));
+        assert_eq!(Roofline::new(work, Rates { flops: Some(1e9), bytes: None }, 0.0).roofline_percent, None);
     }
 }

@@ -1,12 +1,12 @@
 //! One block's matrix product: what the CPU executor uses, against plain loops.
 //!
-//!     cargo bench --no-default-features --bench products
+//!     cargo bench --no-default-features --bench matmul
 //!
-//! Shapes are those of one block in the workloads that we care about, each in the form that it takes there:
+//! Shapes are those of one block in the workloads that we care about, each in the transpose that it takes there:
 //! forward a·bᵀ, input gradient a·b, weight gradient aᵀ·b.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgrad::numeric::{Matrix, MatrixMut, product};
+use wgrad::numeric::{Matrix, MatrixMut, matmul};
 
 /// Name, rows of the output, columns of the output, terms of each sum.
 const SHAPES: [(&str, usize, usize, usize); 6] = [
@@ -19,7 +19,7 @@ const SHAPES: [(&str, usize, usize, usize); 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum Transpose {
     Nt,
     Nn,
     Tn,
@@ -29,8 +29,8 @@ fn values(count: usize) -> Vec<f32> {
     (0..count).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect()
 }
 
-fn products(criterion: &mut Criterion) {
-    for (form, name) in [(Form::Nt, "a·bᵀ"), (Form::Nn, "a·b"), (Form::Tn, "aᵀ·b")] {
+fn matmuls(criterion: &mut Criterion) {
+    for (transpose, name) in [(Transpose::Nt, "a·bᵀ"), (Transpose::Nn, "a·b"), (Transpose::Tn, "aᵀ·b")] {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(20).warm_up_time(std::time::Duration::from_millis(200));
         group.measurement_time(std::time::Duration::from_millis(600));
@@ -39,30 +39,36 @@ fn products(criterion: &mut Criterion) {
             group.throughput(Throughput::Elements(2 * (m * n * k) as u64));
             group.bench_function(BenchmarkId::new("product", shape), |bench| {
                 bench.iter(|| {
-                    let left =
-                        if form == Form::Tn { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
-                    let right =
-                        if form == Form::Nt { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
-                    product(left, right, None, MatrixMut::new(&mut out, m, n));
+                    let left = if transpose == Transpose::Tn {
+                        Matrix::new(&a, k, m).transposed()
+                    } else {
+                        Matrix::new(&a, m, k)
+                    };
+                    let right = if transpose == Transpose::Nt {
+                        Matrix::new(&b, n, k).transposed()
+                    } else {
+                        Matrix::new(&b, k, n)
+                    };
+                    matmul(left, right, None, MatrixMut::new(&mut out, m, n));
                 });
             });
             if m * n * k <= 1 << 20 {
                 group.bench_function(BenchmarkId::new("plain loops", shape), |bench| {
-                    bench.iter(|| plain_product(form, [m, n, k], &a, &b, &mut out));
+                    bench.iter(|| plain_product(transpose, [m, n, k], &a, &b, &mut out));
                 });
             }
         }
     }
 }
 
-fn strides(form: Form, [m, n, k]: [usize; 3]) -> [[isize; 2]; 2] {
+fn strides(transpose: Transpose, [m, n, k]: [usize; 3]) -> [[isize; 2]; 2] {
     let (m, n, k) = (m as isize, n as isize, k as isize);
-    [if form == Form::Tn { [1, m] } else { [k, 1] }, if form == Form::Nt { [1, k] } else { [n, 1] }]
+    [if transpose == Transpose::Tn { [1, m] } else { [k, 1] }, if transpose == Transpose::Nt { [1, k] } else { [n, 1] }]
 }
 
-/// Row by row, so that the inner loop runs along memory wherever the form allows it.
-fn plain_product(form: Form, sizes: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
-    let [[a_row, a_column], [b_row, b_column]] = strides(form, sizes);
+/// Row by row, so that the inner loop runs along memory wherever the transpose allows it.
+fn plain_product(transpose: Transpose, sizes: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
+    let [[a_row, a_column], [b_row, b_column]] = strides(transpose, sizes);
     let [m, n, k] = sizes;
     out.fill(0.0);
     for i in 0..m {
@@ -75,5 +81,5 @@ fn plain_product(form: Form, sizes: [usize; 3], a: &[f32], b: &[f32], out: &mut 
     }
 }
 
-criterion_group!(benches, products);
+criterion_group!(benches, matmuls);
 criterion_main!(benches);

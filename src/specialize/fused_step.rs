@@ -3,7 +3,7 @@
 //! A network has such a step if all its layers are dense, at most 16, with biases, without dropout, each but the last with
 //! one activation behind it (`identity` is one, none is not), and of one slope where several are leaky; if workgroup memory
 //! holds inputs and outputs of all layers for at least four rows; and if the device could also bind what lies between the
-//! stages of the whole batch, so that each can be judged. It gets one where [`WholeStep`] says so: of its own accord where a
+//! stages of the whole batch, so that each can be judged. It gets one where [`FusedStep`] says so: of its own accord where a
 //! GPU would wait between ops more than it computes, or spend more on bringing activations to memory and back than on their
 //! products. From shapes and limits alone. [`traced`] makes of such a plan the one that lockstep judges.
 
@@ -12,7 +12,7 @@ use crate::kernels::activation::Function;
 use crate::kernels::dropout::Mask;
 use crate::kernels::mlp_step_fused::{self, GROUP, LOSSES, MOST_LAYERS, Params};
 use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_grad_weight, mlp_step_sum};
-use crate::plan::{Contents, Kernel, Limits, Op, Plan, Section, View, ViewId, WholeStep};
+use crate::plan::{Contents, FusedStep, Kernel, Limits, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 
 /// Rows of a workgroup, from many to few.
@@ -35,18 +35,18 @@ const LARGE_BATCH: usize = 4096;
 
 /// The plan with one op for all of `gradients`, where it can have one and should.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
-    let never = limits.whole_step == WholeStep::Never || plan.stays_layered();
+    let never = limits.fused_step == FusedStep::Never || plan.stays_layered();
     let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
     let Some(params) = step.params(limits) else { return Ok(plan) };
-    let wanted = match limits.whole_step {
-        WholeStep::Never => false,
-        WholeStep::WhereItPays => pays(&params, limits),
-        WholeStep::Always => true,
+    let wanted = match limits.fused_step {
+        FusedStep::Never => false,
+        FusedStep::WhereItPays => pays(&params, limits),
+        FusedStep::Always => true,
     };
     if wanted { step.replace(plan, &params) } else { Ok(plan) }
 }
 
-/// The same plan, but that its whole step writes down what lies between its stages; none where it has no whole step. Ops
+/// The same plan, but that its fused step writes down what lies between its stages; none where it has no fused step. Ops
 /// and results are the same, to the bit. What the layers put out, forward and back, are views called as in a plan of
 /// layers, `layer2.output` and `grad.layer1.output`, of an allocation behind all others.
 ///
@@ -74,7 +74,7 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let own = |op: &Op| if step(&op) { mlp_step_fused::op(params, &views) } else { op.clone() };
     let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)));
     let ops: Vec<_> = ops.map(|(section, op)| (section, own(op))).collect();
-    Ok(Some(traced.with_ops(ops)?.with_own(plan.is_own())))
+    Ok(Some(traced.with_ops(ops)?.with_own(plan.is_trusted())))
 }
 
 /// Each row of a workgroup of R reads, from a cache, all weights twice and writes and adds their gradients once, a share

@@ -3,7 +3,7 @@
 //! Every element is summed in the same order, whatever is computed along with it: from its first term to its last by fused
 //! multiply-adds. So its bits depend on the terms alone, not on where an output is cut, nor on the width of the vectors.
 //! Where terms are rows of a batch, of which there may be millions, they are summed in blocks of fixed size
-//! ([`product_over_rows`]): the error of a plain sum grows with the number of terms.
+//! ([`matmul_over_rows`]): the error of a plain sum grows with the number of terms.
 //! (Processors of x86 without AVX2 have no fused multiply-add in vectors; there each term is rounded twice.)
 //!
 //! A product reads its left operand number by number and its right operand in vectors of columns, so that a right operand which
@@ -11,7 +11,7 @@
 //! transposes change places: outᵀ = bᵀ·aᵀ.
 //!
 //! The right operand is worked on in parts that the nearest cache holds (`right.rs`), each with all rows of the left one that
-//! are worked on (`left.rs`), tile by tile (`tile.rs`, `registers.rs`); meanwhile, on x86, the next part comes near. Held against the crates `gemm` and `matrixmultiply` in benches/results.
+//! are worked on (`left.rs`), tile by tile (`tile.rs`, `registers.rs`); meanwhile, on x86, the next part comes near. InputStorage against the crates `gemm` and `matrixmultiply` in benches/results.
 
 mod left;
 mod matrix;
@@ -67,7 +67,7 @@ const FAR: usize = 1024;
 const TURNED: [usize; 2] = [256, 4096];
 
 /// out = a·b, or a·b + bias in each row: `out` is [rows of a, columns of b].
-pub fn product(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>) {
+pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     let bias = bias.map(|bias| &bias[..b.columns]);
     if a.rows == 0 || b.columns == 0 {
@@ -91,7 +91,7 @@ pub fn product(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matr
 }
 
 /// out = a·b where the terms are rows of a batch: summed in blocks, so that errors do not grow with their number.
-pub fn product_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
+pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     if a.rows == 0 || b.columns == 0 {
         return;
@@ -282,7 +282,7 @@ thread_local! {
 }
 
 /// Makes the calling thread's room for parts of operands, so that its first product need not.
-pub fn reserve_for_products() {
+pub fn reserve_for_matmuls() {
     SPACE.with_borrow_mut(|Space { together, turned, sums, totals }| {
         room::<{ GROUP * BLOCK }>(&mut together.left, 0);
         room::<{ BLOCK * PANEL }>(&mut together.right, 0);

@@ -1,4 +1,4 @@
-//! Whole steps in one op: which networks have one, when they get it, and that it computes what the layers' ops do.
+//! Fused steps in one op: which networks have one, when they get it, and that it computes what the layers' ops do.
 
 mod common {
     pub mod driver;
@@ -6,13 +6,13 @@ mod common {
     pub mod problem;
 }
 
-use common::driver::{Device, Driver, Form, SEED, compare, plan};
+use common::driver::{Device, Driver, PlanKind, SEED, compare, plan};
 use common::oracle::{Oracle, SINGLE, exact};
 use common::problem::{Numbers, batch, parameters};
-use wgrad::lower::Description;
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section};
 use wgrad::shape::padded;
-use wgrad::specialize::{Limits, Target, WholeStep, specialize, traced};
+use wgrad::specialize::{DeviceLimits, FusedStep, Limits, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
 /// Layers behind 5 columns that make a step of one op.
@@ -45,13 +45,13 @@ const LAYERED: [&str; 9] = [
 const LOSSES: [Loss; 4] =
     [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
 
-fn describe(layers: &str, loss: Loss, batch: usize) -> Description {
-    Description::new(Network::parse(5, layers).expect("the text is sound"), loss, Adam::new(1e-2), batch)
+fn describe(layers: &str, loss: Loss, batch: usize) -> TrainingSpec {
+    TrainingSpec::new(Network::parse(5, layers).expect("the text is sound"), loss, Adam::new(1e-2), batch)
 }
 
-fn fitted(description: &Description, whole_step: WholeStep) -> Plan {
-    let limits = Limits { whole_step, ..Limits::default() };
-    specialize(plan(description, Form::Fused), &Target::Gpu(limits)).expect("it fits")
+fn fitted(spec: &TrainingSpec, fused_step: FusedStep) -> Plan {
+    let limits = Limits { fused_step, ..Limits::default() };
+    specialize(plan(spec, PlanKind::Fused), &DeviceLimits::Gpu(limits)).expect("it fits")
 }
 
 fn kernels(plan: &Plan) -> Vec<&'static str> {
@@ -59,22 +59,22 @@ fn kernels(plan: &Plan) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_whole_step_is_three_ops_in_three_levels() {
+fn a_fused_step_is_three_ops_in_three_levels() {
     for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
-        let description = describe(layers, loss, 100);
-        if description.check().is_err() {
+        let spec = describe(layers, loss, 100);
+        if spec.check().is_err() {
             continue;
         }
-        let plain = fitted(&description, WholeStep::Always);
-        let with_trace = traced(&plain).expect("it can be traced").expect("it has a whole step");
+        let plain = fitted(&spec, FusedStep::Always);
+        let with_trace = traced(&plain).expect("it can be traced").expect("it has a fused step");
         assert!(traced(&with_trace).expect("a plan").is_none(), "it is traced already");
         for (plan, first) in [(plain, "mlp_step_fused"), (with_trace, "mlp_step_fused_traced")] {
             assert_eq!(kernels(&plan), [first, "mlp_step_sum", "adamw"], "{layers}, {loss}");
             let levels = |section| plan.levels(section).into_iter().max().unwrap_or(0);
             assert_eq!(levels(Section::Gradients) + levels(Section::Update), 3, "{layers}, {loss}");
-            assert!(plan.is_own());
+            assert!(plan.is_trusted());
         }
-        let layered = fitted(&description, WholeStep::Never);
+        let layered = fitted(&spec, FusedStep::Never);
         assert!(!kernels(&layered).contains(&"mlp_step_fused") && traced(&layered).expect("a plan").is_none());
     }
 }
@@ -85,15 +85,15 @@ fn a_whole_step_is_three_ops_in_three_levels() {
 fn stages_are_called_like_layers() {
     let mut named = 0;
     for layers in WHOLE {
-        let description = describe(layers, Loss::MeanSquaredError, 6);
-        let layered = fitted(&description, WholeStep::Never);
-        let plan = fitted(&description, WholeStep::Always);
+        let spec = describe(layers, Loss::MeanSquaredError, 6);
+        let layered = fitted(&spec, FusedStep::Never);
+        let plan = fitted(&spec, FusedStep::Always);
         let names: Vec<&str> = layered.views().iter().map(|view| view.name.as_str()).collect();
         assert!(
             !plan.views().iter().any(|view| view.name == "layer0.output"),
             "no memory is kept for what lies between"
         );
-        let plan = traced(&plan).expect("it can be traced").expect("it has a whole step");
+        let plan = traced(&plan).expect("it can be traced").expect("it has a fused step");
         let trace = plan.named("trace").expect("a trace");
         let mut covered = 0;
         for view in plan.within(trace).into_iter().map(|id| plan.get(id)) {
@@ -124,11 +124,11 @@ fn stages_are_called_like_layers() {
 fn it_costs_the_operations_of_the_layers_and_moves_less() {
     let mut compared = 0;
     for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
-        let description = describe(layers, loss, 100);
-        if description.check().is_err() {
+        let spec = describe(layers, loss, 100);
+        if spec.check().is_err() {
             continue;
         }
-        let [whole, layered] = [WholeStep::Always, WholeStep::Never].map(|choice| fitted(&description, choice));
+        let [whole, layered] = [FusedStep::Always, FusedStep::Never].map(|choice| fitted(&spec, choice));
         let ops = whole.ops(Section::Gradients);
         assert_eq!(whole.flops(&ops[0]), layered.section_work(Section::Gradients).flops, "{layers}, {loss}");
         let [parameters, partial] = [0, 3].map(|view| whole.shape(ops[0].views[view]).elements() as u64);
@@ -145,10 +145,11 @@ fn it_costs_the_operations_of_the_layers_and_moves_less() {
 #[test]
 fn others_stay_layered() {
     for layers in LAYERED {
-        let plan = fitted(&describe(layers, Loss::SoftmaxCrossEntropy, 100), WholeStep::Always);
+        let plan = fitted(&describe(layers, Loss::SoftmaxCrossEntropy, 100), FusedStep::Always);
         assert!(kernels(&plan).contains(&"softmax_cross_entropy"), "{layers}");
     }
-    let host = specialize(plan(&describe("7 relu 3", LOSSES[0], 8), Form::Fused), &Target::Cpu).expect("no limits");
+    let host =
+        specialize(plan(&describe("7 relu 3", LOSSES[0], 8), PlanKind::Fused), &DeviceLimits::Cpu).expect("no limits");
     assert!(!kernels(&host).contains(&"mlp_step_fused"), "the CPU has no use for it");
 }
 
@@ -157,8 +158,8 @@ fn others_stay_layered() {
 fn it_is_taken_where_it_pays() {
     let chunk = |layers: &str, batch: usize, kib: u32, software: bool| {
         let limits = Limits { workgroup_bytes: kib << 10, software, ..Limits::default() };
-        let plan = plan(&describe(layers, Loss::SoftmaxCrossEntropy, batch), Form::Fused);
-        let plan = specialize(plan, &Target::Gpu(limits)).expect("it fits");
+        let plan = plan(&describe(layers, Loss::SoftmaxCrossEntropy, batch), PlanKind::Fused);
+        let plan = specialize(plan, &DeviceLimits::Gpu(limits)).expect("it fits");
         plan.ops(Section::Gradients)[0].param("chunk")
     };
     let deep = "64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 64 relu 16";
@@ -176,11 +177,11 @@ fn it_is_taken_where_it_pays() {
 /// What trains is judged stage by stage: a step whose trace a device cannot hold or bind stays in layers.
 #[test]
 fn a_step_is_whole_only_where_its_trace_fits() {
-    let description = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
-    let large = Limits { whole_step: WholeStep::Always, ..Limits::default() };
+    let spec = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
+    let large = Limits { fused_step: FusedStep::Always, ..Limits::default() };
     let whole = |limits| {
-        let target = Target::Gpu(limits);
-        let plan = specialize(plan(&description, Form::Fused), &target).expect("it fits");
+        let target = DeviceLimits::Gpu(limits);
+        let plan = specialize(plan(&spec, PlanKind::Fused), &target).expect("it fits");
         let traced = traced(&plan).expect("it can be traced");
         traced.map(|traced| specialize(traced, &target).expect("so does the build with a trace")).is_some()
     };
@@ -197,29 +198,29 @@ fn a_step_is_whole_only_where_its_trace_fits() {
 fn with_one_part_the_bits_are_those_of_the_layers() {
     let mut compared = 0;
     for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
-        let mut description = describe(layers, loss, 4);
-        if description.check().is_err() {
+        let mut spec = describe(layers, loss, 4);
+        if spec.check().is_err() {
             continue;
         }
-        description.clip_norm = Some(0.5);
-        let start = parameters(&description.network, 3, Numbers::Real);
+        spec.clip_norm = Some(0.5);
+        let start = parameters(&spec.network, 3, Numbers::Real);
         let trained = |plan: Plan| {
-            let mut driver = Driver::with_plan(&description, plan, Device::Reference);
+            let mut driver = Driver::with_plan(&spec, plan, Device::Reference);
             driver.set(&start);
             let losses = (0..5).flat_map(|step| {
                 let rows = if step == 2 { 3 } else { 4 };
-                driver.train(&[batch(&description.network, loss, rows, 3, step, Numbers::Real)])
+                driver.train(&[batch(&spec.network, loss, rows, 3, step, Numbers::Real)])
             });
             (losses.map(f32::to_bits).collect::<Vec<_>>(), driver.persistent())
         };
-        let layered = trained(fitted(&description, WholeStep::Never));
-        let whole = fitted(&description, WholeStep::Always);
-        let with_trace = traced(&whole).expect("it can be traced").expect("it has a whole step");
+        let layered = trained(fitted(&spec, FusedStep::Never));
+        let whole = fitted(&spec, FusedStep::Always);
+        let with_trace = traced(&whole).expect("it can be traced").expect("it has a fused step");
         assert!(layered == trained(whole), "{layers}, {loss}");
         assert!(layered == trained(with_trace), "{layers}, {loss}, with a trace");
         compared += layered.1.iter().map(|(_, words)| words.len()).sum::<usize>();
     }
-    println!("whole steps: {compared} words equal");
+    println!("fused steps: {compared} words equal");
     assert!(compared > 10_000);
 }
 
@@ -227,21 +228,21 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
 fn with_many_parts_gradients_confirm_the_oracle() {
     let mut compared = 0;
     for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
-        let description = Description { optimizer: Sgd::new(0.0).into(), ..describe(layers, loss, 21) };
-        if description.check().is_err() {
+        let spec = TrainingSpec { optimizer: Sgd::new(0.0).into(), ..describe(layers, loss, 21) };
+        if spec.check().is_err() {
             continue;
         }
-        let oracle = Oracle { network: &description.network, loss, unit: SINGLE, seed: SEED };
+        let oracle = Oracle { network: &spec.network, loss, unit: SINGLE, seed: SEED };
         let draw = |seed| {
-            let start = parameters(&description.network, seed, Numbers::Real);
-            let rows = batch(&description.network, loss, 19, seed, 0, Numbers::Real);
+            let start = parameters(&spec.network, seed, Numbers::Real);
+            let rows = batch(&spec.network, loss, 19, seed, 0, Numbers::Real);
             let outcome = oracle.run(&exact(&start), &rows, 0);
             (outcome.kinks.margin > 0.0).then_some((start, rows, outcome))
         };
         let (start, rows, outcome) = (0..200).find_map(draw).expect("a draw away from every kink");
-        let plan = fitted(&description, WholeStep::Always);
+        let plan = fitted(&spec, FusedStep::Always);
         assert!(plan.shape(plan.ops(Section::Gradients)[0].views[3]).rows > 1, "several parts");
-        let mut driver = Driver::with_plan(&description, plan, Device::Reference);
+        let mut driver = Driver::with_plan(&spec, plan, Device::Reference);
         driver.set(&start);
         driver.train(&[rows]);
         for (name, gradient) in &outcome.gradients {
@@ -255,20 +256,20 @@ fn with_many_parts_gradients_confirm_the_oracle() {
 /// An op that sums up batches follows as it does behind layers.
 #[test]
 fn batches_are_accumulated_behind_it() {
-    let description = Description { accumulate: 3, slots: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
-    let plan = fitted(&description, WholeStep::Always);
+    let spec = TrainingSpec { accumulate: 3, steps: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
+    let plan = fitted(&spec, FusedStep::Always);
     assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "adamw"]);
 }
 
 /// Shaders of own plans rely on it.
 #[test]
 fn more_live_rows_than_a_batch_has_are_refused() {
-    let description = describe("7 relu 3", Loss::MeanSquaredError, 8);
-    let mut driver = Driver::with_plan(&description, fitted(&description, WholeStep::Always), Device::Reference);
-    let rows = batch(&description.network, description.loss, 8, 1, 0, Numbers::Real);
+    let spec = describe("7 relu 3", Loss::MeanSquaredError, 8);
+    let mut driver = Driver::with_plan(&spec, fitted(&spec, FusedStep::Always), Device::Reference);
+    let rows = batch(&spec.network, spec.loss, 8, 1, 0, Numbers::Real);
     let mut steps = driver.feed(&[rows]);
     steps[0].rows = 9;
-    let run = wgrad::exec::Run { section: Section::Gradients, slot: 0 };
+    let run = wgrad::exec::Run { section: Section::Gradients, batch_index: 0 };
     let message = driver.executor.submit(&steps, &[run]).expect_err("there are but 8").to_string();
     assert!(message.contains("rows of a step") && message.contains("at most 8"), "{message}");
 }

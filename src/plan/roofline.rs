@@ -8,9 +8,9 @@ use crate::text::{grouped, table};
 /// The sections that training runs.
 const TRAINING: [Section; 4] = [Section::Window, Section::Gradients, Section::Update, Section::Report];
 
-/// A table of what each op of a training costs at least; made by [`Plan::floors`].
+/// A table of what each op of a training costs at least; made by [`Plan::roofline`].
 #[derive(Clone, Copy, Debug)]
-pub struct Floors<'a> {
+pub struct Roofline<'a> {
     plan: &'a Plan,
     rates: Rates,
 }
@@ -18,25 +18,25 @@ pub struct Floors<'a> {
 impl Plan {
     /// A table of what each op of a training costs at least: a line for each op and each section, and one for a step of
     /// one batch. Times are there as far as rates are given.
-    pub fn floors(&self, rates: Rates) -> Floors<'_> {
-        Floors { plan: self, rates }
+    pub fn roofline(&self, rates: Rates) -> Roofline<'_> {
+        Roofline { plan: self, rates }
     }
 }
 
-/// Headings of [`floor_cells`].
-const FLOOR_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
+/// Headings of [`roofline_cells`].
+const ROOFLINE_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
 
 /// Operations a byte, and the least microseconds of arithmetic and of memory; `-` for what is not known.
-pub(crate) fn floor_cells(work: Work, rates: Rates) -> [String; 3] {
-    let [arithmetic, memory] = work.floors(rates).map(|seconds| seconds.map(|seconds| 1e6 * seconds));
+pub(crate) fn roofline_cells(work: Work, rates: Rates) -> [String; 3] {
+    let [arithmetic, memory] = work.roofline(rates).map(|seconds| seconds.map(|seconds| 1e6 * seconds));
     [(work.intensity(), 2), (arithmetic, 3), (memory, 3)]
         .map(|(number, digits)| number.map_or_else(|| "-".into(), |number| format!("{number:.digits$}")))
 }
 
-impl Floors<'_> {
+impl Roofline<'_> {
     fn row(&self, op: String, kernel: &str, work: Work) -> Vec<String> {
         let counts = [op, grouped(work.flops), grouped(work.bytes)];
-        counts.into_iter().chain(floor_cells(work, self.rates)).chain([kernel.into()]).collect()
+        counts.into_iter().chain(roofline_cells(work, self.rates)).chain([kernel.into()]).collect()
     }
 
     fn section(&self, section: Section) -> Vec<Vec<String>> {
@@ -49,10 +49,11 @@ impl Floors<'_> {
     }
 }
 
-impl fmt::Display for Floors<'_> {
+impl fmt::Display for Roofline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.plan;
-        let head = ["op", "FLOP", "bytes"].into_iter().chain(FLOOR_NAMES).chain(["kernel"]).map(String::from).collect();
+        let head =
+            ["op", "FLOP", "bytes"].into_iter().chain(ROOFLINE_NAMES).chain(["kernel"]).map(String::from).collect();
         let mut rows = vec![head];
         let sections = TRAINING.into_iter().filter(|section| !plan.ops(*section).is_empty());
         rows.extend(sections.flat_map(|section| self.section(section)));

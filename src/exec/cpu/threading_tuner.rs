@@ -20,7 +20,7 @@ const LAST: usize = 4;
 
 /// What has been seen of submissions that do the same work.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sharing {
+pub(super) struct ThreadingTuner {
     /// Submissions, and those that went each way.
     count: usize,
     ways: [usize; 2],
@@ -37,7 +37,7 @@ pub(super) enum Way {
     Shared = 1,
 }
 
-impl Sharing {
+impl ThreadingTuner {
     /// How to run the next submission, with so much work a step.
     pub fn way(&self, work_a_step: u64) -> Way {
         let [alone, shared] = [Way::Alone, Way::Shared].map(|way| {
@@ -67,11 +67,11 @@ mod tests {
     use super::*;
 
     /// Runs submissions that take so many seconds alone, and shared; how many of the last ones were shared.
-    fn shared(sharing: &mut Sharing, work_a_step: u64, seconds: [f64; 2]) -> usize {
+    fn shared(tuner: &mut ThreadingTuner, work_a_step: u64, seconds: [f64; 2]) -> usize {
         let ways: Vec<Way> = (0..1000)
             .map(|_| {
-                let way = sharing.way(work_a_step);
-                sharing.took(way, 8 * work_a_step, Duration::from_secs_f64(seconds[way as usize]));
+                let way = tuner.way(work_a_step);
+                tuner.took(way, 8 * work_a_step, Duration::from_secs_f64(seconds[way as usize]));
                 way
             })
             .collect();
@@ -80,15 +80,15 @@ mod tests {
 
     #[test]
     fn the_faster_way_is_taken_and_the_other_tried_again() {
-        let mut sharing = Sharing::default();
-        assert_eq!(shared(&mut sharing, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
+        let mut tuner = ThreadingTuner::default();
+        assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
         // Somebody else takes a core.
-        assert_eq!(shared(&mut sharing, 1_000_000, [2.0, 3.0]), 4);
-        assert_eq!(shared(&mut sharing, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
+        assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 3.0]), 4);
+        assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
     }
 
     #[test]
     fn much_work_is_always_shared() {
-        assert_eq!(shared(&mut Sharing::default(), LITTLE + 1, [1.0, 2.0]), 4 * AGAIN);
+        assert_eq!(shared(&mut ThreadingTuner::default(), LITTLE + 1, [1.0, 2.0]), 4 * AGAIN);
     }
 }

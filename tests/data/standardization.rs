@@ -1,7 +1,7 @@
-//! Standardisation: what it fits, what it does, what it refuses.
+//! Standardization: what it fits, what it does, what it refuses.
 
 use approx::assert_abs_diff_eq;
-use wgrad::{Dataset, Result, Split, Standardisation, Targets, data};
+use wgrad::{Dataset, Result, Split, Standardization, Targets, data};
 
 use crate::{indices, message};
 
@@ -21,7 +21,7 @@ fn moments(data: &Dataset, column: usize) -> (f64, f64) {
 fn a_worked_example() -> Result<()> {
     // Column 0: 1, 3, 5 → mean 3, squares 4 + 0 + 4, deviation √(8/3). Column 1: -2, -2, 4 → mean 0, √(24/3).
     let data = Dataset::numbers("d", 2, &[1.0, -2.0, 3.0, -2.0, 5.0, 4.0], 1, &[0.0; 3])?;
-    let fitted = Standardisation::fit(&data)?;
+    let fitted = Standardization::fit(&data)?;
     assert_eq!(fitted.columns(), 2);
     assert_eq!(fitted.mean(), [3.0, 0.0]);
     assert_eq!(fitted.scale(), [(8.0f64 / 3.0).sqrt(), 8.0f64.sqrt()]);
@@ -36,7 +36,7 @@ fn a_worked_example() -> Result<()> {
 #[test]
 fn the_part_it_was_fitted_on_has_mean_0_and_deviation_1() -> Result<()> {
     let (train, validation, _) = data::iris().split(Split::parts(0.7, 0.15).seed(7))?;
-    let fitted = Standardisation::fit(&train)?;
+    let fitted = Standardization::fit(&train)?;
     let (scaled, other) = (train.clone().standardised(&fitted)?, validation.standardised(&fitted)?);
     for column in 0..train.inputs() {
         let (mean, deviation) = moments(&scaled, column);
@@ -51,7 +51,7 @@ fn the_part_it_was_fitted_on_has_mean_0_and_deviation_1() -> Result<()> {
 #[test]
 fn a_constant_column_has_scale_1() -> Result<()> {
     let data = Dataset::numbers("d", 2, &[0.1, 1.0, 0.1, 2.0, 0.1, 3.0], 1, &[0.0; 3])?;
-    let fitted = Standardisation::fit(&data)?;
+    let fitted = Standardization::fit(&data)?;
     assert_eq!((fitted.mean()[0], fitted.scale()[0]), (f64::from(0.1f32), 1.0));
     let scaled = data.standardised(&fitted)?;
     assert_eq!([0, 1, 2].map(|row| scaled.input_row(row)[0]), [0.0; 3]);
@@ -62,7 +62,7 @@ fn a_constant_column_has_scale_1() -> Result<()> {
 fn a_large_offset_costs_no_digits() -> Result<()> {
     // Σx² / n − mean² in f32 would be 0 or negative here: 4097² has 25 bits.
     let data = Dataset::numbers("d", 1, &[4095.0, 4097.0], 1, &[0.0; 2])?;
-    let fitted = Standardisation::fit(&data)?;
+    let fitted = Standardization::fit(&data)?;
     assert_eq!((fitted.mean(), fitted.scale()), (&[4096.0][..], &[1.0][..]));
     Ok(())
 }
@@ -70,31 +70,31 @@ fn a_large_offset_costs_no_digits() -> Result<()> {
 #[test]
 fn an_empty_part_stays_empty_but_fits_nothing() -> Result<()> {
     let (train, _, test) = data::iris().split(Split::parts(0.7, 0.3))?;
-    assert!(test.clone().standardised(&Standardisation::fit(&train)?)?.is_empty());
+    assert!(test.clone().standardised(&Standardization::fit(&train)?)?.is_empty());
     assert_eq!(
-        message(Standardisation::fit(&test)),
-        "data set `iris`: it has 0 rows to fit a standardisation on; fit it on a part whose fraction is above 0"
+        message(Standardization::fit(&test)),
+        "data set `iris`: it has 0 rows to fit a standardization on; fit it on a part whose fraction is above 0"
     );
     Ok(())
 }
 
 #[test]
 fn widths_must_agree() -> Result<()> {
-    let fitted = Standardisation::fit(&data::iris())?;
+    let fitted = Standardization::fit(&data::iris())?;
     assert_eq!(
         message(data::xor().standardised(&fitted)),
-        "data set `xor`: the number of input columns is 2, but the standardisation was fitted on 4; fit it on a part of this data set"
+        "data set `xor`: the number of input columns is 2, but the standardization was fitted on 4; fit it on a part of this data set"
     );
     assert_eq!(
         message(fitted.apply(&mut [0.0; 7])),
-        "standardisation: 7 values are not a multiple of 4 columns; pass whole rows of the columns it was fitted on"
+        "standardization: 7 values are not a multiple of 4 columns; pass whole rows of the columns it was fitted on"
     );
     Ok(())
 }
 
 #[test]
 fn a_value_too_far_away_is_refused() -> Result<()> {
-    let fitted = Standardisation::new(vec![0.0, 0.0], vec![1.0, 1e-30])?;
+    let fitted = Standardization::new(vec![0.0, 0.0], vec![1.0, 1e-30])?;
     let far = Dataset::numbers("d", 2, &[1.0, 0.0, 1.0, 1e30], 1, &[0.0; 2])?;
     assert_eq!(
         message(far.standardised(&fitted)),
@@ -105,38 +105,38 @@ fn a_value_too_far_away_is_refused() -> Result<()> {
 
 #[test]
 fn it_survives_a_file() -> Result<()> {
-    let fitted = Standardisation::fit(&data::digits())?;
+    let fitted = Standardization::fit(&data::digits())?;
     let text = serde_json::to_string(&fitted).expect("plain numbers");
-    let read: Standardisation = serde_json::from_str(&text).expect("what was just written");
+    let read: Standardization = serde_json::from_str(&text).expect("what was just written");
     assert_eq!(read, fitted);
     Ok(())
 }
 
 #[test]
 fn a_damaged_file_is_refused() {
-    let refused = |text| serde_json::from_str::<Standardisation>(text).expect_err("this must fail").to_string();
+    let refused = |text| serde_json::from_str::<Standardization>(text).expect_err("this must fail").to_string();
     assert_eq!(
         refused(r#"{"mean": [1, 2], "scale": [1]}"#),
-        "standardisation: the number of scales is 1, but the number of means is 2; give every column one of each"
+        "standardization: the number of scales is 1, but the number of means is 2; give every column one of each"
     );
     assert_eq!(
         refused(r#"{"mean": [1, 2], "scale": [1, 0]}"#),
-        "standardisation, column 1: the scale is 0, but must be finite and above 0"
+        "standardization, column 1: the scale is 0, but must be finite and above 0"
     );
     assert_eq!(
-        message(Standardisation::new(vec![f64::NAN], vec![1.0])),
-        "standardisation, column 0: the mean is NaN, but must be finite"
+        message(Standardization::new(vec![f64::NAN], vec![1.0])),
+        "standardization, column 0: the mean is NaN, but must be finite"
     );
-    assert_eq!(message(Standardisation::new(vec![], vec![])), "standardisation: columns is 0, but must be at least 1");
+    assert_eq!(message(Standardization::new(vec![], vec![])), "standardization: columns is 0, but must be at least 1");
 }
 
 #[test]
 fn one_scale_for_all_columns_is_that_of_all_values() {
     let data = Dataset::numbers("four", 2, &[1.0, 3.0, 5.0, 7.0], 1, &[0.0, 1.0]).expect("a data set");
-    let all = Standardisation::fit_all(&data).expect("fitted");
+    let all = Standardization::fit_all(&data).expect("fitted");
     // Deviations from 4 are ±1 and ±3: their squares have the mean 5.
     assert_eq!((all.mean(), all.scale()), (&[4.0; 2][..], &[5.0f64.sqrt(); 2][..]));
-    assert!(all.is_uniform() && !Standardisation::fit(&data).expect("fitted").is_uniform());
+    assert!(all.is_uniform() && !Standardization::fit(&data).expect("fitted").is_uniform());
 }
 
 /// Mean and deviation of 10,000,000 values about 2³¹, in 8ths: the exact ones are known.
@@ -145,7 +145,7 @@ fn fits_are_exact_at_ten_million_rows_and_a_large_offset() {
     let (rows, offset) = (10_000_000, 2.0f64.powi(31) + 0.5);
     let values: Vec<f64> = (0..rows).map(|row| offset + (row % 1000) as f64 / 8.0).collect();
     let data = Dataset::table("d", ["x"], values, numbers(vec![0.0; rows])).expect("a data set");
-    let fitted = Standardisation::fit(&data).expect("fitted");
+    let fitted = Standardization::fit(&data).expect("fitted");
     // Of 0 to 999: mean 499.5, variance (1000² − 1) / 12.
     let wanted = (offset + 499.5 / 8.0, ((1e6 - 1.0) / 12.0f64).sqrt() / 8.0);
     assert_abs_diff_eq!(fitted.mean()[0] - wanted.0, 0.0, epsilon = 1e-6);
@@ -159,7 +159,7 @@ fn a_first_value_far_away_costs_no_digits() {
     values[0] = -999.0;
     let count = values.len() as f64;
     let data = Dataset::table("d", ["x"], values.clone(), numbers(vec![0.0; values.len()])).expect("a data set");
-    let fitted = Standardisation::fit(&data).expect("fitted");
+    let fitted = Standardization::fit(&data).expect("fitted");
     // In whole numbers, which i128 holds.
     let sum: i128 = values.iter().map(|value| *value as i128).sum();
     let squares: i128 = values.iter().map(|value| (*value as i128).pow(2)).sum();
@@ -178,8 +178,8 @@ fn digits_beyond_f32_are_there_until_values_are_scaled() -> Result<()> {
     let text = "t,y\n1700000000,2999999999\n1700000001,3000000000\n1700000002,3000000001\n";
     let data = Dataset::from_csv_text("d", text, None)?;
     assert_eq!([0, 1, 2].map(|row| data.value(row, 0)), [1_700_000_000.0, 1_700_000_001.0, 1_700_000_002.0]);
-    let scaled = data.clone().standardised(&Standardisation::fit(&data)?)?;
-    let scaled = scaled.standardised_targets(&Standardisation::fit_targets(&data)?)?;
+    let scaled = data.clone().standardised(&Standardization::fit(&data)?)?;
+    let scaled = scaled.standardised_targets(&Standardization::fit_targets(&data)?)?;
     let one = (2.0f64 / 3.0).sqrt().recip();
     let Targets::Numbers { values, .. } = scaled.targets() else { panic!("they are numbers") };
     for (row, wanted) in [-one, 0.0, one].into_iter().enumerate() {

@@ -118,8 +118,8 @@ fn one_output_is_read_as_the_loss_means_it() {
     let one_output = |loss, classes: Option<&[&str]>| {
         let trainer = Trainer::builder(Network::input(1).dense(1)).loss(loss).build(&Device::cpu()).expect("built");
         let mut model = trainer.into_model().expect("a model");
-        model.head.columns = vec!["x".into()];
-        model.head.classes = classes.map(|names| names.iter().map(ToString::to_string).collect());
+        model.metadata.columns = vec!["x".into()];
+        model.metadata.classes = classes.map(|names| names.iter().map(ToString::to_string).collect());
         // The outputs are 1 and -2.
         model.parameters[0].values = vec![1.0];
         model.save(folder.path().join("model.safetensors")).expect("saved");
@@ -294,11 +294,11 @@ fn an_adapter_trains_evaluates_and_predicts() {
 /// Operations and bytes of a step in one op, as a GPU runs it; and that it is right.
 #[cfg(feature = "gpu")]
 #[test]
-fn whole_steps_are_shown_and_verified() {
+fn fused_steps_are_shown_and_verified() {
     let folder = Folder::new();
     let Some(adapter) = adapter() else { return };
     let plan = ["plan", "--inputs", "10", "--outputs", "3", "--network", "24 relu 16 tanh", "--batch", "32"];
-    let on = |choice| [&plan[..], &["--device", &adapter.name, "--whole-step", choice]].concat();
+    let on = |choice| [&plan[..], &["--device", &adapter.name, "--fused-step", choice]].concat();
     let whole = folder.succeed(&on("always"));
     let rows: Vec<Vec<&str>> = whole
         .lines()
@@ -310,17 +310,17 @@ fn whole_steps_are_shown_and_verified() {
     assert!(whole.contains("a step: 3 dispatches in 3 serial levels"), "{whole}");
     assert!(!folder.succeed(&on("never")).contains("mlp_step_fused"));
     assert!(folder.fail(&on("perhaps")).contains("auto, never, always"));
-    assert!(folder.fail(&[&plan[..], &["--whole-step", "always"]].concat()).contains("add `--device NAME`"));
+    assert!(folder.fail(&[&plan[..], &["--fused-step", "always"]].concat()).contains("add `--device NAME`"));
     let verify = ["verify", "--network", "24 relu 16 tanh", "--inputs", "10", "--outputs", "3", "--batch", "9"];
-    let report = folder.succeed(&[&verify[..], &["--device", &adapter.name, "--whole-step", "always"]].concat());
+    let report = folder.succeed(&[&verify[..], &["--device", &adapter.name, "--fused-step", "always"]].concat());
     assert!(report.contains("mlp_step_fused_traced") && report.contains("judged stage by stage"), "{report}");
     let train = |choice: &str| {
         let train = ["train", "iris", "--network", "8 tanh", "--epochs", "2", "--device", &adapter.name];
-        folder.succeed(&[&train[..], &["--whole-step", choice]].concat());
+        folder.succeed(&[&train[..], &["--fused-step", choice]].concat());
         folder.read("iris.safetensors")
     };
     let always = train("always");
-    assert!(always == train("always"), "a whole step has other bits each time");
+    assert!(always == train("always"), "a fused step has other bits each time");
     assert!(always != train("never"), "layers add in another order, so that the same bits are those of the same ops");
 }
 

@@ -1,12 +1,12 @@
-//! Whole steps in one op: the build that keeps nothing has the bits of the one that writes down what lies between, and
+//! Fused steps in one op: the build that keeps nothing has the bits of the one that writes down what lies between, and
 //! small whole numbers are exact.
 
 use cases::case::{Case, Values};
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Reference};
 use wgrad::kernels::{mlp_step_fused, mlp_step_sum};
-use wgrad::lower::Description;
-use wgrad::specialize::WholeStep;
+use wgrad::lower::TrainingSpec;
+use wgrad::specialize::FusedStep;
 use wgrad::verify::{Report, Verify};
 use wgrad::{Adam, Error, Loss, Network, Trainer, data};
 
@@ -18,7 +18,10 @@ fn results(case: &Case, device: &mut dyn Executor) -> Vec<Vec<u32>> {
     case.load(device);
     device.submit(&case.steps, &[case.run()]).expect("the device works");
     let views = case.op().views[3..6].to_vec();
-    views.into_iter().map(|view| device.read(view, case.slot).and_then(|t| t.wait()).expect("it answers")).collect()
+    views
+        .into_iter()
+        .map(|view| device.read(view, case.batch_index).and_then(|t| t.wait()).expect("it answers"))
+        .collect()
 }
 
 /// The same, but that −0 is 0: which of them a sum is depends on where it begins.
@@ -46,7 +49,7 @@ fn both_builds_have_the_same_bits_and_whole_numbers_are_exact() {
             exact += both[0].iter().map(Vec::len).sum::<usize>();
         }
     }
-    println!("whole steps: {equal} words equal in both builds, {exact} exact on {}", device.adapter());
+    println!("fused steps: {equal} words equal in both builds, {exact} exact on {}", device.adapter());
     assert!(equal > 20_000 && exact > 1_000);
 }
 
@@ -59,15 +62,15 @@ fn every_stage_is_right_in_lockstep() {
             compared += judge(&device, &case, None, kernel).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         }
     }
-    println!("whole steps: {compared} elements compared on {}", device.adapter());
+    println!("fused steps: {compared} elements compared on {}", device.adapter());
     assert!(compared > 100_000);
 }
 
 fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate: usize) -> Report {
     let network = Network::parse(9, layers).expect("the text is sound");
-    let description = Description::new(network, loss, Adam::new(0.01), batch);
-    let description = Description { clip_norm: Some(1.0), accumulate, ..description };
-    let verify = Verify::network(&description).expect("the description is sound").seed(11);
+    let spec = TrainingSpec::new(network, loss, Adam::new(0.01), batch);
+    let spec = TrainingSpec { clip_norm: Some(1.0), accumulate, ..spec };
+    let verify = Verify::network(&spec).expect("the spec is sound").seed(11);
     verify.run(&gpu.clone().into(), |_| ()).and_then(Report::into_result).expect("the device is right")
 }
 
@@ -75,11 +78,11 @@ fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate:
 #[test]
 fn networks_are_right_and_run_freely() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    let gpu = open(&name, GpuOptions::default().fused_step(FusedStep::Always));
     let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
     let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
     for report in [&first, &second] {
-        assert!(report.header.whole_step && report.to_string().contains("mlp_step_fused_traced"), "{report}");
+        assert!(report.header.fused_step && report.to_string().contains("mlp_step_fused_traced"), "{report}");
         assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
     }
     println!("whole networks: {} elements compared", first.elements() + second.elements());
@@ -89,14 +92,14 @@ fn networks_are_right_and_run_freely() {
 #[test]
 fn a_training_step_is_three_dispatches() {
     let Some(name) = adapter_name() else { return };
-    let trained = |whole_step, batch, steps_a_submission| {
-        let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+    let trained = |fused_step, batch, steps_per_submission| {
+        let gpu = open(&name, GpuOptions::default().fused_step(fused_step));
         let mut trainer = Trainer::builder(Network::parse(64, "20 relu 10").expect("the text is sound"))
             .loss(Loss::SoftmaxCrossEntropy)
             .optimizer(Adam::new(1e-2))
             .batch(batch)
             .seed(7)
-            .steps_a_submission(steps_a_submission)
+            .steps_per_submission(steps_per_submission)
             .build(&gpu.into())
             .expect("a trainer");
         trainer.load(&data::digits().select(&(0..300).collect::<Vec<_>>())).expect("it fits");
@@ -109,22 +112,22 @@ fn a_training_step_is_three_dispatches() {
         assert_eq!(after.pipelines, before.pipelines, "nothing is compiled after `build`");
         (losses, after.dispatches - before.dispatches, after.submissions - before.submissions)
     };
-    let (losses, dispatches, submissions) = trained(WholeStep::Always, 50, 3);
+    let (losses, dispatches, submissions) = trained(FusedStep::Always, 50, 3);
     // The rows and the losses once a submission.
     assert_eq!(dispatches, 3 * losses.len() as u64 + 3 * submissions);
-    let (layered, more, _) = trained(WholeStep::Never, 50, 3);
+    let (layered, more, _) = trained(FusedStep::Never, 50, 3);
     assert_eq!(more - dispatches, 4 * losses.len() as u64, "two layers are seven ops");
     // The first losses are of the same parameters; what rounding makes of them later is no matter here.
     assert!((losses[0] - layered[0]).abs() < 1e-4, "{losses:?}, {layered:?}");
     assert!(losses[losses.len() - 1] < losses[0], "{losses:?}");
-    assert!(losses == trained(WholeStep::Always, 50, 1).0, "any grouping of steps has the same bits");
+    assert!(losses == trained(FusedStep::Always, 50, 1).0, "any grouping of steps has the same bits");
 }
 
 /// The message names the stage, and training goes on as it did before: with the build that keeps nothing.
 #[test]
 fn a_number_that_is_not_finite_is_found_in_its_layer() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, GpuOptions::default().whole_step(WholeStep::Always));
+    let gpu = open(&name, GpuOptions::default().fused_step(FusedStep::Always));
     // Two inputs of which a product overflows, and a target whose square does.
     let good = [0.1, 0.2, 0.3, -0.4, 0.5, 0.6];
     for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 0"), (0.5, 1e20, "row_loss", "no layer")]
@@ -157,14 +160,14 @@ fn a_number_that_is_not_finite_is_found_in_its_layer() {
     }
 }
 
-/// What overflows in a whole step is named as in layers, and of several numbers the one that comes about first.
+/// What overflows in a fused step is named as in layers, and of several numbers the one that comes about first.
 #[test]
 fn a_number_that_is_not_finite_is_named_as_in_layers() {
     let Some(name) = adapter_name() else { return };
     // Weights by which a gradient grows from layer to layer, and another target whose square is too much at once.
     for (target, wanted) in [(1e15, ["grad.layer2.output", "layer 4"]), (1e20, ["row_loss", "no layer"])] {
-        for whole_step in [WholeStep::Never, WholeStep::Always] {
-            let gpu = open(&name, GpuOptions::default().whole_step(whole_step));
+        for fused_step in [FusedStep::Never, FusedStep::Always] {
+            let gpu = open(&name, GpuOptions::default().fused_step(fused_step));
             let network = Network::parse(2, "2 tanh 2 tanh 2 tanh 1").expect("the text is sound");
             let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(3);
             let mut trainer = builder.build(&gpu.into()).expect("a trainer");
@@ -176,9 +179,9 @@ fn a_number_that_is_not_finite_is_named_as_in_layers() {
             trainer.step(&[0.0; 6], &[0.5, target, 0.5]).expect("nothing is known yet");
             match trainer.parameters() {
                 Err(Error::NotFinite { view, layer, .. }) => {
-                    assert_eq!([view.as_str(), layer.as_str()], wanted, "{whole_step:?}");
+                    assert_eq!([view.as_str(), layer.as_str()], wanted, "{fused_step:?}");
                 }
-                other => panic!("{wanted:?}, {whole_step:?}: {other:?}"),
+                other => panic!("{wanted:?}, {fused_step:?}: {other:?}"),
             }
         }
     }
