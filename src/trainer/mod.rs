@@ -205,9 +205,9 @@ impl Trainer {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
         }
-        let (batch, batch_size, most) = (self.spec.micro_batch, self.spec.batch_size(), self.spec.steps);
+        let (batch, batch_size, capacity) = (self.spec.micro_batch, self.spec.batch_size(), self.spec.steps);
         let by_clock = self.steps_per_submission.is_none() && self.executor.in_flight() > 0;
-        let steps = if by_clock { self.sizer.steps(most) } else { most };
+        let steps = if by_clock { self.sizer.steps(capacity) } else { capacity };
         let Some(loaded) = &mut self.loaded else {
             return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
         };
