@@ -1,8 +1,8 @@
-// Adds the gradients of a step's batches, one batch a run.
+// Gradient accumulation: adds up the gradients of a step's micro-batches, one micro-batch per run.
 //
 // For each element with gradient g, sum s and compensation c (Kahan's sum):
 //
-//     s ← g, c ← 0                for the first batch of a step, whose first_row is 0
+//     s ← g, c ← 0                for the first micro-batch of a step, whose first_row is 0
 //     y = g − c, t = s + y
 //     c ← (t − s) − y, s ← t      for the others
 //     flag = min(flag, index of the step) if any s is not finite; c ← 0 there
@@ -21,8 +21,8 @@
 @group(0) @binding(4) var<storage, read_write> compensation: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> flag: array<atomic<u32>>;
 
-// The same number, rounded: a compiler that reorders sums, as Metal's and Direct3D's may, finds that c is 0. It does not know
-// that there are fewer than 2³¹ rows, and cannot look through these bits.
+// Returns x unchanged, but rounded. A compiler that reorders sums, as those of Metal and Direct3D may, would find that
+// c is 0. It does not know that there are fewer than 2³¹ rows, so it cannot optimize this addition away.
 fn rounded(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) + vec4(step.rows >> 31u));
 }

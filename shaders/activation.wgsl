@@ -1,4 +1,4 @@
-// Applies a function to each element.
+// Applies an activation function to each element.
 //
 // output = f(input), f by code as in shared/activation.wgsl.
 //
@@ -7,7 +7,7 @@
 // | 2       | input  | rows×columns | read   |
 // | 3       | output | rows×columns | write  |
 //
-// One invocation computes one element. Rows from step.rows on are neither read nor written.
+// One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     columns: u32,

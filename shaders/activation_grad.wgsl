@@ -1,4 +1,4 @@
-// The gradient before an activation, from the gradient behind it.
+// Backward pass of an activation: the gradient of its input from the gradient of its output.
 //
 // grad_input = grad_output · f′(output), f′ by code as in shared/activation.wgsl.
 //
@@ -8,7 +8,7 @@
 // | 3       | output (of the activation) | rows×columns | read   |
 // | 4       | grad_input                 | rows×columns | write  |
 //
-// One invocation computes one element. Rows from step.rows on are neither read nor written.
+// One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     columns: u32,

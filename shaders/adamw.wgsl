@@ -1,4 +1,4 @@
-// Adam and AdamW over all parameters at once.
+// Adam and AdamW update of all parameters.
 //
 // For each element p with gradient g:
 //
@@ -8,9 +8,10 @@
 //     v ← β₂·v + (1 − β₂)·g²
 //     p ← p − η / c₁ · (m / (√v / c₂ + ε))
 //
-// Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below the smallest
-// normal number become 0. Nothing changes from the flag's step on; where p, m or v becomes infinite or NaN, the flag is
-// lowered to the next step (shared/update.wgsl). The quotient comes before its factor, which would make a small m subnormal.
+// Symbols: η the learning rate of the step, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below the
+// smallest normal number become 0. From the flag's step on, nothing changes. Where p, m or v becomes infinite or NaN,
+// the flag records the next step (shared/update.wgsl). The quotient is computed before its factor, which would make a
+// small m subnormal.
 //
 // | binding | view      | shape         | access     |
 // |---------|-----------|---------------|------------|

@@ -1,6 +1,6 @@
-// The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
+// Index of the largest element of each row; the first of equal ones. A row with a NaN has none.
 //
-// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Letters: r a row of the batch, c
+// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Symbols: r a row of the batch, c
 // and j columns.
 //
 // | binding | view  | shape        | access |
@@ -8,8 +8,8 @@
 // | 2       | input | rows×columns | read   |
 // | 3       | index | rows×1       | write  |
 //
-// PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
-// written.
+// PER_ROW invocations process a row together, each taking every PER_ROW-th column. Rows at or beyond step.rows are
+// neither read nor written.
 
 struct Params {
     columns: u32,
@@ -35,7 +35,7 @@ fn main(
     let live = row < step.rows;
     var largest = 0.0;
     var column = 0u;
-    // 1 where there is a NaN, told by its bits: comparisons with it are compiled to anything.
+    // 1 if there is a NaN. Checks its bits, since compilers may give comparisons with NaN any result.
     var nan = 0u;
     if live {
         largest = input[row * params.columns];
@@ -50,11 +50,11 @@ fn main(
     }
     if PER_ROW > 1u {
         if local == 0u {
-            // A column, even where comparisons with NaN are compiled to anything.
+            // A valid column, even where comparisons with NaN give any result.
             atomicStore(&first, params.columns - 1u);
             atomicStore(&nans, 0u);
         }
-        // Its barriers also part the word's first value from the rest.
+        // The barriers of tree_max also order the initial stores to the atomics before the updates.
         let row_largest = tree_max(largest, local);
         if !(largest < row_largest) {
             atomicMin(&first, column);

@@ -1,6 +1,6 @@
-// Adds a row to every row.
+// Adds the bias vector to every row.
 //
-// output[r, c] = input[r, c] + bias[c]. Letters: r a row of the batch, c a column.
+// output[r, c] = input[r, c] + bias[c]. Symbols: r a row of the batch, c a column.
 //
 // | binding | view   | shape        | access |
 // |---------|--------|--------------|--------|
@@ -8,7 +8,7 @@
 // | 3       | bias   | 1×columns    | read   |
 // | 4       | output | rows×columns | write  |
 //
-// One invocation computes one element. Rows from step.rows on are neither read nor written.
+// One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     columns: u32,

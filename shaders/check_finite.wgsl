@@ -1,4 +1,4 @@
-// Lowers the flag where a gradient is infinite or NaN.
+// Records the first step with an infinite or NaN gradient in the flag.
 //
 // flag = min(flag, index of the step) if any element is not finite.
 //

@@ -1,13 +1,14 @@
-// Sums each column over the live rows: the gradient of a bias.
+// Sums each column over the active rows: the gradient of a bias.
 //
-// sums[c] = Σᵣ input[r, c]. Letters: r a live row of the batch, c a column.
+// sums[c] = Σᵣ input[r, c]. Symbols: r an active row of the batch, c a column.
 //
 // | binding | view  | shape        | access |
 // |---------|-------|--------------|--------|
 // | 2       | input | rows×columns | read   |
 // | 3       | sums  | 1×columns    | write  |
 //
-// One workgroup sums one column; its invocations take turns. Rows from step.rows on are not read.
+// One workgroup sums one column, with each invocation taking a part of the rows. Rows at or beyond step.rows are not
+// read.
 
 struct Params {
     columns: u32,
@@ -40,7 +41,7 @@ fn main(
     }
 }
 
-// An element of a live row, or 0 beyond the last.
+// Returns an element of an active row, or 0 beyond the last one.
 fn at(params: Params, r: u32, c: u32) -> f32 {
     if r < step.rows {
         return input[r * params.columns + c];

@@ -1,6 +1,6 @@
-// Counts the predictions that equal their targets, over the live rows.
+// Counts the correct predictions among the active rows.
 //
-// count = #{ i : predicted[i] = target[i] }, words compared as words: class indices, or 0.0 and 1.0.
+// count = #{ i : predicted[i] = target[i] }. Elements are compared as 32-bit words: class indices, or 0.0 and 1.0.
 //
 // | binding | view      | shape        | access |
 // |---------|-----------|--------------|--------|
@@ -8,8 +8,8 @@
 // | 3       | targets   | rows×columns | read   |
 // | 4       | count     | 1×1          | write  |
 //
-// One workgroup counts all; its invocations take turns. Whole numbers have the same sum in any order, so the counts
-// may be added atomically. Rows from step.rows on are not read.
+// A single workgroup counts everything, with each invocation taking a part of the elements. Integer sums do not depend
+// on their order, so the counts may be added atomically. Rows at or beyond step.rows are not read.
 
 struct Params {
     columns: u32,

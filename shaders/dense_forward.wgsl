@@ -1,6 +1,6 @@
-// A dense layer, its bias, its activation and its dropout in one pass.
+// Forward pass of a dense layer with bias, activation and dropout in one pass.
 //
-// output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o])). Letters: r a row of the batch, i an input, o an
+// output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o])). Symbols: r a row of the batch, i an input, o an
 // output; f as in shared/activation.wgsl, drop as in shared/dropout.wgsl.
 //
 // | binding | view   | shape          | access |
@@ -10,7 +10,7 @@
 // | 4       | bias   | 1×outputs      | read   |
 // | 5       | output | rows×outputs   | write  |
 //
-// Rows from step.rows on are neither read nor written.
+// Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     inputs: u32,

@@ -1,6 +1,6 @@
-// The second half of a dense layer whose product was cut into parts: sum, bias, activation, dropout.
+// Second half of a dense layer whose matrix multiplication was split into parts: sum, bias, activation, dropout.
 //
-// output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o])). Letters: p a part, r a row of the batch, o an output; f as in
+// output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o])). Symbols: p a part, r a row of the batch, o an output; f as in
 // shared/activation.wgsl, drop as in shared/dropout.wgsl.
 //
 // | binding | view    | shape                | access |
@@ -9,7 +9,7 @@
 // | 3       | bias    | 1×outputs            | read   |
 // | 4       | output  | rows×outputs         | write  |
 //
-// One invocation computes one element. Rows from step.rows on are neither read nor written.
+// One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     parts: u32,

@@ -1,7 +1,7 @@
-// The gradient that a dense layer passes down, through the dropout and the activation below it.
+// Backward pass of a dense layer: the gradient of its input, through the dropout and the activation of the layer below.
 //
-// grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), with f, drop and lower =
-// drop(f(…)) those of the layer below, and keep = 1 / scale. Letters: r a row of the batch, i an input, o an output;
+// grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f, drop and lower =
+// drop(f(…)) belong to the layer below, and keep = 1 / scale. Symbols: r a row of the batch, i an input, o an output;
 // f′ as in shared/activation.wgsl, drop as in shared/dropout.wgsl.
 //
 // | binding | view        | shape          | access |
@@ -11,7 +11,7 @@
 // | 4       | lower       | rows×inputs    | read   |
 // | 5       | grad_input  | rows×inputs    | write  |
 //
-// Rows from step.rows on are neither read nor written.
+// Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     inputs: u32,

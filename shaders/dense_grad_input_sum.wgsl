@@ -1,7 +1,7 @@
-// The second half of an input gradient whose product was cut into parts: sum, dropout, derivative.
+// Second half of an input gradient whose matrix multiplication was split into parts: sum, dropout, derivative.
 //
-// grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), with f, drop and lower = drop(f(…)) those of the
-// layer below, and keep = 1 / scale. Letters: p a part, r a row of the batch, i an input; f′ as in
+// grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), where f, drop and lower = drop(f(…)) belong to
+// the layer below, and keep = 1 / scale. Symbols: p a part, r a row of the batch, i an input; f′ as in
 // shared/activation.wgsl, drop as in shared/dropout.wgsl.
 //
 // | binding | view       | shape               | access |
@@ -10,7 +10,7 @@
 // | 3       | lower      | rows×inputs         | read   |
 // | 4       | grad_input | rows×inputs         | write  |
 //
-// One invocation computes one element. Rows from step.rows on are neither read nor written.
+// One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     parts: u32,

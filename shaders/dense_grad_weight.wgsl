@@ -1,7 +1,7 @@
-// The gradients of a dense layer's weight and bias, and the check that they are finite.
+// Backward pass of a dense layer: the gradients of its weight and bias, with a check that they are finite.
 //
-// grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o]. Letters: r a live row of
-// the batch, i an input, o an output.
+// grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o]. Symbols: r an active row
+// of the batch, i an input, o an output.
 //
 // | binding | view        | shape          | access                                                      |
 // |---------|-------------|----------------|-------------------------------------------------------------|
@@ -9,7 +9,7 @@
 // | 3       | input       | rows×inputs    | read                                                        |
 // | 4       | grad_weight | outputs×inputs | write                                                       |
 // | 5       | grad_bias   | 1×outputs      | write                                                       |
-// | 6       | flag        | 1              | atomic: lowered to the step's index where one is not finite |
+// | 6       | flag        | 1              | atomic min with the step's index where one is not finite    |
 
 struct Params {
     inputs: u32,

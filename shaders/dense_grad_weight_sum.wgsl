@@ -1,6 +1,7 @@
-// The second half of a weight gradient whose product was cut into parts: sums, and the check that they are finite.
+// Second half of a weight gradient whose matrix multiplication was split into parts: sums, with a check that they are
+// finite.
 //
-// grad_weight[o, i] = Σₚ partial[p, o·inputs + i], grad_bias[o] = Σₚ partial[p, outputs·inputs + o]. Letters: p a part,
+// grad_weight[o, i] = Σₚ partial[p, o·inputs + i], grad_bias[o] = Σₚ partial[p, outputs·inputs + o]. Symbols: p a part,
 // i an input, o an output.
 //
 // | binding | view        | shape                              | access                                      |
@@ -8,7 +9,7 @@
 // | 2       | partial     | parts×(outputs·inputs + outputs)   | read                                        |
 // | 3       | grad_weight | outputs×inputs                     | write                                       |
 // | 4       | grad_bias   | 1×outputs                          | write                                       |
-// | 5       | flag        | 1                                  | atomic: lowered where a sum is not finite   |
+// | 5       | flag        | 1                                  | atomic min where a sum is not finite        |
 //
 // One invocation computes one element.
 

@@ -1,15 +1,15 @@
-// Drops elements at random; the same op drops the gradient on the way back.
+// Dropout; the same op also drops the gradient in the backward pass.
 //
 // output[r, c] = input[r, c]·scale where the random word of (layer, step, global row, c) is at least threshold, else
-// 0. Letters: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
+// 0. Symbols: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
 //
 // | binding | view   | shape        | access |
 // |---------|--------|--------------|--------|
 // | 2       | input  | rows×columns | read   |
 // | 3       | output | rows×columns | write  |
 //
-// One invocation computes four columns of a row, whose random words are drawn together. Rows from step.rows on are
-// neither read nor written.
+// One invocation computes four columns of a row, whose random words come from one Philox draw. Rows at or beyond
+// step.rows are neither read nor written.
 
 struct Params {
     columns: u32,

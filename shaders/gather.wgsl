@@ -1,10 +1,10 @@
-// Copies chosen rows of a data set into the window: one part of it for each step.
+// Copies selected rows of a data set into the window, which has one part per step.
 //
-// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]; a step beyond the index, and an
-// index of a row that is not in data, leave theirs alone.
-// Letters: s a step of the submission, r a row of its batch, w a word of the row; epoch_step the row of the index at
-// which the submission begins; first_item the step, and first_row the row of the data set, that window and data begin
-// with, where other ops see the others.
+// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for a step
+// beyond the index, or for a row that is not in data.
+// Symbols: s a step of the submission; r a row of its batch; w a word of the row; epoch_step the row of the index at
+// which the submission begins. first_item is the step at which window begins, and first_row the row of the data set at
+// which data begins; they are not 0 where several ops share the work.
 //
 // | binding | view   | shape                       | access |
 // |---------|--------|-----------------------------|--------|
@@ -12,7 +12,7 @@
 // | 3       | index  | steps of an epoch×batch     | read   |
 // | 4       | window | steps×(batch·width, padded) | fill   |
 //
-// One invocation moves one word, whatever its type.
+// One invocation copies one word, whatever its type.
 
 struct Params {
     rows: u32,
@@ -44,7 +44,7 @@ fn main(
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }
-    // A row before the first becomes one beyond the last.
+    // An index below first_row wraps around to one beyond the last row.
     let row = index[at] - params.first_row;
     if row < params.rows {
         window[s * params.stride + r * params.width + w] = data[row * params.width + w];

@@ -1,9 +1,9 @@
-// Copies chosen rows of a data set of bytes into the window, each byte as the number that a table has for it.
+// Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //
-// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] − first_row]];
-// a step beyond the index, and an index of a row that is not in data, leave theirs alone. Byte w of a row is bits
-// 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
-// Letters: as in gather.wgsl; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
+// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
+// first_row]]. Nothing is written for a step beyond the index, or for a row that is not in data. Byte w of a row is
+// bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
+// Symbols: as in gather.wgsl; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
 // for all.
 //
 // | binding | view   | shape                       | access |
@@ -48,7 +48,7 @@ fn main(
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }
-    // A row before the first becomes one beyond the last.
+    // An index below first_row wraps around to one beyond the last row.
     let row = index[at] - params.first_row;
     if row < params.rows {
         let word = data[row * params.words + w / 4u];

@@ -1,4 +1,4 @@
-// Matrix product, in the three forms that a dense layer needs.
+// Matrix multiplication, in the three forms that a dense layer needs.
 //
 // | form | formula                    | A_ALONG_TERMS | B_ALONG_TERMS |
 // |------|----------------------------|---------------|---------------|
@@ -6,7 +6,8 @@
 // | NN   | out[i, j] = Σₗ a[i, l]·b[l, j] | true      | false         |
 // | TN   | out[i, j] = Σₗ a[l, i]·b[l, j] | false     | false         |
 //
-// Letters: i a row and j a column of out, l a term. Rows are live rows of the batch in NT and NN, terms are in TN.
+// Symbols: i a row and j a column of out, l a term. The rows of NT and NN, and the terms of TN, are active rows of the
+// batch.
 //
 // | binding | view | shape (NT · NN · TN) | access |
 // |---------|------|----------------------|--------|

@@ -1,4 +1,5 @@
-// Matrix products whose terms are cut into parts, for outputs too small to fill a GPU: each part writes its own sums.
+// Matrix multiplications whose terms are split into parts (split-K), for outputs too small to fill a GPU. Each part
+// writes its own sums.
 //
 // | form | formula                                     | A_ALONG_TERMS | B_ALONG_TERMS |
 // |------|---------------------------------------------|---------------|---------------|
@@ -6,8 +7,8 @@
 // | NN   | partial[p, i, j] = Σₗ a[i, l]·b[l, j]       | true          | false         |
 // | TN   | partial[p, i, j] = Σₗ a[l, i]·b[l, j]       | false         | false         |
 //
-// Letters: p a part, i a row and j a column of the product, l one of the part's terms. Rows are live rows of the batch
-// in NT and NN, terms are in TN. In TN the sums of a's columns, Σₗ a[l, i], stand behind each part's products.
+// Symbols: p a part, i a row and j a column of the output, l one of the part's terms. The rows of NT and NN, and the
+// terms of TN, are active rows of the batch. For TN the sums of a's columns, Σₗ a[l, i], follow the sums of each part.
 //
 // | binding | view    | shape (NT · NN · TN)           | access |
 // |---------|---------|--------------------------------|--------|
@@ -57,7 +58,7 @@ fn put(i: u32, values: Element) {
     partial[i] = sums;
 }
 
-// Numbers of a part.
+// Number of elements of one part.
 fn part_size(params: Params) -> u32 {
     return params.m * (params.n + u32(SUM_ROWS));
 }

@@ -1,6 +1,7 @@
-// The loss of each step of a submission, from the losses of its rows; of a step of several batches, what each has of it.
+// Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of a
+// micro-batch in the loss of its step.
 //
-// loss[s] = scale_s · Σ_r row_loss[s, r]. Letters: s a batch of the submission, r one of its live rows, scale_s its
+// loss[s] = scale_s · Σ_r row_loss[s, r]. Symbols: s a batch of the submission, r one of its active rows, scale_s its
 // loss_scale.
 //
 // | binding | view     | shape                 | access |
@@ -8,7 +9,7 @@
 // | 2       | row_loss | steps×(batch, padded) | read   |
 // | 3       | loss     | steps×1               | write  |
 //
-// One workgroup computes the loss of one step. Parts of the window without a step are neither read nor written.
+// One workgroup computes the loss of one batch. Parts of the window without a batch are neither read nor written.
 
 struct Params {
     stride: u32,
@@ -43,7 +44,7 @@ fn main(
     }
 }
 
-// The loss of a row, or 0 beyond the last.
+// Returns the loss of a row, or 0 beyond the last one.
 fn at(begin: u32, r: u32, rows: u32) -> f32 {
     if r < rows {
         return row_loss[begin + r];

@@ -1,10 +1,9 @@
-// A fused step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
-// gradients.
+// Fused step for narrow networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
+// gradients of its own rows.
 //
-// A workgroup takes CHUNK rows of the batch through all layers. x₀ = input, x_l = f_l(x_{l−1}·W_lᵀ + b_l);
-// row_loss = loss(x_L, targets); d_L = ∂loss/∂x_L · f′_L(x_L), d_{l−1} = (d_l·W_l) · f′_{l−1}(x_{l−1});
-// partial[p] = d_lᵀ·x_{l−1} and the column sums of d_l, over the rows of workgroup p. Letters: r a row, i an input and o
-// an output of a layer, p a workgroup.
+// A workgroup processes CHUNK rows of the batch through all layers. x₀ = input, x_l = f_l(x_{l−1}·W_lᵀ + b_l); row_loss
+// = loss(x_L, targets); d_L = ∂loss/∂x_L · f′_L(x_L), d_{l−1} = (d_l·W_l) · f′_{l−1}(x_{l−1}); partial[p] =
+// d_lᵀ·x_{l−1} and the column sums of d_l, over the rows of workgroup p. Symbols: l a layer, p a workgroup.
 //
 // | binding | view       | shape                     | access                                                      |
 // |---------|------------|---------------------------|-------------------------------------------------------------|
@@ -13,12 +12,13 @@
 // | 4       | targets    | rows×outputs, or ×1       | read: numbers, or for softmax classes                       |
 // | 5       | partial    | workgroups×parameters     | write                                                       |
 // | 6       | row_loss   | rows×1                    | write                                                       |
-// | 7       | flag       | 1                         | atomic: lowered to the step's index if a loss is not finite |
-// | 8       | trace      | all x_l, then all d_l     | write, in the build with a trace alone                      |
+// | 7       | flag       | 1                         | atomic min with the step's index if a loss is not finite    |
+// | 8       | trace      | all x_l, then all d_l     | write, only in the build with a trace                       |
 //
-// `layer_at`, CHUNK, UNITS, LAYERS, LOSS and PARAMETERS stand in front: they are the network. In workgroup memory a unit,
-// an input or output of some layer, has its value in each of the rows, four to a vector, as no vector may have two writers;
-// going back, each layer's d takes the place of its x. Rows from step.rows on are 0 and have no gradient.
+// The prelude defines the network: `layer_at`, CHUNK, UNITS, LAYERS, LOSS and PARAMETERS. A unit is an input or output
+// of a layer. Workgroup memory holds its value for each of the rows, four rows per vector, since no vector may have two
+// writers. In the backward pass, d of each layer overwrites its x. Rows at or beyond step.rows are 0 and have no
+// gradient.
 
 struct Params {
     batch: u32,
@@ -49,14 +49,14 @@ struct Layer {
     inputs: u32,
     outputs: u32,
     function: u32,
-    // Where they begin in `parameters`, and where the bias ends, filling and all.
+    // Offsets of weight and bias in `parameters`, and the end of the bias including padding.
     weight: u32,
     bias: u32,
     end: u32,
-    // The first unit of what it reads, and of what it writes.
+    // First input unit and first output unit.
     below: u32,
     above: u32,
-    // Where x and d begin in the trace.
+    // Offsets of x and d in the trace.
     output: u32,
     gradient: u32,
 }
@@ -77,7 +77,7 @@ const PERCEPTRON = 3u;
 // [unit][four rows].
 var<workgroup> units: array<vec4<f32>, UNITS * FOURS>;
 
-// Which of the four rows from `row` on are live.
+// Returns which of the four rows starting at `row` are active.
 fn live(row: u32) -> vec4<bool> {
     return vec4(row, row + 1u, row + 2u, row + 3u) < vec4(step.rows);
 }
@@ -114,7 +114,7 @@ fn forward(params: Params, layer: Layer, first: u32, local: u32) {
     }
 }
 
-// The word of a target; of dead rows 0, which is a class and a number.
+// Returns the word of a target. For inactive rows it is 0, a valid class and a valid number.
 fn target_at(row: u32, columns: u32, c: u32) -> u32 {
     if row < step.rows {
         return targets[row * columns + c];
@@ -127,7 +127,7 @@ fn targets_at(row: u32, columns: u32, c: u32) -> vec4<u32> {
     return vec4(upper, target_at(row + 2u, columns, c), target_at(row + 3u, columns, c));
 }
 
-// Not `max`, of which drivers may give either argument where one is NaN.
+// Not `max`, for which drivers may return either argument where one is NaN.
 fn larger_four(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return select(b, a, b <= a);
 }
@@ -147,11 +147,11 @@ fn exponential_below_four(z: vec4<f32>, most: vec4<f32>) -> vec4<f32> {
 
 struct Element {
     loss: vec4<f32>,
-    // By the output.
+    // With respect to the output.
     derivative: vec4<f32>,
 }
 
-// Losses that are a mean over columns, as in the files that are called like them.
+// Losses that are a mean over columns, as in the files with their names.
 fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
     switch LOSS {
         case BINARY_CROSS_ENTROPY: {
@@ -171,7 +171,7 @@ fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
     }
 }
 
-// d of the last layer in the place of its x, from the loss's derivative by its outputs.
+// Replaces x of the last layer by d, from the derivative of the loss with respect to the outputs.
 fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: vec4<f32>) {
     let d = gradient * step.loss_scale * derivative_four(layer.function, params.slope, units[place]);
     units[place] = select(vec4(0.0), d, live(row));
@@ -198,7 +198,7 @@ fn softmax(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
     }
     let correct = targets_at(row, 1u, 0u);
     var others = vec4(0.0);
-    // Those of the correct class, which each row has.
+    // Values of the correct class; every row has one.
     var own: vec4<f32>;
     var distance: vec4<f32>;
     for (var c = 0u; c < layer.outputs; c++) {
@@ -243,8 +243,8 @@ fn losses(params: Params, layer: Layer, first: u32, local: u32) {
     }
 }
 
-// Σ of the products of two units over all rows, which begin at d and x. This sum and the others begin with their first
-// term: of 0 + −0 a driver may make either zero, and not the same one in each build.
+// Dot product of two units over all rows; d and x are their offsets. This sum and the others begin with their first
+// term. For 0 + −0 a driver may return either zero, and not the same one in each build.
 fn over_rows(d: u32, x: u32) -> f32 {
     var sum = dot(units[d], units[x]);
     for (var four = 1u; four < FOURS; four++) {
@@ -261,7 +261,7 @@ fn column_sum(d: u32) -> f32 {
     return sum;
 }
 
-// The filling between tensors is 0.
+// Writes 0 to the padding between tensors.
 fn weight_gradient(layer: Layer, begin: u32, local: u32) {
     for (var at = local; at < layer.bias - layer.weight; at += GROUP) {
         let o = at / layer.inputs;
@@ -316,7 +316,7 @@ fn main(
     }
     losses(params, layer_at(LAYERS - 1u), first, local);
     workgroupBarrier();
-    // Back, counted upwards, so that a mistake in it ends.
+    // Backward pass. The loop counts upwards, so that it ends even if its body has an error.
     for (var above = 1u; above < LAYERS; above++) {
         let l = LAYERS - above;
         weight_gradient(layer_at(l), part * PARAMETERS, local);

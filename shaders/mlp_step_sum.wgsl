@@ -1,12 +1,12 @@
-// The gradients of a fused step from its workgroups' shares, and the check that they are finite.
+// Gradients of a fused step: the sums over its workgroups, with a check that they are finite.
 //
-// gradients[i] = Σₚ partial[p, i]. Letters: p a workgroup of the step, i an element of the parameters.
+// gradients[i] = Σₚ partial[p, i]. Symbols: p a workgroup of the step, i an element of the parameters.
 //
 // | binding | view      | shape            | access                                                      |
 // |---------|-----------|------------------|-------------------------------------------------------------|
 // | 2       | partial   | parts×parameters | read                                                        |
 // | 3       | gradients | 1×parameters     | write                                                       |
-// | 4       | flag      | 1                | atomic: lowered to the step's index where one is not finite |
+// | 4       | flag      | 1                | atomic min with the step's index where one is not finite    |
 //
 // One invocation computes one element.
 

@@ -1,4 +1,4 @@
-// The global norm of the gradients, from those of their blocks.
+// Global norm of the gradients, from the norms of their blocks.
 //
 // norm = √(Σ_b partial[b]²).
 //
@@ -6,9 +6,10 @@
 // |---------|---------|----------|---------------------------------------------------------------|
 // | 2       | partial | 1×blocks | read                                                          |
 // | 3       | norm    | 1×1      | write                                                         |
-// | 4       | flag    | 1        | atomic: lowered to the step's index if the norm is not finite |
+// | 4       | flag    | 1        | atomic min with the step's index if the norm is not finite    |
 //
-// One workgroup sums all, scaled, since squares overflow long before the norm does; its invocations take turns.
+// A single workgroup sums all blocks, with each invocation taking a part of them. Values are scaled, since squares
+// overflow long before the norm does.
 
 @group(0) @binding(2) var<storage, read> partial: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norm: array<f32>;
@@ -35,12 +36,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
 }
 
-// Four at once: one workgroup has little else to do while it waits for memory.
+// Loads four values at once, to hide memory latency in a single workgroup.
 fn four_at(b: u32) -> vec4<f32> {
     return vec4(at(b), at(b + GROUP), at(b + 2u * GROUP), at(b + 3u * GROUP));
 }
 
-// A block's norm, or 0 beyond the last.
+// Returns the norm of a block, or 0 beyond the last one.
 fn at(b: u32) -> f32 {
     if b < arrayLength(&partial) {
         return partial[b];

@@ -1,4 +1,4 @@
-// RMSprop over all parameters at once.
+// RMSprop update of all parameters.
 //
 // For each element p with gradient g:
 //
@@ -6,8 +6,9 @@
 //     square ← α·square + (1 − α)·g²
 //     p ← p − η·(g / (√square + ε))
 //
-// Letters: η the step's learning rate. p and square below the smallest normal number become 0. Nothing changes from the
-// flag's step on; where p or square becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
+// Symbols: η the learning rate of the step. p and square below the smallest normal number become 0. From the flag's
+// step on, nothing changes. Where p or square becomes infinite or NaN, the flag records the next step
+// (shared/update.wgsl).
 //
 // | binding | view      | shape         | access     |
 // |---------|-----------|---------------|------------|

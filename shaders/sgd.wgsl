@@ -1,12 +1,12 @@
-// Stochastic gradient descent over all parameters at once, without momentum.
+// Stochastic gradient descent (SGD) update of all parameters, without momentum.
 //
 // For each element p with gradient g:
 //
 //     g ← g·clip + l2·p
 //     p ← p − η·g
 //
-// Letters: η the step's learning rate. p below the smallest normal number becomes 0. Nothing changes from the flag's step on;
-// where p becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
+// Symbols: η the learning rate of the step. p below the smallest normal number becomes 0. From the flag's step on,
+// nothing changes. Where p becomes infinite or NaN, the flag records the next step (shared/update.wgsl).
 //
 // | binding | view      | shape         | access     |
 // |---------|-----------|---------------|------------|

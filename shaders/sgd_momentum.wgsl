@@ -1,4 +1,4 @@
-// Stochastic gradient descent over all parameters at once, with momentum.
+// Stochastic gradient descent (SGD) update of all parameters, with momentum.
 //
 // For each element p with gradient g and momentum b:
 //
@@ -7,8 +7,8 @@
 //     g ← g + μ·b (Nesterov), b (else)
 //     p ← p − η·g
 //
-// Letters: η the step's learning rate. p and b below the smallest normal number become 0. Nothing changes from the flag's
-// step on; where p or b becomes infinite or NaN, the flag is lowered to the next step (shared/update.wgsl).
+// Symbols: η the learning rate of the step. p and b below the smallest normal number become 0. From the flag's step on,
+// nothing changes. Where p or b becomes infinite or NaN, the flag records the next step (shared/update.wgsl).
 //
 // | binding | view      | shape         | access     |
 // |---------|-----------|---------------|------------|

@@ -1,9 +1,9 @@
 // Softmax and cross-entropy from logits, with the gradient.
 //
-// row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1))), grad[r, c] = e꜀ / total · scale, and −others / total · scale for
-// c = t, with e꜀ = e^(z꜀ − max z), others = Σ e꜀ of all c but t, total = others + e_t. So nothing cancels, however sure the row
-// is. Letters: r a row of the batch, c one of its columns, z the row's outputs, t its class, scale = 1 / rows of the whole
-// batch.
+// row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1))), grad[r, c] = e꜀ / total · scale, and −others / total ·
+// scale for c = t, with e꜀ = e^(z꜀ − max z), others = Σ e꜀ over all c except t, total = others + e_t. Nothing cancels,
+// however confident the prediction is. Symbols: r a row of the batch, c one of its columns, z the outputs of the row, t
+// its class, scale = 1 / rows of the whole batch.
 //
 // | binding | view     | shape        | access                                                      |
 // |---------|----------|--------------|-------------------------------------------------------------|
@@ -11,10 +11,10 @@
 // | 3       | targets  | rows×1       | read                                                        |
 // | 4       | row_loss | rows×1       | write                                                       |
 // | 5       | grad     | rows×columns | write                                                       |
-// | 6       | flag     | 1            | atomic: lowered to the step's index if a loss is not finite |
+// | 6       | flag     | 1            | atomic min with the step's index if a loss is not finite    |
 //
-// PER_ROW invocations share a row, and take turns along its columns. Rows from step.rows on are neither read nor
-// written.
+// PER_ROW invocations process a row together, each taking every PER_ROW-th column. Rows at or beyond step.rows are
+// neither read nor written.
 
 @group(0) @binding(3) var<storage, read> targets: array<u32>;
 
@@ -33,7 +33,7 @@ fn main(
     let begin = row * params.columns;
     var largest = 0.0;
     if live {
-        // Rows that are shared have more columns than there are invocations.
+        // With more than one invocation per row, there are more columns than invocations.
         largest = output[begin + lane];
     }
     for (var c = lane; c < columns; c += PER_ROW) {
@@ -42,7 +42,7 @@ fn main(
     largest = row_max(largest, local);
     var correct = 0u;
     if live {
-        // What would lie beyond the row is read from its last column.
+        // A class beyond the row is clamped to its last column.
         correct = min(targets[row], columns - 1u);
     }
     var others = 0.0;
@@ -56,7 +56,7 @@ fn main(
     let own = exponential_below(output[begin + correct], largest);
     let total = others + own;
     for (var c = lane; c < columns; c += PER_ROW) {
-        // The same exponential again, which is cheaper than to store and load it.
+        // Computes the exponential again, which is cheaper than storing and loading it.
         let share = select(exponential_below(output[begin + c], largest), -others, c == correct);
         grad[begin + c] = share / total * step.loss_scale;
     }

@@ -1,4 +1,4 @@
-// Roots of the sums of squares of blocks of gradients: the first half of the global norm.
+// Norm of each block of the gradients: the first half of the global norm.
 //
 // partial[b] = √(Σ over the 64 elements of block b of gradient²).
 //
@@ -7,7 +7,7 @@
 // | 2       | gradient | 1×(64·blocks) | read, four at a time |
 // | 3       | partial  | 1×blocks      | write                |
 //
-// One invocation sums one block, scaled, since squares overflow long before the norm does.
+// One invocation sums one block. Values are scaled, since squares overflow long before the norm does.
 
 @group(0) @binding(2) var<storage, read> gradient: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;

@@ -1,8 +1,15 @@
-//! Trains dense networks, on the CPU and on any GPU through WGSL, and proves its
-//! gradients.
+//! Trains dense neural networks (multi-layer perceptrons, MLPs) on the CPU and on any GPU (Vulkan, Metal, DX12) through
+//! WGSL compute shaders, and checks every gradient against a plain reference implementation.
 //!
-//! Three types carry a training: a [`Network`] says which layers there are, a [`Trainer`] changes its parameters on a
-//! [`Device`], and a [`Model`] is what comes out.
+//! Five types are enough for most programs:
+//!
+//! | type | purpose |
+//! |---|---|
+//! | [`Dataset`] | Rows of numbers with their targets: from arrays, CSV files, images or generators |
+//! | [`Network`] | Layers of a network, as plain data |
+//! | [`Trainer`] | Parameters of a network on a device; trains, evaluates, saves checkpoints |
+//! | [`Model`] | A trained network; predicts, evaluates, is saved and loaded |
+//! | [`Device`] | The CPU or a GPU |
 //!
 //! ```
 //! use wgrad::{Adam, Dense, Device, Fit, Loss, Network, Split, Trainer, data};
@@ -23,63 +30,93 @@
 //! # }
 //! ```
 //!
-//! # How it works
+//! The command `wgrad` does the same for a table on disk: `wgrad train my_table.csv`.
 //!
-//! A spec is plain data. [`lower::lower`] turns it into a [`plan::Plan`]: primitive ops over named views of
-//! memory. [`fuse::fuse`] makes few big ops of them, [`specialize::specialize`] fits the plan to a device's limits, and
-//! an [`exec::Executor`] runs it. Each op is a run of a [`plan::Kernel`], which declares what it binds and how far
-//! rounding can carry its results; its reference implementation is the truth that [`exec::lockstep`] holds every device to, element
-//! by element.
+//! # Guarantees
 //!
-//! # What is promised
+//! - The same seed on the same device gives the same bits, for any number of threads and any number of steps per
+//!   submission. A run that is resumed from a [`Checkpoint`] equals the uninterrupted one.
+//! - Names, formulas and defaults are PyTorch's. Where they differ, the documentation says so and why.
+//! - Invalid input is an [`Error`] with the place, the value found, the limit and a remedy. The library does not panic.
+//! - A NaN or an infinite number stops training before the parameters change, and the error names the layer.
+//! - The library prints nothing. No result depends on a clock, except the tile sizes that [autotuning](tune) chooses;
+//!   those are plain data and part of checkpoints.
 //!
-//! - The same seed on the same device gives the same bits, for any number of threads and any grouping of steps.
-//! - Names, formulas and defaults are PyTorch's; where they are not, the documentation says so and why.
-//! - Bad input is an [`Error`] that says what, where, both numbers and the remedy. A number that becomes infinite or
-//!   NaN stops training before the bad step, and the message names op and layer.
-//! - A training that goes on from a [`Checkpoint`] gives the bits of one that was never stopped.
-//! - The library prints nothing; its clocks say when a checkpoint is due, how many steps a submission has, and what a
-//!   profile shows, and no arithmetic depends on them. Who asks for a [tuning](tune) has tiles that a clock has chosen: plain
-//!   data, which give the same bits each time, and stand in checkpoints.
+//! # Features
+//!
+//! `gpu` (default) adds the GPU through wgpu. `cli` (default) adds the command. With `default-features = false` the
+//! library trains on the CPU alone.
 
 #![deny(missing_docs)]
 
 pub mod data;
 pub mod device;
 pub mod error;
+#[doc(hidden)]
 pub mod exec;
+#[doc(hidden)]
 pub mod fuse;
 pub mod init;
+#[doc(hidden)]
 pub mod kernels;
 pub mod loss;
+#[doc(hidden)]
 pub mod lower;
 pub mod model;
 pub mod network;
+#[doc(hidden)]
 pub mod numeric;
 pub mod optim;
+#[doc(hidden)]
 pub mod plan;
 mod replace;
 pub mod rng;
 pub mod schedule;
+#[doc(hidden)]
 pub mod shape;
+#[doc(hidden)]
 pub mod specialize;
 mod text;
 pub mod trainer;
 pub mod tune;
 pub mod verify;
 
-pub use data::{Dataset, Split, Standardization, Targets};
+/// How training works inside: **unstable**, and not covered by semantic versioning.
+///
+/// [`lower`] turns a network into a [`Plan`](internals::plan::Plan): primitive ops over named views of memory.
+/// [`fuse`] replaces them by few large ops. [`specialize`] fits the plan to a
+/// device's limits. An [`Executor`](internals::exec::Executor) runs it. Each op is a run of a
+/// [`Kernel`](internals::plan::Kernel), which declares its bindings and the tolerance of its results.
+/// [`lockstep`](internals::exec::lockstep) compares every element of every op with the reference implementation.
+/// ARCHITECTURE.md explains the whole.
+pub mod internals {
+    #[doc(inline)]
+    pub use crate::{exec, fuse, kernels, lower, numeric, plan, shape, specialize};
+}
+
+#[doc(inline)]
+pub use data::Dataset;
+#[doc(inline)]
 pub use device::Device;
+#[doc(inline)]
+pub use model::Model;
+#[doc(inline)]
+pub use network::Network;
+#[doc(inline)]
+pub use trainer::Trainer;
+
+pub use data::{Split, Standardization, Targets};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use loss::Loss;
-pub use model::{Model, Tensor};
-pub use network::{Activation, Dense, Layer, Network};
+pub use lower::TrainingSpec;
+pub use model::{Evaluation, Labels, Tensor};
+pub use network::{Activation, Dense, Layer};
 pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
-pub use trainer::{Checkpoint, Checkpoints, Epoch, Evaluation, Fit, History, Progress, Restored, StepLoss, Trainer};
+pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};
 
-/// The README's program, so that it compiles; the one on the front page above runs.
+/// The program in README.md, so that it compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

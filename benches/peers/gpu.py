@@ -20,9 +20,9 @@ import runs
 HERE = pathlib.Path(__file__).parent
 TRAINED = list(json.loads((HERE.parent / "workloads.json").read_text()))
 NETWORKS = [*TRAINED, "layer", "square"]
-TORCH = ["torch", "torch-graphs", "torch-compile", "torch-products"]
+TORCH = ["torch", "torch-graphs", "torch-compile", "torch-matmuls"]
 BURN = ["burn_wgpu"]
-# Smaller products say how long it takes to hand them over.
+# Smaller matmuls say how long it takes to hand them over.
 LEAST_FLOPS = 1e6
 # Drivers are to keep no shaders: only what wgrad keeps itself makes a later start faster than the first.
 UNKEPT = {"__GL_SHADER_DISK_CACHE": "0", "MESA_SHADER_CACHE_DISABLE": "true"}
@@ -38,9 +38,9 @@ def arguments():
     parser.add_argument("--device", default="gpu", help="a name that wgrad knows [gpu]")
     parser.add_argument("--peak-gflops", type=float, help="what the device can do: shows the share that is reached")
     parser.add_argument("--bandwidth-gbs", type=float, help="what its memory can do")
-    parser.add_argument("--tiles", action="store_true", help="wgrad's products in all ways to cut them, at the end")
+    parser.add_argument("--tiles", action="store_true", help="wgrad's matmuls with all tiles, at the end")
     parser.add_argument("--fused-step", metavar="WHEN", help="wgrad's own option: auto, never or always [auto]")
-    parser.add_argument("--tuning", type=pathlib.Path, help="wgrad's own option: a file that `wgrad tune` wrote [none]")
+    parser.add_argument("--autotune", type=pathlib.Path, help="wgrad's own option: a file that `wgrad tune` wrote [none]")
     parser.add_argument("--python", type=pathlib.Path, help="the Python that has torch")
     parser.add_argument("--torch-device", choices=["cuda", "cpu"], default="cuda", help="cpu for trials [cuda]")
     parser.add_argument("--rust", type=pathlib.Path, help=f"folder of the programs {', '.join(BURN)}")
@@ -63,13 +63,13 @@ def arguments():
 
 
 class Programs:
-    """What is run in turn: for each name what it says in a round, lines with `ms` of a `workload` or a `product`."""
+    """What is run in turn: for each name what it says in a round, lines with `ms` of a `workload` or a `matmul`."""
 
     def __init__(self, given):
         self.given, self.until = given, time.monotonic() + 60 * given.minutes
         self.folder = tempfile.TemporaryDirectory()
         self.wgrad = given.wgrad.resolve() if given.wgrad else runs.build("--bin", "wgrad", features=())
-        self.products, self.start, self.cuda = [], None, None
+        self.matmuls, self.start, self.cuda = [], None, None
         self.all, self.missing = {"wgrad": self.of_wgrad}, {}
         self.trained = [name for name in given.networks if name in TRAINED]
         self.add_torch()
@@ -83,7 +83,7 @@ class Programs:
 
     def add_torch(self):
         given = self.given
-        peers = self.wanted(TORCH if self.trained else ["torch-products"])
+        peers = self.wanted(TORCH if self.trained else ["torch-matmuls"])
         why = None if given.python else "no --python"
         if peers and not why and given.torch_device == "cuda":
             self.cuda = runs.last_line(runs.run([given.python, HERE / "python_peer.py", "cuda"]))
@@ -119,7 +119,7 @@ class Programs:
         words = [self.wgrad, "bench", "--suite", "--json", "--only", network, "--device", given.device]
         words += ["--seconds", given.seconds, *more]
         rates = [("--peak-gflops", given.peak_gflops), ("--bandwidth-gbs", given.bandwidth_gbs)]
-        for option, value in [*rates, ("--fused-step", given.fused_step), ("--tuning", given.tuning)]:
+        for option, value in [*rates, ("--fused-step", given.fused_step), ("--autotune", given.autotune)]:
             words += [option, value] if value else []
         found = self.said(words, variables)
         starts = [event for event in found["lines"] if event["event"] == "start"]
@@ -130,24 +130,24 @@ class Programs:
         """A process for each network, so that the time to its first loss is that of a program which has just begun."""
         all_said = [self.suite(name) for name in self.given.networks]
         lines = [line for said in all_said for line in map(named, said["lines"]) if line]
-        self.products = sorted({line["product"] for line in lines if "product" in line}) or self.products
+        self.matmuls = sorted({line["matmul"] for line in lines if "matmul" in line}) or self.matmuls
         return {"lines": lines} | next(({"error": said["error"]} for said in all_said if "error" in said), {})
 
     def of_torch(self, peer, tf32):
         given = self.given
         words = [given.python, HERE / "python_peer.py", peer, "--torch-device", given.torch_device]
         words += ["--tf32"] if tf32 else []
-        if peer == "torch-products":
-            words += ["--seconds", 0.1 * given.seconds, "--products", ",".join(self.products)]
-            return self.said(words) if self.products else {"lines": []}
+        if peer == "torch-matmuls":
+            words += ["--seconds", 0.1 * given.seconds, "--matmuls", ",".join(self.matmuls)]
+            return self.said(words) if self.matmuls else {"lines": []}
         return self.said([*words, "--seconds", given.seconds, *self.trained])
 
     def in_all_tiles(self):
-        """Every way to cut each product; those of large networks first."""
+        """Every way to cut each matmul; those of large networks first."""
         all_said = {name: self.suite(name, "--tiles") for name in reversed(self.given.networks)}
         for name, said in all_said.items():
             if "late" in said or "error" in said:
-                self.missing[f"wgrad, other ways to cut products of {name},"] = said.get("error", "no time was left")
+                self.missing[f"wgrad, other tiles of {name},"] = said.get("error", "no time was left")
         found = [event for said in all_said.values() for event in said["lines"]]
         return [event for event in found if event["event"] == "op" and "form" in event]
 
@@ -164,7 +164,7 @@ def named(event):
     if event["event"] == "op" and event["chosen"]:
         line = event | {"ms": 1e3 * event["seconds"]}
         if "form" in event and event["flops"] >= LEAST_FLOPS:
-            line["product"] = f"{event['form']}:{event['rows']}x{event['columns']}x{event['terms']}"
+            line["matmul"] = f"{event['form']}:{event['rows']}x{event['columns']}x{event['terms']}"
         return line
     return None
 

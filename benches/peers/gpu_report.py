@@ -1,4 +1,4 @@
-"""The report of gpu.py: tables of steps, products and ops, from what the programs said."""
+"""The report of gpu.py: tables of steps, matmuls and ops, from what the programs said."""
 
 import statistics
 
@@ -8,7 +8,7 @@ SMI = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.sm,clocks.max.sm,po
 
 
 def figures(rounds, kind, figure="ms"):
-    """For each program its figures of each workload or product, from round to round; and what failed."""
+    """For each program its figures of each workload or matmul, from round to round; and what failed."""
     found, failed = {}, []
     for name, all_said in rounds.items():
         mine = found[name] = {}
@@ -78,7 +78,7 @@ def ops(rounds):
 
 
 def tiles(all_events):
-    """For each product the way to cut it that is taken, and the fastest."""
+    """For each matmul the way to cut it that is taken, and the fastest."""
     ways = {}
     for event in all_events:
         ways.setdefault((event["form"], event["rows"], event["columns"], event["terms"]), []).append(event)
@@ -90,7 +90,7 @@ def tiles(all_events):
             cells = [cell for event in (taken, best) for cell in (event["tile"], runs.number(1e6 * event["seconds"]))]
             by = taken["seconds"] / best["seconds"] if best["seconds"] else 1
             rows.append([f"{form} {'×'.join(map(str, sizes))}", *cells, f"{by:.2f}"])
-    return runs.table(["product", "taken", "µs", "fastest", "µs", "times as fast"], rows)
+    return runs.table(["matmul", "taken", "µs", "fastest", "µs", "times as fast"], rows)
 
 
 def heading(facts):
@@ -110,21 +110,21 @@ def lines(data):
     """The whole report."""
     facts, rounds = data["facts"], data["rounds"]
     steps, failed_steps = figures(rounds, "workload")
-    products, failed_products = figures(rounds, "product")
+    matmuls, failed_products = figures(rounds, "matmul")
     whole = {event["network"]: floor(event) for event in events(rounds, "step")}
-    single = {event["product"]: floor(event) for event in events(rounds, "op") if "product" in event}
+    single = {event["matmul"]: floor(event) for event in events(rounds, "op") if "matmul" in event}
     text = heading(facts)
     if steps["wgrad"]:
         text += ["", "## Steps", "", "Milliseconds: the median over rounds, and from the fastest to the slowest.", ""]
         text += beside(steps, "network", "ms", whole.get) + ["", *starts(rounds)]
-    if products["wgrad"]:
+    if matmuls["wgrad"]:
         clock = "GPU" if facts["gpu"]["clock"] == "gpu" else "host"
         text += ["", "## Products", "", "Milliseconds of one, of many that were handed over together. wgrad's by the"]
         text += [f"{clock}'s clock, with bias, activation or its derivative, and the check that gradients are finite;"]
         text += ["torch's by the host's, and alone."]
-        text += ["", *beside(products, "form:rows×columns×terms", "ms", single.get)]
+        text += ["", *beside(matmuls, "form:rows×columns×terms", "ms", single.get)]
     if data["tiles"]:
-        text += ["", "## Ways to cut products", "", *tiles(data["tiles"])]
+        text += ["", "## Other tiles of matmuls", "", *tiles(data["tiles"])]
     text += ["", "## Ops of wgrad", "", *ops(rounds)]
     bad = [f"- {name}: {error}" for name, error in runs.errors(rounds).items()]
     bad += [f"- {name} had no time left" for name, said in rounds.items() if any("late" in one for one in said)]

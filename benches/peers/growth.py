@@ -3,7 +3,7 @@
     python3 benches/peers/growth.py --out benches/results/DATE-growth
 
 Writes OUT.svg, OUT.md and OUT.json; takes some minutes, and one with --coarse --seconds 0.3. The bound is the time that
-the products of a step take at the peak: the most multiply-adds on numbers in registers that `steps --peak` saw in this
+the matmuls of a step take at the peak: the most multiply-adds on numbers in registers that `steps --peak` saw in this
 run, on as many threads. What a step does besides, such as Adam's work on each parameter, is not in the bound."""
 
 import html
@@ -37,8 +37,8 @@ ODD = [
 
 def flops(layers, batch):
     """Products only: forward, weight gradients, and input gradients of all layers but the first."""
-    products = [2 * batch * inputs * outputs for inputs, outputs in zip(layers, layers[1:])]
-    return 3 * sum(products) - products[0]
+    matmuls = [2 * batch * inputs * outputs for inputs, outputs in zip(layers, layers[1:])]
+    return 3 * sum(matmuls) - matmuls[0]
 
 
 class Steps:
@@ -135,7 +135,7 @@ def picture(facts, sweeps, peaks):
         drawn.append(f'<circle cx="{x + 18}" cy="{y}" r="3" fill="{colour}"/>')
         drawn.append(text(x + 44, y + 4, f"{WORDS[threads]}, measured", 13, "start"))
         drawn.append(line([(x + 220, y), (x + 256, y)], colour, ' stroke-width="1.5" stroke-dasharray="6 4"'))
-        words = f"its products at the peak, {peaks[threads]:.0f} GFLOP/s"
+        words = f"its matmuls at the peak, {peaks[threads]:.0f} GFLOP/s"
         drawn.append(text(x + 264, y + 4, words, 13, "start"))
         x += 565
     return "\n".join([*drawn, "</svg>", ""])

@@ -4,7 +4,7 @@
     VENV/bin/python python_peer.py torch --threads 2 --seconds 3 mnist wide    of workloads.json; without a name, all
     VENV/bin/python python_peer.py jax --layers 784,512,10 --batch 128 --name mine
     VENV/bin/python python_peer.py torch-graphs --torch-device cuda --tf32 mnist
-    VENV/bin/python python_peer.py torch-products --torch-device cuda --products NT:512x1024x1024,TN:1024x1024x512
+    VENV/bin/python python_peer.py torch-matmuls --torch-device cuda --matmuls NT:512x1024x1024,TN:1024x1024x512
     VENV/bin/python python_peer.py versions                                    of all packages
     VENV/bin/python python_peer.py cuda                                        whether torch has a GPU, and which
 
@@ -27,7 +27,7 @@ WORKLOADS = pathlib.Path(__file__).parent.parent / "workloads.json"
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=[*PEERS, "torch-products", "versions", "cuda"])
+    parser.add_argument("peer", choices=[*PEERS, "torch-matmuls", "versions", "cuda"])
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("THREADS", "2")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("BUDGET_S", "3")))
@@ -35,8 +35,8 @@ def arguments():
     parser.add_argument("--batch", type=int)
     parser.add_argument("--name", default="own")
     parser.add_argument("--torch-device", choices=["cpu", "cuda"], default="cpu", help="where torch computes [cpu]")
-    parser.add_argument("--tf32", action="store_true", help="lets torch round factors of products to TensorFloat-32")
-    parser.add_argument("--products", type=products, default=[], help="FORM:ROWSxCOLUMNSxTERMS,… with NT, NN or TN")
+    parser.add_argument("--tf32", action="store_true", help="lets torch round factors of matmuls to TensorFloat-32")
+    parser.add_argument("--matmuls", type=matmuls, default=[], help="FORM:ROWSxCOLUMNSxTERMS,… with NT, NN or TN")
     given = parser.parse_intermixed_args()
     if (given.layers is None) != (given.batch is None) or (given.layers and given.workloads):
         parser.error("--layers and --batch go together, and without names")
@@ -61,7 +61,7 @@ def data(layers, batch):
     return x, (x @ teacher).argmax(1)
 
 
-def products(text):
+def matmuls(text):
     """Name, form and sizes of each."""
     found = [(name, *name.split(":")) for name in text.split(",")]
     return [(name, form, [int(size) for size in sizes.split("x")]) for name, form, sizes in found]
@@ -141,8 +141,8 @@ PEERS = {
 
 def flops(layers, batch):
     """Products only: forward, weight gradients, and input gradients of all layers but the first."""
-    products = [2 * batch * inputs * outputs for inputs, outputs in zip(layers, layers[1:])]
-    return 3 * sum(products) - products[0]
+    matmuls = [2 * batch * inputs * outputs for inputs, outputs in zip(layers, layers[1:])]
+    return 3 * sum(matmuls) - matmuls[0]
 
 
 def measure(step, per_call, wait, budget, block_seconds=BLOCK):
@@ -178,12 +178,12 @@ def versions():
 
 def timed(given):
     """What is measured: what it is called, its operations, and the measurement; rows of a step, if it is one."""
-    if given.peer == "torch-products":
-        from torch_peer import SUBMISSION, product
+    if given.peer == "torch-matmuls":
+        from torch_peer import SUBMISSION, matmul
 
-        for name, form, sizes in given.products:
-            measured = lambda: measure(*product(form, sizes, given), given.seconds, SUBMISSION)
-            yield {"product": name}, 2 * sizes[0] * sizes[1] * sizes[2], measured, None
+        for name, form, sizes in given.matmuls:
+            measured = lambda: measure(*matmul(form, sizes, given), given.seconds, SUBMISSION)
+            yield {"matmul": name}, 2 * sizes[0] * sizes[1] * sizes[2], measured, None
         return
     for name, (layers, batch) in given.chosen.items():
         measured = lambda: measure(*PEERS[given.peer](layers, batch, given), given.seconds)

@@ -6,9 +6,9 @@ import time
 
 import torch
 
-SUBMISSION = 0.02  # seconds that the repetitions of a product last which are handed over together
+SUBMISSION = 0.02  # seconds that the repetitions of a matmul last which are handed over together
 
-# Each gives: one call, how many steps or products it has, and how to wait until all is done.
+# Each gives: one call, how many steps or matmuls it has, and how to wait until all is done.
 
 
 def prepared(given):
@@ -62,8 +62,8 @@ def captured(calls):
     return [graph.replay for graph in graphs]
 
 
-def product(form, sizes, given):
-    """So many products in one call that handing them over costs little: on CUDA as one graph."""
+def matmul(form, sizes, given):
+    """So many matmuls in one call that handing them over costs little: on CUDA as one graph."""
     device, wait = prepared(given)
     rows, columns, terms = sizes
     rand = lambda *shape: torch.rand(shape, device=device) * 2 - 1

@@ -1,8 +1,9 @@
-// Operand a of a product, number by number: for rows of any length. a_vector.wgsl is the other way.
+// Operand a of a matrix multiplication, with scalar loads: for rows of any length. See also a_vector.wgsl.
 
 alias ElementA = f32;
 
-// Up to four numbers of a line of a, from `first` on; zeros behind its end, and in lines that are not there.
+// Returns up to four elements of line `line` of a, starting at `first`. Elements beyond the end of the line, and lines
+// beyond the last, are 0.
 fn four_of_a(params: Params, line: u32, first: u32) -> vec4<f32> {
     let width = select(rows(params), terms(params), A_ALONG_TERMS);
     let end = select(0u, width, line < select(terms(params), rows(params), A_ALONG_TERMS));

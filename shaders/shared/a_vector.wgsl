@@ -1,9 +1,10 @@
-// Operand a of a product, four numbers at a time: for rows of a multiple of four. a_scalar.wgsl is the other way.
+// Operand a of a matrix multiplication, with vec4 loads: for rows whose length is a multiple of four. See also
+// a_scalar.wgsl.
 
 alias ElementA = vec4<f32>;
 
-// Four numbers of a line of a, from `first` on. Terms that are not there are 0; rows that are not there repeat the last
-// ones, whose sums nobody stores: that costs less than to ask.
+// Returns four elements of line `line` of a, starting at `first`. Terms beyond the last are 0. Rows beyond the last
+// repeat the last ones, whose sums are never stored; that is cheaper than a check.
 fn four_of_a(params: Params, line: u32, first: u32) -> vec4<f32> {
     if A_ALONG_TERMS {
         if STAGED && first >= terms(params) {

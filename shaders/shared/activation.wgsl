@@ -1,7 +1,7 @@
-// Activations by code, as in src/kernels/activation.rs. Needs functions.wgsl.
+// Activation functions by code, as in src/kernels/activation.rs. Needs functions.wgsl.
 //
-// A NaN must pass: hence `select` by comparisons, which a NaN fails, and never `max`, `min` or `clamp`, which may
-// return their other argument.
+// A NaN must be propagated. Hence `select` with comparisons, which are false for NaN, and never `max`, `min` or
+// `clamp`, which may return their other argument.
 
 // f(x); `apply` in src/kernels/activation.rs.
 fn activate(function: u32, slope: f32, x: f32) -> f32 {

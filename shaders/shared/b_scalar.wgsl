@@ -1,8 +1,9 @@
-// Operand b of a product, number by number: for rows of any length. b_vector.wgsl is the other way.
+// Operand b of a matrix multiplication, with scalar loads: for rows of any length. See also b_vector.wgsl.
 
 alias ElementB = f32;
 
-// Up to four numbers of a line of b, from `first` on; zeros behind its end, and in lines that are not there.
+// Returns up to four elements of line `line` of b, starting at `first`. Elements beyond the end of the line, and lines
+// beyond the last, are 0.
 fn four_of_b(params: Params, line: u32, first: u32) -> vec4<f32> {
     let width = select(columns(params), terms(params), B_ALONG_TERMS);
     let end = select(0u, width, line < select(terms(params), columns(params), B_ALONG_TERMS));

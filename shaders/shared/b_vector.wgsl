@@ -1,9 +1,10 @@
-// Operand b of a product, four numbers at a time: for rows of a multiple of four. b_scalar.wgsl is the other way.
+// Operand b of a matrix multiplication, with vec4 loads: for rows whose length is a multiple of four. See also
+// b_scalar.wgsl.
 
 alias ElementB = vec4<f32>;
 
-// Four numbers of a line of b, from `first` on. Terms that are not there are 0; columns that are not there repeat the
-// last ones, whose sums nobody stores.
+// Returns four elements of line `line` of b, starting at `first`. Terms beyond the last are 0. Columns beyond the last
+// repeat the last ones, whose sums are never stored.
 fn four_of_b(params: Params, line: u32, first: u32) -> vec4<f32> {
     if B_ALONG_TERMS {
         if STAGED && first >= terms(params) {

@@ -1,6 +1,6 @@
-// What lies as the output does and is read along with it, number by number; its kernel has `beside_at`.
+// Second input with the same layout as the output, with scalar loads. The kernel defines `beside_at`.
 
-// Up to four numbers from element `start + column` on; zeros behind the last column.
+// Returns up to four elements, starting at element `start + column`; 0 beyond the last column.
 fn four_beside(params: Params, start: u32, column: u32) -> vec4<f32> {
     return vec4(
         one_beside(params, start, column),

@@ -1,5 +1,5 @@
-// Sums of many numbers in blocks of fixed size, so that errors do not grow with their number: of sixteen numbers, of sixteen
-// such sums, and so on at four levels, which is enough for 65,536 numbers of an invocation.
+// Sums of many numbers in blocks of fixed size, so that the error does not grow with the count. A block holds sixteen
+// numbers, the next level sixteen blocks, and so on. Four levels are enough for 65,536 numbers per invocation.
 
 struct Blocks {
     sums: vec4<f32>,

@@ -1,20 +1,21 @@
-// Dropout masks, drawn again wherever they are needed and never stored; src/kernels/dropout.rs, bit for bit.
+// Dropout masks. They are computed again wherever they are needed and never stored. Equal to src/kernels/dropout.rs bit
+// for bit.
 // Needs step.wgsl and philox.wgsl.
 
 const STREAM_DROPOUT = 0u;
 
-// The random words of columns 4·quarter to 4·quarter + 3, in row `row` of the batch.
+// Returns the random words of columns 4·quarter to 4·quarter + 3, in row `row` of the batch.
 fn four_words(layer: u32, row: u32, quarter: u32) -> vec4<u32> {
     let counter = vec4(quarter, step.first_row + row, step.index, (layer << 8u) | STREAM_DROPOUT);
     return philox(counter, vec2(step.seed_low, step.seed_high));
 }
 
-// Whether those four columns are kept.
+// Returns whether each of those four columns is kept.
 fn keeps_four(threshold: u32, layer: u32, row: u32, quarter: u32) -> vec4<bool> {
     return four_words(layer, row, quarter) >= vec4(threshold);
 }
 
-// Whether one element is kept.
+// Returns whether one element is kept.
 fn keeps(threshold: u32, layer: u32, row: u32, column: u32) -> bool {
     return keeps_four(threshold, layer, row, column / 4u)[column % 4u];
 }

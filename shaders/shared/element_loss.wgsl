@@ -1,11 +1,11 @@
-// A loss that is the mean over columns of a loss of each element; the kernel's own file has `element`. Needs step.wgsl,
-// linear_index.wgsl, row.wgsl and row_loss.wgsl.
+// Main function of a loss that is the mean over columns of a loss per element. The kernel's own file defines `element`.
+// Needs step.wgsl, linear_index.wgsl, row.wgsl and row_loss.wgsl.
 
 @group(0) @binding(3) var<storage, read> targets: array<f32>;
 
 struct Element {
     loss: f32,
-    // By the output.
+    // With respect to the output.
     derivative: f32,
 }
 

@@ -1,4 +1,4 @@
-// Whether numbers are finite, by their bits: where a compiler assumes that there is no NaN, comparisons say nothing.
+// Checks for finite numbers, by their bits. Comparisons are not reliable where a compiler assumes that there is no NaN.
 
 fn all_finite(x: vec4<f32>) -> bool {
     return all((bitcast<vec4<u32>>(x) & vec4(0x7f800000u)) != vec4(0x7f800000u));

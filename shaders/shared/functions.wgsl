@@ -1,20 +1,22 @@
-// Functions of which WGSL promises too little: its `tanh` is accurate absolutely alone, so that small values have large relative
-// errors, the error of its `exp` grows with the argument, and it has no ln(1 + x). These are accurate relatively, as
-// src/numeric/rounding.rs says, from sums, products and quotients. Needs finite.wgsl.
+// Math functions for which WGSL guarantees too little accuracy. The error of its `tanh` is bounded only absolutely, so
+// small values have large relative errors. The error of its `exp` grows with the argument, and it has no ln(1 + x).
+// These use additions, multiplications and divisions only, and have a small relative error; see
+// src/numeric/rounding.rs.
+// Needs finite.wgsl.
 //
-// No shader calls the built-in ones. A NaN passes.
+// No shader calls the built-in functions. NaN is propagated.
 
 const LOG2_E = 1.44269504;
 
-// ln 2 as a short number and the rest, so that whole numbers times the first are exact.
+// ln 2 as a short number plus the rest, so that integers times the short number are exact.
 const LN2_SHORT = 0.693359375;
 const LN2_REST = -2.12194440e-4;
 
-// Below this, eˣ is less than the least normal number, and becomes 0.
+// Below this, eˣ is less than the smallest normal number and becomes 0.
 const LEAST_EXPONENT = -87.33654;
 
-// e^(a + b), for sums up to 88. Where a is the larger part and whole, nothing is rounded before the reduction by ln 2.
-// Coefficients as in src/numeric/exponential.rs.
+// Returns e^(a + b), for sums up to 88. Where a is an integer and the larger part, nothing is rounded before the
+// reduction by ln 2. Coefficients as in src/numeric/exponential.rs.
 fn exponential_of_sum(a: f32, b: f32) -> f32 {
     let n = round((a + b) * LOG2_E);
     let r = (a - n * LN2_SHORT) + (b - n * LN2_REST);
@@ -24,24 +26,25 @@ fn exponential_of_sum(a: f32, b: f32) -> f32 {
     p = p * r + 4.1665796e-2;
     p = p * r + 1.6666665e-1;
     p = p * r + 0.5;
-    // Beyond the range below, what is made of n is not used.
+    // Clamped: n may be out of range where the result is not used.
     let power = bitcast<f32>(bitcast<u32>(i32(clamp(n, -126.0, 127.0)) + 127) << 23u);
     return select((p * (r * r) + r + 1.0) * power, 0.0, a + b < LEAST_EXPONENT);
 }
 
-// eˣ, for x up to 88.
+// Returns eˣ, for x up to 88.
 fn exponential(x: f32) -> f32 {
     return exponential_of_sum(x, 0.0);
 }
 
-// e^(z − most), for z up to `most`: their fractions apart, since the difference would be rounded.
+// Returns e^(z − most), for z up to `most`. Subtracts integer and fractional parts separately, since the difference
+// would be rounded.
 fn exponential_below(z: f32, most: f32) -> f32 {
     let power = exponential_of_sum(floor(z) - floor(most), (z - floor(z)) - (most - floor(most)));
     return select(power, 0.0, z - most < LEAST_EXPONENT);
 }
 
-// ln(1 + x), for x from 0 on: k·ln 2 + ln(1 + f) with 1 + x = 2ᵏ·(1 + f) and f below 1, of which the second is
-// 2·artanh(f / (2 + f)); twice the quotient, since half of a small x may be subnormal. Where k is 0, f is x itself, unrounded.
+// Returns ln(1 + x), for x ≥ 0, as k·ln 2 + ln(1 + f), with 1 + x = 2ᵏ·(1 + f) and f < 1. ln(1 + f) is 2·artanh(f / (2
+// + f)). `twice` is 2·f / (2 + f), since half of a small x may be subnormal. Where k is 0, f is x itself, unrounded.
 fn log_1p(x: f32) -> f32 {
     let bits = bitcast<u32>(1.0 + x);
     let small = x < 1.0;
@@ -57,11 +60,11 @@ fn log_1p(x: f32) -> f32 {
     p = p * z + 1.0 / 5.0;
     p = p * z + 1.0 / 3.0;
     let sum = k * 0.693147181 + (twice + twice * (p * z));
-    // Infinity, or a NaN.
+    // Returns x itself if it is infinite or NaN.
     return select(x, sum, is_finite(x));
 }
 
-// tanh x, by an odd polynomial near 0. Coefficients as in src/numeric/exponential.rs.
+// Returns tanh x, by an odd polynomial near 0. Coefficients as in src/numeric/exponential.rs.
 fn tanh_of(x: f32) -> f32 {
     let z = x * x;
     var p = -5.7049886e-3;

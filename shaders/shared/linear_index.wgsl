@@ -1,5 +1,5 @@
-// Elements in a line, `size` to a workgroup, over a grid that is folded where one axis would not hold it; `line` in
-// src/kernels/mod.rs makes such grids.
+// Linear invocation index, with `size` elements per workgroup, in a 1-D grid that is folded into rows where one axis
+// cannot hold it. `line` in src/kernels/mod.rs creates such grids.
 
 fn line(group: vec3<u32>, groups: vec3<u32>, size: u32, local: u32) -> u32 {
     return (group.y * groups.x + group.x) * size + local;

@@ -1,4 +1,4 @@
-// Sums of products whose terms were cut into parts. Needs blocks.wgsl, params.parts and the binding partial.
+// Sums over the parts of a split matrix multiplication. Needs blocks.wgsl, params.parts and the binding partial.
 
 fn sum_of_parts(params: Params, part_size: u32, i: u32) -> f32 {
     var sum = no_blocks();

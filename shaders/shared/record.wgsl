@@ -1,4 +1,4 @@
-// What changes from step to step; the same fields as `Step` in src/plan/step.rs.
+// Record of a step; the same fields as `Step` in src/plan/step.rs.
 
 struct Step {
     index: u32,

@@ -1,5 +1,5 @@
-// The core of a product without workgroup memory: each invocation reads for itself, and holds 4×4 sums in registers.
-// For tiny products, and for software drivers, where barriers cost more than they save.
+// Matmul core without workgroup memory: each invocation loads its own operands, and keeps 4×4 sums in registers. For
+// tiny matrices, and for software drivers, where barriers cost more than they save.
 
 const STAGED = false;
 

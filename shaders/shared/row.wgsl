@@ -1,5 +1,5 @@
-// A row of the batch is shared by PER_ROW invocations: 1, or all of a workgroup, which then have the row's sum or
-// maximum from a tree. Needs tree.wgsl.
+// PER_ROW invocations process a row of the batch together: 1, or all of a workgroup. The latter get the sum or maximum
+// of the row from a reduction tree. Needs tree.wgsl.
 
 fn row_sum(value: f32, local: u32) -> f32 {
     if PER_ROW > 1u {

@@ -1,4 +1,4 @@
-// What every loss has; the targets are its own. Needs step.wgsl and finite.wgsl.
+// Code that all losses share; each loss declares its own targets. Needs step.wgsl and finite.wgsl.
 
 struct Params {
     columns: u32,

@@ -1,5 +1,5 @@
-// A power of two that brings numbers of up to `largest` to at most 4, whose squares then neither overflow nor vanish, and its
-// inverse. Both are normal numbers, and multiplying with them rounds nothing.
+// Returns a power of two that scales numbers of up to `largest` to at most 4, and its inverse. Squares then neither
+// overflow nor underflow. Both factors are normal numbers, and multiplying by them is exact.
 
 fn scale_of(largest: f32) -> vec2<f32> {
     let exponent = clamp(bitcast<u32>(largest) & 0x7f800000u, 0x00800000u, 0x7e800000u);

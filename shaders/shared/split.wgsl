@@ -1,12 +1,13 @@
-// A product whose terms are shared out among workgroups, `params.chunk` to each part; whole.wgsl is the other way.
+// Split matrix multiplication: each part of the terms, `params.chunk` long, has its own workgroups. See also
+// whole.wgsl.
 
-// Column and row of the workgroup's tile, and which part of the terms it works on.
+// Returns the column and row of the tile of the workgroup, and its part of the terms.
 fn place(params: Params, group: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     let high = (params.m + TILE_ROWS - 1u) / TILE_ROWS;
     return vec3(group.x, group.y % high, group.y / high);
 }
 
-// First term of a part, and the one behind its last: none where fewer rows are live.
+// Returns the range of terms of a part, end exclusive. It is empty where fewer rows are active.
 fn span(params: Params, part: u32) -> vec2<u32> {
     return min(vec2(part, part + 1u) * params.chunk, vec2(terms(params)));
 }

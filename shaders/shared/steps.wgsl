@@ -1,4 +1,4 @@
-// All steps of the submission: their number, then the records, each in a batch_index of 256 bytes. Needs record.wgsl.
+// All steps of the submission: their number, then the records, 256 bytes apart. Needs record.wgsl.
 
 struct Record {
     @size(256) step: Step,

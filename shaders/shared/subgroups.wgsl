@@ -1,6 +1,6 @@
-// The core of a product without workgroup memory, for subgroups of eight: each invocation reads for all eight a part of
-// their 16 rows of a, which they then hear of one another, and four columns of b for itself. It holds 16×4 sums in
-// registers. For software drivers, where reading costs most.
+// Matmul core without workgroup memory, for subgroups of eight. The subgroup processes 16 rows of a: each invocation
+// loads a part of them and broadcasts it to the others. Each loads four columns of b for itself, and keeps 16×4 sums in
+// registers. For software drivers, where loads are the most expensive.
 
 const STAGED = false;
 
@@ -17,7 +17,7 @@ fn main(
     if first_row >= rows(params) {
         return;
     }
-    // From here on all stay, also those who have nothing to store: the others hear of what they read.
+    // No early return from here on, even for invocations with nothing to store: the others need their broadcasts.
     let row = first_row + 16u * subgroup;
     let column = place.x * TILE_COLUMNS + 4u * lane;
     var totals_0 = mat4x4<f32>();
@@ -76,7 +76,7 @@ fn main(
     }
 }
 
-// What the invocation reads of eight rows of a by four terms: four numbers that are neighbours in memory.
+// Returns the elements that this invocation loads of eight rows of a by four terms: four that are adjacent in memory.
 fn share_of_a(params: Params, row: u32, term: u32, lane: u32) -> vec4<f32> {
     if A_ALONG_TERMS {
         return four_of_a(params, row + lane, term);
@@ -84,7 +84,7 @@ fn share_of_a(params: Params, row: u32, term: u32, lane: u32) -> vec4<f32> {
     return four_of_a(params, term + lane % 4u, row + 4u * (lane / 4u));
 }
 
-// The first four rows by four terms of what the subgroup has read; as block_of_a gives it.
+// Returns the first four rows by four terms of what the subgroup has loaded, in the layout of block_of_a.
 fn first_block(share: vec4<f32>) -> mat4x4<f32> {
     let heard = mat4x4(
         subgroupBroadcast(share, 0u),
@@ -95,7 +95,7 @@ fn first_block(share: vec4<f32>) -> mat4x4<f32> {
     return block_from(heard);
 }
 
-// The other four rows.
+// Returns the other four rows.
 fn second_block(share: vec4<f32>) -> mat4x4<f32> {
     let heard = mat4x4(
         subgroupBroadcast(share, 4u),
@@ -117,7 +117,7 @@ fn sum_of_terms(a: mat4x4<f32>) -> vec4<f32> {
     return a[0] + a[1] + a[2] + a[3];
 }
 
-// One of four, by its number: what is indexed would not stay in registers.
+// Returns one of four values by index. Indexing an array would not keep it in registers.
 fn one_of(i: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
     return select(select(a, b, i == 1u), select(c, d, i == 3u), i > 1u);
 }

@@ -1,6 +1,6 @@
-// The core of a product with workgroup memory: a workgroup brings TILE_TERMS terms of its rows and columns there, and
-// each invocation holds EACH×EACH sums in registers, as groups of 4×4 that lie apart, so that neighbouring
-// invocations read neighbouring memory.
+// Matmul core with workgroup memory: a workgroup loads TILE_TERMS terms of its rows and columns there. Each invocation
+// keeps EACH×EACH sums in registers, as separate groups of 4×4, so that neighboring invocations read neighboring
+// memory.
 
 const STAGED = true;
 const FOURS = EACH / 4u;
@@ -10,12 +10,13 @@ const TERM_FOURS = TILE_TERMS / 4u;
 const WIDE = TILE_COLUMNS / EACH;
 const HIGH = TILE_ROWS / EACH;
 
-// Four rows, or columns, at each of the terms: [term][four]. ROW_STRIDE and COLUMN_STRIDE are odd, one more than there are
-// fours: what invocations write for several terms at once then lies in several banks.
+// Four rows, or columns, for each term: [term][four]. ROW_STRIDE and COLUMN_STRIDE are odd, the number of fours plus
+// one, so that simultaneous writes for several terms go to different banks.
 var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_STRIDE>;
 var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_STRIDE>;
 
-// Brings the terms from `term` on to workgroup memory, block by block, neighbours in memory by neighbours.
+// Loads the terms starting at `term` into workgroup memory, block by block. Neighboring invocations load neighboring
+// memory.
 fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u32) {
     for (var block = local; block < ROW_FOURS * TERM_FOURS; block += WIDE * HIGH) {
         let four = select(block % ROW_FOURS, block / TERM_FOURS, A_ALONG_TERMS);
@@ -37,13 +38,13 @@ fn stage(params: Params, first_row: u32, first_column: u32, term: u32, local: u3
     }
 }
 
-// Four rows of a at four terms, a column for each term.
+// Returns four rows of a at four terms, one column per term.
 fn four_terms_of_a(term: u32, four: u32) -> mat4x4<f32> {
     let at = term * ROW_STRIDE + four;
     return mat4x4(tile_a[at], tile_a[at + ROW_STRIDE], tile_a[at + 2u * ROW_STRIDE], tile_a[at + 3u * ROW_STRIDE]);
 }
 
-// Four columns of b at four terms, likewise.
+// Returns four columns of b at four terms, one column per term.
 fn four_terms_of_b(term: u32, four: u32) -> mat4x4<f32> {
     let at = term * COLUMN_STRIDE + four;
     return mat4x4(
@@ -70,17 +71,17 @@ fn main(
     }
     let sums_rows = SUM_ROWS && first_column + local.x == 0u;
     let span = span(params, place.z);
-    // Without terms the sums are 0, and stored all the same.
+    // Without terms the sums are 0, and must still be stored.
     for (var block = span.x; block == span.x || block < span.y; block += BLOCK) {
         var sums: array<vec4<f32>, EACH * FOURS>;
         var row_sums: array<vec4<f32>, FOURS>;
         let end = min(block + BLOCK, span.y);
-        // Totals would take the registers of twice as many sums: they lie in the output.
+        // Totals would need twice the registers, so they stay in the output.
         again = block > span.x;
         for (var term = block; term < end; term += TILE_TERMS) {
             stage(params, first_row, first_column, term, index);
             workgroupBarrier();
-            // Sums of few terms, whose error grows with their number, by the fewest operations.
+            // Sums of few terms, whose error grows with their number, with the fewest operations.
             for (var t = 0u; t < TILE_TERMS && A_ALONG_TERMS; t++) {
                 var b: array<vec4<f32>, FOURS>;
                 for (var j = 0u; j < FOURS; j++) {
@@ -96,7 +97,7 @@ fn main(
                     }
                 }
             }
-            // Rows of a batch by fours, each from zero: a block of 64 is then sixteen additions.
+            // Batch rows in groups of four, each summed from zero: a block of 64 is then sixteen additions.
             for (var t = 0u; t < TILE_TERMS && !A_ALONG_TERMS; t += 4u) {
                 var b: array<mat4x4<f32>, FOURS>;
                 for (var j = 0u; j < FOURS; j++) {

@@ -1,5 +1,5 @@
-// One number from those of all GROUP invocations of a workgroup, always joined in the same order. GROUP is a power
-// of 2; every invocation has to call, and gets the result.
+// Reduces the values of all GROUP invocations of a workgroup to one, always in the same order. GROUP must be a power of
+// 2. Every invocation must call it, and gets the result.
 
 var<workgroup> tree: array<f32, GROUP>;
 
@@ -11,7 +11,7 @@ fn tree_sum(value: f32, local: u32) -> f32 {
             tree[local] += tree[local + half];
         }
     }
-    // Waits before reading, and again before the memory may be used for the next tree.
+    // Waits before the read, and again before the memory may be used for the next reduction.
     return workgroupUniformLoad(&tree[0]);
 }
 
@@ -26,7 +26,7 @@ fn tree_max(value: f32, local: u32) -> f32 {
     return workgroupUniformLoad(&tree[0]);
 }
 
-// Not `max`, of which drivers may give either argument where one is NaN.
+// Not `max`, for which drivers may return either argument where one is NaN.
 fn larger(a: f32, b: f32) -> f32 {
     return select(b, a, b <= a);
 }

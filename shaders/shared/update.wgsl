@@ -1,20 +1,21 @@
-// What optimizers have in common, as in src/kernels/shared/update.rs: when nothing may change, what is too small to be kept,
-// and what may not be kept. The flag is each kernel's own binding. Needs step.wgsl and finite.wgsl.
+// Code that all optimizers share, as in src/kernels/shared/update.rs: skipping updates after a bad step, flushing small
+// numbers to 0, and detecting numbers that are not finite. Each kernel has its own binding for the flag.
+// Needs step.wgsl and finite.wgsl.
 
-// Whether the update of this step changes nothing. The flag holds the first step that is not done.
+// Returns whether the update of this step is skipped. The flag holds the first step that is not applied.
 fn is_frozen() -> bool {
     return atomicLoad(&flag[0]) < step.index + 1u;
 }
 
-// Lowers the flag to the next step, unless all that this update has written is finite: other invocations of this one may
-// still have to look at the flag.
+// Records the next step in the flag if `finite` is false, i.e. this update has written a number that is not finite. Not
+// this step, since other invocations may not have read the flag yet.
 fn watch(finite: bool) {
     if !finite {
         atomicMin(&flag[0], step.index + 1u);
     }
 }
 
-// 0 where x is below the smallest normal number.
+// Returns x, or 0 where it is below the smallest normal number.
 fn normal(x: f32) -> f32 {
     return select(x, 0.0, abs(x) < 1.17549435e-38);
 }

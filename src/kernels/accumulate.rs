@@ -1,10 +1,10 @@
-//! Adds the gradients of a step's batches, one batch a run.
+//! Gradient accumulation: adds up the gradients of a step's micro-batches, one micro-batch per run.
 //!
 //! Formula, for each element with gradient g, sum s and compensation c (Kahan's sum; Higham, *Accuracy and Stability of
 //! Numerical Algorithms*, §4.3):
 //!
 //! ```text
-//! s ← g, c ← 0                            for the first batch of a step, whose first_row is 0
+//! s ← g, c ← 0                            for the first micro-batch of a step, whose first_row is 0
 //! y = g − c, t = s + y
 //! c ← (t − s) − y, s ← t                  for the others
 //! flag = min(flag, index of the step) if any s is not finite
@@ -17,10 +17,10 @@
 //! | 4 | compensation | 1×(64·blocks) | accumulate |
 //! | 5 | flag | 1 | atomic |
 //!
-//! Each gradient was scaled by 1 / rows of the step, so that the sum over its batches is the gradient of the mean over
-//! its rows. The sum may overflow where no gradient did, hence the flag; c is 0 there. A plain sum of a thousand batches would be
-//! off by 1.5e-5 where they are alike. Rounding: the first batch is copied; of the others, one rounded sum of three terms each,
-//! and c is what that rounds.
+//! Each gradient was scaled by 1 / rows of the step, so the sum over its micro-batches is the gradient of the mean over
+//! its rows. The sum may overflow where no gradient did, hence the flag; c is 0 there. Without compensation, a sum over
+//! a thousand similar micro-batches would be off by 1.5e-5. Rounding: the first micro-batch is copied; each other one
+//! adds one rounded sum of three terms, and c holds its rounding error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -29,7 +29,7 @@ use crate::numeric::{Sum, add_compensated, all_finite};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "accumulate",
     bindings: &[
@@ -59,7 +59,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// sum = the gradients of the step's batches so far, the last of which is gradient; compensation = how far it is off.
+/// sum = sum of the gradients of the step so far, including gradient; compensation = its rounding error.
 pub fn op(plan: &Plan, gradient: ViewId, sum: ViewId, compensation: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, sum, compensation, flag], &(), plan.shape(sum).elements() / TENSOR_ALIGNMENT)
 }
@@ -81,7 +81,7 @@ pub fn reference(step: &Step, gradient: &[f32], sum: &mut [f32], compensation: &
     }
 }
 
-/// The reference implementation, as loops of vectors.
+/// Same computation as [`reference`], vectorized.
 fn fast(call: Call<'_>) {
     let step = *call.step;
     let [gradient, sum, compensation, flag] = call.args();

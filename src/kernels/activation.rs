@@ -1,4 +1,4 @@
-//! Applies a function to each element.
+//! Applies an activation function to each element.
 //!
 //! Formula: output = f(input). f by code:
 //!
@@ -11,7 +11,7 @@
 //! | 4 relu | max(x, 0) | 1 for y > 0, else 0 |
 //! | 5 leaky_relu | x for x > 0, else slope·x | 1 for y > 0, else slope |
 //!
-//! Every derivative here can be taken from the output, so the input need not be kept.
+//! Every derivative can be computed from the output, so the input need not be kept.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -19,11 +19,12 @@
 //! | 3 | output | rows×columns | write |
 //!
 //! Derivative: `activation_grad`.
-//! Rounding: exact for step, relu, identity; one product for leaky_relu. The others are relative, 2⁻²⁴ being a unit: shaders
-//! compute them with functions of their own (`shaders/shared/functions.wgsl`, `numeric::rounding`). Near 0 the tanh is
-//! x + x³·p(x²) with |x²·p| ≤ 0.12: the last sum's unit, half a one from the rest, one from p. Elsewhere it is (1 − e)/(1 + e)
-//! with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the quotient. The CPU kernel's is within 4, so that two
-//! sides are within 16 units. The sigmoid, e/(1 + e) or 1/(1 + e), has 6 units besides those of e, and the CPU kernel's 4.
+//! Rounding: exact for step, relu, identity; one multiplication for leaky_relu. The others are relative, with the unit
+//! 2⁻²⁴; shaders use their own functions (`shaders/shared/functions.wgsl`, `numeric::rounding`). Near 0 the tanh is x +
+//! x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit from the rest, one from p. Elsewhere it is (1 −
+//! e)/(1 + e) with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the quotient. The reference is
+//! within 4 units, so the two differ by at most 16. The sigmoid, e/(1 + e) or 1/(1 + e), has 6 units besides those of
+//! e, and the reference 4.
 
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
 use crate::network::Activation;
@@ -32,9 +33,9 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, V
 use crate::shape::Dtype;
 
 words! {
-    /// Which function.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
         /// Code of the function.
         function: u32,
@@ -43,7 +44,7 @@ words! {
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "activation",
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
@@ -88,10 +89,10 @@ pub fn reference(p: &Params, rows: usize, input: &[f32], output: &mut [f32]) {
     }
 }
 
-/// A function by its code, as kernels take it.
+/// An activation function as its code, the form that kernels take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Function {
-    /// Code, see the module.
+    /// Code; see the module documentation.
     pub code: u32,
     /// Slope of leaky_relu, else 0.
     pub slope: f32,
@@ -116,7 +117,7 @@ impl From<Activation> for Function {
 pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
     match function {
         1 => {
-            // A NaN is neither, and must not become 0.
+            // A NaN is neither, and must stay NaN.
             if x.is_nan() { x } else { f32::from(x > 0.0) }
         }
         2 => {
@@ -144,7 +145,7 @@ pub fn apply(function: u32, slope: f32, x: f32) -> f32 {
 }
 
 widest! {
-    /// Each x becomes f(x); [`apply`] with exponentials that vectors can have.
+    /// Replaces each x by f(x). Like [`apply`], but with vectorizable exponentials.
     pub fn apply_all(function: u32, slope: f32, values: &mut [f32]) {
         match function {
             1 => values.iter_mut().for_each(|x| *x = apply(1, slope, *x)),
@@ -156,7 +157,7 @@ widest! {
         }
     }
 
-    /// Each g becomes g·f′, from y = f(x)/keep.
+    /// Multiplies each gradient g by f′, from y = f(x)/keep.
     pub fn times_derivative(function: u32, slope: f32, keep: f32, outputs: &[f32], gradients: &mut [f32]) {
         let pairs = gradients.iter_mut().zip(outputs);
         match function {
@@ -189,11 +190,11 @@ pub fn derivative(function: u32, slope: f32, y: f32) -> f32 {
     }
 }
 
-/// How far f(x) can be off where x can be off by `error`, on either side.
+/// Returns the largest error of f(x) on either side, where x may have the error `error`.
 pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
     let y = f64::from(apply(function, slope, x as f32));
     match function {
-        // A jump: where rounding decides on which side x is, either value is right. An x that is exact decides itself.
+        // At the jump, rounding decides on which side x lies; either value is correct. An exact x decides by itself.
         1 => {
             if error > 0.0 && x.abs() <= error {
                 1.0
@@ -205,12 +206,12 @@ pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
         2 => {
             let slope = (error - x.abs()).exp().min(0.25);
             let exponential = (1.0 - y) * EXPONENTIAL_ERROR;
-            // The exponential of a far x may be flushed on one side alone, also where the other has reached 0.
+            // One side alone may flush the exponential of a large x to 0, also where the other has reached 0.
             error * slope + y * (12.0 * UNIT_ROUNDOFF + exponential) + f64::from(f32::MIN_POSITIVE)
         }
         // tanh′ is at most 1.
         3 => or_flushed(error + 16.0 * UNIT_ROUNDOFF * (y.abs() + error)),
-        // What is surely below the kink is 0 on both sides.
+        // A value that is certainly below the kink is 0 on both sides.
         4 if x < -error => 0.0,
         5 => {
             let steepest = if x < -error { f64::from(slope) } else { f64::from(slope.max(1.0)) };
@@ -220,8 +221,9 @@ pub fn error(function: u32, slope: f32, x: f64, error: f64) -> f64 {
     }
 }
 
-/// The error of f′ = `derivative` on both sides together, from the same y. Relative, since 1 − y is rounded relative to itself;
-/// but absolute where y is itself a product (with dropout's `keep`), which a device may leave unrounded.
+/// Returns the error of f′ = `derivative` on both sides together, from the same y. It is relative, since 1 − y is
+/// rounded relative to itself. It is absolute where y is itself a product (with the `keep` of dropout), which a device
+/// may leave unrounded.
 pub fn derivative_error(function: u32, derivative: f64, keep: f32) -> f64 {
     match function {
         2 | 3 => 8.0 * UNIT_ROUNDOFF * if keep == 1.0 { derivative.abs() } else { 1.0 },

@@ -1,4 +1,4 @@
-//! The gradient before an activation, from the gradient behind it.
+//! Backward pass of an activation: the gradient of its input from the gradient of its output.
 //!
 //! Formula: grad_input = grad_output · f′(output), with f′ as in `activation`.
 //!
@@ -8,7 +8,7 @@
 //! | 3 | output (of the activation) | rows×columns | read |
 //! | 4 | grad_input | rows×columns | write |
 //!
-//! Rounding: exact where f′ is 0 or 1, else f′ and one product.
+//! Rounding: exact where f′ is 0 or 1, else f′ and one multiplication.
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
@@ -17,18 +17,18 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, V
 use crate::shape::Dtype;
 
 words! {
-    /// Which function.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
-        /// Code of the function, see `activation`.
+        /// Code of the function; see `activation`.
         function: u32,
         /// Slope of leaky_relu.
         slope: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "activation_grad",
     bindings: &[

@@ -1,4 +1,4 @@
-//! Adam and AdamW over all parameters at once.
+//! Adam and AdamW update of all parameters.
 //!
 //! Formula, for each element p with gradient g (scaled by the norm's clip factor):
 //!
@@ -10,10 +10,10 @@
 //! p ← p − η / c₁ · (m / (√v / c₂ + ε))
 //! ```
 //!
-//! Letters: η the step's learning rate, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below the
-//! smallest normal number become 0. Nothing changes from the flag's step on; where p, m or v becomes infinite or NaN, the
-//! flag is lowered to the next step (`shared::update`). The quotient comes before its factor, which would make a small m
-//! subnormal.
+//! Symbols: η the learning rate of the step, c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ) from the step record. p, m and v below
+//! the smallest normal number become 0. From the flag's step on, nothing changes. Where p, m or v becomes infinite or
+//! NaN, the flag records the next step (`shared::update`). The quotient is computed before its factor, which would make
+//! a small m subnormal.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -25,7 +25,8 @@
 //! | 7 | flag | 1 | atomic |
 //!
 //! Source: Kingma and Ba 2015; Loshchilov and Hutter 2019; `torch.optim.AdamW`.
-//! Rounding: each line's few operations, carried through the quotient; WGSL's sqrt and division to 2.5 ULP.
+//! Rounding: the few operations of each line, propagated through the quotient; WGSL's sqrt and division are accurate to
+//! 2.5 ULP.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -36,7 +37,7 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
-    /// Settings, see `optim::Adam` and `optim::AdamW`.
+    /// Hyperparameters; see `optim::Adam` and `optim::AdamW`.
     pub struct Params {
         /// β₁.
         beta1: f32,
@@ -48,16 +49,16 @@ words! {
         one_minus_beta2: f32,
         /// ε.
         epsilon: f32,
-        /// Adam's decay, added to the gradient.
+        /// Adam's weight decay (L2), added to the gradient.
         l2: f32,
-        /// AdamW's decay, apart from it.
+        /// AdamW's decoupled weight decay.
         decay: f32,
-        /// Largest norm of the gradients.
+        /// Maximum norm of the gradients (gradient clipping).
         max_norm: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "adamw",
     bindings: &[
@@ -90,7 +91,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Updates all parameters from all gradients.
+/// Op that updates all parameters.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn op(
     plan: &Plan,
@@ -134,7 +135,7 @@ pub fn reference(
     }
 }
 
-/// The reference implementation, but with one division less.
+/// Same computation as [`reference`], vectorized and with one division less.
 fn fast(call: Call<'_>) {
     let (p, step) = (*call.params::<Params>(), *call.step);
     let [parameter, gradient, m, v, norm, flag] = call.args();
@@ -147,7 +148,7 @@ fn fast(call: Call<'_>) {
 }
 
 widest! {
-    /// Returns the bits of the largest magnitude that is written.
+    /// Updates one range of elements. Returns the bits of the largest magnitude written.
     fn update(
         p: &Params,
         step: &Step,
@@ -182,13 +183,13 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let rate = f64::from(step.learning_rate / step.bias_correction1);
     let mut tolerances = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
-        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
-        // Sizes of what is summed; the errors are relative to them, since the sums may cancel.
+        let at = |argument: usize| f64::from(before.f32(argument)[i].abs());
+        // Magnitudes of the terms. Errors are relative to these, since the sums may cancel.
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let m = f64::from(p.beta1) * at(2) + f64::from(p.one_minus_beta1) * g;
         let v = f64::from(p.beta2) * at(3) + f64::from(p.one_minus_beta2) * g * g;
-        // A device's clip factor is a division to 2.5 ULP: its g is within 8 units, ours within 4, and g² within 16
-        // and 8. A line adds 2 units on each side, or 3.
+        // A device's clip factor is a division accurate to 2.5 ULP: its g is within 8 units, the reference within 4,
+        // and g² within 16 and 8. Each line adds 2 or 3 units on each side.
         let m_error = flushed(16.0 * UNIT_ROUNDOFF * m, m);
         let v_error = flushed(32.0 * UNIT_ROUNDOFF * v, v);
         let root = f64::from(after.f32(3)[i]).sqrt();

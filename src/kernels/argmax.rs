@@ -1,7 +1,7 @@
-//! The column of the largest element of each row; of equal ones the first. A row with a NaN has none.
+//! Index of the largest element of each row; the first of equal ones. A row with a NaN has none.
 //!
-//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`, or 2³² − 1 where an element is NaN, which is no class's
-//! index. Letters: r a row of the batch, c and j columns.
+//! Formula: `index[r] = min { c : input[r, c] = maxⱼ input[r, j] }`, or 2³² − 1 where an element is NaN, which is not
+//! the index of any class. Symbols: r a row of the batch, c and j columns.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -15,17 +15,17 @@ use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId,
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
     }
 }
 
-/// The index of a row with a NaN: no class has it, so that the row is never counted as correct.
+/// Index for a row with a NaN. No class has it, so the row is never counted as correct.
 pub const NO_COLUMN: u32 = u32::MAX;
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "argmax",
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("index", Dtype::U32)],
@@ -50,7 +50,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// index = the column of each row's largest element.
+/// index = the column of the largest element of each row.
 pub fn op(plan: &Plan, input: ViewId, index: ViewId) -> Op {
     let shape = plan.shape(input);
     Op::new(&KERNEL, &[input, index], &Params { columns: shape.columns as u32 }, shape.rows)

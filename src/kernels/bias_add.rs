@@ -1,6 +1,6 @@
-//! Adds a row to every row.
+//! Adds the bias vector to every row.
 //!
-//! Formula: `output[r, c] = input[r, c] + bias[c]`. Letters: r a row of the batch, c a column.
+//! Formula: `output[r, c] = input[r, c] + bias[c]`. Symbols: r a row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -17,14 +17,14 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, V
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "bias_add",
     bindings: &[

@@ -1,10 +1,11 @@
 //! Binary cross-entropy from logits with its gradient.
 //!
-//! Formulas, z the output, t the target, e = e⁻|ᶻ|, and w how far the target is from the nearer side, 1 − t for z > 0, else t:
+//! Formulas, with output z, target t, e = e⁻|ᶻ|, and the distance w of the target from the nearer side, 1 − t for z >
+//! 0, else t:
 //! `row_loss[r] = Σ꜀ (|z|·w + ln(1 + e)) / n`, which equals −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) without overflow;
-//! grad = ±(e/(1 + e) − w) / n · scale, − for z > 0, which equals (σ(z) − t) / n · scale. For targets from 0 to 1 nothing
-//! cancels in the loss, however sure the row is.
-//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//! grad = ±(e/(1 + e) − w) / n · scale, with − for z > 0, which equals (σ(z) − t) / n · scale.
+//! For targets from 0 to 1 nothing cancels in the loss, however confident the prediction is.
+//! Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -12,10 +13,10 @@
 //! | 3 | targets | rows×columns | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n positive terms, summed by the CPU kernel in f64; e and ln(1 + e) relative, as `numeric::rounding` says.
+//! Rounding: n positive terms, which the reference sums in f64; e and ln(1 + e) are relative, see `numeric::rounding`.
 
 use std::sync::atomic::AtomicU32;
 
@@ -23,7 +24,7 @@ use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "binary_cross_entropy",
     bindings: row_loss::NUMBERS,
@@ -41,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: row_loss::shader(include_str!("../../shaders/binary_cross_entropy.wgsl"), row_loss::ELEMENTWISE),
 };
 
-/// Operations an element.
+/// Operations per element.
 const FLOPS: u64 = 12;
 
 /// The reference implementation.
@@ -85,7 +86,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         let w = if z > 0.0 { (1.0 - t).abs() } else { t.abs() };
         let magnitude = z.abs() * w + e.ln_1p();
         let functions = (LOG_1P_ERROR + EXPONENTIAL_ERROR) * e.ln_1p();
-        // Either side may flush a small power.
+        // Either side may flush a small exponential.
         losses[i / columns] += or_flushed(2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF * magnitude + functions) / n;
         // 1 + e and the quotient have 8 units on both sides; the difference is rounded relative to itself.
         let terms = (EXPONENTIAL_ERROR + 8.0 * UNIT_ROUNDOFF) * e / (1.0 + e) + 2.0 * UNIT_ROUNDOFF * w;

@@ -1,4 +1,4 @@
-//! Lowers the flag where a gradient is infinite or NaN.
+//! Records the first step with an infinite or NaN gradient in the flag.
 //!
 //! Formula: flag = min(flag, index of the step) if any element is not finite.
 //!
@@ -7,7 +7,7 @@
 //! | 2 | gradient | 1×(64·blocks) | read |
 //! | 3 | flag | 1 | atomic |
 //!
-//! While the flag is lowered the optimizers leave everything as it is. Exact.
+//! From the step in the flag on, the optimizers change nothing. Exact.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,7 +15,7 @@ use crate::kernels::{line, line_prelude, shared};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, StepUse, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "check_finite",
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::atomic("flag")],
@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Checks all of gradient.
+/// Op that checks all elements of gradient.
 pub fn op(plan: &Plan, gradient: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, flag], &(), plan.shape(gradient).elements() / TENSOR_ALIGNMENT)
 }

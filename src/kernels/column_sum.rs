@@ -1,13 +1,13 @@
-//! Sums each column over the live rows: the gradient of a bias.
+//! Sums each column over the active rows: the gradient of a bias.
 //!
-//! Formula: `sums[c] = Σᵣ input[r, c]`. Letters: r a live row of the batch, c a column.
+//! Formula: `sums[c] = Σᵣ input[r, c]`. Symbols: r an active row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | input | rows×columns | read |
 //! | 3 | sums | 1×columns | write |
 //!
-//! Rounding: [`Sum`] in blocks, one term a row.
+//! Rounding: [`Sum`] in blocks, one term per row.
 
 use std::ops::Range;
 
@@ -17,14 +17,14 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, V
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "column_sum",
     bindings: &[Binding::read("input", Dtype::F32), Binding::write("sums", Dtype::F32)],

@@ -1,6 +1,7 @@
-//! Counts the predictions that equal their targets, over the live rows.
+//! Counts the correct predictions among the active rows.
 //!
-//! Formula: `count = #{ i : predicted[i] = target[i] }`, words compared as words: class indices, or 0.0 and 1.0.
+//! Formula: `count = #{ i : predicted[i] = target[i] }`. Elements are compared as 32-bit words: class indices, or 0.0
+//! and 1.0.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -15,14 +16,14 @@ use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId,
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "count_correct",
     bindings: &[
@@ -51,7 +52,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// count = the number of live elements in which predicted and target agree.
+/// count = the number of active elements for which predicted and target are equal.
 pub fn op(plan: &Plan, predicted: ViewId, target: ViewId, count: ViewId) -> Op {
     Op::new(&KERNEL, &[predicted, target, count], &Params { columns: plan.shape(predicted).columns as u32 }, 1)
 }

@@ -1,7 +1,7 @@
-//! A dense layer, its bias, its activation and its dropout in one pass.
+//! Forward pass of a dense layer with bias, activation and dropout in one pass.
 //!
 //! Formula: `output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o]))`, with f as in `activation` and drop as
-//! in `dropout` (threshold 0 keeps everything). Letters: r a row of the batch, i an input, o an output.
+//! in `dropout` (threshold 0 keeps everything). Symbols: r a row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -11,7 +11,7 @@
 //! | 5 | output | rows×outputs | write |
 //!
 //! Replaces `matmul_nt`, `bias_add`, `activation`, `dropout`. Derivative: `dense_grad_input`, `dense_grad_weight`.
-//! Rounding: [`Sum`] of inputs + 1 terms, through f and the dropout's factor.
+//! Rounding: [`Sum`] of inputs + 1 terms, propagated through f and the dropout factor.
 
 use std::ops::Range;
 
@@ -28,26 +28,26 @@ use crate::plan::{
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes, activation, dropout.
+    /// Kernel parameters: sizes, activation, dropout.
     pub struct Params {
-        /// Columns of the input.
+        /// Number of columns of the input.
         inputs: u32,
-        /// Columns of the output.
+        /// Number of columns of the output.
         outputs: u32,
         /// Code of the activation.
         function: u32,
         /// Slope of leaky_relu.
         slope: f32,
-        /// Number of the dropout layer.
+        /// Index of the dropout layer.
         layer: u32,
-        /// Random words below are dropped.
+        /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
-        /// Factor on what is kept.
+        /// Factor for kept elements.
         scale: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_forward",
     bindings: &[
@@ -125,13 +125,13 @@ pub fn op(
     Op::new(&KERNEL, &[input, weight, bias, output], &params, rows)
 }
 
-/// A view of zeros: the bias of a layer that has none.
+/// Returns a view of zeros: the bias of a layer without bias.
 pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
     let name = format!("zeros{columns}");
     plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
 }
 
-/// The two ops that it becomes where its terms are cut into parts.
+/// Returns the two ops that replace this op where its terms are split into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nt, op.tile(), input, weight, output);
@@ -170,13 +170,13 @@ fn fast(call: Call<'_>) {
     });
 }
 
-/// The fast CPU kernel of a weight that lies turned: [inputs, outputs].
+/// Fast CPU kernel for a transposed weight: [inputs, outputs].
 pub fn fast_with_turned_weight(call: Call<'_>) {
     with_weight(call, |weight, outputs, inputs, columns| Matrix::new(weight, inputs, outputs).columns(columns));
 }
 
-/// The product, which begins with the bias; then the activation over all elements as one vector, while they are in cache.
-/// `turned` makes a matrix [inputs, columns] of the weight, for these of its outputs.
+/// Matrix multiplication, starting from the bias; then the activation over all elements as one vector, while they are
+/// in cache. `turned` returns the weight as a matrix [inputs, columns] for the given range of outputs.
 fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
     let [input, weight, bias, output] = call.args();
@@ -211,7 +211,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     vec![Tolerance::Each(tolerances)]
 }
 
-/// The tolerance of an element that is kept: of f(sum)·scale, where that is `output`.
+/// Returns the tolerance of a kept element `output` = f(sum)·scale.
 pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, output: f32) -> f64 {
     let error = activation::error(function, slope, sum.value, sum.tolerance());
     let scaling = if scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output.abs()) };

@@ -1,7 +1,7 @@
-//! The second half of a dense layer whose product was cut into parts: sum, bias, activation, dropout.
+//! Second half of a dense layer whose matrix multiplication was split into parts: sum, bias, activation, dropout.
 //!
 //! Formula: `output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o]))`, with f as in `activation` and drop as in `dropout`.
-//! Letters: p a part, r a row of the batch, o an output.
+//! Symbols: p a part, r a row of the batch, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | 4 | output | rows×outputs | write |
 //!
 //! With `matmul_split_nt` it replaces `dense_forward`.
-//! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, through f and the dropout's factor.
+//! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, propagated through f and the dropout factor.
 
 use crate::kernels::shared::parts;
 use crate::kernels::{activation, activation_prelude, dense_forward, dropout, line, line_prelude, shared};
@@ -18,28 +18,28 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes, activation, dropout.
+    /// Kernel parameters: sizes, activation, dropout.
     pub struct Params {
-        /// Parts of each sum.
+        /// Number of parts of each sum.
         parts: u32,
-        /// Numbers of a part.
+        /// Number of elements per part.
         part_size: u32,
-        /// Columns of the output.
+        /// Number of columns of the output.
         outputs: u32,
         /// Code of the activation.
         function: u32,
         /// Slope of leaky_relu.
         slope: f32,
-        /// Number of the dropout layer.
+        /// Index of the dropout layer.
         layer: u32,
-        /// Random words below are dropped.
+        /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
-        /// Factor on what is kept.
+        /// Factor for kept elements.
         scale: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_forward_sum",
     bindings: &[
@@ -78,7 +78,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// output = drop(f(the sum of partial's parts + bias)), for the layer that `layer` describes.
+/// output = drop(f(the sum of the parts of partial + bias)), for the dense layer with the parameters `layer`.
 pub fn op(plan: &Plan, layer: &dense_forward::Params, partial: ViewId, bias: ViewId, output: ViewId) -> Op {
     let parts = plan.shape(partial);
     let params = Params {

@@ -1,8 +1,9 @@
-//! The gradient that a dense layer passes down, through the dropout and the activation below it.
+//! Backward pass of a dense layer: the gradient of its input, through the dropout and the activation of the layer
+//! below.
 //!
 //! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f, drop and
-//! `lower` = drop(f(…)) are those of the layer below, and keep = 1 / scale takes the dropout's factor out again.
-//! Letters: r a row of the batch, i an input, o an output.
+//! `lower` = drop(f(…)) belong to the layer below, and keep = 1 / scale cancels the dropout factor.
+//! Symbols: r a row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -12,7 +13,7 @@
 //! | 5 | grad_input | rows×inputs | write |
 //!
 //! Replaces `matmul_nn`, `dropout`, `activation_grad`.
-//! Rounding: [`Sum`] of `outputs` terms, times f′ with its own rounding.
+//! Rounding: [`Sum`] of `outputs` terms, times f′ with its own error.
 
 use crate::kernels::activation::{self, Function};
 use crate::kernels::activation_prelude;
@@ -25,28 +26,28 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles,
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes; activation and dropout of the layer below.
+    /// Kernel parameters: sizes; activation and dropout of the layer below.
     pub struct Params {
-        /// Columns of `grad_input`.
+        /// Number of columns of `grad_input`.
         inputs: u32,
-        /// Columns of `grad_output`.
+        /// Number of columns of `grad_output`.
         outputs: u32,
         /// Code of the activation.
         function: u32,
         /// Slope of leaky_relu.
         slope: f32,
-        /// Number of the dropout layer.
+        /// Index of the dropout layer.
         layer: u32,
-        /// Random words below are dropped.
+        /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
-        /// Factor on what is kept: 1 / (1 − rate).
+        /// Factor for kept elements: 1 / (1 − rate).
         scale: f32,
-        /// Its inverse, 1 / scale.
+        /// Inverse of that factor, 1 / scale.
         keep: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_input",
     bindings: &[
@@ -101,7 +102,7 @@ fn size(shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// grad_input from grad_output, where `lower` = drop(f(…)) is what the layer read.
+/// grad_input from grad_output, where `lower` = drop(f(…)) is the input of the layer.
 pub fn op(
     plan: &Plan,
     function: Function,
@@ -125,14 +126,14 @@ pub fn op(
     Op::new(&KERNEL, &[grad_output, weight, lower, grad_input], &params, rows)
 }
 
-/// The two ops that it becomes where its terms are cut into parts.
+/// Returns the two ops that replace this op where its terms are split into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, weight, lower, grad_input] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nn, op.tile(), grad_output, weight, grad_input);
     [first, dense_grad_input_sum::op(plan, op.params(), partial, lower, grad_input)]
 }
 
-/// The reference implementation; all but weight begin at row `first` of the batch.
+/// The reference implementation; all views but weight begin at row `first` of the batch.
 #[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn reference(
     p: &Params,
@@ -158,7 +159,7 @@ pub fn reference(
     }
 }
 
-/// The product, then the derivative over all elements as one vector, while they are in cache.
+/// Matrix multiplication, then the derivative over all elements as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
     let [grad_output, weight, lower, grad_input] = call.args();
@@ -195,9 +196,9 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     vec![Tolerance::Each(tolerances)]
 }
 
-/// The tolerance of an element that is kept: of sum·scale·f′, from y = f(…), which is what is kept times `keep`.
+/// Returns the tolerance of a kept element sum·scale·f′. `y` = f(…) is the output of the layer below times `keep`.
 pub fn rounding(function: u32, slope: f32, [scale, keep]: [f32; 2], sum: &Sum, y: f32) -> f64 {
-    // Not below 0, although a y that was rounded to just above 1 makes 1 − y so.
+    // Absolute value, since a y that is rounded to just above 1 makes 1 − y negative.
     let derivative = f64::from(activation::derivative(function, slope, y).abs());
     let exact = scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
     let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };

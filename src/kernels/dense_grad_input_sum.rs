@@ -1,7 +1,7 @@
-//! The second half of an input gradient whose product was cut into parts: sum, dropout, derivative.
+//! Second half of an input gradient whose matrix multiplication was split into parts: sum, dropout, derivative.
 //!
 //! Formula: grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), where f, drop and `lower` = drop(f(…))
-//! are those of the layer below, and keep = 1 / scale. Letters: p a part, r a row of the batch, i an input.
+//! belong to the layer below, and keep = 1 / scale. Symbols: p a part, r a row of the batch, i an input.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | 4 | grad_input | rows×inputs | write |
 //!
 //! With `matmul_split_nn` it replaces `dense_grad_input`.
-//! Rounding: [`Sum`](crate::numeric::Sum) of one term a part, times f′ with its own rounding.
+//! Rounding: [`Sum`](crate::numeric::Sum) of one term per part, times f′ with its own error.
 
 use crate::kernels::shared::parts;
 use crate::kernels::{activation, activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
@@ -18,30 +18,30 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes; activation and dropout of the layer below.
+    /// Kernel parameters: sizes; activation and dropout of the layer below.
     pub struct Params {
-        /// Parts of each sum.
+        /// Number of parts of each sum.
         parts: u32,
-        /// Numbers of a part.
+        /// Number of elements per part.
         part_size: u32,
-        /// Columns of `grad_input`.
+        /// Number of columns of `grad_input`.
         inputs: u32,
         /// Code of the activation.
         function: u32,
         /// Slope of leaky_relu.
         slope: f32,
-        /// Number of the dropout layer.
+        /// Index of the dropout layer.
         layer: u32,
-        /// Random words below are dropped.
+        /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
-        /// Factor on what is kept: 1 / (1 − rate).
+        /// Factor for kept elements: 1 / (1 − rate).
         scale: f32,
-        /// Its inverse, 1 / scale.
+        /// Inverse of that factor, 1 / scale.
         keep: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_input_sum",
     bindings: &[
@@ -80,7 +80,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input from partial, for the layer that `layer` describes.
+/// grad_input from partial, for the dense layer with the parameters `layer`.
 pub fn op(plan: &Plan, layer: &dense_grad_input::Params, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
     let parts = plan.shape(partial);
     let params = Params {

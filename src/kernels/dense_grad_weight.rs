@@ -1,8 +1,8 @@
-//! The gradients of a dense layer's weight and bias, and the check that they are finite.
+//! Backward pass of a dense layer: the gradients of its weight and bias, with a check that they are finite.
 //!
 //! Formula: `grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i]`, `grad_bias[o] = Σᵣ grad_output[r, o]`;
 //! flag = min(flag, index of the step) if any of them is not finite.
-//! Letters: r a live row of the batch, i an input, o an output.
+//! Symbols: r an active row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -12,8 +12,8 @@
 //! | 5 | grad_bias | 1×outputs | write |
 //! | 6 | flag | 1 | atomic |
 //!
-//! Replaces `matmul_tn`, `column_sum` and this layer's share of `check_finite`.
-//! Rounding: [`Sum`] in blocks, one term a row.
+//! Replaces `matmul_tn`, `column_sum` and, for this layer, `check_finite`.
+//! Rounding: [`Sum`] in blocks, one term per row.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,16 +26,16 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles,
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns of the input.
+        /// Number of columns of the input.
         inputs: u32,
-        /// Columns of `grad_output`.
+        /// Number of columns of `grad_output`.
         outputs: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_weight",
     bindings: &[
@@ -91,7 +91,7 @@ pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, 
     Op::new(&KERNEL, &[grad_output, input, grad_weight, grad_bias, flag], &params, outputs)
 }
 
-/// The two ops that it becomes where its terms are cut into parts.
+/// Returns the two ops that replace this op where its terms are split into parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, input, grad_weight, grad_bias, flag] = [0, 1, 2, 3, 4].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Tn, op.tile(), grad_output, input, grad_weight);
@@ -135,7 +135,7 @@ pub fn reference(
     }
 }
 
-/// The product; the bias row by row, so that memory is read in order.
+/// Matrix multiplication; the bias gradient row by row, so that memory is read in order.
 fn fast(call: Call<'_>) {
     let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [grad_output, input, grad_weight, grad_bias, flag] = call.args();

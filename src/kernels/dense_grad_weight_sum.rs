@@ -1,8 +1,9 @@
-//! The second half of a weight gradient whose product was cut into parts: sums, and the check that they are finite.
+//! Second half of a weight gradient whose matrix multiplication was split into parts: sums, with a check that they are
+//! finite.
 //!
 //! Formula: `grad_weight[o, i] = Σₚ partial[p, o·inputs + i]`, `grad_bias[o] = Σₚ partial[p, outputs·inputs + o]`;
 //! flag = min(flag, index of the step) if any of them is not finite.
-//! Letters: p a part, i an input, o an output.
+//! Symbols: p a part, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -12,7 +13,7 @@
 //! | 5 | flag | 1 | atomic |
 //!
 //! With `matmul_split_tn` it replaces `dense_grad_weight`.
-//! Rounding: [`Sum`](crate::numeric::Sum), one term a part.
+//! Rounding: [`Sum`](crate::numeric::Sum), one term per part.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,18 +25,18 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Parts of each sum.
+        /// Number of parts of each sum.
         parts: u32,
-        /// Columns of the weight.
+        /// Number of columns of the weight.
         inputs: u32,
-        /// Rows of the weight.
+        /// Number of rows of the weight.
         outputs: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_weight_sum",
     bindings: &[
@@ -65,7 +66,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_weight and grad_bias, the sums of partial's parts.
+/// grad_weight and grad_bias = the sums over the parts of partial.
 pub fn op(plan: &Plan, partial: ViewId, grad_weight: ViewId, grad_bias: ViewId, flag: ViewId) -> Op {
     let (parts, weight) = (plan.shape(partial).rows, plan.shape(grad_weight));
     let params = Params { parts: parts as u32, inputs: weight.columns as u32, outputs: weight.rows as u32 };
@@ -100,7 +101,7 @@ pub fn reference(
     }
 }
 
-/// The reference implementation, part by part, so that memory is read in order.
+/// Same computation as [`reference`], part by part, so that memory is read in order.
 fn fast(call: Call<'_>) {
     let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [partial, grad_weight, grad_bias, flag] = call.args();

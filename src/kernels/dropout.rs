@@ -1,14 +1,14 @@
-//! Drops elements at random; the same op drops the gradient on the way back.
+//! Dropout; the same op also drops the gradient in the backward pass.
 //!
 //! Formula: output[r, c] = input[r, c]·scale where the random word of (layer, step, global row, c) is at least
-//! `threshold`, else 0. Letters: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
+//! `threshold`, else 0. Symbols: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | input | rows×columns | read |
 //! | 3 | output | rows×columns | write |
 //!
-//! Derivative: itself, with the same words. Rounding: the mask is exact; one rounded product.
+//! Derivative: the same op with the same random words. Rounding: the mask is exact; one rounded multiplication.
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::{MatrixMut, UNIT_ROUNDOFF, or_flushed, widest};
@@ -17,23 +17,23 @@ use crate::rng::{Stream, philox, philox_lanes};
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes and probability.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
-        /// Number of the dropout layer: tells masks of one step apart.
+        /// Index of the dropout layer; gives each layer its own mask.
         layer: u32,
-        /// Words below are dropped.
+        /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
-        /// Factor on what is kept.
+        /// Factor for kept elements.
         scale: f32,
     }
 }
 
-/// Rounds of the loop that draws the random words of four columns, in `shaders/shared/philox.wgsl`.
+/// Number of Philox rounds for the random words of four columns, in `shaders/shared/philox.wgsl`.
 pub const PHILOX_ROUNDS: usize = 10;
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "dropout",
     bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
@@ -58,29 +58,29 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// A dropout layer's mask, as kernels take it.
+/// Parameters of a dropout mask, in the form that kernels take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mask {
-    /// Number of the dropout layer.
+    /// Index of the dropout layer.
     pub layer: u32,
-    /// Random words below are dropped: rate·2³².
+    /// Threshold: elements with a smaller random word are dropped. Equals rate·2³².
     pub threshold: u32,
-    /// Factor on what is kept: 1 / (1 − rate).
+    /// Factor for kept elements: 1 / (1 − rate).
     pub scale: f32,
 }
 
 impl Mask {
-    /// Keeps everything.
+    /// Mask that keeps everything.
     pub const NONE: Self = Self { layer: 0, threshold: 0, scale: 1.0 };
 
-    /// The mask of layer number `layer`, for a rate in [0, 1).
+    /// Creates the mask of the dropout layer with index `layer`, for a rate in [0, 1).
     pub fn new(layer: usize, rate: f32) -> Self {
         let threshold = (f64::from(rate) * 4_294_967_296.0).round().min(4_294_967_295.0) as u32;
         Self { layer: layer as u32, threshold, scale: 1.0 / (1.0 - rate) }
     }
 }
 
-/// output = input, dropped by `mask`.
+/// output = input with the dropout `mask` applied.
 pub fn op(plan: &Plan, mask: Mask, input: ViewId, output: ViewId) -> Op {
     let shape = plan.shape(input);
     let params =
@@ -99,12 +99,12 @@ pub fn reference(p: &Params, step: &Step, first: usize, rows: usize, input: &[f3
     }
 }
 
-/// Whether element (row, column) of the batch is kept; `keeps` in `shaders/shared/dropout.wgsl`.
+/// Returns whether element (row, column) of the batch is kept; `keeps` in `shaders/shared/dropout.wgsl`.
 pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize) -> bool {
     threshold == 0 || four_words(step, layer, row, column / 4)[column % 4] >= threshold
 }
 
-/// The random words of four neighbouring columns.
+/// Returns the random words of four neighboring columns.
 fn four_words(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
     philox(counter(step, layer, row, quarter), [step.seed_low, step.seed_high])
 }
@@ -113,7 +113,8 @@ fn counter(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
     [quarter as u32, step.first_row + row as u32, step.index, layer << 8 | Stream::Dropout as u32]
 }
 
-/// Drops elements of some columns, from a multiple of four on, of rows that begin with row `first` of the batch: for fast CPU kernels.
+/// Applies dropout to some columns of rows that begin at row `first` of the batch; for fast CPU kernels. The first
+/// column must be a multiple of four.
 pub fn drop_all(threshold: u32, scale: f32, step: &Step, layer: u32, first: usize, values: &mut MatrixMut<'_>) {
     let start = values.columns().start;
     assert_eq!(start % 4, 0, "four columns hang on one draw");
@@ -122,11 +123,11 @@ pub fn drop_all(threshold: u32, scale: f32, step: &Step, layer: u32, first: usiz
     }
 }
 
-/// Draws that are made side by side.
+/// Number of Philox draws computed together.
 const DRAWS: usize = 16;
 
 widest! {
-    /// Drops elements of one row, the first four of them by the draw of `counter`.
+    /// Applies dropout to one row. `counter` is the Philox counter of its first four elements.
     fn drop_row(threshold: u32, scale: f32, step: &Step, counter: [u32; 4], row: &mut [f32]) {
         let drop = |group: usize, values: &mut [f32; 4 * DRAWS]| {
             let mut counters = counter.map(|word| [word; DRAWS]);

@@ -1,10 +1,10 @@
-//! Copies chosen rows of a data set into the window: one part of it for each step.
+//! Copies selected rows of a data set into the window, which has one part per step.
 //!
-//! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]; a step beyond the index,
-//! and an index of a row that is not in data, leave theirs alone.
-//! Letters: s a step of the submission, r a row of its batch, w a word of the row; epoch_step the row of the index at
-//! which the submission begins; first_item the step, and first_row the row of the data set, that window and data begin
-//! with, where other ops see the others.
+//! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for
+//! a step beyond the index, or for a row that is not in data.
+//! Symbols: s a step of the submission; r a row of its batch; w a word of the row; epoch_step the row of the index at
+//! which the submission begins. first_item is the step at which window begins, and first_row the row of the data set at
+//! which data begins; they are not 0 where several ops share the work.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -12,7 +12,7 @@
 //! | 3 | index | steps of an epoch×batch | read |
 //! | 4 | window | steps×(batch·width, padded) | fill |
 //!
-//! Exact: words are moved, whatever their type.
+//! Exact: words are copied, whatever their type.
 
 use std::ops::Range;
 
@@ -24,24 +24,24 @@ use crate::plan::{
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Rows of data.
+        /// Number of rows of data.
         rows: u32,
-        /// Row of the data set that data begins with.
+        /// Index in the data set of the first row of data.
         first_row: u32,
-        /// Words a row.
+        /// Number of words per row.
         width: u32,
-        /// Rows of a batch.
+        /// Number of rows per batch.
         batch: u32,
-        /// Words from one step's part of the window to the next.
+        /// Number of words between the batches of two successive steps in the window.
         stride: u32,
-        /// Step of the submission that the window begins with.
+        /// Step of the submission at which the window begins.
         first_item: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     bindings: &[
@@ -70,7 +70,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// window = the rows of data that index names, from the submission's step of the epoch on.
+/// window = the rows of data that index names, starting at the step of the epoch at which the submission begins.
 pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
     let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
     let params = Params {
@@ -90,7 +90,7 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
     let first = step.epoch_step as usize + p.first_item as usize + steps.start;
     for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
         for (r, row) in rows.iter().enumerate() {
-            // A row before the first becomes one beyond the last.
+            // An index below `first_row` wraps around to one beyond the last row.
             let row = row.wrapping_sub(p.first_row);
             if row < p.rows {
                 for w in 0..width {
@@ -101,7 +101,7 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
     }
 }
 
-/// The reference implementation, row by row, or what some columns of the window have of each row.
+/// Same computation as [`reference`], row by row. It may also be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, window] = call.args();

@@ -1,10 +1,10 @@
-//! Copies chosen rows of a data set of bytes into the window, each byte as the number that a table has for it.
+//! Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //!
 //! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
-//! first_row]]; a step beyond the index, and an index of a row that is not in data, leave theirs alone. Byte w of a row is
+//! first_row]]. Nothing is written for a step beyond the index, or for a row that is not in data. Byte w of a row is
 //! bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
-//! Letters: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one for
-//! all.
+//! Symbols: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
+//! for all.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -13,7 +13,7 @@
 //! | 4 | table | tables×256 | read |
 //! | 5 | window | steps×(batch·width, padded) | fill |
 //!
-//! Exact: whatever scaling there is was done when the table was made, so that all devices have the same numbers.
+//! Exact: any scaling is part of the table, so all devices get the same numbers.
 
 use std::ops::Range;
 
@@ -25,28 +25,28 @@ use crate::plan::{
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Rows of data.
+        /// Number of rows of data.
         rows: u32,
-        /// Row of the data set that data begins with.
+        /// Index in the data set of the first row of data.
         first_row: u32,
-        /// Words a row of data.
+        /// Number of words per row of data.
         words: u32,
-        /// Bytes a row of data that count.
+        /// Number of bytes per row of data, without padding.
         width: u32,
-        /// Tables: `width`, or 1.
+        /// Number of tables: `width`, or 1.
         tables: u32,
-        /// Rows of a batch.
+        /// Number of rows per batch.
         batch: u32,
-        /// Words from one step's part of the window to the next.
+        /// Number of words between the batches of two successive steps in the window.
         stride: u32,
-        /// Step of the submission that the window begins with.
+        /// Step of the submission at which the window begins.
         first_item: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "gather_bytes",
     bindings: &[
@@ -76,8 +76,8 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// window = what table has for the bytes of the rows of data that index names, from the submission's step of the epoch
-/// on; `width` bytes a row.
+/// window = the table values of the bytes of the rows of data that index names, starting at the step of the epoch at
+/// which the submission begins. There are `width` bytes per row.
 pub fn op(plan: &Plan, [data, index, table, window]: [ViewId; 4], width: usize) -> Op {
     let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
     let params = Params {
@@ -107,7 +107,7 @@ pub fn reference(
     let first = step.epoch_step as usize + p.first_item as usize + steps.start;
     for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
         for (r, row) in rows.iter().enumerate() {
-            // A row before the first becomes one beyond the last.
+            // An index below `first_row` wraps around to one beyond the last row.
             let row = row.wrapping_sub(p.first_row);
             if row < p.rows {
                 for w in 0..width {
@@ -120,12 +120,12 @@ pub fn reference(
     }
 }
 
-/// Byte `w` of a row, in the low bits of its word first.
+/// Returns byte `w` of a row; words are little-endian.
 fn byte(row: &[u32], w: usize) -> usize {
     (row[w / 4] >> (8 * (w % 4)) & 255) as usize
 }
 
-/// to = table\[bytes of a row from `first` on\], four at a time.
+/// to = table\[bytes of a row, starting at `first`\], four at a time.
 fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     let whole = first.next_multiple_of(4);
     let (head, rest) = to.split_at_mut((whole - first).min(to.len()));
@@ -139,7 +139,7 @@ fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(to, byte)| *to = table[usize::from(byte)]);
 }
 
-/// The reference implementation, row by row, or what some columns of the window have of each row.
+/// Same computation as [`reference`], row by row. It may also be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, table, window] = call.args();

@@ -1,4 +1,4 @@
-//! Matrix product, in the three forms that a dense layer needs.
+//! Matrix multiplication, in the three forms that a dense layer needs.
 //!
 //! | transpose | formula | use | items |
 //! |---|---|---|---|
@@ -6,7 +6,7 @@
 //! | `NN` | out[i, j] = Σₗ a[i, l]·b[l, j] | input gradient: gradient · weight | rows of the batch |
 //! | `TN` | out[i, j] = Σₗ a[l, i]·b[l, j] | weight gradient: gradientᵀ · input | rows of the weight |
 //!
-//! Letters: i < m, j < n, l < k; in `TN` k is the live rows of the batch.
+//! Symbols: i < m, j < n, l < k; in `TN`, k counts the active rows of the batch.
 //!
 //! | binding | view | shape (NT · NN · TN) | access |
 //! |---|---|---|---|
@@ -14,8 +14,8 @@
 //! | 3 | b | n×k · k×n · k×n | read |
 //! | 4 | out | m×n | write |
 //!
-//! Derivative: of `NT` with respect to a is `NN`, with respect to b is `TN`.
-//! Rounding: [`Sum`], k terms, in `TN` in blocks.
+//! Derivative: that of `NT` is `NN` with respect to a, and `TN` with respect to b.
+//! Rounding: [`Sum`] of k terms, for `TN` in blocks.
 
 use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
@@ -25,13 +25,13 @@ use crate::plan::{Binding, Contents, Kernel, Op, Plan, Shader, StepUse, Tiles, T
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns of the output.
+        /// Number of columns of the output.
         n: u32,
-        /// Terms of each sum: in `TN` the most that there can be.
+        /// Number of terms of each sum; for `TN` the maximum.
         k: u32,
-        /// Rows of the output in `TN`, else 0.
+        /// Number of rows of the output for `TN`, else 0.
         m: u32,
     }
 }
@@ -176,8 +176,8 @@ pub fn tn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
     Op::new(&TN, &[a, b, out], &Params { n: n as u32, k: rows as u32, m: m as u32 }, m)
 }
 
-/// The two ops that one of them becomes where its terms are cut into parts: those of a layer without bias and activation, or of a
-/// weight gradient beside which that of a bias stands that nobody reads.
+/// Returns the two ops that replace one of these where its terms are split into parts. `NT` and `NN` become those of a
+/// layer without bias and activation. `TN` becomes those of a weight gradient, with a bias gradient that nobody reads.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [a, b, out] = [op.views[0], op.views[1], op.views[2]];
     let shape = plan.shape(out);

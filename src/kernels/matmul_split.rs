@@ -1,6 +1,6 @@
-//! Matrix products whose terms are cut into parts, for outputs too small to fill a GPU, and for batches whose rows a CPU
-//! keeps in cache: each part writes its own sums, which `dense_forward_sum`, `dense_grad_input_sum` or
-//! `dense_grad_weight_sum` then adds in a fixed order.
+//! Matrix multiplications whose terms are split into parts (split-K), for outputs too small to fill a GPU, and for
+//! batches whose rows a CPU keeps in cache. Each part writes its own sums. `dense_forward_sum`, `dense_grad_input_sum`
+//! or `dense_grad_weight_sum` then adds the parts in a fixed order.
 //!
 //! | transpose | formula | half of |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | `NN` | partial[p, i, j] = Σₗ a[i, l]·b[l, j] | `dense_grad_input` |
 //! | `TN` | partial[p, i, j] = Σₗ a[l, i]·b[l, j], then Σₗ a[l, i] | `dense_grad_weight` |
 //!
-//! Letters: p a part, i < m, j < n, l one of the `chunk` terms of the part. Rows of `NT` and `NN`, and terms of `TN`,
-//! are live rows of the batch.
+//! Symbols: p a part, i < m, j < n, l one of the `chunk` terms of the part. Rows of `NT` and `NN`, and terms of `TN`,
+//! are active rows of the batch.
 //!
 //! | binding | view | shape (NT · NN · TN) | access |
 //! |---|---|---|---|
@@ -17,7 +17,7 @@
 //! | 3 | b | n×k · k×n · k×n | read |
 //! | 4 | partial | parts×(m·n · m·n · m·n + m) | write |
 //!
-//! Rounding: [`Sum`] of the part's terms, in `TN` in blocks.
+//! Rounding: [`Sum`] of the part's terms, for `TN` in blocks.
 
 use std::ops::Range;
 
@@ -29,20 +29,20 @@ use crate::plan::{
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns of the product.
+        /// Number of columns of the output.
         n: u32,
-        /// Terms of each sum: in `TN` the most that there can be.
+        /// Number of terms of each sum; for `TN` the maximum.
         k: u32,
-        /// Rows of the product, the dead ones too.
+        /// Number of rows of the output, including inactive ones.
         m: u32,
-        /// Terms of a part.
+        /// Number of terms per part.
         chunk: u32,
     }
 }
 
-/// Which product: how its operands lie in memory.
+/// Form of the matrix multiplication: the memory layout of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transpose {
     /// a · bᵀ.
@@ -62,13 +62,13 @@ impl Transpose {
         self == Self::Nt
     }
 
-    /// Numbers of one part.
+    /// Number of elements of one part.
     fn part_size(self, m: usize, n: usize) -> usize {
         m * n + if self == Self::Tn { m } else { 0 }
     }
 }
 
-/// End of the names of what holds the parts' sums.
+/// Suffix of the names of the views with the sums of the parts.
 pub const PARTS: &str = ".parts";
 
 const BINDINGS: [Binding; 3] =
@@ -122,7 +122,7 @@ pub static TN: Kernel = kernel!("matmul_split_tn", Transpose::Tn, WorkItem::Slic
 
 fn size(op: &Op) -> tiles::Matmul {
     let p = op.params::<Params>();
-    // Parts begin at multiples of m·n, or of m·n + m where both operands lie across their terms.
+    // Parts begin at multiples of m·n, or for `TN` of m·n + m.
     let fours = |length: u32| length.is_multiple_of(4);
     let aligned = match op.kernel.name {
         name if name == NT.name => [fours(p.k), fours(p.k), fours(p.n)],
@@ -139,8 +139,8 @@ fn size(op: &Op) -> tiles::Matmul {
     }
 }
 
-/// The first half of a product of `transpose` that is cut as `tile` says, and the view of its parts' sums, which is added
-/// to the plan.
+/// Creates the op for the first half of a split matrix multiplication, tiled by `tile`. Adds a view for the sums of the
+/// parts to the plan and returns it, too.
 pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewId, matmul: ViewId) -> (Op, ViewId) {
     let [(m, n), a_shape] = [plan.shape(matmul), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
     let k = if transpose == Transpose::Tn { a_shape.0 } else { a_shape.1 };
@@ -148,28 +148,29 @@ pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewI
     let parts = k.div_ceil(chunk);
     let name = format!("{}{PARTS}", plan.get(matmul).name);
     let shape = Shape::new(parts, transpose.part_size(m, n));
-    // Not poisoned: dead rows are left alone, and whoever looks for a bad number here must not find that of the poison.
+    // Persistent, hence not filled with poison values: inactive rows are never written, and a search for the first bad
+    // number must not find the poison.
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
     let kernel = [&NT, &NN, &TN][transpose as usize];
     let op = Op::new(kernel, &[a, b, partial], &params, parts);
-    // Its output is another one than that of the whole product.
+    // The output of this op is `partial`, so its alignment may differ.
     let [a, b, out] = tile.vector;
     let tile = Tile { parts: 1, vector: [a, b, out && size(&op).aligned[2]], ..tile };
     (Op { tile: Some(tile), ..op }, partial)
 }
 
-/// Terms of a part, of which `terms` are live.
+/// Returns the range of terms of a part; only the first `terms` terms are active.
 fn span(part: usize, chunk: usize, terms: usize) -> Range<usize> {
     (part * chunk).min(terms)..((part + 1) * chunk).min(terms)
 }
 
-/// Rows of the product, and terms of all parts together.
+/// Returns the number of active rows of the output, and of active terms of all parts together.
 fn live(transpose: Transpose, p: &Params, rows: usize) -> (usize, usize) {
     if transpose == Transpose::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
 }
 
-/// Where the factors of one term are, in a and in b.
+/// Returns the indices of the two factors of one term, in a and in b.
 fn at(transpose: Transpose, p: &Params, i: usize, j: usize, l: usize) -> (usize, usize) {
     let (n, k, m) = (p.n as usize, p.k as usize, p.m as usize);
     match transpose {
@@ -179,7 +180,7 @@ fn at(transpose: Transpose, p: &Params, i: usize, j: usize, l: usize) -> (usize,
     }
 }
 
-/// The reference implementation; `partial` begins at the first of `parts`, and so do a and b of `TN`.
+/// The reference implementation; `partial` begins at the first of `parts`, and for `TN` so do a and b.
 pub fn reference(
     transpose: Transpose,
     p: &Params,
@@ -213,7 +214,7 @@ pub fn reference(
     }
 }
 
-/// The CPU kernel of [`TN`] for speed: the CPU's, which has no use for parts of the others.
+/// Fast CPU kernel of [`TN`]. The other forms are never split on the CPU.
 fn fast(call: Call<'_>) {
     let (p, parts) = (*call.params::<Params>(), call.items.len());
     let (n, m, chunk) = (p.n as usize, p.m as usize, p.chunk as usize);

@@ -1,6 +1,7 @@
-//! The loss of each step of a submission, from the losses of its rows; of a step of several batches, what each has of it.
+//! Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of
+//! a micro-batch in the loss of its step.
 //!
-//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Letters: s a batch of the submission, r one of its live rows,
+//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its active rows,
 //! scale_s its `loss_scale`.
 //!
 //! | binding | view | shape | access |
@@ -8,7 +9,7 @@
 //! | 2 | row_loss | steps×(batch, padded) | read |
 //! | 3 | loss | steps×1 | write |
 //!
-//! Rounding: [`Sum`] in blocks, one term a row.
+//! Rounding: [`Sum`] in blocks, one term per row.
 
 use crate::kernels::{groups, line_prelude, shared, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
@@ -16,14 +17,14 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Elements from one step's rows to the next.
+        /// Number of elements between the rows of two successive steps.
         stride: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "mean_loss",
     bindings: &[Binding::read("row_loss", Dtype::F32).cut(), Binding::write("loss", Dtype::F32)],
@@ -48,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// loss = the mean over live rows of each row of row_loss.
+/// loss = the mean over the active elements of each row of row_loss.
 pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
     let shape = plan.shape(row_loss);
     Op::new(&KERNEL, &[row_loss, loss], &Params { stride: shape.columns as u32 }, shape.rows)

@@ -1,7 +1,7 @@
 //! Mean squared error with its gradient.
 //!
 //! Formulas: `row_loss[r] = Σ꜀ (output − target)² / n`, `grad = 2·(output − target) / n · scale`.
-//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//! Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -9,10 +9,10 @@
 //! | 3 | targets | rows×columns | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: a sum of positive terms, relative; the gradient four roundings.
+//! Rounding: a sum of positive terms, relative; four roundings for the gradient.
 
 use std::sync::atomic::AtomicU32;
 
@@ -20,7 +20,7 @@ use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "mean_squared_error",
     bindings: row_loss::NUMBERS,
@@ -38,7 +38,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: row_loss::shader(include_str!("../../shaders/mean_squared_error.wgsl"), row_loss::ELEMENTWISE),
 };
 
-/// Operations an element.
+/// Operations per element.
 const FLOPS: u64 = 5;
 
 /// The reference implementation.
@@ -73,7 +73,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let live = before.items.len();
     let mut losses = vec![0.0; row_loss.len()];
     let mut gradients = vec![0.0; grad.len()];
-    // All terms are positive, so that the sum's tolerance is relative to the sum itself.
+    // All terms are positive, so the tolerance is relative to the sum.
     let relative = 2.0 * (columns + 6) as f64 * UNIT_ROUNDOFF;
     (0..live).for_each(|r| losses[r] = or_flushed(relative * f64::from(row_loss[r])));
     (0..live * columns).for_each(|i| gradients[i] = or_flushed(12.0 * UNIT_ROUNDOFF * f64::from(grad[i].abs())));

@@ -1,11 +1,11 @@
-//! A fused step of a narrow network but for its update: forward, loss, backward, and each workgroup's share of the
-//! gradients, in one op.
+//! Fused step for narrow networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
+//! gradients of its own rows.
 //!
 //! Formulas, with x₀ = input: `x_l[r, o] = f_l(Σᵢ x_{l−1}[r, i]·W_l[o, i] + b_l[o])`; row_loss and ∂loss/∂x_L as in the
-//! loss's own file; `d_L = ∂loss/∂x_L · f′_L(x_L)`, `d_{l−1}[r, i] = Σₒ d_l[r, o]·W_l[o, i] · f′_{l−1}(x_{l−1}[r, i])`;
-//! in `partial[p]`, where W_l and b_l have their place in the parameters, `Σᵣ d_l[r, o]·x_{l−1}[r, i]` and `Σᵣ d_l[r, o]`,
-//! over the live ones of the `chunk` rows from p·chunk on; 0 between them. Letters: l a layer of 1 to L, r a row of the
-//! batch, i an input and o an output of a layer, p a workgroup.
+//! file of the loss; `d_L = ∂loss/∂x_L · f′_L(x_L)`, `d_{l−1}[r, i] = Σₒ d_l[r, o]·W_l[o, i] · f′_{l−1}(x_{l−1}[r,
+//! i])`. `partial[p]` has the layout of the parameters: `Σᵣ d_l[r, o]·x_{l−1}[r, i]` in place of W_l, `Σᵣ d_l[r, o]` in
+//! place of b_l, and 0 between them. The sums are over the active rows among the `chunk` rows that begin at p·chunk.
+//! Symbols: l a layer from 1 to L, r a row of the batch, i an input and o an output of a layer, p a workgroup.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -14,15 +14,17 @@
 //! | 4 | targets | rows×outputs, or for softmax ×1 | read |
 //! | 5 | partial | workgroups×parameters | write |
 //! | 6 | row_loss | rows×1 | write |
-//! | 7 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
-//! | 8 | trace | all x_l, then all d_l | write, by [`TRACED`] alone |
+//! | 7 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
+//! | 8 | trace | all x_l, then all d_l | write, only in [`TRACED`] |
 //!
-//! With `mlp_step_sum`, which adds the shares, it replaces all ops of `gradients` of a network of dense layers with
-//! biases, without dropout. There is no derivative of it: it is that.
+//! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces all ops of the `gradients`
+//! section, for networks of dense layers with biases and without dropout. It has no derivative, since it contains the
+//! backward pass.
 //!
 //! Rounding: stage by stage as in `dense_forward`, the loss, `dense_grad_input` and `dense_grad_weight`. [`TRACED`]
-//! writes each stage's results down, and its CPU kernel and its tolerances take them from the device: each stage is judged alone.
-//! [`KERNEL`] keeps none, so that the errors of earlier stages count too; `shared::step_tolerance` says how.
+//! writes the results of each stage to a trace. The reference and the tolerances then start each stage from the trace
+//! of the device, so each stage is checked alone. [`KERNEL`] has no trace, so the errors of earlier stages are
+//! propagated; see `shared::step_tolerance`.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
@@ -35,92 +37,94 @@ use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, V
 use crate::shape::{Dtype, Shape, padded};
 
 words! {
-    /// The network, as far as it is not constants of the shader's text.
+    /// Kernel parameters: the network. Most of it becomes constants in the generated shader.
     pub struct Params {
-        /// Rows of the batch.
+        /// Number of rows per batch.
         batch: u32,
-        /// Rows of a workgroup, a multiple of four.
+        /// Number of rows per workgroup, a multiple of four.
         chunk: u32,
-        /// Columns of the input.
+        /// Number of columns of the input.
         inputs: u32,
-        /// How many layers there are.
+        /// Number of layers.
         layers: u32,
-        /// Which of [`LOSSES`].
+        /// Index of the loss in [`LOSSES`].
         loss: u32,
-        /// Slope of all leaky_relu.
+        /// Slope of every leaky_relu.
         slope: f32,
-        /// Outputs + 2¹⁶·code of the activation of the first layer; of the others below.
+        /// Number of outputs + 2¹⁶·code of the activation, for the first layer. The fields below describe the other
+        /// layers.
         layer0: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer1: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer2: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer3: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer4: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer5: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer6: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer7: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer8: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer9: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer10: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer11: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer12: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer13: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer14: u32,
-        /// As `layer0`.
+        /// Like `layer0`.
         layer15: u32,
     }
 }
 
-/// Losses by the number that [`Params`] has for them.
+/// Losses, in the order of their index in [`Params`].
 pub static LOSSES: [&Kernel; 4] =
     [&mean_squared_error::KERNEL, &binary_cross_entropy::KERNEL, &softmax_cross_entropy::KERNEL, &perceptron::KERNEL];
 
-/// More layers have no room in [`Params`].
+/// Maximum number of layers that [`Params`] can hold.
 pub const MOST_LAYERS: usize = 16;
 
-/// Invocations of a workgroup.
+/// Number of invocations per workgroup.
 pub const GROUP: usize = 128;
 
-/// One layer's place in all that the op sees.
+/// Sizes and offsets of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
-    /// Columns of what it reads.
+    /// Number of inputs.
     pub inputs: usize,
-    /// Columns of what it writes.
+    /// Number of outputs.
     pub outputs: usize,
-    /// Code of its activation.
+    /// Code of the activation.
     pub function: u32,
-    /// Where its weight begins in the parameters.
+    /// Start of the weight in the parameters.
     pub weight: usize,
-    /// Where its bias begins.
+    /// Start of the bias.
     pub bias: usize,
-    /// Where its bias ends, filling and all.
+    /// End of the bias, with padding.
     pub end: usize,
-    /// The first unit of what it reads, in workgroup memory.
+    /// Index of the first input unit in workgroup memory.
     below: usize,
-    /// The first unit of what it writes.
+    /// Index of the first output unit in workgroup memory.
     above: usize,
-    /// Where x begins in the trace.
+    /// Start of x in the trace.
     pub output: usize,
-    /// Where d begins in the trace.
+    /// Start of d in the trace.
     pub gradient: usize,
 }
 
 impl Params {
-    /// A network of layers with so many outputs and these activations.
+    /// Creates the parameters of a network. Each layer is a pair of its number of outputs and the code of its
+    /// activation.
     pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, slope: f32) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
@@ -133,7 +137,7 @@ impl Params {
         bytemuck::cast(all)
     }
 
-    /// The layers, from the first to the last.
+    /// Returns the layers, from first to last.
     pub fn network(&self) -> Vec<Layer> {
         let words: [u32; 6 + MOST_LAYERS] = bytemuck::cast(*self);
         let count = (self.layers as usize).clamp(1, MOST_LAYERS);
@@ -155,22 +159,22 @@ impl Params {
         layers
     }
 
-    /// Elements of the parameters.
+    /// Returns the number of elements of the parameters.
     pub fn parameters(&self) -> usize {
         self.network().last().map_or(0, |layer| layer.end)
     }
 
-    /// Elements of the trace.
+    /// Returns the number of elements of the trace.
     pub fn trace(&self) -> usize {
         self.network().last().map_or(0, |layer| layer.gradient + padded(self.batch as usize * layer.outputs))
     }
 
-    /// Inputs and outputs of all layers: what workgroup memory holds of each row.
+    /// Returns the total number of inputs and outputs of all layers, which workgroup memory holds for each row.
     pub fn units(&self) -> usize {
         self.network().last().map_or(0, |layer| layer.above + layer.outputs)
     }
 
-    /// Most rounds that all loops of an invocation take together, with those that write down what lies between.
+    /// Returns the maximum number of loop iterations of an invocation, including those that write the trace.
     pub fn rounds(&self) -> u64 {
         let fours = self.chunk().div_ceil(4);
         let turns = |count: usize| count.div_ceil(GROUP) + 1;
@@ -184,17 +188,17 @@ impl Params {
         (turns(self.inputs as usize * fours) + network.iter().map(layer).sum::<usize>() + losses) as u64
     }
 
-    /// How many workgroups there are, and shares of the gradients.
+    /// Returns the number of workgroups, which is also the number of rows of `partial`.
     pub fn parts(&self) -> usize {
         (self.batch as usize).div_ceil(self.chunk())
     }
 
-    /// Rows of a workgroup: 4 to 64.
+    /// Returns the number of rows per workgroup: 4 to 64.
     pub fn chunk(&self) -> usize {
         self.chunk.clamp(4, 64) as usize
     }
 
-    /// The live rows of a workgroup.
+    /// Returns the active rows of a workgroup.
     pub fn rows_of(&self, part: usize, rows: usize) -> Range<usize> {
         (part * self.chunk()).min(rows)..((part + 1) * self.chunk()).min(rows)
     }
@@ -232,27 +236,27 @@ const BINDINGS: [Binding; 7] = [
     Binding::trace("trace", Dtype::F32),
 ];
 
-/// Keeps nothing of what lies between. See the module.
+/// Fused step without a trace; see the module documentation.
 pub static KERNEL: Kernel = kernel(
     "mlp_step_fused",
     BINDINGS.split_at(6).0,
     &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::UNTRACED],
 );
 
-/// Writes down what lies between. See the module.
+/// Fused step that writes a trace; see the module documentation.
 pub static TRACED: Kernel = kernel(
     "mlp_step_fused_traced",
     &BINDINGS,
     &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::TRACED],
 );
 
-/// The step on `[parameters, input, targets, partial, row_loss, flag]`, and with a trace where there is one behind.
+/// Op of the fused step on `[parameters, input, targets, partial, row_loss, flag]`, optionally followed by a trace.
 pub fn op(params: &Params, views: &[ViewId]) -> Op {
     let kernel = if views.len() > 6 { &TRACED } else { &KERNEL };
     Op::new(kernel, views, params, 1)
 }
 
-/// Those of the ops that it replaces: what they compute is the same.
+/// Returns the operations of the ops that this one replaces, since it computes the same.
 fn flops(words: &[u32], _: &[Shape]) -> u64 {
     let p: &Params = bytemuck::from_bytes(bytemuck::cast_slice(words));
     let (batch, layers) = (u64::from(p.batch), p.network());
@@ -266,7 +270,7 @@ fn flops(words: &[u32], _: &[Shape]) -> u64 {
     batch * (forward_and_weights + grad_inputs) + loss + derivative
 }
 
-/// The network as constants: what it would otherwise have to look up for each of its numbers.
+/// WGSL prelude: the network as constants, so that the shader looks nothing up.
 fn prelude(op: &Op) -> String {
     let p: &Params = op.params();
     let layers = p.network();
@@ -284,7 +288,7 @@ fn prelude(op: &Op) -> String {
         "const GROUP = {GROUP}u;\nconst CHUNK = {}u;\nconst UNITS = {}u;\nconst LAYERS = {}u;\nconst LOSS = {}u;\n\
          const PARAMETERS = {}u;\n\nfn layer_at(number: u32) -> Layer {{\n    switch number {{\n{cases}    }}\n}}\n",
         p.chunk(),
-        // At most what WGSL allows to declare; no device has as much.
+        // The maximum that WGSL allows to declare; no device has that much memory.
         p.units().clamp(1, 65_535 * 4 / p.chunk()),
         layers.len(),
         p.loss,
@@ -292,21 +296,21 @@ fn prelude(op: &Op) -> String {
     )
 }
 
-/// What the CPU kernel reads and writes.
+/// Buffers that the reference reads and writes.
 pub struct Views<'a> {
     /// All weights and biases.
     pub parameters: &'a [f32],
-    /// The batch.
+    /// Inputs of the batch.
     pub input: &'a [f32],
-    /// Its targets' words.
+    /// Targets of the batch, as words.
     pub targets: &'a [u32],
-    /// Shares of the gradients.
+    /// Gradients of each workgroup.
     pub partial: &'a mut [f32],
-    /// Losses of the rows.
+    /// Loss of each row.
     pub row_loss: &'a mut [f32],
     /// The flag.
     pub flag: &'a AtomicU32,
-    /// All x, and all d.
+    /// All x, then all d.
     pub trace: &'a mut [f32],
 }
 
@@ -326,8 +330,8 @@ fn run(call: Call<'_>) {
     reference(&p, &step, seen, Views { parameters, input, targets, partial, row_loss, flag, trace });
 }
 
-/// The reference implementation, in the stages' own. Where `seen` is what a device has traced, each stage goes on from that, and not
-/// from what this CPU kernel had in the stage before.
+/// The reference implementation, built from those of the stages. `seen` is the trace of a device. If given, each stage
+/// starts from it and not from the results of the previous stage here.
 pub fn reference(p: &Params, step: &Step, seen: Option<&[f32]>, views: Views<'_>) {
     let Views { parameters, input, targets, partial, row_loss, flag, trace } = views;
     let (layers, rows) = (p.network(), step.rows as usize);
@@ -377,7 +381,7 @@ fn forward(p: &Params, step: &Step, layer: &Layer, parameters: &[f32], below: &[
     dense_forward::reference(&params, step, 0, step.rows as usize, below, weight, bias, above);
 }
 
-/// Writes the rows' losses, and returns d of the last layer, whose outputs are `y`.
+/// Writes the loss of each row. Returns d of the last layer, whose outputs are `y`.
 fn loss(
     p: &Params,
     step: &Step,
@@ -400,7 +404,7 @@ fn loss(
     d
 }
 
-/// What a loss's own kernel is called with; `args` are row_loss, grad and flag.
+/// Returns the call of the loss's own kernel; `args` are row_loss, grad and flag.
 pub(crate) fn loss_call<'a>(
     columns: &'a [u32; 1],
     step: &'a Step,
@@ -411,11 +415,11 @@ pub(crate) fn loss_call<'a>(
     let items = 0..step.rows as usize;
     let mut call = Call { params: columns, step, steps: &[], items, args: Default::default(), trace: None };
     let all = [BufferArg::Read(bytemuck::cast_slice(y)), BufferArg::Read(targets)].into_iter().chain(args);
-    call.args.iter_mut().zip(all).for_each(|(place, batch_index)| *place = batch_index);
+    call.args.iter_mut().zip(all).for_each(|(place, argument)| *place = argument);
     call
 }
 
-/// d of the layer `lower`, whose outputs are `y`, from d of the layer above it.
+/// Returns d of the layer `lower`, whose outputs are `y`, from d of the layer above it.
 fn grad_input(
     p: &Params,
     step: &Step,
@@ -458,7 +462,7 @@ fn weight_gradient(layer: &Layer, rows: Range<usize>, d: &[f32], x: &[f32], part
     }
 }
 
-/// The shapes of what the op writes: partial, row_loss and trace.
+/// Returns the shapes of the outputs: partial, row_loss and trace.
 pub fn written(p: &Params) -> [Shape; 3] {
     [Shape::new(p.parts(), p.parameters()), Shape::new(p.batch as usize, 1), Shape::vector(p.trace())]
 }

@@ -1,7 +1,7 @@
-//! The gradients of a fused step from its workgroups' shares, and the check that they are finite.
+//! Gradients of a fused step: the sums over its workgroups, with a check that they are finite.
 //!
 //! Formula: `gradients[i] = Σₚ partial[p, i]`; flag = min(flag, index of the step) if any of them is not finite.
-//! Letters: p a workgroup of the step, i an element of the parameters.
+//! Symbols: p a workgroup of the step, i an element of the parameters.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -9,8 +9,9 @@
 //! | 3 | gradients | 1×parameters | write |
 //! | 4 | flag | 1 | atomic |
 //!
-//! Behind `mlp_step_fused`. `dense_grad_weight_sum` is the same for one layer, whose weight and bias it knows apart.
-//! Rounding: [`Sum`](crate::numeric::Sum), one term a part.
+//! Runs after `mlp_step_fused`. `dense_grad_weight_sum` is the same for one layer, with separate outputs for weight and
+//! bias.
+//! Rounding: [`Sum`](crate::numeric::Sum), one term per part.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,14 +21,14 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::Dtype;
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Parts of each sum.
+        /// Number of parts of each sum.
         parts: u32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "mlp_step_sum",
     bindings: &[Binding::read("partial", Dtype::F32), Binding::write("gradients", Dtype::F32), Binding::atomic("flag")],
@@ -52,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// gradients, the sums of partial's rows.
+/// gradients = the sum of the rows of partial.
 pub fn op(plan: &Plan, partial: ViewId, gradients: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[partial, gradients, flag], &Params { parts: plan.shape(partial).rows as u32 }, 1)
 }

@@ -1,8 +1,8 @@
-//! The kernels, one a file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` carry one stem.
+//! The kernels, one per file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` share a file stem.
 //!
-//! A kernel's file holds its documentation (formula, letters, bindings, derivative, rounding tolerance), `Params`,
-//! the static [`Kernel`], functions that make an [`Op`] of it, and `reference`, the reference implementation.
-//! A `fast` CPU kernel stands beside it where one pays. Kernels know plan types; they know no network and no device.
+//! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
+//! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
+//! have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or devices.
 
 use crate::plan::{Kernel, Op};
 
@@ -38,7 +38,7 @@ pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 
-/// Every kernel.
+/// All kernels.
 pub static ALL: [&Kernel; 37] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
@@ -79,8 +79,8 @@ pub static ALL: [&Kernel; 37] = [
     &square_sum::KERNEL,
 ];
 
-/// What kernels sharing: texts of `shaders/shared`, which shaders are joined from, what losses have in common, how
-/// products are cut, what optimizers have in common, and tolerances of a fused step.
+/// Code shared by several kernels: WGSL sources from `shaders/shared`, common parts of losses and optimizers, tiling of
+/// matrix multiplications, and tolerances of the fused step.
 pub mod shared {
     pub mod parts;
     pub mod row_loss;
@@ -89,125 +89,126 @@ pub mod shared {
     pub mod tiles;
     pub mod update;
 
-    /// Operand a of a product, number by number and four at a time.
+    /// Operand a of a matrix multiplication: scalar loads, and vec4 loads.
     pub const A: [&str; 2] =
         [include_str!("../../shaders/shared/a_scalar.wgsl"), include_str!("../../shaders/shared/a_vector.wgsl")];
-    /// Operand b of a product, likewise.
+    /// Operand b of a matrix multiplication: scalar loads, and vec4 loads.
     pub const B: [&str; 2] =
         [include_str!("../../shaders/shared/b_scalar.wgsl"), include_str!("../../shaders/shared/b_vector.wgsl")];
-    /// The output of a product, likewise.
+    /// Output of a matrix multiplication: scalar stores, and vec4 stores.
     pub const OUT: [&str; 2] =
         [include_str!("../../shaders/shared/out_scalar.wgsl"), include_str!("../../shaders/shared/out_vector.wgsl")];
-    /// What lies as the output does, likewise.
+    /// Second input with the same layout as the output: scalar loads, and vec4 loads.
     pub const BESIDE: [&str; 2] = [
         include_str!("../../shaders/shared/beside_scalar.wgsl"),
         include_str!("../../shaders/shared/beside_vector.wgsl"),
     ];
-    /// Activations and their derivatives. Needs [`FUNCTIONS`].
+    /// Activation functions and their derivatives. Needs [`FUNCTIONS`].
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
     /// Sums of many numbers in blocks of fixed size.
     pub const BLOCKS: &str = include_str!("../../shaders/shared/blocks.wgsl");
-    /// The clip factor of a norm.
+    /// Gradient clipping: the factor for a given norm.
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
-    /// Dropout's masks.
+    /// Dropout masks.
     pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
-    /// A loss that is a mean over columns.
+    /// Main function of a loss that is a mean over columns.
     pub const ELEMENT_LOSS: &str = include_str!("../../shaders/shared/element_loss.wgsl");
-    /// Whether numbers are finite.
+    /// Checks for finite numbers.
     pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
-    /// Functions of which WGSL promises too little. Needs [`FINITE`].
+    /// Math functions, where WGSL guarantees too little accuracy. Needs [`FINITE`].
     pub const FUNCTIONS: &str = include_str!("../../shaders/shared/functions.wgsl");
-    /// The invocation's place in a folded line of workgroups.
+    /// Linear invocation index in a 1-D grid that may be folded into rows.
     pub const LINE: &str = include_str!("../../shaders/shared/linear_index.wgsl");
-    /// Sums of parts of products.
+    /// Sums over the parts of split matrix multiplications.
     pub const PARTS: &str = include_str!("../../shaders/shared/parts.wgsl");
-    /// Random words.
+    /// Philox random numbers.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
-    /// What the cores of a product have in common.
-    pub const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
-    /// The core of a product, each invocation for itself.
+    /// Code that all matmul cores share.
+    pub const MATMUL: &str = include_str!("../../shaders/shared/matmul.wgsl");
+    /// Matmul core that keeps tiles in registers; each invocation loads its own operands.
     pub const REGISTERS: &str = include_str!("../../shaders/shared/registers.wgsl");
-    /// Sums and maxima of rows that invocations sharing.
+    /// Sums and maxima of rows that several invocations process together.
     pub const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
-    /// What every loss has.
+    /// Code that all losses share.
     pub const ROW_LOSS: &str = include_str!("../../shaders/shared/row_loss.wgsl");
-    /// Powers of two for sums of squares.
+    /// Power-of-two scale factors for sums of squares.
     pub const SCALE: &str = include_str!("../../shaders/shared/scale.wgsl");
-    /// A product whose terms are cut into parts.
+    /// Matrix multiplication whose terms are split into parts (split-K).
     pub const SPLIT: &str = include_str!("../../shaders/shared/split.wgsl");
-    /// The record of the current step.
+    /// Record of the current step.
     pub const STEP: &str =
         concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/step.wgsl"));
-    /// The records of all steps.
+    /// Records of all steps.
     pub const STEPS: &str =
         concat!(include_str!("../../shaders/shared/record.wgsl"), include_str!("../../shaders/shared/steps.wgsl"));
-    /// The core of a product, by subgroups.
+    /// Matmul core that shares operands within a subgroup.
     pub const SUBGROUPS: &str = include_str!("../../shaders/shared/subgroups.wgsl");
-    /// The core of a product, with workgroup memory.
+    /// Matmul core that shares operands in workgroup memory.
     pub const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
-    /// What the stages of a fused step put out is written down.
+    /// Fused step that writes the outputs of its stages to a trace.
     pub const TRACED: &str = include_str!("../../shaders/shared/traced.wgsl");
     /// Sums and maxima over a workgroup.
     pub const TREE: &str = include_str!("../../shaders/shared/tree.wgsl");
-    /// What optimizers have in common.
+    /// Code that all optimizers share.
     pub const UPDATE: &str = include_str!("../../shaders/shared/update.wgsl");
-    /// What the stages of a fused step put out is not kept.
+    /// Fused step without a trace.
     pub const UNTRACED: &str = include_str!("../../shaders/shared/untraced.wgsl");
-    /// A product over all terms at once.
+    /// Matrix multiplication over all terms at once (no split).
     pub const WHOLE: &str = include_str!("../../shaders/shared/whole.wgsl");
 }
 
-/// Invocations of a workgroup of kernels that work along a line.
+/// Workgroup size of kernels with a 1-D grid.
 pub const GROUP: usize = 64;
 
-/// Workgroup memory of kernels that are no products, in bytes: a tree, and a word beside it.
+/// Workgroup memory, in bytes, of kernels that are not matrix multiplications: a reduction tree and one more word.
 pub const GROUP_BYTES: usize = 4 * (GROUP + 1);
 
-/// The prelude of kernels that work along a line: the size of their workgroups.
+/// WGSL prelude of kernels with a 1-D grid: their workgroup size.
 pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
 }
 
-/// The prelude of kernels with an activation and perhaps a dropout: which ones, so that no shader has code, and no
-/// invocation a choice, that its op never needs.
+/// WGSL prelude of kernels with an activation and optional dropout. Both are constants, so that the shader has no code,
+/// and no branch, that its op does not need.
 pub fn activation_prelude(op: &Op) -> String {
-    // `Plan::push` refuses an op that lacks a parameter of its kernel; that the kernel has one of this name, `tests/contract`
-    // sees when it compiles them all.
+    // `Plan::push` rejects an op that lacks a parameter of its kernel. `tests/contract` compiles every kernel and so
+    // checks that the parameter exists.
     let function = op.param("function").expect("a kernel with an activation has its code");
     let drops = op.param("threshold").is_some_and(|threshold| threshold > 0);
     format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n")
 }
 
-/// Invocations that sharing a row of so many columns: all of a workgroup where it is long, else one.
+/// Number of invocations per row of `columns` elements: a whole workgroup for long rows, else one.
 pub fn per_row(columns: usize) -> usize {
     if columns > GROUP { GROUP } else { 1 }
 }
 
-/// The prelude of kernels whose invocations sharing rows; the first of their parameters is the number of columns.
+/// WGSL prelude of kernels with one or more invocations per row. Their first parameter must be the number of columns.
 pub fn row_prelude(op: &Op) -> String {
     format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
 }
 
-/// Most rounds of the loops of an invocation that takes turns at so many elements with the others of its workgroup, four in a
-/// round; a tree comes behind.
+/// Maximum number of loop iterations of one invocation when a workgroup processes `count` elements together, four per
+/// iteration. Includes the reduction tree.
 pub fn taking_turns(count: usize) -> u64 {
     (count.div_ceil(4 * GROUP) + GROUP) as u64
 }
 
-/// Most rounds of the loops of an invocation that goes along a row of so many columns, perhaps with others; a tree comes behind.
+/// Maximum number of loop iterations of one invocation that processes a row of `columns` elements, alone or with
+/// others. Includes the reduction tree.
 pub fn along_row(columns: usize) -> u64 {
     (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
 
-/// A grid with an invocation for each of `count` elements.
+/// 1-D grid with one invocation for each of `count` elements.
 pub fn line(count: usize) -> [u32; 3] {
     groups(count.div_ceil(GROUP))
 }
 
-/// A grid of `count` workgroups in a line, folded into rows where one axis would not hold them; `line` in
-/// `shaders/shared/linear_index.wgsl` unfolds it.
+/// Grid of `count` workgroups in one dimension, folded into rows where one axis cannot hold them. `line` in
+/// `shaders/shared/linear_index.wgsl` computes the linear index.
 pub fn groups(count: usize) -> [u32; 3] {
-    // What WebGPU guarantees for one axis.
+    // The limit per axis that WebGPU guarantees.
     const AXIS: usize = 65_535;
     let rows = count.div_ceil(AXIS);
     [count.div_ceil(rows.max(1)) as u32, rows as u32, 1]

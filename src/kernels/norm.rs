@@ -1,4 +1,4 @@
-//! The global norm of the gradients, from those of their blocks.
+//! Global norm of the gradients, from the norms of their blocks.
 //!
 //! Formula: `norm = √(Σ_b partial[b]²)`.
 //!
@@ -6,10 +6,11 @@
 //! |---|---|---|---|
 //! | 2 | partial | 1×blocks | read |
 //! | 3 | norm | 1×1 | write |
-//! | 4 | flag | 1 | atomic: lowered to the step's index where the norm is not finite |
+//! | 4 | flag | 1 | atomic min with the step's index where the norm is not finite |
 //!
-//! The optimizers scale gradients by [`clip`]. No square overflows or vanishes: the CPU kernel sums in f64, the shader scales by a
-//! power of two. Rounding: positive terms in blocks, relative; a root of 4.5 ULP; norms below the normal range may be flushed.
+//! For gradient clipping, the optimizers multiply the gradients by [`clip`]. Squares neither overflow nor underflow:
+//! the reference sums in f64, the shader scales by a power of two. Rounding: positive terms in blocks, relative; a
+//! square root accurate to 4.5 ULP; norms below the normal range may be flushed to 0.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,7 +19,7 @@ use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "norm",
     bindings: &[Binding::read("partial", Dtype::F32), Binding::write("norm", Dtype::F32), Binding::atomic("flag")],
@@ -43,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// norm = the root of the sum of squares of partial.
+/// norm = the square root of the sum of squares of partial.
 pub fn op(partial: ViewId, norm: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[partial, norm, flag], &(), 1)
 }
@@ -60,14 +61,15 @@ pub fn reference(step: &Step, partial: &[f32], norm: &mut [f32], flag: &AtomicU3
     }
 }
 
-/// The factor on gradients of that norm, as PyTorch's `clip_grad_norm_`: max_norm / (norm + 10⁻⁶), at most 1.
+/// Returns the gradient clipping factor for a norm, as in PyTorch's `clip_grad_norm_`: max_norm / (norm + 10⁻⁶), at
+/// most 1.
 #[inline(always)]
 pub fn clip(norm: f32, max_norm: f32) -> f32 {
     if norm + 1e-6 > max_norm { max_norm / (norm + 1e-6) } else { 1.0 }
 }
 
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
-    // Half the sum's relative error, and that of the root on both sides.
+    // Half of the relative error of the sum, plus that of the square root, on both sides.
     let blocks = before.f32(0).len();
     let relative = (blocks.min(SUM_DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
     let flushed = (blocks as f64).sqrt() * f64::from(f32::MIN_POSITIVE);

@@ -2,7 +2,7 @@
 //!
 //! Formulas: `error = step(output) − target`, `row_loss[r] = Σ꜀ error·output / n`, `grad = error / n · scale`;
 //! step(z) = 1 for z > 0, else 0. For targets 0 and 1 the loss is max(0, −(2·target − 1)·output).
-//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//! Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -10,11 +10,11 @@
 //! | 3 | targets | rows×columns | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: a sum of n terms |error·output|, of which those that are right are exactly 0; the gradient three
-//! roundings.
+//! Rounding: a sum of n terms |error·output|, which are exactly 0 for correct outputs; three roundings for the
+//! gradient.
 
 use std::sync::atomic::AtomicU32;
 
@@ -22,7 +22,7 @@ use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
 use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "perceptron",
     bindings: row_loss::NUMBERS,
@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: row_loss::shader(include_str!("../../shaders/perceptron.wgsl"), row_loss::ELEMENTWISE),
 };
 
-/// Operations an element.
+/// Operations per element.
 const FLOPS: u64 = 4;
 
 /// The reference implementation.

@@ -1,4 +1,4 @@
-//! RMSprop over all parameters at once.
+//! RMSprop update of all parameters.
 //!
 //! Formula, for each element p with gradient g (scaled by the norm's clip factor):
 //!
@@ -8,8 +8,9 @@
 //! p ← p − η·(g / (√square + ε))
 //! ```
 //!
-//! Letters: η the step's learning rate. p and square below the smallest normal number become 0. Nothing changes from the
-//! flag's step on; where p or square becomes infinite or NaN, the flag is lowered to the next step (`shared::update`).
+//! Symbols: η the learning rate of the step. p and square below the smallest normal number become 0. From the flag's
+//! step on, nothing changes. Where p or square becomes infinite or NaN, the flag records the next step
+//! (`shared::update`).
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -19,7 +20,8 @@
 //! | 5 | norm | 1×1 | read |
 //! | 6 | flag | 1 | atomic |
 //!
-//! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`. Rounding: as `adamw`.
+//! Source: Tieleman and Hinton 2012; `torch.optim.RMSprop`.
+//! Rounding: as `adamw`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,7 +32,7 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
-    /// Settings, see `optim::RmsProp`.
+    /// Hyperparameters; see `optim::RmsProp`.
     pub struct Params {
         /// α.
         alpha: f32,
@@ -40,12 +42,12 @@ words! {
         epsilon: f32,
         /// Weight decay, added to the gradient.
         l2: f32,
-        /// Largest norm of the gradients.
+        /// Maximum norm of the gradients (gradient clipping).
         max_norm: f32,
     }
 }
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "rmsprop",
     bindings: &[
@@ -85,7 +87,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Updates all parameters from all gradients.
+/// Op that updates all parameters.
 pub fn op(
     plan: &Plan,
     params: &Params,
@@ -122,7 +124,8 @@ pub fn reference(
 }
 
 widest! {
-    /// The reference implementation, where nothing is frozen. Returns the bits of the largest magnitude that is written.
+    /// Updates one range of elements; the caller has checked that the step is not frozen. Returns the bits of the
+    /// largest magnitude written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32], square: &mut [f32]) -> u32 {
         let mut largest = 0;
         let (l2, alpha, one_minus_alpha, epsilon) = (p.l2, p.alpha, p.one_minus_alpha, p.epsilon);
@@ -145,7 +148,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let clip = f64::from(norm::clip(before.f32(3)[0], p.max_norm));
     let mut tolerances = [vec![0.0; count], vec![0.0; count]];
     for i in 0..count {
-        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
+        let at = |argument: usize| f64::from(before.f32(argument)[i].abs());
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let mean = f64::from(p.alpha) * at(2) + f64::from(p.one_minus_alpha) * g * g;
         let square_error = flushed(32.0 * UNIT_ROUNDOFF * mean, mean);
@@ -153,7 +156,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         let root_error = if root > 0.0 { (square_error / root).min(square_error.sqrt()) } else { square_error.sqrt() };
         let (rate, divisor) = (f64::from(step.learning_rate), root + f64::from(p.epsilon));
         let change = rate * g / divisor;
-        // A gradient below the normal range may be flushed, and so may its decay.
+        // Gradient and weight decay may be flushed to 0 below the normal range.
         let quotient = change * (root_error / divisor).min(1.0) + 2.0 * rate * f64::from(f32::MIN_POSITIVE) / divisor;
         let error = quotient + 40.0 * UNIT_ROUNDOFF * change + 8.0 * UNIT_ROUNDOFF * at(0);
         tolerances[0][i] = flushed(error, quotient + change + at(0));

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent over all parameters at once, plain and with momentum.
+//! Stochastic gradient descent (SGD) update of all parameters, with or without momentum.
 //!
 //! Formula, for each element p with gradient g (scaled by the norm's clip factor):
 //!
@@ -9,8 +9,8 @@
 //! p ← p − η·g
 //! ```
 //!
-//! Letters: η the step's learning rate, b the momentum buffer. p and b below the smallest normal number become 0. Nothing
-//! changes from the flag's step on; where p or b becomes infinite or NaN, the flag is lowered to the next step
+//! Symbols: η the learning rate of the step, b the momentum buffer. p and b below the smallest normal number become 0.
+//! From the flag's step on, nothing changes. Where p or b becomes infinite or NaN, the flag records the next step
 //! (`shared::update`).
 //!
 //! | binding | view | shape | access |
@@ -21,7 +21,8 @@
 //! | 5 | flag | 1 | atomic |
 //! | 6 | momentum (where there is one) | 1×(64·blocks) | read-write |
 //!
-//! Source: `torch.optim.SGD`. Rounding: a few products and sums, absolute in the sizes of what is summed.
+//! Source: `torch.optim.SGD`.
+//! Rounding: a few multiplications and additions, relative to the magnitudes of the terms.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,15 +33,15 @@ use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolera
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
 words! {
-    /// Settings, see `optim::Sgd`.
+    /// Hyperparameters; see `optim::Sgd`.
     pub struct Params {
         /// μ.
         momentum: f32,
-        /// 1 for Nesterov's form, else 0.
+        /// 1 for Nesterov momentum, else 0.
         nesterov: u32,
         /// Weight decay, added to the gradient.
         l2: f32,
-        /// Largest norm of the gradients.
+        /// Maximum norm of the gradients (gradient clipping).
         max_norm: f32,
     }
 }
@@ -53,7 +54,7 @@ const BINDINGS: [Binding; 5] = [
     Binding::update("momentum", Dtype::F32),
 ];
 
-/// Without momentum.
+/// SGD without momentum.
 pub static KERNEL: Kernel = Kernel {
     name: "sgd",
     bindings: BINDINGS.split_at(4).0,
@@ -86,7 +87,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// With momentum.
+/// SGD with momentum.
 pub static MOMENTUM: Kernel = Kernel {
     name: "sgd_momentum",
     bindings: &BINDINGS,
@@ -122,7 +123,7 @@ pub static MOMENTUM: Kernel = Kernel {
     },
 };
 
-/// Updates all parameters from all gradients; with momentum where its view is given.
+/// Op that updates all parameters; with momentum if `momentum` is given.
 pub fn op(
     plan: &Plan,
     params: &Params,
@@ -176,7 +177,8 @@ pub fn reference_momentum(
 }
 
 widest! {
-    /// The reference implementation of [`KERNEL`], where nothing is frozen. Returns the bits of the largest magnitude that is written.
+    /// Updates one range of elements without momentum; the caller has checked that the step is not frozen. Returns the
+    /// bits of the largest magnitude written.
     fn update(p: &Params, rate: f32, clip: f32, parameter: &mut [f32], gradient: &[f32]) -> u32 {
         let (l2, mut largest) = (p.l2, 0);
         for (parameter, gradient) in parameter.iter_mut().zip(gradient) {
@@ -186,7 +188,7 @@ widest! {
         largest
     }
 
-    /// The reference implementation of [`MOMENTUM`], likewise.
+    /// [`update`] with momentum.
     fn update_with_momentum(
         p: &Params,
         rate: f32,
@@ -216,15 +218,17 @@ fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
     let clip = f64::from(norm::clip(before.f32(2)[0], p.max_norm));
     let mut tolerances = vec![vec![0.0; count]; outputs];
     for i in 0..count {
-        let at = |batch_index: usize| f64::from(before.f32(batch_index)[i].abs());
+        let at = |argument: usize| f64::from(before.f32(argument)[i].abs());
         let g = at(1) * clip + f64::from(p.l2) * at(0);
         let buffer = if outputs == 2 { f64::from(p.momentum) * at(4) + g } else { g };
         let direction = if p.nesterov == 1 { g + f64::from(p.momentum) * buffer } else { buffer };
-        // g within 8 and 4 units as in `adamw`; buffer, Nesterov's sum and the change add 2 or 1 each on both sides.
+        // g is within 8 and 4 units as in `adamw`; the buffer, the Nesterov sum and the change each add 2 or 1 units on
+        // both sides.
         let unit = 24.0 * UNIT_ROUNDOFF;
         let (rate, least) = (f64::from(before.step.learning_rate), f64::from(f32::MIN_POSITIVE));
         let size = rate * direction + at(0);
-        // Of the direction each of three terms may be flushed, decay, gradient and momentum; with Nesterov's the last once more.
+        // A device may flush each of three terms of the direction: decay, gradient and momentum. With Nesterov it may
+        // flush the last once more.
         let terms = if p.nesterov == 1 { 3.0 * (1.0 + f64::from(p.momentum)) } else { 3.0 };
         tolerances[0][i] = flushed(unit * size + terms * rate * least, size);
         if outputs == 2 {

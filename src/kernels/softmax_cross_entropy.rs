@@ -1,11 +1,13 @@
 //! Softmax and cross-entropy from logits, with the gradient.
 //!
-//! Formulas, z the row's outputs, t its class, `e꜀ = e^(z꜀ − max z)`, others = Σ e꜀ of all c but t, total = others + e_t:
+//! Formulas, with outputs z of the row, its class t, `e꜀ = e^(z꜀ − max z)`, others = Σ e꜀ over all c except t, total =
+//! others + e_t:
 //! `row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1)))`, which equals −ln softmax(z)_t;
-//! `grad[r, c] = e꜀ / total · scale`, and −others / total · scale for c = t, which equals (softmax(z)꜀ − [c = t]) · scale.
-//! Where t is the largest, e_t − 1 is 0 and the loss ln(1 + others): nothing cancels, however sure the row is. Where it is not,
-//! others is at least 1.
-//! Letters: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//! `grad[r, c] = e꜀ / total · scale`, and −others / total · scale for c = t, which equals (softmax(z)꜀ − [c = t]) ·
+//! scale.
+//! If t is the largest, e_t − 1 is 0 and the loss is ln(1 + others): nothing cancels, however confident the prediction
+//! is. Otherwise others is at least 1.
+//! Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -13,12 +15,12 @@
 //! | 3 | targets | rows×1 | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic: lowered to the step's index where a row's loss is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: n positive terms, summed by the CPU kernel in f64; e and ln(1 + x) relative, as `numeric::rounding` says. z − max z is
-//! not rounded before its power is taken: in f64 by the CPU kernel, with what is rounded away put back by the fast CPU kernel, in two
-//! parts by the shader.
+//! Rounding: n positive terms, which the reference sums in f64; e and ln(1 + x) are relative, see `numeric::rounding`.
+//! z − max z is not rounded before the exponential: the reference computes it in f64, the fast CPU kernel corrects for
+//! the rounding error, and the shader keeps it in two parts.
 
 use std::sync::atomic::AtomicU32;
 
@@ -27,7 +29,7 @@ use crate::kernels::shared::row_loss::{self, Params};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
 use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "softmax_cross_entropy",
     bindings: row_loss::CLASSES,
@@ -48,7 +50,7 @@ pub static KERNEL: Kernel = Kernel {
     ),
 };
 
-/// Operations an element.
+/// Operations per element.
 const FLOPS: u64 = 8;
 
 /// The reference implementation.
@@ -88,7 +90,7 @@ pub fn reference(
     }
 }
 
-/// The reference implementation in passes, so that all rows' exponentials are one loop of vectors.
+/// Same computation as [`reference`], in passes, so that the exponentials of all rows are one vectorized loop.
 fn fast(call: Call<'_>) {
     let (columns, step) = (call.params::<Params>().columns as usize, *call.step);
     let [output, target, row_loss, grad, flag] = call.args();
@@ -107,7 +109,7 @@ fn fast(call: Call<'_>) {
 }
 
 widest! {
-    /// Each row's largest logit, and how far below it the logits are.
+    /// Computes the largest logit of each row, and each logit minus that largest one.
     fn below_largest(columns: usize, logits: &[f32], largest: &mut [f32], below: &mut [f32]) {
         let rows = logits.chunks_exact(columns).zip(below.chunks_exact_mut(columns));
         for ((logits, below), largest) in rows.zip(largest) {
@@ -120,7 +122,7 @@ widest! {
         values.iter_mut().for_each(|x| *x = exponential(*x));
     }
 
-    /// Puts back what was rounded away from z − max z before its power was taken: Knuth's sum of two numbers says how much.
+    /// Corrects each exponential for the rounding error of z − max z, which is found by Knuth's two-sum.
     fn put_back(columns: usize, logits: &[f32], largest: &[f32], powers: &mut [f32]) {
         let rows = logits.chunks_exact(columns).zip(powers.chunks_exact_mut(columns));
         for ((logits, powers), largest) in rows.zip(largest) {
@@ -128,14 +130,15 @@ widest! {
                 let below = z - largest;
                 let of_largest = below - z;
                 let rounded = (z - (below - of_largest)) - (largest + of_largest);
-                // A power of 0 stays one, also where the difference is infinite.
+                // An exponential of 0 stays 0, also where the difference is infinite.
                 *power += if *power == 0.0 { 0.0 } else { *power * rounded };
             }
         }
     }
 }
 
-/// Makes the gradient of a row's exponentials, of which that of the class is apart, and returns the sum of the others.
+/// Turns a row of exponentials into its gradient. `own` is the exponential of the class, which is 0 in the row. Returns
+/// the sum of the others.
 fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
     let others = row.iter().map(|e| f64::from(*e)).sum::<f64>() as f32;
     let factor = scale / (others + own);
@@ -153,21 +156,23 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let below = |c: usize| (f64::from(logits[c]) - largest).max(-100.0);
         let total: f64 = (0..columns).map(|c| below(c).exp()).sum();
-        // That of a power, and of their sum: all are positive.
+        // Relative error of an exponential, and of the sum of exponentials; all terms are positive.
         let power = EXPONENTIAL_ERROR + 4.0 * UNIT_ROUNDOFF;
         let relative = power + 2.0 * (columns + 4) as f64 * UNIT_ROUNDOFF;
         let class = before.words(1)[r] as usize;
         let distance = (largest - f64::from(logits[class])).max(0.0);
         let others: f64 = (0..columns).filter(|c| *c != class).map(|c| below(c).exp()).sum();
         let inner = (others + below(class).exp_m1()).max(0.0);
-        // What the terms of ln(1 + x) are off by, a power that is flushed among them, moves it by a (1 + x)th of that.
+        // An error of the terms of ln(1 + x), including a flushed exponential, changes the result by 1/(1 + x) of that
+        // error.
         let terms = or_flushed(relative * others)
             + if distance > 0.0 { power * below(class).exp() + 8.0 * UNIT_ROUNDOFF } else { 0.0 };
         let rounding = 8.0 * UNIT_ROUNDOFF * (distance + inner.ln_1p());
         losses[r] = or_flushed(terms / (1.0 + inner) + LOG_1P_ERROR * inner.ln_1p() + rounding);
         for c in 0..columns {
             let share = if c == class { others / total } else { below(c).exp() / total };
-            // The total, the power or the sum of the others, a quotient of 2.5 ULP, and scaling.
+            // Errors of the total, of the exponential or the sum of the others, of a quotient accurate to 2.5 ULP, and
+            // of the scaling.
             let error = or_flushed(share * (2.0 * relative + 16.0 * UNIT_ROUNDOFF));
             gradients[r * columns + c] = or_flushed(error * f64::from(before.step.loss_scale));
         }

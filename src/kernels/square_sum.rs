@@ -1,4 +1,4 @@
-//! Roots of the sums of squares of blocks of gradients: the first half of the global norm.
+//! Norm of each block of the gradients: the first half of the global norm.
 //!
 //! Formula: `partial[b]` = √(Σ over the 64 elements of block b of gradient²).
 //!
@@ -7,15 +7,16 @@
 //! | 2 | gradient | 1×(64·blocks) | read |
 //! | 3 | partial | 1×blocks | write |
 //!
-//! No square overflows or vanishes: the CPU kernel sums in f64, the shader scales by a power of two.
-//! Rounding: half that of 64 positive terms, relative, and a root of 4.5 ULP; elements below the normal range may be flushed.
+//! Squares neither overflow nor underflow: the reference sums in f64, the shader scales by a power of two.
+//! Rounding: half of the relative error of 64 positive terms, and a square root accurate to 4.5 ULP; elements below the
+//! normal range may be flushed to 0.
 
 use crate::kernels::{line, line_prelude, shared};
 use crate::numeric::UNIT_ROUNDOFF;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
-/// See the module.
+/// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "square_sum",
     bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::write("partial", Dtype::F32)],
@@ -39,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// partial = the root of the sum of squares of each block of gradient.
+/// partial = the square root of the sum of squares of each block of gradient.
 pub fn op(plan: &Plan, gradient: ViewId, partial: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, partial], &(), plan.shape(partial).elements())
 }
@@ -57,7 +58,7 @@ pub fn reference(gradient: &[f32], partial: &mut [f32]) {
 
 fn tolerance(_before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let relative = (TENSOR_ALIGNMENT + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
-    // All elements may be flushed.
+    // All elements may be flushed to 0.
     let flushed = (TENSOR_ALIGNMENT as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
     vec![Tolerance::Each(after.f32(1).iter().map(|root| relative * f64::from(*root) + flushed).collect())]
 }

@@ -1,15 +1,15 @@
-//! Memory whose vectors do not straddle lines of the cache.
+//! Memory aligned to cache lines, so that vectors do not straddle two lines.
 
-/// A line of the cache: sixteen words, or numbers.
+/// A cache line: sixteen words or numbers.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub struct Line([u32; 16]);
 
 impl Line {
-    /// How many words it has.
+    /// Number of words per cache line.
     pub const WORDS: usize = 16;
 
-    /// The same word, sixteen times.
+    /// Returns a line filled with one word.
     pub const fn filled(word: u32) -> Self {
         Self([word; Self::WORDS])
     }

@@ -1,5 +1,5 @@
-//! Arithmetic that several kernels share: the product of one block, loops for wide vectors, exponentials for these, and how
-//! far rounding can carry a sum.
+//! Arithmetic that several kernels share: matrix multiplication of one block, vectorized loops and exponentials, and
+//! rounding tolerances.
 
 mod cache_line;
 mod exponential;

@@ -1,11 +1,10 @@
-//! What says which memory is needed soon, on x86; elsewhere nothing. It changes nothing that a program can see, whatever the
-//! address.
+//! Prefetch instructions on x86; no-ops elsewhere. They have no observable effect, whatever the address.
 
-/// Brings a line of the cache near, to write it soon.
+/// Prefetches a cache line into the L1 cache, for a write soon.
 #[inline(always)]
 pub fn will_write<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: see the module.
+    // SAFETY: a prefetch has no observable effect, whatever the address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_ET0>(address.cast());
@@ -14,11 +13,11 @@ pub fn will_write<T>(address: *const T) {
     let _ = address;
 }
 
-/// Brings a line of the cache near, but not into the nearest one, where other things are just worked on.
+/// Prefetches a cache line into the L2 cache, not into L1, which holds the data in use.
 #[inline(always)]
 pub fn will_read<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: see the module.
+    // SAFETY: a prefetch has no observable effect, whatever the address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T1>(address.cast());

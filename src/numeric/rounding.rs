@@ -1,25 +1,25 @@
-//! How far apart two correct computations of the same number can be.
+//! Rounding: how much two correct computations of the same number may differ.
 
 /// Largest relative error of one rounded f32 operation.
 pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
 
-/// Device and reference, where both err alike.
+/// Factor for device and reference, where both have the same error.
 const BOTH_SIDES: f64 = 2.0;
 
-/// Most rounded additions that a term of a sum over rows passes on any device, for up to 7·10⁷ rows: such sums are made in blocks
-/// of fixed size. Sixteen at each of four levels of `shaders/shared/blocks.wgsl`, six of a tree and a few more; 65 in
-/// [`matmul_over_rows`](crate::numeric::matmul_over_rows). From 65,536 numbers of an invocation on, which are 1.7·10⁷ rows, the
-/// fourth level of `blocks.wgsl` takes one more for each 4,096. A product on a GPU may sum more rows in one part:
-/// [`depth`](crate::kernels::shared::tiles::depth).
+/// Maximum number of rounded additions per term in a sum over rows, on any device, for up to 7·10⁷ rows. Such sums are
+/// computed in blocks of fixed size. `shaders/shared/blocks.wgsl` has sixteen additions at each of four levels, plus
+/// six of the reduction tree and a few more; [`matmul_over_rows`](crate::numeric::matmul_over_rows) has 65. From 65,536
+/// numbers per invocation on, which are 1.7·10⁷ rows, the fourth level of `blocks.wgsl` has one more for every 4,096. A
+/// matmul on a GPU may sum more rows in one part: [`depth`](crate::kernels::shared::tiles::depth).
 pub const SUM_DEPTH: usize = 128;
 
-/// Whole numbers up to here are exact in f32, and so is any sum of them whose partial sums stay below it.
+/// Integers up to this value are exact in f32, and so are sums of them with partial sums below it.
 const WHOLE: f64 = (1 << 24) as f64;
 
-/// A sum in f64 that also keeps what its rounding tolerance needs.
+/// A sum in f64, with the data that its rounding tolerance needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum {
-    /// The sum, as good as exact.
+    /// The sum, practically exact.
     pub value: f64,
     magnitude: f64,
     terms: usize,
@@ -44,17 +44,18 @@ impl Sum {
         self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
     }
 
-    /// The same sum made in blocks, in which no term passes more than `depth` roundings, and in f64 by the reference.
+    /// The same sum, computed in blocks: each term is rounded at most `depth` times on a device, and the reference sums
+    /// in f64.
     pub fn in_blocks(self, depth: usize) -> Self {
         Self { terms: self.terms.min(depth), exact_reference: true, ..self }
     }
 
-    /// The largest difference between the reference and a device, in whatever order it sums: 0 where all terms are small whole
-    /// numbers, whose sums are exact.
+    /// Returns the largest difference between the reference and a device, whatever its order of summation. It is 0
+    /// where all terms are small integers, whose sums are exact.
     ///
-    /// Any order of summing n products in f32 errs by at most (n + 1)·u·Σ|terms| to first order (Higham, *Accuracy
-    /// and Stability of Numerical Algorithms*, §3.1), and one more operation may follow. The reference errs as much as the
-    /// device, or in blocks, where it sums in f64, by its last two roundings.
+    /// For any order, the error of a sum of n products in f32 is at most (n + 1)·u·Σ|terms| to first order (Higham,
+    /// *Accuracy and Stability of Numerical Algorithms*, §3.1), and one more operation may follow. The reference has
+    /// the same error as the device. In blocks, where it sums in f64, it has only that of its last two roundings.
     pub fn tolerance(&self) -> f64 {
         if self.whole && self.magnitude < WHOLE {
             return 0.0;
@@ -66,19 +67,20 @@ impl Sum {
     }
 }
 
-/// A tolerance that also allows for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
-/// A tolerance of 0 stays one: it is declared only where no rounding takes place.
+/// Returns the tolerance, widened for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
+/// A tolerance of 0 stays 0, since it is used only where nothing is rounded.
 pub fn or_flushed(tolerance: f64) -> f64 {
     if tolerance > 0.0 { tolerance + f64::from(f32::MIN_POSITIVE) } else { tolerance }
 }
 
-/// Largest relative error of eˣ, twice for two sides: 4 units, for `exponential` in `shaders/shared/functions.wgsl` as for
-/// `numeric::exponential` (whose 1 ULP is tried out). x − n·ln 2 is off by 0.4 units of e⁰ (the product with the rest of ln 2,
-/// its representation, the difference), r²·p by 0.3, the two sums by 0.4 and 0.5, all over a power from 0.7 on.
+/// Largest relative error of eˣ on both sides together, 4 units each. It holds for `exponential` in
+/// `shaders/shared/functions.wgsl` and for `numeric::exponential` (tests measure 1 ULP). x − n·ln 2 is off by 0.4 units
+/// of e⁰ (the multiplication by the rest of ln 2, its representation, the difference), r²·p by 0.3, the two sums by 0.4
+/// and 0.5, all relative to an exponential of at least 0.7.
 pub const EXPONENTIAL_ERROR: f64 = BOTH_SIDES * 4.0 * UNIT_ROUNDOFF;
 
-/// Largest relative error of ln(1 + x) for x from 0 on, on both sides together: 12 units in `shaders/shared/functions.wgsl`, and
-/// 2 by the system's library. There it is k·ln 2 + 2·artanh(s), both positive: the quotient s has 5 units (2.5 ULP, WGSL
-/// §15.7.4) and one for its divisor, the series less than one, its sum and product two, the sum with k·ln 2 three; 1 + x, which
-/// is used from x = 1 on, half a unit over ln 2.
+/// Largest relative error of ln(1 + x) for x ≥ 0, on both sides together: 12 units in `shaders/shared/functions.wgsl`,
+/// and 2 in the system library. The former is k·ln 2 + 2·artanh(s), both positive. The quotient s has 5 units (2.5 ULP,
+/// WGSL §15.7.4) and one for its divisor, the series less than one, its sum and multiplication two, and the sum with
+/// k·ln 2 three. 1 + x, which is used for x ≥ 1, has half a unit over ln 2.
 pub const LOG_1P_ERROR: f64 = 14.0 * UNIT_ROUNDOFF;

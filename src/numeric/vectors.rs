@@ -1,10 +1,10 @@
-//! Loops over many numbers, for the widest vectors that the processor has.
+//! Loops over many numbers, compiled for the widest vectors of the processor.
 
 use crate::numeric::Matrix;
 
-/// Compiles functions several times, for several widths of vectors, and chooses while the program runs. Their loops become
-/// vectors as far as all that they call is inlined. No sum is reordered and nothing is contracted, so that the bits are those
-/// of the same loops without vectors.
+/// Compiles functions for several vector widths, and selects one at run time. Their loops are vectorized if everything
+/// they call is inlined. No sum is reordered and no multiply-add is fused, so the bits are those of the same loops
+/// without vectors.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! widest {
@@ -19,12 +19,13 @@ macro_rules! widest {
 pub use widest;
 
 widest! {
-    /// Whether no number is infinite or a NaN. Without an early exit, so that it is a loop of vectors.
+    /// Returns whether all numbers are finite. It has no early exit, so that the loop is vectorized.
     pub fn all_finite(values: &[f32]) -> bool {
         values.iter().fold(true, |finite, value| finite & value.is_finite())
     }
 
-    /// sums += values, number by number, where `compensations` are what sums are too large by; of a sum that is not finite, 0.
+    /// sums += values, element by element, with compensated summation. `compensations` holds the excess of each sum; it
+    /// is 0 for sums that are not finite.
     pub fn add_compensated(values: &[f32], sums: &mut [f32], compensations: &mut [f32]) {
         for ((sum, compensation), value) in sums.iter_mut().zip(compensations).zip(values) {
             let term = value - *compensation;
@@ -35,8 +36,8 @@ widest! {
         }
     }
 
-    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of 16 rows, and in f64 over the blocks: errors do not grow with
-    /// the number of rows.
+    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of 16 rows, and in f64 over the blocks, so that the error does
+    /// not grow with the number of rows.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         let rest = in_registers::<64>(matrix, 0, sums);
         let rest = in_registers::<16>(matrix, matrix.column_count() - rest.len(), rest);
@@ -45,10 +46,10 @@ widest! {
     }
 }
 
-/// Rows whose sum is rounded to f32 row by row. Sixteen equal numbers come out at most 2.7e-7 wrong.
+/// Number of rows per block that is summed in f32. The error for sixteen equal numbers is at most 2.7e-7.
 const BLOCK: usize = 16;
 
-/// Sums of columns from `first` on, `N` at a time; returns those that are left over.
+/// Sums columns from `first` on, `N` at a time. Returns the remaining sums.
 #[inline(always)]
 fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
     let (blocks, rest) = sums.as_chunks_mut::<N>();

@@ -1,4 +1,4 @@
-//! The sum of the gradients of a step's batches.
+//! Tests of `accumulate`: sums of the gradients of a step's micro-batches.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::accumulate;
 use wgrad::plan::Section;
 use wgrad::shape::Shape;
 
-/// First batches and others, whose sums stay finite.
+/// First and later micro-batches with finite sums, and some with numbers that are not finite.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![case(2, Values::Special, 3, 40, 2)];
     for (seed, blocks) in [1, 2, 3, 15, 17, 131].into_iter().enumerate() {
@@ -37,7 +37,7 @@ fn case(blocks: usize, values: Values, seed: usize, first_row: u32, flag: u32) -
     case.with(op)
 }
 
-/// A bad gradient, or a bad sum of good numbers: where, and what gradient and sum are there.
+/// A bad gradient, or finite numbers with a bad sum: the index, and the gradient and sum there.
 type Bad = (usize, [f32; 2]);
 
 fn bad(elements: usize) -> [Bad; 4] {
@@ -63,16 +63,16 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let [gradient, sum, compensation] = [0, 1, 2].map(|binding| seen.numbers(binding));
     let first = seen.step().first_row == 0;
     let total = |i: usize| if first { gradient[i] } else { sum[i] + (gradient[i] - compensation[i]) };
-    // Beyond what an f32 can hold there is infinity.
+    // Beyond the range of f32, a sum is infinite.
     let held = |x: f64| if x.abs() > f64::from(f32::MAX) { x * f64::INFINITY } else { x };
     let totals: Vec<f64> = (0..sum.len()).map(|i| held(total(i))).collect();
     let flag = seen.flag(3, &totals);
-    // Of a sum without rounding nothing is left; what rounding leaves is within the tolerance, and exact below.
+    // Without rounding, the compensation is 0. With rounding it is within the tolerance; the next test checks its bits.
     let rest = vec![0.0; totals.len()];
     vec![Expected::Numbers(totals), Expected::Numbers(rest), flag]
 }
 
-/// Numbers of which a plain sum would lose each, and those that come after a compensation.
+/// Numbers that a plain sum would lose, and some with a compensation from before.
 #[test]
 fn what_is_rounded_is_not_lost() {
     let large = (1 << 24) as f32;
@@ -100,7 +100,7 @@ fn what_is_rounded_is_not_lost() {
 
 #[test]
 fn cpu_kernels_are_right() {
-    // A compensation is no larger than the tolerance that it is held to; `what_is_rounded_is_not_lost` has its bits.
+    // A compensation is no larger than its tolerance; `what_is_rounded_is_not_lost` checks its bits.
     assert!(prove(&cases(), oracle, 0.5) > 5_000);
     whole_numbers_are_exact(&cases());
 }

@@ -1,4 +1,4 @@
-//! output = f(input), for each of the six functions.
+//! Tests of `activation`: output = f(input), for each of the six functions.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
@@ -10,7 +10,7 @@ use wgrad::kernels::activation::{self, Params};
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Every function.
+/// All activation functions.
 pub const FUNCTIONS: [Activation; 6] = [
     Activation::Identity,
     Activation::Step,
@@ -20,7 +20,7 @@ pub const FUNCTIONS: [Activation; 6] = [
     Activation::LeakyRelu { slope: 0.125 },
 ];
 
-/// Where the functions saturate, bend or jump, and what must pass.
+/// Inputs where the functions saturate, bend or jump, and NaN, which must be propagated.
 const EXTREMES: [f32; 25] = [
     0.0,
     -0.0,
@@ -76,7 +76,7 @@ fn on(function: Activation, inputs: &[f32]) -> Case {
     case
 }
 
-/// f(x) and f′(x) by the table in the kernel's documentation, written with powers of e alone.
+/// Returns f(x) and f′(x) by the table in the kernel's documentation, using exponentials only.
 pub fn formula(code: u32, slope: f64, x: f64) -> (f64, f64) {
     let sigmoid = 1.0 / (1.0 + (-x).exp());
     let positive = if x.is_nan() { x } else { f64::from(x > 0.0) };
@@ -85,7 +85,7 @@ pub fn formula(code: u32, slope: f64, x: f64) -> (f64, f64) {
         0 => (x, 1.0),
         1 => (positive, 0.0),
         2 => (sigmoid, sigmoid * (1.0 - sigmoid)),
-        // (1 − e⁻²|ˣ|) / (1 + e⁻²|ˣ|), from e⁻²|ˣ| − 1, since tanh is relative near 0.
+        // (1 − e⁻²|ˣ|) / (1 + e⁻²|ˣ|), from e⁻²|ˣ| − 1, since the tolerance of tanh is relative near 0.
         3 => ((-below / (2.0 + below)).copysign(x), 4.0 / ((x.exp() + (-x).exp()).powi(2))),
         4 => (x * positive, positive),
         5 => (if x > 0.0 { x } else { slope * x }, if x > 0.0 { 1.0 } else { slope }),
@@ -122,7 +122,7 @@ fn the_kink_belongs_to_the_left_side() {
 
 #[test]
 fn nan_passes() {
-    // Of a step, too: its 0 would look like a result.
+    // For the step function, too: a 0 would look like a result.
     for function in FUNCTIONS {
         assert!(Seen::new(&on(function, &[1.0, f32::NAN])).results(1)[1].is_nan(), "{function:?} swallows NaN");
     }

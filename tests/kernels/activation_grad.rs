@@ -1,4 +1,4 @@
-//! grad_input = grad_output · f′(output).
+//! Tests of `activation_grad`: grad_input = grad_output · f′(output).
 
 use super::activation::{FUNCTIONS, formula};
 use super::case::{Case, Fill, Values, over_batches};
@@ -21,7 +21,7 @@ pub fn cases() -> Vec<Case> {
 fn case(function: Activation, shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     let mut case = Case::new(Section::Gradients, live, values, seed);
     let grad_output = case.batch("grad_output", shape, Fill::Real(2.0));
-    // What the function can give.
+    // Values that the function can return.
     let output = match function {
         Activation::Sigmoid => Fill::Between(0.0, 1.0),
         Activation::Tanh => Fill::Between(-1.0, 1.0),
@@ -43,12 +43,12 @@ fn hard() -> impl Iterator<Item = Case> {
     })
 }
 
-/// f′ as a function of y = f(x).
+/// Returns f′ as a function of y = f(x).
 pub fn derivative(code: u32, slope: f64, y: f64) -> f64 {
     match code {
         2 => y * (1.0 - y),
         3 => 1.0 - y * y,
-        // The others keep the sign of x, or have none.
+        // The other functions keep the sign of x, or have a constant derivative.
         _ => formula(code, slope, y).1,
     }
 }

@@ -1,4 +1,4 @@
-//! Adam and AdamW, one element at a time.
+//! Tests of `adamw`: Adam and AdamW, one element at a time.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,10 +8,10 @@ use wgrad::kernels::adamw::{self, Params};
 use wgrad::plan::Section;
 use wgrad::shape::Shape;
 
-/// Blocks of 64 parameters.
+/// Numbers of blocks of 64 parameters.
 pub const BLOCKS: [usize; 5] = [1, 2, 3, 7, 17];
 
-/// What goes with the gradients: their norm, the largest that is allowed, and the flag.
+/// Settings of the gradients: their norm, the maximum norm, and the flag.
 pub const SITUATIONS: [(f32, f32, u32); 6] = [
     (0.0, f32::MAX, u32::MAX),
     (40.0, 2.5, u32::MAX),
@@ -21,7 +21,7 @@ pub const SITUATIONS: [(f32, f32, u32); 6] = [
     (4e-6, 4.5e-6, u32::MAX),
 ];
 
-/// Plain Adam, Adam's decay, AdamW's decay, both with other rates.
+/// Hyperparameters: plain Adam, weight decay of Adam, weight decay of AdamW, and both with other rates.
 pub fn settings() -> [Params; 4] {
     let params = |beta1: f64, beta2: f64, epsilon, l2, decay| Params {
         beta1: beta1 as f32,
@@ -53,23 +53,23 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Moments and parameters that nothing but decay is left of, subnormal ones and small normal ones.
+/// Moments and parameters after long decay: subnormal, small normal, and 0.
 pub const DECAYED: [f32; 8] = [1e-40, -1e-40, 1.18e-38, -1.18e-38, 1e-45, -2e-38, 3e-38, 0.0];
 
-/// Numbers as a state can have them: 0 below the normal range, infinite beyond it.
+/// Returns x as a state stores it: 0 below the normal range, infinite beyond the range.
 pub fn kept(x: f64) -> f64 {
     let beyond = |x: f64| if x.abs() > f64::from(f32::MAX) { f64::INFINITY.copysign(x) } else { x };
     if x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { beyond(x) }
 }
 
-/// What the flag must be: lowered to the next step where the update has written a number that is not finite.
+/// Returns the expected flag: the next step where the update has written a number that is not finite.
 pub fn next_step(seen: &Seen<'_>, binding: usize, numbers: &[&[f64]]) -> Expected {
     let (flag, index) = (seen.words(binding)[0], seen.step().index);
     let overflows = flag > index && numbers.iter().any(|numbers| numbers.iter().any(|x| !x.is_finite()));
     Expected::Words(vec![if overflows { flag.min(index + 1) } else { flag }])
 }
 
-/// Flags at and around the step; what overflows, which a flag of the next step does not hide; what has decayed.
+/// Flags at and around the step; overflow, which a flag at the next step must not hide; decayed values.
 fn hard() -> Vec<Case> {
     let fresh = || case(settings()[0], SITUATIONS[0], 2, Values::Special, 1);
     let at = |ahead: u32| {
@@ -83,7 +83,7 @@ fn hard() -> Vec<Case> {
         case.set_f32(view, &numbers.iter().copied().cycle().take(128).collect::<Vec<_>>());
         case
     };
-    // One element of 128: v from a gradient of 1e25, m and v, the parameter from a large m.
+    // One of 128 elements overflows: v from a gradient of 1e25, m and v, or the parameter from a large m.
     let one = |number: f32| [vec![0.25; 100], vec![number; 1], vec![0.25; 27]].concat();
     let decayed = with(with(with(fresh(), 0, &DECAYED), 2, &DECAYED), 3, &DECAYED.map(f32::abs));
     vec![
@@ -113,7 +113,7 @@ fn case(settings: Params, (norm, max_norm, flag): (f32, f32, u32), blocks: usize
     case.with(op)
 }
 
-/// The first step, from zero moments: the change is the learning rate, whatever the gradient's size.
+/// The first step, from zero moments: the change is the learning rate, whatever the size of the gradient.
 fn first_step() -> Case {
     let mut case = case(settings()[0], SITUATIONS[0], 2, Values::Special, 0);
     let views = case.op().views.clone();
@@ -126,7 +126,7 @@ fn first_step() -> Case {
     case
 }
 
-/// min(1, max_norm / (norm + 10⁻⁶)).
+/// Returns min(1, max_norm / (norm + 10⁻⁶)).
 pub fn clip(norm: f64, max_norm: f32) -> f64 {
     (f64::from(max_norm) / (norm + 1e-6)).min(1.0)
 }

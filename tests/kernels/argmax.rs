@@ -1,4 +1,4 @@
-//! The column of each row's largest element.
+//! Tests of `argmax`: the column of each row's largest element.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -8,14 +8,14 @@ use wgrad::kernels::argmax;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Whole numbers in ±3: ties in nearly every row. And rows with a NaN, or an infinity, in some column.
+/// Integers in ±3, with ties in nearly every row; and rows with a NaN or an infinity in some column.
 pub fn cases() -> Vec<Case> {
     over_rows(case).into_iter().chain([5, 200].map(not_finite)).collect()
 }
 
-/// A row without, and rows with one number that is not finite, in the first column, the last, and between.
+/// One finite row, and rows with one number that is not finite, in the first, middle or last column.
 fn not_finite(columns: usize) -> Case {
-    // Of NaNs also the one whose bits are nearest to infinity's.
+    // One of the NaNs has the bits closest to those of infinity.
     let numbers = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, f32::NEG_INFINITY];
     let places = [0, columns / 2, columns - 1];
     let rows = 1 + numbers.len() * places.len();
@@ -56,7 +56,7 @@ fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 600);
 }
 
-/// No class has the index of such a row, so that it is never counted as correct.
+/// No class has the index of such a row, so it is never counted as correct.
 #[test]
 fn a_row_with_a_nan_has_no_column() {
     let case = not_finite(5);

@@ -1,4 +1,4 @@
-//! output = input + bias in every row.
+//! Tests of `bias_add`: output = input + bias in every row.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;

@@ -1,4 +1,4 @@
-//! Binary cross-entropy from logits, with its gradient.
+//! Tests of `binary_cross_entropy`: binary cross-entropy from logits, with its gradient.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -29,12 +29,12 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize, targets: Fill) -
     case.with(op)
 }
 
-/// Rows of one logit: confidently right, and confidently wrong.
+/// Rows with one logit: confidently right, and confidently wrong.
 fn extreme() -> Case {
     one_column(&[100.0, -100.0, 100.0, -100.0, 1e4, -1e4], &[1.0, 0.0, 0.0, 1.0, 0.0, 1.0])
 }
 
-/// Rows whose loss is next to nothing: the smallest normal number, and what 1 + e⁻|ᶻ| would round away.
+/// Rows whose loss is close to 0, down to the smallest normal number, which 1 + e⁻|ᶻ| would round away.
 fn sure() -> Case {
     let z = [0.25, 1.0, 8.0, 12.0, 15.0, 17.0, 20.5, 40.3, 63.7, 80.0, 87.0, 1e-8, 1e-30];
     let output: Vec<f32> = z.iter().flat_map(|z| [*z, -z, *z]).collect();
@@ -50,7 +50,7 @@ fn one_column(output: &[f32], target: &[f32]) -> Case {
     case
 }
 
-/// −t·ln σ(z) − (1 − t)·ln σ(−z), and σ(z) − t.
+/// Returns −t·ln σ(z) − (1 − t)·ln σ(−z), and σ(z) − t.
 fn formula(z: f64, t: f64) -> (f64, f64) {
     // ln σ(z) is −ln(1 + e⁻ᶻ), and z − ln(1 + eᶻ) where e⁻ᶻ is too large.
     let log_sigmoid = |z: f64| if z > -30.0 { -(-z).exp().ln_1p() } else { z - z.exp().ln_1p() };
@@ -59,7 +59,7 @@ fn formula(z: f64, t: f64) -> (f64, f64) {
     (-t * log_sigmoid(z) - (1.0 - t) * log_sigmoid(-z), if z > 0.0 { (1.0 - t) - side } else { side - t })
 }
 
-/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+/// A row whose loss is infinite, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> [Case; 2] {
     [u32::MAX, 2].map(|flag| {
         let (output, target): ([[f32; 2]; 3], [[f32; 2]; 3]) =

@@ -1,4 +1,4 @@
-//! The flag falls where a gradient is not finite.
+//! Tests of `check_finite`: the flag records the step where a gradient is not finite.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::check_finite;
 use wgrad::plan::Section;
 use wgrad::shape::Shape;
 
-/// Where in how many blocks a bad value stands, and what the flag was before.
+/// Different numbers of blocks, with and without a bad value, and with different flags before.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (seed, blocks) in [1, 2, 3, 7, 17].into_iter().enumerate() {

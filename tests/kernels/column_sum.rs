@@ -1,4 +1,4 @@
-//! The sum of each column over the live rows.
+//! Tests of `column_sum`: the sum of each column over the active rows.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::column_sum;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// And so many rows that an invocation of a GPU sums in blocks at all levels.
+/// Includes enough rows that an invocation on a GPU sums in blocks at all levels.
 pub fn cases() -> Vec<Case> {
     let many =
         [(5000, 4999), (1_100_000, 1_099_999)].map(|(rows, live)| case(Shape::new(rows, 1), live, Values::Real, rows));

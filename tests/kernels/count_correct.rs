@@ -1,4 +1,4 @@
-//! How many predictions equal their targets.
+//! Tests of `count_correct`: the number of predictions that equal their targets.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::count_correct;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Classes, and numbers that are 0 or 1. Dead rows are equal, so that counting them shows.
+/// Classes, and numbers that are 0 or 1. Inactive rows are equal, so counting them would show.
 pub fn cases() -> Vec<Case> {
     [Fill::Below(3), Fill::Bit]
         .into_iter()

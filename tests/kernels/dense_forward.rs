@@ -1,4 +1,4 @@
-//! output = drop(f(input · weightᵀ + bias)).
+//! Tests of `dense_forward`: output = drop(f(input · weightᵀ + bias)).
 
 use super::activation::{FUNCTIONS, formula};
 use super::case::{Case, Fill, Values, over_products};
@@ -12,7 +12,7 @@ use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Every function, without dropout and with; jumps only on whole numbers, where rounding cannot decide.
+/// Every activation function, with and without dropout.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rate in [0.0, 0.5] {

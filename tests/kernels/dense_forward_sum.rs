@@ -1,4 +1,4 @@
-//! output = drop(f(Σₚ partial + bias)).
+//! Tests of `dense_forward_sum`: output = drop(f(Σₚ partial + bias)).
 
 use super::activation::{FUNCTIONS, formula};
 use super::case::{Case, Fill, Values, over_products};
@@ -13,7 +13,7 @@ use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Every function, without dropout and with.
+/// Every activation function, with and without dropout.
 pub fn cases() -> Vec<Case> {
     [0.0, 0.5]
         .into_iter()

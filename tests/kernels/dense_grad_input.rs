@@ -1,4 +1,4 @@
-//! grad_input = drop(grad_output · weight) · f′ of the layer below.
+//! Tests of `dense_grad_input`: grad_input = drop(grad_output · weight) · f′ of the layer below.
 
 use super::activation::FUNCTIONS;
 use super::activation_grad::derivative;
@@ -13,7 +13,7 @@ use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Every function, without dropout and with.
+/// Every activation function, with and without dropout.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rate in [0.0, 0.25] {
@@ -36,7 +36,7 @@ fn case(
     let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
     let grad_output = case.batch("grad_output", Shape::new(rows, outputs), Fill::Real(1.0));
     let weight = case.tensor("weight", Shape::new(outputs, inputs), Fill::Real(1.0));
-    // What the function can give, scaled.
+    // Values that the function can return, scaled.
     let lower = match f {
         Activation::Sigmoid => Fill::Between(0.0, f64::from(mask.scale)),
         Activation::Tanh => Fill::Between(-f64::from(mask.scale), f64::from(mask.scale)),

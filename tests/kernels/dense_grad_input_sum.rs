@@ -1,4 +1,4 @@
-//! grad_input = drop(Σₚ partial) · f′ of the layer below.
+//! Tests of `dense_grad_input_sum`: grad_input = drop(Σₚ partial) · f′ of the layer below.
 
 use super::activation::FUNCTIONS;
 use super::activation_grad::derivative;
@@ -14,7 +14,7 @@ use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// Every function, without dropout and with.
+/// Every activation function, with and without dropout.
 pub fn cases() -> Vec<Case> {
     [0.0, 0.25]
         .into_iter()
@@ -26,7 +26,7 @@ fn case(rate: f32, [rows, inputs, k]: [usize; 3], live: usize, values: Values, s
     let mut case = Case::new(Section::Gradients, live, values, seed);
     let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
     let partial = case.tensor("partial", Shape::new(1 + k % 4, rows * inputs), Fill::Real(1.0));
-    // What every function can give, scaled.
+    // Values that every function can return, scaled.
     let lower = case.batch("lower", Shape::new(rows, inputs), Fill::Between(0.0, f64::from(mask.scale)));
     let grad_input = case.batch_output("grad_input", Dtype::F32, Shape::new(rows, inputs));
     let function: Function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6].into();

@@ -1,4 +1,4 @@
-//! The gradients of a dense layer's weight and bias.
+//! Tests of `dense_grad_weight`: the gradients of a dense layer's weight and bias.
 
 use super::case::{Case, Fill, Values, over_products};
 use super::compare::Expected;
@@ -23,8 +23,8 @@ fn case([rows, outputs, inputs]: [usize; 3], live: usize, values: Values, seed: 
     case.with(op)
 }
 
-/// Infinite gradients of one weight and one bias, under a flag that is up and one that an earlier step has lowered;
-/// and of the biases alone.
+/// Infinite gradients of one weight and one bias, with a flag that is not set, and one that an earlier step has set;
+/// and infinite gradients of the biases alone.
 fn broken() -> Vec<Case> {
     let with = |(binding, at, flag)| {
         let mut case = case([4, 2, 5], 3, Values::Special, 1);
@@ -57,7 +57,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let weight = |at: usize| sum(&|r| grad_output[r * outputs + at / inputs] * input[r * inputs + at % inputs]);
     let bias = |o: usize| sum(&|r| grad_output[r * outputs + o]);
     let weights: Vec<f64> = (0..outputs * inputs).map(weight).collect();
-    // In f32 a sum beyond its range is infinite.
+    // In f32 a sum beyond the range is infinite.
     let in_range = |sum: f64| if sum > f64::from(f32::MAX) { f64::INFINITY } else { sum };
     let biases: Vec<f64> = (0..outputs).map(|o| in_range(bias(o))).collect();
     let flag = seen.flag(4, &[weights.clone(), biases.clone()].concat());
@@ -70,7 +70,7 @@ fn cpu_kernels_are_right() {
     whole_numbers_are_exact(&cases());
 }
 
-/// One bad number, in a live row of 2 or 4 columns or in the dead last one.
+/// One bad number, in an active row of 2 or 4 columns or in the last row, which is inactive.
 #[test]
 fn the_flag_is_lowered_to_the_step_where_a_gradient_is_not_finite_and_only_then() {
     for (binding, at, bad, lowered) in [

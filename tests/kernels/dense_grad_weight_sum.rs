@@ -1,4 +1,4 @@
-//! The gradients of a dense layer's weight and bias, from the sums of parts.
+//! Tests of `dense_grad_weight_sum`: the gradients of a dense layer's weight and bias, summed over parts.
 
 use super::case::{Case, Fill, Values, over_products};
 use super::compare::Expected;
@@ -22,7 +22,7 @@ fn case([k, outputs, inputs]: [usize; 3], live: usize, values: Values, seed: usi
     case.with(op)
 }
 
-/// An infinite part of one weight and of one bias, under a flag that is up and one that an earlier step has lowered.
+/// An infinite part of one weight and of one bias, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> Vec<Case> {
     let with = |(at, flag)| {
         let mut case = case([3, 2, 5], 3, Values::Special, 1);

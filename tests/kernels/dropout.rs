@@ -1,4 +1,4 @@
-//! Dropout, of activations and of their gradients.
+//! Tests of `dropout`, on activations and on their gradients.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
@@ -14,9 +14,9 @@ pub fn cases() -> Vec<Case> {
         .into_iter()
         .flat_map(|rate| over_batches(move |shape, live, values, seed| case(rate, shape, live, values, seed)))
         .collect();
-    // Large enough for the CPU to cut it into blocks.
+    // Large enough for the CPU to split it into blocks.
     cases.push(case(0.25, Shape::new(35, 25_001), 33, Values::Real, 1));
-    // As many fours of columns as four workgroups have invocations, and not one to spare.
+    // Exactly as many groups of four columns as four workgroups have invocations.
     cases.push(case(0.25, Shape::new(64, 16), 64, Values::Real, 1));
     cases
 }
@@ -29,8 +29,8 @@ fn case(rate: f32, shape: Shape, live: usize, values: Values, seed: usize) -> Ca
     case.with(op)
 }
 
-/// Whether the random word of (layer, step, row of the whole batch, column) is at least the threshold: word
-/// `column mod 4` of Philox at counter (column / 4, row, step, layer·2⁸ + stream 0).
+/// Returns whether the random word of (layer, step, row of the whole batch, column) is at least the threshold. It is
+/// word `column mod 4` of Philox at counter (column / 4, row, step, layer·2⁸ + stream 0).
 pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize) -> bool {
     let counter = [column as u32 / 4, step.first_row + row as u32, step.index, layer * 256];
     philox(counter, [step.seed_low, step.seed_high])[column % 4] >= threshold
@@ -50,7 +50,7 @@ fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 900_000);
 }
 
-/// The share of zeros that dropping ones leaves.
+/// Applies dropout to ones. Returns the share of zeros, and the results.
 fn dropped(case: &mut Case) -> (f64, Vec<f64>) {
     let input = case.op().views[0];
     let count = case.plan.shape(input).elements();
@@ -67,7 +67,7 @@ fn the_rate_is_within_five_sigma_and_the_rest_is_scaled() {
         assert!((share - f64::from(rate)).abs() < 5.0 * sigma, "{share} for {rate}");
         let kept = f64::from(1.0 / (1.0 - rate));
         assert!(results.iter().all(|y| *y == 0.0 || *y == kept));
-        // So that the mean stays.
+        // Scaling keeps the mean.
         let mean = results.iter().sum::<f64>() / results.len() as f64;
         assert!((mean - 1.0).abs() < 5.0 * sigma * kept, "mean {mean}");
     }

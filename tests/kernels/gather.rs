@@ -1,4 +1,4 @@
-//! Rows of the data set into the window.
+//! Tests of `gather`: rows of the data set are copied into the window.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::gather::{self, Params};
 use wgrad::plan::{Contents, Section};
 use wgrad::shape::{Dtype, Shape};
 
-/// Rows and width of the data, batch, steps of the submission.
+/// Rows and width of the data, batch size, steps of the submission.
 const SIZES: [(usize, usize, usize, usize); 8] = [
     (1, 1, 1, 1),
     (3, 1, 5, 1),
@@ -20,9 +20,9 @@ const SIZES: [(usize, usize, usize, usize); 8] = [
     (129, 5, 63, 4),
 ];
 
-/// An eighth more indices than there are rows, as if another op saw them; and data and windows that begin with a later
-/// row and step, where another op sees those before, too. The index has steps before the submission's and behind them;
-/// or it ends before the last of them.
+/// Cases with indices beyond the data, as if another op had those rows. Some have data and windows that begin at a
+/// later row and step, as if another op had the earlier ones. The index has steps before and after those of the
+/// submission, or ends before the last of them.
 pub fn cases() -> Vec<Case> {
     SIZES
         .into_iter()
@@ -37,7 +37,7 @@ pub fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// Of a part that begins with a row of the data set and a step of the submission.
+/// A case whose data and window begin at the given row of the data set and step of the submission.
 fn case(
     (rows, width, batch, steps): (usize, usize, usize, usize),
     [first_row, first_item]: [usize; 2],
@@ -79,7 +79,7 @@ fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.0) > 5_000);
 }
 
-/// What becomes of a window of nines for an epoch of steps of four rows, of which one is done.
+/// Returns the window, filled with nines before, for the second step of an epoch with four rows per step.
 fn moved(first: [usize; 2], epoch: [[u32; 4]; 2]) -> Vec<f64> {
     let mut case = case((3, 2, 4, 1), first, Fill::Real(3.0), 0);
     assert_eq!(case.step().epoch_step, 1);

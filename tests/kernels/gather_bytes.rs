@@ -1,4 +1,4 @@
-//! Rows of a data set of bytes into the window, through a table.
+//! Tests of `gather_bytes`: rows of a data set of bytes are copied into the window, through a table.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,7 +8,7 @@ use wgrad::kernels::gather_bytes::{self, Params};
 use wgrad::plan::{Contents, Section};
 use wgrad::shape::{Dtype, Shape};
 
-/// Rows and bytes a row of the data, batch, steps of the submission.
+/// Rows and bytes per row of the data, batch size, steps of the submission.
 const SIZES: [(usize, usize, usize, usize); 9] = [
     (1, 1, 1, 1),
     (3, 1, 5, 1),
@@ -21,8 +21,8 @@ const SIZES: [(usize, usize, usize, usize); 9] = [
     (6, 2, 7, 1),
 ];
 
-/// One table, and one for each byte; data and windows that begin with a later row and step, where other ops see those
-/// before. The index has steps before the submission's and behind them, or ends before the last of them.
+/// One table, or one for each byte. Some have data and windows that begin at a later row and step, as if other ops had
+/// the earlier ones. The index has steps before and after those of the submission, or ends before the last of them.
 pub fn cases() -> Vec<Case> {
     let sizes = SIZES.into_iter().enumerate();
     sizes
@@ -41,7 +41,7 @@ fn case(
     seed: usize,
 ) -> Case {
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
-    // Words in which every byte may be anything, also those behind the row.
+    // Words with arbitrary bytes, including the padding after a row.
     let data = case.tensor("data", Shape::new(rows, width.div_ceil(4)), Fill::Below(u32::MAX));
     let epoch = case.step().epoch_step as usize + first_item + steps;
     let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
@@ -84,7 +84,7 @@ fn bytes_are_looked_up_lowest_first() {
     let [data, index, table, window] = [0, 1, 2, 3].map(|binding| case.op().views[binding]);
     case.set(data, vec![0x0403_0201, 0xFFFF_FF05, 0x0908_0706, 0xFFFF_FF0A]);
     case.set(index, vec![1; case.plan.shape(index).elements()]);
-    // Table w has 1000·w + byte.
+    // Table w contains 1000·w + byte.
     case.set_f32(table, &(0..5 * 256).map(|at| (1000 * (at / 256) + at % 256) as f32).collect::<Vec<_>>());
     case.set_f32(window, &vec![9.0; case.plan.shape(window).elements()]);
     assert_eq!(Seen::new(&case).results(3)[..6], [6.0, 1007.0, 2008.0, 3009.0, 4010.0, 9.0]);

@@ -1,9 +1,9 @@
-//! Every kernel's proof: its reference implementation against the formula in f64, its fast CPU kernel against the plain one, its tolerances.
-//! `sabotage` then proves the proof.
+//! Tests of every kernel: its reference implementation against the formula in f64, its fast CPU kernel against the
+//! reference, and its tolerances. `sabotage` then tests these tests with faulty kernels.
 //!
-//! One file a kernel, of the kernel's stem: `cases()` over ugly shapes, `oracle` from the formula that the kernel's
-//! documentation states, and what else it claims. `tests/cases` is the cases alone, as a library: `tests/gpu` puts the
-//! shaders to them.
+//! One file per kernel, with the same stem. `cases()` has irregular shapes; `oracle` follows the formula in the
+//! kernel's documentation; further tests check its other claims. `tests/cases` is the cases alone, as a library:
+//! `tests/gpu` runs the shaders on them.
 
 #[path = "../common/case.rs"]
 pub mod case;
@@ -50,10 +50,10 @@ mod square_sum;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// A kernel's file, and its cases.
+/// Stem of a kernel's file, and its cases.
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
-/// Every kernel file's cases.
+/// Cases of every kernel file.
 pub const STEMS: [Stem; 31] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
@@ -88,7 +88,7 @@ pub const STEMS: [Stem; 31] = [
     ("square_sum", square_sum::cases),
 ];
 
-/// Names of the Rust files in a folder of the package, but for `except`.
+/// Returns the stems of the Rust files in a folder of the package, without `except`.
 fn files(folder: &str, except: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let names = folder.read_dir().expect("a folder of the package").map(|entry| entry.expect("a file").path());

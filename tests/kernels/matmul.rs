@@ -1,4 +1,4 @@
-//! The three forms of the matrix product.
+//! Tests of `matmul`: the three forms of matrix multiplication.
 
 use super::case::{Case, Fill, Values, over_products};
 use super::compare::Expected;
@@ -11,7 +11,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let nt = over_products(nt).into_iter().chain([infinite_weight()]).collect();
     let nn = over_products(nn).into_iter().chain([whole_tiles()]).collect();
-    // The batch's rows are what is summed over.
+    // Here the sum is over the rows of the batch.
     let tn = over_products(|[rows, m, n], live, values, seed| {
         let mut case = Case::new(Section::Gradients, live, values, seed);
         let a = case.batch("a", Shape::new(rows, m), Fill::Real(1.0));
@@ -41,13 +41,13 @@ fn nn([m, n, k]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {
     case.with(op)
 }
 
-/// Columns of whole tiles, several rows of tiles, and some of these not live.
+/// A multiple of the tile in columns, several rows of tiles, and some inactive rows.
 fn whole_tiles() -> Case {
     nn([161, 64, 3], 100, Values::Real, 2)
 }
 
-/// An infinite number where the terms of b's second column begin: behind those of the first, whose sums it must not
-/// reach, not even with a factor of 0.
+/// An infinite number where the terms of the second column of b begin, after those of the first column. It must not
+/// reach the sums of the first, not even with a factor of 0.
 fn infinite_weight() -> Case {
     let mut case = nt([2, 8, 4], 2, Values::Special, 1);
     let views = case.op().views.clone();
@@ -58,7 +58,7 @@ fn infinite_weight() -> Case {
     case
 }
 
-/// Element (row, column) of a matrix, or of its transpose.
+/// Returns element (row, column) of a matrix, or of its transpose.
 fn at(values: &[f64], shape: Shape, transposed: bool, row: usize, column: usize) -> f64 {
     let (row, column) = if transposed { (column, row) } else { (row, column) };
     values[row * shape.columns + column]

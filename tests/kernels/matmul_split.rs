@@ -1,4 +1,4 @@
-//! The three forms of the matrix product, with the terms cut into parts.
+//! Tests of `matmul_split`: the three forms of matrix multiplication, with the terms split into parts.
 
 use super::case::{Case, Fill, PRODUCTS, Values};
 use super::compare::Expected;
@@ -8,14 +8,14 @@ use wgrad::kernels::matmul_split::{self, Params, Transpose};
 use wgrad::plan::{Section, Tile};
 use wgrad::shape::{Dtype, Shape};
 
-/// All rows are live in `NT` and `NN`; see `dead_rows_are_left_alone`.
+/// All rows are active in `NT` and `NN`; for others see `dead_rows_are_left_alone`.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (seed, sizes) in PRODUCTS.into_iter().enumerate() {
         for values in [Values::Real, Values::Whole] {
             cases.push(case(Transpose::Nt, sizes, sizes.0, values, seed));
             cases.push(case(Transpose::Nn, sizes, sizes.0, values, seed));
-            // Here the batch's rows are what is summed over.
+            // Here the sum is over the rows of the batch.
             let (rows, m, n, live) = sizes;
             cases.push(case(Transpose::Tn, (m, n, rows, 0), live, values, seed));
         }

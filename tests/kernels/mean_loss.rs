@@ -1,4 +1,4 @@
-//! The loss of each step of a submission.
+//! Tests of `mean_loss`: the loss of each step of a submission.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -8,7 +8,8 @@ use wgrad::kernels::mean_loss;
 use wgrad::plan::{Contents, Section};
 use wgrad::shape::{Dtype, Shape};
 
-/// Batches; each case has 1, 2 or 3 steps, the last of fewer rows, in a window with one batch_index more.
+/// Different batch sizes. Each case has 1, 2 or 3 steps, the last with fewer rows, in a window with room for one more
+/// batch.
 pub fn cases() -> Vec<Case> {
     let batches = [1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 131, 2, 7, 9, 1000, 5000];
     let both = |(seed, batch)| [Values::Real, Values::Whole].map(|values| case(batch, values, seed));
@@ -55,7 +56,7 @@ fn cpu_kernels_are_right() {
 
 #[test]
 fn dead_rows_do_not_count() {
-    // They are poisoned, as is the batch_index without a step.
+    // Inactive rows are poisoned, as is the batch of the window that has no step.
     let case = case(17, Values::Real, 2);
     let seen = Seen::new(&case);
     assert!(seen.numbers(0)[16].is_finite() && seen.numbers(0)[2 * 64 + 12].is_nan());

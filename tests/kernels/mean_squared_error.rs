@@ -1,4 +1,4 @@
-//! Mean squared error, with its gradient.
+//! Tests of `mean_squared_error`: mean squared error, with its gradient.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -23,7 +23,7 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     case.with(op)
 }
 
-/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+/// A row whose loss is infinite, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> [Case; 2] {
     [u32::MAX, 2].map(|flag| {
         let (output, target): ([[f32; 2]; 3], [[f32; 2]; 3]) =

@@ -1,7 +1,7 @@
-//! A fused step of a narrow network.
+//! Tests of `mlp_step_fused`: the fused step of a narrow network.
 //!
-//! The oracle goes through the layers in f64. For the build with a trace each stage of it begins with what the CPU kernel has
-//! put out in the stage before, since that is what its tolerances are of.
+//! The oracle computes the layers in f64. For the build with a trace, each stage starts from the results of the
+//! reference in the previous stage, since its tolerances are relative to those.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -11,10 +11,11 @@ use wgrad::kernels::mlp_step_fused::{self, Layer, Params};
 use wgrad::plan::{Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
 
-/// Rows, live rows, rows of a workgroup; inputs; outputs and codes of activations; loss.
+/// Rows, active rows, rows per workgroup; inputs; outputs and activation codes of the layers; loss.
 type Network = (usize, usize, u32, usize, &'static [(usize, u32)], usize);
 
-/// Every activation and loss, one layer and many, ragged batches and widths, more units than a workgroup has invocations.
+/// Every activation and loss, one layer and many, irregular batch sizes and widths, more units than a workgroup has
+/// invocations.
 const NETWORKS: [Network; 16] = [
     (1, 1, 4, 1, &[(1, 0)], 0),
     (5, 4, 4, 3, &[(2, 2)], 1),
@@ -34,7 +35,8 @@ const NETWORKS: [Network; 16] = [
     (70, 67, 64, 2, &[(9, 3), (3, 0)], 0),
 ];
 
-/// Those whose numbers stay small and whole, or halves: gradients by two outputs, or one, and no scale. Some outputs are 0.
+/// Networks whose numbers stay small integers, or halves: gradients are divided by two outputs, or one, and there is no
+/// scale. Some outputs are 0.
 const WHOLE: [Network; 4] = [
     (5, 5, 4, 3, &[(2, 4)], 0),
     (21, 19, 8, 4, &[(5, 4), (3, 0), (1, 4)], 0),
@@ -51,7 +53,7 @@ pub fn cases() -> Vec<Case> {
     all.chain([false, true].map(steep)).chain([false, true].map(level)).chain(broken()).collect()
 }
 
-/// Logits of binary cross-entropy that are 0, where the sides of the sigmoid meet.
+/// Logits of 0 for binary cross-entropy, where the two branches of the sigmoid meet.
 fn level(traced: bool) -> Case {
     let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 1), Values::Special, 3, traced, u32::MAX);
     let parameters = case.op().views[0];
@@ -59,8 +61,8 @@ fn level(traced: bool) -> Case {
     case
 }
 
-/// Inputs that are logits, in another order, whose exponentials no f32 can hold: each column is the largest of some row, and
-/// rows that a workgroup has side by side are far apart.
+/// Inputs become logits in another order, and their exponentials exceed the range of f32. Each column is the largest of
+/// some row, and adjacent rows of a workgroup are far apart.
 fn steep(traced: bool) -> Case {
     let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 2), Values::Special, 2, traced, u32::MAX);
     let logits: [[f32; 3]; 8] = [
@@ -109,14 +111,14 @@ fn case(
     let mut views: Vec<ViewId> = vec![parameters, input, targets, partial, row_loss, flag];
     if traced {
         let view = case.output("trace", Dtype::F32, trace);
-        // Not poison, which `prove` takes for an element that was forgotten: dead rows and filling keep it.
+        // Not poison, which `prove` reports as a forgotten element: inactive rows and padding keep this value.
         case.set_f32(view, &vec![7.5; trace.elements()]);
         views.push(view);
     }
     case.with(mlp_step_fused::op(&params, &views))
 }
 
-/// An infinite loss in a live row, under a flag that is up and one that an earlier step has lowered.
+/// An infinite loss in an active row, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> impl Iterator<Item = Case> {
     [(u32::MAX, false), (2, false), (u32::MAX, true)].into_iter().map(|(flag, traced)| {
         let mut case = case(&(6, 5, 4, 1, &[(1, 0)], 0), Values::Special, 1, traced, flag);
@@ -126,7 +128,7 @@ fn broken() -> impl Iterator<Item = Case> {
     })
 }
 
-/// One step in f64. `x` and `d` of each layer; stages begin with those of `seen` where there is a trace.
+/// One step in f64. With a trace, each stage starts from the `x` or `d` in the trace of `seen`.
 struct Step<'a> {
     seen: &'a Seen<'a>,
     params: Params,
@@ -161,7 +163,7 @@ fn derivative(function: u32, y: f64) -> f64 {
     }
 }
 
-/// Loss of a row, and its derivative by each output.
+/// Returns the loss of a row, and its derivative with respect to each output.
 fn loss(code: u32, z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
     let n = z.len() as f64;
     let pairs = || z.iter().zip(t);
@@ -188,7 +190,7 @@ fn loss(code: u32, z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
 }
 
 impl Step<'_> {
-    /// What a later stage goes on from.
+    /// Returns the values that a later stage starts from.
     fn next(&self, begin: usize, own: &[f64]) -> Vec<f64> {
         self.trace.as_ref().map_or_else(|| own.to_vec(), |trace| trace[begin..begin + own.len()].to_vec())
     }
@@ -210,7 +212,7 @@ impl Step<'_> {
         y.iter().enumerate().map(at).collect()
     }
 
-    /// Losses, and d of the last layer.
+    /// Returns the losses, and d of the last layer.
     fn losses(&self, layer: &Layer, y: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (words, n) = (self.seen.words(2), layer.outputs);
         let target = |r: usize| match self.params.loss {
@@ -247,14 +249,14 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
         ds.insert(0, step.next(pair[0].gradient, &d));
         own_ds.insert(0, d);
     }
-    // Infinite in f32 is beyond its range here.
+    // Beyond the range of f32, a number is infinite.
     let in_range = |x: f64| if x.abs() > f64::from(f32::MAX) { x.signum() * f64::INFINITY } else { x };
     let losses: Vec<f64> = losses.into_iter().map(in_range).collect();
     let flag = seen.flag(5, &losses);
     let partial = partial(&step.params, &layers, &xs, &ds, rows).into_iter().map(in_range).collect();
     let mut expected = vec![Expected::Numbers(partial), Expected::Numbers(losses), flag];
     if traced {
-        // What lies between matrices, and dead rows, keep what they had.
+        // Padding between matrices, and inactive rows, keep their values.
         let mut trace: Vec<f64> = seen.numbers(6);
         for ((layer, x), d) in layers.iter().zip(&own_xs).zip(&own_ds) {
             trace[layer.output..][..x.len()].copy_from_slice(x);
@@ -288,9 +290,9 @@ fn partial(params: &Params, layers: &[Layer], xs: &[Vec<f64>], ds: &[Vec<f64>], 
 fn cpu_kernels_are_right() {
     let (traced, plain): (Vec<Case>, Vec<Case>) = cases().into_iter().partition(|case| case.op().views.len() > 6);
     assert!(prove(&traced, oracle, 0.01) > 20_000);
-    // What nobody has written down, errors of earlier stages too, makes a fifth of the tolerances weak: a tanh may be off by 10⁻⁵,
-    // which goes on through all layers, and an output near 0 may be on either side of the kink. That is why there is the
-    // build with a trace, whose bits `tests/gpu` compares with these.
+    // Without a trace, tolerances include the errors of earlier stages, and a fifth of them becomes weak. A tanh may be
+    // off by 10⁻⁵, which propagates through all layers, and an output near 0 may be on either side of the kink. The
+    // build with a trace exists for this reason; `tests/gpu` checks that both builds give the same bits.
     assert!(prove(&plain, oracle, 0.25) > 20_000);
 }
 

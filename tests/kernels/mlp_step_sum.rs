@@ -1,4 +1,4 @@
-//! The gradients of a fused step from its workgroups' shares.
+//! Tests of `mlp_step_sum`: the gradients of a fused step, summed over its workgroups.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
@@ -22,7 +22,7 @@ fn case(partial: Shape, values: Values, seed: usize, flag: u32) -> Case {
     case.with(op)
 }
 
-/// A sum that is infinite, under a flag that is up and one that an earlier step has lowered.
+/// An infinite sum, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> impl Iterator<Item = Case> {
     [u32::MAX, 2].into_iter().map(|flag| {
         let mut case = case(Shape::new(3, 5), Values::Special, 1, flag);
@@ -37,7 +37,7 @@ fn broken() -> impl Iterator<Item = Case> {
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (partial, Shape { rows, columns }) = (seen.numbers(0), seen.shape(0));
     let sum = |i: usize| (0..rows).map(|p| partial[p * columns + i]).sum::<f64>();
-    // In f32 a sum beyond its range is infinite.
+    // In f32 a sum beyond the range is infinite.
     let in_range = |sum: f64| if sum > f64::from(f32::MAX) { f64::INFINITY } else { sum };
     let sums: Vec<f64> = (0..columns).map(|i| in_range(sum(i))).collect();
     let flag = seen.flag(2, &sums);

@@ -1,4 +1,4 @@
-//! The global norm of the gradients, and the factor that clips them.
+//! Tests of `norm`: the global norm of the gradients, and the gradient clipping factor.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Case> {
         case.set_f32(partial, &[unit, 3.0 * unit, 2.0 * unit]);
         case
     });
-    // Squares of the numbers of `far` neither vanish nor overflow.
+    // The squares of the numbers of `far` must neither underflow nor overflow.
     blocks.into_iter().enumerate().flat_map(both).chain(far).chain(broken()).collect()
 }
 
@@ -30,7 +30,7 @@ fn case(blocks: usize, values: Values, seed: usize) -> Case {
     case.with(norm::op(partial, output, flag))
 }
 
-/// An infinite norm, under a flag that is up and one that an earlier step has lowered.
+/// An infinite norm, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> [Case; 2] {
     [u32::MAX, 2].map(|flag| {
         let mut case = case(3, Values::Special, 1);

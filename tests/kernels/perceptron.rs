@@ -1,4 +1,4 @@
-//! Rosenblatt's perceptron criterion, with its gradient.
+//! Tests of `perceptron`: Rosenblatt's perceptron criterion, with its gradient.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -23,14 +23,14 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     case.with(op)
 }
 
-/// max(0, −(2t − 1)·z), which is 0 where sign and target agree; the perceptron's rule is its gradient.
+/// Returns max(0, −(2t − 1)·z), which is 0 where sign and target agree, and its gradient, the perceptron rule.
 fn formula(z: f64, t: f64) -> (f64, f64) {
     let wrong = (z > 0.0) != (t == 1.0);
     let sign = 1.0 - 2.0 * t;
     ((sign * z).max(0.0), if wrong { sign } else { 0.0 })
 }
 
-/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+/// A row whose loss is infinite, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> [Case; 2] {
     [u32::MAX, 2].map(|flag| {
         let (output, target): ([[f32; 2]; 3], [[f32; 2]; 3]) =

@@ -1,4 +1,4 @@
-//! RMSprop, one element at a time.
+//! Tests of `rmsprop`: RMSprop, one element at a time.
 
 use super::adamw::{BLOCKS, DECAYED, SITUATIONS, clip, kept, next_step};
 use super::case::{Case, Fill, Values};
@@ -24,7 +24,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// What overflows, square and parameter, which a flag of the next step does not hide; what has decayed.
+/// Overflow of square and parameter, which a flag at the next step must not hide; decayed values.
 fn hard() -> Vec<Case> {
     let params = Params { alpha: 0.5, one_minus_alpha: 0.5, epsilon: 1e-8, l2: 0.0, max_norm: f32::MAX };
     let with = |numbers: [&[f32]; 3], ahead: Option<u32>| {
@@ -83,7 +83,7 @@ fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.001) > 30_000);
 }
 
-/// Gradient and decay are each below the normal range, and their sum is not: a device may flush both.
+/// Gradient and weight decay are both below the normal range, but their sum is not. A device may flush both to 0.
 #[test]
 fn a_device_may_flush_each_term() {
     let least = f32::MIN_POSITIVE;
@@ -99,7 +99,7 @@ fn a_device_may_flush_each_term() {
         case.values = Values::Special;
         let seen = Seen::new(&case);
         let Tolerance::Each(tolerances) = &seen.tolerances().expect("items are live")[0] else { panic!("exact") };
-        // Without a gradient the parameter stays.
+        // Without a gradient the parameter does not change.
         let (found, tolerance) = ([f64::from(1.9 * least)], Tolerance::Each(tolerances[..1].to_vec()));
         assert_close(&format!("rate {rate}, epsilon {epsilon}"), &found, &seen.results(0)[..1], &tolerance);
     }

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent, with and without momentum.
+//! Tests of `sgd`: stochastic gradient descent, with and without momentum.
 
 use super::adamw::{BLOCKS, DECAYED, SITUATIONS, clip, kept, next_step};
 use super::case::{Case, Fill, Values};
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// What overflows, parameter and momentum, which a flag of the next step does not hide; what has decayed.
+/// Overflow of parameter and momentum, which a flag at the next step must not hide; decayed values.
 fn hard() -> Vec<Case> {
     let with = |momentum: f32, numbers: [&[f32]; 3], ahead: Option<u32>| {
         let params = Params { momentum, nesterov: 0, l2: 0.0, max_norm: f32::MAX };
@@ -46,7 +46,7 @@ fn hard() -> Vec<Case> {
             with(momentum, [&DECAYED, &[1e-39, 1e-30, -1e-38], &DECAYED], None),
         ]
     });
-    // The momentum alone overflows: the learning rate is far below 1.
+    // Only the momentum overflows, since the learning rate is far below 1.
     let momentum = with(0.75, [&[1.0], &one(2e38), &one(3e38)], None);
     cases.into_iter().flatten().chain([momentum]).collect()
 }
@@ -90,7 +90,8 @@ fn cpu_kernels_are_right() {
     assert!(prove(&cases(), oracle, 0.001) > 30_000);
 }
 
-/// Gradient, decay and momentum are each below the normal range, and their sum is not: a device may flush all three.
+/// Gradient, weight decay and momentum are each below the normal range, but their sum is not. A device may flush all
+/// three to 0.
 #[test]
 fn a_device_may_flush_each_term() {
     let least = f32::MIN_POSITIVE;

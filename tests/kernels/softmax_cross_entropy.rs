@@ -1,4 +1,4 @@
-//! Softmax and cross-entropy from logits, with the gradient.
+//! Tests of `softmax_cross_entropy`: softmax and cross-entropy from logits, with the gradient.
 
 use super::case::{Case, Fill, Values, over_rows};
 use super::compare::Expected;
@@ -29,7 +29,7 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> C
     case.with(op)
 }
 
-/// A row whose loss is infinite, under a flag that is up and one that an earlier step has lowered.
+/// A row whose loss is infinite, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> [Case; 2] {
     [u32::MAX, 2].map(|flag| {
         let mut case = rows_of_two(&[[0.5, 1.0], [1.0, f32::NEG_INFINITY]], &[1, 1]);
@@ -39,16 +39,16 @@ fn broken() -> [Case; 2] {
     })
 }
 
-/// Confidently right, confidently wrong, undecided.
+/// Rows that are confidently right, confidently wrong, and undecided.
 fn extreme() -> Case {
     rows_of_two(&[[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4], [3e38, 3e38]], &[0, 1, 1, 0])
 }
 
-/// Rows whose loss is next to nothing, ties, and differences of logits that no f32 is.
+/// Rows whose loss is close to 0, ties, and differences of logits that are not exact in f32.
 fn sure() -> Case {
     let z = [0.25, 1.0, 8.0, 12.0, 15.0, 17.0, 20.5, 40.3, 63.7, 80.0, 86.0, 1e-8, 1e-30, 0.0];
     let mut rows: Vec<[f32; 2]> = z.iter().flat_map(|z| [[*z, 0.3], [0.7, -z], [-z / 2.0, z / 2.0]]).collect();
-    // As an f32, this difference is 3.1e-6 off.
+    // In f32, this difference is off by 3.1e-6.
     rows.push([2.3, -62.5]);
     let class: Vec<u32> =
         rows.iter().enumerate().map(|(r, z)| u32::from(z[1] > z[0]) ^ u32::from(r % 5 == 4)).collect();
@@ -63,11 +63,11 @@ fn rows_of_two(output: &[[f32; 2]], target: &[u32]) -> Case {
     case
 }
 
-/// −ln softmax(z)_t = ln Σⱼ e^(zⱼ − z_t), and softmax(z) − [c = t], with the largest logit taken out of the sum.
+/// Returns −ln softmax(z)_t = ln Σⱼ e^(zⱼ − z_t), and softmax(z) − [c = t], with the largest logit subtracted.
 fn formula(z: &[f64], t: usize) -> (f64, Vec<f64>) {
     let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = z.iter().map(|z| (z - largest).exp()).sum();
-    // The others' share, where taking 1 from that of the class would cancel, and ln(1 + others).
+    // Sum over the other classes: softmax(z)_t − 1 would cancel, and the loss is ln(1 + others).
     let others: f64 = (0..z.len()).filter(|c| *c != t).map(|c| (z[c] - largest).exp()).sum();
     let gradient = |c: usize| if c == t { -others / sum } else { (z[c] - largest).exp() / sum };
     let loss = (largest - z[t]) + (others + (z[t] - largest).exp_m1()).ln_1p();

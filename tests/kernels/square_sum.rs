@@ -1,4 +1,4 @@
-//! The root of the sum of squares of each block of 64.
+//! Tests of `square_sum`: the norm of each block of 64.
 
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
@@ -17,19 +17,19 @@ pub fn cases() -> Vec<Case> {
         case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| (i as f32 - 31.0) * unit));
         case
     });
-    // One number alone, wherever it is.
+    // A single number that is not 0, at different positions.
     let alone = (0..64).step_by(21).map(|at| {
         let mut case = case(1, Values::Special, 1);
         let gradient = case.op().views[0];
         case.set_f32(gradient, &std::array::from_fn::<f32, 64, _>(|i| if i == at { 1e30 } else { 0.0 }));
         case
     });
-    // A block of tiny numbers, beside one that begins with a huge one, and one that ends so.
+    // A block of tiny numbers, next to a block that begins with a huge number, and one that ends with one.
     let mut beside = case(3, Values::Special, 1);
     let gradient = beside.op().views[0];
     let huge = |i: usize| if i == 64 || i == 191 { 1e30 } else { 0.0 };
     beside.set_f32(gradient, &std::array::from_fn::<f32, 192, _>(|i| if i < 64 { 1e-30 } else { huge(i) }));
-    // Squares of the numbers of `far` neither vanish nor overflow.
+    // The squares of the numbers of `far` must neither underflow nor overflow.
     blocks.into_iter().enumerate().flat_map(both).chain(far).chain(alone).chain([beside]).collect()
 }
 

@@ -1,4 +1,5 @@
-//! What every loss has: its columns as the one parameter, five bindings, and a flag that the loss of a row may lower.
+//! Code that all losses share: one parameter (the number of columns), five bindings, and the flag that records the
+//! first step with a loss that is not finite.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,17 +8,17 @@ use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
-    /// Sizes.
+    /// Kernel parameters.
     pub struct Params {
-        /// Columns.
+        /// Number of columns.
         columns: u32,
     }
 }
 
-/// Bindings of a loss whose targets are numbers, one for each output.
+/// Bindings of a loss whose targets are numbers, one per output.
 pub const NUMBERS: &[Binding] = &bindings(Dtype::F32);
 
-/// Bindings of a loss whose targets are classes, one for each row.
+/// Bindings of a loss whose targets are class indices, one per row.
 pub const CLASSES: &[Binding] = &bindings(Dtype::U32);
 
 const fn bindings(targets: Dtype) -> [Binding; 5] {
@@ -30,8 +31,8 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
     ]
 }
 
-/// What the shader of a loss needs that is a mean over columns: its own file has only `element`, of an output and a
-/// target.
+/// Shared WGSL sources of a loss that is a mean over columns. Its own file holds only `element`, the loss of one output
+/// and its target.
 pub const ELEMENTWISE: &[&str] = &[
     shared::STEP,
     shared::LINE,
@@ -43,15 +44,15 @@ pub const ELEMENTWISE: &[&str] = &[
     shared::ELEMENT_LOSS,
 ];
 
-/// The shader of a loss, whose invocations share rows.
+/// Shader of a loss: one or more invocations per row.
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
-    // A softmax goes along its row three times.
+    // The softmax passes over its row three times.
     let rounds = |_: &Op, shapes: &[Shape]| 3 * along_row(shapes[0].columns);
     let grid = |_: &Op, shapes: &[Shape]| line(shapes[0].rows * per_row(shapes[0].columns));
     Shader { source, shared, prelude: row_prelude, grid, rounds: Some(rounds), tiles: None }
 }
 
-/// row_loss and grad of output against target, by the kernel of a loss.
+/// Op of a loss kernel: computes row_loss and grad from output and target.
 pub fn op(
     kernel: &'static Kernel,
     plan: &Plan,
@@ -65,7 +66,7 @@ pub fn op(
     Op::new(kernel, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
 }
 
-/// Keeps the loss of a row; one that is not finite lowers the flag to the step's index.
+/// Stores the loss of a row. If it is not finite, records the step in the flag (atomic min).
 pub fn write(row_loss: &mut f32, loss: f32, step: &Step, flag: &AtomicU32) {
     *row_loss = loss;
     if !loss.is_finite() {

@@ -1,34 +1,34 @@
-//! Rows of a data set on their way into the window, on the CPU.
+//! Copies rows of a data set into the batch window, on the CPU.
 
 use std::ops::Range;
 
 use crate::numeric::{Line, will_read};
 
-/// Values of a row, or rows, that are asked for before they are brought.
+/// Number of values to prefetch ahead of the copy.
 const AHEAD: usize = 1024;
 
-/// Rows of a data set.
+/// A range of rows of a data set.
 pub struct Rows<'a, T> {
-    /// All of them.
+    /// Values of all rows.
     pub values: &'a [T],
-    /// Values of a row: words, or numbers.
+    /// Number of values per row: words, or numbers.
     pub each: usize,
-    /// Row of the data set that they begin with.
+    /// Index of the first row in the data set.
     pub first: u32,
-    /// How many rows there are.
+    /// Number of rows.
     pub count: u32,
 }
 
 impl<'a, T> Rows<'a, T> {
-    /// A row, if it is one of these.
+    /// Returns the row with this index in the data set, if it is in the range.
     fn get(&self, row: u32) -> Option<&'a [T]> {
-        // A row before the first becomes one beyond the last.
+        // An index below `first` wraps around to one beyond the last row.
         let row = row.wrapping_sub(self.first);
         (row < self.count).then(|| &self.values[row as usize * self.each..][..self.each])
     }
 
-    /// Gives `copy` each row that `batch` names, which of its `width` numbers are wanted, and where these belong: `columns` of
-    /// the batch's numbers are at `to`.
+    /// Calls `copy` for each row that `batch` names and that is in the range. `copy` gets the row, the range of its
+    /// `width` numbers that is wanted, and the destination. `to` holds `columns` of the numbers of the whole batch.
     pub fn bring(
         &self,
         batch: &[u32],

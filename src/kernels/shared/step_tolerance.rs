@@ -1,46 +1,47 @@
-//! How far rounding can carry the numbers of a fused step.
+//! Rounding tolerances of a fused step.
 //!
-//! Each stage has the tolerance of the op that it replaces. Where a stage goes on from numbers that may themselves be off,
-//! because nobody has written down what the device had there, that is carried on. With e(·) for how far a number may be
-//! off, r(·) for a stage's own tolerance:
+//! Each stage has the tolerance of the op that it replaces. Without a trace, the inputs that a stage had on the device
+//! are unknown. The error of earlier stages is then propagated. Below, e(·) is the error of a number and r(·) is the
+//! tolerance of the stage itself:
 //!
-//! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ), and `activation::error` says what f makes of it.
-//! - losses and their gradients: `carried`, from the largest slope there is near by.
+//! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ); `activation::error` propagates it through f.
+//! - losses and their gradients: `carried`, from the largest slope in the neighborhood.
 //! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from `derivative`.
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
-//! Own tolerances are proportional to magnitudes, which are those of the reference: at the device's the magnitudes are larger by
-//! what is carried, and since own tolerances are less than a hundredth of a magnitude, `MORE` of it covers that.
+//! The tolerance of a stage is proportional to magnitudes, and these are taken from the reference. On the device they
+//! are larger by the propagated error. Since a tolerance is less than a hundredth of its magnitude, the factor `MORE`
+//! covers that.
 
 use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
 use crate::kernels::{activation, dense_forward, dense_grad_input};
 use crate::numeric::Sum;
 use crate::plan::{BufferArg, Call, Step, Tolerance};
 
-/// See the module.
+/// Factor for magnitudes that are larger on the device; see the module documentation.
 const MORE: f64 = 1.01;
 
-/// Numbers, and how far they may be off.
+/// Numbers with their errors.
 #[derive(Clone, Debug)]
 struct Values {
     numbers: Vec<f32>,
     errors: Vec<f64>,
 }
 
-/// One step with what is known of its stages.
+/// Known values and tolerances of the stages of one step.
 struct Stages<'a> {
     p: &'a Params,
     step: &'a Step,
     parameters: &'a [f32],
-    /// Numbers of the trace.
+    /// Values of the trace.
     trace: Vec<f32>,
-    /// Whether the errors of earlier stages count.
+    /// True if the errors of earlier stages are propagated.
     carries: bool,
     /// Tolerances of the trace.
     tolerances: Vec<f64>,
 }
 
-/// The tolerances of partial, row_loss and flag, and of the trace where there is one.
+/// Returns the tolerances of partial, row_loss and flag, and of the trace where there is one.
 pub fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = *before.params::<Params>();
     let traced = !matches!(after.args[6], BufferArg::None);
@@ -77,7 +78,7 @@ pub fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     tolerances
 }
 
-/// What the CPU kernel has between the stages.
+/// Returns the trace that the reference implementation computes.
 fn recomputed(p: &Params, before: &Call<'_>) -> Vec<f32> {
     let [partial, row_loss, trace] = mlp_step_fused::written(p).map(|shape| vec![0.0; shape.elements()]);
     let (mut partial, mut row_loss, mut trace, flag) = (partial, row_loss, trace, u32::MAX.into());
@@ -93,7 +94,7 @@ impl Stages<'_> {
         self.step.rows as usize
     }
 
-    /// The live rows of a part of the trace.
+    /// Returns the active rows of one matrix of the trace, with their errors.
     fn earlier(&self, begin: usize, columns: usize) -> Values {
         let range = begin..begin + self.rows() * columns;
         let errors = if self.carries { self.tolerances[range.clone()].to_vec() } else { vec![0.0; range.len()] };
@@ -118,7 +119,7 @@ impl Stages<'_> {
         }
     }
 
-    /// Tolerances of d of the last layer, whose outputs are `y`; returns those of the rows' losses.
+    /// Computes the tolerances of d of the last layer, whose outputs are `y`. Returns those of the row losses.
     fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
         let (rows, columns) = (self.rows(), layer.outputs);
         let own = Loss::new(self.p, self.step, columns, &y.numbers, targets);
@@ -185,12 +186,12 @@ impl Stages<'_> {
     }
 }
 
-/// A stage's own tolerance, and what is carried into it.
+/// Combines the tolerance of a stage with the propagated error.
 fn more(own: f64, carried: f64) -> f64 {
     if carried > 0.0 { MORE * (own + carried) } else { own }
 }
 
-/// What a loss's own kernel says of these outputs.
+/// Results and tolerances of the loss's own kernel for these outputs.
 struct Loss {
     gradients: Vec<f32>,
     losses: Vec<f64>,
@@ -222,12 +223,12 @@ fn largest(errors: &[f64]) -> f64 {
     errors.iter().copied().fold(0.0, f64::max)
 }
 
-/// What errors of a row's outputs make of its loss, and of the gradients.
+/// Returns the errors of a row's loss and of its gradients that follow from the errors of its outputs.
 ///
-/// The squares' slope is twice the difference, and theirs 2. That of the cross-entropy of z is σ(z) − t, at most 1 + |t|,
-/// whose slope is at most 1/4. The softmax's loss moves by no more than twice the largest error e, its probabilities by
-/// factors between e^(−2e) and e^(2e), and none by more than 1. The criterion's slope is an error of at most 1 + |t|, which
-/// is off by 1 where the output may have either sign.
+/// The squared error has the slope 2·(z − t), whose own slope is 2. The cross-entropy of z has the slope σ(z) − t, at
+/// most 1 + |t|, whose own slope is at most 1/4. The softmax loss changes by at most twice the largest error e. Its
+/// probabilities change by factors between e^(−2e) and e^(2e), and by at most 1. The perceptron criterion has a slope
+/// of at most 1 + |t|, which is off by 1 where the output may have either sign.
 fn carried(loss: usize, step: &Step, y: &[f32], errors: &[f64], target: impl Fn(usize) -> f64) -> (f64, Vec<f64>) {
     let (n, scale) = (errors.len() as f64, f64::from(step.loss_scale));
     if largest(errors) == 0.0 {
@@ -257,7 +258,7 @@ fn softmax(z: &[f32]) -> impl Iterator<Item = f64> {
     z.iter().map(move |z| power(z) / total)
 }
 
-/// f′ from y = f(x), and how far it can be off: by its own rounding, and by y's error.
+/// Returns f′ from y = f(x), and the part of its error that comes from y's error.
 fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
     let turns = error > 0.0 && f64::from(y.abs()) <= error;
     let carried = match function {
@@ -270,7 +271,7 @@ fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
     (f64::from(activation::derivative(function, slope, y)), carried)
 }
 
-/// The tolerance of a product of a gradient with a derivative, each of which may be off, or exact.
+/// Returns the tolerance of gradient · derivative, where either factor may have an error or be exact.
 fn times(gradient: f64, gradient_error: f64, derivative: f64, derivative_error: f64) -> f64 {
     let exact = derivative == 0.0 || derivative.abs() == 1.0;
     let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient * derivative.abs() };

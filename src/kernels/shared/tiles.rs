@@ -1,53 +1,54 @@
-//! How products are cut among a GPU's workgroups: which tiles there are, and which one is taken.
+//! Tiling of matrix multiplications among a GPU's workgroups: the candidate tiles and the default choice.
 //!
-//! All products sharing one of three cores, `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in `shaders/shared`, and
-//! say in their own file what they read and what becomes of the sums.
+//! All matrix multiplications use one of three cores: `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in
+//! `shaders/shared`. Each kernel's own file defines what is read and how the sums are stored.
 
 use crate::kernels::dropout::PHILOX_ROUNDS;
 use crate::kernels::shared;
 use crate::numeric::SUM_DEPTH;
 use crate::plan::{Limits, Op, OperandSharing, Tile};
 
-/// A product: out is rows×columns, each a sum of `terms` terms.
+/// Sizes of a matrix multiplication: the output is rows×columns, each element a sum of `terms` terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matmul {
-    /// Rows of the output.
+    /// Number of rows of the output.
     pub rows: usize,
-    /// Columns of the output.
+    /// Number of columns of the output.
     pub columns: usize,
-    /// Terms of each sum.
+    /// Number of terms of each sum.
     pub terms: usize,
-    /// Whether the lengths of the rows in memory of a, b and the output are multiples of four.
+    /// True for each of a, b and the output if the length of its rows in memory is a multiple of four.
     pub aligned: [bool; 3],
-    /// Whether the terms are rows of a batch, of which there may be millions.
+    /// True if the terms are rows of a batch, of which there may be millions.
     pub over_rows: bool,
-    /// True if dropout's masks may be drawn where the output is stored.
+    /// True if dropout may be applied where the output is stored.
     pub may_drop: bool,
 }
 
-/// Fewer terms are not worth a part of their own, whose sums must be written and read again.
+/// Minimum number of terms per part. With fewer, writing and reading the partial sums costs more than it saves.
 const TERMS_OF_A_PART: usize = 256;
 
-/// More parts are not worth their memory.
+/// Maximum number of parts that pays for its memory.
 const MOST_PARTS: usize = 8;
 
-/// Most rows of a batch that one part sums, 64 at a time: at most 32 such sums are added one by one, and parts by four levels of
-/// sixteen. More parts would cost more to write and to add than they make sums better. Parts sum more rows where one binding
-/// does not hold the sums of so many parts.
+/// Maximum number of batch rows per part. They are summed in blocks of 64: at most 32 block sums are added one by one,
+/// and parts in four levels of sixteen. More parts would cost more to write and add than they gain in accuracy. A part
+/// has more rows only where one binding cannot hold the sums of that many parts.
 const ROWS_OF_A_PART: usize = 2048;
 
-/// Rows of a batch that are summed from zero before their sum is added: `BLOCK` in `shaders/shared/product.wgsl`.
+/// Number of batch rows per block. Each block is summed from zero, then added: `BLOCK` in
+/// `shaders/shared/matmul.wgsl`.
 const BLOCK: usize = 64;
 
 const STAGED: OperandSharing = OperandSharing::Workgroup { terms: 16 };
 
-/// Rows of tiles in a band, for outputs of at least twice as many rows and columns of tiles: where a GPU's cache does not hold what
-/// all workgroups that run at the same time read.
+/// Rows of tiles per band. Bands are used for outputs of at least twice as many rows and columns of tiles, where the
+/// GPU cache does not hold what all concurrent workgroups read.
 const BAND: u32 = 8;
 
-/// All sizes, from small to large, and the largest with half as many terms, for devices with no more workgroup memory than
-/// WebGPU guarantees. The first needs no workgroup memory, and only 64 invocations, as every GPU has; the
-/// second is for software drivers, where it is the best one.
+/// All tile sizes, from small to large. The largest also comes with half as many terms, for devices with only the
+/// workgroup memory that WebGPU guarantees. The first needs no workgroup memory and only 64 invocations, which every
+/// GPU has. The second is for software drivers, where it is the fastest.
 const TILES: [Tile; 7] = [
     Tile::PLAIN,
     Tile::SUBGROUPS,
@@ -58,17 +59,17 @@ const TILES: [Tile; 7] = [
     Tile::new(128, 128, [8, 8], STAGED),
 ];
 
-/// So many workgroups keep a middling GPU busy; a larger tile must not leave fewer.
+/// Number of workgroups that keep a mid-range GPU busy. A larger tile must not leave fewer.
 const WORKGROUPS: usize = 96;
 
-/// The tiles that a product can have on a device, the best one first: the largest that still makes enough workgroups
-/// to fill a GPU, then the others from small to large. From shape and limits alone, never from a clock. None has fewer parts
-/// than its sums need.
+/// Returns the tiles that a matrix multiplication can use on a device, the default choice first. That is the largest
+/// tile with enough workgroups to fill a GPU; the others follow from small to large. The result depends on shape and
+/// limits alone, never on timing. Each tile has at least as many parts as its sums need.
 pub fn candidates(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     in_parts(uncut(matmul, limits), matmul, limits)
 }
 
-/// Each tile with its terms cut into as many parts as it needs, once.
+/// Splits the terms of each tile into as many parts as it needs, and removes duplicates.
 fn in_parts(tiles: Vec<Tile>, matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut found: Vec<Tile> = Vec::new();
     for tile in tiles {
@@ -92,37 +93,38 @@ fn in_parts(tiles: Vec<Tile>, matmul: Matmul, limits: &Limits) -> Vec<Tile> {
 
 /// Number of parts whose sums one binding holds, at least 1.
 fn fitting(matmul: Matmul, limits: &Limits) -> usize {
-    // Behind the sums of products over rows lie those of a's rows.
+    // Matmuls over batch rows also store the sums of a's rows, after their own sums.
     let sums = matmul.rows * (matmul.columns + usize::from(matmul.over_rows));
     let bytes = limits.binding_bytes.min(limits.allocation_bytes) as usize;
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Most rows that are summed in one part where `terms` rows are not cut into parts. More than `ROWS_OF_A_PART` only where one
-/// binding does not hold two parts. It holds both operands, though: its size is less than that of two parts, and at least that of
-/// the longer operand.
+/// Maximum number of rows per part where `terms` rows are not split. It exceeds `ROWS_OF_A_PART` only where one binding
+/// cannot hold two parts. The binding does hold both operands: its size is at least that of the longer operand, and
+/// less than that of two parts.
 pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }
 
-/// Most rounded additions that a term passes on any device where so many rows are summed in one part: in its block, and one for
-/// each block.
+/// Maximum number of rounded additions per term, on any device, for parts of `rows` rows: those within a block, and one
+/// per block.
 pub fn depth(rows: usize) -> usize {
     SUM_DEPTH.max(BLOCK + rows.div_ceil(BLOCK))
 }
 
-/// Terms of the longest step of any tile's core.
+/// Largest number of terms that any tile's core processes per step.
 const STEP: usize = 16;
 
-/// Terms of each of so many parts but the last: fused steps of every tile's core, so that none looks into the next part.
+/// Number of terms per part, except the last part. A multiple of every core's step, so that no step crosses into the
+/// next part.
 pub fn chunk(terms: usize, parts: usize) -> usize {
     terms.div_ceil(parts).next_multiple_of(STEP)
 }
 
-/// Most rounds of all loops of an invocation that computes a product's part, even where a driver unrolls none.
+/// Maximum number of loop iterations of an invocation that computes one part, assuming that the driver unrolls no loop.
 pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
     let (terms, [high, wide]) = (matmul.terms, tile.each.map(|each| each as usize));
-    // To store the sums of a block is to go through them.
+    // Storing the sums of a block loops over them.
     let blocks = if matmul.over_rows { terms.div_ceil(BLOCK).max(1) } else { 1 };
     let rounds = match tile.staged().map(|terms| terms as usize) {
         None => terms.div_ceil(4) + blocks + high + wide,
@@ -140,7 +142,7 @@ pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
     (rounds + drawing) as u64
 }
 
-/// Tiles before their terms are cut into the parts they need: for the parts themselves, too.
+/// Returns the tiles before the split into required parts; also used for the parts themselves.
 pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
@@ -150,7 +152,7 @@ pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let fills = |tile: &Tile| workgroups(tile, matmul).iter().product::<usize>() >= WORKGROUPS;
     let small = matmul.rows.min(matmul.columns) <= 8 || matmul.terms <= 8;
-    // Of the 16×32 sums of a subgroup most would be for nothing.
+    // Most of the 16×32 sums of a subgroup would be wasted.
     let narrow = matmul.rows.min(matmul.columns) <= 16;
     let subgroups = sizes.iter().position(|tile| tile.sharing == OperandSharing::Subgroup).filter(|_| !narrow);
     let best = if limits.software {
@@ -171,8 +173,8 @@ pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     first.into_iter().chain([best]).chain(sizes).chain(last).flat_map(both).collect()
 }
 
-/// The same, and for products with enough terms the best tile with the terms cut into parts: first where a whole one
-/// would leave a GPU idle. The parts' sums must fit one binding.
+/// [`candidates`], and for matmuls with enough terms also the best tile with split terms. The split tile comes first
+/// where the unsplit one would leave a GPU idle. The sums of all parts must fit one binding.
 pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut tiles = uncut(matmul, limits);
     let fitting = fitting(matmul, limits);
@@ -184,7 +186,7 @@ pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     } else if matmul.terms > 16 && fitting >= 2 {
         tiles.push(split(2));
     }
-    // How many workgroups keep a GPU busy, measuring alone can tell: these are never the first.
+    // Only measurements show how many workgroups keep a GPU busy, so these are never the default.
     let more =
         [2, 4, MOST_PARTS].map(split).into_iter().filter(|tile| !limits.software && tile.parts as usize <= parts);
     let more: Vec<Tile> = more.filter(|tile| !tiles.contains(tile)).collect();
@@ -192,18 +194,18 @@ pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     in_parts(tiles, matmul, limits)
 }
 
-/// Workgroups along columns and rows.
+/// Number of workgroups along columns and rows.
 fn workgroups(tile: &Tile, matmul: Matmul) -> [usize; 2] {
     [matmul.columns.div_ceil(tile.columns as usize), matmul.rows.div_ceil(tile.rows as usize)]
 }
 
-/// The grid of a product.
+/// Grid of a matrix multiplication.
 pub fn grid(op: &Op, matmul: Matmul) -> [u32; 3] {
     let [x, y] = workgroups(&op.tile(), matmul).map(|count| count as u32);
     [x, y, 1]
 }
 
-/// The sizes of an op's tile, as the core names them.
+/// WGSL constants for the sizes of an op's tile, with the names that the cores use.
 pub fn prelude(op: &Op) -> String {
     let tile = op.tile();
     let Tile { rows, columns, each: [each, _], .. } = tile;
@@ -216,12 +218,12 @@ pub fn prelude(op: &Op) -> String {
     sizes + &staged.unwrap_or_default()
 }
 
-/// How a product's operands lie in memory, for kernels of which there are several.
+/// WGSL constants for the memory layout of the operands, for kernels that exist in several layouts.
 pub fn along(a: bool, b: bool) -> String {
     format!("const A_ALONG_TERMS = {a};\nconst B_ALONG_TERMS = {b};\n")
 }
 
-/// The texts that a tile is computed with.
+/// WGSL sources of the core for a tile.
 pub fn core(tile: &Tile) -> Vec<&'static str> {
     let core = match tile.sharing {
         OperandSharing::Nothing => shared::REGISTERS,
@@ -229,10 +231,10 @@ pub fn core(tile: &Tile) -> Vec<&'static str> {
         OperandSharing::Workgroup { .. } => shared::TILES,
     };
     let [a, b, out] = tile.vector.map(usize::from);
-    vec![shared::A[a], shared::B[b], shared::OUT[out], shared::PRODUCT, core]
+    vec![shared::A[a], shared::B[b], shared::OUT[out], shared::MATMUL, core]
 }
 
-/// The same for kernels that read something which lies as the output does.
+/// [`core()`] for kernels that also read an input with the layout of the output.
 pub fn core_beside(tile: &Tile) -> Vec<&'static str> {
     [core(tile), vec![shared::BESIDE[usize::from(tile.vector[2])]]].concat()
 }
@@ -282,22 +284,22 @@ mod tests {
         let parts = |binding_bytes| candidates_with_parts(matmul, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
-        // The sums of a's rows behind those of each part take their sharing.
+        // The sums of a's rows, stored after those of each part, need memory too.
         let over_rows = Matmul { over_rows: true, ..matmul };
         let parts_over_rows = |binding_bytes| {
             let tiles = candidates_with_parts(over_rows, &Limits { binding_bytes, ..Limits::default() });
             tiles.iter().map(|tile| tile.parts).max()
         };
         assert_eq!([513 << 10, 512 << 10].map(parts_over_rows), [Some(2), Some(1)]);
-        // The heuristic's choice comes first, whatever else there is.
+        // The heuristic's choice comes first, whatever other candidates exist.
         assert_eq!(parts(128 << 20)[0].parts, 1);
         let few = Matmul { rows: 32, columns: 64, terms: 2048, aligned: [true; 3], over_rows: false, may_drop: false };
         let counts: Vec<u32> = candidates_with_parts(few, &Limits::default()).iter().map(|tile| tile.parts).collect();
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
 
-    /// A part sums more rows than 2,048 only where a binding holds no more parts, and never many more than operands that a
-    /// binding holds can have: tolerances count on it.
+    /// A part has more than 2,048 rows only where a binding holds no more parts. Even then it has few more rows than
+    /// the operands that a binding holds. Tolerances rely on it.
     #[test]
     fn parts_have_as_many_rows_as_tolerances_say() {
         let mut long = 0;
@@ -329,7 +331,8 @@ mod tests {
         assert!(long > 10, "{long} parts are longer");
     }
 
-    /// Blocks where terms are rows of a batch, ten rounds of Philox for each four numbers that are stored where they may be dropped.
+    /// Counts blocks where terms are batch rows, and ten Philox rounds for every four stored numbers where dropout may
+    /// apply.
     #[test]
     fn rounds_are_those_of_the_loops() {
         let matmul =
@@ -356,7 +359,7 @@ mod tests {
         let subgroups = Limits { subgroups: true, ..software };
         assert_eq!(chosen(64, 64, 4, &subgroups), "32×32 of 16×4 by subgroups vec4");
         assert_eq!(chosen(4096, 4, 64, &subgroups), "32×32 of 4×4 vec4");
-        // No real GPU has shown yet what they are worth.
+        // Subgroups have not been measured on a real GPU yet.
         let gpu = Limits { subgroups: true, ..Limits::default() };
         assert!(
             candidates(

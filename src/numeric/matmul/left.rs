@@ -1,20 +1,20 @@
-//! How rows of the left operand lie while parts of the right one are multiplied with them.
+//! Packing of the left operand, for the time that parts of the right operand are multiplied with it.
 
 use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
 
-/// How rows of a are brought together.
+/// Packing of the rows of a.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
-    /// Not at all.
+    /// Not packed.
     Given,
-    /// Row behind row.
+    /// Row after row.
     Rows,
-    /// In tiles.
+    /// In tiles of rows.
     Tiles,
 }
 
 impl Order {
-    /// What is best for so many columns of b.
+    /// Returns the best packing for `columns` columns of b.
     pub fn of(a: Matrix<'_>, columns: usize) -> Self {
         if a.column_stride >= FAR {
             Self::Tiles
@@ -25,12 +25,13 @@ impl Order {
         }
     }
 
-    /// Rows of a that there is room for at once.
+    /// Returns the maximum number of rows of a that can be packed at once.
     pub fn most_rows(self) -> usize {
         if self == Self::Given { usize::MAX } else { GROUP }
     }
 
-    /// Where tiles find rows of a over one block of terms; and where those lie which the first panel's tiles bring there.
+    /// Packs rows of a over one block of terms. Returns their location, and, if they are not copied yet, the location
+    /// that the tiles of the first panel copy them from.
     pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::A, Option<tile::A>) {
         let terms = a.columns;
         let given = tile::A {

@@ -1,9 +1,9 @@
-//! A matrix as it lies in memory.
+//! Views of matrices in memory.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A matrix in row-major memory, or its transpose.
+/// View of a matrix in row-major memory, or of its transpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     pub(super) values: &'a [f32],
@@ -14,29 +14,28 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `values` as [rows, columns]; longer slices are cut.
+    /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
-    /// # Panics
-    /// Where `values` is too short, which would be a mistake in a kernel.
+    /// If `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        // Kernels give sizes of views, whose allocations are in memory: their product is a number of elements there.
+        // Kernels pass sizes of views whose allocations are in memory, so the number of elements fits.
         let elements = rows.checked_mul(columns).expect("a matrix that is in memory has fewer elements than addresses");
         Self { values: &values[..elements], rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// The columns `range`.
+    /// Returns the columns `range`.
     pub fn columns(self, range: Range<usize>) -> Self {
         assert!(range.end <= self.columns && range.start <= range.end, "columns out of range");
         let start = (range.start * self.column_stride).min(self.values.len());
         Self { values: &self.values[start..], columns: range.len(), ..self }
     }
 
-    /// The rows `range`.
+    /// Returns the rows `range`.
     pub fn rows(self, range: Range<usize>) -> Self {
         self.transposed().columns(range).transposed()
     }
 
-    /// The transpose, without moving anything.
+    /// Returns the transpose, without moving data.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -47,30 +46,28 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn row_count(&self) -> usize {
         self.rows
     }
 
-    /// How many columns there are.
+    /// Returns the number of columns.
     pub fn column_count(&self) -> usize {
         self.columns
     }
 
-    /// A row of a matrix that is no transpose.
+    /// Returns a row of a matrix that is not transposed.
     ///
-    /// # Panics
-    /// Where it is one.
+    /// If the matrix is transposed.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [f32] {
         assert_eq!(self.column_stride, 1, "the columns of a transpose lie apart");
         &self.values[row * self.row_stride..][..self.columns]
     }
 
-    /// All elements, in order, in slices as long as they lie in memory: whole rows, or all of them as one.
+    /// Returns all elements in order, as slices that are contiguous in memory: one per row, or a single one.
     ///
-    /// # Panics
-    /// Where it is a transpose.
+    /// If the matrix is transposed.
     pub fn slices(&self) -> impl Iterator<Item = &'a [f32]> {
         assert_eq!(self.column_stride, 1, "the columns of a transpose lie apart");
         let together = self.columns == self.row_stride;
@@ -79,7 +76,7 @@ impl<'a> Matrix<'a> {
         (0..count).map(move |row| &values[row * stride..][..len])
     }
 
-    /// Whether all elements are in `values`.
+    /// Returns whether all elements are within `values`.
     pub(super) fn is_whole(&self) -> bool {
         let last = |count: usize, stride: usize| count.saturating_sub(1) * stride;
         let elements = self.rows * self.columns;
@@ -87,12 +84,12 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Some columns of a row-major matrix, to be written. Other threads may have other columns of the same rows.
+/// Mutable view of some columns of a row-major matrix. Other threads may hold other columns of the same rows.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     pub(super) start: *mut f32,
     pub(super) rows: usize,
-    /// Which columns of the matrix these are.
+    /// Range of these columns in the matrix.
     columns: Range<usize>,
     pub(super) row_stride: usize,
     lent: PhantomData<&'a mut [f32]>,
@@ -102,50 +99,48 @@ pub struct MatrixMut<'a> {
 unsafe impl Send for MatrixMut<'_> {}
 
 impl<'a> MatrixMut<'a> {
-    /// `values` as [rows, columns]; longer slices are cut.
+    /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
-    /// # Panics
-    /// Where `values` is too short, which would be a mistake in a kernel.
+    /// If `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::apart(values, rows, columns, columns)
     }
 
-    /// So many rows that lie `row_stride` apart.
+    /// Creates a view of `rows` rows whose starts are `row_stride` apart.
     ///
-    /// # Panics
-    /// Where `values` is too short, or rows overlap, which would be a mistake, too.
+    /// If `values` is too short, or rows overlap, which would be a bug, too.
     pub(super) fn apart(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len(), "no room");
         // SAFETY: all rows are within `values`, which is borrowed as long.
         unsafe { Self::lent(values.as_mut_ptr(), rows, 0..columns, row_stride) }
     }
 
-    /// Some columns of a matrix of which `start` is the first element, in rows of `row_stride` numbers.
+    /// Creates a view of some columns of a matrix. `start` points to its first element, and its rows are `row_stride`
+    /// numbers apart.
     ///
-    /// # Safety
-    /// These elements are in memory, and nobody else uses them, as long as it lives.
+    /// These elements are in memory, and nobody else uses them during the lifetime of the view.
     pub unsafe fn lent(start: *mut f32, rows: usize, columns: Range<usize>, row_stride: usize) -> Self {
         Self { start: start.wrapping_add(columns.start), rows, columns, row_stride, lent: PhantomData }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn row_count(&self) -> usize {
         self.rows
     }
 
-    /// Which columns of the whole matrix these are.
+    /// Returns the range of these columns in the whole matrix.
     pub fn columns(&self) -> Range<usize> {
         self.columns.clone()
     }
 
-    /// What it has of a row.
+    /// Returns the elements of a row that are in the view.
     pub fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row out of range");
         // SAFETY: the row is in memory, and exclusively borrowed, as is self.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), self.columns.len()) }
     }
 
-    /// All elements, in order, in slices as long as they lie in memory: whole rows, or all of them as one.
+    /// Returns all elements in order, as slices that are contiguous in memory: one per row, or a single one.
     pub fn slices(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let (count, len) = match self.columns.len() {
             columns if columns == self.row_stride => (1, self.rows * columns),
@@ -155,12 +150,12 @@ impl<'a> MatrixMut<'a> {
         (0..count).map(move |row| unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), len) })
     }
 
-    /// The same, for a while.
+    /// Reborrows the view.
     pub fn lend(&mut self) -> MatrixMut<'_> {
         MatrixMut { columns: self.columns.clone(), ..*self }
     }
 
-    /// Some of its rows, and some columns of those that it has.
+    /// Returns the part with the given rows and columns; both ranges are relative to this view.
     pub fn into_part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
         assert!(rows.start <= rows.end && rows.end <= self.rows, "rows out of range");
         assert!(columns.start <= columns.end && columns.end <= self.columns.len(), "columns out of range");

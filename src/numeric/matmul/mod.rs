@@ -1,17 +1,18 @@
-//! One block's matrix product, on the calling thread.
+//! Matrix multiplication of one block, on the calling thread.
 //!
-//! Every element is summed in the same order, whatever is computed along with it: from its first term to its last by fused
-//! multiply-adds. So its bits depend on the terms alone, not on where an output is cut, nor on the width of the vectors.
-//! Where terms are rows of a batch, of which there may be millions, they are summed in blocks of fixed size
-//! ([`matmul_over_rows`]): the error of a plain sum grows with the number of terms.
-//! (Processors of x86 without AVX2 have no fused multiply-add in vectors; there each term is rounded twice.)
+//! Every element is summed in the same order, from its first term to its last by fused multiply-adds, whatever is
+//! computed along with it. So its bits depend on the terms alone, and neither on how the output is tiled nor on the
+//! vector width. Where terms are rows of a batch, of which there may be millions, they are summed in blocks of fixed
+//! size ([`matmul_over_rows`]), since the error of a plain sum grows with the number of terms. (x86 processors without
+//! AVX2 have no vectorized fused multiply-add; there each term is rounded twice.)
 //!
-//! A product reads its left operand number by number and its right operand in vectors of columns, so that a right operand which
-//! is a transpose must be turned first. Where that is the larger one, as a layer's weight is for a small batch, the
-//! transposes change places: outᵀ = bᵀ·aᵀ.
+//! The left operand is read number by number, the right operand in vectors of columns. So a right operand that is a
+//! transpose must be transposed first. Where it is the larger operand, as the weight of a layer is for a small batch,
+//! the operands are exchanged instead: outᵀ = bᵀ·aᵀ.
 //!
-//! The right operand is worked on in parts that the nearest cache holds (`right.rs`), each with all rows of the left one that
-//! are worked on (`left.rs`), tile by tile (`tile.rs`, `registers.rs`); meanwhile, on x86, the next part comes near. InputStorage against the crates `gemm` and `matrixmultiply` in benches/results.
+//! The right operand is processed in parts that fit into the L1 cache (`right.rs`). Each is multiplied with all packed
+//! rows of the left operand (`left.rs`), tile by tile (`tile.rs`, `registers.rs`). On x86 the next part is prefetched
+//! meanwhile. benches/results has a comparison with the crates `gemm` and `matrixmultiply`.
 
 mod left;
 mod matrix;
@@ -30,40 +31,43 @@ pub use pack::copy;
 use right::Right;
 use tile::{Begin, Sums};
 
-/// Columns of b that are worked on together: four vectors of sixteen.
+/// Number of columns of b that are processed together: four vectors of sixteen.
 const PANEL: usize = 64;
 
-/// Most terms of a panel that are worked on together: 32 KiB, which the nearest cache holds.
+/// Maximum number of terms of a panel that are processed together: 32 KiB, which fits into the L1 cache.
 const PART: usize = 128;
 
-/// Most terms of a block: what a's rows are brought together for at once.
+/// Maximum number of terms per block. Rows of a are packed for one block at a time.
 const BLOCK: usize = 512;
 
-/// Terms that are summed at once for a few rows, whose product is read from memory more than it is computed.
+/// Maximum number of terms per block for few rows, where memory bandwidth is the limit.
 const FEW: usize = 32;
 
-/// Most rows of a that are brought together at once, whose sums lie together, or that are turned back: whole tiles and lines.
+/// Maximum number of rows of a that are packed together, whose sums are stored together, or that are transposed back. A
+/// multiple of the rows of a tile and of a cache line.
 const GROUP: usize = 48 * tile::ROWS;
 
-/// Terms of a sum over rows that are added one by one: 32 equal numbers come out at most 5.0e-7 wrong, 64 up to 9.8e-7, 128 up to
-/// 1.9e-6. A divisor of [`FEW`], [`BLOCK`] and parts of b.
+/// Number of terms per chunk. In a sum over rows, the terms of a chunk are added one by one. For equal numbers the
+/// error is at most 5.0e-7 with 32 of them, 9.8e-7 with 64, and 1.9e-6 with 128. A divisor of [`FEW`], [`BLOCK`] and
+/// parts of b.
 const CHUNK: usize = 32;
 
-/// The same in the usual batches, whose step would take 2 % longer with chunks of 32: up to two chunks. A multiple of [`CHUNK`],
-/// and half of [`PART`].
+/// Number of terms per chunk for sums of up to two such chunks. These are the usual batches, whose step would take 2 %
+/// longer with chunks of 32. A multiple of [`CHUNK`], and half of [`PART`].
 const LARGE_CHUNK: usize = 64;
 
-/// Terms of a sum over rows whose chunks are added one by one in f32; slices of so many are added in f64.
+/// Number of terms per slice of a sum over rows. The chunks of a slice are added one by one in f32, and slices are
+/// added in f64.
 const SLICE: usize = CHUNK * CHUNK;
 
-/// Sums that are added in f64 at once, in numbers: they stay in the second nearest cache.
+/// Maximum number of sums that are added in f64 at once; they stay in the L2 cache.
 const TOTALS: usize = 1 << 16;
 
-/// What lies further apart than so many numbers is in another page of memory each time, and all of it in the same few sets of
-/// a cache.
+/// Stride, in numbers, from which each access is in another page of memory, and all accesses map to the same few sets
+/// of a cache.
 const FAR: usize = 1024;
 
-/// Most rows and terms of a that are turned at once, where the transposes change places: 4 MiB.
+/// Maximum rows and terms of a that are transposed at once, where the operands are exchanged: 4 MiB.
 const TURNED: [usize; 2] = [256, 4096];
 
 /// out = a·b, or a·b + bias in each row: `out` is [rows of a, columns of b].
@@ -90,7 +94,8 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matri
     });
 }
 
-/// out = a·b where the terms are rows of a batch: summed in blocks, so that errors do not grow with their number.
+/// out = a·b where the terms are rows of a batch. They are summed in blocks, so that the error does not grow with their
+/// number.
 pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     if a.rows == 0 || b.columns == 0 {
@@ -140,7 +145,7 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
     assert!(a.is_whole() && b.is_whole(), "a matrix is larger than its memory");
 }
 
-/// outᵀ = bᵀ·aᵀ: a and the output are turned instead of b.
+/// Computes outᵀ = bᵀ·aᵀ: transposes a and the output instead of b.
 fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>, space: &mut Space) {
     for rows in cuts(a.rows, TURNED[0]) {
         for terms in cuts(a.columns, TURNED[1]) {
@@ -173,17 +178,17 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: M
     }
 }
 
-/// What comes before the first term.
+/// Initial value of the sums.
 #[derive(Clone, Copy)]
 enum First<'a> {
     Zero,
-    /// A number for each column.
+    /// One number per column.
     Bias(&'a [f32]),
-    /// What is in the output.
+    /// The values in the output.
     Sums,
 }
 
-/// Adds up all terms, block by block of about the same size and of whole chunks.
+/// Adds up all terms, block by block. Blocks are of about the same size, in multiples of a chunk.
 fn sum(
     a: Matrix<'_>,
     b: Right<'_>,
@@ -205,7 +210,7 @@ fn sum(
     }
 }
 
-/// Adds up the terms `block` of all rows of `a`, part by part of b.
+/// Adds up the terms `block` of all rows of `a`, one part of b at a time.
 #[expect(clippy::too_many_arguments, reason = "what is computed, and in which order")]
 fn block_of_terms(
     a: Matrix<'_>,
@@ -223,7 +228,7 @@ fn block_of_terms(
     while let Some(part) = parts.next() {
         let right = b.bring(&part, &block, &mut space.right, &mut space.near);
         let given = Sums { start: out.start.wrapping_add(part.columns.start), apart: out.row_stride };
-        // Sums of a panel that more terms are added to lie together meanwhile.
+        // While more terms are still to be added, the sums of a panel are stored contiguously.
         let meanwhile = if columns > PANEL && a.rows <= GROUP {
             let room = room::<{ GROUP * PANEL }>(&mut space.sums, a.rows * PANEL);
             Sums { start: room.as_mut_ptr(), apart: PANEL }
@@ -240,8 +245,9 @@ fn block_of_terms(
             let skipped = (part.terms.start - block.start) * left.term;
             tile::A { start: left.start.wrapping_add(skipped), ..left }
         };
-        // SAFETY: a and b hold all elements that their sizes and strides reach (`is_whole`, or just brought together); bias
-        // has a number for each column; the rooms and `out` are ours, and have a row for each of a with these columns.
+        // SAFETY: a and b hold all elements that their sizes and strides reach (`is_whole`, or just packed); bias has
+        // one number per column; the buffers and `out` are exclusively ours, and have one row per row of a, with these
+        // columns.
         unsafe {
             tile::run(tile::Panel {
                 left: from_here(left),
@@ -259,7 +265,7 @@ fn block_of_terms(
     }
 }
 
-/// Where parts of operands are brought together: there from the first product of a thread on that needs it.
+/// Per-thread buffers for packed operands, allocated by the first matmul that needs them.
 struct Space {
     together: Together,
     turned: Vec<Line>,
@@ -281,7 +287,7 @@ thread_local! {
     };
 }
 
-/// Makes the calling thread's room for parts of operands, so that its first product need not.
+/// Allocates the calling thread's buffers, so that its first matmul need not.
 pub fn reserve_for_matmuls() {
     SPACE.with_borrow_mut(|Space { together, turned, sums, totals }| {
         room::<{ GROUP * BLOCK }>(&mut together.left, 0);
@@ -294,21 +300,21 @@ pub fn reserve_for_matmuls() {
     });
 }
 
-/// The first `count` numbers of a piece of memory that holds as many as are ever needed.
+/// Returns the first `count` numbers of a buffer that is as large as is ever needed.
 fn room<const MOST: usize>(space: &mut Vec<Line>, count: usize) -> &mut [f32] {
     if space.is_empty() {
-        // Pages of zeros, which a system gives when they are first touched.
+        // Zeroed pages, which the system allocates on first access.
         *space = bytemuck::zeroed_vec(MOST.div_ceil(Line::WORDS));
     }
     &mut bytemuck::cast_slice_mut(space)[..count]
 }
 
-/// Ranges of up to `each`, one behind the other.
+/// Splits 0..count into ranges of up to `each`.
 fn cuts(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-/// The size of parts of about the same size, of up to `most`.
+/// Returns the size of parts of about equal size, of up to `most`.
 fn even(count: usize, most: usize) -> usize {
     count.div_ceil(count.div_ceil(most))
 }

@@ -1,4 +1,4 @@
-//! Brings parts of operands together, so that what a tile needs next lies next.
+//! Packs parts of operands, so that a tile reads memory in order.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use super::{Line, Matrix, MatrixMut, PANEL};
 use crate::numeric::prefetch::{will_read, will_write};
 use crate::numeric::widest;
 
-/// Rows and columns of the squares that are transposed in registers.
+/// Rows and columns of the blocks that are transposed in registers.
 const SQUARE: usize = 4;
 
-/// Panels of b, one behind the other; columns that the last one lacks are left as they are.
+/// Packs b as panels, one after the other. Missing columns of the last panel are not written.
 pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_exact_mut(PANEL * b.rows)) {
         let columns = first..b.columns.min(first + PANEL);
@@ -18,10 +18,9 @@ pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     }
 }
 
-/// out\[r, c\] = b\[r, c\], whichever of them is a transpose.
+/// out\[r, c\] = b\[r, c\], also where one of them is a transpose.
 ///
-/// # Panics
-/// Matrices of different sizes, or `b` larger than its memory.
+/// If the matrices have different sizes, or `b` is larger than its memory.
 pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
     assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the room has another size");
@@ -35,7 +34,7 @@ pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     }
 }
 
-/// One by one.
+/// Copies elements one by one.
 fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut MatrixMut<'_>) {
     for r in rows {
         let row = out.row(r);
@@ -44,8 +43,8 @@ fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut 
 }
 
 widest! {
-    /// [`copy`] of a matrix whose columns lie in memory as its rows will: in squares, lines of the output one after the other,
-    /// and what is left over one by one.
+    /// [`copy`] for a matrix whose columns are contiguous in memory. Transposes 4×4 blocks, one cache line of the
+    /// output after the other, and the remaining elements one by one.
     ///
     /// # Safety
     /// All of `b` is in memory, and `out` has its size.
@@ -55,13 +54,13 @@ widest! {
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
                 if r % Line::WORDS == 0 {
-                    // What is read two lines later.
+                    // Prefetches what is read two cache lines later.
                     let (ahead, last) = (r + 2 * Line::WORDS, columns.min(first + Line::WORDS));
                     (first..last).for_each(|c| will_read(b.values.as_ptr().wrapping_add(ahead + c * b.column_stride)));
                 }
                 (r..r + SQUARE).for_each(|r| will_write(start.wrapping_add(r * apart + first + Line::WORDS)));
                 for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
-                    // SAFETY: the square is within both, as the caller promises.
+                    // SAFETY: the block is within both, as the caller promises.
                     unsafe {
                         let from = b.values.as_ptr().add(r + c * b.column_stride);
                         square(from, b.column_stride, start.add(r * apart + c), apart);
@@ -74,10 +73,9 @@ widest! {
     }
 }
 
-/// A square's transpose. Compilers do not find these eight shuffles by themselves.
+/// Transposes a 4×4 block. Compilers do not find these eight shuffles by themselves.
 ///
-/// # Safety
-/// Four rows of four numbers, so many numbers apart, are in memory at `from`, and may be written at `to`.
+/// Four rows of four numbers, with the given strides, are in memory at `from`, and may be written at `to`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
@@ -97,10 +95,9 @@ unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize
     }
 }
 
-/// A square's transpose.
+/// Transposes a 4×4 block.
 ///
-/// # Safety
-/// Four rows of four numbers, so many numbers apart, are in memory at `from`, and may be written at `to`.
+/// Four rows of four numbers, with the given strides, are in memory at `from`, and may be written at `to`.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
@@ -112,8 +109,8 @@ unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize
     }
 }
 
-/// Rows of a in tiles: for each tile its rows' elements of the first term, of the second, …; places for rows that the last
-/// tile lacks are left as they are.
+/// Packs rows of a as tiles: for each tile the elements of its rows for the first term, then for the second, and so on.
+/// Missing rows of the last tile are not written.
 pub(super) fn tiles(a: Matrix<'_>, out: &mut [f32]) {
     for (first, tile) in (0..a.rows).step_by(ROWS).zip(out.chunks_mut(ROWS * a.columns)) {
         let rows = ROWS.min(a.rows - first);

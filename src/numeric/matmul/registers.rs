@@ -1,9 +1,9 @@
-//! Arrays of vectors that stay in registers: from memory, multiplied, and back. Not iterated over by value, which takes them
-//! through memory.
+//! Arrays of SIMD vectors that stay in registers: load, multiply-add and store. They are not iterated over by value,
+//! which would move them through memory.
 
 use pulp::{MemMask, Simd};
 
-/// Columns of a row in `WIDE` vectors, of which the last may be filled in part.
+/// Columns of a row in `WIDE` vectors, of which the last may be partially filled.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<S: Simd, const WIDE: usize> {
     pub simd: S,
@@ -11,16 +11,15 @@ pub(super) struct Columns<S: Simd, const WIDE: usize> {
 }
 
 impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
-    /// For more columns than fill `WIDE` - 1 vectors.
+    /// Requires more columns than fill `WIDE` - 1 vectors.
     #[inline(always)]
     pub fn new(simd: S, columns: usize) -> Self {
         let last = columns - (WIDE - 1) * S::F32_LANES;
-        // Only the mask of it: the routines that come with it, to load and store, would be called.
+        // Only the mask is used, since the load and store routines that come with it would not be inlined.
         Self { simd, last: MemMask::new(simd.mask_between_m32s(0, last as u32).mask()) }
     }
 
-    /// # Safety
-    /// The columns are in memory at `from`.
+    /// The columns are readable at `from`.
     #[inline(always)]
     pub unsafe fn load(self, from: *const f32) -> [S::f32s; WIDE] {
         let mut vectors = [self.simd.splat_f32s(0.0); WIDE];
@@ -34,8 +33,7 @@ impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
         vectors
     }
 
-    /// # Safety
-    /// The columns may be written at `to`.
+    /// The columns are writable at `to`.
     #[inline(always)]
     pub unsafe fn store(self, to: *mut f32, vectors: [S::f32s; WIDE]) {
         // SAFETY: as the caller promises.
@@ -48,8 +46,7 @@ impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
     }
 }
 
-/// # Safety
-/// So many vectors are in memory.
+/// `WIDE` vectors are readable at `from`.
 #[inline(always)]
 pub(super) unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f32) -> [S::f32s; WIDE] {
     let mut vectors = [simd.splat_f32s(0.0); WIDE];
@@ -60,10 +57,9 @@ pub(super) unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f
     vectors
 }
 
-/// sums\[i\] + a\[i\]·b.
+/// Returns sums\[i\] + a\[i\]·b.
 ///
-/// # Safety
-/// `HIGH` numbers are in memory at `left`, `row` apart.
+/// `HIGH` numbers are readable at `left`, with stride `row`.
 #[inline(always)]
 pub(super) unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(
     simd: S,

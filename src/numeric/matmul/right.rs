@@ -1,4 +1,4 @@
-//! The right operand: parts of it, and how each comes near.
+//! The right operand: its parts, and how each is packed.
 
 use std::ops::Range;
 
@@ -7,13 +7,13 @@ use super::{BLOCK, FAR, Line, Matrix, PANEL, PART, cuts, even, pack, room, tile}
 /// The right operand.
 #[derive(Clone, Copy)]
 pub(super) enum Right<'a> {
-    /// As it lies in memory.
+    /// Unpacked, as it is in memory.
     Matrix(Matrix<'a>),
-    /// For each [`PANEL`] columns a panel, one behind the other; in each, row behind row.
+    /// Packed panels of [`PANEL`] columns each, one after the other; within each, row after row.
     Panels { values: &'a [f32], terms: usize, columns: usize },
 }
 
-/// Some columns of it, and some terms.
+/// Some columns and some terms of the right operand.
 pub(super) struct Part {
     pub columns: Range<usize>,
     pub terms: Range<usize>,
@@ -27,17 +27,18 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Whether bringing it near does not pay for so many rows.
+    /// Returns whether b is read only once for `rows` rows, so that packing does not pay.
     pub fn is_read_once(&self, rows: usize) -> bool {
         matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
     }
 
-    /// All columns of a block's terms: panel by panel, and in each from the first term to the last, in whole chunks.
+    /// Returns the parts of a block of terms: panel by panel, and within each from the first term to the last, in
+    /// multiples of a chunk.
     pub fn parts(self, block: Range<usize>, chunk: Option<usize>) -> impl Iterator<Item = Part> {
         let most = match self {
-            // They come near in the same few sets of a cache.
+            // The rows of such a part map to the same few sets of a cache.
             Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
-            // Of few columns more terms: else the sums are read and written more than they are added to.
+            // With few columns, more terms per part; otherwise loading and storing the sums would dominate.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
         let each = even(block.len(), most).next_multiple_of(chunk.unwrap_or(1));
@@ -47,7 +48,7 @@ impl<'a> Right<'a> {
         })
     }
 
-    /// Where tiles find a part of a block.
+    /// Returns the location of a part of a block for the tiles; packs it if needed.
     pub fn bring(self, part: &Part, block: &Range<usize>, space: &mut Vec<Line>, near: &mut Vec<Line>) -> tile::B {
         match self {
             Self::Panels { .. } => tile::B::Panel(self.at(part)),
@@ -66,9 +67,9 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// The part that tiles of so many rows ask for, since it is needed next.
+    /// Returns the part that is needed next, for the tiles of `rows` rows to prefetch.
     pub fn next(self, part: &Part, rows: usize) -> tile::Next {
-        // The first tile brings near what is needed now, and asks for nothing.
+        // The first tile packs what is needed now, and prefetches nothing.
         let (apart, tiles) = match self {
             Self::Panels { .. } => (PANEL, rows.div_ceil(tile::ROWS)),
             Self::Matrix(b) if b.column_stride == 1 => (b.row_stride, rows.div_ceil(tile::ROWS) - 1),
@@ -78,7 +79,7 @@ impl<'a> Right<'a> {
         tile::Next { start: self.at(part), apart, rows, each: rows.div_ceil(tiles.max(1)) }
     }
 
-    /// The first element of a part, as it lies.
+    /// Returns the address of the first element of a part, unpacked.
     fn at(self, part: &Part) -> *const f32 {
         match self {
             Self::Panels { values, terms, .. } => {

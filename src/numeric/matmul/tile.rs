@@ -1,9 +1,9 @@
-//! The innermost loops: up to six rows and four vectors of columns of the output, held in registers over some terms. 24 sums,
-//! four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON; AVX2 has 16, and takes two vectors
-//! of columns.
+//! The innermost loops: up to six rows and four vectors of columns of the output, kept in registers over some terms. 24
+//! sums, four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON. AVX2 has 16 registers, and
+//! uses two vectors of columns.
 //!
-//! Beside multiply-adds and loads, a loop does next to nothing: processors add addresses where they would multiply. So strides
-//! are constants as far as can be, and what later tiles need is asked for only every few terms.
+//! A loop does little besides multiply-adds and loads, since address computations would take their place. So strides
+//! are constants where possible, and prefetches for later tiles are issued only every few terms.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -14,16 +14,16 @@ use super::registers::{Columns, add_term, vectors};
 use super::{Line, PANEL, PART};
 use crate::numeric::prefetch::{will_read, will_write};
 
-/// What the processor can do: asked for once.
+/// SIMD capabilities of the processor, detected once.
 static PROCESSOR: LazyLock<Arch> = LazyLock::new(Arch::new);
 
-/// Rows of a tile.
+/// Number of rows per tile.
 pub(super) const ROWS: usize = 6;
 
-/// Terms between two looks at what is needed next.
+/// Number of terms per unrolled iteration, each with one prefetch.
 const UNROLLED: usize = 4;
 
-/// Where the first factors lie: a row, a term, and the next tile of rows, in numbers.
+/// Location of the left operand. Strides in numbers: to the next row, the next term, and the next tile of rows.
 #[derive(Clone, Copy)]
 pub(super) struct A {
     pub start: *const f32,
@@ -32,16 +32,16 @@ pub(super) struct A {
     pub tile: usize,
 }
 
-/// Where the second factors of the first term lie.
+/// Location of the right operand at the first term.
 #[derive(Clone, Copy)]
 pub(super) enum B {
-    /// [`PANEL`] columns, and behind them those of the next term.
+    /// A packed panel: [`PANEL`] columns of one term, followed by those of the next term.
     Panel(*const f32),
-    /// A matrix whose rows lie so far apart. The first whole tile brings them near, as such a panel.
+    /// A matrix whose rows are `apart` numbers apart. The first full tile packs it into a panel at `near`.
     Matrix { start: *const f32, apart: usize, near: *mut f32 },
 }
 
-/// Rows of b that are needed next; each tile asks for so many, as far as its loop is long enough.
+/// Rows of b that are needed next. Each tile prefetches `each` of them, as far as its loop is long enough.
 #[derive(Clone, Copy)]
 pub(super) struct Next {
     pub start: *const f32,
@@ -50,28 +50,29 @@ pub(super) struct Next {
     pub each: usize,
 }
 
-/// Sums of a row behind those of another, so far apart.
+/// Location of the sums; their rows are `apart` numbers apart.
 #[derive(Clone, Copy)]
 pub(super) struct Sums {
     pub start: *mut f32,
     pub apart: usize,
 }
 
-/// What the sums begin with.
+/// Initial value of the sums.
 #[derive(Clone, Copy)]
 pub(super) enum Begin {
     Zero,
-    /// One number for each column.
+    /// One number per column.
     Bias(*const f32),
-    /// What the terms before have come to.
+    /// The sums of the previous terms.
     Sums(Sums),
 }
 
-/// Some rows, and the columns of one panel, over some terms.
+/// A unit of work: some rows, and the columns of one panel, over some terms.
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub left: A,
-    /// Where the rows lie that each tile first brings to `left`, if they are not there yet: with `term` 1.
+    /// Location of rows of a that are not packed yet; each tile first copies its rows from there to `left`. Both have
+    /// `term` 1.
     pub far: Option<A>,
     pub right: B,
     pub next: Next,
@@ -80,13 +81,13 @@ pub(super) struct Panel {
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
-    /// Terms that are summed from zero, before what they come to is added to what the terms before them have come to; or all
-    /// terms are added one by one to what was there before.
+    /// Number of terms per chunk. Each chunk is summed from zero, then added to the sum of the previous ones. If
+    /// `None`, all terms are added one by one to the initial value.
     pub chunk: Option<usize>,
 }
 
-/// Rows that a tile asks for meanwhile, since they are needed next: the first one, how far apart, how many, and whether they
-/// are longer than a panel.
+/// Rows that a tile prefetches while it computes: address of the first, stride, count, and whether they are longer than
+/// a panel.
 struct Asked {
     soon: *const f32,
     apart: usize,
@@ -96,16 +97,15 @@ struct Asked {
 
 /// Computes a panel.
 ///
-/// # Safety
-/// All that the panel's sizes and strides reach is in memory, but what `next` reaches need not be. Panels, there or `near`, are
-/// as wide as [`PANEL`], however few the columns. Of `left.row` and `left.term` one is 1; with `far` it is `term`, there and
-/// here. Nobody else sees what `out`, `near` and, with `far`, `left` reach.
+/// All memory that the panel's sizes and strides reach is valid, except that of `next`. Panels, given or `near`, are
+/// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1; with `far` it is `term`, in both.
+/// Nobody else accesses what `out`, `near` and, with `far`, `left` reach.
 pub(super) unsafe fn run(panel: Panel) {
     PROCESSOR.dispatch(panel);
 }
 
 impl A {
-    /// The first term of a row.
+    /// Returns the address of the first term of a row.
     #[inline(always)]
     fn at(&self, row: usize) -> *const f32 {
         self.start.wrapping_add(row / ROWS * self.tile + row % ROWS * self.row)
@@ -127,18 +127,18 @@ impl Sums {
     }
 }
 
-/// What loops are compiled for: factors that lie anyhow, or a panel and rows whose terms are neighbours, or a panel and columns
-/// whose rows are.
+/// Memory layouts that the loops are compiled for: any layout; a panel and rows of a with adjacent terms; a panel and
+/// columns of a with adjacent rows.
 const ANYHOW: u8 = 0;
 const ROWS_BY_PANEL: u8 = 1;
 const COLUMNS_BY_PANEL: u8 = 2;
 
-/// A vertical part of a panel, of up to four vectors.
+/// A vertical part of a panel, up to four vectors wide.
 #[derive(Clone, Copy)]
 struct Stripe {
     column: usize,
     columns: usize,
-    /// Where it begins, or will.
+    /// Start of the panel, packed now or by the first tile.
     panel: *mut f32,
 }
 
@@ -151,7 +151,7 @@ impl WithSimd for Panel {
         let mut column = 0;
         while column < self.columns {
             let left = self.columns - column;
-            // SAFETY: columns from `column` on are within the panel, which `run`'s callers vouch for.
+            // SAFETY: columns from `column` on are within the panel, as the callers of `run` promise.
             column += unsafe {
                 match left.div_ceil(S::F32_LANES).min(most) {
                     1 => self.stripe::<S, 1>(simd, column),
@@ -164,7 +164,7 @@ impl WithSimd for Panel {
 }
 
 impl Panel {
-    /// All rows of up to `WIDE` vectors of columns: how many columns these are.
+    /// Computes all rows of up to `WIDE` vectors of columns. Returns the number of columns.
     ///
     /// # Safety
     /// As [`run`].
@@ -206,7 +206,7 @@ impl Panel {
         }
     }
 
-    /// `HIGH` rows, which it returns.
+    /// Computes a tile of `HIGH` rows. Returns `HIGH`.
     ///
     /// # Safety
     /// As [`run`].
@@ -218,7 +218,7 @@ impl Panel {
         stripe: Stripe,
     ) -> usize {
         let columns = Columns::<S, WIDE>::new(simd, stripe.columns);
-        // SAFETY: `run`'s callers vouch for all addresses.
+        // SAFETY: the callers of `run` promise that all addresses are valid.
         unsafe {
             self.ask_for_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
             if stripe.column == 0
@@ -264,7 +264,7 @@ impl Panel {
         HIGH
     }
 
-    /// Asks for where the next tile's sums are and will be, if it is as high.
+    /// Prefetches the sums and outputs of the next tile, if it has as many rows.
     #[inline(always)]
     fn ask_for_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
         let next = row + HIGH..row + 2 * HIGH;
@@ -283,7 +283,7 @@ impl Panel {
         }
     }
 
-    /// Adds terms, where b is a matrix, and brings b near where the tile is whole.
+    /// Adds terms where b is an unpacked matrix; a full tile also packs it.
     ///
     /// # Safety
     /// As [`run`].
@@ -301,8 +301,8 @@ impl Panel {
         let mut right = start.wrapping_add(column + terms.start * apart);
         let mut near = panel.wrapping_add(column + terms.start * PANEL);
         for _ in terms {
-            // SAFETY: as `run`'s callers promise; of the last vector only columns of the panel are read, but all of it is
-            // written: panels that are near are whole.
+            // SAFETY: as the callers of `run` promise. For the last vector only columns of the panel are read, but all
+            // of it is written, since packed panels have their full width.
             unsafe {
                 let b = columns.load(right);
                 if HIGH == ROWS {
@@ -319,10 +319,9 @@ impl Panel {
         sums
     }
 
-    /// Adds terms, where b is a panel, and asks for what comes next.
+    /// Adds terms where b is a panel, and prefetches what is needed next.
     ///
-    /// # Safety
-    /// As [`run`]; a panel that is near has been written by the stripe's first tile.
+    /// As [`run`]; a panel at `near` has been written by the first tile of the stripe.
     #[inline(always)]
     unsafe fn add_panel<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
         &self,
@@ -336,7 +335,7 @@ impl Panel {
         let mut left = self.left.at(row).wrapping_add(terms.start * self.left.term);
         let mut right = panel.wrapping_add(column + terms.start * PANEL).cast_const();
         let mut terms = terms.len();
-        // SAFETY: as `run`'s callers promise.
+        // SAFETY: as the callers of `run` promise.
         unsafe {
             while terms >= UNROLLED {
                 if asked.count > 0 {
@@ -372,7 +371,8 @@ impl Panel {
         sums
     }
 
-    /// The next tile's rows of a, where these are far, or some of b.
+    /// Returns the rows that this tile prefetches: rows of a for the next tile, where these are not packed yet, or some
+    /// of b.
     #[inline(always)]
     fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> Asked {
         if column > 0 {
@@ -396,7 +396,7 @@ mod tests {
 
     const SIZES: [(usize, usize, usize); 5] = [(13, 64, 9), (6, 61, 4), (5, 17, 7), (23, 3, 5), (8, 47, 130)];
 
-    /// Computes panels with what a processor of that kind has, and compares them with plain sums of whole numbers.
+    /// Computes panels with one kind of SIMD, and compares them with plain sums of small integers.
     fn holds(kind: &str, run: impl Fn(Panel)) {
         for (rows, columns, terms) in SIZES {
             let a: Vec<f32> = (0..rows * terms).map(|at| (at % 7) as f32 - 3.0).collect();
@@ -409,7 +409,7 @@ mod tests {
                 let (mut room, mut brought) = (vec![f32::NAN; terms * PANEL], vec![f32::NAN; a.len()]);
                 let given = A { start: a.as_ptr(), row, term, tile: ROWS * row };
                 let is_far = is_far && by_rows;
-                // What lies behind each row of the output is nobody's to write.
+                // The gap after each row of the output must not be written.
                 let apart = columns + 3;
                 let mut sums = vec![f32::NAN; rows * apart];
                 run(Panel {
@@ -447,7 +447,7 @@ mod tests {
         }
     }
 
-    /// Also those that this machine's processor leaves to others.
+    /// Also tests vector widths that this machine would not choose.
     #[test]
     fn vectors_of_every_width_add_up_the_same() {
         holds("this processor", |panel| PROCESSOR.dispatch(panel));

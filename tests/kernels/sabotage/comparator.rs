@@ -1,4 +1,4 @@
-//! Lockstep's comparator fails closed, and looks beyond the views that an op writes.
+//! Tests of lockstep's comparison: it fails closed, and checks memory beyond the views that an op writes.
 
 #[path = "../../common/executor.rs"]
 mod executor;
@@ -13,18 +13,18 @@ use wgrad::kernels::accumulate;
 use wgrad::plan::{Call, POISON, Step, Tolerance, ViewId};
 use wgrad::{Error, Result};
 
-/// A bias_add of real numbers with a dead row in a window of two args.
+/// A bias_add on real numbers, with an inactive row, in a window of two batches.
 fn case() -> Case {
     cases().into_iter().find(|case| case.name.contains("4×5") && case.batch_index > 0).expect("there is such a case")
 }
 
-/// Fills the output with one word of the bias.
+/// Fills the output with the word of the bias at index `at`.
 fn fill(call: Call<'_>, at: usize) {
     let [_, bias, output] = call.args();
     output.words_mut().fill(bias.words()[at]);
 }
 
-/// What lockstep says where the device writes one word everywhere, and the reference another.
+/// Runs lockstep on a device that writes one word everywhere, against a reference that writes another.
 fn judge(case: &Case, device: u32, reference: u32, tolerance: Tolerances) -> Result<usize> {
     let (mut case, mut plan) = (case.clone(), case.plan.clone());
     let (honest, bias) = (case.op().kernel, case.op().views[1]);
@@ -36,7 +36,7 @@ fn judge(case: &Case, device: u32, reference: u32, tolerance: Tolerances) -> Res
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
 
-/// The same tolerance for every element.
+/// Returns the same tolerance for every element.
 fn tolerances(call: &Call<'_>, tolerance: f64) -> Vec<Tolerance> {
     vec![Tolerance::Each(vec![tolerance; call.f32(2).len()])]
 }
@@ -44,7 +44,7 @@ fn tolerances(call: &Call<'_>, tolerance: f64) -> Vec<Tolerance> {
 const HALF: Tolerances = |_, after| tolerances(after, 0.5);
 
 #[test]
-fn a_bound_is_reached_but_not_exceeded() {
+fn a_tolerance_is_reached_but_not_exceeded() {
     let (case, one) = (case(), 1f32.to_bits());
     for (device, close) in [(0.5f32, true), (1.5, true), (0.499, false), (1.501, false), (-1.0, false)] {
         assert_eq!(judge(&case, device.to_bits(), one, HALF).is_ok(), close, "{device}");
@@ -69,7 +69,7 @@ fn equal_bits_agree_whatever_they_are() {
 }
 
 #[test]
-fn a_bound_that_is_no_number_allows_nothing() {
+fn a_tolerance_that_is_not_finite_or_negative_allows_nothing() {
     let (case, infinite) = (case(), f32::INFINITY.to_bits());
     let tolerances: [Tolerances; 3] = [
         |_, after| tolerances(after, f64::INFINITY),
@@ -84,7 +84,7 @@ fn a_bound_that_is_no_number_allows_nothing() {
     }
 }
 
-/// A device that writes one word too many after each op.
+/// A device that overwrites further words after each op.
 struct Scribbler {
     device: Reference,
     view: ViewId,
@@ -105,11 +105,12 @@ impl Executor for Scribbler {
     }
 }
 
-/// The op's output as the honest CPU kernel writes it, and what comes behind it.
+/// Runs lockstep on a device that writes the correct output, but sets one word to 0: `extra` words after the start of
+/// the output in batch `batch_index` of the window.
 fn scribbled(extra: usize, batch_index: usize) -> Result<usize> {
     let mut case = case();
     let output = case.op().views[2];
-    // A view of the output's whole allocation, through which words beyond the output can be written.
+    // A view of the whole allocation of the output, to write words outside the output.
     let (allocation, elements) = (case.plan.get(output).allocation, case.plan.allocation_of(output).elements);
     let all = case.plan.view("all", allocation, 0, wgrad::shape::Shape::vector(elements));
     let mut honest = Reference::new(case.plan.clone()).expect("there is memory");
@@ -132,7 +133,7 @@ fn a_word_outside_the_live_rows_is_caught() {
         ("the dead row", rows * shape.columns, case.batch_index, "output[3, 0]"),
         ("the padding behind the rows", shape.elements(), case.batch_index, "outside the views"),
         ("the last word of the padding", 63, case.batch_index, "outside the views"),
-        ("another batch_index of the window", 0, case.batch_index - 1, "outside the views"),
+        ("another batch of the window", 0, case.batch_index - 1, "outside the views"),
     ] {
         let error = scribbled(extra, batch_index).expect_err(place);
         assert!(matches!(error, Error::Mismatch { .. }) && error.to_string().contains(message), "{place}: {error}");
@@ -140,7 +141,7 @@ fn a_word_outside_the_live_rows_is_caught() {
     }
 }
 
-/// Memory begins as zeros, to which a batch can be added as well as written: only poison tells the first batch from others.
+/// Adding a batch to zeroed memory equals writing it. Only poison distinguishes the first batch from the others.
 #[test]
 fn a_sum_is_poisoned_before_the_first_batch_of_a_step_alone() {
     let adds = |call: Call<'_>| at_step(call, &accumulate::KERNEL, |step| step.first_row = 1);

@@ -1,4 +1,4 @@
-//! Mistakes in losses.
+//! Faulty kernels: losses.
 
 use super::{Sabotage, at_step, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
@@ -26,8 +26,8 @@ pub(super) const TABLE: &[Sabotage] = &[
         let columns = columns(&call);
         reading(call, SQUARED, 1, |target| target.rotate_left(columns));
     }),
-    ("mean_squared_error", "flag never lowered", |call| flagging(call, SQUARED, 4, |_, _| ())),
-    ("mean_squared_error", "flag lowered to the step after", |call| at_step(call, SQUARED, |step| step.index += 1)),
+    ("mean_squared_error", "flag never set", |call| flagging(call, SQUARED, 4, |_, _| ())),
+    ("mean_squared_error", "flag set to the next step", |call| at_step(call, SQUARED, |step| step.index += 1)),
     ("binary_cross_entropy", "loss overflows", |call| {
         let (columns, output, target) = (columns(&call), call.f32(0), call.f32(1));
         let unstable = |i: usize| (1.0 + output[i].exp()).ln() - target[i] * output[i];
@@ -46,7 +46,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         let columns = columns(&call) as f32;
         writing(call, BINARY, 3, |grad, _| each(grad, |grad| grad * columns));
     }),
-    ("binary_cross_entropy", "flag overwritten, not lowered", |call| {
+    ("binary_cross_entropy", "flag overwritten, no minimum", |call| {
         flagging(call, BINARY, 4, |flag, own| flag.store(own, Ordering::Relaxed));
     }),
     ("softmax_cross_entropy", "largest logit not taken away", |call| {
@@ -74,8 +74,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("softmax_cross_entropy", "scaled by live rows, not by those of the whole batch", |call| {
         at_step(call, SOFTMAX, |step| step.loss_scale = 1.0 / step.rows as f32);
     }),
-    ("softmax_cross_entropy", "flag never lowered", |call| flagging(call, SOFTMAX, 4, |_, _| ())),
-    ("softmax_cross_entropy", "flag lowered without a reason", |call| {
+    ("softmax_cross_entropy", "flag never set", |call| flagging(call, SOFTMAX, 4, |_, _| ())),
+    ("softmax_cross_entropy", "flag set without a reason", |call| {
         let index = call.step.index;
         flagging(call, SOFTMAX, 4, |flag, _| flag.store(index, Ordering::Relaxed));
     }),
@@ -90,7 +90,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         let target = call.words(1).to_vec();
         writing(call, PERCEPTRON, 3, |grad, _| (0..grad.len()).filter(|i| target[*i] == 0).for_each(|i| grad[i] = 0));
     }),
-    ("perceptron", "flag lowered to the batch_index", |call| {
+    ("perceptron", "flag records the batch index", |call| {
         at_step(call, PERCEPTRON, |step| step.index = step.batch_index)
     }),
     ("mean_loss", "scale of the first step for all", |call| {
@@ -105,7 +105,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("mean_loss", "sum, not mean", |call| mean(call, |step| step.loss_scale = 1.0)),
 ];
 
-/// Columns: the one parameter of every loss.
+/// Returns the number of columns, the only parameter of every loss.
 fn columns(call: &Call<'_>) -> usize {
     call.params[0] as usize
 }

@@ -1,11 +1,11 @@
-//! The proof proved: CPU kernels with one mistake each, run as if they were a device. Lockstep must catch every one and
-//! name its op; the honest CPU kernels must raise no alarm over the same cases.
+//! Tests of the tests: CPU kernels with one mistake each, run as if they were a device. Lockstep must catch every one
+//! and name its op. The correct CPU kernels must pass the same cases.
 
 mod comparator;
 mod losses;
+mod matmul;
 mod optimizers;
 mod parts;
-mod products;
 mod rest;
 mod steps;
 
@@ -18,13 +18,13 @@ use wgrad::exec::{Reference, lockstep};
 use wgrad::kernels::ALL;
 use wgrad::plan::{BufferArg, Call, Kernel, MAX_BINDINGS, Step, Tolerance};
 
-/// A kernel with a mistake in it: the kernel's name, what is wrong, the CPU kernel.
+/// A faulty kernel: name of the kernel, description of the mistake, faulty CPU kernel.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
 
 const TABLES: [&[Sabotage]; 6] =
-    [products::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE, steps::TABLE];
+    [matmul::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE, steps::TABLE];
 
-/// All but the largest cases of a kernel, whose name begins with the stem of its file.
+/// Returns all but the largest cases of a kernel. Its name must begin with the stem of its file.
 fn cases(kernel: &str) -> Vec<Case> {
     let stems = STEMS.iter().filter(|(stem, _)| kernel.starts_with(stem));
     stems
@@ -33,10 +33,10 @@ fn cases(kernel: &str) -> Vec<Case> {
         .collect()
 }
 
-/// How a kernel declares its tolerances.
+/// Function that returns the tolerances of a kernel.
 type Tolerances = fn(&Call<'_>, &Call<'_>) -> Vec<Tolerance>;
 
-/// A kernel with another reference and other tolerances; leaked, as plans hold kernels for ever.
+/// Creates a kernel with another reference and other tolerances. It is leaked, since plans need static kernels.
 fn with_reference(honest: &'static Kernel, reference: fn(Call<'_>), tolerance: Tolerances) -> &'static Kernel {
     Box::leak(Box::new(Kernel {
         reference,
@@ -52,7 +52,7 @@ fn with_reference(honest: &'static Kernel, reference: fn(Call<'_>), tolerance: T
     }))
 }
 
-/// Runs a case on a device whose kernels run `reference`, judged by the honest plan.
+/// Runs a case in lockstep, on a device whose kernels run `reference`.
 fn verify(case: &Case, reference: fn(Call<'_>)) -> wgrad::Result<usize> {
     let honest = case.op().kernel;
     let tampered = with_reference(honest, reference, honest.tolerance);
@@ -63,7 +63,7 @@ fn verify(case: &Case, reference: fn(Call<'_>)) -> wgrad::Result<usize> {
     lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).map(|report| report.elements())
 }
 
-/// Asserts that each kernel of a table is caught by some case, and its op named by all that catch it.
+/// Asserts that each faulty kernel of a table is caught by some case, and that every error names its op.
 fn all_are_caught(table: &[Sabotage]) {
     let mut missed = Vec::new();
     for (kernel, wrong, reference) in table {
@@ -82,8 +82,8 @@ fn all_are_caught(table: &[Sabotage]) {
 }
 
 #[test]
-fn sabotaged_products_are_caught() {
-    all_are_caught(products::TABLE);
+fn sabotaged_matmuls_are_caught() {
+    all_are_caught(matmul::TABLE);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn honest_kernels_raise_no_alarm() {
     }
 }
 
-/// Runs the honest kernel with other parameters or another step.
+/// Runs the correct kernel with other parameters or another step.
 fn changed<P: bytemuck::Pod>(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut P, &mut Step)) {
     let Call { params, step, steps, items, args, trace } = call;
     let (mut params, mut step) = (*bytemuck::from_bytes::<P>(bytemuck::cast_slice(params)), *step);
@@ -138,7 +138,7 @@ fn changed<P: bytemuck::Pod>(call: Call<'_>, honest: &Kernel, change: impl FnOnc
     (honest.reference)(Call { params: &words, step: &step, steps, items, args, trace });
 }
 
-/// Runs the honest kernel with another step.
+/// Runs the correct kernel with another step.
 fn at_step(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut Step)) {
     let Call { params, step, steps, items, args, trace } = call;
     let mut step = *step;
@@ -146,38 +146,39 @@ fn at_step(call: Call<'_>, honest: &Kernel, change: impl FnOnce(&mut Step)) {
     (honest.reference)(Call { params, step: &step, steps, items, args, trace });
 }
 
-/// Runs the honest kernel with other words in a batch_index that it reads.
-fn reading(call: Call<'_>, honest: &Kernel, batch_index: usize, change: impl FnOnce(&mut [u32])) {
-    let mut words = call.words(batch_index).to_vec();
+/// Runs the correct kernel with changed words in the argument `argument`, which it reads.
+fn reading(call: Call<'_>, honest: &Kernel, argument: usize, change: impl FnOnce(&mut [u32])) {
+    let mut words = call.words(argument).to_vec();
     change(&mut words);
     let Call { params, step, steps, items, mut args, trace } = call;
-    args[batch_index] = BufferArg::Read(&words);
+    args[argument] = BufferArg::Read(&words);
     (honest.reference)(Call { params, step, steps, items, args, trace });
 }
 
-/// Runs the honest kernel with a flag of its own; what it makes of that goes to `finish`, with the true flag.
-fn flagging(call: Call<'_>, honest: &Kernel, batch_index: usize, finish: impl FnOnce(&AtomicU32, u32)) {
+/// Runs the correct kernel with a separate flag. `finish` gets the real flag, and the value of the separate one.
+fn flagging(call: Call<'_>, honest: &Kernel, argument: usize, finish: impl FnOnce(&AtomicU32, u32)) {
     let own = [AtomicU32::new(u32::MAX)];
     let Call { params, step, steps, items, mut args, trace } = call;
-    let flag = std::mem::replace(&mut args[batch_index], BufferArg::Atomic(&own)).atomic();
+    let flag = std::mem::replace(&mut args[argument], BufferArg::Atomic(&own)).atomic();
     (honest.reference)(Call { params, step, steps, items, args, trace });
     finish(flag, own[0].load(Ordering::Relaxed));
 }
 
-/// Runs the honest kernel, then changes what it has written to a batch_index; `change` also sees what was there before.
-fn writing(call: Call<'_>, honest: &Kernel, batch_index: usize, change: impl FnOnce(&mut [u32], &[u32])) {
+/// Runs the correct kernel, then changes its output in the argument `argument`. `change` also gets the words from
+/// before the run.
+fn writing(call: Call<'_>, honest: &Kernel, argument: usize, change: impl FnOnce(&mut [u32], &[u32])) {
     let Call { params, step, steps, items, mut args, trace } = call;
-    let words = std::mem::take(&mut args[batch_index]).words_mut();
+    let words = std::mem::take(&mut args[argument]).words_mut();
     let before = words.to_vec();
-    args[batch_index] = BufferArg::Write(words);
+    args[argument] = BufferArg::Write(words);
     lend(&mut args, |args| (honest.reference)(Call { params, step, steps, items, args, trace }));
-    let BufferArg::Write(words) = &mut args[batch_index] else { panic!("batch_index {batch_index} is not written") };
+    let BufferArg::Write(words) = &mut args[argument] else { panic!("argument {argument} is not written") };
     change(words, &before);
 }
 
-/// Lends args out for a while.
+/// Calls `work` with reborrowed arguments.
 fn lend(args: &mut [BufferArg<'_>; MAX_BINDINGS], work: impl FnOnce([BufferArg<'_>; MAX_BINDINGS])) {
-    work(args.each_mut().map(|batch_index| match batch_index {
+    work(args.each_mut().map(|argument| match argument {
         BufferArg::None => BufferArg::None,
         BufferArg::Read(words) => BufferArg::Read(words),
         BufferArg::Write(words) => BufferArg::Write(words),
@@ -186,12 +187,12 @@ fn lend(args: &mut [BufferArg<'_>; MAX_BINDINGS], work: impl FnOnce([BufferArg<'
     }));
 }
 
-/// Changes numbers in place.
+/// Changes f32 numbers in place.
 fn each(words: &mut [u32], change: impl Fn(f32) -> f32) {
     words.iter_mut().for_each(|word| *word = change(f32::from_bits(*word)).to_bits());
 }
 
-/// Puts back what was there before, as if the CPU kernel had skipped these elements.
+/// Restores the previous words of the `skipped` elements, as if the CPU kernel had skipped them.
 fn skip(words: &mut [u32], before: &[u32], skipped: impl Fn(usize) -> bool) {
     (0..words.len()).filter(|i| skipped(*i)).for_each(|i| words[i] = before[i]);
 }

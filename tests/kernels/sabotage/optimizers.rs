@@ -1,4 +1,4 @@
-//! Mistakes in optimizers, and in the norm that clips their gradients.
+//! Faulty kernels: optimizers, and the norm for gradient clipping.
 
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
@@ -65,8 +65,8 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("sgd_momentum", "flag ignored", |call| flagging(call, MOMENTUM, 3, |_, _| ())),
     ("sgd_momentum", "an update that overflows is not noticed", |call| unnoticed(call, MOMENTUM, 3)),
     ("sgd_momentum", "what has decayed stays", |call| unflushed(call, MOMENTUM, 4)),
-    ("sgd_momentum", "Nesterov's transpose ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
-    ("sgd_momentum", "Nesterov's transpose always", |call| momentum(call, |p, _| p.nesterov = 1)),
+    ("sgd_momentum", "Nesterov's form ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
+    ("sgd_momentum", "Nesterov's form always", |call| momentum(call, |p, _| p.nesterov = 1)),
     ("sgd_momentum", "momentum's sign", |call| momentum(call, |p, _| p.momentum *= -1.0)),
     ("sgd_momentum", "momentum missing", |call| momentum(call, |p, _| p.momentum = 0.0)),
     ("sgd_momentum", "momentum not kept", |call| {
@@ -77,7 +77,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("norm", "last block missing", |call| {
         reading(call, &norm::KERNEL, 0, |partial| partial[partial.len() - 1] = 0);
     }),
-    ("norm", "flag never lowered", |call| flagging(call, &norm::KERNEL, 2, |_, _| ())),
+    ("norm", "flag never set", |call| flagging(call, &norm::KERNEL, 2, |_, _| ())),
     ("square_sum", "absolute values, not squares", |call| {
         reading(call, &square_sum::KERNEL, 0, |gradient| each(gradient, |g| g.abs().sqrt()));
     }),
@@ -88,17 +88,17 @@ pub(super) const TABLE: &[Sabotage] = &[
     }),
 ];
 
-/// Runs the honest CPU kernel, and puts the flag back.
-fn unnoticed(call: Call<'_>, honest: &Kernel, batch_index: usize) {
+/// Runs the correct CPU kernel, but leaves the flag unchanged.
+fn unnoticed(call: Call<'_>, honest: &Kernel, argument: usize) {
     let Call { params, step, steps, items, mut args, trace } = call;
-    let own = [std::mem::take(&mut args[batch_index]).atomic().load(Ordering::Relaxed).into()];
-    args[batch_index] = BufferArg::Atomic(&own);
+    let own = [std::mem::take(&mut args[argument]).atomic().load(Ordering::Relaxed).into()];
+    args[argument] = BufferArg::Atomic(&own);
     (honest.reference)(Call { params, step, steps, items, args, trace });
 }
 
-/// Runs the honest CPU kernel, and leaves a subnormal number where it has flushed one to 0.
-fn unflushed(call: Call<'_>, honest: &Kernel, batch_index: usize) {
-    writing(call, honest, batch_index, |words, before| {
+/// Runs the correct CPU kernel, but keeps subnormal numbers that it has flushed to 0.
+fn unflushed(call: Call<'_>, honest: &Kernel, argument: usize) {
+    writing(call, honest, argument, |words, before| {
         for (word, before) in words.iter_mut().zip(before) {
             if *word == 0 && f32::from_bits(*before).is_subnormal() {
                 *word = *before;

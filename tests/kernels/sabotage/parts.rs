@@ -1,4 +1,4 @@
-//! Mistakes in products that are cut into parts, and in what adds them.
+//! Faulty kernels: split matrix multiplications, and the sums of their parts.
 
 use super::{Sabotage, at_step, changed, flagging, reading, skip, writing};
 use wgrad::kernels::matmul_split::Params;
@@ -58,8 +58,8 @@ pub(super) const TABLE: &[Sabotage] = &[
         changed(call, GRAD_WEIGHT, |p: &mut dense_grad_weight_sum::Params, _| p.parts -= 1);
     }),
     ("dense_grad_weight_sum", "bias gradient zero", |call| writing(call, GRAD_WEIGHT, 2, |bias, _| bias.fill(0))),
-    ("dense_grad_weight_sum", "flag never lowered", |call| flagging(call, GRAD_WEIGHT, 3, |_, _| ())),
-    ("dense_grad_weight_sum", "flag lowered to the batch_index", |call| {
+    ("dense_grad_weight_sum", "flag never set", |call| flagging(call, GRAD_WEIGHT, 3, |_, _| ())),
+    ("dense_grad_weight_sum", "flag records the batch index", |call| {
         at_step(call, GRAD_WEIGHT, |step| step.index = step.batch_index);
     }),
 ];
@@ -71,7 +71,7 @@ const FORWARD: &Kernel = &dense_forward_sum::KERNEL;
 const GRAD_INPUT: &Kernel = &dense_grad_input_sum::KERNEL;
 const GRAD_WEIGHT: &Kernel = &dense_grad_weight_sum::KERNEL;
 
-/// Numbers of a part, from the words of `dense_forward_sum`'s parameters.
+/// Returns the number of elements per part, from the parameters of `dense_forward_sum`.
 fn part_size(params: &[u32]) -> usize {
     params[1] as usize
 }

@@ -1,4 +1,4 @@
-//! Mistakes in what works element by element, and in what moves and counts.
+//! Faulty kernels: element-wise operations, copies and counts.
 
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ const ACTIVATION_GRAD: &Kernel = &activation_grad::KERNEL;
 pub(super) const TABLE: &[Sabotage] = &[
     ("accumulate", "the first batch added to the step before", |call| sum_at(call, |step| step.first_row = 1)),
     ("accumulate", "every batch taken for the first", |call| sum_at(call, |step| step.first_row = 0)),
-    ("accumulate", "the first batch known by its batch_index", |call| {
+    ("accumulate", "the first batch recognized by its batch index", |call| {
         sum_at(call, |step| step.first_row = step.batch_index)
     }),
-    ("accumulate", "the flag lowered to the batch_index", |call| sum_at(call, |step| step.index = step.batch_index)),
+    ("accumulate", "the flag records the batch index", |call| sum_at(call, |step| step.index = step.batch_index)),
     ("accumulate", "gradients subtracted", |call| reading(call, ACCUMULATE, 0, |gradient| each(gradient, |g| -g))),
     ("accumulate", "the flag sees gradients, not sums", |call| {
         let good = call.f32(0).iter().all(|g| g.is_finite());
@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         });
     }),
     ("activation_grad", "derivative from the input", |call| {
-        // What tanh′ would be if `output` were the input.
+        // The derivative of tanh as if `output` were the input.
         reading(call, ACTIVATION_GRAD, 1, |output| each(output, f32::tanh));
     }),
     ("activation_grad", "output and gradient swapped", |call| {
@@ -213,10 +213,10 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("check_finite", "last element not looked at", |call| {
         reading(call, &check_finite::KERNEL, 0, |gradient| gradient[gradient.len() - 1] = 0);
     }),
-    ("check_finite", "flag overwritten, not lowered", |call| {
+    ("check_finite", "flag overwritten, no minimum", |call| {
         flagging(call, &check_finite::KERNEL, 1, |flag, own| flag.store(own, Ordering::Relaxed));
     }),
-    ("check_finite", "flag lowered to the batch_index", |call| {
+    ("check_finite", "flag records the batch index", |call| {
         at_step(call, &check_finite::KERNEL, |step| step.index = step.batch_index);
     }),
 ];

@@ -1,4 +1,4 @@
-//! Mistakes in fused steps.
+//! Faulty kernels: fused steps.
 
 use super::{Sabotage, at_step, changed, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
@@ -47,7 +47,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         writing(call, TRACED, 6, |trace, _| trace[dead] = 0);
     }),
     ("mlp_step_fused_traced", "the last activation forgotten", forgets_the_last),
-    ("mlp_step_fused_traced", "the flag is lowered to the batch_index", |call| {
+    ("mlp_step_fused_traced", "the flag records the batch index", |call| {
         let batch_index = call.step.batch_index;
         flagging(call, TRACED, 5, |flag, own| {
             flag.fetch_min(if own == u32::MAX { own } else { batch_index }, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Mistakes in matrix products and dense layers.
+//! Faulty kernels: matrix multiplications and dense layers.
 
 use super::{Sabotage, at_step, changed, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
@@ -74,11 +74,11 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("dense_grad_weight", "first live row only", |call| {
         at_step(call, GRAD_WEIGHT, |step| step.rows = step.rows.min(1));
     }),
-    ("dense_grad_weight", "flag never lowered", |call| flagging(call, GRAD_WEIGHT, 4, |_, _| ())),
-    ("dense_grad_weight", "flag overwritten, not lowered", |call| {
+    ("dense_grad_weight", "flag never set", |call| flagging(call, GRAD_WEIGHT, 4, |_, _| ())),
+    ("dense_grad_weight", "flag overwritten, no minimum", |call| {
         flagging(call, GRAD_WEIGHT, 4, |flag, own| flag.store(own, Ordering::Relaxed));
     }),
-    ("dense_grad_weight", "flag lowered to the batch_index", |call| {
+    ("dense_grad_weight", "flag records the batch index", |call| {
         at_step(call, GRAD_WEIGHT, |step| step.index = step.batch_index);
     }),
 ];
@@ -94,7 +94,7 @@ fn grad_input(call: Call<'_>, change: fn(&mut dense_grad_input::Params, &mut Ste
     changed(call, &dense_grad_input::KERNEL, change);
 }
 
-/// a · bᵀ without some terms at either end.
+/// Computes a · bᵀ without some terms at either end.
 fn nt(call: Call<'_>, skip_first: usize, skip_last: usize, add: bool) {
     let (p, rows) = (*call.params::<matmul::Params>(), call.items.len());
     let [a, b, out] = call.args();
