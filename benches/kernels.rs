@@ -1,15 +1,15 @@
-//! Every kernel, one op at a time, at the shapes that it has in two networks: what the CPU executor runs (the fast CPU kernel
-//! where there is one), and a GPU's shader.
+//! Every kernel, one op at a time, at its shapes in two networks: on the CPU (the fast CPU kernel if there is one), and
+//! on a GPU.
 //!
 //!     cargo bench --bench kernels                                     on the CPU
 //!     cargo bench --bench kernels -- --quick dense_forward            one kernel, roughly
-//!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench kernels              on that device, too: any name of `wgrad devices`
+//!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench kernels              also on that device: any name of `wgrad devices`
 //!
-//! Throughput of products is in FLOP (criterion calls them elements), a multiplication and an addition counted as two;
-//! that of all others in bytes, each number moved once. Kernels that no device here uses at these shapes are named at
-//! the end: the CPU cuts no product into parts.
+//! Throughput of matrix multiplications is in FLOP (criterion calls them elements); a multiplication and an addition
+//! count as two. That of all other kernels is in bytes, with each number moved once. Kernels that the device does not
+//! use at these shapes are listed at the end; on the CPU these include the split-K kernels.
 //!
-//! On a GPU each op is a submission of its own, as no training would have it: small ones tell the driver's overhead.
+//! On a GPU each op is a submission of its own, unlike in training, so small ops show the driver's overhead.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -24,12 +24,12 @@ use wgrad::rng::{Philox, Stream};
 use wgrad::specialize::{DeviceLimits, candidates};
 use wgrad::{Adam, AdamW, Device, Loss, Network, Optimizer, Result, RmsProp, Schedule, Sgd, kernels};
 
-/// Name, inputs, layers and batch; between them they have every loss, every optimizer and every kernel.
+/// Name, inputs, layers and batch size; together they use every loss, every optimizer and every kernel.
 const NETWORKS: [(&str, usize, &str, usize); 2] =
     [("digits", 64, "128 relu dropout(0.2) 64 tanh 10", 64), ("mnist", 784, "512 relu dropout(0.2) 256 relu 10", 128)];
 
 fn recipes() -> [(Loss, Optimizer); 5] {
-    // So small a rate that parameters stay finite however often an update is repeated.
+    // Small enough that parameters stay finite after many repeated updates.
     let rate = 1e-9;
     [
         (Loss::SoftmaxCrossEntropy, Adam::new(rate).into()),
@@ -40,7 +40,7 @@ fn recipes() -> [(Loss, Optimizer); 5] {
     ]
 }
 
-/// All networks in both forms, and on images: name and spec with plan.
+/// Returns all networks as fused and as primitive plans, and fused on images: name and spec with plan.
 fn plans() -> Result<Vec<(&'static str, TrainingSpec, Plan)>> {
     let mut plans = Vec::new();
     for (name, inputs, layers, batch) in NETWORKS {
@@ -58,7 +58,7 @@ fn plans() -> Result<Vec<(&'static str, TrainingSpec, Plan)>> {
     Ok(plans)
 }
 
-/// The same networks with products cut as a GPU would do it last: in parts, where it had not done so at first.
+/// Returns the same networks with the last tiles that a GPU can have, which are often split into parts (split-K).
 fn cut(plans: &[(&'static str, TrainingSpec, Plan)], target: &DeviceLimits) -> Vec<(&'static str, TrainingSpec, Plan)> {
     let DeviceLimits::Gpu(limits) = target else { return Vec::new() };
     let first = plans.iter().filter(|(_, spec, _)| spec.loss == recipes()[0].0);
@@ -70,7 +70,7 @@ fn cut(plans: &[(&'static str, TrainingSpec, Plan)], target: &DeviceLimits) -> V
     first.map(last).collect()
 }
 
-/// Writes parameters and data, and runs every section once: then all views hold what they hold in training.
+/// Writes parameters and data, and runs every section once, so that all views have realistic contents.
 fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
     for (layer, ..) in spec.network.dense_layers() {
@@ -91,7 +91,7 @@ fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
         write(executor, "data.table", |_| (random.uniform() as f32).to_bits())?;
     }
     write(executor, "index", |at| (at * 7 % (4 * spec.micro_batch)) as u32)?;
-    let step = spec.record(Schedule::Constant, 0, 0, 0, spec.micro_batch);
+    let step = spec.record(&Schedule::Constant, 0, 0, 0, spec.micro_batch);
     let last = [Section::Evaluate, Section::Score].map(|section| Run { section, batch_index: 0 });
     executor.submit(&[step], &[Run::submission(&[step]), last.to_vec()].concat())?;
     Ok(step)
@@ -103,7 +103,7 @@ fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32
     executor.write(view, 0, &words)
 }
 
-/// `mnist 128×784 512×784 512 → 128×512`: the shapes that are read, and those that are written.
+/// Formats shapes that are read and written: `mnist 128×784 512×784 512 → 128×512`.
 fn shapes(name: &str, plan: &Plan, op: &Op) -> String {
     let [read, written] = [false, true].map(|writes| {
         let views = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.access.writes() == writes);
@@ -112,13 +112,13 @@ fn shapes(name: &str, plan: &Plan, op: &Op) -> String {
     format!("{name} {read} → {written}")
 }
 
-/// Products have many more operations than numbers to move.
+/// Matrix multiplications have many more operations than numbers to move.
 fn throughput(plan: &Plan, op: &Op) -> Throughput {
     let (flops, bytes) = (plan.flops(op), plan.traffic(op));
     if flops > 2 * bytes { Throughput::Elements(flops) } else { Throughput::Bytes(bytes) }
 }
 
-/// Runs the op so often, and waits until it is done.
+/// Runs the op `count` times, and waits until it is done.
 fn time(executor: &mut dyn Executor, step: Step, run: Run, op: usize, count: u64) -> Result<Duration> {
     let small = executor.plan().named("loss")?;
     let began = Instant::now();
@@ -129,7 +129,7 @@ fn time(executor: &mut dyn Executor, step: Step, run: Run, op: usize, count: u64
     Ok(began.elapsed())
 }
 
-/// Every op that was not measured before; returns the names of its kernels.
+/// Measures every op that was not measured before; returns the names of its kernels.
 fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static str>> {
     let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
     let mut plans = plans()?;
@@ -159,7 +159,7 @@ fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static
     Ok(names)
 }
 
-/// On the CPU, and on the device that is asked for.
+/// Runs on the CPU, and on the requested device.
 fn all(criterion: &mut Criterion) {
     let named = std::env::var("WGRAD_BENCH_DEVICE").ok().map(|name| Device::named(&name));
     for device in [Ok(Device::cpu())].into_iter().chain(named) {

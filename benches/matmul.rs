@@ -1,9 +1,9 @@
-//! One block's matrix product: what the CPU executor uses, against plain loops.
+//! Matrix multiplication of one block: the CPU executor's, compared with plain loops.
 //!
 //!     cargo bench --no-default-features --bench matmul
 //!
-//! Shapes are those of one block in the workloads that we care about, each in the transpose that it takes there:
-//! forward a·bᵀ, input gradient a·b, weight gradient aᵀ·b.
+//! Shapes are those of one block in typical workloads, each with the transposition that it has there: forward a·bᵀ,
+//! input gradient a·b, weight gradient aᵀ·b.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wgrad::numeric::{Matrix, MatrixMut, matmul};
@@ -66,7 +66,7 @@ fn strides(transpose: Transpose, [m, n, k]: [usize; 3]) -> [[isize; 2]; 2] {
     [if transpose == Transpose::Tn { [1, m] } else { [k, 1] }, if transpose == Transpose::Nt { [1, k] } else { [n, 1] }]
 }
 
-/// Row by row, so that the inner loop runs along memory wherever the transpose allows it.
+/// Multiplies row by row, so that the inner loop runs along memory if the transposition allows it.
 fn plain_product(transpose: Transpose, sizes: [usize; 3], a: &[f32], b: &[f32], out: &mut [f32]) {
     let [[a_row, a_column], [b_row, b_column]] = strides(transpose, sizes);
     let [m, n, k] = sizes;

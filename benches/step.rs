@@ -1,12 +1,12 @@
-//! A whole training step (forward, loss, backward, optimizer) of the five networks of `workloads.json`, as `Trainer`
-//! takes it: in submissions, losses read.
+//! Training step (forward pass, loss, backward pass, optimizer) of the five networks of `workloads.json`, run by
+//! `Trainer` in submissions, with losses read back.
 //!
 //!     cargo bench --bench step                                        on the CPU
 //!     cargo bench --bench step -- --quick 'digits|mnist'              two networks, roughly
-//!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench step                 on that device, too: any name of `wgrad devices`
+//!     WGRAD_BENCH_DEVICE=gpu cargo bench --bench step                 also on that device: any name of `wgrad devices`
 //!
-//! Throughput is in FLOP (criterion calls them elements): a multiplication and an addition are two. `wide` takes seconds
-//! a step on two cores; --quick, or leaving it out, keeps the bench short.
+//! Throughput is in FLOP (criterion calls them elements); a multiplication and an addition count as two. A step of
+//! `wide` takes seconds on two cores; `--quick`, or leaving it out, keeps the bench short.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use workload::{Workload, named};
 #[path = "shared/workload.rs"]
 mod workload;
 
-/// The most that the rows of a workload take, in bytes, and the most batches that they make.
+/// Largest size of a workload's rows in bytes, and largest number of its batches.
 const MOST_BYTES: usize = 16 << 20;
 const MOST_BATCHES: usize = 128;
 
@@ -28,7 +28,7 @@ fn batches(workload: &Workload) -> usize {
     (MOST_BYTES / (4 * (workload.layers[0] + 1) * workload.batch)).clamp(2, MOST_BATCHES)
 }
 
-/// All that a step computes, its optimizer's work too.
+/// Returns the operations of a step, including the optimizer's.
 fn flops(workload: &Workload) -> Result<u64> {
     let spec = TrainingSpec::new(workload.network(), workload.loss(), Adam::new(1e-3), workload.batch);
     let plan = fuse(&lower(&spec)?)?;
@@ -36,7 +36,8 @@ fn flops(workload: &Workload) -> Result<u64> {
     Ok(ops.map(|op| plan.flops(op)).sum())
 }
 
-/// The time of `count` steps. Submissions are whole: what they do beyond is taken off in proportion.
+/// Returns the time of `count` steps. Submissions are run completely; the time of extra steps is subtracted in
+/// proportion.
 fn steps(trainer: &mut Trainer, count: u64) -> Result<Duration> {
     let (began, first) = (Instant::now(), trainer.steps());
     while trainer.steps() < first + count {
@@ -45,7 +46,7 @@ fn steps(trainer: &mut Trainer, count: u64) -> Result<Duration> {
     Ok(began.elapsed().mul_f64(count as f64 / (trainer.steps() - first) as f64))
 }
 
-/// The CPU, and the device that is asked for.
+/// Returns the CPU, and the requested device.
 fn devices() -> Result<Vec<Device>> {
     let named = std::env::var("WGRAD_BENCH_DEVICE").ok();
     let named = named.map(|name| Device::named(&name)).transpose()?;

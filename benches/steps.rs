@@ -1,14 +1,14 @@
-//! Whole training steps on the CPU, timed as `peers/python_peer.py` and `peers/rust` time theirs, so that programs can
-//! be held against each other: `peers/compare.py` does, and `peers/growth.py` draws how the time grows with a network.
+//! Training steps on the CPU, timed like those of `peers/python_peer.py` and `peers/rust`, so that programs can be
+//! compared: `peers/compare.py` does so, and `peers/growth.py` plots how the time grows with the network.
 //!
-//!     cargo bench --no-default-features --bench steps -- mnist wide         of workloads.json; without a name, all
+//!     cargo bench --no-default-features --bench steps -- mnist wide         of workloads.json; all of them by default
 //!     cargo bench --no-default-features --bench steps -- --threads 1 --seconds 1
 //!     cargo bench --no-default-features --bench steps -- --layers 784,512,10 --batch 128 --name mine
-//!     cargo bench --no-default-features --bench steps -- --peak             what the processor could do at most
+//!     cargo bench --no-default-features --bench steps -- --peak             peak rate of the processor
 //!
-//! The rows of eight batches are loaded, and drawn in a new order each time that they were used. `ms` is the median over
-//! blocks of at least a quarter of a second, `best_ms` that of the fastest block, both for one step; `gflops` counts the
-//! products of the median step alone, a multiplication and an addition as two.
+//! The data set has the rows of eight batches, and is shuffled for each epoch. `ms` is the median time per step over
+//! blocks of at least a quarter of a second, `best_ms` that of the fastest block. `gflops` counts only the matrix
+//! multiplications of the median step; a multiplication and an addition are two operations.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -32,13 +32,13 @@ const USAGE: &str = "usage: steps [--threads N] [--seconds S] [WORKLOAD …]
 
 struct Arguments {
     threads: usize,
-    /// For each workload.
+    /// Time per workload.
     budget: Duration,
     peak: bool,
     workloads: Vec<(String, Workload)>,
 }
 
-/// A whole number from 1 on.
+/// Parses a whole number of at least 1.
 fn count(option: &str, text: &str) -> std::result::Result<usize, String> {
     match usize::from_str(text) {
         Ok(count) if count > 0 => Ok(count),
@@ -54,7 +54,7 @@ impl Arguments {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
-                // Cargo says so to every bench.
+                // Cargo passes this to every bench.
                 "--bench" => {}
                 "--threads" => threads = count(&word, &value()?)?,
                 "--seconds" => {
@@ -92,7 +92,7 @@ impl Arguments {
     }
 }
 
-/// Those of `workloads.json`; all without a name.
+/// Returns the named workloads of `workloads.json`; all without a name.
 fn chosen(names: Vec<String>) -> std::result::Result<Vec<(String, Workload)>, String> {
     let known = named();
     let all = known.keys().cloned().collect::<Vec<_>>();
@@ -104,13 +104,13 @@ fn chosen(names: Vec<String>) -> std::result::Result<Vec<(String, Workload)>, St
     found.collect()
 }
 
-/// Forward, weight gradients, and input gradients of all layers but the first.
+/// Counts the forward pass, the weight gradients, and the input gradients of all layers but the first.
 fn product_flops(workload: &Workload) -> f64 {
     let matmul = |sizes: &[usize]| 2.0 * (workload.batch * sizes[0] * sizes[1]) as f64;
     3.0 * workload.layers.windows(2).map(matmul).sum::<f64>() - matmul(&workload.layers[..2])
 }
 
-/// Milliseconds that a step takes: of the median block and of the best. Submissions are whole; blocks end with one.
+/// Returns the milliseconds per step: of the median block and of the best. Each block ends with a complete submission.
 fn measure(workload: &Workload, device: &Device, budget: Duration) -> Result<[f64; 2]> {
     let mut trainer = workload.trainer(device, BATCHES)?;
     let (began, mut blocks) = (Instant::now(), Vec::new());
@@ -125,7 +125,8 @@ fn measure(workload: &Workload, device: &Device, budget: Duration) -> Result<[f6
     Ok([blocks[blocks.len() / 2], blocks[0]])
 }
 
-/// Multiply-adds on numbers in registers: twelve sums, which hide how long one takes and fit the registers of AVX2.
+/// Multiply-adds on numbers in registers: twelve independent sums, which hide the latency of one and fit the registers
+/// of AVX2.
 struct MultiplyAdds {
     rounds: usize,
 }
@@ -133,7 +134,7 @@ struct MultiplyAdds {
 const SUMS: usize = 12;
 
 impl WithSimd for MultiplyAdds {
-    /// How many numbers a vector has.
+    /// Number of elements per vector.
     type Output = usize;
 
     #[inline(always)]
@@ -150,8 +151,8 @@ impl WithSimd for MultiplyAdds {
     }
 }
 
-/// The most GFLOP/s that this many threads were seen to reach together, with nothing to fetch from memory: what tolerances
-/// every step. A step may come close to it, but not pass it.
+/// Returns the highest GFLOP/s that this many threads reached together, without memory traffic. It bounds every step:
+/// one may come close to it, but not exceed it.
 fn peak(threads: usize, budget: Duration) -> f64 {
     const ROUNDS: usize = 10_000_000;
     let (began, mut best) = (Instant::now(), 0.0_f64);
@@ -167,7 +168,7 @@ fn peak(threads: usize, budget: Duration) -> f64 {
     best
 }
 
-/// To so many digits behind the point.
+/// Rounds to a number of decimal places.
 fn rounded(number: f64, digits: i32) -> f64 {
     let unit = 10.0_f64.powi(digits);
     (number * unit).round() / unit

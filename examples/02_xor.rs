@@ -1,6 +1,6 @@
-//! XOR with one hidden layer: what a single perceptron cannot do, four hidden units can.
+//! XOR with one hidden layer of four units, which a single perceptron cannot learn.
 //!
-//! Expected: four rows with the probability of 1, near 0, 1, 1, 0, after 500 epochs.
+//! Expected: after 500 epochs, the probabilities of 1 for the four rows are near 0, 1, 1 and 0.
 
 use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
 

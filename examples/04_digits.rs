@@ -1,6 +1,7 @@
-//! Handwritten digits, 8×8 pixels, in ten classes.
+//! Classification of handwritten digits of 8×8 pixels.
 //!
-//! Expected: about 97 % of 269 held-out digits right after 30 epochs, in about a second; a model in `digits.safetensors`.
+//! Expected: about 97 % accuracy on the 269 digits of the test set after 30 epochs, in about a second, and a model in
+//! `digits.safetensors`.
 
 use wgrad::{Adam, Dense, Device, Fit, Loss, Network, Split, Trainer, data};
 
@@ -15,6 +16,6 @@ fn main() -> wgrad::Result<()> {
         .build(&Device::auto()?)?;
     let history = trainer.fit(&train, Fit::epochs(30).validate(&validation))?;
     let result = trainer.evaluate(&test)?;
-    println!("{:.1} % right after {} epochs", 100.0 * result.accuracy()?, history.len());
+    println!("accuracy {:.1} % after {} epochs", 100.0 * result.accuracy()?, history.len());
     trainer.into_model()?.save("digits.safetensors")
 }

@@ -1,7 +1,7 @@
-//! What a training step consists of, as primitive ops and fused.
+//! Plan of a training step, as primitive ops and as fused ops.
 //!
-//! Expected: two tables. The primitive plan has one op for each line of a textbook; the fused one has
-//! 3·2 + 1 = 7 ops in its `gradients` and `update` sections, for two dense layers.
+//! Expected: two tables. The primitive plan has one op per operation of the textbook algorithm. For two dense layers, the fused
+//! plan has 3·2 + 1 = 7 ops in its `gradients` and `update` sections.
 
 use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};

@@ -1,7 +1,6 @@
-//! A training loop of one's own: batches from anywhere, gradients to look at, losses when one wants them.
+//! Custom training loop: batches from any source, access to gradients, losses on demand.
 //!
-//! Expected: the loss of y = 3·x₀ − 2·x₁ + 1 falls below 0.0001 within 200 steps, and the weights come out as 3, −2
-//! and the bias as 1.
+//! Expected: the loss of y = 3·x₀ − 2·x₁ + 1 falls below 0.0001 within 200 steps; the weights become 3 and −2, the bias 1.
 
 use rand::RngExt;
 use wgrad::rng::{Philox, Stream};

@@ -1,8 +1,8 @@
-//! Why deep networks of sigmoids would not learn: their gradients shrink from layer to layer on the way back.
+//! Vanishing gradients: in deep networks of sigmoids, gradients shrink from layer to layer in the backward pass.
 //!
-//! Expected: of ten hidden layers, the first gets a gradient 100,000 times smaller than the last with sigmoids and
-//! Xavier's start (Glorot and Bengio 2010), since a sigmoid's derivative is at most 1/4; with ReLUs and He's start
-//! (He et al. 2015) the two are within a factor of ten.
+//! Expected: with ten hidden layers of sigmoids and Xavier initialization (Glorot and Bengio 2010), the first layer's gradient is
+//! more than 100,000 times smaller than the last one's, since a sigmoid's derivative is at most 1/4. With ReLUs and He
+//! initialization (He et al. 2015), they are within a factor of ten.
 
 use wgrad::{Activation, Dense, Device, Init, Loss, Network, Sgd, Trainer, data};
 
@@ -24,7 +24,7 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// The norm of each layer's weight gradient, in the first step.
+/// Norm of each layer's weight gradient in the first step.
 fn norms(activation: Activation, init: Init) -> wgrad::Result<Vec<f64>> {
     let hidden = Dense::new(WIDTH).init(init);
     let network = (0..DEPTH).fold(Network::input(64), |network, _| network.layer(hidden).layer(activation)).dense(10);

@@ -1,12 +1,12 @@
-//! An autoencoder: 64 pixels through 8 numbers and back. The network is its own teacher: the targets are the inputs.
+//! Autoencoder: 64 pixels are encoded as 8 numbers and decoded again. The targets are the inputs.
 //!
-//! Expected: digits that it has never seen come back recognisably; their mean squared error is less than a third of
-//! what the mean image makes, which is what one gets without any number.
+//! Expected: reconstructed digits of the test set are recognizable. Their mean squared error is less than a third of that of the
+//! mean image.
 
 use wgrad::{Adam, Dataset, Device, Fit, Loss, Network, Schedule, Split, Trainer, data};
 
 const EPOCHS: usize = 60;
-/// From white to black; pixels lie between 0 and 1 here.
+/// Characters from white to black, for pixels from 0 to 1.
 const INK: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
 fn main() -> wgrad::Result<()> {
@@ -27,12 +27,12 @@ fn main() -> wgrad::Result<()> {
     }
     let error = trainer.evaluate(&test)?.loss;
     let by_mean = mean_squared_error(&test.input(), &mean_image(&train));
-    println!("mean squared error {error:.4}; of the mean image {by_mean:.4}");
-    assert!(error < by_mean / 3.0, "8 numbers say more than none");
+    println!("mean squared error {error:.4}; {by_mean:.4} with the mean image");
+    assert!(error < by_mean / 3.0, "8 numbers are better than the mean image");
     Ok(())
 }
 
-/// The same images, of 0 to 1, as inputs and as targets.
+/// Data set of images scaled to 0 to 1, as inputs and as targets.
 fn to_itself(data: &Dataset) -> wgrad::Result<Dataset> {
     let pixels: Vec<f32> = data.input().iter().map(|pixel| pixel / 16.0).collect();
     Dataset::numbers(data.name(), 64, &pixels, 64, &pixels)
@@ -43,13 +43,13 @@ fn mean_image(data: &Dataset) -> Vec<f32> {
     (0..64).map(|pixel| sum(pixel) / data.len() as f32).collect()
 }
 
-/// Of one image that stands for all.
+/// Mean squared error of one image as the reconstruction of all.
 fn mean_squared_error(images: &[f32], one: &[f32]) -> f64 {
     let squares = images.iter().zip(one.iter().cycle()).map(|(a, b)| f64::from(a - b).powi(2));
     squares.sum::<f64>() / images.len() as f64
 }
 
-/// Two characters a pixel, so that images are about as wide as high.
+/// Prints an image and its reconstruction, with two characters per pixel so that images are about square.
 fn print_beside(image: &[f32], back: &[f32]) {
     let ink = |pixel: &f32| INK[(pixel.clamp(0.0, 1.0) * (INK.len() - 1) as f32).round() as usize];
     let line = |pixels: &[f32]| pixels.iter().map(ink).flat_map(|ink| [ink, ink]).collect::<String>();

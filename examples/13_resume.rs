@@ -1,6 +1,6 @@
-//! A training that is stopped, and goes on from its checkpoint.
+//! Training that is stopped and resumed from a checkpoint.
 //!
-//! Expected: stopped after 65 of 200 steps; the resumed model has the bytes of the one that was never stopped.
+//! Expected: stopped after 65 of 200 steps; the resumed model equals that of an uninterrupted run, bit for bit.
 
 use std::ops::ControlFlow;
 use wgrad::{Adam, Checkpoints, Dataset, Device, Fit, Loss, Model, Network, Schedule, Split, Trainer, data};
@@ -15,7 +15,7 @@ fn main() -> wgrad::Result<()> {
     let (whole, _) = trained(&train, &validation, None, u64::MAX)?;
     let (_, stopped) = trained(&train, &validation, Some(checkpoints.clone()), 65)?;
     println!("stopped after {stopped} of 200 steps");
-    // Another process, after a crash, say: nothing is left of the first but the folder.
+    // As in another process, for example after a crash: only the folder is left of the first.
     let (resumed, steps) = trained(&train, &validation, Some(checkpoints.resume()), u64::MAX)?;
     println!("resumed, up to step {steps}: the same model is {}", whole == resumed);
 
@@ -24,7 +24,7 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// The model, and how many steps were done; a callback stops training once there are `most`.
+/// Trains a model; a callback stops it after `most` steps. Returns the model and the number of steps.
 fn trained(
     train: &Dataset,
     validation: &Dataset,

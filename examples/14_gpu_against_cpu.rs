@@ -1,8 +1,8 @@
-//! The same training on the CPU and on every adapter of this machine: the losses of all steps, and the time of each.
+//! Comparison of the CPU with every GPU adapter of this machine: losses of the same training, and time per step.
 //!
-//! Expected: for each adapter, losses that differ from the CPU's by rounding only, less than 0.001 in 60 steps, and
-//! the time of a step on both; without an adapter, a line that says so. A software adapter is slower than the CPU: it
-//! is a program on it. What GPUs are worth at larger networks, `wgrad bench` tells.
+//! Expected: for each adapter, losses that differ from the CPU's by rounding only, less than 0.001 in 60 steps, and the time per
+//! step on both; without an adapter, a line that says so. A software adapter runs on the CPU and is slower. `wgrad bench`
+//! measures larger networks.
 
 use std::time::Instant;
 
@@ -14,15 +14,15 @@ const BATCH: usize = 64;
 fn main() -> wgrad::Result<()> {
     let digits = data::digits();
     let (cpu_losses, cpu_seconds) = train(&Device::cpu(), &digits)?;
-    println!("{}: {:.3} ms a step", Device::cpu(), 1e3 * cpu_seconds);
+    println!("{}: {:.3} ms per step", Device::cpu(), 1e3 * cpu_seconds);
     let adapters = adapters();
     if adapters.is_empty() {
-        println!("there is no GPU adapter here, nor a software one: nothing to compare with");
+        println!("no GPU adapter found, not even a software one: nothing to compare");
     }
     for name in adapters {
         let device = Device::named(&name)?;
         let (losses, seconds) = train(&device, &digits)?;
-        println!("{device}: {:.3} ms a step", 1e3 * seconds);
+        println!("{device}: {:.3} ms per step", 1e3 * seconds);
         println!("step  CPU     {name}");
         for step in [0, 1, 2, 5, 10, 20, 40, STEPS - 1] {
             println!("{step:>4}  {:.4}  {:.4}", cpu_losses[step], losses[step]);
@@ -30,13 +30,13 @@ fn main() -> wgrad::Result<()> {
         let differences = losses.iter().zip(&cpu_losses).map(|(a, b)| (a - b).abs());
         let largest = differences.fold(0.0, f32::max);
         println!("largest difference {largest:.1e}");
-        assert!(largest < 1e-3 && losses.iter().all(|loss| loss.is_finite()), "more than rounding");
+        assert!(largest < 1e-3 && losses.iter().all(|loss| loss.is_finite()), "they differ by more than rounding");
     }
-    assert!(cpu_losses[STEPS - 1] < 0.5 * cpu_losses[0], "and something was learnt");
+    assert!(cpu_losses[STEPS - 1] < 0.5 * cpu_losses[0], "the network has learned");
     Ok(())
 }
 
-/// The loss of each step, and the seconds of a step. The first one is not timed: memory is taken for it.
+/// Loss of each step, and mean seconds per step, without the first one, which allocates memory.
 fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     let mut trainer = Trainer::builder(Network::input(64).dense(128).relu().dense(64).relu().dense(10))
         .loss(Loss::SoftmaxCrossEntropy)
@@ -59,7 +59,7 @@ fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     Ok((losses, began.elapsed().as_secs_f64() / (STEPS - 1) as f64))
 }
 
-/// Numbers of all adapters, software ones too.
+/// Indices of all adapters, including software ones.
 #[cfg(feature = "gpu")]
 fn adapters() -> Vec<String> {
     (0..wgrad::exec::gpu::GpuDevice::list().len()).map(|index| index.to_string()).collect()

@@ -1,17 +1,21 @@
-//! Where training runs: a plain value, chosen at run time.
+//! Devices: the CPU, a GPU or the reference, chosen at run time.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
-use crate::exec::gpu::{Gpu, GpuDevice};
+use crate::exec::gpu::Gpu;
+#[cfg(feature = "gpu")]
+pub use crate::exec::gpu::{Adapter, AdapterKind, GpuDevice, GpuOptions};
 use crate::exec::{Cpu, Executor, Reference};
 use crate::plan::Plan;
-use crate::specialize::{DeviceLimits, FusedStep, Machine, specialize};
+use crate::specialize::{DeviceLimits, Machine, specialize};
+pub use crate::specialize::{FusedStep, Limits};
 
-/// A device to train on. Cheap to clone; all clones share one GPU and the shaders compiled for it.
+/// Device for training and prediction. Cheap to clone; all clones share one GPU and the shaders compiled for it.
 ///
+/// # Examples
 /// ```
 /// use wgrad::Device;
 /// let device = Device::cpu().threads(2);
@@ -33,17 +37,25 @@ enum Kind {
     Gpu(GpuDevice),
 }
 
-const ASKED_FOR: &str = "asked for";
+/// Reason for a device that the user has named.
+const REQUESTED: &str = "requested";
 
 impl Device {
-    /// Names that do not depend on the machine.
+    /// Device names that exist on every machine.
     pub const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
 
-    /// A GPU where there is one, the one with its own memory where there are several, and else the CPU: never a
-    /// software adapter. [`Device::reason`] says what was found.
+    /// Selects the best GPU, or the CPU if there is none. A GPU with its own memory comes before one that shares the
+    /// host's memory. Software adapters are never selected. [`Device::reason`] returns the reason for the choice.
     ///
     /// # Errors
-    /// None in this version: a GPU that cannot be opened is a reason to take the CPU.
+    /// None in this version: if a GPU cannot be opened, the CPU is selected.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// let device = wgrad::Device::auto()?;
+    /// println!("{device}: {}", device.reason());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn auto() -> Result<Self> {
         let reason = match Self::gpu() {
             Ok(gpu) => return Ok(Self { reason: gpu.found(), ..gpu }),
@@ -53,31 +65,55 @@ impl Device {
         Ok(Self { reason, ..Self::cpu() })
     }
 
-    /// The CPU, with a thread for each physical core that the process may use.
+    /// Returns the CPU, with one thread per physical core that the process may use.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Device::cpu().thread_count() >= Some(1));
+    /// ```
     pub fn cpu() -> Self {
-        // Limits of containers are known to the second alone.
+        // Only `num_cpus::get` respects the limits of containers.
         let threads = num_cpus::get_physical().min(num_cpus::get()).max(1);
-        Self { kind: Kind::Cpu { threads }, reason: ASKED_FOR.into() }
+        Self { kind: Kind::Cpu { threads }, reason: REQUESTED.into() }
     }
 
-    /// The CPU with plain loops on one thread: slow, and what all else is judged by.
+    /// Returns the reference: plain loops on one thread of the CPU. It is slow; all other devices are checked against it.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Device::reference().to_string(), "reference");
+    /// ```
     pub fn reference() -> Self {
-        Self { kind: Kind::Reference, reason: ASKED_FOR.into() }
+        Self { kind: Kind::Reference, reason: REQUESTED.into() }
     }
 
-    /// The best GPU of this machine, which is no software adapter.
+    /// Opens the best GPU of this machine; never a software adapter.
     ///
     /// # Errors
-    /// No GPU, with a list of what is there; a driver that refuses; a build without the feature `gpu`.
+    /// There is no GPU (the message lists the adapters); the driver refuses; the build lacks the feature `gpu`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// assert!(wgrad::Device::gpu()?.is_gpu());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn gpu() -> Result<Self> {
         Self::adapter(None)
     }
 
-    /// The device of that name: `auto`, `cpu`, `gpu`, `reference`, the index of an adapter, `1` say, or part of its
-    /// spec, in any case: `llvmpipe`, or `llvmpipe#1`, the second of those. Only so can a software adapter be had.
+    /// Opens a device by name: `auto`, `cpu`, `gpu`, `reference`, the index of an adapter such as `1`, or part of an
+    /// adapter's description, ignoring case: `llvmpipe`, or `llvmpipe#1` for the second match. This is the only way to
+    /// open a software adapter.
     ///
     /// # Errors
-    /// A name that nothing here has, with a list of those present; one that fits several; a driver that refuses.
+    /// The name is unknown (the message lists the devices) or matches several adapters; the driver refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Device;
+    /// assert_eq!(Device::named("reference")?.to_string(), "reference");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "auto" => Self::auto(),
@@ -94,7 +130,7 @@ impl Device {
         match GpuDevice::open(name) {
             Ok(gpu) => Ok(gpu.into()),
             Err(Error::Unknown { name, known, .. }) => {
-                Err(unknown(&name, &format!(", or the number or part of the name of an adapter: {known}")))
+                Err(unknown(&name, &format!(", or an adapter by its index or part of its name: {known}")))
             }
             Err(error) => Err(error),
         }
@@ -102,7 +138,7 @@ impl Device {
 
     #[cfg(not(feature = "gpu"))]
     fn adapter(name: Option<&str>) -> Result<Self> {
-        let problem = "this build cannot use GPUs";
+        let problem = "this build has no GPU support";
         match name {
             Some(name) => Err(unknown(name, &format!(" ({problem})"))),
             None => Err(Error::Device {
@@ -113,8 +149,15 @@ impl Device {
         }
     }
 
-    /// The same device with `threads` threads, where it is the CPU; the result of training has the same bits for any
-    /// number.
+    /// Sets the number of threads of the CPU; other devices are returned unchanged. The results of training have the same
+    /// bits for any number of threads.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Device;
+    /// assert_eq!(Device::cpu().threads(4).thread_count(), Some(4));
+    /// assert_eq!(Device::reference().threads(4).thread_count(), None);
+    /// ```
     pub fn threads(mut self, threads: usize) -> Self {
         if let Kind::Cpu { threads: current } = &mut self.kind {
             *current = threads;
@@ -122,10 +165,18 @@ impl Device {
         self
     }
 
-    /// The same device, opened so that it can tell when ops begin and end: a GPU is opened anew for that.
+    /// Enables timestamps of ops, which profiling needs. A GPU is opened again for this; other devices are returned
+    /// unchanged.
     ///
     /// # Errors
-    /// A GPU without timestamps; a driver that refuses.
+    /// The GPU has no timestamps; the driver refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// let device = wgrad::Device::cpu().threads(1).timed()?;
+    /// assert_eq!(device.to_string(), "cpu, 1 thread");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn timed(self) -> Result<Self> {
         #[cfg(feature = "gpu")]
         if let Kind::Gpu(gpu) = &self.kind {
@@ -134,11 +185,19 @@ impl Device {
         Ok(self)
     }
 
-    /// The same device, with narrow networks' steps in one op as `choice` says: a GPU is opened anew for that, and no
-    /// other device has such steps.
+    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a narrow network in one op. A GPU
+    /// is opened again for this; other devices have no fused steps and are returned unchanged.
     ///
     /// # Errors
-    /// A driver that refuses.
+    /// The driver refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, specialize::FusedStep};
+    /// let device = Device::cpu().threads(1).with_fused_step(FusedStep::Never)?;
+    /// assert_eq!(device.to_string(), "cpu, 1 thread");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn with_fused_step(self, choice: FusedStep) -> Result<Self> {
         #[cfg(feature = "gpu")]
         if let Kind::Gpu(gpu) = &self.kind {
@@ -148,7 +207,12 @@ impl Device {
         Ok(self)
     }
 
-    /// How many threads it computes on, where it is the CPU.
+    /// Returns the number of threads of the CPU; `None` for other devices.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Device::cpu().threads(2).thread_count(), Some(2));
+    /// ```
     pub fn thread_count(&self) -> Option<usize> {
         match self.kind {
             Kind::Cpu { threads } => Some(threads),
@@ -156,8 +220,14 @@ impl Device {
         }
     }
 
-    /// What the bits of results depend on, of all that the device is: for the CPU the instructions that it has, and not
+    /// Returns the properties of the device that the bits of results depend on: for the CPU its instruction sets, but not
     /// the number of threads.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Device;
+    /// assert_eq!(Device::cpu().threads(1).arithmetic(), Device::cpu().threads(8).arithmetic());
+    /// ```
     pub fn arithmetic(&self) -> String {
         match &self.kind {
             Kind::Cpu { .. } => format!("cpu ({})", processor()),
@@ -167,7 +237,12 @@ impl Device {
         }
     }
 
-    /// What measurements on it are those of, where it is a GPU.
+    /// Returns the adapter, driver and version that measurements of a GPU belong to; `None` for other devices.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Device::cpu().machine(), None);
+    /// ```
     pub fn machine(&self) -> Option<Machine> {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
@@ -184,22 +259,42 @@ impl Device {
         None
     }
 
-    /// Why this device was chosen.
+    /// Returns the reason why this device was selected.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Device::cpu().reason(), "requested");
+    /// ```
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Whether it is a GPU or a software adapter, and not one of our own executors on the CPU.
+    /// Returns true for a GPU and for a software adapter, and false for the CPU and the reference.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!wgrad::Device::cpu().is_gpu());
+    /// ```
     pub fn is_gpu(&self) -> bool {
         !matches!(self.kind, Kind::Cpu { .. } | Kind::Reference)
     }
 
-    /// Whether it is a software adapter: a program on the CPU that stands for a GPU.
+    /// Returns true for a software adapter: a program on the CPU that implements a GPU's interface.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!wgrad::Device::cpu().is_software());
+    /// ```
     pub fn is_software(&self) -> bool {
         matches!(self.target(), DeviceLimits::Gpu(limits) if limits.software)
     }
 
-    /// The open GPU, where it is one.
+    /// Returns the open GPU; `None` for the CPU and the reference.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Device::cpu().as_gpu().is_none());
+    /// ```
     #[cfg(feature = "gpu")]
     pub fn as_gpu(&self) -> Option<&GpuDevice> {
         match &self.kind {
@@ -208,24 +303,40 @@ impl Device {
         }
     }
 
-    /// Why a GPU was taken where it was not asked for.
+    /// Returns the reason why `auto` selected this device.
     fn found(&self) -> String {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
-            return format!("the best that this machine has is a {}", gpu.adapter().kind.name());
+            return format!("best adapter of this machine: {}", gpu.adapter().kind.name());
         }
         self.reason.clone()
     }
 
-    /// A plan as this device runs it.
+    /// Fits a plan to this device; see [`specialize()`].
     ///
     /// # Errors
-    /// An op beyond the device's limits, with both numbers.
+    /// An op exceeds a limit of the device; the message has both numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::lower::{TrainingSpec, lower};
+    /// use wgrad::{Adam, Device, Loss, Network};
+    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let plan = Device::cpu().specialize(lower(&spec)?)?;
+    /// assert!(plan.find("loss").is_some());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn specialize(&self, plan: Plan) -> Result<Plan> {
         specialize(plan, &self.target())
     }
 
-    /// What plans are fitted to.
+    /// Returns the limits that plans are fitted to.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, specialize::DeviceLimits};
+    /// assert_eq!(Device::cpu().target(), DeviceLimits::Cpu);
+    /// ```
     pub fn target(&self) -> DeviceLimits {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
@@ -234,15 +345,25 @@ impl Device {
         DeviceLimits::Cpu
     }
 
-    /// Returns true for the host with its fast kernels, and false for the reference.
+    /// Returns true for the CPU with its fast kernels, and false for the reference.
     pub(crate) fn is_cpu(&self) -> bool {
         matches!(self.kind, Kind::Cpu { .. })
     }
 
-    /// An executor with memory for `plan` on this device.
+    /// Creates an executor with memory for `plan` on this device.
     ///
     /// # Errors
-    /// A device that cannot hold or run the plan.
+    /// The device cannot hold or run the plan.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::lower::{TrainingSpec, lower};
+    /// use wgrad::{Adam, Device, Loss, Network};
+    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let executor = Device::reference().executor(lower(&spec)?)?;
+    /// assert!(executor.plan().find("loss").is_some());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
         Ok(match &self.kind {
             Kind::Cpu { threads } => Box::new(Cpu::new(plan, *threads)?),
@@ -253,7 +374,7 @@ impl Device {
     }
 }
 
-/// The processor's family, and those of its instructions that products and functions choose by.
+/// Returns the processor's family, and those of its instruction sets that kernels are selected by.
 fn processor() -> String {
     #[cfg(target_arch = "x86_64")]
     let has = [
@@ -268,7 +389,7 @@ fn processor() -> String {
     format!("{} {}{has}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
-/// Nothing here has that name; `also` says what else could have been named.
+/// Returns the error for an unknown device name; `also` lists further names.
 fn unknown(name: &str, also: &str) -> Error {
     match Error::unknown("device", name, &Device::NAMES) {
         Error::Unknown { kind, name, nearest, known } => {
@@ -281,7 +402,7 @@ fn unknown(name: &str, also: &str) -> Error {
 #[cfg(feature = "gpu")]
 impl From<GpuDevice> for Device {
     fn from(gpu: GpuDevice) -> Self {
-        Self { kind: Kind::Gpu(gpu), reason: ASKED_FOR.into() }
+        Self { kind: Kind::Gpu(gpu), reason: REQUESTED.into() }
     }
 }
 
@@ -300,7 +421,7 @@ impl fmt::Display for Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// The same as [`Device::named`].
+    /// Opens a device by name, as [`Device::named`].
     fn from_str(text: &str) -> Result<Self> {
         Self::named(text)
     }

@@ -1,182 +1,200 @@
-//! The one error type. Every message says what went wrong, where, both numbers, and the remedy.
+//! The error type. Each message states the problem, its place, the value found, the limit, and the remedy.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::text::shown;
 
-/// What can go wrong when a network is described, trained, saved or loaded.
+/// Error of this library. Its text is one line with the place, the problem and the remedy.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Error, Network};
+/// let error = Network::parse(2, "8 rleu 3").expect_err("there is no such layer");
+/// assert!(matches!(&error, Error::Unknown { nearest: Some(nearest), .. } if nearest == "relu"));
+/// assert!(error.to_string().starts_with("unknown layer `rleu`, did you mean `relu`?"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// Two sizes that must agree do not.
+    /// Two sizes that must be equal differ.
     Shape {
-        /// Where: a layer, an op, an argument.
+        /// Place: a layer, an op, an argument.
         place: String,
-        /// What has the size that was found, as the start of a clause: `input has columns`.
+        /// Subject and verb for the found size: `the number of values is`.
         found_what: String,
-        /// The size that was found.
+        /// Size that was found.
         found: usize,
-        /// What asks for another size: `the network expects`.
+        /// Subject and verb for the expected size: `the network expects`.
         wanted_what: String,
-        /// The size that is asked for.
+        /// Expected size.
         wanted: usize,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// A value outside what is allowed.
+    /// A value is outside its allowed range.
+    #[non_exhaustive]
     Value {
-        /// Where: a layer, an option.
+        /// Place: a layer, an option.
         place: String,
         /// Name of the value.
         name: String,
-        /// What was given.
+        /// Value that was given.
         found: String,
-        /// What is allowed.
+        /// Allowed values.
         wanted: String,
     },
-    /// A name that is not known.
+    /// A name is unknown.
     Unknown {
-        /// What was being named: a layer, a loss, an option.
+        /// Kind of thing that was named: a layer, a loss function, an option.
         kind: &'static str,
-        /// The name as given.
+        /// Name as given.
         name: String,
-        /// The nearest known name, where one is near.
+        /// Nearest known name, if one is close.
         nearest: Option<String>,
         /// All known names.
         known: String,
     },
-    /// Parts that are each valid but do not go together.
+    /// Settings that are valid by themselves do not fit together.
+    #[non_exhaustive]
     Conflict {
-        /// Where.
+        /// Place.
         place: String,
-        /// What does not go together.
+        /// Problem.
         problem: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// Data that cannot be used; `place` names row and column.
+    /// Data cannot be used.
+    #[non_exhaustive]
     Data {
         /// Data set, row and column.
         place: String,
-        /// What is wrong there.
+        /// Problem.
         problem: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// An op needs more than the device offers.
+    /// An op exceeds a limit of the device.
+    #[non_exhaustive]
     Limit {
-        /// The op.
+        /// Op.
         op: String,
-        /// What is limited, with its unit.
+        /// Limited quantity, with its unit.
         what: &'static str,
-        /// How much the op needs.
+        /// Amount that the op needs.
         needed: u64,
-        /// How much the device allows.
+        /// Amount that the device allows.
         allowed: u64,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// The system gives no memory for what was asked for.
+    /// Memory could not be allocated.
+    #[non_exhaustive]
     Memory {
-        /// What it is for.
+        /// Purpose of the memory.
         what: String,
-        /// How much it takes.
+        /// Requested size in bytes.
         bytes: u64,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// A network puts out a number of which no prediction can be made.
+    /// An output of a network is NaN or infinite, so there is no prediction.
+    #[non_exhaustive]
     Output {
-        /// What is computed, and on which data.
+        /// Computation and its data.
         place: String,
         /// Row of the data, from 0.
         row: usize,
         /// Output of the network, from 0.
         output: usize,
-        /// Its value, NaN or infinite.
+        /// Value of the output.
         value: f32,
     },
-    /// A loss or gradient became infinite or NaN; parameters and optimizer state are those before the step.
+    /// A loss or gradient became infinite or NaN. Parameters and optimizer state are those before the step.
+    #[non_exhaustive]
     NotFinite {
         /// Step index, from 0.
         step: u64,
-        /// The first op whose output is not finite.
+        /// First op whose output is not finite.
         op: String,
-        /// The layer it belongs to, or `no layer`.
+        /// Layer of the op, or `no layer`.
         layer: String,
-        /// The view that it wrote.
+        /// View that the op wrote.
         view: String,
-        /// Row in the view; for what has a row for each of the batch's, the row of the step.
+        /// Row in the view; in a view with one row per row of the batch, the row of the step.
         row: usize,
         /// Column in the view.
         column: usize,
-        /// The value.
+        /// Value.
         value: f32,
-        /// What to do about it, from what is set; boxed, since every `Result` is as large as the largest error.
+        /// Remedy, chosen by the settings. Boxed, since every `Result` is as large as the largest error.
         remedy: Box<str>,
     },
-    /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state has had this update, too.
+    /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state was updated, too.
     StateNotFinite {
         /// Step index, from 0.
         step: u64,
-        /// The tensor: `layer0.weight` for a parameter, `adam.v.layer0.weight` for a state.
+        /// Tensor: `layer0.weight` for a parameter, `adam.v.layer0.weight` for optimizer state.
         view: String,
         /// Row in the tensor.
         row: usize,
         /// Column in the tensor.
         column: usize,
-        /// The value.
+        /// Value.
         value: f32,
     },
-    /// A device computed something that its reference does not confirm.
+    /// A result of a device differs from the reference by more than its tolerance.
     Mismatch {
-        /// The op: section, number and kernel.
+        /// Op: section, number and kernel.
         op: String,
-        /// The view that differs.
+        /// View with the difference.
         view: String,
         /// Row in the view.
         row: usize,
         /// Column in the view.
         column: usize,
-        /// The device's value.
+        /// Value of the device.
         device: f64,
-        /// The reference's value.
+        /// Value of the reference.
         reference: f64,
-        /// The largest difference that rounding can explain.
+        /// Largest difference that rounding can explain.
         tolerance: f64,
     },
     /// A file could not be read or written.
+    #[non_exhaustive]
     File {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// What was tried.
+        /// Action that failed.
         action: &'static str,
-        /// The operating system's answer.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// A file was read but its content is not what it should be.
+    /// The content of a file is not valid.
+    #[non_exhaustive]
     Format {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Problem.
         problem: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
-    /// A device that cannot be had or stopped answering.
+    /// A device is missing, cannot be opened, or has stopped responding.
+    #[non_exhaustive]
     Device {
-        /// The device as asked for.
+        /// Device as requested.
         device: String,
-        /// What is wrong.
+        /// Problem.
         problem: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: String,
     },
 }
 
 impl fmt::Display for Error {
-    /// In one line: what comes from a file or a driver is escaped by [`shown`].
+    /// Writes one line; control characters from files and drivers are escaped by [`shown`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shown(&self.message()))
     }
@@ -203,11 +221,11 @@ impl std::error::Error for Error {
     }
 }
 
-/// A result whose error is [`Error`].
+/// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An empty vector with room for `count` elements, where a user says how many: an error where a plain `Vec` would end the
-/// process.
+/// Returns an empty vector with capacity for `count` elements. For sizes that a user chooses: returns an error where a plain
+/// `Vec` would abort the process.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -221,7 +239,7 @@ pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
     Ok(vector)
 }
 
-/// Elements, of which a user says how many there are.
+/// Collects `count` elements, a number that a user chooses.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -231,7 +249,7 @@ pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator
     Ok(all)
 }
 
-/// A copy of what a user has given, or asks for.
+/// Copies values, whose number a user chooses.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -261,20 +279,20 @@ impl Error {
                 format!("{op}: needs {needed} {what}, but the device allows {allowed}; {remedy}")
             }
             Self::Memory { what, bytes, remedy } => {
-                format!("{what}: needs {bytes} bytes, but the system gives no more memory; {remedy}")
+                format!("{what}: needs {bytes} bytes, but the allocation failed; {remedy}")
             }
             Self::Output { place, row, output, value } => format!(
-                "{place}, row {row} (from 0): output {output} of the network is {value}, not a finite number; look for \
-                 inputs far from those trained on, or train again"
+                "{place}, row {row} (from 0): output {output} of the network is {value}, not a finite number; check for \
+                 inputs far outside the training data, or train again"
             ),
             Self::NotFinite { step, op, layer, view, row, column, value, remedy } => format!(
-                "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; parameters are as \
-                 before this step: {remedy}"
+                "step {step}: {op} ({layer}) produced {value} at row {row}, column {column} of {view}; the parameters are \
+                 those before this step: {remedy}"
             ),
             Self::StateNotFinite { step, view, row, column, value } => format!(
-                "step {step}: its update made {view} {value} at row {row}, column {column}; all other parameters have had \
-                 this update, so that nothing can be kept or go on from here: restore an earlier checkpoint, or train \
-                 again with a lower learning rate, or with inputs and targets scaled"
+                "step {step}: the update set {view} to {value} at row {row}, column {column}; the other parameters were \
+                 updated too, so training cannot continue from here: restore an earlier checkpoint, or train again with \
+                 a lower learning rate, or with scaled inputs and targets"
             ),
             Self::Mismatch { op, view, row, column, device, reference, tolerance } => format!(
                 "{op}: {view}[{row}, {column}] is {device}, reference {reference}, tolerance {tolerance}; the device's result \
@@ -286,7 +304,8 @@ impl Error {
         }
     }
 
-    /// An [`Error::Unknown`] that suggests the nearest of `known`, where one is near or begins so.
+    /// Creates an [`Error::Unknown`] that suggests the nearest of `known`: one at a small edit distance, or one that begins
+    /// with `name`.
     pub fn unknown(kind: &'static str, name: &str, known: &[&str]) -> Self {
         let lower = name.to_lowercase();
         let begins = |k: &str| lower.chars().count() >= 3 && k.starts_with(&lower);
@@ -299,27 +318,27 @@ impl Error {
         Self::Unknown { kind, name: name.into(), nearest, known: known.join(", ") }
     }
 
-    /// An [`Error::Value`].
+    /// Creates an [`Error::Value`].
     pub fn value(place: impl Into<String>, name: &str, found: impl ToString, wanted: &str) -> Self {
         Self::Value { place: place.into(), name: name.into(), found: found.to_string(), wanted: wanted.into() }
     }
 
-    /// An [`Error::Data`].
+    /// Creates an [`Error::Data`].
     pub fn data(place: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Data { place: place.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
-    /// An [`Error::Conflict`].
+    /// Creates an [`Error::Conflict`].
     pub fn conflict(place: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Conflict { place: place.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
-    /// An [`Error::File`].
+    /// Creates an [`Error::File`].
     pub fn file(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         Self::File { path: path.into(), action, source }
     }
 
-    /// An [`Error::Format`].
+    /// Creates an [`Error::Format`].
     pub fn format(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Format { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }

@@ -1,7 +1,7 @@
-//! Makes few big ops of many primitive ones. The result computes the same within rounding, and is tested
-//! against the primitive plan.
+//! Fuses primitive ops into fewer large ones. The result is the same within rounding; tests compare it with the
+//! primitive plan.
 //!
-//! | primitive ops, one behind the other | fused op |
+//! | consecutive primitive ops | fused op |
 //! |---|---|
 //! | `matmul_nt` [`bias_add`] [`activation`] [`dropout`] | `dense_forward` |
 //! | `matmul_nn` [`dropout`] [`activation_grad`] | `dense_grad_input` |
@@ -18,25 +18,25 @@ use crate::kernels::{
 };
 use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 
-/// Fuses what can be fused.
+/// Fuses all ops that can be fused.
 ///
 /// # Errors
-/// A plan whose invariants the fused ops would break; none that `lower` makes does.
+/// Returns an error if a fused op would break an invariant of the plan. No plan from `lower` does.
 pub fn fuse(plan: &Plan) -> Result<Plan> {
     fuse_keeping(plan, &[])
 }
 
-/// [`fuse`], but for what would leave one of these views unwritten.
+/// Like [`fuse`], except that `kept` views are still written.
 ///
 /// # Errors
 /// As [`fuse`].
 pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
-    let own = plan.is_trusted();
+    let trusted = plan.is_trusted();
     let mut plan = plan.clone();
     let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
     for (section, ops) in &mut sections {
         if matches!(section, Section::Gradients | Section::Evaluate) {
-            // Backward first: a fused gradient no longer reads what lies between activation and dropout.
+            // Backward ops come first: a fused gradient no longer reads the view between activation and dropout.
             replace(ops, kept, |ops, uses, at| grad_input(&plan, ops, uses, at));
             let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL)).map(|op| op.views[1]);
             replace(ops, kept, |ops, _, at| grad_weight(&plan, ops, flag?, at));
@@ -45,13 +45,13 @@ pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
         }
     }
     let ops = sections.into_iter().flat_map(|(section, ops)| ops.into_iter().map(move |op| (section, op)));
-    Ok(plan.with_ops(ops)?.with_own(own))
+    Ok(plan.with_ops(ops)?.with_trusted(trusted))
 }
 
-/// A fused op, and how many ops it stands for.
+/// Fused op, and the number of ops that it replaces.
 type Fused = Option<(Op, usize)>;
 
-/// Puts fused ops in place of those that they stand for, from the first to the last.
+/// Replaces ops by their fused ops, from the first to the last.
 fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
     let (uses, mut made) = (Uses::of(ops, kept), Vec::with_capacity(ops.len()));
     let mut at = 0;
@@ -63,8 +63,8 @@ fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Use
     *ops = made;
 }
 
-/// Number of ops of a section that use each view, and the first of them: of what is computed, that is the op that writes it. A
-/// view that is kept has one use more.
+/// For each view, the first op of a section that uses it (the one that writes it, if it is computed) and the number of
+/// uses. A kept view has one use more.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 
 impl Uses {
@@ -77,19 +77,19 @@ impl Uses {
         Self(uses)
     }
 
-    /// Whether only two ops use a view: the one that writes it, and the next.
+    /// Returns `true` if only two ops use a view: the one that writes it, and the next.
     fn between_two(&self, view: ViewId) -> bool {
         self.0.get(&view).is_some_and(|(_, count)| *count == 2)
     }
 
-    /// The op that uses a view first, if it runs `kernel` and its binding 1 is the view.
+    /// Returns the first op that uses a view, if it runs `kernel` and its binding 1 is the view.
     fn first<'a>(&self, ops: &'a [Op], view: ViewId, kernel: &'static Kernel) -> Option<&'a Op> {
         let (at, _) = self.0.get(&view)?;
         ops.get(*at).filter(|op| is(op, kernel) && op.views[1] == view)
     }
 }
 
-/// The op at `at`, if it runs `kernel` and its binding `binding` is `view`.
+/// Returns the op at `at`, if it runs `kernel` and its binding `binding` is `view`.
 fn follows<'a>(ops: &'a [Op], at: usize, kernel: &'static Kernel, binding: usize, view: ViewId) -> Option<&'a Op> {
     ops.get(at).filter(|op| is(op, kernel) && op.views[binding] == view)
 }
@@ -110,7 +110,7 @@ fn mask_of(op: &Op) -> Mask {
 
 const IDENTITY: Function = Function { code: 0, slope: 0.0 };
 
-/// `matmul_nt` [`bias_add`] [`activation`] [`dropout`], as far as nothing else reads what lies between.
+/// Fuses `matmul_nt` [`bias_add`] [`activation`] [`dropout`], up to the first view that another op reads.
 fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NT))?;
     let (input, weight, mut output) = (first.views[0], first.views[1], first.views[2]);
@@ -132,7 +132,7 @@ fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     Some((Op { layer: first.layer, ..op }, end - at))
 }
 
-/// `matmul_nn` [`dropout`] [`activation_grad`].
+/// Fuses `matmul_nn` [`dropout`] [`activation_grad`].
 fn grad_input(plan: &Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NN))?;
     let (grad_output, weight, mut grad) = (first.views[0], first.views[1], first.views[2]);
@@ -154,7 +154,7 @@ fn grad_input(plan: &Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     Some((Op { layer: first.layer, ..op }, end - at))
 }
 
-/// `matmul_tn` `column_sum`.
+/// Fuses `matmul_tn` `column_sum`.
 fn grad_weight(plan: &Plan, ops: &[Op], flag: ViewId, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::TN))?;
     let second = follows(ops, at + 1, &column_sum::KERNEL, 0, first.views[0])?;
@@ -162,7 +162,7 @@ fn grad_weight(plan: &Plan, ops: &[Op], flag: ViewId, at: usize) -> Fused {
     Some((Op { layer: first.layer, ..op }, 2))
 }
 
-/// Drops the check of all gradients where each fused op checks its own.
+/// Drops the check of all gradients if each fused op checks its own.
 fn drop_check(ops: &mut Vec<Op>) {
     if !ops.iter().any(|op| is(op, &matmul::TN) || is(op, &column_sum::KERNEL)) {
         ops.retain(|op| !is(op, &check_finite::KERNEL));

@@ -1,4 +1,4 @@
-//! How parameters start.
+//! Initialization of parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,36 +10,53 @@ use crate::network::Activation;
 use crate::rng::{Philox, Stream};
 use crate::text::{Term, number, required};
 
-/// The distribution that a layer's weights are drawn from; biases start at zero.
+/// Initial distribution of a layer's weights; biases start at zero.
 ///
-/// Written as `zeros`, `normal(0.02)`, `xavier_uniform`, `xavier_normal`, `he_uniform`, `he_normal`.
-/// Names and formulas are those of PyTorch's `torch.nn.init` (He is its `kaiming_…`, mode `fan_in`), with
-/// the gain of the activation that follows the layer.
+/// Its text is `zeros`, `normal(0.02)`, `xavier_uniform`, `xavier_normal`, `he_uniform` or `he_normal`.
+/// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is that
+/// of the activation after the layer, see [`Activation::gain`].
+///
+/// # Examples
+/// ```
+/// use wgrad::{Dense, Init, Network};
+/// let network = Network::input(2).layer(Dense::new(3).init(Init::HeNormal));
+/// assert_eq!("normal(0.02)".parse::<Init>()?, Init::Normal { std: 0.02 });
+/// assert_eq!(network.to_string(), "2 → dense(3, init=he_normal)");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Init {
-    /// All zero: for a single layer only, since equal units stay equal.
+    /// All weights are zero. Useful for a single layer only: in deeper networks, units with equal weights stay equal.
     Zeros,
-    /// Normal with mean 0 and this standard deviation.
+    /// Normal distribution with mean 0 and this standard deviation.
     Normal {
         /// Standard deviation.
         std: f32,
     },
     /// Uniform in ±gain·√(6 / (inputs + outputs)); Glorot and Bengio 2010.
     XavierUniform,
-    /// Normal with standard deviation gain·√(2 / (inputs + outputs)).
+    /// Normal with standard deviation gain·√(2 / (inputs + outputs)); Glorot and Bengio 2010.
     XavierNormal,
     /// Uniform in ±gain·√(3 / inputs); He et al. 2015.
     HeUniform,
-    /// Normal with standard deviation gain / √inputs.
+    /// Normal with standard deviation gain / √inputs; He et al. 2015.
     HeNormal,
 }
 
 const NAMES: [&str; 6] = ["zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"];
 
 impl Init {
-    /// What a layer uses when nothing is said: He (uniform) before the ReLU family, Xavier (uniform) elsewhere.
+    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and leaky ReLU, else
+    /// [`Init::XavierUniform`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Activation, Init};
+    /// assert_eq!(Init::default_before(Some(Activation::Relu)), Init::HeUniform);
+    /// assert_eq!(Init::default_before(None), Init::XavierUniform);
+    /// ```
     pub fn default_before(following: Option<Activation>) -> Self {
         match following {
             Some(Activation::Relu | Activation::LeakyRelu { .. }) => Self::HeUniform,
@@ -48,8 +65,8 @@ impl Init {
     }
 
     fn normal(term: &Term<'_>) -> Result<Self> {
-        let place = "initialisation `normal`";
-        let options = term.named("initialisation", &["std"])?;
+        let place = "initialization `normal`";
+        let options = term.named("initialization", &["std"])?;
         let std: f32 = number(place, "std", required(&options, place, "std", "normal(0.02)")?, "a number")?;
         let init = Self::Normal { std };
         init.check().map(|()| init)
@@ -58,20 +75,36 @@ impl Init {
     /// Checks the values.
     ///
     /// # Errors
-    /// A standard deviation that is negative or not finite.
+    /// The standard deviation is negative or not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Init::Normal { std: -1.0 }.check().is_err());
+    /// ```
     pub fn check(self) -> Result<()> {
         match self {
             Self::Normal { std } if !(std.is_finite() && std >= 0.0) => {
-                Err(Error::value("initialisation `normal`", "std", std, "finite and at least 0"))
+                Err(Error::value("initialization `normal`", "std", std, "finite and at least 0"))
             }
             _ => Ok(()),
         }
     }
 
-    /// A weight matrix [outputs, inputs], row-major; `index` is the layer's number.
+    /// Draws a weight matrix of shape [outputs, inputs], row-major. `following` is the activation after the layer, `index`
+    /// the number of the layer. The same seed and index give the same weights.
     ///
     /// # Errors
-    /// Too little memory.
+    /// [`Error::Memory`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Init;
+    /// let weights = Init::XavierUniform.weights(4, 2, None, 7, 0)?;
+    /// assert_eq!(weights.len(), 8);
+    /// // The limit is √(6 / (4 + 2)) = 1.
+    /// assert!(weights.iter().all(|weight| weight.abs() <= 1.0));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn weights(
         self,
         inputs: usize,
@@ -116,8 +149,8 @@ impl FromStr for Init {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let term = Term::parse("initialisation", text)?;
-        let plain = |init| term.named("initialisation", &[]).map(|_| init);
+        let term = Term::parse("initialization", text)?;
+        let plain = |init| term.named("initialization", &[]).map(|_| init);
         match term.name {
             "zeros" => plain(Self::Zeros),
             "normal" => Self::normal(&term),
@@ -125,7 +158,7 @@ impl FromStr for Init {
             "xavier_normal" => plain(Self::XavierNormal),
             "he_uniform" => plain(Self::HeUniform),
             "he_normal" => plain(Self::HeNormal),
-            name => Err(Error::unknown("initialisation", name, &NAMES)),
+            name => Err(Error::unknown("initialization", name, &NAMES)),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A network as plain data: how many input columns, and which layers follow.
+//! Networks as plain data: the number of input columns and a list of [`Layer`]s.
 //!
-//! [`Network`] is a list of [`Layer`]s. It knows no device and holds no numbers; `lower` turns it into a plan.
+//! A [`Network`] has no device and no parameters; [`lower`](crate::lower::lower) turns it into a plan.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,14 +11,15 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::text::{Term, number, option, required, split_outside_parentheses};
 
-/// Kernels count elements in 32 bits; the largest network uses half of what these can count.
+/// Largest number of parameters. Kernels count elements in 32 bits; this is half of that range.
 const MOST_PARAMETERS: u128 = 1 << 31;
 
-/// Most layers of all kinds: some thousand times what anybody trains. A model file takes a few bytes for each, a plan many.
+/// Largest number of layers of all kinds, far above practical depths. It bounds the memory of a plan made from a model file.
 const MOST_LAYERS: usize = 1 << 16;
 
-/// Inputs and layers, in the order in which data flows through them.
+/// Network: the number of input columns, and layers in the order of the forward pass.
 ///
+/// # Examples
 /// ```
 /// use wgrad::{Dense, Network};
 /// let built = Network::input(64).dense(128).relu().dropout(0.1).layer(Dense::new(10));
@@ -34,35 +35,50 @@ pub struct Network {
     layers: Vec<Layer>,
 }
 
-/// One module of a network; numbers of layers in messages and parameter names count all of them, as
-/// PyTorch's `Sequential` does. Written as in [`Network::parse`].
+/// Layer of a network. Its text is that of [`Network::parse`].
+///
+/// Layers of all kinds are numbered from 0, as in PyTorch's `Sequential`; errors and parameter names use these numbers.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Activation, Layer};
+/// assert_eq!("relu".parse::<Layer>()?, Layer::Activation(Activation::Relu));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Layer {
     /// y = x·Wᵀ + b.
     Dense(Dense),
-    /// y = f(x), element by element.
+    /// y = f(x) for each element.
     Activation(Activation),
-    /// In training each element is 0 with probability `rate`, else divided by 1 − `rate`; in evaluation y = x.
+    /// In training, sets each element to 0 with probability `rate` and divides the others by 1 − `rate`. In evaluation y = x.
     Dropout {
-        /// Probability of being dropped, in [0, 1).
+        /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
 }
 
-/// A dense (fully connected) layer: weight `[outputs, inputs]`, bias `[outputs]`.
+/// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape `[outputs]`.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Dense, Init, Network};
+/// let layer = Dense::new(10).without_bias().init(Init::XavierNormal);
+/// assert_eq!(Network::input(64).layer(layer).parameter_count(), 640);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dense {
     /// Number of output columns.
     pub outputs: usize,
-    /// Whether a bias is added; default true.
+    /// Use of a bias; default true.
     pub bias: bool,
-    /// How the weights start; by default [`Init::default_before`] the activation that follows.
+    /// Initialization of the weights; by default [`Init::default_before`] the next activation.
     pub init: Option<Init>,
 }
 
-/// A function applied to each element.
+/// Activation function, applied to each element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -84,87 +100,181 @@ pub enum Activation {
 }
 
 impl Network {
-    /// A network of `columns` input columns and no layer yet.
+    /// Creates a network with `columns` input columns and no layers.
+    ///
+    /// # Examples
+    /// ```
+    /// let network = wgrad::Network::input(2).dense(3).relu().dense(1);
+    /// assert_eq!((network.inputs(), network.outputs()), (2, 1));
+    /// ```
     pub fn input(columns: usize) -> Self {
         Self { input: columns, layers: Vec::new() }
     }
 
-    /// Adds a layer.
+    /// Adds a layer: a [`Layer`], [`Dense`] or [`Activation`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Activation, Dense, Network};
+    /// let network = Network::input(2).layer(Dense::new(3).without_bias()).layer(Activation::Tanh);
+    /// assert_eq!(network.to_string(), "2 → dense(3, bias=false) tanh");
+    /// ```
     pub fn layer(mut self, layer: impl Into<Layer>) -> Self {
         self.layers.push(layer.into());
         self
     }
 
-    /// Adds a dense layer of `outputs` columns with bias and default initialisation.
+    /// Adds a dense layer with `outputs` output columns, a bias and the default initialization.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(3).to_string(), "2 → dense(3)");
+    /// ```
     pub fn dense(self, outputs: usize) -> Self {
         self.layer(Dense::new(outputs))
     }
 
-    /// Adds a step function.
+    /// Adds a step function: 1 for x > 0, else 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).step().to_string(), "2 → dense(1) step");
+    /// ```
     pub fn step(self) -> Self {
         self.layer(Activation::Step)
     }
 
-    /// Adds the identity.
+    /// Adds the identity, which passes its input on.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).identity().to_string(), "2 → dense(1) identity");
+    /// ```
     pub fn identity(self) -> Self {
         self.layer(Activation::Identity)
     }
 
     /// Adds a sigmoid.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).sigmoid().to_string(), "2 → dense(1) sigmoid");
+    /// ```
     pub fn sigmoid(self) -> Self {
         self.layer(Activation::Sigmoid)
     }
 
     /// Adds a hyperbolic tangent.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).tanh().to_string(), "2 → dense(1) tanh");
+    /// ```
     pub fn tanh(self) -> Self {
         self.layer(Activation::Tanh)
     }
 
-    /// Adds a rectified linear unit.
+    /// Adds a rectified linear unit (ReLU).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).relu().to_string(), "2 → dense(1) relu");
+    /// ```
     pub fn relu(self) -> Self {
         self.layer(Activation::Relu)
     }
 
-    /// Adds a leaky rectified linear unit.
+    /// Adds a leaky rectified linear unit (leaky ReLU) with this slope for x < 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).leaky_relu(0.1).to_string(), "2 → dense(1) leaky_relu(0.1)");
+    /// ```
     pub fn leaky_relu(self, slope: f32) -> Self {
         self.layer(Activation::LeakyRelu { slope })
     }
 
-    /// Adds dropout with the given probability of dropping.
+    /// Adds dropout, which in training sets elements to 0 with probability `rate`, in [0, 1).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(1).dropout(0.2).to_string(), "2 → dense(1) dropout(0.2)");
+    /// ```
     pub fn dropout(self, rate: f32) -> Self {
         self.layer(Layer::Dropout { rate })
     }
 
-    /// Reads layers from text, separated by blanks: a number or `dense(128, bias=false, init=he_normal)`,
-    /// `relu`, `leaky_relu(0.01)`, `dropout(0.2)`, `sigmoid`, `tanh`, `step`, `identity`.
+    /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
+    /// `dense(128, bias=false, init=he_normal)`. The others are `relu`, `leaky_relu(0.01)`, `dropout(0.2)`, `sigmoid`,
+    /// `tanh`, `step` and `identity`.
     ///
     /// # Errors
-    /// Unknown names (with the nearest known one), sizes of 0, values out of range.
+    /// Unknown names (the message has the nearest known one), unbalanced parentheses, values out of range, and the errors of
+    /// [`Network::check`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// let network = Network::parse(64, "128 relu dropout(0.1) 10")?;
+    /// assert_eq!(network, Network::input(64).dense(128).relu().dropout(0.1).dense(10));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn parse(input: usize, text: &str) -> Result<Self> {
         let words = split_outside_parentheses(text, char::is_whitespace)
-            .ok_or_else(|| Error::value("network", "text", format!("`{text}`"), "balanced in its parentheses"))?;
+            .ok_or_else(|| Error::value("network", "text", format!("`{text}`"), "text with balanced parentheses"))?;
         let layers = words.into_iter().map(str::parse).collect::<Result<_>>()?;
         let network = Self { input, layers };
         network.check()?;
         Ok(network)
     }
 
-    /// Number of input columns.
+    /// Returns the number of input columns.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Network::input(64).dense(10).inputs(), 64);
+    /// ```
     pub fn inputs(&self) -> usize {
         self.input
     }
 
-    /// Number of output columns: that of the last dense layer.
+    /// Returns the number of output columns: that of the last dense layer, or the number of inputs if there is none.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Network::input(64).dense(10).relu().outputs(), 10);
+    /// ```
     pub fn outputs(&self) -> usize {
         self.layers.iter().rev().find_map(|l| l.as_dense()).map_or(self.input, |d| d.outputs)
     }
 
-    /// The layers, first to last.
+    /// Returns the layers, first to last.
+    ///
+    /// # Examples
+    /// ```
+    /// let network = wgrad::Network::input(64).dense(10).relu();
+    /// assert_eq!(network.layers()[1].name(), "relu");
+    /// ```
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// The dense layers with the number of each among all layers, and its number of input columns.
+    /// Returns the dense layers, each with its number among all layers and its number of input columns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dense, Network};
+    /// let network = Network::input(64).dense(128).relu().dense(10);
+    /// assert!(network.dense_layers().eq([(0, Dense::new(128), 64), (2, Dense::new(10), 128)]));
+    /// ```
     pub fn dense_layers(&self) -> impl Iterator<Item = (usize, Dense, usize)> {
         let mut columns = self.input;
         self.layers.iter().enumerate().filter_map(move |(number, layer)| {
@@ -173,7 +283,18 @@ impl Network {
         })
     }
 
-    /// The activation that is applied to the output of layer `number` (dropout is passed over).
+    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout is skipped.
+    ///
+    /// # Panics
+    /// There is no layer `number`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Activation, Network};
+    /// let network = Network::input(2).dense(3).dropout(0.1).relu().dense(1);
+    /// assert_eq!(network.activation_after(0), Some(Activation::Relu));
+    /// assert_eq!(network.activation_after(3), None);
+    /// ```
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
         self.layers[number + 1..].iter().take_while(|l| l.as_dense().is_none()).find_map(|layer| match layer {
             Layer::Activation(activation) => Some(*activation),
@@ -181,15 +302,27 @@ impl Network {
         })
     }
 
-    /// Number of trainable parameters.
+    /// Returns the number of trainable parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Network::input(2).dense(3).relu().dense(1).parameter_count(), 2 * 3 + 3 + 3 + 1);
+    /// ```
     pub fn parameter_count(&self) -> usize {
         self.dense_layers().map(|(_, dense, inputs)| dense.outputs * (inputs + usize::from(dense.bias))).sum()
     }
 
-    /// Checks sizes and values that the types alone cannot.
+    /// Checks sizes and values.
     ///
     /// # Errors
-    /// No input columns, no dense layer, more than 65,536 layers, a layer without outputs, rates and slopes out of range.
+    /// No input columns, no dense layer, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
+    /// rate, slope or standard deviation out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Network::input(2).dense(1).check().is_ok());
+    /// assert!(wgrad::Network::input(2).relu().check().is_err());
+    /// ```
     pub fn check(&self) -> Result<()> {
         if self.input == 0 {
             return Err(Error::value("network", "number of input columns", 0, "at least 1"));
@@ -226,12 +359,23 @@ impl fmt::Display for Network {
 }
 
 impl Dense {
-    /// A dense layer of `outputs` columns, with bias and default initialisation.
+    /// Creates a dense layer with `outputs` output columns, a bias and the default initialization.
+    ///
+    /// # Examples
+    /// ```
+    /// let layer = wgrad::Dense::new(10);
+    /// assert_eq!((layer.outputs, layer.bias, layer.init), (10, true, None));
+    /// ```
     pub fn new(outputs: usize) -> Self {
         Self { outputs, bias: true, init: None }
     }
 
-    /// Leaves the bias out.
+    /// Removes the bias.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!wgrad::Dense::new(10).without_bias().bias);
+    /// ```
     pub fn without_bias(mut self) -> Self {
         self.bias = false;
         self
@@ -247,7 +391,13 @@ impl Dense {
         })
     }
 
-    /// Sets how the weights start.
+    /// Sets the initialization of the weights.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dense, Init};
+    /// assert_eq!(Dense::new(10).init(Init::HeNormal).init, Some(Init::HeNormal));
+    /// ```
     pub fn init(mut self, init: Init) -> Self {
         self.init = Some(init);
         self
@@ -255,7 +405,13 @@ impl Dense {
 }
 
 impl Activation {
-    /// PyTorch's `calculate_gain`: what keeps the variance of a signal through this function.
+    /// Returns the gain with which [`Init`] preserves the variance of a signal, as PyTorch's `torch.nn.init.calculate_gain`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Activation;
+    /// assert_eq!((Activation::Tanh.gain(), Activation::Relu.gain()), (5.0 / 3.0, 2f64.sqrt()));
+    /// ```
     pub fn gain(self) -> f64 {
         match self {
             Self::Step | Self::Identity | Self::Sigmoid => 1.0,
@@ -269,7 +425,13 @@ impl Activation {
 const NAMES: [&str; 8] = ["dense", "step", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "dropout"];
 
 impl Layer {
-    /// The layer's kind, as written in a network's text.
+    /// Returns the kind of layer, as in the text of a network.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dense, Layer};
+    /// assert_eq!(Layer::from(Dense::new(10)).name(), "dense");
+    /// ```
     pub fn name(&self) -> &'static str {
         match self {
             Self::Dense(_) => "dense",
@@ -283,7 +445,14 @@ impl Layer {
         }
     }
 
-    /// The dense layer, where it is one.
+    /// Returns the dense layer; `None` for other kinds.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Activation, Dense, Layer};
+    /// assert_eq!(Layer::from(Dense::new(10)).as_dense(), Some(Dense::new(10)));
+    /// assert_eq!(Layer::from(Activation::Relu).as_dense(), None);
+    /// ```
     pub fn as_dense(&self) -> Option<Dense> {
         match self {
             Self::Dense(dense) => Some(*dense),
@@ -303,7 +472,7 @@ impl Layer {
                     place,
                     "slope",
                     slope,
-                    "finite and at least 0 (its derivative is taken from the output's sign)",
+                    "finite and at least 0 (the derivative is computed from the sign of the output)",
                 ))
             }
             _ => Ok(()),

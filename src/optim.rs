@@ -1,5 +1,7 @@
-//! How gradients change parameters. Formulas and names are PyTorch's, and so are the defaults, but for SGD's learning
-//! rate, which PyTorch has changed over its versions.
+//! Optimizers. Formulas, names and defaults are PyTorch's, except the default learning rate of SGD: PyTorch's depends on its
+//! version.
+//!
+//! In the formulas, p is a parameter, g its gradient, η the learning rate of the step, and t the step from 1.
 
 use std::str::FromStr;
 
@@ -7,80 +9,121 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Stochastic gradient descent (`torch.optim.SGD`).
+/// Stochastic gradient descent, optionally with momentum (`torch.optim.SGD`).
+///
+/// g ← g + weight_decay·p; b ← momentum·b + g; p ← p − η·b, or with Nesterov momentum p ← p − η·(g + momentum·b).
+///
+/// # Examples
+/// ```
+/// use wgrad::{Optimizer, Sgd};
+/// let optimizer = Optimizer::from(Sgd::new(0.1).momentum(0.9).nesterov());
+/// assert!(optimizer.check().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
-    /// Step size, default 0.01.
+    /// Learning rate, default 0.01.
     pub learning_rate: f64,
-    /// Share of the previous change that is kept, default 0.
+    /// Momentum factor in [0, 1), default 0.
     pub momentum: f64,
-    /// Nesterov's form of momentum, default false.
+    /// Use of Nesterov momentum, default false.
     pub nesterov: bool,
-    /// L2: added to the gradient as `weight_decay`·parameter, default 0.
+    /// Weight decay (L2 penalty), added to the gradient; default 0.
     pub weight_decay: f64,
 }
 
-/// RMSprop (`torch.optim.RMSprop`, neither centred nor with momentum).
+/// RMSprop (`torch.optim.RMSprop`, neither centered nor with momentum; Tieleman and Hinton 2012).
+///
+/// g ← g + weight_decay·p; v ← α·v + (1 − α)·g²; p ← p − η·g / (√v + ε).
+///
+/// # Examples
+/// ```
+/// let optimizer = wgrad::RmsProp::new(1e-3).alpha(0.9);
+/// assert_eq!((optimizer.alpha, optimizer.epsilon), (0.9, 1e-8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsProp {
-    /// Step size, default 0.01.
+    /// Learning rate, default 0.01.
     pub learning_rate: f64,
-    /// Share of the previous mean square that is kept, default 0.99.
+    /// Decay rate α of the mean square v, in [0, 1), default 0.99.
     pub alpha: f64,
-    /// Added to the root, default 1e-8.
+    /// ε, added to the root; default 1e-8.
     pub epsilon: f64,
-    /// L2: added to the gradient as `weight_decay`·parameter, default 0.
+    /// Weight decay (L2 penalty), added to the gradient; default 0.
     pub weight_decay: f64,
 }
 
-/// Adam (`torch.optim.Adam`): weight decay is L2, added to the gradient.
+/// Adam (`torch.optim.Adam`; Kingma and Ba 2015), with weight decay as an L2 penalty.
+///
+/// g ← g + weight_decay·p; m ← β₁·m + (1 − β₁)·g; v ← β₂·v + (1 − β₂)·g²;
+/// p ← p − η·(m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε).
+///
+/// # Examples
+/// ```
+/// let optimizer = wgrad::Adam::new(1e-3).beta1(0.8).weight_decay(1e-4);
+/// assert_eq!((optimizer.beta1, optimizer.beta2), (0.8, 0.999));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
-    /// Step size, default 0.001.
+    /// Learning rate, default 0.001.
     pub learning_rate: f64,
-    /// Share of the previous mean that is kept, default 0.9.
+    /// Decay rate β₁ of the mean gradient m, in [0, 1), default 0.9.
     pub beta1: f64,
-    /// Share of the previous mean square that is kept, default 0.999.
+    /// Decay rate β₂ of the mean square v, in [0, 1), default 0.999.
     pub beta2: f64,
-    /// Added to the bias-corrected root, default 1e-8.
+    /// ε, added to the bias-corrected root; default 1e-8.
     pub epsilon: f64,
-    /// L2: added to the gradient as `weight_decay`·parameter, default 0.
+    /// Weight decay (L2 penalty), added to the gradient; default 0.
     pub weight_decay: f64,
 }
 
-/// AdamW (`torch.optim.AdamW`; Loshchilov and Hutter 2019): parameters decay by learning rate ·
-/// `weight_decay`, apart from the gradient.
+/// AdamW (`torch.optim.AdamW`; Loshchilov and Hutter 2019): Adam with decoupled weight decay.
+///
+/// p ← p·(1 − η·weight_decay), then the update of [`Adam`] without its weight decay.
+///
+/// # Examples
+/// ```
+/// let optimizer = wgrad::AdamW::new(1e-3);
+/// assert_eq!(optimizer.weight_decay, 0.01);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
-    /// Step size, default 0.001.
+    /// Learning rate, default 0.001.
     pub learning_rate: f64,
-    /// Share of the previous mean that is kept, default 0.9.
+    /// Decay rate β₁ of the mean gradient m, in [0, 1), default 0.9.
     pub beta1: f64,
-    /// Share of the previous mean square that is kept, default 0.999.
+    /// Decay rate β₂ of the mean square v, in [0, 1), default 0.999.
     pub beta2: f64,
-    /// Added to the bias-corrected root, default 1e-8.
+    /// ε, added to the bias-corrected root; default 1e-8.
     pub epsilon: f64,
-    /// Decoupled decay, default 0.01.
+    /// Decoupled weight decay, default 0.01.
     pub weight_decay: f64,
 }
 
-/// Any optimizer. As in PyTorch, weight decay applies to weights and biases alike.
+/// Optimizer with its settings. As in PyTorch, weight decay applies to weights and biases.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Adam, Optimizer};
+/// let optimizer: Optimizer = "adam".parse()?;
+/// assert_eq!(optimizer, Adam::default().into());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Optimizer {
-    /// See [`Sgd`].
+    /// Stochastic gradient descent.
     Sgd(Sgd),
-    /// See [`RmsProp`].
+    /// RMSprop.
     #[serde(rename = "rmsprop")]
     RmsProp(RmsProp),
-    /// See [`Adam`].
+    /// Adam.
     Adam(Adam),
-    /// See [`AdamW`].
+    /// AdamW.
     #[serde(rename = "adamw")]
     AdamW(AdamW),
 }
@@ -88,12 +131,24 @@ pub enum Optimizer {
 macro_rules! settings {
     ($type:ident { $($(#[$doc:meta])* $field:ident),* }, $($name:ident = $value:expr),*) => {
         impl $type {
-            /// The defaults, with this learning rate.
+            /// Creates the optimizer with this learning rate and the defaults for all other settings.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let optimizer = wgrad::", stringify!($type), "::new(0.05);")]
+            /// assert_eq!(optimizer.learning_rate, 0.05);
+            /// ```
             pub fn new(learning_rate: f64) -> Self {
                 Self { learning_rate, ..Self::default() }
             }
             $(
                 $(#[$doc])*
+                ///
+                /// # Examples
+                /// ```
+                #[doc = concat!("let optimizer = wgrad::", stringify!($type), "::default().", stringify!($field), "(0.5);")]
+                #[doc = concat!("assert_eq!(optimizer.", stringify!($field), ", 0.5);")]
+                /// ```
                 pub fn $field(mut self, value: f64) -> Self {
                     self.$field = value;
                     self
@@ -117,9 +172,9 @@ macro_rules! settings {
 
 settings!(
     Sgd {
-        /// Sets the momentum.
+        /// Sets the momentum factor, in [0, 1).
         momentum,
-        /// Sets the weight decay (L2).
+        /// Sets the weight decay (L2 penalty), at least 0.
         weight_decay
     },
     learning_rate = 0.01,
@@ -129,11 +184,11 @@ settings!(
 );
 settings!(
     RmsProp {
-        /// Sets the share of the previous mean square that is kept.
+        /// Sets the decay rate α of the mean square, in [0, 1).
         alpha,
-        /// Sets epsilon.
+        /// Sets ε, which is above 0.
         epsilon,
-        /// Sets the weight decay (L2).
+        /// Sets the weight decay (L2 penalty), at least 0.
         weight_decay
     },
     learning_rate = 0.01,
@@ -143,13 +198,13 @@ settings!(
 );
 settings!(
     Adam {
-        /// Sets the share of the previous mean that is kept.
+        /// Sets the decay rate β₁ of the mean gradient, in [0, 1).
         beta1,
-        /// Sets the share of the previous mean square that is kept.
+        /// Sets the decay rate β₂ of the mean square, in [0, 1).
         beta2,
-        /// Sets epsilon.
+        /// Sets ε, which is above 0.
         epsilon,
-        /// Sets the weight decay (L2).
+        /// Sets the weight decay (L2 penalty), at least 0.
         weight_decay
     },
     learning_rate = 1e-3,
@@ -160,13 +215,13 @@ settings!(
 );
 settings!(
     AdamW {
-        /// Sets the share of the previous mean that is kept.
+        /// Sets the decay rate β₁ of the mean gradient, in [0, 1).
         beta1,
-        /// Sets the share of the previous mean square that is kept.
+        /// Sets the decay rate β₂ of the mean square, in [0, 1).
         beta2,
-        /// Sets epsilon.
+        /// Sets ε, which is above 0.
         epsilon,
-        /// Sets the decoupled weight decay.
+        /// Sets the decoupled weight decay, at least 0.
         weight_decay
     },
     learning_rate = 1e-3,
@@ -177,7 +232,12 @@ settings!(
 );
 
 impl Sgd {
-    /// Uses Nesterov's form of momentum.
+    /// Enables Nesterov momentum, which needs a momentum above 0.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Sgd::new(0.1).momentum(0.9).nesterov().nesterov);
+    /// ```
     pub fn nesterov(mut self) -> Self {
         self.nesterov = true;
         self
@@ -185,10 +245,16 @@ impl Sgd {
 }
 
 impl Optimizer {
-    /// Names of all optimizers: each stands for one with its defaults, `sgd_momentum` for SGD with momentum 0.9.
+    /// Names that [`Optimizer::from_str`] parses. `sgd_momentum` is SGD with momentum 0.9.
     pub const NAMES: [&str; 5] = ["adamw", "adam", "rmsprop", "sgd", "sgd_momentum"];
 
-    /// The optimizer's name, which also begins the names of its state (`adam.m.layer0.weight`).
+    /// Returns the name, with which the names of state tensors begin (`adam.m.layer0.weight`).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{AdamW, Optimizer};
+    /// assert_eq!(Optimizer::from(AdamW::default()).name(), "adamw");
+    /// ```
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sgd(_) => "sgd",
@@ -198,7 +264,13 @@ impl Optimizer {
         }
     }
 
-    /// The learning rate before the schedule.
+    /// Returns the learning rate before the schedule.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Optimizer, Sgd};
+    /// assert_eq!(Optimizer::from(Sgd::new(0.1)).learning_rate(), 0.1);
+    /// ```
     pub fn learning_rate(&self) -> f64 {
         match self {
             Self::Sgd(o) => o.learning_rate,
@@ -208,7 +280,14 @@ impl Optimizer {
         }
     }
 
-    /// The same optimizer with another learning rate.
+    /// Sets the learning rate.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Optimizer, Sgd};
+    /// let optimizer = Optimizer::from(Sgd::new(0.1)).with_learning_rate(0.01);
+    /// assert_eq!(optimizer.learning_rate(), 0.01);
+    /// ```
     pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
         match &mut self {
             Self::Sgd(o) => o.learning_rate = learning_rate,
@@ -219,7 +298,14 @@ impl Optimizer {
         self
     }
 
-    /// Names of the state tensors that it keeps for each parameter.
+    /// Returns the names of the state tensors per parameter.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Adam, Optimizer, Sgd};
+    /// assert_eq!(Optimizer::from(Adam::default()).states(), ["m", "v"]);
+    /// assert!(Optimizer::from(Sgd::default()).states().is_empty());
+    /// ```
     pub fn states(&self) -> &'static [&'static str] {
         match self {
             Self::Sgd(o) if o.momentum == 0.0 => &[],
@@ -229,7 +315,7 @@ impl Optimizer {
         }
     }
 
-    /// Name of the state that holds means of squares, whose root is taken.
+    /// Returns the name of the state with the mean squares.
     pub(crate) fn squares(&self) -> Option<&'static str> {
         match self {
             Self::Sgd(_) => None,
@@ -238,7 +324,16 @@ impl Optimizer {
         }
     }
 
-    /// Adam's bias corrections at `step` (from 0): 1 − β₁ᵗ and √(1 − β₂ᵗ) with t = step + 1; 1 and 1 for others.
+    /// Returns the bias corrections of Adam and AdamW at `step` (from 0): 1 − β₁ᵗ and √(1 − β₂ᵗ) with t = step + 1. Returns
+    /// 1 and 1 for other optimizers.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Adam, Optimizer, Sgd};
+    /// let adam = Optimizer::from(Adam::default().beta1(0.5).beta2(0.0));
+    /// assert_eq!(adam.bias_corrections(1), [0.75, 1.0]);
+    /// assert_eq!(Optimizer::from(Sgd::default()).bias_corrections(1), [1.0, 1.0]);
+    /// ```
     pub fn bias_corrections(&self, step: u64) -> [f64; 2] {
         let t = (step + 1).min(i32::MAX as u64) as i32;
         match self {
@@ -252,8 +347,16 @@ impl Optimizer {
     /// Checks the values.
     ///
     /// # Errors
-    /// Negative or infinite rates, shares outside [0, 1), Nesterov without momentum. A learning rate of 0, which changes no
-    /// parameter, is allowed, as in PyTorch: it measures losses and gradients.
+    /// A learning rate or weight decay that is negative or not finite as an f32; a momentum, α, β₁ or β₂ outside [0, 1); an
+    /// ε that is not above 0; Nesterov momentum without momentum. A learning rate of 0 is allowed, as in PyTorch: it
+    /// computes losses and gradients without changing parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Adam, Optimizer};
+    /// let error = Optimizer::from(Adam::new(-1.0)).check().expect_err("the rate is negative");
+    /// assert!(error.to_string().contains("learning_rate is -1"));
+    /// ```
     pub fn check(&self) -> Result<()> {
         let place = format!("optimizer {}", self.name());
         let not_negative = |name: &str, value: f64| {
@@ -263,7 +366,7 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "at least 0 and finite as an f32"))
             }
         };
-        // An epsilon of 0 would make 0/0 of a parameter whose gradients were all 0.
+        // With an epsilon of 0, a parameter whose gradients were all 0 would become 0/0.
         let above_zero = |name: &str, value: f64| {
             if (value as f32).is_finite() && value as f32 > 0.0 {
                 Ok(())
@@ -271,7 +374,7 @@ impl Optimizer {
                 Err(Error::value(&place, name, value, "above 0 and finite as an f32"))
             }
         };
-        let share = |name: &str, value: f64| {
+        let fraction = |name: &str, value: f64| {
             if (0.0..1.0).contains(&value) {
                 Ok(())
             } else {
@@ -281,7 +384,7 @@ impl Optimizer {
         not_negative("learning_rate", self.learning_rate())?;
         match *self {
             Self::Sgd(Sgd { momentum, nesterov, weight_decay, .. }) => {
-                share("momentum", momentum)?;
+                fraction("momentum", momentum)?;
                 not_negative("weight_decay", weight_decay)?;
                 if nesterov && momentum == 0.0 {
                     return Err(Error::conflict(
@@ -293,14 +396,14 @@ impl Optimizer {
                 Ok(())
             }
             Self::RmsProp(RmsProp { alpha, epsilon, weight_decay, .. }) => {
-                share("alpha", alpha)?;
+                fraction("alpha", alpha)?;
                 above_zero("epsilon", epsilon)?;
                 not_negative("weight_decay", weight_decay)
             }
             Self::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. })
             | Self::AdamW(AdamW { beta1, beta2, epsilon, weight_decay, .. }) => {
-                share("beta1", beta1)?;
-                share("beta2", beta2)?;
+                fraction("beta1", beta1)?;
+                fraction("beta2", beta2)?;
                 above_zero("epsilon", epsilon)?;
                 not_negative("weight_decay", weight_decay)
             }
@@ -311,7 +414,7 @@ impl Optimizer {
 impl FromStr for Optimizer {
     type Err = Error;
 
-    /// The optimizer of that name, with its defaults; `sgd_momentum` is SGD with momentum 0.9.
+    /// Returns the optimizer of this name with its defaults; `sgd_momentum` is SGD with momentum 0.9.
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "sgd" => Ok(Sgd::default().into()),

@@ -1,9 +1,9 @@
-//! Files that are replaced as a whole: written beside their place, and moved there once they are complete and on disk.
+//! Atomic replacement of files: a new file is written to the same folder, and renamed once it is complete and on disk.
 //!
-//! The file beside has the name `.NAME-PID-N.wgrad-part`, and its writer holds a lock on it. The system gives the lock up
-//! however the process ends, so a file that nobody locks is a leftover, and the next writer of NAME removes it. A process
-//! id alone would not do: ids are used again, and on a folder that several machines share they mean nothing. The ending
-//! is there so that no file of the user's is taken for one of these.
+//! The new file is called `.NAME-PID-N.wgrad-part`, and its writer holds a lock on it. The operating system releases
+//! the lock however the process ends, so an unlocked file is a leftover, and the next writer of NAME removes it. A
+//! process id alone would not suffice: ids are reused, and mean nothing in a folder that several machines share. The
+//! suffix prevents confusion with the user's own files.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::error::{Error, Result};
 use crate::text::shown;
 
-/// Checks that [`replace`] can write to `path`, so that nobody finds out after hours of training.
+/// Checks that [`replace`] can write to `path`, so that a failure shows before hours of training.
 ///
 /// # Errors
-/// A folder that cannot be written to; a path that is there and is not a file.
+/// Returns an error if the folder is not writable, or if `path` exists and is not a file.
 pub fn check_replaceable(path: &Path) -> Result<()> {
     if path.file_name().is_none() || std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         let error = std::io::Error::other("it is not a file; name one, as in `model.safetensors`");
@@ -25,11 +25,11 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
     Beside::new(path).map(drop)
 }
 
-/// Writes a file beside `path` and moves it there once it is complete and on disk. Files that killed processes left
-/// beside `path` are removed.
+/// Writes a temporary file next to `path`, and renames it to `path` once it is complete and on disk. Temporary files
+/// that killed processes left there are removed.
 ///
 /// # Errors
-/// A folder or file that cannot be written; whatever fails, the old file is as it was.
+/// Returns an error if the folder or file cannot be written; in every case the old file stays unchanged.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |action| move |error| Error::file(path, action, error);
     let mut beside = Beside::new(path)?;
@@ -39,7 +39,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
         beside.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
     }
     rename(&beside.path, path).map_err(failed("replacing"))?;
-    // The new name is on disk only once its folder is; where a folder cannot be opened, the system does without.
+    // The new name is on disk only once its folder is. Folders that cannot be opened are not synced.
     if let Ok(folder) = File::open(folder_of(path)) {
         sync(&folder).ok();
     }
@@ -48,42 +48,42 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
 
 /// Waits until all of a file or folder is on disk.
 fn sync(file: &File) -> std::io::Result<()> {
-    // A lost `sync` shows only where the power fails, so tests look at what is asked of the system, and when.
+    // A missing `sync` shows only after a power failure, so tests record the system calls and their order.
     #[cfg(test)]
     tests::note("sync", &file.metadata()?);
     file.sync_all()
 }
 
-/// Moves a file in place of another.
+/// Renames a file, replacing another.
 fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
     #[cfg(test)]
     tests::note("rename", &std::fs::metadata(from)?);
     std::fs::rename(from, to)
 }
 
-/// Removes from a folder the files that killed processes left beside files with a name that `is_ours`. Those of live
-/// processes stay, and so does all that cannot be locked or removed: it does no harm.
+/// Removes the temporary files that killed processes left in a folder, for files with a name that `is_ours`. Files of
+/// live processes stay, and so do files that cannot be locked or removed, which do no harm.
 pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(target).is_some_and(&is_ours) {
-            // Not created: a file that has gone meanwhile is none of ours.
-            // To be written: some file systems lock no others. A lock in vain is that of a writer at work.
+            // Not created: a file that was removed in the meantime must not come back.
+            // Opened for writing, since some file systems lock no others. If the lock fails, a writer holds it.
             let opened = File::options().write(true).open(entry.path());
-            // Removed while it is locked: a writer that has just made it sees then that it is lost.
+            // Removed while it is locked, so that a writer that has just created it notices the loss.
             let removed =
                 opened.is_ok_and(|file| file.try_lock().is_ok() && std::fs::remove_file(entry.path()).is_ok());
             if removed {
                 let path = entry.path().display().to_string();
-                log::info!("removed {}, which a process left that has ended", shown(&path));
+                log::info!("removed {}, left by a process that has ended", shown(&path));
             }
         }
     }
 }
 
-/// Ending of the name of a file beside another.
+/// Suffix of temporary files.
 const PART: &str = ".wgrad-part";
 
-/// NAME, of the name `.NAME-PID-N.wgrad-part` of a file beside another.
+/// Returns NAME of a temporary file `.NAME-PID-N.wgrad-part`.
 fn target(name: &str) -> Option<&str> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (rest, count) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('-')?;
@@ -91,17 +91,17 @@ fn target(name: &str) -> Option<&str> {
     (number(count) && number(process)).then_some(target)
 }
 
-/// A new file beside another, which is gone once the value is dropped, unless it was moved away.
+/// Temporary file next to another. It is removed on drop, unless it was renamed.
 struct Beside {
     file: File,
     path: PathBuf,
 }
 
 impl Beside {
-    /// An empty file in the folder of `path`, under a name that nobody has.
+    /// Creates an empty file in the folder of `path`, under an unused name.
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Cut, since names have a longest length.
+        // Shortened, since the length of names is limited.
         let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
         remove_leftovers(folder_of(path), |target| target == stem);
         loop {
@@ -109,7 +109,7 @@ impl Beside {
             let beside = folder_of(path).join(name);
             match File::create_new(&beside) {
                 Ok(file) if is_owned(&file, &beside) => return Ok(Self { file, path: beside }),
-                // Somebody took it for a leftover before it was locked.
+                // Another process removed it as a leftover before it was locked.
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::file(path, "creating a file beside it", error)),
@@ -118,7 +118,7 @@ impl Beside {
     }
 }
 
-/// Locks a file that was just made. Where a file system knows no locks, nobody removes anything.
+/// Locks a new file. On a file system without locks, nobody removes anything.
 fn is_owned(file: &File, path: &Path) -> bool {
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && path.exists()
 }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// What this thread asked of the system, and of what: a folder, or a file with so many bytes.
+        /// Calls of this thread: the operation, and a folder or a file with its number of bytes.
         static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -189,7 +189,7 @@ mod tests {
     fn the_next_writer_removes_what_dead_ones_left_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name);
-        // Of a dead process with the id of a live one, too: this one's.
+        // Includes a leftover of a dead process whose id equals that of this live process.
         let own = format!(".m.safetensors-{}-4000000000.wgrad-part", std::process::id());
         let dead = [".m.safetensors-1-0.wgrad-part", ".m.safetensors-4194303-12.wgrad-part", &own];
         let others = [
@@ -214,7 +214,7 @@ mod tests {
         assert!(!at(".m.safetensors-2-0.wgrad-part").exists());
     }
 
-    /// Backups and notes of the user's, whose names end in numbers, too.
+    /// Backups and notes of the user, whose names also end in numbers.
     #[test]
     fn files_that_are_not_unmistakably_leftovers_stay() {
         let folder = tempfile::tempdir().expect("a temporary folder");

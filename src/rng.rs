@@ -1,8 +1,8 @@
 //! Philox4x32-10: random numbers as a pure function of a key and a counter.
 //!
-//! Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC'11). A number
-//! depends on (seed, stream, step, element) and on nothing that ran before, so any thread, any device and
-//! any resumed run draws the same one. The same function stands in `shaders/shared/philox.wgsl`.
+//! Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC'11). A number depends only on
+//! (seed, stream, step, element), so every thread, every device and every resumed run draws the same one.
+//! `shaders/shared/philox.wgsl` has the same function.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use rand::TryRng;
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// The four words at `counter` under `key`, after ten rounds.
+/// Returns the four words at `counter` under `key`, after ten rounds.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let a = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
@@ -22,8 +22,8 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// [`philox`] at several counters: word i of counter l is `counters[i][l]`. Loops over counters, which are compiled to vectors
-/// where it is inlined into a function for these.
+/// [`philox`] at several counters: word i of counter l is `counters[i][l]`. The loops over counters are vectorized if
+/// the function is inlined into one compiled for vector instructions.
 #[inline(always)]
 pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
     for _ in 0..10 {
@@ -40,12 +40,12 @@ pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key
     counters
 }
 
-/// The key that a user's 64-bit seed stands for.
+/// Returns the key of a 64-bit seed.
 pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// What random numbers are drawn for: numbers of two streams never share a counter.
+/// Purpose of random numbers. Numbers of two streams never share a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
@@ -53,15 +53,15 @@ pub enum Stream {
     Dropout = 0,
     /// Initial parameters.
     Init = 1,
-    /// The order of the rows in an epoch.
+    /// Order of the rows in an epoch.
     Shuffle = 2,
-    /// The parts that a data set is split into.
+    /// Split of a data set into training, validation and test set.
     Split = 3,
     /// Generated data sets.
     Data = 4,
 }
 
-/// A sequence of numbers from one stream. It is a generator of the crate `rand`, for all of its distributions.
+/// Sequence of random numbers from one stream. It is a generator of the crate `rand`, so all of its distributions work.
 ///
 /// ```
 /// use rand::{Rng, RngExt};
@@ -82,8 +82,8 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// The sequence of `stream` under `seed`; `index` tells sequences of one stream apart (a parameter's
-    /// number, an epoch).
+    /// Creates the sequence of `stream` under `seed`. `index` distinguishes sequences of one stream (number of a
+    /// parameter, epoch).
     pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
         Self { key: key(seed), counter: [0, 0, index, stream as u32], words: [0; 4], used: 4 }
     }
@@ -100,31 +100,31 @@ impl Philox {
         self.words[self.used - 1]
     }
 
-    /// Uniform in [0, 1), of 53 random bits.
+    /// Returns a number uniform in [0, 1), with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         let bits = (u64::from(self.word()) << 32 | u64::from(self.word())) >> 11;
         bits as f64 / (1u64 << 53) as f64
     }
 
-    /// Standard normal, by Box and Muller's transformation.
+    /// Returns a standard normal number (Box-Muller transform).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Uniform in `0..bound`, without bias (rejection). `bound` must be at least 1.
+    /// Returns a number uniform in `0..bound`, without bias (rejection). `bound` must be at least 1.
     pub fn below(&mut self, bound: u32) -> u32 {
         debug_assert!(bound > 0);
         loop {
             let product = u64::from(self.word()) * u64::from(bound);
-            // The remainder is below `bound`: mostly it need not be known.
+            // The remainder is below `bound`, so it is rarely needed.
             if product as u32 >= bound || product as u32 >= bound.wrapping_neg() % bound {
                 return (product >> 32) as u32;
             }
         }
     }
 
-    /// Shuffles `items` in place (Fisher and Yates).
+    /// Shuffles `items` in place (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u32 + 1) as usize);

@@ -1,4 +1,4 @@
-//! Sizes and element types of what a plan's views hold.
+//! Shapes and element types of a plan's views.
 
 use std::fmt;
 
@@ -12,17 +12,17 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A matrix of `rows` × `columns`.
+    /// Creates the shape of a matrix of `rows` × `columns`.
     pub const fn new(rows: usize, columns: usize) -> Self {
         Self { rows, columns }
     }
 
-    /// A vector: one row.
+    /// Creates the shape of a vector: one row.
     pub const fn vector(columns: usize) -> Self {
         Self { rows: 1, columns }
     }
 
-    /// Number of elements; the largest number where there are more than it, so that a check of sizes sees them.
+    /// Returns the number of elements; saturates at `usize::MAX`, so that size checks see an overflow.
     pub const fn elements(self) -> usize {
         self.rows.saturating_mul(self.columns)
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// The type of one element. Every type so far is one 32-bit word, so that any memory is a slice of words.
+/// Type of one element. Every type so far is one 32-bit word, so any memory is a slice of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
     /// 32-bit float.
@@ -52,11 +52,10 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// Tensors in one allocation start at multiples of this many elements (256 bytes, the offset alignment
-/// that every GPU accepts).
+/// Alignment of tensors in an allocation, in elements (256 bytes, the offset alignment that every GPU accepts).
 pub const TENSOR_ALIGNMENT: usize = 64;
 
-/// `elements` rounded up to [`TENSOR_ALIGNMENT`].
+/// Rounds `elements` up to a multiple of [`TENSOR_ALIGNMENT`].
 pub const fn padded(elements: usize) -> usize {
     elements.div_ceil(TENSOR_ALIGNMENT).saturating_mul(TENSOR_ALIGNMENT)
 }

@@ -1,5 +1,5 @@
-//! The small grammar that networks and initialisations are written in:
-//! `name`, `name(value, key=value)`, nested where a value is itself such a term.
+//! Grammar of the texts for networks and initializations: `name`, `name(value, key=value)`, nested if a value is itself
+//! such a term. Also text that is safe to show, and tables.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::error::{Error, Result};
 
-/// One term: a name and its arguments.
+/// Term: a name and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Term<'a> {
     pub(crate) name: &'a str,
@@ -16,7 +16,7 @@ pub(crate) struct Term<'a> {
 }
 
 impl<'a> Term<'a> {
-    /// Parses one term; `kind` says in messages what the text was meant to be.
+    /// Parses one term; `kind` names the expected kind of text in messages.
     pub(crate) fn parse(kind: &'static str, text: &'a str) -> Result<Self> {
         let text = text.trim();
         let wrong = || {
@@ -36,7 +36,7 @@ impl<'a> Term<'a> {
         Ok(Self { name: text[..open].trim(), arguments })
     }
 
-    /// The arguments under their names: a plain value takes the next of `names` in order.
+    /// Returns the arguments with their names: a plain value takes the next of `names` in order.
     pub(crate) fn named(&self, kind: &'static str, names: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>> {
         let mut found: Vec<(&'static str, &'a str)> = Vec::new();
         for (position, (key, value)) in self.arguments.iter().enumerate() {
@@ -62,23 +62,22 @@ impl<'a> Term<'a> {
     }
 }
 
-/// The value of an option among those that [`Term::named`] found.
+/// Returns the value of an option among those that [`Term::named`] found.
 pub(crate) fn option<'a>(options: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
     options.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
 }
 
-/// The value of an option that must be there.
+/// Returns the value of a required option.
 pub(crate) fn required<'a>(options: &[(&str, &'a str)], place: &str, name: &str, example: &str) -> Result<&'a str> {
     option(options, name).ok_or_else(|| Error::value(place, name, "missing", &format!("given, as in `{example}`")))
 }
 
-/// A number, or an error that says where it was expected.
+/// Parses a number; the error names the place where it was expected.
 pub(crate) fn number<T: std::str::FromStr>(place: &str, name: &str, text: &str, wanted: &str) -> Result<T> {
     text.parse().map_err(|_| Error::value(place, name, format!("`{text}`"), wanted))
 }
 
-/// Splits `text` where `separator` holds outside parentheses; empty parts are left out. `None` where
-/// parentheses do not match.
+/// Splits `text` at separators outside parentheses, and drops empty parts. `None` if parentheses do not match.
 pub(crate) fn split_outside_parentheses(text: &str, separator: impl Fn(char) -> bool) -> Option<Vec<&str>> {
     let (mut depth, mut start, mut parts) = (0usize, 0, Vec::new());
     for (at, c) in text.char_indices() {
@@ -97,9 +96,9 @@ pub(crate) fn split_outside_parentheses(text: &str, separator: impl Fn(char) -> 
     (depth == 0).then_some(parts)
 }
 
-/// Text as it is safe to show, in one line: characters that move a cursor, color, retitle, reorder or break a line stand as
-/// escapes, `\u{1b}` or `\n`. Whatever comes from a file passes through here before a terminal, a picture or an error has it;
-/// files keep it as it is. Once is as good as twice.
+/// Escapes text so that it is safe to show on one line. Characters that move a cursor, change a color or title, reorder
+/// text or break a line become escapes such as `\u{1b}` or `\n`. All text from files is escaped before it reaches a
+/// terminal, a picture or an error; files keep the original. Escaping twice gives the same text as escaping once.
 ///
 /// ```
 /// assert_eq!(wgrad::data::shown("price\u{1b}[2J\n"), r"price\u{1b}[2J\n");
@@ -115,7 +114,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// [`shown`] for each line of a text of several.
+/// Like [`shown`] for each line of a text with several lines.
 pub fn shown_lines(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| c != '\n' && is_hazard(c)) {
         return text.into();
@@ -123,7 +122,7 @@ pub fn shown_lines(text: &str) -> Cow<'_, str> {
     text.split('\n').map(shown).collect::<Vec<_>>().join("\n").into()
 }
 
-/// JSON with the characters escaped that JSON allows in its strings and [`shown`] does not. It says the same.
+/// Escapes the characters of JSON that its strings may contain and [`shown`] does not allow. The value stays the same.
 pub fn shown_json(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hazard) {
         return text.into();
@@ -131,7 +130,7 @@ pub fn shown_json(text: &str) -> Cow<'_, str> {
     let mut safe = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         if is_hazard(c) {
-            // All of them have four digits.
+            // All of them have at most four hexadecimal digits.
             write!(safe, "\\u{:04x}", u32::from(c)).ok();
         } else {
             safe.push(c);
@@ -140,19 +139,20 @@ pub fn shown_json(text: &str) -> Cow<'_, str> {
     safe.into()
 }
 
-/// Control characters (C0, DEL, C1), and those of Unicode that break a line or change the direction of all that follows.
+/// Matches control characters (C0, DEL, C1), and Unicode characters that break a line or change the text direction.
 fn is_hazard(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A word as it must be typed in a shell. What could not be shown, or is no text, is written as bash, zsh and ksh read it.
+/// Quotes a word as it must be typed in a shell. Words that cannot be shown, or are not UTF-8, are written as `$'…'`,
+/// which bash, zsh and ksh understand.
 pub fn quoted(word: impl AsRef<OsStr>) -> String {
     let bytes = word.as_ref().as_encoded_bytes();
     let Some(word) = word.as_ref().to_str().filter(|word| shown(word) == *word) else {
         let byte = |byte: &u8| match byte {
             b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
             b' '..=b'~' => char::from(*byte).to_string(),
-            // Three digits: what follows cannot be taken for a fourth.
+            // Three digits, so that a following digit is not part of the escape.
             _ => format!("\\{byte:03o}"),
         };
         return format!("$'{}'", bytes.iter().map(byte).collect::<String>());
@@ -161,7 +161,7 @@ pub fn quoted(word: impl AsRef<OsStr>) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// `1234567` as `1_234_567`.
+/// Formats `1234567` as `1_234_567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = (digits.len() + 2) % 3 + 1;
@@ -171,13 +171,13 @@ pub fn grouped(number: u64) -> String {
     })
 }
 
-/// Rows of cells in aligned columns, two blanks apart: the first `left` columns and the last begin together, all others
-/// end together. Every row has as many cells as the first. Cells are [`shown`].
+/// Formats rows of cells as aligned columns, two spaces apart. The first `left` columns and the last are left-aligned,
+/// all others right-aligned. All rows must have as many cells as the first. Cells are escaped by [`shown`].
 pub fn table(rows: &[Vec<String>], left: usize) -> String {
     table_with_gap(rows, left, 2)
 }
 
-/// [`table`], with columns `gap` blanks apart.
+/// Like [`table`], with columns `gap` spaces apart.
 pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let gap = " ".repeat(gap);
     let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
@@ -196,7 +196,7 @@ pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
 mod tests {
     use super::*;
 
-    /// One of each kind: an escape sequence, C1's own form of it, DEL, line breaks, and overrides of direction.
+    /// One character of each kind: an escape sequence, the same in C1, DEL, line breaks, and text direction overrides.
     const HOSTILE: &str = "a\u{1b}[2J\u{9b}2J\u{85}\u{7f}\n\r\t\u{2028}\u{202e}\u{2066}\0z";
 
     fn is_safe(text: &str) -> bool {

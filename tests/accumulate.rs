@@ -1,4 +1,4 @@
-//! Steps of several batches on the reference and on the CPU; `tests/gpu/accumulate.rs` has them on a GPU.
+//! Gradient accumulation on the reference and the CPU; `tests/gpu/accumulate.rs` tests GPUs.
 
 mod common {
     pub mod accumulation;
@@ -25,8 +25,8 @@ fn on_whole_numbers_an_epoch_has_the_bits_of_one_of_large_batches() {
 }
 
 #[test]
-fn on_real_numbers_all_ways_lie_within_bounds() {
-    devices().iter().for_each(accumulation::real_numbers_lie_within_bounds);
+fn on_real_numbers_all_micro_batches_lie_within_tolerances() {
+    devices().iter().for_each(accumulation::real_numbers_lie_within_tolerances);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn trainer(threads: usize, accumulate: usize) -> Trainer {
     builder.build(&Device::cpu().threads(threads)).expect("a trainer")
 }
 
-/// Four steps an epoch, the last of which has three batches.
+/// Four steps per epoch, the last of which has three micro-batches.
 #[test]
 fn a_resumed_training_is_the_uninterrupted_one() {
     let bits = |trainer: &mut Trainer| {
@@ -97,7 +97,7 @@ fn a_resumed_training_is_the_uninterrupted_one() {
 }
 
 #[test]
-fn a_fit_may_say_how_many_batches() {
+fn a_fit_may_set_the_number_of_micro_batches() {
     let [mut built, mut told] = [trainer(1, 4), trainer(1, 1)];
     let history = built.fit(&digits(), Fit::epochs(2)).expect("trained");
     assert_eq!(told.fit(&digits(), Fit::epochs(2).accumulate(4)).expect("trained"), history);
@@ -121,7 +121,7 @@ fn another_number_of_batches_is_another_training() {
 fn a_number_of_batches_must_be_sensible() {
     for batches in [0, 1025, usize::MAX] {
         let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).accumulate(batches);
-        let Err(error) = builder.build(&Device::cpu()) else { panic!("{batches} batches a step") };
+        let Err(error) = builder.build(&Device::cpu()) else { panic!("{batches} micro-batches per step") };
         assert!(matches!(error, Error::Value { .. }), "{error}");
         for part in ["accumulate", &batches.to_string(), "at least 1 and at most 1024"] {
             assert!(error.to_string().contains(part), "`{part}` is missing in `{error}`");

@@ -1,4 +1,4 @@
-//! Losses and activations are accurate to a millionth, on the CPU and the reference; `tests/gpu` has the same for GPUs.
+//! Losses and activations have a relative error of at most 10⁻⁶ on the CPU and the reference; `tests/gpu` tests GPUs.
 
 mod common {
     pub mod accuracy;

@@ -1,4 +1,4 @@
-//! The CPU allocates nothing while it trains, or predicts row by row: all that it needs is there when it is made.
+//! The CPU allocates nothing in training steps and in predictions of single rows; all memory is allocated in advance.
 
 mod common {
     pub mod driver;
@@ -39,8 +39,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// A large batch through small layers, whose weight gradients are cut into slices; dropout and clipping; a layer whose operands
-/// are packed; and one of so many rows that slices are added in f64.
+/// A large batch and small layers, whose weight gradients are split into slices, with dropout and clipping; a layer whose
+/// operands are packed; and a layer with so many rows that slices are added in f64.
 fn specs() -> [TrainingSpec; 3] {
     let network = |inputs, text| Network::parse(inputs, text).expect("the text is sound");
     let describe = |network, batch| TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
@@ -49,7 +49,7 @@ fn specs() -> [TrainingSpec; 3] {
     [small, describe(network(200, "300 relu 10"), 96), describe(network(300, "300 relu 10"), 1050)]
 }
 
-// One test, so that no other one allocates meanwhile.
+// A single test, so that no other test allocates at the same time.
 #[test]
 fn neither_steps_nor_predictions_of_rows_allocate() {
     steps_allocate_nothing();

@@ -1,4 +1,4 @@
-//! A training that was stopped and goes on from a checkpoint is the one that was never stopped, bit for bit.
+//! Training that is stopped and resumed from a checkpoint equals uninterrupted training, bit for bit.
 
 #[path = "common/forged.rs"]
 mod forged;
@@ -23,7 +23,7 @@ fn digits(rows: std::ops::Range<usize>) -> Dataset {
     data::digits().select(&rows.collect::<Vec<_>>())
 }
 
-/// All that is drawn at random, clipping, a schedule, and an optimizer with state.
+/// Trainer with shuffling, dropout, clipping, a schedule and an optimizer with state.
 fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
     let network = Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) 10").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(optimizer);
@@ -31,7 +31,7 @@ fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
     builder.steps_per_submission(4).build(device).expect("a trainer")
 }
 
-/// Trains, or goes on; a callback stops it after so many steps.
+/// Trains or resumes; a callback stops it after `stop` steps.
 fn train(
     trainer: &mut Trainer,
     validation: &Dataset,
@@ -54,7 +54,7 @@ fn bits(trainer: &mut Trainer) -> Vec<u32> {
     parameters.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
 }
 
-/// Stops at every submission, and goes on elsewhere.
+/// Stops at every submission, and resumes on another device.
 fn resumed_is_uninterrupted(one: &Device, other: &Device, optimizer: Optimizer) {
     let validation = digits(ROWS..ROWS + 60);
     let mut whole = trainer(one, optimizer);
@@ -87,7 +87,7 @@ fn a_resumed_training_of_the_reference_is_the_uninterrupted_one() {
     resumed_is_uninterrupted(&reference, &reference, Sgd::new(0.1).momentum(0.9).nesterov().into());
 }
 
-/// Names of the files of a folder, in the order of their steps.
+/// Names of the checkpoints in a folder, in the order of their steps.
 fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("a folder")
@@ -98,7 +98,7 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// To validate on, so that the first epoch is the best.
+/// Validation set with wrong classes, so that the first epoch is the best.
 fn wrong_answers() -> Dataset {
     let other = digits(ROWS..ROWS + 60);
     let wgrad::Targets::Classes { indices, names } = other.targets() else { panic!("digits have classes") };
@@ -146,7 +146,7 @@ fn stopped() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
+fn a_truncated_or_changed_file_is_refused_and_the_one_before_is_used() {
     let folder = stopped();
     let names = files(folder.path());
     let newest = folder.path().join(names.last().expect("there are some"));
@@ -174,7 +174,7 @@ fn a_file_that_is_cut_or_changed_is_refused_and_the_one_before_serves() {
         passed_over = restored.passed_over.clone();
         assert!(restored.step > 0 && restored.step < newest_step(&names), "{restored:?}");
     });
-    resumed.fit(&digits(0..ROWS), fit).expect("the one before is whole");
+    resumed.fit(&digits(0..ROWS), fit).expect("the one before is valid");
     assert!(passed_over.len() == 1 && passed_over[0].contains(names.last().expect("some")), "{passed_over:?}");
     let mut whole = trainer(&Device::cpu(), Adam::new(1e-3));
     train(&mut whole, &validation, None, u64::MAX).expect("trained");
@@ -187,7 +187,7 @@ fn newest_step(names: &[String]) -> u64 {
 }
 
 #[test]
-fn a_training_does_not_begin_anew_where_all_checkpoints_are_damaged() {
+fn a_training_does_not_start_over_if_all_checkpoints_are_damaged() {
     let folder = stopped();
     for name in files(folder.path()) {
         std::fs::write(folder.path().join(name), "something else").expect("written");
@@ -195,11 +195,13 @@ fn a_training_does_not_begin_anew_where_all_checkpoints_are_damaged() {
     let resume = Some(Checkpoints::in_folder(folder.path()).resume());
     let error = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &digits(300..340), resume, u64::MAX);
     let message = error.expect_err("none is whole").to_string();
-    assert!(message.contains("none of its checkpoints can be used") && message.contains("to begin anew"), "{message}");
+    assert!(
+        message.contains("none of its checkpoints can be used") && message.contains("to start a new training"),
+        "{message}"
+    );
 }
 
-/// Bits of a file that can be flipped without an error when it is read: of 400 drawn by a seed, and one in each byte of its
-/// header.
+/// Bits of a file that can be flipped without a read error, among 400 random ones and one in each byte of the header.
 fn unnoticed<T>(path: &Path, load: impl Fn(&Path) -> wgrad::Result<T>) -> Vec<usize> {
     let whole = std::fs::read(path).expect("read");
     load(path).expect("it is whole");
@@ -238,7 +240,7 @@ fn a_flipped_bit_anywhere_in_a_model_or_a_checkpoint_is_noticed() {
 }
 
 #[test]
-fn other_settings_and_other_data_are_refused_with_both() {
+fn other_settings_and_other_data_are_refused_with_both_values() {
     let folder = stopped();
     let resume = || Checkpoints::in_folder(folder.path()).resume();
     let refused = |trainer: &mut Trainer, validation: &Dataset| {
@@ -257,7 +259,7 @@ fn other_settings_and_other_data_are_refused_with_both() {
 }
 
 #[test]
-fn another_device_goes_on_and_is_said_to_differ() {
+fn another_device_resumes_and_is_reported_as_different() {
     let folder = stopped();
     let mut said = Vec::new();
     let mut trainer = trainer(&Device::reference(), Adam::new(1e-3));
@@ -272,7 +274,7 @@ fn another_device_goes_on_and_is_said_to_differ() {
 }
 
 #[test]
-fn what_a_killed_process_has_left_is_deleted() {
+fn temporary_files_of_a_killed_process_are_deleted() {
     let folder = stopped();
     let left = folder.path().join(".step-7.safetensors-1-0.wgrad-part");
     std::fs::write(left, "half of a check").expect("written");
@@ -281,7 +283,7 @@ fn what_a_killed_process_has_left_is_deleted() {
     assert!(files(folder.path()).iter().all(|name| name.starts_with("step-")), "{:?}", files(folder.path()));
 }
 
-/// A folder may be one that the user keeps other things in.
+/// Users may keep other files in the folder.
 #[test]
 fn files_in_a_folder_of_checkpoints_that_are_not_its_own_stay() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -299,8 +301,8 @@ fn files_in_a_folder_of_checkpoints_that_are_not_its_own_stay() {
 }
 
 #[test]
-fn damaged_checkpoints_that_were_passed_over_are_none_of_the_newest_three() {
-    // Stopped behind each step, or once.
+fn skipped_damaged_checkpoints_do_not_count_as_the_newest_three() {
+    // Stopped after each step, or once.
     for stops in [(9..19).collect::<Vec<u64>>(), vec![18]] {
         let folder = tempfile::tempdir().expect("a folder");
         let go_on = |checkpoints: Checkpoints, stop| {
@@ -319,12 +321,12 @@ fn damaged_checkpoints_that_were_passed_over_are_none_of_the_newest_three() {
             let newest: Vec<u64> = (8.max(stop - 2)..=stop).collect();
             assert!(newest.iter().all(is_usable), "{:?} after step {stop}", files(folder.path()));
         }
-        // Those that were written again are none that was passed over.
+        // Files that were written again no longer count as damaged.
         assert_eq!(files(folder.path()), [6, 16, 17, 18].map(|step| format!("step-{step}.safetensors")));
     }
 }
 
-/// A row whose loss is infinite: its step fails whatever was learnt before.
+/// Data set with one row whose loss is infinite, for any parameters.
 fn with_a_bad_row(targets: [f32; 8]) -> Dataset {
     let inputs: Vec<f32> = (0..8).map(|row| row as f32 / 8.0).collect();
     Dataset::numbers("rows", 1, &inputs, 1, &targets).expect("a data set")
@@ -358,10 +360,10 @@ fn checkpoints_of_trainings_whose_steps_have_failed_can_be_used() {
             assert!(other.checkpoint().expect("all is finite") == checkpoint);
         }
         assert_eq!((failures, trainer.steps()), if batch == 8 { (8, 0) } else { (4, 4) });
-        // Its epochs stay begun, and count for the order of the rows.
+        // Started epochs count for the order of the rows.
         let below = folder.path().join(format!("run-{batch}"));
         let checkpoints = Checkpoints::in_folder(&below).every_steps(1);
-        let stop = |_: &Epoch| ControlFlow::Break(());
+        let stop = |_: &Epoch, _: &mut Trainer| ControlFlow::Break(());
         trainer.fit(&good, Fit::epochs(3).checkpoints(checkpoints.clone()).on_epoch(stop)).expect("stopped");
         let mut resumed = build();
         resumed.fit(&good, Fit::epochs(3).checkpoints(checkpoints.resume())).expect("resumed");
@@ -376,7 +378,7 @@ fn a_folder_belongs_to_one_training_at_a_time() {
     let validation = digits(300..340);
     let mut message = String::new();
     let fit = Fit::epochs(1).validate(&validation).restore_best().checkpoints(checkpoints().expect("some"));
-    let fit = fit.on_epoch(|_| {
+    let fit = fit.on_epoch(|_, _| {
         let second = train(&mut trainer(&Device::cpu(), Adam::new(1e-3)), &validation, checkpoints(), u64::MAX);
         message = second.expect_err("it is taken").to_string();
         ControlFlow::Continue(())
@@ -386,7 +388,7 @@ fn a_folder_belongs_to_one_training_at_a_time() {
 }
 
 #[test]
-fn only_where_it_is_stopped_a_training_leaves_one_and_takes_nobody_s_place() {
+fn only_when_stopped_leaves_a_checkpoint_only_if_stopped_and_replaces_none() {
     let folder = tempfile::tempdir().expect("a folder");
     let below = folder.path().join("run");
     let checkpoints = || Some(Checkpoints::in_folder(&below).only_when_stopped());
@@ -415,7 +417,7 @@ fn a_numbered_folder_belongs_to_one_training() {
     assert_eq!(stop(1e-3, checkpoints(), u64::MAX).expect("trained"), None);
     // Both begin before either is stopped.
     let mut second = None;
-    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().checkpoints(checkpoints()).on_epoch(|_| {
+    let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best().checkpoints(checkpoints()).on_epoch(|_, _| {
         second = Some(name(stop(2e-3, checkpoints(), 4)));
         ControlFlow::Break(())
     });
@@ -423,18 +425,18 @@ fn a_numbered_folder_belongs_to_one_training() {
     first.fit(&digits(0..ROWS), fit).expect("stopped");
     assert_eq!(second.as_deref(), Some(Path::new("run")));
     assert_eq!(first.checkpoint_folder(), Some(&*folder.path().join("run-2")));
-    // Each is found by its settings; a third has none to go on from, and begins anew.
+    // Each is found by its settings; a third finds none and starts from scratch.
     assert_eq!(name(stop(1e-3, checkpoints().resume(), 14)), Path::new("run-2"));
     assert_eq!(name(stop(2e-3, checkpoints().resume(), 14)), Path::new("run"));
     assert_eq!(name(stop(3e-3, checkpoints().resume(), 14)), Path::new("run-3"));
-    // A folder that a live training has taken is left to it.
+    // A folder that is locked by another training is not used.
     let lock = std::fs::File::create(folder.path().join("run/lock")).expect("made");
     lock.try_lock().expect("nobody has it");
     let error = stop(2e-3, checkpoints().resume(), 14).expect_err("its folder is taken");
     assert!(error.to_string().contains("another training is writing checkpoints to it"), "{error}");
 }
 
-/// What another training has left is neither locked nor tidied up, and a file is no folder.
+/// Folders of other trainings are neither locked nor cleaned up, and a file is not a folder.
 #[test]
 fn a_search_for_checkpoints_changes_nothing_that_belongs_to_others() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -468,9 +470,9 @@ fn a_search_for_checkpoints_changes_nothing_that_belongs_to_others() {
     assert!(!first.join(part).exists() && first.join("lock").exists());
 }
 
-/// Bytes that are scaled through a table, a checkpoint after every submission, and resumed with other submissions.
+/// Scaled bytes, with a checkpoint after every submission, resumed with another number of steps per submission.
 #[test]
-fn images_go_on_however_steps_are_grouped() {
+fn images_are_resumed_for_any_grouping_of_steps() {
     let bytes: Vec<u8> = (0..90u32 * 7).map(|at| (at * at * 37 % 251) as u8).collect();
     let classes: Vec<u32> = (0..90).map(|row| row * 5 % 3).collect();
     let images = Dataset::images("images", 7, bytes, classes, ["a", "b", "c"]).expect("images");
@@ -495,7 +497,7 @@ fn images_go_on_however_steps_are_grouped() {
 }
 
 #[test]
-fn a_loop_of_ones_own_goes_on_from_a_checkpoint_too() {
+fn a_custom_training_loop_resumes_from_a_checkpoint_too() {
     let data = digits(0..200);
     let wgrad::Targets::Classes { indices, .. } = data.targets() else { panic!("digits have classes") };
     let step = |trainer: &mut Trainer, number: usize| {
@@ -518,7 +520,7 @@ fn a_loop_of_ones_own_goes_on_from_a_checkpoint_too() {
 }
 
 #[test]
-fn a_folder_that_is_gone_is_an_error() {
+fn a_deleted_folder_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let below = folder.path().join("run");
     let vanish = |progress: &Progress| {
@@ -534,7 +536,7 @@ fn a_folder_that_is_gone_is_an_error() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
+fn an_impossible_folder_is_an_error_before_training() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("file"), "").expect("written");
     for path in ["file", "file/below"] {
@@ -546,7 +548,7 @@ fn a_folder_that_cannot_be_is_an_error_before_anything_is_trained() {
     }
 }
 
-/// One in the midst of an epoch, with a best epoch before.
+/// A checkpoint within an epoch, with an earlier best epoch, and its header.
 fn in_the_midst() -> (Vec<u8>, String) {
     let folder = stopped();
     let bytes = std::fs::read(folder.path().join("step-16.safetensors")).expect("written");
@@ -555,9 +557,9 @@ fn in_the_midst() -> (Vec<u8>, String) {
     (bytes, header)
 }
 
-/// A right checksum says only that a file is as it was written: not that what it says can be.
+/// A matching checksum does not prove that the contents are consistent.
 #[test]
-fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
+fn inconsistent_contents_are_refused_before_they_are_used() {
     let (bytes, header) = in_the_midst();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("step-16.safetensors");
@@ -566,7 +568,7 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
         Checkpoint::load(&path)
     };
     let data = forged::parts(&bytes).expect("a whole file").1;
-    // With a right checksum; what is no checkpoint at all is refused before that.
+    // With a matching checksum; files that are not checkpoints are refused earlier.
     let forged = |header: &str, data: &[u8]| {
         let file = forged::file(header, data);
         let found = load(&file);
@@ -575,7 +577,7 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
     };
     forged(&header, data).expect("nothing was changed");
     let at = |name: &str| header.find(name).unwrap_or_else(|| panic!("{name} is not in {header}"));
-    // From, to, and what is said.
+    // Old text, new text, and part of the message.
     let best = r#"\"best\":{\"epoch\":"#;
     let cases: [(&str, &str, &str); 18] = [
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":18446744073709551615,\"epoch\":3"#, "below 281474976710656"),
@@ -586,7 +588,7 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
             r#"\"step\":16,\"epoch\":0"#,
             "188 rows of the epoch were used, but none was begun",
         ),
-        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":1"#, "2 epochs are over, but 1 were begun"),
+        (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":16,\"epoch\":1"#, "2 epochs are complete, but 1 were begun"),
         (r#"\"step\":16,\"epoch\":3"#, r#"\"step\":11,\"epoch\":3"#, "not between 6 and 11"),
         (r#"\"used\":188"#, r#"\"used\":189"#, "189 of 250 rows of the epoch were used, but a step has 47"),
         (r#"\"used\":188"#, r#"\"used\":300"#, "300 of 250 rows"),
@@ -600,8 +602,8 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
             r#"\"batch\":18446744073709551615,\"accumulate\":2"#,
             "a step has 18446744073709551615",
         ),
-        (r#"\"epochs\":[{\"epoch\":1,"#, r#"\"epochs\":[{\"epoch\":2,"#, "epoch 1 is called 2"),
-        (r#"\"restore_best\":true"#, r#"\"restore_best\":false"#, "none of its 2 epochs"),
+        (r#"\"epochs\":[{\"epoch\":1,"#, r#"\"epochs\":[{\"epoch\":2,"#, "epoch 1 has the number 2"),
+        (r#"\"restore_best\":true"#, r#"\"restore_best\":false"#, "none of its 2 epochs is that one"),
         (r#"adam.v.layer0.bias"#, r#"adam.w.layer0.bias"#, "tensor `adam.w.layer0.bias` is not one of the training's"),
         (r#"[13]"#, r#"[1,13]"#, "has the shape [1, 13], but [13] is needed"),
     ];
@@ -611,14 +613,14 @@ fn parts_that_do_not_belong_together_are_refused_before_they_are_used() {
         assert!(matches!(error, Error::Format { .. }), "{to}: {error}");
         assert!(error.to_string().contains(said), "{to}: {error}");
     }
-    // Of the best epoch, all that the others do not say.
+    // Best epochs that do not exist or are not the best.
     let number = &header[at(best) + best.len()..][..1];
     for other in ["0", "3", "1000000"] {
         let changed = header.replacen(&format!("{best}{number}"), &format!("{best}{other}"), 1);
         let error = forged(&changed, data).expect_err(other).to_string();
         assert!(error.contains(&format!("the best epoch is {other} at step")), "{error}");
     }
-    // Numbers: of a parameter, of a mean of squares.
+    // Values of a parameter and of optimizer state.
     let begin = |tensor: &str| {
         let behind = &header[at(&format!("\"{tensor}\""))..];
         let (_, offsets) = behind.split_once("\"data_offsets\":[").expect("each has them");

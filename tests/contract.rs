@@ -1,8 +1,8 @@
-//! Shaders and their Rust files agree: by reflection on what is compiled, without a GPU.
+//! Shaders agree with their Rust files, by reflection on the compiled WGSL, without a GPU.
 //!
-//! Expected: every `shaders/*.wgsl` belongs to a kernel; its bindings, parameters, step record and entry point are
-//! those that the kernel declares; naga accepts it, and translates it to SPIR-V, MSL and HLSL; browsers' compiler
-//! (tint) accepts it, where it is on the PATH.
+//! Every `shaders/*.wgsl` belongs to a kernel. Its bindings, parameters, step record and entry point are those that the kernel
+//! declares. naga accepts it, and translates it to SPIR-V, MSL and HLSL. Tint, the compiler of browsers, accepts it, if it is on
+//! the PATH.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use wgrad::plan::{Access, Binding, Field, Kernel, Limits, Op, STEP_BYTES, Shader
 use wgrad::shape::{Dtype, Shape};
 use wgrad::specialize::candidates;
 
-/// Everything that is compiled: each kernel, in each way that its output can be cut.
+/// All compiled variants: each kernel with each tile that its output can have.
 fn variants() -> Vec<Variant> {
     let mut variants: Vec<_> = kernels::ALL
         .into_iter()
@@ -40,14 +40,14 @@ impl Variant {
     }
 }
 
-/// Ops of the kernel that are compiled in different ways: for each tile that a product can have on a GPU or a software
-/// driver; where all parameters are 0, or as large as those of long rows, or codes of activations.
+/// Ops of the kernel that compile to different variants: each tile that a matmul can have on a GPU or a software driver, and
+/// parameters of 0, of long rows, and of each activation.
 fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let op = |parameter| {
         let params = vec![parameter; kernel.params.len()];
         Op { kernel, views: Vec::new(), params, items: 1, layer: None, tile: None }
     };
-    // Rows of a multiple of four, of none, and some of each.
+    // Row lengths that are multiples of four, that are not, and both.
     let shapes = [[4096, 4096], [4095, 4095], [4096, 4095], [4095, 4096]]
         .map(|columns| (0..kernel.bindings.len()).map(|i| Shape::new(4096, columns[i % 2])).collect::<Vec<_>>());
     let gpu = Limits { workgroup_bytes: 32 << 10, ..Limits::default() };
@@ -69,12 +69,12 @@ fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
     (module, info)
 }
 
-/// Whether it is one of those that only devices with subgroups are given.
+/// Returns true for shaders that only devices with subgroups run.
 fn uses_subgroups(text: &str) -> bool {
     text.contains("subgroupBroadcast(")
 }
 
-/// Global variables in group 0 by binding.
+/// Global variables of group 0, sorted by binding.
 fn bindings(module: &Module) -> Vec<(u32, &GlobalVariable)> {
     let mut all: Vec<_> = module
         .global_variables
@@ -139,7 +139,7 @@ fn each_shader_declares_what_its_kernel_declares() {
         }
         let views: Vec<_> = found.iter().map(|(binding, _)| *binding).filter(|binding| *binding >= 2).collect();
         assert_eq!(views, (2..2 + kernel.bindings.len() as u32).collect::<Vec<_>>(), "{}", kernel.name);
-        assert_eq!(found[0].0 == 0, !kernel.params.is_empty(), "{}: parameters that nobody declares", kernel.name);
+        assert_eq!(found[0].0 == 0, !kernel.params.is_empty(), "{}: undeclared parameters", kernel.name);
         let entries: Vec<_> = module.entry_points.iter().map(|e| (e.stage, e.name.as_str())).collect();
         assert_eq!(entries, [(naga::ShaderStage::Compute, "main")], "{}", kernel.name);
         let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
@@ -149,7 +149,7 @@ fn each_shader_declares_what_its_kernel_declares() {
     assert!(compared >= 300, "only {compared} bindings were compared");
 }
 
-/// Binding 1: one record, or their number and all of them.
+/// Checks binding 1: one step record, or the number of records and all of them.
 fn check_step(module: &Module, kernel: &Kernel, name: &str, variable: &GlobalVariable) {
     let at = format!("{} @1", kernel.name);
     let record = match kernel.step {
@@ -172,16 +172,16 @@ fn check_step(module: &Module, kernel: &Kernel, name: &str, variable: &GlobalVar
     assert_eq!(fields(module, record), declared(Step::FIELDS), "{at}");
 }
 
-/// An op that sees a range of rows is told which, and may only fill: `specialize` relies on it.
+/// An op on a range of rows gets that range as parameters, and may only fill its output: `specialize` relies on it.
 #[test]
-fn kernels_by_rows_are_told_which() {
+fn kernels_by_rows_have_the_range_as_parameters() {
     let by_rows: Vec<_> = kernels::ALL.iter().filter(|k| k.bindings.iter().any(|b| b.by_rows)).collect();
     assert_eq!(by_rows.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["gather", "gather_bytes"]);
     for kernel in kernels::ALL {
         let fills = kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
-        let told = ["first_row", "rows"].iter().all(|name| kernel.params.iter().any(|field| field.name == *name));
+        let has_range = ["first_row", "rows"].iter().all(|name| kernel.params.iter().any(|field| field.name == *name));
         let by_rows = kernel.bindings.iter().filter(|binding| binding.by_rows).count();
-        assert!(by_rows == usize::from(fills) && (told || !fills), "{}", kernel.name);
+        assert!(by_rows == usize::from(fills) && (has_range || !fills), "{}", kernel.name);
         let others = |access: Access| access.writes_parts() && access != Access::Fill;
         assert!(!fills || !kernel.bindings.iter().any(|binding| others(binding.access)), "{}", kernel.name);
     }
@@ -196,7 +196,7 @@ fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variab
         Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate => {
             StorageAccess::LOAD | StorageAccess::STORE
         }
-        // naga notes atomic use apart, from how the variable is used.
+        // naga records atomic use separately, from the uses of the variable.
         Access::Atomic => StorageAccess::LOAD | StorageAccess::STORE,
     };
     let AddressSpace::Storage { access: found } = variable.space else { panic!("{at} is not in storage") };
@@ -209,7 +209,7 @@ fn check_view(module: &Module, kernel: &Kernel, index: usize, name: &str, variab
         ref other => panic!("{at} holds {other:?}"),
     };
     assert_eq!(atomic, binding.access == Access::Atomic, "{at}");
-    // Words of any type are moved as u32.
+    // Kernels for any type move words as u32.
     assert_eq!(element, binding.dtype.unwrap_or(Dtype::U32).to_string(), "{at}");
 }
 
@@ -230,18 +230,18 @@ fn each_shader_translates_for_every_platform() {
     }
 }
 
-/// Some drivers end long loops without a word. So a kernel whose shader loops as often as rows, columns or parameters say
-/// declares how often, and `specialize` holds that to the device's limit.
+/// Some drivers silently stop long loops. So a kernel whose shader has loops over rows, columns or parameters declares the number
+/// of rounds, and `specialize` checks it against the device's limit.
 #[test]
-fn loops_that_hang_on_data_are_counted() {
+fn loops_that_depend_on_data_are_counted() {
     let mut counted = BTreeSet::new();
     for Variant { name, kernel, shader, wgsl } in &variants() {
         let code: String =
             wgsl.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n").collect();
-        assert!(!code.contains("while ") && !code.contains("loop {"), "{name}: only `for` says where a loop ends");
+        assert!(!code.contains("while ") && !code.contains("loop {"), "{name}: only `for` loops have a visible end");
         let heads = code.split("for (").skip(1).map(|rest| rest.split('{').next().unwrap_or_default());
-        for head in heads.filter(|head| hangs_on_data(head)) {
-            assert!(shader.rounds.is_some(), "{name}: nobody counts the rounds of `for ({head}`");
+        for head in heads.filter(|head| depends_on_data(head)) {
+            assert!(shader.rounds.is_some(), "{name}: the rounds of `for ({head}` are not declared");
             counted.insert(kernel.name);
         }
     }
@@ -250,27 +250,27 @@ fn loops_that_hang_on_data_are_counted() {
     assert_eq!(counted, declared);
 }
 
-/// Whether a loop ends where something says that is not a constant: those are written in capitals.
-fn hangs_on_data(head: &str) -> bool {
+/// Returns true if the end of a loop is not a constant; constants are in capitals.
+fn depends_on_data(head: &str) -> bool {
     let parts: Vec<&str> = head.split(';').collect();
     let [init, condition, _] = parts[..] else { panic!("`{head}` has other parts than `for` has") };
     let (variable, first) = init.trim_start_matches("var ").split_once(" = ").expect("a loop counts");
-    // One that counts down ends at a constant, and begins with the number of its rounds.
-    let bound = if condition.contains('>') { format!("{condition} {first}") } else { condition.into() };
-    let words = bound.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| *word != variable);
+    // A loop that counts down ends at a constant and starts at the number of its rounds.
+    let limit = if condition.contains('>') { format!("{condition} {first}") } else { condition.into() };
+    let words = limit.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| *word != variable);
     words.filter(|word| word.starts_with(char::is_alphabetic)).any(|word| word.contains(char::is_lowercase))
 }
 
 #[test]
 fn tint_accepts_each_shader() {
     let Some(tint) = on_path("tint") else {
-        println!("not run: tint is not on the PATH; browsers may refuse what naga accepts");
+        println!("not run: tint is not on the PATH");
         return;
     };
     let variants = variants();
     for Variant { name, wgsl, .. } in &variants {
         let path = std::env::temp_dir().join(format!("wgrad-contract-{}.wgsl", std::process::id()));
-        // naga takes subgroups without a word, and does not know the word yet.
+        // naga accepts subgroups without this directive, and does not support it yet.
         let enable = if uses_subgroups(wgsl) { "enable subgroups;\n" } else { "" };
         std::fs::write(&path, format!("{enable}{wgsl}")).expect("the temporary folder can be written");
         let answer = Command::new(&tint).args(["--format", "wgsl", "-o", "/dev/null"]).arg(&path).output();
@@ -285,7 +285,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-/// The stems of the files in a folder of the repository that end in `.extension`.
+/// Stems of the files with this extension in a folder of the repository.
 fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(&path).unwrap_or_else(|e| panic!("{folder}: {e}"));
@@ -296,10 +296,10 @@ fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// A stem begins the names of its kernels, and that of a kernel's Rust file those of its shaders: `sgd.rs` has
+/// Names of kernels start with the stem of their shader file, and stems of shader files with that of the Rust file: `sgd.rs` has
 /// `sgd.wgsl` and `sgd_momentum.wgsl`, whose bindings differ.
 #[test]
-fn each_shader_file_is_that_of_a_kernel() {
+fn each_shader_file_belongs_to_a_kernel() {
     let files = stems("shaders", "wgsl");
     let sources: BTreeSet<_> = variants().iter().map(|variant| (variant.kernel.name, variant.shader.source)).collect();
     for stem in &files {
@@ -341,9 +341,9 @@ fn every_name_can_be_written_in_wgsl() {
     assert!(refused.is_empty(), "reserved in WGSL: {}", refused.join(", "));
 }
 
-/// Threads are lent columns of what these write, and nothing else that they write.
+/// These kernels get columns of their output, and no other output, per thread.
 #[test]
-fn what_goes_by_columns_has_a_fast_kernel_and_writes_nothing_else() {
+fn kernels_by_columns_have_a_fast_kernel_and_no_other_output() {
     let kernels: Vec<_> =
         kernels::ALL.into_iter().filter(|kernel| kernel.bindings.iter().any(|b| b.by_columns)).collect();
     assert_eq!(kernels.len(), 4, "gathers, and dense layers forward and back");
@@ -353,9 +353,9 @@ fn what_goes_by_columns_has_a_fast_kernel_and_writes_nothing_else() {
     }
 }
 
-/// WGSL promises little of `tanh`, `exp`, `log` and their kin: the shaders' own are in shared/functions.wgsl.
+/// WGSL guarantees little accuracy for `tanh`, `exp`, `log` and others; shaders use those of shared/functions.wgsl.
 #[test]
-fn shaders_call_no_function_that_is_not_accurate() {
+fn shaders_call_only_accurate_functions() {
     use naga::MathFunction::{Abs, Ceil, Clamp, Dot, Floor, Fma, Max, Min, Round, Sqrt, Transpose};
     let mut calls = 0;
     for variant in variants() {

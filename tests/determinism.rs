@@ -1,4 +1,4 @@
-//! The same seed gives the same bits: twice, for any number of threads, and however steps are grouped.
+//! The same seed gives the same bits: in two runs, for any number of threads, and for any grouping of steps.
 
 use wgrad::plan::{Rates, Section};
 use wgrad::rng::{Philox, Stream};
@@ -9,7 +9,7 @@ fn digits() -> Dataset {
     data::digits().select(&(0..300).collect::<Vec<_>>())
 }
 
-/// Three epochs with all that is drawn at random: initialisation, shuffling, dropout; the last batch is short.
+/// Trains three epochs with random initialization, shuffling and dropout; the last batch is short.
 fn trained(device: &Device, seed: u64, steps_per_submission: Option<usize>) -> Model {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     let mut builder = Trainer::builder(network)
@@ -47,8 +47,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
-/// Networks that threads share: rows in several pieces, slices of a large batch, the last of which is a short one, and columns
-/// where a batch has too few rows.
+/// Networks whose work is split among threads: rows in several tasks, slices of a large batch with a short last one, and columns
+/// if a batch has too few rows.
 #[test]
 fn work_that_threads_share_has_the_same_bits() {
     let small_batch = "1000 relu dropout(0.2) 700 tanh dropout(0.1) 3";
@@ -84,9 +84,9 @@ fn work_that_threads_share_has_the_same_bits() {
 fn any_grouping_of_steps_gives_the_same_bits() {
     for device in [Device::cpu().threads(2), Device::reference()] {
         let one = bits(&trained(&device, 7, Some(1)));
-        // As many as the window holds, too.
+        // Up to the size of the window.
         for steps in [Some(2), Some(5), Some(7), Some(100), None] {
-            assert_eq!(one, bits(&trained(&device, 7, steps)), "{steps:?} steps a submission on {device}");
+            assert_eq!(one, bits(&trained(&device, 7, steps)), "{steps:?} steps per submission on {device}");
         }
     }
 }
@@ -141,7 +141,7 @@ fn a_loop_of_single_steps_is_the_same_training() {
         let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(300).seed(3);
         builder.build(&Device::cpu().threads(2)).expect("a trainer")
     };
-    // One batch an epoch, and rows in the order in which the first epoch takes them.
+    // One batch per epoch, with the rows in the order of the first epoch.
     let mut order: Vec<usize> = (0..300).collect();
     Philox::new(3, Stream::Shuffle, 0).shuffle(&mut order);
     let shuffled = data.select(&order);
@@ -172,9 +172,9 @@ fn a_saved_model_predicts_what_the_trainer_did() {
     assert_eq!(trainer.into_model().expect("a model"), model);
 }
 
-/// Bytes are scaled through a table; as numbers they are scaled on the host.
+/// Bytes are scaled by a lookup table, numbers on the host.
 #[test]
-fn bytes_train_as_the_same_numbers_do() {
+fn bytes_train_like_the_same_numbers() {
     let bytes: Vec<u8> = (0..90u32 * 7).map(|at| (at * at * 37 % 251) as u8).collect();
     let numbers: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte)).collect();
     let classes: Vec<u32> = (0..90).map(|row| row * 5 % 3).collect();

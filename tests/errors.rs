@@ -1,5 +1,5 @@
-//! Bad input to the library is an error that says what, where, both numbers and the remedy; nothing panics, and
-//! nothing is lost.
+//! Bad input to the library gives an error with the problem, place, both numbers and the remedy. Nothing panics, and no file
+//! is lost.
 
 #[path = "common/forged.rs"]
 mod forged;
@@ -13,12 +13,12 @@ use wgrad::{
     Trainer, data,
 };
 
-/// Asserts that the message holds every part.
+/// Asserts that the message contains each of the texts.
 fn says<T>(result: wgrad::Result<T>, parts: &[&str]) {
-    let Err(error) = result else { panic!("no error, where one should say {parts:?}") };
+    let Err(error) = result else { panic!("no error, but one with {parts:?} is expected") };
     let message = error.to_string();
     for part in parts {
-        assert!(message.contains(part), "`{message}` does not say `{part}`");
+        assert!(message.contains(part), "`{part}` is not in `{message}`");
     }
 }
 
@@ -37,7 +37,7 @@ fn networks() {
     says(Network::parse(2, "dense(4"), &["parentheses"]);
     says(Network::parse(2, "dense(4, bais=false)"), &["unknown option `bais`", "did you mean `bias`?"]);
     says(Network::parse(2, "dense(4, 5=true)"), &["unknown option `5`"]);
-    says(Network::parse(2, "dense(4, init=he)"), &["unknown initialisation `he`", "he_normal"]);
+    says(Network::parse(2, "dense(4, init=he)"), &["unknown initialization `he`", "he_normal"]);
     says(Network::parse(2, "dense(4, init=normal(-1))"), &["std is -1"]);
     says(Network::parse(2, "dropout(1) 3"), &["rate is 1", "below 1"]);
     says(Network::parse(2, "dropout 3"), &["rate is missing", "dropout(0.2)"]);
@@ -111,7 +111,7 @@ fn data_sets_that_do_not_fit() {
     );
     let numbers = Dataset::numbers("numbers", 2, &[0.0; 4], 2, &[0.0; 4]).expect("fine");
     says(trainer("1", Loss::MeanSquaredError).expect("a trainer").fit(&numbers, Fit::epochs(1)), &["4", "2"]);
-    says(softmax.fit(&three, Fit::epochs(1).patience(1)), &["only by validation"]);
+    says(softmax.fit(&three, Fit::epochs(1).patience(1)), &["chosen by validation"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_number_that_is_not_finite_stops_training_before_the_bad_step() {
         assert!(op.contains("mean_squared_error") && layer == "no layer", "{error}");
         assert_eq!(trainer.parameters().expect("read"), before);
         assert_eq!(trainer.steps(), step);
-        // Training can go on from there.
+        // Training can continue from there.
         let calm: Vec<Tensor> =
             before.iter().map(|t| Tensor { values: vec![0.5; t.values.len()], ..t.clone() }).collect();
         trainer.set_parameters(&calm).expect("set");
@@ -161,7 +161,7 @@ fn a_number_that_is_not_finite_stops_training_before_the_bad_step() {
 
 #[test]
 fn the_layer_of_a_bad_gradient_is_named() {
-    // The output 3e8 and its loss are finite, but its gradient times the hidden 3e38 is not.
+    // The output 3e8 and its loss are finite, but its gradient times the hidden value 3e38 is not.
     let network = Network::parse(1, "dense(1, bias=false) dense(1, bias=false)").expect("a network");
     let mut trainer =
         Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).build(&Device::cpu()).expect("a trainer");
@@ -194,7 +194,7 @@ fn damaged_model_files() {
         std::fs::write(&path, bytes).expect("written");
         Model::load(&path)
     };
-    // With a right checksum: what is wrong besides is said, too.
+    // The checksum is corrected, so that other errors are reported.
     let broken = |bytes: &[u8]| {
         let found = load(bytes);
         let right = found.as_ref().err().and_then(|error| forged::with_checksum(bytes, &error.to_string()));
@@ -206,13 +206,13 @@ fn damaged_model_files() {
     for lie in [0, 1, 7, good.len() as u64, 1 << 40, u64::MAX] {
         says(broken(&[&lie.to_le_bytes(), &good[8..]].concat()), &["not a valid safetensors file"]);
     }
-    // Its checksum tells of any change; a file of the first versions has none, and still serves.
+    // The checksum detects any change. Files of version 1 have none and can be read.
     let sealed = [&good[..], &[0]].concat();
     says(load(&sealed), &["its contents have the checksum", "damaged"]);
     let field = b"\\\"crc32\\\":\\\"01234567\\\",";
     let at = good.windows(12).position(|window| window == &field[..12]).expect("it has a checksum");
     let mut good = good;
-    // Blanks, so that the header's length stays true.
+    // Blanks keep the length of the header.
     good[at..at + field.len()].fill(b' ');
     says(broken(&good), &["model.safetensors", "its checksum is missing", "damaged"]);
     let version = b"\\\"format\\\":2";
@@ -220,7 +220,7 @@ fn damaged_model_files() {
     good[at + version.len() - 1] = b'1';
     assert!(broken(&good).is_ok());
     let text = String::from_utf8_lossy(&good).into_owned();
-    // Texts of the same length, for the same reason.
+    // Texts of equal length keep it, too.
     let with = |from: &str, to: &str| {
         assert!(from.len() == to.len() && text.contains(from), "{from} is not in the file");
         let at = good.windows(from.len()).position(|w| w == from.as_bytes()).expect("just seen");
@@ -237,7 +237,7 @@ fn damaged_model_files() {
 }
 
 #[test]
-fn a_model_is_not_lost_where_it_cannot_be_written() {
+fn a_model_is_not_lost_if_it_cannot_be_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = saved(folder.path());
     let model = Model::load(&path).expect("loaded");
@@ -258,7 +258,7 @@ fn predictions_of_a_model_check_their_input() {
 }
 
 #[test]
-fn sizes_that_no_device_holds() {
+fn sizes_beyond_any_device() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
         let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
@@ -342,7 +342,7 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
 }
 
 #[test]
-fn executors_refuse_what_a_plan_has_no_place_for() {
+fn executors_refuse_arguments_that_do_not_fit_the_plan() {
     use wgrad::exec::{Cpu, Executor, Reference, Run};
     use wgrad::lower::{TrainingSpec, lower};
     use wgrad::plan::{Section, Step};
@@ -363,16 +363,16 @@ fn executors_refuse_what_a_plan_has_no_place_for() {
     }
 }
 
-/// Sizes are checked on what is allocated, one by one: many rows of few columns do not count for a wide layer.
+/// Each allocation is checked by its own size: many rows of few columns are not multiplied by the width of a layer.
 #[test]
-fn sizes_that_do_not_belong_together_are_not_multiplied() {
+fn sizes_of_different_allocations_are_not_multiplied() {
     use wgrad::lower::{TrainingSpec, lower};
     let network = Network::input(28).dense(300).relu().dense(2);
     let spec = |rows: usize, batch: usize| TrainingSpec {
         data_rows: Some(rows),
         ..TrainingSpec::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
     };
-    // HIGGS; and as many numbers as there may be.
+    // HIGGS, and the largest allowed number of elements.
     for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
         assert!(lower(&spec(rows, batch)).is_ok(), "{rows} rows");
     }

@@ -1,5 +1,4 @@
-//! Lockstep finds mistakes where they are made: faulty kernels and a faulty executor, each named with op, view, row
-//! and column.
+//! Lockstep locates faults: faulty kernels and a faulty executor are reported with op, view, row and column.
 
 mod common {
     pub mod driver;
@@ -17,11 +16,11 @@ use wgrad::lower::TrainingSpec;
 use wgrad::plan::{AllocationId, Call, Kernel, Plan, Section, Step, WorkItem};
 use wgrad::{Adam, Error, Loss, Network, Result};
 
-/// A kernel with a mistake under its honest name, and where lockstep must find it: op, view, row, column.
+/// A kernel with a fault, under its original name, and the place that lockstep must report: op, view, row, column.
 type Fault = (Kernel, &'static str, &'static str, usize, usize);
 
 static FAULTS: [Fault; 6] = [
-    // Forgets the second bias correction.
+    // Omits the second bias correction.
     (
         Kernel {
             reference: |call| {
@@ -36,7 +35,7 @@ static FAULTS: [Fault; 6] = [
         0,
         0,
     ),
-    // Writes a row that is not alive.
+    // Writes a row that is not live.
     (
         Kernel { item: WorkItem::Part, fast: None, ..dense_forward::KERNEL },
         "gradients op 0 (dense_forward)",
@@ -44,7 +43,7 @@ static FAULTS: [Fault; 6] = [
         3,
         0,
     ),
-    // Leaves out the first of its items, as where a grid begins one too late.
+    // Omits the first of its items, like a grid that begins one too late.
     (
         Kernel {
             reference: |call| {
@@ -60,7 +59,7 @@ static FAULTS: [Fault; 6] = [
         0,
         0,
     ),
-    // Is off by 4e-6 of the loss: more than rounding, and less than any folklore tolerance.
+    // Relative error of 4e-6: more than rounding, and less than common tolerances.
     (
         Kernel {
             reference: |call| {
@@ -76,7 +75,7 @@ static FAULTS: [Fault; 6] = [
         0,
         0,
     ),
-    // Writes NaN, which no comparison calls too large.
+    // Writes NaN, for which every comparison is false.
     (
         Kernel {
             reference: |call| {
@@ -91,7 +90,7 @@ static FAULTS: [Fault; 6] = [
         0,
         0,
     ),
-    // Sums one row too few; only the last layer's bias sees it first.
+    // Sums one row too few; the last layer is the first in which it shows.
     (
         Kernel {
             reference: |call| {
@@ -113,13 +112,13 @@ fn spec() -> TrainingSpec {
     TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4)
 }
 
-/// What lockstep says of this plan on one thread: three live rows of four, after a whole batch.
+/// Result of lockstep for this plan on one thread, with three live rows of four, after a full batch.
 fn judged(device: impl FnOnce(Plan) -> Box<dyn Executor>, tampered: Plan) -> Result<usize> {
     let spec = spec();
     let mut driver = Driver::with_plan(&spec, plan(&spec, PlanKind::Fused), Device::Reference);
     driver.executor = device(tampered);
     driver.set(&parameters(&spec.network, 1, Numbers::Real));
-    // The row beyond the live ones holds something.
+    // The row after the live ones has contents.
     driver.write("layer1.output", 0, &[0; 24]);
     let [whole, short] = [4, 3].map(|rows| batch(&spec.network, spec.loss, rows, 1, 0, Numbers::Real));
     driver.write("input", 0, bytemuck::cast_slice(&whole.input));
@@ -146,13 +145,13 @@ fn faulty_kernels_are_named() {
             other => panic!("{}: {other:?}", faulty.name),
         }
     }
-    // A kernel that the plan does not run has no say.
+    // A kernel that the plan does not run has no effect.
     let mut untouched = honest;
     untouched.substitute(|kernel| if kernel.name == column_sum::KERNEL.name { &FAULTS[0].0 } else { kernel });
     judged(cpu, untouched).expect("nothing is wrong");
 }
 
-/// Writes one word too far: into the padding behind the gradient of the last layer's bias.
+/// Executor that writes one word too many, into the padding after the gradient of the last layer's bias.
 struct Overrun {
     host: Box<dyn Executor>,
     overrun: bool,
@@ -182,7 +181,7 @@ impl Executor for Overrun {
 }
 
 #[test]
-fn words_outside_the_written_views_are_watched() {
+fn writes_outside_the_written_views_are_detected() {
     let honest = plan(&spec(), PlanKind::Fused);
     let end = honest.get(honest.find("grad.layer2.bias").expect("the plan has it")).range(0).end;
     assert_eq!(honest.ops(Section::Gradients)[3].kernel.name, "dense_grad_weight");

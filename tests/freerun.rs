@@ -1,7 +1,7 @@
-//! Free run: what happens between ops must not depend on how they are submitted, or on how many threads run them.
+//! Free runs: results must not depend on how ops are submitted, or on the number of threads.
 //!
-//! K steps in one submission without any readback, the same ops each a submission of its own, and K submissions of
-//! one step must give the same bits: losses, and everything that lives from step to step.
+//! K steps in one submission without readback, one submission per op, and K submissions of one step give the same bits: losses
+//! and all persistent allocations.
 
 mod common {
     pub mod driver;
@@ -17,10 +17,10 @@ use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Schedule, Sgd};
 
 const BATCH: usize = 64;
 
-/// Most steps of a submission.
+/// Largest number of steps per submission.
 const STEPS_PER_SUBMISSION: usize = 7;
 
-/// Losses, and every allocation that persists, as words.
+/// Losses and all persistent allocations, as words.
 #[derive(Debug, PartialEq)]
 struct Result {
     losses: Vec<u32>,
@@ -52,12 +52,12 @@ fn specs() -> Vec<TrainingSpec> {
     specs
 }
 
-/// Live rows: the last batch is short.
+/// Live rows of a step; the last batch is short.
 fn rows(step: usize, steps: usize) -> usize {
     if step + 1 == steps { 17 } else { BATCH }
 }
 
-/// A source of rows: batches from the host, or indices into a resident data set.
+/// Source of rows: batches from the host, or indices into a resident data set.
 enum Rows {
     Batches(Vec<Batch>),
     Indices(Vec<Vec<u32>>),
@@ -88,7 +88,7 @@ impl Rows {
     }
 }
 
-/// How steps are handed to the executor.
+/// Way to submit steps.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Together,
@@ -159,13 +159,13 @@ fn threads_do_not_change_bits() {
             }
         }
     }
-    // Pieces are of at least 2 000 000 operations: there are ops of several.
+    // Some ops must be large enough to be split into several tasks.
     let plan = plan(&specs()[0], PlanKind::Fused);
     let largest = plan.ops(Section::Gradients).iter().map(|op| plan.flops(op)).max();
-    assert!(largest >= Some(1_600_000), "{largest:?} operations are not shared out");
+    assert!(largest >= Some(1_600_000), "{largest:?} operations are not split into tasks");
 }
 
-/// Steps on rows of a resident data set are those on the same rows from the host.
+/// Steps on rows of a resident data set equal those on the same rows from the host.
 #[test]
 fn a_resident_data_set_does_not_change_bits() {
     for spec in specs() {
@@ -184,7 +184,7 @@ fn a_resident_data_set_does_not_change_bits() {
     }
 }
 
-/// The rows of `data` with these numbers.
+/// Rows of `data` with these indices.
 fn chosen(data: &Batch, rows: &[u32]) -> Batch {
     fn pick<T: Copy>(values: &[T], columns: usize, rows: &[u32]) -> Vec<T> {
         rows.iter().flat_map(|row| values[*row as usize * columns..][..columns].iter().copied()).collect()
@@ -196,7 +196,7 @@ fn chosen(data: &Batch, rows: &[u32]) -> Batch {
     Batch { rows: rows.len(), input: pick(&data.input, data.input.len() / data.rows, rows), target }
 }
 
-/// The comparison sees one step more, and another order of summation.
+/// The comparison detects another number of steps, and another order of summation.
 #[test]
 fn other_steps_give_other_bits() {
     let spec = &specs()[0];

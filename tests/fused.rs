@@ -1,4 +1,4 @@
-//! Fused plans against primitive ones: which ops become which, how many there are, and that they compute the same.
+//! Fused plans against primitive ones: the ops that are fused, their number, and equal results.
 
 mod common {
     pub mod driver;
@@ -13,15 +13,15 @@ use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
-/// Layers behind 5 input columns, and the ops of the fused `gradients` section.
+/// Layers after 5 input columns, and the ops of the fused `gradients` section.
 const PATTERNS: [(&str, &[&str]); 11] = [
-    // Everything has a bias: 3·L ops, and the optimizer's.
+    // All layers have a bias: 3·L ops, and the optimizer's.
     ("3", &["dense_forward", "loss", "dense_grad_weight"]),
     (
         "7 relu 3",
         &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
     ),
-    // Activation and dropout go into their layers, and out of their gradients.
+    // Activation and dropout are fused into their layers, and into the gradients.
     (
         "7 sigmoid dropout(0.2) 3",
         &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
@@ -30,7 +30,7 @@ const PATTERNS: [(&str, &[&str]); 11] = [
         "7 dropout(0.2) 3",
         &["dense_forward", "dense_forward", "loss", "dense_grad_weight", "dense_grad_input", "dense_grad_weight"],
     ),
-    // No bias: no bias gradient to fuse, so that all gradients are checked at the end.
+    // Without a bias there is no bias gradient to fuse, so all gradients are checked at the end.
     (
         "dense(7, bias=false) tanh 3",
         &[
@@ -44,7 +44,7 @@ const PATTERNS: [(&str, &[&str]); 11] = [
         ],
     ),
     ("dense(3, bias=false)", &["matmul_nt", "loss", "matmul_tn", "check_finite"]),
-    // Of two activations in a row, the first goes with the layer, the second's gradient with the next layer's.
+    // Of two successive activations, the first is fused into its layer, the second's gradient into the next layer's.
     (
         "7 tanh leaky_relu(0.1) 3",
         &[
@@ -72,10 +72,10 @@ const PATTERNS: [(&str, &[&str]); 11] = [
             "dense_grad_weight",
         ],
     ),
-    // An activation or dropout last: no layer's gradient follows, with which its own could go.
+    // Activation or dropout last: there is no later layer whose gradient it could be fused into.
     ("3 tanh", &["dense_forward", "loss", "activation_grad", "dense_grad_weight"]),
     ("3 relu dropout(0.2)", &["dense_forward", "dropout", "loss", "dropout", "activation_grad", "dense_grad_weight"]),
-    // Dropout or an activation first: nothing before the first dense layer has a gradient.
+    // Dropout or activation first: there are no gradients before the first dense layer.
     (
         "dropout(0.2) sigmoid 7 relu 3",
         &[
@@ -111,7 +111,7 @@ fn each_pattern_becomes_its_ops() {
     }
 }
 
-/// 3L + 1 ops a step, in 2L + 2 levels that must wait for each other; two more with clipping.
+/// 3L + 1 ops per step in 2L + 2 serial levels; two more of each with clipping.
 #[test]
 fn a_step_has_the_documented_number_of_ops() {
     for layers in 1..=6 {
@@ -140,7 +140,7 @@ fn batches(spec: &TrainingSpec, seed: u64) -> Vec<Batch> {
     (0..STEPS).map(|step| batch(network, *loss, rows(step), seed, step, Numbers::Real)).collect()
 }
 
-/// Parameters after each batch was a submission of its own.
+/// Trains with one submission per batch.
 fn trained(spec: &TrainingSpec, kind: PlanKind, device: Device, parameters: &Parameters, seed: u64) -> Driver {
     let mut driver = Driver::new(spec, kind, device);
     driver.set(parameters);
@@ -150,8 +150,8 @@ fn trained(spec: &TrainingSpec, kind: PlanKind, device: Device, parameters: &Par
     driver
 }
 
-/// The reference implementations of the fused kernels do what the primitive ones do in the same order. One case differs: the
-/// derivative of a sigmoid or tanh under dropout is taken from an output from which the factor was taken out again.
+/// The reference implementations of fused kernels compute in the same order as the primitive ones. One case differs: the
+/// derivative of a sigmoid or tanh under dropout is computed from an output that is divided by the dropout factor again.
 #[test]
 fn five_steps_are_bit_equal_on_the_reference() {
     let optimizers: [Optimizer; 5] = [
@@ -176,13 +176,13 @@ fn five_steps_are_bit_equal_on_the_reference() {
             }
             let (_, after) = primitive.iter().find(|(name, _)| name == "parameters").expect("every plan has them");
             let before: Vec<u32> = parameters.iter().flat_map(|(_, p)| bytemuck::cast_slice(p).to_vec()).collect();
-            assert_ne!(after[..before.len().min(8)], before[..before.len().min(8)], "{layers}: nothing was learnt");
+            assert_ne!(after[..before.len().min(8)], before[..before.len().min(8)], "{layers}: nothing was learned");
         }
     }
     assert!(compared > 10_000, "only {compared}");
 }
 
-/// Five steps of gradient descent by the oracle, which carries the errors of the parameters from step to step.
+/// Five steps of gradient descent by the oracle, which propagates the errors of the parameters.
 fn five_steps(spec: &TrainingSpec, start: &Parameters, seed: u64) -> Option<Tensors> {
     let TrainingSpec { network, loss, .. } = spec;
     let oracle = Oracle { network, loss: *loss, unit: SINGLE, seed: SEED };
@@ -198,7 +198,7 @@ fn five_steps(spec: &TrainingSpec, start: &Parameters, seed: u64) -> Option<Tens
 }
 
 #[test]
-fn five_steps_of_every_form_confirm_the_oracle() {
+fn five_steps_of_every_plan_confirm_the_oracle() {
     let (mut compared, mut wanted, mut loosest) = (0, 0, 0.0f64);
     for (layers, _) in PATTERNS {
         let spec = describe(layers, Loss::SoftmaxCrossEntropy, Sgd::new(0.1));
@@ -223,12 +223,12 @@ fn five_steps_of_every_form_confirm_the_oracle() {
         }
     }
     assert_eq!(compared, wanted);
-    assert!(loosest < 1e-4, "errors of {loosest} prove little");
+    assert!(loosest < 1e-4, "errors of {loosest} are too loose");
 }
 
-/// What is evaluated has no dropout, in either form.
+/// Evaluation has no dropout, in either plan.
 #[test]
-fn evaluation_is_the_same_in_both_forms() {
+fn evaluation_is_the_same_in_both_plans() {
     for (layers, _) in PATTERNS {
         let spec = describe(layers, Loss::MeanSquaredError, Sgd::new(0.1));
         let parameters = parameters(&spec.network, 1, Numbers::Real);

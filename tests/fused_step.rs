@@ -1,4 +1,5 @@
-//! Fused steps in one op: which networks have one, when they get it, and that it computes what the layers' ops do.
+//! Fused steps, in which one op runs forward pass, loss and backward pass: which networks have one, when it is used, and that its
+//! results equal those of the layers' ops.
 
 mod common {
     pub mod driver;
@@ -15,8 +16,8 @@ use wgrad::shape::padded;
 use wgrad::specialize::{DeviceLimits, FusedStep, Limits, specialize, traced};
 use wgrad::{Adam, Loss, Network, Sgd};
 
-/// Layers behind 5 columns that make a step of one op.
-const WHOLE: [&str; 9] = [
+/// Layers after 5 input columns that can have a fused step.
+const FUSED: [&str; 9] = [
     "3",
     "7 relu 3",
     "7 sigmoid 9 tanh 3",
@@ -28,8 +29,8 @@ const WHOLE: [&str; 9] = [
     "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",
 ];
 
-/// And those that stay layered: dropout, no bias, two activations, one before the first layer, two slopes, nothing behind a
-/// hidden layer, 17 layers, more than workgroup memory holds.
+/// Layers that cannot: with dropout, no bias, two activations, one before the first layer, two slopes, no activation after a
+/// hidden layer, 17 layers, or more than workgroup memory holds.
 const LAYERED: [&str; 9] = [
     "7 relu dropout(0.2) 3",
     "dense(7, bias=false) relu 3",
@@ -60,7 +61,7 @@ fn kernels(plan: &Plan) -> Vec<&'static str> {
 
 #[test]
 fn a_fused_step_is_three_ops_in_three_levels() {
-    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
         let spec = describe(layers, loss, 100);
         if spec.check().is_err() {
             continue;
@@ -79,19 +80,19 @@ fn a_fused_step_is_three_ops_in_three_levels() {
     }
 }
 
-/// What layers put out is called as in a plan of layers, and stands in the trace in the order in which it comes about,
-/// forward and then back by layers from the first.
+/// Outputs of layers have the same names as in a layered plan. In the trace they are in the order of computation: forward, then
+/// backward, each by layers from the first.
 #[test]
-fn stages_are_called_like_layers() {
+fn stages_have_the_names_of_layers() {
     let mut named = 0;
-    for layers in WHOLE {
+    for layers in FUSED {
         let spec = describe(layers, Loss::MeanSquaredError, 6);
         let layered = fitted(&spec, FusedStep::Never);
         let plan = fitted(&spec, FusedStep::Always);
         let names: Vec<&str> = layered.views().iter().map(|view| view.name.as_str()).collect();
         assert!(
             !plan.views().iter().any(|view| view.name == "layer0.output"),
-            "no memory is kept for what lies between"
+            "intermediate results are not allocated"
         );
         let plan = traced(&plan).expect("it can be traced").expect("it has a fused step");
         let trace = plan.named("trace").expect("a trace");
@@ -111,32 +112,32 @@ fn stages_are_called_like_layers() {
             assert_eq!(plan.element(plan.get(trace), view.offset + last), place);
             named += 1;
         }
-        assert_eq!(covered, plan.shape(trace).elements(), "{layers}: all of the trace is some layer's");
+        assert_eq!(covered, plan.shape(trace).elements(), "{layers}: all of the trace belongs to layers");
     }
     assert_eq!(
         named,
-        2 * WHOLE.iter().map(|layers| layers.split(' ').filter(|l| l.parse::<u32>().is_ok()).count()).sum::<usize>()
+        2 * FUSED.iter().map(|layers| layers.split(' ').filter(|l| l.parse::<u32>().is_ok()).count()).sum::<usize>()
     );
 }
 
-/// What is computed is the same; to and from memory go parameters, batch and the shares of the gradients, and no more.
+/// The operations are the same; memory traffic is only that of parameters, batch and partial gradients.
 #[test]
 fn it_costs_the_operations_of_the_layers_and_moves_less() {
     let mut compared = 0;
-    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
         let spec = describe(layers, loss, 100);
         if spec.check().is_err() {
             continue;
         }
-        let [whole, layered] = [FusedStep::Always, FusedStep::Never].map(|choice| fitted(&spec, choice));
-        let ops = whole.ops(Section::Gradients);
-        assert_eq!(whole.flops(&ops[0]), layered.section_work(Section::Gradients).flops, "{layers}, {loss}");
-        let [parameters, partial] = [0, 3].map(|view| whole.shape(ops[0].views[view]).elements() as u64);
-        assert_eq!((partial % parameters, whole.flops(&ops[1])), (0, partial), "an addition for each share");
-        let columns = whole.shape(whole.named("target").expect("a view")).columns as u64;
+        let [fused, layered] = [FusedStep::Always, FusedStep::Never].map(|choice| fitted(&spec, choice));
+        let ops = fused.ops(Section::Gradients);
+        assert_eq!(fused.flops(&ops[0]), layered.section_work(Section::Gradients).flops, "{layers}, {loss}");
+        let [parameters, partial] = [0, 3].map(|view| fused.shape(ops[0].views[view]).elements() as u64);
+        assert_eq!((partial % parameters, fused.flops(&ops[1])), (0, partial), "an addition for each partial gradient");
+        let columns = fused.shape(fused.named("target").expect("a view")).columns as u64;
         let batch = 100 * (5 + columns + 1);
-        assert_eq!(whole.traffic(&ops[0]), 4 * (parameters + batch + partial + 1), "{layers}, {loss}");
-        assert_eq!(whole.traffic(&ops[1]), 4 * (partial + parameters + 1), "{layers}, {loss}");
+        assert_eq!(fused.traffic(&ops[0]), 4 * (parameters + batch + partial + 1), "{layers}, {loss}");
+        assert_eq!(fused.traffic(&ops[1]), 4 * (partial + parameters + 1), "{layers}, {loss}");
         compared += 1;
     }
     assert!(compared > 20, "only {compared}");
@@ -150,12 +151,12 @@ fn others_stay_layered() {
     }
     let host =
         specialize(plan(&describe("7 relu 3", LOSSES[0], 8), PlanKind::Fused), &DeviceLimits::Cpu).expect("no limits");
-    assert!(!kernels(&host).contains(&"mlp_step_fused"), "the CPU has no use for it");
+    assert!(!kernels(&host).contains(&"mlp_step_fused"), "the CPU does not use it");
 }
 
-/// Rows of a workgroup, or none, for 5 inputs, these layers, and so many rows, on a GPU with so much workgroup memory.
+/// Rows per workgroup, or `None` without a fused step, by layers, batch size and workgroup memory.
 #[test]
-fn it_is_taken_where_it_pays() {
+fn it_is_used_if_it_is_faster() {
     let chunk = |layers: &str, batch: usize, kib: u32, software: bool| {
         let limits = Limits { workgroup_bytes: kib << 10, software, ..Limits::default() };
         let plan = plan(&describe(layers, Loss::SoftmaxCrossEntropy, batch), PlanKind::Fused);
@@ -170,16 +171,16 @@ fn it_is_taken_where_it_pays() {
     assert_eq!(chunk("64 relu 64 relu 64 relu 10", 16_384, 16, false), None, "16 rows are too few for that much work");
     assert_eq!(chunk(deep, 16_384, 16, false), None);
     assert_eq!(chunk(deep, 128, 16, false), Some(4));
-    assert_eq!(chunk("129 relu 3", 64, 16, false), None, "wider than it is made for");
+    assert_eq!(chunk("129 relu 3", 64, 16, false), None, "wider than it supports");
     assert_eq!(chunk("128 relu 128 relu 128 relu 128 relu 3", 64, 16, false), None, "too many parameters");
 }
 
-/// What trains is judged stage by stage: a step whose trace a device cannot hold or bind stays in layers.
+/// Fused steps are verified stage by stage, so a step whose trace a device cannot hold or bind is not fused.
 #[test]
-fn a_step_is_whole_only_where_its_trace_fits() {
+fn a_step_is_fused_only_if_its_trace_fits() {
     let spec = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
     let large = Limits { fused_step: FusedStep::Always, ..Limits::default() };
-    let whole = |limits| {
+    let is_fused = |limits| {
         let target = DeviceLimits::Gpu(limits);
         let plan = specialize(plan(&spec, PlanKind::Fused), &target).expect("it fits");
         let traced = traced(&plan).expect("it can be traced");
@@ -187,17 +188,17 @@ fn a_step_is_whole_only_where_its_trace_fits() {
     };
     let mib = |mib: u64| mib << 20;
     // The trace has 2 · 640 · 243 numbers, 1.2 MiB.
-    assert!(whole(Limits { binding_bytes: mib(2), allocation_bytes: mib(2), ..large }));
-    assert!(!whole(Limits { binding_bytes: mib(1), ..large }), "in one binding");
-    assert!(!whole(Limits { allocation_bytes: mib(1), ..large }), "in one allocation");
-    assert!(!whole(Limits { storage_buffers: 7, ..large }), "beside six others and the parameters");
+    assert!(is_fused(Limits { binding_bytes: mib(2), allocation_bytes: mib(2), ..large }));
+    assert!(!is_fused(Limits { binding_bytes: mib(1), ..large }), "in one binding");
+    assert!(!is_fused(Limits { allocation_bytes: mib(1), ..large }), "in one allocation");
+    assert!(!is_fused(Limits { storage_buffers: 7, ..large }), "beside six others and the parameters");
 }
 
-/// One part has the sums of the layers' ops, in their order.
+/// With one part, sums have the order of the layers' ops.
 #[test]
 fn with_one_part_the_bits_are_those_of_the_layers() {
     let mut compared = 0;
-    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
         let mut spec = describe(layers, loss, 4);
         if spec.check().is_err() {
             continue;
@@ -214,9 +215,9 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
             (losses.map(f32::to_bits).collect::<Vec<_>>(), driver.persistent())
         };
         let layered = trained(fitted(&spec, FusedStep::Never));
-        let whole = fitted(&spec, FusedStep::Always);
-        let with_trace = traced(&whole).expect("it can be traced").expect("it has a fused step");
-        assert!(layered == trained(whole), "{layers}, {loss}");
+        let fused = fitted(&spec, FusedStep::Always);
+        let with_trace = traced(&fused).expect("it can be traced").expect("it has a fused step");
+        assert!(layered == trained(fused), "{layers}, {loss}");
         assert!(layered == trained(with_trace), "{layers}, {loss}, with a trace");
         compared += layered.1.iter().map(|(_, words)| words.len()).sum::<usize>();
     }
@@ -227,7 +228,7 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
 #[test]
 fn with_many_parts_gradients_confirm_the_oracle() {
     let mut compared = 0;
-    for (layers, loss) in WHOLE.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
         let spec = TrainingSpec { optimizer: Sgd::new(0.0).into(), ..describe(layers, loss, 21) };
         if spec.check().is_err() {
             continue;
@@ -253,15 +254,15 @@ fn with_many_parts_gradients_confirm_the_oracle() {
     assert!(compared > 1_000, "only {compared}");
 }
 
-/// An op that sums up batches follows as it does behind layers.
+/// Micro-batches are accumulated by a separate op, as without a fused step.
 #[test]
-fn batches_are_accumulated_behind_it() {
+fn micro_batches_are_accumulated_after_it() {
     let spec = TrainingSpec { accumulate: 3, steps: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
     let plan = fitted(&spec, FusedStep::Always);
     assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "adamw"]);
 }
 
-/// Shaders of own plans rely on it.
+/// Shaders of trusted plans rely on it.
 #[test]
 fn more_live_rows_than_a_batch_has_are_refused() {
     let spec = describe("7 relu 3", Loss::MeanSquaredError, 8);

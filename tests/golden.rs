@@ -1,11 +1,11 @@
-//! Ten steps of forty small networks, against PyTorch's numbers (`golden/training.py` made them).
+//! Ten steps of forty small networks against PyTorch (numbers from `golden/training.py`).
 //!
-//! Tolerance: both sides compute in f32. The script admits only cases in which PyTorch's f32 lies within 2e-6 of its
-//! own f64 (relative where a number is above 1), and in which every value keeps clear of kinks. Our roundings are as
-//! many and of the same size, whatever their order, so that the same 2e-6 holds us; the worst number is off by
-//! 5e-7. Wrong constants do far more to ten steps, as the test at the end shows.
+//! Tolerance: both sides compute in f32. The script accepts only cases in which PyTorch's f32 is within 2e-6 of its own f64
+//! (relative if a number is above 1), and no value is near a kink. Our roundings are of the same number and size, in another
+//! order, so the same 2e-6 applies; the largest difference is 5e-7. Wrong constants change ten steps far more, as the last tests
+//! show.
 
-// With paths, since rustfmt would look for the files in the folder of this file's name.
+// With paths, since rustfmt would look for the files in a folder with this file's name.
 #[path = "common/driver.rs"]
 mod driver;
 #[path = "common/oracle.rs"]
@@ -61,7 +61,7 @@ struct Rows {
     target: Numbers,
 }
 
-/// A number, or a list of lists of them.
+/// A number, or nested lists of numbers.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Numbers {
@@ -77,7 +77,7 @@ impl Numbers {
         }
     }
 
-    /// As f32; the file holds the shortest decimals that give the same f32.
+    /// Numbers as f32; the file holds the shortest decimals that give the same f32.
     fn single(&self) -> Vec<f32> {
         self.flat().into_iter().map(|number| number as f32).collect()
     }
@@ -97,7 +97,7 @@ fn cases() -> Vec<Case> {
     file.cases
 }
 
-/// PyTorch's `0.weight` as our `layer0.weight`.
+/// Renames PyTorch's `0.weight` to `layer0.weight`.
 fn named(tensors: &BTreeMap<String, Numbers>) -> impl Iterator<Item = (String, &Numbers)> {
     tensors.iter().map(|(name, numbers)| (format!("layer{name}"), numbers))
 }
@@ -109,7 +109,7 @@ fn near(number: f64) -> Value {
 impl Case {
     fn spec(&self) -> TrainingSpec {
         let network = Network::parse(self.input, &self.network).expect("the text is sound");
-        // Batches are of six rows, but for a last one of three in some cases.
+        // Batches have six rows; in some cases the last one has three.
         let mut spec = TrainingSpec::new(network, self.loss, self.optimizer, 6);
         spec.clip_norm = self.clip_norm;
         spec
@@ -127,8 +127,8 @@ impl Case {
         self.batches.iter().map(batch).collect()
     }
 
-    /// Trains as `description` says, with step records that `tamper` may change; returns how many numbers agree with
-    /// the file, or the first that does not.
+    /// Trains by `spec`, with step records that `tamper` may change. Returns the number of numbers that agree with the file, or
+    /// the first that does not.
     fn check(
         &self,
         spec: &TrainingSpec,
@@ -137,12 +137,12 @@ impl Case {
         tamper: fn(&mut Step),
     ) -> Result<usize, String> {
         let mut driver = Driver::new(spec, kind, device);
-        driver.schedule = self.schedule;
+        driver.schedule = self.schedule.clone();
         driver.set(&named(&self.parameters).map(|(name, numbers)| (name, numbers.single())).collect::<Vec<_>>());
         let (mut compared, mut losses) = (0, Vec::new());
         for (number, batch) in self.batches().iter().enumerate() {
             let mut steps = driver.feed(std::slice::from_ref(batch));
-            // To f32, and not one bit further: both are rounded once from an f64.
+            // Both are rounded from f64 to f32 once.
             let rate = Value { value: self.learning_rates[number], error: self.learning_rates[number] * 1e-7 };
             compared += compare("learning rate", &[steps[0].learning_rate], &[rate])?;
             steps.iter_mut().for_each(tamper);
@@ -159,7 +159,7 @@ impl Case {
         Ok(compared)
     }
 
-    /// The gradients of the first step by name, and their norm: as the plan computed it where it clips.
+    /// Compares the gradients of the first step, and their norm, which the plan computes if it clips.
     fn first_gradients(&self, driver: &mut Driver) -> Result<usize, String> {
         let (mut compared, mut squares) = (0, 0.0);
         for (name, numbers) in named(&self.gradients) {
@@ -172,7 +172,7 @@ impl Case {
         Ok(compared + compare("norm", &[norm], &[near(self.norm)])?)
     }
 
-    /// How many numbers of the file a check compares: gradients and parameters, norm, losses, learning rates.
+    /// Count of the numbers that a check compares: gradients and parameters, norm, losses, learning rates.
     fn numbers(&self) -> usize {
         2 * self.spec().network.parameter_count() + 1 + STEPS + STEPS
     }
@@ -180,7 +180,7 @@ impl Case {
 
 fn honest(_: &mut Step) {}
 
-/// Primitive on the reference, fused on the fast executor, and across.
+/// Both plans on both executors.
 const PLAN_KINDS: [(PlanKind, Device); 4] = [
     (PlanKind::Primitive, Device::Reference),
     (PlanKind::Primitive, Device::Cpu { threads: 1 }),
@@ -202,7 +202,7 @@ fn training_agrees_with_pytorch() {
     }
 }
 
-/// Changes something that is small, and expects every case that it concerns to fail.
+/// Makes a small change, and expects every case that it affects to fail.
 fn notices(
     what: &str,
     concerns: impl Fn(&Case) -> bool,
@@ -228,7 +228,7 @@ fn small_mistakes_are_noticed() {
     notices("no first bias correction", adam, nothing, |step| step.bias_correction1 = 1.0, 13);
     notices("no second bias correction", adam, nothing, |step| step.bias_correction2_root = 1.0, 13);
     notices("a learning rate that is off by a thousandth", |_| true, nothing, |step| step.learning_rate *= 1.001, 40);
-    // Where the short batches are not already classified without a loss.
+    // Cases with short batches whose loss is not already 0.
     let short = |case: &Case| case.batches[9].input.len() == 3 && case.losses[4] + case.losses[9] > 0.0;
     notices(
         "a loss scaled by the full batch",
@@ -268,7 +268,7 @@ fn trainers_agree_with_pytorch_in_f64() {
     parity::holds(&wgrad::Device::reference());
 }
 
-/// What is a little wrong goes far beyond the tolerance in each case that it concerns; that of a learning rate least.
+/// Small mistakes exceed the tolerance by far in each case that they affect; a wrong learning rate the least.
 #[test]
 fn small_mistakes_of_a_trainer_are_noticed() {
     type Change = fn(&mut parity::Case);

@@ -1,9 +1,8 @@
 //! Gradients: the oracle against finite differences, and every executor against the oracle.
 //!
-//! Both are cross products of losses × activations × structures. A kink (of a ReLU, of the perceptron's criterion)
-//! must not lie between two evaluations: parameters and batches are drawn again until every value that is compared
-//! with 0 lies further from it than its error and [`MARGIN`], and every finite difference checks that all its
-//! evaluations took the same sides.
+//! Both tests combine losses × activations × structures. No kink (of a ReLU or of the perceptron criterion) may lie between two
+//! evaluations. So parameters and batches are drawn until every value that is compared with 0 is further from it than its error
+//! and [`MARGIN`]. Every finite difference checks that all its evaluations took the same sides.
 
 mod common {
     pub mod driver;
@@ -24,8 +23,8 @@ const LOSSES: [Loss; 4] =
 
 const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
 
-/// Input columns and layers: 1 to 4 dense layers, one output and several, with and without bias, dropout first,
-/// before and behind an activation, an activation first, last, and behind another.
+/// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
+/// an activation, an activation first, last, and after another.
 const STRUCTURES: [(usize, &str); 6] = [
     (4, "F 1"),
     (3, "dense(4, bias=false) F"),
@@ -35,18 +34,18 @@ const STRUCTURES: [(usize, &str); 6] = [
     (4, "5 F tanh 6 F dropout(0.25) dense(3, bias=false) F 2"),
 ];
 
-/// The network ends in an activation that its loss applies itself: binary cross-entropy behind a sigmoid, the
-/// perceptron's criterion behind a step.
+/// Number of networks that end in the activation that their loss applies itself: binary cross-entropy after a sigmoid, the
+/// perceptron criterion after a step.
 const CLASHES: usize = 2;
 
-/// A kink is at least this far from any value; the steps of the finite differences are a hundredth of it.
+/// Smallest distance of a value from a kink; the steps of the finite differences are a hundredth of it.
 const MARGIN: f64 = 1e-3;
 
-/// Live rows, and rows of the plan's batch.
+/// Live rows, and batch size of the plan.
 const ROWS: usize = 5;
 const BATCH: usize = 7;
 
-/// The step whose masks are drawn.
+/// Step whose dropout masks are used.
 const STEP: u32 = 3;
 
 struct Case {
@@ -58,7 +57,7 @@ struct Case {
 }
 
 impl Case {
-    /// Draws until no value is near a kink.
+    /// Draws a case until no value is near a kink.
     fn draw(network: Network, loss: Loss, rows: usize, margin: f64) -> Self {
         for seed in 0..500 {
             let parameters = parameters(&network, seed, Numbers::Real);
@@ -95,7 +94,7 @@ impl Case {
     }
 }
 
-/// All losses behind all networks, but for those that exclude each other.
+/// All losses with all networks, without those that exclude each other.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut clashes = 0;
@@ -116,21 +115,21 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Parameters of all cases: of the six structures 5, 12, 66, 37, 50 and 87, under 24 pairs of loss and activation, but
-/// for the two that exclude each other.
+/// Number of parameters of all cases: the six structures have 5, 12, 66, 37, 50 and 87, with 24 pairs of loss and activation,
+/// minus the two cases that are excluded.
 const PARAMETERS: usize = 24 * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12;
 
-/// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times
-/// the second term, so that it tolerances it; evaluation adds the errors of the losses, which the oracle knows, over the
-/// distance. No analytic gradient enters the tolerance.
+/// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times the second
+/// term, so it is an upper bound of it. Evaluation adds the errors of the losses, from the oracle, divided by the distance. No
+/// analytic gradient enters the tolerance.
 #[test]
 fn finite_differences_confirm_the_oracle() {
     const H: f64 = 1.0 / (1 << 17) as f64;
     let (mut checked, mut not_zero, mut loosest) = (0, 0, 0.0f64);
     for case in cases() {
         let mut parameters = exact(&case.parameters);
-        let centre = case.outcome(DOUBLE, &parameters);
-        for (name, gradient) in &centre.gradients {
+        let center = case.outcome(DOUBLE, &parameters);
+        for (name, gradient) in &center.gradients {
             for (index, gradient) in gradient.iter().enumerate() {
                 let mut quotient = |h: f64| {
                     let mut loss = |shift: f64| {
@@ -139,7 +138,7 @@ fn finite_differences_confirm_the_oracle() {
                         element.value += shift;
                         let outcome = case.outcome(DOUBLE, &parameters);
                         parameters.get_mut(name).expect("it has a gradient")[index] = original;
-                        assert_eq!(outcome.kinks.sides, centre.kinks.sides, "{}: a kink is crossed", case.name);
+                        assert_eq!(outcome.kinks.sides, center.kinks.sides, "{}: a kink is crossed", case.name);
                         outcome.loss
                     };
                     let (above, below) = (loss(h), loss(-h));
@@ -149,7 +148,7 @@ fn finite_differences_confirm_the_oracle() {
                 let tolerance = (far - near).abs() + 2.0 * near_error + far_error + gradient.error;
                 assert!(
                     (near - gradient.value).abs() <= tolerance,
-                    "{}: {name}[{index}] is {}, but the loss says {near} ± {tolerance}",
+                    "{}: {name}[{index}] is {}, but finite differences give {near} ± {tolerance}",
                     case.name,
                     gradient.value
                 );
@@ -160,12 +159,12 @@ fn finite_differences_confirm_the_oracle() {
         }
     }
     assert_eq!(checked, PARAMETERS);
-    assert!(loosest < 2e-8, "a tolerance of {loosest} proves little");
-    // Nothing before a step function has a gradient, and ReLU and dropout take out some.
+    assert!(loosest < 2e-8, "a tolerance of {loosest} is too loose");
+    // There are no gradients before a step function, and fewer with ReLU and dropout.
     assert!(not_zero > checked * 3 / 5, "only {not_zero} of {checked} gradients are not 0");
 }
 
-const FORMS: [(PlanKind, Device); 3] = [
+const PLANS: [(PlanKind, Device); 3] = [
     (PlanKind::Primitive, Device::Reference),
     (PlanKind::Fused, Device::Reference),
     (PlanKind::Fused, Device::Cpu { threads: 2 }),
@@ -174,7 +173,7 @@ const FORMS: [(PlanKind, Device); 3] = [
 #[test]
 fn executors_confirm_the_oracle() {
     let cases = cases();
-    for (kind, device) in FORMS {
+    for (kind, device) in PLANS {
         let mut compared = 0;
         for case in &cases {
             let plan = plan(&case.spec(BATCH), kind);
@@ -182,12 +181,12 @@ fn executors_confirm_the_oracle() {
                 .check(plan, BATCH, device)
                 .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {}: {problem}", case.name));
         }
-        assert_eq!(compared, PARAMETERS + cases.len(), "gradients, and a loss a case");
+        assert_eq!(compared, PARAMETERS + cases.len(), "gradients, and one loss per case");
     }
 }
 
-/// Input columns, layers, live rows: 1, 3, 17, 64, 65 and 100 columns.
-const UGLY: [(usize, &str, usize, usize); 5] = [
+/// Input columns, layers, live rows and batch size, with 1, 3, 17, 64, 65 and 100 columns.
+const ODD_SIZES: [(usize, &str, usize, usize); 5] = [
     (17, "65 relu dropout(0.2) 100 sigmoid 3", 33, 64),
     (64, "3 tanh 64 leaky_relu(0.01) 17", 7, 7),
     (65, "1 identity dense(65, bias=false) relu 64", 64, 64),
@@ -196,15 +195,15 @@ const UGLY: [(usize, &str, usize, usize); 5] = [
 ];
 
 #[test]
-fn executors_confirm_the_oracle_at_ugly_sizes() {
+fn executors_confirm_the_oracle_at_odd_sizes() {
     let mut wanted = 0;
     let mut compared = 0;
-    for (inputs, text, rows, batch) in UGLY {
+    for (inputs, text, rows, batch) in ODD_SIZES {
         for loss in LOSSES {
             let network = Network::parse(inputs, text).expect("the text is sound");
             let case = Case::draw(network, loss, rows, 0.0);
-            wanted += FORMS.len() * (case.network.parameter_count() + 1);
-            for (kind, device) in FORMS {
+            wanted += PLANS.len() * (case.network.parameter_count() + 1);
+            for (kind, device) in PLANS {
                 let plan = plan(&case.spec(batch), kind);
                 compared += case
                     .check(plan, batch, device)
@@ -212,13 +211,13 @@ fn executors_confirm_the_oracle_at_ugly_sizes() {
             }
         }
     }
-    assert_eq!(compared, wanted, "gradients, and a loss a case");
+    assert_eq!(compared, wanted, "gradients, and one loss per case");
 }
 
-/// What executors are held to is tight: per case, the loosest error is a small share of the largest gradient.
+/// The oracle's tolerances are tight: per case, the largest is a small fraction of the largest gradient.
 #[test]
 fn the_errors_are_small() {
-    // Of the largest gradient; softmax over a single output has none, hence the 0.1.
+    // Relative to the largest gradient, or to 0.1, since gradients of softmax over a single output are 0.
     const SHARE: f64 = 1e-4;
     for case in cases() {
         let outcome = case.outcome(SINGLE, &exact(&case.parameters));
@@ -230,9 +229,9 @@ fn the_errors_are_small() {
     }
 }
 
-/// Kernels with a small mistake, each under its honest name.
+/// Kernels with a small mistake, each under its original name.
 static SABOTAGED: [Kernel; 5] = [
-    // The weight's gradient without the last live row.
+    // Omits the last live row in the weight gradient.
     Kernel {
         reference: |call| {
             let step = Step { rows: call.step.rows - 1, ..*call.step };
@@ -240,7 +239,7 @@ static SABOTAGED: [Kernel; 5] = [
         },
         ..matmul::TN
     },
-    // The mask of the next row.
+    // Uses the mask of the next row.
     Kernel {
         reference: |call| {
             let step = Step { first_row: 1, ..*call.step };
@@ -248,7 +247,7 @@ static SABOTAGED: [Kernel; 5] = [
         },
         ..dropout::KERNEL
     },
-    // tanh′ for every function.
+    // Uses tanh′ for every function.
     Kernel {
         reference: |call| {
             let params = [call.params[0], 3, 0];
@@ -256,7 +255,7 @@ static SABOTAGED: [Kernel; 5] = [
         },
         ..activation_grad::KERNEL
     },
-    // A gradient that is 2⁻¹⁸ too large.
+    // Makes the gradient too large by 2⁻¹⁸.
     Kernel {
         reference: |call| {
             let step = Step { loss_scale: call.step.loss_scale * (1.0 + 1.0 / (1 << 18) as f32), ..*call.step };
@@ -264,7 +263,7 @@ static SABOTAGED: [Kernel; 5] = [
         },
         ..mean_squared_error::KERNEL
     },
-    // Nothing is written where a NaN was.
+    // Writes nothing, so that NaN stays.
     Kernel { reference: |_| (), ..softmax_cross_entropy::KERNEL },
 ];
 

@@ -1,12 +1,11 @@
-//! The floors of ARCHITECTURE.md: a module imports from its own floor and those below, never from above.
+//! Layers of ARCHITECTURE.md: a module imports from its own layer and those below, never from above.
 //!
-//! Read from the text of `src`: every `crate::name` outside comments, and the groups `crate::{a, b::c}`.
-//! Only exec/gpu says `wgpu`.
+//! Checked in the text of `src`: every `crate::name` outside comments, and groups `crate::{a, b::c}`. Only exec/gpu uses `wgpu`.
 
 use std::path::{Path, PathBuf};
 
-/// The modules of each floor, from the bottom. `lib`, `main` and `command` stand above all.
-const FLOORS: [&[&str]; 7] = [
+/// Modules of each layer, from the bottom. `lib`, `main` and `command` are above all.
+const LAYERS: [&[&str]; 7] = [
     &["shape", "rng", "error", "text", "numeric", "replace"],
     &["network", "loss", "optim", "init", "schedule"],
     &["plan"],
@@ -18,23 +17,23 @@ const FLOORS: [&[&str]; 7] = [
 
 const ABOVE: [&str; 3] = ["lib", "main", "command"];
 
-fn floor(module: &str) -> Option<usize> {
-    let above = ABOVE.contains(&module).then_some(FLOORS.len());
-    FLOORS.iter().position(|modules| modules.contains(&module)).or(above)
+fn layer(module: &str) -> Option<usize> {
+    let above = ABOVE.contains(&module).then_some(LAYERS.len());
+    LAYERS.iter().position(|modules| modules.contains(&module)).or(above)
 }
 
-/// The source without comments. Strings stay: a `//` in one would hide the rest of its line, and no more.
+/// Source without comments. A `//` in a string hides only the rest of its line.
 fn code(source: &str) -> String {
     source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The identifier that a text begins with.
+/// Identifier at the start of a text.
 fn identifier(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
 }
 
-/// The entries of a group `{a, b::{c, d}}`, which a text begins with.
+/// Entries of a group `{a, b::{c, d}}` at the start of a text.
 fn entries(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut entries) = (0, 1, Vec::new());
     for (at, character) in text.char_indices() {
@@ -56,39 +55,39 @@ fn entries(text: &str) -> Vec<&str> {
     entries
 }
 
-/// The names that follow `crate::`, or another root.
+/// Names that follow `crate::` or another root.
 fn imports<'a>(code: &'a str, root: &str) -> Vec<&'a str> {
     let behind = code.split(root).skip(1).map(str::trim_start);
     behind.flat_map(|rest| if rest.starts_with('{') { entries(rest) } else { vec![rest] }).map(identifier).collect()
 }
 
-/// What is wrong with a file of `src`, at that path below it.
+/// Problems of a file, with its path below `src`.
 fn problems(path: &str, source: &str) -> Vec<String> {
     let module = path.split(['/', '.']).next().unwrap_or_default();
-    let Some(own) = floor(module) else {
-        return vec![format!("{path}: `{module}` stands on no floor; give it one in tests/floors.rs")];
+    let Some(own) = layer(module) else {
+        return vec![format!("{path}: `{module}` is in no layer; add it to one in tests/layering.rs")];
     };
     let code = code(source);
     let mut problems = Vec::new();
     for name in imports(&code, "crate::") {
-        match floor(name) {
-            None => problems.push(format!("{path}: `crate::{name}` is no module of a floor")),
+        match layer(name) {
+            None => problems.push(format!("{path}: `crate::{name}` is not a module of a layer")),
             Some(other) if other > own => {
-                problems.push(format!("{path} (floor {own}) imports `crate::{name}` (floor {other})"));
+                problems.push(format!("{path} (layer {own}) imports `crate::{name}` (layer {other})"));
             }
             Some(_) => {}
         }
     }
     // In a file beside lib.rs, `super::` is the crate's root; in a folder it is the folder's `mod.rs`.
-    let upward = |name: &&str| !path.contains('/') && floor(name).is_some_and(|other| other > own);
+    let upward = |name: &&str| !path.contains('/') && layer(name).is_some_and(|other| other > own);
     if let Some(name) = imports(&code, "super::").into_iter().find(upward) {
-        problems.push(format!("{path} (floor {own}) imports `super::{name}`"));
+        problems.push(format!("{path} (layer {own}) imports `super::{name}`"));
     }
     if code.contains("super::super") {
-        problems.push(format!("{path}: `super::super` hides where it leads; say `crate::`"));
+        problems.push(format!("{path}: `super::super` hides the module; write `crate::`"));
     }
     if code.contains("wgpu") && !path.starts_with("exec/gpu") {
-        problems.push(format!("{path}: only exec/gpu says `wgpu`"));
+        problems.push(format!("{path}: only exec/gpu may use `wgpu`"));
     }
     problems
 }
@@ -102,7 +101,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The path below `src` and the text of each source file, in order.
+/// Path below `src` and text of each source file, sorted by path.
 fn sources() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |file: PathBuf| {
@@ -114,7 +113,7 @@ fn sources() -> Vec<(String, String)> {
     sources
 }
 
-/// Files in which `unsafe` may stand: ARCHITECTURE.md says what for.
+/// Files that may contain `unsafe`; ARCHITECTURE.md lists the reasons.
 const UNSAFE: [&str; 16] = [
     "command/signals.rs",
     "exec/cpu/mod.rs",
@@ -126,16 +125,16 @@ const UNSAFE: [&str; 16] = [
     "exec/lockstep.rs",
     "exec/memory.rs",
     "exec/reference.rs",
-    "numeric/prefetch.rs",
     "numeric/matmul/matrix.rs",
     "numeric/matmul/mod.rs",
     "numeric/matmul/pack.rs",
     "numeric/matmul/registers.rs",
     "numeric/matmul/tile.rs",
+    "numeric/prefetch.rs",
 ];
 
 #[test]
-fn unsafe_stands_where_it_is_said_to() {
+fn unsafe_is_only_in_listed_files() {
     let found: Vec<String> = sources()
         .into_iter()
         .filter(|(_, text)| code(text).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe"))
@@ -155,20 +154,20 @@ fn imports_point_down() {
     assert!(imported > 100, "only {imported} imports were seen");
 }
 
-/// The checker itself, on made-up sources.
+/// The checker itself, on test sources.
 #[test]
-fn what_points_up_is_found() {
+fn upward_imports_are_found() {
     let refused = [
-        ("plan/check.rs", "use crate::kernels::matmul;", "plan/check.rs (floor 2) imports `crate::kernels` (floor 3)"),
-        ("kernels/sgd.rs", "use crate::{plan::Op, shape::{Dtype, Shape}, lower};", "imports `crate::lower` (floor 4)"),
-        ("exec/cpu.rs", "fn f() { crate::trainer::fit() }", "imports `crate::trainer` (floor 6)"),
-        ("network.rs", "use crate::Dataset;", "`crate::Dataset` is no module of a floor"),
-        ("network.rs", "use crate::plans::Plan;", "`crate::plans` is no module of a floor"),
-        ("gadgets/mod.rs", "", "`gadgets` stands on no floor"),
-        ("specialize.rs", "let limits = wgpu::Limits::default();", "only exec/gpu says `wgpu`"),
+        ("plan/check.rs", "use crate::kernels::matmul;", "plan/check.rs (layer 2) imports `crate::kernels` (layer 3)"),
+        ("kernels/sgd.rs", "use crate::{plan::Op, shape::{Dtype, Shape}, lower};", "imports `crate::lower` (layer 4)"),
+        ("exec/cpu.rs", "fn f() { crate::trainer::fit() }", "imports `crate::trainer` (layer 6)"),
+        ("network.rs", "use crate::Dataset;", "`crate::Dataset` is not a module of a layer"),
+        ("network.rs", "use crate::plans::Plan;", "`crate::plans` is not a module of a layer"),
+        ("gadgets/mod.rs", "", "`gadgets` is in no layer"),
+        ("specialize.rs", "let limits = wgpu::Limits::default();", "only exec/gpu may use `wgpu`"),
         ("loss.rs", "use super::trainer::Trainer;", "imports `super::trainer`"),
-        ("exec/gpu/mod.rs", "use super::super::trainer;", "`super::super` hides where it leads"),
-        ("shape.rs", "use crate::\n    network::Network;", "imports `crate::network` (floor 1)"),
+        ("exec/gpu/mod.rs", "use super::super::trainer;", "`super::super` hides the module"),
+        ("shape.rs", "use crate::\n    network::Network;", "imports `crate::network` (layer 1)"),
     ];
     for (path, source, problem) in refused {
         let found = problems(path, source);

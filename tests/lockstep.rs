@@ -1,6 +1,6 @@
-//! Lockstep over whole plans: every element of every op of the Cpu executor, judged by the reference implementations.
+//! Lockstep over complete plans: every element of every op of the CPU executor is compared with the reference implementations.
 //!
-//! Each run asserts how many elements were compared: the sizes of all views that its ops write, dead rows and all.
+//! Each run asserts the number of compared elements: the sizes of all views that its ops write, with dead rows.
 
 mod common {
     pub mod driver;
@@ -16,7 +16,7 @@ use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Section, Step};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
-/// A network with its batch: sizes that no tile divides.
+/// A network and its batch size, which no tile divides.
 struct Shape {
     inputs: usize,
     layers: &'static str,
@@ -67,7 +67,10 @@ fn specs() -> Vec<(TrainingSpec, &'static [usize])> {
             let turn = specs.len();
             let network = Network::parse(shape.inputs, shape.layers).expect("the text is sound");
             let losses = LOSSES.iter().cycle().skip(turn);
-            let loss = *losses.clone().find(|loss| loss.check(&network).is_ok()).expect("mean squared error goes");
+            let loss = *losses
+                .clone()
+                .find(|loss| loss.check(&network).is_ok())
+                .expect("mean squared error fits all networks");
             let mut spec = TrainingSpec::new(network, loss, optimizer, shape.batch);
             spec.clip_norm = (number % 2 == 0).then_some(0.05);
             spec.steps = shape.rows.len() + number % 2;
@@ -78,7 +81,7 @@ fn specs() -> Vec<(TrainingSpec, &'static [usize])> {
     specs
 }
 
-/// A driver with parameters and with rows for the steps to come, from the data set where there is one.
+/// A driver with parameters and rows for the following steps, from the resident data set if there is one.
 fn ready(spec: &TrainingSpec, kind: PlanKind, device: Device, rows: &[usize], numbers: Numbers) -> (Driver, Vec<Step>) {
     let TrainingSpec { network, loss, .. } = spec;
     let mut driver = Driver::new(spec, kind, device);
@@ -99,7 +102,7 @@ fn ready(spec: &TrainingSpec, kind: PlanKind, device: Device, rows: &[usize], nu
 }
 
 #[test]
-fn cpu_keeps_step_with_the_reference() {
+fn the_cpu_agrees_with_the_reference_in_lockstep() {
     let (mut elements, mut ops, mut sections) = (0, 0, [0; 6]);
     for (spec, rows) in specs() {
         for kind in [PlanKind::Primitive, PlanKind::Fused] {
@@ -115,7 +118,7 @@ fn cpu_keeps_step_with_the_reference() {
                     .unwrap_or_else(|error| panic!("{kind:?}, {threads} threads, {spec:?}: {error}"));
                 assert_eq!(report.elements(), wanted, "{spec:?}");
                 (elements, ops) = (elements + wanted, ops + report.ops.len());
-                // What is judged is what training computes: the flag stays up.
+                // No step was bad.
                 assert_eq!(driver.words("flag"), [u32::MAX], "{spec:?}");
             }
         }
@@ -144,8 +147,8 @@ fn the_number_of_elements_is_that_of_a_hand_count() {
     assert_eq!(report.elements(), forward + loss + backward + update + report_of_losses);
 }
 
-/// Steps of small whole numbers: every product and sum is exact in any order, so that the executor, its reference
-/// and the oracle agree to the last bit.
+/// Steps on small whole numbers: every product and sum is exact in any order, so executor, reference and oracle agree bit for
+/// bit.
 #[test]
 fn whole_numbers_are_exact() {
     const ROWS: usize = 32;
@@ -170,7 +173,7 @@ fn whole_numbers_are_exact() {
                 let plan = plan(&spec, kind);
                 let report = lockstep::run(&plan, &mut *driver.executor, &steps, &Run::submission(&steps))
                     .unwrap_or_else(|error| panic!("{layers}: {error}"));
-                // Below 2²⁴ in units of the last place, so that the oracle's f64 is the f32.
+                // All values are below 2²⁴ units in the last place, so the oracle's f64 equals the f32.
                 assert!(report.ops.iter().all(|op| op.worst == 0.0), "{layers}: {report:?}");
                 for (name, gradient) in &outcome.gradients {
                     compared += compare(name, &driver.read(&format!("grad.{name}")), gradient).expect("exact");
@@ -180,11 +183,11 @@ fn whole_numbers_are_exact() {
             }
         }
     }
-    assert_eq!(compared, wanted, "gradients, parameters, and a loss a run");
+    assert_eq!(compared, wanted, "gradients, parameters, and one loss per run");
 }
 
-/// What a large batch and small layers are cut into, each piece judged; and on whole numbers the gradients of a plan that is
-/// not cut.
+/// Large batches of small layers are split into slices, each checked in lockstep. On whole numbers, gradients equal those without
+/// slices.
 #[test]
 fn slices_of_a_large_batch() {
     // Of the second network, all sums of whole numbers stay below 2²⁴.
@@ -192,22 +195,22 @@ fn slices_of_a_large_batch() {
         let network = Network::parse(inputs, layers).expect("the text is sound");
         let loss = Loss::MeanSquaredError;
         let spec = TrainingSpec::new(network, loss, Adam::new(0.01), 1100);
-        let products = spec.network.dense_layers().count();
+        let matmuls = spec.network.dense_layers().count();
         for rows in [1100, 1024, 70] {
             let data = batch(&spec.network, loss, rows, 1, 0, numbers);
             let parameters = parameters(&spec.network, 1, numbers);
-            let [mut cut, mut whole] = [Device::Cpu { threads: 2 }, Device::Reference].map(|device| {
+            let [mut split, mut whole] = [Device::Cpu { threads: 2 }, Device::Reference].map(|device| {
                 let mut driver = Driver::new(&spec, PlanKind::Fused, device);
                 driver.set(&parameters);
                 driver
             });
-            let plan = cut.executor.plan().clone();
+            let plan = split.executor.plan().clone();
             assert_eq!(
                 plan.ops(Section::Gradients).iter().filter(|op| op.kernel.name == "matmul_split_tn").count(),
-                products
+                matmuls
             );
-            let steps = cut.feed(std::slice::from_ref(&data));
-            let report = lockstep::run(&plan, &mut *cut.executor, &steps, &Run::submission(&steps));
+            let steps = split.feed(std::slice::from_ref(&data));
+            let report = lockstep::run(&plan, &mut *split.executor, &steps, &Run::submission(&steps));
             assert!(report.expect("every element is explained").elements() > 1100 * 4);
             let mut again = Driver::new(&spec, PlanKind::Fused, Device::Cpu { threads: 2 });
             again.set(&parameters);
@@ -216,7 +219,7 @@ fn slices_of_a_large_batch() {
                 driver.submit(&steps);
             }
             for name in ["grad.layer0.weight", "grad.layer2.weight", "grad.layer0.bias"] {
-                assert!(again.words(name) == cut.words(name), "{name}, {rows} rows: lockstep has other bits");
+                assert!(again.words(name) == split.words(name), "{name}, {rows} rows: lockstep has other bits");
                 // With 1024 rows of four outputs every factor is a power of two.
                 if numbers == Numbers::Whole && rows == 1024 {
                     assert!(again.words(name) == whole.words(name), "{name}, {rows} rows: not exact");

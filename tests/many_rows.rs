@@ -1,7 +1,7 @@
-//! Sums over the rows of a batch do not drift: they are as good for a million rows as for one, and have the same bits for any
+//! Sums over the rows of a batch do not drift: they are as accurate for a million rows as for one, and have the same bits for any
 //! number of threads.
 //!
-//! Equal rows are the hard case: a plain sum in f32 rounds each of them the same way.
+//! Equal rows are the hard case: a simple sum in f32 rounds each of them in the same direction.
 
 use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};
@@ -11,13 +11,13 @@ use wgrad::rng::{Philox, Stream};
 use wgrad::specialize::{DeviceLimits, Limits, specialize};
 use wgrad::{Dense, Device, Error, Init, Loss, Network, Sgd, Trainer};
 
-/// What a mean, a sum or a norm over rows may be off, however many they are.
+/// Largest relative error of a mean, a sum or a norm over any number of rows.
 const RELATIVE: f64 = 1e-6;
 
-/// Numbers whose sums round in different places.
+/// Numbers whose sums round at different places.
 const CONSTANTS: [f32; 6] = [0.1, 0.3, 0.7, 1.7, std::f32::consts::LN_10, 123.4];
 
-/// Numbers of equal terms: about the sizes of usual batches, where chunks of terms begin, and many.
+/// Numbers of equal terms: near common batch sizes, near the starts of chunks, and many.
 const EQUAL: [usize; 9] = [32, 33, 63, 64, 65, 96, 127, 128, 1_000_000];
 
 fn near(found: f32, wanted: f64, place: &str) {
@@ -41,7 +41,7 @@ fn the_loss_of_equal_rows_is_that_of_one() {
     }
 }
 
-/// Of a layer whose weight gradient is cut into slices of the batch, and of one whose is not.
+/// With weight gradients that are split into slices of the batch, and with others.
 #[test]
 fn gradients_of_equal_rows_are_those_of_one() {
     for (inputs, rows) in [(1, 1_000_000), (3, 300_001), (2, 1_023), (1, 65), (2, 96), (1, 128)] {
@@ -68,9 +68,9 @@ fn gradients_of_equal_rows_are_those_of_one() {
     }
 }
 
-/// Also where there are so many rows that slices of them are added, and where an output is cut anywhere.
+/// Also with so many rows that slices of them are added, and with any part of the output.
 #[test]
-fn products_over_rows_are_near_those_in_f64() {
+fn matmuls_over_rows_are_near_those_in_f64() {
     let (m, n) = (7, 70);
     for rows in [31, 32, 33, 1_024, 1_025, 200_001] {
         let mut random = Philox::new(3, Stream::Data, rows as u32);
@@ -105,9 +105,9 @@ fn products_over_rows_are_near_those_in_f64() {
     }
 }
 
-/// The most batches of a step, each with the same gradients: a plain sum of them rounds each the same way.
+/// The largest number of micro-batches per step, with equal gradients: a simple sum rounds each in the same direction.
 #[test]
-fn gradients_of_many_batches_are_those_of_one() {
+fn gradients_of_many_micro_batches_are_those_of_one() {
     for device in [Device::reference(), Device::cpu().threads(2)] {
         for (batch, batches) in [(4, 1_024), (3, 1_000)] {
             for constant in CONSTANTS {
@@ -126,7 +126,7 @@ fn gradients_of_many_batches_are_those_of_one() {
     }
 }
 
-/// Squares of f32 overflow from 1.8e19 on, and vanish below 1e-23; norms do neither.
+/// Squares of f32 overflow above 1.8e19 and underflow below 1e-23; norms do neither.
 #[test]
 fn finite_gradients_are_clipped_whatever_their_size() {
     for size in [1e-12f32, 1.0, 1e18] {
@@ -145,9 +145,9 @@ fn finite_gradients_are_clipped_whatever_their_size() {
     }
 }
 
-/// What is set already is not advised; and what has had no effect yet neither.
+/// Advice omits what is already set, and what has had no effect yet.
 #[test]
-fn advice_looks_at_what_is_set() {
+fn advice_depends_on_the_settings() {
     let error = |clip: Option<f64>, steps: usize| {
         let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
         let mut builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e15)).batch(1);
@@ -168,7 +168,7 @@ fn advice_looks_at_what_is_set() {
     );
 }
 
-/// Mesa's llvmpipe ends all loops of an invocation after 65,535 rounds in all.
+/// Mesa's llvmpipe ends the loops of an invocation after 65,535 iterations in total.
 #[test]
 fn no_shader_loops_longer_than_the_device_allows() {
     let large = Limits { binding_bytes: 1 << 40, allocation_bytes: 1 << 40, workgroups: u32::MAX, ..Limits::default() };
@@ -198,7 +198,7 @@ fn no_shader_loops_longer_than_the_device_allows() {
             let plan = lower(&spec).expect("a plan");
             let few = specialize(plan, &DeviceLimits::Gpu(Limits { loop_rounds: 100, ..limits }));
             let Err(Error::Limit { what, allowed: 100, .. }) = few else { panic!("{few:?}") };
-            assert_eq!(what, "rounds of an invocation's loops");
+            assert_eq!(what, "iterations of an invocation's loops");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Memory follows what there is, not what a setting allows; and where there is too little, that is an error.
+//! Memory depends on the actual data, not on the maximum that a setting allows. Too little memory is an error.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use wgrad::{Dataset, Device, Error, Fit, Init, Loss, Model, Network, Result, Sgd
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// Larger pieces are refused, as a system does that has no more.
+/// Larger allocations fail, as on a system without more memory.
 static LARGEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 struct Counting;
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// The most bytes that are taken at once meanwhile, beyond those that are taken already.
+/// Peak of allocated bytes during `work`, beyond those allocated before, and its result.
 fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = BYTES.load(Ordering::SeqCst);
     PEAK.store(before, Ordering::SeqCst);
@@ -42,7 +42,7 @@ fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     (PEAK.load(Ordering::SeqCst) - before, result)
 }
 
-/// Runs where no piece of memory is larger than `bytes`.
+/// Runs with no allocation larger than `bytes`.
 fn with_at_most<T>(bytes: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
     LARGEST.store(bytes, Ordering::SeqCst);
     let result = work();
@@ -64,8 +64,8 @@ fn builder(network: Network) -> wgrad::trainer::Builder {
     Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Sgd::new(0.1))
 }
 
-/// A batch, and batches of a step, beyond the rows that there are.
-fn a_batch_takes_as_many_rows_as_there_are() {
+/// A batch size, and a number of micro-batches per step, beyond the number of rows.
+fn a_batch_takes_only_the_memory_of_existing_rows() {
     let data = data::digits();
     let train = |batch: usize, accumulate: usize| {
         let (bytes, history) = peak(|| {
@@ -73,7 +73,7 @@ fn a_batch_takes_as_many_rows_as_there_are() {
             let builder = builder(network).batch(batch).accumulate(accumulate);
             let mut trainer = builder.build(&Device::cpu().threads(1)).expect("a trainer");
             let history = trainer.fit(&data, Fit::epochs(2)).expect("trained");
-            // What was set is what counts for steps of one's own, and in checkpoints.
+            // The setting still counts for custom steps and in checkpoints.
             assert!(trainer.checkpoint().is_ok());
             history
         });
@@ -82,14 +82,14 @@ fn a_batch_takes_as_many_rows_as_there_are() {
     let (exactly, wanted) = train(data.len(), 1);
     for (batch, accumulate) in [(1_000_000, 1), (data.len(), 1000), (1_000_000, 10)] {
         let (bytes, found) = train(batch, accumulate);
-        assert_eq!(found, wanted, "batches of {batch}, {accumulate} a step");
+        assert_eq!(found, wanted, "batches of {batch}, {accumulate} per step");
         assert!(bytes < exactly + exactly / 20, "{bytes} bytes, and {exactly} for a batch of all rows");
     }
     let (few, _) = train(100, 4);
     assert!(2 * few < exactly, "{few} bytes for batches of 100");
 }
 
-fn steps_of_ones_own_have_up_to_a_batch_of_rows() {
+fn custom_steps_have_up_to_a_batch_of_rows() {
     let mut trainer =
         builder(Network::input(2).dense(2)).batch(1000).accumulate(2).build(&Device::cpu()).expect("built");
     let step = |trainer: &mut Trainer, rows: usize| {
@@ -107,8 +107,8 @@ fn steps_of_ones_own_have_up_to_a_batch_of_rows() {
     assert!(error.contains("2001") && error.contains("2000"), "{error}");
 }
 
-/// Of networks, data sets and batches that cannot be, before anything is drawn, named or taken.
-fn what_cannot_be_takes_nothing() {
+/// Impossible networks, data sets and batches are refused before any allocation.
+fn impossible_sizes_allocate_nothing() {
     let network = Network::input(64).dense(1_000_000).dense(1_000_000);
     let (bytes, refused) = peak(|| builder(network).build(&Device::cpu()).map(drop));
     let error = refused.expect_err("10¹² parameters").to_string();
@@ -126,10 +126,10 @@ fn what_cannot_be_takes_nothing() {
     assert!(refused.is_err() && bytes < MIB, "{bytes} bytes");
 }
 
-/// Wherever a user says how much there is.
-fn where_there_is_no_memory_is_an_error() -> Result<()> {
+/// Wherever users set sizes.
+fn too_little_memory_is_an_error() -> Result<()> {
     let cpu = Device::cpu().threads(1);
-    // 36 MB of parameters: drawn, and on the device.
+    // 36 MB of parameters, on the host and on the device.
     let wide = || builder(Network::input(3000).layer(wgrad::Dense::new(3000).init(Init::Zeros)).dense(2)).batch(1);
     refused(with_at_most(16 * MIB, || wide().build(&cpu)), "parameters");
     let trained = wide().build(&cpu)?.into_model()?;
@@ -138,7 +138,7 @@ fn where_there_is_no_memory_is_an_error() -> Result<()> {
     let path = folder.path().join("model.safetensors");
     trained.save(&path)?;
     assert!(with_at_most(16 * MIB, || Model::load(&path)).is_err());
-    // 40 MB of a data set, and of a batch of it.
+    // 40 MB for a data set, and for a batch of it.
     let rows = 1_250_000;
     let (input, classes) = (vec![0.5; 8 * rows], vec![0; rows]);
     refused(with_at_most(16 * MIB, || Dataset::classes("many", 8, &input, &classes, ["a", "b"])), "many");
@@ -146,7 +146,7 @@ fn where_there_is_no_memory_is_an_error() -> Result<()> {
     let mut trainer = builder(Network::input(8).dense(2)).batch(1000).build(&cpu)?;
     refused(with_at_most(16 * MIB, || trainer.load(&data)), "inputs");
     refused(with_at_most(16 * MIB, || trainer.predict(&input)), "inputs");
-    // It goes on.
+    // Training continues.
     let few = data.select(&[0, 1, 2]);
     trainer.fit(&few, Fit::epochs(1))?;
     let mut trainer = builder(Network::input(8).dense(64).relu().dense(2)).batch(rows).build(&cpu)?;
@@ -154,7 +154,7 @@ fn where_there_is_no_memory_is_an_error() -> Result<()> {
     Ok(())
 }
 
-/// Time and memory by the size of the model, and of the rows that are asked for.
+/// Time and memory are proportional to the size of the model and to the rows that are predicted.
 fn a_deep_network_is_trained_saved_and_used() -> Result<()> {
     let network = (0..2000).fold(Network::input(8), |network, _| network.dense(4).tanh()).dense(2);
     let mut trainer = builder(network).batch(4).build(&Device::cpu())?;
@@ -171,12 +171,12 @@ fn a_deep_network_is_trained_saved_and_used() -> Result<()> {
     Ok(())
 }
 
-// One test, so that no other one allocates meanwhile.
+// A single test, so that no other test allocates at the same time.
 #[test]
-fn memory_follows_what_there_is() -> Result<()> {
-    a_batch_takes_as_many_rows_as_there_are();
-    steps_of_ones_own_have_up_to_a_batch_of_rows();
-    what_cannot_be_takes_nothing();
-    where_there_is_no_memory_is_an_error()?;
+fn memory_depends_on_the_actual_data() -> Result<()> {
+    a_batch_takes_only_the_memory_of_existing_rows();
+    custom_steps_have_up_to_a_batch_of_rows();
+    impossible_sizes_allocate_nothing();
+    too_little_memory_is_an_error()?;
     a_deep_network_is_trained_saved_and_used()
 }

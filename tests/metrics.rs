@@ -1,11 +1,11 @@
-//! Metrics against numbers worked by hand, in scikit-learn's conventions.
+//! Metrics against values computed by hand, with scikit-learn's conventions.
 
 use approx::assert_relative_eq;
 use std::ops::ControlFlow;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Trainer};
 
-/// A model whose outputs are its inputs.
+/// Returns a model whose outputs equal its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
     let network = Network::input(columns).dense(columns);
     let mut model = Trainer::builder(network).loss(loss).build(&Device::cpu())?.into_model()?;
@@ -51,7 +51,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// Precision, recall, F1 and support.
+/// Returns precision, recall, F1 and support.
 fn numbers(found: &wgrad::model::ClassMetrics) -> (f64, f64, f64, u64) {
     (found.precision, found.recall, found.f1, found.support)
 }
@@ -97,16 +97,16 @@ fn a_model_s_confusion_is_counted_from_its_outputs() -> Result<()> {
     Ok(())
 }
 
-/// More rows than go through a network at once.
+/// More rows than a batch.
 #[test]
-fn images_are_counted_part_by_part() -> Result<()> {
+fn images_are_counted_batch_by_batch() -> Result<()> {
     let pixels: Vec<u8> = (0..2 * 1100).map(|at: usize| (at * at % 251) as u8).collect();
     let actual: Vec<u32> = (0..1100).map(|row| row / 3 % 2).collect();
     let images = Dataset::images("images", 2, pixels, actual.clone(), ["a", "b"])?;
     let mut model = mirror(2, Loss::SoftmaxCrossEntropy)?;
     let predicted = model.predict_classes(&images.input())?;
     assert_eq!(model.confusion(&images)?, Confusion::new(names(&["a", "b"]), &actual, &predicted)?);
-    // Only in the second part is a pixel so bright.
+    // Only the second batch has so bright a pixel.
     let mut bright = vec![0; 2 * 1100];
     bright[2 * 700 + 1] = 255;
     let bright = Dataset::images("bright", 2, bright, actual, ["a", "b"])?;
@@ -117,7 +117,7 @@ fn images_are_counted_part_by_part() -> Result<()> {
 }
 
 #[test]
-fn one_output_tells_two_classes_or_0_and_1() -> Result<()> {
+fn one_output_predicts_two_classes_or_0_and_1() -> Result<()> {
     let (outputs, actual) = ([2.0, -1.0, 3.0, -4.0], [1, 1, 0, 0]);
     for loss in [Loss::BinaryCrossEntropy, Loss::Perceptron] {
         let mut model = mirror(1, loss)?;
@@ -166,7 +166,7 @@ dog                0.000   0.000  0.000     1
 owl                1.000   0.667  0.800     3
 macro average      0.500   0.556  0.489     5
 
-confusion: a line for each actual class, a column for each predicted one
+confusion matrix: one row per actual class, one column per predicted class
      cat  dog  owl
 cat    1    ·    ·
 dog    1    ·    ·
@@ -176,7 +176,7 @@ owl    ·    1    2
     Ok(())
 }
 
-/// Row by row, `rows` of each class, of which one is taken for the next class.
+/// Returns a confusion matrix of `rows` rows per class, of which one is predicted as the next class.
 fn one_wrong_each(classes: u32, rows: u32, name: impl Fn(u32) -> String) -> Result<Confusion> {
     let actual: Vec<u32> = (0..classes * rows).map(|row| row / rows).collect();
     let predicted: Vec<u32> =
@@ -190,12 +190,12 @@ fn up_to_20_classes_of_any_name_fit_in_100_columns() -> Result<()> {
         for before in ["", "class number ", &"very ".repeat(30)] {
             let text = one_wrong_each(classes, 200, |n| format!("{before}{n}"))?.to_string();
             let widest = text.lines().map(|line| line.chars().count()).max();
-            assert!(widest <= Some(100) && text.contains("\nconfusion: "), "{classes}: {text}");
+            assert!(widest <= Some(100) && text.contains("\nconfusion matrix: "), "{classes}: {text}");
             assert_eq!(text.matches(" 199").count(), classes as usize, "each class's own count: {text}");
             assert_eq!(text.lines().count(), 2 * classes as usize + 5, "{text}");
         }
     }
-    // Names that are the same where they are cut are numbered.
+    // Names that are equal when shortened are numbered.
     let text = one_wrong_each(3, 5, |n| format!("{}{n}", "very ".repeat(30)))?.to_string();
     let head = text.lines().rev().nth(3).expect("the matrix has a head");
     assert_eq!(head.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"], "{text}");
@@ -227,15 +227,15 @@ fn a_class_that_is_not_there_has_no_count() {
 }
 
 #[test]
-fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
-    // Class 7 is the worst, 7 for 9 the most frequent confusion; class 29 does not occur.
+fn of_many_classes_the_worst_ten_are_printed() -> Result<()> {
+    // Class 7 has the lowest F1; 7 predicted as 9 is the most frequent confusion; class 29 does not occur.
     let actual: Vec<u32> = (0..29).flat_map(|class| [class; 12]).collect();
     let mut predicted = actual.clone();
     predicted[7 * 12..7 * 12 + 11].fill(9);
     predicted[3 * 12..3 * 12 + 4].fill(5);
     let found = Confusion::new((0..30).map(|n| format!("class {n}")).collect(), &actual, &predicted)?.to_string();
     let lines: Vec<&str> = found.lines().collect();
-    assert_eq!(lines[0], "the 10 classes of the lowest F1, of 30");
+    assert_eq!(lines[0], "the 10 classes with the lowest F1, of 30");
     assert!(lines[2].starts_with("class 7 ") && lines[12].starts_with("macro average "), "{found}");
     assert!(!found.contains("class 29"), "{found}");
     assert_eq!(lines[14], "the most frequent confusions");
@@ -245,21 +245,21 @@ fn of_many_classes_the_worst_ten_are_told() -> Result<()> {
     assert_eq!(cells(lines[17]), ["class 3", "class 5", "4", "33.3 % of its class"]);
     assert_eq!(lines.len(), 18);
     let right = Confusion::new((0..30).map(|n| n.to_string()).collect(), &[3, 4], &[3, 4])?.to_string();
-    assert!(right.ends_with("no row was taken for another class\n"), "{right}");
+    assert!(right.ends_with("no row was misclassified\n"), "{right}");
     Ok(())
 }
 
-/// Wherever a prediction, a class or a figure leaves the library: none is made of a number that is not finite, and row and output
-/// are named the same way.
+/// No function returns a prediction, class or metric for outputs that are not finite. All errors name row and output in the
+/// same way.
 #[test]
-fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
+fn no_function_accepts_outputs_that_are_not_finite() -> Result<()> {
     let mut says = Vec::new();
     let mut refuses = |door: &str, result: Result<()>, parts: &[&str]| {
         let message = result.expect_err(door).to_string();
         assert!(parts.iter().all(|part| message.contains(part)), "{door}: {message}");
         says.push(message);
     };
-    // Large weights of either sign: the second row's sums are infinite, and those of the next layer NaN.
+    // Large weights of both signs: the sums of the second row are infinite, and those of the next layer NaN.
     let network = Network::input(2).dense(4).identity().dense(3);
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(2);
     let mut trainer = builder.build(&Device::cpu())?;
@@ -288,7 +288,7 @@ fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
     refuses("model.confusion", model.confusion(&data).map(drop), &of_data);
     refuses("model.evaluate", model.evaluate(&data).map(drop), &of_data);
     refuses("trainer.evaluate", trainer.evaluate(&data).map(drop), &of_data);
-    // Behind a step function, and for each loss that has classes or figures.
+    // After a step function, and for each loss function.
     for (layers, loss) in [
         ("4 identity 4 step 1", Loss::Perceptron),
         ("4 identity 1", Loss::Perceptron),
@@ -311,8 +311,8 @@ fn no_door_makes_anything_of_outputs_that_are_not_finite() -> Result<()> {
     Ok(())
 }
 
-/// Rows of inputs x and targets 0, of which all but the last three have x = 1: squared errors 1, and of the last 100.
-/// On the CPU 512 rows are evaluated at once.
+/// Returns rows with input x and target 0. The last three have x = 10 and squared error 100, all others x = 1 and squared
+/// error 1. The CPU evaluates 512 rows per batch.
 fn with_a_different_end(rows: usize) -> Result<Dataset> {
     let input: Vec<f32> = (0..rows).map(|row| if row + 3 < rows { 1.0 } else { 10.0 }).collect();
     Dataset::numbers("end", 1, &input, 1, &vec![0.0; rows])
@@ -331,7 +331,7 @@ fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> R
             assert_relative_eq!(found.metric("rmse")?, mean(100.0).sqrt(), max_relative = 1e-6);
         }
     }
-    // All rows are of class 0; the last three are taken for 1.
+    // All rows are of class 0; the last three are predicted as class 1.
     let rows = 515;
     let input: Vec<f32> = (0..rows).flat_map(|row| if row < 512 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
     let data = Dataset::classes("end", 2, &input, &vec![0; rows], ["a", "b"])?;
@@ -342,7 +342,7 @@ fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> R
     Ok(())
 }
 
-/// At a learning rate that changes nothing, each loss is that of the same parameters.
+/// The learning rate is so small that the parameters do not change.
 #[test]
 fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
     let start = mirror(1, Loss::MeanSquaredError)?.parameters;

@@ -1,5 +1,5 @@
-//! A loss or gradient that is not finite lowers the flag to its step, and from then on nothing that is learnt changes; an
-//! update that is not finite lowers it to the next step.
+//! The flag records the first bad step, whose loss or gradient is not finite. From that step on, parameters and optimizer state
+//! do not change. For an update that is not finite, the flag records the next step.
 
 mod common {
     pub mod driver;
@@ -20,16 +20,16 @@ const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "le
 
 const STEPS: usize = 5;
 
-/// Index of the step that has the bad number.
+/// Index of the bad step.
 const BAD: usize = 2;
 
 /// Parameters and optimizer state.
-fn learnt(driver: &mut Driver) -> [Vec<u32>; 3] {
+fn state(driver: &mut Driver) -> [Vec<u32>; 3] {
     ["parameters", "adam.m", "adam.v"].map(|name| driver.words(name))
 }
 
-/// The number of runs, in which every kind and device meets every number.
-fn stands_still(loss: Loss, network: &Network) -> usize {
+/// Tests every plan and device with every number; returns the number of runs.
+fn freezes(loss: Loss, network: &Network) -> usize {
     let mut spec = TrainingSpec::new(network.clone(), loss, Adam::new(0.01), 6);
     spec.steps = STEPS;
     let good: Vec<Batch> = (0..STEPS).map(|step| batch(network, loss, 6, 1, step as u32, Numbers::Real)).collect();
@@ -54,10 +54,10 @@ fn stands_still(loss: Loss, network: &Network) -> usize {
             let place = format!("{loss}, {network}, {number}, {kind:?} on {device:?}");
             assert_eq!(before.words("flag"), [u32::MAX], "{place}");
             assert_eq!(after.words("flag"), [BAD as u32], "{place}");
-            assert!(learnt(&mut before) == learnt(&mut after), "{place}: something was learnt");
-            // Without the bad number it would have been.
+            assert!(state(&mut before) == state(&mut after), "{place}: the state changed");
+            // Without the bad number it changes.
             before.train(&good[BAD..]);
-            assert!(learnt(&mut before) != learnt(&mut after), "{place}: nothing is ever learnt");
+            assert!(state(&mut before) != state(&mut after), "{place}: the state never changes");
             runs += 1;
         }
     }
@@ -65,15 +65,15 @@ fn stands_still(loss: Loss, network: &Network) -> usize {
 }
 
 #[test]
-fn training_stands_still_from_the_bad_step_on() {
+fn training_is_frozen_from_the_bad_step_on() {
     let mut runs = 0;
     for loss in LOSSES {
         for function in FUNCTIONS {
-            // The sigmoid and tanh of infinity are finite: there the gradients' checks alone see it, which are fused
-            // where every layer has a bias.
+            // Sigmoid and tanh of infinity are finite. Then only the checks of gradients detect it, which are fused if every
+            // layer has a bias.
             for last in ["3", "dense(3, bias=false)"] {
                 let network = Network::parse(4, &format!("7 {function} {last}")).expect("the text is sound");
-                runs += stands_still(loss, &network);
+                runs += freezes(loss, &network);
             }
         }
     }
@@ -81,7 +81,7 @@ fn training_stands_still_from_the_bad_step_on() {
 }
 
 #[test]
-fn an_update_that_overflows_is_an_error_at_its_step_and_nothing_leaves() {
+fn an_update_that_overflows_is_an_error_at_its_step_and_is_not_returned() {
     for device in [wgrad::Device::cpu(), wgrad::Device::cpu().threads(1), wgrad::Device::reference()] {
         common::overflow::is_an_error_at_its_step(&device);
     }

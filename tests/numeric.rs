@@ -1,11 +1,11 @@
-//! What the CPU's fast CPU kernels are made of: products of blocks, and exponentials for vectors.
+//! Building blocks of the fast CPU kernels: blocked matrix multiplication, and vectorized exponentials.
 
 use wgrad::numeric::{Matrix, MatrixMut, exponential, matmul, sigmoid, tanh};
 use wgrad::rng::{Philox, Stream};
 
-/// Rows, columns and terms: nothing, tiles of six rows and panels of 64 columns less and more one, parts of 64 and 128 terms and
-/// blocks of 512, rows that lie further apart than a page, and more of these than are brought together at once; of small
-/// batches, which a transpose changes places with, more rows, terms and columns than are turned at once.
+/// Rows, columns and terms: none; around tiles of six rows, panels of 64 columns, parts of 64 and 128 terms and blocks of 512;
+/// rows further apart than a page, and more of them than are packed at once; small batches, which are transposed, with more rows,
+/// terms and columns than are transposed at once.
 const SIZES: [(usize, usize, usize); 33] = [
     (0, 5, 3),
     (5, 0, 3),
@@ -42,7 +42,7 @@ const SIZES: [(usize, usize, usize); 33] = [
     (70, 16, 600),
 ];
 
-/// Whole numbers, of which any sum here is exact.
+/// Whole numbers, whose sums here are exact.
 fn whole(count: usize, seed: u32) -> Vec<f32> {
     let mut random = Philox::new(1, Stream::Data, seed);
     (0..count).map(|_| random.below(7) as f32 - 3.0).collect()
@@ -53,7 +53,7 @@ fn real(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| (2.0 * random.uniform() - 1.0) as f32).collect()
 }
 
-/// Both operands in the kind in which the product wants them, from row-major memory of theirs or their transposes.
+/// Operands of a matrix multiplication, from row-major memory of them or of their transposes.
 fn operands<'a>(
     (m, n, k): (usize, usize, usize),
     a_transposed: bool,
@@ -68,7 +68,7 @@ fn operands<'a>(
 }
 
 #[test]
-fn whole_numbers_have_exact_products_in_every_form() {
+fn matmuls_of_whole_numbers_are_exact_for_all_transposes() {
     for (seed, (m, n, k)) in SIZES.into_iter().enumerate() {
         let (a, b, bias) = (whole(m * k, seed as u32), whole(k * n, 100 + seed as u32), whole(n, 200));
         for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -87,27 +87,27 @@ fn whole_numbers_have_exact_products_in_every_form() {
             assert!(found[..m * n] == wanted, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}");
             matmul(left, right, Some(&bias), MatrixMut::new(&mut found, m, n));
             assert!(found[..m * n] == with_bias, "{m}×{n}, {k} terms, {a_transposed}, {b_transposed}, with bias");
-            assert!(found[m * n].is_nan(), "{m}×{n}, {k} terms: one more was written");
+            assert!(found[m * n].is_nan(), "{m}×{n}, {k} terms: one element too many was written");
         }
     }
 }
 
-/// Cut by rows and columns anywhere, and however the operands lie in memory, a product has the same bits.
+/// A matrix multiplication has the same bits for any part of rows and columns, and any layout of the operands.
 #[test]
 fn bits_depend_on_nothing_but_the_numbers() {
-    let turned = |values: &[f32], rows: usize, columns: usize| -> Vec<f32> {
+    let transposed = |values: &[f32], rows: usize, columns: usize| -> Vec<f32> {
         (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
     };
     for (seed, (m, n, k)) in SIZES.into_iter().enumerate() {
         let (a, b) = (real(m * k, seed as u32), real(k * n, 100 + seed as u32));
-        let (a_turned, b_turned) = (turned(&a, m, k), turned(&b, k, n));
+        let (a_other, b_other) = (transposed(&a, m, k), transposed(&b, k, n));
         let mut whole = vec![f32::NAN; m * n];
         matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), None, MatrixMut::new(&mut whole, m, n));
         for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
-            let (a, b) = (if a_transposed { &a_turned } else { &a }, if b_transposed { &b_turned } else { &b });
+            let (a, b) = (if a_transposed { &a_other } else { &a }, if b_transposed { &b_other } else { &b });
             let (left, right) = operands((m, n, k), a_transposed, b_transposed, a, b);
             for (rows, columns) in [(0..m, 0..n), (m / 3..m - m / 5, n / 2..n)] {
-                // What is outside the part is somebody else's.
+                // Elements outside the part must not be written.
                 let mut part = vec![f32::NAN; m * n];
                 let out = MatrixMut::new(&mut part, m, n).into_part(rows.clone(), columns.clone());
                 matmul(left.rows(rows.clone()), right.columns(columns.clone()), None, out);
@@ -125,7 +125,7 @@ fn bits_depend_on_nothing_but_the_numbers() {
     }
 }
 
-/// The largest error over every 499th f32 between two numbers, in units in the last place of the exact value.
+/// Largest error over every 499th f32 in a range, in units in the last place of the exact value.
 fn worst(from: f32, to: f32, found: fn(f32) -> f32, exact: fn(f64) -> f64) -> f64 {
     let numbers = (0..=u32::MAX).step_by(499).map(f32::from_bits).filter(|x| (from..=to).contains(x));
     let mut count = 0;
@@ -135,7 +135,7 @@ fn worst(from: f32, to: f32, found: fn(f32) -> f32, exact: fn(f64) -> f64) -> f6
         let unit =
             f64::from(f32::from_bits((wanted as f32).abs().to_bits() & 0x7F80_0000)).max(f64::from(f32::MIN_POSITIVE));
         let error = (f64::from(found(x)) - wanted).abs() / (unit * f64::from(f32::EPSILON));
-        // A NaN is no small error.
+        // A NaN is a large error.
         if error.is_nan() { f64::INFINITY } else { error }
     });
     let worst = errors.fold(0.0, f64::max);
@@ -150,9 +150,9 @@ fn exponentials_are_within_their_units() {
         ("sigmoid", worst(-87.0, 88.0, sigmoid, |x| 1.0 / (1.0 + (-x).exp())), 2.5),
         ("tanh", worst(-10.0, 10.0, tanh, f64::tanh), 2.0),
     ];
-    for (name, error, bound) in found {
-        println!("{name}: at most {error:.2} units in the last place, {bound} allowed");
-        assert!(error <= bound && error > 0.3, "{name}: {error} units");
+    for (name, error, allowed) in found {
+        println!("{name}: at most {error:.2} units in the last place, {allowed} allowed");
+        assert!(error <= allowed && error > 0.3, "{name}: {error} units");
     }
 }
 

@@ -1,6 +1,6 @@
-//! Plans as tables, against golden files that a reviewer reads; what `Plan::push` refuses; what `adopt` keeps.
+//! Plans as tables, against golden files; errors of `Plan::push`; contents that `adopt` keeps.
 //!
-//! `WGRAD_BLESS=1 cargo test --test plans` writes the golden files anew.
+//! `WGRAD_BLESS=1 cargo test --test plans` updates the golden files.
 
 mod common {
     pub mod driver;
@@ -56,20 +56,20 @@ fn specs() -> Vec<(&'static str, TrainingSpec)> {
     specs
 }
 
-/// Compares with the golden file, or writes it where the environment asks for that.
+/// Compares with the golden file, or writes it if `WGRAD_BLESS` is set.
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plans").join(format!("{name}.txt"));
     if std::env::var_os("WGRAD_BLESS").is_some() {
         std::fs::write(&path, text).expect("the folder can be written");
     }
-    // Line ends as git may have made them.
+    // Git may have changed line ends.
     let wanted = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert_eq!(text, wanted, "the plan `{name}` has changed; where that is meant, set WGRAD_BLESS=1 and read the diff");
+    assert_eq!(text, wanted, "the plan `{name}` has changed; if that is intended, set WGRAD_BLESS=1 and read the diff");
 }
 
-/// Parts of a sum over rows take memory of their own: never more than a binding holds, or a batch that fits would be refused.
+/// Parts of a sum over rows take extra memory. They must fit a binding, or else a batch that fits would be refused.
 #[test]
-fn sums_over_rows_are_cut_into_no_more_parts_than_a_binding_holds() {
+fn sums_over_rows_have_no_more_parts_than_fit_a_binding() {
     let network = Network::parse(4096, "4096 relu 4096 relu 10").expect("the text is sound");
     for (software, batch) in [false, true].into_iter().flat_map(|s| [2048, 2049, 4096, 8192].map(|batch| (s, batch))) {
         let limits = Limits { software, subgroups: software, ..Limits::default() };
@@ -82,15 +82,15 @@ fn sums_over_rows_are_cut_into_no_more_parts_than_a_binding_holds() {
             let parts: Vec<_> = plan.allocations().iter().filter(|all| all.name.ends_with(".parts")).collect();
             assert!(parts.iter().all(|parts| 4 * parts.elements as u64 <= limits.binding_bytes), "{batch}: {parts:?}");
             let has = |layer: usize| parts.iter().any(|all| all.name == format!("grad.layer{layer}.weight.parts"));
-            assert!(!has(0) && !has(2), "a binding does not hold two: {batch} rows, {kind:?}: {parts:?}");
-            assert!(has(4) || batch <= 2048, "a binding holds many: {batch} rows, {kind:?}: {parts:?}");
+            assert!(!has(0) && !has(2), "two do not fit a binding: {batch} rows, {kind:?}: {parts:?}");
+            assert!(has(4) || batch <= 2048, "many fit a binding: {batch} rows, {kind:?}: {parts:?}");
         }
     }
 }
 
-/// Each by its name, before sizes that are made of it are compared with one another.
+/// Each setting is checked by its name, before sizes are computed from it.
 #[test]
-fn rows_that_no_kernel_counts_are_refused() {
+fn too_many_rows_are_refused() {
     let network = || Network::parse(4, "8 relu 3").expect("the text is sound");
     let most = 1 << 30;
     for rows in [most, most + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
@@ -112,7 +112,7 @@ fn rows_that_no_kernel_counts_are_refused() {
     }
 }
 
-/// A narrow network as a GPU runs it, where it waits between ops more than it computes; and as lockstep judges it.
+/// A narrow network as a GPU runs it, with a fused step, and as lockstep checks it.
 #[test]
 fn fused_steps_are_the_golden_ones() {
     let narrow = ("narrow", 10, "24 relu 16 tanh 3", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into());
@@ -142,7 +142,7 @@ fn a_network_alone_only_evaluates() {
     golden("forward", &lower_forward(&network, 100).expect("the network is sound").to_string());
 }
 
-/// A small plan of hand-made views.
+/// A small plan with views made by hand.
 struct Bench {
     plan: Plan,
 }
@@ -152,22 +152,22 @@ impl Bench {
         Self { plan: Plan::new() }
     }
 
-    /// A view of f32, called `name`.
+    /// Adds a view of f32.
     fn view(&mut self, name: &str, rows: usize, columns: usize, contents: Contents) -> ViewId {
         self.plan.tensor(name, Dtype::F32, Shape::new(rows, columns), contents)
     }
 
-    /// The same, from the host.
+    /// Adds a view of f32 that the host writes.
     fn input(&mut self, name: &str, rows: usize, columns: usize) -> ViewId {
         self.view(name, rows, columns, Contents::Host)
     }
 
-    /// The same, computed.
+    /// Adds a view of f32 that an op writes.
     fn output(&mut self, name: &str, rows: usize, columns: usize) -> ViewId {
         self.view(name, rows, columns, Contents::Computed)
     }
 
-    /// Two rows of four columns at each of these offsets of one allocation.
+    /// Adds two views of two rows and four columns, at these offsets in one allocation.
     fn parts(&mut self, names: [&str; 2], offsets: [usize; 2], contents: Contents) -> [ViewId; 2] {
         let allocation = self.plan.allocate("parts", Dtype::F32, 64, contents);
         [0, 1].map(|i| self.plan.view(names[i], allocation, offsets[i], Shape::new(2, 4)))
@@ -181,7 +181,7 @@ impl Bench {
         self.plan.push(section, op).expect("nothing is wrong with this op");
     }
 
-    /// Pushes an op that must be refused, with a message that has all these parts.
+    /// Asserts that an op is refused with a message that contains all these parts.
     fn refuses(&mut self, section: Section, op: Op, parts: &[&str]) {
         let message = self.plan.push(section, op).expect_err("this op must be refused").to_string();
         for part in parts {
@@ -237,7 +237,7 @@ fn refuses_another_number_of_rows_than_items() {
 }
 
 #[test]
-fn refuses_lanes_that_cannot_share() {
+fn refuses_items_that_do_not_divide_the_elements() {
     let mut bench = Bench::new();
     let (gradient, partial) = (bench.input("gradient", 1, 128), bench.output("partial", 1, 2));
     let op = square_sum::op(&bench.plan, gradient, partial);
@@ -348,7 +348,7 @@ fn refuses_to_write_what_overlaps() {
         let [first, second] = bench.parts(["upper", "lower"], [0, offset], Contents::Computed);
         let (grad, input) = (bench.input("grad", 2, 4), bench.input("input", 2, 4));
         let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-        // A kernel that writes two views: a loss with as many losses as gradients.
+        // A kernel that writes two views: a loss, here with as many losses as gradients.
         let op = wgrad::kernels::shared::row_loss::op(
             &wgrad::kernels::mean_squared_error::KERNEL,
             &bench.plan,
@@ -366,24 +366,23 @@ fn refuses_to_write_what_overlaps() {
     }
 }
 
-/// A view that moves with the step overlaps every part of its window, not only the first.
+/// A windowed view overlaps all batches of its window, not only the first.
 #[test]
 fn refuses_what_overlaps_in_a_window() {
     let mut bench = Bench::new();
     let input = bench.input("input", 2, 4);
-    let (batch_index, _) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
-    let allocation = bench.plan.get(batch_index).allocation;
+    let (windowed, _) = bench.plan.windowed("output", Dtype::F32, Shape::new(2, 4), 3, Contents::Computed);
+    let allocation = bench.plan.get(windowed).allocation;
     let third = bench.plan.view("third", allocation, 128, Shape::new(2, 4));
-    bench.accepts(Section::Gradients, bench.relu(input, batch_index));
+    bench.accepts(Section::Gradients, bench.relu(input, windowed));
     let op = bench.relu(input, third);
     let parts = ["gradients op 1 (activation)", "third (binding `output`)", "written by two ops"];
     bench.refuses(Section::Gradients, op, &parts);
 }
 
-/// An op waits for those that write a buffer that it touches, the flag's among them: a GPU's barriers are for whole
-/// buffers.
+/// An op waits for ops that write a buffer that it uses, the flag's included: barriers of a GPU are for complete buffers.
 #[test]
-fn levels_count_what_must_wait() {
+fn levels_count_serial_ops() {
     let mut bench = Bench::new();
     let (input, hidden, output) =
         (bench.input("input", 1, 64), bench.output("hidden", 1, 64), bench.output("output", 1, 64));
@@ -398,7 +397,7 @@ fn levels_count_what_must_wait() {
     assert_eq!(bench.plan.levels(Section::Gradients), [1, 2, 1, 2, 3, 4]);
 }
 
-/// Contents move to another plan by name, where type and size are the same; everything else starts anew.
+/// Contents move to another plan by name, if type and size are equal; everything else is reset.
 #[test]
 fn adopting_a_plan_keeps_contents_by_name() {
     let small = described(("", 3, "5 relu 2", Loss::MeanSquaredError, Adam::new(0.1).into()));
@@ -412,12 +411,12 @@ fn adopting_a_plan_keeps_contents_by_name() {
         driver.executor.adopt(plan(&wide, PlanKind::Fused)).expect("the host can hold it");
         for (name, before) in kept.iter().zip(&before) {
             assert_eq!(driver.words(name), *before, "{name}");
-            assert!(before.iter().any(|word| *word != 0), "{name} says nothing");
+            assert!(before.iter().any(|word| *word != 0), "{name} is all zeros");
         }
-        // Of another size, of the same but gone in between, and new.
+        // Views of another size, and new ones.
         assert!(driver.words("input").iter().all(|word| *word == POISON));
         assert!(driver.words("norm.partial").iter().all(|word| *word == POISON));
-        // Trains on, as one that always had this plan would from the same contents.
+        // Training continues like that of an executor with this plan and the same contents.
         let rows = batch(&wide.network, wide.loss, 70, 1, 1, Numbers::Real);
         let mut other = Driver::new(&wide, PlanKind::Fused, device);
         for (name, words) in kept[..4].iter().zip(&before) {
@@ -429,7 +428,7 @@ fn adopting_a_plan_keeps_contents_by_name() {
     }
 }
 
-/// An executor as a trait object must be one whatever it holds.
+/// Plans can be replaced in a trait object, too.
 #[test]
 fn adopting_goes_back_and_forth() {
     let network = Network::parse(3, "5 relu 2").expect("the text is sound");
@@ -445,8 +444,8 @@ fn adopting_goes_back_and_forth() {
     }
 }
 
-/// What a GPU with bindings of 16 KiB makes of a plan whose data set, window and parameters take more: the data set is
-/// read by rows, the window written by steps, parameters updated by blocks.
+/// A spec whose data set, window and parameters exceed a binding of 16 KiB: the data set is split by rows, the window by steps,
+/// and parameters by blocks.
 fn spanning() -> (TrainingSpec, Limits) {
     let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("the text is sound");
     let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 32);
@@ -455,7 +454,7 @@ fn spanning() -> (TrainingSpec, Limits) {
 }
 
 #[test]
-fn what_one_binding_cannot_hold_spans_several() {
+fn views_larger_than_a_binding_span_several() {
     let (spec, limits) = spanning();
     let plan = plan(&spec, PlanKind::Fused);
     let split = specialize(plan.clone(), &DeviceLimits::Gpu(limits)).expect("it can be split");
@@ -467,13 +466,13 @@ fn what_one_binding_cannot_hold_spans_several() {
         assert!(4 * split.shape(*view).elements() as u64 <= limits.binding_bytes, "{}", split.get(*view).name);
     }
     let again = specialize(split.clone(), &DeviceLimits::Gpu(limits)).expect("it fits");
-    assert_eq!(again.to_string(), split.to_string(), "what fits stays as it is");
+    assert_eq!(again.to_string(), split.to_string(), "a plan that fits is unchanged");
     let whole = specialize(plan, &DeviceLimits::Gpu(Limits::default())).expect("it fits");
     assert!(whole.views().iter().all(|view| !view.name.contains("[")));
 }
 
 #[test]
-fn plans_are_our_own_until_they_are_changed() {
+fn plans_are_trusted_until_they_are_changed() {
     let (spec, limits) = spanning();
     for kind in [PlanKind::Primitive, PlanKind::Fused] {
         let plan = plan(&spec, kind);
@@ -484,16 +483,16 @@ fn plans_are_our_own_until_they_are_changed() {
     let [mut substituted, mut pushed] = [own.clone(), own.clone()];
     substituted.substitute(|kernel| kernel);
     let last = own.ops(Section::Gradients).last().expect("there are ops").clone();
-    pushed.push(Section::Gradients, last).expect("a flag may be lowered twice");
+    pushed.push(Section::Gradients, last).expect("two ops may write the flag");
     assert!(!substituted.is_trusted() && !pushed.is_trusted() && !Plan::new().is_trusted());
-    // A view under a name that `fuse` looks for, though smaller than what it would make.
+    // A view with a name that `fuse` looks up, but smaller than its own.
     let mut viewed = own;
     viewed.tensor("zeros9", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
     let fused = wgrad::fuse::fuse(&viewed).expect("it can be fused");
     assert!(!viewed.is_trusted() && !fused.is_trusted());
 }
 
-/// Shaders of our own plans do not check what `submission` checks of ops over rows of the batch alone.
+/// Shaders of trusted plans omit a check that `submission` makes only for ops over rows of the batch.
 #[test]
 fn sections_that_use_live_rows_have_an_op_over_them() {
     for (name, spec) in specs() {
@@ -510,7 +509,7 @@ fn sections_that_use_live_rows_have_an_op_over_them() {
     }
 }
 
-/// Two whole trainings on the reference, one of whose plans is split, leave the same bits everywhere.
+/// Training on the reference with and without a split plan gives the same bits in all allocations.
 #[test]
 fn split_plans_compute_the_same_bits() {
     let (spec, limits) = spanning();
@@ -533,12 +532,12 @@ fn split_plans_compute_the_same_bits() {
             fill(&mut *host, "parameters", &|i| (0.3 * (i as f32 * 0.7).sin()).to_bits());
             fill(&mut *host, "data.input", &|i| (i as f32 * 0.37).cos().to_bits());
             fill(&mut *host, "data.target", &|i| (i * i % 3) as u32);
-            // Rows of every part, and behind the last step's live rows one that is not there.
+            // Rows of every part, and an invalid index after the last step's live rows.
             fill(&mut *host, "index", &|i| if i == 7 * 32 - 1 { u32::MAX } else { (i * 67 % 300) as u32 });
             let steps: Vec<_> = (0..7)
                 .map(|batch_index| {
                     spec.record(
-                        Schedule::Constant,
+                        &Schedule::Constant,
                         3,
                         batch_index as u64,
                         batch_index,
@@ -559,7 +558,7 @@ fn split_plans_compute_the_same_bits() {
     }
 }
 
-/// A host whose plans are split, those too that it adopts.
+/// CPU executor that splits every plan, adopted ones included.
 struct Split {
     host: Cpu,
     limits: Limits,
@@ -585,7 +584,7 @@ impl Executor for Split {
     }
 }
 
-/// Lockstep and free runs, as `wgrad verify` makes them, on a device whose plans are split.
+/// Lockstep and free runs of `wgrad verify`, on an executor with split plans.
 #[test]
 fn split_plans_are_verified() {
     let (spec, limits) = spanning();
@@ -598,7 +597,7 @@ fn split_plans_are_verified() {
     println!("{} elements", report.elements());
 }
 
-/// Op, and the numbers that the message must have.
+/// Asserts that a plan is refused for this op, with these numbers.
 fn over(spec: &TrainingSpec, limits: Limits, op: &str, needed: u64, allowed: u64) {
     let refused = specialize(plan(spec, PlanKind::Fused), &DeviceLimits::Gpu(limits)).expect_err("it does not fit");
     println!("{refused}");
@@ -607,7 +606,7 @@ fn over(spec: &TrainingSpec, limits: Limits, op: &str, needed: u64, allowed: u64
 }
 
 #[test]
-fn what_cannot_be_split_is_refused_with_both_numbers() {
+fn views_that_cannot_be_split_are_refused_with_both_numbers() {
     let (spec, limits) = spanning();
     let narrow = Limits { binding_bytes: 12 << 10, ..limits };
     over(&spec, narrow, "gradients op 1 (dense_forward)", 4 * 60 * 60, 12 << 10);
@@ -615,7 +614,7 @@ fn what_cannot_be_split_is_refused_with_both_numbers() {
     over(&spec, Limits { allocation_bytes: 30_000, ..limits }, "allocation data.input", 4 * 300 * 32, 30_000);
     over(&spec, Limits { invocations: 32, ..limits }, "every shader", 64, 32);
     over(&spec, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);
-    // Rows of 65 words begin at a multiple of 64 words only once in 64 rows.
+    // Only every 64th row of 65 words begins at a multiple of 64 words.
     let network = Network::parse(65, "3").expect("the text is sound");
     let odd = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
     let odd = TrainingSpec { data_rows: Some(100), evaluate_rows: 8, ..odd };
@@ -639,7 +638,7 @@ fn refuses_to_fill_the_same_rows_twice() {
     bench.accepts(Section::Window, second);
 }
 
-/// A sum over the batches of a step, with all that it is made of.
+/// A plan that adds the gradients of micro-batches.
 struct Sum {
     bench: Bench,
     gradient: ViewId,
@@ -663,7 +662,7 @@ impl Sum {
 }
 
 #[test]
-fn refuses_to_add_elsewhere_or_to_what_does_not_last() {
+fn refuses_to_add_in_other_sections_or_to_views_that_do_not_persist() {
     let mut sum = Sum::new(Contents::Persistent(0));
     for section in Section::ALL.into_iter().filter(|section| *section != Section::Gradients) {
         sum.bench.refuses(section, sum.adds(), &["op 0 (accumulate)", "sum (binding `sum`)", "outside `gradients`"]);
@@ -674,9 +673,9 @@ fn refuses_to_add_elsewhere_or_to_what_does_not_last() {
 }
 
 #[test]
-fn refuses_to_use_a_sum_that_is_not_whole() {
+fn refuses_to_use_an_incomplete_sum() {
     let parts = ["sum (binding `", "is not whole before the last batch"];
-    // Added to twice, read behind, written before.
+    // Added to twice, read after an addition, written before one.
     let mut sum = Sum::new(Contents::Persistent(0));
     sum.bench.accepts(Section::Gradients, sum.adds());
     sum.bench.refuses(Section::Gradients, sum.adds(), &parts);
@@ -690,15 +689,15 @@ fn refuses_to_use_a_sum_that_is_not_whole() {
     sum.bench.refuses(Section::Gradients, sum.adds(), &parts);
 }
 
-/// Worked by hand: a batch of 2 rows of 3 columns, two outputs.
+/// Computed by hand: a batch of 2 rows of 3 columns, two outputs.
 #[test]
-fn what_ops_move_at_least_is_counted() {
+fn the_least_memory_traffic_of_ops_is_counted() {
     let network = Network::parse(3, "2").expect("the text is sound");
     let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 2);
     let spec = TrainingSpec { data_rows: Some(1000), steps: 2, ..spec };
     let plan = plan(&spec, PlanKind::Fused);
     let moved = |section: Section| plan.ops(section).iter().map(|op| plan.traffic(op)).collect::<Vec<_>>();
-    // Of inputs and targets the rows of two batches, and of the index two rows; the window's parts are padded to 64.
+    // Inputs and targets: the rows of two batches; the index: two rows; the window: batches padded to 64.
     assert_eq!(moved(Section::Window), [4 * (4 * 3 + 4 + 128), 4 * (4 * 2 + 4 + 128)]);
     // input, weight, bias → output; output, target → row_loss, gradient, flag; gradient, input → both gradients, flag.
     assert_eq!(moved(Section::Gradients), [4 * (6 + 6 + 2 + 4), 4 * (4 + 4 + 2 + 4 + 1), 4 * (4 + 6 + 6 + 2 + 1)]);
@@ -710,15 +709,12 @@ fn what_ops_move_at_least_is_counted() {
     let rates = Rates { flops: Some(2.0 * step.flops as f64), bytes: None };
     assert_eq!(step.roofline(rates), [Some(0.5), None]);
     let table = plan.roofline(Rates { flops: Some(1e9), bytes: Some(1e9) }).to_string();
-    assert!(
-        table.contains("a step: 4 dispatches in 4 serial levels; and a submission of steps has 3 of its own"),
-        "{table}"
-    );
+    assert!(table.contains("per step: 4 dispatches in 4 serial levels; per submission: 3 more"), "{table}");
     assert!(table.contains("1_752"), "{table}");
 }
 
 #[test]
-fn default_limits_are_what_webgpu_promises_everywhere() {
+fn default_limits_are_those_of_webgpu() {
     let limits = Limits::default();
     assert_eq!((limits.binding_bytes, limits.allocation_bytes), (134_217_728, 268_435_456));
     assert_eq!((limits.storage_buffers, limits.workgroups, limits.invocations), (8, 65_535, 256));
@@ -726,7 +722,7 @@ fn default_limits_are_what_webgpu_promises_everywhere() {
 }
 
 #[test]
-fn intensity_is_operations_for_each_byte() {
+fn intensity_is_operations_per_byte() {
     assert_eq!(Work { flops: 6, bytes: 4 }.intensity(), Some(1.5));
     assert_eq!(Work { flops: 6, bytes: 0 }.intensity(), None);
 }

@@ -1,8 +1,8 @@
-//! `Model::predictor`: one row at a time, and many.
+//! `Model::predictor` on single rows and on batches.
 
 use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Model, Network, Result, Standardization, Trainer, data};
 
-/// A model with these parameters, in the order of the layers.
+/// Returns a model with these parameters, in the order of the layers.
 fn model(network: Network, loss: Loss, values: &[&[f32]]) -> Model {
     let trainer = Trainer::builder(network).loss(loss).build(&Device::cpu());
     let mut model = trainer.and_then(Trainer::into_model).expect("a model");
@@ -20,7 +20,7 @@ fn a_row_is_predicted_as_by_hand() -> Result<()> {
     let mut output = [0.0];
     model.predictor(&Device::cpu())?.predict_row(&[3.0, 4.0], &mut output)?;
     assert_eq!(output, [26.0]);
-    // (13 − 10) / 1 and (28 − 20) / 2 are the same inputs; 26 stands for 26 · 3 + 100.
+    // (13 − 10) / 1 and (28 − 20) / 2 are the same inputs; 26 is scaled back to 26 · 3 + 100.
     model.metadata.preprocessing = Some(Standardization::new(vec![10.0, 20.0], vec![1.0, 2.0])?);
     model.metadata.target_scaling = Some(Standardization::new(vec![100.0], vec![3.0])?);
     let mut predictor = model.predictor(&Device::cpu())?;
@@ -31,7 +31,7 @@ fn a_row_is_predicted_as_by_hand() -> Result<()> {
     Ok(())
 }
 
-/// Networks of all kinds of first and last layers, wide and narrow; each loss.
+/// Returns models with different first and last layers, wide and narrow, for each loss function.
 fn models() -> Vec<Model> {
     let cases = [
         (3, "5 relu 4", Loss::SoftmaxCrossEntropy),
@@ -74,7 +74,7 @@ fn a_row_alone_has_the_bits_that_it_has_among_others() -> Result<()> {
     Ok(())
 }
 
-/// The reference adds each product up with two roundings, the CPU with one: 300 terms of at most 2·0.4.
+/// The reference rounds each product and sum, the CPU uses fused multiply-add: 300 terms of at most 2·0.4.
 #[test]
 fn other_devices_predict_the_same_within_rounding() -> Result<()> {
     for model in models() {
@@ -91,7 +91,7 @@ fn other_devices_predict_the_same_within_rounding() -> Result<()> {
     Ok(())
 }
 
-/// 2·3 − 1·4 + 0.5 = 2.5 and −3·3 + 4 − 1 = −6 before tanh; dropout passes on what it gets.
+/// 2·3 − 1·4 + 0.5 = 2.5 and −3·3 + 4 − 1 = −6 before tanh; dropout passes its inputs on.
 #[test]
 fn outputs_of_each_layer_are_as_by_hand() -> Result<()> {
     let weights: [&[f32]; 4] = [&[2.0, -1.0, -3.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
@@ -152,13 +152,13 @@ fn rows_that_do_not_fit_are_refused_and_named() -> Result<()> {
         let error = says(predictor.predict(&input), &["row 1 (from 0)", "output 0", "inf"]);
         assert!(matches!(error, Error::Output { row: 1, .. }), "{error}");
     }
-    // What was refused has left nothing behind.
+    // The rejected calls have no effect on later ones.
     predictor.predict_row(&[1.0, 0.0], &mut output)?;
     assert_eq!(output, [1.0]);
     Ok(())
 }
 
-/// 3 · 2·10³⁸ is more than an f32 holds, though the network's own output is 3.
+/// 3 · 2·10³⁸ overflows f32, though the output of the network is 3.
 #[test]
 fn a_number_that_overflows_in_the_units_of_the_target_is_refused() -> Result<()> {
     let mut model = model(Network::input(1).dense(1), Loss::MeanSquaredError, &[&[1.0], &[0.0]]);
@@ -176,9 +176,9 @@ fn parts_that_do_not_fit_are_refused_before_anything_is_compiled() -> Result<()>
     Ok(())
 }
 
-/// 150 flowers, of which a trained network knows most.
+/// A trained network predicts most of 150 flowers correctly.
 #[test]
-fn a_predictor_tells_what_the_model_was_trained_to_tell() -> Result<()> {
+fn a_predictor_predicts_the_classes_of_its_model() -> Result<()> {
     let iris: Dataset = data::iris();
     let network = Network::input(4).dense(16).relu().dense(3);
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01));

@@ -1,6 +1,6 @@
 //! The public API, item by item, against a golden file, so that a reviewer sees each change of it.
 //!
-//! `WGRAD_BLESS=1 cargo test --test public_api` writes the golden file anew.
+//! `WGRAD_BLESS=1 cargo test --test public_api` updates the golden file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,7 +56,7 @@ fn public_items(source: &str) -> BTreeSet<String> {
         attributes.clear();
         let is_header =
             |item: &str| ["impl", "pub struct", "pub enum", "pub trait"].iter().any(|word| item.starts_with(word));
-        // A signature that goes over several lines.
+        // Signatures may have several lines.
         let is_long = is_header(&item)
             || item.starts_with("pub fn")
             || item.starts_with("pub const fn")

@@ -1,4 +1,4 @@
-//! Philox4x32-10 against its published numbers, and what is drawn from it against what it should be.
+//! Philox4x32-10 against its published numbers, and distributions against their moments.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
@@ -18,18 +18,18 @@ fn known_answers() {
 }
 
 #[test]
-fn lanes_are_draws_of_their_own() {
+fn several_counters_at_once_give_the_same_words() {
     let counters: [[u32; 5]; 4] =
-        std::array::from_fn(|word| std::array::from_fn(|lane| 0x9E37_79B9_u32.wrapping_mul((5 * word + lane) as u32)));
+        std::array::from_fn(|word| std::array::from_fn(|at| 0x9E37_79B9_u32.wrapping_mul((5 * word + at) as u32)));
     let key = [0xa409_3822, 0x299f_31d0];
     let words = philox_lanes(counters, key);
-    for lane in 0..5 {
-        assert_eq!(words.map(|word| word[lane]), philox(counters.map(|word| word[lane]), key));
+    for at in 0..5 {
+        assert_eq!(words.map(|word| word[at]), philox(counters.map(|word| word[at]), key));
     }
 }
 
 #[test]
-fn a_sequence_is_philox_at_a_rising_counter() {
+fn a_sequence_is_philox_at_an_increasing_counter() {
     let mut numbers = Philox::new(0x0123_4567_89AB_CDEF, Stream::Shuffle, 42);
     assert_eq!(key(0x0123_4567_89AB_CDEF), [0x89AB_CDEF, 0x0123_4567]);
     for block in 0..3 {
@@ -62,7 +62,7 @@ fn streams_seeds_and_indices_differ() {
 
 const DRAWS: usize = 40_000;
 
-/// Asserts that the mean of `values` is within five standard errors of what it should be.
+/// Asserts that the mean of `values` is within five standard errors of the expected one.
 fn assert_mean(what: &str, values: &[f64], mean: f64, deviation: f64) {
     let found = values.iter().sum::<f64>() / values.len() as f64;
     let error = 5.0 * deviation / (values.len() as f64).sqrt();
@@ -82,12 +82,12 @@ fn uniform_numbers_fill_the_unit_interval_evenly() {
         let mean = 1.0 / (n + 1.0);
         assert_mean("moment", &moment(power), mean, (1.0 / (2.0 * n + 1.0) - mean * mean).sqrt());
     }
-    let neighbours: Vec<f64> = values.windows(2).map(|pair| (pair[0] - 0.5) * (pair[1] - 0.5)).collect();
-    assert_mean("correlation of neighbours", &neighbours, 0.0, 1.0 / 12.0);
+    let neighbors: Vec<f64> = values.windows(2).map(|pair| (pair[0] - 0.5) * (pair[1] - 0.5)).collect();
+    assert_mean("correlation of neighbors", &neighbors, 0.0, 1.0 / 12.0);
 }
 
 #[test]
-fn normal_numbers_have_the_moments_of_the_bell() {
+fn normal_numbers_have_the_moments_of_the_normal_distribution() {
     let mut numbers = Philox::new(4, Stream::Init, 0);
     let values: Vec<f64> = (0..DRAWS).map(|_| numbers.normal()).collect();
     let moment = |power: i32| values.iter().map(|x| x.powi(power)).collect::<Vec<_>>();
@@ -101,29 +101,29 @@ fn normal_numbers_have_the_moments_of_the_bell() {
 }
 
 #[test]
-fn whole_numbers_below_a_bound_are_equally_frequent() {
-    for bound in [1u32, 2, 3, 7, 10] {
-        let mut numbers = Philox::new(5, Stream::Split, bound);
-        let values: Vec<u32> = (0..DRAWS).map(|_| numbers.below(bound)).collect();
-        assert!(values.iter().all(|x| *x < bound));
-        let p = 1.0 / f64::from(bound);
-        for wanted in 0..bound {
+fn whole_numbers_below_a_limit_are_equally_frequent() {
+    for limit in [1u32, 2, 3, 7, 10] {
+        let mut numbers = Philox::new(5, Stream::Split, limit);
+        let values: Vec<u32> = (0..DRAWS).map(|_| numbers.below(limit)).collect();
+        assert!(values.iter().all(|x| *x < limit));
+        let p = 1.0 / f64::from(limit);
+        for wanted in 0..limit {
             let hits: Vec<f64> = values.iter().map(|x| f64::from(u8::from(*x == wanted))).collect();
             assert_mean("frequency", &hits, p, (p * (1.0 - p)).sqrt());
         }
     }
 }
 
-/// With a bound of 3·2³⁰, taking words modulo the bound would make the lowest third twice as frequent, and scaling
-/// them without rejection would favour every third number.
+/// With a limit of 3·2³⁰, words modulo the limit would make the lowest third twice as frequent, and scaling without rejection
+/// would favor every third number.
 #[test]
-fn large_bounds_are_unbiased() {
-    let bound = 3 << 30;
+fn large_limits_are_unbiased() {
+    let limit = 3 << 30;
     let mut numbers = Philox::new(6, Stream::Split, 0);
-    let values: Vec<u32> = (0..DRAWS).map(|_| numbers.below(bound)).collect();
+    let values: Vec<u32> = (0..DRAWS).map(|_| numbers.below(limit)).collect();
     let share =
         |hit: &dyn Fn(u32) -> bool| -> Vec<f64> { values.iter().map(|x| f64::from(u8::from(hit(*x)))).collect() };
-    assert_mean("lowest third", &share(&|x| x < bound / 3), 1.0 / 3.0, (2.0f64 / 9.0).sqrt());
+    assert_mean("lowest third", &share(&|x| x < limit / 3), 1.0 / 3.0, (2.0f64 / 9.0).sqrt());
     for rest in 0..3 {
         assert_mean("every third", &share(&|x| x % 3 == rest), 1.0 / 3.0, (2.0f64 / 9.0).sqrt());
     }
@@ -155,8 +155,8 @@ fn all_permutations_are_equally_frequent() {
     }
 }
 
-/// 60,000 throws: each face comes 10,000 times but for 3.5·√(60,000·1/6·5/6) = 320. Half of all shares are below a half, and a
-/// shuffle keeps what it shuffles.
+/// In 60,000 throws, each face comes up 10,000 ± 3.5·√(60,000·1/6·5/6) = 320 times. Half of the uniform numbers are below a half.
+/// A shuffle is a permutation.
 #[test]
 fn distributions_of_rand_are_drawn_from_philox() {
     let mut random = Philox::new(3, Stream::Data, 0);

@@ -1,4 +1,4 @@
-//! Fused steps under judgement: a user's network that takes one is verified stage by stage, without the user knowing of it.
+//! Verification of fused steps, which is done stage by stage without the user's involvement.
 
 mod common {
     pub mod executor;
@@ -16,7 +16,7 @@ use wgrad::{Adam, Device, Error, Loss, Network, Result};
 
 const TARGET: DeviceLimits = DeviceLimits::Gpu(LIMITS);
 
-/// Any GPU's.
+/// Limits that every GPU has.
 const LIMITS: Limits = Limits {
     binding_bytes: 128 << 20,
     allocation_bytes: 256 << 20,
@@ -30,11 +30,11 @@ const LIMITS: Limits = Limits {
     fused_step: FusedStep::Always,
 };
 
-/// A host that takes plans as a GPU does, with another kernel in place of the one of the same name.
+/// CPU executor with the plans of a GPU, and another kernel in place of the one with the same name.
 struct Tampered {
     host: Cpu,
     kernel: &'static Kernel,
-    /// What it makes of kernels of plans that it adopts.
+    /// Replaces kernels of plans that it adopts.
     adopted: fn(&'static Kernel) -> &'static Kernel,
 }
 
@@ -82,7 +82,7 @@ fn run(verify: &Verify, kernel: &'static Kernel, adopted: fn(&'static Kernel) ->
     verify.run_on(make, |_| ())
 }
 
-/// On whole numbers nothing is dropped and every activation is a relu, so that these could have fused steps there.
+/// Networks without a fused step. On whole numbers they have no dropout and only ReLU, so they could have one there.
 const LAYERED: [&str; 2] = ["20 relu dropout(0.3) 5", "7 leaky_relu(0.1) 7 leaky_relu(0.2) 5"];
 
 fn verify_layered(layers: &str) -> Verify {
@@ -92,7 +92,7 @@ fn verify_layered(layers: &str) -> Verify {
 }
 
 #[test]
-fn a_network_that_trains_in_layers_is_judged_in_layers_on_whole_numbers_too() {
+fn a_network_without_a_fused_step_is_verified_without_one_on_whole_numbers_too() {
     for layers in LAYERED {
         let verify = verify_layered(layers);
         let report = run(&verify, &mlp_step_fused::KERNEL, |kernel| kernel).expect("the host answers");
@@ -105,20 +105,20 @@ fn a_network_that_trains_in_layers_is_judged_in_layers_on_whole_numbers_too() {
 
 static RENAMED: Kernel = Kernel { name: "renamed", ..adamw::KERNEL };
 
-/// Were they added up, they would be told as one op's.
+/// Otherwise they would be reported as those of one op.
 #[test]
 fn figures_of_two_kernels_are_never_added_up() {
     let renamed: fn(&'static Kernel) -> _ = |kernel| if kernel.name == "adamw" { &RENAMED } else { kernel };
     let message = run(&verify_layered(LAYERED[0]), &mlp_step_fused::KERNEL, renamed).expect_err("another op");
     let message = message.to_string();
-    assert!(message.contains("(renamed)") && message.contains("(adamw) before"), "{message}");
+    assert!(message.contains("(renamed)") && message.contains("belongs to update op 0 (adamw)"), "{message}");
 }
 
 #[test]
-fn a_network_with_a_fused_step_is_judged_stage_by_stage() {
+fn a_network_with_a_fused_step_is_verified_stage_by_stage() {
     let report = report(&mlp_step_fused::KERNEL);
     assert!(report.passed() && report.header.fused_step, "{report}");
-    assert!(report.to_string().contains("judged stage by stage"), "{report}");
+    assert!(report.to_string().contains("stage by stage"), "{report}");
     let gradients = report.ops.iter().filter(|op| op.op.starts_with("gradients")).map(|op| op.kernel);
     assert_eq!(gradients.collect::<Vec<_>>(), ["mlp_step_fused_traced", "mlp_step_sum"]);
     assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
@@ -132,13 +132,13 @@ fn with_params(call: Call<'_>, honest: &Kernel, change: impl Fn(&mut Params)) {
     (honest.reference)(Call { params: bytemuck::cast_slice(&[params]), ..call });
 }
 
-/// The second layer's sigmoid is a tanh.
+/// Computes tanh in place of the second layer's sigmoid.
 static ANOTHER_ACTIVATION: Kernel = Kernel {
     fast: Some(|call| with_params(call, &mlp_step_fused::TRACED, |p| p.layer1 += 1 << 16)),
     ..mlp_step_fused::TRACED
 };
 
-/// The loss's gradient is a thousandth too large.
+/// Makes the gradient of the loss too large by a thousandth.
 static SCALED: Kernel = Kernel {
     fast: Some(|call| {
         let step = Step { loss_scale: 1.001 * call.step.loss_scale, ..*call.step };
@@ -147,7 +147,7 @@ static SCALED: Kernel = Kernel {
     ..mlp_step_fused::TRACED
 };
 
-/// The same mistake, but only in the build that trains.
+/// Same mistake, but only in the kernel without a trace, which trains.
 static UNTRACED: Kernel = Kernel {
     fast: Some(|call| {
         let step = Step { loss_scale: 1.001 * call.step.loss_scale, ..*call.step };
@@ -157,7 +157,7 @@ static UNTRACED: Kernel = Kernel {
 };
 
 #[test]
-fn wrong_stages_are_named_and_a_build_that_differs_is_caught() {
+fn wrong_stages_are_named_and_a_wrong_kernel_without_trace_is_detected() {
     let lockstep = "gradients op 0 (mlp_step_fused_traced)";
     let faults: [(&'static Kernel, &str, &str); 3] = [
         (&ANOTHER_ACTIVATION, lockstep, "layer3.output"),

@@ -1,4 +1,4 @@
-//! Targets that the trainer scales: all that it returns is in their units.
+//! Target scaling by the trainer, which returns everything in the units of the targets.
 
 use std::ops::ControlFlow;
 use wgrad::{Adam, Checkpoints, Dataset, Device, Error, Fit, Loss, Network, Result, Standardization, Trainer};
@@ -27,9 +27,9 @@ fn large_targets_train_as_well_as_small_ones() -> Result<()> {
     Ok(())
 }
 
-/// Of a model that predicts the mean: loss, MAE and RMSE of ±100 about 10⁶ are 10⁴, 100 and 100.
+/// A model that predicts the mean of 10⁶ ± 100 has the loss 10⁴, and MAE and RMSE of 100.
 #[test]
-fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
+fn returned_values_are_in_the_units_of_the_targets() -> Result<()> {
     let data = Dataset::from_rows([[0.0, 0.0], [0.0, 0.0]], [1e6 - 100.0, 1e6 + 100.0])?;
     let mut trainer = builder(1).optimizer(Adam::new(1e-9)).scale_targets().build(&Device::cpu())?;
     let (mut progress, mut epochs) = (vec![], vec![]);
@@ -40,7 +40,7 @@ fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
     });
     let history = trainer.fit(
         &data,
-        fit.on_epoch(|epoch| {
+        fit.on_epoch(|epoch, _| {
             epochs.push(epoch.loss);
             ControlFlow::Continue(())
         }),
@@ -54,7 +54,7 @@ fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
         near(validation.metric(metric)?, wanted);
     }
     near(f64::from(trainer.predict(&[0.0, 0.0])?[0]), 1e6);
-    // Own steps are on what is minimized: the scaled targets are ±1.
+    // The loss of a custom step is that of the scaled targets, ±1.
     near(f64::from(trainer.step(&[0.0; 4], &[1e6 - 100.0, 1e6 + 100.0])?.value()?), 1.0);
     let model = trainer.into_model()?;
     assert_eq!(model.metadata.target_scaling, Some(Standardization::new(vec![1e6], vec![100.0])?));
@@ -63,7 +63,7 @@ fn all_that_is_returned_is_in_the_units_of_the_targets() -> Result<()> {
     Ok(())
 }
 
-/// The second column is a thousandth of the first, and is learnt as well.
+/// The second column is a thousandth of the first, and is learned as well.
 #[test]
 fn each_column_has_a_scale_of_its_own() -> Result<()> {
     let single = prices();
@@ -79,14 +79,16 @@ fn each_column_has_a_scale_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn the_first_data_set_decides_and_a_resumed_training_keeps_it() -> Result<()> {
+fn the_first_data_set_determines_the_scaling_and_resuming_keeps_it() -> Result<()> {
     let (data, folder) = (prices(), tempfile::tempdir().expect("a folder"));
     let build = || builder(1).scale_targets().build(&Device::cpu());
     let mut whole = build()?;
     whole.fit(&data, Fit::epochs(6))?;
     let mut stopped = build()?;
     let checkpoints = || Checkpoints::in_folder(folder.path());
-    let stop = |epoch: &wgrad::Epoch| if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let stop = |epoch: &wgrad::Epoch, _: &mut Trainer| {
+        if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
     stopped.fit(&data, Fit::epochs(6).checkpoints(checkpoints()).on_epoch(stop))?;
     drop(stopped);
     let mut resumed = build()?;
@@ -96,7 +98,7 @@ fn the_first_data_set_decides_and_a_resumed_training_keeps_it() -> Result<()> {
     let before = whole.model()?.metadata.target_scaling;
     whole.load(&data.select(&[0, 1, 2, 3]))?;
     assert_eq!(whole.model()?.metadata.target_scaling, before);
-    // Unscaled, it is another training.
+    // Without scaling, it is another training.
     let fit = Fit::epochs(6).checkpoints(checkpoints().resume());
     let error = builder(1).build(&Device::cpu())?.fit(&data, fit).expect_err("other settings").to_string();
     assert!(error.contains("target_scaling"), "{error}");
@@ -104,7 +106,7 @@ fn the_first_data_set_decides_and_a_resumed_training_keeps_it() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_scaled_is_refused() -> Result<()> {
+fn targets_that_cannot_be_scaled_are_refused() -> Result<()> {
     let says = |error: Option<Error>, parts: &[&str]| {
         let error = error.expect("it is refused").to_string();
         parts.iter().for_each(|part| assert!(error.contains(part), "`{part}` is not in: {error}"));
@@ -117,7 +119,7 @@ fn what_cannot_be_scaled_is_refused() -> Result<()> {
     says(trainer.step(&[0.0; 2], &[1.0]).err(), &["not known yet", "load a data set"]);
     let pair = Dataset::from_rows([[0.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]])?;
     says(trainer.load(&pair).err(), &["target scaling", "2", "1"]);
-    // A row of another set that is 10²⁰ standard deviations away: its square overflows.
+    // A row of another data set that is 10²⁰ standard deviations away, whose square overflows.
     let far = Dataset::from_rows([[0.0, 0.0]], [1e26])?.named("far");
     let mut trainer = builder(1).target_scaling(Standardization::new(vec![0.0], vec![1e6])?).build(&Device::cpu())?;
     says(trainer.load(&far).err(), &["far", "row 0", "target0", "1e26", "overflows"]);

@@ -1,4 +1,4 @@
-//! What a network must reach on rows that it has not seen.
+//! Training: accuracy on test sets, callbacks and early stopping.
 
 use std::ops::ControlFlow;
 use wgrad::{
@@ -6,7 +6,7 @@ use wgrad::{
     data,
 };
 
-/// Trains with the command's settings and evaluates on the held-out part.
+/// Trains with the command's settings, and evaluates on the test set.
 fn held_out(data: &Dataset, hidden: &str, epochs: usize, batch: usize) -> Result<Evaluation> {
     let (train, validation, test) = data.split(Split::parts(0.7, 0.15).seed(7))?;
     let network = Network::parse(data.inputs(), &format!("{hidden} {}", data.outputs()))?;
@@ -21,12 +21,12 @@ fn held_out(data: &Dataset, hidden: &str, epochs: usize, batch: usize) -> Result
         .build(&Device::cpu())?;
     trainer.fit(&train, Fit::epochs(epochs).validate(&validation).restore_best())?;
     let evaluation = trainer.evaluate(&test)?;
-    assert_eq!(trainer.model()?.evaluate(&test)?, evaluation, "a model is evaluated as its trainer does");
+    assert_eq!(trainer.model()?.evaluate(&test)?, evaluation, "the model gives the trainer's evaluation");
     Ok(evaluation)
 }
 
 #[test]
-fn iris_is_learnt() -> Result<()> {
+fn iris_is_learned() -> Result<()> {
     let evaluation = held_out(&data::iris(), "16 tanh", 100, 16)?;
     assert_eq!(evaluation.rows, 22);
     assert!(evaluation.accuracy()? >= 0.9, "{evaluation:?}");
@@ -34,7 +34,7 @@ fn iris_is_learnt() -> Result<()> {
 }
 
 #[test]
-fn moons_are_learnt() -> Result<()> {
+fn moons_are_learned() -> Result<()> {
     let evaluation = held_out(&data::two_moons(1000, 0.2, 0)?, "32 relu 32 relu", 30, 32)?;
     assert_eq!(evaluation.rows, 150);
     assert!(evaluation.accuracy()? >= 0.93, "{evaluation:?}");
@@ -50,12 +50,12 @@ fn moons() -> (Dataset, Dataset, Trainer) {
 }
 
 #[test]
-fn callbacks_stop_training_in_good_order() -> Result<()> {
+fn callbacks_stop_training_after_their_step_or_epoch() -> Result<()> {
     let (train, _, mut trainer) = moons();
     let history = trainer.fit(
         &train,
         Fit::epochs(9)
-            .on_epoch(|epoch| if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }),
+            .on_epoch(|epoch, _| if epoch.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }),
     )?;
     assert_eq!((history.len(), trainer.steps()), (3, 3 * 14));
     let mut seen = Vec::new();
@@ -75,7 +75,7 @@ fn callbacks_stop_training_in_good_order() -> Result<()> {
 fn patience_ends_training_and_restores_the_best_epoch() -> Result<()> {
     let (train, validation, mut trainer) = moons();
     let mut best: Option<(f64, Vec<Tensor>)> = None;
-    // What training would be without patience, epoch by epoch.
+    // The same training without patience, epoch by epoch.
     let (_, _, mut shadow) = moons();
     shadow.load(&train)?;
     let history = trainer.fit(&train, Fit::epochs(500).validate(&validation).patience(3))?;

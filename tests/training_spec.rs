@@ -1,9 +1,9 @@
-//! Descriptions are plain data: the same in TOML, in JSON and in the text form.
+//! Networks, losses, optimizers and schedules are plain data: equal in TOML, in JSON and as text.
 
 use serde::{Deserialize, Serialize};
 use wgrad::{Adam, AdamW, Dense, Device, Init, Loss, Network, Optimizer, RmsProp, Schedule, Sgd, Trainer};
 
-/// What a run file would hold.
+/// Contents of a run file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Run {
     loss: Loss,
@@ -43,7 +43,7 @@ fn a_run_is_read_from_toml_as_a_user_would_write_it() {
 }
 
 #[test]
-fn every_description_comes_back_from_toml_and_json() {
+fn every_spec_is_the_same_after_toml_and_json() {
     let network = Network::parse(
         5,
         "dense(7, init=normal(0.5)) step 6 identity 5 sigmoid 4 tanh dropout(0.5) 3 relu dense(2, init=zeros) leaky_relu(0.2) 1",
@@ -68,21 +68,21 @@ fn every_description_comes_back_from_toml_and_json() {
 }
 
 #[test]
-fn what_is_not_known_is_refused_with_the_nearest_name() {
+fn unknown_names_are_refused_with_the_nearest_name() {
     let refused = |text: &str| toml::from_str::<Network>(text).expect_err("refused").to_string();
     let message = refused("input = 2\nlayers = [\"4\", \"rellu\"]");
     assert!(message.contains("did you mean `relu`?"), "{message}");
-    let message = refused("input = 2\nlayers = [\"4\"]\ncolour = \"red\"");
-    assert!(message.contains("colour"), "{message}");
+    let message = refused("input = 2\nlayers = [\"4\"]\ncolor = \"red\"");
+    assert!(message.contains("color"), "{message}");
     let message = toml::from_str::<Optimizer>("kind = \"adam\"\nlearning_rat = 1").expect_err("refused").to_string();
     assert!(message.contains("learning_rat"), "{message}");
 }
 
 #[test]
-fn names_are_guessed_from_three_letters_or_a_few_wrong_ones() {
+fn names_are_suggested_for_three_letters_or_a_few_wrong_ones() {
     let message = |name: &str| name.parse::<Optimizer>().expect_err("unknown").to_string();
-    for (name, guess) in [("rms", "rmsprop"), ("admw", "adamw"), ("rmsporp", "rmsprop")] {
-        assert!(message(name).contains(&format!("did you mean `{guess}`?")), "{}", message(name));
+    for (name, suggestion) in [("rms", "rmsprop"), ("admw", "adamw"), ("rmsporp", "rmsprop")] {
+        assert!(message(name).contains(&format!("did you mean `{suggestion}`?")), "{}", message(name));
     }
     for name in ["rm", "nonsense"] {
         assert!(!message(name).contains("did you mean"), "{}", message(name));

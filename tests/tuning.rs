@@ -1,5 +1,4 @@
-//! Tunings as files, what they make of plans, and what becomes of one on devices that have no tiles. What they do on a
-//! GPU: `tests/gpu/tuning.rs`.
+//! Tuning files, their effect on plans, and devices without tiles. `tests/gpu/tuning.rs` tests GPUs.
 
 use std::path::Path;
 
@@ -29,7 +28,7 @@ fn network() -> Network {
 }
 
 #[test]
-fn a_file_has_a_line_for_each_product_and_is_read_as_it_was_written() {
+fn a_file_has_a_line_for_each_matmul_and_is_the_same_when_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tuned.json");
     tuning().save(&path).expect("written");
@@ -41,11 +40,11 @@ fn a_file_has_a_line_for_each_product_and_is_read_as_it_was_written() {
     nothing.save(&path).expect("written");
     assert_eq!(Tuning::load(&path).expect("read"), nothing);
     let error = Tuning::new(None, []).save(&path).expect_err("of no machine").to_string();
-    assert!(error.contains("was not measured"), "{error}");
+    assert!(error.contains("not measured on a device"), "{error}");
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said() {
+fn invalid_files_are_refused_with_their_problem() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tuned.json");
     tuning().save(&path).expect("written");
@@ -57,8 +56,8 @@ fn what_is_wrong_with_a_file_is_said() {
         (&whole.replace("\"format\": 1", "\"format\": 2"), &["version 2", "version 1"]),
         (&whole.replace("\"format\": 1,", ""), &["no tuning", "format"]),
         (&whole.replace("32×32 of 4×4 in 2 parts", "big"), &["`big`", "64×64×16 of 8×8 vec4", "line 6"]),
-        (&whole.replace("\"kernel\"", "\"colour\""), &["no tuning", "colour", "line 5"]),
-        (&twice, &["two tiles for one product"]),
+        (&whole.replace("\"kernel\"", "\"color\""), &["no tuning", "color", "line 5"]),
+        (&twice, &["two tiles for one matrix multiplication"]),
         ("[1, 2]", &["no tuning"]),
     ];
     for (text, words) in cases {
@@ -75,7 +74,7 @@ fn what_is_wrong_with_a_file_is_said() {
     assert!(Tuning::load(Path::new("no/where.json")).expect_err("not there").to_string().contains("reading failed"));
 }
 
-/// A pinned one must be possible; one that was suggested is not missed.
+/// A requested tuning must be possible; a suggested one may be ignored.
 #[test]
 fn the_cpu_has_no_tiles() {
     for device in [Device::cpu(), Device::reference()] {
@@ -106,7 +105,7 @@ fn gpu() -> DeviceLimits {
     DeviceLimits::Gpu(Limits { fused_step: FusedStep::Never, ..Limits::default() })
 }
 
-/// The heuristic's tiles, but for the first op of steps, which gets the one that it can have at that place.
+/// Tuning with the heuristic's tiles, except for the first op, which gets the candidate that `place` chooses; and that tile.
 fn changed(plan: &Plan, place: impl Fn(&[Tile]) -> Tile) -> (Tuning, Tile) {
     let op = &plan.ops(Section::Gradients)[0];
     let shapes: Vec<_> = op.views.iter().map(|view| plan.shape(*view)).collect();
@@ -130,18 +129,18 @@ fn tiles(plan: Plan) -> Vec<(&'static str, Option<Tile>)> {
 }
 
 #[test]
-fn the_heuristics_tiles_as_a_tuning_change_nothing() {
+fn a_tuning_with_the_heuristics_tiles_changes_nothing() {
     let mut tuned = plan();
     let tuning = Tuning::of(&tuned, &gpu());
     assert_eq!(tuning.share(&tuned), [5, 5]);
     tuning.cut(&mut tuned, &gpu()).expect("they are candidates");
-    assert!(tuned.is_trusted(), "shaders of tuned plans run as those of others do");
+    assert!(tuned.is_trusted(), "tuned plans stay trusted");
     assert_eq!(tiles(tuned), tiles(plan()));
     assert!(Tuning::of(&plan(), &DeviceLimits::Cpu).is_empty());
 }
 
 #[test]
-fn one_choice_changes_one_product() {
+fn one_choice_changes_one_matmul() {
     let usual = tiles(plan());
     let tuned = |place: fn(&[Tile]) -> Tile| {
         let mut tuned = plan();
@@ -152,7 +151,7 @@ fn one_choice_changes_one_product() {
     let (found, tile) = tuned(second);
     assert_eq!(found[0], ("dense_forward", Some(tile)));
     assert!(usual[0] != found[0] && usual[1..] == found[1..], "{found:?}");
-    // Parts make two ops of it.
+    // A matmul in parts is two ops.
     let (found, tile) = tuned(in_parts);
     assert_eq!(found[0], ("matmul_split_nt", Some(Tile { parts: 1, ..tile })));
     assert_eq!(found[1], ("dense_forward_sum", None));
@@ -160,7 +159,7 @@ fn one_choice_changes_one_product() {
 }
 
 #[test]
-fn tiles_that_cannot_be_had_are_refused_or_left_out() {
+fn impossible_tiles_are_refused_or_left_out() {
     let (plan, beyond) = (plan(), Tile { parts: 9, ..Tile::PLAIN });
     let (mut tuning, _) = changed(&plan, second);
     let wrong = Choice { tile: beyond, ..tuning.choices()[1].clone() };
@@ -175,11 +174,11 @@ fn tiles_that_cannot_be_had_are_refused_or_left_out() {
     rest.cut(&mut plan.clone(), &gpu()).expect("the rest fits");
     let error = rest.cut(&mut plan.clone(), &DeviceLimits::Cpu).expect_err("it has none").to_string();
     assert!(error.contains("this device is the CPU"), "{error}");
-    Tuning::default().cut(&mut plan.clone(), &DeviceLimits::Cpu).expect("it says nothing");
+    Tuning::default().cut(&mut plan.clone(), &DeviceLimits::Cpu).expect("it is empty");
 }
 
 #[test]
-fn of_two_choices_for_a_product_the_last_stays() {
+fn of_two_choices_for_a_matmul_the_last_is_used() {
     let choice =
         |kernel: &str, rows: usize, tile: Tile| Choice { kernel: kernel.into(), shapes: vec![[rows, 4]], tile };
     let choices = [

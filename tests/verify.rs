@@ -1,4 +1,4 @@
-//! Verification as a library: what it counts, and what it must not let pass.
+//! Verification as a library: its counts, and errors that it must find.
 
 mod common {
     pub mod executor;
@@ -24,7 +24,7 @@ fn verify() -> Verify {
     Verify::network(&spec()).expect("the spec is sound").seed(3)
 }
 
-/// Elements that one run of each of a section's ops writes.
+/// Returns the number of elements that one run of each op of a section writes.
 fn written(plan: &Plan, section: Section) -> usize {
     let of = |op: &wgrad::plan::Op| {
         let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.access != Access::Read);
@@ -37,11 +37,11 @@ fn written(plan: &Plan, section: Section) -> usize {
 fn every_element_of_every_op_is_counted() {
     for (verify, forms) in [(verify(), 1), (verify().and_primitive(), 2)] {
         let mut wanted = 0;
-        // What the verification stands on: seven steps to a submission, and as many rows to evaluate as in training.
+        // The spec of the verification: seven steps per submission, and the evaluation's batch size of a training.
         let lowered = lower(&TrainingSpec { steps: 7, data_rows: Some(2 * BATCH + 1), evaluate_rows: 512, ..spec() })
             .expect("the spec is sound");
         for plan in [fuse(&lowered).expect("it can be fused"), lowered].iter().take(forms) {
-            // On real and on whole numbers; of two steps, a full and a short one.
+            // On real and on whole numbers, with a full and a short step each.
             wanted += 2 * Section::ALL.iter().map(|s| written(plan, *s)).sum::<usize>();
             wanted += 2 * (written(plan, Section::Gradients) + written(plan, Section::Update));
         }
@@ -53,14 +53,14 @@ fn every_element_of_every_op_is_counted() {
     }
 }
 
-/// On whole numbers nothing of a product may differ: of its elements at least half had to be exact.
+/// On whole numbers matrix multiplications are exact, so at least half of their elements have tolerance 0.
 #[test]
-fn products_are_exact_on_whole_numbers() {
+fn matmuls_are_exact_on_whole_numbers() {
     let report = verify().and_primitive().run(&Device::cpu(), |_| ()).expect("the CPU answers");
-    let products: Vec<_> =
+    let matmuls: Vec<_> =
         report.ops.iter().filter(|op| op.kernel.starts_with("matmul") || op.kernel.starts_with("dense")).collect();
-    assert_eq!(products.len(), 2 * (3 + 3 + 2 + 3), "forward, weights, inputs and evaluation, in both plans");
-    for op in products {
+    assert_eq!(matmuls.len(), 2 * (3 + 3 + 2 + 3), "forward, weights, inputs and evaluation, in both plans");
+    for op in matmuls {
         assert!(2 * op.exact >= op.elements, "{}: {} of {}", op.op, op.exact, op.elements);
     }
 }
@@ -73,9 +73,9 @@ fn the_standard_set_runs_every_kernel() {
     ran.sort_unstable();
     ran.dedup();
     let mut all: Vec<&str> = kernels::ALL.iter().map(|kernel| kernel.name).collect();
-    // Lockstep judges the build with a trace, and free runs hold this one to its bits.
+    // Lockstep checks the traced build; free runs check that this kernel has the same bits.
     all.retain(|name| *name != "mlp_step_fused");
-    // The host cuts no product of so small a batch into parts.
+    // The CPU does not split the matrix multiplications of such small batches.
     all.retain(|name| !name.starts_with("matmul_split") && (!name.starts_with("dense") || !name.ends_with("_sum")));
     all.sort_unstable();
     assert_eq!(ran, all);
@@ -117,7 +117,7 @@ fn events_come_in_order() {
     assert_eq!(events, wanted);
 }
 
-/// The CPU with another kernel in place of the one of the same name.
+/// Creates CPU executors with `kernel` in place of the kernel of the same name.
 fn with_kernel(kernel: &'static Kernel) -> impl FnMut(Plan) -> Result<Box<dyn Executor>> {
     move |plan| Ok(Box::new(Tampered { host: Cpu::new(tampered(plan, kernel), 2)?, kernel }))
 }
@@ -127,7 +127,7 @@ fn tampered(mut plan: Plan, kernel: &'static Kernel) -> Plan {
     plan
 }
 
-/// A host that tampers with every plan that it takes.
+/// CPU executor that replaces a kernel in each plan.
 struct Tampered {
     host: Cpu,
     kernel: &'static Kernel,
@@ -145,7 +145,7 @@ impl Executor for Tampered {
     }
 }
 
-/// Forgets the bias of the last output.
+/// Omits the bias of the last output.
 static NO_BIAS: Kernel = Kernel {
     fast: Some(|mut call| {
         let bias = std::mem::take(&mut call.args[2]).f32();
@@ -160,7 +160,7 @@ static NO_BIAS: Kernel = Kernel {
     ..dense_forward::KERNEL
 };
 
-/// Computes with one more row than is live, where a dead one follows.
+/// Includes one row of padding after the rows of a short batch.
 static DEAD_ROW: Kernel = Kernel {
     fast: Some(|call| {
         let mut step = *call.step;
@@ -170,7 +170,7 @@ static DEAD_ROW: Kernel = Kernel {
     ..dense_grad_weight::KERNEL
 };
 
-/// Steps one ten-thousandth too far: well within any loose tolerance.
+/// Uses a learning rate that is one ten-thousandth too large: an error that a loose tolerance would miss.
 static ROUNDED: Kernel = Kernel {
     fast: Some(|call| {
         let step = Step { learning_rate: call.step.learning_rate * 1.000_1, ..*call.step };
@@ -200,7 +200,7 @@ fn wrong_kernels_are_named() {
     }
 }
 
-/// An executor that is right as long as its ops come one by one, and otherwise leaves one out.
+/// Executor that is correct op by op, but swaps two runs of a submission.
 struct Overtaking(Cpu);
 
 impl Executor for Overtaking {
@@ -212,7 +212,7 @@ impl Executor for Overtaking {
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         let mut runs = runs.to_vec();
-        // The second step's gradients are computed before the first one's update is done.
+        // The gradients of the second step run before the update of the first.
         if let Some(at) = runs.iter().position(|run| run.section == Section::Gradients && run.batch_index == 1) {
             runs.swap(at - 1, at);
         }

@@ -1,5 +1,5 @@
-//! What the benches of fused steps train: dense layers with ReLU between them, on numbers drawn at random. Several outputs
-//! are classes, one is a number.
+//! Workloads of the benches of whole steps: dense layers with ReLU between them, on random numbers. Networks with several
+//! outputs classify, those with one predict a number.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::Deserialize;
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Adam, Dataset, Device, Loss, Network, Result, Trainer};
 
-/// Submissions after which a device that works on its own is as far behind the host as it ever is.
+/// Number of submissions after which the queue of an asynchronous device is full.
 const IN_FLIGHT: usize = 3;
 
-/// A network by its sizes, inputs first, and the rows of a batch.
+/// Layer sizes of a network, inputs first, and the batch size.
 #[derive(Clone, Deserialize)]
 pub struct Workload {
     pub layers: Vec<usize>,
     pub batch: usize,
 }
 
-/// Those of `workloads.json`, by name.
+/// Workloads of `workloads.json`, by name.
 pub fn named() -> BTreeMap<String, Workload> {
     serde_json::from_str(include_str!("../workloads.json")).expect("the benches test the file")
 }
@@ -46,7 +46,7 @@ impl Workload {
         Dataset::classes("random", inputs, &input, &classes, (0..outputs).map(|class| class.to_string()))
     }
 
-    /// A trainer in the midst of its work, with this many batches at hand.
+    /// Returns a warmed-up trainer with a data set of `batches` batches.
     pub fn trainer(&self, device: &Device, batches: usize) -> Result<Trainer> {
         let builder = Trainer::builder(self.network()).loss(self.loss()).optimizer(Adam::new(1e-3));
         let mut trainer = builder.batch(self.batch).build(device)?;

@@ -1,5 +1,6 @@
-//! Tables for a model that exists: which columns are read, and how, is known beforehand.
+//! Tables for an existing model, whose columns and formats are known.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use csv::{Position, StringRecord};
@@ -10,8 +11,20 @@ use super::text::{Text, WRITE_A_NUMBER, number};
 use super::{CsvOptions, bytes};
 use crate::error::{Error, Result};
 
-/// A table as text, whose columns are taken by name: those that a model was trained on, in the model's order.
-/// Other columns are ignored.
+/// A table as text, whose columns are read by name: those of a model, in the model's order. Other columns are ignored.
+///
+/// # Examples
+/// ```
+/// use wgrad::data::{CsvOptions, Table};
+/// # let folder = std::env::temp_dir().join(format!("wgrad-table-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).expect("it can be created");
+/// # let path = folder.join("houses.csv");
+/// # std::fs::write(&path, "id,area,price\nA,50,1.5\nB,80,2.1\n").expect("it can be written");
+/// let table = Table::read(&path, &CsvOptions::default())?;
+/// assert_eq!((table.len(), table.numbers(&["area".into()])?), (2, vec![50.0, 80.0]));
+/// # std::fs::remove_dir_all(&folder).expect("it can be deleted");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 pub struct Table {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -20,13 +33,22 @@ pub struct Table {
     rows: Vec<StringRecord>,
 }
 
+/// Shows path and size, not the contents.
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = f.debug_struct("Table");
+        table.field("path", &self.path).field("columns", &self.layout.columns).field("rows", &self.rows.len());
+        table.finish_non_exhaustive()
+    }
+}
+
 impl Table {
-    /// Reads a file, in the form that [`Dataset::from_csv`](super::Dataset::from_csv) reads. Of `form`, delimiter, header
-    /// and formats count; which columns are read is told later.
+    /// Reads a file in the format of [`Dataset::from_csv`](super::Dataset::from_csv). `form` gives delimiter,
+    /// header, formats and names; the other methods choose columns.
     ///
     /// # Errors
-    /// A file that cannot be read or unpacked, is not UTF-8, or has no row; two columns of one name; a row of another
-    /// length than the header.
+    /// The file cannot be read or unpacked, is not UTF-8, or has no rows; two columns have the same name; a row differs in length
+    /// from the header.
     pub fn read(path: impl AsRef<Path>, form: &CsvOptions) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let bytes = bytes::read(&path)?;
@@ -41,7 +63,7 @@ impl Table {
         Ok(Self { path, bytes, delimiter, layout, rows })
     }
 
-    /// What was found out of how these columns are written, and whoever reads them should know.
+    /// Returns notes on the detected header and number formats of these columns, for users to check.
     pub fn notes(&self, columns: &[String]) -> Vec<String> {
         let used = |column: &Option<usize>| column.is_none_or(|column| columns.contains(&self.layout.columns[column]));
         let notes = self.layout.notes().into_iter().filter(|(_, column, _)| used(column));
@@ -53,42 +75,42 @@ impl Table {
         &self.layout.columns
     }
 
-    /// Number of rows, the header not counted.
+    /// Number of rows, without the header.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is no row; a table that was read has one.
+    /// Returns true if there are no rows; [`Table::read`] refuses such tables.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The numbers of these columns: \[rows, columns\], row-major.
+    /// Returns the numbers of these columns: \[rows, columns\], row-major.
     ///
     /// # Errors
-    /// A column that is missing, with the nearest that is there; a cell that is not a finite number.
+    /// A column is missing, or a cell is not a number that is finite as f32.
     pub fn numbers(&self, columns: &[String]) -> Result<Vec<f64>> {
         let places = columns.iter().map(|name| self.position(name, columns)).collect::<Result<Vec<_>>>()?;
         places.iter().try_for_each(|column| self.layout.check(self.text(), *column))?;
         self.rows.iter().flat_map(|row| places.iter().map(move |&column| self.number(row, column))).collect()
     }
 
-    /// The classes of a column, as indices into `names`; a whole number may be written as `3` or `3.0`.
+    /// Returns the classes of a column, as indices into `names`: \[rows\]. Whole numbers may be written as `3` or `3.0`.
     ///
     /// # Errors
-    /// A column that is missing, a cell that names no known class.
+    /// The column is missing, or a cell is none of the classes.
     pub fn classes(&self, column: &str, names: &[String]) -> Result<Vec<u32>> {
         let column = self.position(column, &[])?;
         self.rows.iter().map(|row| self.class(row, column, names)).collect()
     }
 
-    /// Where a column is. The nearest name is sought among columns that are not `taken` by others.
+    /// Returns the index of a column. The error suggests the nearest name among columns that are not `taken`.
     fn position(&self, name: &str, taken: &[String]) -> Result<usize> {
         self.layout.columns.iter().position(|column| column == name).ok_or_else(|| {
             let free = self.layout.columns.iter().filter(|column| !taken.contains(column));
             let unknown = Error::unknown("column", name, &free.map(String::as_str).collect::<Vec<_>>());
-            let problem = format!("it lacks a column that is needed: {unknown}");
-            Error::format(&self.path, problem, "add the column, or rename the one that was meant")
+            let problem = format!("a column that the model needs is missing: {unknown}");
+            Error::format(&self.path, problem, "add the column, or rename the one that holds it")
         })
     }
 

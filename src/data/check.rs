@@ -1,4 +1,4 @@
-//! The constructors from slices, and the checks that every new data set passes.
+//! Constructors from slices, and the checks of every new data set.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -8,14 +8,22 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result, collected, copied};
 
 impl Dataset {
-    /// A data set whose rows belong to classes.
+    /// Creates a data set whose targets are classes.
     ///
-    /// `input` is \[rows, columns\], row-major; `classes` is \[rows\], each below the number of names. The columns
-    /// are called `input0`, `input1`, … Messages count rows from 0.
+    /// `input` is \[rows, columns\], row-major; `classes` is \[rows\], each below the number of names. The columns are named
+    /// `input0`, `input1`, … Messages count rows from 0.
     ///
     /// # Errors
-    /// No columns, no rows, more than 2³² − 1 rows; an input that is not whole rows, or not finite; another number
-    /// of classes than of rows; a class out of range; a class name that comes twice.
+    /// There are no columns, no rows, or more than 2³² − 1 rows; the input is not complete rows, or not finite; the number of
+    /// classes differs from the number of rows; a class is out of range; two classes have the same name.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let flowers = Dataset::classes("flowers", 2, &[5.1, 3.5, 7.0, 3.2], &[0, 1], ["setosa", "versicolor"])?;
+    /// assert_eq!((flowers.len(), flowers.outputs()), (2, 2));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn classes(
         name: impl Into<String>,
         columns: usize,
@@ -31,14 +39,22 @@ impl Dataset {
         Self::assemble(name, numbered("input", columns), input, targets)
     }
 
-    /// A data set whose rows have numbers as targets.
+    /// Creates a data set whose targets are numbers.
     ///
-    /// `input` is \[rows, columns\] and `values` \[rows, outputs\], both row-major. The columns are called `input0`,
-    /// …, and `target0`, … Messages count rows from 0.
+    /// `input` is \[rows, columns\] and `values` is \[rows, outputs\], both row-major. The columns are named `input0`, …, and
+    /// `target0`, … Messages count rows from 0.
     ///
     /// # Errors
-    /// No columns, no outputs, no rows, more than 2³² − 1 rows; inputs or targets that are not whole rows, or not
-    /// finite; another number of target rows than of input rows.
+    /// There are no columns, no outputs, no rows, or more than 2³² − 1 rows; inputs or targets are not complete rows, or not
+    /// finite; the number of target rows differs from the number of input rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let line = Dataset::numbers("line", 1, &[1.0, 2.0, 3.0], 1, &[3.0, 5.0, 7.0])?;
+    /// assert_eq!((line.len(), line.target_values()), (3, Some(&[3.0, 5.0, 7.0][..])));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn numbers(
         name: impl Into<String>,
         columns: usize,
@@ -56,13 +72,21 @@ impl Dataset {
         Self::assemble(name, numbered("input", columns), input, targets)
     }
 
-    /// A data set of images, whose bytes stay bytes until they are trained on: a quarter of the memory of numbers.
+    /// Creates a data set of images. The bytes stay bytes until they are trained on, which takes a quarter of the memory of f32.
     ///
-    /// `pixels` is \[rows, height·width\], row-major, from 0 to 255; `classes` is \[rows\], each below the number of
-    /// names. The columns are called `pixel0`, `pixel1`, … Messages count rows from 0.
+    /// `columns` is height·width. `pixels` is \[rows, height·width\], row-major, from 0 to 255; `classes` is \[rows\], each below
+    /// the number of names. The columns are named `pixel0`, `pixel1`, … Messages count rows from 0.
     ///
     /// # Errors
-    /// As [`Dataset::classes`].
+    /// See [`Dataset::classes`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let images = Dataset::images("images", 4, vec![0, 0, 255, 255, 255, 0, 255, 0], vec![0, 1], ["bottom", "left"])?;
+    /// assert_eq!(*images.input_row(0), [0.0, 0.0, 255.0, 255.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn images(
         name: impl Into<String>,
         columns: usize,
@@ -77,16 +101,27 @@ impl Dataset {
         Self::checked(name, numbered("pixel", columns), Inputs::Bytes(pixels), targets)
     }
 
-    /// The one door for numbers that are not known to be right.
+    /// Creates a data set from f32 inputs that have not been checked.
     pub(super) fn assemble(name: String, columns: Vec<String>, input: Vec<f32>, targets: Targets) -> Result<Self> {
         Self::checked(name, columns, Inputs::Numbers(input), targets)
     }
 
-    /// A data set like [`Dataset::numbers`], whose numbers keep all the digits of an f64 until they are scaled, with the
-    /// columns' names.
+    /// Creates a data set with named columns. Its inputs keep the precision of f64 until they are scaled.
+    ///
+    /// `input` is \[rows, columns\], row-major.
     ///
     /// # Errors
-    /// As [`Dataset::classes`] and [`Dataset::numbers`]; a number that is beyond f32; two columns, or two targets, of one name.
+    /// See [`Dataset::classes`] and [`Dataset::numbers`]. A number is not finite as f32; two columns, or two targets, have the
+    /// same name.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Targets};
+    /// let targets = Targets::Numbers { values: vec![1.5, 2.1], columns: vec!["price".into()] };
+    /// let houses = Dataset::table("houses", ["area"], vec![50.0, 80.0], targets)?;
+    /// assert_eq!((houses.columns(), houses.target_columns()), (&["area".into()][..], &["price".into()][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn table(
         name: impl Into<String>,
         columns: impl IntoIterator<Item = impl Into<String>>,
@@ -115,18 +150,18 @@ impl Dataset {
     }
 }
 
-/// `input0`, `input1` and so on. To be called only after the number of values was checked against `count`, which a user
-/// may set to any number.
+/// Returns `input0`, `input1`, … Call it only after the number of values was checked against `count`, which users may set to
+/// any number.
 pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
 
-/// How messages name a data set.
+/// Name of a data set in messages.
 pub(super) fn place(name: &str) -> String {
     format!("data set `{name}`")
 }
 
-/// The number of rows that `values` values of `what` make.
+/// Returns the number of rows in `values` values of `what`.
 fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: usize) -> Result<usize> {
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));
@@ -144,12 +179,12 @@ fn check_rows(place: &str, rows: usize) -> Result<()> {
     }
     if u32::try_from(rows).is_err() {
         let problem = format!("it has {rows} rows, but rows are counted in 32 bits, up to {}", u32::MAX);
-        return Err(Error::data(place, problem, "train on a selection of the rows"));
+        return Err(Error::data(place, problem, "train on a subset of the rows"));
     }
     Ok(())
 }
 
-/// Refuses NaN and what is infinite as f32 in \[rows, columns\].
+/// Refuses numbers that are not finite as f32 in \[rows, columns\].
 pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String], values: &[T]) -> Result<()> {
     let is_finite = |value: &T| (Into::<f64>::into(*value) as f32).is_finite();
     let Some(index) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
@@ -157,7 +192,7 @@ pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String
     Err(Error::data(
         format!("{place}, row {row}, column `{column}`"),
         format!("{:?} is not a finite 32-bit number", values[index]),
-        "replace it, or leave the row out",
+        "replace it, or remove the row",
     ))
 }
 
@@ -192,15 +227,15 @@ fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -
     finite(place, columns, values)
 }
 
-/// Remedy for a name that comes twice.
+/// Remedy for a duplicate name.
 const RENAME: &str = "rename one of them";
 
-/// Refuses a name that comes twice.
+/// Refuses duplicate names.
 pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) -> Result<()> {
     let mut first = HashMap::new();
     for (index, name) in names.iter().enumerate() {
         if let Some(earlier) = first.insert(name, index) {
-            let problem = format!("{kind} name `{name}` stands at {earlier} and again at {index}, counted from 0");
+            let problem = format!("{kind} name `{name}` appears at {earlier} and again at {index}, counted from 0");
             return Err(Error::data(place, problem, remedy));
         }
     }
@@ -211,7 +246,7 @@ pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) ->
 mod tests {
     use super::check_rows;
 
-    /// Here, because through the public door it would take 16 GiB of input.
+    /// A unit test, because the public constructors would need 16 GiB of input.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn rows_are_counted_in_32_bits() {

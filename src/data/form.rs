@@ -1,54 +1,74 @@
-//! How a table is to be read.
+//! Options for reading tables.
 
 use std::collections::BTreeMap;
 
 use super::NumberFormat;
 
-/// Which columns of a table are read, and what separates them. The plain value `None` or `Some("price")` will do
-/// where only the target is chosen.
+/// Options for reading a table: target, dropped columns, delimiter, header and number formats.
 ///
+/// It converts from `None` and from `Some("price")`, where only the target column is chosen.
+///
+/// # Examples
 /// ```
 /// use wgrad::Dataset;
 /// use wgrad::data::CsvOptions;
 /// let text = "id;area;price;note\n1;50;1.5;old\n2;80;2.1;new\n";
-/// let form = CsvOptions::default().target("price").drop("id").drop("note");
-/// let houses = Dataset::from_csv_text("houses", text, form)?;
+/// let options = CsvOptions::default().target("price").drop("id").drop("note");
+/// let houses = Dataset::from_csv_text("houses", text, options)?;
 /// assert_eq!(houses.columns(), ["area"]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CsvOptions {
-    /// The target column; `None` for the last.
+    /// Target column; `None`, the default, for the last.
     pub target: Option<String>,
-    /// What separates columns; `None` for what the header shows.
+    /// Delimiter between columns; `None`, the default, to detect it from the header.
     pub delimiter: Option<u8>,
-    /// Columns left out of the inputs.
+    /// Columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
-    /// Whether the first row has the names of the columns; `None` for what it looks like.
+    /// True if the first row holds the column names; `None`, the default, to detect it.
     pub header: Option<bool>,
-    /// Number formats of columns, by name, where they are known beforehand. They decide where a table leaves two meanings; what
-    /// a table shows itself wins, except for signs of another unit, which are an error.
+    /// Known number formats of columns, by name; none by default. They decide where a table is ambiguous. The table's own format
+    /// takes precedence, but a percent or currency sign other than the known one is an error.
     pub formats: BTreeMap<String, NumberFormat>,
-    /// Names of the columns of a table without a header. Of a table with a column fewer the target is missing, if no column is
-    /// left out. None for `column1`, `column2`, …
+    /// Column names of a table without a header; if empty, the default, they are `column1`, `column2`, … If the table has one
+    /// column less and none is dropped, it is the target that is missing.
     pub names: Vec<String>,
 }
 
 impl CsvOptions {
-    /// Names the target column; the default is the last.
+    /// Sets the target column; the default is the last.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let options = CsvOptions::default().target("price");
+    /// let houses = Dataset::from_csv_text("houses", "price,area\n1.5,50\n2.1,80\n", options)?;
+    /// assert_eq!((houses.columns(), houses.target_columns()), (&["area".into()][..], &["price".into()][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn target(self, column: impl Into<String>) -> Self {
         Self { target: Some(column.into()), ..self }
     }
 
-    /// Says whether the first row has the names of the columns. Else it is taken for values where it looks like those
-    /// below it: numbers above numbers, of which some are not whole, equal, or between the others; or text that comes again
-    /// in its column. Whole numbers in even steps and years are taken for names. Without names columns are called
-    /// `column1`, `column2`, …
+    /// Sets whether the first row holds the column names. By default this is detected.
+    ///
+    /// The first row is read as values if it resembles the rows below: numbers above numbers, some of them not whole, equal to
+    /// each other, or within the range of their columns; or text that appears again in its column. Whole numbers in equal steps
+    /// and years are read as names. Columns without names are named `column1`, `column2`, …
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let houses = Dataset::from_csv_text("houses", "50,1.5\n80,2.1\n", CsvOptions::default().header(false))?;
+    /// assert_eq!((houses.len(), houses.columns()), (2, &["column1".into()][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn header(self, header: bool) -> Self {
         Self { header: Some(header), ..self }
     }
 
-    /// Names for so many columns without a header; or how many there should be.
+    /// Returns names for `width` columns without a header, or else the number of columns that is expected.
     pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
         let known = &self.names;
         if known.is_empty() {
@@ -57,27 +77,45 @@ impl CsvOptions {
         if width == known.len() {
             return Ok(known.clone());
         }
-        // Columns behind the target move up where it is missing. It could be a column that is left out just as well.
+        // Columns after a missing target move up. With dropped columns, one of those could be missing instead.
         let inputs: Vec<String> = known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect();
         let is_target_missing = self.drop.is_empty() && width + 1 == known.len() && width == inputs.len();
         if is_target_missing { Ok(inputs) } else { Err(known.len()) }
     }
 
-    /// What separates columns: an ASCII character that is no letter, digit, quote or end of a line. The default is
-    /// the one of comma, tab, semicolon and `|` that the header has the most of, outside quotes; a comma where it has
-    /// none.
+    /// Sets the delimiter: an ASCII character other than a letter, digit, quote or line break.
+    ///
+    /// The default is detected: whichever of comma, tab, semicolon and `|` is the most frequent in the header, outside quotes;
+    /// a comma if there is none of them.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let houses = Dataset::from_csv_text("houses", "area:price\n50:1.5\n80:2.1\n", CsvOptions::default().delimiter(b':'))?;
+    /// assert_eq!(*houses.input(), [50.0, 80.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn delimiter(self, delimiter: u8) -> Self {
         Self { delimiter: Some(delimiter), ..self }
     }
 
-    /// Leaves a column out of the inputs, such as an id or a name; its cells may hold anything.
+    /// Drops a column from the inputs, such as an ID or a name; its cells may hold anything.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let text = "name,area,price\nA,50,1.5\nB,80,2.1\n";
+    /// let houses = Dataset::from_csv_text("houses", text, CsvOptions::default().drop("name"))?;
+    /// assert_eq!(houses.columns(), ["area"]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn drop(mut self, column: impl Into<String>) -> Self {
         self.drop.push(column.into());
         self
     }
 }
 
-/// Names of columns that have none.
+/// Names for columns without a header.
 pub(crate) fn unnamed_columns(columns: usize) -> Vec<String> {
     (1..=columns).map(|number| format!("column{number}")).collect()
 }

@@ -1,4 +1,4 @@
-//! IDX files, the format of MNIST: images and labels as bytes, plain or gzipped.
+//! IDX files, the format of MNIST: images and labels as bytes, gzipped or not.
 //!
 //! A file is a magic number, 0x00000803 for images and 0x00000801 for labels, one big-endian 32-bit size for each
 //! dimension, and the bytes, row-major (LeCun, Cortes, Burges, *The MNIST database of handwritten digits*).
@@ -9,42 +9,51 @@ use std::path::{Path, PathBuf};
 use super::{Dataset, bytes};
 use crate::error::{Error, Result};
 
-const CUT: &str = "the file is damaged or cut short; use another copy";
+const CUT: &str = "the file is damaged or truncated; use another copy";
 
-/// The images of a file: rows and columns of one, and the pixels of all, \[images, rows·columns\].
+/// Reads an IDX file of images. Returns the height and width of an image in pixels, and the pixels of all images:
+/// \[images, height·width\], row-major.
 ///
 /// # Errors
-/// A file that cannot be read, is no IDX file of images, or holds more or fewer bytes than its own sizes say. What they
-/// say is never taken as a size of memory.
+/// The file cannot be read, is not an IDX file of images, or its number of bytes differs from the sizes in its header. No memory
+/// is allocated by those sizes.
 pub fn read_idx_images(path: impl AsRef<Path>) -> Result<([usize; 2], Vec<u8>)> {
     let (sizes, pixels) = read::<3>(path.as_ref(), "images")?;
     Ok(([sizes[1], sizes[2]], pixels))
 }
 
-/// The labels of a file, a byte each.
+/// Reads an IDX file of labels, one byte per label.
 ///
 /// # Errors
-/// As [`read_idx_images`].
+/// See [`read_idx_images`].
 pub fn read_idx_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     read::<1>(path.as_ref(), "labels").map(|(_, labels)| labels)
 }
 
-/// The training and the test part of MNIST, or of a set in the same form (Fashion-MNIST, Kuzushiji-MNIST): the four files
-/// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte` of a
-/// folder, each plain or gzipped (`.gz`). Pixels stay bytes; classes are called by their numbers.
+/// Reads the training and the test set of MNIST, or of a data set in the same format (Fashion-MNIST, Kuzushiji-MNIST).
+///
+/// The folder holds the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+/// `t10k-labels-idx1-ubyte`, each gzipped (`.gz`) or not. Pixels stay bytes; classes are named by their numbers.
 ///
 /// # Errors
-/// A file that is missing or wrong (see [`read_idx_images`]); another number of labels than of images; images of the two
-/// parts that differ in size.
+/// A file is missing or invalid (see [`read_idx_images`]); the number of labels differs from the number of images; the images of
+/// the two sets differ in size.
+///
+/// # Examples
+/// ```no_run
+/// let (train, test) = wgrad::data::mnist("mnist")?;
+/// assert_eq!((train.len(), test.len(), train.inputs()), (60_000, 10_000, 28 * 28));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
     let folder = folder.as_ref();
     let [train, test] = [part(folder, "train")?, part(folder, "t10k")?];
     if train.size != test.size {
         let [a, b] = [train.size, test.size].map(|[rows, columns]| format!("{rows}×{columns}"));
-        let problem = format!("images of the training part are {a} pixels, those of the test part {b}");
+        let problem = format!("training images have {a} pixels, but test images have {b}");
         return Err(Error::format(folder, problem, "use the four files of one data set"));
     }
-    // Both parts know all classes, even those that one of them has no image of.
+    // Both sets have all classes, even those without an image in one of them.
     let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |last| usize::from(*last) + 1);
     Ok((train.dataset(classes)?, test.dataset(classes)?))
 }
@@ -76,7 +85,7 @@ fn part(folder: &Path, name: &str) -> Result<Part> {
     Ok(Part { size, pixels, labels: found })
 }
 
-/// The file of that name, plain or gzipped; some copies have a point before `idx`.
+/// Finds the file of that name, gzipped or not; some copies have a point before `idx`.
 fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let names = [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")];
@@ -87,11 +96,11 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
         } else {
             "it is not a folder".into()
         };
-        Error::format(folder, problem, "name the folder that holds MNIST's four IDX files")
+        Error::format(folder, problem, "give the folder with MNIST's four IDX files")
     })
 }
 
-/// Sizes and bytes of a file with `N` dimensions.
+/// Reads sizes and bytes of a file with `N` dimensions.
 fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)> {
     let mut file = bytes::open(path)?;
     let mut header = Vec::new();
@@ -102,7 +111,7 @@ fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)
     match words.first() {
         Some(magic) if *magic != wanted => {
             let problem = format!("it begins with {magic:#010x}, but an IDX file of {what} begins with {wanted:#010x}");
-            return Err(Error::format(path, problem, format!("name a file of {what}")));
+            return Err(Error::format(path, problem, format!("give a file of {what}")));
         }
         _ if words.len() <= N => {
             let problem = format!("it has {} bytes, but its header alone has {length}", header.len());
@@ -114,20 +123,20 @@ fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)
     Ok((sizes, body(path, file, &sizes, what)?))
 }
 
-/// The bytes behind the header: as many as the sizes say, and not one more. Memory grows with what is read, not with what
-/// the header says.
+/// Reads the bytes after the header, whose number must match the sizes exactly. Memory grows with the bytes read, not with the
+/// sizes in the header.
 fn body(path: &Path, file: impl Read, sizes: &[usize], what: &str) -> Result<Vec<u8>> {
-    let said = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+    let stated = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
-    let Some(said) = said.filter(|said| *said > 0) else {
-        return Err(Error::format(path, format!("its header says {sizes} {what}"), CUT));
+    let Some(stated) = stated.filter(|stated| *stated > 0) else {
+        return Err(Error::format(path, format!("its header states {sizes} {what}"), CUT));
     };
     let mut found = Vec::new();
-    file.take(said.saturating_add(1)).read_to_end(&mut found).map_err(|error| bytes::broken(path, error))?;
-    if found.len() as u64 != said {
-        let more = if found.len() as u64 > said { "more than " } else { "" };
-        let length = (found.len() as u64).min(said);
-        let problem = format!("its header says {sizes} = {said} bytes of {what}, but it has {more}{length}");
+    file.take(stated.saturating_add(1)).read_to_end(&mut found).map_err(|error| bytes::broken(path, error))?;
+    if found.len() as u64 != stated {
+        let more = if found.len() as u64 > stated { "more than " } else { "" };
+        let length = (found.len() as u64).min(stated);
+        let problem = format!("its header states {sizes} = {stated} bytes of {what}, but it has {more}{length}");
         return Err(Error::format(path, problem, CUT));
     }
     Ok(found)

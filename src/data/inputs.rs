@@ -1,5 +1,5 @@
-//! What a data set holds as input: numbers, or bytes, as images have them. Bytes stay bytes on the device, too, until
-//! the rows of a step are brought together. Numbers that an f32 would round stay f64 until they are scaled.
+//! Inputs of a data set: numbers, or bytes for images. Bytes stay bytes on the device, too, until the rows of a step are
+//! gathered. Numbers that are not exact as f32 stay f64 until they are scaled.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,16 +10,16 @@ use crate::error::{Result, collected, copied};
 /// Values of all rows, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Inputs {
-    /// Finite.
+    /// Finite f32.
     Numbers(Vec<f32>),
-    /// Finite as f32 too, but with more digits.
+    /// Finite as f32 too, but not exact.
     Doubles(Vec<f64>),
-    /// 0 to 255.
+    /// Values from 0 to 255.
     Bytes(Vec<u8>),
 }
 
 impl Inputs {
-    /// Numbers in the smallest form that keeps all their digits.
+    /// Stores numbers in the smallest type that holds them exactly.
     pub(super) fn exact(values: Vec<f64>) -> Self {
         let fits = |value: &f64| f64::from(*value as f32) == *value;
         if values.iter().all(fits) {
@@ -37,7 +37,7 @@ impl Inputs {
         }
     }
 
-    /// Copies chosen rows of `width` values together.
+    /// Copies the given rows of `width` values.
     pub(super) fn select(&self, width: usize, rows: &[usize]) -> Self {
         match self {
             Self::Numbers(values) => Self::Numbers(gather(values, width, rows)),
@@ -54,7 +54,7 @@ impl Inputs {
         }
     }
 
-    /// Every `step`-th value from `first` on.
+    /// Returns every `step`-th value, starting at `first`.
     pub(super) fn every(&self, first: usize, step: usize) -> impl Iterator<Item = f64> {
         (first..self.len()).step_by(step).map(|at| self.value(at))
     }
@@ -67,7 +67,7 @@ impl Inputs {
         }
     }
 
-    /// The values as they are held.
+    /// Values as stored.
     pub(super) fn raw_bytes(&self) -> &[u8] {
         match self {
             Self::Numbers(values) => bytemuck::cast_slice(values),
@@ -78,41 +78,66 @@ impl Inputs {
 }
 
 impl Dataset {
-    /// The input, \[rows, inputs\], row-major. Bytes are turned into numbers for it, four times their size; numbers of a
-    /// table that have more digits are rounded. Scaling takes the digits in: [`Dataset::standardised`].
+    /// Inputs of all rows as f32: \[rows, inputs\], row-major.
+    ///
+    /// Bytes are converted, which takes four times their memory. Numbers with more digits are rounded;
+    /// [`Dataset::standardized`] scales them before it rounds.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(*wgrad::data::xor().input(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+    /// ```
     pub fn input(&self) -> Cow<'_, [f32]> {
         self.input.range(0..self.input.len())
     }
 
-    /// The inputs of some rows, counted from 0: \[rows, inputs\], row-major.
+    /// Inputs of a range of rows, counted from 0, as f32: \[rows, inputs\], row-major.
     ///
     /// # Panics
-    /// Where a row is not below [`len`](Self::len).
+    /// If a row is not below [`len`](Self::len).
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(*wgrad::data::xor().input_rows(1..3), [0.0, 1.0, 1.0, 0.0]);
+    /// ```
     pub fn input_rows(&self, rows: Range<usize>) -> Cow<'_, [f32]> {
         self.input.range(rows.start * self.inputs()..rows.end * self.inputs())
     }
 
-    /// The inputs of one row, counted from 0.
+    /// Inputs of one row, counted from 0, as f32: \[inputs\].
     ///
     /// # Panics
-    /// Where `row` is not below [`len`](Self::len).
+    /// If `row` is not below [`len`](Self::len).
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(*wgrad::data::xor().input_row(2), [1.0, 0.0]);
+    /// ```
     pub fn input_row(&self, row: usize) -> Cow<'_, [f32]> {
         self.input_rows(row..row + 1)
     }
 
-    /// An input with all its digits; row and column are counted from 0.
+    /// One input without rounding; row and column are counted from 0.
     ///
     /// # Panics
-    /// Where `row` is not below [`len`](Self::len), or `column` not below [`inputs`](Self::inputs).
+    /// If `row` is not below [`len`](Self::len), or `column` is not below [`inputs`](Self::inputs).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let seconds = Dataset::from_rows([[1_700_000_000.0], [1_700_000_001.0]], [0, 1])?;
+    /// assert_eq!(seconds.value(1, 0), 1_700_000_001.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn value(&self, row: usize, column: usize) -> f64 {
         assert!(column < self.inputs(), "column {column} of {}", self.inputs());
         self.input.value(row * self.inputs() + column)
     }
 
-    /// The inputs of some rows, scaled with all their digits, then rounded to f32; without a scaling they are only rounded.
+    /// Returns the inputs of a range of rows, scaled in f64 and then rounded to f32; without a scaling they are only rounded.
     ///
     /// # Errors
-    /// A scaling of another number of columns.
+    /// The scaling has another number of columns.
     pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardization>) -> Result<Vec<f32>> {
         let range = rows.start * self.inputs()..rows.end * self.inputs();
         let count = range.len();
@@ -126,7 +151,15 @@ impl Dataset {
         }
     }
 
-    /// The input as it is held, \[rows, inputs\], row-major, where it is bytes.
+    /// Inputs as bytes: \[rows, inputs\], row-major; `None` unless the data set was made of bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let images = Dataset::images("images", 2, vec![0, 255, 128, 0], vec![0, 1], ["dark", "light"])?;
+    /// assert_eq!(images.bytes(), Some(&[0, 255, 128, 0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.input {
             Inputs::Numbers(_) | Inputs::Doubles(_) => None,

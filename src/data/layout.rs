@@ -1,5 +1,5 @@
-//! How a table is laid out: whether its first row has names, and how each column writes its numbers. It is found out over
-//! the whole text before a cell is read, so that whoever reads the table, inspects it or applies a model to it agrees.
+//! Layout of a table: whether its first row is a header, and the number format of each column. It is determined from the
+//! whole text before a cell is read, so that reading, inspecting and applying a model agree.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,14 @@ use super::text::{Text, is_missing};
 use super::{CsvOptions, check};
 use crate::error::{Error, Result};
 
-/// So many rows show whether the first one has names.
+/// Number of rows that decide whether the first one is a header.
 const SAMPLE: usize = 1000;
 
-/// Whole numbers of these are years, which are names as often as values.
+/// Whole numbers in this range may be years, which are column names as often as values.
 const YEARS: std::ops::RangeInclusive<f64> = 1900.0..=2100.0;
 
-/// How a table is laid out.
+/// Layout of a table.
+#[derive(Debug)]
 pub(super) struct Layout {
     pub(super) first_row: FirstRow,
     /// Names of the columns.
@@ -24,35 +25,35 @@ pub(super) struct Layout {
     pub(super) written: Vec<Column>,
 }
 
-/// What the first row of a table is taken for.
+/// Role of a table's first row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FirstRow {
-    /// Names; or that was said.
+    /// Names, by its content or as requested.
     Names,
-    /// Values, by its looks.
+    /// Values, by its content.
     Values,
-    /// It was said that it has values.
-    ValuesAsSaid,
-    /// It may have names or values, and is taken for names.
+    /// Values, as requested.
+    ValuesAsRequested,
+    /// Names or values; it is read as names.
     Unclear(Vec<String>),
 }
 
 impl FirstRow {
-    /// Whether it has names.
+    /// Returns true if it has names.
     pub(super) fn is_header(&self) -> bool {
         matches!(self, Self::Names | Self::Unclear(_))
     }
 }
 
 impl Layout {
-    /// The text, to be read with or without a header, and its layout.
+    /// Returns the text, to be read with or without a header, and its layout.
     ///
     /// # Errors
-    /// Text that is no table, or has two columns of one name.
+    /// The text is no table, or two columns have the same name.
     pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let first_row = match form.header {
             Some(true) => FirstRow::Names,
-            Some(false) => FirstRow::ValuesAsSaid,
+            Some(false) => FirstRow::ValuesAsRequested,
             None => first_row(text, form),
         };
         let text = Text { header: first_row.is_header(), ..text };
@@ -68,30 +69,31 @@ impl Layout {
         Ok((text, Self { first_row, columns, written }))
     }
 
-    /// The number in a cell of a column, as the column writes it.
+    /// Returns the number in a cell, in the format of its column.
     pub(super) fn number(&self, column: usize, cell: &str) -> Option<f64> {
         self.written[column].format().read(cell)
     }
 
-    /// What is wrong with a column whose numbers cannot be told.
+    /// Refuses a column whose number format is ambiguous.
     pub(super) fn check(&self, text: Text<'_>, column: usize) -> Result<()> {
         let Column::Unclear { problem, remedy, first } = &self.written[column] else { return Ok(()) };
         Err(Error::data(text.place(first.start, &self.columns[column]), problem, *remedy))
     }
 
-    /// What was decided and should be known: kind, column where it is about one, and message.
+    /// Notes on decisions that users should know: kind, column if it is about one, and message.
     pub(super) fn notes(&self) -> Vec<(&'static str, Option<usize>, String)> {
         let header = match &self.first_row {
-            FirstRow::Names | FirstRow::ValuesAsSaid => None,
+            FirstRow::Names | FirstRow::ValuesAsRequested => None,
             FirstRow::Values => Some(
-                "the first row looks like values, so that columns are called `column1`, `column2`, …; if it has their names, \
+                "the first row looks like values, so the columns are named `column1`, `column2`, …; if it holds their names, \
                  use `--header yes`"
                     .into(),
             ),
             FirstRow::Unclear(cells) => {
                 let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
                 let cells = super::inspect::listed(&cells);
-                Some(format!("the first row may have names or values, {cells}; it is taken for names: for values, use `--header no`"))
+                let problem = format!("the first row may hold names or values, {cells}; it is read as names");
+                Some(format!("{problem}; if it holds values, use `--header no`"))
             }
         };
         let header = header.map(|message| ("header", None, message));
@@ -104,28 +106,28 @@ impl Layout {
     }
 }
 
-/// Names of the columns: those of the first row, or `column1`, `column2`, ….
+/// Names of the columns: those in the first row, or `column1`, `column2`, ….
 fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
     let mut reader = text.reader();
     if text.header {
         let header = reader.headers().map_err(|error| text.broken(error))?;
         let names: Vec<String> = header.iter().map(String::from).collect();
-        let remedy = "rename one of them, or, where the first row has values, use `--header no`";
+        let remedy = "rename one of them, or, if the first row holds values, use `--header no`";
         check::unique(&format!("{}, header", text.path.display()), "column", &names, remedy)?;
         return Ok(names);
     }
     let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
     let width = first.map_or(0, |record| record.len());
     form.unnamed(width).map_err(|known| {
-        let problem = format!("it has {width} columns and no header, but the columns are known to be {known}");
-        let remedy = format!("give all {known} columns in their order, also the target's and those that are left out");
+        let problem = format!("it has {width} columns and no header, but {known} columns are expected");
+        let remedy = format!("give all {known} columns in order, including the target and the dropped columns");
         Error::format(text.path, problem, remedy)
     })
 }
 
-/// Judges the first row by the rows below it.
+/// Classifies the first row by the rows below it.
 fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
-    // Rows of another length, and what is not UTF-8, are an error once the table is read.
+    // Rows of another length and invalid UTF-8 are errors later, when the table is read.
     let records = Text { header: false, ..text }.reader().into_records().map_while(std::result::Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
     let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
@@ -150,7 +152,7 @@ fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
             });
             numbers.push((cell, plain(cell), range));
         } else {
-            // A column of row numbers or row names has no name itself.
+            // The first column may hold row numbers or row names, and often has no name.
             is_values |= (are_numbers && column > 0) || (!cell.is_empty() && all().any(|other| other == cell));
         }
     }
@@ -164,7 +166,7 @@ fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     let values: Vec<f64> = numbers.iter().filter_map(|(_, number, _)| *number).collect();
     let inside = numbers.iter().all(|(_, number, range)| match (number, range) {
         (Some(number), Some((low, high))) => (low..=high).contains(&number),
-        // `$5` above `$7` is no name.
+        // `$5` above `$7` is not a name.
         (None, _) => true,
         (Some(_), None) => false,
     });
@@ -183,14 +185,14 @@ fn plain(cell: &str) -> Option<f64> {
     cell.parse().ok()
 }
 
-/// Whether these may be names that are numbers: years, or numbers in even steps, as of columns and wavelengths.
+/// Returns true if these numbers may be column names: years, or numbers in equal steps, such as wavelengths.
 fn is_series(values: &[f64]) -> bool {
     let years = values.iter().all(|value| value.fract() == 0.0 && YEARS.contains(value));
     let steps: Vec<f64> = values.windows(2).map(|two| two[1] - two[0]).collect();
     let even = steps.iter().all(|step| (step - steps[0]).abs() <= 1e-6 * steps[0].abs());
     let in_steps = match steps.as_slice() {
         [] => false,
-        // Any two numbers have an even step.
+        // Any two numbers are in equal steps.
         [step] => step.abs() == 1.0,
         [step, ..] => *step != 0.0 && even,
     };

@@ -1,12 +1,19 @@
-//! Data sets: rows of numbers with a target each, checked once when they come in.
+//! Data sets: rows of numbers, each with a target, checked once when they are created.
 //!
-//! A [`Dataset`] owns its rows and is plain data: no device, no file behind it. It is made from rows in memory
-//! ([`Dataset::from_rows`]), from slices ([`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`]), from a table ([`Dataset::from_csv`], as [`CsvOptions`]
-//! says), from MNIST's files ([`mnist`]), embedded ([`digits`], [`iris`]) or generated ([`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`],
-//! [`xor`]); it is cut by [`Dataset::split`]; a [`Standardization`] fitted on the training part scales every part.
-//! Whatever has become a `Dataset` holds finite numbers and classes in range, so that nothing after it looks again. A
-//! [`Table`] is read for a model that exists: by the names of its columns. An
-//! [`Inspection`] tells what is in a table, even in one that no `Dataset` can be made of.
+//! A [`Dataset`] owns its rows and is plain data, without a device or a file behind it. Sources:
+//!
+//! - rows in memory: [`Dataset::from_rows`];
+//! - slices: [`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`], [`Dataset::table`];
+//! - tables as text: [`Dataset::from_csv`], with [`CsvOptions`];
+//! - MNIST's files: [`mnist`];
+//! - embedded data sets: [`digits`], [`iris`];
+//! - generators: [`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`], [`xor`].
+//!
+//! [`Dataset::split`] splits it into training, validation and test set. A [`Standardization`] fitted on the training set
+//! scales all of them. A `Dataset` holds only finite numbers and classes in range, so later stages do not check again.
+//!
+//! A [`Table`] is read for an existing model, by the names of its columns. An [`Inspection`] reports the contents of a table,
+//! even of one that cannot become a `Dataset`.
 
 mod bytes;
 mod cells;
@@ -46,6 +53,7 @@ use inputs::Inputs;
 
 /// Rows of input columns, each with its target.
 ///
+/// # Examples
 /// ```
 /// use wgrad::Dataset;
 /// // Two columns, three rows; the classes are 0, 1 and 0.
@@ -65,22 +73,24 @@ pub struct Dataset {
     class_column: Option<String>,
 }
 
-/// What the rows of a [`Dataset`] are to be mapped to.
+/// Targets of a [`Dataset`]: classes or numbers.
+///
+/// [`Dataset::class_indices`] and [`Dataset::target_values`] give them without a `match`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
-    /// One class a row, for softmax cross entropy.
+    /// One class per row, for softmax cross-entropy.
     Classes {
-        /// Each row's class: an index into `names`; \[rows\].
+        /// Class of each row, an index into `names`; \[rows\].
         indices: Vec<u32>,
-        /// The classes' names, all different. A part of a split keeps them all, even those it has no row of.
+        /// Names of the classes, all different. Each set of a split keeps all names, even those of classes without rows.
         names: Vec<String>,
     },
-    /// One or more numbers a row, for mean squared error and the binary losses.
+    /// One or more numbers per row, for mean squared error and the binary losses.
     Numbers {
-        /// \[rows, columns\], row-major, finite as f32 too. They are f64 for targets such as 3·10⁹ ± 100, which an f32 cannot
-        /// tell apart until they are scaled.
+        /// Target values: \[rows, columns\], row-major, finite as f32 too. They are f64 because an f32 cannot distinguish
+        /// targets such as 3·10⁹ ± 100 until they are scaled.
         values: Vec<f64>,
-        /// The target columns' names.
+        /// Names of the target columns.
         columns: Vec<String>,
     },
 }
@@ -99,28 +109,56 @@ impl Targets {
 }
 
 impl Dataset {
-    /// What the data set is called in messages and reports.
+    /// Name of the data set, for messages and reports.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::iris().name(), "iris");
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Number of rows.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::iris().len(), 150);
+    /// ```
     pub fn len(&self) -> usize {
         self.input.len() / self.columns.len()
     }
 
-    /// Whether there is no row: true only of a part that [`Split`] gave the fraction 0, and of a selection of
-    /// no rows. Every constructor refuses an empty data set.
+    /// Returns true if there are no rows.
+    ///
+    /// Only a set of a [`Split`] with the fraction 0 and a [selection](Self::select) of no rows are empty. Every constructor
+    /// refuses an empty data set.
+    ///
+    /// # Examples
+    /// ```
+    /// let xor = wgrad::data::xor();
+    /// assert!(!xor.is_empty() && xor.select(&[]).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Number of input columns: the width that a network's input must have.
+    /// Number of input columns: the input width that a network needs.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::iris().inputs(), 4);
+    /// ```
     pub fn inputs(&self) -> usize {
         self.columns.len()
     }
 
-    /// Number of outputs that a network needs: classes, or target columns.
+    /// Number of outputs that a network needs: the number of classes, or of target columns.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::iris().outputs(), 3);
+    /// ```
     pub fn outputs(&self) -> usize {
         match &self.targets {
             Targets::Classes { names, .. } => names.len(),
@@ -129,11 +167,21 @@ impl Dataset {
     }
 
     /// Names of the input columns.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::xor().columns(), ["a", "b"]);
+    /// ```
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// Names of the target columns; none where classes were not read from a table.
+    /// Names of the target columns; empty if the targets are classes that were not read from a table.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::iris().target_columns(), ["species"]);
+    /// ```
     pub fn target_columns(&self) -> &[String] {
         match &self.targets {
             Targets::Classes { .. } => self.class_column.as_slice(),
@@ -141,24 +189,43 @@ impl Dataset {
         }
     }
 
-    /// CRC-32 of inputs and targets, by which data sets are told apart.
+    /// CRC-32 of inputs and targets, which identifies the data in checkpoints.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::data;
+    /// assert_eq!(data::iris().checksum(), data::iris().checksum());
+    /// assert_ne!(data::iris().checksum(), data::digits().checksum());
+    /// ```
     pub fn checksum(&self) -> u32 {
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(self.input.raw_bytes());
         match &self.targets {
             Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            // Rounded where that loses nothing, so that data sets that were made from f32 keep their checksum.
+            // Rounded to f32 if that is exact, so that data sets made from f32 keep their checksum.
             Targets::Numbers { values, .. } => checksum.update(Inputs::exact(values.clone()).raw_bytes()),
         }
         checksum.finalize()
     }
 
-    /// The targets.
+    /// Targets: classes or numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Targets;
+    /// assert!(matches!(wgrad::data::iris().targets(), Targets::Classes { .. }));
+    /// ```
     pub fn targets(&self) -> &Targets {
         &self.targets
     }
 
-    /// Names of the classes, where the targets are classes.
+    /// Names of the classes; `None` if the targets are numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// let names = ["setosa", "versicolor", "virginica"].map(String::from);
+    /// assert_eq!(wgrad::data::iris().class_names(), Some(&names[..]));
+    /// ```
     pub fn class_names(&self) -> Option<&[String]> {
         match &self.targets {
             Targets::Classes { names, .. } => Some(names),
@@ -166,10 +233,16 @@ impl Dataset {
         }
     }
 
-    /// The given rows, counted from 0, in the given order; a row may come twice. No rows give an empty data set.
+    /// Returns a data set of the given rows, counted from 0, in the given order; a row may appear more than once.
     ///
     /// # Panics
-    /// Where a row is not below [`len`](Self::len).
+    /// If a row is not below [`len`](Self::len).
+    ///
+    /// # Examples
+    /// ```
+    /// let xor = wgrad::data::xor().select(&[3, 1]);
+    /// assert_eq!(xor.target_values(), Some(&[0.0, 1.0][..]));
+    /// ```
     pub fn select(&self, rows: &[usize]) -> Self {
         Self {
             name: self.name.clone(),
@@ -180,19 +253,29 @@ impl Dataset {
         }
     }
 
-    /// Turns two classes into one column of numbers, 0 for the first class and 1 for the second, as binary cross
-    /// entropy and the perceptron's criterion want them. The column keeps the name that it has in its table; of a data set
-    /// that is none it is named after the second class.
+    /// Turns two classes into one column of numbers, 0 for the first class and 1 for the second, for binary cross-entropy and
+    /// the perceptron criterion.
+    ///
+    /// The column keeps its name in the table; without a table it is named after the second class.
     ///
     /// # Errors
-    /// Targets that are numbers already, or another number of classes than two.
+    /// The targets are already numbers, or the number of classes is not 2.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let data = Dataset::from_rows([[1.0], [2.0], [3.0]], ["no", "yes", "no"])?.class_as_number()?;
+    /// assert_eq!(data.target_values(), Some(&[0.0, 1.0, 0.0][..]));
+    /// assert_eq!(data.target_columns(), ["yes"]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn class_as_number(self) -> Result<Self> {
         let place = self.place();
         let Targets::Classes { indices, names } = self.targets else {
             return Err(Error::conflict(place, "its targets are numbers, not classes", "use it as it is"));
         };
         let [_, second] = names.as_slice() else {
-            let problem = format!("it has {} classes, but one number tells only 2 apart", names.len());
+            let problem = format!("it has {} classes, but one number can stand for only 2", names.len());
             return Err(Error::conflict(place, problem, "keep the classes, and train with softmax_cross_entropy"));
         };
         let values = indices.iter().map(|&class| class.into()).collect();
@@ -200,11 +283,20 @@ impl Dataset {
         Ok(Self { targets: Targets::Numbers { values, columns }, ..self })
     }
 
-    /// Scales the input by what was fitted, most often on the training part. Numbers become f32 once they are scaled.
+    /// Scales the inputs by a [`Standardization`], usually one fitted on the training set. Scaled values are f32.
     ///
     /// # Errors
-    /// Another number of columns than was fitted, or a value that is too far from its column's mean for an f32.
-    pub fn standardised(self, standardization: &Standardization) -> Result<Self> {
+    /// The number of columns differs from the fitted one, or a scaled value is not finite as f32.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [3.0]], [0.0, 1.0])?;
+    /// let scaled = data.clone().standardized(&Standardization::fit(&data)?)?;
+    /// assert_eq!(*scaled.input(), [-1.0, 1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn standardized(self, standardization: &Standardization) -> Result<Self> {
         let (found, wanted) = (self.inputs(), standardization.columns());
         if found != wanted {
             return Err(Error::Shape {
@@ -221,11 +313,22 @@ impl Dataset {
         Ok(Self { input: Inputs::Numbers(input), ..self })
     }
 
-    /// Scales targets that are numbers by what [`Standardization::fit_targets`] found; classes stay as they are.
+    /// Scales targets that are numbers by a [`Standardization::fit_targets`]; classes stay as they are.
+    ///
+    /// To get predictions in the units of the targets, let the trainer scale them: `Builder::scale_targets`.
     ///
     /// # Errors
-    /// Another number of target columns than was fitted, or a value that is too far from its column's mean for an f32.
-    pub fn standardised_targets(self, standardization: &Standardization) -> Result<Self> {
+    /// The number of target columns differs from the fitted one, or a scaled value is not finite as f32.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [2.0]], [100.0, 300.0])?;
+    /// let scaled = data.clone().standardized_targets(&Standardization::fit_targets(&data)?)?;
+    /// assert_eq!(scaled.target_values(), Some(&[-1.0, 1.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn standardized_targets(self, standardization: &Standardization) -> Result<Self> {
         let place = self.place();
         let Targets::Numbers { values, columns } = self.targets else { return Ok(self) };
         let scaled = standardization.scaled(&values)?;
@@ -239,7 +342,7 @@ impl Dataset {
     }
 }
 
-/// Copies rows of `width` values together.
+/// Copies the given rows of `width` values.
 fn gather<T: Copy>(values: &[T], width: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
 }

@@ -1,29 +1,29 @@
-//! Numbers as people write them: `$12,500.00`, `45.1%`, `3,5`, `−3.77`. How a column writes them is decided over all of its
-//! cells, since `45,175` alone may be 45175 or 45.175.
+//! Formats of numbers: `$12,500.00`, `45.1%`, `3,5`, `−3.77`. The format of a column is determined from all of its cells, since
+//! `45,175` alone may be 45175 or 45.175.
 
 use serde::{Deserialize, Serialize};
 
 use super::text::{ONE_WAY, is_missing};
 use crate::error::{Error, Result};
 
-/// How the numbers of a column are written. Without any sign: `-1234.5`.
+/// Format of the numbers in a column. The plain format is `-1234.5`, see [`NumberFormat::PLAIN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberFormat {
-    /// Decimal sign: a point or a comma.
+    /// Decimal sign: `.` or `,`.
     pub decimal: char,
-    /// Sign between groups of three digits.
+    /// Separator of groups of three digits: a comma, point, apostrophe or space, other than the decimal sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
-    /// Currency sign, before or behind the digits.
+    /// Currency sign, before or after the digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<char>,
-    /// Whether every number has a percent sign; `45.1%` is read as 45.1.
+    /// True if every number has a percent sign; `45.1%` is read as 45.1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub percent: bool,
 }
 
-/// Decimal sign and thousands separator; the plain one first, and those with a point before those with a comma.
+/// Decimal sign and thousands separator: first the plain style, then styles with a point, then styles with a comma.
 const STYLES: [(char, Option<char>); 8] = [
     ('.', None),
     ('.', Some(',')),
@@ -38,17 +38,17 @@ const STYLES: [(char, Option<char>); 8] = [
 const CURRENCIES: [char; 8] = ['$', '€', '£', '¥', '₹', '₩', '₽', '₺'];
 
 impl NumberFormat {
-    /// Numbers as programs write them.
+    /// Plain format, as programs write it: `-1234.5`.
     pub const PLAIN: Self = Self { decimal: '.', thousands: None, currency: None, percent: false };
 
-    /// Refuses signs that no table is read with.
+    /// Refuses unsupported signs.
     pub(crate) fn check(&self, place: &str) -> Result<()> {
         let wrong = |what: &str, sign: char, wanted: &str| Err(Error::value(place, what, format!("`{sign}`"), wanted));
         if !STYLES.iter().any(|(decimal, _)| *decimal == self.decimal) {
             return wrong("decimal sign", self.decimal, "`.` or `,`");
         }
         if let Some(sign) = self.thousands.filter(|_| !STYLES.contains(&(self.decimal, self.thousands))) {
-            return wrong("thousands separator", sign, "a comma, point, apostrophe or blank, and not the decimal sign");
+            return wrong("thousands separator", sign, "a comma, point, apostrophe or space, and not the decimal sign");
         }
         match self.currency.filter(|sign| !CURRENCIES.contains(sign)) {
             Some(sign) => wrong("currency sign", sign, &format!("one of {}", listed(&CURRENCIES))),
@@ -56,7 +56,15 @@ impl NumberFormat {
         }
     }
 
-    /// The number in a cell, if it is written so; a number without thousands separators or currency sign is, too.
+    /// Returns the number in a cell, or `None` if it is not in this format. Thousands separators and the currency sign may be
+    /// missing in a cell.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::data::NumberFormat;
+    /// let dollars = NumberFormat { thousands: Some(','), currency: Some('$'), ..NumberFormat::PLAIN };
+    /// assert_eq!((dollars.read("$12,500.00"), dollars.read("12.5"), dollars.read("€5")), (Some(12_500.0), Some(12.5), None));
+    /// ```
     pub fn read(&self, cell: &str) -> Option<f64> {
         if *self == Self::PLAIN
             && let Ok(number) = cell.parse()
@@ -69,7 +77,7 @@ impl NumberFormat {
     }
 }
 
-/// A cell with its signs taken off.
+/// A cell without its signs.
 struct Written {
     negative: bool,
     currency: Option<char>,
@@ -79,7 +87,7 @@ struct Written {
 
 impl Written {
     fn of(cell: &str) -> Self {
-        // Other spellings of the same signs: minus, apostrophe, and blanks that do not break a line.
+        // Unicode variants of minus, apostrophe and space.
         let usual = |c: char| match c {
             '\u{2212}' => '-',
             '\u{2019}' => '\'',
@@ -89,7 +97,7 @@ impl Written {
         let text: String = cell.chars().map(usual).collect();
         let (mut rest, mut signed) = (text.trim(), false);
         let mut written = Self { negative: false, currency: None, percent: false, digits: String::new() };
-        // `-$5` and `$-5`.
+        // Both `-$5` and `$-5`.
         while let Some(first) = rest.chars().next() {
             match first {
                 '-' | '+' if !signed => (signed, written.negative) = (true, first == '-'),
@@ -109,7 +117,7 @@ impl Written {
         Self { digits: rest.into(), ..written }
     }
 
-    /// The number, if its digits are written in that style.
+    /// Returns the number if its digits are in this style.
     fn number(&self, (decimal, thousands): (char, Option<char>)) -> Option<f64> {
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (mantissa, exponent) = match self.digits.find(['e', 'E']) {
@@ -120,11 +128,11 @@ impl Written {
         let mut groups = whole.split(|c| Some(c) == thousands).peekable();
         let first = groups.next().unwrap_or("");
         let mut joined = first.to_string();
-        // `₹1,23,45,678`: pairs of digits above the thousands.
+        // `₹1,23,45,678` has pairs of digits above the thousands.
         let pairs = self.currency == Some('₹') && groups.peek().is_some_and(|group| group.len() == 2);
         while let Some(group) = groups.next() {
             let digits = if pairs && groups.peek().is_some() { 2 } else { 3 };
-            // Nobody groups digits behind a zero: `0,125` has a decimal comma.
+            // A group cannot follow a leading zero: `0,125` has a decimal comma.
             if !(1..=3).contains(&first.len()) || first.starts_with('0') || group.len() != digits {
                 return None;
             }
@@ -138,7 +146,7 @@ impl Written {
     }
 }
 
-/// Whether a cell is a number in any style.
+/// Returns true if a cell is a number in any style.
 pub(super) fn is_number(cell: &str) -> bool {
     cell.parse::<f64>().is_ok() || {
         let written = Written::of(cell);
@@ -146,26 +154,26 @@ pub(super) fn is_number(cell: &str) -> bool {
     }
 }
 
-/// A cell and where the reader began to look for its row.
+/// A cell, and the byte at which the reader began to look for its row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) start: u64,
     pub(super) cell: String,
 }
 
-/// How a column is written.
+/// Contents and number format of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// Numbers, if any; `unusual` is the first that is read otherwise than plainly, or than a known format reads it.
+    /// Numbers, if any. `unusual` is the first that reads differently in the plain or in the known format.
     Numbers { format: NumberFormat, unusual: Option<Found> },
-    /// Numbers whose values cannot be told.
+    /// Numbers in an ambiguous format.
     Unclear { problem: String, remedy: &'static str, first: Found },
-    /// Some cells are no numbers in any style; `first` is the first of them. `format` reads the others.
+    /// Some cells are not numbers in any style; `first` is the first of them. `format` reads the others.
     Text { numbers: usize, texts: usize, all_whole: bool, format: NumberFormat, first: Found },
 }
 
 impl Column {
-    /// Format to read cells with.
+    /// Format for reading cells.
     pub(super) fn format(&self) -> NumberFormat {
         match self {
             Self::Numbers { format, .. } | Self::Text { format, .. } => *format,
@@ -174,19 +182,19 @@ impl Column {
     }
 }
 
-/// What the cells of a column say of how it is written.
+/// Evidence for the number format of a column.
 #[derive(Clone)]
 pub(super) struct Evidence {
-    /// Whether each of [`STYLES`] reads all numbers so far.
+    /// For each of [`STYLES`], true if it has read all numbers so far.
     reads_all: [bool; STYLES.len()],
     numbers: usize,
     texts: usize,
     all_whole: bool,
     percents: usize,
     currencies: Vec<char>,
-    /// The first with a comma or a point among its digits.
+    /// First number with a comma or a point among its digits.
     separated: Option<Found>,
-    /// Numbers of at most three digits without a separator, and of more.
+    /// True if there are numbers of at most three digits, and of more, without a separator.
     short: bool,
     long: bool,
     unusual: Option<Found>,
@@ -216,7 +224,7 @@ impl Evidence {
         if cell.is_empty() || is_missing(cell) {
             return;
         }
-        // Most cells are `-12.5`, in columns of which nothing else is to be found out.
+        // Fast path for plain numbers such as `-12.5`, once the style of the column is known.
         if let Some(whole) = digits_and_point(cell)
             && self.separated.is_some()
             && !self.reads_all[4..].contains(&true)
@@ -231,7 +239,7 @@ impl Evidence {
             self.first_number.get_or_insert_with(found);
             self.all_whole &= number.fract() == 0.0;
             self.digits(start, cell, cell);
-            // A plain number is read by all styles with a point.
+            // All styles with a point read a plain number.
             if cell.contains('.') && self.reads_all[4..].contains(&true) {
                 self.keep(&Written::of(cell), 4);
             }
@@ -265,13 +273,13 @@ impl Evidence {
         }
     }
 
-    /// Keeps the styles, from `first` on, that read a number.
+    /// Of the styles from `first` on, keeps those that read a number.
     fn keep(&mut self, written: &Written, first: usize) {
         let styles = self.reads_all.iter_mut().zip(STYLES).skip(first);
         styles.for_each(|(reads, style)| *reads = *reads && written.number(style).is_some());
     }
 
-    /// The styles that are left: one with a point, one with a comma.
+    /// Remaining styles: the first with a point, and the first with a comma.
     fn left(&self) -> [Option<(char, Option<char>)>; 2] {
         let of = |decimal: char| {
             let mut styles = STYLES.iter().zip(self.reads_all);
@@ -280,7 +288,7 @@ impl Evidence {
         [of('.'), of(',')]
     }
 
-    /// The decimal sign that the column shows to be one.
+    /// Decimal sign, if the column alone determines it.
     fn decimal(&self) -> Option<char> {
         if self.texts > 0 || self.separated.is_none() {
             return None;
@@ -292,17 +300,17 @@ impl Evidence {
         }
     }
 
-    /// Style of the column, in a table whose other columns show `decimal` to be its decimal sign. A `known` format
-    /// decides where the table itself leaves two meanings.
+    /// Format of the column, in a table whose other columns use `decimal`. A `known` format decides if the table itself is
+    /// ambiguous.
     fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
         let Self { numbers, texts, all_whole, .. } = *self;
-        // Without a known format a number among text is plain, if it is one.
+        // Without a known format, numbers among text are read as plain.
         let format = known.map(|_| self.column_of_numbers(decimal, known, delimiter).format());
         Column::Text { numbers, texts, all_whole, format: format.unwrap_or(NumberFormat::PLAIN), first: first.clone() }
     }
 
-    /// The same, of its numbers alone.
+    /// Format of a column of which only the numbers are considered.
     fn column_of_numbers(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_number else {
             return Column::Numbers { format: NumberFormat::PLAIN, unusual: None };
@@ -316,7 +324,8 @@ impl Evidence {
         let shown = self.unusual.as_ref().unwrap_or(first);
         let cell = &shown.cell;
         if self.percents > 0 && self.percents < self.numbers {
-            let problem = format!("{} of {} numbers have a percent sign, as `{cell}`", self.percents, self.numbers);
+            let problem =
+                format!("{} of {} numbers have a percent sign, such as `{cell}`", self.percents, self.numbers);
             return unclear(problem, shown);
         }
         if self.currencies.len() > 1 {
@@ -341,7 +350,7 @@ impl Evidence {
         Column::Numbers { format, unusual: unusual.min_by_key(|found| found.start).cloned() }
     }
 
-    /// Decimal sign and thousands separator, or why they cannot be told.
+    /// Decimal sign and thousands separator, or the reason why they are ambiguous.
     fn style(
         &self,
         decimal: Option<char>,
@@ -353,14 +362,14 @@ impl Evidence {
             [Some(point), Some(comma)] => (point, comma),
             [None, None] => {
                 let first = self.unusual.as_ref().map_or("", |found| &found.cell);
-                return Err(format!("numbers are written in more than one way, the first unusual one as `{first}`"));
+                return Err(format!("numbers are written in more than one format, the first unusual one as `{first}`"));
             }
         };
         let Some(Found { cell, .. }) = &self.separated else { return Ok(point) };
-        // Behind a currency sign people group digits by points, too: `1.234 €`.
+        // With a currency sign, a point may group digits, too: `1.234 €`.
         let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
         let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
-        // Thousands in a table separated by commas: some numbers are below 1000, and those above all have a separator.
+        // Thousands separators in a comma-separated table: some numbers are below 1000, and all above have a separator.
         let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
         match decimal.or(plain).or(known.map(|known| known.decimal)).or(by_size) {
             Some('.') => Ok(point),
@@ -380,21 +389,21 @@ impl Evidence {
         STYLES.iter().zip(self.reads_all).any(|(other, reads)| *other == style && reads)
     }
 
-    /// Problem of numbers whose signs say that they are of another unit than was known.
+    /// Problem of numbers whose signs contradict the known unit.
     fn other_unit(&self, known: NumberFormat, first: &Found) -> Option<String> {
         let cell = &self.unusual.as_ref().unwrap_or(first).cell;
         if known.percent && self.percents == 0 {
-            return Some(format!("`{cell}` has no percent sign, as the column's numbers are known to have"));
+            return Some(format!("`{cell}` has no percent sign, but the column's numbers are known to have one"));
         }
         if !known.percent && self.percents > 0 {
             return Some(format!("`{cell}` has a percent sign, but the column's numbers are known to have none"));
         }
         let sign = known.currency.filter(|sign| self.currencies.iter().any(|other| other != sign))?;
-        Some(format!("`{cell}` has another currency sign than `{sign}`, which the column is known to have"))
+        Some(format!("`{cell}` has a currency sign other than `{sign}`, which the column is known to have"))
     }
 }
 
-/// Of digits with a minus before them and a point among them: whether they are a whole number.
+/// For digits with an optional minus sign and point, returns true if they are a whole number; `None` for other cells.
 fn digits_and_point(cell: &str) -> Option<bool> {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -402,7 +411,7 @@ fn digits_and_point(cell: &str) -> Option<bool> {
     (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
-/// Styles of all columns of a table; each comes with its format, where one is known beforehand.
+/// Formats of all columns of a table, from the evidence of each column and its known format, if any.
 pub(super) fn columns(evidence: &[(Evidence, Option<NumberFormat>)], delimiter: u8) -> Vec<Column> {
     let shown: Vec<char> = evidence.iter().filter_map(|(column, _)| column.decimal()).collect();
     let one = shown.first().copied().filter(|first| shown.iter().all(|sign| sign == first));

@@ -5,10 +5,10 @@ use super::inputs::Inputs;
 use super::{Dataset, Targets};
 use crate::error::{Error, Result, room};
 
-/// Name of a data set that was given none.
+/// Name of a data set without a name.
 const UNNAMED: &str = "rows";
 
-/// Most classes that are given as numbers, each of which gets a name.
+/// Most classes that may be given as indices; each gets a name.
 const MOST_CLASSES: i64 = 1 << 20;
 
 /// Targets of rows in memory, for [`Dataset::from_rows`]: a slice, array or vector with a target per row.
@@ -19,8 +19,10 @@ const MOST_CLASSES: i64 = 1 << 20;
 /// | `&str`, `String` | classification: a name |
 /// | `f32`, `f64` | regression, or 0 and 1 for a binary loss |
 /// | `[f32; N]`, `[f64; N]`, `Vec<f32>`, `Vec<f64>` | the same with several outputs |
+#[derive(Debug)]
 pub struct RowTargets(Given);
 
+#[derive(Debug)]
 enum Given {
     Indices(Vec<i64>),
     Names(Vec<String>),
@@ -40,7 +42,7 @@ mod sealed {
         ($($index:ty)*) => {$(
             impl TargetRow for $index {
                 fn given(rows: &[Self]) -> super::RowTargets {
-                    // One that is no i64 is too large as well.
+                    // An index that does not fit an i64 exceeds the limit, too.
                     super::RowTargets(Given::Indices(rows.iter().map(|row| i64::try_from(*row).unwrap_or(i64::MAX)).collect()))
                 }
             }
@@ -115,10 +117,17 @@ impl<T: TargetRow> From<Vec<T>> for RowTargets {
 }
 
 impl Dataset {
-    /// A data set from rows in memory: arrays, vectors, or a flat slice that is cut into rows by `chunks`. Inputs are `f32` or
-    /// `f64`; [`RowTargets`] lists the targets. Classes that are given as indices are called `0`, `1`, …; names are sorted.
-    /// Columns are called `input0`, `input1`, …, and outputs `target0`, … Messages count rows from 0.
+    /// Creates a data set from rows in memory: arrays, vectors, or a flat slice split into rows by `chunks`.
     ///
+    /// Inputs are `f32` or `f64`; [`RowTargets`] lists the types of targets. Classes given as indices are named `0`, `1`, …;
+    /// classes given by name are sorted. Input columns are named `input0`, `input1`, …, and target columns `target0`, …; the
+    /// data set is named `rows`, see [`named`](Self::named). Messages count rows from 0.
+    ///
+    /// # Errors
+    /// There are no rows, or no columns; rows differ in length; the number of targets differs from the number of rows; a
+    /// number is not finite; a class index is below 0, or 2²⁰ or more.
+    ///
+    /// # Examples
     /// ```
     /// use wgrad::Dataset;
     /// let xor = Dataset::from_rows([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["same", "other", "other", "same"])?;
@@ -134,10 +143,6 @@ impl Dataset {
     /// assert_eq!(*flowers.input_row(1), [7.0, 3.2]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    ///
-    /// # Errors
-    /// No rows, or no columns; rows of different lengths; another number of targets than of rows; numbers that are not
-    /// finite; a class index below 0, or of 2²⁰ or more.
     pub fn from_rows<R, T>(rows: impl IntoIterator<Item = R>, targets: impl Into<RowTargets>) -> Result<Self>
     where
         R: AsRef<[T]>,
@@ -159,13 +164,26 @@ impl Dataset {
         Self::checked(UNNAMED.into(), numbered("input", columns.unwrap_or(1)), Inputs::exact(input), targets)
     }
 
-    /// The same data set under another name, for messages and reports.
+    /// Renames the data set, for messages and reports.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::data::xor().named("exclusive or").name(), "exclusive or");
+    /// ```
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The class of each row, an index into [`Dataset::class_names`]; `None` where targets are numbers.
+    /// Class of each row, an index into [`Dataset::class_names`]: \[rows\]; `None` if the targets are numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let data = Dataset::from_rows([[1.0], [2.0]], ["dog", "cat"])?;
+    /// assert_eq!((data.class_indices(), data.target_values()), (Some(&[1, 0][..]), None));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn class_indices(&self) -> Option<&[u32]> {
         match &self.targets {
             Targets::Classes { indices, .. } => Some(indices),
@@ -173,7 +191,15 @@ impl Dataset {
         }
     }
 
-    /// The target numbers, \[rows, outputs\], row-major; `None` where targets are classes.
+    /// Target numbers: \[rows, outputs\], row-major; `None` if the targets are classes.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Dataset;
+    /// let data = Dataset::from_rows([[1.0], [2.0]], [0.5, 1.5])?;
+    /// assert_eq!((data.target_values(), data.class_indices()), (Some(&[0.5, 1.5][..]), None));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn target_values(&self) -> Option<&[f64]> {
         match &self.targets {
             Targets::Numbers { values, .. } => Some(values),
@@ -211,7 +237,7 @@ fn named_classes(rows: &[String]) -> Targets {
     let mut names = rows.to_vec();
     names.sort_unstable();
     names.dedup();
-    // Each name is one of these.
+    // Every row's name is in `names`.
     let index = |name: &String| names.partition_point(|known| known < name) as u32;
     Targets::Classes { indices: rows.iter().map(index).collect(), names }
 }

@@ -1,16 +1,25 @@
-//! Cutting a data set into parts for training, validation and test.
+//! Splitting a data set into training, validation and test set.
 
 use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::{Philox, Stream};
 
-/// Fractions below this are rounding: 1 − 0.7 − 0.3 is no test part.
+/// Fractions below this are rounding errors: 1 − 0.7 − 0.3 leaves no test set.
 const ROUNDING: f64 = 1e-9;
 
-/// Sets of fewer rows are better trained and evaluated on all rows, as the command does: 15 % of 20 rows is a part of 3.
+/// Fewest rows that the `wgrad` command splits, 20; 15 % of them is a set of 3. Smaller data sets are trained and evaluated on
+/// all rows.
 pub const FEWEST_TO_SPLIT: usize = 20;
 
-/// How a data set is cut: what fraction of its rows goes where, and by which seed they are drawn.
+/// Fractions of the training, validation and test set, and the seed that draws their rows.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Split, data};
+/// let (train, validation, test) = data::iris().split(Split::parts(0.6, 0.2).seed(1))?;
+/// assert_eq!((train.len(), validation.len(), test.len()), (90, 30, 30));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Split {
     train: f64,
@@ -19,17 +28,34 @@ pub struct Split {
 }
 
 impl Split {
-    /// Fractions of the rows for training and for validation; what remains of 1 is for the test. The seed is 0.
+    /// Creates a split with these fractions for the training and the validation set, from 0 to 1. The rest is the test set. The
+    /// seed is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Split, data};
+    /// let (train, _, test) = data::digits().split(Split::parts(0.8, 0.0))?;
+    /// assert_eq!(train.len() + test.len(), 1797);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn parts(train: f64, validation: f64) -> Self {
         Self { train, validation, seed: 0 }
     }
 
-    /// Draws the rows by another seed.
+    /// Sets the seed that draws the rows; the default is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Split, data};
+    /// let [one, other] = [1, 2].map(|seed| data::iris().split(Split::parts(0.7, 0.3).seed(seed)));
+    /// assert_ne!(one?.0, other?.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// Fractions for training, validation, test.
+    /// Fractions of training, validation and test set.
     fn fractions(self) -> Result<[f64; 3]> {
         if !(self.train > 0.0 && self.train <= 1.0) {
             return Err(Error::value("split", "the fraction for training", self.train, "above 0 and at most 1"));
@@ -47,28 +73,29 @@ impl Split {
 }
 
 impl Dataset {
-    /// Cuts the rows into parts for training, validation and test, in this order; every row is in exactly one.
+    /// Splits the rows into training, validation and test set, in this order. Every row is in exactly one of them.
     ///
-    /// Classes are spread over the parts in proportion, each to within two rows; each part's size is its fraction
-    /// of the rows to within one. Rows of a part are in shuffled order. The same seed gives the same parts. A part of
-    /// fraction 0 is an empty data set.
+    /// The split is stratified: the rows of each class are divided in proportion, to within two rows. The size of each set is
+    /// its fraction of all rows, to within one row. Rows are shuffled. The same seed gives the same sets. A set with the fraction
+    /// 0 is empty.
     ///
+    /// # Errors
+    /// The training fraction is outside (0, 1], the validation fraction is outside \[0, 1\], their sum is above 1, or a fraction
+    /// above 0 is too small for one row.
+    ///
+    /// # Examples
     /// ```
     /// use wgrad::{Split, data};
     /// let (train, validation, test) = data::iris().split(Split::parts(0.7, 0.15).seed(7))?;
     /// assert_eq!((train.len(), validation.len(), test.len()), (105, 23, 22));
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    ///
-    /// # Errors
-    /// A fraction for training outside (0, 1] or for validation outside \[0, 1\], fractions of a sum above 1, or a
-    /// fraction above 0 of too few rows to give one.
     pub fn split(&self, split: Split) -> Result<(Self, Self, Self)> {
         let fractions = split.fractions()?;
         let parts = assign(&self.strata(), fractions, &mut Philox::new(split.seed, Stream::Split, 0));
         for ((rows, fraction), name) in parts.iter().zip(fractions).zip(["training", "validation", "test"]) {
             if rows.is_empty() && fraction > 0.0 {
-                let problem = format!("{name} would get 0 of {} rows, being {fraction:.3} of them", self.len());
+                let problem = format!("{name} would get 0 of {} rows with a fraction of {fraction:.3}", self.len());
                 return Err(Error::data(self.place(), problem, "give it a larger fraction, or 0 to leave it empty"));
             }
         }
@@ -76,7 +103,7 @@ impl Dataset {
         Ok((train, validation, test))
     }
 
-    /// Each row's class; numbers are all of one.
+    /// Stratum of each row: its class, or 0 if the targets are numbers.
     fn strata(&self) -> Vec<usize> {
         match &self.targets {
             Targets::Classes { indices, .. } => indices.iter().map(|&class| class as usize).collect(),
@@ -85,8 +112,8 @@ impl Dataset {
     }
 }
 
-/// The rows of each part. Sizes per class are settled first, then rows come in shuffled order and take the first
-/// part that still wants their class.
+/// Assigns rows to the three sets. The sizes per class are determined first. Then each row, in shuffled order, goes to the
+/// first set that still needs its class.
 fn assign(strata: &[usize], [train, validation, test]: [f64; 3], random: &mut Philox) -> [Vec<usize>; 3] {
     let mut left = vec![0; strata.iter().max().map_or(0, |last| last + 1)];
     strata.iter().for_each(|&class| left[class] += 1);
@@ -112,9 +139,8 @@ fn take_one(rows: &mut usize) -> bool {
     some
 }
 
-/// `fraction` of each count, rounded so that the sum is `fraction` of the sum, half a row being one: the largest
-/// remainders are rounded up. Equal remainders are drawn, or else rare classes would go to the same part whatever
-/// the seed.
+/// Returns `fraction` of each count. The sum is `fraction` of the counts' sum, rounded half up; the largest remainders are
+/// rounded up. Ties are broken at random, since rare classes would otherwise go to the same set for every seed.
 fn share(counts: &[usize], fraction: f64, random: &mut Philox) -> Vec<usize> {
     let exact = |class: usize| counts[class] as f64 * fraction;
     let mut shares: Vec<usize> = (0..counts.len()).map(|class| exact(class) as usize).collect();

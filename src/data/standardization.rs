@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{Dataset, Targets};
 use crate::error::{Error, Result, room};
 
-/// Per input column, what is subtracted and what then divides: (x − mean) / scale.
+/// Mean and scale of each column: (x − mean) / scale.
 ///
-/// Fit it on the training part alone and apply it to every part, so that nothing of validation and test leaks into
-/// training. It is what scikit-learn calls `StandardScaler`: the scale is the population's standard deviation. All of it
-/// is f64, and values become f32 only once they are scaled: of seconds since 1970, an f32 can tell only every 128th apart.
+/// Fit it on the training set alone and apply it to all sets, so that no information of the validation and test set leaks into
+/// training. It is scikit-learn's `StandardScaler`: the scale is the population standard deviation. It computes in f64, and
+/// only scaled values are rounded to f32: at the size of seconds since 1970, neighboring f32 values are 128 apart.
 ///
+/// # Examples
 /// ```
 /// use wgrad::{Dataset, Standardization};
 /// let data = Dataset::numbers("heights", 1, &[1.0, 3.0], 1, &[0.0, 1.0])?;
@@ -25,7 +26,7 @@ pub struct Standardization {
     scale: Vec<f64>,
 }
 
-/// What stands in a file, before it is checked.
+/// Contents of a file, before they are checked.
 #[derive(Deserialize)]
 struct Stored {
     mean: Vec<f64>,
@@ -41,10 +42,18 @@ impl TryFrom<Stored> for Standardization {
 }
 
 impl Standardization {
-    /// From a mean and a scale for each column.
+    /// Creates a standardization from a mean and a scale for each column.
     ///
     /// # Errors
-    /// No columns, another number of scales than of means, a value that is not finite, or a scale that is not above 0.
+    /// There are no columns, the numbers of means and scales differ, a value is not finite, or a scale is not above 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Standardization;
+    /// let standardization = Standardization::new(vec![10.0, 20.0], vec![1.0, 2.0])?;
+    /// assert_eq!(standardization.scaled(&[11.0, 26.0])?, [1.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self> {
         if mean.is_empty() {
             return Err(Error::value("standardization", "columns", 0, "at least 1"));
@@ -71,11 +80,20 @@ impl Standardization {
         Ok(Self { mean, scale })
     }
 
-    /// Mean and standard deviation (over n, not n − 1) of each input column, computed in f64. A constant column has
-    /// the scale 1, and becomes 0.
+    /// Computes mean and standard deviation (over n, not n − 1) of each input column, in f64. A constant column gets the scale
+    /// 1, and is scaled to 0.
     ///
     /// # Errors
-    /// A data set without rows.
+    /// The data set has no rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0, 7.0], [3.0, 7.0]], [0, 1])?;
+    /// let standardization = Standardization::fit(&data)?;
+    /// assert_eq!((standardization.mean(), standardization.scale()), (&[2.0, 7.0][..], &[1.0, 1.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn fit(dataset: &Dataset) -> Result<Self> {
         let columns = dataset.inputs();
         has_rows(dataset)?;
@@ -83,10 +101,19 @@ impl Standardization {
         Self::new(mean, scale)
     }
 
-    /// The same of the target columns, as [`Dataset::standardised_targets`] scales them.
+    /// Computes mean and standard deviation of each target column, for [`Dataset::standardized_targets`].
     ///
     /// # Errors
-    /// A data set without rows; targets that are classes.
+    /// The data set has no rows, or its targets are classes.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [2.0]], [100.0, 300.0])?;
+    /// let standardization = Standardization::fit_targets(&data)?;
+    /// assert_eq!((standardization.mean(), standardization.scale()), (&[200.0][..], &[100.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn fit_targets(dataset: &Dataset) -> Result<Self> {
         has_rows(dataset)?;
         let Targets::Numbers { values, columns } = dataset.targets() else {
@@ -97,18 +124,35 @@ impl Standardization {
         Self::new(mean, scale)
     }
 
-    /// One mean and one standard deviation of all values, for every column: what images want, whose pixels are of one
-    /// kind, and of which some are hardly ever anything but black.
+    /// Computes one mean and one standard deviation over all input columns. It is meant for images, in which some pixels are
+    /// nearly constant.
     ///
     /// # Errors
-    /// A data set without rows.
+    /// The data set has no rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0, 3.0], [3.0, 1.0]], [0, 1])?;
+    /// let standardization = Standardization::fit_all(&data)?;
+    /// assert_eq!((standardization.mean(), standardization.scale()), (&[2.0; 2][..], &[1.0; 2][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn fit_all(dataset: &Dataset) -> Result<Self> {
         has_rows(dataset)?;
         let (mean, scale) = moments(|| dataset.input.every(0, 1));
         Self::new(vec![mean; dataset.inputs()], vec![scale; dataset.inputs()])
     }
 
-    /// Whether all columns are scaled alike.
+    /// Returns true if all columns have the same mean and the same scale.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Standardization, data};
+    /// assert!(Standardization::fit_all(&data::digits())?.is_uniform());
+    /// assert!(!Standardization::fit(&data::digits())?.is_uniform());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn is_uniform(&self) -> bool {
         self.mean.iter().all(|mean| *mean == self.mean[0]) && self.scale.iter().all(|scale| *scale == self.scale[0])
     }
@@ -116,17 +160,34 @@ impl Standardization {
     /// Scales rows in place; `rows` is \[any, columns\], row-major.
     ///
     /// # Errors
-    /// A length that is not a multiple of the columns.
+    /// The length is not a multiple of the number of columns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Standardization;
+    /// let mut rows = [12.0, 8.0];
+    /// Standardization::new(vec![10.0], vec![2.0])?.apply(&mut rows)?;
+    /// assert_eq!(rows, [1.0, -1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn apply(&self, rows: &mut [f32]) -> Result<()> {
         let scaled = self.scaled(rows)?;
         rows.copy_from_slice(&scaled);
         Ok(())
     }
 
-    /// Scaled rows, rounded to f32 once they are scaled; `rows` is \[any, columns\], row-major.
+    /// Returns scaled rows; `rows` is \[any, columns\], row-major. They are scaled in f64, then rounded to f32.
     ///
     /// # Errors
-    /// As [`Standardization::apply`].
+    /// See [`Standardization::apply`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Standardization;
+    /// let seconds = Standardization::new(vec![1_700_000_000.0], vec![1.0])?;
+    /// assert_eq!(seconds.scaled(&[1_700_000_001.0_f64])?, [1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn scaled<T: Copy + Into<f64>>(&self, rows: &[T]) -> Result<Vec<f32>> {
         if !rows.len().is_multiple_of(self.columns()) {
             let problem = format!("{} values are not a multiple of {} columns", rows.len(), self.columns());
@@ -137,33 +198,56 @@ impl Standardization {
         Ok(scaled)
     }
 
-    /// The values of one row, scaled.
+    /// Scaled values of one row.
     pub(crate) fn scaled_row<T: Copy + Into<f64>>(&self, row: &[T]) -> impl Iterator<Item = f32> {
         let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
         columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32)
     }
 
-    /// The numbers that scaling has made these rows of: value · scale + mean, in f64. `rows` are whole rows.
+    /// Reverses the scaling of complete rows: value · scale + mean, in f64.
     pub(crate) fn undone(&self, rows: &[f32]) -> Vec<f64> {
         rows.iter().enumerate().map(|(at, value)| self.undone_value(at % self.columns(), *value)).collect()
     }
 
-    /// The same of one value of a column.
+    /// Reverses the scaling of one value of a column.
     pub(crate) fn undone_value(&self, column: usize, value: f32) -> f64 {
         f64::from(value) * self.scale[column] + self.mean[column]
     }
 
     /// Number of columns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Standardization, data};
+    /// assert_eq!(Standardization::fit(&data::iris())?.columns(), 4);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn columns(&self) -> usize {
         self.mean.len()
     }
 
-    /// What is subtracted from each column.
+    /// Mean of each column, which is subtracted.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [5.0]], [0, 1])?;
+    /// assert_eq!(Standardization::fit(&data)?.mean(), [3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// What then divides each column.
+    /// Scale of each column, the divisor after the mean is subtracted; above 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [5.0]], [0, 1])?;
+    /// assert_eq!(Standardization::fit(&data)?.scale(), [2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn scale(&self) -> &[f64] {
         &self.scale
     }
@@ -171,16 +255,16 @@ impl Standardization {
 
 fn has_rows(dataset: &Dataset) -> Result<()> {
     if dataset.is_empty() {
-        let remedy = "fit it on a part whose fraction is above 0";
+        let remedy = "fit it on a data set with at least 1 row";
         return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardization on", remedy));
     }
     Ok(())
 }
 
-/// Mean and scale of values that can be gone through several times. Deviations are taken from the first of them, so that a
-/// constant column is found to be exactly constant at any length: above 2²⁹ rows even an f64 cannot hold every Σx, and a
-/// deviation of rounding errors would, as a scale, blow up the next value seen. The second pass corrects the first by the
-/// mean of its own deviations, which rounding has left: a first value far from all others costs no digits.
+/// Mean and scale of values, in two passes. Deviations are taken from the first value, so that a constant column is exactly
+/// constant at any length: above 2²⁹ rows an f64 cannot hold every Σx, and a scale made of rounding errors would blow up the
+/// next value. The second pass corrects the mean by the mean of its own deviations, so that a first value far from all others
+/// costs no digits.
 fn moments<I: Iterator<Item = f64>>(values: impl Fn() -> I) -> (f64, f64) {
     let count = values().count() as f64;
     let origin = values().next().unwrap_or(0.0);

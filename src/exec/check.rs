@@ -1,4 +1,4 @@
-//! What an executor is asked to do, checked the same way for all of them.
+//! Checks of an executor's arguments, the same for all executors.
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::exec::Run;
 use crate::plan::{Plan, Step, View, ViewId};
 
-/// How many batches of a submission a view has a part for; `None` where it is the same for all.
-pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
+/// Returns the number of batches of a submission that a view has parts for; `None` if it is the same for all.
+pub(super) fn batches(plan: &Plan, view: &View) -> Option<usize> {
     let elements = plan.allocations()[view.allocation.0].elements;
     let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
     (view.batch_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.batch_stride + 1))
@@ -16,15 +16,15 @@ pub(super) fn slots(plan: &Plan, view: &View) -> Option<usize> {
 /// Checks that a view has a part for batch `batch_index` of the submission.
 pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Result<()> {
     let view = plan.get(view);
-    match slots(plan, view) {
-        Some(slots) if batch_index >= slots => {
-            Err(Error::value(&view.name, "batch of the submission", batch_index, &format!("below {slots}")))
+    match batches(plan, view) {
+        Some(batches) if batch_index >= batches => {
+            Err(Error::value(&view.name, "batch of the submission", batch_index, &format!("below {batches}")))
         }
         _ => Ok(()),
     }
 }
 
-/// The elements that words written to the beginning of a view take.
+/// Returns the elements that words written to the beginning of a view occupy.
 pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
     batch_index(plan, view, at)?;
     let view = plan.get(view);
@@ -42,7 +42,7 @@ pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Resu
     Ok(start..start + words.len())
 }
 
-/// Checks that each run has a step record, parts of the window, and no more live rows than its ops have.
+/// Checks that each run has a step record, parts of the window, and no more live rows than its ops support.
 pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
     for run in runs {
         let place = || format!("section {}", run.section.name());

@@ -1,9 +1,9 @@
-//! Lockstep: runs a plan on a device op by op, and judges every element of every op's outputs.
+//! Lockstep: runs a plan on a device op by op, and checks every element of every op's outputs.
 //!
-//! Before each op the reference is given the device's own inputs, so that only this op is judged, and errors of
-//! earlier ops neither hide nor add up. The device's outputs must lie within the kernel's derived tolerance of the
-//! reference's, and whatever else lies in the allocations that the op writes must keep its bits: rows beyond the
-//! live ones, padding, and other tensors.
+//! Before each op the reference gets the device's own inputs. So only this op is checked, and errors of earlier ops
+//! neither hide nor add up. The device's outputs must lie within the kernel's derived tolerance of the reference's.
+//! Everything else in the allocations that the op writes must keep its bits: rows beyond the live ones, padding, and
+//! other tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use crate::exec::{Executor, Run};
 use crate::plan::{Access, AllocationId, Call, Op, POISON, Plan, Step, Tolerance, View, ViewId};
 use crate::shape::Dtype;
 
-/// Runs `runs` on `device`, each op judged by the CPU kernels of `plan`: the device's own plan, or the honest one
-/// where the device's was tampered with.
+/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`: the device's own plan,
+/// or the original if the device runs a plan with faulty kernels.
 ///
 /// # Errors
-/// [`Error::Mismatch`] for the first element that its tolerance does not explain; errors of the device.
+/// [`Error::Mismatch`] for the first element outside its tolerance; errors of the device.
 pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run]) -> Result<Report> {
     let mut lockstep = Lockstep::new(plan)?;
     let mut report = Report::default();
@@ -30,30 +30,29 @@ pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run])
     Ok(report)
 }
 
-/// Judges ops one by one. What the device holds is read once and then followed: after an op, only the allocations
-/// that it writes are read again. A change that an op makes anywhere else is thus not taken over, and is a mismatch
-/// in the next op that reads it.
+/// Checks ops one by one. The device's memory is read once and then tracked: after an op, only the allocations that it
+/// writes are read again. So if an op changes anything else, the next op that reads it shows a mismatch.
 pub struct Lockstep<'a> {
     plan: &'a Plan,
-    /// What the device is known to hold.
+    /// Contents of the device's memory, as far as it was read.
     before: Memory,
     /// The same with the reference's outputs of the current op.
     after: Memory,
-    /// Whether `before` holds an allocation's contents.
+    /// `true` for each allocation whose contents `before` holds.
     known: Vec<bool>,
 }
 
 impl<'a> Lockstep<'a> {
-    /// For a device that runs `plan`.
+    /// Creates the state for a device that runs `plan`.
     ///
     /// # Errors
-    /// Too little memory for two copies of the plan's.
+    /// Returns an error if there is too little memory for two copies of the plan's memory.
     pub fn new(plan: &'a Plan) -> Result<Self> {
         let known = vec![false; plan.allocations().len()];
         Ok(Self { plan, before: Memory::new(plan)?, after: Memory::new(plan)?, known })
     }
 
-    /// Writes to the device between ops; without this, writes of the host's would be taken for errors of the device.
+    /// Writes to the device between ops. Writes of the host that bypass it would count as errors of the device.
     ///
     /// # Errors
     /// As [`Executor::write`].
@@ -62,57 +61,58 @@ impl<'a> Lockstep<'a> {
         self.before.write(self.plan, view, batch_index, words)
     }
 
-    /// Runs an op on the device and judges it.
+    /// Runs an op on the device and checks it.
     ///
     /// # Errors
     /// As [`run`].
     pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<OpCheck> {
         let op = &self.plan.ops(run.section)[index];
-        let judge = Judge {
+        let checker = Checker {
             plan: self.plan,
             op,
             name: self.plan.op_name(run.section, index),
             steps,
             batch_index: run.batch_index,
         };
-        // Few ops fill anything.
+        // Few ops have `fill` access.
         let fills_any = op.kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
         let first = !fills_any || !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
-        self.load(device, &judge, first)?;
+        self.load(device, &checker, first)?;
         device.submit_op(steps, run, index)?;
-        let trace = judge.trace(device)?;
-        self.reference(&judge, trace.as_deref());
-        judge.judge(device, &mut self.before, &mut self.after, trace.as_deref())
+        let trace = checker.trace(device)?;
+        self.reference(&checker, trace.as_deref());
+        checker.check(device, &mut self.before, &mut self.after, trace.as_deref())
     }
 
-    /// Runs the reference; where the op has stages, on what the device had in each.
-    fn reference(&mut self, judge: &Judge<'_>, trace: Option<&[f32]>) {
+    /// Runs the reference. If the op has stages, each continues from the device's outputs of the stages before.
+    fn reference(&mut self, checker: &Checker<'_>, trace: Option<&[f32]>) {
         // SAFETY: one call at a time, under an exclusive borrow.
-        let call =
-            unsafe { self.after.call(self.plan, judge.op, 0..judge.op.items, None, judge.steps, judge.batch_index) };
+        let call = unsafe {
+            self.after.call(self.plan, checker.op, 0..checker.op.items, None, checker.steps, checker.batch_index)
+        };
         if let Some(call) = call {
-            (judge.op.kernel.reference)(Call { trace, ..call });
+            (checker.op.kernel.reference)(Call { trace, ..call });
         }
     }
 
-    /// Poisons what the op must write, and gives both memories the device's own contents. Without the poison an element
-    /// that is left out would pass where an earlier step had filled it, and `+=` for `=` where the memory began as zeros.
-    /// What several ops fill is poisoned before the first of them, and what the batches of a step are added to before the
-    /// first batch.
-    fn load(&mut self, device: &mut dyn Executor, judge: &Judge<'_>, first: bool) -> Result<()> {
-        for (binding, view) in judge.op.kernel.bindings.iter().zip(&judge.op.views) {
+    /// Poisons the elements that the op must write, and loads the device's contents into both memories. Without the
+    /// poison, an element that the op skips would pass if an earlier step had written it, and so would `+=` instead of
+    /// `=` if the memory began as zeros. Views that several ops fill are poisoned before the first of them, and
+    /// accumulators before the first batch of a step.
+    fn load(&mut self, device: &mut dyn Executor, checker: &Checker<'_>, first: bool) -> Result<()> {
+        for (binding, view) in checker.op.kernel.bindings.iter().zip(&checker.op.views) {
             let poisoned = match binding.access {
                 Access::Write => true,
                 Access::Fill => first,
-                Access::Accumulate => judge.steps[judge.batch_index].first_row == 0,
+                Access::Accumulate => checker.steps[checker.batch_index].first_row == 0,
                 Access::Read | Access::ReadWrite | Access::Atomic => false,
             };
             if poisoned {
                 let poison = vec![POISON; self.plan.shape(*view).elements()];
-                self.write(device, *view, judge.batch_index, &poison)?;
+                self.write(device, *view, checker.batch_index, &poison)?;
             }
         }
-        let allocations: BTreeSet<_> = judge.op.views.iter().map(|view| self.plan.get(*view).allocation).collect();
+        let allocations: BTreeSet<_> = checker.op.views.iter().map(|view| self.plan.get(*view).allocation).collect();
         for allocation in allocations {
             if !self.known[allocation.0] {
                 self.before.words(allocation).copy_from_slice(&device.read_allocation(allocation)?);
@@ -124,7 +124,7 @@ impl<'a> Lockstep<'a> {
     }
 }
 
-/// Whether two ops fill the same view.
+/// Returns `true` if two ops fill the same view.
 fn fills(earlier: &Op, later: &Op) -> bool {
     let filled = |op: &Op| {
         let all = op.kernel.bindings.iter().zip(op.views.clone());
@@ -133,8 +133,8 @@ fn fills(earlier: &Op, later: &Op) -> bool {
     filled(earlier).iter().any(|view| filled(later).contains(view))
 }
 
-/// One op under judgement.
-struct Judge<'a> {
+/// Op that is being checked.
+struct Checker<'a> {
     plan: &'a Plan,
     op: &'a Op,
     name: String,
@@ -142,8 +142,8 @@ struct Judge<'a> {
     batch_index: usize,
 }
 
-impl Judge<'_> {
-    /// What the device has put out in the op's stages, where it has some.
+impl Checker<'_> {
+    /// Returns the device's outputs of the op's stages, if it has stages.
     fn trace(&self, device: &mut dyn Executor) -> Result<Option<Vec<f32>>> {
         let Some(binding) = self.op.kernel.bindings.iter().position(|binding| binding.trace) else { return Ok(None) };
         let view = self.plan.get(self.op.views[binding]);
@@ -151,8 +151,8 @@ impl Judge<'_> {
         Ok(Some(bytemuck::cast_slice(words).to_vec()))
     }
 
-    /// Compares all that the device has changed, and keeps it as what the device holds.
-    fn judge(
+    /// Compares everything that the device has changed, and records it as the device's contents.
+    fn check(
         &self,
         device: &mut dyn Executor,
         before: &mut Memory,
@@ -160,7 +160,7 @@ impl Judge<'_> {
         trace: Option<&[f32]>,
     ) -> Result<OpCheck> {
         let shapes = self.op.views.iter().map(|v| self.plan.shape(*v)).collect();
-        let mut judged = OpCheck::new(self.op, self.name.clone(), shapes);
+        let mut op_check = OpCheck::new(self.op, self.name.clone(), shapes);
         let tolerances = self.tolerances(before, after, trace);
         let written = self.op.kernel.bindings.iter().zip(&self.op.views).filter(|(b, _)| b.access.writes());
         let views: Vec<&View> = written.map(|(_, id)| self.plan.get(*id)).collect();
@@ -172,7 +172,7 @@ impl Judge<'_> {
             }
             let words = &found[&view.allocation];
             let tolerance = tolerances.get(number).unwrap_or(&Tolerance::Exact);
-            self.compare(view, words, after.words(view.allocation), tolerance, &mut judged)?;
+            self.compare(view, words, after.words(view.allocation), tolerance, &mut op_check)?;
             if first {
                 self.untouched(&views, view.allocation, words, before.words(view.allocation))?;
             }
@@ -180,10 +180,10 @@ impl Judge<'_> {
         for (allocation, words) in found {
             before.words(allocation).copy_from_slice(&words);
         }
-        Ok(judged)
+        Ok(op_check)
     }
 
-    /// The kernel's tolerances for its written views; none where no item was live.
+    /// Returns the kernel's tolerances for its written views; none if no item was live.
     fn tolerances(&self, before: &mut Memory, after: &mut Memory, trace: Option<&[f32]>) -> Vec<Tolerance> {
         let calls = before.inspect(self.plan, self.op, self.steps, self.batch_index).zip(after.inspect(
             self.plan,
@@ -194,14 +194,15 @@ impl Judge<'_> {
         calls.map(|(before, after)| (self.op.kernel.tolerance)(&Call { trace, ..before }, &after)).unwrap_or_default()
     }
 
-    /// Judges one written view; elements beyond the tolerances' length are those of dead rows, and must keep their bits.
+    /// Checks one written view. Elements beyond the length of the tolerances belong to dead rows, and must keep their
+    /// bits.
     fn compare(
         &self,
         view: &View,
         device: &[u32],
         expected: &[u32],
         tolerance: &Tolerance,
-        judged: &mut OpCheck,
+        op_check: &mut OpCheck,
     ) -> Result<()> {
         let range = view.range(self.batch_index);
         let float = self.plan.allocations()[view.allocation.0].dtype == Dtype::F32;
@@ -210,7 +211,7 @@ impl Judge<'_> {
                 Tolerance::Exact => 0.0,
                 Tolerance::Each(tolerances) => tolerances.get(i).copied().unwrap_or(0.0),
             };
-            judged.count(allowed, number(float, *reference));
+            op_check.count(allowed, number(float, *reference));
             if device == reference {
                 continue;
             }
@@ -220,7 +221,7 @@ impl Judge<'_> {
                 return Err(self.mismatch(view, i, float, *device, *reference, allowed));
             }
             if allowed > 0.0 {
-                judged.worst = judged.worst.max(difference / allowed);
+                op_check.worst = op_check.worst.max(difference / allowed);
             }
         }
         Ok(())
@@ -259,7 +260,7 @@ impl Judge<'_> {
     }
 }
 
-/// The one comparator's distance: NaN where either side is NaN, so that `!(difference <= tolerance)` fails closed.
+/// Returns the difference of two elements: NaN if either is NaN, so that `!(difference <= tolerance)` rejects it.
 fn difference(float: bool, device: u32, reference: u32) -> f64 {
     (number(float, device) - number(float, reference)).abs()
 }

@@ -1,4 +1,4 @@
-//! A plan's memory on the host, and the one place where views of it are lent out.
+//! Memory of a plan on the host, and the one place that hands out slices of its views.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -12,15 +12,15 @@ use crate::plan::{
     ViewId, WorkItem,
 };
 
-/// One allocation's words. Lent out in disjoint parts while an op runs, hence the cell.
+/// Words of one allocation. Disjoint parts are handed out while an op runs, hence the cells.
 #[derive(Default)]
 struct Words {
     lines: Box<[UnsafeCell<Line>]>,
     count: usize,
 }
 
-// SAFETY: the words are plain data; all access from several threads goes through `Memory::call`, whose callers
-// promise that written parts are disjoint.
+// SAFETY: the words are plain data; all access from several threads goes through `Memory::call`, whose callers promise
+// that written parts are disjoint.
 unsafe impl Sync for Words {}
 
 /// All allocations of a plan.
@@ -29,12 +29,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Fresh memory: poisoned, or filled as the plan says.
+    /// Allocates memory, poisoned or filled as the plan says.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         Ok(Self { words: plan.allocations().iter().map(Words::new).collect::<Result<_>>()? })
     }
 
-    /// Memory for another plan that keeps what has the same name, type and size; unchanged where there is too little.
+    /// Changes to another plan, and keeps allocations of the same name, type and size. Unchanged if there is too little
+    /// memory.
     pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
         let kept: Vec<Option<usize>> = new.allocations().iter().map(|a| Some(old.find_allocation(a)?.0)).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
@@ -51,14 +52,14 @@ impl Memory {
         Ok(())
     }
 
-    /// The words of an allocation.
+    /// Returns the words of an allocation.
     pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
         let words = &self.words[allocation.0];
-        // SAFETY: so many words are there; the exclusive borrow of self is one of each.
+        // SAFETY: `count` words are there; the exclusive borrow of self is one of each.
         unsafe { std::slice::from_raw_parts_mut(words.start(), words.count) }
     }
 
-    /// A copy of an allocation.
+    /// Copies an allocation.
     pub(super) fn copy(&mut self, plan: &Plan, allocation: AllocationId) -> Result<Vec<u32>> {
         copied(&plan.allocations()[allocation.0].name, self.words(allocation))
     }
@@ -70,20 +71,20 @@ impl Memory {
         Ok(())
     }
 
-    /// A copy of a view.
+    /// Copies a view.
     pub(super) fn read(&mut self, plan: &Plan, view: ViewId, batch_index: usize) -> Result<Vec<u32>> {
         check::batch_index(plan, view, batch_index)?;
         let view = plan.get(view);
         copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// What a CPU kernel is called with for the live ones of `items`, or `None` where there are none; with `columns` the fast CPU kernel,
-    /// for these of what it can be asked for by columns.
+    /// Returns the arguments of a CPU kernel for the live ones of `items`, or `None` if none is live. With `columns`,
+    /// they are those of the fast CPU kernel for some columns of the bindings that it can split by columns.
     ///
     /// # Safety
-    /// While the call lives, no other call may write what it sees, or see what it writes: only calls of the
-    /// same op with other items or columns, or of ops of which none sees what the other writes, may live beside it. (Views of one op that are written do not overlap, and none
-    /// is read too: `Plan::push` checks that.)
+    /// While the call lives, no other call may write what it sees, or see what it writes. Two kinds of calls may live
+    /// beside it: calls of the same op with other items or columns, and calls of ops that share no memory with it that
+    /// either writes. (Written views of one op do not overlap, and none is also read: `Plan::push` checks that.)
     pub(super) unsafe fn call<'a>(
         &'a self,
         plan: &Plan,
@@ -97,14 +98,14 @@ impl Memory {
         let items = live(op, items, steps, step)?;
         let mut call =
             Call { params: &op.params, step, steps, items: items.clone(), args: Default::default(), trace: None };
-        for ((binding, view), lent) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
+        for ((binding, view), arg) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
             let view = plan.get(*view);
             let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &items, batch_index));
             assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
             let len = part.len();
-            // SAFETY: the words are there, as just seen, and live as long as self; aliasing is the caller's promise.
-            // AtomicU32 has the layout of u32.
-            *lent = unsafe {
+            // SAFETY: the assertion above shows that the words are there; they live as long as self; aliasing is the
+            // caller's promise. AtomicU32 has the layout of u32.
+            *arg = unsafe {
                 let start = words.start().add(part.start);
                 match (binding.access, columns.filter(|_| binding.by_columns)) {
                     (access, Some(columns)) if access.writes_parts() => {
@@ -128,7 +129,7 @@ impl Memory {
         Some(call)
     }
 
-    /// The same as [`Memory::call`] for all items, but with every batch_index to read: what bounds are computed from.
+    /// Like [`Memory::call`] for all items, but every argument can be read. Tolerances are computed from it.
     pub(super) fn inspect<'a>(
         &'a mut self,
         plan: &Plan,
@@ -138,8 +139,8 @@ impl Memory {
     ) -> Option<Call<'a>> {
         // SAFETY: the exclusive borrow of self leaves no other call alive.
         let mut call = unsafe { self.call(plan, op, 0..op.items, None, steps, batch_index)? };
-        for lent in &mut call.args {
-            *lent = match std::mem::take(lent) {
+        for arg in &mut call.args {
+            *arg = match std::mem::take(arg) {
                 BufferArg::Write(words) => BufferArg::Read(words),
                 BufferArg::Atomic(words) => BufferArg::Read(bytemuck::cast_slice(atomic_words(words))),
                 other => other,
@@ -149,9 +150,9 @@ impl Memory {
     }
 }
 
-/// Nobody lowers the words while a bound is computed, so they can be seen as plain ones.
+/// Returns atomic words as plain ones, since no kernel lowers them while a tolerance is computed.
 fn atomic_words(words: &[AtomicU32]) -> &[u32] {
-    // SAFETY: same layout; `inspect` borrows the memory exclusively, so that nothing changes them.
+    // SAFETY: same layout; `inspect` borrows the memory exclusively, so nothing changes them.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
 }
 
@@ -167,14 +168,14 @@ impl Words {
         Ok(Self { lines: lines.into_boxed_slice(), count })
     }
 
-    /// The first of `count` words.
+    /// Returns a pointer to the first of `count` words.
     fn start(&self) -> *mut u32 {
-        // A line is words and nothing else, and a cell is its content.
+        // A line consists of words alone, and a cell has the layout of its content.
         UnsafeCell::raw_get(self.lines.as_ptr()).cast()
     }
 }
 
-/// The items of a range that are live; `None` where no item is.
+/// Returns the live items of a range; `None` if no item is live.
 fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
     let live = match (op.kernel.item, op.kernel.step) {
         (WorkItem::BatchRow, _) => step.rows as usize,
@@ -185,7 +186,7 @@ fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Ran
     (items.start < end).then_some(items.start..end)
 }
 
-/// The elements of a view's allocation that a range of items sees.
+/// Returns the elements of a view's allocation that a range of items sees.
 fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_index: usize) -> Range<usize> {
     let whole = view.range(batch_index);
     let each = match (binding.cut, op.kernel.item) {

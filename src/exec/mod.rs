@@ -1,5 +1,5 @@
-//! What runs plans: [`Reference`] with plain loops, [`Cpu`] with fast CPU kernels on threads, `Gpu` with shaders, through wgpu.
-//! [`lockstep`] compares any of them with the reference, op by op.
+//! Executors of plans: [`Reference`] with plain loops, [`Cpu`] with fast CPU kernels on a thread pool, `Gpu` with
+//! shaders, through wgpu. [`lockstep`] compares any of them with the reference, op by op.
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -23,37 +23,37 @@ use crate::error::Result;
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::DeviceLimits;
 
-/// One section, for the step in one batch_index of the window.
+/// One run of a section, for one batch of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// What to run.
+    /// Section to run.
     pub section: Section,
-    /// Index into the submission's steps.
+    /// Index of the batch in the submission.
     pub batch_index: usize,
 }
 
-/// What an executor has done since it was made.
+/// Counts of what an executor has done since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Ops that ran.
+    /// Number of ops that ran.
     pub dispatches: u64,
-    /// Submissions of ops; copies for readings are not counted here.
+    /// Number of submissions of ops; copies for readbacks are not counted.
     pub submissions: u64,
-    /// Bytes written by the host after creation: views and step records.
+    /// Bytes that the host wrote after creation: views and step records.
     pub uploaded_bytes: u64,
     /// Bytes copied to the host.
     pub downloaded_bytes: u64,
-    /// Pipelines compiled for this executor; those that its device knew before are not counted.
+    /// Number of pipelines compiled for this executor; those that its device had already compiled are not counted.
     pub pipelines: u64,
-    /// Readings of views and allocations.
+    /// Number of readbacks of views and allocations.
     pub readbacks: u64,
-    /// Buffers made: memory of plans, records, and staging memory of readings, which is used again.
+    /// Number of buffers created: memory of plans, records, and staging memory of readbacks, which is reused.
     pub buffers: u64,
 }
 
 impl Run {
-    /// A submission of steps with these records, one for each part of the window: window, then of each step the gradients
-    /// of all its batches and one update, with the record of the last, then report.
+    /// Returns the runs of a submission with these records, one per part of the window: the window; for each step the
+    /// gradients of all its batches and one update, with the record of the last batch; then the report.
     pub fn submission(records: &[Step]) -> Vec<Self> {
         let mut runs = vec![Self { section: Section::Window, batch_index: 0 }];
         let mut batch_index = 0;
@@ -70,47 +70,47 @@ impl Run {
     }
 }
 
-/// A device that holds a plan's memory and runs its ops.
+/// Device that holds a plan's memory and runs its ops.
 pub trait Executor: Send {
-    /// What runs here, for people: `cpu, 2 threads`.
+    /// Returns a name for display: `cpu, 2 threads`.
     fn name(&self) -> String;
 
-    /// The driver and its version, where there is one.
+    /// Returns the driver and its version, if there is one.
     fn driver(&self) -> Option<String> {
         None
     }
 
-    /// What the plan was fitted to: the host, unless an executor says otherwise.
+    /// Returns the limits that the plan was fitted to; by default those of the host.
     fn target(&self) -> DeviceLimits {
         DeviceLimits::Cpu
     }
 
-    /// The plan.
+    /// Returns the plan.
     fn plan(&self) -> &Plan;
 
-    /// Changes to another plan. Allocations of the same name, type and size keep their contents; all others
-    /// start as the plan says.
+    /// Changes to another plan. Allocations of the same name, type and size keep their contents; all others get the
+    /// initial contents of the plan.
     ///
     /// # Errors
-    /// A plan that the device cannot hold or run; the old one then stays.
+    /// Returns an error if the device cannot hold or run the plan; the old one then stays.
     fn adopt(&mut self, plan: Plan) -> Result<()>;
 
-    /// Does now what takes long when a plan is adopted later, as compiling shaders does; takes no memory for it.
+    /// Prepares a later [`Executor::adopt`]: does what takes long, such as compiling shaders, but takes no memory.
     ///
     /// # Errors
-    /// A plan that the device cannot run.
+    /// Returns an error if the device cannot run the plan.
     fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let _ = plan;
         Ok(())
     }
 
-    /// How many of the newest submissions the host should not wait for, so that the device is never idle; 0 where a
-    /// submission is done when [`Executor::submit`] returns.
+    /// Returns the number of newest submissions that the host should not wait for, so that the device is never idle; 0
+    /// if a submission is done when [`Executor::submit`] returns.
     fn in_flight(&self) -> usize {
         0
     }
 
-    /// What it has done so far; zeros where nobody counts.
+    /// Returns the counts so far; zeros if the executor does not count.
     fn counters(&self) -> Counters {
         Counters::default()
     }
@@ -118,48 +118,51 @@ pub trait Executor: Send {
     /// Writes words to the beginning of a view, in its part for batch `batch_index` of the submission.
     ///
     /// # Errors
-    /// More words than the view holds; a batch_index that it has no part for; a device that does not answer.
+    /// Returns an error if there are more words than the view holds, if the view has no part for the batch, or if the
+    /// device does not respond.
     fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()>;
 
-    /// Reads a view, in its part for batch `batch_index` of the submission, as it is after all that was submitted before.
+    /// Reads a view, in its part for batch `batch_index` of the submission, after everything that was submitted before.
     ///
     /// # Errors
-    /// A batch_index that it has no part for; a device that does not answer.
+    /// Returns an error if the view has no part for the batch, or if the device does not respond.
     fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket>;
 
-    /// Runs sections in order, as one submission; `steps` holds one record for each batch_index of the window in use.
+    /// Runs sections in order, as one submission; `steps` holds one record for each batch of the window in use.
     ///
     /// # Errors
-    /// A batch_index without a record, or that a view has no part for; more live rows than a batch has; a device that does not
-    /// answer.
+    /// Returns an error if a batch has no record or a view has no part for it, if there are more live rows than a batch
+    /// has, or if the device does not respond.
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()>;
 
-    /// Runs a single op of the section, with nothing before or behind it.
+    /// Runs a single op of the section.
     ///
     /// # Errors
     /// As [`Executor::submit`].
     ///
     /// # Panics
-    /// An op that the section does not have.
+    /// Panics if the section has no such op.
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()>;
 
-    /// The same as [`Executor::submit`], to the same bits, op by op, each after the other; returns once all are done. By
-    /// the host's clock, which has the time of handing an op over in it, where the device has none of its own.
+    /// Like [`Executor::submit`], with the same results to the bit, but runs op by op and returns their times once all
+    /// are done. If the device has no clock of its own, times are those of the host's clock and include the launch
+    /// overhead.
     ///
     /// # Errors
-    /// As [`Executor::submit`]; a GPU that was not opened with `GpuOptions::timestamps`.
+    /// As [`Executor::submit`]; also if a GPU was not opened with `GpuOptions::timestamps`.
     fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
         profile::by_the_hosts_clock(self, steps, runs)
     }
 
-    /// Runs ops of a section one after the other, all of them so many times over, and returns when they are done: the
-    /// seconds that they took. What it costs to hand work over is then shared by all of them. By the GPU's own clock
-    /// where it was opened with `GpuOptions::timestamps`, else by the host's.
+    /// Runs ops of a section one after the other, all of them `times` times, and returns the total time in seconds when
+    /// they are done. Repetition makes the launch overhead per run small. Times are those of the GPU's clock if it was
+    /// opened with `GpuOptions::timestamps`, otherwise the host's.
     ///
     /// # Errors
     /// As [`Executor::submit`].
     ///
     /// # Panics
+    /// Panics if the section has no such ops.
     /// Ops that the section does not have.
     fn submit_repeated(&mut self, steps: &[Step], run: Run, ops: Range<usize>, times: usize) -> Result<f64> {
         let began = Instant::now();
@@ -169,14 +172,14 @@ pub trait Executor: Send {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// Reads a whole allocation, padding and all.
+    /// Reads a whole allocation, including padding.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>>;
 }
 
-/// A reading that may not have arrived yet.
+/// Readback that may not have arrived yet.
 pub struct Ticket(State);
 
 enum State {
@@ -184,36 +187,36 @@ enum State {
     Pending(Box<dyn Pending>),
 }
 
-/// What a device keeps of a reading under way.
+/// Readback in progress, as a device implements it.
 pub trait Pending: Send {
-    /// The words, if they have arrived.
+    /// Returns the words, if they have arrived.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     fn poll(&mut self) -> Result<Option<Vec<u32>>>;
 
     /// Waits for the words.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     fn wait(self: Box<Self>) -> Result<Vec<u32>>;
 }
 
 impl Ticket {
-    /// A reading that is there.
+    /// Creates a readback whose words are there.
     pub fn ready(words: Vec<u32>) -> Self {
         Self(State::Ready(words))
     }
 
-    /// A reading under way.
+    /// Creates a readback in progress.
     pub fn pending(pending: impl Pending + 'static) -> Self {
         Self(State::Pending(Box::new(pending)))
     }
 
-    /// Whether the words are there; does not wait.
+    /// Returns `true` if the words have arrived; does not wait.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     pub fn poll(&mut self) -> Result<bool> {
         if let State::Pending(pending) = &mut self.0 {
             match pending.poll()? {
@@ -227,7 +230,7 @@ impl Ticket {
     /// Waits for the words.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     pub fn wait(self) -> Result<Vec<u32>> {
         match self.0 {
             State::Ready(words) => Ok(words),
@@ -235,10 +238,10 @@ impl Ticket {
         }
     }
 
-    /// Waits for the words and takes them as numbers.
+    /// Waits for the words and returns them as f32.
     ///
     /// # Errors
-    /// A device that does not answer.
+    /// Returns an error if the device does not respond.
     pub fn wait_f32(self) -> Result<Vec<f32>> {
         Ok(bytemuck::cast_vec(self.wait()?))
     }

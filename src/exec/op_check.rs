@@ -1,15 +1,15 @@
-//! What lockstep found.
+//! Results of lockstep.
 
 use crate::plan::{Op, Tile};
 use crate::shape::Shape;
 
-/// A tolerance of more than this share of its result proves little: the element is counted as weak.
+/// Largest ratio of a tolerance to its result that still proves something; elements above it count as weak.
 const WEAK: f64 = 0.01;
 
-/// Tolerances up to here only allow for flushing to zero, and are not weak.
+/// Tolerances up to this only allow for flushing to zero, and are not weak.
 const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
 
-/// What lockstep found, one entry for each op that ran.
+/// Results of lockstep.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// One entry for each op that ran, in order.
@@ -17,20 +17,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// Number of elements that were compared, over all ops.
+    /// Returns the number of elements that were compared, over all ops.
     pub fn elements(&self) -> usize {
         self.ops.iter().map(|op| op.elements).sum()
     }
 }
 
-/// What lockstep found for one op, or for several runs of it.
+/// Results of lockstep for one op, or for several runs of it.
 #[derive(Clone, Debug)]
 pub struct OpCheck {
-    /// Section, number and kernel.
+    /// Section, index and kernel.
     pub op: String,
-    /// The kernel.
+    /// Name of the kernel.
     pub kernel: &'static str,
-    /// How the product was cut, on a GPU.
+    /// Tile sizes of a matrix multiplication, on a GPU.
     pub tile: Option<Tile>,
     /// Shapes of the op's views.
     pub shapes: Vec<Shape>,
@@ -40,13 +40,13 @@ pub struct OpCheck {
     pub elements: usize,
     /// Number of elements that had to have the reference's bits: their tolerance was 0.
     pub exact: usize,
-    /// Largest difference as a share of its tolerance, from 0 to 1.
+    /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
     /// Number of elements whose tolerance exceeds 1 % of the result.
     pub weak: usize,
-    /// Largest tolerance as a share of its result, over results that are not 0.
+    /// Largest ratio of a tolerance to its result, over results that are not 0.
     pub relative: f64,
-    /// Sums of squares of tolerances, and of the results that they belong to.
+    /// Sums of the squares of tolerances, and of their results.
     squares: [f64; 2],
 }
 
@@ -82,8 +82,8 @@ impl OpCheck {
         }
     }
 
-    /// How large tolerances are beside the results: root of the sum of squares of the ones, over that of the others; 0
-    /// where all had to be exact.
+    /// Returns the size of the tolerances relative to the results: the square root of the ratio of their sums of
+    /// squares; 0 if all had to be exact.
     pub fn tightness(&self) -> f64 {
         if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }
     }

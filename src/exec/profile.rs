@@ -1,4 +1,4 @@
-//! When each op of a submission ran.
+//! Start and duration of each op of a submission.
 
 use std::time::Instant;
 
@@ -6,28 +6,28 @@ use crate::error::Result;
 use crate::exec::{Executor, Run};
 use crate::plan::{Section, Step};
 
-/// When an op of a submission ran.
+/// Start and duration of an op of a submission.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// Its section.
+    /// Section of the op.
     pub section: Section,
-    /// Its index in the section.
+    /// Index of the op in the section.
     pub op: usize,
-    /// The batch of the submission that it ran for.
+    /// Batch of the submission that it ran for.
     pub batch_index: usize,
-    /// Seconds from the first op's beginning to its own.
+    /// Seconds from the start of the first op to its start.
     pub start_secs: f64,
-    /// Seconds that it took.
+    /// Duration in seconds.
     pub secs: f64,
 }
 
-/// All ops of sections, in order.
+/// Returns all ops of the sections, in order.
 pub(super) fn ops(executor: &(impl Executor + ?Sized), runs: &[Run]) -> Vec<(Run, usize)> {
     let of = |run: &Run| (0..executor.plan().ops(run.section).len()).zip(std::iter::repeat(*run));
     runs.iter().flat_map(of).map(|(op, run)| (run, op)).collect()
 }
 
-/// Runs op by op, each a submission of its own that is over when it returns, and looks at the host's clock between.
+/// Runs op by op, each as a submission that it waits for, and reads the host's clock in between.
 pub(super) fn by_the_hosts_clock(
     executor: &mut (impl Executor + ?Sized),
     steps: &[Step],

@@ -1,4 +1,4 @@
-//! The reference executor: each op's reference implementation, on one thread, in order.
+//! Reference executor: runs each op's reference implementation, on one thread, in order.
 
 use crate::error::Result;
 use crate::exec::check;
@@ -13,10 +13,10 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Memory for `plan`.
+    /// Allocates memory for `plan`.
     ///
     /// # Errors
-    /// [`Error::Memory`](crate::Error::Memory) where there is too little memory.
+    /// [`Error::Memory`](crate::Error::Memory) if there is too little memory.
     pub fn new(plan: Plan) -> Result<Self> {
         Ok(Self { memory: Memory::new(&plan)?, plan })
     }

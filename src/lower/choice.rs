@@ -1,4 +1,4 @@
-//! Which kernel a loss and an optimizer stand for.
+//! Kernels of losses and optimizers.
 
 use crate::kernels::{
     adamw, binary_cross_entropy, mean_squared_error, perceptron, rmsprop, sgd, softmax_cross_entropy,
@@ -7,7 +7,7 @@ use crate::loss::Loss;
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use crate::plan::{Kernel, Op, Plan, ViewId};
 
-/// The kernel of a loss, which writes its gradient along.
+/// Returns the kernel of a loss, which also writes its gradient.
 pub(super) fn loss_kernel(loss: Loss) -> &'static Kernel {
     match loss {
         Loss::MeanSquaredError => &mean_squared_error::KERNEL,
@@ -17,7 +17,7 @@ pub(super) fn loss_kernel(loss: Loss) -> &'static Kernel {
     }
 }
 
-/// The op of an optimizer over `[parameters, gradients, norm, flag]` and its states.
+/// Creates the op of an optimizer over `[parameters, gradients, norm, flag]` and its states.
 pub(super) fn optimizer_op(
     optimizer: Optimizer,
     plan: &Plan,

@@ -1,6 +1,6 @@
-//! Turns a spec into a plan of primitive ops: ones that can be named on a blackboard.
+//! Turns a spec into a plan of primitive ops, each of which is one textbook operation.
 //!
-//! The backward list is the forward list reversed; there is no graph to differentiate.
+//! The backward ops are the forward ops reversed; there is no automatic differentiation of a graph.
 
 mod choice;
 mod spec;
@@ -21,15 +21,16 @@ use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId}
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 use choice::{loss_kernel, optimizer_op};
 
-/// Most elements of one allocation of rows: kernels count in u32, also rows and columns by which tiles and workgroups reach
-/// beyond the last, so that three quarters are left for these. Networks may have twice as many parameters, which are checked
-/// there: kernels that go along all of them reach beyond the last by less than a workgroup.
+/// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
+/// the last row and column; this limit leaves three quarters of the range for that. Networks may have twice as many
+/// parameters (checked there), since kernels over all parameters overrun by less than a workgroup.
 const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a spec to a plan of primitive ops.
 ///
 /// # Errors
-/// Whatever [`TrainingSpec::check`] finds; more rows, or an allocation with more elements, than kernels count.
+/// Returns the errors of [`TrainingSpec::check`], and an error if rows or elements of an allocation exceed what kernels
+/// can count.
 pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
     let mut lowering = Lowering::new(spec)?;
     lowering.window()?;
@@ -41,10 +42,10 @@ pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network alone to a plan that has only an `evaluate` section, of `rows` rows at once.
+/// Lowers a network alone to a plan that has only an `evaluate` section for `rows` rows at once.
 ///
 /// # Errors
-/// Whatever [`Network::check`] finds.
+/// Returns the errors of [`Network::check`].
 pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     let spec = TrainingSpec::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
     let mut lowering = Lowering::new(&spec)?;
@@ -52,10 +53,10 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score`, of `rows` rows at once.
+/// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score` for `rows` rows at once.
 ///
 /// # Errors
-/// Whatever [`TrainingSpec::check`] finds.
+/// Returns the errors of [`TrainingSpec::check`].
 pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Plan> {
     let spec = TrainingSpec::new(network.clone(), loss, Sgd::default(), rows);
     let mut lowering = Lowering::new(&spec)?;
@@ -64,18 +65,19 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
     lowering.finish()
 }
 
-/// There is more than kernels count.
+/// Error for more rows or elements than kernels can count.
 fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Error {
     Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy: remedy.into() }
 }
 
-/// A plan in the making.
+/// Plan under construction.
 struct Lowering<'a> {
     spec: &'a TrainingSpec,
     plan: Plan,
 }
 
-/// A pass through the layers: where its ops go, what its views are called, and whether anything is dropped.
+/// Pass through the layers: the section of its ops, the prefix of its views' names, its rows, and whether dropout is
+/// applied.
 struct Pass {
     section: Section,
     prefix: &'static str,
@@ -84,7 +86,7 @@ struct Pass {
 }
 
 impl<'a> Lowering<'a> {
-    /// Checks the spec first, and numbers of rows, before sizes are made of them.
+    /// Checks the spec and the numbers of rows before sizes are computed from them.
     fn new(spec: &'a TrainingSpec) -> Result<Self> {
         spec.check()?;
         for (what, rows, remedy) in [
@@ -101,8 +103,8 @@ impl<'a> Lowering<'a> {
         Ok(Self { spec, plan })
     }
 
-    /// The plan, once it is known that kernels can count all that it allocates. Parameters and what has their size were
-    /// checked with the network.
+    /// Returns the plan after checking that kernels can count the elements of each allocation. Parameters, and tensors
+    /// of their size, were checked with the network.
     fn finish(self) -> Result<Plan> {
         for Allocation { name, elements, contents, .. } in self.plan.allocations() {
             let remedy = match contents {
@@ -114,10 +116,10 @@ impl<'a> Lowering<'a> {
                 return Err(too_many(format!("allocation {name}"), "elements", *elements, remedy));
             }
         }
-        Ok(self.plan.with_own(true))
+        Ok(self.plan.with_trusted(true))
     }
 
-    /// What targets look like: their type and columns.
+    /// Element type and number of columns of the targets.
     fn target(&self) -> (Dtype, usize) {
         match self.spec.loss.target_kind() {
             TargetKind::Numbers => (Dtype::F32, self.spec.network.outputs()),
@@ -129,13 +131,13 @@ impl<'a> Lowering<'a> {
         self.plan.tensor(name, Dtype::F32, Shape::new(rows, columns), Contents::Computed)
     }
 
-    /// The window's views, and the ops that fill it from the resident data set.
+    /// Adds the window's views, and the ops that fill it from the resident data set.
     fn window(&mut self) -> Result<()> {
         let TrainingSpec { micro_batch: batch, data_rows, .. } = *self.spec;
         let parts = self.spec.parts();
         let contents = if data_rows.is_some() { Contents::Computed } else { Contents::Host };
         let (target, columns) = self.target();
-        // A row for each batch of an epoch, and at least for each of a submission.
+        // One row for each batch of an epoch, and at least one for each batch of a submission.
         let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         let inputs = self.spec.network.inputs();
@@ -155,7 +157,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// How many tables turn bytes into inputs, where the data set holds bytes.
+    /// Number of lookup tables that turn bytes into inputs, if the data set is stored as bytes.
     fn tables(&self) -> Option<usize> {
         match self.spec.data_inputs {
             InputStorage::Numbers => None,
@@ -174,7 +176,7 @@ impl<'a> Lowering<'a> {
 
     fn gradients(&mut self) -> Result<()> {
         let network = &self.spec.network;
-        // What the optimizer reads is called the same, whether it is of one batch or the sum of several.
+        // The optimizer reads the same name, whether it is the gradient of one batch or the sum of several.
         let adds = self.spec.accumulate > 1;
         let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
         let gradients = tensors(&mut self.plan, network, name, prefix);
@@ -200,7 +202,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Emits the forward ops; returns the view before the first layer and behind each.
+    /// Adds the forward ops; returns the input view and the output view of each layer.
     fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
         let network = &self.spec.network;
         let mut views = vec![self.plan.named(&format!("{}input", pass.prefix))?];
@@ -247,8 +249,8 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// Emits the backward ops, from the gradient behind the last layer down to the first dense layer; those of parameters
-    /// are called `{prefix}layerN.weight` and `.bias`.
+    /// Adds the backward ops, from the gradient of the last layer's output down to the first dense layer. Gradients of
+    /// parameters are called `{prefix}layerN.weight` and `.bias`.
     fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId, prefix: &str) -> Result<()> {
         let network = &self.spec.network;
         let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
@@ -315,7 +317,7 @@ impl<'a> Lowering<'a> {
         self.plan.tensor("evaluate.input", Dtype::F32, Shape::new(rows, columns), Contents::Host);
         let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", rows, training: false };
         let outputs = self.forward(&pass)?;
-        // The last view under a name that does not depend on the layers.
+        // Alias of the last view, with a name that does not depend on the layers.
         let last = self.plan.get(outputs[outputs.len() - 1]).clone();
         self.plan.view("evaluate.output", last.allocation, last.offset, last.shape);
         Ok(())
@@ -350,8 +352,8 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Adds the allocation `name` with one zeroed tensor for each parameter, at the same offsets in each such allocation,
-/// and views `{prefix}layerN.weight` and `.bias`; returns a view `name` of all.
+/// Adds the allocation `name` with one zeroed tensor per parameter, at the same offsets in each such allocation, and
+/// the views `{prefix}layerN.weight` and `.bias`. Returns a view `name` of the whole allocation.
 fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
     let sizes = |(_, dense, inputs): (usize, crate::network::Dense, usize)| {
         padded(dense.outputs * inputs) + if dense.bias { padded(dense.outputs) } else { 0 }

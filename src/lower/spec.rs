@@ -1,4 +1,4 @@
-//! All that a plan of training depends on, and its checks.
+//! Spec of a training plan, and its checks.
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -8,47 +8,47 @@ use crate::plan::Step;
 use crate::rng;
 use crate::schedule::Schedule;
 
-/// Most batches of a step: a submission has all of them, and a GPU that works on one for seconds is taken for stuck.
+/// Largest number of batches per step: they share a submission, and a driver considers a GPU hung if one takes seconds.
 const MOST_BATCHES: usize = 1024;
 
-/// How the inputs of a resident data set are held.
+/// Storage of the inputs of a resident data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputStorage {
-    /// As numbers, 4 bytes each.
+    /// As f32, 4 bytes each.
     Numbers,
-    /// As bytes, for each of which a table has a number: one table for all input columns.
+    /// As bytes that index a lookup table: one table for all input columns.
     Bytes,
-    /// As bytes, with a table for each input column.
+    /// As bytes, with a lookup table per input column.
     BytesByColumn,
 }
 
-/// All that a plan of training depends on.
+/// Everything that a training plan depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSpec {
-    /// The network.
+    /// Network.
     pub network: Network,
-    /// The loss.
+    /// Loss function.
     pub loss: Loss,
-    /// The optimizer.
+    /// Optimizer.
     pub optimizer: Optimizer,
-    /// Largest global norm of the gradients, if they are clipped.
+    /// Largest global norm of the gradients (gradient clipping), if they are clipped.
     pub clip_norm: Option<f64>,
-    /// Rows that pass through the network at once.
+    /// Micro-batch size: rows that pass through the network at once.
     pub micro_batch: usize,
-    /// Batches of a step, whose gradients are added; 1 where a step is one batch.
+    /// Micro-batches per step, whose gradients are added (gradient accumulation); 1 without accumulation.
     pub accumulate: usize,
-    /// Steps of a submission; the window has a part for each of their batches.
+    /// Steps per submission; the window has a part for each of their batches.
     pub steps: usize,
-    /// Rows of the resident data set; `None` where the host fills the window.
+    /// Rows of the resident data set; `None` if the host fills the window.
     pub data_rows: Option<usize>,
-    /// How its inputs are held.
+    /// Storage of the data set's inputs.
     pub data_inputs: InputStorage,
-    /// Rows of an evaluation.
+    /// Rows per evaluation.
     pub evaluate_rows: usize,
 }
 
 impl TrainingSpec {
-    /// A spec with batches of `batch` rows, one step a submission, filled by the host.
+    /// Creates a spec with batches of `micro_batch` rows that the host writes, one step per submission.
     pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, micro_batch: usize) -> Self {
         let optimizer = optimizer.into();
         Self {
@@ -65,21 +65,21 @@ impl TrainingSpec {
         }
     }
 
-    /// Rows of a step.
+    /// Batch size: rows per step.
     pub fn batch_size(&self) -> usize {
         self.micro_batch.saturating_mul(self.accumulate)
     }
 
-    /// Parts of the window: one for each batch of a submission.
+    /// Number of parts of the window: one for each batch of a submission.
     pub fn parts(&self) -> usize {
         self.steps.saturating_mul(self.accumulate)
     }
 
-    /// The records of step `index`, one for each batch of its `rows` rows, from batch `batch_index` of the submission on; else as
-    /// [`TrainingSpec::record`].
+    /// Returns the records of step `index`, one per batch of its `rows` rows, beginning with batch `batch_index` of the
+    /// submission. Otherwise like [`TrainingSpec::record`].
     pub fn records(
         &self,
-        schedule: Schedule,
+        schedule: &Schedule,
         seed: u64,
         index: u64,
         batch_index: usize,
@@ -95,9 +95,9 @@ impl TrainingSpec {
         })
     }
 
-    /// The record of step `index`, which works on `rows` rows in batch `batch_index` of the submission: computed in f64, rounded once. It is
-    /// that of an epoch which begins with the submission.
-    pub fn record(&self, schedule: Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
+    /// Returns the record of step `index`, which works on `rows` rows in batch `batch_index` of the submission. It is
+    /// computed in f64 and rounded once, for an epoch that begins with the submission.
+    pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [bias_correction1, bias_correction2] = self.optimizer.bias_corrections(index);
         Step {
@@ -115,10 +115,10 @@ impl TrainingSpec {
         }
     }
 
-    /// Checks all parts, and that they go together. Sizes are checked once there is a plan, on what it allocates.
+    /// Checks all fields, and that they fit together. Sizes are checked later, when the plan's allocations are known.
     ///
     /// # Errors
-    /// What is wrong, where, and what to do.
+    /// Returns an error that names the problem, its place and the remedy.
     pub fn check(&self) -> Result<()> {
         self.network.check()?;
         self.loss.check(&self.network)?;

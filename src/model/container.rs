@@ -1,7 +1,7 @@
-//! Named tensors with one text of metadata, as a safetensors file: what models and checkpoints are stored in.
+//! File format of models and checkpoints: safetensors with named tensors and one metadata key.
 //!
-//! The metadata are a JSON object. Its first field, `crc32`, is a checksum of all bytes of the file, taken with eight
-//! zeros in its place. A file has the same bytes whenever its contents are the same.
+//! The metadata is a JSON object. Its first field, `crc32`, is a checksum of all bytes of the file, computed with eight
+//! zeros in its place. Equal contents give equal bytes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,13 +11,13 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use crate::error::{Error, Result, collected};
 use crate::model::Tensor;
 
-/// What a file is told by, and what to do where it is not one.
+/// Kind of file: its metadata key, and remedies for errors.
 pub(crate) struct Container {
-    /// The metadata's key.
+    /// Key of the metadata.
     pub(crate) key: &'static str,
-    /// What to do about a damaged file.
+    /// Remedy for a damaged file.
     pub(crate) damaged: &'static str,
-    /// What to do about a file of something else.
+    /// Remedy for a file of another kind.
     pub(crate) foreign: &'static str,
 }
 
@@ -26,51 +26,53 @@ pub(crate) struct Contents {
     /// JSON object, without the checksum.
     pub(crate) metadata: String,
     pub(crate) tensors: Vec<Tensor>,
-    /// Whether the file has a checksum, which is then right. Early versions wrote none.
+    /// True if the file has a checksum, which is then correct. Early versions wrote none.
     pub(crate) is_sealed: bool,
 }
 
-/// What a sealed text of metadata begins with, before the digits.
+/// Beginning of metadata with a checksum, before the digits.
 const OPENING: &str = r#"{"crc32":""#;
 
-/// What the digits are taken for where they are summed themselves.
+/// Placeholder for the digits while the checksum is computed.
 const ZEROS: &str = "00000000";
 
 impl Container {
-    /// The bytes of a file with these tensors, each under a name; `metadata` are a JSON object with fields.
+    /// Returns the bytes of a file with these named tensors. `metadata` is a JSON object with at least one field.
     pub(crate) fn pack<'a>(
         &self,
         metadata: String,
         tensors: impl Iterator<Item = (String, &'a Tensor)>,
     ) -> std::io::Result<Vec<u8>> {
-        let fields = metadata.strip_prefix('{').ok_or_else(|| std::io::Error::other("the metadata are no object"))?;
+        let fields =
+            metadata.strip_prefix('{').ok_or_else(|| std::io::Error::other("the metadata is not a JSON object"))?;
         let metadata = [(self.key.to_string(), format!("{OPENING}{ZEROS}\",{fields}"))].into_iter().collect();
         let entries = tensors.map(|(name, tensor)| Ok((name, view(tensor)?)));
         let entries = entries.collect::<std::result::Result<Vec<_>, SafeTensorError>>();
         let bytes = entries.and_then(|entries| safetensors::serialize(entries, Some(metadata)));
         let mut bytes = bytes.map_err(std::io::Error::other)?;
         let seal =
-            self.seal(&bytes).ok_or_else(|| std::io::Error::other("the metadata have no place for a checksum"))?;
+            self.seal(&bytes).ok_or_else(|| std::io::Error::other("the metadata has no place for a checksum"))?;
         let digits = checksum(&bytes, &seal);
         bytes[seal].copy_from_slice(digits.as_bytes());
         Ok(bytes)
     }
 
-    /// Where the digits of the checksum stand.
+    /// Returns the position of the checksum's digits.
     fn seal(&self, bytes: &[u8]) -> Option<Range<usize>> {
         let (length, rest) = bytes.split_first_chunk()?;
         let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        // Text within text: its quotes are escaped. No name of a column can look so, as its quotes are escaped twice.
+        // The metadata is a string in the header's JSON, so its quotes are escaped. A column name cannot match: its quotes are
+        // escaped twice.
         let opening = format!("\"{}\":\"{}", self.key, OPENING.replace('"', "\\\""));
         let at = header.windows(opening.len()).position(|window| window == opening.as_bytes())?;
         let start = length.len() + at + opening.len();
         (start + ZEROS.len() <= length.len() + header.len()).then_some(start..start + ZEROS.len())
     }
 
-    /// Metadata and tensors of a file; `bytes` are those of `path`.
+    /// Reads metadata and tensors from the bytes of the file `path`.
     ///
     /// # Errors
-    /// Bytes that are no such file, are cut short, are not those that were written, or hold numbers of another type.
+    /// The bytes are not such a file, are truncated, do not match the checksum, or hold numbers of another type.
     pub(crate) fn unpack(&self, path: &Path, bytes: &[u8]) -> Result<Contents> {
         let seal = self.seal(bytes);
         if let Some(seal) = &seal {
@@ -103,7 +105,7 @@ impl Container {
     }
 }
 
-/// The checksum of a file whose own checksum stands at `seal`.
+/// Computes the checksum of a file whose stored checksum is at `seal`.
 fn checksum(bytes: &[u8], seal: &Range<usize>) -> String {
     let mut checksum = crc32fast::Hasher::new();
     for part in [&bytes[..seal.start], ZEROS.as_bytes(), &bytes[seal.end..]] {
@@ -112,7 +114,7 @@ fn checksum(bytes: &[u8], seal: &Range<usize>) -> String {
     format!("{:08x}", checksum.finalize())
 }
 
-/// What is wrong with contents that have another checksum than they were written with.
+/// Returns the message for contents with another checksum than the stored one.
 pub(crate) fn differs(found: &str, written: &str) -> String {
     format!("its contents have the checksum {found}, but were written with {written}")
 }
@@ -121,9 +123,9 @@ fn view(tensor: &Tensor) -> std::result::Result<TensorView<'_>, SafeTensorError>
     TensorView::new(Dtype::F32, tensor.shape.clone(), bytemuck::cast_slice(&tensor.values))
 }
 
-/// What is wrong with metadata of a newer program, whose version of the format is `found`.
+/// Checks the format version `found` against the newest one that this program supports.
 pub(crate) fn check_version(path: &Path, found: Option<u64>, known: u32) -> Result<()> {
     let Some(found) = found.filter(|found| *found > u64::from(known)) else { return Ok(()) };
-    let problem = format!("its format is version {found}, this program knows up to {known}");
+    let problem = format!("its format is version {found}, but this program supports versions up to {known}");
     Err(Error::format(path, problem, "use a newer wgrad"))
 }

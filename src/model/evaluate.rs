@@ -1,4 +1,4 @@
-//! Loss and metrics on data that is not trained on.
+//! Evaluation: loss and metrics of a model on a data set.
 
 use std::collections::VecDeque;
 
@@ -15,33 +15,48 @@ use crate::model::regression::Regression;
 use crate::model::{InputRows, Model, rows_at_once, target_of, undone, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
-/// How well a network does on a data set.
+/// Loss and metrics of a network on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Number of rows.
     pub rows: usize,
-    /// Mean loss.
+    /// Mean loss over all rows.
     pub loss: f64,
-    /// Share of correct predictions, for classification: rows for softmax, single outputs for binary losses. There is
-    /// none where a target is a number between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions, which are rows for softmax and single outputs for
+    /// binary losses. `None` if a target is a number between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Coefficient of determination, for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs.
+    /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a constant
+    /// target it is 1 if all predictions are exact, else 0, as in scikit-learn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r2: Option<f64>,
-    /// Mean absolute error, for regression: mean |y − t| over rows and outputs, in the target's unit.
+    /// Mean absolute error, for regression: mean |y − t| over rows and outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mae: Option<f64>,
-    /// Root mean squared error, for regression: √(mean (y − t)²) over rows, mean over outputs, in the target's unit.
+    /// Root mean squared error, for regression: √(mean (y − t)²) over rows, mean over outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse: Option<f64>,
 }
 
 impl Evaluation {
-    /// A metric by name: `loss`, `accuracy`, `r2`, `mae` or `rmse`.
+    /// Returns a metric by name: `loss`, `accuracy`, `r2`, `mae` or `rmse`.
     ///
     /// # Errors
-    /// A name that is unknown, or that has no meaning for the loss.
+    /// The name is unknown, or there is no such metric for the loss function.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
+    /// let evaluation = model.evaluate(&data)?;
+    /// assert_eq!(evaluation.metric("mae")?, 1.0);
+    /// assert!(evaluation.metric("accuracy").is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn metric(&self, name: &str) -> Result<f64> {
         let all = [
             ("loss", Some(self.loss)),
@@ -55,51 +70,120 @@ impl Evaluation {
         found.ok_or_else(|| Error::unknown("metric", name, &known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
     }
 
-    /// The share of correct predictions, of a classification.
+    /// Returns the accuracy of a classification: the fraction of correct predictions.
     ///
     /// # Errors
     /// As [`Evaluation::metric`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 1], ["cat", "dog"])?;
+    /// assert_eq!(model.evaluate(&data)?.accuracy()?, 1.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn accuracy(&self) -> Result<f64> {
         self.metric("accuracy")
     }
 
-    /// The coefficient of determination, of a regression.
+    /// Returns R², the coefficient of determination of a regression.
     ///
     /// # Errors
     /// As [`Evaluation::metric`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
+    /// let evaluation = model.evaluate(&data)?;
+    /// // Of a sum of squares of 12.5 around the mean 7.5, 4 remains.
+    /// assert!((evaluation.r2()? - (1.0 - 4.0 / 12.5)).abs() < 1e-12);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn r2(&self) -> Result<f64> {
         self.metric("r2")
     }
 
-    /// The metric that people ask for first: accuracy, or R² for regression.
+    /// Returns the main metric with its name: accuracy, or R² for a regression. `None` if there is neither.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
+    /// let evaluation = model.evaluate(&data)?;
+    /// assert_eq!(evaluation.score().map(|(name, _)| name), Some("r2"));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn score(&self) -> Option<(&'static str, f64)> {
         self.accuracy.map(|value| ("accuracy", value)).or(self.r2.map(|value| ("r2", value)))
     }
 }
 
 impl Model {
-    /// Checks that a data set fits, as [`Model::evaluate`] does before it computes anything.
+    /// Checks that a data set fits the model, as [`Model::evaluate`] does first.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss.
+    /// Columns or targets do not fit the network and the loss function.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let model = trainer.into_model()?;
+    /// let data = Dataset::numbers("three columns", 3, &[0.0; 3], 1, &[0.0])?;
+    /// assert!(model.check_data(&data).is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn check_data(&self, data: &Dataset) -> Result<()> {
         self.check()?;
         InputRows::of(&self.metadata.network, self.metadata.preprocessing.as_ref(), data)?;
         target_of(&self.metadata.network, self.metadata.loss, self.metadata.target_scaling.as_ref(), data).map(drop)
     }
 
-    /// Loss and accuracy (or R², MAE and RMSE) on a data set.
+    /// Evaluates the model on a data set, on the CPU: loss and accuracy, or R², MAE and RMSE for a regression.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
+    /// Columns or targets do not fit the network and the loss function; a loss is not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
+    /// let evaluation = model.evaluate(&data)?;
+    /// assert_eq!((evaluation.rows, evaluation.loss, evaluation.mae), (2, 2.0, Some(1.0)));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
         self.evaluate_on(&Device::cpu(), data)
     }
 
-    /// [`Model::evaluate`], computed on a device.
+    /// Computes [`Model::evaluate`] on a device.
     ///
     /// # Errors
-    /// As [`Model::evaluate`].
+    /// As [`Model::evaluate`]; a device that fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
+    /// assert_eq!(model.evaluate_on(&Device::reference(), &data)?.loss, 2.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn evaluate_on(&self, device: &Device, data: &Dataset) -> Result<Evaluation> {
         self.check()?;
         let (network, loss) = (&self.metadata.network, self.metadata.loss);
@@ -113,9 +197,9 @@ impl Model {
     }
 }
 
-/// Runs `evaluate` and `score` over a data set's rows, given as the kernels read them. Where targets are scaled, loss and
-/// metrics are those of the numbers that the outputs stand for, computed in f64: squares of a table's units can overflow
-/// f32, and its digits be more than f32 has.
+/// Runs the sections `evaluate` and `score` over the rows of a data set, given as the kernels read them. If targets are
+/// scaled, loss and metrics are computed in f64 in the units of the targets: squares in these units can overflow f32, and
+/// targets can have more digits than f32.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss_function: Loss,
@@ -125,36 +209,36 @@ pub(crate) fn evaluate(
 ) -> Result<Evaluation> {
     let data = input.data;
     let views = Views::of(executor.plan())?;
-    let chunk = executor.plan().shape(views.input).rows;
+    let batch_size = executor.plan().shape(views.input).rows;
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
         || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
-    let parts = target.chunks(chunk * target_columns).enumerate();
-    let parts: Vec<Part<'_>> = parts
-        .map(|(number, target)| Part { first: number * chunk, rows: target.len() / target_columns, target })
+    let batches = target.chunks(batch_size * target_columns).enumerate();
+    let batches: Vec<Batch<'_>> = batches
+        .map(|(number, target)| Batch { first: number * batch_size, rows: target.len() / target_columns, target })
         .collect();
-    let (mut found, mut under_way) = (Found::default(), VecDeque::new());
-    for (number, part) in parts.iter().enumerate() {
-        submit(executor, &views, input, part)?;
+    let (mut totals, mut in_flight) = (Totals::default(), VecDeque::new());
+    for (number, batch) in batches.iter().enumerate() {
+        submit(executor, &views, input, batch)?;
         let result = executor.read(views.correct.unwrap_or(views.output), 0)?;
-        under_way.push_back((part, executor.read(views.loss, 0)?, result));
-        let most = if number + 1 < parts.len() { executor.in_flight() } else { 0 };
-        while under_way.len() > most {
-            let Some((part, loss, result)) = under_way.pop_front() else { break };
+        in_flight.push_back((batch, executor.read(views.loss, 0)?, result));
+        let most = if number + 1 < batches.len() { executor.in_flight() } else { 0 };
+        while in_flight.len() > most {
+            let Some((batch, loss, result)) = in_flight.pop_front() else { break };
             let mean = loss.wait_f32()?[0];
             if !mean.is_finite() {
-                return Err(not_finite(executor, &views, input, part, mean)?);
+                return Err(not_finite(executor, &views, input, batch, mean)?);
             }
-            found.loss += f64::from(mean) * part.rows as f64;
+            totals.loss += f64::from(mean) * batch.rows as f64;
             match views.correct {
-                Some(_) => found.correct += u64::from(result.wait()?[0]),
-                None => found.outputs.extend_from_slice(&result.wait_f32()?[..part.rows * target_columns]),
+                Some(_) => totals.correct += u64::from(result.wait()?[0]),
+                None => totals.outputs.extend_from_slice(&result.wait_f32()?[..batch.rows * target_columns]),
             }
         }
     }
     let regression = match data.targets() {
         Targets::Numbers { values, .. } if views.correct.is_none() => {
-            Some(Regression::of(&undone(scaling, &found.outputs), values, target_columns))
+            Some(Regression::of(&undone(scaling, &totals.outputs), values, target_columns))
         }
         _ => None,
     };
@@ -162,16 +246,16 @@ pub(crate) fn evaluate(
         rows: data.len(),
         loss: match &regression {
             Some(regression) if scaling.is_some() => regression.mse,
-            _ => found.loss / data.len() as f64,
+            _ => totals.loss / data.len() as f64,
         },
-        accuracy: views.correct.filter(|_| exact).map(|_| found.correct as f64 / target.len() as f64),
+        accuracy: views.correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
         r2: regression.as_ref().map(|found| found.r2),
         mae: regression.as_ref().map(|found| found.mae),
         rmse: regression.as_ref().map(|found| found.rmse),
     })
 }
 
-/// What an evaluation writes and reads.
+/// Views that an evaluation writes and reads.
 struct Views {
     input: ViewId,
     target: ViewId,
@@ -192,40 +276,40 @@ impl Views {
     }
 }
 
-/// Rows that are evaluated at once.
-struct Part<'a> {
+/// Rows that are evaluated at once, with their targets.
+struct Batch<'a> {
     first: usize,
     rows: usize,
     target: &'a [u32],
 }
 
-/// What is known of the parts so far.
+/// Sums and outputs of the batches so far.
 #[derive(Default)]
-struct Found {
+struct Totals {
     loss: f64,
     correct: u64,
     outputs: Vec<f32>,
 }
 
-fn submit(executor: &mut dyn Executor, views: &Views, input: &InputRows<'_>, part: &Part<'_>) -> Result<()> {
-    let rows = input.get(part.first..part.first + part.rows)?;
+fn submit(executor: &mut dyn Executor, views: &Views, input: &InputRows<'_>, batch: &Batch<'_>) -> Result<()> {
+    let rows = input.get(batch.first..batch.first + batch.rows)?;
     executor.write(views.input, 0, bytemuck::cast_slice(&rows))?;
-    executor.write(views.target, 0, part.target)?;
-    let step = Step { rows: part.rows as u32, loss_scale: (1.0 / part.rows as f64) as f32, ..Step::default() };
+    executor.write(views.target, 0, batch.target)?;
+    let step = Step { rows: batch.rows as u32, loss_scale: (1.0 / batch.rows as f64) as f32, ..Step::default() };
     executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, batch_index: 0 }))
 }
 
-/// What is wrong with a part whose mean loss is not finite: its first such loss, if one is.
+/// Returns the error for a batch whose mean loss is not finite: its first loss that is not finite, or else the mean.
 fn not_finite(
     executor: &mut dyn Executor,
     views: &Views,
     input: &InputRows<'_>,
-    part: &Part<'_>,
+    batch: &Batch<'_>,
     mean: f32,
 ) -> Result<Error> {
-    // Later parts may have gone the same way since.
-    submit(executor, views, input, part)?;
-    let (first, rows) = (part.first, part.rows);
+    // A later batch may have overwritten the losses.
+    submit(executor, views, input, batch)?;
+    let (first, rows) = (batch.first, batch.rows);
     let losses = executor.plan().named("evaluate.row_loss")?;
     let losses = executor.read(losses, 0)?.wait_f32()?;
     let place = format!("evaluation on data set `{}`", input.data.name());
@@ -237,7 +321,7 @@ fn not_finite(
             format!("the mean loss is {mean}"),
         ),
     };
-    let remedy = "look for values far from those trained on, or train again with a lower learning rate or with \
+    let remedy = "check for values far outside the training data, or train again with a lower learning rate or with \
                   targets in larger units";
     Ok(Error::data(place, format!("{problem}, not a finite number"), remedy))
 }

@@ -1,7 +1,7 @@
-//! Model files: safetensors that PyTorch loads, with one metadata key.
+//! Model files: safetensors files that PyTorch can load, with one metadata key.
 //!
-//! Tensors carry the keys of `torch.nn.Sequential` (`0.weight`, [outputs, inputs]); the key `wgrad` holds the
-//! [`Metadata`] as JSON. Nothing else is in the file, no time and no path, so equal models are equal files.
+//! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad` holds
+//! the [`Metadata`] as JSON. The file has no time and no path, so equal models give equal files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,39 +11,56 @@ use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Metadata, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
-/// Version of the metadata; a reader refuses newer ones. Since version 2 there are the targets, their scaling, how the
-/// table was read, and what made the model, and always a checksum; files of version 1 may lack them.
+/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets, the
+/// layout of the table, the origin of the model, and a mandatory checksum. Files of version 1 can be read.
 pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
 
 const CONTAINER: Container =
-    Container { key: "wgrad", damaged: "the file is damaged or cut short; use another copy", foreign: FOREIGN };
+    Container { key: "wgrad", damaged: "the file is damaged or truncated; use another copy", foreign: FOREIGN };
 
 impl Model {
-    /// Writes the model to a file, which is replaced only once the new one is complete and on disk.
+    /// Writes the model to a safetensors file. An existing file is replaced only when the new one is complete and on disk.
     ///
     /// # Errors
-    /// A model whose parts do not fit (see [`Model::check`]), a folder or file that cannot be written; an existing file
-    /// is then as it was.
+    /// Metadata and parameters do not fit each other (see [`Model::check`]), or the file cannot be written. An existing file
+    /// is unchanged then.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let model = trainer.into_model()?;
+    /// model.save("model.safetensors")?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.check()?;
         let path = path.as_ref();
-        let bytes = self.to_bytes().map_err(|error| Error::file(path, "serialising", error))?;
+        let bytes = self.to_bytes().map_err(|error| Error::file(path, "serializing", error))?;
         replace(path, |file| file.write_all(&bytes))
     }
 
     /// Reads a model from a file.
     ///
     /// # Errors
-    /// A file that cannot be read, is damaged, or does not hold what its own metadata says.
+    /// The file cannot be read, is damaged, or has tensors that do not fit its metadata.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use wgrad::Model;
+    /// let model = Model::load("model.safetensors")?;
+    /// println!("{}", model.metadata.network);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, "reading", error))?;
         Self::from_bytes(path, &bytes)
     }
 
-    /// The bytes of the model's file.
+    /// Returns the bytes of the model's file.
     fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
         let keyed = self.parameters.iter().map(|tensor| (key_of(&tensor.name), tensor));
         CONTAINER.pack(serde_json::to_string(&self.metadata)?, keyed)
@@ -51,8 +68,8 @@ impl Model {
 
     fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let Contents { metadata, tensors, is_sealed } = CONTAINER.unpack(path, bytes)?;
-        let metadata = head(path, &metadata)?;
-        // Only files of version 1 may have none.
+        let metadata = parse_metadata(path, &metadata)?;
+        // Only files of version 1 may lack a checksum.
         if !is_sealed && metadata.format > 1 {
             return Err(Error::format(path, "its checksum is missing", CONTAINER.damaged));
         }
@@ -63,7 +80,7 @@ impl Model {
     }
 }
 
-fn head(path: &Path, text: &str) -> Result<Metadata> {
+fn parse_metadata(path: &Path, text: &str) -> Result<Metadata> {
     let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value.get("format")?.as_u64());
     check_version(path, version, FORMAT_VERSION)?;
     let bad = |problem: String| {
@@ -75,7 +92,7 @@ fn head(path: &Path, text: &str) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// A tensor of the file under the parameter's own name.
+/// Renames a tensor of the file to the name of its parameter.
 fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
     let unexpected = || Error::format(path, format!("unexpected tensor `{}`", tensor.name), FOREIGN);
     Ok(Tensor { name: name_of(&tensor.name).ok_or_else(unexpected)?, ..tensor })
@@ -88,7 +105,7 @@ fn in_order(metadata: &Metadata, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
     parameters
 }
 
-/// `layer3.weight` as PyTorch's `3.weight`: the one place where the two vocabularies meet.
+/// Converts the name `layer3.weight` to PyTorch's key `3.weight`; [`name_of`] is the inverse.
 fn key_of(name: &str) -> String {
     name.trim_start_matches("layer").to_string()
 }

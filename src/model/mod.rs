@@ -1,4 +1,4 @@
-//! What training leaves: a network with its parameters, and what it needs to be used on raw data.
+//! Trained models: a network, its parameters, and the metadata for raw input data.
 
 mod confusion;
 pub(crate) mod container;
@@ -40,9 +40,9 @@ use crate::plan::{Plan, Section, Step};
 use crate::specialize::{self, Limits};
 use predictor::Compiled;
 
-/// Rows that are evaluated or predicted at once: on the CPU so few that they stay in its caches (whoever computes
-/// there), on a GPU so many that all of it is busy, as far as memory for the widest layer allows and the device can bind
-/// it. Never a question of how many there are, so that nothing is compiled for them later.
+/// Returns the number of rows that are evaluated or predicted per batch. On a CPU, and for a software adapter, they stay in
+/// the caches. On a GPU they keep it busy; the limits are memory for the widest layer and the size of a binding. The number
+/// does not depend on the size of the data set, so that nothing is compiled again for another data set.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
     const CPU_BYTES: usize = 256 << 20;
@@ -60,49 +60,56 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     }
 }
 
-/// The same for so many rows, where nothing more is to come: on the CPU, where nothing is compiled, no more than there are.
+/// Returns the batch size for a data set of `rows` rows: [`evaluate_rows`], on the CPU at most `rows`, since it compiles nothing.
 pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
     let most = evaluate_rows(network, device);
     if device.target() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
 }
 
-/// A named array of numbers, row-major.
+/// Named array of numbers, row-major.
+///
+/// # Examples
+/// ```
+/// use wgrad::Tensor;
+/// let bias = Tensor { name: "layer0.bias".into(), shape: vec![2], values: vec![0.0; 2] };
+/// assert_eq!((bias.shape.len(), bias.values.len()), (1, 2));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Name: `layer0.weight` for a parameter, `grad.layer0.weight` for its gradient.
     pub name: String,
-    /// Sizes: outputs and inputs for a weight, outputs for a bias.
+    /// Shape: `[outputs, inputs]` for a weight, `[outputs]` for a bias.
     pub shape: Vec<usize>,
-    /// The numbers.
+    /// Values.
     pub values: Vec<f32>,
 }
 
-/// All of a model but its parameters: the metadata of its file.
+/// Metadata of a model: everything but the parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// Version of the file format.
+    /// Version of the file format, at most [`FORMAT_VERSION`].
     pub format: u32,
-    /// The network.
+    /// Network.
     pub network: Network,
-    /// The loss that it was trained for; it says what the outputs mean.
+    /// Loss function of the training, which defines the meaning of the outputs.
     pub loss: Loss,
-    /// Scaling of the input columns, if they are scaled.
+    /// Standardization of the input columns, if they are scaled.
     pub preprocessing: Option<Standardization>,
     /// Names of the input columns.
     pub columns: Vec<String>,
-    /// Names of the classes, where the target is a class.
+    /// Names of the classes, if the target is a class.
     pub classes: Option<Vec<String>>,
-    /// Names of the target columns, where they are known.
+    /// Names of the target columns, if they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
-    /// Scaling of the target columns, if they were scaled for training: what the last layer puts out is undone by it.
+    /// Standardization of the target columns, if they were scaled for training. Predictions are scaled back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_scaling: Option<Standardization>,
-    /// How the table was read that it was trained on.
+    /// Layout of the table that the model was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
-    /// What made it, so that another training does not replace it unasked.
+    /// Data and settings of the training, so that a different training does not replace the file by accident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Record of the training.
@@ -140,8 +147,8 @@ impl Metadata {
                 return Err(wrong("scaled targets", scaling.columns(), outputs));
             }
             if self.loss != Loss::MeanSquaredError {
-                let problem = format!("targets of {} are not scaled, but it has a scaling of them", self.loss);
-                return Err(Error::conflict("model", problem, "leave the scaling out"));
+                let problem = format!("{} does not scale targets, but there is a target scaling", self.loss);
+                return Err(Error::conflict("model", problem, "remove the target scaling"));
             }
         }
         for (what, names) in
@@ -149,8 +156,8 @@ impl Metadata {
         {
             let mut seen = BTreeSet::new();
             if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-                let problem = format!("two of its {what} are called `{twice}`, but they are told apart by their names");
-                return Err(Error::conflict("model", problem, "give each a name of its own"));
+                let problem = format!("two of its {what} are called `{twice}`, but names must be unique");
+                return Err(Error::conflict("model", problem, "give each a unique name"));
             }
         }
         self.table.as_ref().map_or(Ok(()), |table| table.check(&self.targets))?;
@@ -162,8 +169,12 @@ impl Metadata {
     }
 }
 
-/// A trained network.
+/// Trained network: parameters and metadata.
 ///
+/// Rows of inputs are raw: the model applies its own preprocessing. They may come in any number; the input is row-major,
+/// `[rows, inputs]`.
+///
+/// # Examples
 /// ```
 /// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
 /// let moons = data::two_moons(200, 0.1, 1)?;
@@ -178,64 +189,121 @@ impl Metadata {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// Everything but the parameters.
+    /// Metadata: everything but the parameters.
     pub metadata: Metadata,
-    /// The parameters, in the order of the layers.
+    /// Parameters, in the order of the layers: `layer0.weight`, `layer0.bias`, ….
     pub parameters: Vec<Tensor>,
 }
 
 impl Model {
-    /// Probabilities (or numbers, after a regression) for rows of raw inputs: [rows, outputs] row-major. For one
-    /// output and a binary loss: the probability of class 1. Who predicts often keeps a [`Predictor`].
+    /// Predicts rows of raw inputs on the CPU. Returns probabilities, or for a regression numbers in the units of the
+    /// targets: shape `[rows, outputs]`, row-major. With a binary loss, each output is the probability of class 1. For many
+    /// calls, use a [`Predictor`].
     ///
     /// # Errors
-    /// A number of values that is no multiple of the network's inputs; values that are not finite; [`Error::Output`] where
-    /// outputs are not.
+    /// The number of values is no positive multiple of the network's inputs; an input is not finite; an output is not finite
+    /// ([`Error::Output`]).
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// assert_eq!(model.predict(&[3.0, 4.0, 1.0, 1.0])?, [10.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict(&self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
         self.metadata.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
-    /// The class of each row of raw inputs.
+    /// Predicts the class of each row of raw inputs on the CPU, as an index from 0.
     ///
     /// # Errors
-    /// As [`Model::predict`]; a model that was not trained to tell classes apart.
+    /// As [`Model::predict`]; the model does not predict one class per row (see [`Metadata::class_count`]).
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// assert_eq!(model.predict_classes(&[0.2, 0.9, 0.7, 0.1])?, [1, 0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict_classes(&self, input: &[f32]) -> Result<Vec<u32>> {
         classes(self.metadata.loss, self.metadata.network.outputs(), &self.outputs(input)?)
     }
 
-    /// Checks that the parts fit each other, as they do in a model that was trained or loaded and then left alone.
+    /// Checks that metadata and parameters fit each other. They do in a model that was trained or loaded and not changed since.
     ///
     /// # Errors
-    /// Parameters that are missing, of another shape or not finite; names or scaling for another number of columns
+    /// Parameters that are missing, not finite or of another shape; names or a standardization for another number of columns
     /// or classes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// assert!(model.check().is_ok());
+    /// model.parameters.pop();
+    /// assert!(model.check().is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn check(&self) -> Result<()> {
         self.metadata.check()?;
         check_parameters(&self.metadata.network, &self.parameters)
     }
 
-    /// What the last layer puts out: logits, for the losses that work on them; numbers as they were scaled for training,
-    /// which [`Metadata::numbers`] undoes.
+    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits for classification.
+    /// For a regression they are numbers as scaled for training; [`Metadata::numbers`] scales them back.
     ///
     /// # Errors
     /// As [`Model::predict`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// assert_eq!(model.outputs(&[0.25, 0.75])?, [0.25, 0.75]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn outputs(&self, input: &[f32]) -> Result<Vec<f32>> {
         self.outputs_on(&Device::cpu(), input)
     }
 
-    /// [`Model::outputs`], computed on a device. Inputs may be f64: they are scaled with all their digits.
+    /// Computes [`Model::outputs`] on a device. Inputs may be f64; they are scaled in f64 before they are rounded to f32.
     ///
     /// # Errors
-    /// As [`Model::predict`].
+    /// As [`Model::predict`]; a device that fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// assert_eq!(model.outputs_on(&Device::reference(), &[3.0_f64, 4.0])?, [10.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn outputs_on<T: Copy + Into<f64>>(&self, device: &Device, input: &[T]) -> Result<Vec<f32>> {
         Compiled::new(self, device)?.outputs(self, input)
     }
 
-    /// The outputs of each layer for rows of raw inputs, in the order of the layers: tensors `layer0.output`, `layer1.output`, …
-    /// of shape [rows, columns]. Those of a dense layer are z = x·Wᵀ + b, those of the activation behind it a = f(z); dropout
-    /// passes its inputs on. The last ones are [`Model::outputs`].
+    /// Computes the outputs of each layer for rows of raw inputs on the CPU. Returns one tensor per layer, in order:
+    /// `layer0.output`, `layer1.output`, … of shape `[rows, columns]`. Outputs of a dense layer are z = x·Wᵀ + b, those of
+    /// the activation after it a = f(z). Dropout passes its inputs on. The last tensor equals [`Model::outputs`].
     ///
+    /// # Errors
+    /// As [`Model::predict`].
+    ///
+    /// # Examples
     /// ```
     /// use wgrad::{Device, Loss, Network, Trainer};
     /// let network = Network::input(1).dense(1).relu();
@@ -248,9 +316,6 @@ impl Model {
     /// assert_eq!((layers[1].name.as_str(), layers[1].values[0]), ("layer1.output", 0.0));
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    ///
-    /// # Errors
-    /// As [`Model::predict`].
     pub fn layer_outputs<T: Copy + Into<f64>>(&self, input: &[T]) -> Result<Vec<Tensor>> {
         self.check()?;
         let network = &self.metadata.network;
@@ -279,7 +344,7 @@ impl Model {
         Ok(tensors)
     }
 
-    /// What runs [`forward`] on so many rows, of a model that was checked.
+    /// Creates the executor for [`forward`] on `rows` rows. The model must be checked before.
     fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
         let plan = fuse(&lower_forward(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?)?;
         let mut executor = device.executor(plan)?;
@@ -288,7 +353,7 @@ impl Model {
     }
 }
 
-/// Rows of raw inputs, checked and scaled.
+/// Checks rows of raw inputs and scales them.
 pub(crate) fn prepared<T: Copy + Into<f64>>(
     network: &Network,
     preprocessing: Option<&Standardization>,
@@ -313,7 +378,7 @@ pub(crate) fn prepared<T: Copy + Into<f64>>(
     Ok(scaled)
 }
 
-/// Checks that rows of scaled inputs, the first of which messages call `first`, are finite.
+/// Checks that rows of scaled inputs are finite. `first` is the number of the first row in error messages.
 pub(crate) fn check_inputs(input: &[f32], columns: usize, first: usize) -> Result<()> {
     match input.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
@@ -325,30 +390,30 @@ pub(crate) fn check_inputs(input: &[f32], columns: usize, first: usize) -> Resul
     }
 }
 
-/// Runs `evaluate` over rows of prepared inputs; returns what the last layer puts out.
+/// Runs the section `evaluate` over rows of prepared inputs; returns the outputs of the last layer.
 ///
 /// # Errors
-/// As [`forward_parts`].
+/// As [`forward_batches`].
 pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<f32>> {
     let columns = executor.plan().shape(executor.plan().named("evaluate.input")?).columns;
     let rows = input.len() / columns;
     let outputs = executor.plan().shape(executor.plan().named("evaluate.output")?).columns;
     let mut result = room("predictions", rows.saturating_mul(outputs))?;
     let get = |rows: Range<usize>| Ok(Cow::Borrowed(&input[rows.start * columns..rows.end * columns]));
-    forward_parts(executor, "predictions", rows, get, |outputs| {
+    forward_batches(executor, "predictions", rows, get, |outputs| {
         result.extend_from_slice(outputs);
         Ok(())
     })?;
     Ok(result)
 }
 
-/// Runs `evaluate` over rows of prepared inputs, which it gets as they are needed, and hands on what the last layer
-/// puts out, some rows at a time, in order. All predictions go through here, so that none is made of a number that is not
-/// finite; `place` says in messages what they are for.
+/// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and `put`
+/// receives the outputs of the last layer, in order. All predictions go through here, so that none is made from an output
+/// that is not finite. `place` names the computation in error messages.
 ///
 /// # Errors
-/// [`Error::Output`]; a device that does not answer.
-pub(crate) fn forward_parts<'a>(
+/// [`Error::Output`]; a device that fails.
+pub(crate) fn forward_batches<'a>(
     executor: &mut dyn Executor,
     place: &str,
     rows: usize,
@@ -358,7 +423,7 @@ pub(crate) fn forward_parts<'a>(
     let plan = executor.plan();
     let (source, target) = (plan.named("evaluate.input")?, plan.named("evaluate.output")?);
     let (most, outputs) = (plan.shape(source).rows, plan.shape(target).columns);
-    let mut under_way = VecDeque::new();
+    let mut in_flight = VecDeque::new();
     let mut take = |(ticket, first, live): (Ticket, usize, usize)| {
         let found = &ticket.wait_f32()?[..live * outputs];
         check_finite(place, first, outputs, found.iter().copied())?;
@@ -369,15 +434,15 @@ pub(crate) fn forward_parts<'a>(
         executor.write(source, 0, bytemuck::cast_slice(&get(first..first + live)?))?;
         let step = Step { rows: live as u32, ..Step::default() };
         executor.submit(&[step], &[Run { section: Section::Evaluate, batch_index: 0 }])?;
-        under_way.push_back((executor.read(target, 0)?, first, live));
-        if under_way.len() > executor.in_flight() {
-            under_way.pop_front().map_or(Ok(()), &mut take)?;
+        in_flight.push_back((executor.read(target, 0)?, first, live));
+        if in_flight.len() > executor.in_flight() {
+            in_flight.pop_front().map_or(Ok(()), &mut take)?;
         }
     }
-    under_way.into_iter().try_for_each(take)
+    in_flight.into_iter().try_for_each(take)
 }
 
-/// Names and shapes of a network's parameters, in the order of the layers.
+/// Returns the names and shapes of a network's parameters, in the order of the layers.
 pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut shapes = Vec::new();
     for (number, dense, inputs) in network.dense_layers() {
@@ -389,7 +454,7 @@ pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
-/// Reads one tensor for each parameter, named with `prefix`.
+/// Reads one tensor per parameter, whose name begins with `prefix`.
 pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefix: &str) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
     for (name, shape) in parameter_shapes(network) {
@@ -400,7 +465,7 @@ pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefi
     Ok(tensors)
 }
 
-/// Writes parameters, all of which the plan must know.
+/// Writes parameters; the plan must have a view for each.
 pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor]) -> Result<()> {
     for tensor in parameters {
         let view = executor.plan().named(&tensor.name)?;
@@ -409,7 +474,7 @@ pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor
     Ok(())
 }
 
-/// Checks that `parameters` are those of `network`, each once, in any order, and finite.
+/// Checks that `parameters` holds each parameter of `network` once, in any order, with finite values.
 pub(crate) fn check_parameters(network: &Network, parameters: &[Tensor]) -> Result<()> {
     let shapes = parameter_shapes(network);
     let mut given: HashMap<&str, Vec<&Tensor>> = shapes.iter().map(|(name, _)| (name.as_str(), Vec::new())).collect();

@@ -1,4 +1,4 @@
-//! What a network's outputs mean, by the loss that it was trained for.
+//! Meaning of a network's outputs, by the loss function of its training.
 
 use crate::data::Standardization;
 use crate::error::{Error, Result};
@@ -7,11 +7,11 @@ use crate::loss::Loss;
 use crate::model::Metadata;
 use crate::network::Activation;
 
-/// Checks outputs [rows, columns], the first of which are those of row `first`, before anything is made of them: the class of a
-/// NaN would look like any other.
+/// Checks that outputs of shape [rows, columns] are finite; `first` is the number of the first row. Predictions are checked
+/// before they are used: the class of a NaN would look like any other.
 ///
 /// # Errors
-/// [`Error::Output`]: the first that is not finite.
+/// [`Error::Output`] for the first that is not finite.
 pub(crate) fn check_finite(
     place: &str,
     first: usize,
@@ -24,10 +24,10 @@ pub(crate) fn check_finite(
     Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value })
 }
 
-/// Turns outputs [rows, columns] into probabilities, or numbers in the targets' units, in place.
+/// Converts outputs of shape [rows, columns] in place into probabilities, or into numbers in the units of the targets.
 ///
 /// # Errors
-/// [`Error::Output`]; all are as they were then.
+/// [`Error::Output`] if an output, or a number in the units of the targets, is not finite. The outputs are unchanged then.
 pub(crate) fn probabilities(
     loss: Loss,
     columns: usize,
@@ -45,7 +45,7 @@ pub(crate) fn probabilities(
     Ok(())
 }
 
-/// Turns finite outputs [rows, columns] into probabilities, in place; those of a regression stay as they are.
+/// Converts finite outputs of shape [rows, columns] in place into probabilities; outputs of a regression do not change.
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss {
         Loss::MeanSquaredError => {}
@@ -55,17 +55,18 @@ fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     }
 }
 
-/// How outputs tell the class of a row. The loss decides: one output of a softmax is not one of a binary loss.
+/// Rule that derives the class of a row from its outputs. It depends on the loss function: a softmax with one output differs
+/// from a binary loss with one output.
 #[derive(Clone, Copy, PartialEq)]
 enum Rule {
-    /// The largest output, the first of equal ones.
+    /// Class of the largest output, the first of equal ones.
     Largest,
-    /// The second of two classes, if the one output is above 0.
+    /// Class 1 if the single output is above 0, else class 0.
     AboveZero,
 }
 
 impl Rule {
-    /// `None` where a row does not belong to one class.
+    /// Returns the rule; `None` if a row does not belong to one class.
     fn of(loss: Loss, columns: usize) -> Option<Self> {
         match loss {
             Loss::SoftmaxCrossEntropy => Some(Self::Largest),
@@ -82,55 +83,97 @@ impl Rule {
     }
 }
 
-/// The class of each row of finite outputs [rows, columns].
+/// Returns the class of each row of finite outputs of shape [rows, columns].
 pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec<u32>> {
     let Some(rule) = Rule::of(loss, columns) else {
-        let problem = format!("{loss} with {columns} outputs does not tell one class a row");
+        let problem = format!("{loss} with {columns} outputs does not predict one class per row");
         return Err(Error::conflict("predict_classes", problem, "use `predict`, or train with softmax_cross_entropy"));
     };
     Ok(outputs.chunks(columns).map(|row| rule.class(row)).collect())
 }
 
 impl Metadata {
-    /// How many classes the outputs tell apart; `None` where a row does not belong to one class: after a regression,
-    /// and for a binary loss with several outputs.
+    /// Returns the number of classes; `None` if a row does not belong to one class: for a regression, and for a binary loss
+    /// with several outputs.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let model = trainer.into_model()?;
+    /// assert_eq!(model.metadata.class_count(), Some(2));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn class_count(&self) -> Option<usize> {
         let columns = self.network.outputs();
         Rule::of(self.loss, columns).map(|rule| if rule == Rule::AboveZero { 2 } else { columns })
     }
 
-    /// Turns [`Model::outputs`](super::Model::outputs) into what [`Model::predict`](super::Model::predict) returns, in
-    /// place.
+    /// Converts [`Model::outputs`](super::Model::outputs) in place into the result of
+    /// [`Model::predict`](super::Model::predict).
     ///
     /// # Errors
-    /// [`Error::Output`]; all are as they were then.
+    /// [`Error::Output`] if an output or a result is not finite. The outputs are unchanged then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let mut outputs = model.outputs(&[0.5, 0.5])?;
+    /// model.metadata.probabilities(&mut outputs)?;
+    /// assert_eq!(outputs, [0.5, 0.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn probabilities(&self, outputs: &mut [f32]) -> Result<()> {
         probabilities(self.loss, self.network.outputs(), self.target_scaling.as_ref(), outputs)
     }
 
-    /// The numbers that [`Model::outputs`](super::Model::outputs) of a regression stand for, in the targets' units. Unlike
-    /// [`Model::predict`](super::Model::predict) it keeps what an f32 cannot hold, as of targets such as 3·10⁹ ± 100.
+    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64. Unlike
+    /// [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as 3·10⁹ ± 100.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Standardization, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.metadata.target_scaling = Some(Standardization::new(vec![3e9], vec![4.0])?);
+    /// assert_eq!(model.metadata.numbers(&[0.5]), [3e9 + 2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn numbers(&self, outputs: &[f32]) -> Vec<f64> {
         undone(self.target_scaling.as_ref(), outputs)
     }
 
-    /// The class that a row of [`Model::outputs`](super::Model::outputs) tells, and the probability of each class;
-    /// `None` as for [`Metadata::class_count`].
+    /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each
+    /// class; `None` as for [`Metadata::class_count`].
     ///
     /// # Errors
     /// [`Error::Output`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let outputs = model.outputs(&[0.5, 0.5])?;
+    /// assert_eq!(model.metadata.told(&outputs)?, Some((0, vec![0.5, 0.5])));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn told(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
         let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
         check_finite("class", 0, row.len(), row.iter().copied())?;
         let mut found = row.to_vec();
         activate(self.loss, row.len(), &mut found);
-        // One output is the probability of the second of two classes.
+        // A single output is the probability of class 1.
         let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
         Ok(Some((rule.class(row), probabilities)))
     }
 }
 
-/// Outputs of a regression in the units of the targets, with all their digits.
+/// Scales outputs of a regression back to the units of the targets, in f64.
 pub(crate) fn undone(scaling: Option<&Standardization>, outputs: &[f32]) -> Vec<f64> {
     match scaling {
         Some(scaling) => scaling.undone(outputs),

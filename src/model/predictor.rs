@@ -1,4 +1,6 @@
-//! Predictions, over and over, with what they need made once.
+//! Repeated predictions with a model that is compiled once.
+
+use std::fmt;
 
 use super::{Metadata, Model, check_finite, check_inputs, classes, forward, prepared, rows_at_once};
 use crate::device::Device;
@@ -7,16 +9,16 @@ use crate::exec::{Executor, RowExecutor};
 use crate::fuse::fuse;
 use crate::lower::lower_forward;
 
-/// On the CPU, fewer rows than this are predicted one by one: each takes a microsecond or so, and a batch takes several to
-/// begin.
+/// On the CPU, fewer rows than this are predicted one by one: a row takes about a microsecond, and the overhead of a batch is
+/// several.
 const FEW_ROWS: usize = 8;
 
-/// A model that is ready to predict: compiled for a device, with its memory.
+/// Model that is compiled for a device, for repeated predictions.
 ///
-/// On the CPU, [`Predictor::predict_row`] allocates nothing and hands nothing to another thread; a network with two hidden
-/// layers of 64 takes about one microsecond per row. All methods of it return the same bits for a row, alone or among
-/// others.
+/// On the CPU, [`Predictor::predict_row`] allocates no memory and uses no other thread; a network with two hidden layers of
+/// 64 takes about one microsecond per row. All methods return the same bits for a row, alone or in a batch.
 ///
+/// # Examples
 /// ```
 /// use wgrad::{Device, Fit, Loss, Network, Trainer, data};
 /// let mut trainer =
@@ -39,27 +41,69 @@ impl Model {
     /// Compiles the model for predictions on a device.
     ///
     /// # Errors
-    /// Parts of the model that do not fit each other ([`Model::check`]); too little memory; a device that does not answer.
+    /// Metadata and parameters do not fit each other (see [`Model::check`]); too little memory; a device that fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let mut predictor = model.predictor(&Device::cpu())?;
+    /// assert_eq!(predictor.predict(&[3.0, 4.0])?, [10.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predictor(&self, device: &Device) -> Result<Predictor> {
         Ok(Predictor { model: self.clone(), compiled: Compiled::new(self, device)? })
     }
 }
 
 impl Predictor {
-    /// Number of input columns.
+    /// Returns the number of input columns.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let model = trainer.into_model()?;
+    /// assert_eq!(model.predictor(&Device::cpu())?.inputs(), 2);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn inputs(&self) -> usize {
         self.model.metadata.network.inputs()
     }
 
-    /// Number of outputs per row.
+    /// Returns the number of outputs per row.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let model = trainer.into_model()?;
+    /// assert_eq!(model.predictor(&Device::cpu())?.outputs(), 1);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn outputs(&self) -> usize {
         self.model.metadata.network.outputs()
     }
 
-    /// Predicts one row of raw inputs: what [`Model::predict`] returns is written to `output`.
+    /// Predicts one row of raw inputs and writes the result to `output`, as [`Model::predict`] returns it. Inputs may be f64.
     ///
     /// # Errors
-    /// As [`Model::predict`]; another number of inputs or outputs than the network has.
+    /// As [`Model::predict`]; the length of `input` or `output` differs from the network's.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let mut predictor = model.predictor(&Device::cpu())?;
+    /// let mut output = [0.0];
+    /// predictor.predict_row(&[3.0, 4.0], &mut output)?;
+    /// assert_eq!(output, [10.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict_row<T: Copy + Into<f64>>(&mut self, input: &[T], output: &mut [f32]) -> Result<()> {
         check_length("input", input.len(), self.inputs())?;
         check_length("output", output.len(), self.outputs())?;
@@ -70,31 +114,60 @@ impl Predictor {
         self.model.metadata.probabilities(output)
     }
 
-    /// Predicts any number of rows, as [`Model::predict`] does.
+    /// Predicts any number of rows, as [`Model::predict`]. Inputs may be f64.
     ///
     /// # Errors
     /// As [`Model::predict`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
+    /// let mut predictor = model.predictor(&Device::cpu())?;
+    /// assert_eq!(predictor.predict(&[3.0, 4.0, 1.0, 1.0])?, [10.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict<T: Copy + Into<f64>>(&mut self, input: &[T]) -> Result<Vec<f32>> {
         let mut outputs = self.compiled.outputs(&self.model, input)?;
         self.model.metadata.probabilities(&mut outputs)?;
         Ok(outputs)
     }
 
-    /// Predicts the class of each row, as [`Model::predict_classes`] does.
+    /// Predicts the class of each row, as [`Model::predict_classes`]. Inputs may be f64.
     ///
     /// # Errors
     /// As [`Model::predict_classes`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let mut predictor = model.predictor(&Device::cpu())?;
+    /// assert_eq!(predictor.predict_classes(&[0.2, 0.9, 0.7, 0.1])?, [1, 0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict_classes<T: Copy + Into<f64>>(&mut self, input: &[T]) -> Result<Vec<u32>> {
         classes(self.model.metadata.loss, self.outputs(), &self.compiled.outputs(&self.model, input)?)
     }
 }
 
-/// Model compiled for a device.
+impl fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (network, device) = (&self.model.metadata.network, &self.compiled.device);
+        f.debug_struct("Predictor").field("network", network).field("device", device).finish_non_exhaustive()
+    }
+}
+
+/// Executors of a model on a device.
 pub(super) struct Compiled {
     device: Device,
-    /// On the CPU.
+    /// For single rows, on the CPU.
     row: Option<RowExecutor>,
-    /// For so many rows at once; on the CPU from the first time on that there are as many.
+    /// For batches, with the batch size; on the CPU created by the first batch.
     rows: Option<(usize, Box<dyn Executor>)>,
 }
 
@@ -114,7 +187,7 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// Outputs of the last layer for rows of raw inputs; `model` is the one that was compiled.
+    /// Computes the outputs of the last layer for rows of raw inputs; `model` is the one that was compiled.
     pub(super) fn outputs<T: Copy + Into<f64>>(&mut self, model: &Model, input: &[T]) -> Result<Vec<f32>> {
         let (network, preprocessing) = (&model.metadata.network, model.metadata.preprocessing.as_ref());
         let (inputs, outputs) = (network.inputs(), network.outputs());
@@ -131,7 +204,7 @@ impl Compiled {
         Ok(found)
     }
 
-    /// Executor for so many rows, or as many of them as the device should at once.
+    /// Returns an executor for `rows` rows, or for the device's batch size.
     fn executor(&mut self, model: &Model, rows: usize) -> Result<&mut dyn Executor> {
         let rows = rows_at_once(&model.metadata.network, &self.device, rows);
         let enough = match self.rows.take() {
@@ -142,7 +215,7 @@ impl Compiled {
     }
 }
 
-/// Computes what the last layer puts out for one row of raw inputs, which messages call `number`.
+/// Computes the outputs of the last layer for one row of raw inputs. `number` is its number in error messages.
 fn run_row<T: Copy + Into<f64>>(
     metadata: &Metadata,
     row: &mut RowExecutor,

@@ -1,19 +1,19 @@
-//! How far the numbers of a regression are from their targets.
+//! Metrics of a regression.
 
-/// Metrics of outputs against targets, each the mean over the outputs' columns.
+/// Metrics of outputs against targets, each the mean over the output columns.
 pub(crate) struct Regression {
-    /// As scikit-learn's `r2_score`: a constant target column counts 1 where it is met and 0 where not.
+    /// R², as scikit-learn's `r2_score`: for a constant target column 1 if all outputs are exact, else 0.
     pub(crate) r2: f64,
-    /// As scikit-learn's `mean_absolute_error`.
+    /// Mean absolute error, as scikit-learn's `mean_absolute_error`.
     pub(crate) mae: f64,
-    /// As scikit-learn's `root_mean_squared_error`: the root is taken before the mean over columns.
+    /// Root mean squared error, as scikit-learn's `root_mean_squared_error`: the root is taken before the mean over columns.
     pub(crate) rmse: f64,
-    /// As scikit-learn's `mean_squared_error`.
+    /// Mean squared error, as scikit-learn's `mean_squared_error`.
     pub(crate) mse: f64,
 }
 
 impl Regression {
-    /// Of outputs and targets, both [rows, columns], with at least one row.
+    /// Computes the metrics of outputs and targets, both of shape [rows, columns] with at least one row.
     pub(crate) fn of(outputs: &[f64], targets: &[f64], columns: usize) -> Self {
         let all: Vec<Self> = (0..columns).map(|column| Self::of_column(outputs, targets, columns, column)).collect();
         let mean = |metric: fn(&Self) -> f64| all.iter().map(metric).sum::<f64>() / columns as f64;

@@ -1,4 +1,4 @@
-//! Puts data sets and targets into the form that kernels read.
+//! Converts data sets and targets into the format that kernels read.
 
 use std::ops::Range;
 
@@ -8,12 +8,18 @@ use crate::loss::{Loss, TargetKind};
 use crate::model::check_inputs;
 use crate::network::Network;
 
-/// Targets of rows that the host brings.
+/// Targets of the rows of a batch; converts from slices, arrays and vectors of u32 (classes) or f32 (numbers).
+///
+/// # Examples
+/// ```
+/// use wgrad::model::Labels;
+/// assert_eq!(Labels::from(&[0u32, 2]), Labels::Classes(&[0, 2]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Labels<'a> {
-    /// A class index for each row, for softmax cross-entropy.
+    /// One class index per row, for softmax cross-entropy.
     Classes(&'a [u32]),
-    /// A number for each output of each row, for the other losses.
+    /// One number per output of each row, row-major, for the other loss functions.
     Numbers(&'a [f32]),
 }
 
@@ -53,8 +59,8 @@ impl<'a> From<&'a Vec<f32>> for Labels<'a> {
     }
 }
 
-/// A data set's inputs as a network wants them, scaled as they are asked for: all of them at once would take four times
-/// the memory of a set of images.
+/// Inputs of a data set for a network. Rows are scaled on demand: all rows of an image set as f32 would take four times its
+/// memory.
 pub(crate) struct InputRows<'a> {
     pub(crate) data: &'a Dataset,
     preprocessing: Option<&'a Standardization>,
@@ -62,7 +68,7 @@ pub(crate) struct InputRows<'a> {
 
 impl<'a> InputRows<'a> {
     /// # Errors
-    /// Another number of columns than the network has, or no rows.
+    /// The number of columns differs from the network's, or there are no rows.
     pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardization>, data: &'a Dataset) -> Result<Self> {
         if data.inputs() != network.inputs() {
             return Err(Error::Shape {
@@ -80,10 +86,10 @@ impl<'a> InputRows<'a> {
         Ok(Self { data, preprocessing })
     }
 
-    /// Some rows, [rows, inputs].
+    /// Returns some rows, of shape [rows, inputs].
     ///
     /// # Errors
-    /// A value that is too far from its column's mean for an f32.
+    /// A scaled value is too large for an f32.
     pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
         let scaled = self.data.scaled_rows(rows, self.preprocessing)?;
@@ -91,7 +97,7 @@ impl<'a> InputRows<'a> {
         Ok(scaled)
     }
 
-    /// All rows.
+    /// Returns all rows.
     ///
     /// # Errors
     /// As [`InputRows::get`].
@@ -100,7 +106,7 @@ impl<'a> InputRows<'a> {
     }
 }
 
-/// A data set's targets as words, scaled with all their digits where they are to be scaled.
+/// Returns the targets of a data set as 32-bit words. With `scaling`, numbers are scaled in f64.
 pub(crate) fn target_of(
     network: &Network,
     loss: Loss,
@@ -117,11 +123,11 @@ pub(crate) fn target_of(
                 found: names.len(),
                 wanted_what: "the network's outputs are".into(),
                 wanted: network.outputs(),
-                remedy: "give the last dense layer one output for each class".into(),
+                remedy: "give the last dense layer one output per class".into(),
             });
         }
         (Targets::Classes { indices, .. }, TargetKind::Class) => Labels::Classes(indices),
-        // Two classes are as good as 0 and 1 for the losses that are made for these.
+        // Binary losses take two classes as the numbers 0 and 1.
         (Targets::Classes { indices, names }, TargetKind::Numbers) if names.len() == 2 && loss.is_classification() => {
             numbers = indices.iter().map(|index| *index as f32).collect();
             Labels::Numbers(&numbers)
@@ -134,14 +140,14 @@ pub(crate) fn target_of(
             Labels::Numbers(&numbers)
         }
         (Targets::Classes { names, .. }, TargetKind::Numbers) => {
-            let problem = format!("the target is one of {} classes, but {loss} compares with numbers", names.len());
+            let problem = format!("the target has {} classes, but {loss} needs numbers", names.len());
             return Err(Error::conflict(place(), problem, "use softmax_cross_entropy"));
         }
     };
     target_words(network, loss, target, data.len())
 }
 
-/// Checks targets of `rows` rows against network and loss, and returns them as words.
+/// Checks the targets of `rows` rows against the network and the loss function, and returns them as 32-bit words.
 pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, rows: usize) -> Result<Vec<u32>> {
     let outputs = network.outputs();
     let (found, wanted) = match target {
@@ -165,7 +171,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
             found,
             wanted_what: format!("{rows} rows need"),
             wanted,
-            remedy: "give one class a row, or one number for each output of each row".into(),
+            remedy: "give one class per row, or one number per output of each row".into(),
         }),
         (_, Labels::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
             None => copied("targets", classes),
@@ -177,7 +183,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
             )),
         },
         (_, Labels::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
-            // -0 becomes 0: predictions are compared with targets as words.
+            // -0 becomes 0, since predictions and targets are compared as words.
             None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
             Some(at) => Err(Error::value(
                 format!("targets, row {}, output {}", at / outputs, at % outputs),

@@ -1,33 +1,33 @@
-//! What ops cost at least: operations, bytes, and the time that both take at given rates.
+//! Lower bounds on an op's cost: operations, bytes, and the time that both take at given rates.
 
 use crate::plan::{Binding, Op, Plan, Section, Touches, View};
 
-/// What a device can do at most in a second. No driver says it: the user does, from a data sheet or a measurement.
+/// Peak rates of a device. No driver reports them: the user takes them from a data sheet or a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// Floating-point operations.
+    /// Floating-point operations per second.
     pub flops: Option<f64>,
-    /// Bytes from and to memory.
+    /// Bytes per second from and to memory.
     pub bytes: Option<f64>,
 }
 
-/// Operations, and bytes that must be moved.
+/// Number of operations, and of bytes that must be moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Floating-point operations; a multiplication and an addition are two.
+    /// Floating-point operations; a multiplication and an addition count as two.
     pub flops: u64,
     /// Bytes that must be read and written: see [`Plan::traffic`].
     pub bytes: u64,
 }
 
 impl Work {
-    /// Operations for each byte; `None` where nothing is moved.
+    /// Returns the operations per byte; `None` if nothing is moved.
     pub fn intensity(&self) -> Option<f64> {
         (self.bytes > 0).then(|| self.flops as f64 / self.bytes as f64)
     }
 
-    /// The least seconds that arithmetic takes, and that memory takes, as far as the rates are known. No device is faster
-    /// than the larger one, but for what its caches still hold.
+    /// Returns lower bounds in seconds for arithmetic and for memory, if the rates are known. No device is faster than
+    /// the larger one, except for data that is still in its caches.
     pub fn roofline(&self, rates: Rates) -> [Option<f64>; 2] {
         [rates.flops.map(|rate| self.flops as f64 / rate), rates.bytes.map(|rate| self.bytes as f64 / rate)]
     }
@@ -48,14 +48,16 @@ impl std::iter::Sum for Work {
 }
 
 impl Plan {
-    /// Floating-point operations of one run of an op.
+    /// Returns the floating-point operations of one run of an op.
     pub fn flops(&self, op: &Op) -> u64 {
         let shapes: Vec<_> = op.views.iter().map(|v| self.shape(*v)).collect();
         (op.kernel.flops)(&op.params, &shapes)
     }
 
-    /// The least bytes that one run of an op moves, on full batches: each element of its views once, twice where it is
-    /// changed in place, and of what it touches in part ([`Touches`]) that part. Padding between tensors counts where a
+    /// Returns a lower bound on the bytes that one run of an op moves, on full batches. Each element of its views
+    /// counts once, or twice if it is changed in place; of partly used views only that part counts ([`Touches`]).
+    /// Padding between tensors counts if a view spans several. If several ops share the rows of a data set, each is
+    /// counted as if it read all rows.
     /// view spans several. Of ops that share the rows of a data set, each is counted as if all rows were its own.
     pub fn traffic(&self, op: &Op) -> u64 {
         let bytes =
@@ -63,23 +65,23 @@ impl Plan {
         op.kernel.bindings.iter().zip(op.views.iter().copied()).map(bytes).sum()
     }
 
-    /// What one run of an op costs at least.
+    /// Returns a lower bound on the cost of one run of an op.
     pub fn work(&self, op: &Op) -> Work {
         Work { flops: self.flops(op), bytes: self.traffic(op) }
     }
 
-    /// What one run of a section costs at least.
+    /// Returns a lower bound on the cost of one run of a section.
     pub fn section_work(&self, section: Section) -> Work {
         self.ops(section).iter().map(|op| self.work(op)).sum()
     }
 }
 
-/// How often an element that is touched moves.
+/// Number of times that a touched element is moved.
 fn moves(binding: &Binding) -> u64 {
     if binding.access.is_in_place() { 2 } else { 1 }
 }
 
-/// Elements of a view that an op touches.
+/// Number of elements of a view that an op touches.
 fn touched(op: &Op, touches: Touches, view: &View) -> usize {
     let rows = match touches {
         Touches::All => view.shape.rows,

@@ -1,31 +1,31 @@
-//! The invariants of a plan, checked as ops are pushed, so that executors may rely on them:
+//! Invariants of a plan. They are checked as ops are pushed, so that executors may rely on them:
 //!
-//! 1. Views fit the kernel's bindings in number and type, and lie within their allocations.
-//! 2. In one op a view appears once, and an allocation is all read or all written, by views that do not overlap.
-//! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. What is filled
-//!    may be filled by several ops of one kernel, which see different rows of what they fill it from.
-//! 4. Only `update` changes memory in place; only memory that persists can be changed in place or atomically.
-//!    Accumulators are declared as such: `gradients` adds each batch of a step to them, and no other op of it touches
-//!    them, since they are whole only after the last batch.
-//! 5. Views that are written, but for atomic words, are cut; views that are cut have a whole number of elements for
-//!    each item; for batch rows, one row a item. So different items never write the same element.
+//! 1. Views match the kernel's bindings in number and type, and lie within their allocations.
+//! 2. In one op a view appears once, and an allocation is only read or only written, by views that do not overlap.
+//! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. A view with
+//!    `fill` access may be written by several ops of one kernel that read different rows.
+//! 4. Only `update` changes memory in place, and only persistent memory can be changed in place or atomically.
+//!    Accumulators are declared as such: `gradients` adds each batch of a step to them, and no other op of it uses
+//!    them, since they are complete only after the last batch.
+//! 5. Written views, except atomic words, are split along the items. Split views have the same number of elements for
+//!    each item; for batch rows, one row per item. So different items never write the same element.
 
 use crate::error::{Error, Result};
 use crate::plan::{Access, Binding, Contents, MAX_BINDINGS, Op, Plan, Section, Segments, View, ViewId, WorkItem};
 
-/// Elements that the ops of a section touch, so that an op is checked against all before it by lookups.
+/// Elements that the ops of a section use, so that an op is checked against all earlier ops by lookups.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
-    /// In any way.
+    /// Elements used in any way.
     all: Segments<()>,
-    /// Written, but for atomic words.
+    /// Written elements, except atomic words.
     written: Segments<()>,
-    /// Added to.
+    /// Accumulated elements.
     added: Segments<()>,
 }
 
 impl Touched {
-    /// Takes an op that was checked.
+    /// Records the views of a checked op.
     pub(super) fn note(&mut self, views: &[View], op: &Op) {
         for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
             let view = &views[view.0];
@@ -40,7 +40,7 @@ impl Touched {
     }
 }
 
-/// Checks an op that is about to be pushed.
+/// Checks an op before it is pushed.
 pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
     let place = format!("{} op {} ({})", section.name(), plan.ops(section).len(), op.kernel.name);
     let fail =
@@ -80,14 +80,14 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
     Ok(())
 }
 
-/// A binding of the op with its view.
+/// Binding of an op with its view.
 struct BoundView<'a> {
     binding: &'a Binding,
     id: ViewId,
     view: &'a View,
 }
 
-/// Invariants 1 and 5.
+/// Checks invariants 1 and 5.
 fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let allocation = &plan.allocations()[b.view.allocation.0];
     let (elements, shape) = (b.view.shape.elements(), b.view.shape);
@@ -111,7 +111,7 @@ fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
         .then(|| format!("has {elements} elements, which {} items cannot share evenly", op.items))
 }
 
-/// Invariants 3 and 4.
+/// Checks invariants 3 and 4.
 fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let contents = plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
@@ -135,14 +135,14 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
     }
 }
 
-/// Invariant 4 for accumulators: whether an op of the section adds to what this one sees, or the other way round.
+/// Checks invariant 4 for accumulators: whether another op of the section adds to what this one uses, or the reverse.
 fn touches_a_sum(plan: &Plan, section: Section, b: &BoundView<'_>) -> bool {
     let Touched { all, added, .. } = &plan.touched[section as usize];
     if b.binding.access == Access::Accumulate { all.covers(b.view) } else { added.covers(b.view) }
 }
 
-/// Invariant 3 for what is filled: other ops of the section that write there fill the same view, from rows that this op
-/// does not see.
+/// Checks invariant 3 for views with `fill` access: other ops of the section that write there must fill the same view,
+/// from rows that this op does not read.
 fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let writes = |other: &&Op| {
         let mut views = other.kernel.bindings.iter().zip(&other.views);
@@ -157,13 +157,14 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
         _ => false,
     };
     let allowed = |other: &Op| std::ptr::eq(op.kernel, other.kernel) && other.views.contains(&b.id) && apart(other);
-    // Mostly nothing else is there; ops that fill one view are few, one for each part of a data set that can be bound.
+    // Mostly nothing else is there. Few ops fill one view: one for each part of a data set that exceeds the binding
+    // limit.
     let others = if plan.touched[section as usize].all.covers(b.view) { plan.ops(section) } else { &[] };
     let refused = others.iter().filter(writes).any(|other| !allowed(other));
     refused.then(|| "is written by two ops of one section, which do not fill it from different rows".into())
 }
 
-/// Invariant 2.
+/// Checks invariant 2.
 fn together(first: &BoundView<'_>, second: &BoundView<'_>) -> Option<String> {
     if first.id == second.id {
         return Some(format!("appears again as binding `{}`", first.binding.name));

@@ -1,4 +1,4 @@
-//! What a kernel declares about itself, and what its CPU kernels are called with.
+//! Declaration of a kernel, and the arguments of its CPU implementations.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
@@ -7,36 +7,36 @@ use crate::numeric::MatrixMut;
 use crate::plan::{Limits, Op, Plan, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
-/// The largest number of bindings that a kernel may have.
+/// Largest number of bindings per kernel.
 pub const MAX_BINDINGS: usize = 8;
 
-/// A CPU kernel.
+/// CPU implementation of a kernel.
 pub type CpuKernel = fn(Call<'_>);
 
-/// Everything that the mechanism knows of one kernel. Each kernel's file holds one `static` of this type (the
-/// matrix product one for each transposition).
+/// Complete description of one kernel. Each kernel's file holds one `static` of this type (the matrix multiplication
+/// has one per transposition).
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// Name in plans and messages; begins with the stem of its files.
     pub name: &'static str,
-    /// What is bound, in the order of the WGSL bindings (which start at 2, behind parameters and step).
+    /// Bindings, in the order of the WGSL bindings (which start at 2, after parameters and step).
     pub bindings: &'static [Binding],
-    /// The fields of `Params`, in order.
+    /// Fields of `Params`, in order.
     pub params: &'static [Field],
-    /// Which step records it reads.
+    /// Step records that it reads.
     pub step: StepUse,
-    /// What one item is.
+    /// Kind of its work items.
     pub item: WorkItem,
-    /// Floating-point operations of one run, from parameters and the shapes of its views.
+    /// Floating-point operations of one run, from the parameters and the shapes of the views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
-    /// The reference implementation: single-threaded loops that read like the shader.
+    /// Reference implementation: single-threaded loops that read like the shader.
     pub reference: CpuKernel,
-    /// A faster CPU kernel for the CPU, where one pays; held to the reference exactly as a GPU is.
+    /// Faster CPU kernel, if there is one. It is checked against the reference exactly as a GPU is.
     pub fast: Option<CpuKernel>,
-    /// The largest differences that rounding can explain, one for each written binding in order: from the op's
-    /// inputs, and the reference's outputs.
+    /// Returns the largest differences that rounding can explain, one for each written binding in order. Takes the op's
+    /// inputs and the reference's outputs.
     pub tolerance: fn(&Call<'_>, &Call<'_>) -> Vec<Tolerance>,
-    /// The shader.
+    /// WGSL shader.
     pub shader: Shader,
 }
 
@@ -47,31 +47,32 @@ pub struct Binding {
     pub name: &'static str,
     /// Element type; `None` for kernels that move words of any type.
     pub dtype: Option<Dtype>,
-    /// How it is used.
+    /// Kind of access.
     pub access: Access,
-    /// Whether a range of items touches only the matching part of the view; if not, it sees the whole view.
+    /// `true` if the view is split along the items: a range of items sees only its part. If `false`, it sees the whole
+    /// view.
     pub cut: bool,
-    /// Whether an op may see only a range of the rows of what the view stands for. The parameters `first_row` and
-    /// `rows` say which, and the op passes over what belongs to others.
+    /// `true` if an op may see only some of the rows that the view stands for. The parameters `first_row` and `rows`
+    /// give the range, and the op skips rows outside it.
     pub by_rows: bool,
-    /// Whether it is what the stages of an op have put out, each of which goes on from those before. Lockstep gives it to
-    /// the CPU kernel as the device has written it ([`Call::trace`]), so that each stage is judged alone.
+    /// `true` if the binding holds the outputs of the op's stages, each of which continues from those before. Lockstep
+    /// passes the device's outputs to the CPU kernel ([`Call::trace`]), so that each stage is checked alone.
     pub trace: bool,
-    /// Whether the fast CPU kernel also computes some of the view's columns alone, for rows that are cut anyhow. Everything else that
-    /// the op sees is the same for them.
+    /// `true` if the fast CPU kernel can also compute only some of the view's columns, for rows that are already split.
+    /// The op's other bindings stay the same.
     pub by_columns: bool,
-    /// How much of it an op touches.
+    /// Part of the view that an op touches.
     pub touches: Touches,
 }
 
-/// How much of a view an op touches. What it moves is counted by this (`Plan::traffic`).
+/// Part of a view that an op touches. [`Plan::traffic`] counts bytes by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touches {
     /// All of it.
     All,
-    /// A row for each item.
+    /// One row per item.
     RowPerItem,
-    /// The rows of a batch, as many as the parameter `batch` says, for each item.
+    /// One batch of rows per item; the parameter `batch` is the number of rows.
     BatchPerItem,
 }
 
@@ -80,135 +81,134 @@ impl Binding {
         Self { name, dtype, access, cut, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
     }
 
-    /// A view that is read.
+    /// Creates a binding that is read.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// A view that is written in full (its live items), and never read; always cut.
+    /// Creates a binding whose live items are all written, and that is never read; always split.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
 
-    /// A view that is written in full (its live items), stage by stage, and that later stages go on from.
+    /// Creates a binding that is written stage by stage (all live items), and that later stages continue from.
     pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
         Self { trace: true, ..Self::write(name, dtype) }
     }
 
-    /// A view that is written where the op has something for it, and never read; always cut.
+    /// Creates a binding of which only some elements are written, and that is never read; always split.
     pub const fn fill(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Fill, ..Self::write(name, dtype) }
     }
 
-    /// A view that is changed in place; always cut.
+    /// Creates a binding that is changed in place; always split.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::ReadWrite, true)
     }
 
-    /// A view that the batches of a step are added to; always cut.
+    /// Creates a binding to which the micro-batches of a step are added; always split.
     pub const fn accumulate(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Accumulate, ..Self::update(name, dtype) }
     }
 
-    /// A word that all items may lower by `atomicMin`.
+    /// Creates a word that all items may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
         Self::new(name, Some(Dtype::U32), Access::Atomic, false)
     }
 
-    /// The same binding, cut along the items.
+    /// Returns the same binding, split along the items.
     pub const fn cut(mut self) -> Self {
         self.cut = true;
         self
     }
 
-    /// The same binding, of which an op may see a range of rows.
+    /// Returns the same binding, of which an op may see a range of rows.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
         self
     }
 
-    /// The same binding, of which the fast CPU kernel may be asked for some columns.
+    /// Returns the same binding, of which the fast CPU kernel can compute some columns alone.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
     }
 
-    /// The same binding, of which an op touches only a part.
+    /// Returns the same binding, of which an op touches only a part.
     pub const fn touches(mut self, touches: Touches) -> Self {
         self.touches = touches;
         self
     }
 
-    /// The same binding, for words of any type.
+    /// Returns the same binding, for words of any type.
     pub const fn any(mut self) -> Self {
         self.dtype = None;
         self
     }
 }
 
-/// How a binding is used.
+/// Kind of access to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Read only.
     Read,
     /// Written in full, never read.
     Write,
-    /// Written in part, never read: elements that the op has nothing for keep their bits, and other ops of the same
+    /// Written in part, never read. Elements that the op does not write keep their bits, and other ops of the same
     /// kernel, which see other rows, may write them in the same section.
     Fill,
     /// Changed in place.
     ReadWrite,
-    /// Written in full by the first batch of a step, the one of [`Step::first_row`] 0, whatever it held; added to by the
-    /// others.
+    /// Overwritten by the first batch of a step, whose [`Step::first_row`] is 0; added to by the other batches.
     Accumulate,
     /// Lowered by `atomicMin`, from any item.
     Atomic,
 }
 
 impl Access {
-    /// Whether memory may change.
+    /// Returns `true` if memory may change.
     pub fn writes(self) -> bool {
         self != Self::Read
     }
 
-    /// Whether each item changes a part of its own.
+    /// Returns `true` if each item changes a part of its own.
     pub fn writes_parts(self) -> bool {
         self.writes() && self != Self::Atomic
     }
 
-    /// Whether what was there before is read, too.
+    /// Returns `true` if the previous contents are read, too.
     pub fn is_in_place(self) -> bool {
         matches!(self, Self::ReadWrite | Self::Accumulate)
     }
 }
 
-/// An independent unit of an op's work. Any range of items can be computed alone, in any order and on any
-/// thread; what a item computes depends on nothing but the views.
+/// Independent unit of an op's work. Any range of items can be computed alone, in any order and on any thread. The
+/// result of an item depends on nothing but the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkItem {
-    /// A row of the batch; items from [`Step::rows`] on are left alone.
+    /// One row of the batch. Items from [`Step::rows`] on are not computed.
     BatchRow,
-    /// As many consecutive rows of the batch as the parameter `chunk` says, the last item perhaps fewer; views that are not
-    /// cut begin at the first row of the first item, and end with the last row of the last.
+    /// `chunk` consecutive rows of the batch, perhaps fewer in the last item; `chunk` is a parameter. Views that are
+    /// not split begin at the first row of the first item, and end with the last row of the last.
     Slice,
-    /// Anything else that knows its place: a row of a weight matrix, the whole op.
+    /// Anything else that has a fixed place: a row of a weight matrix, or the whole op.
     Part,
-    /// What does not know its place: a block of parameters. An op over a range of items, on the matching parts of the
-    /// views that are cut, is the same op with fewer items, so that it can be made several ops. Where it must know with
-    /// which item of the whole it begins, the parameter `first_item` says so.
+    /// Anything without a fixed place: a block of parameters. An op over a range of items, on the matching parts of the
+    /// split views, is the same op with fewer items, so it can be split into several ops. The parameter `first_item`,
+    /// if there is one, is the index of its first item in the whole.
     Block,
 }
 
-/// Which step records a kernel reads.
+/// Step records that a kernel reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepUse {
-    /// The current one.
+    /// The current record.
     One,
-    /// All of the submission: item i reads record i, and items without a record are left alone.
+    /// All records of the submission: item i reads record i, and items without a record are not computed.
     All,
 }
 
-/// One 4-byte field of a kernel's `Params` or of [`Step`].
+/// 4-byte field of a kernel's `Params` or of [`Step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Name, the same in WGSL.
@@ -217,79 +217,79 @@ pub struct Field {
     pub kind: &'static str,
 }
 
-/// A kernel's WGSL: its entry point is `main`, binding 0 is `var<storage, read> params: Params`
-/// (lavapipe compiles a shader anew for each dispatch whose branches hang on a uniform: 5 ms), binding 1 is
-/// `var<uniform> step: Step`, and views follow. For [`StepUse::All`] binding 1 is `var<storage, read> steps: Steps`
+/// WGSL of a kernel. Its entry point is `main`. Binding 0 is `var<storage, read> params: Params`, because lavapipe
+/// recompiles a shader for each dispatch if branches depend on a uniform (5 ms). Binding 1 is
+/// `var<uniform> step: Step`, and the views follow. For [`StepUse::All`] binding 1 is `var<storage, read> steps: Steps`
 /// with `struct Steps { @size(256) count: u32, records: array<Record> }`, `struct Record { @size(256) step: Step }`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Text of `shaders/NAME.wgsl`.
     pub source: &'static str,
-    /// Texts of `shaders/shared/*.wgsl` that it needs, in order.
+    /// Texts of the `shaders/shared/*.wgsl` that it needs, in order.
     pub shared: &'static [&'static str],
-    /// `const` lines in front, from the op's parameters and tile: sizes of workgroups, which `grid` needs too, and what
-    /// all invocations would else branch on.
+    /// Returns the `const` lines before the source, from the op's parameters and tile: workgroup sizes, which `grid`
+    /// needs too, and values that all invocations would otherwise branch on.
     pub prelude: fn(&Op) -> String,
-    /// Number of workgroups, from the op and the shapes of its views.
+    /// Returns the number of workgroups, from the op and the shapes of its views.
     pub grid: fn(&Op, &[Shape]) -> [u32; 3],
-    /// Most rounds that all loops of one invocation take together, from the op and the shapes of its views; none where they hang
-    /// on constants alone, and are few.
+    /// Returns the largest total number of iterations of all loops of one invocation, from the op and the shapes of its
+    /// views. `None` if the loops depend only on constants and are short.
     pub rounds: Option<fn(&Op, &[Shape]) -> u64>,
-    /// For products, how they are cut.
+    /// Tiling, for matrix multiplications.
     pub tiles: Option<Tiles>,
 }
 
-/// What the mechanism knows of kernels whose output is cut into tiles.
+/// Tiling of a kernel's output.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
-    /// The tiles that an op with views of these shapes can have on a GPU with these limits, the best one first.
+    /// Returns the tiles that an op with views of these shapes can have on a GPU with these limits, the best one first.
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
-    /// Texts that the tile needs, between the shared files and the kernel.
+    /// Returns the shader texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> Vec<&'static str>,
-    /// The two ops that an op becomes whose tile has more than one part: one that writes the parts' sums to memory that
-    /// it adds to the plan, and one that adds them.
+    /// Returns the two ops that replace an op whose tile has more than one part. One writes the parts' sums to memory
+    /// that it adds to the plan, and the other adds them.
     pub split: Option<fn(&mut Plan, &Op) -> [Op; 2]>,
 }
 
 impl Shader {
-    /// What is compiled for an op: prelude, shared files, kernel, one behind the other.
+    /// Returns the source that is compiled for an op: prelude, shared files and kernel, concatenated.
     pub fn wgsl(&self, op: &Op) -> String {
         let core = self.tiles.map(|tiles| (tiles.core)(&op.tile()).concat()).unwrap_or_default();
         (self.prelude)(op) + &self.shared.concat() + &core + self.source
     }
 }
 
-/// How far a device's output may be from the reference's.
+/// Allowed difference between a device's output and the reference's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tolerance {
-    /// Not at all: the same bits.
+    /// None: the bits must be the same.
     Exact,
-    /// By this much, element by element.
+    /// Largest absolute difference, element by element.
     Each(Vec<f64>),
 }
 
-/// A view's memory, as lent to a CPU kernel.
+/// Memory of a view, as passed to a CPU kernel.
 #[derive(Debug, Default)]
 pub enum BufferArg<'a> {
     /// No binding.
     #[default]
     None,
-    /// A view that is read.
+    /// View that is read.
     Read(&'a [u32]),
-    /// A view that is written.
+    /// View that is written.
     Write(&'a mut [u32]),
     /// Columns of a view that is written.
     Columns(MatrixMut<'a>),
-    /// A view that items lower atomically.
+    /// View that items lower atomically.
     Atomic(&'a [AtomicU32]),
 }
 
-/// Executors make args from what the kernel declares, so a arg that does not match its binding can only be a mistake
-/// in a kernel's file. Any run shows it, and `tests/kernels` runs every kernel: nothing that users give leads here.
+/// Executors build the arguments from the kernel's declaration, so an argument that does not match its binding is a bug
+/// in a kernel's file. Any run shows it, and `tests/kernels` runs every kernel. No user input leads here.
 const WRONG_ARG: &str = "the kernel takes a binding in another way than it declares it";
 
 impl<'a> BufferArg<'a> {
-    /// The words of a view that is read.
+    /// Returns the words of a view that is read.
     pub fn words(self) -> &'a [u32] {
         match self {
             Self::Read(words) => words,
@@ -297,12 +297,12 @@ impl<'a> BufferArg<'a> {
         }
     }
 
-    /// The numbers of a view that is read.
+    /// Returns the numbers of a view that is read.
     pub fn f32(self) -> &'a [f32] {
         bytemuck::cast_slice(self.words())
     }
 
-    /// The words of a view that is written.
+    /// Returns the words of a view that is written.
     pub fn words_mut(self) -> &'a mut [u32] {
         match self {
             Self::Write(words) => words,
@@ -310,12 +310,12 @@ impl<'a> BufferArg<'a> {
         }
     }
 
-    /// The numbers of a view that is written.
+    /// Returns the numbers of a view that is written.
     pub fn f32_mut(self) -> &'a mut [f32] {
         bytemuck::cast_slice_mut(self.words_mut())
     }
 
-    /// All columns of a view that is written in so many rows and columns, or those that are asked for.
+    /// Returns a written view as a matrix of `rows` × `columns`, or the columns of it that this call computes.
     pub fn matrix_mut(self, rows: usize, columns: usize) -> MatrixMut<'a> {
         match self {
             Self::Columns(matrix) => matrix,
@@ -323,7 +323,7 @@ impl<'a> BufferArg<'a> {
         }
     }
 
-    /// A word that is lowered atomically.
+    /// Returns a word that is lowered atomically.
     pub fn atomic(self) -> &'a AtomicU32 {
         match self {
             Self::Atomic([word, ..]) => word,
@@ -332,42 +332,42 @@ impl<'a> BufferArg<'a> {
     }
 }
 
-/// What a CPU kernel is called with: a range of items, and the matching memory.
+/// Arguments of a CPU kernel: a range of items, and the matching memory.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The kernel's `Params` as words.
     pub params: &'a [u32],
-    /// The current step.
+    /// Current step record.
     pub step: &'a Step,
-    /// The steps of the submission, for kernels that read them all.
+    /// Step records of the submission, for kernels that read them all.
     pub steps: &'a [Step],
-    /// The items to compute; views that are cut begin at the first of them, and all do where a item is a [`WorkItem::Slice`].
+    /// Items to compute. Split views begin at the first of them; if an item is a [`WorkItem::Slice`], all views do.
     pub items: Range<usize>,
-    /// One arg for each binding.
+    /// One argument for each binding.
     pub args: [BufferArg<'a>; MAX_BINDINGS],
-    /// What the device under judgement has written to the binding that is a [`Binding::trace`]: what each stage is to go on
-    /// from, instead of the CPU kernel's own.
+    /// Contents that the checked device wrote to the [`Binding::trace`] binding. Each stage continues from these
+    /// instead of from the CPU kernel's own outputs.
     pub trace: Option<&'a [f32]>,
 }
 
 impl<'a> Call<'a> {
-    /// The kernel's parameters.
+    /// Returns the kernel's parameters.
     pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &'a P {
         bytemuck::from_bytes(bytemuck::cast_slice(self.params))
     }
 
-    /// The first N args, to be taken apart by pattern.
+    /// Returns the first N arguments, to be destructured.
     pub fn args<const N: usize>(self) -> [BufferArg<'a>; N] {
         let mut args = self.args.into_iter();
         std::array::from_fn(|_| args.next().unwrap_or_default())
     }
 
-    /// The numbers of arg `index`, which is read (as all are when a tolerance is computed).
+    /// Returns the numbers of argument `index`, which is read (as all are when a tolerance is computed).
     pub fn f32(&self, index: usize) -> &'a [f32] {
         bytemuck::cast_slice(self.words(index))
     }
 
-    /// The words of arg `index`, which is read.
+    /// Returns the words of argument `index`, which is read.
     pub fn words(&self, index: usize) -> &'a [u32] {
         match self.args[index] {
             BufferArg::Read(words) => words,

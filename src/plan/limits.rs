@@ -1,55 +1,57 @@
-//! What a plan must know of a GPU: plain numbers, no handle.
+//! Limits of a GPU that a plan depends on: plain numbers, no handle.
 
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// The limits of a GPU that matter.
+/// Limits of a GPU that matter for plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest size of one binding in bytes.
     pub binding_bytes: u64,
     /// Largest size of one allocation in bytes.
     pub allocation_bytes: u64,
-    /// Most storage buffers that one kernel may bind.
+    /// Largest number of storage buffers per kernel.
     pub storage_buffers: u32,
-    /// Most workgroups along one axis of a grid.
+    /// Largest number of workgroups along one axis of a grid.
     pub workgroups: u32,
-    /// Most invocations of one workgroup.
+    /// Largest number of invocations per workgroup.
     pub invocations: u32,
     /// Workgroup memory in bytes.
     pub workgroup_bytes: u32,
-    /// Most rounds that all loops of one invocation may take together: some drivers then end them without a word.
+    /// Largest total number of iterations of all loops of one invocation; some drivers stop longer loops without an
+    /// error.
     pub loop_rounds: u32,
-    /// Whether kernels may use subgroups: all have [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP) invocations.
+    /// `true` if kernels may use subgroups: all have [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP) invocations.
     pub subgroups: bool,
-    /// Whether it is a program on the CPU, where barriers cost more than they save.
+    /// `true` for a software renderer on the CPU, where barriers cost more than they save.
     pub software: bool,
-    /// When a narrow network's step is one op.
+    /// Use of the fused step for narrow networks.
     pub fused_step: FusedStep,
 }
 
-/// When all that `gradients` does for a narrow network is one op, `mlp_step_fused`, and one that adds its parts.
+/// Use of the fused step: all of `gradients` for a narrow network as one op, `mlp_step_fused`, and one that adds its
+/// partial sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FusedStep {
-    /// Where a GPU gains by it, as far as shapes and limits tell.
+    /// Used if shapes and limits suggest that the GPU gains by it.
     #[default]
     WhereItPays,
-    /// Never: layer by layer.
+    /// Never used: the step runs layer by layer.
     Never,
-    /// Wherever it can be.
+    /// Used whenever it is possible.
     Always,
 }
 
 impl FusedStep {
-    /// As they are written: where it pays, never, always.
+    /// Texts of the choices, in the order of the variants.
     pub const NAMES: [&str; 3] = ["auto", "never", "always"];
 }
 
 impl FromStr for FusedStep {
     type Err = Error;
 
-    /// One of [`FusedStep::NAMES`].
+    /// Parses one of [`FusedStep::NAMES`].
     fn from_str(text: &str) -> Result<Self> {
         let all = [Self::WhereItPays, Self::Never, Self::Always];
         let named = Self::NAMES.iter().position(|name| *name == text);
@@ -58,7 +60,7 @@ impl FromStr for FusedStep {
 }
 
 impl Default for Limits {
-    /// What WebGPU guarantees.
+    /// Limits that WebGPU guarantees.
     fn default() -> Self {
         Self {
             binding_bytes: 128 << 20,

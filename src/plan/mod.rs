@@ -1,9 +1,9 @@
-//! A training step as data: which memory there is, what its parts are called, and which ops run on it.
+//! Training step as data: its memory, named views of that memory, and the ops that run on them.
 //!
-//! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a
-//! [`Kernel`], one view for each of the kernel's bindings, and the kernel's parameters as words. The plan
-//! knows no particular kernel and no device; every executor runs every plan. [`Plan::push`] checks the
-//! invariants that executors rely on (see `check.rs`).
+//! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a [`Kernel`], one view
+//! for each of the kernel's bindings, and the kernel's parameters as words. A plan depends on no particular kernel and
+//! no device; every executor runs every plan. [`Plan::push`] checks the invariants that executors rely on (see
+//! `check.rs`).
 
 mod accounting;
 mod check;
@@ -32,24 +32,24 @@ pub use tile::{OperandSharing, Tile};
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
 
-/// What fresh memory holds where nothing else is asked for: a NaN, so that a value read before it was written
-/// is seen.
+/// Fill value of fresh memory, unless another is asked for: a NaN, so that reading a value before it is written shows
+/// up.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
-/// The parts of a plan, each run as a whole.
+/// Section of a plan. Each section runs as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
-    /// Brings the rows of the next steps together; once per submission.
+    /// Gathers the rows of the next steps; once per submission.
     Window,
-    /// Forward, loss, backward; once per batch.
+    /// Forward pass, loss and backward pass; once per micro-batch.
     Gradients,
-    /// The optimizer; once per step.
+    /// Optimizer; once per step.
     Update,
     /// Losses of all steps; once per submission.
     Report,
-    /// Forward only, without dropout, on rows that the host brings.
+    /// Forward pass only, without dropout, on rows that the host writes.
     Evaluate,
-    /// Loss and correct predictions of the rows that `evaluate` ran on.
+    /// Loss and number of correct predictions of the rows that `Evaluate` ran on.
     Score,
 }
 
@@ -57,65 +57,66 @@ impl Section {
     /// All sections, in the order in which they are pushed and printed.
     pub const ALL: [Self; 6] = [Self::Window, Self::Gradients, Self::Update, Self::Report, Self::Evaluate, Self::Score];
 
-    /// The section's name.
+    /// Returns the section's name.
     pub fn name(self) -> &'static str {
         ["window", "gradients", "update", "report", "evaluate", "score"][self as usize]
     }
 }
 
-/// Where the contents of an allocation come from.
+/// Source of an allocation's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// The host writes it; poisoned at first.
+    /// Written by the host; poisoned at first.
     Host,
-    /// It starts filled with this word and lives from step to step: parameters, gradients' padding, state, flags.
+    /// Filled with this word at first, and kept from step to step: parameters, padding of gradients, optimizer state,
+    /// flags.
     Persistent(u32),
-    /// Ops write it anew in each run of their section; poisoned at first.
+    /// Computed by ops in each run of their section; poisoned at first.
     Computed,
 }
 
-/// One piece of memory: on a GPU one buffer.
+/// Block of memory: one buffer on a GPU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Allocation {
-    /// The name, unique in the plan.
+    /// Name, unique in the plan.
     pub name: String,
     /// Element type.
     pub dtype: Dtype,
     /// Number of elements.
     pub elements: usize,
-    /// Where its contents come from.
+    /// Source of its contents.
     pub contents: Contents,
 }
 
-/// A named part of an allocation.
+/// Named part of an allocation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// The name, unique in the plan: the vocabulary of messages, golden files and checkpoints.
+    /// Name, unique in the plan. Messages, golden files and checkpoints use it.
     pub name: String,
-    /// The allocation that it lies in.
+    /// Allocation that contains the view.
     pub allocation: AllocationId,
-    /// First element.
+    /// Index of the first element.
     pub offset: usize,
     /// Rows and columns.
     pub shape: Shape,
-    /// Elements that the view moves by from one step of a window to the next; 0 for most.
+    /// Elements that the view moves by from one batch of the window to the next; 0 for most views.
     pub batch_stride: usize,
 }
 
 impl View {
-    /// Whether it shares elements with another one, in whatever batch of the submission.
+    /// Returns `true` if the two views share elements, in any batch of the submission.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (a, b) = (self.range(0), other.range(0));
         self.allocation == other.allocation
             && (self.batch_stride + other.batch_stride > 0 || a.start < b.end && b.start < a.end)
     }
 
-    /// The layer that its name names, if any: 3 for `grad.layer3.weight`.
+    /// Returns the layer number in the view's name, if any: 3 for `grad.layer3.weight`.
     pub fn layer(&self) -> Option<usize> {
         self.name.split('.').find_map(|part| part.strip_prefix("layer")?.parse().ok())
     }
 
-    /// The elements of the allocation that the view covers for the step in batch `batch_index` of the submission.
+    /// Returns the elements of the allocation that the view covers in batch `batch_index` of the submission.
     pub fn range(&self, batch_index: usize) -> std::ops::Range<usize> {
         let start = self.offset + batch_index * self.batch_stride;
         start..start.saturating_add(self.shape.elements())
@@ -133,45 +134,45 @@ pub struct ViewId(pub usize);
 /// One run of one kernel.
 #[derive(Clone, Debug)]
 pub struct Op {
-    /// What runs.
+    /// Kernel to run.
     pub kernel: &'static Kernel,
     /// One view for each binding of the kernel.
     pub views: Vec<ViewId>,
     /// The kernel's `Params` as words.
     pub params: Vec<u32>,
-    /// Number of independent units of work (see [`WorkItem`]).
+    /// Number of independent work items (see [`WorkItem`]).
     pub items: usize,
-    /// The layer that it belongs to, if any.
+    /// Layer that the op belongs to, if any.
     pub layer: Option<usize>,
-    /// How a product is cut; chosen by `specialize` where nothing is said.
+    /// Tile sizes of a matrix multiplication. If `None`, `specialize` chooses them.
     pub tile: Option<Tile>,
 }
 
 impl Op {
-    /// An op of `kernel` with its parameters.
+    /// Creates an op of `kernel` with its parameters.
     pub fn new(kernel: &'static Kernel, views: &[ViewId], params: &impl bytemuck::NoUninit, items: usize) -> Self {
         let words = bytemuck::pod_collect_to_vec(bytemuck::bytes_of(params));
         Self { kernel, views: views.to_vec(), params: words, items, layer: None, tile: None }
     }
 
-    /// The parameters as the kernel's own type.
+    /// Returns the parameters as the kernel's own type.
     pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &P {
         bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
     }
 
-    /// One parameter, where the kernel has one of that name.
+    /// Returns the parameter of that name, if the kernel has one.
     pub fn param(&self, name: &str) -> Option<u32> {
         let at = self.kernel.params.iter().position(|field| field.name == name)?;
         self.params.get(at).copied()
     }
 
-    /// Sets one parameter, where the kernel has one of that name.
+    /// Sets the parameter of that name, if the kernel has one.
     pub fn set(&mut self, name: &str, word: u32) {
         let fields = self.kernel.params.iter().zip(&mut self.params);
         fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
     }
 
-    /// How many rows of the batch a item is, if it is that.
+    /// Returns the number of batch rows per work item, if items are rows.
     pub fn rows_per_item(&self) -> Option<usize> {
         match self.kernel.item {
             WorkItem::BatchRow => Some(1),
@@ -180,7 +181,7 @@ impl Op {
         }
     }
 
-    /// The most live rows that it can take, where that is limited.
+    /// Returns the largest number of live rows that the op supports, if it is limited.
     pub fn most_rows(&self) -> Option<usize> {
         match self.kernel.item {
             WorkItem::BatchRow => Some(self.items),
@@ -188,13 +189,13 @@ impl Op {
         }
     }
 
-    /// The op as part of layer `number`.
+    /// Returns the op as part of layer `number`.
     pub fn of_layer(mut self, number: usize) -> Self {
         self.layer = Some(number);
         self
     }
 
-    /// How a product is cut.
+    /// Returns the tile sizes of a matrix multiplication.
     pub fn tile(&self) -> Tile {
         self.tile.unwrap_or(Tile::PLAIN)
     }
@@ -212,19 +213,19 @@ struct Names {
 pub struct Plan {
     allocations: Vec<Allocation>,
     views: Vec<View>,
-    /// Where each name is, since builders and executors look up some for each op.
+    /// Lookup by name; builders and executors look up several names per op.
     names: Names,
     sections: [Vec<Op>; 6],
-    /// What the ops of each section touch so far: what the checks of [`Plan::push`] need.
+    /// Memory that the ops of each section use so far, for the checks of [`Plan::push`].
     touched: [check::Touched; 6],
     /// See [`Plan::is_trusted`].
-    own: bool,
+    trusted: bool,
     /// See [`Plan::in_layers`].
     layered: bool,
 }
 
 impl Plan {
-    /// An empty plan.
+    /// Creates an empty plan.
     pub fn new() -> Self {
         Self::default()
     }
@@ -241,7 +242,7 @@ impl Plan {
         let id = AllocationId(self.allocations.len());
         let first = *self.names.allocations.entry(name.clone()).or_insert(id);
         debug_assert!(first == id, "two allocations are called {name}");
-        self.own = false;
+        self.trusted = false;
         self.allocations.push(Allocation { name, dtype, elements, contents });
         id
     }
@@ -251,12 +252,12 @@ impl Plan {
         self.add_view(View { name: name.into(), allocation, offset, shape, batch_stride: 0 })
     }
 
-    /// Adds any view.
+    /// Adds a view.
     pub fn add_view(&mut self, view: View) -> ViewId {
         let id = ViewId(self.views.len());
         let first = *self.names.views.entry(view.name.clone()).or_insert(id);
         debug_assert!(first == id, "two views are called {}", view.name);
-        self.own = false;
+        self.trusted = false;
         self.views.push(view);
         id
     }
@@ -268,8 +269,8 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
-    /// Adds an allocation with one `shape` for each of `batches` batches, a view `name` of the current step's part,
-    /// and a view `name.window` of all parts, one a row (with padding between).
+    /// Adds an allocation with one `shape` for each of `batches` batches. Returns the view `name` of the current batch,
+    /// and the view `name.window` of all batches, one per row (with padding between them).
     pub fn windowed(
         &mut self,
         name: &str,
@@ -287,22 +288,23 @@ impl Plan {
     /// Adds an op to a section.
     ///
     /// # Errors
-    /// Any broken invariant; the message names the op and the view.
+    /// Returns an error if an invariant is broken; the message names the op and the view.
     pub fn push(&mut self, section: Section, op: Op) -> Result<()> {
         check::op(self, section, &op)?;
-        self.own = false;
+        self.trusted = false;
         self.touched[section as usize].note(&self.views, &op);
         self.sections[section as usize].push(op);
         Ok(())
     }
 
-    /// Replaces kernels, as a test does that tampers with them to see whether that is noticed.
+    /// Replaces kernels. Tests use it to run faulty kernels and see whether the checks notice.
     ///
     /// # Panics
-    /// A replacement that binds otherwise than the original, whose op was checked.
+    /// Panics if a replacement declares other bindings or parameters than the original, because its op was checked with
+    /// those.
     pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
         let declared = |kernel: &Kernel| (kernel.bindings, kernel.params);
-        self.own = false;
+        self.trusted = false;
         for op in self.sections.iter_mut().flatten() {
             let kernel = replacement(op.kernel);
             assert_eq!(declared(kernel), declared(op.kernel), "a replacement must bind what the original does");
@@ -310,7 +312,7 @@ impl Plan {
         }
     }
 
-    /// Cuts each op as `tile` says, where it says something; `specialize` refuses what an op cannot have.
+    /// Sets the tile of each op for which `tile` returns one; `specialize` rejects tiles that an op cannot have.
     pub fn cut(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
         let shapes = |op: &Op| op.views.iter().map(|view| self.views[view.0].shape).collect::<Vec<_>>();
         for op in self.sections.iter_mut().flatten() {
@@ -318,35 +320,37 @@ impl Plan {
         }
     }
 
-    /// Marks the plan as [own](Plan::is_trusted) or not, until it is changed. Shaders of own plans run without checks: only
-    /// `lower` makes one, and all that it, `fuse` and `specialize` make of a spec must stay within its views.
-    pub(crate) fn with_own(mut self, own: bool) -> Self {
-        self.own = own;
+    /// Marks the plan as [trusted](Plan::is_trusted) or not, until it is changed. Shaders of trusted plans run without
+    /// index checks. Only `lower` creates a trusted plan, and everything that it, `fuse` and `specialize` make of a
+    /// spec must stay within its views.
+    pub(crate) fn with_trusted(mut self, trusted: bool) -> Self {
+        self.trusted = trusted;
         self
     }
 
-    /// Whether all ops are this crate's: made by `lower` from a spec that was checked, and changed by nothing but
-    /// `fuse` and `specialize`. Their shaders stay within their views, whatever memory and step records hold.
+    /// Returns `true` if all ops are this crate's own: `lower` made them from a checked spec, and only `fuse` and
+    /// `specialize` changed them. Their shaders stay within their views, whatever the memory and the step records
+    /// contain.
     pub fn is_trusted(&self) -> bool {
-        self.own
+        self.trusted
     }
 
-    /// Makes `specialize` leave the step in layers, whatever device it is for.
+    /// Makes `specialize` keep the step layer by layer on every device.
     pub(crate) fn in_layers(mut self) -> Self {
         self.layered = true;
         self
     }
 
-    /// Whether the step stays in layers on any device.
+    /// Returns `true` if the step stays layer by layer on every device.
     pub(crate) fn stays_layered(&self) -> bool {
         self.layered
     }
 
-    /// The same plan with other ops, as `fuse` and `specialize` make them: allocations that are only computed, and that
-    /// no op touches any more, are left out.
+    /// Returns the same plan with other ops, as `fuse` and `specialize` make them. Computed allocations that no op uses
+    /// any more are left out.
     ///
     /// # Errors
-    /// Any broken invariant.
+    /// Returns an error if an invariant is broken.
     pub(crate) fn with_ops(&self, ops: impl IntoIterator<Item = (Section, Op)>) -> Result<Self> {
         let ops: Vec<_> = ops.into_iter().collect();
         let touched: BTreeSet<_> = ops.iter().flat_map(|(_, op)| &op.views).map(|v| self.get(*v).allocation).collect();
@@ -367,47 +371,47 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same plan with these sections alone; what lives from step to step stays, and what the host writes.
+    /// Returns the same plan with these sections alone. Persistent memory and memory that the host writes stay.
     ///
     /// # Errors
-    /// A section that reads what only others write.
+    /// Returns an error if a section reads what only removed sections write.
     pub(crate) fn only(&self, sections: &[Section]) -> Result<Self> {
         let ops = sections.iter().flat_map(|section| self.ops(*section).iter().map(|op| (*section, op.clone())));
-        Ok(self.with_ops(ops)?.with_own(self.own))
+        Ok(self.with_ops(ops)?.with_trusted(self.trusted))
     }
 
-    /// All allocations.
+    /// Returns all allocations.
     pub fn allocations(&self) -> &[Allocation] {
         &self.allocations
     }
 
-    /// All views.
+    /// Returns all views.
     pub fn views(&self) -> &[View] {
         &self.views
     }
 
-    /// The ops of a section, in order.
+    /// Returns the ops of a section, in order.
     pub fn ops(&self, section: Section) -> &[Op] {
         &self.sections[section as usize]
     }
 
-    /// The view of that id.
+    /// Returns the view with this id.
     pub fn get(&self, view: ViewId) -> &View {
         &self.views[view.0]
     }
 
-    /// The allocation that a view lies in.
+    /// Returns the allocation that contains a view.
     pub fn allocation_of(&self, view: ViewId) -> &Allocation {
         &self.allocations[self.get(view).allocation.0]
     }
 
-    /// A view's shape.
+    /// Returns a view's shape.
     pub fn shape(&self, view: ViewId) -> Shape {
         self.get(view).shape
     }
 
-    /// What messages call an element of a view, with its row and column: of a vector that holds several tensors, as
-    /// `parameters` does, the tensor that it belongs to.
+    /// Returns the view, row and column that messages name for an element. For a vector that holds several tensors,
+    /// such as `parameters`, it is the tensor that contains the element.
     pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
         let (range, at) = (view.range(0), view.offset + index);
         let vector = view.shape.rows == 1 && view.batch_stride == 0;
@@ -422,7 +426,7 @@ impl Plan {
         (view, index / view.shape.columns, index % view.shape.columns)
     }
 
-    /// All other views of a view's allocation, in order of where they begin.
+    /// Returns all other views of a view's allocation, in order of their offset.
     pub fn within(&self, all: ViewId) -> Vec<ViewId> {
         let allocation = self.get(all).allocation;
         let others = (0..self.views.len()).map(ViewId).filter(|id| *id != all);
@@ -431,12 +435,13 @@ impl Plan {
         others
     }
 
-    /// The view of that name.
+    /// Returns the view with this name.
     pub fn find(&self, name: &str) -> Option<ViewId> {
         self.names.views.get(name).copied()
     }
 
-    /// The allocation of that name, type and size: what an executor keeps when it changes to another plan.
+    /// Returns the allocation with the same name, type and size. Executors keep its contents when they change to
+    /// another plan.
     pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
         let same = |id: &AllocationId| {
             let own = &self.allocations[id.0];
@@ -445,21 +450,21 @@ impl Plan {
         self.names.allocations.get(&like.name).copied().filter(same)
     }
 
-    /// The view of that name, where a plan must have it.
+    /// Returns the view with this name, which the plan must have.
     ///
     /// # Errors
-    /// A name that no view has.
+    /// Returns an error if no view has the name.
     pub fn named(&self, name: &str) -> Result<ViewId> {
         let known = || self.views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>();
         self.find(name).ok_or_else(|| Error::unknown("view", name, &known()))
     }
 
-    /// What an op is called in messages: `gradients op 3 (dense_forward)`.
+    /// Returns the name of an op in messages: `gradients op 3 (dense_forward)`.
     pub fn op_name(&self, section: Section, index: usize) -> String {
         format!("{} op {index} ({})", section.name(), self.ops(section)[index].kernel.name)
     }
 
-    /// Bytes of all allocations together.
+    /// Returns the total size of all allocations in bytes.
     pub fn bytes(&self) -> usize {
         self.allocations.iter().map(|a| a.elements * 4).sum()
     }

@@ -1,14 +1,14 @@
-//! What each op costs at least, as a table: the second one of `wgrad plan`.
+//! Lower bounds on the time of each op, as a table: the second one of `wgrad plan`.
 
 use std::fmt;
 
 use crate::plan::{Op, Plan, Rates, Section, Work};
 use crate::text::{grouped, table};
 
-/// The sections that training runs.
+/// Sections that training runs.
 const TRAINING: [Section; 4] = [Section::Window, Section::Gradients, Section::Update, Section::Report];
 
-/// A table of what each op of a training costs at least; made by [`Plan::roofline`].
+/// Table of the lower bounds of each op of a training; made by [`Plan::roofline`].
 #[derive(Clone, Copy, Debug)]
 pub struct Roofline<'a> {
     plan: &'a Plan,
@@ -16,8 +16,8 @@ pub struct Roofline<'a> {
 }
 
 impl Plan {
-    /// A table of what each op of a training costs at least: a line for each op and each section, and one for a step of
-    /// one batch. Times are there as far as rates are given.
+    /// Returns a table of lower bounds: a line for each op, each section, and a step of one batch. Times are shown only
+    /// where `rates` has a value.
     pub fn roofline(&self, rates: Rates) -> Roofline<'_> {
         Roofline { plan: self, rates }
     }
@@ -26,7 +26,7 @@ impl Plan {
 /// Headings of [`roofline_cells`].
 const ROOFLINE_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
 
-/// Operations a byte, and the least microseconds of arithmetic and of memory; `-` for what is not known.
+/// Formats operations per byte, and the lower bounds of arithmetic and memory in microseconds; `-` if unknown.
 pub(crate) fn roofline_cells(work: Work, rates: Rates) -> [String; 3] {
     let [arithmetic, memory] = work.roofline(rates).map(|seconds| seconds.map(|seconds| 1e6 * seconds));
     [(work.intensity(), 2), (arithmetic, 3), (memory, 3)]
@@ -64,6 +64,6 @@ impl fmt::Display for Roofline<'_> {
         let levels = step.map(|section| plan.levels(section).into_iter().max().unwrap_or(0)).iter().sum::<usize>();
         let submission = count([Section::Window, Section::Report]);
         let counts = format!("{} dispatches in {levels} serial levels", count(step));
-        writeln!(f, "\na step: {counts}; and a submission of steps has {submission} of its own")
+        writeln!(f, "\nper step: {counts}; per submission: {submission} more")
     }
 }

@@ -1,16 +1,15 @@
-//! Notes on elements of allocations, found by where a view lies: a lookup, where comparing a view with all others would make a
-//! plan take time by the square of its ops.
+//! Notes on ranges of allocations, found by a view's position. A lookup replaces the comparison with all other views,
+//! which would make building a plan quadratic in the number of ops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::plan::{AllocationId, View};
 
-/// A note on each element that a view with one has covered so far. Parts of an allocation that have the same views over them
-/// are one segment.
+/// Map from elements of allocations to notes. Neighboring elements that are covered by the same views form one segment.
 #[derive(Clone, Debug)]
 pub(crate) struct Segments<T> {
-    /// Segments of each allocation by their first element, with the one behind their last. They do not overlap.
+    /// Segments of each allocation: first element → (end, note). They do not overlap.
     allocations: HashMap<AllocationId, BTreeMap<usize, (usize, T)>>,
 }
 
@@ -20,13 +19,14 @@ impl<T> Default for Segments<T> {
     }
 }
 
-/// The elements that count for whether views overlap: all of the allocation where a view moves with the batch of the submission.
+/// Returns the elements to compare for overlap: the whole allocation if the view moves with the batch of the
+/// submission.
 fn elements(view: &View) -> Range<usize> {
     if view.batch_stride > 0 { 0..usize::MAX } else { view.range(0) }
 }
 
 impl<T: Clone + Default> Segments<T> {
-    /// The notes on the elements of a view, one for each segment of it that has one.
+    /// Returns the notes on a view's elements, one for each segment that has one.
     pub(crate) fn on(&self, view: &View) -> impl Iterator<Item = &T> {
         let Range { start, end } = elements(view);
         let segments = self.allocations.get(&view.allocation).into_iter();
@@ -34,12 +34,12 @@ impl<T: Clone + Default> Segments<T> {
         before.take_while(move |(_, (behind, _))| *behind > start).map(|(_, (_, note))| note)
     }
 
-    /// Whether there is a note on any element of a view.
+    /// Returns `true` if any element of a view has a note.
     pub(crate) fn covers(&self, view: &View) -> bool {
         self.on(view).next().is_some()
     }
 
-    /// Changes the note on each element of a view; where there was none, from the default.
+    /// Changes the note on each element of a view, starting from the default if there is none.
     pub(crate) fn note(&mut self, view: &View, change: impl Fn(&mut T)) {
         let segments = self.allocations.entry(view.allocation).or_default();
         let Range { start, end } = elements(view);
@@ -64,7 +64,7 @@ impl<T: Clone + Default> Segments<T> {
     }
 }
 
-/// Makes two of a segment that element `at` lies within, behind its first.
+/// Splits the segment that contains element `at`, unless it begins there.
 fn split<T: Clone>(segments: &mut BTreeMap<usize, (usize, T)>, at: usize) {
     let within = segments.range_mut(..at).next_back().filter(|(_, (behind, _))| *behind > at);
     if let Some((_, (behind, note))) = within {
@@ -83,7 +83,7 @@ mod tests {
         View { name: String::new(), allocation, offset: range.start, shape, batch_stride }
     }
 
-    /// Against a comparison with each view that was noted, in whatever order and however they overlap.
+    /// Compares with a search through all noted views, in any order and with any overlap.
     #[test]
     fn a_note_is_found_by_exactly_the_views_that_overlap_its_own() {
         let mut random = crate::rng::Philox::new(3, crate::rng::Stream::Data, 0);

@@ -1,32 +1,32 @@
-//! What changes from step to step.
+//! Values that change from step to step.
 
 use crate::plan::words;
 
-/// Bytes from one step record to the next in an array of them: the offset alignment that every GPU accepts.
+/// Stride of step records in an array, in bytes: the offset alignment that every GPU accepts.
 pub const STEP_BYTES: usize = 256;
 
 words! {
-    /// The record of one step, or of one of the batches that a step adds the gradients of; computed on the host in f64.
+    /// Record of one step, or of one of its micro-batches under gradient accumulation; computed on the host in f64.
     /// `Step` in `shaders/shared/record.wgsl`.
     pub struct Step {
         /// Index of the step since training began: the same for all batches of a step.
         index: u32,
-        /// Position in the window: which part of windowed views the batch is.
+        /// Index of the batch in the window; selects its part of windowed views.
         batch_index: u32,
-        /// Position in the epoch, in batches: which row of the index names its rows, where a data set is resident.
+        /// Index of the batch in the epoch; with a resident data set, the row of `index` that lists its rows.
         epoch_step: u32,
-        /// Live rows; the rest of the batch is neither read nor written.
+        /// Number of live rows; the rest of the batch is neither read nor written.
         rows: u32,
-        /// Row of the step that the batch begins with: 0 for the first or only one. Dropout is keyed by the row of the
-        /// step, and what is accumulated begins anew at 0.
+        /// Index in the step of the batch's first row: 0 for the first or only batch. Dropout masks depend on the row's
+        /// index in the step, and accumulators are overwritten at 0.
         first_row: u32,
-        /// The seed's low word.
+        /// Low word of the seed.
         seed_low: u32,
-        /// The seed's high word.
+        /// High word of the seed.
         seed_high: u32,
         /// Learning rate after the schedule.
         learning_rate: f32,
-        /// 1 / rows of the step, those of all its batches together.
+        /// 1 / number of rows of the step, all its batches together.
         loss_scale: f32,
         /// Adam's 1 − β₁ᵗ.
         bias_correction1: f32,
@@ -36,7 +36,7 @@ words! {
 }
 
 impl Step {
-    /// The records of each step, in order: neighbours of one index.
+    /// Splits records into steps: consecutive records with the same index.
     pub fn groups(records: &[Self]) -> impl Iterator<Item = &[Self]> {
         records.chunk_by(|record, next| record.index == next.index)
     }

@@ -1,4 +1,4 @@
-//! A plan as a table that one can read and compare with a golden file.
+//! Plan as a readable table, which tests compare with a golden file.
 
 use std::fmt;
 
@@ -6,16 +6,17 @@ use crate::plan::{Contents, Op, Plan, Section};
 use crate::text::grouped;
 
 impl Plan {
-    /// The serial level of each op of a section, from 1: one more than the highest level that it must wait for.
+    /// Returns the serial level of each op of a section, from 1: one more than the highest level that it must wait for.
     /// Ops of one level may overlap on a device that tracks whole buffers.
     pub fn levels(&self, section: Section) -> Vec<usize> {
-        // The highest level so far that only reads an allocation, and that writes it.
+        // Highest level so far that only reads each allocation, and that writes it.
         let mut highest = vec![[0; 2]; self.allocations.len()];
         let level = |op: &Op| {
             let uses = || {
                 op.kernel.bindings.iter().zip(&op.views).map(|(b, v)| (b.access.writes(), self.get(*v).allocation.0))
             };
-            // It waits for what writes what it touches, and for what reads what it writes. (Atomic flags order as others do.)
+            // An op waits for the writers of all that it uses, and for the readers of what it writes. Atomic flags are
+            // ordered in the same way.
             let waits =
                 uses().map(|(writes, at)| if writes { highest[at][0].max(highest[at][1]) } else { highest[at][1] });
             let level = 1 + waits.max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! How the output of a product is cut among a GPU's workgroups.
+//! Tile sizes: how the output of a matrix multiplication is split among a GPU's workgroups.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,63 +7,65 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// One way to cut; chosen by `specialize`. Of no meaning to kernels that are not products; on the CPU, but for its parts.
-/// In files it is the text that it is told as.
+/// Tile sizes of a matrix multiplication, chosen by `specialize`. Other kernels ignore them, and the CPU uses only
+/// `parts`. Files store a tile as its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Tile {
-    /// Rows of the output that one workgroup computes.
+    /// Rows of the output per workgroup.
     pub rows: u32,
-    /// Columns of the output that one workgroup computes.
+    /// Columns of the output per workgroup.
     pub columns: u32,
-    /// Rows and columns of one invocation.
+    /// Rows and columns of the output per invocation.
     pub each: [u32; 2],
-    /// How invocations sharing what they read.
+    /// Sharing of operands among the invocations.
     pub sharing: OperandSharing,
-    /// Whether a, b and the output are read and written four numbers at a time, which needs rows of a multiple of four.
+    /// `true` for each of a, b and the output that is read or written as vec4; its rows must then be a multiple of four
+    /// long.
     pub vector: [bool; 3],
-    /// Parts that the terms are cut into, each with sums of its own, which another op adds; mostly 1.
+    /// Number of parts that the inner dimension is split into (split-K), mostly 1. Each part has its own sums, which
+    /// another op adds.
     pub parts: u32,
-    /// Rows of tiles that workgroups go along together, column by column: those that run at the same time then read the same few
-    /// rows and columns of the operands. With 1 they go row by row.
+    /// Rows of tiles per band. Workgroups walk a band column by column, so that those that run at the same time read
+    /// the same few rows and columns of the operands. With 1 they walk row by row.
     pub band: u32,
 }
 
-/// How the invocations of a workgroup sharing what they read of both operands.
+/// Sharing of the operands among the invocations of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OperandSharing {
-    /// Not at all: each reads for itself (`shaders/shared/registers.wgsl`).
+    /// None: each invocation reads for itself (`shaders/shared/registers.wgsl`).
     Nothing,
-    /// Those of a subgroup hear rows of one another (`shaders/shared/subgroups.wgsl`).
+    /// Invocations of a subgroup exchange rows (`shaders/shared/subgroups.wgsl`).
     Subgroup,
-    /// Through workgroup memory, so many terms at a time (`shaders/shared/tiles.wgsl`).
+    /// Through workgroup memory, `terms` of the inner dimension at a time (`shaders/shared/tiles.wgsl`).
     Workgroup {
-        /// Terms that are staged at once.
+        /// Number of terms that are staged at once.
         terms: u32,
     },
 }
 
 impl Tile {
-    /// What every device and every shape can do: 4×4 in registers, nothing shared, number by number.
+    /// Tile for every device and every shape: 4×4 in registers, nothing shared, scalar access.
     pub const PLAIN: Self = Self::new(32, 32, [4, 4], OperandSharing::Nothing);
 
-    /// Invocations of the subgroups that [`OperandSharing::Subgroup`] takes.
+    /// Subgroup size that [`OperandSharing::Subgroup`] requires.
     pub const SUBGROUP: u32 = 8;
 
-    /// What devices with subgroups of [`Tile::SUBGROUP`] can do: 16×4 sums for each invocation.
+    /// Tile for devices with subgroups of [`Tile::SUBGROUP`]: 16×4 sums per invocation.
     pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], OperandSharing::Subgroup);
 
-    /// Number by number, all terms in one part.
+    /// Creates a tile with scalar access and all terms in one part.
     pub const fn new(rows: u32, columns: u32, each: [u32; 2], sharing: OperandSharing) -> Self {
         Self { rows, columns, each, sharing, vector: [false; 3], parts: 1, band: 1 }
     }
 
-    /// Invocations of a workgroup along rows and columns together.
+    /// Returns the number of invocations per workgroup.
     pub fn invocations(&self) -> u32 {
         self.rows / self.each[0] * (self.columns / self.each[1])
     }
 
-    /// Terms that are staged in workgroup memory at once, of those that do so.
+    /// Returns the number of terms that are staged in workgroup memory at once, if any are.
     pub fn staged(&self) -> Option<u32> {
         match self.sharing {
             OperandSharing::Workgroup { terms } => Some(terms),
@@ -71,12 +73,13 @@ impl Tile {
         }
     }
 
-    /// Groups of four rows, and of four columns, from one staged term to the next: one more than there are.
+    /// Returns the stride from one staged term to the next, in groups of four rows and of four columns; padded by one
+    /// group.
     pub fn staged_strides(&self) -> [u32; 2] {
         [self.rows, self.columns].map(|length| length / 4 + 1)
     }
 
-    /// Workgroup memory in bytes: both operands' parts.
+    /// Returns the workgroup memory in bytes, for both operands.
     pub fn workgroup_bytes(&self) -> u32 {
         16 * self.staged().unwrap_or(0) * self.staged_strides().iter().sum::<u32>()
     }
@@ -107,15 +110,15 @@ impl fmt::Display for Tile {
 impl FromStr for Tile {
     type Err = Error;
 
-    /// Reads what [`Tile`] is told as, to the letter. Whether a device can have it is for `specialize` to say.
+    /// Parses the exact text that `Display` writes. `specialize` checks whether a device can have the tile.
     fn from_str(text: &str) -> Result<Self, Error> {
-        // What was passed over, or understood in another way, would not be told so again.
+        // Text that is skipped or read in another way would not come back the same.
         let read = read(text).filter(|tile| tile.to_string() == text);
         read.ok_or_else(|| Error::value("tile", "text", format!("`{text}`"), "of the form `64×64×16 of 8×8 vec4`"))
     }
 }
 
-/// A tile from its text, of which the end may be more than it takes.
+/// Parses a tile; the text may end in something else.
 fn read(text: &str) -> Option<Tile> {
     let (size, rest) = text.split_once(" of ")?;
     let words: Vec<&str> = rest.split(' ').collect();
@@ -141,7 +144,7 @@ fn read(text: &str) -> Option<Tile> {
     whole.then_some(Tile { rows, columns, each: [high, wide], sharing, vector, parts, band })
 }
 
-/// The numbers of `64×64×16`.
+/// Parses the numbers of `64×64×16`.
 fn numbers(text: &str) -> Option<Vec<u32>> {
     text.split('×').map(|number| number.parse().ok()).collect()
 }
@@ -165,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_are_read_as_they_are_told() {
+    fn tiles_are_read_as_they_are_printed() {
         let shares = [OperandSharing::Nothing, OperandSharing::Subgroup, OperandSharing::Workgroup { terms: 16 }];
         let vectors = (0..8).map(|bits| [1, 2, 4].map(|bit| bits & bit > 0));
         let mut read = 0;

@@ -1,7 +1,7 @@
-//! Makes several ops of one that would bind more than the device can: over ranges of items, and over ranges of rows.
+//! Splits ops that exceed the device's binding limit into several ops, over ranges of items and over ranges of rows.
 //!
-//! The allocations stay whole; only views are cut, and called after what they hold: `parameters[262144..524288]` for
-//! elements, `data.input[4096..8192]` for rows. Where is decided from shapes and limits alone: each part but the last is
+//! Allocations stay whole; only views are split, and named after their range: `parameters[262144..524288]` for
+//! elements, `data.input[4096..8192]` for rows. Shapes and limits alone determine the ranges: each part but the last is
 //! as large as can be bound, in whole blocks of 64 elements.
 
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::plan::{Limits, Op, Plan, Section, View, ViewId, WorkItem};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
-/// Splits what can be split; the rest is left as it is, for the check of limits to refuse.
+/// Splits the ops that can be split. The check of limits rejects the others later.
 pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     let most = (limits.binding_bytes / 4) as usize;
     let mut ops = Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
-/// One op for each range of the rows that no op needs to see all of.
+/// Returns one op per range of rows, if no op needs to see all rows.
 fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let Some(binding) = op.kernel.bindings.iter().position(|binding| binding.by_rows) else { return vec![op] };
     let Shape { rows, columns } = plan.shape(op.views[binding]);
@@ -41,11 +41,11 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// One op for each range of items, where items do not know their place, or are told it.
+/// Returns one op per range of items, if items have no fixed place, or know their first item.
 fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
-    // A item has some columns of a single row, or whole rows.
+    // An item is some columns of a single row, or whole rows.
     let even = |shape: &Shape| shape.rows == 1 || shape.rows.is_multiple_of(op.items);
     if op.kernel.item != WorkItem::Block || op.items == 0 || !shapes.iter().all(even) {
         return vec![op];
@@ -65,11 +65,11 @@ fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// Ranges of `count` units, so that of views with so many elements `each` unit none has more than `most`, and all begin
-/// where a device can bind; `None` where nothing is to be split, or cannot be.
+/// Splits `count` units into ranges, so that no view exceeds `most` elements and all begin at an offset that a device
+/// can bind. `each` is the number of elements per unit of each view. `None` if no split is needed or possible.
 fn ranges(count: usize, each: &[usize], most: usize) -> Option<Vec<Range<usize>>> {
     let largest = each.iter().copied().max().filter(|largest| count * largest > most)?;
-    // Powers of two, of which the largest is a multiple of all others.
+    // Powers of two, so the largest is a multiple of all others.
     let together = each.iter().map(|each| TENSOR_ALIGNMENT >> each.trailing_zeros().min(6)).max().unwrap_or(1);
     let units = most / largest / together * together;
     let range = |start: usize| start..count.min(start + units);
@@ -82,7 +82,7 @@ fn items_of(plan: &mut Plan, view: ViewId, items: usize, range: Range<usize>) ->
     if rows == 1 { columns_of(plan, view, scaled(columns / items)) } else { rows_of(plan, view, scaled(rows / items)) }
 }
 
-/// The part of a single row.
+/// Part of a single row.
 fn columns_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
     part(plan, view, &range, range.start, Shape::vector(range.len()))
 }
@@ -92,7 +92,7 @@ fn rows_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
     part(plan, view, &range, range.start * columns, Shape::new(range.len(), columns))
 }
 
-/// A part of a view, made once for all ops that see it.
+/// Part of a view, created once for all ops that see it.
 fn part(plan: &mut Plan, view: ViewId, range: &Range<usize>, start: usize, shape: Shape) -> ViewId {
     let whole = plan.get(view).clone();
     let name = format!("{}[{}..{}]", whole.name, range.start, range.end);

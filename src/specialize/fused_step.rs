@@ -1,11 +1,15 @@
-//! Makes one op of all that `gradients` does for a narrow network, and one that adds its workgroups' shares.
+//! Fused step: replaces the ops of `gradients` for a narrow network by one op, and one that adds the partial sums of
+//! its workgroups.
 //!
-//! A network has such a step if all its layers are dense, at most 16, with biases, without dropout, each but the last with
-//! one activation behind it (`identity` is one, none is not), and of one slope where several are leaky; if workgroup memory
-//! holds inputs and outputs of all layers for at least four rows; and if the device could also bind what lies between the
-//! stages of the whole batch, so that each can be judged. It gets one where [`FusedStep`] says so: of its own accord where a
-//! GPU would wait between ops more than it computes, or spend more on bringing activations to memory and back than on their
-//! products. From shapes and limits alone. [`traced`] makes of such a plan the one that lockstep judges.
+//! A network can have a fused step if
+//! - all its layers are dense, at most 16, with biases and without dropout;
+//! - each layer but the last has one activation (`identity` counts), and all leaky ones have the same slope;
+//! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
+//! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
+//!
+//! [`FusedStep`] decides whether it is used. By default it is used if a GPU would wait between ops longer than it
+//! computes, or spend more time on memory traffic of activations than on matrix multiplications. The choice depends on
+//! shapes and limits alone. [`traced`] turns such a plan into the one that lockstep checks.
 
 use crate::error::Result;
 use crate::kernels::activation::Function;
@@ -15,25 +19,25 @@ use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_gra
 use crate::plan::{Contents, FusedStep, Kernel, Limits, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 
-/// Rows of a workgroup, from many to few.
+/// Rows per workgroup, from many to few.
 const CHUNKS: [u32; 5] = [64, 32, 16, 8, 4];
 
-/// So many workgroups keep a middling GPU busy; more rows each must not leave fewer.
+/// Number of workgroups that keep a mid-range GPU busy; more rows per workgroup must not leave fewer.
 const WORKGROUPS: usize = 64;
 
-/// Outputs of the widest layer that one invocation for each four rows of a unit makes sense for.
+/// Largest layer width for which one invocation per four rows of a unit makes sense.
 const WIDEST: usize = 128;
 
-/// Numbers of the largest network whose weights each workgroup may be made to read anew.
+/// Largest number of parameters that each workgroup may read again.
 const MOST_PARAMETERS: usize = 50_000;
 
 /// Multiply-adds of a step that takes less time than the dispatches of its layers: 50 µs at a few TFLOP/s.
 const SMALL: usize = 16_000_000;
 
-/// Rows from which on memory, not dispatches, is what a step waits for.
+/// Batch size from which memory, not launch overhead, dominates the time of a step.
 const LARGE_BATCH: usize = 4096;
 
-/// The plan with one op for all of `gradients`, where it can have one and should.
+/// Returns the plan with one op for all of `gradients`, if that is possible and wanted.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     let never = limits.fused_step == FusedStep::Never || plan.stays_layered();
     let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
@@ -46,12 +50,12 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     if wanted { step.replace(plan, &params) } else { Ok(plan) }
 }
 
-/// The same plan, but that its fused step writes down what lies between its stages; none where it has no fused step. Ops
-/// and results are the same, to the bit. What the layers put out, forward and back, are views called as in a plan of
-/// layers, `layer2.output` and `grad.layer1.output`, of an allocation behind all others.
+/// Returns the same plan with a fused step that also stores the values between its stages; `None` if there is no fused
+/// step. Ops and results are the same, to the bit. The outputs of the layers and their gradients are views with the
+/// same names as in a layered plan, `layer2.output` and `grad.layer1.output`, of an allocation after all others.
 ///
 /// # Errors
-/// None that a test would not find.
+/// None, unless a test missed a bug.
 pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let step = |op: &&Op| op.kernel.name == mlp_step_fused::KERNEL.name;
     let Some(op) = plan.ops(Section::Gradients).iter().find(step) else { return Ok(None) };
@@ -65,7 +69,7 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
         let number = plan.views().iter().filter(weight).find_map(|view| view.layer());
         let Some(number) = number else { continue };
         let shape = Shape::new(params.batch as usize, layer.outputs);
-        // An activation is a layer of its own; all but the last have one, if only the identity.
+        // An activation is a layer of its own; all dense layers but the last have one, perhaps the identity.
         let output = number + usize::from(at + 1 < network.len() || layer.function != 0);
         traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
         traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
@@ -74,12 +78,13 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let own = |op: &Op| if step(&op) { mlp_step_fused::op(params, &views) } else { op.clone() };
     let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)));
     let ops: Vec<_> = ops.map(|(section, op)| (section, own(op))).collect();
-    Ok(Some(traced.with_ops(ops)?.with_own(plan.is_trusted())))
+    Ok(Some(traced.with_ops(ops)?.with_trusted(plan.is_trusted())))
 }
 
-/// Each row of a workgroup of R reads, from a cache, all weights twice and writes and adds their gradients once, a share
-/// of 1/R; a layered step takes each number between layers to memory and back about seven times (forward once out and
-/// once in, likewise their gradients, and both for the weights').
+/// Estimates whether the fused step is faster. With R rows per workgroup, each row accounts for 1/R of reading all
+/// weights twice from a cache, and of writing and adding their gradients once. A layered step moves each number between
+/// layers to or from memory about seven times: it is written and read once in the forward pass, so is its gradient, and
+/// both are read for the weights' gradients.
 fn pays(params: &Params, limits: &Limits) -> bool {
     let (batch, parameters, units) = (params.batch as usize, params.parameters(), params.units());
     let small = batch * parameters <= SMALL;
@@ -88,14 +93,14 @@ fn pays(params: &Params, limits: &Limits) -> bool {
     !limits.software && narrow && parameters <= MOST_PARAMETERS && (small || streams)
 }
 
-/// What `gradients` does, read from its ops.
+/// Contents of `gradients`, as read from its ops.
 struct Step {
     /// parameters, input, targets, row_loss, flag, and all gradients.
     views: [ViewId; 6],
     layers: Vec<(usize, u32)>,
     loss: usize,
     slope: f32,
-    /// How many of the section's ops they are.
+    /// Number of the section's ops that the fused step replaces.
     ops: usize,
     batch: Shape,
 }
@@ -154,7 +159,7 @@ impl Step {
         step.lies(plan, forward, &ops[..step.ops]).then_some(step)
     }
 
-    /// Whether weights, biases and their gradients lie where the kernel looks for them.
+    /// Checks that weights, biases and their gradients lie where the kernel expects them.
     fn lies(&self, plan: &Plan, forward: &[Op], ops: &[Op]) -> bool {
         if self.layers.len() > MOST_LAYERS {
             return false;
@@ -181,7 +186,8 @@ impl Step {
         Params { chunk, ..Params::new(rows, columns, &self.layers, self.loss, self.slope) }
     }
 
-    /// The most rows to a workgroup that its memory holds and that still make enough workgroups, or the fewest.
+    /// Returns the parameters with the most rows per workgroup that its memory holds and that still make enough
+    /// workgroups; otherwise those with the fewest rows.
     fn params(&self, limits: &Limits) -> Option<Params> {
         let all = CHUNKS.map(|chunk| self.params_of(chunk));
         let most = limits.binding_bytes.min(limits.allocation_bytes);
@@ -219,14 +225,14 @@ impl Step {
     }
 }
 
-/// The gradient behind the last layer's activation, from that of the loss.
+/// Returns the gradient of the last layer before its activation, if the op computes it from the loss gradient.
 fn derived(op: &Op, d: ViewId, last: &Op) -> Option<ViewId> {
     let (own, forward): (&activation_grad::Params, &dense_forward::Params) = (op.params(), last.params());
     let same = (own.function, own.slope) == (forward.function, forward.slope);
     (same && op.views[..2] == [d, last.views[3]]).then_some(op.views[2])
 }
 
-/// The gradient that a layer passes down, if it does so as the kernel would.
+/// Returns the gradient that a layer passes down, if the op computes it like the fused kernel.
 fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Function) -> Option<ViewId> {
     let p = is(op, &dense_grad_input::KERNEL).then(|| *op.params::<dense_grad_input::Params>())?;
     let same = (p.function, p.slope, p.threshold, p.scale) == (lower.code, lower.slope, 0, Mask::NONE.scale);
@@ -234,7 +240,7 @@ fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Function) -> Option<ViewId>
     (same && reads).then_some(op.views[3])
 }
 
-/// The one slope of all leaky activations.
+/// Returns the one slope of all leaky activations, if they agree.
 fn slope(layers: &[Function]) -> Option<f32> {
     let leaky = Function::from(crate::network::Activation::LeakyRelu { slope: 0.0 }).code;
     let mut slopes = layers.iter().filter(|function| function.code == leaky).map(|function| function.slope);
@@ -242,7 +248,7 @@ fn slope(layers: &[Function]) -> Option<f32> {
     slopes.all(|slope| slope == first).then_some(first)
 }
 
-/// The view that covers the whole allocation of another.
+/// Returns the view that covers the whole allocation of another view.
 fn whole(plan: &Plan, part: ViewId) -> Option<ViewId> {
     let allocation = plan.get(part).allocation;
     let elements = plan.allocations()[allocation.0].elements;

@@ -1,4 +1,4 @@
-//! Fits a plan to a device, or says why it does not fit, before anything is allocated.
+//! Fits a plan to a device, or reports why it does not fit, before anything is allocated.
 
 mod bindings;
 mod fused_step;
@@ -15,26 +15,26 @@ use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, 
 pub use crate::plan::{FusedStep, Limits};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
-/// What a plan must know of a device: plain numbers, no handle.
+/// Limits of a device that a plan depends on: plain numbers, no handle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceLimits {
-    /// The host: no limits but its memory.
+    /// The host, which has no limits except its memory.
     Cpu,
     /// A GPU.
     Gpu(Limits),
 }
 
-/// Makes [fused steps](with_fused_step), cuts products into tiles, makes several ops of those that would bind too much and
-/// can be split, and checks each allocation and op against the target's limits. What a [`Tuning`] has cut before stays as
-/// it is.
+/// Fits a plan to a device. It creates the [fused step](with_fused_step), chooses tile sizes for matrix
+/// multiplications, splits ops that exceed the binding limits, and checks each allocation and op against the device's
+/// limits. Tiles that a [`Tuning`] has already set stay as they are.
 ///
-/// What can be split: what works on all parameters at once (optimizers, norms, checks), and the bringing together of
-/// rows, whose data set may span many bindings. One allocation must hold it, though, and a weight must fit one binding.
+/// Ops over all parameters (optimizers, norms, checks) can be split, and so can the gathering of rows: a data set may
+/// span many bindings. It must fit one allocation, though, and a weight must fit one binding.
 ///
 /// # Errors
-/// [`Error::Limit`] with the op and both numbers; a tile that the op cannot have there.
+/// [`Error::Limit`] with the op and both numbers; an error if an op cannot have its tile on this device.
 pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
-    let own = plan.is_trusted();
+    let trusted = plan.is_trusted();
     if *target == DeviceLimits::Cpu {
         plan.cut(slices);
         plan = split(plan, false)?;
@@ -49,26 +49,27 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
             (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
         }
     }
-    Ok(plan.with_own(own))
+    Ok(plan.with_trusted(trusted))
 }
 
-/// Makes one op of a narrow network's step where the device is to have it so, before products are cut: it has none.
+/// Replaces the step of a narrow network by one op if the device should use it. Comes before tiling, since that op has
+/// no tiles.
 ///
 /// # Errors
-/// None that a test would not find.
+/// None, unless a test missed a bug.
 pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
-    let own = plan.is_trusted();
+    let trusted = plan.is_trusted();
     match target {
-        DeviceLimits::Gpu(limits) => Ok(fused_step::fuse(plan, limits)?.with_own(own)),
+        DeviceLimits::Gpu(limits) => Ok(fused_step::fuse(plan, limits)?.with_trusted(trusted)),
         DeviceLimits::Cpu => Ok(plan),
     }
 }
 
-/// Rows of the batch that the CPU keeps in cache while it goes forward and backward through all layers.
+/// Rows of the batch that the CPU keeps in cache during the forward and backward pass through all layers.
 const SLICE: usize = 256;
 
-/// The weight gradient of a small layer and a large batch is cut into slices of the batch, so that each can be summed while
-/// its rows are in cache: where its parts take no more memory than its operands.
+/// Splits the weight gradient of a small layer and a large batch into slices of the batch, so that each is summed while
+/// its rows are in cache. Only if the partial sums take no more memory than the operands.
 fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
     if !std::ptr::eq(op.kernel, &kernels::dense_grad_weight::KERNEL) {
         return None;
@@ -78,12 +79,12 @@ fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
     pays.then_some(Tile { parts: (batch / SLICE) as u32, ..Tile::PLAIN })
 }
 
-/// The tiles that an op can have, the best one first; none where it is no product.
+/// Returns the tiles that an op can have, the best one first; none if it is not a matrix multiplication.
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
     op.kernel.shader.tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
-/// Makes two ops of each product whose terms are cut into parts; the first keeps its tile where that means something.
+/// Replaces each matrix multiplication with several parts (split-K) by two ops; the first keeps its tile if `tiled`.
 fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
     let parted = |op: &Op| op.kernel.shader.tiles.and_then(|tiles| tiles.split).filter(|_| op.tile().parts > 1);
     if !Section::ALL.iter().flat_map(|section| plan.ops(*section)).any(|op| parted(op).is_some()) {
@@ -105,7 +106,7 @@ fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
-/// Checks what every shader takes.
+/// Checks the limits that every shader needs.
 fn shaders(limits: &Limits) -> Result<()> {
     let needs = [
         ("invocations in one workgroup", kernels::GROUP as u64, limits.invocations),
@@ -116,7 +117,7 @@ fn shaders(limits: &Limits) -> Result<()> {
     })
 }
 
-/// Checks that one allocation can hold what it must.
+/// Checks that an allocation is not too large.
 fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
     let remedy = match allocation.contents {
         Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",
@@ -146,7 +147,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     let limit = |what, needed, allowed, remedy: &str| {
         limit(|| plan.op_name(section, index), what, needed, allowed, || remedy.into())
     };
-    // The first one holds the parameters.
+    // The first binding holds the parameters.
     let bindings = 1 + op.views.len() + usize::from(op.kernel.step == StepUse::All);
     limit("storage buffers", bindings as u64, u64::from(limits.storage_buffers), "use another device")?;
     if op.kernel.step == StepUse::All {
@@ -155,7 +156,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     }
     for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
         let bytes = 4 * plan.shape(*view).elements() as u64;
-        // Rows are bound from a multiple of 64 words on: few enough of them must be such a multiple.
+        // Rows are bound from a multiple of 64 words on, so few enough rows must add up to such a multiple.
         let remedy = match plan.allocation_of(*view).contents {
             _ if binding.by_rows => "fewer columns, or 64 more of them",
             Contents::Host => "fewer rows at once, of a data set or of a batch",
@@ -179,7 +180,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     }
     if let Some(rounds) = op.kernel.shader.rounds {
         let remedy = "use a smaller batch or narrower layers, or train with `--device cpu`";
-        limit("rounds of an invocation's loops", rounds(op, &shapes), limits.loop_rounds.into(), remedy)?;
+        limit("iterations of an invocation's loops", rounds(op, &shapes), limits.loop_rounds.into(), remedy)?;
     }
     let grid = (op.kernel.shader.grid)(op, &shapes);
     grid.iter().try_for_each(|groups| {

@@ -1,5 +1,5 @@
-//! Tiles that were chosen by measuring, as plain data. A plan that they were put into is `specialize`'s as any other: where
-//! they say nothing, its heuristic does, and nothing here looks at a clock.
+//! Tile sizes that autotuning measured, as plain data. `specialize` handles a plan with them like any other: its
+//! heuristic chooses the tiles that they leave open. Nothing here measures time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,22 +11,22 @@ use crate::plan::{Op, Plan, Section, Tile};
 use crate::shape::Shape;
 use crate::specialize::{DeviceLimits, candidates};
 
-/// Version of the form in files; a reader refuses others.
+/// Version of the file format; readers reject other versions.
 pub const TUNING_VERSION: u32 = 1;
 
-/// What times are those of: another one makes measurements worth nothing.
+/// Machine and software that times were measured on. Measurements of another machine are worthless.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// The driver's name for the adapter.
+    /// Adapter name that the driver reports.
     pub adapter: String,
-    /// The vendor's number, as PCI has it.
+    /// PCI number of the vendor.
     pub vendor: u32,
-    /// The adapter's number, as its vendor has it.
+    /// Number that the vendor gave the adapter.
     pub device: u32,
-    /// The interface: `vulkan`, `metal`, `dx12`.
+    /// Graphics API: `vulkan`, `metal`, `dx12`.
     pub interface: String,
-    /// The driver, and all that it says of its version.
+    /// Driver, with its version as it reports it.
     pub driver: String,
     /// Version of this crate, whose shaders were measured.
     pub wgrad: String,
@@ -40,32 +40,32 @@ impl fmt::Display for Machine {
     }
 }
 
-/// A product, and the tile that it is cut by. Kernel and shapes are what tiles are chosen by.
+/// Matrix multiplication and its tile. Kernel and shapes identify the matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// The kernel, as plans name it before they are fitted to a device.
+    /// Name of the kernel in plans before they are fitted to a device.
     pub kernel: String,
-    /// Rows and columns of what it binds, in order.
+    /// Rows and columns of its views, in order.
     pub shapes: Vec<[usize; 2]>,
-    /// How it is cut.
+    /// Tile sizes.
     pub tile: Tile,
 }
 
 impl Choice {
-    /// The choice of a tile for an op with views of these shapes.
+    /// Creates the choice of a tile for an op with views of these shapes.
     pub fn new(op: &Op, shapes: &[Shape], tile: Tile) -> Self {
         let shapes = shapes.iter().map(|shape| [shape.rows, shape.columns]).collect();
         Self { kernel: op.kernel.name.into(), shapes, tile }
     }
 
-    /// Whether it is one for an op with views of these shapes.
+    /// Returns `true` if the choice is for an op with views of these shapes.
     fn is_for(&self, op: &Op, shapes: &[Shape]) -> bool {
         self.kernel == op.kernel.name
             && shapes.iter().map(|shape| [shape.rows, shape.columns]).eq(self.shapes.iter().copied())
     }
 
-    /// Whether two are for the same product.
+    /// Returns `true` if both choices are for the same matrix multiplication.
     pub fn same_matmul(&self, other: &Self) -> bool {
         self.matmul() == other.matmul()
     }
@@ -76,33 +76,33 @@ impl Choice {
 }
 
 impl fmt::Display for Choice {
-    /// `dense_forward 64×64 128×64 1×128 64×128`, without the tile.
+    /// Writes `dense_forward 64×64 128×64 1×128 64×128`, without the tile.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kernel)?;
         self.shapes.iter().try_for_each(|[rows, columns]| write!(f, " {rows}×{columns}"))
     }
 }
 
-/// Which tile products have, where that is not left to the heuristic; made by [`Tune`](crate::tune::Tune), or read from a
-/// file.
+/// Tile sizes of matrix multiplications that are not left to the heuristic; made by [`Tune`](crate::tune::Tune), or
+/// read from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tuning {
-    /// Where it was measured; nothing for tiles that were not measured, but noted.
+    /// Machine that was measured; `None` for tiles that were not measured.
     pub machine: Option<Machine>,
-    /// One for each product, in the order of kernels and shapes.
+    /// One choice per matrix multiplication, ordered by kernel and shapes.
     choices: Vec<Choice>,
 }
 
 impl Tuning {
-    /// These choices; of several for one product, the last.
+    /// Creates a tuning of these choices. If several are for one matrix multiplication, the last one counts.
     pub fn new(machine: Option<Machine>, choices: impl IntoIterator<Item = Choice>) -> Self {
         let mut tuning = Self { machine, choices: Vec::new() };
         choices.into_iter().for_each(|choice| tuning.set(choice));
         tuning
     }
 
-    /// The tiles that products of a plan have on a device, whoever chose them: what a tuning was
-    /// [put into](Tuning::cut), and is not yet fitted to it. None on the CPU.
+    /// Returns the tiles that the matrix multiplications of a plan have on a device, including tiles that a tuning
+    /// [set](Tuning::cut). The plan must not be fitted to the device yet. Empty on the CPU.
     pub fn of(plan: &Plan, target: &DeviceLimits) -> Self {
         let chosen = matmuls(plan).filter_map(|(op, shapes)| {
             let tile = op.tile.or_else(|| allowed(op, &shapes, target).first().copied());
@@ -111,43 +111,43 @@ impl Tuning {
         Self::new(None, if *target == DeviceLimits::Cpu { Vec::new() } else { chosen.collect() })
     }
 
-    /// All choices.
+    /// Returns all choices.
     pub fn choices(&self) -> &[Choice] {
         &self.choices
     }
 
-    /// Whether it says nothing.
+    /// Returns `true` if there are no choices.
     pub fn is_empty(&self) -> bool {
         self.choices.is_empty()
     }
 
-    /// Takes a choice, in place of an earlier one for the same product.
+    /// Adds a choice, in place of an earlier one for the same matrix multiplication.
     pub fn set(&mut self, choice: Choice) {
         self.choices.retain(|known| !known.same_matmul(&choice));
         let at = self.choices.partition_point(|known| known.matmul() < choice.matmul());
         self.choices.insert(at, choice);
     }
 
-    /// The tile of an op with views of these shapes, if it says one.
+    /// Returns the tile for an op with views of these shapes, if there is a choice for it.
     pub fn tile(&self, op: &Op, shapes: &[Shape]) -> Option<Tile> {
         self.choices.iter().find(|choice| choice.is_for(op, shapes)).map(|choice| choice.tile)
     }
 
-    /// Cuts the products of a plan as it says, before the plan is fitted to a device.
+    /// Sets the tiles of a plan's matrix multiplications, before the plan is fitted to a device.
     ///
     /// # Errors
-    /// A tile that its product cannot have there; a device that has no tiles.
+    /// Returns an error if an op cannot have its tile on the device, or if the device has no tiles.
     pub fn cut(&self, plan: &mut Plan, target: &DeviceLimits) -> Result<()> {
         if self.is_empty() {
             return Ok(());
         }
         if *target == DeviceLimits::Cpu {
-            let problem = "it says how a GPU cuts products, but this device is the CPU";
+            let problem = "it has tiles for a GPU, but this device is the CPU";
             return Err(Error::conflict("tuning", problem, "leave it out, or name a GPU"));
         }
         for (op, shapes) in matmuls(plan) {
             if let Some(problem) = self.problem(op, &shapes, target) {
-                let remedy = "tune anew on this device, or leave the tuning out";
+                let remedy = "run `wgrad tune` on this device, or leave the tuning out";
                 return Err(Error::conflict("tuning", problem, remedy));
             }
         }
@@ -155,7 +155,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// The part of it that [`Tuning::cut`] takes for this plan, and why it does not take the rest.
+    /// Returns the choices that [`Tuning::cut`] accepts for this plan, and the reasons why it rejects the others.
     pub fn fitting(mut self, plan: &Plan, target: &DeviceLimits) -> (Self, Vec<String>) {
         let mut problems = BTreeSet::new();
         for (op, shapes) in matmuls(plan) {
@@ -167,7 +167,8 @@ impl Tuning {
         (self, problems.into_iter().collect())
     }
 
-    /// How many different products the steps of a plan have, and for how many it says something.
+    /// Returns the number of different matrix multiplications in the steps of a plan, and the number of those with a
+    /// choice.
     pub fn share(&self, plan: &Plan) -> [usize; 2] {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());
@@ -176,7 +177,7 @@ impl Tuning {
         [steps.choices.len(), steps.choices.iter().filter(says).count()]
     }
 
-    /// What keeps an op from having the tile that this says.
+    /// Returns the reason why an op cannot have its chosen tile, if it cannot.
     fn problem(&self, op: &Op, shapes: &[Shape], target: &DeviceLimits) -> Option<String> {
         let tile = self.tile(op, shapes)?;
         let allowed = allowed(op, shapes, target);
@@ -187,15 +188,15 @@ impl Tuning {
     }
 }
 
-/// A tuning that was asked for, and how it is meant.
+/// Tuning that the user asked for, and how strictly to apply it.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum TuningPolicy {
-    /// None was.
+    /// No tuning.
     #[default]
     Nothing,
-    /// A tile that cannot be had is an error.
+    /// A tile that an op cannot have is an error.
     Pinned(Tuning),
-    /// A tile that cannot be had is left to the heuristic.
+    /// A tile that an op cannot have is left to the heuristic.
     Suggested(Tuning),
 }
 
@@ -204,7 +205,7 @@ impl TuningPolicy {
         matches!(self, Self::Pinned(_))
     }
 
-    /// What plans are to be cut by, and why it is not all that was suggested.
+    /// Returns the tuning to apply to plans, and the reasons why it is not all that was suggested.
     pub(crate) fn granted(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
         match self {
             Self::Pinned(tuning) => (tuning, Vec::new()),
@@ -214,7 +215,7 @@ impl TuningPolicy {
     }
 }
 
-/// The tiles that an op can have on a device, the heuristic's first.
+/// Returns the tiles that an op can have on a device, the heuristic's choice first.
 fn allowed(op: &Op, shapes: &[Shape], target: &DeviceLimits) -> Vec<Tile> {
     match target {
         DeviceLimits::Cpu => Vec::new(),
@@ -226,7 +227,7 @@ fn shapes(plan: &Plan, op: &Op) -> Vec<Shape> {
     op.views.iter().map(|view| plan.shape(*view)).collect()
 }
 
-/// All ops of a plan that can be cut.
+/// Returns all ops of a plan that have tiles.
 fn matmuls(plan: &Plan) -> impl Iterator<Item = (&Op, Vec<Shape>)> {
     let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section));
     ops.filter(|op| op.kernel.shader.tiles.is_some()).map(|op| (op, shapes(plan, op)))

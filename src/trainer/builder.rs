@@ -1,4 +1,4 @@
-//! Describes a training before it begins.
+//! Description of a training.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,20 @@ use crate::specialize::{Tuning, TuningPolicy};
 use crate::trainer::tuned::Planner;
 use crate::trainer::{PendingLosses, Profile, SubmissionSizer, Trainer};
 
-/// Describes a training; made by [`Trainer::builder`].
+/// Description of a training. [`Trainer::builder`] creates one.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Adam, Device, Loss, Network, Schedule, Trainer};
+/// let trainer = Trainer::builder(Network::input(4).dense(16).relu().dense(3))
+///     .loss(Loss::SoftmaxCrossEntropy)
+///     .optimizer(Adam::new(0.01))
+///     .schedule(Schedule::cosine(500))
+///     .batch(32)
+///     .seed(7)
+///     .build(&Device::cpu())?;
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
     network: Network,
@@ -57,64 +70,144 @@ impl Builder {
         }
     }
 
-    /// Sets the loss; there is no default, since it says what the targets mean.
+    /// Sets the loss function. There is no default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    /// let trainer = builder.build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn loss(mut self, loss: Loss) -> Self {
         self.loss = Some(loss);
         self
     }
 
-    /// Sets the optimizer, default [`Adam`] at 0.001.
+    /// Sets the optimizer, default [`Adam`] at a learning rate of 0.001.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let trainer = builder.optimizer(wgrad::Sgd::new(0.1).momentum(0.9)).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn optimizer(mut self, optimizer: impl Into<Optimizer>) -> Self {
         self.optimizer = optimizer.into();
         self
     }
 
-    /// Sets how the learning rate changes, default not at all.
+    /// Sets the learning rate schedule, default [`Schedule::Constant`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// use wgrad::Schedule;
+    /// // The learning rate of step t is 0.99ᵗ times the optimizer's.
+    /// let trainer = builder.schedule(Schedule::from_fn(1000, |step| 0.99f64.powf(step as f64))).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// Scales gradients whose global norm is larger down to `norm`, as PyTorch's `clip_grad_norm_`.
+    /// Clips gradients: scales them down to the global norm `norm` where theirs is larger, as PyTorch's `clip_grad_norm_`. Off
+    /// by default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let trainer = builder.clip_norm(1.0).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
         self
     }
 
-    /// Sets the batch size, default 64: the rows that pass through the network at once. A step has as many, or a multiple of
-    /// them: see [`Builder::accumulate`]. On a data set with fewer rows a batch is all of them, and takes the memory of as many;
-    /// only [`Trainer::step`] makes room for a batch as large as this.
+    /// Sets the batch size, default 64: the number of rows that pass through the network at once.
+    ///
+    /// A step has one batch, or several with [gradient accumulation](Builder::accumulate). A batch is no larger than the data
+    /// set, and takes no more memory. [`Trainer::step`] makes room for a whole batch.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.batch(2).build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
+    /// assert_eq!(trainer.steps(), 2, "4 rows in batches of 2");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn batch(mut self, rows: usize) -> Self {
         self.batch = rows;
         self
     }
 
-    /// Sets the batches of a step, default 1, at most 1024. Their gradients are added before the optimizer takes them, so
-    /// that a step is one with a batch of `batches` times the rows, to the same dropout, but for how sums are rounded, and
-    /// with the activations of a single batch in memory. The last step of an epoch may have fewer.
+    /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: their gradients are added
+    /// before the optimizer uses them.
+    ///
+    /// A step is equal to one with a batch that many times as large, dropout included, except for rounding. It needs memory for
+    /// the activations of one batch only. The last step of an epoch may have fewer batches.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.batch(2).accumulate(2).build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
+    /// assert_eq!(trainer.steps(), 1, "4 rows in one step of 2 batches");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn accumulate(mut self, batches: usize) -> Self {
         self.accumulate = batches;
         self
     }
 
-    /// Sets the seed of initialisation, shuffling and dropout, default 0.
+    /// Sets the seed of initialization, shuffling and dropout, default 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let [mut one, mut same] = [builder.clone().seed(7).build(&Device::cpu())?, builder.seed(7).build(&Device::cpu())?];
+    /// assert_eq!(one.parameters()?, same.parameters()?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Scales inputs, which stay raw everywhere outside; fit it on the training part alone.
+    /// Scales inputs. They stay raw everywhere outside the trainer. Fit the scaling on the training set alone.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let train = data::xor();
+    /// let trainer = builder.preprocessing(wgrad::Standardization::fit(&train)?).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn preprocessing(mut self, standardization: Standardization) -> Self {
         self.preprocessing = Some(standardization);
         self
     }
 
-    /// Scales target columns to mean 0 and standard deviation 1 while training with mean squared error, default off: prices
-    /// in the hundred thousands then train as well as sizes in metres. The scaling is fitted on the first data set that is
-    /// trained on, and is stored in the model. Predictions, evaluations, and the losses of a [`Fit`](crate::Fit) are in the
-    /// targets' units: training losses for a single target column, while those of several are means over the scaled columns.
-    /// [`Trainer::step`], [`Trainer::advance`] and gradients are of the loss on scaled targets.
+    /// Scales target columns to mean 0 and standard deviation 1 for training with mean squared error. Off by default.
     ///
+    /// Prices in the hundred thousands then train as well as sizes in meters. The scaling is fitted on the first data set that
+    /// is trained on. The model stores it.
+    ///
+    /// Predictions, evaluations and the losses of a [`Fit`](crate::Fit) are in the targets' units. With several target columns,
+    /// training losses are means over the scaled columns instead. [`Trainer::step`], [`Trainer::advance`] and gradients use the
+    /// loss on scaled targets.
+    ///
+    /// # Examples
     /// ```
     /// use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
     /// let prices = Dataset::from_rows([[0.0], [1.0], [2.0], [3.0]], [100_000.0, 200_000.0, 300_000.0, 400_000.0])?;
@@ -129,70 +222,141 @@ impl Builder {
         self
     }
 
-    /// [`Builder::scale_targets`] with a scaling that is known before any data set is.
+    /// Scales targets like [`Builder::scale_targets`], with a scaling that is known already.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// let scaling = wgrad::Standardization::new(vec![250_000.0], vec![100_000.0])?;
+    /// let trainer = builder.target_scaling(scaling).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn target_scaling(mut self, standardization: Standardization) -> Self {
         self.target_scaling = Some(standardization);
         self.scale_targets()
     }
 
-    /// Sets the steps of one submission. Without it there are as many as make a window of a few megabytes, and on a GPU no
-    /// more than a tenth of a second is long enough for, by a clock that begins with a submission of one step. What a
-    /// number of steps results in does not depend on it; how many [`Trainer::advance`] takes does.
+    /// Sets the number of steps per submission.
+    ///
+    /// By default a submission has as many steps as fit a window of a few megabytes. On a GPU it lasts no more than about a tenth
+    /// of a second, by a clock that starts with a submission of one step. The bits of a training do not depend on this number.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.batch(1).steps_per_submission(3).build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// assert_eq!(trainer.advance()?.losses.len(), 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn steps_per_submission(mut self, steps: usize) -> Self {
         self.steps_per_submission = Some(steps);
         self
     }
 
-    /// Notes when each op of each step ran: see [`Trainer::profile`]. Ops then run one after the other, so that training
-    /// takes longer, to the same bits: on a GPU each is a pass of its own, timed by the device; on the CPU it has the host's
-    /// clock, and rows do not go through several ops while they are in cache. A GPU is opened anew for it.
+    /// Measures the time of each op; see [`Trainer::profile`].
+    ///
+    /// Ops then run one after another. Training takes longer and gives the same bits. On a GPU each op is a pass of its own,
+    /// timed by the device, and the GPU is opened again for it. On the CPU the host's clock measures.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.profile().build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
+    /// for op in trainer.profile().unwrap().ops() {
+    ///     println!("{}: {} s", op.kernel, op.secs);
+    /// }
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn profile(mut self) -> Self {
         self.profile = true;
         self
     }
 
-    /// Cuts a GPU's products as a tuning says, and by the heuristic where it says nothing. Without it nothing is looked for
-    /// on disk: a training's bits depend on no file that nobody has named. Whichever tiles there are, a checkpoint has
-    /// them.
+    /// Uses the tile sizes of a tuning for a GPU's matrix multiplications. The heuristic chooses the others.
+    ///
+    /// Without a tuning no file is searched for, so that the bits of a training depend on named files only. Checkpoints store the
+    /// tile sizes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// use wgrad::internals::specialize::Tuning;
+    /// let trainer = builder.tuning(Tuning::default()).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = TuningPolicy::Pinned(tuning);
         self
     }
 
-    /// The same where the device and the shapes allow it: what does not fit is left to the heuristic, and told by
-    /// [`Trainer::tuned`]. On the CPU it says nothing.
+    /// Uses the tile sizes of a tuning as far as the device and the shapes allow. [`Trainer::tuned`] returns what was ignored.
+    /// On the CPU there is nothing to tile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// use wgrad::internals::specialize::Tuning;
+    /// let trainer = builder.suggest_tuning(Tuning::default()).build(&Device::cpu())?;
+    /// assert!(trainer.tuned()?.ignored.is_empty());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn suggest_tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = TuningPolicy::Suggested(tuning);
         self
     }
 
-    /// Trains with primitive ops instead of fused ones: slower, and the same within rounding.
+    /// Trains with primitive ops instead of fused ones: slower, with the same results except for rounding.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let trainer = builder.primitive().build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn primitive(mut self) -> Self {
         self.fused = false;
         self
     }
 
-    /// Checks everything, takes memory for parameters and the optimizer's state on `device`, and draws the initial parameters.
-    /// What a step needs depends on how many rows there are: memory for it is taken by [`Trainer::load`], or by the first
-    /// [`Trainer::step`].
+    /// Checks all settings, allocates parameters and optimizer state on `device`, and draws the initial parameters.
+    ///
+    /// The memory for steps depends on the number of rows. [`Trainer::load`] or the first [`Trainer::step`] allocates it.
     ///
     /// # Errors
-    /// Parts that are missing, wrong, or do not go together; a device that cannot hold the parameters, tell times for a
-    /// profile, or cut products as a pinned tuning says; sizes beyond the device's limits.
+    /// Settings that are missing, wrong or in conflict; a device that cannot hold the parameters, measure times for a profile, or
+    /// use a pinned tuning; sizes beyond the device's limits.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let trainer = builder.build(&Device::cpu())?;
+    /// let error = Trainer::builder(Network::input(2).dense(2)).build(&Device::cpu()).unwrap_err();
+    /// assert_eq!(error.to_string(), "trainer: no loss is set; add `.loss(…)`");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn build(self, device: &Device) -> Result<Trainer> {
         let loss = self.loss.ok_or_else(|| Error::conflict("trainer", "no loss is set", "add `.loss(…)`"))?;
         if self.steps_per_submission == Some(0) {
             return Err(Error::value("trainer", "steps_per_submission", 0, "at least 1"));
         }
         if self.scale_targets && loss != Loss::MeanSquaredError {
-            let problem = format!("targets are to be scaled, but {loss} needs them as they are");
-            return Err(Error::conflict("trainer", problem, "leave `.scale_targets()` out, or use mean_squared_error"));
+            let problem = format!("{loss} cannot be used with scaled targets");
+            return Err(Error::conflict("trainer", problem, "remove `.scale_targets()`, or use mean_squared_error"));
         }
         self.schedule.check()?;
         check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
         check_columns("target scaling", self.target_scaling.as_ref(), "output", self.network.outputs())?;
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
-        // Before anything is made of its sizes.
+        // Before its sizes are used.
         self.network.check()?;
         let spec = TrainingSpec {
             clip_norm: self.clip_norm,
@@ -202,7 +366,7 @@ impl Builder {
         };
         let planner = Planner::new(self.tuning, self.fused, &spec, device.target())?;
         let mut executor = device.executor(planner.plan_at_rest(&spec)?)?;
-        // What steps need beyond that, so that none of them waits for a compiler; the host has none.
+        // Compile the shaders of steps now, so that no step waits for them. The CPU has none.
         let steps = [(None, InputStorage::Numbers), (Some(1), InputStorage::Numbers), (Some(1), InputStorage::Bytes)];
         for (data_rows, data_inputs) in steps.into_iter().filter(|_| device.is_gpu()) {
             let spec = TrainingSpec { data_rows, data_inputs, ..spec.clone() };
@@ -212,6 +376,7 @@ impl Builder {
         Ok(Trainer {
             batch: spec.micro_batch,
             accumulate: spec.accumulate,
+            built_learning_rate: spec.optimizer.learning_rate(),
             at_rest: true,
             spec,
             planner,
@@ -238,7 +403,7 @@ impl Builder {
     }
 }
 
-/// Checks that a scaling has as many columns as the network has.
+/// Checks that a scaling has the network's number of columns.
 pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what: &str, wanted: usize) -> Result<()> {
     let Some(found) = scaling.map(Standardization::columns).filter(|found| *found != wanted) else { return Ok(()) };
     Err(Error::Shape {
@@ -251,7 +416,7 @@ pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what
     })
 }
 
-/// Weights drawn as the layers say, biases zero.
+/// Returns the initial parameters: weights are drawn, biases are zero.
 fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
     for (number, dense, inputs) in network.dense_layers() {

@@ -1,4 +1,4 @@
-//! Evaluation and predictions while training.
+//! Evaluation and prediction during training.
 
 use crate::data::Dataset;
 use crate::error::Result;
@@ -6,10 +6,20 @@ use crate::model::{Evaluation, InputRows, classes, evaluate, forward, prepared, 
 use crate::trainer::Trainer;
 
 impl Trainer {
-    /// Loss and accuracy (or R², MAE and RMSE) on a data set, without dropout.
+    /// Returns loss and accuracy (or R², MAE and RMSE) on a data set, without dropout. Training does not change.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let accuracy = trainer.evaluate(&data::xor())?.accuracy()?;
+    /// assert!((0.0..=1.0).contains(&accuracy));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
         self.settle(0)?;
         let network = &self.spec.network;
@@ -19,10 +29,20 @@ impl Trainer {
         evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target)
     }
 
-    /// Probabilities (or numbers, after a regression) for rows of raw inputs; see [`Model::predict`](crate::Model::predict).
+    /// Returns probabilities, or numbers for a regression, for rows of raw inputs; see [`Model::predict`](crate::Model::predict).
     ///
     /// # Errors
-    /// A number of values that is no multiple of the network's inputs; values that are not finite.
+    /// A number of values that is not a multiple of the network's inputs; values that are not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let probabilities = trainer.predict(&[0.0, 0.0, 0.0, 1.0])?;
+    /// assert_eq!(probabilities.len(), 2, "2 rows");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict(&mut self, input: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.outputs(input)?;
         let columns = self.spec.network.outputs();
@@ -30,10 +50,20 @@ impl Trainer {
         Ok(outputs)
     }
 
-    /// The class of each row of raw inputs.
+    /// Returns the class of each row of raw inputs.
     ///
     /// # Errors
-    /// As [`Trainer::predict`]; a loss that does not tell classes apart.
+    /// As [`Trainer::predict`]; a loss that is not for classification.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let classes: Vec<u32> = trainer.predict_classes(&[0.0, 0.0, 0.0, 1.0])?;
+    /// assert_eq!(classes.len(), 2);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn predict_classes(&mut self, input: &[f32]) -> Result<Vec<u32>> {
         let outputs = self.outputs(input)?;
         classes(self.spec.loss, self.spec.network.outputs(), &outputs)

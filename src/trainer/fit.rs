@@ -1,5 +1,6 @@
 //! Epochs, validation, early stopping, history.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -7,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::trainer::checkpoint::{Beginning, CheckpointWriter, Validation};
+use crate::trainer::checkpoint::{Beginning, CheckpointWriter, Fingerprint, Validation};
 use crate::trainer::fit_state::{Best, FitState};
 use crate::trainer::{Checkpoints, Evaluation, PendingLosses, Restored, Trainer};
 
-/// How long to train, and what to do after each epoch.
+/// Options of [`Trainer::fit`]: number of epochs, validation, early stopping, checkpoints and callbacks.
 ///
+/// # Examples
 /// ```
 /// use wgrad::Fit;
 /// let fit = Fit::epochs(30).patience(5);
@@ -24,72 +26,123 @@ pub struct Fit<'a> {
     restore_best: bool,
     accumulate: Option<usize>,
     on_submission: Option<Callback<'a, Progress>>,
-    on_epoch: Option<Callback<'a, Epoch>>,
+    on_epoch: Option<EpochCallback<'a>>,
     checkpoints: Option<Checkpoints>,
-    on_resume: Option<Told<'a, Restored>>,
-    on_begin_anew: Option<Told<'a, [String]>>,
+    on_resume: Option<Listener<'a, Restored>>,
+    on_begin_anew: Option<Listener<'a, [String]>>,
 }
 
 type Callback<'a, T> = Box<dyn FnMut(&T) -> ControlFlow<()> + Send + 'a>;
 
-type Told<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
+type EpochCallback<'a> = Box<dyn FnMut(&Epoch, &mut Trainer) -> ControlFlow<()> + Send + 'a>;
 
-/// Where training is, after a submission.
+type Listener<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
+
+/// Callbacks are left out.
+impl fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("epochs", &self.epochs)
+            .field("validation", &self.validation.map(Dataset::name))
+            .field("patience", &self.patience)
+            .field("restore_best", &self.restore_best)
+            .field("accumulate", &self.accumulate)
+            .field("checkpoints", &self.checkpoints)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Progress of a training after a submission.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Progress {
-    /// The epoch, from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Epochs in all.
+    /// Number of epochs in all.
     pub epochs: usize,
     /// Steps of this epoch that are done.
     pub step: usize,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub steps: usize,
     /// Mean loss over the epoch's rows so far.
     pub loss: f64,
 }
 
-/// What is known after an epoch.
+/// Results of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Epoch {
-    /// The epoch, from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
     /// Steps since training began.
     pub steps: u64,
     /// Mean training loss over the epoch's rows, each before its step's update.
     pub loss: f64,
-    /// Learning rate of the epoch's last step.
+    /// Learning rate of the epoch's last step, with the schedule's factor.
     pub learning_rate: f64,
-    /// On the validation set, where there is one.
+    /// Evaluation of the validation set, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Evaluation>,
 }
 
 /// All epochs of a [`Trainer::fit`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct History {
-    /// One entry for each epoch, in order.
+    /// Results of each epoch, in order.
     pub epochs: Vec<Epoch>,
-    /// The epoch (from 1) whose parameters were restored, where that was asked for.
+    /// Number of the epoch, from 1, with the restored parameters, if [`Fit::restore_best`] was set.
     pub best: Option<usize>,
-    /// Whether a callback stopped it before all epochs were done.
+    /// True if a callback stopped training before all epochs were done.
     pub stopped: bool,
 }
 
 impl History {
-    /// Number of epochs.
+    /// Returns the number of epochs.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// let history = trainer.fit(&train, Fit::epochs(3))?;
+    /// assert_eq!(history.len(), 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.epochs.len()
     }
 
-    /// Whether there was no epoch.
+    /// Returns true if there was no epoch.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// assert!(!trainer.fit(&train, Fit::epochs(1))?.is_empty());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.epochs.is_empty()
     }
 }
 
 impl<'a> Fit<'a> {
-    /// Trains for this many epochs.
+    /// Trains for `epochs` epochs: passes over the training set.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// let history = trainer.fit(&train, Fit::epochs(3))?;
+    /// assert_eq!(history.epochs[2].epoch, 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn epochs(epochs: usize) -> Self {
         Self {
             epochs,
@@ -105,63 +158,183 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Evaluates this set after each epoch.
+    /// Sets the validation set, which is evaluated after each epoch.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
+    /// let history = trainer.fit(&train, Fit::epochs(2).validate(&validation))?;
+    /// assert_eq!(history.epochs[1].validation.as_ref().unwrap().rows, 20);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn validate(mut self, data: &'a Dataset) -> Self {
         self.validation = Some(data);
         self
     }
 
-    /// Stops once the validation loss has not fallen for `epochs` epochs, and restores the best parameters.
+    /// Stops early: once the validation loss has not decreased for `epochs` epochs. Then restores the best parameters, as
+    /// [`Fit::restore_best`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
+    /// let history = trainer.fit(&train, Fit::epochs(20).validate(&validation).patience(3))?;
+    /// assert!(history.best.is_some());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = Some(epochs);
         self.restore_best()
     }
 
-    /// Adds the gradients of so many batches before each update, from this fit on: a step is then the same as one with a batch
-    /// that many times as large, in the memory of one. Without this, as many as
-    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate) says, which on a GPU also compiles the shader for it when
-    /// the trainer is built.
+    /// Sets the number of batches per step from this fit on: gradient accumulation, as
+    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader, which the builder does
+    /// ahead of time.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// trainer.fit(&train, Fit::epochs(1).accumulate(4))?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn accumulate(mut self, batches: usize) -> Self {
         self.accumulate = Some(batches);
         self
     }
 
-    /// At the end, restores the parameters of the epoch with the lowest validation loss.
+    /// Restores the parameters of the epoch with the lowest validation loss at the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
+    /// let history = trainer.fit(&train, Fit::epochs(5).validate(&validation).restore_best())?;
+    /// let best = &history.epochs[history.best.unwrap() - 1];
+    /// assert_eq!(trainer.evaluate(&validation)?, *best.validation.as_ref().unwrap());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn restore_best(mut self) -> Self {
         self.restore_best = true;
         self
     }
 
-    /// Calls back whenever the losses of a submission have become known; on a GPU one or two others are under way then,
-    /// and are finished where it stops.
+    /// Sets a callback for the losses of each submission. It may stop training.
+    ///
+    /// On a GPU one or two later submissions are in flight at that time. They are finished before training stops.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// use std::ops::ControlFlow;
+    /// let fit = Fit::epochs(2).on_submission(|progress| {
+    ///     println!("step {} of {}: loss {:.3}", progress.step, progress.steps, progress.loss);
+    ///     ControlFlow::Continue(())
+    /// });
+    /// trainer.fit(&train, fit)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn on_submission(mut self, callback: impl FnMut(&Progress) -> ControlFlow<()> + Send + 'a) -> Self {
         self.on_submission = Some(Box::new(callback));
         self
     }
 
-    /// Writes checkpoints while it trains, and may go on from one. An epoch that a callback stops midway is then left out of
-    /// the history: it goes on where training is resumed.
+    /// Writes checkpoints during training, and may resume from one.
+    ///
+    /// If a callback stops training within an epoch, that epoch is left out of the history. The resumed training completes it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// # let folder = std::env::temp_dir().join(format!("wgrad-doc-fit-{}", std::process::id()));
+    /// use wgrad::Checkpoints;
+    /// trainer.fit(&train, Fit::epochs(2).checkpoints(Checkpoints::in_folder(&folder).resume()))?;
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.checkpoints = Some(checkpoints);
         self
     }
 
-    /// Calls back where it goes on from a checkpoint.
+    /// Sets a callback that is called if training resumes from a checkpoint.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// let fit = Fit::epochs(2).on_resume(|restored| println!("resumed after step {}", restored.step));
+    /// trainer.fit(&train, fit)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn on_resume(mut self, callback: impl FnMut(&Restored) + Send + 'a) -> Self {
         self.on_resume = Some(Box::new(callback));
         self
     }
 
-    /// Calls back where it was to resume, but begins anew because all checkpoints are of other settings or data, with
-    /// their folders and one setting of each that differs. Only
-    /// [numbered folders](Checkpoints::in_numbered_folder) are passed over so.
+    /// Sets a callback that is called if training should resume, but all checkpoints have other settings or data. It gets their
+    /// folders, with one difference each.
+    ///
+    /// This happens only with [numbered folders](Checkpoints::in_numbered_folder). Otherwise other settings are an error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// let fit = Fit::epochs(2).on_begin_anew(|others| println!("starts a new training: {others:?}"));
+    /// trainer.fit(&train, fit)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn on_begin_anew(mut self, callback: impl FnMut(&[String]) + Send + 'a) -> Self {
         self.on_begin_anew = Some(Box::new(callback));
         self
     }
 
-    /// Calls back after each epoch.
-    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch) -> ControlFlow<()> + Send + 'a) -> Self {
+    /// Sets a callback that is called after each epoch, with the trainer.
+    ///
+    /// It may stop training, set the learning rate, read or replace parameters, predict, and evaluate other data sets. It must
+    /// not train, restore a checkpoint or load a data set. Evaluations do not change the training.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// use std::ops::ControlFlow;
+    /// // Halves the learning rate after each epoch.
+    /// let fit = Fit::epochs(3).on_epoch(|epoch, trainer| {
+    ///     println!("epoch {}: loss {:.3}", epoch.epoch, epoch.loss);
+    ///     match trainer.set_learning_rate(0.5 * trainer.learning_rate()) {
+    ///         Ok(()) => ControlFlow::Continue(()),
+    ///         Err(_) => ControlFlow::Break(()),
+    ///     }
+    /// });
+    /// trainer.fit(&train, fit)?;
+    /// assert_eq!(trainer.learning_rate(), 0.001 / 8.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &mut Trainer) -> ControlFlow<()> + Send + 'a) -> Self {
         self.on_epoch = Some(Box::new(callback));
         self
     }
@@ -171,14 +344,29 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// No epochs, or patience for none; data that does not fit; [`Error::NotFinite`], with parameters as before the bad
-    /// step; [`Error::StateNotFinite`] where an update overflows, the last one too; a checkpoint that cannot be written, or
-    /// resumed from.
+    /// Zero epochs or patience; data that does not fit; [`Error::NotFinite`], with parameters as before the bad step;
+    /// [`Error::StateNotFinite`] if an update overflows, even the last one; a checkpoint that cannot be written or resumed from;
+    /// a callback that trains.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// let history = trainer.fit(&train, Fit::epochs(3))?;
+    /// println!("loss after the last epoch: {}", history.epochs[2].loss);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         if fit.restore_best && fit.validation.is_none() {
-            return Err(Error::conflict("fit", "the best epoch is known only by validation", "add `.validate(…)`"));
+            return Err(Error::conflict(
+                "fit",
+                "the best epoch is chosen by validation, but there is no validation set",
+                "add `.validate(…)`",
+            ));
         }
-        // Either would train nothing and say that all went well.
+        // Otherwise nothing would be trained, without an error.
         for (name, epochs) in [("epochs", Some(fit.epochs)), ("patience", fit.patience)] {
             if epochs == Some(0) {
                 return Err(Error::value("fit", name, 0, "at least 1"));
@@ -195,7 +383,7 @@ impl Trainer {
         let mut stopped = false;
         while !stopped && state.epochs.len() < fit.epochs && !state.is_out_of(fit.patience) {
             let (whole, mut flow) = self.epoch(&mut state, &mut fit, writer.as_mut())?;
-            // Of an epoch that is to go on there is nothing to tell yet.
+            // An epoch that a resumed training completes is reported then.
             let best = if whole || writer.is_none() { self.end_epoch(&mut state, &mut fit, &mut flow)? } else { false };
             let over = state.epochs.len() == fit.epochs || state.is_out_of(fit.patience);
             stopped = flow == ControlFlow::Break(()) && !over;
@@ -211,13 +399,23 @@ impl Trainer {
         Ok(History { epochs: state.epochs, best: best.transpose()?, stopped })
     }
 
-    /// The folder to which the last [`Trainer::fit`] wrote its checkpoints, or from which it went on; none where it did
-    /// neither.
+    /// Returns the folder that the last [`Trainer::fit`] wrote its checkpoints to, or resumed from, if it did either.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let train = data::xor();
+    /// trainer.fit(&train, Fit::epochs(1))?;
+    /// assert_eq!(trainer.checkpoint_folder(), None);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn checkpoint_folder(&self) -> Option<&Path> {
         self.checkpoint_folder.as_deref()
     }
 
-    /// Where to begin, and who keeps checkpoints.
+    /// Returns the state to start from, and the writer of checkpoints.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
         let (writer, beginning) = CheckpointWriter::begin(
@@ -239,7 +437,7 @@ impl Trainer {
         Ok((state, Some(writer)))
     }
 
-    /// The steps of an epoch that are left, up to its end or to where a callback stops it; returns whether it is whole.
+    /// Takes the remaining steps of an epoch, unless a callback stops it. Returns true if the epoch is complete.
     fn epoch(
         &mut self,
         state: &mut FitState,
@@ -280,7 +478,7 @@ impl Trainer {
         }
     }
 
-    /// Validates, keeps the best parameters, and tells of the epoch; returns whether it is the best so far.
+    /// Validates, keeps the best parameters, and calls back. Returns true if the epoch is the best so far.
     fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
@@ -294,20 +492,28 @@ impl Trainer {
             epoch,
             steps: self.step,
             loss: running.loss() * self.loss_factor(),
-            learning_rate: self.learning_rate(),
+            learning_rate: self.learning_rate() * self.schedule.factor(self.step.saturating_sub(1)),
             validation,
         };
-        if let Some(callback) = &mut fit.on_epoch
-            && callback(&record) == ControlFlow::Break(())
-        {
-            *flow = ControlFlow::Break(());
+        if let Some(callback) = &mut fit.on_epoch {
+            let position = self.position();
+            if callback(&record, self) == ControlFlow::Break(()) {
+                *flow = ControlFlow::Break(());
+            }
+            if self.position() != position {
+                let problem =
+                    format!("the callback of epoch {epoch} trained, restored a checkpoint or loaded a data set");
+                let remedy = "in a callback, only evaluate, predict, read or set parameters, or set the learning rate";
+                return Err(Error::conflict("fit", problem, remedy));
+            }
         }
         state.epochs.push(record);
         Ok(best.is_some())
     }
 
-    /// The learning rate of the last step.
-    fn learning_rate(&self) -> f64 {
-        self.spec.optimizer.learning_rate() * self.schedule.factor(self.step.saturating_sub(1))
+    /// Returns all that a callback must leave as it is.
+    fn position(&self) -> (u64, u32, usize, Option<(usize, Fingerprint)>) {
+        let loaded = self.loaded.as_ref().map(|loaded| (loaded.used(), loaded.fingerprint()));
+        (self.step, self.epoch, self.accumulate, loaded)
     }
 }

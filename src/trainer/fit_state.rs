@@ -1,4 +1,4 @@
-//! How far a [`Trainer::fit`](crate::Trainer::fit) has come: what a checkpoint must hold for it to go on.
+//! State of a [`Trainer::fit`](crate::Trainer::fit) that a checkpoint must hold for it to resume.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::trainer::checkpoint::{Validation, ensure};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct FitState {
-    /// Those that are over.
+    /// Complete epochs.
     pub(super) epochs: Vec<Epoch>,
     pub(super) best: Option<Best>,
-    /// The epoch under way.
+    /// Current epoch.
     pub(super) running: Running,
 }
 
-/// The best parameters so far.
+/// Best parameters so far.
 #[derive(Clone, Debug)]
 pub(super) struct Best {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub(super) epoch: usize,
     /// Steps since training began.
     pub(super) step: u64,
@@ -27,13 +27,13 @@ pub(super) struct Best {
     pub(super) parameters: Vec<Tensor>,
 }
 
-/// What is known of an epoch under way.
+/// Losses of the current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Running {
     pub(super) steps: usize,
     rows: usize,
-    /// Of all rows' losses.
+    /// Sum of the losses of all rows.
     sum: f64,
 }
 
@@ -46,26 +46,26 @@ impl Running {
         self.steps += losses.len();
     }
 
-    /// Mean over the rows so far.
+    /// Returns the mean over the rows so far.
     pub(super) fn loss(&self) -> f64 {
         self.sum / self.rows as f64
     }
 }
 
 impl FitState {
-    /// Whether the validation loss has not fallen for as many epochs as patience allows.
+    /// Returns true if the validation loss has not decreased for `patience` epochs.
     pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
         let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
         patience.is_some_and(|patience| since >= patience && !self.epochs.is_empty())
     }
 
-    /// Whether a loss is the lowest so far. One that is no number is worse than any other.
+    /// Returns true if a loss is the lowest so far. NaN never is.
     pub(super) fn is_best(&self, loss: f64) -> bool {
         self.best.as_ref().is_none_or(|best| loss < best.loss)
     }
 }
 
-/// A [`FitState`] without tensors, as it stands in a file.
+/// [`FitState`] without tensors, as a file stores it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FitStateHeader {
@@ -88,29 +88,29 @@ impl FitStateHeader {
         Self { epochs: state.epochs.clone(), best, running: state.running }
     }
 
-    /// Epochs that are over.
+    /// Returns the number of complete epochs.
     pub(super) fn epochs(&self) -> usize {
         self.epochs.len()
     }
 
-    /// Steps and rows of the epoch under way.
+    /// Returns the steps and rows of the current epoch.
     pub(super) fn running(&self) -> [usize; 2] {
         [self.running.steps, self.running.rows]
     }
 
-    /// Whether there are parameters of a best epoch.
+    /// Returns true if there are parameters of a best epoch.
     pub(super) fn has_best(&self) -> bool {
         self.best.is_some()
     }
 
-    /// Checks the epochs that are over against the steps and epochs of the training, and the best against them.
+    /// Checks the complete epochs against the steps and epochs of the training, and the best epoch against them.
     pub(super) fn check(&self, step: u64, begun: u32, validation: Option<Validation>) -> Result<()> {
         let count = self.epochs.len();
-        ensure(count <= begun as usize, || format!("{count} epochs are over, but {begun} were begun"))?;
+        ensure(count <= begun as usize, || format!("{count} epochs are complete, but {begun} were begun"))?;
         let (rows, restores) = validation.map(|validation| validation.kept()).unzip();
         let mut before = 0;
         for (number, epoch) in (1..).zip(&self.epochs) {
-            ensure(epoch.epoch == number, || format!("epoch {number} is called {}", epoch.epoch))?;
+            ensure(epoch.epoch == number, || format!("epoch {number} has the number {}", epoch.epoch))?;
             ensure(before < epoch.steps && epoch.steps <= step, || {
                 format!("epoch {number} ended at step {}, not between {before} and {step}", epoch.steps)
             })?;
@@ -124,11 +124,11 @@ impl FitStateHeader {
             |epoch: &Epoch| epoch.steps == best.step && epoch.validation.as_ref().map(|v| v.loss) == Some(best.loss);
         ensure(restores == Some(true) && epoch.is_some_and(same), || {
             let (epoch, step, loss) = (best.epoch, best.step, best.loss);
-            format!("the best epoch is {epoch} at step {step}, loss {loss}, but that is none of its {count} epochs")
+            format!("the best epoch is {epoch} at step {step}, loss {loss}, but none of its {count} epochs is that one")
         })
     }
 
-    /// The state again, with the parameters of the best epoch.
+    /// Returns the state with the parameters of the best epoch.
     pub(super) fn with(self, parameters: Vec<Tensor>) -> FitState {
         let best = self.best.map(|BestHeader { epoch, step, loss }| Best { epoch, step, loss, parameters });
         FitState { epochs: self.epochs, best, running: self.running }

@@ -1,9 +1,8 @@
-//! Submissions that the host does not know the outcome of yet.
+//! Submissions in flight: their outcome is not known yet.
 //!
-//! A device that works on its own is given the next submissions before the last ones are done: [`Executor::in_flight`]
-//! says how many. What a submission has put out, its losses and the flag, is read as tickets, and waited for when
-//! newer submissions are on their way. So nothing but the moment at which the host learns of a loss, or of a number
-//! that is not finite, depends on how many there are.
+//! A GPU gets the next submissions before the last ones are done. [`Executor::in_flight`] returns their number. The losses and
+//! the flag of a submission are read as tickets, which are waited for after newer submissions are made. The number of
+//! submissions in flight affects only the time at which the host learns of a loss or of a number that is not finite.
 //!
 //! [`Executor::in_flight`]: crate::exec::Executor::in_flight
 
@@ -14,48 +13,48 @@ use crate::exec::{Run, Ticket};
 use crate::plan::Step;
 use crate::trainer::Trainer;
 
-/// A submission under way.
+/// Submission in flight.
 pub(super) struct InFlight {
-    /// Their records, one for each batch.
+    /// Records of its steps, one per batch.
     pub(super) steps: Vec<Step>,
     /// Index of its first step since training began.
     pub(super) first: u64,
-    /// What the host wrote for it.
+    /// Words that the host wrote for it.
     pub(super) host_writes: Vec<HostWrite>,
-    /// When it was made.
+    /// Time of the submission.
     at: Instant,
     flag: Ticket,
-    /// Nothing where the losses are not the trainer's to know.
+    /// Losses, unless the caller has the ticket.
     losses: Option<Ticket>,
 }
 
-/// What the host writes for a submission: view, batch of the submission and words.
+/// Words that the host writes for a submission: view, batch of the submission and words.
 pub(super) type HostWrite = (&'static str, usize, Vec<u32>);
 
-/// The loss of a step from what each of its batches has of it: the mean over all its rows.
+/// Returns the loss of a step, the mean over all its rows, from the contributions of its batches.
 pub(super) fn step_loss(losses: &[f32]) -> f32 {
     losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() as f32
 }
 
-/// Losses that are known, and not told yet, with the rows of their steps.
+/// Losses that are known but not returned yet, with the number of rows of their steps.
 #[derive(Default)]
 pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
     pub(super) rows: Vec<usize>,
 }
 
-/// Who wants to know the losses of a submission.
+/// Receiver of the losses of a submission.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Losses {
     /// The trainer, for [`Trainer::advance`].
-    Tell,
-    /// The caller, who has a ticket.
-    Leave,
+    Trainer,
+    /// The caller, which has a ticket.
+    Caller,
 }
 
 impl Trainer {
-    /// Writes what the host brings and submits steps: window, gradients and update of each, report; then waits until
-    /// only the newest submissions are under way.
+    /// Writes the host's words and submits steps: window, gradients and update of each, report. Then waits until only the newest
+    /// submissions are in flight.
     pub(super) fn submit(&mut self, steps: Vec<Step>, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
         self.write_from_host(&host_writes)?;
         let at = Instant::now();
@@ -70,8 +69,8 @@ impl Trainer {
         }
         let flag = self.executor.read(self.view("flag")?, 0)?;
         let losses = match losses {
-            Losses::Tell => Some(self.executor.read(self.view("loss")?, 0)?),
-            Losses::Leave => None,
+            Losses::Trainer => Some(self.executor.read(self.view("loss")?, 0)?),
+            Losses::Caller => None,
         };
         let first = self.step;
         self.step += Step::groups(&steps).count() as u64;
@@ -79,14 +78,14 @@ impl Trainer {
         self.settle(self.executor.in_flight())
     }
 
-    /// Writes what a submission needs from the host.
+    /// Writes the words that a submission needs from the host.
     pub(super) fn write_from_host(&mut self, host_writes: &[HostWrite]) -> Result<()> {
         host_writes
             .iter()
             .try_for_each(|(name, batch_index, words)| self.executor.write(self.view(name)?, *batch_index, words))
     }
 
-    /// Waits until at most `most` submissions are under way, and keeps what has become known.
+    /// Waits until at most `most` submissions are in flight, and keeps the losses of the others.
     ///
     /// # Errors
     /// A device that does not answer; a number that is not finite.
@@ -95,7 +94,7 @@ impl Trainer {
             let Some(oldest) = self.in_flight.pop_front() else { break };
             let settled = self.settle_one(oldest);
             if settled.is_err() {
-                // Those behind it have changed nothing, or will never answer.
+                // Later ones have changed nothing, or will never answer.
                 self.in_flight.clear();
                 return settled;
             }

@@ -1,4 +1,4 @@
-//! Brings data sets to the device, and says which rows come next.
+//! Loading of data sets on the device, and the order of their rows.
 
 use std::ops::Range;
 
@@ -13,29 +13,29 @@ use crate::trainer::builder::check_columns;
 use crate::trainer::checkpoint::Fingerprint;
 use crate::trainer::{PendingLosses, Trainer};
 
-/// Without a wish of the user's, a window holds at most this many bytes of inputs.
+/// Most bytes of inputs in a window, unless the user sets the number of steps.
 const WINDOW_BYTES: usize = 4 << 20;
 
-/// …and at most this many steps: on the CPU, where a submission costs hardly anything…
+/// Most steps in a window on the CPU, where a submission costs hardly anything.
 const WINDOW_STEPS: usize = 32;
 
-/// …and on a GPU, where it costs as much as several small steps.
+/// Most steps in a window on a GPU, where a submission costs as much as several small steps.
 const GPU_WINDOW_STEPS: usize = 256;
 
-/// A data set as the kernels read it.
+/// Data set in the form that the kernels read.
 struct Fitting {
     held: InputStorage,
-    /// Numbers, or packed bytes.
+    /// Inputs as numbers or as packed bytes.
     input: Vec<u32>,
-    /// What bytes become.
+    /// Number for each byte.
     table: Vec<f32>,
     target: Vec<u32>,
 }
 
-/// Largest scaled target: squares of ten times as much, summed over rows, still fit an f32.
+/// Largest scaled target. Ten times as much, squared and summed over rows, still fits an `f32`.
 const FARTHEST: f64 = 1e17;
 
-/// Checks that squared errors on scaled targets are numbers, so that nobody finds out after hours of training.
+/// Checks that squared errors on scaled targets are finite, before hours of training.
 fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
     let distance = |at: usize| {
@@ -53,66 +53,76 @@ fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     Err(Error::data(place, problem, "correct the value, or remove the row"))
 }
 
-/// Rows of `width` bytes as rows of words, the first byte lowest; the last word of a row is filled up with zeros.
+/// Packs rows of `width` bytes into rows of words, the first byte lowest. The last word of a row is padded with zeros.
 fn packed(bytes: &[u8], width: usize) -> Result<Vec<u32>> {
     let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
     let words = bytes.chunks(width).flat_map(|row| row.chunks(4).map(word));
     collected("inputs", bytes.len() / width * width.div_ceil(4), words)
 }
 
-/// Where training is in the loaded data set. In which order its rows come is the device's to know.
+/// Position in the loaded data set. The order of its rows is on the device.
 pub(super) struct Loaded {
     rows: usize,
     fingerprint: Fingerprint,
-    /// How many of them were used in this epoch.
+    /// Number of rows used in this epoch.
     used: usize,
 }
 
 impl Loaded {
-    /// Whether all rows of the epoch were used.
+    /// Returns true if all rows of the epoch were used.
     pub(super) fn at_end(&self) -> bool {
         self.used == self.rows
     }
 
-    /// The places in the epoch's order of up to `count` further rows.
+    /// Uses up to `count` further rows, and returns their places in the epoch's order.
     pub(super) fn next_rows(&mut self, count: usize) -> Range<usize> {
         let first = self.used;
         self.used = (first + count).min(self.rows);
         first..self.used
     }
 
-    /// Forgets that more than `used` rows of the epoch were used.
+    /// Goes back to the first `used` rows of the epoch.
     pub(super) fn go_back(&mut self, used: usize) {
         self.used = used.min(self.rows);
     }
 
-    /// How many rows of the epoch were used.
+    /// Returns the number of rows used in this epoch.
     pub(super) fn used(&self) -> usize {
         self.used
     }
 
-    /// Which data set it is.
+    /// Returns the data set's fingerprint.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// Steps of an epoch, with so many rows each but the last.
+    /// Returns the number of steps per epoch.
     pub(super) fn steps(&self, batch_size: usize) -> usize {
         self.rows.div_ceil(batch_size)
     }
 }
 
 impl Trainer {
-    /// Brings a data set to the device and begins a new epoch on it; [`Trainer::advance`] then works on it.
+    /// Loads a data set on the device, for [`Trainer::advance`]. The next step begins a new epoch.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss; a target of one class, which teaches nothing.
+    /// Columns or targets that do not fit the network and the loss; a target with only one class.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// assert_eq!(trainer.advance()?.rows, [4]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
         self.fit_target_scaling(data)?;
         let Fitting { held, input, table, target } = self.fitting(data)?;
         self.forget()?;
         self.loaded = None;
-        // No more memory than there are rows.
+        // No more memory than the rows need.
         let batch = self.batch.min(data.len());
         let accumulate = self.accumulate.min(data.len().div_ceil(batch));
         let rows = batch * accumulate;
@@ -139,8 +149,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Draws the order of the next epoch, which depends on seed and epoch alone, and brings it to the device once all
-    /// steps of the one before are done.
+    /// Draws the order of the next epoch from seed and epoch, and writes it to the device once all earlier steps are done.
     ///
     /// # Errors
     /// A device that does not answer; a number that is not finite, in the epoch before.
@@ -156,7 +165,7 @@ impl Trainer {
 
     fn write_order(&mut self, epoch: u32) -> Result<()> {
         let Some(loaded) = &self.loaded else { return Ok(()) };
-        // The last batch may be a short one.
+        // The last batch may be incomplete.
         let places = loaded.rows.next_multiple_of(self.spec.micro_batch);
         let mut order = collected("the order of the rows", places, 0..loaded.rows as u32)?;
         Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
@@ -164,8 +173,8 @@ impl Trainer {
         self.executor.write(self.executor.plan().named("index")?, 0, &order)
     }
 
-    /// Stands in the epoch that was begun last, with so many of its rows used.
-    pub(super) fn go_on_from(&mut self, used: usize) -> Result<()> {
+    /// Resumes the epoch that was begun last, after its first `used` rows.
+    pub(super) fn resume_epoch(&mut self, used: usize) -> Result<()> {
         if let Some(epoch) = self.epoch.checked_sub(1) {
             self.write_order(epoch)?;
         }
@@ -175,14 +184,14 @@ impl Trainer {
         Ok(())
     }
 
-    /// Waits for all submissions, and forgets losses that nobody has asked for.
+    /// Waits for all submissions, and discards their losses.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.settle(0)?;
         self.pending_losses = PendingLosses::default();
         Ok(())
     }
 
-    /// Bytes of inputs that a window may hold: no more than the device can bind at once.
+    /// Returns the most bytes of inputs in a window. A device cannot bind more at once.
     fn window_bytes(&self) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_BYTES,
@@ -190,8 +199,7 @@ impl Trainer {
         }
     }
 
-    /// Steps that a window may hold: no more than have records, behind one that counts them, which a device can bind at
-    /// once.
+    /// Returns the most steps in a window. A device must be able to bind their records at once, after one that counts them.
     fn window_steps(&self, accumulate: usize) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_STEPS,
@@ -202,19 +210,29 @@ impl Trainer {
         }
     }
 
-    /// Checks that a data set fits network and loss, as [`Trainer::fit`] does, so that a set that is needed only after
-    /// hours is found unfit before.
+    /// Checks that a data set fits network and loss, as [`Trainer::fit`] does. This finds problems of a test set before training
+    /// rather than after it.
     ///
     /// # Errors
     /// As [`Trainer::load`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// assert!(trainer.check(&data::xor()).is_ok());
+    /// assert!(trainer.check(&data::iris()).is_err(), "iris has 4 columns");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn check(&self, data: &Dataset) -> Result<()> {
         self.fitting(data).map(drop)
     }
 
-    /// A data set that can be trained on, as the kernels read it.
+    /// Converts a data set to the form that the kernels read.
     fn fitting(&self, data: &Dataset) -> Result<Fitting> {
         if let Some([only]) = data.class_names() {
-            let problem = format!("its target has one class, `{only}`, so there is nothing to tell apart");
+            let problem = format!("its target has only one class, `{only}`, so there is nothing to learn");
             let remedy = "add rows of another class, or choose another target column";
             return Err(Error::data(format!("data set `{}`", data.name()), problem, remedy));
         }
@@ -231,7 +249,7 @@ impl Trainer {
         Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
     }
 
-    /// Fits the scaling of targets on the first data set, if they are to be scaled.
+    /// Fits the scaling of targets on the first data set, if targets are scaled.
     pub(super) fn fit_target_scaling(&mut self, data: &Dataset) -> Result<()> {
         if self.scale_targets && self.target_scaling.is_none() && data.target_values().is_some() {
             let scaling = Standardization::fit_targets(data)?;
@@ -241,8 +259,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Factor that turns a loss on scaled targets into one in their units: an error shrinks by the scale, its square by the
-    /// square of it. There is none for several columns, each with a scale of its own.
+    /// Returns the factor from the loss on scaled targets to that in their units: the square of the scale, since errors are
+    /// squared. Several columns have different scales, and no such factor.
     pub(super) fn loss_factor(&self) -> f64 {
         match self.target_scaling.as_ref().map(Standardization::scale) {
             Some([scale]) => scale * scale,
@@ -250,10 +268,10 @@ impl Trainer {
         }
     }
 
-    /// What each byte becomes, \[tables, 256\]: itself, scaled.
+    /// Returns the scaled number for each byte, \[tables, 256\].
     fn table(&self) -> Result<(InputStorage, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.spec.network.inputs());
-        // A row for each byte, which has it everywhere.
+        // One row per byte, which has it in every column.
         let rows: Vec<u8> = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, columns)).collect();
         let rows = prepared(&self.spec.network, preprocessing, &rows)?;
         let uniform = preprocessing.is_none_or(Standardization::is_uniform);
@@ -262,7 +280,7 @@ impl Trainer {
         Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
-    /// Makes room for rows that the host brings: of a whole batch, since nobody knows how many there will be.
+    /// Allocates a whole batch for rows that the caller passes.
     pub(super) fn unload(&mut self) -> Result<()> {
         if self.spec.data_rows.is_none() && !self.at_rest {
             return Ok(());
@@ -272,30 +290,30 @@ impl Trainer {
         self.change(self.own_steps())
     }
 
-    /// What steps are of whose rows the host brings.
+    /// Returns the specification of steps on rows that the caller passes.
     pub(super) fn own_steps(&self) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
         let data_inputs = InputStorage::Numbers;
         TrainingSpec { micro_batch: batch, accumulate, data_rows: None, data_inputs, steps: 1, ..self.spec.clone() }
     }
 
-    /// Makes sure that the executor has a plan with steps, as that of a data set, or of rows that the host brings.
-    pub(super) fn rise(&mut self) -> Result<()> {
+    /// Makes sure that the executor has a plan with steps.
+    pub(super) fn ensure_steps(&mut self) -> Result<()> {
         if self.at_rest { self.unload() } else { Ok(()) }
     }
 
-    /// Adds the gradients of so many batches before each update from the next data set, or own step, on.
+    /// Sets the number of batches per step from the next data set on.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
         TrainingSpec { accumulate: batches, ..self.own_steps() }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;
-        // Whatever comes next has another plan.
+        // The next steps have another plan.
         self.at_rest = true;
         Ok(())
     }
 
-    /// Changes to the plan of another spec; parameters and state stay.
+    /// Changes to the plan of another specification. Parameters and state stay.
     fn change(&mut self, spec: TrainingSpec) -> Result<()> {
         if self.at_rest || spec != self.spec {
             self.executor.adopt(self.planner.plan(&spec)?)?;

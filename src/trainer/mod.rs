@@ -1,9 +1,11 @@
-//! Trains a network on a device.
+//! Training of a network on a device.
 //!
-//! [`Trainer`] owns an executor with the plan's memory. [`Trainer::advance`] makes one submission: a few steps on
-//! the loaded data set. [`Trainer::fit`] is a loop over it with validation, early stopping and a history;
-//! [`Trainer::step`] is for loops of one's own. All that a step depends on is its index, the seed and the data, so
-//! that the same seed on the same device gives the same bits, however the steps are grouped.
+//! [`Trainer`] owns an executor with the plan's memory. [`Trainer::advance`] makes one submission: a few steps on the loaded
+//! data set. [`Trainer::fit`] calls it in a loop, with validation, early stopping and a history. [`Trainer::step`] is for
+//! custom training loops.
+//!
+//! A step depends only on its index, the seed, the learning rate and the data. The same seed on the same device therefore
+//! gives the same bits, however the steps are grouped into submissions.
 
 mod builder;
 mod checkpoint;
@@ -24,6 +26,7 @@ pub use profile::{OpTime, Profile};
 pub use tuned::Tuned;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::data::Standardization;
@@ -43,15 +46,30 @@ use load::Loaded;
 use submission_size::SubmissionSizer;
 use tuned::Planner;
 
-/// Trains a network; see the [crate's front page](crate) for an example.
+/// Trains a network.
+///
+/// # Examples
+/// ```
+/// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+/// let mut trainer = Trainer::builder(Network::input(2).dense(8).tanh().dense(1))
+///     .loss(Loss::BinaryCrossEntropy)
+///     .optimizer(Adam::new(0.05))
+///     .build(&Device::cpu())?;
+/// trainer.fit(&data::xor(), Fit::epochs(200))?;
+/// assert_eq!(trainer.predict_classes(&[0.0, 1.0])?, [1]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 pub struct Trainer {
-    /// What the executor's plan is of. Its batch has no more rows than the loaded data set, and a step no more batches.
+    /// Specification of the executor's plan. Its batch and its steps are no larger than the loaded data set needs. Its
+    /// optimizer has the current learning rate, which no plan depends on.
     spec: TrainingSpec,
-    /// Rows of a batch, as the user has set them.
+    /// Batch size that the user has set.
     batch: usize,
-    /// Batches of a step, likewise.
+    /// Batches per step that the user has set.
     accumulate: usize,
-    /// Whether the executor has no memory for steps yet, since it is not known how many rows they have.
+    /// Learning rate that the user has built the trainer with. Checkpoints are compared by it.
+    built_learning_rate: f64,
+    /// True until it is known how many rows a step has. The executor has no memory for steps until then.
     at_rest: bool,
     planner: Planner,
     schedule: Schedule,
@@ -61,32 +79,52 @@ pub struct Trainer {
     preprocessing: Option<Standardization>,
     /// True if targets are scaled.
     scale_targets: bool,
-    /// Of the first data set, if they are.
+    /// Scaling of the targets, fitted on the first data set.
     target_scaling: Option<Standardization>,
     columns: Option<Vec<String>>,
     classes: Option<Vec<String>>,
     /// Names of the target columns.
     targets: Vec<String>,
-    /// Most steps of a submission, where the user has said so.
+    /// Number of steps per submission, if the user has set it.
     steps_per_submission: Option<usize>,
     /// Steps submitted since training began.
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
     loaded: Option<Loaded>,
-    /// Submissions whose outcome is not known, oldest first.
+    /// Submissions with an unknown outcome, oldest first.
     in_flight: VecDeque<InFlight>,
     pending_losses: PendingLosses,
     sizer: SubmissionSizer,
     profile: Option<Profile>,
-    /// Of the last fit.
+    /// Folder of the last fit's checkpoints.
     checkpoint_folder: Option<PathBuf>,
 }
 
-/// The loss of one step. On the CPU it is there at once; a device that works on its own may still be at it.
+impl fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("network", &format_args!("{}", self.spec.network))
+            .field("loss", &self.spec.loss)
+            .field("optimizer", &self.spec.optimizer)
+            .field("schedule", &format_args!("{}", self.schedule))
+            .field("device", &format_args!("{}", self.device))
+            .field("step", &self.step)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Loss of one step, which a GPU may still be computing.
 pub struct StepLoss {
     ticket: Ticket,
     batches: usize,
+}
+
+impl fmt::Debug for StepLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepLoss").field("batches", &self.batches).finish_non_exhaustive()
+    }
 }
 
 impl StepLoss {
@@ -94,60 +132,183 @@ impl StepLoss {
     ///
     /// # Errors
     /// A device that does not answer.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let loss: f32 = trainer.step(&[0.0, 0.0], &[1.0, 3.0])?.value()?;
+    /// assert_eq!(loss, 5.0, "the first bias is 0, so the loss is (1² + 3²) / 2");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn value(self) -> Result<f32> {
         Ok(step_loss(&self.ticket.wait_f32()?[..self.batches]))
     }
 }
 
-/// What has become known of the steps of an epoch: on the CPU those of the submission that was made, on a GPU those of
-/// an earlier one, so that the host does not wait. The last [`Advance`] of an epoch has all that were left.
+/// Losses that [`Trainer::advance`] has received.
+///
+/// On the CPU these are the losses of the submission just made. On a GPU they belong to an earlier submission, so that the
+/// host does not wait. The last [`Advance`] of an epoch has all remaining losses.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Advance {
-    /// Loss of each step, before its update, in the order of the steps.
+    /// Loss of each step before its update, in the order of the steps.
     pub losses: Vec<f32>,
-    /// Rows of each step.
+    /// Number of rows of each step.
     pub rows: Vec<usize>,
-    /// Whether the epoch is over, and the losses of all its steps are known.
+    /// True if the epoch is over. The losses of all its steps are then known.
     pub epoch_done: bool,
 }
 
 impl Trainer {
-    /// Begins to describe a training of `network`.
+    /// Starts the description of a training of `network`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Trainer};
+    /// let builder = Trainer::builder(Network::input(2).dense(8).relu().dense(1));
+    /// let trainer = builder.loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn builder(network: Network) -> Builder {
         Builder::new(network)
     }
 
-    /// The network.
+    /// Returns the network.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// let trainer = builder.build(&Device::cpu())?;
+    /// assert_eq!(trainer.network().parameter_count(), 2 * 3 + 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn network(&self) -> &Network {
         &self.spec.network
     }
 
-    /// The device.
+    /// Returns the device.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// let trainer = builder.build(&Device::cpu())?;
+    /// println!("trains on {}", trainer.device());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// What the device was asked to do so far; zeros on the CPU.
+    /// Returns the number of submissions, transfers and dispatches so far. All are zero on the CPU.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// let trainer = builder.build(&Device::cpu())?;
+    /// println!("{:?}", trainer.counters());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn counters(&self) -> Counters {
         self.executor.counters()
     }
 
-    /// Where the time of its steps went so far, if that is [noted](Builder::profile).
+    /// Returns the time that each op took so far, if [profiling](Builder::profile) is on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.profile().build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// trainer.advance()?;
+    /// let seconds: f64 = trainer.profile().unwrap().ops().iter().map(|op| op.secs).sum();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
     }
 
-    /// Steps submitted since training began.
+    /// Returns the number of steps submitted since training began.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.batch(2).build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), Fit::epochs(3))?;
+    /// assert_eq!(trainer.steps(), 6, "each epoch has 4 rows, and each step 2");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// One step on rows that the host brings: at most a batch of them, or as many batches as a step
-    /// [accumulates](Builder::accumulate). Inputs are raw; the trainer scales them.
+    /// Returns the current learning rate, before the schedule's factor.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// let trainer = builder.optimizer(Adam::new(0.01)).build(&Device::cpu())?;
+    /// assert_eq!(trainer.learning_rate(), 0.01);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn learning_rate(&self) -> f64 {
+        self.spec.optimizer.learning_rate()
+    }
+
+    /// Sets the learning rate of all later steps. The schedule's factor multiplies it.
+    ///
+    /// Steps that are already submitted keep their rate. [Checkpoints](Checkpoint) store the rate. See [`Fit::on_epoch`] for a
+    /// change during [`Trainer::fit`].
     ///
     /// # Errors
-    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on
-    /// a GPU may be one of the two before this one; [`Error::StateNotFinite`] where its update overflows.
+    /// A rate that is negative, or not finite as an `f32`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// let mut trainer = builder.optimizer(Adam::new(0.01)).build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// trainer.advance()?;
+    /// trainer.set_learning_rate(0.5 * trainer.learning_rate())?;
+    /// trainer.advance()?;
+    /// assert_eq!(trainer.learning_rate(), 0.005);
+    /// assert!(trainer.set_learning_rate(-1.0).is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        let optimizer = self.spec.optimizer.with_learning_rate(learning_rate);
+        optimizer.check()?;
+        self.spec.optimizer = optimizer;
+        Ok(())
+    }
+
+    /// Takes one step on the given rows: at most a batch of them, or as many batches as a step
+    /// [accumulates](Builder::accumulate). Inputs and targets are raw. The trainer scales them.
+    ///
+    /// # Errors
+    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on a GPU
+    /// may be one of the two before this one; [`Error::StateNotFinite`] if its update overflows.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Sgd, Trainer};
+    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// let mut trainer = builder.optimizer(Sgd::new(0.1)).build(&Device::cpu())?;
+    /// for _ in 0..200 {
+    ///     let loss = trainer.step(&[0.0, 1.0, 2.0], &[1.0, 3.0, 5.0])?;
+    /// }
+    /// assert!((trainer.predict(&[3.0])?[0] - 7.0).abs() < 0.1);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Labels<'a>>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.spec.network.inputs();
@@ -170,7 +331,7 @@ impl Trainer {
             }
             (Labels::Numbers(_), None) if self.scale_targets => {
                 let remedy = "load a data set before, or build the trainer with `target_scaling`";
-                return Err(Error::conflict("step", "targets are to be scaled, but by what is not known yet", remedy));
+                return Err(Error::conflict("step", "the scaling of the targets is not known yet", remedy));
             }
             (targets, _) => targets,
         };
@@ -185,22 +346,40 @@ impl Trainer {
                 host_writes.push((name, batch_index, copied(name, part)?));
             }
         }
-        self.submit(steps, host_writes, Losses::Leave)?;
+        self.submit(steps, host_writes, Losses::Caller)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
-    /// One submission on the loaded data set: steps up to the end of the epoch, or of the window, and on a GPU for a tenth of a
-    /// second, unless [`Builder::steps_per_submission`] says how many. After the last step of an epoch the next one begins, in
-    /// a new order.
+    /// Makes one submission of steps on the loaded data set. It ends with the epoch at the latest. The next call then begins
+    /// another epoch, in a new order.
+    ///
+    /// [`Builder::steps_per_submission`] sets the number of steps. By default a submission on a GPU lasts about a tenth of a
+    /// second.
     ///
     /// # Errors
-    /// No data set was loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] where
-    /// an update overflows. Whatever else needs the parameters may be the one to find out, too.
+    /// No data set is loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] if an
+    /// update overflows. On a GPU these two may be returned by a later call that needs the parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// loop {
+    ///     let advance = trainer.advance()?;
+    ///     println!("losses of some steps: {:?}", advance.losses);
+    ///     if advance.epoch_done {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn advance(&mut self) -> Result<Advance> {
         self.advance_by(usize::MAX)
     }
 
-    /// The same with at most `most` steps.
+    /// [`Trainer::advance`] with at most `most` steps.
     fn advance_by(&mut self, most: usize) -> Result<Advance> {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
@@ -209,7 +388,7 @@ impl Trainer {
         let by_clock = self.steps_per_submission.is_none() && self.executor.in_flight() > 0;
         let steps = if by_clock { self.sizer.steps(capacity) } else { capacity };
         let Some(loaded) = &mut self.loaded else {
-            return Err(Error::conflict("advance", "no data set is loaded", "call `load` before"));
+            return Err(Error::conflict("advance", "no data set is loaded", "call `load` first"));
         };
         let rows = loaded.next_rows(batch_size * steps.min(most));
         let epoch_done = loaded.at_end();
@@ -217,7 +396,7 @@ impl Trainer {
         let steps = steps.flat_map(|(number, first)| self.records(number, batch_size.min(rows.end - first)));
         let first = (rows.start / batch) as u32;
         let steps = steps.map(|record| Step { epoch_step: first + record.batch_index, ..record }).collect();
-        self.submit(steps, Vec::new(), Losses::Tell)?;
+        self.submit(steps, Vec::new(), Losses::Trainer)?;
         if epoch_done {
             self.settle(0)?;
         }
@@ -225,53 +404,107 @@ impl Trainer {
         Ok(Advance { losses, rows, epoch_done })
     }
 
-    /// The records of the step that is `ahead` steps ahead, the first of a submission being 0.
+    /// Returns the records of step `ahead` of the next submission, counted from 0.
     fn records(&self, ahead: usize, rows: usize) -> impl Iterator<Item = Step> + use<> {
         let batch_index = ahead * self.spec.accumulate;
-        self.spec.records(self.schedule, self.seed, self.step + ahead as u64, batch_index, rows)
+        self.spec.records(&self.schedule, self.seed, self.step + ahead as u64, batch_index, rows)
     }
 
-    /// The parameters, in the order of the layers.
+    /// Returns the parameters, in the order of the layers.
     ///
     /// # Errors
-    /// A device that does not answer; a number that is not finite, in a step or in what an update has written.
+    /// A device that does not answer; a number that is not finite, in a step or in an updated tensor.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let parameters = trainer.parameters()?;
+    /// assert_eq!((parameters[0].name.as_str(), &parameters[0].shape[..]), ("layer0.weight", &[1, 2][..]));
+    /// assert_eq!(parameters[1].values, [0.0], "biases are 0 at first");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn parameters(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
         let parameters = read_tensors(self.executor.as_mut(), &self.spec.network, "")?;
         self.finite(parameters)
     }
 
-    /// Replaces all parameters; the optimizer's state stays.
+    /// Replaces all parameters. The optimizer's state stays.
     ///
     /// # Errors
-    /// Parameters that are not those of the network, or not finite.
+    /// Parameters with other names or shapes than the network's, or that are not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let mut parameters = trainer.parameters()?;
+    /// parameters[1].values = vec![0.5];
+    /// trainer.set_parameters(&parameters)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn set_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
         check_parameters(&self.spec.network, parameters)?;
         self.settle(0)?;
         write_parameters(self.executor.as_mut(), parameters)
     }
 
-    /// The gradients of the last step, before clipping and weight decay, in the order of the layers.
+    /// Returns the gradients of the last step, before clipping and weight decay, in the order of the layers.
     ///
     /// # Errors
     /// A device that does not answer.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// trainer.step(&[0.0], &[3.0])?;
+    /// assert_eq!(trainer.gradients()?[1].values, [-6.0], "the bias is 0, so its gradient is 2 · (0 − 3)");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn gradients(&mut self) -> Result<Vec<Tensor>> {
         self.settle(0)?;
         read_tensors(self.executor.as_mut(), &self.spec.network, "grad.")
     }
 
-    /// The model as it is now.
+    /// Turns the trainer into its model.
     ///
     /// # Errors
     /// As [`Trainer::parameters`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
+    /// let model = trainer.into_model()?;
+    /// assert_eq!(model.predict(&[0.0, 1.0])?.len(), 1);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn into_model(mut self) -> Result<Model> {
         self.model()
     }
 
-    /// A copy of the model as it is now.
+    /// Returns a copy of the current model.
     ///
     /// # Errors
     /// As [`Trainer::parameters`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let before = trainer.model()?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
+    /// assert_ne!(trainer.model()?, before);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn model(&mut self) -> Result<Model> {
         let network = self.spec.network.clone();
         let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();

@@ -1,10 +1,11 @@
-//! What happens when a number becomes infinite or NaN.
+//! Handling of numbers that become infinite or NaN.
 //!
-//! Losses, gradients and the norm lower the flag to the index of the first bad step; from then on the optimizers change
-//! nothing, so that the state is that before the step. The step is then replayed op by op, to name the op that began it.
+//! The flag holds the index of the first bad step. Losses, gradients and the norm record their own step there. From then on the
+//! optimizers change nothing, so that the state is that before the step. The step is then replayed op by op, to name the op
+//! with the first bad number.
 //!
-//! An update that overflows by itself lowers the flag to the next step. The state is then that after the update, and what it
-//! has written is looked up: no number that is not finite leaves the trainer (`Trainer::finite`).
+//! An update that overflows records the next step. The state is then that after the update, and the bad tensor is searched for
+//! in it: no number that is not finite leaves the trainer (`Trainer::finite`).
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
@@ -16,27 +17,28 @@ use crate::trainer::checkpoint::stored;
 use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
-    /// Returns what is wrong with a submission that lowered the flag to `bad`. Afterwards training stands where the bad step
-    /// was to begin, as if nothing had been submitted since, but for its rows: those behind them come next. If an update has
-    /// overflowed, training stands behind that step.
+    /// Returns the error of a submission that recorded `bad` in the flag.
+    ///
+    /// Training then stands before the bad step, as if nothing had been submitted since, except that its rows count as used. If
+    /// an update has overflowed, training stands after that step.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
         let overflow = first_not_finite(&self.state()?);
         let bad = if overflow.is_some() { bad.wrapping_sub(1) } else { bad };
-        // A flag that names no step of the submission is the first step's to explain.
+        // A flag that names no step of the submission is attributed to its first step.
         let index = if steps.iter().any(|step| step.index == bad) { bad } else { steps[0].index };
         self.step = first + u64::from(index.wrapping_sub(steps[0].index));
         let error = if let Some(overflow) = overflow {
             self.step += 1;
             self.state_error(overflow)
         } else {
-            // Later submissions, which found the flag lowered, have filled the window with other rows since. The order of
-            // an epoch stays until all its submissions are settled.
+            // Later submissions have filled the window with other rows since. The order of an epoch stays until all its
+            // submissions are settled.
             self.write_from_host(&submission.host_writes)?;
             self.executor.submit(steps, &[Run { section: Section::Window, batch_index: 0 }])?;
             self.replay(steps, index)?
         };
-        // Training may go on from the state before the step, with other settings.
+        // Training may continue from the state before the step, with other settings.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_step as usize + 1);
         if let (Some(loaded), Some(used)) = (&mut self.loaded, batches.max()) {
@@ -45,7 +47,7 @@ impl Trainer {
         Ok(error)
     }
 
-    /// Parameters and optimizer state.
+    /// Returns parameters and optimizer state.
     pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
         let mut tensors = Vec::new();
         for prefix in stored(self.spec.optimizer) {
@@ -54,7 +56,7 @@ impl Trainer {
         Ok(tensors)
     }
 
-    /// Returns tensors of parameters or state, all of which are finite: the door that each of them leaves by.
+    /// Returns tensors of parameters or state if all are finite. All of them leave the trainer through here.
     ///
     /// # Errors
     /// [`Error::StateNotFinite`].
@@ -69,8 +71,8 @@ impl Trainer {
         Error::StateNotFinite { step: self.step.saturating_sub(1), view, row, column, value }
     }
 
-    /// Runs the ops of one step singly, until one puts out a number that is not finite. A fused step is replayed by the
-    /// build that writes down what lies between its stages, so that the stage can be named.
+    /// Runs the ops of one step one by one, until one has an output that is not finite. A fused step is replayed by the build
+    /// that records the results of its stages, so that the stage can be named.
     fn replay(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let plan = self.executor.plan().clone();
         let traced = match traced(&plan)? {
@@ -100,20 +102,17 @@ impl Trainer {
         }
         Ok(Error::Device {
             device: self.device.to_string(),
-            problem: format!(
-                "step {} raised the flag of numbers that are not finite, but not again when replayed",
-                self.step
-            ),
-            remedy: "the device does not compute the same twice: do not trust it".into(),
+            problem: format!("step {} had a number that is not finite, but none when it was replayed", self.step),
+            remedy: "the device does not give the same result twice: do not trust it".into(),
         })
     }
 
-    /// What is wrong with what an op has put out, if anything is.
+    /// Returns the error of an op's outputs, if a number is not finite.
     fn first_bad(&mut self, plan: &Plan, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
         let op = &plan.ops(section)[index];
         for (id, layer) in outputs(plan, op) {
             let view = plan.get(id);
-            // Rows beyond the live ones hold what earlier steps left there.
+            // Rows beyond those of the step have values of earlier steps.
             let [first, rows] = match op.most_rows() {
                 Some(batch) if batch == view.shape.rows => [step.first_row as usize, step.rows as usize],
                 _ => [0, view.shape.rows],
@@ -141,7 +140,7 @@ impl Trainer {
     }
 }
 
-/// A number of a tensor that is not finite.
+/// Number of a tensor that is not finite.
 struct Overflow {
     view: String,
     row: usize,
@@ -149,7 +148,7 @@ struct Overflow {
     value: f32,
 }
 
-/// States before parameters: what is wrong with these may have come of those.
+/// Returns the first number that is not finite, in states before parameters, since the states may be the cause.
 fn first_not_finite(tensors: &[Tensor]) -> Option<Overflow> {
     let (parameters, states): (Vec<_>, Vec<_>) = tensors.iter().partition(|tensor| tensor.name.starts_with("layer"));
     states.into_iter().chain(parameters).find_map(not_finite_in)
@@ -162,11 +161,11 @@ fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
     Some(Overflow { view: tensor.name.clone(), row: at / columns, column: at % columns, value: tensor.values[at] })
 }
 
-/// Advice that can help: a first step has not been taken by any learning rate, nor clipped, and a norm that is clipped already
-/// need not be clipped.
+/// Returns advice that can help. Before the first step, neither the learning rate nor clipping can be the cause, and clipping is
+/// no advice if the norm is clipped already.
 fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     match (step, clip_norm) {
-        (0, _) => "check the inputs and targets, and scale them where they are large".into(),
+        (0, _) => "check the inputs and targets, and scale large ones".into(),
         (_, None) => "lower the learning rate, clip the gradient norm, or check the inputs".into(),
         (_, Some(norm)) => {
             format!("lower the learning rate or the norm that gradients are clipped to ({norm}), or check the inputs")
@@ -175,10 +174,10 @@ fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     }
 }
 
-/// A view, and the layer whose op puts it out in a plan of layers, where there is one.
+/// View, and the layer whose op writes it in a plan of layers, if there is one.
 type Output = (ViewId, Option<usize>);
 
-/// The views of numbers that an op computes, in the order in which it does.
+/// Returns the views of numbers that an op computes, in order.
 fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let computed = |access| matches!(access, Access::Write | Access::Accumulate);
     let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
@@ -187,15 +186,15 @@ fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let mut others: Vec<Output> = others.into_iter().map(|(_, id)| (*id, op.layer)).collect();
     let Some((_, trace)) = traces.first() else { return others };
     let [mut all, backward] = stages(plan, **trace);
-    // The last of the others is the rows' loss, which lies between; sums over rows come at the end.
+    // The last of the others is the rows' loss, between forward and backward. Sums over rows come at the end.
     all.extend(others.pop());
     all.extend(backward);
     all.extend(others);
     all
 }
 
-/// What a fused step has traced: going forward, which dense layers put out, activations and all; going back, from the last
-/// on, what comes of the activation at the end, or of the loss, and of each dense layer but the first.
+/// Returns the views that a fused step has traced. Forward: the output of each dense layer with its activation. Backward, from
+/// the last layer: the gradient of the last activation, or of the loss, and of the input of each dense layer but the first.
 fn stages(plan: &Plan, trace: ViewId) -> [Vec<Output>; 2] {
     let views = plan.within(trace);
     let (outputs, gradients) = views.split_at(views.len() / 2);

@@ -1,5 +1,6 @@
-//! Where the time of a training goes, op by op.
+//! Profile of a training: the time of each op.
 
+use std::fmt;
 use std::io::Write;
 use std::time::Instant;
 
@@ -9,35 +10,52 @@ use crate::exec::Span;
 use crate::plan::{Plan, Rates, Section, Work, roofline_cells};
 use crate::text::table;
 
-/// Spans that a trace holds; an op's totals go on.
+/// Most spans in a trace. The totals of ops include later ones.
 const MOST_SPANS: usize = 200_000;
 
-/// What one op of the plan took, in all submissions of steps.
+/// Time of one op of the plan, in all submissions of steps.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OpTime {
-    /// Its section.
+    /// Section of the plan.
     pub section: Section,
-    /// Its index in the section.
+    /// Index in the section.
     pub op: usize,
-    /// Its kernel.
+    /// Name of its kernel.
     pub kernel: &'static str,
-    /// The layer that it belongs to, if any.
+    /// Layer that it belongs to, if any.
     pub layer: Option<usize>,
-    /// What one run costs at least, on a full batch.
+    /// Operations and bytes of one run on a full batch, at least.
     pub work: Work,
-    /// How often it ran.
+    /// Number of runs.
     pub calls: u64,
-    /// Seconds that all runs took.
+    /// Seconds of all runs.
     pub secs: f64,
 }
 
-/// Where the time of a training goes; see [`Builder::profile`](crate::trainer::Builder::profile).
-#[derive(Clone, Debug)]
+/// Profile of a training; see [`Builder::profile`](crate::trainer::Builder::profile).
+///
+/// # Examples
+/// ```
+/// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+/// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+/// let mut trainer = builder.profile().build(&Device::cpu())?;
+/// trainer.fit(&data::xor(), Fit::epochs(2))?;
+/// println!("{}", trainer.profile().unwrap().table(Default::default()));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone)]
 pub struct Profile {
     ops: Vec<OpTime>,
-    /// Index into the ops, and the span with seconds since `began`.
+    /// Index of the op, and the span with seconds since `began`.
     spans: Vec<(usize, Span)>,
     began: Instant,
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile").field("ops", &self.ops).field("spans", &self.spans.len()).finish_non_exhaustive()
+    }
 }
 
 impl Profile {
@@ -45,12 +63,12 @@ impl Profile {
         Self { ops: Vec::new(), spans: Vec::new(), began: Instant::now() }
     }
 
-    /// Seconds since it was begun.
+    /// Returns the seconds since the profile began.
     pub(super) fn now(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// Adds a submission of a plan's that was made at `at`.
+    /// Adds a submission that was made at `at`.
     pub(super) fn add(&mut self, plan: &Plan, at: f64, spans: &[Span]) {
         for span in spans {
             let index = self.index(plan, span);
@@ -62,7 +80,7 @@ impl Profile {
         }
     }
 
-    /// The op of a span, which another data set may have given other sizes.
+    /// Returns the index of the op of a span. Another data set may have other sizes, and then other ops.
     fn index(&mut self, plan: &Plan, span: &Span) -> usize {
         let op = &plan.ops(span.section)[span.op];
         let new = OpTime {
@@ -81,14 +99,38 @@ impl Profile {
         })
     }
 
-    /// What each op took, in the order in which they first ran.
+    /// Returns the ops in the order in which they first ran.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.profile().build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// trainer.advance()?;
+    /// assert!(trainer.profile().unwrap().ops().iter().all(|op| op.calls == 1));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn ops(&self) -> &[OpTime] {
         &self.ops
     }
 
-    /// A table of what each op took beside the least that it can take, as far as rates are given; the longest first.
+    /// Returns a table of the ops, the longest time first. Given the device's rates, it includes the roofline: the lower bound of
+    /// each op's time.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.profile().build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// trainer.advance()?;
+    /// assert!(trainer.profile().unwrap().table(Default::default()).contains("GFLOP/s"));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn table(&self, rates: Rates) -> String {
-        let head = ["op", "calls", "total ms", "share %", "µs a call", "GFLOP/s", "GB/s", "arithmetic µs", "memory µs"];
+        let head =
+            ["op", "calls", "total ms", "share %", "µs per call", "GFLOP/s", "GB/s", "arithmetic µs", "memory µs"];
         let mut rows = vec![head.into_iter().chain(["kernel"]).map(String::from).collect()];
         let mut ops: Vec<_> = self.ops.iter().collect();
         ops.sort_by(|a, b| b.secs.total_cmp(&a.secs));
@@ -97,10 +139,22 @@ impl Profile {
         table(&rows, 1)
     }
 
-    /// Writes the first 200,000 spans as JSON that Perfetto and Chrome's `about:tracing` show.
+    /// Writes the first 200,000 spans as JSON for Perfetto and Chrome's `about:tracing`.
     ///
     /// # Errors
-    /// What writing fails with.
+    /// The writer's error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.profile().build(&Device::cpu())?;
+    /// trainer.load(&data::xor())?;
+    /// trainer.advance()?;
+    /// let mut json = Vec::new();
+    /// trainer.profile().unwrap().write_trace(&mut json).unwrap();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn write_trace(&self, write: &mut (impl Write + ?Sized)) -> std::io::Result<()> {
         let event = |(index, span): &(usize, Span)| Event {
             name: self.ops[*index].name(),
@@ -118,14 +172,14 @@ impl Profile {
 }
 
 impl OpTime {
-    /// `dense_forward layer0`.
+    /// Returns kernel and layer, such as `dense_forward layer0`.
     fn name(&self) -> String {
         self.layer.map_or_else(|| self.kernel.into(), |layer| format!("{} layer{layer}", self.kernel))
     }
 
     fn row(&self, all: f64, rates: Rates) -> Vec<String> {
         let each = self.secs / self.calls as f64;
-        // What took no time that the clock could see has no rate.
+        // An op that took no measurable time has no rate.
         let rate = |count: u64| if each > 0.0 { format!("{:.2}", count as f64 / each / 1e9) } else { "-".into() };
         let [_, arithmetic, memory] = roofline_cells(self.work, rates);
         vec![
@@ -143,15 +197,15 @@ impl OpTime {
     }
 }
 
-/// Names as the format has them.
+/// Trace; field names are those of the format.
 #[derive(Serialize)]
-#[allow(non_snake_case, reason = "the format's own names")]
+#[allow(non_snake_case, reason = "names of the format")]
 struct Trace {
     traceEvents: Vec<Event>,
     displayTimeUnit: &'static str,
 }
 
-/// A complete event; times in microseconds.
+/// Complete event, with times in microseconds.
 #[derive(Serialize)]
 struct Event {
     name: String,

@@ -1,5 +1,5 @@
-//! Which tiles a training's products have: the heuristic's, those of a tuning, or those of the checkpoint that it goes on
-//! from.
+//! Tile sizes of a training's matrix multiplications: the heuristic's, those of a tuning, or those of the checkpoint that it
+//! resumes from.
 
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
@@ -8,10 +8,10 @@ use crate::plan::{Plan, Section};
 use crate::specialize::{Choice, DeviceLimits, Tuning, TuningPolicy, with_fused_step};
 use crate::trainer::Trainer;
 
-/// Makes plans, and cuts their products.
+/// Makes plans with tiled matrix multiplications.
 #[derive(Clone, Debug)]
 pub(super) struct Planner {
-    /// Whether ops are fused.
+    /// True if ops are fused.
     pub(super) fused: bool,
     target: DeviceLimits,
     tuning: Tuning,
@@ -19,19 +19,20 @@ pub(super) struct Planner {
     ignored: Vec<String>,
 }
 
-/// What a [`Trainer`] makes of a tuning.
+/// Use of a tuning by a [`Trainer`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Tuned {
-    /// Different products of a step.
+    /// Number of different matrix multiplications of a step.
     pub matmuls: usize,
-    /// Those that the tuning says something of.
+    /// Number of those with tile sizes in the tuning.
     pub tuned: usize,
-    /// Why it was not followed everywhere, where it was not [pinned](crate::trainer::Builder::tuning).
+    /// Reasons why parts of the tuning are ignored. Empty if it is [pinned](crate::trainer::Builder::tuning).
     pub ignored: Vec<String>,
 }
 
 impl Planner {
-    /// For trainings as described on devices of this kind.
+    /// Creates a planner for a training on devices with these limits.
     pub(super) fn new(wish: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
         let pinned = wish.is_pinned();
         let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
@@ -39,7 +40,7 @@ impl Planner {
         Ok(planner)
     }
 
-    /// The plan of a spec, which is not fitted to the device yet but for its tiles.
+    /// Returns the plan of a specification. Of all that depends on the device, it has only the tiles.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let plan = lower(spec)?;
         let mut plan = with_fused_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
@@ -47,8 +48,8 @@ impl Planner {
         Ok(plan)
     }
 
-    /// What is there before it is known how many rows a step has: parameters, gradients and state, under the names and with the
-    /// sizes that they have in every plan of the spec; it runs evaluations, and no steps.
+    /// Returns the plan before it is known how many rows a step has. It runs evaluations but no steps. Parameters, gradients and
+    /// state have the same names and sizes as in every plan of the specification.
     pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
         let plan = lower(&spec)?;
@@ -58,38 +59,56 @@ impl Planner {
         Ok(plan)
     }
 
-    /// The tiles of all products, whoever chose them.
+    /// Returns the tiles of all matrix multiplications.
     pub(super) fn tiles(&self, spec: &TrainingSpec) -> Result<Tuning> {
         Ok(Tuning::of(&self.plan(spec)?, &self.target))
     }
 }
 
 impl Trainer {
-    /// How far its products follow a tuning.
+    /// Returns how many matrix multiplications have tile sizes of a tuning.
     ///
     /// # Errors
-    /// None that building it would not have found.
+    /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// assert_eq!(trainer.tuned()?.tuned, 0, "there is no tuning");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn tuned(&self) -> Result<Tuned> {
         let [matmuls, tuned] = self.planner.tuning.share(&self.planner.plan(&self.spec)?);
         Ok(Tuned { matmuls, tuned, ignored: self.planner.ignored.clone() })
     }
 
-    /// The tiles of all products on its device, whoever chose them; none on the CPU. As a
-    /// [pinned](crate::trainer::Builder::tuning) tuning they repeat this training's bits there.
+    /// Returns the tile sizes of all matrix multiplications on the device, chosen by the heuristic or by a tuning. The CPU has
+    /// none. As a [pinned](crate::trainer::Builder::tuning) tuning they reproduce the bits of this training.
     ///
     /// # Errors
-    /// None that building it would not have found.
+    /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// assert!(trainer.tiles()?.is_empty(), "it trains on the CPU");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn tiles(&self) -> Result<Tuning> {
         self.planner.tiles(&self.spec)
     }
 
-    /// Cuts products as the checkpoint's training did, on the same device; returns how many it has cut otherwise until now.
+    /// Uses the checkpoint's tile sizes, which are of the same device. Returns the number of matrix multiplications that change.
     ///
     /// # Errors
-    /// Other tiles that were pinned.
+    /// A pinned tuning with other tile sizes.
     pub(super) fn take_tiles(&mut self, made: &Tuning) -> Result<usize> {
         let now = self.tiles()?;
-        // Products that it has now, and cuts otherwise.
+        // Matrix multiplications that exist now, with another tile.
         let other = |tuning: &Tuning, choice: &&Choice| {
             tuning.choices().iter().any(|own| own.same_matmul(choice) && own.tile != choice.tile)
         };
@@ -99,16 +118,18 @@ impl Trainer {
         }
         let pinned = others.iter().find(|choice| self.planner.pinned && other(&self.planner.tuning, choice));
         if let Some(first) = pinned {
-            let problem = format!("it was made with other tiles than the tuning says: {first} had `{}`", first.tile);
-            let remedy = "leave the tuning out to go on with the checkpoint's tiles, or begin anew elsewhere";
+            let problem =
+                format!("it was made with other tiles than those of the tuning: {first} had `{}`", first.tile);
+            let remedy =
+                "leave the tuning out to continue with the checkpoint's tiles, or start a new training elsewhere";
             return Err(Error::conflict("checkpoint", problem, remedy));
         }
         let planner = Planner { tuning: made.clone(), ..self.planner.clone() };
-        // Another build of the same version may know other tiles: then the plan differs, which is told.
+        // Another build of the same version may have other tiles. The plan then differs, which `Restored` reports.
         let plan = match planner.plan(&self.spec) {
             Ok(plan) => plan,
             Err(Error::Conflict { problem, .. }) => {
-                log::info!("the checkpoint's tiles are not taken: {problem}");
+                log::info!("the checkpoint's tiles are not used: {problem}");
                 return Ok(0);
             }
             Err(error) => return Err(error),

@@ -1,5 +1,5 @@
-//! Tunings as files: JSON, one product a line. Those of a machine are kept in the folder of compiled shaders, in a file of
-//! its own, which the next tuning adds to.
+//! Tunings as files: JSON, one matrix multiplication per line. Each machine has one such file in the folder of compiled
+//! shaders, and each new tuning adds to it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::replace::replace;
 use crate::specialize::{Choice, Machine, TUNING_VERSION, Tuning};
 
-const REMEDY: &str = "delete it, and tune anew with `wgrad tune`";
+const REMEDY: &str = "delete it, and run `wgrad tune` again";
 
-/// A longer file is none of ours: so much would be ten thousand products.
+/// Largest size of a file: ten thousand matrix multiplications take as much.
 const MOST_BYTES: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -23,15 +23,15 @@ struct Stored {
 }
 
 impl Tuning {
-    /// Writes it to a file, which is replaced only once the new one is complete and on disk.
+    /// Writes the tuning to a file, which is replaced only once the new one is complete and on disk.
     ///
     /// # Errors
-    /// A tuning that was not measured on a machine; a folder or file that cannot be written.
+    /// Returns an error if the tuning was not measured on a machine, or if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let failed = |error: serde_json::Error| Error::file(path, "serialising", error.into());
+        let failed = |error: serde_json::Error| Error::file(path, "serializing", error.into());
         let Some(machine) = &self.machine else {
-            let problem = "it was not measured on a device, but noted of a training";
+            let problem = "it was recorded from a training run, not measured on a device";
             return Err(Error::conflict("tuning", problem, "save one that `Tune` made"));
         };
         let lines = self.choices().iter().map(serde_json::to_string);
@@ -42,10 +42,10 @@ impl Tuning {
         replace(path, |file| file.write_all(text.as_bytes()))
     }
 
-    /// Reads one from a file.
+    /// Reads a tuning from a file.
     ///
     /// # Errors
-    /// A file that cannot be read, is damaged, or is no tuning.
+    /// Returns an error if the file cannot be read, is damaged, or is no tuning.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |error| Error::file(path, "reading", error);
@@ -60,26 +60,26 @@ impl Tuning {
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(version) if version != u64::from(TUNING_VERSION) => {
                 let problem =
-                    format!("its form is of version {version}, but this build reads version {TUNING_VERSION}");
+                    format!("its format has version {version}, but this build reads version {TUNING_VERSION}");
                 return Err(Error::format(path, problem, REMEDY));
             }
             _ => {}
         }
-        // Of the text, for the line of what is wrong.
+        // Parsed from the text again, so that an error has its line number.
         let Stored { machine, products, .. } = serde_json::from_str(&text).map_err(bad)?;
         let count = products.len();
         let tuning = Self::new(Some(machine), products);
         if tuning.choices().len() < count {
-            return Err(Error::format(path, "it has two tiles for one product", REMEDY));
+            return Err(Error::format(path, "it has two tiles for one matrix multiplication", REMEDY));
         }
         Ok(tuning)
     }
 
-    /// What earlier tunings have found for products on this very machine: adapter, driver, and version of this crate; `None`
-    /// where there is nothing.
+    /// Returns the stored tuning of this very machine (adapter, driver, and version of this crate) and its file; `None`
+    /// if there is none.
     ///
     /// # Errors
-    /// As [`Tuning::load`]; a file of another machine.
+    /// As [`Tuning::load`]; also if the file is for another machine.
     pub fn cached(machine: &Machine) -> Result<Option<(PathBuf, Self)>> {
         let Some(path) = path(machine).filter(|path| path.exists()) else { return Ok(None) };
         let tuning = Self::load(&path)?;
@@ -92,30 +92,31 @@ impl Tuning {
         }
     }
 
-    /// Adds it to what is kept for its machine, in place of older tiles of the same products; returns the file. `None` where
-    /// nothing is kept on disk: see [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
+    /// Adds the tuning to the stored one of its machine, and replaces older tiles of the same matrix multiplications.
+    /// Returns the file; `None` if the cache on disk is turned off: see
+    /// [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
     ///
     /// # Errors
-    /// A folder or file that cannot be written.
+    /// Returns an error if the folder or file cannot be written.
     pub fn keep(&self) -> Result<Option<PathBuf>> {
         let Some(machine) = &self.machine else { return Ok(None) };
         let Some(path) = path(machine) else { return Ok(None) };
         let mut all = match Self::cached(machine) {
             Ok(Some((_, all))) => all,
-            // One that says nothing sensible is replaced.
+            // A damaged or outdated file is replaced.
             Ok(None) | Err(Error::Format { .. }) => Self::new(Some(machine.clone()), []),
             Err(error) => return Err(error),
         };
         self.choices().iter().for_each(|choice| all.set(choice.clone()));
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
         }
         all.save(&path)?;
         Ok(Some(path))
     }
 }
 
-/// Where a machine's tunings are kept.
+/// Returns the file of a machine's tuning.
 fn path(machine: &Machine) -> Option<PathBuf> {
     #[cfg(feature = "gpu")]
     let folder = crate::exec::gpu::cache_folder();

@@ -1,10 +1,10 @@
-//! Measures which tile suits each product of a network on a GPU; see [`Tuning`](crate::specialize::Tuning) for
-//! what comes of it.
+//! Autotuning: measures which tile suits each matrix multiplication of a network on a GPU. The result is a
+//! [`Tuning`](crate::specialize::Tuning).
 //!
-//! Each different product of a step runs alone, at its real shape, with every tile that it
-//! [can have](crate::specialize::candidates). A tile takes part only if it computes what it should: on small whole numbers, in
-//! a full batch and in a short one, it must leave the numbers that the CPU leaves, which are exact whatever the order of their
-//! terms, and nothing around them. What is faster than the heuristic's tile by more than [`MARGIN`], twice, takes its place.
+//! Each different matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
+//! have](crate::specialize::candidates). A tile must first compute the right result: on small whole numbers, in a full
+//! batch and in a short one, it must give the same numbers as the CPU, and change nothing around them. Sums of whole
+//! numbers are exact in any order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`], twice.
 //!
 //! ```
 //! use wgrad::lower::TrainingSpec;
@@ -21,6 +21,8 @@ mod file;
 mod report;
 mod trial;
 
+pub use crate::plan::Tile;
+pub use crate::specialize::{Choice, Machine, Tuning};
 pub use report::{Candidate, Event, Matmul, Report};
 
 use std::time::Duration;
@@ -29,18 +31,18 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::lower::{TrainingSpec, lower};
-use crate::plan::{Op, Plan, Section, Tile};
-use crate::specialize::{Choice, DeviceLimits, Machine, candidates, with_fused_step};
+use crate::plan::{Op, Plan, Section};
+use crate::specialize::{DeviceLimits, candidates, with_fused_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
-/// A tile must be faster than the heuristic's by more than this share of its time.
+/// Required advantage of a tile over the heuristic's, as a fraction of the latter's time.
 pub const MARGIN: f64 = 0.03;
 
-/// Whoever takes so many times as long as the best so far is not measured again.
+/// Tiles that take this many times as long as the best so far are not measured again.
 const HOPELESS: f64 = 2.0;
 
-/// A network to tune for.
+/// Autotuning of a network.
 #[derive(Clone, Debug)]
 pub struct Tune {
     spec: TrainingSpec,
@@ -48,28 +50,28 @@ pub struct Tune {
 }
 
 impl Tune {
-    /// The products of a step of the described network.
+    /// Creates the autotuning of a step of the given network.
     ///
     /// # Errors
-    /// Whatever [`TrainingSpec::check`] finds.
+    /// Returns the errors of [`TrainingSpec::check`].
     pub fn network(spec: &TrainingSpec) -> Result<Self> {
         spec.check()?;
         Ok(Self { spec: spec.clone(), budget: Duration::from_millis(400) })
     }
 
-    /// Sets how long is measured in all, default 400 ms; three runs of each tile are made whatever they take. Compiling and
-    /// checking come on top.
+    /// Sets the total time of measuring, default 400 ms. At least three runs of each tile are made. Compiling and
+    /// checking take additional time.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Tunes on a device; `on_event` is told of each part as it is done. Times are those of the device's clock, or where it
-    /// has none the host's.
+    /// Measures on a device; `on_event` gets the progress. Times are those of the device's clock, or the host's if it
+    /// has none.
     ///
     /// # Errors
-    /// A device without tiles, or one that stops answering; [`Error::Mismatch`] where already the heuristic's tile gives a
-    /// wrong result.
+    /// Returns an error if the device has no tiles or stops responding, and [`Error::Mismatch`] if even the heuristic's
+    /// tile gives a wrong result.
     pub fn run(&self, device: &Device, on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let timed = device.clone().timed();
         let clocks = timed.is_ok();
@@ -77,7 +79,7 @@ impl Tune {
         self.run_on(device.machine(), clocks, &mut |plan| device.executor(plan), on_event)
     }
 
-    /// [`Tune::run`] on executors that `make` makes, which tell times by themselves or not.
+    /// Like [`Tune::run`] on executors that `make` creates; `clocks` is `true` if they have a clock of their own.
     ///
     /// # Errors
     /// As [`Tune::run`].
@@ -113,20 +115,20 @@ impl Tune {
     }
 }
 
-/// The plan of a step, and the same for whole numbers: every activation a relu, nothing dropped.
+/// Plan of a step, and the same for whole numbers: every activation a relu, without dropout.
 struct Plans {
     real: Plan,
     whole: Plan,
 }
 
-/// A product of a step, with the tiles that it can have.
+/// Matrix multiplication of a step, with the tiles that it can have.
 struct Subject {
     /// Indices of its ops in the section of gradients.
     ops: Vec<usize>,
     kernel: &'static str,
-    /// `64×64 → 64×128`: the first view that it reads, and the first that it writes.
+    /// `64×64 → 64×128`: shapes of the first view that it reads, and of the first that it writes.
     shape: String,
-    /// The heuristic's first.
+    /// Possible tiles, the heuristic's first.
     tiles: Vec<Tile>,
     choice: Choice,
 }
@@ -142,22 +144,22 @@ impl Plans {
         &self.real.ops(Section::Gradients)[index]
     }
 
-    /// Whether a step is one op on such a device, without products.
+    /// Returns `true` if the device runs the fused step, which has no tiles.
     fn is_whole(&self, target: &DeviceLimits) -> Result<bool> {
         let plan = with_fused_step(self.real.clone(), target)?;
         Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
 
-    /// The index of one.
+    /// Returns the index of any matrix multiplication.
     fn any_product(&self) -> Option<usize> {
         self.real.ops(Section::Gradients).iter().position(|op| op.kernel.shader.tiles.is_some())
     }
 
-    /// Each different product once.
+    /// Returns each different matrix multiplication once.
     fn matmuls(&self, target: &DeviceLimits) -> Result<Vec<Subject>> {
         let DeviceLimits::Gpu(limits) = target else {
-            let problem = "products are cut into tiles on GPUs alone";
-            return Err(Error::conflict("tune", problem, "name a GPU, as `wgrad devices` tells it"));
+            let problem = "only GPUs have tiles";
+            return Err(Error::conflict("tune", problem, "name a GPU, as listed by `wgrad devices`"));
         };
         let mut matmuls: Vec<Subject> = Vec::new();
         for (index, op) in self.real.ops(Section::Gradients).iter().enumerate() {
@@ -183,7 +185,7 @@ impl Subject {
         format!("gradients {} ({})", self.ops[0], self.kernel)
     }
 
-    /// Runs all tiles, and then the best one against the heuristic's once more.
+    /// Measures all tiles, and then the best one and the heuristic's once more.
     fn measure(&self, trial: &mut Trial<'_>, budget: Duration, tell: &mut dyn FnMut(&Tile)) -> Result<Matmul> {
         let each = budget.as_secs_f64() / (self.tiles.len() + 2) as f64;
         let mut tried: Vec<Candidate> = Vec::new();
@@ -194,7 +196,7 @@ impl Subject {
             let found = trial.test(*tile).and_then(|()| trial.time(*tile, each, hopeless));
             tried.push(match found {
                 Ok(secs) => Candidate::timed(*tile, secs),
-                // The heuristic's tile is what training takes.
+                // Training would use the heuristic's tile.
                 Err(error) if rank == 0 => return Err(error),
                 Err(error) => Candidate::refused(*tile, &error),
             });
@@ -204,7 +206,8 @@ impl Subject {
         Ok(Matmul::new(self, tried, chosen))
     }
 
-    /// Whether a tile is faster than the heuristic's by more than the margin, also when both are measured again.
+    /// Returns `true` if a tile is faster than the heuristic's by more than the margin, also when both are measured
+    /// again.
     fn wins(&self, trial: &mut Trial<'_>, tried: &mut [Candidate], best: usize, each: f64) -> Result<bool> {
         let first = [0, best].map(|at| tried[at].secs);
         wins_twice(first, || {
@@ -218,8 +221,8 @@ impl Subject {
     }
 }
 
-/// Whether the second of two times is shorter than the heuristic's, the first, by more than the margin, and is once more
-/// where both are measured `again`: each time by itself, since a lucky measurement stays the shortest.
+/// Returns `true` if the second of two times is shorter than the heuristic's, the first, by more than the margin, and
+/// also when both are measured `again`. Both measurements count on their own, since a lucky one remains the minimum.
 fn wins_twice(first: [Option<f64>; 2], again: impl FnOnce() -> Result<[f64; 2]>) -> Result<bool> {
     let ahead = |[heuristic, best]: [f64; 2]| best < (1.0 - MARGIN) * heuristic;
     match first {

@@ -1,4 +1,4 @@
-//! What was measured, as data and as a table.
+//! Results of autotuning, as data and as a table.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::specialize::{Choice, Machine, Tuning};
 use crate::text::table;
 use crate::tune::Subject;
 
-/// A tile that a product can have.
+/// Possible tile of a matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// The tile.
+    /// Tile sizes.
     pub tile: Tile,
-    /// Seconds of a run, the least; none where it was not measured.
+    /// Shortest time of a run in seconds; `None` if it was not measured.
     #[serde(rename = "seconds", skip_serializing_if = "Option::is_none")]
     pub secs: Option<f64>,
-    /// Why it was not: a wrong result, or a device that refuses it.
+    /// Reason why it was not measured: a wrong result, or an error of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -33,17 +33,17 @@ impl Candidate {
     }
 }
 
-/// What was found of one product.
+/// Results for one matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Matmul {
-    /// Its ops in the section of gradients.
+    /// Indices of its ops in the section of gradients.
     pub ops: Vec<usize>,
-    /// Its kernel, and the shapes of what that binds, with the tile that it gets.
+    /// Kernel, shapes of its views, and the chosen tile.
     #[serde(flatten)]
     pub choice: Choice,
     /// All tiles, the heuristic's first.
     pub candidates: Vec<Candidate>,
-    /// Index of the one that it gets.
+    /// Index of the chosen tile.
     pub chosen: usize,
     /// Shapes of the first view read, and of the output.
     #[serde(skip)]
@@ -56,7 +56,7 @@ impl Matmul {
         Self { ops: subject.ops.clone(), choice, candidates, chosen, shape: subject.shape.clone() }
     }
 
-    /// Whether it gets another tile than the heuristic's.
+    /// Returns `true` if the chosen tile is not the heuristic's.
     pub fn is_changed(&self) -> bool {
         self.chosen > 0
     }
@@ -89,31 +89,31 @@ impl Matmul {
     }
 }
 
-/// News of a tuning under way.
+/// Progress of autotuning.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event<'a> {
-    /// A tile is about to be tried.
+    /// A tile is about to be measured.
     Progress {
-        /// Product and tile.
+        /// Matrix multiplication and tile.
         what: String,
-        /// Tiles that are done.
+        /// Number of tiles that are done.
         done: usize,
-        /// Tiles in all.
+        /// Number of tiles in total.
         total: usize,
     },
-    /// A product is done.
+    /// A matrix multiplication is done.
     Matmul(&'a Matmul),
 }
 
-/// What was measured.
+/// Results of autotuning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// One for each different product of a step.
+    /// One entry per different matrix multiplication of a step.
     pub matmuls: Vec<Matmul>,
-    /// What comes of it: a tile for each of them, also where it is the heuristic's.
+    /// Resulting tuning: a tile for each of them, even if it is the heuristic's.
     pub tuning: Tuning,
-    /// Whether times are those of the device's clock, and not of the host's.
+    /// `true` if times are those of the device's clock, `false` for the host's.
     pub device_clock: bool,
 }
 
@@ -127,12 +127,12 @@ impl Report {
         self.matmuls.push(matmul);
     }
 
-    /// Products that get another tile than the heuristic's.
+    /// Returns the number of matrix multiplications whose tile is not the heuristic's.
     pub fn changed(&self) -> usize {
         self.matmuls.iter().filter(|matmul| matmul.is_changed()).count()
     }
 
-    /// Tiles that were not measured, with why: product, tile, problem.
+    /// Returns the tiles that were not measured: matrix multiplication, tile, problem.
     pub fn refused(&self) -> impl Iterator<Item = (&Matmul, &Tile, &str)> {
         let of = |matmul| -> Vec<_> {
             let matmul: &Matmul = matmul;
@@ -145,7 +145,8 @@ impl Report {
         self.matmuls.iter().flat_map(of)
     }
 
-    /// Seconds of all products of a step, by the heuristic's tiles and by the chosen ones.
+    /// Returns the seconds of all matrix multiplications of a step, with the heuristic's tiles and with the chosen
+    /// ones.
     pub fn secs(&self) -> [f64; 2] {
         let of = |chosen: bool| {
             let matmul =
@@ -161,7 +162,7 @@ impl fmt::Display for Report {
         if self.matmuls.is_empty() {
             return writeln!(
                 f,
-                "on this device a step of this network is one op (`FusedStep`): there are no products to cut"
+                "on this device a step of this network is one op (`FusedStep`): there are no tiles to choose"
             );
         }
         let head = ["op", "kernel", "shape", "heuristic", "chosen", "its time", "chosen's", "ratio", "of"];
@@ -172,7 +173,7 @@ impl fmt::Display for Report {
         let clock = if self.device_clock { "the device's clock" } else { "the host's clock" };
         writeln!(
             f,
-            "products of a step: {} by the heuristic, {} as chosen, by {clock}; {} of {} changed",
+            "matrix multiplications per step: {} by the heuristic, {} as chosen, by {clock}; {} of {} changed",
             time(heuristic),
             time(chosen),
             self.changed(),
@@ -181,7 +182,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// `1.23 ms`
+/// Formats a time: `1.23 ms`.
 fn time(secs: f64) -> String {
     match secs {
         s if s >= 1.0 => format!("{s:.2} s"),

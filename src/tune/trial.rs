@@ -1,4 +1,4 @@
-//! One product alone on a device, with one tile after the other: is it right, and how long does it take?
+//! Measurement of one matrix multiplication on a device: checks and times one tile after another.
 
 use std::time::Instant;
 
@@ -12,33 +12,34 @@ use crate::shape::{Dtype, Shape, padded};
 use crate::tune::{Plans, Subject};
 use crate::verify::{Make, whole_numbers};
 
-/// Elements behind a view that nobody may write, beside its padding.
+/// Number of elements after a view, beside its padding, that no kernel may write.
 const GUARD: usize = 64;
 
-/// Longest submission of more than one run, in seconds: some drivers take a device for hung after two.
+/// Longest submission of more than one run, in seconds; some drivers consider a device hung after two.
 const LONGEST: f64 = 0.1;
 
-/// Most runs of a submission.
+/// Largest number of runs per submission.
 const MOST_RUNS: usize = 256;
 
 const RUN: Run = Run { section: Section::Gradients, batch_index: 0 };
 
-/// A product on a device, and what must come of it.
+/// Matrix multiplication on a device, and its expected results.
 pub(super) struct Trial<'a> {
     plans: &'a Plans,
-    /// Its index in the section of gradients.
+    /// Index of the op in the section of gradients.
     op: usize,
     executor: Box<dyn Executor>,
-    /// A full batch and a short one.
+    /// Step records of a full batch and a short one.
     steps: [Step; 2],
-    /// What its views hold before it runs, and after each of the steps: whole allocations, in the order of its bindings.
+    /// Contents of its views before it runs, and after each of the steps: whole allocations, in the order of its
+    /// bindings.
     before: Vec<Vec<u32>>,
     after: [Vec<Vec<u32>>; 2],
     clock: bool,
 }
 
 impl<'a> Trial<'a> {
-    /// On an executor that `make` makes, which tells times or not.
+    /// Creates a trial on an executor that `make` creates; `clock` is `true` if it has a clock of its own.
     pub(super) fn new(
         plans: &'a Plans,
         matmul: &Subject,
@@ -50,21 +51,21 @@ impl<'a> Trial<'a> {
         let first = alone(&plans.whole, op, Some(matmul.tiles[0]))?;
         let before = before(&first);
         let rows = [spec.micro_batch, ((spec.micro_batch * 2 / 3) | 1).min(spec.micro_batch)];
-        let steps = rows.map(|rows| spec.record(Schedule::Constant, 0, 0, 0, rows));
+        let steps = rows.map(|rows| spec.record(&Schedule::Constant, 0, 0, 0, rows));
         let mut cpu = Device::cpu().executor(alone(&plans.whole, op, None)?)?;
         let [full, short] = steps.map(|step| computed(cpu.as_mut(), &before, step));
         Ok(Self { plans, op, executor: make(first)?, steps, before, after: [full?, short?], clock })
     }
 
-    /// Whether times are those of the device's clock.
+    /// Returns `true` if times are those of the device's clock.
     pub(super) fn has_clock(&self) -> bool {
         self.clock
     }
 
-    /// Whether a tile computes what it should.
+    /// Checks that a tile computes the right result.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for the first element that is not as it must be; a device that refuses the tile.
+    /// [`Error::Mismatch`] for the first element that differs; an error if the device rejects the tile.
     pub(super) fn test(&mut self, tile: Tile) -> Result<()> {
         self.executor.adopt(alone(&self.plans.whole, self.op, Some(tile))?)?;
         for (step, wanted) in self.steps.into_iter().zip(&self.after) {
@@ -74,8 +75,8 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// The first element that differs. Zeros may have either sign: a sum that begins with the bias has another than one
-    /// that ends with it.
+    /// Returns the first element that differs. Zeros may have either sign: it depends on whether a sum begins or ends
+    /// with the bias.
     fn difference(&self, found: &[Vec<u32>], wanted: &[Vec<u32>]) -> Option<Error> {
         let (plan, op) = (&self.plans.real, self.plans.op(self.op));
         op.views.iter().zip(found.iter().zip(wanted)).find_map(|(view, (found, wanted))| {
@@ -98,11 +99,11 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// The least seconds of a run, of so many as fit about `secs` seconds; of two where already those take as long as
-    /// `hopeless`.
+    /// Returns the shortest time of a run in seconds. It makes about as many runs as fit into `secs` seconds, but only
+    /// two if those already take as long as `hopeless`.
     pub(super) fn time(&mut self, tile: Tile, secs: f64, hopeless: f64) -> Result<f64> {
         self.executor.adopt(alone(&self.plans.real, self.op, Some(tile))?)?;
-        // What the first run does besides, nobody knows.
+        // Warm-up: the first run may include other work.
         self.runs(1)?;
         let mut least = self.runs(1)?;
         if self.clock && least == 0.0 && self.runs(MOST_RUNS)? == 0.0 {
@@ -120,8 +121,8 @@ impl<'a> Trial<'a> {
         Ok(least)
     }
 
-    /// Seconds of one of so many runs in one submission: by the device's clock, or by the host's, which has the time of handing
-    /// them over in it.
+    /// Returns the mean seconds per run of `runs` runs in one submission: by the device's clock, or by the host's,
+    /// which includes the launch overhead.
     fn runs(&mut self, runs: usize) -> Result<f64> {
         let (began, ops) = (Instant::now(), self.executor.plan().ops(RUN.section).len());
         let by_device = self.executor.submit_repeated(&self.steps[..1], RUN, 0..ops, runs)?;
@@ -129,7 +130,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The op of that index as a plan of its own, on views of the same names and shapes.
+/// Returns the op with this index as its own plan, on views of the same names and shapes.
 pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
     let op = &plan.ops(Section::Gradients)[op];
     let mut alone = Plan::new();
@@ -147,16 +148,16 @@ pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> 
     });
     let views = bound.collect();
     alone.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
-    // Its shader stays within its views here as it does there.
-    Ok(alone.with_own(plan.is_trusted()))
+    // The shader stays within its views here as in the original plan.
+    Ok(alone.with_trusted(plan.is_trusted()))
 }
 
-/// The whole allocation of a view.
+/// Name of the view of a whole allocation.
 fn all_of(view: &str) -> String {
     format!("{view}.all")
 }
 
-/// Whole numbers for what is read, poison for what is written, all around too.
+/// Returns whole numbers for views that are read, and poison for views that are written and for everything around.
 fn before(plan: &Plan) -> Vec<Vec<u32>> {
     let op = &plan.ops(Section::Gradients)[0];
     let numbers = whole_numbers(plan, op, 0);
@@ -171,10 +172,10 @@ fn before(plan: &Plan) -> Vec<Vec<u32>> {
     bound.collect()
 }
 
-/// What all views hold after a run.
+/// Returns the contents of all views after a run.
 fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
     let plan = executor.plan();
-    // Those of the op; views of parts, which fitting it to the device may have added, are nobody's business.
+    // Only the views of the op: fitting it to the device may have added views of parts.
     let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
     let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
     for (view, words) in views.iter().zip(before) {

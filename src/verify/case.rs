@@ -1,4 +1,4 @@
-//! One network to verify, and the plans that it becomes.
+//! Network to verify, and its plans.
 
 use std::fmt;
 
@@ -13,38 +13,39 @@ use crate::plan::Plan;
 use crate::specialize::{DeviceLimits, FusedStep, Limits, Tuning, candidates, specialize, traced, with_fused_step};
 use crate::verify::inputs::{self, Numbers};
 
-/// Most steps of a submission.
+/// Largest number of steps per submission.
 pub(super) const STEPS_PER_SUBMISSION: usize = 7;
 
-/// Which of the two plans.
+/// Kind of plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 #[serde(rename_all = "snake_case")]
 pub enum PlanKind {
-    /// Few big ops: what training uses.
+    /// Few large ops, as in training.
     Fused,
-    /// Ops as on a blackboard.
+    /// One op per mathematical operation.
     Primitive,
 }
 
 impl PlanKind {
-    /// `fused` or `primitive`.
+    /// Returns `fused` or `primitive`.
     pub fn name(self) -> &'static str {
         ["fused", "primitive"][self as usize]
     }
 }
 
-/// One network to verify.
+/// Network to verify, with its training and the tile sizes of its matrix multiplications.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) spec: TrainingSpec,
-    /// What the pass on real numbers starts from; drawn where there is nothing.
+    /// Initial parameters of the pass on real numbers; random if `None`.
     pub(super) parameters: Option<Vec<Tensor>>,
-    /// Cuts each product by the tile of that rank in its candidates, instead of by the first, which is the device's
-    /// choice; with the device's limits.
+    /// Rank of the tile that each matrix multiplication uses among its candidates, and the limits of the device. Without it
+    /// the device uses the first candidate.
     pub(super) tiles: Option<(usize, Limits)>,
-    /// Cuts products as a tuning says, for the device that it was settled for.
+    /// Tuning with the tile sizes of the matrix multiplications, and the device that it is for.
     pub(super) tuning: Option<(Tuning, DeviceLimits)>,
-    /// Whether the fused plan has a fused step on any device, and not only where it pays.
+    /// Use of a fused step in the fused plan on any device, even where it is not faster.
     pub(super) fused_step: bool,
 }
 
@@ -56,19 +57,19 @@ impl Case {
         Ok(Self { spec, parameters: None, tiles: None, tuning: None, fused_step: false })
     }
 
-    /// The plan, for whatever device.
+    /// Returns the plan before it is fitted to a device.
     pub(super) fn plan(&self, kind: PlanKind) -> Result<Plan> {
         self.plan_of(&self.spec, kind, false)
     }
 
-    /// The plan as a device runs it.
+    /// Returns the plan fitted to a device.
     pub(super) fn fitted(&self, kind: PlanKind, target: &DeviceLimits) -> Result<Plan> {
         specialize(self.plan(kind)?, target)
     }
 
-    /// The plan for whole numbers: every activation but the identity is a relu, and nothing is dropped, so that products
-    /// of what lies before stay whole. Ops, views and shapes are those of `real`, the plan that the device made of
-    /// [`Case::plan`]: where that has no fused step, this network has none either, though it could.
+    /// Returns the plan for whole numbers: each activation except the identity is a ReLU, and the dropout rate is 0, so that
+    /// the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`, the plan that the
+    /// device made from [`Case::plan`]: if that has no fused step, this plan has none either.
     pub(super) fn plan_of_whole_numbers(&self, kind: PlanKind, real: &Plan) -> Result<Plan> {
         let spec = TrainingSpec { network: whole(&self.spec.network), ..self.spec.clone() };
         self.plan_of(&spec, kind, traced(real)?.is_none())
@@ -96,13 +97,13 @@ impl Case {
         Ok(plan)
     }
 
-    /// How many different products a step has, and how many of them are cut as a tuning says.
+    /// Returns the number of different matrix multiplications per step, and the number of these with a tile of the tuning.
     pub(super) fn tuned(&self, kind: PlanKind) -> Result<[usize; 2]> {
         let plan = self.plan(kind)?;
         Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))
     }
 
-    /// The parameters to start from.
+    /// Returns the initial parameters.
     pub(super) fn start(&self, seed: u64, numbers: Numbers) -> Vec<Tensor> {
         match (&self.parameters, numbers) {
             (Some(parameters), Numbers::Real) => parameters.clone(),
@@ -110,7 +111,7 @@ impl Case {
         }
     }
 
-    /// Live rows of a full and of a short step; the short one is odd where it can be.
+    /// Returns the number of rows of a full and of a short step; the short one is odd if the batch size allows it.
     pub(super) fn rows(&self) -> [usize; 2] {
         let rows = self.spec.batch_size();
         [rows, ((rows * 2 / 3) | 1).min(rows - 1).max(1)]
@@ -118,7 +119,7 @@ impl Case {
 }
 
 impl fmt::Display for Case {
-    /// `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; where they are accumulated, `steps
+    /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; with gradient accumulation, `steps
     /// of 3 batches of 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrainingSpec { network, loss, optimizer, micro_batch: batch, accumulate, .. } = &self.spec;
@@ -131,7 +132,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// A network on which whole numbers stay whole: see [`Case::plan_of_whole_numbers`].
+/// Returns the network with activations that keep whole numbers whole; see [`Case::plan_of_whole_numbers`].
 pub(crate) fn whole(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
         Layer::Activation(Activation::Identity) => Layer::Activation(Activation::Identity),

@@ -1,4 +1,4 @@
-//! Free runs: what lockstep's readings between ops would hide.
+//! Free runs: complete submissions, without the reads between ops that lockstep makes and that could hide errors.
 
 use serde::Serialize;
 
@@ -10,35 +10,36 @@ use crate::verify::case::{Case, PlanKind, STEPS_PER_SUBMISSION};
 use crate::verify::inputs::{self, Numbers};
 use crate::verify::passes;
 
-/// Submissions in flight before anything is read.
+/// Number of submissions in flight before results are read.
 const SUBMISSIONS: usize = 2;
 
-/// Steps of a submission.
+/// Numbers of steps per submission.
 const STEPS: [usize; 3] = [1, 2, STEPS_PER_SUBMISSION];
 
-/// Steps without any reading between them that left the bits of the same ops run one by one.
+/// Result of a free run: steps without reads between them, whose results had the bits of the same ops run one by one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FreeRun {
-    /// Which of the two plans.
+    /// Kind of plan.
     pub plan: PlanKind,
-    /// Steps of a submission.
+    /// Number of steps per submission.
     pub steps: usize,
-    /// Submissions in flight.
+    /// Number of submissions in flight.
     pub submissions: usize,
-    /// Words compared: losses, and all that lives from step to step.
+    /// Number of 32-bit words compared: the losses, and all memory that persists between steps.
     pub words: usize,
-    /// Parameters that these steps changed: where it is 0, nothing was shown.
+    /// Number of parameters that these steps changed. If it is 0, the run proves nothing.
     pub changed: usize,
 }
 
-/// Free runs of every number of steps; the ones continue where the others stopped. A fused step is run as training does
-/// it, and singly as lockstep has judged it.
+/// Makes free runs with each number of steps; each continues where the last one stopped. A fused step runs as in training, and
+/// is compared with the traced build, op by op, that lockstep has checked.
 pub(super) fn all(
     case: &Case,
     kind: PlanKind,
     seed: u64,
     make: &mut Make<'_>,
-    tell: &mut dyn FnMut(FreeRun),
+    on_run: &mut dyn FnMut(FreeRun),
 ) -> Result<()> {
     let mut ready = || {
         let mut executor = make(case.plan(kind)?)?;
@@ -50,30 +51,30 @@ pub(super) fn all(
     for steps in STEPS {
         let before = read(free.as_mut(), "parameters")?;
         let losses = [(free.as_mut(), false), (stepped.as_mut(), true)]
-            .map(|(executor, singly)| run(case, executor, seed, first, steps, singly));
+            .map(|(executor, op_by_op)| run(case, executor, seed, first, steps, op_by_op));
         let [found, wanted] = losses;
         let place = format!("free run of {SUBMISSIONS} × {steps} steps ({})", kind.name());
         let mut words = compare(&place, "loss", &found?, &wanted?)?;
-        for (id, name) in kept(free.plan()) {
+        for (id, name) in persistent(free.plan()) {
             words += compare(&place, &name, &free.read_allocation(id)?, &stepped.read_allocation(id)?)?;
         }
-        finite(free.as_mut(), &place)?;
+        check_finite(free.as_mut(), &place)?;
         let after = read(free.as_mut(), "parameters")?;
         let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-        tell(FreeRun { plan: kind, steps, submissions: SUBMISSIONS, words, changed });
+        on_run(FreeRun { plan: kind, steps, submissions: SUBMISSIONS, words, changed });
         first += (SUBMISSIONS * steps) as u64;
     }
     Ok(())
 }
 
-/// Submits all steps, as a whole or op by op, and only then waits for their losses.
+/// Submits all steps, in whole submissions or op by op, and then waits for their losses.
 fn run(
     case: &Case,
     executor: &mut dyn Executor,
     seed: u64,
     first: u64,
     steps: usize,
-    singly: bool,
+    op_by_op: bool,
 ) -> Result<Vec<u32>> {
     let [full, short] = case.rows();
     let rows: Vec<usize> = (1..=steps).map(|step| if step == steps { short } else { full }).collect();
@@ -82,8 +83,8 @@ fn run(
     for number in 0..SUBMISSIONS {
         let first = first + (number * steps) as u64;
         let records = inputs::choose(executor, &case.spec, seed, first, &rows)?;
-        if singly {
-            one_by_one(executor, &records)?
+        if op_by_op {
+            submit_ops(executor, &records)?
         } else {
             executor.submit(&records, &Run::submission(&records))?
         }
@@ -96,7 +97,7 @@ fn run(
     Ok(losses)
 }
 
-fn one_by_one(executor: &mut dyn Executor, records: &[Step]) -> Result<()> {
+fn submit_ops(executor: &mut dyn Executor, records: &[Step]) -> Result<()> {
     for run in Run::submission(records) {
         for op in 0..executor.plan().ops(run.section).len() {
             executor.submit_op(records, run, op)?;
@@ -105,7 +106,7 @@ fn one_by_one(executor: &mut dyn Executor, records: &[Step]) -> Result<()> {
     Ok(())
 }
 
-/// Number of words, all of which are the same.
+/// Checks that all words are equal and returns their number.
 fn compare(place: &str, view: &str, found: &[u32], wanted: &[u32]) -> Result<usize> {
     let number = |word: u32| f64::from(f32::from_bits(word));
     match (0..found.len()).find(|at| Some(&found[*at]) != wanted.get(*at)) {
@@ -122,21 +123,23 @@ fn compare(place: &str, view: &str, found: &[u32], wanted: &[u32]) -> Result<usi
     }
 }
 
-/// Checks that the flag was never lowered: a frozen state proves nothing.
-fn finite(executor: &mut dyn Executor, place: &str) -> Result<()> {
+/// Checks that no bad step was recorded: after one, nothing changes, so the run would prove nothing.
+fn check_finite(executor: &mut dyn Executor, place: &str) -> Result<()> {
     match read(executor, "flag")?[..] {
         [u32::MAX] => Ok(()),
         _ => Err(Error::conflict(
             place,
-            "a loss or gradient was not finite, so that the steps behind it changed nothing",
+            "a loss or gradient was not finite, so the steps after it changed nothing",
             "verify with a lower learning rate",
         )),
     }
 }
 
-fn kept(plan: &Plan) -> Vec<(AllocationId, String)> {
-    let kept = plan.allocations().iter().enumerate().filter(|(_, a)| matches!(a.contents, Contents::Persistent(_)));
-    kept.map(|(id, allocation)| (AllocationId(id), allocation.name.clone())).collect()
+/// Returns the allocations that persist between steps, with their names.
+fn persistent(plan: &Plan) -> Vec<(AllocationId, String)> {
+    let persistent =
+        plan.allocations().iter().enumerate().filter(|(_, a)| matches!(a.contents, Contents::Persistent(_)));
+    persistent.map(|(id, allocation)| (AllocationId(id), allocation.name.clone())).collect()
 }
 
 fn read(executor: &mut dyn Executor, name: &str) -> Result<Vec<u32>> {

@@ -1,4 +1,4 @@
-//! The numbers that a network is verified on: random, and the same for the same seed.
+//! Random numbers that a network is verified on; the same seed gives the same numbers.
 
 use crate::error::Result;
 use crate::exec::Executor;
@@ -11,16 +11,16 @@ use crate::rng::{Philox, Stream};
 use crate::schedule::Schedule;
 use crate::shape::Dtype;
 
-/// What [`Numbers`] are drawn from, in words.
+/// Description of the distributions of [`Numbers`].
 pub(super) const DISTRIBUTION: &str =
     "uniform: inputs in ±1.5, weights in ±1.5/√inputs, biases in ±0.5; then whole numbers from −2 to 2";
 
-/// What numbers are drawn from.
+/// Distribution of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Numbers {
-    /// Of a size that keeps signals near 1.
+    /// Real numbers, scaled so that signals stay near 1.
     Real,
-    /// −2, −1, 0, 1 and 2: products and sums of them are exact in f32.
+    /// Whole numbers from −2 to 2: their products and sums are exact in f32.
     Whole,
 }
 
@@ -29,7 +29,7 @@ impl Numbers {
         ["real", "whole"][self as usize]
     }
 
-    /// Uniform in ±limit, or a small whole number.
+    /// Draws a number that is uniform in ±limit, or a small whole number.
     fn draw(self, random: &mut Philox, limit: f64) -> f32 {
         match self {
             Self::Real => (limit * (2.0 * random.uniform() - 1.0)) as f32,
@@ -38,7 +38,7 @@ impl Numbers {
     }
 }
 
-/// Sequences of one seed: parameters, data, and what ops are refilled with.
+/// Indices of the random sequences of a seed: parameters, data, and new inputs of single ops.
 const PARAMETERS: u32 = 0;
 const DATA: u32 = 1;
 const REFILL: u32 = 2;
@@ -47,7 +47,7 @@ fn random(seed: u64, index: u32) -> Philox {
     Philox::new(seed, Stream::Data, index)
 }
 
-/// Parameters to start from.
+/// Draws initial parameters.
 pub(super) fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Vec<Tensor> {
     let mut random = random(seed, PARAMETERS);
     let tensor = |(name, shape): (String, Vec<usize>)| {
@@ -65,14 +65,14 @@ fn target(random: &mut Philox, spec: &TrainingSpec, numbers: Numbers) -> u32 {
     }
     let number = match (loss, random.below(4)) {
         (Loss::MeanSquaredError, _) => numbers.draw(random, 1.0),
-        // 0, 1, and between.
+        // 0, 1, and numbers between them.
         (Loss::BinaryCrossEntropy, 2..) if numbers == Numbers::Real => random.uniform() as f32,
         (_, word) => (word % 2) as f32,
     };
     number.to_bits()
 }
 
-/// Writes parameters, the resident data set, and rows to evaluate.
+/// Writes parameters, the resident data set, and the rows of an evaluation.
 pub(super) fn fill(
     executor: &mut dyn Executor,
     spec: &TrainingSpec,
@@ -90,7 +90,7 @@ pub(super) fn fill(
         let (input, targets) = (view("input")?, view("target")?);
         match executor.plan().allocation_of(input).dtype {
             Dtype::F32 => write_drawn(executor, input, || numbers.draw(&mut random, 1.5).to_bits())?,
-            // Bytes, four a word.
+            // Four bytes per word.
             Dtype::U32 => write_drawn(executor, input, || random.below(u32::MAX))?,
         }
         write_drawn(executor, targets, || target(&mut random, spec, numbers))?;
@@ -98,14 +98,15 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// Writes a word for each element of a view.
+/// Writes one word per element of a view.
 fn write_drawn(executor: &mut dyn Executor, view: ViewId, word: impl FnMut() -> u32) -> Result<()> {
     let words: Vec<u32> = std::iter::repeat_with(word).take(executor.plan().shape(view).elements()).collect();
     executor.write(view, 0, &words)
 }
 
-/// Chooses rows of the resident data set, some of them twice, for steps from `first` on with so many live rows each, as
-/// if they were the last ones of an epoch; returns the steps' records. All steps but the last are full.
+/// Selects rows of the resident data set, some of them twice, for consecutive steps from `first` on, as if these were the last
+/// ones of an epoch. `rows` has the number of rows of each step; all steps except the last are full. Returns the records of
+/// the steps.
 pub(super) fn choose(
     executor: &mut dyn Executor,
     spec: &TrainingSpec,
@@ -118,7 +119,7 @@ pub(super) fn choose(
     let shape = executor.plan().shape(view);
     let records = rows.iter().enumerate().flat_map(|(step, rows)| {
         let (index, batch_index) = (first + step as u64, step * spec.accumulate);
-        spec.records(Schedule::Constant, seed, index, batch_index, *rows)
+        spec.records(&Schedule::Constant, seed, index, batch_index, *rows)
     });
     let mut records: Vec<Step> = records.collect();
     let before = shape.rows.saturating_sub(records.len());
@@ -134,10 +135,10 @@ pub(super) fn choose(
     Ok(records)
 }
 
-/// Small whole numbers for all that a product reads, so that it is exact whatever came before it: the views with
-/// their words; nothing for other kernels, which could not work on any numbers.
+/// Draws small whole numbers for all inputs of a matrix multiplication, so that it is exact whatever ran before it. Returns the
+/// views with their words; returns nothing for other kernels, which do not accept arbitrary inputs.
 pub(crate) fn refill(plan: &Plan, op: &Op, seed: u64) -> Vec<(ViewId, Vec<u32>)> {
-    // Products, whole or in parts, and the sums of parts.
+    // Matrix multiplications, also split ones, and the sums of their parts.
     if !["matmul_", "dense_"].iter().any(|family| op.kernel.name.starts_with(family)) {
         return Vec::new();
     }

@@ -1,13 +1,17 @@
-//! Verifies a network on a device: every element of every op at the network's real shapes, and whole runs of steps.
+//! Verification of a network on a device: each element of each op at the network's own shapes, and complete submissions.
 //!
-//! **Lockstep** ([`lockstep`]) runs the ops one by one and judges all that each writes, twice: on real numbers, within
-//! tolerances derived from the op's own inputs, and on small whole numbers, on which products are exact whatever the order
-//! of their terms, so that the device must give the reference's bits. A full batch is followed by a short one.
-//! **Free runs** then catch what reading between ops would hide: 1, 2 and 7 steps to a submission, two submissions in
-//! flight, nothing read between, must leave the same bits as the same ops one by one.
-//! Where a device takes a narrow network's step as one op, lockstep judges the build that writes down what lies between
-//! its stages, stage by stage, and free runs hold the one that trains to the bits of that.
+//! **Lockstep** ([`lockstep`]) runs the ops one by one and compares all their results with the reference, in two passes. On
+//! real numbers, results must lie within tolerances that are derived from the inputs of the op. On small whole numbers,
+//! matrix multiplications are exact for any order of their terms, so the device must have the bits of the reference. Each
+//! pass has a full batch and a short one.
 //!
+//! **Free runs** find errors that the reads between ops can hide. They submit 1, 2 and 7 steps at a time, with two
+//! submissions in flight and no reads between them. The results must have the bits of the same ops run one by one.
+//!
+//! If a device uses a fused step, lockstep checks a traced build that writes the results of each stage to memory, stage by
+//! stage. Free runs check that the build for training has the same bits.
+//!
+//! # Examples
 //! ```
 //! use wgrad::lower::TrainingSpec;
 //! use wgrad::verify::Verify;
@@ -27,6 +31,7 @@ mod report;
 mod standard;
 mod table;
 
+pub use case::PlanKind;
 pub(crate) use case::whole;
 pub use free_run::FreeRun;
 pub(crate) use inputs::refill as whole_numbers;
@@ -42,29 +47,52 @@ use crate::model::{Model, evaluate_rows};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::specialize::{Tuning, TuningPolicy, traced};
-use case::{Case, PlanKind};
+use case::Case;
 use report::Collected;
 
-/// Makes executors for plans: what a device does, or a test that puts something wrong in.
+/// Function that creates an executor for a plan, as a device does, or as a test with a deliberate error.
 pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
 
-/// What is verified.
+/// Verification of one network, a model, or the standard set of networks.
+///
+/// # Examples
+/// ```
+/// use wgrad::lower::TrainingSpec;
+/// use wgrad::verify::Verify;
+/// use wgrad::{Adam, Device, Loss, Network};
+/// let network = Network::input(2).dense(3).relu().dense(1);
+/// let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+/// let report = Verify::network(&spec)?.seed(7).run(&Device::cpu(), |_| ())?;
+/// assert!(report.passed());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verify {
     cases: Vec<Case>,
     plan_kinds: Vec<PlanKind>,
     seed: u64,
-    /// Whether ops of one kernel are told together, since there are too many to be told one by one.
+    /// Reports all ops of a kernel together, since there are too many for one row each.
     by_kernel: bool,
     tuning: TuningPolicy,
 }
 
 impl Verify {
-    /// All ops that training and evaluating the described network takes. Of the spec, what belongs to a
-    /// particular data set does not count: a small random one stands for it.
+    /// Verifies all ops for training and evaluating a network. A small random data set stands in for the one of the spec, and
+    /// a submission has up to 7 steps.
     ///
     /// # Errors
-    /// Whatever [`TrainingSpec::check`] finds.
+    /// As [`TrainingSpec::check`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// assert!(Verify::network(&spec)?.run(&Device::cpu(), |_| ())?.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn network(spec: &TrainingSpec) -> Result<Self> {
         let case = Case::new(spec.clone())?;
         Ok(Self {
@@ -76,10 +104,22 @@ impl Verify {
         })
     }
 
-    /// The same for a model, which starts from its own parameters.
+    /// Verifies all ops for training and evaluating a model with this optimizer and batch size. The pass on real numbers
+    /// begins with the parameters of the model.
     ///
     /// # Errors
-    /// A model whose parts do not fit each other; whatever [`TrainingSpec::check`] finds.
+    /// As [`Model::check`] and [`TrainingSpec::check`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::verify::Verify;
+    /// use wgrad::{Adam, Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let model = builder.build(&Device::cpu())?.into_model()?;
+    /// let report = Verify::model(&model, Adam::new(1e-3), 4)?.run(&Device::cpu(), |_| ())?;
+    /// assert!(report.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn model(model: &Model, optimizer: impl Into<Optimizer>, batch: usize) -> Result<Self> {
         model.check()?;
         let spec = TrainingSpec::new(model.metadata.network.clone(), model.metadata.loss, optimizer, batch);
@@ -88,46 +128,120 @@ impl Verify {
         Ok(verify)
     }
 
-    /// Networks that together run every kernel, with every activation, loss and optimizer, at sizes that no tile
-    /// divides and at some that tiles do; fused and primitive.
+    /// Verifies a set of networks that together run each kernel, with each activation, loss function and optimizer, in the
+    /// fused and the primitive plan. Tiles divide some of their sizes and not others.
     ///
     /// # Errors
-    /// None that a test would not find.
+    /// None; the networks are fixed, and tests run them.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use wgrad::{Device, verify::Verify};
+    /// let report = Verify::standard()?.run(&Device::auto()?, |_| ())?;
+    /// println!("{report}");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn standard() -> Result<Self> {
         let plan_kinds = vec![PlanKind::Fused, PlanKind::Primitive];
         Ok(Self { cases: standard::cases()?, plan_kinds, seed: 0, by_kernel: true, tuning: TuningPolicy::Nothing })
     }
 
-    /// Sets the seed of parameters, inputs, targets and dropout, default 0.
+    /// Sets the seed of parameters, inputs, targets and dropout; default 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.seed(7).run(&Device::cpu(), |_| ())?;
+    /// assert_eq!(report.header.seed, 7);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Cuts the network's products as a tuning says, as a training does that it is
-    /// [pinned](crate::trainer::Builder::tuning) to.
+    /// Uses the tile sizes of a tuning for the network's matrix multiplications. As in a training that is
+    /// [pinned](crate::trainer::Builder::tuning) to the tuning, an entry that does not apply is an error of [`Verify::run`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// use wgrad::specialize::Tuning;
+    /// let verify = Verify::network(&spec)?.tuning(Tuning::default());
+    /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = TuningPolicy::Pinned(tuning);
         self
     }
 
-    /// The same where the device and the shapes allow it.
+    /// Uses the tile sizes of a tuning where the device and the shapes allow them. On a GPU, [`Header::ignored`] lists the
+    /// others.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// use wgrad::specialize::Tuning;
+    /// let verify = Verify::network(&spec)?.suggest_tuning(Tuning::default());
+    /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn suggest_tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = TuningPolicy::Suggested(tuning);
         self
     }
 
-    /// Verifies the primitive ops too, which training does not use unless it is told to.
+    /// Verifies the primitive plan, too, which training does not use by default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.and_primitive().run(&Device::cpu(), |_| ())?;
+    /// assert_eq!(report.free_runs.len(), 2 * 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn and_primitive(mut self) -> Self {
         self.plan_kinds = vec![PlanKind::Fused, PlanKind::Primitive];
         self
     }
 
-    /// Verifies on a device; `on_event` is told of each part as it is done.
+    /// Runs the verification on a device. `on_event` receives its progress.
     ///
     /// # Errors
-    /// A device that cannot hold or run a plan, or stops answering. A wrong result is no error of this function's,
-    /// but what [`Report::failure`] tells; see [`Report::into_result`].
+    /// The device cannot hold or run a plan, or fails; a tuning does not apply. A wrong result is not an error of this
+    /// function, but is in [`Report::failure`]; see [`Report::into_result`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let mut ops = 0;
+    /// let report = Verify::network(&spec)?.run(&Device::cpu(), |event| {
+    ///     ops += usize::from(matches!(event, wgrad::verify::Event::Op(_)));
+    /// })?;
+    /// assert!(report.passed() && ops == report.ops.len());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn run(&self, device: &Device, on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let mut verify = self.clone();
         for case in verify.cases.iter_mut().filter(|_| !self.by_kernel) {
@@ -136,10 +250,22 @@ impl Verify {
         verify.run_on(&mut |plan| device.executor(plan), on_event)
     }
 
-    /// [`Verify::run`] on executors that `make` makes.
+    /// Runs the verification on executors that `make` creates.
     ///
     /// # Errors
     /// As [`Verify::run`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.run_on(&mut |plan| Device::reference().executor(plan), |_| ())?;
+    /// assert!(report.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn run_on(&self, make: &mut Make<'_>, mut on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let first = make(self.cases[0].plan(self.plan_kinds[0])?)?;
         let (target, mut cases, mut ignored) = (first.target(), self.cases.clone(), Vec::new());
@@ -158,7 +284,7 @@ impl Verify {
         let work = parts.iter().map(|(case, kind)| passes::work(case, *kind, &target)).sum::<Result<usize>>()?;
         let mut collected = Collected::new(header, work, self.by_kernel, &mut on_event);
         for (case, kind) in parts {
-            match self.part(case, kind, make, &mut collected) {
+            match self.verify_case(case, kind, make, &mut collected) {
                 Ok(()) => {}
                 Err(error @ Error::Mismatch { .. }) => {
                     let during = format!("{case}, {} plan", kind.name());
@@ -170,19 +296,25 @@ impl Verify {
         Ok(collected.finish(None))
     }
 
-    /// One network in one of its plans.
-    fn part(&self, case: &Case, kind: PlanKind, make: &mut Make<'_>, collected: &mut Collected<'_>) -> Result<()> {
-        let (found, result) = passes::both(case, kind, self.seed, make, &mut |op| collected.tell(op))?;
-        collected.ops(kind, found);
+    /// Verifies one network in one of its plans.
+    fn verify_case(
+        &self,
+        case: &Case,
+        kind: PlanKind,
+        make: &mut Make<'_>,
+        collected: &mut Collected<'_>,
+    ) -> Result<()> {
+        let (checks, result) = passes::both(case, kind, self.seed, make, &mut |op| collected.progress(op))?;
+        collected.ops(kind, checks);
         result?;
-        // How products are cut is nothing to what happens between ops.
+        // Tile sizes have no effect on what happens between ops.
         if case.tiles.is_some() {
             return Ok(());
         }
         free_run::all(case, kind, self.seed, make, &mut |run| collected.free_run(run))
     }
 
-    /// Who is verified, with what, on which numbers.
+    /// Returns the device, subject and inputs of the verification.
     fn header(&self, first: &dyn Executor, parts: &[(&Case, PlanKind)]) -> Result<Header> {
         let target = first.target();
         let tiles = match parts {

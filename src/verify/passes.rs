@@ -12,37 +12,37 @@ use crate::verify::Make;
 use crate::verify::case::{Case, PlanKind};
 use crate::verify::inputs::{self, Numbers};
 
-/// What was found of each op of a plan, over all its runs.
-pub(super) type Found = BTreeMap<(Section, usize), OpCheck>;
+/// Lockstep results of each op of a plan, merged over its runs.
+pub(super) type OpChecks = BTreeMap<(Section, usize), OpCheck>;
 
-/// Both passes: what was found up to the end, or up to the first element that its tolerance does not explain. `tell` is
-/// told the name of each op before it runs.
+/// Runs both passes. Returns the results up to the end, or up to the first element outside its tolerance. `on_op` receives the
+/// name of each op before it runs.
 pub(super) fn both(
     case: &Case,
     kind: PlanKind,
     seed: u64,
     make: &mut Make<'_>,
-    tell: &mut dyn FnMut(&str),
-) -> Result<(Found, Result<()>)> {
+    on_op: &mut dyn FnMut(&str),
+) -> Result<(OpChecks, Result<()>)> {
     let executor = make(case.plan(kind)?)?;
-    // The network of whole numbers could have a fused step where the real one has none.
+    // The plan for whole numbers must have a fused step only if the plan for real numbers has one.
     let whole = case.plan_of_whole_numbers(kind, executor.plan())?;
     let (mut executor, mut whole) = (traced(executor)?, Some(whole));
-    let mut found = Found::new();
+    let mut found = OpChecks::new();
     for numbers in [Numbers::Real, Numbers::Whole] {
         if let Some(whole) = whole.take_if(|_| numbers == Numbers::Whole) {
             executor.adopt(whole)?;
             executor = traced(executor)?;
         }
-        if let Err(error) = pass(case, numbers, seed, executor.as_mut(), tell, &mut found) {
+        if let Err(error) = pass(case, numbers, seed, executor.as_mut(), on_op, &mut found) {
             return Ok((found, Err(error)));
         }
     }
     Ok((found, Ok(())))
 }
 
-/// The same executor; where its plan has a fused step, with the build that writes down what lies between the stages, so
-/// that each can be judged alone. Free runs hold the other build to the bits of this one.
+/// Adopts the traced build if the plan has a fused step. It writes the results of each stage to memory, so that each can be
+/// checked alone. Free runs check that the build for training has the same bits.
 pub(super) fn traced(mut executor: Box<dyn Executor>) -> Result<Box<dyn Executor>> {
     if let Some(plan) = specialize::traced(executor.plan())? {
         executor.adopt(plan)?;
@@ -55,21 +55,21 @@ fn pass(
     numbers: Numbers,
     seed: u64,
     executor: &mut dyn Executor,
-    tell: &mut dyn FnMut(&str),
-    found: &mut Found,
+    on_op: &mut dyn FnMut(&str),
+    found: &mut OpChecks,
 ) -> Result<()> {
     let start = case.start(seed, numbers);
     inputs::fill(executor, &case.spec, &start, seed, numbers)?;
     let steps = inputs::choose(executor, &case.spec, seed, 0, &case.rows())?;
-    // The device's own plan: how it was fitted to the device is its business, what it computes is not.
+    // The plan as fitted to the device, which may split ops.
     let plan = executor.plan().clone();
     let evaluation = [evaluation(&plan, steps[1])?];
     let mut lockstep = Lockstep::new(&plan)?;
     let runs = Run::submission(&steps).into_iter().map(|run| (run, &steps[..]));
     let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, batch_index: 0 }, &evaluation[..]));
     for (run, steps) in runs.chain(last) {
-        // Each step begins with these parameters: a learning rate that leads beyond what an f32 can hold is no error of
-        // the device's, and what comes of many steps is for free runs to compare.
+        // Each step begins with the same parameters. A learning rate that makes them overflow is no error of the device, and
+        // free runs compare the results of several steps.
         if matches!(run.section, Section::Gradients | Section::Evaluate) {
             for tensor in &start {
                 let view = plan.named(&tensor.name)?;
@@ -77,34 +77,35 @@ fn pass(
             }
         }
         for (index, op) in plan.ops(run.section).iter().enumerate() {
-            tell(&format!("{} numbers, {}", numbers.name(), plan.op_name(run.section, index)));
+            on_op(&format!("{} numbers, {}", numbers.name(), plan.op_name(run.section, index)));
             if numbers == Numbers::Whole {
                 for (view, words) in inputs::refill(&plan, op, seed + index as u64) {
                     lockstep.write(executor, view, run.batch_index, &words)?;
                 }
             }
-            let judged = lockstep.op(executor, steps, run, index)?;
+            let checked = lockstep.op(executor, steps, run, index)?;
             match found.entry((run.section, index)) {
-                Entry::Vacant(place) => drop(place.insert(judged)),
-                Entry::Occupied(known) if (&known.get().op, &known.get().shapes) != (&judged.op, &judged.shapes) => {
-                    let problem = format!("it was {} before: figures of two ops would be one's", known.get().op);
-                    return Err(Error::conflict(judged.op, problem, "report this as an error of wgrad's"));
+                Entry::Vacant(place) => drop(place.insert(checked)),
+                Entry::Occupied(known) if (&known.get().op, &known.get().shapes) != (&checked.op, &checked.shapes) => {
+                    let problem =
+                        format!("its place belongs to {}, so the results of two ops would be merged", known.get().op);
+                    return Err(Error::conflict(checked.op, problem, "report this as a bug in wgrad"));
                 }
-                Entry::Occupied(mut known) => known.get_mut().merge(&judged),
+                Entry::Occupied(mut known) => known.get_mut().merge(&checked),
             }
         }
     }
     Ok(())
 }
 
-/// An evaluation of most of its rows: the rest are dead.
+/// Returns the record of an evaluation in which most rows are used and the rest are padding.
 fn evaluation(plan: &Plan, step: Step) -> Result<Step> {
     let rows = plan.shape(plan.named("evaluate.input")?).rows;
     let rows = ((rows - rows / 8) | 1).min(rows);
     Ok(Step { batch_index: 0, rows: rows as u32, loss_scale: (1.0 / rows as f64) as f32, ..step })
 }
 
-/// Number of op runs of both passes.
+/// Returns the number of op runs of both passes.
 pub(super) fn work(case: &Case, kind: PlanKind, target: &DeviceLimits) -> Result<usize> {
     let plan = case.fitted(kind, target)?;
     let steps = case.rows();

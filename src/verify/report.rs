@@ -1,4 +1,4 @@
-//! What was found, as data.
+//! Results of a verification, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,154 +10,196 @@ use crate::plan::{Plan, Section};
 use crate::specialize::{Choice, DeviceLimits};
 use crate::verify::FreeRun;
 use crate::verify::case::PlanKind;
-use crate::verify::passes::Found;
+use crate::verify::passes::OpChecks;
 
-/// Who was verified, with what, on which numbers.
+/// Device, subject and inputs of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Header {
-    /// The device.
+    /// Device.
     pub device: String,
-    /// Its driver, where there is one.
+    /// Driver of the device, if it has one.
     pub driver: Option<String>,
-    /// This crate's version.
+    /// Version of this crate.
     pub wgrad: &'static str,
-    /// A hash of all WGSL that was compiled, or `CPU kernels` where the host's own CPU kernels ran.
+    /// Hash of all compiled WGSL, or `CPU kernels` on the CPU.
     pub shaders: String,
-    /// Network, loss, optimizer and batch.
+    /// Network, loss function, optimizer and batch size.
     pub subject: String,
-    /// What numbers were drawn from.
+    /// Distributions of the random numbers.
     pub inputs: &'static str,
-    /// The seed that they were drawn with.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Different products of a step.
+    /// Number of different matrix multiplications per step.
     pub matmuls: usize,
-    /// Those that a tuning says something of.
+    /// Number of these with tile sizes of the tuning.
     pub tuned: usize,
-    /// What a suggested tuning says, and was not followed in.
+    /// Entries of a suggested tuning that do not apply, with reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
-    /// The tiles of all products of the network on a GPU, whoever chose them.
+    /// Tiles of all matrix multiplications of the network on a GPU, tuned or not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiles: Vec<Choice>,
-    /// Whether a step is one op, of which lockstep judges the build that writes down what lies between its stages, and
-    /// free runs hold the one that trains to the bits of that.
+    /// True if there is a fused step. Lockstep then checks the traced build, which writes the results of each stage to memory;
+    /// free runs check that the build for training has the same bits.
     pub fused_step: bool,
 }
 
-/// What lockstep found of one op, or of all ops of one kernel.
+/// Lockstep results of one op, or of all ops of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct OpReport {
-    /// Which of the two plans; none for a kernel that both have.
+    /// Kind of plan; `None` if the ops of a kernel are reported together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanKind>,
-    /// Section and number, or how many ops stand together here.
+    /// Section and number of the op, or the number of ops that are reported together.
     pub op: String,
-    /// The kernel.
+    /// Kernel.
     pub kernel: &'static str,
-    /// How a product was cut, on a GPU.
+    /// Tile of a matrix multiplication, on a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<String>,
-    /// Shapes of the first view read and the first written, or how many different ones.
+    /// Shapes of the first view read and of the first written, or the number of different shapes.
     pub shape: String,
-    /// Elements compared.
+    /// Number of elements compared.
     pub elements: usize,
-    /// Elements that had to have the reference's bits.
+    /// Number of elements with tolerance 0, which must have the bits of the reference.
     pub exact: usize,
-    /// Largest difference as a share of its tolerance, from 0 to 1.
+    /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
-    /// How large tolerances are beside the results: [`OpCheck::tightness`].
+    /// Ratio of the tolerances to the results, each as a root of the sum of squares; see [`OpCheck::tightness`].
     pub tolerance: f64,
-    /// Largest tolerance as a share of its result.
+    /// Largest ratio of a tolerance to its result.
     pub largest: f64,
-    /// Elements whose tolerance exceeds 1 % of the result.
+    /// Number of elements whose tolerance exceeds 1 % of the result.
     pub weak: usize,
-    /// `ok`: what is not has no row, but is the failure.
+    /// Always `ok`: a wrong op is not listed, but reported as the failure.
     pub verdict: &'static str,
 }
 
-/// The first result that is wrong.
+/// First wrong result.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failure {
-    /// Which network, in which plan.
+    /// Network and kind of plan.
     pub during: String,
-    /// Op, view, row and column, both values and the tolerance.
+    /// Error with op, view, row, column, both values and the tolerance.
     pub error: Error,
 }
 
-/// The figures under the line.
+/// Totals of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Summary {
-    /// Whether all was right.
+    /// True if all results are correct.
     pub passed: bool,
-    /// Op runs in lockstep.
+    /// Number of op runs in lockstep.
     pub runs: usize,
-    /// Elements compared.
+    /// Number of elements compared.
     pub elements: usize,
-    /// Of these, elements that had to have the reference's bits.
+    /// Number of these with tolerance 0, which must have the bits of the reference.
     pub exact: usize,
-    /// Different kernels that ran.
+    /// Number of different kernels that ran.
     pub kernels: usize,
-    /// Words compared after free runs.
+    /// Number of 32-bit words compared after free runs.
     pub words: usize,
-    /// The first result that is wrong.
+    /// First wrong result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// News of a verification under way.
+/// Progress of a verification.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Event<'a> {
-    /// It begins.
+    /// The verification begins.
     Start(&'a Header),
     /// An op is about to run.
     Progress {
-        /// The op.
+        /// Op.
         what: &'a str,
-        /// Op runs that are done.
+        /// Number of op runs that are done.
         done: usize,
-        /// Op runs in all.
+        /// Total number of op runs.
         total: usize,
     },
-    /// An op, or a kernel, is right in all its runs.
+    /// An op, or a kernel, was correct in all its runs.
     Op(&'a OpReport),
-    /// A free run left the right bits.
+    /// A free run had the correct bits.
     FreeRun(&'a FreeRun),
-    /// It ends.
+    /// The verification ends.
     Summary(&'a Summary),
 }
 
-/// What was found.
+/// Results of a verification.
 #[derive(Debug)]
-#[must_use = "a wrong result stands in the report, and is no error of the function that returns it"]
+#[must_use = "a wrong result is part of the report and not an error of the function that returns it"]
+#[non_exhaustive]
 pub struct Report {
-    /// Who was verified, with what, on which numbers.
+    /// Device, subject and inputs.
     pub header: Header,
-    /// Ops that are right.
+    /// Correct ops.
     pub ops: Vec<OpReport>,
-    /// Free runs that are right.
+    /// Correct free runs.
     pub free_runs: Vec<FreeRun>,
-    /// The figures under the line.
+    /// Totals.
     pub summary: Summary,
-    /// The first result that is wrong, where the verification ended.
+    /// First wrong result, which ended the verification.
     pub failure: Option<Failure>,
 }
 
 impl Report {
-    /// Whether all was right.
+    /// Returns true if all results are correct.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?;
+    /// assert!(report.passed());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn passed(&self) -> bool {
         self.failure.is_none()
     }
 
-    /// Elements compared with the reference.
+    /// Returns the number of elements that were compared with the reference.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?;
+    /// assert!(report.elements() > 100);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn elements(&self) -> usize {
         self.summary.elements
     }
 
-    /// The report, if all was right.
+    /// Returns the report if all results are correct.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for the first result that is wrong.
+    /// [`Error::Mismatch`] for the first wrong result.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::verify::Verify;
+    /// # use wgrad::{Adam, Device, Loss, Network};
+    /// # let network = Network::input(2).dense(3).relu().dense(1);
+    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?.into_result()?;
+    /// assert!(report.failure.is_none());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn into_result(self) -> Result<Self> {
         match self.failure {
             Some(failure) => Err(failure.error),
@@ -166,21 +208,21 @@ impl Report {
     }
 }
 
-/// A report in the making.
+/// Report of a running verification.
 pub(super) struct Collected<'a> {
     header: Header,
     ops: Vec<OpReport>,
     free_runs: Vec<FreeRun>,
-    by_kernel: Option<BTreeMap<(&'static str, Option<String>), Together>>,
+    by_kernel: Option<BTreeMap<(&'static str, Option<String>), KernelResult>>,
     kernels: BTreeSet<&'static str>,
     on_event: &'a mut dyn FnMut(&Event<'_>),
     done: usize,
     total: usize,
 }
 
-/// Ops of one kernel.
-struct Together {
-    judged: OpCheck,
+/// Results of the ops of one kernel.
+struct KernelResult {
+    checked: OpCheck,
     ops: usize,
     shapes: BTreeSet<String>,
 }
@@ -192,7 +234,7 @@ impl<'a> Collected<'a> {
         Self { header, ops, free_runs, by_kernel, kernels, on_event, done: 0, total }
     }
 
-    pub(super) fn tell(&mut self, what: &str) {
+    pub(super) fn progress(&mut self, what: &str) {
         (self.on_event)(&Event::Progress { what, done: self.done, total: self.total });
         self.done += 1;
     }
@@ -202,17 +244,20 @@ impl<'a> Collected<'a> {
         self.free_runs.push(run);
     }
 
-    pub(super) fn ops(&mut self, kind: PlanKind, found: Found) {
-        for ((section, index), judged) in found {
-            self.kernels.insert(judged.kernel);
-            let tile = judged.tile.map(|tile| tile.to_string());
+    pub(super) fn ops(&mut self, kind: PlanKind, found: OpChecks) {
+        for ((section, index), checked) in found {
+            self.kernels.insert(checked.kernel);
+            let tile = checked.tile.map(|tile| tile.to_string());
             match &mut self.by_kernel {
-                None => self.row(row(Some(kind), format!("{} {index}", section.name()), tile, shape(&judged), &judged)),
+                None => {
+                    let op = format!("{} {index}", section.name());
+                    self.row(row(Some(kind), op, tile, shape(&checked), &checked));
+                }
                 Some(kernels) => {
-                    let shape = shape(&judged);
-                    match kernels.get_mut(&(judged.kernel, tile.clone())) {
-                        Some(together) => together.add(&judged, shape),
-                        None => drop(kernels.insert((judged.kernel, tile), Together::new(judged, shape))),
+                    let shape = shape(&checked);
+                    match kernels.get_mut(&(checked.kernel, tile.clone())) {
+                        Some(result) => result.add(&checked, shape),
+                        None => drop(kernels.insert((checked.kernel, tile), KernelResult::new(checked, shape))),
                     }
                 }
             }
@@ -225,9 +270,9 @@ impl<'a> Collected<'a> {
     }
 
     pub(super) fn finish(mut self, failure: Option<Failure>) -> Report {
-        for ((_, tile), together) in self.by_kernel.take().unwrap_or_default() {
-            let Together { judged, ops, shapes } = together;
-            self.row(row(None, format!("{ops} ops"), tile, format!("{} shapes", shapes.len()), &judged));
+        for ((_, tile), result) in self.by_kernel.take().unwrap_or_default() {
+            let KernelResult { checked, ops, shapes } = result;
+            self.row(row(None, format!("{ops} ops"), tile, format!("{} shapes", shapes.len()), &checked));
         }
         let summary = Summary {
             passed: failure.is_none(),
@@ -243,50 +288,50 @@ impl<'a> Collected<'a> {
     }
 }
 
-impl Together {
-    fn new(judged: OpCheck, shape: String) -> Self {
-        Self { judged, ops: 1, shapes: [shape].into() }
+impl KernelResult {
+    fn new(checked: OpCheck, shape: String) -> Self {
+        Self { checked, ops: 1, shapes: [shape].into() }
     }
 
-    fn add(&mut self, judged: &OpCheck, shape: String) {
-        self.judged.merge(judged);
+    fn add(&mut self, checked: &OpCheck, shape: String) {
+        self.checked.merge(checked);
         self.ops += 1;
         self.shapes.insert(shape);
     }
 }
 
-/// `64×64 → 64×128`
-fn shape(judged: &OpCheck) -> String {
-    judged.shapes.first().map(|first| format!("{first} → {}", judged.written)).unwrap_or_default()
+/// Returns the shapes as `64×64 → 64×128`.
+fn shape(checked: &OpCheck) -> String {
+    checked.shapes.first().map(|first| format!("{first} → {}", checked.written)).unwrap_or_default()
 }
 
-fn row(plan: Option<PlanKind>, op: String, tile: Option<String>, shape: String, judged: &OpCheck) -> OpReport {
+fn row(plan: Option<PlanKind>, op: String, tile: Option<String>, shape: String, checked: &OpCheck) -> OpReport {
     OpReport {
         plan,
         op,
-        kernel: judged.kernel,
+        kernel: checked.kernel,
         tile,
         shape,
-        elements: judged.elements,
-        exact: judged.exact,
-        worst: judged.worst,
-        tolerance: judged.tightness(),
-        largest: judged.relative,
-        weak: judged.weak,
+        elements: checked.elements,
+        exact: checked.exact,
+        worst: checked.worst,
+        tolerance: checked.tightness(),
+        largest: checked.relative,
+        weak: checked.weak,
         verdict: "ok",
     }
 }
 
 const CPU_KERNELS: &str = "CPU kernels";
 
-/// A hash of all different shaders of plans that were fitted to the target.
+/// Returns a hash of all different shaders of plans that are fitted to the target.
 pub(super) fn shaders(target: &DeviceLimits, plans: &[Plan]) -> String {
     if *target == DeviceLimits::Cpu {
         return CPU_KERNELS.into();
     }
     let ops = plans.iter().flat_map(|plan| Section::ALL.into_iter().flat_map(|section| plan.ops(section)));
     let texts: BTreeSet<String> = ops.map(|op| op.kernel.shader.wgsl(op)).collect();
-    // FNV-1a, which is the same in every build; a byte that no text holds separates them.
+    // FNV-1a, which is the same in every build. 0xFF, which occurs in no UTF-8 text, separates the texts.
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0xFF]));
     let hash = bytes
         .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));

@@ -9,10 +9,10 @@ use crate::plan::{Op, Plan, Section};
 use crate::specialize::{DeviceLimits, Limits, candidates};
 use crate::verify::case::{Case, PlanKind};
 
-/// Inputs, layers and batch.
+/// Input columns, layers and batch size.
 type Sizes = (usize, &'static str, usize);
 
-/// Sizes that no tile divides, one of everything, sizes that many tiles divide, and at the end a fused step.
+/// Sizes that no tile divides, a network of size 1, sizes that many tiles divide, and at the end a network with a fused step.
 const SIZES: [Sizes; 8] = [
     (1, "1", 1),
     (3, "17 relu dropout(0.5) 1 tanh 3", 7),
@@ -40,14 +40,15 @@ fn optimizers() -> [Optimizer; 8] {
     ]
 }
 
-/// What products are cut in every way that a device can do: rows of multiples of four, and not; larger than any tile.
-const CUT: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
+/// Networks that are tiled in each way that a device supports. They are larger than any tile; the row lengths of one are
+/// multiples of four, those of the other are not.
+const TILED: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
 
-/// For a GPU, a case for each rank in the candidates of products but the first, which every other case has.
+/// Returns for a GPU one case per rank of tile candidates, except the first, which all other cases use.
 pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Vec<Case>> {
     let DeviceLimits::Gpu(limits) = target else { return Ok(Vec::new()) };
     let mut cases = Vec::new();
-    for (inputs, layers, batch) in CUT {
+    for (inputs, layers, batch) in TILED {
         let network = Network::parse(inputs, layers)?;
         let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), batch);
         let case = Case::new(TrainingSpec { evaluate_rows: batch + 3, ..spec })?;
@@ -58,7 +59,7 @@ pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Ve
     Ok(cases)
 }
 
-/// The largest number of tiles that an op of the plan can have.
+/// Returns the largest number of tile candidates of an op of the plan.
 fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
     let ops = Section::ALL.into_iter().flat_map(|section| plan.ops(section));
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
@@ -67,11 +68,11 @@ fn most_candidates(plan: &Plan, limits: &Limits) -> usize {
 
 const INPUT_STORAGE: [InputStorage; 3] = [InputStorage::Numbers, InputStorage::Bytes, InputStorage::BytesByColumn];
 
-/// Batches of a step.
+/// Micro-batches per step.
 const ACCUMULATE: [usize; 3] = [1, 3, 2];
 
-/// Every size with an optimizer and a loss of its own, gradients clipped every other time, those of one batch taken and of
-/// several added, and data held in each way.
+/// Returns one case per network. Together they have each optimizer and loss function, gradient clipping or none, gradient
+/// accumulation or none, and each storage of the inputs.
 pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;

@@ -1,4 +1,4 @@
-//! A report as text.
+//! Text of a report.
 
 use std::fmt;
 
@@ -12,12 +12,19 @@ impl fmt::Display for Header {
         writeln!(f, "wgrad    {}, shaders: {}", self.wgrad, self.shaders)?;
         writeln!(f, "network  {}", self.subject)?;
         if self.tuned > 0 {
-            writeln!(f, "tuning   {} of {} products of a step are cut as it says", self.tuned, self.matmuls)?;
+            writeln!(
+                f,
+                "tuning   {} of {} matrix multiplications per step use its tile sizes",
+                self.tuned, self.matmuls
+            )?;
         }
-        self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   not followed: {problem}"))?;
+        self.ignored.iter().try_for_each(|problem| writeln!(f, "tuning   ignored: {problem}"))?;
         writeln!(f, "inputs   {}; seed {}", self.inputs, self.seed)?;
         match self.fused_step {
-            true => writeln!(f, "step     in one op: judged stage by stage as traced, and free runs without the trace"),
+            true => writeln!(
+                f,
+                "step     fused: lockstep checks a traced build stage by stage, free runs the build for training"
+            ),
             false => Ok(()),
         }
     }
@@ -41,7 +48,7 @@ impl fmt::Display for Report {
             None => writeln!(
                 f,
                 "passed: {} op runs of {} kernels, {elements} elements compared, {exact} of them bit for bit; {} words \
-                 the same after free runs",
+                 identical after free runs",
                 grouped(summary.runs as u64),
                 summary.kernels,
                 grouped(summary.words as u64)
@@ -65,13 +72,13 @@ impl Report {
         writeln!(f, "{}", table(&rows, left))?;
         writeln!(
             f,
-            "exact: had to have the reference's bits; worst: largest error as a share of its tolerance; tolerance: size"
+            "exact: elements with tolerance 0; worst: largest error / tolerance; tolerance: root mean square of the"
         )?;
         writeln!(
             f,
-            "of the tolerances beside that of the results, and the largest such share of one element; weak: elements"
+            "tolerances / that of the results; largest: largest tolerance / result; weak: elements with a tolerance"
         )?;
-        writeln!(f, "whose tolerance exceeds 1 % of the result\n")
+        writeln!(f, "above 1 % of the result\n")
     }
 
     fn free_runs_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +87,7 @@ impl Report {
         }
         let head = ["plan", "free run", "words", "parameters changed", "verdict"].map(String::from).to_vec();
         let mut rows = vec![head];
-        // The same number of steps, over all networks.
+        // Totals over all networks, per number of steps.
         for plan in [0, 1] {
             for steps in [1, 2, 7] {
                 let runs = self.free_runs.iter().filter(|run| run.plan as usize == plan && run.steps == steps);
@@ -118,7 +125,7 @@ fn figures(op: &OpReport) -> [String; 11] {
     ]
 }
 
-/// A row's cells, without that of the tile where nothing is cut.
+/// Returns the cells of a row, without the tile if no op has one.
 fn cells<T: Into<String>>(tiles: bool, cells: [T; 11]) -> Vec<String> {
     cells.into_iter().map(Into::into).enumerate().filter(|(at, _)| tiles || *at != 2).map(|(_, cell)| cell).collect()
 }

@@ -1,4 +1,4 @@
-//! Steps of several batches, whose gradients are added, against steps of one large batch: what holds on every device.
+//! Gradient accumulation against steps of one large batch, for every device.
 
 use super::oracle::{Oracle, Outcome, SINGLE, exact};
 use super::problem::{Batch, Labels, Numbers, batch, parameters};
@@ -9,14 +9,14 @@ use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Network, Sgd, Tensor, Train
 
 const SEED: u64 = 0x1234_5678_9ABC_DEF0;
 
-/// Rows of a large batch.
+/// Rows of the large batch.
 const ROWS: usize = 32;
 
 fn network(inputs: usize, layers: &str) -> Network {
     Network::parse(inputs, layers).expect("the text is sound")
 }
 
-/// Trains by plain descent on steps of `accumulate` batches of `batch` rows, from these parameters.
+/// Trainer with plain gradient descent, `accumulate` micro-batches of `batch` rows per step, and these parameters.
 fn trainer(
     device: &Device,
     network: &Network,
@@ -46,18 +46,18 @@ fn numbers(target: &Labels) -> &[f32] {
     numbers
 }
 
-/// Dropout doubles what it keeps; with 4 outputs, and rows of a power of two, gradients are whole numbers of 64ths or
-/// 32ths: every product and sum is exact, whatever its order, as long as weights are.
+/// A network with exact gradients. Dropout scales by 2; with 4 outputs and a power of two of rows, gradients are multiples of
+/// 1/64 or 1/32. Every product and sum is exact in any order, as long as the weights are.
 fn whole() -> (Network, Vec<(String, Vec<f32>)>) {
     let network = network(8, "dropout(0.5) 7 relu dropout(0.5) 4");
     let mut start = parameters(&network, 1, Numbers::Whole);
-    // Never 0, beside which the smallest change would show.
+    // Never 0, where even the smallest change would show.
     let sign = |number: &mut f32| *number = if *number > 0.0 { 1.0 } else { -1.0 };
     start.iter_mut().flat_map(|(_, numbers)| numbers).for_each(sign);
     (network, start)
 }
 
-/// Loss, gradients and parameters behind a step that the host brings; a step of fewer batches, and a short last one.
+/// Loss, gradients and parameters after a step on rows from the host; also with fewer micro-batches, and a short last one.
 pub fn one_step_is_exact(device: &Device) {
     let (network, start) = whole();
     for (ways, rows) in [(vec![[8, 4], [16, 2], [1, 32], [11, 3]], ROWS), (vec![[8, 4], [5, 4], [3, 11]], 16)] {
@@ -70,16 +70,16 @@ pub fn one_step_is_exact(device: &Device) {
             (loss.to_bits(), bits(&gradients), bits(&parameters))
         };
         let wanted = step([ROWS, 1]);
-        let learnt = wanted.1.iter().filter(|gradient| f32::from_bits(**gradient) != 0.0).count();
-        assert!(learnt > 60, "only {learnt} gradients are not 0");
+        let nonzero = wanted.1.iter().filter(|gradient| f32::from_bits(**gradient) != 0.0).count();
+        assert!(nonzero > 60, "only {nonzero} gradients are not 0");
         for way in ways {
             assert!(step(way) == wanted, "{rows} rows as {way:?} on {device}");
         }
     }
 }
 
-/// An epoch of a full and a half step on a resident data set. The rate is so low that parameters stay as they are, and
-/// the second step is exact, too.
+/// An epoch of a full and a half step on a resident data set. The learning rate is too low to change parameters, so the second
+/// step is exact, too.
 pub fn an_epoch_is_exact(device: &Device) {
     let (network, start) = whole();
     let rows = ROWS + ROWS / 2;
@@ -109,14 +109,14 @@ pub fn an_epoch_is_exact(device: &Device) {
         for steps_per_submission in [1, 2] {
             assert!(
                 epoch(way, steps_per_submission) == wanted,
-                "{way:?}, {steps_per_submission} a submission on {device}"
+                "{way:?}, {steps_per_submission} steps per submission on {device}"
             );
         }
     }
 }
 
-/// On real numbers, each way of cutting a step lies within the oracle's tolerances, which hold for any order of sums.
-pub fn real_numbers_lie_within_bounds(device: &Device) {
+/// On real numbers, every split into micro-batches lies within the oracle's tolerances, which hold for any order of sums.
+pub fn real_numbers_lie_within_tolerances(device: &Device) {
     let network = network(17, "65 relu dropout(0.2) 30 leaky_relu(0.01) dropout(0.4) 3");
     let draw = |seed| {
         let start = parameters(&network, seed, Numbers::Real);
@@ -143,7 +143,7 @@ pub fn real_numbers_lie_within_bounds(device: &Device) {
     }
 }
 
-/// Three epochs with all that is drawn at random; the last step of each has one full batch and a short one.
+/// Parameters after three epochs with shuffling and dropout; the last step of each has one full micro-batch and a short one.
 fn trained(device: &Device, steps_per_submission: usize) -> Vec<u32> {
     let data = wgrad::data::digits().select(&(0..230).collect::<Vec<_>>());
     let builder = Trainer::builder(network(64, "24 relu dropout(0.2) 13 tanh 10")).loss(Loss::SoftmaxCrossEntropy);
@@ -155,17 +155,17 @@ fn trained(device: &Device, steps_per_submission: usize) -> Vec<u32> {
     bits(&trainer.parameters().expect("read"))
 }
 
-/// However steps are grouped, on whichever of these devices.
+/// The same bits for any grouping of steps, on all of these devices.
 pub fn the_same_bits(devices: &[Device]) {
     let wanted = trained(&devices[0], 1);
     for device in devices {
         for steps in [1, 2, 3, 100] {
-            assert!(trained(device, steps) == wanted, "{steps} steps a submission on {device}");
+            assert!(trained(device, steps) == wanted, "{steps} steps per submission on {device}");
         }
     }
 }
 
-/// A product that overflows in batch 3 of 4.
+/// An overflow in micro-batch 3 of 4.
 pub fn a_bad_batch_freezes_the_step(device: &Device) {
     let mut order: Vec<usize> = (0..40).collect();
     Philox::new(SEED, Stream::Shuffle, 0).shuffle(&mut order);
@@ -173,35 +173,35 @@ pub fn a_bad_batch_freezes_the_step(device: &Device) {
     let start = parameters(&network, 1, Numbers::Real);
     let good: Vec<f32> = (0..80).map(|i| (i as f32 * 0.37).sin()).collect();
     let mut bad = good.clone();
-    // Row 5 of the 8 of step 2.
+    // Row 5 of the 8 rows of step 2.
     bad[2 * order[2 * 8 + 5]..][..2].fill(3e38);
     let [good, bad] = [good, bad].map(|input| Dataset::numbers("rows", 2, &input, 1, &[0.5; 40]).expect("a data set"));
     let mut before = trainer(device, &network, 0.1, [2, 4], &start, 1);
     before.load(&good).expect("it fits");
     (0..2).for_each(|_| drop(before.advance().expect("nothing is wrong yet")));
     let wanted = bits(&before.parameters().expect("read"));
-    let mut learnt = None;
+    let mut first = None;
     for steps_per_submission in [1, 2, 7] {
         let mut trainer = trainer(device, &network, 0.1, [2, 4], &start, steps_per_submission);
         let error = trainer.fit(&bad, Fit::epochs(1)).expect_err("it overflows");
         let Error::NotFinite { step, row, op, layer, .. } = &error else { panic!("{error}") };
         assert_eq!((*step, *row, op.as_str(), layer.as_str()), (2, 5, "gradients op 0 (dense_forward)", "layer 0"));
         assert_eq!(trainer.steps(), 2);
-        assert!(bits(&trainer.parameters().expect("read")) == wanted, "{steps_per_submission} steps a submission");
-        // With the rows behind those of the bad step, all of its batches.
+        assert!(bits(&trainer.parameters().expect("read")) == wanted, "{steps_per_submission} steps per submission");
+        // Training resumes with the rows after those of the bad step, with all of its micro-batches.
         while !trainer.advance().expect("the next rows are good").epoch_done {}
-        assert_eq!(trainer.steps(), 4, "5 steps an epoch, but for the bad one");
+        assert_eq!(trainer.steps(), 4, "5 steps per epoch, without the bad one");
         let behind = bits(&trainer.parameters().expect("read"));
-        assert!(behind != wanted && *learnt.get_or_insert_with(|| behind.clone()) == behind);
+        assert!(behind != wanted && *first.get_or_insert_with(|| behind.clone()) == behind);
     }
 }
 
-/// Gradients that are finite, of which an f32 cannot hold the sum.
+/// Finite gradients whose sum is not finite.
 pub fn a_sum_that_overflows_is_named(device: &Device) {
     let network = network(1, "1");
     let start = [("layer0.weight".into(), vec![0.0]), ("layer0.bias".into(), vec![0.0])];
     let mut trainer = trainer(device, &network, 1e-30, [1, 4], &start, 1);
-    // On a GPU the step itself does not know yet.
+    // On a GPU, only a later read returns the error.
     let mut step = |input: &[f32]| {
         trainer.step(input, &vec![-1.0; input.len()]).and_then(StepLoss::value).and_then(|_| trainer.parameters())
     };
@@ -211,7 +211,7 @@ pub fn a_sum_that_overflows_is_named(device: &Device) {
     assert_eq!(bits(&step(&[1.0; 4]).expect("small ones are not")), [(-2e-30f32).to_bits(); 2]);
 }
 
-/// Each op in lockstep, and free runs.
+/// Verification: each op in lockstep, and free runs.
 pub fn it_is_verified(device: &Device) {
     let described =
         TrainingSpec::new(network(13, "20 relu dropout(0.3) 5"), Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
@@ -219,7 +219,7 @@ pub fn it_is_verified(device: &Device) {
     let report = Verify::network(&described).and_then(|verify| verify.run(device, |_| ())).expect("it answers");
     assert!(report.passed(), "{report}");
     let sums: Vec<_> = report.ops.iter().filter(|op| op.kernel == "accumulate").collect();
-    // Each of a full step's batches and of a short one's, on real and on whole numbers; the flag is one word.
+    // All micro-batches of a full and of a short step, on real and on whole numbers; the flag is one word.
     let elements: usize = [13 * 20, 20, 20 * 5, 5].iter().map(|n: &usize| n.next_multiple_of(64)).sum();
     assert_eq!(sums.iter().map(|op| op.elements).collect::<Vec<_>>(), [2 * (3 + 3) * (2 * elements + 1)]);
     assert!(report.free_runs.len() == 3 && report.free_runs.iter().all(|run| run.changed > 0));

@@ -1,22 +1,22 @@
-//! Losses and activations against f64, over the whole range of their arguments: what holds on every device.
+//! Losses and activations against f64, over the whole range of their arguments, for every device.
 
 use wgrad::{Device, Loss, Network, Sgd, Tensor, Trainer, trainer::Labels};
 
-/// Largest relative error.
+/// Largest relative error allowed.
 const ALLOWED: f64 = 1e-6;
 
-/// Sizes of logits: beside 0, sure, and beyond what any power can hold.
+/// Sizes of logits: 0, near 0, confident, and with powers that overflow.
 const SIZES: [f32; 17] =
     [0.0, 1e-30, 1e-8, 1e-4, 0.3, 1.0, 5.0, 10.0, 15.0, 17.0, 20.5, 40.3, 63.7, 80.1, 87.2, 1e4, 3e37];
 
 fn assert_accurate(place: &str, found: f32, wanted: f64) {
-    // Below the normal range a device may have 0.
+    // A device may flush subnormal numbers to 0.
     let allowed = ALLOWED * wanted.abs() + f64::from(f32::MIN_POSITIVE);
     let error = (f64::from(found) - wanted).abs();
     assert!(error <= allowed, "{place}: {found:e}, but {wanted:e} in f64, {:.1e} off", error / wanted.abs());
 }
 
-/// The identity, whose outputs are its inputs.
+/// Identity matrix as a weight.
 fn weight(number: usize, columns: usize) -> Tensor {
     let values = (0..columns * columns).map(|at| f32::from(at % (columns + 1) == 0)).collect();
     Tensor { name: format!("layer{number}.weight"), shape: vec![columns, columns], values }
@@ -26,7 +26,7 @@ fn zeros(number: usize, columns: usize) -> Tensor {
     Tensor { name: format!("layer{number}.bias"), shape: vec![columns], values: vec![0.0; columns] }
 }
 
-/// With biases, so that a fused step is possible.
+/// Trainer of an identity layer. It has biases, so that a fused step is possible.
 fn identity(columns: usize, loss: Loss, device: &Device) -> Trainer {
     let network = Network::input(columns).dense(columns);
     let builder = Trainer::builder(network).loss(loss).optimizer(Sgd::new(0.0)).batch(1).seed(1);
@@ -39,7 +39,7 @@ fn loss<'a>(trainer: &mut Trainer, row: &[f32], target: impl Into<Labels<'a>>) -
     trainer.step(row, target).and_then(|loss| loss.value()).expect("a finite loss")
 }
 
-/// Each loss of one row.
+/// Tests each loss on single rows.
 pub fn losses_are_accurate(device: &Device) {
     let mut binary = identity(1, Loss::BinaryCrossEntropy, device);
     let mut squared = identity(1, Loss::MeanSquaredError, device);
@@ -57,7 +57,7 @@ pub fn losses_are_accurate(device: &Device) {
                     let wanted = (exact - target).powi(2);
                     assert_accurate(&place("mean_squared_error"), loss(&mut squared, &[z], &[t]), wanted);
                 }
-                // The criterion knows no targets between 0 and 1.
+                // The criterion has no targets between 0 and 1.
                 if t.fract() == 0.0 {
                     let wanted = (f64::from(z > 0.0) - target) * exact;
                     assert_accurate(&place("perceptron"), loss(&mut perceptron, &[z], &[t]), wanted);
@@ -67,7 +67,7 @@ pub fn losses_are_accurate(device: &Device) {
                 for t in 0..3usize {
                     let exact = row.map(f64::from);
                     let others = (0..3).filter(|c| *c != t).map(|c| exact[c] - exact[t]);
-                    // From the class's own logit where nothing overflows, else from the largest.
+                    // Relative to the class's own logit if nothing overflows, otherwise to the largest.
                     let distance = others.clone().fold(f64::NEG_INFINITY, f64::max);
                     let wanted = if distance < 700.0 {
                         others.map(f64::exp).sum::<f64>().ln_1p()
@@ -85,7 +85,7 @@ pub fn losses_are_accurate(device: &Device) {
 /// A function in f64.
 type Exact = fn(f64) -> f64;
 
-/// Each activation that is no plain arithmetic, between two identities.
+/// Tests each activation with an elementary function, between two identity layers.
 pub fn activations_are_accurate(device: &Device) {
     let functions: [(&str, Exact); 2] = [("tanh", f64::tanh), ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()))];
     for (name, exact) in functions {

@@ -1,91 +1,91 @@
-//! A kernel on trial: a plan of one op, its step records, and what the host writes before the op runs.
+//! Test cases of kernels: a plan of one op, its step records, and the host's inputs.
 //!
-//! Whatever is not filled keeps the poison that memory starts with: dead rows, the other slots of a window, the
-//! padding between tensors, and every output. So what a CPU kernel reads or writes where it must not, shows. Cases of odd
-//! seeds fill dead rows too: sums and products with poison are poison, and what came of it would not show among more.
+//! Memory that is not filled keeps its initial poison: dead rows, the other batches of a window, the padding between tensors,
+//! and every output. So forbidden reads and writes of a CPU kernel are detected. Cases with odd seeds also fill dead rows: sums
+//! and products with poison are poison, which would hide other errors.
 
 use wgrad::exec::{Executor, Run};
 use wgrad::plan::{Contents, Op, Plan, Section, Step, View, ViewId};
 use wgrad::rng::{Philox, Stream};
 use wgrad::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
-/// What the inputs of a case are like.
+/// Kind of the inputs of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// Real numbers of ordinary size.
     Real,
-    /// Small whole numbers: sums of products are exact.
+    /// Small whole numbers, whose sums of products are exact.
     Whole,
-    /// Chosen to be hard.
+    /// Hard cases.
     Special,
 }
 
-/// How an input is filled.
+/// Contents of an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill {
-    /// Uniform in ±range, with a tenth of exact zeros; whole numbers in ±3 where the case is of whole numbers.
+    /// Uniform in ±range, a tenth of them 0; whole numbers in ±3 if the case has whole numbers.
     Real(f64),
-    /// Uniform in 0..range; whole where the case is.
+    /// Uniform in 0..range; whole numbers if the case has whole numbers.
     Positive(f64),
-    /// Uniform from the first to the second, whatever the case: what a function can give.
+    /// Uniform from the first to the second, in any case: the range of a function.
     Between(f64, f64),
-    /// Uniform words below.
+    /// Uniform words below this one.
     Below(u32),
-    /// 0.0 or 1.0.
+    /// 0.0 or 1.0 at random.
     Bit,
     /// One word everywhere.
     Same(u32),
 }
 
-/// Words that the host writes to the beginning of a view.
+/// Words that the host writes to the start of a view.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Where to.
+    /// Destination.
     pub view: ViewId,
-    /// In which batch_index of the window.
+    /// Batch of the window.
     pub batch_index: usize,
-    /// What.
+    /// Words to write.
     pub words: Vec<u32>,
 }
 
-/// See the module.
+/// Test case of a kernel; see the module.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Kernel, shapes, live rows, kind of values.
     pub name: String,
-    /// The plan; its one op is in `section`.
+    /// Plan; its only op is in `section`.
     pub plan: Plan,
-    /// Where the op is.
+    /// Section of the op.
     pub section: Section,
-    /// The submission's steps.
+    /// Steps of the submission.
     pub steps: Vec<Step>,
-    /// The step that runs.
+    /// Batch index of the step that runs.
     pub batch_index: usize,
-    /// What the host writes.
+    /// Inputs that the host writes.
     pub inputs: Vec<Input>,
-    /// What the inputs are like.
+    /// Kind of the inputs.
     pub values: Values,
     seed: u64,
 }
 
 impl Case {
-    /// A case with `rows` live rows, still without views and op. The seed also decides how many slots the window
-    /// has; the last one runs.
+    /// Creates a case with `rows` live rows, without views and op. The seed also determines the number of batches in the window;
+    /// the last one runs.
     pub fn new(section: Section, rows: usize, values: Values, seed: usize) -> Self {
-        let slots = 1 + seed % 3;
-        let steps = (0..slots)
-            .map(|batch_index| step(seed, batch_index, if batch_index + 1 == slots { rows } else { rows / 2 }))
+        let batches = 1 + seed % 3;
+        let steps = (0..batches)
+            .map(|batch_index| step(seed, batch_index, if batch_index + 1 == batches { rows } else { rows / 2 }))
             .collect();
         let (plan, inputs) = (Plan::new(), Vec::new());
-        Self { name: String::new(), plan, section, steps, batch_index: slots - 1, inputs, values, seed: seed as u64 }
+        Self { name: String::new(), plan, section, steps, batch_index: batches - 1, inputs, values, seed: seed as u64 }
     }
 
-    /// The step that runs.
+    /// Step that runs.
     pub fn step(&self) -> &Step {
         &self.steps[self.batch_index]
     }
 
-    /// A batch of `rows` rows in a window; only the live ones of the running step are filled, or all of them.
+    /// Adds a batch in a window. Only the live rows of the running step are filled, or, with an odd seed, all rows.
     pub fn batch(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
         let dtype = if matches!(fill, Fill::Below(_)) { Dtype::U32 } else { Dtype::F32 };
         let (view, _) = self.plan.windowed(name, dtype, shape, self.steps.len(), Contents::Host);
@@ -94,12 +94,12 @@ impl Case {
         view
     }
 
-    /// A batch that the op writes.
+    /// Adds a batch that the op writes.
     pub fn batch_output(&mut self, name: &str, dtype: Dtype, shape: Shape) -> ViewId {
         self.plan.windowed(name, dtype, shape, self.steps.len(), Contents::Computed).0
     }
 
-    /// A tensor that is filled whole.
+    /// Adds a tensor that is completely filled.
     pub fn tensor(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
         let dtype = if matches!(fill, Fill::Below(_)) { Dtype::U32 } else { Dtype::F32 };
         let view = self.guarded(name, dtype, shape, Contents::Host);
@@ -107,26 +107,26 @@ impl Case {
         view
     }
 
-    /// A tensor that the op writes.
+    /// Adds a tensor that the op writes.
     pub fn output(&mut self, name: &str, dtype: Dtype, shape: Shape) -> ViewId {
         self.guarded(name, dtype, shape, Contents::Computed)
     }
 
-    /// A tensor that the op changes in place.
+    /// Adds a tensor that the op changes in place.
     pub fn state(&mut self, name: &str, shape: Shape, fill: Fill) -> ViewId {
         let view = self.guarded(name, Dtype::F32, shape, Contents::Persistent(0));
         self.fill(view, shape.elements(), fill);
         view
     }
 
-    /// The flag, which holds `word`.
+    /// Adds the flag, which holds `word`.
     pub fn flag(&mut self, word: u32) -> ViewId {
         let view = self.guarded("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
         self.set(view, vec![word]);
         view
     }
 
-    /// Two tensors side by side in one allocation, as gradients are.
+    /// Adds two adjacent tensors in one allocation, like gradients.
     pub fn pair_of_outputs(&mut self, names: [&str; 2], shapes: [Shape; 2]) -> [ViewId; 2] {
         let second = padded(shapes[0].elements());
         let elements = second + padded(shapes[1].elements());
@@ -134,7 +134,7 @@ impl Case {
         [self.plan.view(names[0], allocation, 0, shapes[0]), self.plan.view(names[1], allocation, second, shapes[1])]
     }
 
-    /// A view with poisoned elements before and behind it.
+    /// Adds a view with poisoned elements before and after it.
     fn guarded(&mut self, name: &str, dtype: Dtype, shape: Shape, contents: Contents) -> ViewId {
         let elements = padded(shape.elements()) + 2 * TENSOR_ALIGNMENT;
         let allocation = self.plan.allocate(name, dtype, elements, contents);
@@ -148,23 +148,23 @@ impl Case {
         self.set(view, words);
     }
 
-    /// Has the host write `words` to a view, instead of what it would have written.
+    /// Replaces the words that the host writes to a view.
     pub fn set(&mut self, view: ViewId, words: Vec<u32>) {
         self.inputs.retain(|input| input.view != view);
         self.inputs.push(Input { view, batch_index: self.batch_index, words });
     }
 
-    /// Has the host write `numbers` to a view.
+    /// Replaces the numbers that the host writes to a view.
     pub fn set_f32(&mut self, view: ViewId, numbers: &[f32]) {
         self.set(view, numbers.iter().map(|x| x.to_bits()).collect());
     }
 
-    /// The case with its op.
+    /// Adds the op and names the case after it.
     pub fn with(mut self, op: Op) -> Self {
         let shapes: Vec<_> = op.views.iter().map(|v| self.plan.shape(*v).to_string()).collect();
         let (rows, batch_index) = (self.step().rows, self.batch_index);
         self.name = format!(
-            "{} {} ({rows} live rows, batch_index {batch_index}, {:?})",
+            "{} {} ({rows} live rows, batch {batch_index}, {:?})",
             op.kernel.name,
             shapes.join(" "),
             self.values
@@ -173,12 +173,12 @@ impl Case {
         self
     }
 
-    /// The op.
+    /// The only op.
     pub fn op(&self) -> &Op {
         &self.plan.ops(self.section)[0]
     }
 
-    /// What to submit.
+    /// Run to submit.
     pub fn run(&self) -> Run {
         Run { section: self.section, batch_index: self.batch_index }
     }
@@ -190,13 +190,13 @@ impl Case {
         }
     }
 
-    /// The views that the op writes, with their number among its bindings.
+    /// Views that the op writes, with the indices of their bindings.
     pub fn written(&self) -> impl Iterator<Item = (usize, &View)> {
         let bindings = self.op().kernel.bindings.iter().enumerate().filter(|(_, b)| b.access.writes());
         bindings.map(|(number, _)| (number, self.plan.get(self.op().views[number])))
     }
 
-    /// How many elements lockstep has to compare: all of the views that are written.
+    /// Number of elements that lockstep compares: all elements of the written views.
     pub fn elements(&self) -> usize {
         self.written().map(|(_, view)| view.shape.elements()).sum()
     }
@@ -212,14 +212,14 @@ impl Fill {
             Self::Positive(range) => (range * numbers.uniform()) as f32,
             Self::Between(low, high) => (low + (high - low) * numbers.uniform()) as f32,
             Self::Bit => numbers.below(2) as f32,
-            Self::Below(bound) => return numbers.below(bound),
+            Self::Below(limit) => return numbers.below(limit),
             Self::Same(word) => return word,
         }
         .to_bits()
     }
 }
 
-/// A record in which no two fields could be mistaken for each other.
+/// Step record in which all fields differ, so that none can be mistaken for another.
 fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
     let index = (5 + 7 * seed + batch_index) as u32;
     let t = f64::from(index) + 1.0;
@@ -232,14 +232,14 @@ fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
         seed_low: 0xDEAD_0000 + seed as u32,
         seed_high: 77,
         learning_rate: 0.05 + 0.01 * batch_index as f32,
-        // The batch is part of a larger one, which also keeps this finite where no row is live.
+        // As in a larger step, which keeps it finite without live rows.
         loss_scale: (1.0 / (rows as f64 + 3.0)) as f32,
         bias_correction1: (1.0 - 0.9f64.powf(t)) as f32,
         bias_correction2_root: (1.0 - 0.999f64.powf(t)).sqrt() as f32,
     }
 }
 
-/// Rows, columns and live rows of batches: nothing aligned, nothing square, edges of tiles of 4, 16 and 64.
+/// Rows, columns and live rows of batches: unaligned, not square, at the edges of tiles of 4, 16 and 64.
 pub const BATCHES: [(usize, usize, usize); 18] = [
     (1, 1, 1),
     (1, 3, 1),
@@ -261,7 +261,7 @@ pub const BATCHES: [(usize, usize, usize); 18] = [
     (66, 10, 65),
 ];
 
-/// One case of real and one of whole numbers for each of [`BATCHES`].
+/// Makes a case of real and one of whole numbers for each of [`BATCHES`].
 pub fn over_batches(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case> {
     let both = |(seed, (rows, columns, live))| {
         [Values::Real, Values::Whole].map(|values| make(Shape::new(rows, columns), live, values, seed))
@@ -269,12 +269,12 @@ pub fn over_batches(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<C
     BATCHES.into_iter().enumerate().flat_map(both).collect()
 }
 
-/// The same for kernels whose invocations may share a row on a GPU: more than 64 columns with many rows, more than
-/// 1000 columns, and more rows than three workgroups of 64.
+/// Rows, columns and live rows for kernels whose invocations may share a row on a GPU: more than 64 columns with many rows, more
+/// than 1000 columns, and more rows than three workgroups of 64.
 pub const LONG_ROWS: [(usize, usize, usize); 5] =
     [(70, 65, 67), (131, 70, 130), (3, 1027, 2), (2, 2048, 2), (201, 3, 193)];
 
-/// One case of real and one of whole numbers for each of [`BATCHES`] and [`LONG_ROWS`].
+/// Makes a case of real and one of whole numbers for each of [`BATCHES`] and [`LONG_ROWS`].
 pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case> {
     let long = LONG_ROWS.into_iter().enumerate().flat_map(|(seed, (rows, columns, live))| {
         [Values::Real, Values::Whole].map(|values| make(Shape::new(rows, columns), live, values, seed))
@@ -282,7 +282,7 @@ pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case
     over_batches(&make).into_iter().chain(long).collect()
 }
 
-/// m, n, k and live rows of products: ragged ones, some whose rows are multiples of four, some larger than the CPU's tiles and
+/// m, n, k and live rows of matrix multiplications: odd sizes, rows of multiples of four, and sizes above the CPU's tiles and
 /// panels.
 pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
     (1, 1, 3, 1),
@@ -308,7 +308,7 @@ pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
     (83, 131, 101, 80),
 ];
 
-/// One case of real and one of whole numbers for each of [`PRODUCTS`].
+/// Makes a case of real and one of whole numbers for each of [`PRODUCTS`].
 pub fn over_products(make: impl Fn([usize; 3], usize, Values, usize) -> Case) -> Vec<Case> {
     let both =
         |(seed, (m, n, k, live))| [Values::Real, Values::Whole].map(|values| make([m, n, k], live, values, seed));

@@ -1,13 +1,13 @@
-//! The tests' one comparator. It fails closed: a NaN on one side, or a tolerance that is not finite, is a difference.
+//! The tests' only comparator. It fails closed: a NaN on one side, or a tolerance that is not finite, is a difference.
 
 use wgrad::plan::Tolerance;
 
-/// What an oracle expects of a written view's live elements.
+/// Expected live elements of a written view.
 #[derive(Clone, Debug)]
 pub enum Expected {
     /// Numbers, each within the kernel's tolerance.
     Numbers(Vec<f64>),
-    /// Words, bit for bit.
+    /// Words, equal bit for bit.
     Words(Vec<u32>),
 }
 
@@ -21,7 +21,7 @@ impl Expected {
     }
 }
 
-/// Panics where a number is further from what is expected than its tolerance allows.
+/// Panics if a number differs from the expected one by more than its tolerance.
 pub fn assert_close(place: &str, found: &[f64], expected: &[f64], tolerance: &Tolerance) {
     assert_eq!(found.len(), expected.len(), "{place}: another number of elements");
     for i in 0..found.len() {
@@ -38,8 +38,8 @@ pub fn assert_close(place: &str, found: &[f64], expected: &[f64], tolerance: &To
     }
 }
 
-/// Whether a number lies within a tolerance of another. What the formula says is NaN must be NaN, what it says is infinite
-/// must be that infinity.
+/// Returns true if a number is within a tolerance of the expected one. An expected NaN must be NaN, and an expected infinity that
+/// infinity.
 pub fn is_close(found: f64, expected: f64, allowed: f64) -> bool {
     found == expected
         || (found.is_nan() && expected.is_nan())

@@ -1,6 +1,6 @@
-//! Trains a plan on an executor, as the trainer does, but step by step and with everything in reach.
+//! Trains a plan on an executor like the trainer, but step by step and with access to all views.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, reason = "each test target uses some of it")]
 
 use wgrad::Schedule;
 use wgrad::exec::{Cpu, Executor, Reference, Run};
@@ -26,7 +26,7 @@ pub enum Device {
     Cpu { threads: usize },
 }
 
-/// The plan in either form.
+/// Plan of a kind.
 pub fn plan(spec: &TrainingSpec, kind: PlanKind) -> Plan {
     let primitive = lower(spec).expect("the spec is sound");
     match kind {
@@ -42,7 +42,7 @@ pub fn executor(plan: Plan, device: Device) -> Box<dyn Executor> {
     }
 }
 
-/// An executor with a plan, and where training stands.
+/// Executor with a plan and the state of training.
 pub struct Driver {
     pub executor: Box<dyn Executor>,
     pub spec: TrainingSpec,
@@ -85,7 +85,7 @@ impl Driver {
         }
     }
 
-    /// Writes one batch for each step to come; returns the records of those steps.
+    /// Writes one batch for each following step; returns the records of those steps.
     pub fn feed(&mut self, batches: &[Batch]) -> Vec<Step> {
         for (batch_index, batch) in batches.iter().enumerate() {
             self.write("input", batch_index, bytemuck::cast_slice(&batch.input));
@@ -100,7 +100,7 @@ impl Driver {
         self.write("data.target", 0, data.target.words());
     }
 
-    /// Chooses rows of the resident data set, one list for each step to come; returns the records of those steps.
+    /// Selects rows of the resident data set, one list for each following step; returns the records of those steps.
     pub fn choose(&mut self, steps: &[Vec<u32>]) -> Vec<Step> {
         let batch = self.spec.micro_batch;
         let mut index = vec![u32::MAX; self.spec.steps * batch];
@@ -114,7 +114,7 @@ impl Driver {
     fn records(&mut self, rows: impl Iterator<Item = usize>) -> Vec<Step> {
         let next = self.next;
         let step =
-            |(batch_index, rows)| self.spec.record(self.schedule, SEED, next + batch_index as u64, batch_index, rows);
+            |(batch_index, rows)| self.spec.record(&self.schedule, SEED, next + batch_index as u64, batch_index, rows);
         let steps: Vec<Step> = rows.enumerate().map(step).collect();
         self.next += steps.len() as u64;
         steps
@@ -132,7 +132,7 @@ impl Driver {
         self.losses(steps.len())
     }
 
-    /// The same, each op a submission of its own.
+    /// Runs the steps with each op as a separate submission; returns the loss of each.
     pub fn submit_singly(&mut self, steps: &[Step]) -> Vec<f32> {
         for run in Run::submission(steps) {
             for op in 0..self.executor.plan().ops(run.section).len() {
@@ -148,7 +148,7 @@ impl Driver {
         losses
     }
 
-    /// Everything that lives from step to step, padding and all: parameters, gradients, optimizer state, flags.
+    /// Contents of all persistent allocations, with padding: parameters, gradients, optimizer state, flags.
     pub fn persistent(&mut self) -> Vec<(String, Vec<u32>)> {
         let allocations = self.executor.plan().allocations().to_vec();
         let kept = allocations.iter().enumerate().filter(|(_, a)| matches!(a.contents, Contents::Persistent(_)));
@@ -166,8 +166,8 @@ pub fn written_elements(plan: &Plan, op: &Op) -> usize {
     written.map(|(_, view)| plan.shape(*view).rows * plan.shape(*view).columns).sum()
 }
 
-/// The one comparator of these tests: how many numbers lie within their errors, or the first that does not. Closed
-/// against NaN on either side.
+/// The only comparator of these tests. Returns how many numbers lie within their errors, or the first that does not. It fails
+/// closed on NaN.
 pub fn compare(name: &str, found: &[f32], wanted: &[Value]) -> Result<usize, String> {
     if found.len() != wanted.len() {
         return Err(format!("{name}: {} numbers, {} wanted", found.len(), wanted.len()));

@@ -1,6 +1,6 @@
-//! Executors that are another one but for what a test is about.
+//! Executors that wrap another one and change what a test is about.
 
-/// Writes methods of `Executor` that just ask the one in a field: `hands_on!(host: plan write read);`.
+/// Implements methods of `Executor` by forwarding them to a field: `hands_on!(host: plan write read);`.
 macro_rules! hands_on {
     ($field:tt: $($method:ident)+) => {
         $(hands_on!(@$method $field);)+

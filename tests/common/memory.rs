@@ -1,5 +1,5 @@
-//! What a case's memory holds before and after its op ran, and calls of CPU kernels on copies of it: no `unsafe`, and
-//! nothing of the library's own executors.
+//! Memory of a case before and after its op ran, and calls of CPU kernels on copies of it, without `unsafe` and without the
+//! library's executors.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
@@ -10,28 +10,28 @@ use wgrad::exec::{Executor, Reference};
 use wgrad::plan::{Access, AllocationId, BufferArg, Call, Step, StepUse, Tolerance, View, WorkItem};
 use wgrad::shape::{Dtype, Shape};
 
-/// All allocations.
+/// Contents of all allocations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory(Vec<Vec<u32>>);
 
-/// A case, with its memory before and after.
+/// A case with its memory before and after its op.
 pub struct Seen<'a> {
     /// The case.
     pub case: &'a Case,
-    /// What the op read.
+    /// Memory before the op.
     pub before: Memory,
-    /// What it left.
+    /// Memory after the op.
     pub after: Memory,
 }
 
 impl Memory {
-    /// What a device holds.
+    /// Reads the memory of a device.
     pub fn of(device: &mut dyn Executor) -> Self {
         let count = device.plan().allocations().len();
         Self((0..count).map(|id| device.read_allocation(AllocationId(id)).expect("host memory")).collect())
     }
 
-    /// What a case's memory holds before its op runs.
+    /// Memory of a case before its op runs.
     pub fn before(case: &Case) -> Self {
         let mut device = Reference::new(case.plan.clone()).expect("there is memory");
         case.load(&mut device);
@@ -49,19 +49,19 @@ impl Memory {
             .map(|(b, (allocation, range))| Part::new(b.access, &self.0[*allocation][range.clone()]))
             .collect();
         let mut call = empty_call(case, items);
-        parts.iter_mut().zip(&mut call.args).for_each(|(part, batch_index)| *batch_index = part.lend());
+        parts.iter_mut().zip(&mut call.args).for_each(|(part, arg)| *arg = part.lend());
         kernel(call);
         for (part, (allocation, range)) in parts.into_iter().zip(ranges) {
             self.0[allocation][range].copy_from_slice(&part.words());
         }
     }
 
-    /// All args to read, as tolerances are computed from.
+    /// Call with all arguments readable, for computing tolerances.
     fn inspect<'a>(&'a self, case: &'a Case, items: Range<usize>) -> Call<'a> {
         let ranges = ranges(case, &items);
         let mut call = empty_call(case, items);
-        for (batch_index, (allocation, range)) in call.args.iter_mut().zip(ranges) {
-            *batch_index = BufferArg::Read(&self.0[allocation][range]);
+        for (arg, (allocation, range)) in call.args.iter_mut().zip(ranges) {
+            *arg = BufferArg::Read(&self.0[allocation][range]);
         }
         call
     }
@@ -77,61 +77,61 @@ impl<'a> Seen<'a> {
         Self { case, before, after: Memory::of(&mut device) }
     }
 
-    /// The step that ran.
+    /// Step that ran.
     pub fn step(&self) -> &Step {
         self.case.step()
     }
 
-    /// Live rows.
+    /// Number of live rows.
     pub fn rows(&self) -> usize {
         self.step().rows as usize
     }
 
-    /// The kernel's parameters.
+    /// Parameters of the kernel.
     pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &P {
         self.case.op().params()
     }
 
-    /// Live elements of a batch.
+    /// Number of live elements of a batch.
     pub fn live(&self, binding: usize) -> usize {
         self.rows() * self.shape(binding).columns
     }
 
-    /// The shape of a binding's view.
+    /// Shape of a binding's view.
     pub fn shape(&self, binding: usize) -> Shape {
         self.get(binding).shape
     }
 
-    /// The words of a binding's view before the op.
+    /// Words of a binding's view before the op.
     pub fn words(&self, binding: usize) -> &[u32] {
         self.before.view(self.get(binding), self.case.batch_index)
     }
 
-    /// The numbers of a binding's view before the op.
+    /// Numbers of a binding's view before the op.
     pub fn numbers(&self, binding: usize) -> Vec<f64> {
         self.words(binding).iter().map(|word| f64::from(f32::from_bits(*word))).collect()
     }
 
-    /// The words of a binding's view after the op.
+    /// Words of a binding's view after the op.
     pub fn result_words(&self, binding: usize) -> &[u32] {
         self.after.view(self.get(binding), self.case.batch_index)
     }
 
-    /// The numbers of a binding's view after the op: floats or words, by its type.
+    /// Numbers of a binding's view after the op: floats or words, by its type.
     pub fn results(&self, binding: usize) -> Vec<f64> {
         let float = self.case.plan.allocation_of(self.case.op().views[binding]).dtype == Dtype::F32;
         let number = |word: &u32| if float { f64::from(f32::from_bits(*word)) } else { f64::from(*word) };
         self.result_words(binding).iter().map(number).collect()
     }
 
-    /// The tolerances that the kernel declares for what it wrote; none where no item was live.
+    /// Tolerances of the kernel for its outputs; `None` if no item was live.
     pub fn tolerances(&self) -> Option<Vec<Tolerance>> {
         let items = 0..live_items(self.case);
         let calls = || (self.before.inspect(self.case, items.clone()), self.after.inspect(self.case, items.clone()));
         (!items.is_empty()).then(calls).map(|(before, after)| (self.case.op().kernel.tolerance)(&before, &after))
     }
 
-    /// What a flag must be: lowered to the step's index if any of `numbers` is not finite, else as it was.
+    /// Expected flag: the step's index, if it is lower and any of `numbers` is not finite; otherwise unchanged.
     pub fn flag(&self, binding: usize, numbers: &[f64]) -> Expected {
         let (flag, finite) = (self.words(binding)[0], numbers.iter().all(|x| x.is_finite()));
         Expected::Words(vec![if finite { flag } else { flag.min(self.step().index) }])
@@ -142,7 +142,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// How many of an op's items are live, as `WorkItem` and `StepUse` say.
+/// Number of live items of an op, by its `WorkItem` and `StepUse`.
 pub fn live_items(case: &Case) -> usize {
     let op = case.op();
     op.items.min(match (op.kernel.item, op.kernel.step) {
@@ -152,7 +152,7 @@ pub fn live_items(case: &Case) -> usize {
     })
 }
 
-/// Allocation and elements of each binding, as a range of items sees it.
+/// Allocation and elements of each binding that a range of items uses.
 fn ranges(case: &Case, items: &Range<usize>) -> Vec<(usize, Range<usize>)> {
     let op = case.op();
     let range = |cut: bool, view: &View| {
@@ -179,7 +179,7 @@ fn empty_call(case: &Case, items: Range<usize>) -> Call<'_> {
     }
 }
 
-/// A copy of what a CPU kernel sees of one view.
+/// Copy of the elements of a view that a CPU kernel gets.
 enum Part {
     Read(Vec<u32>),
     Write(Vec<u32>),

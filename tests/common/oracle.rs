@@ -1,14 +1,13 @@
-//! A dense network in f64, from the formulas: plain nested loops, and the chain rule by hand.
+//! Reference of a dense network in f64, from the formulas: nested loops, and the chain rule by hand.
 //!
-//! Each number carries a tolerance on how far the same number may be off where the formulas are evaluated in an
-//! arithmetic of unit roundoff `unit`, in whatever order sums are taken: errors of operands are carried through
-//! each operation (exactly, second order included), and its own roundings are added, (k + 2)·unit·Σ|terms| for a
-//! sum of k products (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Elementary functions are
-//! taken to be within 2 ULP (4·unit). Nothing is near the limits of the exponent, so that nothing underflows.
+//! Each number has a tolerance: the largest error of an evaluation with unit roundoff `unit`, for any order of sums. Errors of
+//! operands propagate through each operation (exactly, second order included). Its own roundings are added: (k + 2)·unit·Σ|terms|
+//! for a sum of k products (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Elementary functions are assumed to
+//! be within 2 ULP (4·unit). No exponent is near its limits, so nothing underflows.
 //!
-//! Shares with the library only its specs and the random generator that dropout is defined by.
+//! It shares with the library only the specs, and the random generator that defines dropout.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, reason = "each test target uses some of it")]
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ use super::problem::{Batch, Labels, Parameters};
 pub const SINGLE: f64 = f32::EPSILON as f64 / 2.0;
 pub const DOUBLE: f64 = f64::EPSILON / 2.0;
 
-/// A number, and how far off it may be.
+/// A number and its largest error.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Value {
     pub value: f64,
@@ -33,7 +32,7 @@ impl Value {
         Self { value: value.into(), error: 0.0 }
     }
 
-    /// Its largest size.
+    /// Largest absolute value within the error.
     fn size(self) -> f64 {
         self.value.abs() + self.error
     }
@@ -48,26 +47,26 @@ pub fn exact(parameters: &Parameters) -> Tensors {
     parameters.iter().map(|(name, tensor)| (name.clone(), numbers(tensor))).collect()
 }
 
-/// What a step computes.
+/// Results of a step.
 pub struct Outcome {
     pub loss: Value,
     pub output: Vec<Value>,
-    /// By the parameters' names.
+    /// Gradients by the names of their parameters.
     pub gradients: Tensors,
     pub kinks: Kinks,
 }
 
-/// Where values lie that are compared with 0.
+/// Distances and sides of values that are compared with 0.
 pub struct Kinks {
-    /// The least distance from 0, less the value's error: above 0 if every evaluation takes the same sides.
+    /// Smallest distance from 0, minus the value's error; above 0 if every evaluation takes the same sides.
     pub margin: f64,
-    /// Which values lie above.
+    /// For each value, true if it is above 0.
     pub sides: Vec<bool>,
 }
 
 impl Kinks {
     fn above(&mut self, x: Value) -> bool {
-        // An exact 0, behind a ReLU or dropout, stays where it is.
+        // An exact 0, after a ReLU or dropout, is 0 in every evaluation.
         if x.value != 0.0 || x.error != 0.0 {
             self.margin = self.margin.min(x.value.abs() - x.error);
         }
@@ -79,14 +78,14 @@ impl Kinks {
 pub struct Oracle<'a> {
     pub network: &'a Network,
     pub loss: Loss,
-    /// Unit roundoff of the arithmetic that errors are for.
+    /// Unit roundoff of the arithmetic whose errors are computed.
     pub unit: f64,
-    /// What dropout masks depend on.
+    /// Seed of the dropout masks.
     pub seed: u64,
 }
 
 impl Oracle<'_> {
-    /// Forward, loss and backward for the step of that index.
+    /// Runs forward pass, loss and backward pass for the step with this index.
     pub fn run(&self, parameters: &Tensors, batch: &Batch, step: u32) -> Outcome {
         let mut kinks = Kinks { margin: f64::INFINITY, sides: Vec::new() };
         let mut views = vec![batch.input.iter().map(|x| Value::exact(*x)).collect::<Vec<_>>()];
@@ -96,7 +95,7 @@ impl Oracle<'_> {
                 Layer::Dense(dense) => self.dense(parameters, number, dense, input, batch.rows),
                 Layer::Activation(function) => input.iter().map(|x| self.activate(function, *x, &mut kinks)).collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, input, batch.rows),
-                _ => panic!("the oracle does not know {layer}"),
+                _ => panic!("the oracle does not support {layer}"),
             });
         }
         let output = views[views.len() - 1].clone();
@@ -113,7 +112,7 @@ impl Oracle<'_> {
                     .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
                     .collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
-                _ => panic!("the oracle does not know {layer}"),
+                _ => panic!("the oracle does not support {layer}"),
             };
         }
         Outcome { loss, output, gradients, kinks }
@@ -156,7 +155,7 @@ impl Oracle<'_> {
         Value { value, error: a.error + self.unit * (value.abs() + a.error) }
     }
 
-    /// x·factor, in which so many roundings happen.
+    /// x·factor, with this number of roundings.
     fn scaled(&self, x: Value, factor: f64, roundings: f64) -> Value {
         let size = x.size() * factor.abs();
         Value { value: x.value * factor, error: x.error * factor.abs() + roundings * self.unit * size }
@@ -249,17 +248,17 @@ impl Oracle<'_> {
                     self.scaled(x, f64::from(slope), 1.0)
                 }
             }
-            _ => panic!("the oracle does not know {function:?}"),
+            _ => panic!("the oracle does not support {function:?}"),
         }
     }
 
-    /// f′(x). Where it is taken from y = f(x), y may have gone through a dropout's factor and back: four roundings.
+    /// f′(x). If it is computed from y = f(x), y may have been scaled by dropout and back: four roundings.
     fn derivative(&self, function: Activation, x: Value, y: Value) -> Value {
         let y_error = y.error + 4.0 * self.unit * y.size();
         match function {
             Activation::Identity => Value::exact(1.0),
             Activation::Step => Value::exact(0.0),
-            // y·(1 − y): a difference and a product, each relative.
+            // y·(1 − y): a difference and a product, with relative errors.
             Activation::Sigmoid => {
                 let value = sigmoid(x.value) * sigmoid(-x.value);
                 let carried = (1.0 - 2.0 * y.value).abs() * y_error + y_error * y_error;
@@ -273,7 +272,7 @@ impl Oracle<'_> {
             }
             Activation::Relu => Value::exact(f64::from(u8::from(x.value > 0.0))),
             Activation::LeakyRelu { slope } => Value::exact(if x.value > 0.0 { 1.0 } else { slope }),
-            _ => panic!("the oracle does not know {function:?}"),
+            _ => panic!("the oracle does not support {function:?}"),
         }
     }
 
@@ -292,7 +291,7 @@ impl Oracle<'_> {
         output
     }
 
-    /// The mean loss, and its gradient by the outputs.
+    /// Mean loss, and its gradient with respect to the outputs.
     fn judge(&self, output: &[Value], batch: &Batch, kinks: &mut Kinks) -> (Value, Vec<Value>) {
         let columns = output.len() / batch.rows;
         let (losses, gradients) = match &batch.target {
@@ -305,7 +304,7 @@ impl Oracle<'_> {
                 (elements.chunks(columns).map(row).collect(), gradients.into_iter().map(mean).collect())
             }
         };
-        // The factor 1 / rows is rounded, and so is the product with it.
+        // Two roundings: of 1 / rows, and of the product.
         let mean = |x: Value| self.scaled(x, 1.0 / batch.rows as f64, 2.0);
         (mean(self.sum(losses.into_iter())), gradients.into_iter().map(mean).collect())
     }
@@ -321,7 +320,7 @@ impl Oracle<'_> {
             // −t·ln σ(z) − (1 − t)·ln(1 − σ(z)), with a derivative by z of σ(z) − t, at most 1 in size.
             Loss::BinaryCrossEntropy => {
                 let value = t * (-z.value).exp().ln_1p() + (1.0 - t) * z.value.exp().ln_1p();
-                // In any kind: two products, three sums, an exponential and a logarithm of numbers of this size.
+                // In any formulation: two products, three sums, an exponential and a logarithm of numbers of this size.
                 let error = z.error + 12.0 * self.unit * (1.0 + z.size() * (1.0 + t));
                 let sigmoid = self.activate(Activation::Sigmoid, z, kinks);
                 (Value { value, error }, self.difference(sigmoid, t))
@@ -335,7 +334,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// ln Σⱼ eᶻʲ − z_t a row, and softmax(z) − [c = t]. An evaluation may subtract the largest logit first.
+    /// ln Σⱼ eᶻʲ − z_t per row, and softmax(z) − [c = t]. An evaluation may subtract the largest logit first.
     fn softmax_cross_entropy(&self, output: &[Value], classes: &[u32], n: usize) -> (Vec<Value>, Vec<Value>) {
         let (mut losses, mut gradients) = (Vec::new(), Vec::new());
         for (logits, class) in output.chunks(n).zip(classes) {
@@ -344,10 +343,10 @@ impl Oracle<'_> {
             let largest = logits.iter().map(|z| z.value).fold(f64::NEG_INFINITY, f64::max);
             let spread = logits.iter().map(|z| largest - z.value).fold(0.0, f64::max);
             let carried = logits.iter().map(|z| z.error).fold(0.0, f64::max);
-            // Relative, of a power (its argument is rounded; an exponential) and of the sum of n.
+            // Relative errors: of a power (rounded argument, exponential), and of the sum of n powers.
             let power = (spread + 2.0 * carried + 4.0) * self.unit;
             let sum = power + (n + 2) as f64 * self.unit;
-            // The loss moves by at most twice what the logits move by; a logarithm, and two differences.
+            // The loss changes by at most twice the change of the logits; a logarithm and two differences are rounded.
             let size = 1.0 + (n as f64).ln() + 2.0 * logits.iter().map(|z| z.size()).fold(0.0, f64::max);
             losses.push(Value {
                 value: total.ln() - logits[class].value,

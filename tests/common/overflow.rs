@@ -1,11 +1,11 @@
-//! Updates that overflow by themselves: an error at their step that names the tensor, and nothing that leaves the trainer.
+//! Updates that overflow: an error at their step that names the tensor; the trainer returns nothing that is not finite.
 
 use wgrad::{
     Adam, AdamW, Checkpoint, Dataset, Dense, Device, Error, Fit, Loss, Network, Optimizer, RmsProp, Sgd, Tensor,
     Trainer,
 };
 
-/// An optimizer, the weight that it begins with, an input and a target of each row, the tensor that overflows, and at which step.
+/// An optimizer, its initial weight, input and target of each row, and the tensor and step that overflow.
 struct Overflow {
     optimizer: Optimizer,
     weight: f32,
@@ -19,13 +19,13 @@ fn overflows() -> Vec<Overflow> {
     let case = |optimizer: Optimizer, weight, row, tensor, step| Overflow { optimizer, weight, row, tensor, step };
     let momentum = Sgd::new(1e-43).momentum(0.9);
     vec![
-        // Gradients of 1e24, whose squares are infinite; the parameters would stay as they are, for ever.
+        // Gradients of 1e24, whose squares are infinite; parameters would never change again.
         case(Adam::new(1e-3).into(), 1.0, large, "adam.v.layer0.weight", 0),
         case(AdamW::new(1e-3).into(), 1.0, large, "adamw.v.layer0.weight", 0),
         case(RmsProp::new(1e-3).into(), 1.0, large, "rmsprop.square.layer0.weight", 0),
-        // 1e38 a step in the momentum, of which next to nothing reaches the parameter.
+        // The momentum grows by 1e38 per step; the learning rate is too low for the parameter to overflow.
         case(momentum.into(), 0.0, [1e19, 5e18], "sgd.momentum.layer0.weight", 3),
-        // A learning rate times a gradient beyond f32.
+        // Learning rate times gradient is beyond f32.
         case(Sgd::new(3e38).into(), 1.0, [3.0, 1.0], "layer0.weight", 0),
     ]
 }
@@ -49,7 +49,7 @@ fn is_named<T>(case: &Overflow, result: wgrad::Result<T>) {
     }
 }
 
-/// Nothing that is not finite leaves: neither parameters nor model nor checkpoint, nor one of those of before.
+/// Parameters, model and checkpoint are errors until an earlier checkpoint is restored.
 fn nothing_leaves(case: &Overflow, mut trainer: Trainer, before: &Checkpoint) {
     assert_eq!(trainer.steps(), case.step + 1);
     is_named(case, trainer.checkpoint());
@@ -57,13 +57,12 @@ fn nothing_leaves(case: &Overflow, mut trainer: Trainer, before: &Checkpoint) {
         is_named(case, trainer.parameters());
         is_named(case, trainer.model());
     }
-    trainer.restore(before).expect("a checkpoint of before is finite");
+    trainer.restore(before).expect("an earlier checkpoint is finite");
     assert!(trainer.parameters().expect("finite again")[0].values[0].is_finite());
     assert_eq!(trainer.steps(), before.step());
 }
 
-/// Proves it for a loop of one's own and for `fit`: once with steps of the same submission behind the bad one, and once with
-/// the bad step as the last of all.
+/// Tests a custom training loop and `fit`: with later steps in the same submission, and with the bad step as the last one.
 pub fn is_an_error_at_its_step(device: &Device) {
     for case in overflows() {
         let [input, target] = case.row;

@@ -1,21 +1,20 @@
-//! Twenty steps of ten networks through the trainer, against PyTorch's float64 (`golden/parity.py` made the numbers).
+//! Twenty steps of ten networks with the trainer, against PyTorch's float64 (numbers from `golden/parity.py`).
 //!
-//! Tolerance: the script admits only draws on which PyTorch's float32, and its float64 with first weights rounded
-//! otherwise, stay within 1e-6. Our roundings are as many and of the same size, in another order; with the worst of
-//! either kind they add up to twice that.
+//! Tolerance: the script accepts only draws on which PyTorch's float32, and its float64 with perturbed initial weights, stay
+//! within 1e-6. Our roundings are of the same number and size, in another order. The worst of both kinds add up to twice that.
 
 use serde::Deserialize;
 use wgrad::rng::philox;
 use wgrad::{Device, Loss, Network, Optimizer, Result, Schedule, Trainer};
 
-/// Of a loss relative to itself, and of a tensor's numbers relative to its largest.
+/// Largest difference of a loss relative to itself, and of a tensor's numbers relative to its largest.
 pub const TOLERANCE: f64 = 2e-6;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     torch: String,
-    /// With the number of the draw, the key of all that is drawn.
+    /// With the number of the draw, the key of all random numbers.
     key: u32,
     cases: Vec<Case>,
 }
@@ -37,7 +36,7 @@ pub struct Case {
     rows: Vec<usize>,
     draw: u32,
     losses: Vec<f64>,
-    /// Behind the last step, in the order of the layers.
+    /// Parameters after the last step, in the order of the layers.
     parameters: Vec<Vec<f64>>,
     #[serde(skip)]
     key: u32,
@@ -50,7 +49,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    /// The first words of a stream, as `draw` of the script gives them.
+    /// First words of a stream, like `draw` in the script.
     fn words(&self, stream: usize, count: usize) -> impl Iterator<Item = u32> + use<> {
         let key = [self.draw, self.key];
         let quads = (0..count.div_ceil(4)).flat_map(move |quad| philox([quad as u32, 0, 0, stream as u32], key));
@@ -64,7 +63,7 @@ impl Case {
 
     fn trainer(&self, device: &Device) -> Result<Trainer> {
         let builder = Trainer::builder(Network::parse(self.inputs, &self.network)?).loss(self.loss);
-        let builder = builder.optimizer(self.optimizer).schedule(self.schedule).seed(self.seed);
+        let builder = builder.optimizer(self.optimizer).schedule(self.schedule.clone()).seed(self.seed);
         let builder = builder.batch(self.batch).accumulate(self.accumulate);
         let builder = self.clip_norm.into_iter().fold(builder, |builder, norm| builder.clip_norm(norm));
         let mut trainer = builder.build(device)?;
@@ -81,7 +80,7 @@ impl Case {
         Ok(trainer)
     }
 
-    /// The loss of a step on its own rows.
+    /// Runs a step on its rows; returns its loss.
     fn step(&self, trainer: &mut Trainer, step: usize) -> Result<f64> {
         let (rows, stream) = (self.rows[step], 2 * step + 1);
         let inputs: Vec<f32> = self.units(stream, rows * self.inputs).map(|unit| (4.0 * unit - 2.0) as f32).collect();
@@ -99,7 +98,7 @@ impl Case {
         Ok(trainer.step(&inputs, &targets)?.value()?.into())
     }
 
-    /// The largest difference of any number, relative.
+    /// Largest relative difference of any number.
     pub fn distance(&self, device: &Device) -> Result<f64> {
         let mut trainer = self.trainer(device)?;
         let mut worst = 0.0f64;
@@ -120,7 +119,7 @@ impl Case {
     }
 }
 
-/// Asserts that a device trains as PyTorch does.
+/// Asserts that a device trains like PyTorch.
 pub fn holds(device: &Device) {
     let mut worst = 0.0f64;
     for case in cases() {

@@ -1,6 +1,6 @@
-//! Random parameters and batches for a network, the same on every run.
+//! Random parameters and batches for a network, the same in every run.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, reason = "each test target uses some of it")]
 
 use wgrad::loss::TargetKind;
 use wgrad::rng::{Philox, Stream};
@@ -32,16 +32,16 @@ impl Labels {
     }
 }
 
-/// What numbers are drawn from.
+/// Kind of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Numbers {
-    /// Any, of a size that keeps signals near 1.
+    /// Real numbers, of a size that keeps signals near 1.
     Real,
     /// −2, −1, 0, 1 and 2: products and sums of them are exact in f32.
     Whole,
 }
 
-/// A source of numbers of either kind.
+/// Source of random numbers.
 struct Source(Philox, Numbers);
 
 impl Source {
@@ -49,7 +49,7 @@ impl Source {
         Self(Philox::new(seed, Stream::Data, index), numbers)
     }
 
-    /// Uniform in ±limit, or a small whole number.
+    /// Draws a number, uniform in ±limit, or a small whole number.
     fn draw(&mut self, limit: f64) -> f32 {
         match self.1 {
             Numbers::Real => (limit * (2.0 * self.0.uniform() - 1.0)) as f32,
@@ -60,7 +60,7 @@ impl Source {
     fn target(&mut self, loss: Loss) -> f32 {
         match (loss, self.0.below(4)) {
             (Loss::MeanSquaredError, _) => self.draw(1.0),
-            // 0, 1, and between.
+            // Targets of 0, of 1 and in between.
             (Loss::BinaryCrossEntropy, 2..) if self.1 == Numbers::Real => self.0.uniform() as f32,
             (_, word) => (word % 2) as f32,
         }
@@ -82,7 +82,7 @@ pub fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Parameters 
     parameters
 }
 
-/// A batch of `rows` rows; `index` tells the batches of one seed apart.
+/// A batch of `rows` rows. Batches of one seed differ by `index`.
 pub fn batch(network: &Network, loss: Loss, rows: usize, seed: u64, index: u32, numbers: Numbers) -> Batch {
     let mut source = Source::new(seed, index + 1, numbers);
     let input = (0..rows * network.inputs()).map(|_| source.draw(1.5)).collect();

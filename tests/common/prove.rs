@@ -1,4 +1,4 @@
-//! What every kernel has to stand: its formula, any cut of its items, the CPU in lockstep, and tolerances that bite.
+//! Tests of every kernel: its formula, any split of its items, the CPU in lockstep, and tight tolerances.
 
 use super::case::{Case, Values};
 use super::compare::{Expected, assert_close};
@@ -7,18 +7,18 @@ use wgrad::exec::{Cpu, lockstep};
 use wgrad::plan::{POISON, Tolerance};
 use wgrad::rng::{Philox, Stream};
 
-/// What the formula gives for each written view, live elements only.
+/// Formula of a kernel: the expected live elements of each written view.
 pub type Oracle = fn(&Seen<'_>) -> Vec<Expected>;
 
-/// A tolerance of more than this share of its result proves little.
+/// A tolerance above this fraction of its result is weak.
 const WEAK: f64 = 0.01;
 
-/// Proves a kernel's CPU kernels over `cases`. Of the real-valued elements with a tolerance, at most the share `weak` may
-/// have one above 1 % of the result. Returns how many elements were compared with the oracle.
+/// Tests the CPU kernels of a kernel on `cases`. Of the real-valued elements with a tolerance, at most the fraction `weak` may
+/// have one above 1 % of the result. Returns the number of elements that were compared with the oracle.
 pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
     assert!(cases.len() >= 3, "too few cases");
     for case in cases {
-        lanes_compute_alone(case);
+        items_compute_alone(case);
         cpu_agrees(case);
     }
     let share = weak_share(cases);
@@ -29,7 +29,7 @@ pub fn prove(cases: &[Case], oracle: Oracle, weak: f64) -> usize {
     compared
 }
 
-/// The reference implementation lies within its own tolerance of the oracle, and touches nothing but live elements.
+/// Tests that the reference implementation is within its own tolerance of the oracle, and writes only live elements.
 fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     let seen = Seen::new(case);
     let Some(tolerances) = seen.tolerances() else {
@@ -52,7 +52,7 @@ fn formula_holds(case: &Case, oracle: Oracle) -> usize {
     compared
 }
 
-/// The tolerances of the live elements.
+/// Tolerances of the live elements.
 fn first(tolerance: Tolerance, live: usize) -> Tolerance {
     match tolerance {
         Tolerance::Exact => Tolerance::Exact,
@@ -60,27 +60,28 @@ fn first(tolerance: Tolerance, live: usize) -> Tolerance {
     }
 }
 
-/// Any range of items can be computed alone, in any order: the reference implementation gives the same bits, whatever the cuts.
-pub fn lanes_compute_alone(case: &Case) {
+/// Tests that any range of items can be computed alone, in any order: the reference implementation gives the same bits for all
+/// splits.
+pub fn items_compute_alone(case: &Case) {
     let live = live_items(case);
     let kernel = case.op().kernel;
     let mut numbers = Philox::new(7, Stream::Data, live as u32);
     let mut cuts: Vec<usize> = (0..3).map(|_| numbers.below(live as u32 + 1) as usize).chain([0, live]).collect();
     cuts.sort_unstable();
     cuts.dedup();
-    let (mut whole, mut pieces, mut fast) = (Memory::before(case), Memory::before(case), Memory::before(case));
+    let (mut whole, mut split, mut fast) = (Memory::before(case), Memory::before(case), Memory::before(case));
     if live > 0 {
         whole.call(case, 0..live, kernel.reference);
     }
     for cut in cuts.windows(2).rev() {
-        pieces.call(case, cut[0]..cut[1], kernel.reference);
+        split.call(case, cut[0]..cut[1], kernel.reference);
         fast.call(case, cut[0]..cut[1], kernel.fast.unwrap_or(kernel.reference));
     }
-    assert!(pieces == whole, "{}: items {cuts:?} of the reference implementation give other bits", case.name);
+    assert!(split == whole, "{}: items {cuts:?} of the reference implementation give other bits", case.name);
     let plain = Seen { case, before: Memory::before(case), after: whole };
     let fast = Seen { case, before: Memory::before(case), after: fast };
     for ((binding, view), tolerance) in case.written().zip(plain.tolerances().unwrap_or_default()) {
-        // Where all bits are equal, infinities and poison are too.
+        // Equal bits are accepted, infinities and poison included.
         if fast.result_words(binding) != plain.result_words(binding) {
             let place = format!("{}, {}, fast CPU kernel by {cuts:?}", case.name, view.name);
             let live =
@@ -90,8 +91,8 @@ pub fn lanes_compute_alone(case: &Case) {
     }
 }
 
-/// The CPU executor agrees with the reference implementation in lockstep, which compares every element, on 1 and on 3 threads;
-/// and both give the same bits.
+/// Tests that the CPU executor agrees with the reference implementation in lockstep, which compares every element, on 1 and on 3
+/// threads, with the same bits.
 fn cpu_agrees(case: &Case) {
     let results = [1, 3].map(|threads| {
         let mut device = Cpu::new(case.plan.clone(), threads).expect("threads are to be had");
@@ -107,15 +108,15 @@ fn cpu_agrees(case: &Case) {
     assert!(results[0] == results[1], "{}: 1 thread and 3 threads differ", case.name);
 }
 
-/// The share of live real-valued elements with a weak tolerance.
+/// Fraction of live real-valued elements with a weak tolerance.
 fn weak_share(cases: &[Case]) -> f64 {
     let counts = cases.iter().filter(|case| case.values == Values::Real).map(|case| weak(&Seen::new(case)));
     let (weak, all) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     weak as f64 / all.max(1) as f64
 }
 
-/// Number of elements with a weak tolerance, and with any tolerance. Every tolerance must be finite, and no live element
-/// poisoned.
+/// Number of elements with a weak tolerance, and with any tolerance. Asserts that tolerances are finite, and that no live element
+/// is poison.
 fn weak(seen: &Seen<'_>) -> (usize, usize) {
     let (mut weak, mut all) = (0, 0);
     for ((binding, view), tolerance) in seen.case.written().zip(seen.tolerances().unwrap_or_default()) {
@@ -132,7 +133,7 @@ fn weak(seen: &Seen<'_>) -> (usize, usize) {
     (weak, all)
 }
 
-/// Asserts that the tolerances of all whole-valued cases are 0: their sums are exact, in whatever order.
+/// Asserts that the tolerances of all cases of whole numbers are 0: their sums are exact in any order.
 pub fn whole_numbers_are_exact(cases: &[Case]) {
     let mut zeros = 0;
     for case in cases.iter().filter(|case| case.values == Values::Whole) {

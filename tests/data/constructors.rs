@@ -1,4 +1,4 @@
-//! Data sets from slices: what they hold, and what they refuse.
+//! Data sets from slices: contents and errors.
 
 use wgrad::{Dataset, Result, Targets};
 
@@ -64,14 +64,14 @@ fn classes_must_fit() {
     );
     assert_eq!(
         classes(&[0, 1, 0], &["a", "b", "a"]),
-        "data set `d`: class name `a` stands at 0 and again at 2, counted from 0; rename one of them"
+        "data set `d`: class name `a` appears at 0 and again at 2, counted from 0; rename one of them"
     );
 }
 
 #[test]
 fn numbers_must_be_finite() {
     for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
-        let told = format!("{shown} is not a finite 32-bit number; replace it, or leave the row out");
+        let told = format!("{shown} is not a finite 32-bit number; replace it, or remove the row");
         let input = [0.0, 1.0, 2.0, 3.0, 4.0, bad];
         let classes = Dataset::classes("d", 2, &input, &[0, 0, 0], ["a"]);
         assert_eq!(message(classes), format!("data set `d`, row 2, column `input1`: {told}"));
@@ -86,7 +86,7 @@ fn a_selection_takes_rows_in_the_given_order() -> Result<()> {
     let selection = classes.select(&[2, 0, 2]);
     assert_eq!(*selection.input(), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
     assert_eq!(indices(&selection), [2, 0, 2]);
-    assert_eq!(selection.class_names().map(<[_]>::len), Some(3), "also the class that no row is left of");
+    assert_eq!(selection.class_names().map(<[_]>::len), Some(3), "classes without rows stay");
 
     let numbers = Dataset::numbers("d", 1, &[0.0, 1.0], 2, &[5.0, 6.0, 7.0, 8.0])?;
     assert_eq!(values(&numbers.select(&[1])), [7.0, 8.0]);
@@ -102,21 +102,21 @@ fn two_classes_become_one_number() -> Result<()> {
     assert_eq!(message(data.class_as_number()), "data set `d`: its targets are numbers, not classes; use it as it is");
     assert_eq!(
         message(Dataset::classes("d", 1, &[5.0], &[0], ["a", "b", "c"])?.class_as_number()),
-        "data set `d`: it has 3 classes, but one number tells only 2 apart; keep the classes, and train with softmax_cross_entropy"
+        "data set `d`: it has 3 classes, but one number can stand for only 2; keep the classes, and train with softmax_cross_entropy"
     );
     Ok(())
 }
 
-/// A model has to tell them apart, which it would say after the training.
+/// A model would refuse duplicate names, but only after training.
 #[test]
-fn columns_have_names_of_their_own() {
+fn duplicate_column_names_are_refused() {
     let table = |columns: [&str; 2], targets: [&str; 2]| {
         let columns_of_targets = targets.map(String::from).to_vec();
         let targets = Targets::Numbers { values: vec![0.5, 1.5], columns: columns_of_targets };
         Dataset::table("d", columns, vec![1.0, 2.0], targets)
     };
     let problem =
-        |kind| format!("data set `d`: {kind} name `a` stands at 0 and again at 1, counted from 0; rename one of them");
+        |kind| format!("data set `d`: {kind} name `a` appears at 0 and again at 1, counted from 0; rename one of them");
     assert_eq!(message(table(["a", "a"], ["y", "z"])), problem("column"));
     assert_eq!(message(table(["a", "b"], ["a", "a"])), problem("target column"));
     assert!(table(["a", "b"], ["a", "b"]).is_ok(), "an autoencoder's targets are its inputs");

@@ -1,4 +1,4 @@
-//! Circles, spirals, blobs and the sine: against their formulas, computed another way.
+//! Circles, spirals, blobs and the sine, against their formulas computed in another way.
 
 use std::f32::consts::TAU;
 
@@ -7,18 +7,18 @@ use wgrad::{Dataset, Result, data};
 
 use crate::{class_counts, indices, message, values};
 
-/// The points of a class.
+/// Points of a class.
 fn points(data: &Dataset, class: u32) -> Vec<[f32; 2]> {
     let rows = (0..data.len()).filter(|&row| indices(data)[row] == class);
     rows.map(|row| [data.input_row(row)[0], data.input_row(row)[1]]).collect()
 }
 
-/// The angle of a point in turns, from 0 up to 1.
+/// Angle of a point in turns, from 0 up to 1.
 fn turns([x, y]: [f32; 2]) -> f32 {
     (y.atan2(x) / TAU).rem_euclid(1.0)
 }
 
-/// How far two angles in turns are apart, around the circle.
+/// Distance of two angles around the circle, in turns.
 fn apart(a: f32, b: f32) -> f32 {
     let away = (a - b).rem_euclid(1.0);
     away.min(1.0 - away)
@@ -59,16 +59,16 @@ fn the_angle_of_a_spiral_grows_with_its_radius() -> Result<()> {
 }
 
 #[test]
-fn blobs_lie_around_centres_that_the_seed_draws() -> Result<()> {
+fn blobs_lie_around_centers_that_the_seed_draws() -> Result<()> {
     let blobs = data::blobs(4001, 4, 0.5, 3)?;
     assert_eq!((blobs.name(), class_counts(&blobs)), ("blobs", vec![1001, 1000, 1000, 1000]));
     assert_eq!(blobs.class_names().map(|names| names[3].as_str()), Some("blob3"));
     let still = data::blobs(4, 4, 0.0, 3)?;
     for class in 0..4 {
-        let (points, centre) = (points(&blobs, class), points(&still, class)[0]);
-        assert!(centre.iter().all(|coordinate| coordinate.abs() <= 10.0), "{centre:?}");
+        let (points, center) = (points(&blobs, class), points(&still, class)[0]);
+        assert!(center.iter().all(|coordinate| coordinate.abs() <= 10.0), "{center:?}");
         for axis in 0..2 {
-            let away = points.iter().map(|point| f64::from(point[axis] - centre[axis]));
+            let away = points.iter().map(|point| f64::from(point[axis] - center[axis]));
             let mean = away.clone().sum::<f64>() / points.len() as f64;
             let deviation = (away.map(|value| value * value).sum::<f64>() / points.len() as f64).sqrt();
             // Four standard errors of 1,000 draws: 4 × 0.5 / √1,000 of the mean, 4 × 0.5 / √2,000 of the deviation.
@@ -76,9 +76,9 @@ fn blobs_lie_around_centres_that_the_seed_draws() -> Result<()> {
             assert_abs_diff_eq!(deviation, 0.5, epsilon = 0.045);
         }
     }
-    let centres = |seed| data::blobs(4, 4, 0.0, seed).map(|data| points(&data, 0));
-    assert_ne!(centres(3)?, centres(4)?);
-    // Centres use the whole square.
+    let centers = |seed| data::blobs(4, 4, 0.0, seed).map(|data| points(&data, 0));
+    assert_ne!(centers(3)?, centers(4)?);
+    // Centers use the whole square.
     let many = data::blobs(400, 400, 0.0, 1)?;
     for (axis, sign) in [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0)] {
         assert!((0..400).any(|row| sign * many.input_row(row)[axis] > 9.0), "axis {axis}, {sign}");
@@ -107,7 +107,7 @@ fn a_sine_has_even_steps_and_the_noise_asked_for() -> Result<()> {
     Ok(())
 }
 
-/// From rows, noise and seed.
+/// Generator from rows, noise and seed.
 type Generator = fn(usize, f64, u64) -> Result<Dataset>;
 
 fn generators() -> [(&'static str, Generator); 5] {
@@ -131,7 +131,7 @@ fn the_seed_decides_rows_and_noise() -> Result<()> {
     }
     for data in [data::circles(200, 0.1, 3)?, data::spirals(200, 2, 0.1, 3)?, data::blobs(200, 2, 0.1, 3)?] {
         let turns = indices(&data).windows(2).filter(|pair| pair[0] != pair[1]).count();
-        // Neither in order nor taking turns.
+        // Neither sorted nor alternating.
         assert!((60..140).contains(&turns), "{}: classes change {turns} times in 200 rows", data.name());
     }
     Ok(())

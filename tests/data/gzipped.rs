@@ -1,4 +1,4 @@
-//! Gzipped tables: read as what they hold, and every damage told.
+//! Gzipped tables: contents, and detection of any damage.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::message;
 
 const TEXT: &str = "area,rooms,price\n50,2,1.5\n80.5,3,2.25\n61,2,1.75\n44,1,1.25\n";
 
-/// With a name, as `gzip` writes it.
+/// Compresses text with a file name in the header, as `gzip` does.
 fn packed(text: &str) -> Vec<u8> {
     let mut packer = GzBuilder::new().filename("house.csv").mtime(1_700_000_000).write(vec![], Compression::best());
     packer.write_all(text.as_bytes()).expect("written to memory");
@@ -35,7 +35,7 @@ impl File {
         Dataset::from_csv(self.path(), None)
     }
 
-    /// The message about bytes that must be refused as damaged.
+    /// Returns the message about bytes that must be refused as damaged.
     fn refused(&self, bytes: &[u8]) -> String {
         let error = self.read(bytes).expect_err("this must fail");
         assert!(matches!(error, Error::Format { .. }), "{error:?}");
@@ -47,7 +47,7 @@ impl File {
 fn a_gzipped_table_is_the_table() -> Result<()> {
     let (file, plain) = (File::new(), Dataset::from_csv_text("house", TEXT, None)?);
     assert_eq!(file.read(&packed(TEXT))?, plain, "named after the file without both endings");
-    // What is packed is told by the bytes, not by the name.
+    // Compression is detected from the bytes, not from the name.
     assert_eq!(file.read(TEXT.as_bytes())?, plain);
     let other = file.0.path().join("house.table");
     fs::write(&other, packed(TEXT)).expect("it is writable");
@@ -75,7 +75,7 @@ fn every_prefix_is_refused() {
     assert!(file.refused(&[]).ends_with("it is empty; write a header row and at least 1 row below it"));
     for length in 1..whole.len() {
         let told = file.refused(&whole[..length]);
-        assert!(told.contains("house.csv.gz: it is gzipped, but ends before its packed data do"), "{length}: {told}");
+        assert!(told.contains("house.csv.gz: its gzip data are truncated"), "{length}: {told}");
     }
 }
 
@@ -98,8 +98,8 @@ fn every_flipped_byte_is_refused_or_changes_nothing() -> Result<()> {
         }
     }
     harmless.dedup();
-    // Bit 0 of the flags says that it is text; time, extra flags, system and the name are of no account here, nor are
-    // the bits behind the end of the packed data, up to the next whole byte.
+    // These have no effect: bit 0 of the flags (text), time, extra flags, system, name, and the padding bits after the packed
+    // data.
     let ignored: Vec<usize> = (3..19).chain([whole.len() - 9]).collect();
     assert!(harmless.iter().all(|at| ignored.contains(at)) && harmless.len() > 10, "{harmless:?}");
     Ok(())
@@ -130,7 +130,7 @@ fn what_follows_the_packed_data_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_the_system_s_error() {
+fn a_folder_in_place_of_a_file_is_an_error_of_the_system() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let error = Dataset::from_csv(folder.path(), None).expect_err("a folder is no table");
     assert!(matches!(error, Error::File { action: "reading", .. }), "{error:?}");

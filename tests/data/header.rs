@@ -1,4 +1,4 @@
-//! Whether the first row of a table has names.
+//! Detection of header rows.
 
 use wgrad::data::{CsvOptions, Inspection};
 use wgrad::{Dataset, Result};
@@ -9,7 +9,7 @@ fn inspect(text: &str) -> Inspection {
     Inspection::of_csv_text("t", text, None).expect("it can be inspected")
 }
 
-/// What is said of the first row.
+/// Warning about the first row.
 fn said(found: &Inspection) -> Option<&str> {
     found.warnings.iter().find(|warning| warning.kind == "header").map(|warning| warning.message.as_str())
 }
@@ -29,7 +29,7 @@ fn a_first_row_of_values_is_no_header_and_no_row_is_lost() -> Result<()> {
         assert_eq!(data.columns()[0], "column1", "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("looks like values")), "{text}: {:?}", found.warnings);
         let names = Inspection::of_csv_text("t", text, CsvOptions::default().header(true));
-        assert!(names.map_or(true, |found| found.rows == 2 && said(&found).is_none()), "{text}: as it was said");
+        assert!(names.map_or(true, |found| found.rows == 2 && said(&found).is_none()), "{text}: as requested");
     }
     // Lines are those of the file.
     assert!(
@@ -39,17 +39,17 @@ fn a_first_row_of_values_is_no_header_and_no_row_is_lost() -> Result<()> {
     Ok(())
 }
 
-/// Tables that are not trained on as they are, but are inspected for that.
+/// Tables that can be inspected, but not trained on as they are.
 #[test]
-fn a_first_row_of_missing_cells_or_of_text_that_comes_again_is_no_header() {
+fn a_first_row_of_missing_cells_or_of_repeated_text_is_no_header() {
     let tables = [
-        // A missing cell is no name, where it stands above numbers.
+        // A missing cell above numbers is not a name.
         "1.34,?,0.255,0\n2.5,7,0.5,1\n0.25,8,?,2\n",
         "1.34,,0.255,0\n2.5,7,0.5,1\n0.25,8,,2\n",
         "?,?,3\n1,7,5\n2,8,6\n",
         "3,?,5\n1,7,2\n2,8,6\n",
         "NA,5\n1,6\nNA,7\n",
-        // Text alone, that comes again.
+        // Only text, which is repeated below.
         "c,x,q\nd,x,p\nc,y,q\n",
         "c,?,q\nd,x,p\ne,?,q\n",
     ];
@@ -61,19 +61,19 @@ fn a_first_row_of_missing_cells_or_of_text_that_comes_again_is_no_header() {
     }
     let twice = message(Dataset::from_csv_text("t", "a,?,?\nb,c,d\n", None));
     assert!(
-        twice.contains("column name `?` stands at 1 and again at 2") && twice.ends_with("`--header no`"),
+        twice.contains("column name `?` appears at 1 and again at 2") && twice.ends_with("`--header no`"),
         "{twice}"
     );
 }
 
-/// As a crafted model has it, whose target is none of its columns.
+/// As in a crafted model whose target is not one of its columns.
 #[test]
 fn names_that_are_known_are_as_many_as_the_columns() {
     let names = ["column1", "column2", "column3"].map(String::from).to_vec();
     for target in [None, Some("column4".to_string())] {
         let form = CsvOptions { header: Some(false), names: names.clone(), target, ..CsvOptions::default() };
         let refused = message(Dataset::from_csv_text("t", "1.5,2\n2.5,3\n", form));
-        assert!(refused.contains("it has 2 columns and no header, but the columns are known to be 3"), "{refused}");
+        assert!(refused.contains("it has 2 columns and no header, but 3 columns are expected"), "{refused}");
     }
 }
 
@@ -81,7 +81,7 @@ fn names_that_are_known_are_as_many_as_the_columns() {
 fn names_stay_names() {
     let tables = [
         "x,y\n1,2\n3,4\n",
-        // The row number that pandas writes has no name.
+        // The column of row numbers that pandas writes has no name.
         ",a,y\n0,1.5,2\n1,2.5,3\n",
         "1,b,y\n1,2,3\n",
         "x1,1.5,y\n1,2,3\n4,5,6\n",
@@ -91,13 +91,13 @@ fn names_stay_names() {
         let found = inspect(text);
         assert!(found.header && said(&found).is_none(), "{text}: {:?}", found.warnings);
     }
-    // Who names a column of the first row knows that it has names.
+    // A target that is a cell of the first row shows that it holds names.
     let named = Inspection::of_csv_text("t", "1.5,7\n2.5,8\n3.5,7\n", Some("1.5")).expect("inspected");
     assert!(named.header && said(&named).is_none());
 }
 
 #[test]
-fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
+fn numbers_that_may_be_names_are_read_as_names_with_a_warning() {
     let tables = [
         "2019,2020\n17,18\n20,22\n",
         "country,2010,2015,2018\nA,1990,2020,2019\nB,2000,2010,2000\n",
@@ -112,7 +112,7 @@ fn numbers_that_may_be_names_are_taken_for_names_and_that_is_said() {
         assert!(found.header && found.rows == 2, "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
         let unknown = message(Dataset::from_csv_text("t", text, Some("column2")));
-        assert!(unknown.ends_with("; where the first row has values, use `--header no`"), "{unknown}");
+        assert!(unknown.ends_with("; if the first row holds values, use `--header no`"), "{unknown}");
         let values = Inspection::of_csv_text("t", text, CsvOptions::default().header(false)).expect("inspected");
         assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
     }

@@ -1,4 +1,4 @@
-//! MNIST's files: well-formed, cut short, and lying.
+//! IDX files of MNIST: valid, truncated, and with wrong headers.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use wgrad::{Error, Targets};
 const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// A header with these sizes, and bytes.
+/// IDX file with these sizes and bytes.
 fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
     let header = [0x0800 + sizes.len() as u32].into_iter().chain(sizes.iter().copied());
     header.flat_map(u32::to_be_bytes).chain(bytes.iter().copied()).collect()
@@ -22,7 +22,7 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// Five and two images of 2×3 pixels.
+/// Files of five and two images of 2×3 pixels.
 fn files() -> [Vec<u8>; 4] {
     let pixels: Vec<u8> = (0..30).map(|at| at * 8).collect();
     [idx(&[5, 2, 3], &pixels), idx(&[5], &[0, 1, 2, 1, 0]), idx(&[2, 2, 3], &pixels[6..18]), idx(&[2], &[3, 0])]
@@ -34,7 +34,7 @@ fn write(folder: &Path, files: [Vec<u8>; 4]) {
     }
 }
 
-/// What is wrong with a file of these bytes, read as images.
+/// Returns the error of reading these bytes as images.
 fn refused(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("images");
@@ -64,19 +64,19 @@ fn plain_and_gzipped_files_are_the_same_data() {
 }
 
 #[test]
-fn a_header_is_not_believed() {
+fn sizes_in_a_header_are_not_trusted() {
     let [images, labels, ..] = files();
     assert!(refused(&labels).contains("begins with 0x00000801, but an IDX file of images begins with 0x00000803"));
-    // Sizes of 2³² and of 2⁹⁶ bytes take no memory.
+    // Sizes of 2³² and 2⁹⁶ bytes allocate no memory.
     let long = refused(&idx(&[4, 32768, 32768], &images[16..]));
-    assert!(long.contains("its header says 4 × 32768 × 32768 = 4294967296 bytes of images, but it has 30"), "{long}");
+    assert!(long.contains("its header states 4 × 32768 × 32768 = 4294967296 bytes of images, but it has 30"), "{long}");
     assert!(refused(&idx(&[u32::MAX; 3], &[])).contains("4294967295 × 4294967295 × 4294967295"));
     assert!(refused(&idx(&[5, 0, 3], &[])).contains("5 × 0 × 3"));
     assert!(refused(&idx(&[4, 2, 3], &images[16..])).contains("= 24 bytes of images, but it has more than 24"));
 }
 
 #[test]
-fn files_cut_anywhere_are_refused() {
+fn truncated_files_are_refused() {
     let [images, ..] = files();
     let packed = gzipped(&images);
     for bytes in [images, packed] {
@@ -96,7 +96,7 @@ fn a_damaged_gzip_is_refused_or_the_same() {
         let mut bytes = packed.clone();
         bytes[at] ^= 0x10;
         std::fs::write(&path, bytes).expect("written");
-        // Some bits, such as those of the time, do not matter.
+        // Some bits, such as those of the time stamp, have no effect.
         match read_idx_images(&path) {
             Ok((_, pixels)) => assert!(pixels == images[16..], "byte {at}"),
             Err(error) => assert!(matches!(error, Error::Format { .. }), "byte {at}: {error}"),
@@ -105,7 +105,7 @@ fn a_damaged_gzip_is_refused_or_the_same() {
 }
 
 #[test]
-fn parts_must_fit_each_other() {
+fn the_four_files_must_fit_each_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let message = || mnist(folder.path()).expect_err("refused").to_string();
     assert!(message().contains("it has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"));
@@ -114,7 +114,7 @@ fn parts_must_fit_each_other() {
     let wrong = message();
     assert!(wrong.contains("it has 4 labels, but ") && wrong.contains(" has 5 images"), "{wrong}");
     write(folder.path(), [images, labels, idx(&[2, 3, 1], &[0; 6]), test_labels]);
-    assert!(message().contains("of the training part are 2×3 pixels, those of the test part 3×1"), "{}", message());
+    assert!(message().contains("training images have 2×3 pixels, but test images have 3×1"), "{}", message());
     assert!(mnist(folder.path().join("nowhere")).expect_err("refused").to_string().contains("it is not a folder"));
     assert!(matches!(read_idx_labels(folder.path().join("nowhere")), Err(Error::File { .. })));
 }

@@ -1,4 +1,4 @@
-//! What an inspection tells of tables, good and bad.
+//! Inspections of tables, valid and invalid.
 
 use approx::assert_abs_diff_eq;
 use wgrad::data::{self, CsvOptions, Inspection, Kind, ReadAs, Role};
@@ -10,13 +10,13 @@ fn inspect(text: &str) -> Inspection {
     Inspection::of_csv_text("t", text, None).expect("it can be inspected")
 }
 
-/// A table of 30 rows: `x` goes through seven numbers, `row` tells the other cells of a row.
+/// A table of 30 rows: `x` has seven different numbers, `row` returns the other cells of a row.
 fn rows(header: &str, row: impl Fn(usize) -> String) -> String {
     let body: String = (0..30).map(|n| format!("{}.5,{}\n", (n * n) % 7, row(n))).collect();
     format!("x,{header}\n{body}")
 }
 
-/// The one warning of that kind.
+/// Returns the only warning of this kind.
 fn warning(found: &Inspection, kind: &str) -> String {
     let told: Vec<&str> =
         found.warnings.iter().filter(|warning| warning.kind == kind).map(|warning| warning.message.as_str()).collect();
@@ -50,7 +50,7 @@ fn columns_are_counted_and_measured() {
 }
 
 #[test]
-fn words_for_missing_are_text_among_text() {
+fn words_for_missing_values_are_text_among_other_text() {
     let found = inspect("a,b,y\nNA,u,1\n?,NA,2\n3,null,1\n4,v,2\nnan,n/a,1\n");
     assert_eq!(
         (found.columns[0].kind, found.columns[0].missing, found.columns[0].different),
@@ -58,7 +58,7 @@ fn words_for_missing_are_text_among_text() {
     );
     assert_eq!((found.columns[1].kind, found.columns[1].missing, found.columns[1].different), (Kind::Text, 0, 5));
     assert_eq!(inspect("a,y\n,1\nNA,2\n").columns[0].kind, Kind::Empty);
-    assert_eq!(kinds(&inspect("a,y\n1,cat\n2,NA\n")), ["few_rows"], "a class may be called so");
+    assert_eq!(kinds(&inspect("a,y\n1,cat\n2,NA\n")), ["few_rows"], "a class may have this name");
 }
 
 #[test]
@@ -86,13 +86,13 @@ fn targets_are_read_as_training_reads_them() -> Result<()> {
 }
 
 #[test]
-fn of_an_unclear_column_nothing_else_is_said() {
+fn an_ambiguous_column_has_no_other_warnings() {
     let row = |n: usize| format!("{},{};{};{}\n", 10 + n, 403 + n, n % 7, ["a", "b"][n % 2]);
     let found = inspect(&("x;z;y\n".to_string() + &(0..30).map(row).collect::<String>()));
     assert_eq!(kinds(&found), ["unclear"], "{:?}", found.warnings);
 }
 
-/// A number that is too large is a number nonetheless, and training stops at it.
+/// A number that is not finite as f32 is still a number; training stops at it.
 #[test]
 fn a_target_with_a_number_that_is_not_finite_is_read_as_a_number() {
     for cell in ["1e39", "-1e300", "inf"] {
@@ -104,21 +104,21 @@ fn a_target_with_a_number_that_is_not_finite_is_read_as_a_number() {
         assert_eq!(
             warning(&found, "text"),
             format!(
-                "column `y` has 1 cell of text, first in line 22: `{cell}` is not a finite 32-bit number; write the \
+                "column `y` has 1 text cell, the first in line 22: `{cell}` is not a finite 32-bit number; write the \
                  target, or remove the row"
             )
         );
     }
 }
 
-/// All columns of four cells out of these: what can be trained on is what the inspection told.
+/// All columns of four of these cells: training and inspection interpret the target alike.
 #[test]
 fn an_inspection_and_a_reading_agree_on_every_target() {
     const CELLS: [&str; 11] = ["1", "2", "-0", "0.5", "NA", "nan", "?", "inf", "1,5", "cat", ""];
     let (mut read, mut refused) = (0, 0);
     for number in 0..CELLS.len().pow(4) {
         let cells = (0..4).map(|place| CELLS[number / CELLS.len().pow(place) % CELLS.len()]);
-        // Twice, so that whole numbers can be classes.
+        // Each cell twice, so that whole numbers can be classes.
         let cells = [cells.clone().collect::<Vec<_>>(), cells.collect()].concat();
         let text = cells.iter().fold("x;y\n".to_string(), |text, cell| format!("{text}1;{cell}\n"));
         match Dataset::from_csv_text("t", &text, None) {
@@ -142,21 +142,21 @@ fn good_tables_have_no_warning() {
 }
 
 #[test]
-fn what_training_would_stop_at_is_told_with_its_first_line() {
+fn errors_of_training_are_warnings_with_their_first_line() {
     let found = inspect(&rows("name,age,empty,y", |n| {
         format!("{},{},,{}", if n > 3 { "Bo" } else { "7" }, if n % 10 == 9 { "" } else { "4" }, n % 2)
     }));
     assert_eq!(
         warning(&found, "text"),
-        "column `name` has 26 cells of text, first in line 6: `Bo` is not a number; write numbers, or leave the column out with `--drop name`"
+        "column `name` has 26 text cells, the first in line 6: `Bo` is not a number; write numbers, or drop the column with `--drop name`"
     );
     assert_eq!(
         warning(&found, "missing"),
-        "column `age` lacks 3 cells, first in line 11; fill them in or remove the rows, or leave the column out with `--drop age`"
+        "column `age` has 3 missing cells, the first in line 11; fill them in or remove the rows, or drop the column with `--drop age`"
     );
     assert_eq!(
         warning(&found, "empty"),
-        "column `empty` has no value; fill it in, or leave the column out with `--drop empty`"
+        "column `empty` has no values; fill it in, or drop the column with `--drop empty`"
     );
     let commas = inspect("the x;y\n1,5;2\n1;2,5\n");
     let told: Vec<&str> = commas.warnings.iter().map(|warning| warning.message.as_str()).collect();
@@ -165,35 +165,35 @@ fn what_training_would_stop_at_is_told_with_its_first_line() {
     let unclear = inspect("a;y\n1,500;2\n2,500;1\n");
     assert_eq!(
         warning(&unclear, "unclear"),
-        "column `a`, line 2: `1,500` is 1500 if its decimal sign is a point, and 1.5 if it is a comma; write all numbers of the column in one way, best as 1234.5"
+        "column `a`, line 2: `1,500` is 1500 if its decimal sign is a point, and 1.5 if it is a comma; write all numbers of the column in one format, such as 1234.5"
     );
-    assert!(warning(&inspect("the x;y\nu;2\n1;2\n"), "text").ends_with("`--drop 'the x'`"), "as a shell wants it");
+    assert!(warning(&inspect("the x;y\nu;2\n1;2\n"), "text").ends_with("`--drop 'the x'`"), "quoted for a shell");
     assert!(
         warning(&inspect("x,y\n1,\n2,3\n"), "missing").ends_with("first in line 2; fill them in or remove the rows")
     );
 }
 
 #[test]
-fn inputs_that_tell_nothing_or_too_much_are_named() {
+fn inputs_without_information_and_leaks_are_named() {
     let table = rows("one,id,name,price,y", |n| format!("5,{},N{n},{}.0,{}", 1000 + n, 3 * n, 3 * n));
     let found = inspect(&table);
     assert_eq!(
         warning(&found, "constant"),
-        "the same in every row, so that nothing is learnt from it: `one`; leave out with `--drop one`"
+        "the same value in every row, which carries no information: `one`; drop with `--drop one`"
     );
     assert_eq!(
         warning(&found, "id"),
-        "different in every row, as an id or a name is, to be learnt by heart: `id`, `name`, `price`; leave out with `--drop id,name,price`"
+        "a different value in every row, like an ID or a name, which can only be memorized: `id`, `name`, `price`; drop with `--drop id,name,price`"
     );
     assert_eq!(
         warning(&found, "leak"),
-        "the same as the target, so that nothing else is learnt: `price`; leave out with `--drop price`"
+        "equal to the target in every row, so the network would only copy it: `price`; drop with `--drop price`"
     );
     let form = ["one", "id", "name", "price"].iter().fold(CsvOptions::default(), |form, column| form.drop(*column));
     let without = Inspection::of_csv_text("t", &table, form).expect("inspected");
-    assert_eq!(kinds(&without), ["many_values"], "nobody minds what is left out");
+    assert_eq!(kinds(&without), ["many_values"], "dropped columns have no warnings");
     assert_eq!(without.columns[1].role, Role::LeftOut);
-    // One repetition, one missing cell, one difference.
+    // One repeated value, one missing cell, one difference from the target.
     let found = inspect(&rows("id,name,price,y", |n| {
         format!("{},{},{},{}", n.max(1), if n == 4 { String::new() } else { format!("N{n}") }, n.min(28), n)
     }));
@@ -201,45 +201,48 @@ fn inputs_that_tell_nothing_or_too_much_are_named() {
 }
 
 #[test]
-fn an_id_is_told_of_as_many_rows_as_can_be_split() {
+fn ids_are_reported_for_tables_large_enough_to_split() {
     let table = |rows: usize| (0..rows).map(|n| format!("N{n},{},{}.5\n", n % 3, n % 7)).collect::<String>();
-    let is_told = |rows| kinds(&inspect(&format!("id,x,y\n{}", table(rows)))).contains(&"id");
-    assert!(is_told(20) && !is_told(19));
+    let is_reported = |rows| kinds(&inspect(&format!("id,x,y\n{}", table(rows)))).contains(&"id");
+    assert!(is_reported(20) && !is_reported(19));
 }
 
 #[test]
-fn rows_that_come_twice_and_rows_that_are_few_are_counted() {
+fn duplicate_rows_and_too_few_rows_are_reported() {
     let found = inspect("id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n");
     assert_eq!((found.duplicate_rows, kinds(&found)), (0, vec!["few_rows"]));
-    assert_eq!(warning(&found, "few_rows"), "4 rows are too few to split: below 20, all are trained and evaluated on");
+    assert_eq!(
+        warning(&found, "few_rows"),
+        "4 rows are too few to split; below 20, all are used for training and evaluation"
+    );
     let without =
         Inspection::of_csv_text("t", "id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n", CsvOptions::default().drop("id"));
     let without = without.expect("inspected");
     assert_eq!(without.duplicate_rows, 2);
     assert_eq!(
         warning(&without, "duplicates"),
-        "2 rows of 4 equal an earlier one; a test on rows that were learnt flatters"
+        "duplicate rows: 2 of 4; copies in both the training and the test set make test scores too good"
     );
 }
 
 #[test]
-fn targets_that_are_hard_to_learn_are_told() {
+fn targets_that_are_hard_to_learn_are_reported() {
     let rare = inspect(&rows("z,y", |n| format!("{n}.5,{}", if n < 2 { "rare" } else { "usual" })));
     assert_eq!(kinds(&rare), ["rare_class", "imbalanced"]);
     assert_eq!(
         warning(&rare, "rare_class"),
-        "1 of 2 classes with fewer than 10 rows, `rare`: too few to be sure of one in each part"
+        "1 of 2 classes with fewer than 10 rows, `rare`: the validation or test set may get none"
     );
     assert_eq!(
         warning(&rare, "imbalanced"),
-        "classes are imbalanced, `usual` has 28 rows and `rare` 2: 93.3 % are right for whoever always says `usual`"
+        "classes are imbalanced, `usual` has 28 rows and `rare` 2: accuracy is 93.3 % if `usual` is always predicted"
     );
     let even = inspect(&rows("z,y", |n| format!("{n}.5,{}", if n < 10 { "rare" } else { "usual" })));
     assert_eq!(kinds(&even), Vec::<&str>::new());
     let same = inspect(&rows("z,y", |_| "4,4".into()));
     assert!(!kinds(&same).contains(&"leak") && kinds(&same).contains(&"constant"), "{:?}", same.warnings);
     let one = inspect(&rows("z,y", |n| format!("{n}.5,a")));
-    assert_eq!(warning(&one, "one_class"), "the target has one class, `a`: there is nothing to tell apart");
+    assert_eq!(warning(&one, "one_class"), "the target has only one class, `a`, so there is nothing to learn");
 
     let far = |largest: usize| {
         let body: String = (0..100).map(|n| format!("{n}.5,{}\n", if n == 50 { largest } else { n % 10 })).collect();
@@ -247,9 +250,12 @@ fn targets_that_are_hard_to_learn_are_told() {
     };
     assert_eq!(kinds(&far(9)), Vec::<&str>::new());
     let told = warning(&far(1_000_000), "outliers");
-    assert_eq!(told, "a target of 1000000 is 10 standard deviations from the mean: is it an error?");
+    assert_eq!(told, "a target of 1000000 is 10 standard deviations from the mean; check whether it is an error");
     let whole = inspect(&rows("z,y", |n| format!("{n}.5,{n}")));
-    assert!(warning(&whole, "many_values").starts_with("whole numbers of 30 different values are read as a number"));
+    assert!(
+        warning(&whole, "many_values")
+            .starts_with("the target is read as a number: 30 different whole numbers are too many")
+    );
 }
 
 #[test]
@@ -265,12 +271,12 @@ fn what_is_no_table_is_refused() {
 }
 
 #[test]
-fn memory_of_different_values_is_bounded_and_says_so() {
+fn only_10_000_different_values_are_counted() {
     let body: String = (0..10_050).map(|n| format!("{n},{n}.5,class{n}\n")).collect();
     let found = inspect(&format!("id,x,y\n{body}"));
     assert!(found.columns.iter().all(|column| column.different == 10_000 && column.different_or_more));
     assert_eq!(found.target.classes.len(), 10_000);
-    assert!(warning(&found, "id").contains("`id`"), "all that were counted differ");
+    assert!(warning(&found, "id").contains("`id`"), "all counted values differ");
     assert!(warning(&found, "rare_class").starts_with("at least 10000 of 10000 classes"), "{:?}", found.warnings);
     assert!(found.to_text(false).contains(" 10000+ "));
     assert!(found.to_text(false).contains("… and 9980 more classes; --all shows them"));
@@ -283,11 +289,11 @@ fn wide_tables_are_folded() {
     let columns = |text: &str| text.lines().filter(|line| line.starts_with("pixel_")).count();
     assert_eq!((columns(&short), columns(&long)), (20, 64));
     assert!(short.contains("… and 44 more columns; --all shows them\n") && !long.contains("--all"), "{short}");
-    assert!(short.contains("\nclass "), "the target is shown however many columns there are: {short}");
+    assert!(short.contains("\nclass "), "the target is always shown: {short}");
     assert!(short.lines().all(|line| line.chars().count() <= 120), "{short}");
     let empty: String = (0..30).map(|column| format!("c{column},")).collect();
     let missing = inspect(&format!("{empty}y\n{}1\n{}2\n", "4,".repeat(30), ",".repeat(30)));
-    let told = |text: String| text.lines().filter(|line| line.contains(" lacks 1 cell,")).count();
+    let told = |text: String| text.lines().filter(|line| line.contains(" has 1 missing cell,")).count();
     assert_eq!((told(missing.to_text(false)), told(missing.to_text(true))), (5, 30));
     assert!(missing.to_text(false).contains("… and 25 more warnings of kind `missing`; --all shows them"));
 }
@@ -300,7 +306,7 @@ fn bars_of_classes_are_rounded_up() {
 }
 
 #[test]
-fn data_sets_that_are_no_table_are_inspected_too() {
+fn built_in_data_sets_are_inspected_too() {
     let found = Inspection::of(&data::iris());
     assert_eq!((found.rows, found.columns.len(), found.delimiter), (150, 5, None));
     let classes: Vec<_> = found.target.classes.iter().map(|class| (class.name.as_str(), class.rows)).collect();
@@ -312,13 +318,13 @@ fn data_sets_that_are_no_table_are_inspected_too() {
     let named = Dataset::from_csv_text("t", &input_called_so.replacen('z', "class", 1), None).expect("it is a table");
     assert!(
         warning(&Inspection::of(&named), "rare_class").starts_with("1 of 2 classes"),
-        "of the target, not the input"
+        "of the target, not of the input"
     );
     let xor = Inspection::of(&data::xor());
     assert_eq!((xor.target.read_as, kinds(&xor)), (ReadAs::Number, vec!["few_rows"]));
     let digits = warning(&Inspection::of(&data::digits()), "constant");
     assert!(
         digits.ends_with("`pixel_0_0`, `pixel_4_0`, `pixel_4_7`"),
-        "no table, no option to leave them out: {digits}"
+        "without a table, no option to drop them: {digits}"
     );
 }

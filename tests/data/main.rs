@@ -1,4 +1,4 @@
-//! Data sets, through the public door only.
+//! Data sets, through the public API only.
 
 mod constructors;
 mod form;
@@ -16,27 +16,21 @@ mod table;
 
 use std::fmt::Debug;
 
-use wgrad::{Dataset, Result, Targets};
+use wgrad::{Dataset, Result};
 
-/// The message of what must fail.
+/// Message of a result that must be an error.
 fn message<T: Debug>(result: Result<T>) -> String {
     result.expect_err("this must fail").to_string()
 }
 
-/// Each row's class.
+/// Class of each row.
 fn indices(dataset: &Dataset) -> &[u32] {
-    match dataset.targets() {
-        Targets::Classes { indices, .. } => indices,
-        Targets::Numbers { .. } => panic!("{} has numbers as targets", dataset.name()),
-    }
+    dataset.class_indices().expect("its targets are classes")
 }
 
-/// The target numbers, row-major.
+/// Target numbers, row-major.
 fn values(dataset: &Dataset) -> &[f64] {
-    match dataset.targets() {
-        Targets::Numbers { values, .. } => values,
-        Targets::Classes { .. } => panic!("{} has classes as targets", dataset.name()),
-    }
+    dataset.target_values().expect("its targets are numbers")
 }
 
 /// Number of rows of each class.
@@ -46,7 +40,7 @@ fn class_counts(dataset: &Dataset) -> Vec<usize> {
         .collect()
 }
 
-/// A data set of one column that holds each row's number, with classes in blocks of the given sizes.
+/// A data set of one column that holds the row index, with classes in blocks of the given sizes.
 fn blocks(sizes: &[usize]) -> Result<Dataset> {
     let classes: Vec<u32> = (0..).zip(sizes).flat_map(|(class, &size)| vec![class; size]).collect();
     let input: Vec<f32> = (0..classes.len()).map(|row| row as f32).collect();

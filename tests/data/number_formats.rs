@@ -1,11 +1,11 @@
-//! Numbers in disguise: with signs of currency and percent, thousands separators, decimal commas and real minus signs.
+//! Formats of numbers: currency and percent signs, thousands separators, decimal commas and Unicode minus signs.
 
 use wgrad::data::{CsvOptions, Inspection, NumberFormat};
-use wgrad::{Dataset, Result, Targets};
+use wgrad::{Dataset, Result};
 
 use crate::message;
 
-/// A table of these cells as an input, each quoted, and what the other column shows as decimal sign.
+/// A table with these cells, quoted, as input. `other` is the target, which may show the decimal sign.
 fn table(cells: &[&str], other: &str) -> String {
     cells.iter().fold("x;y\n".into(), |text, cell| format!("{text}\"{cell}\";{other}\n"))
 }
@@ -16,7 +16,7 @@ fn inputs(cells: &[&str], other: &str) -> Result<Vec<f64>> {
 }
 
 #[test]
-fn numbers_in_disguise_are_read_as_what_their_column_shows_them_to_be() {
+fn numbers_are_read_in_the_format_of_their_column() {
     let cases: [(&[&str], &[f64]); 18] = [
         (&["$12,500.00", "$7.5"], &[12_500.0, 7.5]),
         (&["-$5", "$-6", "$ 7"], &[-5.0, -6.0, 7.0]),
@@ -43,30 +43,29 @@ fn numbers_in_disguise_are_read_as_what_their_column_shows_them_to_be() {
 }
 
 #[test]
-fn a_comma_before_three_digits_is_what_the_table_shows_it_to_be_or_asked_for() {
+fn a_comma_before_three_digits_is_resolved_by_the_table_or_refused() {
     assert_eq!(inputs(&["45,175", "64,565"], "127.2").expect("points are decimal signs"), [45_175.0, 64_565.0]);
     assert_eq!(inputs(&["45,175", "64,565"], "127,2").expect("commas are decimal signs"), [45.175, 64.565]);
     let refused = message(inputs(&["45,175", "64,565"], "1"));
     for words in ["line 2, column `x`", "45175 if its decimal sign is a point", "45.175 if it is a comma"] {
         assert!(refused.contains(words), "{words}: {refused}");
     }
-    // Of a target, too: 60 classes would be worse than an error.
+    // In a target, too: 60 classes would be worse than an error.
     let prices =
         |last: &str| (0..30).fold("x;y\n".into(), |text: String, n| format!("{text}1;1,{:03}\n", 7 * n)) + last;
     assert!(message(Dataset::from_csv_text("t", &prices(""), None)).contains("decimal sign"));
-    // Separated by commas, with a number below 1000: nobody writes decimal commas so.
+    // A comma-separated table with a number below 1000: these are not decimal commas.
     let thousands = "x,y\n1,\"3,116\"\n2,965\n3,\"1,977\"\n";
     let data = Dataset::from_csv_text("t", thousands, None).expect("it is read");
-    let Targets::Numbers { values, .. } = data.targets() else { panic!("they are numbers") };
-    assert_eq!(values[..], [3116.0, 965.0, 1977.0]);
+    assert_eq!(data.target_values(), Some(&[3116.0, 965.0, 1977.0][..]));
 }
 
 #[test]
-fn numbers_that_contradict_each_other_are_refused_and_name_the_cell() {
+fn contradictory_numbers_are_refused_with_their_cell() {
     for (cells, words) in [
-        (["45%", "0.45"], "1 of 2 numbers have a percent sign, as `45%`"),
+        (["45%", "0.45"], "1 of 2 numbers have a percent sign, such as `45%`"),
         (["$5", "6 €"], "different currency signs: `$`, `€`"),
-        (["1.5", "2,5"], "more than one way, the first unusual one as `2,5`"),
+        (["1.5", "2,5"], "more than one format, the first unusual one as `2,5`"),
     ] {
         let refused = message(inputs(&cells, "1"));
         assert!(refused.contains(words) && refused.contains("column `x`"), "{words}: {refused}");
@@ -75,12 +74,12 @@ fn numbers_that_contradict_each_other_are_refused_and_name_the_cell() {
             &table(&cells, "1;2").replacen("x;y", "x;z;y", 1),
             CsvOptions::default().drop("x"),
         );
-        assert!(left_out.is_ok(), "nobody minds what is left out");
+        assert!(left_out.is_ok(), "dropped columns are not checked");
     }
 }
 
 #[test]
-fn a_target_of_numbers_never_becomes_a_class_for_each() {
+fn a_target_of_numbers_is_never_read_as_classes() {
     let priced = |word: &str| {
         let prices = (0..60).map(|n| format!("{n},\"${},{:03}.50\"\n", 12 + n, 11 * n));
         format!("x,y\n{}{word}", prices.collect::<String>())
@@ -90,7 +89,7 @@ fn a_target_of_numbers_never_becomes_a_class_for_each() {
     let refused = message(Dataset::from_csv_text("t", &priced("1,unknown\n"), None));
     assert_eq!(
         refused,
-        "t, line 62, column `y`: `unknown` is not a number, but 60 targets of 61 are; write a number, or remove the row"
+        "t, line 62, column `y`: `unknown` is not a number, but 60 of 61 targets are; write a number, or remove the row"
     );
     let found = Inspection::of_csv_text("t", &priced("1,unknown\n"), None).expect("inspected");
     assert!(found.warnings[0].message.ends_with("write a number, or remove the row"), "{:?}", found.warnings);
@@ -100,12 +99,12 @@ fn a_target_of_numbers_never_becomes_a_class_for_each() {
 }
 
 #[test]
-fn what_is_read_so_is_said_and_remembered() {
+fn formats_are_reported_and_can_be_set() {
     let found = Inspection::of_csv_text("t", "price,y\n\"$12,500.00\",1\n$8.5,2\n", None).expect("inspected");
     let format = NumberFormat { thousands: Some(','), currency: Some('$'), ..NumberFormat::PLAIN };
     assert_eq!((found.columns[0].format, found.columns[1].format), (Some(format), None));
     assert_eq!(found.warnings[0].message, "column `price`: `$12,500.00` is read as 12500");
-    // A single row says nothing by itself.
+    // A single row is ambiguous by itself.
     let mut form = CsvOptions::default();
     assert!(message(Dataset::from_csv_text("t", "price;y\n7,580;1\n", form.clone())).contains("decimal sign"));
     form.formats.insert("price".into(), format);
@@ -113,9 +112,9 @@ fn what_is_read_so_is_said_and_remembered() {
     assert_eq!(data.value(0, 0), 7580.0);
 }
 
-/// Units, dates and signs of other kinds: by their number it is seen that they are no classes.
+/// Units, dates and other text: there are too many different ones for classes.
 #[test]
-fn a_class_for_each_row_is_refused_however_it_is_written() {
+fn a_different_text_in_each_row_is_refused() {
     type Written = (&'static str, fn(usize) -> String);
     let written: [Written; 7] = [
         ("1200 EUR", |n| format!("{} EUR", 1200 + 7 * n)),
@@ -134,13 +133,13 @@ fn a_class_for_each_row_is_refused_however_it_is_written() {
         assert_eq!(
             refused,
             format!(
-                "t, line 2, column `y`: 60 different targets of 60 rows, such as `{first}`, are no classes; write numbers \
-                 without units, or name another target"
+                "t, line 2, column `y`: 60 different targets in 60 rows, such as `{first}`, are too many for classes; \
+                 write numbers without units, or choose another target column"
             )
         );
         let found = Inspection::of_csv_text("t", &table(60), None).expect("inspected");
         assert!(refused.ends_with(found.warnings[0].message.split_once(": ").expect("a place").1), "{found:?}");
-        // Many classes that come again are classes, and so are few.
+        // Repeated text is read as classes, many or few.
         for different in [29, 20] {
             let data = Dataset::from_csv_text("t", &table(different), None).expect("it is read");
             assert_eq!(data.class_names().map(<[_]>::len), Some(different), "{first}");

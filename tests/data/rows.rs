@@ -4,9 +4,9 @@ use wgrad::{Dataset, Result, Targets};
 
 use super::message;
 
-/// The same three rows of two columns, in each form that people have them in.
+/// The same three rows of two columns, as each supported type.
 #[test]
-#[expect(clippy::needless_borrows_for_generic_args, reason = "the forms that people write")]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "forms that users write")]
 fn rows_come_as_arrays_vectors_and_flat_slices() -> Result<()> {
     let expected = Dataset::numbers("rows", 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1, &[10.0, 20.0, 30.0])?;
     let arrays: [[f32; 2]; 3] = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
@@ -32,7 +32,7 @@ fn doubles_keep_their_digits() -> Result<()> {
 }
 
 #[test]
-#[expect(clippy::needless_borrows_for_generic_args, reason = "the forms that people write")]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "forms that users write")]
 fn classes_come_as_indices_of_any_type_and_as_names() -> Result<()> {
     let rows = [[0.0_f32], [1.0], [2.0]];
     let all = [
@@ -43,7 +43,7 @@ fn classes_come_as_indices_of_any_type_and_as_names() -> Result<()> {
         Dataset::from_rows(rows, [2_i64, 0, 2])?,
     ];
     for data in all {
-        // The class that no row has is there, too.
+        // A class without rows is included.
         let names = ["0", "1", "2"].map(String::from).to_vec();
         assert_eq!(*data.targets(), Targets::Classes { indices: vec![2, 0, 2], names });
         assert_eq!((data.class_indices(), data.target_values()), (Some(&[2, 0, 2][..]), None));

@@ -1,4 +1,4 @@
-//! The embedded and the generated data sets.
+//! Embedded and generated data sets.
 
 use approx::assert_abs_diff_eq;
 use wgrad::{Dataset, Result, Split, Targets, data};
@@ -15,7 +15,7 @@ fn digits_are_8_by_8_pixels_of_ten_classes() {
     assert_eq!((digits.columns()[0].as_str(), digits.columns()[63].as_str()), ("pixel_0_0", "pixel_7_7"));
     assert!(digits.input().iter().all(|&pixel| (0.0..=16.0).contains(&pixel)));
     assert!(digits.input().contains(&16.0));
-    // The second line of pixels of the first digit, a zero.
+    // Second row of pixels of the first digit, a zero.
     assert_eq!((indices(&digits)[0], &digits.input_row(0)[8..16]), (0, &[0., 0., 13., 15., 10., 15., 5., 0.][..]));
 }
 
@@ -31,7 +31,7 @@ fn iris_has_50_rows_of_each_species() {
 }
 
 #[test]
-fn the_first_line_of_the_first_minute() -> Result<()> {
+fn the_example_of_the_readme_splits_all_rows() -> Result<()> {
     let (train, validation, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
     assert_eq!(train.len(), 1258);
     assert_eq!(train.len() + validation.len() + test.len(), 1797);

@@ -1,10 +1,10 @@
-//! Splits: every row once, sizes as asked for, classes in proportion, the same rows from the same seed.
+//! Splits: every row once, the requested sizes, classes in proportion, the same rows for the same seed.
 
 use wgrad::{Dataset, Result, Split, data};
 
 use crate::{blocks, class_counts, indices, message, values};
 
-/// Class sizes that divide badly, with rare classes and, last but one, an empty one.
+/// Class sizes that do not divide evenly, with rare classes and an empty one.
 const SIZES: [usize; 7] = [101, 37, 13, 3, 1, 0, 1];
 
 const FRACTIONS: [[f64; 3]; 6] =
@@ -80,7 +80,7 @@ fn the_seed_alone_decides() -> Result<()> {
     assert_eq!(data.split(split.seed(7))?, data.split(split.seed(7))?);
     assert_eq!(data.split(split)?, data.split(split.seed(0))?, "0 by default");
     assert_ne!(data.split(split.seed(7))?.0, data.split(split.seed(8))?.0);
-    // Above 32 bits the seed must count, too.
+    // The upper 32 bits of the seed count, too.
     assert_ne!(data.split(split.seed(7))?.0, data.split(split.seed(7 + (1 << 32)))?.0);
     Ok(())
 }
@@ -103,7 +103,7 @@ fn numbers_are_shuffled_and_keep_their_rows() -> Result<()> {
         assert!(part.input().iter().zip(values(part)).all(|(input, target)| 2.0 * f64::from(*input) == *target));
         assert!(!part.input().is_sorted(), "rows of a part come in shuffled order");
     }
-    // Both ends of the line are in the training part, as they would not be in a plain cut of ordered rows.
+    // Both ends of the line are in the training set; without shuffling they would not be.
     assert!(train.input().iter().any(|&row| row < 15.0) && train.input().iter().any(|&row| row >= 85.0));
     Ok(())
 }
@@ -130,7 +130,7 @@ fn a_part_must_not_come_out_empty() {
     let refused = |train, validation| message(data::xor().split(Split::parts(train, validation)));
     let told = |name, fraction| {
         format!(
-            "data set `xor`: {name} would get 0 of 4 rows, being {fraction} of them; give it a larger fraction, or 0 to leave it empty"
+            "data set `xor`: {name} would get 0 of 4 rows with a fraction of {fraction}; give it a larger fraction, or 0 to leave it empty"
         )
     };
     assert_eq!(refused(0.1, 0.5), told("training", "0.100"));

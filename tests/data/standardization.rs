@@ -1,11 +1,11 @@
-//! Standardization: what it fits, what it does, what it refuses.
+//! Standardization: fitted values, scaling and errors.
 
 use approx::assert_abs_diff_eq;
 use wgrad::{Dataset, Result, Split, Standardization, Targets, data};
 
 use crate::{indices, message};
 
-/// Mean and population standard deviation of a column, by Welford's method: not the way of the library.
+/// Mean and population standard deviation of a column, by Welford's method, which the library does not use.
 fn moments(data: &Dataset, column: usize) -> (f64, f64) {
     let (mut mean, mut squares) = (0.0, 0.0);
     for row in 0..data.len() {
@@ -34,15 +34,15 @@ fn a_worked_example() -> Result<()> {
 }
 
 #[test]
-fn the_part_it_was_fitted_on_has_mean_0_and_deviation_1() -> Result<()> {
+fn the_fitted_data_set_has_mean_0_and_deviation_1() -> Result<()> {
     let (train, validation, _) = data::iris().split(Split::parts(0.7, 0.15).seed(7))?;
     let fitted = Standardization::fit(&train)?;
-    let (scaled, other) = (train.clone().standardised(&fitted)?, validation.standardised(&fitted)?);
+    let (scaled, other) = (train.clone().standardized(&fitted)?, validation.standardized(&fitted)?);
     for column in 0..train.inputs() {
         let (mean, deviation) = moments(&scaled, column);
         assert_abs_diff_eq!(mean, 0.0, epsilon = 1e-6);
         assert_abs_diff_eq!(deviation, 1.0, epsilon = 1e-6);
-        assert!(moments(&other, column).0.abs() > 1e-3, "fitted on the training part alone");
+        assert!(moments(&other, column).0.abs() > 1e-3, "fitted on the training set alone");
     }
     assert_eq!(indices(&scaled), indices(&train), "targets stay");
     Ok(())
@@ -53,7 +53,7 @@ fn a_constant_column_has_scale_1() -> Result<()> {
     let data = Dataset::numbers("d", 2, &[0.1, 1.0, 0.1, 2.0, 0.1, 3.0], 1, &[0.0; 3])?;
     let fitted = Standardization::fit(&data)?;
     assert_eq!((fitted.mean()[0], fitted.scale()[0]), (f64::from(0.1f32), 1.0));
-    let scaled = data.standardised(&fitted)?;
+    let scaled = data.standardized(&fitted)?;
     assert_eq!([0, 1, 2].map(|row| scaled.input_row(row)[0]), [0.0; 3]);
     Ok(())
 }
@@ -68,12 +68,12 @@ fn a_large_offset_costs_no_digits() -> Result<()> {
 }
 
 #[test]
-fn an_empty_part_stays_empty_but_fits_nothing() -> Result<()> {
+fn an_empty_set_can_be_scaled_but_not_fitted() -> Result<()> {
     let (train, _, test) = data::iris().split(Split::parts(0.7, 0.3))?;
-    assert!(test.clone().standardised(&Standardization::fit(&train)?)?.is_empty());
+    assert!(test.clone().standardized(&Standardization::fit(&train)?)?.is_empty());
     assert_eq!(
         message(Standardization::fit(&test)),
-        "data set `iris`: it has 0 rows to fit a standardization on; fit it on a part whose fraction is above 0"
+        "data set `iris`: it has 0 rows to fit a standardization on; fit it on a data set with at least 1 row"
     );
     Ok(())
 }
@@ -82,7 +82,7 @@ fn an_empty_part_stays_empty_but_fits_nothing() -> Result<()> {
 fn widths_must_agree() -> Result<()> {
     let fitted = Standardization::fit(&data::iris())?;
     assert_eq!(
-        message(data::xor().standardised(&fitted)),
+        message(data::xor().standardized(&fitted)),
         "data set `xor`: the number of input columns is 2, but the standardization was fitted on 4; fit it on a part of this data set"
     );
     assert_eq!(
@@ -97,8 +97,8 @@ fn a_value_too_far_away_is_refused() -> Result<()> {
     let fitted = Standardization::new(vec![0.0, 0.0], vec![1.0, 1e-30])?;
     let far = Dataset::numbers("d", 2, &[1.0, 0.0, 1.0, 1e30], 1, &[0.0; 2])?;
     assert_eq!(
-        message(far.standardised(&fitted)),
-        "data set `d`, row 1, column `input1`: inf is not a finite 32-bit number; replace it, or leave the row out"
+        message(far.standardized(&fitted)),
+        "data set `d`, row 1, column `input1`: inf is not a finite 32-bit number; replace it, or remove the row"
     );
     Ok(())
 }
@@ -134,12 +134,12 @@ fn a_damaged_file_is_refused() {
 fn one_scale_for_all_columns_is_that_of_all_values() {
     let data = Dataset::numbers("four", 2, &[1.0, 3.0, 5.0, 7.0], 1, &[0.0, 1.0]).expect("a data set");
     let all = Standardization::fit_all(&data).expect("fitted");
-    // Deviations from 4 are ±1 and ±3: their squares have the mean 5.
+    // Deviations from 4 are ±1 and ±3; the mean of their squares is 5.
     assert_eq!((all.mean(), all.scale()), (&[4.0; 2][..], &[5.0f64.sqrt(); 2][..]));
     assert!(all.is_uniform() && !Standardization::fit(&data).expect("fitted").is_uniform());
 }
 
-/// Mean and deviation of 10,000,000 values about 2³¹, in 8ths: the exact ones are known.
+/// Mean and deviation of 10,000,000 values near 2³¹, multiples of 1/8: the exact ones are known.
 #[test]
 fn fits_are_exact_at_ten_million_rows_and_a_large_offset() {
     let (rows, offset) = (10_000_000, 2.0f64.powi(31) + 0.5);
@@ -160,7 +160,7 @@ fn a_first_value_far_away_costs_no_digits() {
     let count = values.len() as f64;
     let data = Dataset::table("d", ["x"], values.clone(), numbers(vec![0.0; values.len()])).expect("a data set");
     let fitted = Standardization::fit(&data).expect("fitted");
-    // In whole numbers, which i128 holds.
+    // Exact in i128.
     let sum: i128 = values.iter().map(|value| *value as i128).sum();
     let squares: i128 = values.iter().map(|value| (*value as i128).pow(2)).sum();
     let variance = (squares * count as i128 - sum * sum) as f64 / (count * count);
@@ -173,13 +173,13 @@ fn numbers(values: Vec<f64>) -> Targets {
 }
 
 #[test]
-fn digits_beyond_f32_are_there_until_values_are_scaled() -> Result<()> {
+fn digits_beyond_f32_are_kept_until_values_are_scaled() -> Result<()> {
     // Seconds since 1970, and a target of 3·10⁹ ± 1.
     let text = "t,y\n1700000000,2999999999\n1700000001,3000000000\n1700000002,3000000001\n";
     let data = Dataset::from_csv_text("d", text, None)?;
     assert_eq!([0, 1, 2].map(|row| data.value(row, 0)), [1_700_000_000.0, 1_700_000_001.0, 1_700_000_002.0]);
-    let scaled = data.clone().standardised(&Standardization::fit(&data)?)?;
-    let scaled = scaled.standardised_targets(&Standardization::fit_targets(&data)?)?;
+    let scaled = data.clone().standardized(&Standardization::fit(&data)?)?;
+    let scaled = scaled.standardized_targets(&Standardization::fit_targets(&data)?)?;
     let one = (2.0f64 / 3.0).sqrt().recip();
     let Targets::Numbers { values, .. } = scaled.targets() else { panic!("they are numbers") };
     for (row, wanted) in [-one, 0.0, one].into_iter().enumerate() {
@@ -191,7 +191,7 @@ fn digits_beyond_f32_are_there_until_values_are_scaled() -> Result<()> {
 }
 
 #[test]
-fn numbers_that_f32_holds_are_held_as_f32() -> Result<()> {
+fn numbers_that_are_exact_as_f32_are_stored_as_f32() -> Result<()> {
     let exact = Dataset::from_csv_text("d", "a,y\n1,0.5\n2,0.25\n", None)?;
     assert_eq!(exact.checksum(), Dataset::numbers("d", 1, &[1.0, 2.0], 1, &[0.5, 0.25])?.checksum());
     let close = |digits: &str| Dataset::from_csv_text("d", &format!("a,y\n1,0.5\n{digits},0.25\n"), None);

@@ -1,4 +1,4 @@
-//! Tables: what a target column means, and what is refused, with its line and column.
+//! Tables: interpretation of target columns, and errors with line and column.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Dataset> {
     Dataset::from_csv_text("t", text, None)
 }
 
-/// A table of the given targets behind one input column.
+/// A table of one input column and the given targets.
 fn with_targets(targets: &[&str]) -> Result<Dataset> {
     read(&targets.iter().fold("x,y\n".to_string(), |text, target| format!("{text}1,{target}\n")))
 }
@@ -34,7 +34,7 @@ fn a_table_has_named_columns_and_a_target() -> Result<()> {
 fn a_file_is_read_and_named_after_itself() -> Result<()> {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let path = folder.path().join("house.csv");
-    // As spreadsheets write it: a byte order mark, and lines that end in CR and LF.
+    // Like spreadsheets: a byte order mark, and CR LF line ends.
     fs::write(&path, "\u{feff}area,price\r\n50,1.5\r\n80,2.5\r\n").expect("it is writable");
     let data = Dataset::from_csv(&path, Some("price"))?;
     assert_eq!((data.name(), data.columns(), data.len()), ("house", &["area".to_string()][..], 2));
@@ -90,20 +90,20 @@ fn what_is_no_table_is_refused() {
     assert_eq!(message(read("x,y\n")), "t: it has a header but 0 rows after it; add rows below the header");
     assert_eq!(
         message(read("y\n1\n")),
-        "t: its only column is `y`, the target; separate columns by a comma, with at least 1 input beside the target"
+        "t: its only column is `y`, the target; separate columns by a comma, with at least 1 input column besides the target"
     );
     assert_eq!(
         message(read("x,y,x\n1,2,3\n")),
-        "t, header: column name `x` stands at 0 and again at 2, counted from 0; rename one of them, or, where the first row has values, use `--header no`"
+        "t, header: column name `x` appears at 0 and again at 2, counted from 0; rename one of them, or, if the first row holds values, use `--header no`"
     );
     assert_eq!(
         message(read("x,y\n1,2\n1,2,3\n")),
-        "t, line 3: the row has 3 cells, but the header has 2; give every row one cell a column; quote a cell that holds a comma"
+        "t, line 3: the row has 3 cells, but the header has 2; give every row one cell per column, and quote cells that contain a comma"
     );
 }
 
 #[test]
-fn an_unknown_target_is_told_with_the_nearest_column() {
+fn an_unknown_target_is_reported_with_the_nearest_column() {
     let text = "area,rooms,price\n1,2,3\n";
     assert_eq!(
         message(Dataset::from_csv_text("t", text, Some("pirce"))),
@@ -113,7 +113,7 @@ fn an_unknown_target_is_told_with_the_nearest_column() {
 
 #[test]
 fn cells_must_be_finite_numbers() {
-    let remedy = "write a number, remove the row, or leave the column out with `--drop z`";
+    let remedy = "write a number, remove the row, or drop the column with `--drop z`";
     for (cell, problem) in [
         ("abc", "`abc` is not a number"),
         ("1 2", "`1 2` is not a number"),
@@ -125,7 +125,7 @@ fn cells_must_be_finite_numbers() {
         let text = format!("x,z,y\n1,2,0.5\n3,{cell},0.5\n");
         assert_eq!(message(read(&text)), format!("t, line 3, column `z`: {problem}; {remedy}"));
     }
-    // Where all are numbers as Rust reads them.
+    // In a column of numbers that Rust parses.
     assert_eq!(
         message(with_targets(&["0.5", "nan"])),
         "t, line 3, column `y`: `nan` is not a finite 32-bit number; write the target, or remove the row"
@@ -142,16 +142,16 @@ fn missing_targets_make_no_classes_of_numbers() -> Result<()> {
         assert_eq!(
             message(with_targets(&["0.5", word, "1.5", "NA", "nan"])),
             format!(
-                "t, line 3, column `y`: the target is missing: `{word}`, in a column without text; write the target, or remove the row"
+                "t, line 3, column `y`: the target is missing: `{word}`, and the column has no other text; write the target, or remove the row"
             )
         );
         assert!(message(with_targets(&[word, word])).starts_with("t, line 2, column `y`: the target is missing"));
-        assert_eq!(with_targets(&["1", word, "cat"])?.outputs(), 3, "a class may be called so");
+        assert_eq!(with_targets(&["1", word, "cat"])?.outputs(), 3, "a class may have this name");
     }
     let commas = message(read("x;y\n1;2,5\n1;NA\n1;3\n"));
     assert_eq!(
         commas,
-        "t, line 3, column `y`: the target is missing: `NA`, in a column without text; write the target, or remove the row"
+        "t, line 3, column `y`: the target is missing: `NA`, and the column has no other text; write the target, or remove the row"
     );
     Ok(())
 }
@@ -162,7 +162,7 @@ fn lines_are_those_of_the_file() {
         message(read(text)).split("line ").nth(1).and_then(|rest| rest.split([',', ' ']).next()).map(String::from)
     };
     assert_eq!(line("x,y\n1,2\n\n\nbad,2\n").as_deref(), Some("5"), "blank lines count");
-    assert_eq!(line("x,y\r\n1,2\r\nbad,2\r\n").as_deref(), Some("3"), "CR and LF are one end");
+    assert_eq!(line("x,y\r\n1,2\r\nbad,2\r\n").as_deref(), Some("3"), "CR LF is one line end");
     assert_eq!(line("x,y\n1,\"a\nb\"\nbad,c\n").as_deref(), Some("4"), "a quoted cell may hold lines");
     assert_eq!(line("\nx,y\n1,2\nbad,2\n").as_deref(), Some("4"), "blank lines before the header count");
     assert_eq!(line("\u{feff}x,y\n1,2\nbad,2\n").as_deref(), Some("3"), "a byte order mark shifts nothing");

@@ -1,13 +1,13 @@
-"""Checks that PyTorch, given a model file of wgrad's, predicts what wgrad predicted.
+"""Checks that PyTorch and wgrad make the same predictions from a model file of wgrad.
 
     python load_in_torch.py MODEL ROWS PREDICTIONS
 
-MODEL        safetensors file with tensors `0.weight` [outputs, inputs], `0.bias`, … and the network, the
-             preprocessing of inputs and the names of classes as JSON in its metadata, under `wgrad`
-ROWS         CSV that was predicted: a header; columns of features, then the target (which is not used)
-PREDICTIONS  CSV that `wgrad predict` printed: a header; the predicted class, then a probability for each class
+MODEL        safetensors file with tensors `0.weight` [outputs, inputs], `0.bias`, … and, as JSON in its metadata under
+             `wgrad`, the network, the preprocessing of inputs and the names of the classes
+ROWS         CSV of the inputs: a header; columns of features, then the target, which is not used
+PREDICTIONS  CSV printed by `wgrad predict`: a header; the predicted class, then a probability for each class
 
-Prints `N rows, M agree` and exits with 1 unless all do: in the class, and in each probability up to TOLERANCE.
+Prints `N rows, M agree` and exits with 1 unless all rows agree in the class, and in each probability up to TOLERANCE.
 """
 
 import csv
@@ -23,7 +23,7 @@ TOLERANCE = 1e-5
 
 
 def read_model(path):
-    """The model in evaluation mode, and the description in its metadata."""
+    """Returns the model in evaluation mode, and the description in its metadata."""
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["wgrad"])
         parameters = {name: file.get_tensor(name) for name in file.keys()}
@@ -34,13 +34,13 @@ def read_model(path):
 
 
 def read_csv(path):
-    """The rows after the header."""
+    """Returns the rows after the header."""
     with open(path, newline="", encoding="utf-8") as file:
         return [row for row in csv.reader(file) if row][1:]
 
 
 def preprocess(inputs, preprocessing):
-    """x' = (x − mean) / scale, column by column, in float64; nothing where there is no preprocessing."""
+    """Scales columns in float64, x' = (x − mean) / scale; without preprocessing, inputs stay as they are."""
     if preprocessing is not None:
         mean, scale = (torch.tensor(preprocessing[key], dtype=torch.float64) for key in ["mean", "scale"])
         inputs = (inputs - mean) / scale
@@ -48,7 +48,7 @@ def preprocess(inputs, preprocessing):
 
 
 def probabilities(logits):
-    """One column a class; a single logit stands for the second of two."""
+    """Returns one column per class; a single logit is that of the second of two classes."""
     if logits.shape[1] == 1:
         return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
     return torch.softmax(logits, dim=1)
@@ -62,7 +62,7 @@ def main(model_path, rows_path, predictions_path):
     with torch.no_grad():
         expected = probabilities(model(preprocess(inputs, description.get("preprocessing"))))
 
-    # Where classes have no names, their numbers are printed.
+    # Classes without names are printed as numbers.
     classes = [str(name) for name in description.get("classes") or range(expected.shape[1])]
     predictions = read_csv(predictions_path)
     if len(predictions) != len(inputs) or len(classes) != expected.shape[1]:
@@ -75,11 +75,11 @@ def main(model_path, rows_path, predictions_path):
     for number, (row, (predicted, *printed)) in enumerate(zip(expected, predictions), start=1):
         name = classes[row.argmax()]
         printed = torch.tensor([float(value) for value in printed])
-        # Written so that a NaN never agrees.
+        # This form fails for NaN.
         if predicted == name and printed.shape == row.shape and bool(((printed - row).abs() <= TOLERANCE).all()):
             agree += 1
         else:
-            print(f"row {number}: PyTorch says {name} {row.tolist()}, wgrad {predicted} {printed.tolist()}")
+            print(f"row {number}: PyTorch predicts {name} {row.tolist()}, wgrad {predicted} {printed.tolist()}")
     print(f"{len(inputs)} rows, {agree} agree")
     return 0 if agree == len(inputs) else 1
 

@@ -1,6 +1,6 @@
-"""wgrad's text form of networks as a torch.nn.Sequential.
+"""Converts wgrad's text form of networks to a torch.nn.Sequential.
 
-Module numbers, and so the names of parameters (`0.weight`, `2.bias`, …), are those of wgrad's layers.
+Module indices, and so the names of parameters (`0.weight`, `2.bias`, …), equal wgrad's layer indices.
 """
 
 import re
@@ -8,12 +8,12 @@ import re
 import torch
 from torch import nn
 
-# A word, with the parentheses (nested at most once, as in `init=normal(0.02)`) that follow it.
+# A word and its parentheses, nested at most once, as in `init=normal(0.02)`.
 WORD = re.compile(r"[^\s()]+(?:\((?:[^()]|\([^()]*\))*\))?")
 
 
 class StepFunction(torch.autograd.Function):
-    """1 for x > 0, else 0. torch.heaviside has no derivative at all; ours is 0."""
+    """1 for x > 0, otherwise 0, with derivative 0. torch.heaviside has no derivative."""
 
     @staticmethod
     def forward(ctx, x):
@@ -33,14 +33,14 @@ ACTIVATIONS = {"step": Step, "identity": nn.Identity, "sigmoid": nn.Sigmoid, "ta
 
 
 def module(text, columns):
-    """The module for one layer with that many input columns, and its number of output columns."""
+    """Returns the module of a layer with this number of input columns, and its number of output columns."""
     name, _, arguments = text.removesuffix(")").partition("(")
     arguments = [argument.strip() for argument in arguments.split(",") if argument.strip()]
     if name.isdigit():
         name, arguments = "dense", [name]
     match name:
         case "dense":
-            # `init=…` says how training began; the parameters are known here.
+            # `init=…` is ignored, since the parameters are loaded.
             outputs = int(arguments[0].removeprefix("outputs="))
             return nn.Linear(columns, outputs, bias="bias=false" not in arguments), outputs
         case "leaky_relu":
@@ -52,7 +52,7 @@ def module(text, columns):
 
 
 def sequential(columns, layers):
-    """A Sequential from a number of input columns and a list of layers as text."""
+    """Returns a Sequential from a number of input columns and a list of layers as text."""
     modules = []
     for text in layers:
         layer, columns = module(text, columns)
@@ -61,5 +61,5 @@ def sequential(columns, layers):
 
 
 def parse(columns, text):
-    """A Sequential from a number of input columns and a network's text, such as `7 tanh dense(6, bias=false)`."""
+    """Returns a Sequential from a number of input columns and a network as text, such as `7 tanh dense(6, bias=false)`."""
     return sequential(columns, WORD.findall(text))

@@ -1,20 +1,20 @@
-"""Writes parity.json: twenty training steps of ten networks, as PyTorch computes them in float64.
+"""Writes parity.json: twenty training steps of ten networks, computed by PyTorch in float64.
 
     python parity.py [OUTPUT]        (default: parity.json beside this file)
 
-The networks, with their settings, were drawn at random, together with 270 others of up to 64 layers that agree as
-well: between 1 and 200 inputs, every optimizer, loss, schedule, clipping, accumulated batches, short batches and
-dropout. These ten have a hundred to eight hundred parameters, and every kind of layer among them.
+The networks and their settings were drawn at random, together with 270 others of up to 64 layers that agree as well: 1 to
+200 inputs, every optimizer, loss and schedule, gradient clipping, gradient accumulation, short batches and dropout. These
+ten have a hundred to eight hundred parameters, and include every kind of layer.
 
-A case in the file has its settings, the loss of each step, and the parameters behind the last. Its first parameters
-and its rows are not there: both sides draw them, by Philox4x32-10 (Salmon et al. 2011), as `draw` says. Dropout masks
-are wgrad's, which are a function of seed, step, layer, row and column.
+A case in the file has its settings, the loss of each step, and the final parameters. The initial parameters and the rows
+are not in the file: both sides draw them by Philox4x32-10 (Salmon et al. 2011), see `draw`. Dropout masks are wgrad's, a
+function of seed, step, layer, row and column.
 
-Only well-conditioned draws are admitted: PyTorch's own float32 and its float64 with first weights that are perturbed
-by one rounding each must stay within TOLERANCE. A draw on which a schedule one step ahead would move the parameters by
-less than a hundred times that, where it changes at all, is rejected, too.
+Only well-conditioned draws are accepted: PyTorch's own float32, and its float64 with initial weights that are perturbed by
+one rounding each, must stay within TOLERANCE. A draw is also rejected if a schedule one step ahead, unless it is constant,
+would change the parameters by less than a hundred times TOLERANCE.
 
-The numbers in the repository are those of torch 2.15.0 and numpy, on one thread of a CPU.
+The numbers in the repository were computed by torch 2.15.0 and numpy, on one thread of a CPU.
 """
 
 import json
@@ -32,7 +32,7 @@ from network import parse
 STEPS = 20
 TOLERANCE = 1e-6  # of a loss relative to itself, of a tensor's numbers relative to its largest
 ROUNDING = 6e-8  # relative, of one number to float32
-KEY = 0x50617269  # with the number of the draw, the key of all that is drawn
+KEY = 0x50617269  # with the number of the draw, the key of all random numbers
 
 CASES = [
     {
@@ -150,7 +150,7 @@ def philox(counter, key):
 
 
 def draw(number, stream, count):
-    """The first words of a stream: 0 for parameters, 2t + 1 for the inputs of step t, 2t + 2 for its targets."""
+    """Returns the first words of a stream: 0 for parameters, 2t + 1 for the inputs of step t, 2t + 2 for its targets."""
     quads = np.arange((count + 3) // 4)
     zero = np.zeros_like(quads)
     words = philox([quads, zero, zero, zero + stream], [number, KEY])
@@ -158,12 +158,12 @@ def draw(number, stream, count):
 
 
 def unit(words):
-    """Words as numbers from 0 to below 1."""
+    """Converts words to numbers from 0 to below 1."""
     return words / 2.0**32
 
 
 class Dropout(nn.Module):
-    """wgrad's: what is kept depends on seed, step, layer, row and column."""
+    """wgrad's dropout, whose mask depends on seed, step, layer, row and column."""
 
     def __init__(self, rate, layer, case):
         super().__init__()
@@ -181,7 +181,7 @@ class Dropout(nn.Module):
 
 
 def factor(schedule, step):
-    """LinearLR's and CosineAnnealingLR's factor in closed form, one behind the other; then the last value."""
+    """Returns the factor of LinearLR, then of CosineAnnealingLR, in closed form; after that, the last value."""
     start, warmup = schedule.get("start", 0.0), schedule.get("warmup_steps", 0)
     if schedule["kind"] == "constant":
         return 1.0
@@ -218,7 +218,7 @@ def loss(case, output, target):
 
 
 def first_parameters(model, number):
-    """Uniform within 1.5 / √inputs for weights, within 0.2 for biases, as float32."""
+    """Returns initial parameters as float32: uniform in ±1.5 / √inputs for weights, in ±0.2 for biases."""
     sizes = [tuple(parameter.shape) for parameter in model.parameters()]
     numbers = 2 * unit(draw(number, 0, sum(math.prod(size) for size in sizes))) - 1
     tensors, at = [], 0
@@ -231,7 +231,7 @@ def first_parameters(model, number):
 
 
 def rows_of(case, number, step, outputs):
-    """Inputs within 2, and targets, as float32 or classes."""
+    """Returns inputs in ±2, and targets, as float32 or classes."""
     rows = case["rows"][step]
     inputs = (4 * unit(draw(number, 2 * step + 1, rows * case["inputs"])) - 2).astype(np.float32)
     inputs = inputs.reshape(rows, -1)
@@ -245,7 +245,7 @@ def rows_of(case, number, step, outputs):
 
 
 def train(case, number, dtype, noise=None, ahead=0):
-    """Losses and last parameters; with noise on the first ones, or with a schedule that is steps ahead."""
+    """Returns losses and final parameters, with noise on the initial ones, or with a schedule that is steps ahead."""
     state = {"seed": case["seed"], "step": 0}
     model, outputs = parse(case["inputs"], case["network"]), case["outputs"]
     for layer, module in enumerate(model):
@@ -269,7 +269,7 @@ def train(case, number, dtype, noise=None, ahead=0):
         found = loss(case, model(torch.tensor(inputs, dtype=dtype)), target)
         found.backward()
         for parameter in model.parameters():
-            if parameter.grad is None:  # Nothing depends on it; it may still decay.
+            if parameter.grad is None:  # The loss does not depend on it; it may still decay.
                 parameter.grad = torch.zeros_like(parameter)
         if case["clip_norm"] is not None:
             nn.utils.clip_grad_norm_(model.parameters(), case["clip_norm"])
@@ -279,13 +279,13 @@ def train(case, number, dtype, noise=None, ahead=0):
 
 
 def distance(one, other):
-    """The largest of a loss relative to itself, and of a tensor's numbers relative to its largest."""
+    """Returns the largest difference of a loss relative to itself, and of a tensor's numbers relative to its largest."""
     losses = np.max(np.abs(one[0] - other[0]) / np.abs(other[0]))
     return max(losses, *(np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in zip(one[1], other[1])))
 
 
 def numbers_of(case, index):
-    """Rows of each step, a seed, and the first admitted draw."""
+    """Draws the rows of each step, a seed, and the first accepted draw."""
     case = dict(case, outputs=[m.out_features for m in parse(case["inputs"], case["network"]) if isinstance(m, nn.Linear)][-1])
     most = case["batch"] * case["accumulate"]
     words = draw(index, 1 << 20, 2 * STEPS + 2).tolist()
@@ -303,7 +303,7 @@ def numbers_of(case, index):
         if max(single, moved) <= TOLERANCE and visible:
             print(f"{index}: draw {number}, float32 {single:.1e}, perturbed {moved:.1e}, ahead {ahead:.1e}")
             return case, number, wanted
-    raise SystemExit(f"{case['network']}: no draw is admitted")
+    raise SystemExit(f"{case['network']}: no draw is accepted")
 
 
 def short(number):

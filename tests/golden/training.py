@@ -1,19 +1,18 @@
-"""Writes training.json: ten training steps of small networks, as PyTorch computes them in float32.
+"""Writes training.json: ten training steps of small networks, computed by PyTorch in float32.
 
     python training.py [OUTPUT]        (default: training.json beside this file)
 
-Each case holds a network, its first parameters, ten batches, and what PyTorch made of them. Networks,
-optimizers and schedules are written in wgrad's own vocabulary. Cases are every optimizer under every schedule;
-losses and networks rotate through them, so that each optimizer and each schedule meets each loss. A few
-cases at the end clip the gradients' norm.
+Each case holds a network, its initial parameters, ten batches, and PyTorch's results. Networks, optimizers and schedules
+have wgrad's names. The cases combine every optimizer with every schedule; losses and networks rotate, so that each optimizer
+and each schedule is used with each loss. A few cases at the end clip the gradient norm.
 
-A golden number is worth something only if every correct implementation arrives at it, whatever its order of
-summation. So each case is also computed in float64, and random draws are rejected where
+Every correct implementation must reproduce the numbers, for any order of summation. So each case is also computed in
+float64, and random draws are rejected if
 
   * float32 and float64 differ by more than TOLERANCE (Adam and RMSprop divide gradients by their own
-    size, which turns the rounding errors of a gradient that should vanish into whole steps), or
+    size, which turns the rounding errors of a gradient that should vanish into full steps), or
   * a value comes within MARGIN of a kink of its activation or loss, where one rounding decides a derivative, or
-  * the loss does not fall visibly, so that a wrong update might pass unnoticed.
+  * the loss does not fall visibly, so that a wrong update might not be noticed.
 """
 
 import itertools
@@ -56,8 +55,8 @@ OPTIMIZERS = {
     "adamw": {"kind": "adamw", "learning_rate": 0.05, "weight_decay": 0.2},
 }
 
-# Two of each kind, taken in turn. The second cosine reaches its end at the last of the ten steps; within its
-# `steps`, PyTorch's recursion and the closed formula are the same.
+# Two of each kind, used in turn. The second cosine reaches its end at the last of the ten steps; within its `steps`,
+# PyTorch's recursion equals the closed formula.
 SCHEDULES = {
     "constant": [{"kind": "constant"}],
     "linear_warmup": [
@@ -74,7 +73,7 @@ SCHEDULES = {
     ],
 }
 
-# Input columns and layers, taken in turn. Nothing before a step function learns (but it does decay).
+# Input columns and layers, used in turn. Layers before a step function do not learn, but they decay.
 NETWORKS = {
     "mean_squared_error": [
         (4, "8 tanh 2"),
@@ -112,7 +111,7 @@ SHORT = {
     "perceptron": "perceptron",
 }
 
-# Name, loss, network, optimizer, schedule and largest norm. The first two clip at every step, the others at some.
+# Name, loss, network, optimizer, schedule and largest norm. The first two clip in every step, the others in some.
 CLIPPED = [
     ("sgd", "mean_squared_error", (4, "8 tanh 3"), OPTIMIZERS["sgd"], SCHEDULES["constant"][0], 0.2),
     (
@@ -129,7 +128,7 @@ CLIPPED = [
 
 
 def make_loss(name):
-    """The loss from outputs and targets, a mean over all of them."""
+    """Returns the loss function of outputs and targets, a mean over all of them."""
 
     def perceptron(z, t):
         return (((z > 0).to(z.dtype) - t) * z).mean()
@@ -143,7 +142,7 @@ def make_loss(name):
 
 
 def make_optimizer(settings, parameters):
-    """The optimizer with the settings that are given; wgrad's defaults are PyTorch's."""
+    """Returns the optimizer with the given settings; wgrad's defaults are PyTorch's."""
     settings = dict(settings)
     kind = settings.pop("kind")
     settings["lr"] = settings.pop("learning_rate")
@@ -161,7 +160,7 @@ def make_optimizer(settings, parameters):
 
 
 def make_scheduler(settings, optimizer):
-    """PyTorch's own scheduler, to be stepped after each batch; None for a constant rate."""
+    """Returns PyTorch's scheduler, to be stepped after each batch; None for a constant learning rate."""
 
     def linear(steps):
         return lr_scheduler.LinearLR(optimizer, start_factor=settings["start"], end_factor=1.0, total_iters=steps)
@@ -182,7 +181,7 @@ def make_scheduler(settings, optimizer):
 
 
 def factor(settings, step):
-    """wgrad's formula for the factor on the learning rate."""
+    """Returns the factor on the learning rate by wgrad's formula."""
     start, end = settings.get("start", 0.0), settings.get("end", 0.0)
     warmup = settings["steps"] if settings["kind"] == "linear_warmup" else settings.get("warmup_steps", 0)
     if step < warmup:
@@ -194,12 +193,12 @@ def factor(settings, step):
 
 
 def draw(case, short):
-    """First parameters and batches, from PyTorch's random state: its default initialisation, normal inputs, and
-    targets from a random linear teacher. The batches are passed twice; where `short`, the last of a pass is."""
+    """Draws initial parameters and batches from PyTorch's random state: its default initialization, normal inputs, and
+    targets of a random linear teacher. There are two passes over the batches; if `short`, the last batch of each is short."""
     model = parse(case["input"], case["network"])
     parameters = {name: value.clone() for name, value in model.state_dict().items()}
     rows = BATCHES * ROWS - (3 if short else 0)
-    # Inputs and numbers of targets are rounded to be short in the file.
+    # Inputs and targets are rounded to be short in the file.
     inputs = torch.randn(rows, case["input"], dtype=torch.float64).round(decimals=2)
     with torch.no_grad():
         outputs = model(inputs.float()).shape[1]
@@ -217,7 +216,7 @@ def draw(case, short):
 
 
 def train(case, parameters, batches, dtype):
-    """Ten steps in that type; also how close any value came to a kink."""
+    """Trains ten steps in this type; also returns the smallest distance of a value from a kink."""
     model = parse(case["input"], case["network"]).to(dtype)
     model.load_state_dict(parameters)
     model.train()
@@ -245,7 +244,7 @@ def train(case, parameters, batches, dtype):
         loss.backward()
         if step == 0:
             gradients = {name: value.grad.clone() for name, value in model.named_parameters()}
-        # Without a limit this only measures the norm.
+        # Without a limit, this only computes the norm.
         limit = math.inf if case["clip_norm"] is None else case["clip_norm"]
         norms.append(nn.utils.clip_grad_norm_(model.parameters(), limit).detach())
         losses.append(loss.detach())
@@ -264,7 +263,7 @@ def train(case, parameters, batches, dtype):
 
 
 def deviation(run, exact):
-    """The largest difference of two runs, relative to max(1, |value|)."""
+    """Returns the largest difference of two runs, relative to max(1, |value|)."""
 
     def tensors(run):
         values = (*run["gradients"].values(), *run["final"].values(), run["losses"], run["norms"])
@@ -275,7 +274,7 @@ def deviation(run, exact):
 
 
 def numbers(value):
-    """Nested lists of the shortest decimals that give the same float32; never more than nine digits."""
+    """Returns nested lists of the shortest decimals that give the same float32, at most nine digits each."""
     if isinstance(value, torch.Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray) and value.ndim > 0:
@@ -291,7 +290,7 @@ def numbers(value):
 
 
 def solve(case, number):
-    """Completes the case with the first seed that gives a good one."""
+    """Completes the case with the first seed that is accepted."""
     clip = case["clip_norm"]
     for attempt in itertools.count():
         torch.manual_seed(1000 * number + attempt)
@@ -328,7 +327,7 @@ def solve(case, number):
 
 
 def cases():
-    """The cases without their numbers."""
+    """Yields the cases without their numbers."""
     turns = {loss: itertools.cycle(networks) for loss, networks in NETWORKS.items()}
 
     def case(name, loss, network, optimizer, schedule, clip_norm):
@@ -353,7 +352,7 @@ def cases():
 
 
 def write(path, solved):
-    """JSON with a line for each entry of a case, and for each batch."""
+    """Writes JSON with a line for each entry of a case, and for each batch."""
 
     def line(key, value):
         if key == "batches":
@@ -361,7 +360,7 @@ def write(path, solved):
         return f"{json.dumps(key)}: {json.dumps(value)}"
 
     texts = ["{\n " + ",\n ".join(line(k, v) for k, v in case.items()) + "\n}" for case in solved]
-    # Without the build's suffix (`+cpu`, `+cu…`), which says nothing about the numbers.
+    # Without the build's suffix (`+cpu`, `+cu…`), which does not affect the numbers.
     version = json.dumps(torch.__version__.split("+")[0])
     path.write_text(f'{{"torch": {version}, "cases": [\n' + ",\n".join(texts) + "\n]}\n")
 

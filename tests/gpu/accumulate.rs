@@ -1,4 +1,4 @@
-//! Steps of several batches on the adapter under test.
+//! Gradient accumulation on the adapter under test.
 
 use wgrad::exec::gpu::GpuOptions;
 use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
@@ -15,9 +15,9 @@ fn on_whole_numbers_steps_have_the_bits_of_large_batches() {
 }
 
 #[test]
-fn on_real_numbers_all_ways_lie_within_bounds() {
+fn on_real_numbers_all_ways_lie_within_tolerances() {
     let Some(gpu) = device() else { return };
-    accumulation::real_numbers_lie_within_bounds(&gpu.into());
+    accumulation::real_numbers_lie_within_tolerances(&gpu.into());
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn any_grouping_gives_the_same_bits() {
 #[test]
 fn bad_numbers_freeze_the_step() {
     let (Some(layered), Some(gpu)) = (layered(), device()) else { return };
-    // The first names an op of a layer.
+    // The first one names an op of a layer.
     accumulation::a_bad_batch_freezes_the_step(&layered.into());
     accumulation::a_sum_that_overflows_is_named(&gpu.into());
 }
@@ -40,7 +40,7 @@ fn it_is_verified() {
     accumulation::it_is_verified(&gpu.into());
 }
 
-/// One dispatch more a batch, and one optimizer a step; nothing is compiled after `build`.
+/// One more dispatch per batch, and one optimizer op per step; nothing is compiled after `build`.
 #[test]
 fn steps_cost_what_they_should() {
     let Some(name) = adapter_name() else { return };
@@ -53,8 +53,8 @@ fn steps_cost_what_they_should() {
     let (compiled, before) = (gpu.pipelines_compiled(), trainer.counters());
     trainer.fit(&data, Fit::epochs(3)).expect("trained");
     let after = trainer.counters();
-    // An epoch is 10 batches: steps of 4, 4 and 2, the first two of which are one submission. Three ops for each layer but
-    // the input's gradient of the first, the loss and the sum a batch.
+    // An epoch has 10 batches: steps of 4, 4 and 2, of which the first two are one submission. Per batch: three ops per
+    // layer except the input gradient of the first, the loss, and the sum.
     let (batches, steps, submissions) = (3 * 10, 3 * 3, 3 * 2);
     assert_eq!(trainer.steps(), steps);
     assert_eq!(after.submissions - before.submissions, submissions);

@@ -38,7 +38,7 @@ fn adamw_equals_its_reference() {
 }
 
 #[test]
-fn nothing_changes_while_the_flag_is_lowered() {
+fn nothing_changes_once_a_bad_step_is_recorded() {
     let Some(device) = device() else { return };
     let plan = adamw_plan(&ADAM, 320);
     let mut gpu = Gpu::new(&device, plan.clone()).expect("the plan fits");

@@ -1,4 +1,4 @@
-//! `dense_forward` in lockstep over ugly shapes.
+//! `dense_forward` in lockstep over awkward shapes.
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::Gpu;
@@ -11,7 +11,7 @@ use wgrad::plan::Section;
 use crate::common::device;
 use crate::plans::{Dense, Values, find, read, run, step, write};
 
-/// Rows, inputs, outputs: 1, the register tile's 4 and a workgroup's 32 with their neighbours, primes.
+/// Rows, inputs, outputs: 1, the register tile's 4 and a workgroup's 32 with their neighbors, primes.
 const SHAPES: [(usize, usize, usize); 14] = [
     (1, 3, 4),
     (3, 1, 5),
@@ -70,7 +70,7 @@ fn dense_forward_equals_its_reference() {
 }
 
 #[test]
-fn each_slot_of_a_window_has_its_own_rows() {
+fn each_batch_of_a_window_has_its_own_rows() {
     let Some(device) = device() else { return };
     let dense = Dense { steps: 3, ..Dense::new(5, 7, 9) };
     let plan = dense.plan(Activation::Tanh, Mask::new(2, 0.3));

@@ -1,4 +1,4 @@
-//! How a device is named, chosen, shared, and brought along.
+//! Naming, choosing and sharing of devices, and devices that a program has opened itself.
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
@@ -17,7 +17,7 @@ fn part_of_a_name_in_any_case_is_enough() {
     let device = Device::named(&part).expect("the adapter is there");
     assert!(device.is_gpu());
     assert!(device.to_string().to_uppercase().contains(&part), "{device}");
-    assert_eq!(device.reason(), "asked for");
+    assert_eq!(device.reason(), "requested");
     assert_eq!(part.parse::<Device>().expect("the same").to_string(), device.to_string());
 }
 
@@ -33,7 +33,7 @@ fn an_index_names_an_adapter_and_a_device_opened_anew_stays_on_it() {
     }
     let count = GpuDevice::list().len();
     let message = Device::named(&count.to_string()).expect_err("there are no more").to_string();
-    assert!(message.contains("the number or part of the name of an adapter: 0: `"), "{message}");
+    assert!(message.contains("an adapter by its index or part of its name: 0: `"), "{message}");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn only_plans_of_our_own_run_without_checks() {
         let gpu = open(&name, options);
         [&own, &foreign].map(|plan| Gpu::new(&gpu, plan.clone()).expect("the plan fits").counters().pipelines)
     });
-    // The same shaders are compiled anew where those of one plan alone have checks.
+    // The same shaders are compiled again if only one plan's have checks.
     let all = compiled[0][0];
     assert!(all > 0 && compiled == [[all, all], [all, 0], [all, 0]], "{compiled:?}");
 }
@@ -105,7 +105,7 @@ fn an_adapter_says_what_it_offers() {
     assert_eq!(limits.software, adapter.kind == AdapterKind::Software);
 }
 
-/// A program's own device, opened with nothing but what WebGPU guarantees.
+/// A program's own device, opened with only the limits that WebGPU guarantees.
 fn of_a_renderer(name: &str) -> (wgpu::Adapter, wgpu::Device, wgpu::Queue) {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -130,12 +130,12 @@ fn a_renderers_device_computes_the_same() {
         read(&mut gpu, "parameter")
     };
     assert_eq!(state(guest), state(&own));
-    // Its owner loses it: an error of ours, no panic.
+    // Its owner destroys it: an error, no panic.
     device.destroy();
     let lost = Gpu::new(guest, adamw_plan(&ADAM, 192)).and_then(|mut gpu| {
         let view = crate::plans::find(gpu.plan(), "parameter");
         gpu.read(view, 0)?.wait()
     });
     let message = lost.expect_err("it is lost").to_string();
-    assert!(message.contains(": the device was lost; open it anew, and resume"), "{message}");
+    assert!(message.contains(": the device was lost; reopen it, and resume"), "{message}");
 }

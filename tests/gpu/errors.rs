@@ -1,4 +1,4 @@
-//! What goes wrong is an `Err` with a message, never a panic.
+//! Failures are an `Err` with a message, never a panic.
 
 use std::process::{Command, Output};
 
@@ -15,7 +15,7 @@ use crate::common::{adapter_name, device, open};
 use crate::plans::{ADAM, Dense, adamw_plan, fill_adamw, find, read, run, step};
 use crate::sabotage::tampered;
 
-/// Runs one test of this program again, with a variable of the environment that it looks at.
+/// Runs one test of this program again, with an environment variable that it reads.
 fn again(test: &str, variable: &str, value: impl AsRef<std::ffi::OsStr>) -> Output {
     let program = std::env::current_exe().expect("a test knows its program");
     let mut inner = Command::new(program);
@@ -43,7 +43,7 @@ fn a_rejected_shader_is_an_error() {
     plan.substitute(|_| kernel);
     let message = message(Gpu::new(&device, plan));
     assert!(message.contains("shader of adamw") && message.contains("nothing"), "{message}");
-    // The device is as good as before.
+    // The device still works.
     Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
 }
 
@@ -73,7 +73,7 @@ fn views_that_no_device_can_bind_are_refused() {
 }
 
 #[test]
-fn window_slots_that_are_not_there_are_refused() {
+fn window_batches_that_are_not_there_are_refused() {
     let Some(device) = device() else { return };
     let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
     let message = message(gpu.submit(&[step(1)], &[run(Section::Update, 1)]));
@@ -99,14 +99,14 @@ fn a_lost_device_is_an_error_everywhere() {
         let view = find(gpu.plan(), "m");
         let [mut polled, waited] = [0, 1].map(|_| gpu.read(view, 0).expect("the device answers"));
         device.lose();
-        // What was on its way may still arrive, but nobody may wait for ever.
+        // Submitted work may still arrive, but no call may wait forever.
         let _ = (polled.poll(), waited.wait());
         let message = message(call(&device, &mut gpu));
-        assert!(message.contains(": the device was lost; open it anew, and resume"), "{message}");
+        assert!(message.contains(": the device was lost; reopen it, and resume"), "{message}");
     }
 }
 
-/// Under a limit of the shell's for the address space, which software drivers take their memory from.
+/// Runs under a limit of the address space, from which software drivers take their memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn want_of_memory_is_an_error() {
@@ -144,7 +144,7 @@ fn want_of_memory_is_an_error() {
     println!("after {} allocations: {message}", held.len());
     let wanted = format!("memory for much ({} bytes): out of memory; use a smaller batch", 4 * WORDS);
     assert!(message.contains(&wanted) && !held.is_empty(), "{message}");
-    // Whoever gives back what was had can go on.
+    // After the memory is freed, training can continue.
     drop(held);
     Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("there is memory again");
 }
@@ -153,7 +153,7 @@ fn want_of_memory_is_an_error() {
 fn shaders_can_be_dumped() {
     let Some(_) = adapter_name() else { return };
     if std::env::var_os("WGRAD_DUMP_WGSL").is_some() {
-        // The inner run: something to compile.
+        // Inner run: compiles something.
         let mut gpu = Gpu::new(&device().expect("there is an adapter"), adamw_plan(&ADAM, 64)).expect("the plan fits");
         read(&mut gpu, "m");
         return;
@@ -168,7 +168,7 @@ fn shaders_can_be_dumped() {
     assert_eq!(text, shader.wgsl(&adamw_plan(&ADAM, 64).ops(Section::Update)[0]));
 }
 
-/// Where the Vulkan loader is given drivers that are not there. Other interfaces than Vulkan know nothing of that.
+/// Gives the Vulkan loader drivers that do not exist. Other graphics APIs ignore that.
 #[test]
 fn a_machine_without_adapters_trains_on_the_cpu() {
     const DRIVERS: &str = "VK_DRIVER_FILES";
@@ -187,10 +187,10 @@ fn a_machine_without_adapters_trains_on_the_cpu() {
     }
     let missing = message(Device::gpu());
     println!("{missing}");
-    assert!(missing.contains("this machine offers no GPU, but no adapter at all"), "{missing}");
+    assert!(missing.contains("this machine has no GPU; adapters: none"), "{missing}");
     let named = message(Device::named("llvmpipe"));
-    assert!(named.contains("known: ") && named.contains("no adapter at all"), "{named}");
+    assert!(named.contains("known: ") && named.contains("part of its name: none"), "{named}");
     let auto = Device::auto().expect("there is always the CPU");
     assert!(!auto.is_gpu() && auto.to_string().starts_with("cpu, "), "{auto}");
-    assert!(auto.reason().contains("no GPU, but no adapter at all"), "{}", auto.reason());
+    assert!(auto.reason().contains("no GPU; adapters: none"), "{}", auto.reason());
 }

@@ -1,7 +1,7 @@
-//! Many steps in one submission give the bits of the same ops stepped singly.
+//! Many steps in one submission give the same bits as the same ops run one by one.
 //!
-//! The plan is a chain: a dense layer's output is the optimizer's gradient, whose parameters are the next step's
-//! layer. An op that overtakes another changes the bits.
+//! The plan is a chain: the output of a dense layer is the optimizer's gradient, and its parameters are the next step's
+//! layer. If an op runs before the previous one is done, the bits change.
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Counters, Gpu, GpuDevice, GpuOptions};
@@ -145,7 +145,7 @@ fn a_submission_costs_what_it_should() {
     let before = gpu.counters();
     assert!(before.pipelines <= 2, "{before:?}");
     gpu.submit(&steps(SLOTS), &runs(0..SLOTS)).expect("the device works");
-    // One for each step, and one that holds their number.
+    // One record per step, and one that holds their number.
     let records = ((1 + SLOTS) * STEP_BYTES) as u64;
     let wanted = Counters {
         dispatches: 2 * SLOTS as u64,
@@ -160,7 +160,7 @@ fn a_submission_costs_what_it_should() {
         gpu.counters(),
         Counters { readbacks: 1, downloaded_bytes: read_bytes, buffers: wanted.buffers + 1, ..wanted }
     );
-    // Staging memory is used again, by readings that were waited for and by those that were not.
+    // Staging memory is reused, from readbacks that were waited for and from those that were dropped.
     let (once, view) = (gpu.counters().buffers, crate::plans::find(gpu.plan(), "m"));
     for _ in 0..100 {
         drop(gpu.read(view, 0).expect("the device answers"));

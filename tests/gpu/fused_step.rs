@@ -1,5 +1,5 @@
-//! Fused steps in one op: the build that keeps nothing has the bits of the one that writes down what lies between, and
-//! small whole numbers are exact.
+//! Fused steps: the untraced build has the same bits as the one that stores intermediate values, and small whole
+//! numbers are exact.
 
 use cases::case::{Case, Values};
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
@@ -13,7 +13,7 @@ use wgrad::{Adam, Error, Loss, Network, Trainer, data};
 use crate::common::{adapter_name, device, open};
 use crate::kernels::{cases_of, judge};
 
-/// What a device has in partial, row_loss and flag.
+/// Returns the device's partial, row_loss and flag.
 fn results(case: &Case, device: &mut dyn Executor) -> Vec<Vec<u32>> {
     case.load(device);
     device.submit(&case.steps, &[case.run()]).expect("the device works");
@@ -24,7 +24,7 @@ fn results(case: &Case, device: &mut dyn Executor) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// The same, but that −0 is 0: which of them a sum is depends on where it begins.
+/// Replaces −0 by 0: the sign of a sum of zeros depends on where it begins.
 fn one_zero(results: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let one = |word: &u32| if *word == (-0.0f32).to_bits() { 0 } else { *word };
     results.iter().map(|words| words.iter().map(one).collect()).collect()
@@ -74,7 +74,7 @@ fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate:
     verify.run(&gpu.clone().into(), |_| ()).and_then(Report::into_result).expect("the device is right")
 }
 
-/// Every section in lockstep, stage by stage, and free runs of 1, 2 and 7 steps that are held to its bits.
+/// Every section in lockstep, stage by stage, and free runs of 1, 2 and 7 steps that must have its bits.
 #[test]
 fn networks_are_right_and_run_freely() {
     let Some(name) = adapter_name() else { return };
@@ -88,7 +88,7 @@ fn networks_are_right_and_run_freely() {
     println!("whole networks: {} elements compared", first.elements() + second.elements());
 }
 
-/// A trainer's steps are three dispatches each, and learn what layers learn.
+/// A trainer's steps are three dispatches each, and learn the same as layered ones.
 #[test]
 fn a_training_step_is_three_dispatches() {
     let Some(name) = adapter_name() else { return };
@@ -113,22 +113,22 @@ fn a_training_step_is_three_dispatches() {
         (losses, after.dispatches - before.dispatches, after.submissions - before.submissions)
     };
     let (losses, dispatches, submissions) = trained(FusedStep::Always, 50, 3);
-    // The rows and the losses once a submission.
+    // Gathering rows and reporting losses, once per submission.
     assert_eq!(dispatches, 3 * losses.len() as u64 + 3 * submissions);
     let (layered, more, _) = trained(FusedStep::Never, 50, 3);
     assert_eq!(more - dispatches, 4 * losses.len() as u64, "two layers are seven ops");
-    // The first losses are of the same parameters; what rounding makes of them later is no matter here.
+    // The first losses have the same parameters; later rounding differences do not matter here.
     assert!((losses[0] - layered[0]).abs() < 1e-4, "{losses:?}, {layered:?}");
     assert!(losses[losses.len() - 1] < losses[0], "{losses:?}");
     assert!(losses == trained(FusedStep::Always, 50, 1).0, "any grouping of steps has the same bits");
 }
 
-/// The message names the stage, and training goes on as it did before: with the build that keeps nothing.
+/// The message names the stage, and training continues as before, with the untraced build.
 #[test]
 fn a_number_that_is_not_finite_is_found_in_its_layer() {
     let Some(name) = adapter_name() else { return };
     let gpu = open(&name, GpuOptions::default().fused_step(FusedStep::Always));
-    // Two inputs of which a product overflows, and a target whose square does.
+    // Two inputs for which a matrix multiplication overflows, and a target whose square does.
     let good = [0.1, 0.2, 0.3, -0.4, 0.5, 0.6];
     for (input, target, wanted, named) in [(3e38, 0.5, "layer1.output", "layer 0"), (0.5, 1e20, "row_loss", "no layer")]
     {
@@ -160,11 +160,11 @@ fn a_number_that_is_not_finite_is_found_in_its_layer() {
     }
 }
 
-/// What overflows in a fused step is named as in layers, and of several numbers the one that comes about first.
+/// An overflow in a fused step is named as in layers; if several numbers overflow, the first one in computing order.
 #[test]
 fn a_number_that_is_not_finite_is_named_as_in_layers() {
     let Some(name) = adapter_name() else { return };
-    // Weights by which a gradient grows from layer to layer, and another target whose square is too much at once.
+    // Weights that make a gradient grow from layer to layer, and a target whose square overflows at once.
     for (target, wanted) in [(1e15, ["grad.layer2.output", "layer 4"]), (1e20, ["row_loss", "no layer"])] {
         for fused_step in [FusedStep::Never, FusedStep::Always] {
             let gpu = open(&name, GpuOptions::default().fused_step(fused_step));

@@ -1,9 +1,9 @@
-//! Every kernel's cases (`tests/kernels`) in lockstep, also over folded grids.
+//! Every kernel's cases (`tests/kernels`) in lockstep, also with folded grids.
 //!
-//! Lockstep compares bits where a tolerance does not explain a difference, and so no NaN that was computed: which of the
-//! many NaN comes out, WGSL leaves open (§15.7: implementations may even assume that there is none). A case whose
-//! reference gives a NaN is run in lockstep with the NaN of its inputs taken out, and once as it is: there the device
-//! must give a NaN where the reference does, and nowhere else.
+//! Lockstep compares bits where no tolerance allows a difference. That does not work for a computed NaN: WGSL does not
+//! specify which of the many NaNs results (§15.7: implementations may even assume that there is none). So a case whose
+//! reference gives a NaN is run twice: in lockstep without the NaNs in its inputs, and unchanged, where the device must
+//! give a NaN exactly where the reference does.
 
 use cases::STEMS;
 use cases::case::Case;
@@ -17,10 +17,10 @@ use wgrad::{Error, Result};
 
 use crate::common::{adapter_name, device, open};
 
-/// Cases of more elements are slow; the others have everything but their size.
+/// Number of elements from which cases are slow; smaller ones test everything but size.
 const LARGE: usize = 100_000;
 
-/// The cases of one kernel, but for the largest.
+/// Returns the cases of one kernel, except the largest.
 pub fn cases_of(kernel: &str) -> Vec<Case> {
     let stems = STEMS.iter().filter(|(stem, _)| kernel.starts_with(stem));
     stems
@@ -29,14 +29,14 @@ pub fn cases_of(kernel: &str) -> Vec<Case> {
         .collect()
 }
 
-/// Every way in which the op of a case can be cut on a device; one, and none in particular, where it is no product.
+/// Returns every tile that the op of a case can have on a device; a single `None` if it is not a matrix multiplication.
 pub fn tiles(device: &GpuDevice, case: &Case) -> Vec<Option<Tile>> {
     let shapes: Vec<_> = case.op().views.iter().map(|view| case.plan.shape(*view)).collect();
     let tiles = candidates(case.op(), &shapes, &device.limits());
     if tiles.is_empty() { vec![None] } else { tiles.into_iter().map(Some).collect() }
 }
 
-/// The tile that would be chosen, and one of the others in turn; all of them where `WGRAD_SWEEP=all` asks for that.
+/// Returns the default tile, and one of the others in turn; all of them if `WGRAD_SWEEP=all`.
 fn sample(tiles: Vec<Option<Tile>>, number: usize) -> Vec<Option<Tile>> {
     if tiles.len() == 1 || std::env::var("WGRAD_SWEEP").is_ok_and(|sweep| sweep == "all") {
         return tiles;
@@ -44,7 +44,7 @@ fn sample(tiles: Vec<Option<Tile>>, number: usize) -> Vec<Option<Tile>> {
     vec![tiles[0], tiles[1 + number % (tiles.len() - 1)]]
 }
 
-/// Lockstep of a case, cut as `tile` says, in which `kernel` takes the place of the honest one of its name.
+/// Runs a case in lockstep with this tile, where `kernel` replaces the original of its name.
 pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let mut honest = case.plan.clone();
     honest.cut(|_, _| tile);
@@ -54,12 +54,12 @@ pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'s
     let mut gpu = Gpu::new(device, plan)?;
     case.load(&mut gpu);
     let report = lockstep::run(&honest, &mut gpu, &case.steps, &[case.run()])?;
-    // Where terms are cut into parts, an op before the last one has written the parts' sums.
+    // With split-K, the op before the last one has written the parts' sums.
     let before: usize = report.ops.iter().rev().skip(1).map(|op| op.elements).sum();
     Ok(report.elements() - before)
 }
 
-/// Lockstep of a case with this kernel, and where the reference gives a NaN, the same NaN from the device.
+/// Runs a case in lockstep with this kernel. If the reference gives a NaN, the device must give one in the same places.
 pub fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let places = nan(case, &mut Reference::new(case.plan.clone())?)?;
     if !places.contains(&true) {
@@ -82,7 +82,7 @@ pub fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'stat
     run_with(device, &finite, tile, kernel)
 }
 
-/// Which of the numbers that a case's op writes are NaN, and not the poison that was there before.
+/// Returns for each number that a case's op writes whether it is a NaN other than the poison.
 fn nan(case: &Case, device: &mut dyn Executor) -> Result<Vec<bool>> {
     case.load(device);
     device.submit(&case.steps, &[case.run()])?;
@@ -116,14 +116,14 @@ fn every_case_of_every_kernel() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The honest grid in two rows, where it has more than one workgroup.
+/// Returns the original grid in two rows, if it has more than one workgroup.
 fn folded(op: &Op, shapes: &[Shape]) -> [u32; 3] {
     let honest = kernels::ALL.iter().find(|kernel| kernel.name == op.kernel.name).expect("a kernel of ours");
     let [x, y, z] = (honest.shader.grid)(op, shapes);
     if x * y > 1 { [(x * y).div_ceil(2), 2, z] } else { [x, y, z] }
 }
 
-/// The kernel with such a grid, if it works along a line.
+/// Returns the kernel with a folded grid, if its grid is one-dimensional.
 pub fn on_folded_grid(kernel: &Kernel) -> Option<&'static Kernel> {
     let on_folded = || Box::leak(Box::new(Kernel { shader: Shader { grid: folded, ..kernel.shader }, ..*kernel }));
     kernel.shader.shared.contains(&shared::LINE).then(|| &*on_folded())

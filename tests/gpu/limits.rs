@@ -1,8 +1,8 @@
-//! A device that can do little: bindings of 1 MiB, 64 invocations, 8 storage buffers. wgpu itself refuses what goes
-//! beyond them.
+//! Tests of a device with low limits: bindings of 1 MiB, 64 invocations, 8 storage buffers. wgpu itself rejects
+//! anything beyond them.
 //!
-//! Expected: data sets and parameters may span several bindings, with the results of the whole device; what cannot is
-//! refused with both numbers before anything is compiled or allocated.
+//! Data sets and parameters may span several bindings, with the same results as on the whole device. Plans that do not
+//! fit are rejected with both numbers before anything is compiled or allocated.
 
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Run, lockstep};
@@ -30,7 +30,7 @@ const LITTLE: Limits = Limits {
     fused_step: FusedStep::WhereItPays,
 };
 
-/// A device of one's own with these limits.
+/// Opens a new device with these limits.
 fn little(limits: Limits) -> Option<GpuDevice> {
     adapter_name().map(|name| open(&name, GpuOptions::default().limits(limits).fused_step(limits.fused_step)))
 }
@@ -98,12 +98,12 @@ fn what_spans_several_bindings_runs_in_lockstep() {
     write("parameters", bytemuck::cast_slice(&parameters));
     write("data.input", bytemuck::cast_slice(&Values::Real.draw(ROWS * INPUTS, 1)));
     write("data.target", &(0..ROWS as u32).map(|row| row * row % 10).collect::<Vec<_>>());
-    // Of every part; the last step is a short one.
+    // Rows of every part; the last step is a short one.
     let mut index: Vec<u32> = (0..3 * BATCH as u32).map(|i| i * 1237 % ROWS as u32).collect();
     index[3 * BATCH - 5..].fill(u32::MAX);
     write("index", &index);
     let rows = [BATCH, BATCH, BATCH - 5];
-    let record = |batch_index| spec.record(Schedule::Constant, 3, batch_index as u64, batch_index, rows[batch_index]);
+    let record = |batch_index| spec.record(&Schedule::Constant, 3, batch_index as u64, batch_index, rows[batch_index]);
     let steps: Vec<_> = (0..3).map(record).collect();
     let report = lockstep::run(&plan, &mut gpu, &steps, &Run::submission(&steps)).expect("every element is right");
     let elements = report.elements();
@@ -113,7 +113,7 @@ fn what_spans_several_bindings_runs_in_lockstep() {
 
 #[test]
 fn verification_works_on_split_plans() {
-    // So little that a small network spans several bindings, in its window as in its parameters.
+    // So low that a small network spans several bindings, in its window and in its parameters.
     let Some(device) = little(Limits { binding_bytes: 16 << 10, ..LITTLE }) else { return };
     let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("a network");
     let optimizers: [Optimizer; 4] = [
@@ -158,14 +158,14 @@ fn bytes_that_span_several_bindings_train_as_numbers_do() {
     }
 }
 
-/// Losses of two submissions, and parameters behind them.
+/// Returns the losses of two submissions, and the parameters after them.
 fn trained(device: &Device, network: Network, steps_per_submission: usize) -> (Vec<f32>, Vec<f32>) {
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-3));
     let builder = builder.clip_norm(1.0).batch(BATCH).seed(5).steps_per_submission(steps_per_submission);
     let mut trainer = builder.build(device).expect("a trainer");
     trainer.load(&data()).expect("it fits");
     let mut losses = Vec::new();
-    // The host is told of a submission when two newer ones are under way.
+    // The host gets the losses of a submission when two newer ones are in flight.
     for _ in 0..4 {
         losses.extend(trainer.advance().expect("the device works").losses);
     }
@@ -176,7 +176,7 @@ fn trained(device: &Device, network: Network, steps_per_submission: usize) -> (V
 #[test]
 fn results_are_those_of_the_whole_device() {
     let Some(name) = adapter_name() else { return };
-    // The window of 150 steps takes more than a binding, too.
+    // The window of 150 steps exceeds a binding, too.
     let wide = || Network::parse(INPUTS, "9 relu 10").expect("a network");
     let (layers, auto) = (FusedStep::Never, FusedStep::WhereItPays);
     for (network, steps, fused_step) in [(network(), 5, layers), (wide(), 150, layers), (wide(), 150, auto)] {
@@ -185,12 +185,12 @@ fn results_are_those_of_the_whole_device() {
         let software = both[1].limits().software;
         let [whole, found] = both.map(|gpu| trained(&gpu.into(), network.clone(), steps));
         assert!(whole.0.len() >= 2 * steps);
-        // A fused step's rows are shared out as workgroup memory holds them.
+        // The rows per workgroup of a fused step depend on workgroup memory.
         if software && fused_step == layers {
             assert!(whole == found, "registers and subgroups add up in the same order, and so the same bits");
         }
-        // Other tiles add up in another order; each loss is that of parameters which may differ by more with each step.
-        // Ten steps lie far within this, and a wrong row or a part left out far beyond it.
+        // Other tiles add in another order, and parameters may differ more with each step. Ten steps stay far within
+        // this tolerance; a wrong row or a missing part would be far beyond it.
         for (step, (whole, found)) in whole.0.iter().zip(&found.0).enumerate().take(10) {
             assert!((whole - found).abs() <= 1e-3 * whole.max(1.0), "step {step}: {whole} and {found}");
         }

@@ -1,7 +1,7 @@
-//! The GPU executor against the reference, op by op, on whatever adapter there is.
+//! Tests of the GPU executor against the reference, op by op, on any available adapter.
 //!
-//! Expected on a machine with a software driver: all pass. Without any adapter they pass too and print what was not
-//! run, unless `WGRAD_GPU=require`.
+//! With a software driver all tests pass. Without any adapter they also pass and print what was not run, unless
+//! `WGRAD_GPU=require`.
 
 #![cfg(feature = "gpu")]
 

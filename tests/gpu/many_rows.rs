@@ -1,4 +1,4 @@
-//! Long sums on a device: none is cut off, and none drifts.
+//! Long sums on a device: they are complete and do not drift.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::common::device;
 use crate::kernels::tiles;
 use crate::plans::read;
 
-/// What a sum may be off, however many its terms are.
+/// Largest relative error of a sum, for any number of terms.
 const RELATIVE: f64 = 1e-6;
 
 fn near(found: f32, wanted: f64, place: &str) {
@@ -22,7 +22,7 @@ fn near(found: f32, wanted: f64, place: &str) {
     assert!(error <= RELATIVE, "{place}: {found} is {error:e} off {wanted}");
 }
 
-/// More rows than any loop of llvmpipe's goes along, four to a round.
+/// More rows than the limit of llvmpipe's loops, at four rows per iteration.
 #[test]
 fn sums_over_many_equal_rows_are_those_of_one() {
     let Some(device) = device() else { return };
@@ -43,7 +43,7 @@ fn sums_over_many_equal_rows_are_those_of_one() {
     }
 }
 
-/// With each core that a device can have, of which a trainer takes one.
+/// Tests each tile that a device can have, of which a trainer uses one.
 #[test]
 fn every_core_sums_many_equal_rows() {
     let Some(device) = device() else { return };
@@ -78,7 +78,7 @@ fn every_core_sums_many_equal_rows() {
     println!("{} tiles: {}", cores.len(), cores.into_iter().collect::<Vec<_>>().join(", "));
 }
 
-/// The most batches of a step.
+/// Tests the largest number of batches per step.
 #[test]
 fn sums_over_many_equal_batches_are_those_of_one() {
     let Some(device) = device() else { return };

@@ -1,4 +1,4 @@
-//! What the executor offers to few kernels, with a kernel made for it: all step records at once, an atomic flag,
+//! Executor features that few kernels use, tested with a kernel made for it: all step records at once, an atomic flag,
 //! words of any type, no parameters.
 
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use wgrad::shape::{Dtype, Shape};
 use crate::common::device;
 use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
 
-/// out[i] = the rows of step i; the flag is lowered to the lowest index of a step without rows.
+/// out[i] = the rows of step i; the flag becomes the lowest index of a step without rows.
 static PROBE: Kernel = Kernel {
     name: "probe",
     bindings: &[Binding::write("out", Dtype::U32).any(), Binding::atomic("flag")],
@@ -63,7 +63,7 @@ fn all_step_records_and_an_atomic_flag() {
     let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
     plan.push(Section::Report, Op::new(&PROBE, &[out, flag], &(), 100)).expect("the plan is sound");
     let mut gpu = Gpu::new(&device, plan.clone()).expect("the plan fits");
-    // More steps than at first there is room for, then fewer.
+    // More steps than there is room for at first, then fewer.
     for count in [70, 3, 100] {
         let steps: Vec<_> = (0..count).map(|i| Step { index: 200 - i, ..step(i as usize % 9) }).collect();
         let report = lockstep::run(&plan, &mut gpu, &steps, &[run(Section::Report, 0)]).expect("the device is right");

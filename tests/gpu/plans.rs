@@ -9,7 +9,7 @@ use wgrad::plan::{Contents, Plan, Section, Step, View, ViewId};
 use wgrad::rng::{Philox, Stream};
 use wgrad::shape::{Dtype, Shape, padded};
 
-/// What numbers a test computes on.
+/// Kind of numbers that a test computes on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
     /// Standard normal.
@@ -29,7 +29,7 @@ impl Values {
     }
 }
 
-/// A step with `rows` live rows.
+/// Creates a step record with `rows` live rows.
 pub fn step(rows: usize) -> Step {
     Step {
         index: 7,
@@ -77,7 +77,7 @@ impl Dense {
         Self { rows, inputs, outputs, steps: 1 }
     }
 
-    /// One dense layer in `evaluate`; with more than one batch_index, input and output are windows.
+    /// Builds a plan with one dense layer in `evaluate`; with more than one step, input and output are windows.
     pub fn plan(&self, function: impl Into<Function>, mask: Mask) -> Plan {
         let Self { rows, inputs, outputs, steps } = *self;
         let mut plan = Plan::new();
@@ -90,7 +90,7 @@ impl Dense {
             let input = plan.tensor("input", Dtype::F32, input_shape, Contents::Host);
             (input, plan.tensor("output", Dtype::F32, output_shape, Contents::Computed))
         };
-        // Weight and bias in one allocation, as `lower` makes it, so that offsets are not 0.
+        // Weight and bias share an allocation, as in `lower`, so that offsets are not 0.
         let offset = padded(outputs * inputs);
         let parameters = plan.allocate("parameters", Dtype::F32, offset + padded(outputs), Contents::Persistent(0));
         let weight = plan.view("weight", parameters, 0, Shape::new(outputs, inputs));
@@ -109,7 +109,7 @@ impl Dense {
     }
 }
 
-/// Settings that are PyTorch's defaults, without weight decay or clipping.
+/// PyTorch's default settings, without weight decay or clipping.
 pub const ADAM: adamw::Params = adamw::Params {
     beta1: 0.9,
     one_minus_beta1: 0.1,
@@ -121,7 +121,8 @@ pub const ADAM: adamw::Params = adamw::Params {
     max_norm: f32::MAX,
 };
 
-/// One `adamw` op on `elements` elements, with 64 elements of other tensors before and behind each view.
+/// Builds a plan with one `adamw` op on `elements` elements, with 64 elements of other tensors before and after each
+/// view.
 pub fn adamw_plan(params: &adamw::Params, elements: usize) -> Plan {
     let mut plan = Plan::new();
     let mut inner = |name: &str, contents| {

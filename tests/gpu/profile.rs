@@ -19,7 +19,7 @@ fn a_profile_changes_no_bits() {
     let Some(name) = adapter_name() else { return };
     let device = Device::from(open(&name, GpuOptions::default().timestamps()));
     let rows = data::digits().select(&(0..300).collect::<Vec<_>>());
-    // Submissions as a clock says, or of so many steps.
+    // Submissions sized by the clock, or with a fixed number of steps.
     let trained = |profile: bool, steps: Option<usize>| {
         let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
         let builder = builder.batch(47).seed(7);
@@ -44,7 +44,7 @@ fn a_profile_changes_no_bits() {
     println!("{}", profile.table(Default::default()));
 }
 
-/// More ops than one set of queries holds, in one submission.
+/// One submission with more ops than a query set holds.
 #[test]
 fn long_submissions_are_timed_whole() {
     let Some(name) = adapter_name() else { return };
@@ -57,7 +57,7 @@ fn long_submissions_are_timed_whole() {
     );
     let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
     let mut gpu = Gpu::new(&device, plan).expect("it fits");
-    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
+    let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     let runs = vec![Run { section: Section::Update, batch_index: 0 }; 5000 / gpu.plan().ops(Section::Update).len()];
     let before = gpu.counters();
     let spans = gpu.submit_timed(&[step], &runs).expect("it works");
@@ -68,12 +68,12 @@ fn long_submissions_are_timed_whole() {
     assert!(spans.windows(2).all(|two| two[0].start_secs <= two[1].start_secs), "{spans:?}");
 }
 
-/// The same ops so often, in one submission, by whichever clock the device has.
+/// Repeats ops in one submission, timed by any clock that the device has.
 #[test]
 fn repetitions_are_one_submission() {
     let Some(name) = adapter_name() else { return };
     let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
-    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
+    let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     for options in [GpuOptions::default(), GpuOptions::default().timestamps()] {
         let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
         let mut gpu = Gpu::new(&open(&name, options), plan).expect("it fits");
@@ -90,7 +90,7 @@ fn a_device_that_was_opened_without_timestamps_says_so() {
     let Some(gpu) = device() else { return };
     let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
     let mut gpu = Gpu::new(&gpu, lower(&spec).expect("sound")).expect("it fits");
-    let step = spec.record(Schedule::Constant, 0, 0, 0, 4);
+    let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     let error = gpu.submit_timed(&[step], &Run::submission(&[step])).expect_err("it has none").to_string();
     assert!(error.contains("timestamps") && error.contains("GpuOptions::timestamps"), "{error}");
 }

@@ -1,10 +1,10 @@
-//! What ops bind, beside the least that they must move, as `wgrad plan` prints it.
+//! Compares the bytes that ops bind with the lower bound on their traffic, which `wgrad plan` prints.
 //!
-//! A dispatch can reach no more memory than it binds, so that an op which binds hardly more than the least cannot read
-//! what is none of its business. This says nothing of how often a shader reads the same number: products read panels once
-//! for each tile, which caches answer or not; only a device's own counters tell. Nor does it count an op's parameters and
-//! step record, 256 bytes each. The data set has as many rows as a submission here: a larger one is bound whole, and of
-//! it the rows are touched that the index names.
+//! A dispatch can reach no more memory than it binds. So an op that binds hardly more than the lower bound cannot read
+//! memory that it does not need. The test does not show how often a shader reads the same number: matrix
+//! multiplications read panels once per tile, from a cache or not, and only the device's own counters tell. An op's
+//! parameters and step record, 256 bytes each, are not counted. The data set has as many rows as a submission here: a
+//! larger one is bound whole, but only the rows in the index are touched.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ fn ops_bind_hardly_more_than_they_must_move() {
     assert!(layered > 100 && whole > 50 && whole + 10 < layered, "{layered}, {whole}");
 }
 
-/// How many ops there are, none of which binds too much.
+/// Checks that no op binds too much; returns the number of ops.
 fn compare(device: &GpuDevice) -> usize {
     let mut compared = 0;
     for (name, spec) in workloads() {
@@ -65,7 +65,7 @@ fn compare(device: &GpuDevice) -> usize {
     compared
 }
 
-/// What is changed in place moves twice.
+/// Memory that is changed in place moves twice.
 fn moved(op: &Op, bound: &[u64]) -> u64 {
     let times = op.kernel.bindings.iter().map(|binding| if binding.access.is_in_place() { 2 } else { 1 });
     times.zip(bound).map(|(times, bytes)| times * bytes).sum()

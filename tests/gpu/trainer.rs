@@ -19,7 +19,7 @@ fn digits() -> Dataset {
     data::digits().select(&(0..ROWS).collect::<Vec<_>>())
 }
 
-/// All that is drawn at random, clipping, and a last batch that is short.
+/// Creates a trainer with all kinds of randomness, gradient clipping, and a short last batch.
 fn digits_trainer(device: &Device, steps_per_submission: usize) -> Trainer {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     Trainer::builder(network)
@@ -38,7 +38,7 @@ fn bits(tensors: &[Tensor]) -> Vec<u32> {
     tensors.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect()
 }
 
-/// Losses of all steps of `epochs` epochs, and the parameters behind them, as bits.
+/// Returns the losses of all steps of `epochs` epochs, and the parameters after them, as bits.
 fn trained(device: &Device, steps_per_submission: usize, epochs: usize) -> (Vec<u32>, Vec<u32>) {
     let mut trainer = digits_trainer(device, steps_per_submission);
     trainer.load(&digits()).expect("it fits");
@@ -76,8 +76,8 @@ fn with_runtime_checks_the_bits_are_the_same() {
     assert!(trained(&checked.into(), 3, 1) == trained(&gpu.into(), 3, 1));
 }
 
-/// Step by step on the device's own parameters, so that differences do not add up: the CPU is given what the GPU had
-/// before each step, and computes the loss of the same rows.
+/// Compares step by step on the device's own parameters, so that differences do not add up: before each step the CPU
+/// gets the GPU's parameters, and computes the loss of the same rows.
 #[test]
 fn each_steps_loss_is_that_of_the_cpu() {
     let Some(gpu) = device() else { return };
@@ -95,8 +95,9 @@ fn each_steps_loss_is_that_of_the_cpu() {
         cpu.set_parameters(&gpu.parameters().expect("read")).expect("they fit");
         let [on_gpu, on_cpu] =
             [&mut gpu, &mut cpu].map(|t| t.step(&part.input(), indices).expect("a step").value().expect("a loss"));
-        // A loss is a smooth function of three products of at most 64 terms each, of order 1, whose relative error is at
-        // most (64 + 2)·2⁻²⁴ each way; functions and the mean add less than as much again. 6 · 66 · 2 · 2⁻²⁴ = 4.7e-5.
+        // A loss is a smooth function of three matrix multiplications with at most 64 terms each, of order 1, whose
+        // relative error is at most (64 + 2)·2⁻²⁴ each way; functions and the mean add less than as much again. 6 · 66
+        // · 2 · 2⁻²⁴ = 4.7e-5.
         let difference = f64::from((on_gpu - on_cpu).abs());
         worst = worst.max(difference);
         assert!(difference <= 4.7e-5 * f64::from(on_cpu.max(1.0)), "step {step}: {on_gpu} and {on_cpu}");
@@ -121,11 +122,11 @@ fn it_learns_and_evaluates_as_the_cpu_does() {
     let (_, on_cpu) = run(&Device::cpu());
     println!("accuracy {:?} on the GPU, {:?} on the CPU", evaluation.accuracy, on_cpu.accuracy);
     assert!(evaluation.accuracy >= Some(0.9) && on_cpu.accuracy >= Some(0.9));
-    // The model of the GPU, used on both.
+    // The model from the GPU, used on both.
     let both = [&gpu, &Device::cpu()].map(|device| model.outputs_on(device, &data.input()).expect("computed"));
     let scale = both[1].iter().fold(0.0f32, |most, value| most.max(value.abs()));
     let worst = both[0].iter().zip(&both[1]).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
-    // As for a loss, above, relative to the largest output.
+    // The same tolerance as for a loss, above, relative to the largest output.
     assert!(worst <= 4.7e-5 * scale, "{worst} of {scale}");
     assert_eq!(model.evaluate_on(&gpu, &data).expect("evaluated").accuracy, evaluation.accuracy);
 }
@@ -134,7 +135,7 @@ fn it_learns_and_evaluates_as_the_cpu_does() {
 fn a_number_that_is_not_finite_is_found_later_and_undone() {
     let Some(gpu) = layered() else { return };
     let gpu = Device::from(gpu);
-    // The first product of one row overflows: that which comes second in step 9 of 20.
+    // The first matrix multiplication overflows for one row: the second row of step 9 of 20.
     let mut order: Vec<usize> = (0..40).collect();
     wgrad::rng::Philox::new(3, wgrad::rng::Stream::Shuffle, 0).shuffle(&mut order);
     let run = |device: &Device, steps: usize| {
@@ -161,11 +162,11 @@ fn a_number_that_is_not_finite_is_found_later_and_undone() {
         assert_eq!(error.to_string(), wanted, "{steps} steps a submission");
         assert_eq!(trainer.steps(), stopped);
         let frozen = bits(&trainer.parameters().expect("read"));
-        // What the same steps leave where nothing is submitted behind them.
+        // Parameters after the same steps, if nothing is submitted after them.
         let (mut single, failed) = run(&gpu, 1);
         failed.expect_err("it overflows");
         assert!(frozen == bits(&single.parameters().expect("read")), "{steps} steps a submission");
-        // Training goes on with the rows behind those of the bad step, however steps are grouped, and learns.
+        // Training continues with the rows after those of the bad step, however steps are grouped, and learns.
         while !trainer.advance().expect("the next rows are good").epoch_done {}
         let learnt = bits(&trainer.parameters().expect("read"));
         assert_eq!(trainer.steps(), 19, "20 steps an epoch, but for the bad one");
@@ -225,8 +226,8 @@ fn a_device_that_is_lost_ends_a_training() {
         ControlFlow::Continue(())
     };
     let error = trainer.fit(&digits(), Fit::epochs(5).on_submission(lose)).expect_err("it was lost");
-    assert!(error.to_string().contains(": the device was lost; open it anew"), "{error}");
-    // What was under way may still have arrived.
+    assert!(error.to_string().contains(": the device was lost; reopen it"), "{error}");
+    // Submissions in flight may still have arrived.
     assert!((3..=5).contains(&seen), "{seen}");
     assert!(trainer.parameters().is_err() && trainer.advance().is_err());
 }
@@ -260,7 +261,7 @@ fn the_host_does_not_wait_for_the_newest_two() {
     let mut trainer = digits_trainer(&gpu.into(), 1);
     trainer.load(&digits()).expect("it fits");
     let known: Vec<usize> = (0..STEPS).map(|_| trainer.advance().expect("the device works").losses.len()).collect();
-    // At the end of the epoch all that were left.
+    // At the end of the epoch, all remaining losses arrive.
     assert_eq!(known, [0, 0, 1, 1, 1, 1, 3]);
 }
 
@@ -275,7 +276,8 @@ fn ten_thousand_steps_cost_what_they_should() {
     steps_cost_what_they_should(1000);
 }
 
-/// Epochs of ten steps: what the device is asked for, to the byte, and no buffer is made after the first of them.
+/// Epochs of ten steps: checks the requests to the device, to the byte, and that no buffer is created after the first
+/// epoch.
 fn steps_cost_what_they_should(epochs: u64) {
     let Some(gpu) = layered() else { return };
     let (rows, batch, steps_per_submission) = (100, 10, 4);
@@ -296,15 +298,15 @@ fn steps_cost_what_they_should(epochs: u64) {
     // Epochs of ten steps: submissions of 4, 4 and 2.
     let (submissions, steps) = (3 * epochs, 10 * epochs);
     let records = STEP_BYTES as u64 * (steps + submissions);
-    // Once an epoch.
+    // Once per epoch.
     let index = 4 * rows as u64 * epochs;
-    // Three dispatches for each layer and one optimizer a step; the rows and the losses for each submission.
+    // Three dispatches per layer and one optimizer per step; gathering rows and reporting losses per submission.
     let dispatches = (3 * 2 + 1) * steps + (2 + 1) * submissions;
     let wanted = Counters {
         dispatches: loaded.dispatches + dispatches,
         submissions: loaded.submissions + submissions,
         uploaded_bytes: loaded.uploaded_bytes + records + index,
-        // The flag, and a loss for each batch_index.
+        // The flag, and a loss per batch.
         downloaded_bytes: loaded.downloaded_bytes + submissions * 4 * (1 + steps_per_submission as u64),
         readbacks: loaded.readbacks + 2 * submissions,
         pipelines: loaded.pipelines,

@@ -1,5 +1,5 @@
-//! Tuning on the adapter under test: right tiles alone take part, the same tiles give the same bits, and a checkpoint's are
-//! gone on with. Nothing here says how fast anything is.
+//! Autotuning on the adapter under test: only right tiles take part, the same tiles give the same bits, and training
+//! from a checkpoint continues with its tiles. No test measures speed.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn tune(network: Network) -> Tune {
     Tune::network(&spec(network)).expect("sound").budget(Duration::from_millis(1))
 }
 
-/// A trainer with digits, whose tiles are the heuristic's where nothing is said.
+/// Creates a trainer with digits; without a tuning it has the heuristic's tiles.
 fn trainer(device: &Device, tuning: Option<Tuning>) -> Trainer {
     let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
     let builder = builder.batch(BATCH).seed(7).steps_per_submission(2);
@@ -54,7 +54,8 @@ fn advance(trainer: &mut Trainer, submissions: usize) {
     (0..submissions).for_each(|_| drop(trainer.advance().expect("the device works")));
 }
 
-/// For every product of a step another tile than the heuristic's, the last that it can have: often one with parts.
+/// Chooses another tile than the heuristic's for every matrix multiplication of a step: the last possible one, often
+/// with parts.
 fn others(device: &Device) -> Tuning {
     let report = tune(network()).run(device, |_| ()).expect("the device works");
     let last = |matmul: &wgrad::tune::Matmul| Choice {
@@ -82,7 +83,7 @@ fn check(report: &Report) {
 }
 
 #[test]
-fn every_tile_of_every_product_is_right_and_measured() {
+fn every_tile_of_every_matmul_is_right_and_measured() {
     let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let mut told = 0;
@@ -92,7 +93,7 @@ fn every_tile_of_every_product_is_right_and_measured() {
     assert_eq!((report.matmuls.len(), told), (8, tiles + 8), "three layers: {report}");
     assert!(report.tuning.machine == device.machine() && device.machine().is_some());
     assert_eq!(report.tuning.choices().len(), 8);
-    // Two products of the same shapes are one.
+    // Two matrix multiplications of the same shapes are one.
     let same = Network::parse(20, "20 relu 20 tanh 20").expect("a network");
     let report = tune(same).run(&device, |_| ()).expect("the device works");
     check(&report);
@@ -101,7 +102,7 @@ fn every_tile_of_every_product_is_right_and_measured() {
     println!("{report}");
 }
 
-/// A device that was opened without timestamps, and nobody who asks for them.
+/// A device that was opened without timestamps.
 #[test]
 fn the_hosts_clock_does_where_the_device_has_none() {
     let Some(gpu) = layered() else { return };
@@ -129,7 +130,7 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
     advance(&mut again, 3);
     assert!(bits(&mut again) == bits(&mut whole), "the same tiles, other bits");
 
-    // Through a file, on a trainer that knows nothing of the tuning, and on one that was suggested other tiles.
+    // Through a file, on a trainer that does not know the tuning.
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("checkpoint.safetensors");
     checkpoint.save(&path).expect("written");
@@ -142,19 +143,22 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
     advance(&mut resumed, 3);
     assert!(bits(&mut resumed) == bits(&mut whole), "the checkpoint's tiles were not taken");
 
-    // Pinned to the same tiles, nothing changes; pinned to others, nothing is done.
+    // Pinned to the same tiles, nothing changes; pinned to others, the checkpoint is rejected.
     let restored = trainer(&device, Some(tuning)).restore(&checkpoint).expect("the same tiles");
     assert!(restored.is_exact() && restored.recut == 0, "{restored:?}");
     let error = trainer(&device, Some(heuristic)).restore(&checkpoint).expect_err("other tiles").to_string();
-    assert!(error.contains("other tiles than the tuning says") && error.contains("leave the tuning out"), "{error}");
+    assert!(
+        error.contains("other tiles than those of the tuning") && error.contains("leave the tuning out"),
+        "{error}"
+    );
 
-    // Elsewhere they mean nothing.
+    // On another device the tiles mean nothing.
     let mut elsewhere = trainer(&Device::cpu(), None);
     let restored = elsewhere.restore(&checkpoint).expect("the same settings");
     assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
 }
 
-/// What the checkpoint does not have to say: it was made by the heuristic, and the trainer that goes on is tuned.
+/// The checkpoint has the heuristic's tiles, and the trainer that continues is tuned.
 #[test]
 fn a_suggested_tuning_gives_way_to_a_checkpoint() {
     let Some(gpu) = layered() else { return };
@@ -204,11 +208,11 @@ fn a_certificate_has_the_tiles() {
     assert_eq!([header(&plain), header(&tuned)], [(8, 0), (8, 8)]);
     assert!(tuning.choices().iter().all(|choice| tuned.header.tiles.contains(choice)), "{:?}", tuned.header.tiles);
     assert!(tuning.choices().iter().all(|choice| !plain.header.tiles.contains(choice)), "{:?}", plain.header.tiles);
-    assert!(tuned.to_string().contains("tuning   8 of 8 products"), "{tuned}");
+    assert!(tuned.to_string().contains("tuning   8 of 8 matrix multiplications"), "{tuned}");
     assert_ne!(plain.header.shaders, tuned.header.shaders);
 }
 
-/// A GPU whose shader of forward products is wrong with one tile.
+/// GPU whose shader of forward matrix multiplications is wrong with one tile.
 struct Wrong {
     gpu: Gpu,
     tile: Tile,
@@ -239,7 +243,7 @@ impl Executor for Wrong {
 fn a_tile_that_computes_something_else_does_not_take_part() {
     let Some(name) = adapter_name() else { return };
     let gpu = open(&name, in_layers(GpuOptions::default()));
-    // All lengths are multiples of four: no product is read number by number first.
+    // All lengths are multiples of four, so no heuristic tile reads single numbers.
     let narrow = || Network::parse(20, "12 relu 8").expect("a network");
     let tuned = |tile: Tile| {
         let make = &mut |plan: Plan| {
@@ -264,19 +268,19 @@ fn a_tile_that_computes_something_else_does_not_take_part() {
 }
 
 #[test]
-fn a_step_that_is_one_op_has_no_products() {
+fn a_step_that_is_one_op_has_no_matmuls() {
     let Some(device) = device() else { return };
     let device = Device::from(device).with_fused_step(FusedStep::Always).expect("it opens again");
     let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
     let report = tune(network.clone()).run(&device, |_| ()).expect("the device works");
-    assert!(report.matmuls.is_empty() && report.to_string().contains("no products to cut"), "{report}");
+    assert!(report.matmuls.is_empty() && report.to_string().contains("no tiles to choose"), "{report}");
     let tuning = Tuning::of(&lower(&spec(network.clone())).expect("sound"), &device.target());
     let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH).tuning(tuning);
     let trainer = builder.build(&device).expect("a trainer");
     assert_eq!(trainer.tuned().map(|tuned| [tuned.matmuls, tuned.tuned]).ok(), Some([0, 0]));
 }
 
-/// Rows of a workgroup are added up together, so that bits hang on how many workgroup memory holds.
+/// Sums depend on the rows per workgroup, so the bits depend on the size of workgroup memory.
 #[test]
 fn a_fused_step_of_other_workgroups_is_said_to_differ() {
     let Some(name) = adapter_name() else { return };
@@ -299,7 +303,7 @@ fn a_fused_step_of_other_workgroups_is_said_to_differ() {
     assert!(!restored.is_exact() && restored.differences[0].starts_with("plan was"), "{restored:?}");
 }
 
-/// A checkpoint's tiles are for products; a step that has none takes none, whatever a tuning says.
+/// A checkpoint's tiles are for matrix multiplications; a fused step has none, whatever a tuning contains.
 #[test]
 fn a_checkpoint_of_layers_goes_on_in_fused_steps() {
     let Some(device) = device() else { return };

@@ -1,4 +1,4 @@
-//! Verification of whole networks on the GPU: what it counts, and that it sees a wrong shader.
+//! Verification of whole networks on the GPU: its counts, and its detection of wrong shaders.
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::Gpu;
@@ -17,7 +17,7 @@ fn verify(layers: &str, loss: Loss, batch: usize) -> Verify {
     Verify::network(&spec).expect("the spec is sound").seed(11)
 }
 
-/// A network with columns that are multiples of four and some that are not, and one that wants no bias.
+/// A network with and without column counts that are multiples of four, and one without bias.
 #[test]
 fn networks_are_right_and_counted() {
     let Some(gpu) = layered() else { return };

@@ -3,7 +3,7 @@
 use super::case::{Case, Fill, Values};
 use super::compare::Expected;
 use super::memory::Seen;
-use super::prove::{lanes_compute_alone, prove, whole_numbers_are_exact};
+use super::prove::{items_compute_alone, prove, whole_numbers_are_exact};
 use wgrad::kernels::accumulate;
 use wgrad::plan::Section;
 use wgrad::shape::Shape;
@@ -94,7 +94,7 @@ fn what_is_rounded_is_not_lost() {
         for (found, wanted) in found.iter().zip(wanted) {
             assert!(found.iter().all(|x| *x == f64::from(wanted)), "{sum}, {compensation}, {gradient}: {:?}", found[0]);
         }
-        lanes_compute_alone(&case);
+        items_compute_alone(&case);
     }
 }
 

@@ -1,5 +1,6 @@
-//! Writes mutants of the reference implementations: copies of `src/kernels/NAME.rs`, each with one small change in the body of a
-//! function that the reference runs, there or in a file of `src/kernels/shared` that it uses. All are compiled into one binary, so that judging them takes no further build.
+//! Generates mutants of the reference implementations: copies of `src/kernels/NAME.rs`, each with one change in the
+//! body of a function that the reference runs, there or in a file of `src/kernels/shared` that it uses. All are
+//! compiled into one binary, so that they need only one build.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ const FUNCTIONS: [&str; 10] = [
     "fn weight_gradient(",
 ];
 
-/// Text, and what it is changed to. The blanks are rustfmt's, around binary operators.
+/// Text and its replacement. The spaces around binary operators are rustfmt's.
 const CHANGES: [(&str, &str); 22] = [
     (" < ", " <= "),
     (" <= ", " < "),
@@ -69,7 +70,7 @@ fn main() {
     fs::write(out.join("mutants.rs"), text).expect("written");
 }
 
-/// Name and text of each file of a folder but `mod.rs`, by name.
+/// Returns name and text of each file of a folder except `mod.rs`, by name.
 fn sources(folder: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(folder).expect("a folder of kernels").filter_map(|entry| {
         let path = entry.expect("an entry").path();
@@ -80,7 +81,7 @@ fn sources(folder: &Path) -> BTreeMap<String, String> {
     files.map(|(stem, path)| (stem, fs::read_to_string(path).expect("a kernel's file"))).collect()
 }
 
-/// A kernel's file with mutants of a shared one in place of what it imports.
+/// Returns a kernel's file with mutants of a shared file in place of its import.
 fn mutants_of_shared(source: &str, name: &str, text: &str) -> Vec<Mutant> {
     let import = |line: &&str| {
         let rest = line.strip_prefix("use crate::kernels::shared::").and_then(|rest| rest.strip_prefix(name));
@@ -101,7 +102,7 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
     let list: String = statics.map(|(name, _)| format!("&{name}, ")).collect();
     for (index, mutant) in mutants.iter().enumerate() {
         let module = format!("{stem}_{index}");
-        // A shader's path is relative to its file, and mutants have none of their own.
+        // A shader's path is relative to its file, and mutants have no shaders.
         let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
         let text = without_conversion(&text);
         let text: String =
@@ -113,14 +114,14 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
     }
 }
 
-/// A conversion from an enum that may grow must stand in the enum's own crate, and no reference runs it.
+/// Removes a conversion from a non-exhaustive enum: it must stand in the enum's own crate, and no reference runs it.
 fn without_conversion(text: &str) -> String {
     let Some(start) = text.find("impl From<Activation>") else { return text.to_string() };
     let end = text[start..].find("\n}\n").map_or(text.len(), |end| start + end + 3);
     format!("{}{}", &text[..start], &text[end..])
 }
 
-/// All single changes in the bodies of the functions that count.
+/// Returns all single changes in the bodies of [`FUNCTIONS`].
 fn all_mutants(source: &str) -> Vec<Mutant> {
     let lines: Vec<&str> = source.lines().collect();
     let mut mutants = Vec::new();
@@ -154,7 +155,7 @@ fn mutant(lines: &[&str], line: usize, changed: String) -> Mutant {
     Mutant { line: line + 1, change, text }
 }
 
-/// Lines inside the bodies of [`FUNCTIONS`]: from the line behind the one that opens it to the one that closes it.
+/// Returns the lines inside the bodies of [`FUNCTIONS`], without the lines that open and close them.
 fn body_lines(lines: &[&str]) -> Vec<usize> {
     let (mut inside, mut found) = (false, Vec::new());
     let mut signature = false;
@@ -173,7 +174,7 @@ fn body_lines(lines: &[&str]) -> Vec<usize> {
     found
 }
 
-/// Whether a number is not part of a longer one, nor a range's start of something else.
+/// Returns `true` if a number is not part of a longer one, nor of a range.
 fn stands_alone(text: &str, at: usize, from: &str) -> bool {
     let before = text[..at].chars().next_back();
     let after = text[at + from.len()..].chars().next();
@@ -181,7 +182,7 @@ fn stands_alone(text: &str, at: usize, from: &str) -> bool {
     !from.starts_with(|c: char| c.is_ascii_digit()) || !number(before) && (from.ends_with("..") || !number(after))
 }
 
-/// The line with the operands of its first `-` or `/` swapped, where both are plain.
+/// Returns the line with the operands of its first `-` or `/` swapped, if both are simple.
 fn swapped(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
     [" - ", " / "].iter().find_map(|operator| {

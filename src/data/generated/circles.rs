@@ -7,23 +7,24 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// Radius of the inner circle; that of the outer one is 1.
+/// Radius of the inner circle; the outer one has radius 1.
 const INNER: f64 = 0.5;
 
-/// A circle within a circle around (0, 0), as scikit-learn's `make_circles` with `factor=0.5`: radius 1 and ½, points
-/// evenly spaced from (1, 0) and (½, 0) on. Classes are `outer` (`rows / 2` rows) and `inner` (the others), in shuffled
-/// order. No straight line tells them apart.
+/// Returns two circles around (0, 0), like scikit-learn's `make_circles` with `factor=0.5`. They are not linearly separable.
 ///
-/// `noise` is the standard deviation of what is added to each coordinate. The same arguments give the same rows.
+/// The radii are 1 and ½; points are evenly spaced, starting at (1, 0) and (½, 0). Classes are `outer` (`rows / 2` rows) and
+/// `inner` (the others), in shuffled order. `noise` is the standard deviation of Gaussian noise in each coordinate. The same
+/// arguments give the same rows.
 ///
+/// # Errors
+/// `rows` is below 2 or above 2²⁴, or `noise` is negative or not finite as f32.
+///
+/// # Examples
 /// ```
 /// let circles = wgrad::data::circles(200, 0.1, 0)?;
 /// assert_eq!((circles.len(), circles.inputs(), circles.outputs()), (200, 2, 2));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-///
-/// # Errors
-/// Fewer than 2 or more than 2²⁴ rows, or a noise that is negative or not finite as an f32.
 pub fn circles(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
     check("circles", rows, 2, ("noise", noise))?;
     let outer = rows / 2;

@@ -3,18 +3,33 @@
 use crate::data::inputs::Inputs;
 use crate::data::{Dataset, Targets};
 
-/// The four rows of "a and b", with 0 and 1 as inputs and as the one target.
+/// Returns the truth table of AND: four rows of two inputs and one target, all 0 or 1.
+///
+/// # Examples
+/// ```
+/// assert_eq!(wgrad::data::and().target_values(), Some(&[0.0, 0.0, 0.0, 1.0][..]));
+/// ```
 pub fn and() -> Dataset {
     gate("and", |a, b| a & b)
 }
 
-/// The four rows of "a or b", with 0 and 1 as inputs and as the one target.
+/// Returns the truth table of OR: four rows of two inputs and one target, all 0 or 1.
+///
+/// # Examples
+/// ```
+/// assert_eq!(wgrad::data::or().target_values(), Some(&[0.0, 1.0, 1.0, 1.0][..]));
+/// ```
 pub fn or() -> Dataset {
     gate("or", |a, b| a | b)
 }
 
-/// The four rows of "either a or b", with 0 and 1 as inputs and as the one target: the smallest set that no single
-/// layer can learn (Minsky and Papert, *Perceptrons*, 1969).
+/// Returns the truth table of XOR: four rows of two inputs and one target, all 0 or 1. It is the smallest data set that a
+/// single layer cannot learn (Minsky and Papert, *Perceptrons*, 1969).
+///
+/// # Examples
+/// ```
+/// assert_eq!(wgrad::data::xor().target_values(), Some(&[0.0, 1.0, 1.0, 0.0][..]));
+/// ```
 pub fn xor() -> Dataset {
     gate("xor", |a, b| a ^ b)
 }

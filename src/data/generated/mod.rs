@@ -1,5 +1,4 @@
-//! Data sets made on the spot. The same arguments give the same rows; what cannot be made is an error before anything
-//! is allocated.
+//! Generated data sets. The same arguments give the same rows. Arguments are checked before anything is allocated.
 
 mod blobs;
 mod circles;
@@ -19,7 +18,7 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::Philox;
 
-/// A slip of a few digits shall be an error, not the end of the memory: so many points take 400 MB.
+/// Most rows, so that a typing error is refused instead of exhausting the memory: this many points take 400 MB.
 const MOST_ROWS: usize = 1 << 24;
 
 fn check(generator: &str, rows: usize, fewest: usize, noise: (&str, f64)) -> Result<()> {
@@ -33,7 +32,7 @@ fn check(generator: &str, rows: usize, fewest: usize, noise: (&str, f64)) -> Res
     Ok(())
 }
 
-/// Classes have at least one row each, and there are two to tell apart.
+/// Checks that there are at least two classes, with at least one row each.
 fn check_classes(generator: &str, name: &str, classes: usize, rows: usize) -> Result<()> {
     if !(2..=rows).contains(&classes) {
         return Err(Error::value(generator, name, classes, &format!("from 2 to the number of rows, {rows}")));
@@ -41,14 +40,14 @@ fn check_classes(generator: &str, name: &str, classes: usize, rows: usize) -> Re
     Ok(())
 }
 
-/// The rows' numbers in random order.
+/// Row indices in random order.
 fn shuffled(rows: usize, random: &mut Philox) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     random.shuffle(&mut order);
     order
 }
 
-/// Points of the plane in random order, `point` being where row n is without noise, and its class.
+/// Points of the plane in random order; `point` returns the point of row n without noise, and its class.
 fn plane(
     name: &str,
     rows: usize,

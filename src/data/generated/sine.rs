@@ -7,20 +7,21 @@ use crate::data::{Dataset, Targets};
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// The regression that everybody draws first: column `x` in even steps over \[0, 2π\], target `y` = sin x + noise, in
+/// Returns one period of a sine, for regression: column `x` in equal steps over \[0, 2π\], target `y` = sin x + noise, in
 /// shuffled order.
 ///
-/// `noise` is the standard deviation of what is added to the target: no model's R² is above 1 − noise² / (½ + noise²),
-/// but by luck. The same arguments give the same rows.
+/// `noise` is the standard deviation of Gaussian noise on the target. The expected R² of the best possible model is
+/// 1 − noise² / (½ + noise²). The same arguments give the same rows.
 ///
+/// # Errors
+/// `rows` is below 2 or above 2²⁴, or `noise` is negative or not finite as f32.
+///
+/// # Examples
 /// ```
 /// let sine = wgrad::data::sine(200, 0.1, 0)?;
 /// assert_eq!((sine.len(), sine.inputs(), sine.outputs()), (200, 1, 1));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-///
-/// # Errors
-/// Fewer than 2 or more than 2²⁴ rows, or a noise that is negative or not finite as an f32.
 pub fn sine(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
     check("sine", rows, 2, ("noise", noise))?;
     let mut random = Philox::new(seed, Stream::Data, 0);

@@ -7,26 +7,27 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// How often an arm goes around the centre.
+/// Number of turns of an arm around the center.
 const TURNS: f64 = 1.5;
 
-/// Spirals of Archimedes around (0, 0), turned against each other: with t in (0, 1] in even steps along the arm, arm k
-/// of n has the radius t and the angle 2π (k / n + 1.5 t). Classes are `arm0`, `arm1`, …, of equally many rows, to
-/// within one, in shuffled order. After K. J. Lang and M. J. Witbrock, *Learning to tell two spirals apart* (1988),
-/// whose two arms go around three times.
+/// Returns interleaved spirals of Archimedes around (0, 0).
 ///
-/// `noise` is the standard deviation of what is added to each coordinate; neighbouring arms are 2 / (3 n) apart. The
-/// same arguments give the same rows.
+/// With t in (0, 1] in equal steps along the arm, arm k of n has the radius t and the angle 2π (k / n + 1.5 t). Classes are
+/// `arm0`, `arm1`, …, with equally many rows, to within one, in shuffled order. After K. J. Lang and M. J. Witbrock, *Learning
+/// to tell two spirals apart* (1988), whose two arms make three turns.
 ///
+/// `noise` is the standard deviation of Gaussian noise in each coordinate; neighboring arms are 2 / (3 n) apart. The same
+/// arguments give the same rows.
+///
+/// # Errors
+/// `rows` is below 2 or above 2²⁴, `arms` is below 2 or above `rows`, or `noise` is negative or not finite as f32.
+///
+/// # Examples
 /// ```
 /// let spirals = wgrad::data::spirals(300, 3, 0.02, 0)?;
 /// assert_eq!((spirals.len(), spirals.inputs(), spirals.outputs()), (300, 2, 3));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-///
-/// # Errors
-/// Fewer than 2 or more than 2²⁴ rows, fewer than 2 arms or more arms than rows, or a noise that is negative or not
-/// finite as an f32.
 pub fn spirals(rows: usize, arms: usize, noise: f64, seed: u64) -> Result<Dataset> {
     check("spirals", rows, 2, ("noise", noise))?;
     check_classes("spirals", "arms", arms, rows)?;

@@ -1,7 +1,7 @@
-//! What is in a table, told before it is trained on: column by column, with what will get in the way.
+//! Inspection of a table before training: statistics of each column, and warnings.
 //!
-//! A [`Survey`](survey::Survey) watches the cells of one column go by and keeps a bounded memory of them; what it has
-//! seen becomes a [`Column`]. Tables are surveyed that training would refuse: with missing cells, text, numbers that are not finite.
+//! A [`Survey`](survey::Survey) sees the cells of one column once, in bounded memory, and becomes a [`Column`]. It also accepts
+//! tables that training refuses, with missing cells, text, or numbers that are not finite.
 
 mod survey;
 mod surveys;
@@ -25,8 +25,9 @@ use super::text::Text;
 use super::{CsvOptions, Dataset, Targets, bytes};
 use crate::error::Result;
 
-/// What a table or a data set holds.
+/// Statistics of a table or a data set, and warnings about it.
 ///
+/// # Examples
 /// ```
 /// use wgrad::data::{Inspection, Kind};
 /// let found = Inspection::of_csv_text("houses", "id,area,price\nA,50,1.5\nB,,2.1\n", None)?;
@@ -35,50 +36,54 @@ use crate::error::Result;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Name of the data set.
     pub name: String,
-    /// Number of rows, the header not counted.
+    /// Number of rows, without the header.
     pub rows: usize,
-    /// What separates the columns; `None` of a data set that is no table.
+    /// Delimiter of the columns; `None` for a data set that is not a table.
     pub delimiter: Option<char>,
-    /// Whether the first row of a table has names; of a data set that is no table, its columns have them.
+    /// True if the first row of a table holds the column names, and for a data set that is not a table.
     pub header: bool,
-    /// The columns, in the order of the table.
+    /// Columns, in the order of the table.
     pub columns: Vec<Column>,
-    /// What is to be predicted.
+    /// Target column.
     pub target: TargetColumn,
-    /// Rows that equal an earlier one, columns that are left out not counted.
+    /// Number of rows that equal an earlier row, in all columns but the dropped ones.
     pub duplicate_rows: usize,
-    /// Warnings of an inspection.
+    /// Warnings; those that training would stop at come first.
     pub warnings: Vec<Warning>,
 }
 
-/// What a column holds.
+/// Statistics of a column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Column {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
-    /// What it serves for.
+    /// Role of the column.
     pub role: Role,
-    /// What its cells are.
+    /// Kind of its cells.
     pub kind: Kind,
-    /// How its numbers are written, if not plainly.
+    /// Format of its numbers; `None` for the plain format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<NumberFormat>,
-    /// Cells that are empty or, where all others are numbers, one of `NA`, `N/A`, `NaN`, `null` and `?`, in any case.
+    /// Number of missing cells: empty ones and, if all others are numbers, `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower
+    /// case.
     pub missing: usize,
-    /// Different values, missing ones not counted; at most 10,000 are counted.
+    /// Number of different values, without missing ones; at most 10,000 are counted.
     pub different: usize,
-    /// Whether there are more different values than were counted.
+    /// True if there are more different values than were counted.
     pub different_or_more: bool,
-    /// Of columns of numbers.
+    /// Statistics of a column of numbers; `None` for other columns.
     #[serde(flatten)]
     pub moments: Option<Moments>,
 }
 
-/// Figures of a column of numbers; missing cells do not count.
+/// Statistics of a column of numbers, without missing cells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Moments {
     /// Smallest number.
     pub min: f64,
@@ -86,61 +91,63 @@ pub struct Moments {
     pub mean: f64,
     /// Largest number.
     pub max: f64,
-    /// Standard deviation, over n, not n − 1.
+    /// Standard deviation (over n, not n − 1).
     pub deviation: f64,
 }
 
-/// What a column serves for.
+/// Role of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
-    /// A network sees it.
+    /// An input of the network.
     Input,
-    /// It is predicted.
+    /// The target.
     Target,
-    /// Nobody looks at it.
+    /// A dropped column.
     LeftOut,
 }
 
-/// What the cells of a column are.
+/// Kind of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Kind {
     /// Finite numbers, some of them not whole.
     Number,
     /// Whole numbers.
     WholeNumber,
-    /// Some cells are no finite numbers.
+    /// Some cells are not finite numbers.
     Text,
     /// All cells are missing.
     Empty,
 }
 
 impl Inspection {
-    /// Inspects a table; it is read in the form of [`Dataset::from_csv`].
+    /// Inspects a table in a file, in the format of [`Dataset::from_csv`].
     ///
     /// # Errors
-    /// Those of [`Dataset::from_csv`], but for cells that are empty, not finite or not a number.
+    /// See [`Dataset::from_csv`]. Cells that are empty, not finite or not a number are warnings, not errors.
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
         of_header(&bytes::name(path), Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
     }
 
-    /// Inspects a table that is text, as [`Inspection::of_csv`] does a file.
+    /// Inspects a table as text, like [`Inspection::of_csv`] a file.
     ///
     /// # Errors
-    /// As [`Inspection::of_csv`], with the name in place of the path.
+    /// See [`Inspection::of_csv`]; messages have the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
         of_header(name, Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
     }
 
-    /// Inspects a table and reads it, to be trained on: as [`Inspection::of_csv`] and [`Dataset::from_csv`] with the same
-    /// arguments, from one reading of the file.
+    /// Inspects a table and reads it for training, like [`Inspection::of_csv`] and [`Dataset::from_csv`] with the same arguments.
+    /// The file is read only once.
     ///
     /// # Errors
-    /// Those of [`Dataset::from_csv`].
+    /// See [`Dataset::from_csv`].
     pub fn with_data(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<(Self, Dataset)> {
         let (path, form) = (path.as_ref(), form.into());
         let bytes = bytes::read(path)?;
@@ -150,7 +157,7 @@ impl Inspection {
         Ok((of_header(&name, header)?, data))
     }
 
-    /// Inspects a data set. Of several target columns, the last is told as the target.
+    /// Inspects a data set. Of several target columns, [`Inspection::target`] is the last.
     pub fn of(data: &Dataset) -> Self {
         let (names, read_as) = match data.targets() {
             Targets::Classes { .. } => (vec!["class".to_string()], ReadAs::Class),

@@ -1,4 +1,4 @@
-//! What is kept of a column while its cells go by.
+//! Statistics of a column, computed in one pass.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,17 +7,17 @@ use super::{Column, Kind, Moments, Role};
 use crate::data::NumberFormat;
 use crate::data::text::is_missing;
 
-/// Of so many different values a column keeps the hashes: 160 KB, whatever the table's length.
+/// Most different values whose hashes a column keeps: 160 KB, regardless of the table's length.
 pub(super) const MOST_DIFFERENT: usize = 10_000;
 
-/// What is known of a column.
+/// Running statistics of a column.
 #[derive(Default)]
 pub(super) struct Survey {
     numbers: usize,
     whole: usize,
     pub(super) texts: usize,
     empty: usize,
-    /// Cells that are words for "missing", and which of the words there are.
+    /// Number of cells that are words for "missing", and the different words.
     words: usize,
     different_words: BTreeSet<String>,
     min: f64,
@@ -27,7 +27,7 @@ pub(super) struct Survey {
     squares: f64,
     different: HashSet<u64>,
     pub(super) more_different: bool,
-    /// Whether any value came twice, as far as they were counted.
+    /// True if any counted value has appeared twice.
     pub(super) repeats: bool,
     first_empty: Option<u64>,
     first_word: Option<u64>,
@@ -35,13 +35,13 @@ pub(super) struct Survey {
     pub(super) differs_from_target: bool,
 }
 
-/// The number in a cell, if training would take it for one.
+/// Returns the number in a cell, if it is finite as f32.
 pub(super) fn finite(cell: &str, format: NumberFormat) -> Option<f64> {
     format.read(cell).filter(|number| (*number as f32).is_finite())
 }
 
 impl Survey {
-    /// A cell of the row that begins at `start`, in the column's format, and what the target is there, with its number.
+    /// Adds a cell, in the column's format, of the row that begins at `start`. `target` is the target of the row and its number.
     pub(super) fn see(&mut self, start: u64, cell: &str, format: NumberFormat, target: (&str, Option<f64>)) {
         let number = finite(cell, format);
         self.differs_from_target |= cell != target.0 && (number.is_none() || number != target.1);
@@ -61,7 +61,7 @@ impl Survey {
         }
     }
 
-    /// Welford's method: one pass, and no loss of digits at a large mean.
+    /// Welford's method: one pass, without loss of digits at a large mean.
     fn number(&mut self, number: f64) {
         self.numbers += 1;
         self.whole += usize::from(number.fract() == 0.0);
@@ -72,7 +72,7 @@ impl Survey {
         let before = number - self.mean;
         self.mean += before / self.numbers as f64;
         self.squares += before * (number - self.mean);
-        // `-0` and `0` are one value.
+        // Makes `-0` and `0` one value.
         self.value((number + 0.0).to_bits());
     }
 
@@ -98,7 +98,7 @@ impl Survey {
         }
     }
 
-    /// Where the first missing cell is. In a column of text `NA` is text.
+    /// Start of the row of the first missing cell. In a column of text, `NA` is text.
     pub(super) fn first_missing(&self) -> Option<u64> {
         let word = self.first_word.filter(|_| self.texts == 0);
         self.first_empty.into_iter().chain(word).min()

@@ -1,4 +1,4 @@
-//! All columns of a table, while its rows go by.
+//! Statistics of all columns of a table, computed in one pass.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,7 +9,7 @@ use super::{Column, Inspection, ReadAs, Role, warnings};
 use crate::data::NumberFormat;
 use crate::data::layout::Layout;
 
-/// What is known of all columns.
+/// Running statistics of all columns.
 pub(super) struct Surveys {
     names: Vec<String>,
     roles: Vec<Role>,
@@ -18,7 +18,7 @@ pub(super) struct Surveys {
     target: usize,
     tally: Tally,
     pub(super) rows: usize,
-    /// Hashes of the rows: 16 bytes or less for each, however long it is.
+    /// Hashes of the rows: at most 16 bytes per row, regardless of its length.
     seen: HashSet<u64>,
 }
 
@@ -29,7 +29,7 @@ impl Surveys {
         Self { names, roles, formats, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
     }
 
-    /// A row that begins at `start`, by which its line is found.
+    /// Adds a row that begins at byte `start`.
     pub(super) fn see(&mut self, start: u64, cells: &[&str]) {
         let target = cells[self.target];
         let mut hasher = DefaultHasher::new();

@@ -1,23 +1,23 @@
-//! An inspection as text.
+//! Inspections as text.
 
 use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
 use crate::text::{shown, table};
 
-/// So many columns, and so many classes, are read at a glance.
+/// Most columns, and most classes, that are shown without `--all`.
 const AT_A_GLANCE: usize = 20;
 
-/// So many warnings of one kind are enough to see what is wrong.
+/// Most warnings of one kind that are shown without `--all`.
 const ALIKE: usize = 5;
 
-/// Option of `inspect` that shows all.
+/// Option of `inspect` that shows everything.
 const ALL: &str = "--all";
 
-/// Characters of the longest bar.
+/// Length of the longest bar, in characters.
 const BAR: usize = 30;
 
 impl Inspection {
-    /// Tables of columns and classes, and the warnings; the first 20 columns, 20 classes and 5 warnings of a kind, unless
-    /// `all` are wanted.
+    /// Returns tables of columns and classes, and the warnings. Unless `all` is true, it shows the first 20 columns, 20 classes
+    /// and 5 warnings of each kind.
     pub fn to_text(&self, all: bool) -> String {
         let most = if all { usize::MAX } else { AT_A_GLANCE };
         let folding = (!all).then_some(ALL);
@@ -35,7 +35,7 @@ impl Inspection {
             + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, folding) }
     }
 
-    /// The target is always among them.
+    /// Table of the columns; it always includes the target.
     fn columns_text(&self, most: usize) -> String {
         let head = ["column", "type", "missing", "different", "min", "mean", "max", "deviation", ""];
         let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
@@ -47,7 +47,8 @@ impl Inspection {
     }
 }
 
-/// A line for each warning; of each kind for the first five, where `all` is what shows the others.
+/// Returns one line per warning. If `all` is given, only the first five of each kind are shown, and `all` is named as the command
+/// or option that shows the others.
 pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
     let most = all.map_or(usize::MAX, |_| ALIKE);
     let mut text = String::new();
@@ -73,7 +74,7 @@ fn cells(column: &Column) -> Vec<String> {
     let role = match column.role {
         Role::Input => "",
         Role::Target => "target",
-        Role::LeftOut => "left out",
+        Role::LeftOut => "dropped",
     };
     let or_more = if column.different_or_more { "+" } else { "" };
     let figures = column.moments.map_or([const { String::new() }; 4], |moments| {
@@ -83,7 +84,7 @@ fn cells(column: &Column) -> Vec<String> {
     [[column.name.clone(), kind.into()], counts].concat().into_iter().chain(figures).chain([role.into()]).collect()
 }
 
-/// Five digits, and no more than are needed.
+/// Formats a number with at most five digits.
 fn short(number: f64) -> String {
     let size = number.abs();
     if number != 0.0 && !(1e-4..1e9).contains(&size) {

@@ -1,4 +1,4 @@
-//! What the target column would be read as.
+//! Interpretation of the target column: classes or numbers.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,40 +10,43 @@ use crate::data::NumberFormat;
 use crate::data::table::{MOST_CLASSES, whole};
 use crate::data::text::is_missing;
 
-/// What is to be predicted.
+/// Target column of an inspection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TargetColumn {
-    /// The column.
+    /// Name of the column.
     pub column: String,
-    /// What training takes it for, missing cells aside.
+    /// Interpretation in training, without missing cells.
     pub read_as: ReadAs,
-    /// The classes, in the order of a model's outputs; none where the target is a number. Of more than 10,000 those
-    /// that come first in the table.
+    /// Classes, in the order of a model's outputs; empty if the target is a number. Of more than 10,000 classes, those that come
+    /// first in the table.
     pub classes: Vec<Class>,
 }
 
-/// What training takes a target for.
+/// Interpretation of a target in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ReadAs {
-    /// One of a few names.
+    /// A class.
     Class,
     /// A number.
     Number,
 }
 
-/// A class and its rows.
+/// Number of rows of a class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Class {
-    /// Its name.
+    /// Name of the class.
     pub name: String,
-    /// How many rows are of it.
+    /// Number of its rows.
     pub rows: usize,
-    /// What fraction of the rows with a target that is.
+    /// Fraction of the rows with a target that are of this class, from 0 to 1.
     pub share: f64,
 }
 
-/// How often each value of the target has come.
+/// Number of rows of each target value.
 #[derive(Default)]
 pub(super) struct Tally(HashMap<String, usize>);
 
@@ -56,10 +59,10 @@ impl Tally {
         }
     }
 
-    /// What the column is as a target, by the rule of `Dataset::from_csv` unless it is known.
+    /// Interprets the column as a target, by the rule of `Dataset::from_csv` unless the interpretation is known.
     pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> TargetColumn {
         let format = column.format.unwrap_or(NumberFormat::PLAIN);
-        // A number that is too large for training is one nonetheless, and training stops at it.
+        // A number that is not finite as f32 is still a number; training stops at it.
         let is_text = |cell: &String| !cell.is_empty() && !is_missing(cell) && format.read(cell).is_none();
         let rows: usize = self.0.iter().filter(|(cell, _)| finite(cell, format).is_some()).map(|(_, rows)| rows).sum();
         let few = column.different <= MOST_CLASSES && 2 * column.different < rows;
@@ -73,7 +76,7 @@ impl Tally {
     }
 
     fn classes(&self, kind: Kind, format: NumberFormat) -> Vec<Class> {
-        // By value where all are numbers, else by text.
+        // Sorted by value if all are numbers, otherwise by text.
         let mut rows: BTreeMap<(i128, String), usize> = BTreeMap::new();
         for (cell, count) in self.0.iter().filter(|(cell, _)| !cell.is_empty()) {
             match finite(cell, format) {

@@ -1,38 +1,39 @@
-//! What makes a target hard to learn, or to judge.
+//! Warnings about targets that are hard to learn or to evaluate.
 
 use super::warnings::{Warning, counted, listed, warning};
 use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
+use crate::data::table::MOST_CLASSES;
 
-/// Of fewer rows a class may have none in the validation or the test part, of 15 % each.
+/// With fewer rows than this, a class may have none in the validation or test set, of 15 % each.
 const FEW_OF_A_CLASS: usize = 10;
 
-/// Classes are strongly imbalanced where one has so many times the rows of another.
+/// Ratio of the rows of two classes from which the classes are imbalanced.
 const IMBALANCED: usize = 10;
 
-/// A target is an outlier so many standard deviations from the mean.
+/// Number of standard deviations from the mean beyond which a target is an outlier.
 const FAR: f64 = 6.0;
 
 pub(super) fn target(found: &Inspection) -> Vec<Warning> {
-    // By its role: an input of a data set may have the name of the target. Of several targets, the last is told.
+    // By its role, since an input may have the same name. Of several targets, the last is inspected.
     let Some(column) = found.columns.iter().rfind(|column| column.role == Role::Target) else { return vec![] };
-    let told = match found.target.read_as {
+    let warnings = match found.target.read_as {
         ReadAs::Class => classes(found, column),
         ReadAs::Number => numbers(column, found.delimiter.is_some()),
     };
-    told.into_iter().map(|(kind, message)| warning(kind, [column], message)).collect()
+    warnings.into_iter().map(|(kind, message)| warning(kind, [column], message)).collect()
 }
 
 fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
-    let mut told = vec![];
+    let mut warnings = vec![];
     let classes = &found.target.classes;
     let (Some(most), Some(least)) =
         (classes.iter().max_by_key(|class| class.rows), classes.iter().min_by_key(|class| class.rows))
     else {
-        return told;
+        return warnings;
     };
     if classes.len() == 1 {
-        let message = format!("the target has one class, `{}`: there is nothing to tell apart", most.name);
+        let message = format!("the target has only one class, `{}`, so there is nothing to learn", most.name);
         return vec![("one_class", message)];
     }
     let rare: Vec<&str> =
@@ -40,45 +41,47 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
     if !rare.is_empty() && found.rows >= FEWEST_TO_SPLIT {
         let at_least = if column.different_or_more { "at least " } else { "" };
         let message = format!(
-            "{at_least}{} of {} classes with fewer than {FEW_OF_A_CLASS} rows, {}: too few to be sure of one in each part",
+            "{at_least}{} of {} classes with fewer than {FEW_OF_A_CLASS} rows, {}: the validation or test set may get none",
             rare.len(),
             column.different,
             listed(&rare)
         );
-        told.push(("rare_class", message));
+        warnings.push(("rare_class", message));
     }
     if most.rows >= IMBALANCED * least.rows {
         let share = 100.0 * most.share;
         let message = format!(
-            "classes are imbalanced, `{}` has {} and `{}` {}: {share:.1} % are right for whoever always says `{}`",
+            "classes are imbalanced, `{}` has {} and `{}` {}: accuracy is {share:.1} % if `{}` is always predicted",
             most.name,
             counted(most.rows, "row"),
             least.name,
             least.rows,
             most.name
         );
-        told.push(("imbalanced", message));
+        warnings.push(("imbalanced", message));
     }
-    told
+    warnings
 }
 
-/// Only a table's target had to be guessed.
+/// Warnings about numbers. Only the kind of a table's target is `guessed`.
 fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
-    let mut told = vec![];
-    let Some(moments) = column.moments else { return told };
+    let mut warnings = vec![];
+    let Some(moments) = column.moments else { return warnings };
     let farthest = if moments.max - moments.mean > moments.mean - moments.min { moments.max } else { moments.min };
     let away = (farthest - moments.mean).abs() / moments.deviation;
     if away > FAR {
-        let message = format!("a target of {farthest} is {away:.0} standard deviations from the mean: is it an error?");
-        told.push(("outliers", message));
+        let message = format!(
+            "a target of {farthest} is {away:.0} standard deviations from the mean; check whether it is an error"
+        );
+        warnings.push(("outliers", message));
     }
     if guessed && column.kind == Kind::WholeNumber {
         let different = column.different;
         let message = format!(
-            "whole numbers of {different} different values are read as a number; classes are at most 20 values, fewer than \
-             half the rows"
+            "the target is read as a number: {different} different whole numbers are too many for classes, of which there \
+             are at most {MOST_CLASSES}, and fewer than half the rows"
         );
-        told.push(("many_values", message));
+        warnings.push(("many_values", message));
     }
-    told
+    warnings
 }

@@ -1,4 +1,4 @@
-//! What will or may get in the way of training.
+//! Warnings about data that training refuses, or that are likely mistakes.
 
 use serde::Serialize;
 
@@ -12,22 +12,22 @@ use crate::data::number_format::Column as Written;
 use crate::data::table::{NoClasses, no_classes};
 use crate::data::text::{WRITE_THE_TARGET, drop_option, number};
 
-/// As many names are told in one message.
-const TOLD: usize = 5;
+/// Most names that are listed in one message.
+const MOST_LISTED: usize = 5;
 
-/// Something that will or may get in the way.
+/// Warning about data that training refuses, or that are likely a mistake.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
-    /// Its kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`,
-    /// `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`; of `train` also `untrained_class`.
+    /// Kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`,
+    /// `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`; in `train` also `untrained_class`.
     pub kind: &'static str,
-    /// The columns that it is about.
+    /// Names of the columns concerned; empty if it is about rows.
     pub columns: Vec<String>,
-    /// What is wrong, and what to do.
+    /// Problem and remedy.
     pub message: String,
 }
 
-/// All warnings, those first that training would stop at.
+/// Returns all warnings; those that training would stop at come first.
 pub(super) fn of(
     found: &Inspection,
     surveys: &[Survey],
@@ -37,7 +37,7 @@ pub(super) fn of(
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
     let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
-    // Of a column whose numbers cannot be told, nothing else is known.
+    // Nothing else is known about a column with an ambiguous number format.
     let unclear = |column: &Column| {
         layout.is_some_and(|layout| {
             layout
@@ -64,7 +64,7 @@ pub(super) fn warning<'a>(
     Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
 }
 
-/// Columns whose numbers cannot be told, and what was decided of others.
+/// Columns with ambiguous number formats, and notes on the formats of others.
 fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> (Vec<Warning>, Vec<Warning>) {
     let used = |column: &Column| column.role != Role::LeftOut;
     let columns = found.columns.iter().zip(&layout.written).filter(|(column, _)| used(column));
@@ -85,7 +85,7 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
     (unclear.collect(), notes.map(|(kind, column, message)| warning(kind, column, message)).collect())
 }
 
-/// Cells that training would refuse.
+/// Warnings about cells that training would refuse.
 fn cells(found: &Inspection, used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
     used.iter()
         .filter_map(|(column, survey)| text(found, column, survey, line).or_else(|| missing(column, survey, line)))
@@ -101,10 +101,10 @@ fn text(found: &Inspection, column: &Column, survey: &Survey, line: &dyn Fn(u64)
     let (problem, remedy) = number(cell, column.format.unwrap_or(NumberFormat::PLAIN)).err()?;
     let remedy = remedy.unwrap_or_else(|| match is_target {
         true => WRITE_THE_TARGET.into(),
-        false => format!("write numbers, or leave the column out with {}", drop_option(&[&column.name])),
+        false => format!("write numbers, or drop the column with {}", drop_option(&[&column.name])),
     });
-    let (name, cells, line) = (&column.name, counted(survey.texts, "cell"), line(*start));
-    let message = format!("column `{name}` has {cells} of text, first in line {line}: {problem}; {remedy}");
+    let (name, cells, line) = (&column.name, counted(survey.texts, "text cell"), line(*start));
+    let message = format!("column `{name}` has {cells}, the first in line {line}: {problem}; {remedy}");
     Some(warning("text", [column], message))
 }
 
@@ -112,18 +112,18 @@ fn missing(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Opt
     let (start, name) = (survey.first_missing()?, &column.name);
     let without = match column.role {
         Role::Target => String::new(),
-        _ => format!(", or leave the column out with {}", drop_option(&[name])),
+        _ => format!(", or drop the column with {}", drop_option(&[name])),
     };
     if column.kind == Kind::Empty {
-        return Some(warning("empty", [column], format!("column `{name}` has no value; fill it in{without}")));
+        return Some(warning("empty", [column], format!("column `{name}` has no values; fill it in{without}")));
     }
-    let (cells, line) = (counted(column.missing, "cell"), line(start));
+    let (cells, line) = (counted(column.missing, "missing cell"), line(start));
     let message =
-        format!("column `{name}` lacks {cells}, first in line {line}; fill them in or remove the rows{without}");
+        format!("column `{name}` has {cells}, the first in line {line}; fill them in or remove the rows{without}");
     Some(warning("missing", [column], message))
 }
 
-/// Inputs that tell nothing, or too much.
+/// Warnings about inputs without information, and about inputs that reveal the target.
 fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
     let is_constant = |column: &Column, _: &Survey| column.different == 1 && column.missing == 0;
     let is_id = |column: &Column, survey: &Survey| {
@@ -136,44 +136,53 @@ fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
         let those = used.iter().filter(|(column, survey)| column.role == Role::Input && is_one(column, survey));
         let those: Vec<&Column> = those.map(|(column, _)| *column).collect();
         let names: Vec<&str> = those.iter().map(|column| column.name.as_str()).collect();
-        // What comes with the program has no options of a table.
-        let remedy = found.delimiter.map(|_| format!("; leave out with {}", drop_option(&names))).unwrap_or_default();
+        // Built-in data sets have no `--drop`.
+        let remedy = found.delimiter.map(|_| format!("; drop with {}", drop_option(&names))).unwrap_or_default();
         (!those.is_empty()).then(|| warning(kind, those, format!("{what}: {}{remedy}", listed(&names))))
     };
-    let id = "different in every row, as an id or a name is, to be learnt by heart";
-    let told = [
-        warn("constant", "the same in every row, so that nothing is learnt from it", &is_constant),
+    let id = "a different value in every row, like an ID or a name, which can only be memorized";
+    let warnings = [
+        warn("constant", "the same value in every row, which carries no information", &is_constant),
         warn("id", id, &is_id),
-        warn("leak", "the same as the target, so that nothing else is learnt", &is_leak),
+        warn("leak", "equal to the target in every row, so the network would only copy it", &is_leak),
     ];
-    told.into_iter().flatten().collect()
+    warnings.into_iter().flatten().collect()
 }
 
 fn rows(found: &Inspection) -> Vec<Warning> {
     let mut warnings = vec![];
     if found.duplicate_rows > 0 {
-        let rows = counted(found.duplicate_rows, "row");
-        let message =
-            format!("{rows} of {} equal an earlier one; a test on rows that were learnt flatters", found.rows);
+        let message = format!(
+            "duplicate rows: {} of {}; copies in both the training and the test set make test scores too good",
+            found.duplicate_rows, found.rows
+        );
         warnings.push(warning("duplicates", [], message));
     }
     if found.rows < FEWEST_TO_SPLIT {
         let rows = found.rows;
-        let message =
-            format!("{rows} rows are too few to split: below {FEWEST_TO_SPLIT}, all are trained and evaluated on");
+        let message = format!(
+            "{rows} rows are too few to split; below {FEWEST_TO_SPLIT}, all are used for training and evaluation"
+        );
         warnings.push(warning("few_rows", [], message));
     }
     warnings
 }
 
-/// `1 row`, `2 rows`.
+/// Returns `1 row`, `2 rows`, …
 pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `` `a`, `b` `` and so on, but not all of many.
+/// Returns `` `a`, `b` ``, …; of more than five names, the first five and the number of others.
+///
+/// # Examples
+/// ```
+/// use wgrad::data::listed;
+/// assert_eq!(listed(&["a", "b"]), "`a`, `b`");
+/// assert_eq!(listed(&["a", "b", "c", "d", "e", "f"]), "`a`, `b`, `c`, `d`, `e` and 1 more");
+/// ```
 pub fn listed(names: &[&str]) -> String {
-    let told: Vec<String> = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect();
-    let more = names.len() - told.len();
-    if more == 0 { told.join(", ") } else { format!("{} and {more} more", told.join(", ")) }
+    let listed: Vec<String> = names.iter().take(MOST_LISTED).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - listed.len();
+    if more == 0 { listed.join(", ") } else { format!("{} and {more} more", listed.join(", ")) }
 }

@@ -1,8 +1,8 @@
-//! The CPU executor: fast CPU kernels over tasks of work, on threads.
+//! CPU executor: runs fast CPU kernels as tasks on a thread pool.
 //!
-//! A section is cut into tasks (`schedule.rs`), each of which is computed by one thread. No CPU kernel's bits depend on the cut, so
-//! that they are the same for any number of threads. Row-wise ops that follow one another are run task by task, all on
-//! the same rows, so that what one hands to the next stays in cache.
+//! A section is split into tasks (`schedule.rs`), each of which is computed by one thread. The bits of the results do
+//! not depend on the split, so they are the same for any number of threads. Consecutive row-wise ops run task by task,
+//! all on the same rows, so that intermediate results stay in cache.
 
 mod rounds;
 mod row;
@@ -24,28 +24,28 @@ use schedule::{Schedule, Stage, Task, items_of_rows};
 use thread_pool::ThreadPool;
 use threading_tuner::{ThreadingTuner, Way};
 
-/// More threads than any machine has cores would only fill it.
+/// Largest number of threads, more than any machine has cores.
 const MOST_THREADS: usize = 1024;
 
-/// Runs plans with the fast CPU kernels, or the plain ones where there is no other.
+/// Runs plans with the fast CPU kernels, or the reference implementations of kernels that have no fast one.
 pub struct Cpu {
     plan: Plan,
     schedules: Schedules,
     memory: Memory,
     threads: usize,
     pool: ThreadPool,
-    /// For submissions that begin with each section.
+    /// One tuner per section; that of a submission's first section counts.
     tuner: [ThreadingTuner; Section::ALL.len()],
 }
 
-/// Each section's, for one thread and for all.
+/// Schedules of each section, for one thread and for all.
 type Schedules = [[Schedule; Section::ALL.len()]; 2];
 
 impl Cpu {
-    /// Memory for `plan`, and `threads` threads.
+    /// Allocates memory for `plan`, and starts `threads` threads.
     ///
     /// # Errors
-    /// No threads, or more than 1024; threads that the system does not give.
+    /// Returns an error for no threads or more than 1024, or if threads cannot be started.
     pub fn new(plan: Plan, threads: usize) -> Result<Self> {
         if !(1..=MOST_THREADS).contains(&threads) {
             let wanted = format!("at least 1 and at most {MOST_THREADS}");
@@ -58,22 +58,22 @@ impl Cpu {
         Ok(Self { plan, schedules, memory, threads, pool, tuner: Default::default() })
     }
 
-    /// Runs sections one behind the other.
+    /// Runs sections one after the other.
     fn run(&mut self, steps: &[Step], runs: &[Run]) {
         let Self { plan, schedules, memory, pool, tuner, .. } = self;
-        let machine = Machine { plan, memory };
+        let runner = Runner { plan, memory };
         let threads = pool.threads();
         let all = &schedules[Way::Shared as usize];
         let Some(first) = runs.first().filter(|_| threads > 1) else {
-            // In a forked child the threads that stages are cut for are not there.
+            // In a forked child, the threads that the stages are split for do not exist.
             let own = if threads < pool.size() { &schedules[Way::Alone as usize] } else { all };
-            return runs.iter().for_each(|run| machine.run(steps, *run, &own[run.section as usize], pool));
+            return runs.iter().for_each(|run| runner.run(steps, *run, &own[run.section as usize], pool));
         };
         let tuner = &mut tuner[first.section as usize];
         let work = runs.iter().map(|run| all[run.section as usize].work).sum::<u64>();
         let (way, began) = (tuner.way(work / steps.len().max(1) as u64), Instant::now());
         for run in runs {
-            machine.run(steps, *run, &schedules[way as usize][run.section as usize], pool);
+            runner.run(steps, *run, &schedules[way as usize][run.section as usize], pool);
         }
         tuner.took(way, work, began.elapsed());
     }
@@ -83,7 +83,7 @@ fn schedules(plan: &Plan, threads: usize) -> Schedules {
     [1, threads].map(|threads| Section::ALL.map(|section| Schedule::new(plan, section, threads)))
 }
 
-/// As many threads as can share a stage.
+/// Creates the pool, with the largest number of threads that any stage can use.
 fn pool(schedules: &Schedules) -> Result<ThreadPool> {
     let threads = schedules.iter().flatten().map(Schedule::most_threads).max().unwrap_or(1);
     ThreadPool::new(threads).map_err(|error| Error::Device {
@@ -93,17 +93,17 @@ fn pool(schedules: &Schedules) -> Result<ThreadPool> {
     })
 }
 
-/// What runs schedules. The exclusive borrow of the memory is that of the executor.
-struct Machine<'a> {
+/// Runs schedules. Its exclusive borrow of the memory is that of the executor.
+struct Runner<'a> {
     plan: &'a Plan,
     memory: &'a mut Memory,
 }
 
-impl Machine<'_> {
+impl Runner<'_> {
     fn run(&self, steps: &[Step], run: Run, schedule: &Schedule, pool: &mut ThreadPool) {
         for stage in &schedule.stages {
-            if stage.shares.len() > 1 {
-                pool.run(&stage.shares, &|task| self.task(steps, run, stage, &stage.tasks[task]));
+            if stage.queues.len() > 1 {
+                pool.run(&stage.queues, &|task| self.task(steps, run, stage, &stage.tasks[task]));
             } else {
                 stage.tasks.iter().for_each(|task| self.task(steps, run, stage, task));
             }
@@ -126,8 +126,8 @@ impl Machine<'_> {
     fn items(&self, steps: &[Step], run: Run, op: usize, items: Range<usize>, columns: Option<&Range<usize>>) {
         let op = &self.plan.ops(run.section)[op];
         let kernel = op.kernel.fast.unwrap_or(op.kernel.reference);
-        // SAFETY: tasks of one stage write disjoint items or columns, and read nothing that another task writes (`schedule::stages`);
-        // the memory is borrowed exclusively until all are done.
+        // SAFETY: tasks of one stage write disjoint items or columns, and read nothing that another task writes
+        // (`schedule::stages`); the memory is borrowed exclusively until all are done.
         if let Some(call) = unsafe { self.memory.call(self.plan, op, items, columns, steps, run.batch_index) } {
             kernel(call);
         }
@@ -171,7 +171,7 @@ impl Executor for Cpu {
         check::submission(&self.plan, steps, &[run])?;
         let schedule = Schedule::of_op(&self.plan, run.section, op, self.pool.threads());
         let Self { plan, memory, pool, .. } = self;
-        Machine { plan, memory }.run(steps, run, &schedule, pool);
+        Runner { plan, memory }.run(steps, run, &schedule, pool);
         Ok(())
     }
 
@@ -189,17 +189,17 @@ mod tests {
     use crate::network::Network;
     use crate::optim::Sgd;
 
-    /// In a forked child steps run on the calling thread, to the same bits.
+    /// In a forked child, steps run on the calling thread, with the same results to the bit.
     #[test]
     fn a_step_needs_no_thread_of_another_process() {
         let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
         let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
-        let stepped = |elsewhere: bool| {
+        let stepped = |forked: bool| {
             let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
             let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");
             assert_eq!(cpu.pool.size(), 3);
-            if elsewhere {
-                cpu.pool.be_elsewhere();
+            if forked {
+                cpu.pool.pretend_forked();
             }
             for (at, name) in ["parameters", "input", "target"].into_iter().enumerate() {
                 let view = cpu.plan.named(name).expect("it is there");

@@ -1,6 +1,6 @@
-//! Which ops of a section wait for which. Each round is ops that go by rows of the batch, all in one stage, and then ops that no
-//! longer wait for anything. An op's round follows from those of the ops before it that share elements with it, which are looked up
-//! by element, so that it takes time in proportion to the number of ops.
+//! Rounds of a section's ops, by their dependencies. Each round is a group of row-wise ops that run in one stage,
+//! followed by other ops that no longer wait for anything. The round of an op follows from the rounds of earlier ops
+//! that share elements with it. They are looked up by element, so the time is proportional to the number of ops.
 
 use crate::plan::{Access, Binding, Op, Plan, Segments, View, WorkItem};
 use crate::shape::Shape;
@@ -8,18 +8,18 @@ use crate::shape::Shape;
 /// Ops of one round, each in the order of the section.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Round {
-    /// Ops that go by rows; they are done before the others begin.
+    /// Row-wise ops; they are done before the others begin.
     pub rows: Vec<usize>,
     pub others: Vec<usize>,
 }
 
-/// How an op touches elements.
+/// Access of an op to elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Touch {
     access: Access,
-    /// Whether it goes by rows of the batch.
+    /// `true` if the op is row-wise: it is split by rows of the batch.
     by_rows: bool,
-    /// The matrix, where rows of the batch touch only the same rows of it.
+    /// Offset, shape and stride of the view, if each row of the batch touches only the same row of it.
     matrix: Option<(usize, Shape, usize)>,
 }
 
@@ -30,25 +30,26 @@ impl Touch {
         Self { access: binding.access, by_rows, matrix }
     }
 
-    /// Whether one op must wait for the other, whichever comes first: one of them writes. What both may lower in any order does
-    /// not count.
+    /// Returns `true` if one op must wait for the other, in either order: one of them writes. Atomic lowering by both
+    /// does not count.
     fn orders(&self, other: &Self) -> bool {
         let both_lower = self.access == Access::Atomic && other.access == Access::Atomic;
         (self.access.writes() || other.access.writes()) && !both_lower
     }
 
-    /// The first round for an op that waits for one with this touch, in `round`: rows go along with the same rows, and follow
-    /// others in the next round; what does not go by rows follows rows in the same round.
+    /// Returns the first round for an op that waits for an op with this access in `round`. A row-wise op joins ops on
+    /// the same rows in the same round, and follows others in the next round. Other ops follow row-wise ops in the same
+    /// round.
     fn round_behind(&self, round: usize, later: &Self) -> usize {
         let along = if later.by_rows { later.matrix.is_some() && self.matrix == later.matrix } else { self.by_rows };
         if along { round } else { round + 1 }
     }
 }
 
-/// How elements were touched so far, each with the last round in which they were.
+/// Accesses to elements so far, each with the last round in which it occurred.
 type Seen = Vec<(Touch, usize)>;
 
-/// The rounds of these ops of a section; slices of different sizes do not go together.
+/// Returns the rounds of these ops of a section. Slices of different sizes do not share a round.
 pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: impl Fn(usize) -> bool) -> Vec<Round> {
     let (mut seen, mut rounds) = (Segments::<Seen>::default(), Vec::<(Round, Option<usize>)>::new());
     for index in which {
@@ -94,7 +95,7 @@ mod tests {
     use crate::rng::{Philox, Stream};
     use crate::shape::Dtype;
 
-    /// The definition: each op is compared with all before it, round after round.
+    /// Definition of the rounds: each op is compared with all before it, round after round.
     fn by_comparing(plan: &Plan, ops: &[Op], goes_by_rows: &dyn Fn(usize) -> bool) -> Vec<Round> {
         let bound = |op: &usize| -> Vec<(&'static Binding, &View)> {
             ops[*op].kernel.bindings.iter().zip(ops[*op].views.iter().map(|view| plan.get(*view))).collect()
@@ -146,7 +147,8 @@ mod tests {
         kernel(WorkItem::Part, &[Binding::read("a", F), Binding::write("c", F), Binding::atomic("flag")]);
     static LOWERS: Kernel = kernel(WorkItem::BatchRow, &[Binding::read("a", F).cut(), Binding::atomic("flag")]);
 
-    /// Ops on any views, parts of views, and windows: nothing that `Plan::push` would let pass, but all that overlaps can be.
+    /// Tests ops on random views, parts of views, and windows. `Plan::push` would reject them, but all kinds of overlap
+    /// occur.
     #[test]
     fn rounds_are_those_of_comparing_each_op_with_all_before_it() {
         let mut random = Philox::new(1, Stream::Data, 0);
@@ -176,7 +178,7 @@ mod tests {
         }
     }
 
-    /// The same on the plans of networks, with slices and without.
+    /// Tests the plans of networks, with and without slices.
     #[test]
     fn rounds_of_networks_are_those_of_comparing() {
         for (layers, batch) in

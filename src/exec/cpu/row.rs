@@ -1,7 +1,8 @@
-//! A single row through a plan's `evaluate` section, on the calling thread, without allocating anything.
+//! Runs a single row through a plan's `evaluate` section, on the calling thread, without allocation.
 //!
-//! A product of one row reads its weight once, so that it takes as long as that takes. It is read in vectors of outputs, which
-//! lie apart in a weight [outputs, inputs]: here each lies turned, [inputs, outputs], from the moment that it is written.
+//! A matrix multiplication of one row reads its weight once, and reading it takes all the time. The kernel reads
+//! vectors of outputs, which are not contiguous in a weight [outputs, inputs]. So weights are stored transposed,
+//! [inputs, outputs], from the moment they are written.
 
 use crate::error::Result;
 use crate::exec::memory::Memory;
@@ -11,45 +12,46 @@ use crate::plan::{CpuKernel, Op, Plan, Section, Step, ViewId};
 use crate::shape::Shape;
 use crate::specialize::{DeviceLimits, specialize};
 
-/// Ops that can work with a binding's matrix turned: which binding, and what is called then.
-const TURNED: [(&str, usize, CpuKernel); 1] = [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
+/// Ops that can use a transposed matrix: kernel, binding, and the function to call.
+const TRANSPOSED: [(&str, usize, CpuKernel); 1] =
+    [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
 
 /// Runs a plan for one row.
 pub struct RowExecutor {
     plan: Plan,
     memory: Memory,
-    /// Function that computes each op.
+    /// CPU kernel of each op.
     calls: Vec<CpuKernel>,
     input: ViewId,
     output: ViewId,
 }
 
 impl RowExecutor {
-    /// Memory for a plan that only evaluates, and only one row at once.
+    /// Allocates memory for a plan that only evaluates, one row at a time.
     ///
     /// # Errors
-    /// A plan without `evaluate`; too little memory.
+    /// Returns an error if the plan has no `evaluate` section, or if there is too little memory.
     pub fn new(plan: Plan) -> Result<Self> {
         let plan = specialize(plan, &DeviceLimits::Cpu)?;
         let memory = Memory::new(&plan)?;
-        let call = |op: &Op| turned(op).map_or(op.kernel.fast.unwrap_or(op.kernel.reference), |(_, call)| call);
+        let call = |op: &Op| transposed(op).map_or(op.kernel.fast.unwrap_or(op.kernel.reference), |(_, call)| call);
         let calls = plan.ops(Section::Evaluate).iter().map(call).collect();
         let (input, output) = (plan.named("evaluate.input")?, plan.named("evaluate.output")?);
         Ok(Self { plan, memory, calls, input, output })
     }
 
-    /// Writes a parameter, given as everywhere: a weight is [outputs, inputs].
+    /// Writes a parameter in the usual layout: a weight is [outputs, inputs].
     ///
     /// # Errors
-    /// A name that the plan does not have.
+    /// Returns an error if the plan has no such view.
     ///
     /// # Panics
-    /// Another number of values than it has.
+    /// Panics if the number of values is wrong.
     pub fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
         let view = self.plan.named(name)?;
         let Shape { rows, columns } = self.plan.shape(view);
         let mut ops = self.plan.ops(Section::Evaluate).iter();
-        if ops.any(|op| turned(op).is_some_and(|(binding, _)| op.views[binding] == view)) {
+        if ops.any(|op| transposed(op).is_some_and(|(binding, _)| op.views[binding] == view)) {
             copy(Matrix::new(values, rows, columns).transposed(), MatrixMut::new(self.view(view), columns, rows));
         } else {
             self.view(view).copy_from_slice(values);
@@ -57,7 +59,7 @@ impl RowExecutor {
         Ok(())
     }
 
-    /// The row's inputs, to be filled.
+    /// Returns the row's inputs, to be filled.
     pub fn input(&mut self) -> &mut [f32] {
         self.view(self.input)
     }
@@ -80,7 +82,7 @@ impl RowExecutor {
     }
 }
 
-fn turned(op: &Op) -> Option<(usize, CpuKernel)> {
-    let found = TURNED.iter().find(|(kernel, ..)| *kernel == op.kernel.name);
+fn transposed(op: &Op) -> Option<(usize, CpuKernel)> {
+    let found = TRANSPOSED.iter().find(|(kernel, ..)| *kernel == op.kernel.name);
     found.map(|(_, binding, call)| (*binding, *call))
 }

@@ -1,87 +1,90 @@
-//! What of a section may run at once, and how it is cut into tasks for threads. No item's bits depend on where an op is cut:
-//! what does count, slices of a batch, is cut by `specialize`, from shapes alone.
+//! Splits a section into stages, and stages into tasks for the thread pool. The results do not depend on the split, to
+//! the bit. The one split that matters, the slices of a batch, is made by `specialize` from shapes alone.
 
 use std::ops::{Range, RangeInclusive};
 
 use crate::exec::cpu::rounds::{Round, rounds};
 use crate::plan::{Binding, Op, Plan, Section, View};
 
-/// A task of less work than this is not worth handing to another thread, even one that waits awake: some four microseconds.
-const WORK_A_PIECE: u64 = 400_000;
+/// Smallest work worth giving to another thread, even one that is awake: about four microseconds.
+const WORK_PER_TASK: u64 = 400_000;
 
-/// At most this many tasks of one op: enough to balance the load of any desktop's cores.
-const MOST_PIECES: u64 = 32;
+/// Largest number of tasks per op: enough to balance the load on any desktop's cores.
+const MOST_TASKS: u64 = 32;
 
-/// Rows of the batch in one task: enough that weights, which each task reads, pay; few enough that what the ops of a task
-/// hand on to one another stays in cache.
+/// Rows of the batch per task. Each task reads all weights, so a task needs enough rows; few enough that the
+/// intermediate results of its ops stay in cache.
 const ROWS: RangeInclusive<usize> = 32..=256;
 
-/// Items of a weight gradient in one task, likewise; the fewest are a multiple of the rows of its product's tiles.
+/// Items of a weight gradient per task, likewise; the smallest number is a multiple of the tile rows of its matrix
+/// multiplication.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
-/// Columns of a task are a multiple of these: as many as a product works on together.
+/// Columns per task are a multiple of this number: a matrix multiplication works on so many together.
 const COLUMNS: usize = 64;
 
-/// Pieces of a weight gradient for each of several threads: so many that none waits long for the last.
+/// Tasks of a weight gradient per thread, if there are several: enough that none waits long for the last.
 const WEIGHT_TASKS: usize = 8;
 
-/// A task of work for one thread.
+/// Work for one thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Task {
-    /// The stage's row-wise ops, one behind the other, on these rows of the batch.
+    /// The stage's row-wise ops, one after the other, on these rows of the batch.
     Rows(Range<usize>),
     /// Items of an op.
     Items { op: usize, items: Range<usize> },
-    /// Columns of what an op writes, in all rows.
+    /// Columns of an op's output, in all rows.
     Columns { op: usize, columns: Range<usize> },
 }
 
-/// Pieces that may run in any order, and all at once.
+/// Tasks that may run in any order and in parallel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Stage {
-    /// Ops that work row by row, in order.
+    /// Row-wise ops, in order.
     pub rows: Vec<usize>,
     pub tasks: Vec<Task>,
-    /// The tasks that each thread begins with: about the same work. One share where there is too little for two.
-    pub shares: Vec<Range<usize>>,
+    /// Tasks that each thread begins with, of about the same work. Only one queue if there is too little work for two
+    /// threads.
+    pub queues: Vec<Range<usize>>,
 }
 
-/// A section's stages, in order.
+/// Stages of a section, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
     pub stages: Vec<Stage>,
-    /// Of all its ops.
+    /// Total work of its ops.
     pub work: u64,
 }
 
 impl Stage {
-    /// Of tasks, each with its work.
+    /// Creates a stage of tasks, each with its work.
     fn new(rows: Vec<usize>, tasks: Vec<(Task, u64)>, threads: usize) -> Self {
         let work: u64 = tasks.iter().map(|(_, work)| work).sum();
-        let threads = (threads as u64).min(work / WORK_A_PIECE).max(1);
-        let (mut shares, mut before, mut start) = (Vec::new(), 0, 0);
+        let threads = (threads as u64).min(work / WORK_PER_TASK).max(1);
+        let (mut queues, mut before, mut start) = (Vec::new(), 0, 0);
         for (index, (_, own)) in tasks.iter().enumerate() {
-            // Whose share the middle of a task falls into. None is empty, and there are no more than threads.
-            let share = shares.len() as u64 + 1;
-            if index > start && share < threads && (before + own / 2) * threads >= work * share {
-                shares.push(start..index);
+            // A task belongs to the queue that its middle falls into. No queue is empty, and there are no more queues
+            // than threads.
+            let queue = queues.len() as u64 + 1;
+            if index > start && queue < threads && (before + own / 2) * threads >= work * queue {
+                queues.push(start..index);
                 start = index;
             }
             before += own;
         }
-        shares.push(start..tasks.len());
-        Self { rows, tasks: tasks.into_iter().map(|(task, _)| task).collect(), shares }
+        queues.push(start..tasks.len());
+        Self { rows, tasks: tasks.into_iter().map(|(task, _)| task).collect(), queues }
     }
 }
 
-/// The items of a row-wise op that work on these rows of the batch: whole slices, where it has any.
+/// Returns the items of a row-wise op for these rows of the batch; whole slices, if it has any.
 pub(super) fn items_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
     let each = op.rows_per_item().unwrap_or(1);
     rows.start / each..(rows.end / each).min(op.items)
 }
 
 impl Schedule {
-    /// For all ops of a section, on so many threads.
+    /// Creates the schedule of a section for `threads` threads.
     pub fn new(plan: &Plan, section: Section, threads: usize) -> Self {
         let ops = plan.ops(section);
         Self {
@@ -90,32 +93,34 @@ impl Schedule {
         }
     }
 
-    /// For one of its ops.
+    /// Creates the schedule of one op.
     pub fn of_op(plan: &Plan, section: Section, op: usize, threads: usize) -> Self {
         let ops = plan.ops(section);
         Self { stages: stages(plan, ops, &[op], threads), work: work(plan, &ops[op]) }
     }
 
-    /// How many threads could share its work.
+    /// Returns the largest number of threads that a stage can use.
     pub fn most_threads(&self) -> usize {
-        self.stages.iter().map(|stage| stage.shares.len()).max().unwrap_or(1)
+        self.stages.iter().map(|stage| stage.queues.len()).max().unwrap_or(1)
     }
 }
 
-/// Row-wise ops first, as far as they do not need what is put off; then, together, what no longer waits for anything.
+/// Splits ops into stages: first the row-wise ops that do not depend on a deferred op, then, together, the other ops that
+/// no longer wait for anything.
 fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     let goes_by_rows = |op: usize| ops[op].rows_per_item().is_some() && !goes_by_columns(plan, &ops[op], threads);
     for Round { rows, mut others } in rounds(plan, ops, which, goes_by_rows) {
         if !rows.is_empty() {
-            let tasks = row_pieces(plan, ops, &rows, threads);
+            let tasks = row_tasks(plan, ops, &rows, threads);
             stages.push(Stage::new(rows, tasks, threads));
         }
         if !others.is_empty() {
-            // As what they write lies in memory, so that a thread finds in its cache what it has written in another stage.
+            // In the order of what they write in memory, so that a thread finds its results of an earlier stage in its
+            // cache.
             others.sort_by_key(|op| first_written(plan, &ops[*op]));
             let tasks = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
-                true => column_pieces(plan, &ops[*op], *op, threads),
+                true => column_tasks(plan, &ops[*op], *op, threads),
                 false => item_tasks(plan, &ops[*op], *op, threads),
             });
             let tasks = tasks.collect();
@@ -125,7 +130,7 @@ fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage
     stages
 }
 
-/// Allocation and element where the first view begins that an op writes.
+/// Returns allocation and first element of the first view that an op writes.
 fn first_written(plan: &Plan, op: &Op) -> Option<(usize, usize)> {
     let written = bound(plan, op).find(|(binding, _)| binding.access.writes());
     written.map(|(_, view)| (view.allocation.0, view.offset))
@@ -135,7 +140,8 @@ fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Bindi
     op.kernel.bindings.iter().zip(op.views.iter().map(|view| plan.get(*view)))
 }
 
-/// The operations of products that take as long: others take twice as long, and a number that is written, eight times.
+/// Estimates the work of an op, in floating-point operations of a matrix multiplication. Operations of other kernels
+/// count double, and each written number counts eight.
 fn work(plan: &Plan, op: &Op) -> u64 {
     if op.kernel.shader.tiles.is_some() {
         return plan.flops(op);
@@ -144,27 +150,27 @@ fn work(plan: &Plan, op: &Op) -> u64 {
     2 * plan.flops(op) + 8 * written.map(|(_, view)| view.shape.elements() as u64).sum::<u64>()
 }
 
-fn tasks(work: u64) -> usize {
-    (work / WORK_A_PIECE).clamp(1, MOST_PIECES) as usize
+fn task_count(work: u64) -> usize {
+    (work / WORK_PER_TASK).clamp(1, MOST_TASKS) as usize
 }
 
-fn cut(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
+fn ranges(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-fn row_pieces(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Task, u64)> {
+fn row_tasks(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Task, u64)> {
     let ops: Vec<&Op> = rows.iter().map(|op| &ops[*op]).collect();
     let batch = ops.iter().map(|op| op.items * op.rows_per_item().unwrap_or(1)).max().unwrap_or(0);
     let slice = ops.iter().filter_map(|op| op.rows_per_item()).max().unwrap_or(1);
     let work = ops.iter().map(|op| work(plan, op)).sum::<u64>();
-    let most = (work / WORK_A_PIECE).max(1);
+    let most = (work / WORK_PER_TASK).max(1);
     let each = batch.div_ceil(threads).clamp(*ROWS.start(), *ROWS.end()).max(batch.div_ceil(most as usize));
     let each = each.next_multiple_of(slice);
-    cut(batch, each).map(|rows| (Task::Rows(rows.clone()), share(work, rows.len(), batch))).collect()
+    ranges(batch, each).map(|rows| (Task::Rows(rows.clone()), portion(work, rows.len(), batch))).collect()
 }
 
-/// Whether an op goes by columns of what it writes instead of rows of the batch: where there are too few rows for all threads,
-/// and it reads more of a weight than of rows, which each thread reads.
+/// Returns `true` if an op is split by columns of its output instead of rows of the batch. That pays if there are too
+/// few rows for all threads, and if the op reads more of a weight than of rows, which each thread reads.
 fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     let elements = |by_rows: bool| -> usize {
         bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
@@ -172,37 +178,37 @@ fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }
 
-/// How many columns an op can be cut by.
+/// Returns the number of columns by which an op can be split.
 fn columns(plan: &Plan, op: &Op) -> Option<usize> {
     bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
 }
 
-fn column_pieces(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, u64)> {
+fn column_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, u64)> {
     let (work, count) = (work(plan, op), columns(plan, op).unwrap_or(0));
-    let each = count.div_ceil(threads.min(tasks(work))).next_multiple_of(COLUMNS);
-    let task = |columns: Range<usize>| (share(work, columns.len(), count), Task::Columns { op: index, columns });
-    cut(count, each).map(task).map(|(work, task)| (task, work)).collect()
+    let each = count.div_ceil(threads.min(task_count(work))).next_multiple_of(COLUMNS);
+    let task = |columns: Range<usize>| (portion(work, columns.len(), count), Task::Columns { op: index, columns });
+    ranges(count, each).map(task).map(|(work, task)| (task, work)).collect()
 }
 
-/// What `part` of `whole` is of some work.
-fn share(work: u64, part: usize, whole: usize) -> u64 {
+/// Returns the part of some work that belongs to `part` of `whole`.
+fn portion(work: u64, part: usize, whole: usize) -> u64 {
     (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
 }
 
 fn item_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, u64)> {
     let work = work(plan, op);
-    let least = op.items.div_ceil(tasks(work)).max(1);
+    let least = op.items.div_ceil(task_count(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
-        // One thread waits for nobody: as few tasks as there can be, of about the same size.
+        // A single thread never waits: as few tasks as possible, of about the same size.
         let fewest = op.items.div_ceil(many).max(1);
         let wanted = if threads > 1 { op.items / (WEIGHT_TASKS * threads) } else { op.items.div_ceil(fewest) };
         least.max(wanted).next_multiple_of(few).min(many.max(least))
     } else {
         least
     };
-    let task = |items: Range<usize>| (share(work, items.len(), op.items), Task::Items { op: index, items });
-    cut(op.items, each).map(task).map(|(work, task)| (task, work)).collect()
+    let task = |items: Range<usize>| (portion(work, items.len(), op.items), Task::Items { op: index, items });
+    ranges(op.items, each).map(task).map(|(work, task)| (task, work)).collect()
 }
 
 #[cfg(test)]
@@ -229,7 +235,7 @@ mod tests {
         stage.rows.iter().map(|op| plan.ops(section)[*op].kernel.name).collect()
     }
 
-    /// How often a section computes each item of each of its ops.
+    /// Counts how many times a section computes each item of each of its ops.
     fn computed(plan: &Plan, section: Section, threads: usize) -> Vec<Vec<usize>> {
         let ops = plan.ops(section);
         let mut seen: Vec<Vec<usize>> = ops.iter().map(|op| vec![0; op.items]).collect();
@@ -239,7 +245,7 @@ mod tests {
             for task in stage.tasks {
                 match task {
                     Task::Items { op, items } => see(op, items),
-                    // All rows of these columns, one task behind the other.
+                    // All rows of these columns, one task after the other.
                     Task::Columns { op, columns } => {
                         let count = super::columns(plan, &ops[op]).expect("it can be cut by columns");
                         assert_eq!(columns.start, seen_columns[op]);
@@ -257,9 +263,9 @@ mod tests {
         seen
     }
 
-    /// Each item of each op is in one task, whatever the sizes.
+    /// Each item of each op is in exactly one task, for any sizes.
     #[test]
-    fn every_lane_is_computed_once() {
+    fn every_item_is_computed_once() {
         for (inputs, layers, batch) in [
             (2, "16 relu 16 relu 2", 64),
             (70, "300 tanh 5", 129),
@@ -275,9 +281,9 @@ mod tests {
         }
     }
 
-    /// Several threads balance each other; one does not wait.
+    /// Several threads need small tasks to balance the load; a single thread does not.
     #[test]
-    fn one_thread_takes_weight_gradients_in_few_pieces() {
+    fn one_thread_takes_weight_gradients_in_few_tasks() {
         let plan = plan(784, "512 relu 10", 128);
         let tasks = |threads| {
             let schedule = Schedule::new(&plan, Section::Gradients, threads);
@@ -291,9 +297,9 @@ mod tests {
         assert_eq!(tasks(2), [[48; 10].as_slice(), &[32, 10]].concat());
     }
 
-    /// Also for ops alone, which lockstep and profiles run on the same pool.
+    /// Also tests single ops, which lockstep and profiles run on the same pool.
     #[test]
-    fn shares_are_no_more_than_threads_and_none_is_empty() {
+    fn queues_are_no_more_than_threads_and_none_is_empty() {
         for (inputs, layers, batch) in
             [(8, "2100 relu 48 relu 10", 128), (32, "2100 relu 48", 64), (2, "16 relu 2", 64)]
         {
@@ -302,9 +308,9 @@ mod tests {
                 for section in Section::ALL {
                     let alone = (0..plan.ops(section).len()).map(|op| Schedule::of_op(&plan, section, op, threads));
                     for stage in alone.chain([Schedule::new(&plan, section, threads)]).flat_map(|s| s.stages) {
-                        let whole = stage.shares.iter().flat_map(Clone::clone).eq(0..stage.tasks.len());
-                        let sound = stage.shares.len() <= threads && stage.shares.iter().all(|share| !share.is_empty());
-                        assert!(whole && sound, "{layers}, {threads} threads: {:?}", stage.shares);
+                        let whole = stage.queues.iter().flat_map(Clone::clone).eq(0..stage.tasks.len());
+                        let sound = stage.queues.len() <= threads && stage.queues.iter().all(|queue| !queue.is_empty());
+                        assert!(whole && sound, "{layers}, {threads} threads: {:?}", stage.queues);
                     }
                 }
             }
@@ -319,7 +325,7 @@ mod tests {
         let forward_and_back = ["dense_forward", "dense_forward", "softmax_cross_entropy", "dense_grad_input"];
         assert_eq!(names(&plan, Section::Gradients, rows), forward_and_back);
         assert!(weights.tasks.iter().all(|task| matches!(task, Task::Items { .. })));
-        assert_eq!([rows.shares.len(), weights.shares.len()], [2, 2]);
+        assert_eq!([rows.queues.len(), weights.queues.len()], [2, 2]);
     }
 
     #[test]
@@ -328,7 +334,8 @@ mod tests {
         let stages = Schedule::new(&plan, Section::Gradients, 2).stages;
         let columns = |stage: &Stage| stage.tasks.iter().filter(|task| matches!(task, Task::Columns { .. })).count();
         let counts: Vec<_> = stages.iter().map(|stage| [stage.tasks.len(), columns(stage)]).collect();
-        // Two layers forward; the last one and the loss by rows, and back through it; one layer back; the weights.
+        // Two forward layers; the last layer and the loss by rows, forward and backward; one backward layer; the
+        // weights.
         assert_eq!(counts[..4], [[2, 2], [2, 2], [1, 0], [14, 2]], "{stages:?}");
         let schedule = Schedule::new(&plan, Section::Gradients, 1);
         assert!(schedule.stages.iter().all(|stage| columns(stage) == 0));
@@ -344,7 +351,7 @@ mod tests {
         assert_eq!((split, sums.tasks.len()), (2, 2));
     }
 
-    /// Ops on square matrices of 128 rows.
+    /// Builds a plan of ops on square matrices of 128 rows.
     fn by_hand(ops: impl Fn(&Plan, &dyn Fn(&str) -> ViewId) -> Vec<Op>) -> Plan {
         let (mut plan, square) = (Plan::new(), Shape::new(128, 128));
         for (name, contents) in [("x", Contents::Host), ("y", Contents::Computed), ("z", Contents::Computed)] {
@@ -378,7 +385,7 @@ mod tests {
         assert_eq!(rows_of(&waits), [vec![0], vec![1]]);
     }
 
-    /// A sum over all rows waits for them, what reads it waits for it, and what has nothing to do with it goes first.
+    /// A sum over all rows waits for them, and its readers wait for it. Ops that do not depend on it go first.
     #[test]
     fn rows_wait_for_what_is_put_off() {
         let plan = by_hand(|plan, view| {

@@ -1,9 +1,9 @@
-//! Threads that queue the tasks of one stage after another.
+//! Thread pool with work stealing. It runs the tasks of one stage after another.
 //!
-//! A stage of a small network takes ten microseconds, and a thread that sleeps needs more than that to wake up. So threads wait
-//! for the next stage awake for a short while, and sleep only then; nobody waits for one who sleeps, since whoever is
-//! awake takes the tasks of others, too. Which thread_index computes a task changes no bit, but where its operands are: each thread_index
-//! begins with tasks of its own, the same ones each time, and takes others from the end of somebody's when these are done.
+//! A stage of a small network takes ten microseconds, less than waking a thread. So threads spin for a short while
+//! before they sleep. Nobody waits for a sleeping thread, since the threads that are awake steal its tasks. The results
+//! do not depend on the thread of a task, but its operands may be in that thread's cache. So each thread starts with
+//! its own queue, which has the same tasks each time, and then steals from the end of the others.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -17,48 +17,48 @@ use std::time::{Duration, Instant};
 
 use crate::numeric::reserve_for_matmuls;
 
-/// How long a thread_index waits awake.
-const AWAKE: Duration = Duration::from_micros(50);
+/// Time that a thread spins before it sleeps.
+const SPIN_TIME: Duration = Duration::from_micros(50);
 
-/// Looks at what it waits for before a thread_index asks what time it is, and lets other threads have the processor.
-const LOOKS: usize = 200;
+/// Number of spins before a thread reads the clock and yields the processor.
+const SPINS: usize = 200;
 
-/// The calling thread and its workers.
+/// Calling thread and its workers.
 pub(super) struct ThreadPool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// The process that the workers run in: a child that it forks has none of them.
+    /// Id of the process that the workers run in; a forked child has none of them.
     process: u32,
 }
 
-/// What computes the task of a number.
+/// Function that computes the task with an index.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What all threads see.
+/// State that all threads share.
 struct Shared {
-    /// Pieces that nobody has begun, one queue for each thread_index; the calling thread's first.
+    /// Tasks that have not begun, one queue per thread; the calling thread's first.
     queues: Box<[WorkQueue]>,
-    /// Written while all queues are empty and no task is under way, read by who has taken a task.
+    /// Written while all queues are empty and no task is running; read by threads that have taken a task.
     work: UnsafeCell<Option<Work<'static>>>,
-    /// Pieces that are not done yet.
+    /// Number of unfinished tasks.
     left: AtomicUsize,
-    /// Goes up with each stage, and when the pool ends.
+    /// Incremented for each stage, and when the pool ends.
     stage: AtomicU32,
     ended: AtomicBool,
-    /// Members that sleep, or are about to.
+    /// Number of threads that sleep, or are about to.
     sleepers: AtomicUsize,
-    /// InputStorage while one falls asleep; what the first task panicked with.
-    bed: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Payload of the first panic of a task. Its lock is held by a thread that falls asleep.
+    first_panic: Mutex<Option<Box<dyn Any + Send>>>,
     wake: Condvar,
 }
 
-// SAFETY: `work` is the one field that is not safe to queue. It is written by `ThreadPool::run` alone, whose exclusive borrow makes it
-// the only one, while no task is left, and read by who has taken a task, which happens after that was written.
+// SAFETY: `work` is the one field that is not safe to share. Only `ThreadPool::run` writes it, under an exclusive
+// borrow and while no task is left. Only threads that have taken a task read it, which happens after the write.
 unsafe impl Sync for Shared {}
-// SAFETY: what `work` borrows may be used on any thread.
+// SAFETY: the borrows in `work` may be used on any thread.
 unsafe impl Send for Shared {}
 
-/// The next task, and behind the last: in the upper and lower half of a word, on a line of the cache of its own.
+/// Work queue: index of the next task, and of the end, in the upper and lower half of a word, on its own cache line.
 #[repr(align(128))]
 #[derive(Default)]
 struct WorkQueue(AtomicU64);
@@ -68,7 +68,7 @@ impl WorkQueue {
         self.0.store((tasks.start as u64) << 32 | tasks.end as u64, Ordering::Release);
     }
 
-    /// Takes a task: the first for its owner, the last for others.
+    /// Takes a task: the first for the queue's owner, the last for others.
     fn take(&self, own: bool) -> Option<usize> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
@@ -86,10 +86,10 @@ impl WorkQueue {
 }
 
 impl ThreadPool {
-    /// A pool of so many threads with the calling thread: at least one.
+    /// Creates a pool of at least one thread, including the calling thread.
     ///
     /// # Errors
-    /// Threads that the system does not give.
+    /// Returns an error if threads cannot be started.
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queues: (0..threads).map(|_| WorkQueue::default()).collect(),
@@ -98,7 +98,7 @@ impl ThreadPool {
             stage: AtomicU32::new(0),
             ended: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
-            bed: Mutex::new(None),
+            first_panic: Mutex::new(None),
             wake: Condvar::new(),
         });
         let mut pool = Self { shared, workers: Vec::new(), process: std::process::id() };
@@ -107,41 +107,43 @@ impl ThreadPool {
             let (shared, ready) = (pool.shared.clone(), ready.clone());
             let worker = thread::Builder::new()
                 .name(format!("wgrad {thread_index}"))
-                .spawn(move || shared.help(thread_index, ready))?;
+                .spawn(move || shared.work_until_end(thread_index, ready))?;
             pool.workers.push(worker);
         }
-        // A worker that began late would make its room for products during a step. Each drops its end once it has done so.
+        // A worker that starts late would reserve its memory for matrix multiplications during a step. Each drops its
+        // sender when it is ready.
         drop(ready);
         all_ready.iter().for_each(drop);
         Ok(pool)
     }
 
-    /// The calling thread and its workers; in another process than that which made the pool, the calling thread alone.
+    /// Returns the number of threads, including the calling thread; 1 in a forked child, which has no workers.
     pub fn threads(&self) -> usize {
-        // Who has no workers need not ask the system.
-        if self.size() == 1 || self.is_here() { self.size() } else { 1 }
+        // A pool without workers need not ask the operating system.
+        if self.size() == 1 || self.in_own_process() { self.size() } else { 1 }
     }
 
-    /// Members that the pool was made with.
+    /// Returns the number of threads that the pool was created with.
     pub fn size(&self) -> usize {
         self.shared.queues.len()
     }
 
-    /// Whether the workers are threads of this process.
-    fn is_here(&self) -> bool {
+    /// Returns `true` if the workers are threads of this process.
+    fn in_own_process(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// Computes all tasks, `queues[m]` of them preferably by thread_index m, and returns when all are done.
+    /// Computes all tasks, and returns when all are done. Thread m begins with the tasks of `queues[m]`.
     ///
     /// # Panics
-    /// If computing a task does; with what it panicked with. If there are more queues than threads.
+    /// Panics if there are more queues than threads. If a task panics, it resumes that panic.
     pub fn run(&mut self, queues: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
         assert!(queues.len() <= shared.queues.len(), "more queues than threads");
-        debug_assert!(self.is_here(), "workers of another process take no tasks");
-        // SAFETY: all tasks of the last stage were done when it returned, and none is left to take. A borrow that is made to
-        // last for ever is used by who has taken a task; all of these are done before this returns.
+        debug_assert!(self.in_own_process(), "workers of another process take no tasks");
+        // SAFETY: all tasks of the last stage were done when it returned, and none is left to take. The borrow that is
+        // extended to `'static` is used only by threads that have taken a task; all of these tasks are done before this
+        // function returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
         shared.left.store(queues.iter().map(Range::len).sum(), Ordering::Relaxed);
         for (queue, tasks) in shared.queues.iter().zip(queues) {
@@ -149,9 +151,9 @@ impl ThreadPool {
         }
         shared.stage.fetch_add(1, Ordering::SeqCst);
         shared.wake_sleepers();
-        shared.take_part(0);
+        shared.run_tasks(0);
         shared.wait_until(|| shared.left.load(Ordering::SeqCst) == 0);
-        let panicked = shared.bed().take();
+        let panicked = shared.lock().take();
         if let Some(panic) = panicked {
             resume_unwind(panic);
         }
@@ -160,16 +162,16 @@ impl ThreadPool {
 
 #[cfg(test)]
 impl ThreadPool {
-    /// Makes it look as it does in a forked child.
-    pub fn be_elsewhere(&mut self) {
+    /// Makes the pool look as in a forked child.
+    pub fn pretend_forked(&mut self) {
         self.process = self.process.wrapping_add(1);
     }
 }
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        if !self.is_here() {
-            // There is nobody to wait for, and a lock may have been held by a thread that is not there.
+        if !self.in_own_process() {
+            // There are no workers to wait for, and a lock may have been held by a thread that does not exist here.
             self.workers.drain(..).for_each(std::mem::forget);
             return;
         }
@@ -177,15 +179,15 @@ impl Drop for ThreadPool {
         self.shared.stage.fetch_add(1, Ordering::SeqCst);
         self.shared.wake_sleepers();
         for worker in self.workers.drain(..) {
-            // It catches what tasks panic with.
+            // Workers catch the panics of tasks.
             let _ = worker.join();
         }
     }
 }
 
 impl Shared {
-    /// What a worker does until the pool ends.
-    fn help(&self, thread_index: usize, ready: Sender<()>) {
+    /// Runs a worker until the pool ends.
+    fn work_until_end(&self, thread_index: usize, ready: Sender<()>) {
         reserve_for_matmuls();
         drop(ready);
         let mut stage = 0;
@@ -195,24 +197,24 @@ impl Shared {
             if self.ended.load(Ordering::Relaxed) {
                 return;
             }
-            self.take_part(thread_index);
+            self.run_tasks(thread_index);
         }
     }
 
-    /// Computes tasks until all are taken: one's own, then those of the threads behind.
-    fn take_part(&self, thread_index: usize) {
+    /// Computes tasks until all are taken: first the thread's own, then those of the next threads.
+    fn run_tasks(&self, thread_index: usize) {
         let threads = self.queues.len();
         for other in 0..threads {
             let queue = &self.queues[(thread_index + other) % threads];
             while let Some(task) = queue.take(other == 0) {
-                // SAFETY: `ThreadPool::run` has written it before this task, and changes it when all tasks are done.
+                // SAFETY: `ThreadPool::run` wrote it before this task, and changes it only when all tasks are done.
                 let work = unsafe { *self.work.get() };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(task)))) {
-                    let mut first = self.bed();
+                    let mut first = self.lock();
                     if first.is_none() {
                         *first = Some(panic);
                     } else {
-                        // What was thrown may panic when it is dropped, and this task must be counted.
+                        // Dropping the payload may panic, and this task must be counted.
                         std::mem::forget(panic);
                     }
                 }
@@ -223,39 +225,39 @@ impl Shared {
         }
     }
 
-    /// Waits: awake for a while, then asleep.
+    /// Waits: spins for a while, then sleeps.
     fn wait_until(&self, done: impl Fn() -> bool) {
         let mut began = None;
         loop {
-            for _ in 0..LOOKS {
+            for _ in 0..SPINS {
                 if done() {
                     return;
                 }
                 std::hint::spin_loop();
             }
-            if began.get_or_insert_with(Instant::now).elapsed() > AWAKE {
+            if began.get_or_insert_with(Instant::now).elapsed() > SPIN_TIME {
                 break;
             }
             thread::yield_now();
         }
-        let mut bed = self.bed();
+        let mut guard = self.lock();
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         while !done() {
-            bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes who sleeps. Who is about to has said so before it looked for the last time whether it must.
+    /// Wakes sleeping threads. A thread that is about to sleep counts as a sleeper before its last check.
     fn wake_sleepers(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
-            let _bed = self.bed();
+            let _guard = self.lock();
             self.wake.notify_all();
         }
     }
 
-    fn bed(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
-        self.bed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
+        self.first_panic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,7 +265,7 @@ impl Shared {
 mod tests {
     use super::*;
 
-    /// Pieces of very different length, more threads than cores, and stages in quick succession and after a sleep.
+    /// Tests tasks of very different length, more threads than cores, and stages in quick succession and after a sleep.
     #[test]
     fn each_piece_is_computed_once_whoever_is_awake() {
         for threads in [1, 2, 3, 8] {
@@ -279,27 +281,27 @@ mod tests {
                 });
                 assert!(seen.iter().all(|times| times.load(Ordering::Relaxed) == 1), "{threads} threads, {stage}");
                 if stage % 100 == 0 {
-                    thread::sleep(4 * AWAKE);
+                    thread::sleep(4 * SPIN_TIME);
                 }
             }
         }
     }
 
-    /// As in a forked child, which has a copy of all memory and none of the workers.
+    /// Simulates a forked child, which has a copy of all memory and none of the workers.
     #[test]
     fn in_another_process_the_calling_thread_is_alone_and_waits_for_nobody() {
         let mut pool = ThreadPool::new(3).expect("the system gives threads");
-        pool.be_elsewhere();
+        pool.pretend_forked();
         assert_eq!((pool.threads(), pool.size()), (1, 3));
         let shared = pool.shared.clone();
         // A lock that a thread of the parent held when it forked.
-        let _held = shared.bed();
+        let _held = shared.lock();
         drop(pool);
         assert!(!shared.ended.load(Ordering::SeqCst), "nobody was told anything");
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_once_all_pieces_are_done() {
+    fn a_panic_reaches_the_caller_once_all_tasks_are_done() {
         for threads in [2, 3] {
             let mut pool = ThreadPool::new(threads).expect("the system gives threads");
             let done = AtomicUsize::new(0);

@@ -1,59 +1,59 @@
-//! Whether threads share a submission of little work: what was faster, lately.
+//! Choice between one thread and the thread pool for small submissions, by recent timings.
 //!
-//! What threads hand to one another goes through their caches, and how long that takes depends on where a system puts them: a step
-//! of digits took two threads 50 µs when both ran on one part of the processor, 110 µs when they did not, and one thread
-//! 65 µs. So both ways are tried now and then, and the faster one is taken. No bit depends on it.
+//! Threads exchange data through their caches, and the time for that depends on the cores that the operating system
+//! chooses. A step of the digits example took two threads 50 µs on nearby cores and 110 µs on distant ones, and one
+//! thread 65 µs. So both ways are tried now and then, and the faster one is used. No bit of the results depends on it.
 
 use std::time::Duration;
 
-/// More work than this a step is always shared: what threads hand to one another is little beside it.
+/// Work per step above which threads are always used, since the exchange between threads is then cheap in comparison.
 const LITTLE: u64 = 20_000_000;
 
-/// Submissions of each way at the beginning.
+/// Number of submissions that try each way at the beginning.
 const FIRST: usize = 3;
 
-/// One of so many goes the other way.
+/// Every so many submissions, one tries the slower way again.
 const AGAIN: usize = 64;
 
-/// Times of each way that count: the best of them, since what disturbs a machine makes nothing faster.
+/// Number of recent times per way; the best of them counts, since interference only makes a run slower.
 const LAST: usize = 4;
 
-/// What has been seen of submissions that do the same work.
+/// Timings of submissions that do the same work.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ThreadingTuner {
-    /// Submissions, and those that went each way.
+    /// Number of submissions in total, and of each way.
     count: usize,
     ways: [usize; 2],
-    /// What the last ones of each way took, in seconds for a unit of work.
+    /// Recent times of each way, in seconds per unit of work.
     seconds: [[f64; LAST]; 2],
 }
 
-/// How a submission is run.
+/// Way to run a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// By the calling thread.
     Alone = 0,
-    /// By all threads.
+    /// By the thread pool.
     Shared = 1,
 }
 
 impl ThreadingTuner {
-    /// How to run the next submission, with so much work a step.
-    pub fn way(&self, work_a_step: u64) -> Way {
+    /// Returns the way to run the next submission, given its work per step.
+    pub fn way(&self, work_per_step: u64) -> Way {
         let [alone, shared] = [Way::Alone, Way::Shared].map(|way| {
             let known = LAST.min(self.ways[way as usize]);
             self.seconds[way as usize][..known].iter().fold(f64::INFINITY, |best, seconds| best.min(*seconds))
         });
         let (faster, other) = if alone < shared { (Way::Alone, Way::Shared) } else { (Way::Shared, Way::Alone) };
         match self.count {
-            _ if work_a_step > LITTLE => Way::Shared,
+            _ if work_per_step > LITTLE => Way::Shared,
             count if count < 2 * FIRST => [Way::Shared, Way::Alone][count % 2],
             count if count % AGAIN == 0 => other,
             _ => faster,
         }
     }
 
-    /// What a submission of so much work took.
+    /// Records the time of a submission with this much work.
     pub fn took(&mut self, way: Way, work: u64, time: Duration) {
         let (before, seconds) = (&mut self.ways[way as usize], &mut self.seconds[way as usize]);
         seconds[*before % LAST] = time.as_secs_f64() / work.max(1) as f64;
@@ -66,12 +66,13 @@ impl ThreadingTuner {
 mod tests {
     use super::*;
 
-    /// Runs submissions that take so many seconds alone, and shared; how many of the last ones were shared.
-    fn shared(tuner: &mut ThreadingTuner, work_a_step: u64, seconds: [f64; 2]) -> usize {
+    /// Simulates submissions with these times for one thread and for the pool. Returns how many of the last ones used
+    /// the pool.
+    fn shared(tuner: &mut ThreadingTuner, work_per_step: u64, seconds: [f64; 2]) -> usize {
         let ways: Vec<Way> = (0..1000)
             .map(|_| {
-                let way = tuner.way(work_a_step);
-                tuner.took(way, 8 * work_a_step, Duration::from_secs_f64(seconds[way as usize]));
+                let way = tuner.way(work_per_step);
+                tuner.took(way, 8 * work_per_step, Duration::from_secs_f64(seconds[way as usize]));
                 way
             })
             .collect();
@@ -82,7 +83,7 @@ mod tests {
     fn the_faster_way_is_taken_and_the_other_tried_again() {
         let mut tuner = ThreadingTuner::default();
         assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
-        // Somebody else takes a core.
+        // Another process takes a core.
         assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 3.0]), 4);
         assert_eq!(shared(&mut tuner, 1_000_000, [2.0, 1.0]), 4 * AGAIN - 4);
     }

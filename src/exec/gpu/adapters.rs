@@ -1,4 +1,4 @@
-//! Which GPUs there are, and which one is taken.
+//! Available GPUs, and the choice of one by name.
 
 use std::fmt;
 
@@ -6,44 +6,44 @@ use crate::error::{Error, Result};
 use crate::plan::Tile;
 use crate::specialize::{FusedStep, Limits};
 
-/// What an adapter is made of, from the most to the least wanted.
+/// Kind of an adapter, from the most to the least preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
     /// A GPU with its own memory.
     Discrete,
     /// A GPU that shares the host's memory.
     Integrated,
-    /// A GPU lent to a virtual machine.
+    /// GPU of a virtual machine.
     Virtual,
-    /// The driver does not say.
+    /// Unknown: the driver does not report it.
     Unknown,
-    /// A program that computes on the CPU: right for tests, slower than our CPU executor.
+    /// Software renderer on the CPU: right for tests, slower than this crate's CPU executor.
     Software,
 }
 
-/// An adapter of this machine. One GPU appears once for each interface that reaches it.
+/// Adapter of this machine. One GPU appears once per graphics API that supports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adapter {
-    /// The driver's name for it.
+    /// Name that the driver reports.
     pub name: String,
-    /// The vendor's number, as PCI has it, and the adapter's, as the vendor has it; 0 where an interface tells none.
+    /// PCI number of the vendor, and the vendor's number of the adapter; 0 if the API does not report them.
     pub ids: [u32; 2],
-    /// Its address on the PCI bus, `0000:01:00.0`; empty where an interface tells none.
+    /// PCI bus address, `0000:01:00.0`; empty if the API does not report it.
     pub pci: String,
-    /// What it is made of.
+    /// Kind of adapter.
     pub kind: AdapterKind,
-    /// The interface: `vulkan`, `metal`, `dx12`.
+    /// Graphics API: `vulkan`, `metal`, `dx12`.
     pub interface: String,
-    /// The driver and its version, as far as it says.
+    /// Driver and its version, as far as it reports them.
     pub driver: String,
-    /// What it offers at most.
+    /// Largest limits that it supports.
     pub limits: Limits,
-    /// Those of `f16`, `subgroups` and `timestamps` that it has.
+    /// Supported features among `f16`, `subgroups` and `timestamps`.
     pub features: Vec<&'static str>,
 }
 
 impl AdapterKind {
-    /// In words: `discrete GPU`.
+    /// Returns the kind in words: `discrete GPU`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Discrete => "discrete GPU",
@@ -56,7 +56,7 @@ impl AdapterKind {
 }
 
 impl Adapter {
-    /// What a driver says of its adapter.
+    /// Describes an adapter as its driver reports it.
     pub(super) fn of(handle: &wgpu::Adapter) -> Self {
         let info = handle.get_info();
         let kind = match info.device_type {
@@ -68,7 +68,7 @@ impl Adapter {
         };
         let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
         let software = kind == AdapterKind::Software;
-        // Only software drivers are given kernels with subgroups.
+        // Kernels with subgroups run only on software drivers.
         let ours = [info.subgroup_min_size, info.subgroup_max_size] == [Tile::SUBGROUP; 2];
         let subgroups = software && ours && handle.features().contains(wgpu::Features::SUBGROUP);
         Self {
@@ -83,7 +83,7 @@ impl Adapter {
         }
     }
 
-    /// `, at 0000:01:00.0`: what tells it from others with the same spec; nothing where there is no such address.
+    /// Returns `, at 0000:01:00.0`, which distinguishes equal adapters; empty if there is no address.
     fn address(&self) -> String {
         if self.pci.is_empty() { String::new() } else { format!(", at {}", self.pci) }
     }
@@ -97,7 +97,7 @@ impl fmt::Display for Adapter {
     }
 }
 
-/// The limits that plans must fit.
+/// Returns the limits that plans must fit.
 pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, fused_step: FusedStep) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
@@ -106,8 +106,8 @@ pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, fus
         workgroups: limits.max_compute_workgroups_per_dimension,
         invocations: limits.max_compute_invocations_per_workgroup,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
-        // Mesa's llvmpipe counts the rounds of all loops of an invocation, and ends them after so many. No driver says such a
-        // thing of itself.
+        // Mesa's llvmpipe counts the iterations of all loops of an invocation, and stops them after this many. No
+        // driver reports such a limit.
         loop_rounds: if software { 65_535 } else { u32::MAX },
         subgroups,
         software,
@@ -124,15 +124,16 @@ fn features(features: wgpu::Features) -> Vec<&'static str> {
     named.into_iter().filter(|(_, feature)| features.contains(*feature)).map(|(name, _)| name).collect()
 }
 
-/// Whether an adapter runs shaders. One of Mesa's driver for AMD's GPUs only compiles them, for GPUs that are not there.
+/// Returns `true` if an adapter runs shaders. One of Mesa's drivers for AMD GPUs only compiles them, for GPUs that are
+/// not present.
 fn computes(adapter: &Adapter) -> bool {
     !adapter.name.to_lowercase().contains("null hardware")
 }
 
-/// All adapters with their handles, best kind first.
+/// Returns all adapters with their handles, best kind first.
 pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     let descriptor = wgpu::InstanceDescriptor {
-        // Validation by the driver's layers only where WGPU_VALIDATION asks for it, in every build profile.
+        // The driver's validation layers run only if WGPU_VALIDATION is set, in every build profile.
         flags: wgpu::InstanceFlags::empty().with_env(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     };
@@ -144,26 +145,26 @@ pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-/// Words of a spec, of which `15.0.6` is one.
+/// Splits a description into words, of which `15.0.6` is one.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '.')
 }
 
-/// Index of the adapter that is asked for, among adapters with the best kind first. A name is an index, the address on the
-/// PCI bus, or a spec or part of one, where a number is a whole word; `#1` behind it means the second of those that it
-/// fits.
+/// Returns the index of the requested adapter, among adapters with the best kind first. A name is an index, a PCI bus
+/// address, or a description or part of one, where a number must be a whole word. `NAME#1` is the second adapter that
+/// matches NAME.
 pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
     let list = |chosen: &[usize]| {
         let numbered = |index: &usize| format!("{index}: `{}`{}", adapters[*index], adapters[*index].address());
         chosen.iter().map(numbered).collect::<Vec<_>>().join(", ")
     };
     let all: Vec<usize> = (0..adapters.len()).collect();
-    let present = || if adapters.is_empty() { "no adapter at all".into() } else { list(&all) };
+    let present = || if adapters.is_empty() { "none".into() } else { list(&all) };
     let Some(name) = name else {
         return adapters.iter().position(|adapter| adapter.kind != AdapterKind::Software).ok_or_else(|| {
             Error::Device {
                 device: "gpu".into(),
-                problem: format!("this machine offers no GPU, but {}", present()),
+                problem: format!("this machine has no GPU; adapters: {}", present()),
                 remedy: "install a driver, name a software adapter, or train with `--device cpu`".into(),
             }
         });
@@ -176,7 +177,7 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
     let (part, place) = numbered.map_or((name, None), |(part, place)| (part, Some(place)));
     let part = part.to_lowercase();
     let fitting = |fits: &dyn Fn(&Adapter) -> bool| all.iter().copied().filter(|i| fits(&adapters[*i])).collect();
-    // All of a name first: it may be part of another's.
+    // A full name counts first, since it may be part of another's.
     let whole = |adapter: &Adapter| {
         [&adapter.name.to_lowercase(), &adapter.to_string().to_lowercase(), &adapter.pci].contains(&&part)
     };
@@ -185,7 +186,7 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
         let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         chosen = fitting(&|adapter| {
             let text = adapter.to_string().to_lowercase();
-            // A number is a whole word: `1` is no part of `LLVM 15.0.6`.
+            // A number must be a whole word: `1` does not match `LLVM 15.0.6`.
             if number { words(&text).any(|word| word == part) } else { text.contains(&part) }
         });
     }
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(refused(&all, Some("Arc")), "unknown GPU adapter `Arc`; known: 0: `Radeon, vulkan`");
         assert_eq!(refused(&all, Some("1")), "unknown GPU adapter `1`; known: 0: `Radeon, vulkan`");
         assert_eq!(refused(&all, Some("radeon#1")), "unknown GPU adapter `radeon#1`; known: 0: `Radeon, vulkan`");
-        assert_eq!(refused(&[], Some("Arc")), "unknown GPU adapter `Arc`; known: no adapter at all");
+        assert_eq!(refused(&[], Some("Arc")), "unknown GPU adapter `Arc`; known: none");
     }
 
     #[test]
@@ -262,7 +263,7 @@ mod tests {
         assert!(message.ends_with("as in `radeon#1`"), "{message}");
     }
 
-    /// An index first; else whole words, so that `1` does not fit `LLVM 15`.
+    /// An index first; otherwise whole words, so that `1` does not match `LLVM 15`.
     #[test]
     fn numbers_are_indices_or_words_of_names() {
         let names = ["NVIDIA GeForce RTX 4090", "AMD Radeon RX 6800 (RADV NAVI21)", "llvmpipe (LLVM 15.0.6, 256 bits)"];

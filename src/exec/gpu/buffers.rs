@@ -1,14 +1,14 @@
-//! A plan's memory on the device: one buffer for each allocation.
+//! Memory of a plan on the device: one buffer per allocation.
 
 use crate::error::Result;
 use crate::exec::gpu::device::GpuDevice;
 use crate::plan::{Allocation, Contents, POISON, Plan};
 
-/// Bytes that one op's parameters, or one step, take in an array of them.
+/// Stride in bytes of one op's parameters, or of step records, in a buffer of records.
 pub(super) const RECORD: usize = crate::plan::STEP_BYTES;
 
-/// A buffer for each allocation, and how many of them are new; those that `old` holds under the same name, type and
-/// size keep their contents.
+/// Creates a buffer for each allocation, and returns the number of new buffers. Allocations that `old` holds under the
+/// same name, type and size keep their buffer and contents.
 pub(super) fn allocate(
     device: &GpuDevice,
     plan: &Plan,
@@ -32,24 +32,24 @@ pub(super) fn allocate(
     Ok((buffers, made))
 }
 
-/// A buffer that holds what the allocation starts with.
+/// Creates a buffer with the initial contents of the allocation.
 fn fresh(device: &GpuDevice, allocation: &Allocation) -> Result<wgpu::Buffer> {
     let fill = match allocation.contents {
         Contents::Persistent(word) => word,
         Contents::Host | Contents::Computed => POISON,
     };
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    // An allocation without elements still needs something to bind.
+    // An allocation without elements still needs a buffer to bind.
     let bytes = 4 * allocation.elements.max(1);
     buffer(device, &allocation.name, bytes, usage, |words| words.fill(fill), fill != 0)
 }
 
-/// A buffer of uniform records, each `RECORD` bytes from the next.
+/// Creates a buffer of uniform records with a stride of `RECORD` bytes.
 pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Result<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let mut words = vec![0; RECORD / 4 * records.len().max(1)];
-    for (batch_index, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
-        batch_index[..record.len()].copy_from_slice(record);
+    for (chunk, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
+        chunk[..record.len()].copy_from_slice(record);
     }
     let mut rest = words.as_slice();
     let fill = |part: &mut [u32]| {
@@ -60,13 +60,13 @@ pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Res
     buffer(device, name, 4 * words.len(), usage, fill, true)
 }
 
-/// Memory that a copy is read from on the host.
+/// Creates a staging buffer, from which the host reads a copy.
 pub(super) fn staging(device: &GpuDevice, bytes: usize) -> Result<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
     buffer(device, "reading", bytes, usage, |_| (), false)
 }
 
-/// A buffer that `fill` writes part by part, front to back; without it, wgpu's zeros are kept.
+/// Creates a buffer. If `filled`, `fill` writes it part by part from the beginning; otherwise it keeps wgpu's zeros.
 fn buffer(
     device: &GpuDevice,
     name: &str,
@@ -75,7 +75,7 @@ fn buffer(
     mut fill: impl FnMut(&mut [u32]),
     filled: bool,
 ) -> Result<wgpu::Buffer> {
-    const WORDS_A_PART: usize = 1 << 16;
+    const WORDS_PER_PART: usize = 1 << 16;
     let descriptor =
         wgpu::BufferDescriptor { label: Some(name), size: bytes as u64, usage, mapped_at_creation: filled };
     let made =
@@ -83,9 +83,9 @@ fn buffer(
     if filled {
         let mut mapped =
             made.get_mapped_range_mut(..).map_err(|error| device.error(&format!("memory for {name}"), error))?;
-        let mut part = vec![0; WORDS_A_PART.min(bytes / 4)];
-        for start in (0..bytes).step_by(4 * WORDS_A_PART) {
-            let words = &mut part[..WORDS_A_PART.min((bytes - start) / 4)];
+        let mut part = vec![0; WORDS_PER_PART.min(bytes / 4)];
+        for start in (0..bytes).step_by(4 * WORDS_PER_PART) {
+            let words = &mut part[..WORDS_PER_PART.min((bytes - start) / 4)];
             fill(words);
             let written: &[u8] = bytemuck::cast_slice(words);
             mapped.slice(start..start + written.len()).copy_from_slice(written);

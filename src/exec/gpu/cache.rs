@@ -1,9 +1,10 @@
-//! Compiled shaders on disk, where the backend can hand them out (Vulkan): the next process finds them there.
+//! Pipeline cache on disk: the next process finds the compiled shaders, if the backend supports that (Vulkan).
 //!
-//! One file for each adapter, in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`; on
-//! Windows `LOCALAPPDATA`), or in that which `WGRAD_PIPELINE_CACHE` names; `off` there, or
-//! [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions), does without. A file that is damaged, or another
-//! driver's, is as good as none, and so is a folder that cannot be written: nothing but time depends on it.
+//! There is one file per adapter, in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`;
+//! on Windows `LOCALAPPDATA`), or in the folder named by `WGRAD_PIPELINE_CACHE`. The value `off`, or
+//! [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions), turns the cache off. A file that is damaged or
+//! written by another driver is ignored, and so is a folder that is not writable. Only the time to compile depends on
+//! the cache.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,59 +13,60 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::error::{Error, Result};
 use crate::replace::replace;
 
-/// What a file begins with, before the checksum of the rest.
+/// First bytes of a file, before the checksum of the rest.
 const MAGIC: [u8; 8] = *b"wgradpc1";
 
-/// Bytes before the driver's.
+/// Number of bytes before the driver's data.
 const HEAD: usize = MAGIC.len() + 4;
 
-/// A larger file is not written, nor read, so that the next one begins anew: so much would be the shaders of thousands of
-/// networks. (SwiftShader's grows by 32 bytes a process, whatever it compiles.)
+/// Largest size of a file, as much as the shaders of thousands of networks. Larger files are neither written nor read,
+/// so that the next file starts empty. (SwiftShader's data grows by 32 bytes per process, whatever it compiles.)
 const MOST_BYTES: u64 = 64 << 20;
 
-/// What a device has compiled, and where it is kept.
+/// Pipelines that a device has compiled, and the path of their file.
 pub(super) struct DiskCache {
     pub(super) cache: wgpu::PipelineCache,
     path: PathBuf,
-    /// Checksum of what the file holds, as far as we know.
+    /// Checksum of the file's contents, as far as it is known.
     kept: AtomicU32,
 }
 
 impl DiskCache {
-    /// What earlier processes left for this adapter; `None` where that is not wanted, or the backend has no such thing.
+    /// Opens the cache that earlier processes left for this adapter; `None` if it is turned off, or if the backend has
+    /// no such cache.
     pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
         let name = wgpu::util::pipeline_cache_key(info)?;
         let path = cache_folder()?.join(name);
         let data = read(&path);
         let kept = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
         let (label, fallback) = (Some("wgrad"), true);
-        // SAFETY: `get_data` made the data, as magic and checksum say, and wgpu compares its adapter and driver with ours
-        // before the driver sees it.
+        // SAFETY: `get_data` made the data, as magic and checksum show, and wgpu compares its adapter and driver with
+        // this device's before the driver sees it.
         let cache = unsafe {
             device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label, data: data.as_deref(), fallback })
         };
         Some(Self { cache, path, kept })
     }
 
-    /// Writes down what has been compiled, if it is more than the file holds.
+    /// Writes the compiled pipelines to the file, if they have changed.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data().filter(|data| data.len() as u64 <= MOST_BYTES) else { return };
         let checksum = crc32fast::hash(&data);
         if self.kept.swap(checksum, Ordering::Relaxed) != checksum
             && let Err(error) = write(&self.path, checksum, &data)
         {
-            log::info!("gpu: compiled shaders are not kept: {error}");
+            log::info!("gpu: compiled shaders are not cached: {error}");
         }
     }
 }
 
-/// Where compiled shaders are kept, and what else is known of a machine's GPUs; `None` where that is not wanted, or there is
-/// no such folder.
+/// Returns the folder of compiled shaders and tunings; `None` if the cache is turned off, or if there is no cache
+/// folder.
 pub fn cache_folder() -> Option<PathBuf> {
     folder(std::env::var_os)
 }
 
-/// Where files are kept, by the variables of the environment.
+/// Returns the cache folder, given the environment variables.
 fn folder(variable: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     match set("WGRAD_PIPELINE_CACHE") {
@@ -78,7 +80,7 @@ fn folder(variable: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> Opti
     cache.is_absolute().then(|| cache.join("wgrad"))
 }
 
-/// The driver's bytes of a file that is whole.
+/// Returns the driver's data from a file that is intact.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::metadata(path).ok()?.len();
     let mut file = if bytes <= MOST_BYTES + HEAD as u64 { std::fs::read(path).ok()? } else { return None };
@@ -87,10 +89,10 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     whole.then(|| file.split_off(HEAD))
 }
 
-/// Whoever reads meanwhile sees the old file or the new one.
+/// Writes the file atomically: concurrent readers see the old file or the new one.
 fn write(path: &Path, checksum: u32, data: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
     }
     replace(path, |file| {
         [&MAGIC[..], &checksum.to_le_bytes(), data].into_iter().try_for_each(|part| file.write_all(part))

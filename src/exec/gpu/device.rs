@@ -1,4 +1,4 @@
-//! An open GPU, and how its errors become ours.
+//! Open GPU, and the conversion of its errors.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,19 +12,19 @@ use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
 use crate::specialize::{FusedStep, Limits};
 
-/// How a GPU is used.
+/// Options of an open GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuOptions {
     runtime_checks: Checks,
-    /// What it is opened with; the adapter's own where nothing is said.
+    /// Limits of the open device; `None` for the adapter's own.
     pub(super) limits: Option<Limits>,
     fused_step: FusedStep,
     timestamps: bool,
     pipeline_cache: bool,
 }
 
-/// Which shaders check each index and bound each loop. Without that they are faster, with it they stay within memory
-/// whatever they do; both compute the same bits.
+/// Set of shaders that check each index and bound each loop. Without checks shaders are faster; with them they stay
+/// within memory whatever they do. The results are the same, to the bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checks {
     All,
@@ -34,15 +34,15 @@ enum Checks {
 }
 
 impl GpuOptions {
-    /// Shaders that check their indices, this crate's own too: for those who doubt them.
+    /// Options for shaders that check their indices, including this crate's own.
     pub const fn checked() -> Self {
         Self::with(Checks::All)
     }
 
-    /// Shaders that do not check their indices, whoever has written them.
+    /// Options for shaders that do not check their indices, whoever has written them.
     ///
     /// # Safety
-    /// Every shader that the device is given must stay within its views by itself. Those of this crate do: their
+    /// Every shader that runs on the device must stay within its views without checks. Those of this crate do: their
     /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
     pub const unsafe fn unchecked() -> Self {
         Self::with(Checks::None)
@@ -58,36 +58,36 @@ impl GpuOptions {
         }
     }
 
-    /// Opens a device that can tell when ops began and ended; one that cannot is refused.
+    /// Opens a device that can measure when ops begin and end; an error if the adapter cannot.
     pub const fn timestamps(mut self) -> Self {
         self.timestamps = true;
         self
     }
 
-    /// Neither reads nor writes compiled shaders on disk. Else, where the backend can (Vulkan), they are kept in the
-    /// folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, on Windows `LOCALAPPDATA`), or in the one
-    /// that the variable `WGRAD_PIPELINE_CACHE` names, where `off` does the same as this.
+    /// Turns off the pipeline cache on disk. By default, if the backend supports it (Vulkan), compiled shaders are kept
+    /// in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, on Windows `LOCALAPPDATA`), or
+    /// in the folder named by the variable `WGRAD_PIPELINE_CACHE`. Its value `off` also turns the cache off.
     pub const fn without_pipeline_cache(mut self) -> Self {
         self.pipeline_cache = false;
         self
     }
 
-    /// Opens a device with these limits, or the adapter's where those are lower, as if the adapter had no others: what
-    /// goes beyond them is refused by wgpu itself. For tests, and for programs that keep to what smaller GPUs can do.
-    /// Rounds of loops, which wgpu does not count, are limited by our own plans. What no limit says stays as it is: whether it is
-    /// software, and when it has [fused steps](GpuOptions::fused_step).
+    /// Opens a device with these limits, or the adapter's if those are lower. wgpu itself rejects anything beyond them.
+    /// For tests, and for programs that must also run on smaller GPUs. wgpu does not count loop iterations, so plans
+    /// check that limit. The fields that are not limits keep the adapter's values: whether it is software, and its use
+    /// of [fused steps](GpuOptions::fused_step).
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
     }
 
-    /// When the step of a narrow network is one op; without this, where it pays.
+    /// Sets the use of the fused step for narrow networks; default [`FusedStep::WhereItPays`].
     pub const fn fused_step(mut self, fused_step: FusedStep) -> Self {
         self.fused_step = fused_step;
         self
     }
 
-    /// Whether the shaders of a plan check their indices.
+    /// Returns `true` if the shaders of a plan check their indices.
     pub(super) fn checks(&self, plan: &Plan) -> bool {
         match self.runtime_checks {
             Checks::All => true,
@@ -98,29 +98,29 @@ impl GpuOptions {
 }
 
 impl Default for GpuOptions {
-    /// What ships: this is the one place that decides it. Shaders check their indices, but not in plans that were
-    /// [lowered](crate::lower) from a spec ([`Plan::is_trusted`]), as those of trainers and models are.
+    /// Default options; no other place defines them. Shaders check their indices, except in plans that were
+    /// [lowered](crate::lower) from a spec ([`Plan::is_trusted`]), such as those of trainers and models.
     fn default() -> Self {
         Self::with(Checks::Foreign)
     }
 }
 
-/// An open GPU. Cheap to clone; all clones share one queue and one cache of pipelines.
+/// Open GPU. Cheap to clone; all clones share one queue and one cache of pipelines.
 #[derive(Clone)]
 pub struct GpuDevice(Arc<Inner>);
 
 struct Inner {
     adapter: Adapter,
-    /// To open it anew: found by its name, it could be another.
+    /// Needed to reopen the same adapter; a search by name could find another.
     handle: wgpu::Adapter,
     options: GpuOptions,
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: Pipelines,
     disk: Option<DiskCache>,
-    /// What happened outside a scope first.
+    /// First error outside an error scope.
     failure: Arc<OnceLock<String>>,
-    /// Set once it is known to be lost.
+    /// Set once the device is known to be lost.
     lost: Arc<AtomicBool>,
 }
 
@@ -131,24 +131,23 @@ impl fmt::Debug for GpuDevice {
 }
 
 impl GpuDevice {
-    /// All adapters of this machine, software ones too, best kind first.
+    /// Returns all adapters of this machine, including software ones, best kind first.
     pub fn list() -> Vec<Adapter> {
         adapters().into_iter().map(|(adapter, _)| adapter).collect()
     }
 
-    /// Opens the adapter of that name, or without a name the best one that is a GPU. A name is an index in
-    /// [`GpuDevice::list`], an address on the PCI bus, or a spec (`NAME, INTERFACE`) or part of one, in any case,
-    /// where a number is a whole word, as in `4090`;
-    /// `NAME#1` is the second of those that NAME fits.
+    /// Opens the adapter with this name, or without a name the best one that is a GPU. A name is an index in
+    /// [`GpuDevice::list`], a PCI bus address, or a description (`NAME, INTERFACE`) or part of one, in any case. A
+    /// number in it must be a whole word, as in `4090`. `NAME#1` is the second adapter that matches NAME.
     ///
     /// # Errors
-    /// No such adapter, with a list of those present; a name that fits several; without a name, only software ones; a
-    /// driver that refuses.
+    /// Returns an error if no adapter has the name (with a list of those present), if several match it, if no name is
+    /// given and there are only software adapters, or if the driver fails to open it.
     pub fn open(name: Option<&str>) -> Result<Self> {
         Self::open_with(name, GpuOptions::default())
     }
 
-    /// The same as [`GpuDevice::open`], with options.
+    /// Like [`GpuDevice::open`], with options.
     ///
     /// # Errors
     /// As [`GpuDevice::open`].
@@ -158,14 +157,14 @@ impl GpuDevice {
         Self::open_handle(infos[chosen].clone(), handles.swap_remove(chosen), options)
     }
 
-    /// The same adapter, opened anew with other options.
+    /// Opens the same adapter again, with other options.
     fn reopened(&self, options: GpuOptions) -> Result<Self> {
         Self::open_handle(self.0.adapter.clone(), self.0.handle.clone(), options)
     }
 
     fn open_handle(adapter: Adapter, handle: wgpu::Adapter, options: GpuOptions) -> Result<Self> {
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
-        // No feature is asked for that no kernel uses: some of them change how every shader is compiled.
+        // No feature is requested that no kernel uses: some of them change the compilation of every shader.
         let subgroups = adapter.limits.subgroups && options.limits.is_none_or(|limits| limits.subgroups);
         let mut features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         if options.timestamps {
@@ -180,15 +179,15 @@ impl GpuDevice {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
             required_features: features,
-            required_limits: lowered(handle.limits(), options.limits),
+            required_limits: capped(handle.limits(), options.limits),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(handle.request_device(&descriptor))
             .map_err(|error| unusable(&adapter.to_string(), "opening it", &error.to_string()))?;
         let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
-        // Without these an error outside a scope, or a loss, would be a panic. The first one is kept; every later
-        // call reports it.
+        // Without these handlers, an error outside a scope or a loss of the device would panic. The first error is
+        // kept; every later call reports it.
         let (uncaptured, gone) = (failure.clone(), lost.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let _ = uncaptured.set(error.to_string());
@@ -203,10 +202,10 @@ impl GpuDevice {
         Ok(Self(Arc::new(Inner { adapter, handle, options, device, queue, pipelines, disk, failure, lost })))
     }
 
-    /// A GPU that a program has opened for something else, a renderer say, and goes on using.
+    /// Wraps a GPU that a program has opened for another purpose, such as rendering, and keeps using.
     ///
-    /// Its handlers of errors and of loss stay the program's: a loss is seen here by the next reading. Plans must fit
-    /// the limits that it was opened with. Our shaders check their indices, whatever they do to others.
+    /// The program keeps its own handlers for errors and device loss, so a loss shows here at the next readback. Plans
+    /// must fit the limits that the device was opened with. The shaders of this crate check their indices.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Self(Arc::new(Inner {
             adapter: Adapter::of(adapter),
@@ -221,10 +220,10 @@ impl GpuDevice {
         }))
     }
 
-    /// The same GPU, opened anew if it cannot tell times: see [`GpuOptions::timestamps`].
+    /// Returns the same GPU, reopened if it has no timestamps: see [`GpuOptions::timestamps`].
     ///
     /// # Errors
-    /// An adapter that cannot tell them; a driver that refuses.
+    /// Returns an error if the adapter has no timestamps, or if the driver fails to open it.
     pub fn timed(&self) -> Result<Self> {
         if self.check_timestamps().is_ok() {
             return Ok(self.clone());
@@ -232,10 +231,10 @@ impl GpuDevice {
         self.reopened(self.0.options.timestamps())
     }
 
-    /// The same adapter, opened so that narrow networks' steps are one op as `choice` says.
+    /// Returns the same adapter, opened with this use of the fused step.
     ///
     /// # Errors
-    /// A driver that refuses.
+    /// Returns an error if the driver fails to open it.
     pub fn with_fused_step(&self, choice: FusedStep) -> Result<Self> {
         if self.0.options.fused_step == choice {
             return Ok(self.clone());
@@ -243,23 +242,23 @@ impl GpuDevice {
         self.reopened(self.0.options.fused_step(choice))
     }
 
-    /// Whether it was opened so that it tells times.
+    /// Checks that the device was opened with timestamps.
     pub(super) fn check_timestamps(&self) -> Result<()> {
         let has = self.0.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         if has { Ok(()) } else { Err(without_timestamps(&self.0.adapter.to_string())) }
     }
 
-    /// The adapter.
+    /// Returns the adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.0.adapter
     }
 
-    /// The options that it was opened with.
+    /// Returns the options that the device was opened with.
     pub fn options(&self) -> GpuOptions {
         self.0.options
     }
 
-    /// The limits that plans must fit.
+    /// Returns the limits that plans must fit.
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
@@ -268,18 +267,18 @@ impl GpuDevice {
         Limits { loop_rounds: own.loop_rounds.min(wanted), ..own }
     }
 
-    /// How many shaders were compiled on it so far, for all executors together.
+    /// Returns the number of shaders compiled on the device so far, by all executors.
     pub fn pipelines_compiled(&self) -> usize {
         self.0.pipelines.len()
     }
 
-    /// Gives the device up, as a driver may at any time: every later call on it must be an error.
+    /// Destroys the device, as a driver may at any time: every later call on it must return an error.
     #[doc(hidden)]
     pub fn lose(&self) {
         self.0.device.destroy();
     }
 
-    /// Where compiled shaders are kept, if they are.
+    /// Returns the pipeline cache on disk, if there is one.
     pub(super) fn disk(&self) -> Option<&DiskCache> {
         self.0.disk.as_ref()
     }
@@ -296,8 +295,8 @@ impl GpuDevice {
         &self.0.pipelines
     }
 
-    /// An error that happened outside a scope, at whatever earlier call, or the loss of the device; `doing` says what is
-    /// being done now.
+    /// Checks for an error outside an error scope in any earlier call, and for the loss of the device. `doing` names
+    /// the current operation in the message.
     pub(super) fn check(&self, doing: &str) -> Result<()> {
         match self.0.failure.get() {
             Some(problem) => Err(self.error(doing, problem)),
@@ -306,39 +305,39 @@ impl GpuDevice {
         }
     }
 
-    /// The device does not do what it is asked. All errors of an open device come from here: one that is lost fails in many
-    /// ways, which say nothing of that, so that it is asked first.
+    /// Creates the error of a failed operation. All errors of an open device come from here. A lost device fails in
+    /// many ways that do not mention the loss, so that is checked first.
     pub(super) fn error(&self, doing: &str, problem: impl ToString) -> Error {
         let device = self.0.adapter.to_string();
         if self.is_lost() { lost(&device, doing) } else { unusable(&device, doing, &problem.to_string()) }
     }
 
-    /// Whether it is gone for good, which may not have been told yet.
+    /// Checks whether the device is lost, which it may not have reported yet.
     fn is_lost(&self) -> bool {
         let Inner { device, lost, .. } = &*self.0;
-        // wgpu 30 panics here where the device is lost, instead of returning an error.
+        // wgpu 30 panics here if the device is lost, instead of returning an error.
         let polled = catch_unwind(AssertUnwindSafe(|| device.poll(wgpu::PollType::Poll)));
-        if !lost.load(Ordering::Relaxed) && (polled.is_err() || !self.gives_memory()) {
+        if !lost.load(Ordering::Relaxed) && (polled.is_err() || !self.allocates()) {
             lost.store(true, Ordering::Relaxed);
         }
         lost.load(Ordering::Relaxed)
     }
 
-    /// Whether it does the least that a device can be asked: without an answer of its own, it is lost. wgpu puts that into no
-    /// scope, and tells it to one handler alone, which is not ours where a program brought the device along.
-    fn gives_memory(&self) -> bool {
+    /// Checks whether the device still creates a tiny buffer. If that fails without an error, the device is lost: wgpu
+    /// reports a loss in no error scope, only to one handler, which may belong to the program that opened the device.
+    fn allocates(&self) -> bool {
         let (label, size, usage) = (Some("is it there"), 4, wgpu::BufferUsages::COPY_SRC);
         let buffer = wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: true };
         let (made, error) = self.caught(|| self.0.device.create_buffer(&buffer));
         error.is_some() || made.get_mapped_range_mut(..).is_ok()
     }
 
-    /// Runs `work`; returns what it returns, and the first error of the device that it causes.
+    /// Runs `work`; returns its result, and the first error of the device that it causes.
     fn caught<T>(&self, work: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
         let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let [memory, internal, validation] = filters.map(|filter| self.0.device.push_error_scope(filter));
         let value = work();
-        // Innermost first; natively the answers are there at once.
+        // Innermost scope first; on native platforms the results are available at once.
         let errors = [validation.pop(), internal.pop(), memory.pop()].map(pollster::block_on);
         (value, errors.into_iter().flatten().next())
     }
@@ -351,7 +350,7 @@ impl GpuDevice {
         error.map_or(Ok(value), |error| Err(self.refused(doing, &error)))
     }
 
-    /// It did not do that: for want of memory, or for another reason.
+    /// Converts an error of the device: out of memory, or another reason.
     fn refused(&self, doing: &str, error: &wgpu::Error) -> Error {
         match error {
             wgpu::Error::OutOfMemory { .. } if !self.is_lost() => without_memory(&self.0.adapter.to_string(), doing),
@@ -359,13 +358,13 @@ impl GpuDevice {
         }
     }
 
-    /// Lets the device deliver what has arrived, and the news of its loss; waits for a submission if one is given.
+    /// Polls the device for completed work and its loss; waits for a submission if one is given.
     pub(super) fn poll(&self, doing: &str, wait_for: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let poll = match wait_for {
             Some(index) => wgpu::PollType::Wait { submission_index: Some(index), timeout: None },
             None => wgpu::PollType::Poll,
         };
-        // wgpu 30 panics here where the device is lost, instead of returning an error.
+        // wgpu 30 panics here if the device is lost, instead of returning an error.
         let polled = catch_unwind(AssertUnwindSafe(|| self.0.device.poll(poll)));
         self.check(doing)?;
         match polled {
@@ -376,8 +375,8 @@ impl GpuDevice {
     }
 }
 
-/// The adapter's limits, but no more than `wanted`.
-fn lowered(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
+/// Returns the adapter's limits, but no more than `wanted`.
+fn capped(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
     let Some(wanted) = wanted else { return adapter };
     let invocations = |own: u32| own.min(wanted.invocations);
     wgpu::Limits {
@@ -397,13 +396,13 @@ fn lowered(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
 fn without_timestamps(device: &str) -> Error {
     Error::Device {
         device: device.into(),
-        problem: "it was asked when ops begin and end, and has no timestamps, or was opened without them".into(),
+        problem: "op times were requested, but it has no timestamps, or was opened without them".into(),
         remedy: "open it with `GpuOptions::timestamps`, or profile with `--device cpu`".into(),
     }
 }
 
 fn unusable(device: &str, doing: &str, problem: &str) -> Error {
-    // wgpu's problems are paragraphs.
+    // wgpu's messages are paragraphs.
     let problem = problem.split_whitespace().collect::<Vec<_>>().join(" ");
     let remedy = "update the driver, or train with `--device cpu`".into();
     Error::Device { device: device.into(), problem: format!("{doing}: {problem}"), remedy }
@@ -417,7 +416,7 @@ fn without_memory(device: &str, doing: &str) -> Error {
 /// Clones of a lost device are lost, too.
 fn lost(device: &str, doing: &str) -> Error {
     let problem = format!("{doing}: the device was lost");
-    let remedy = "open it anew, and resume from the last checkpoint".into();
+    let remedy = "reopen it, and resume from the last checkpoint".into();
     Error::Device { device: device.into(), problem, remedy }
 }
 
@@ -433,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_told_in_one_line() {
+    fn problems_are_reported_on_one_line() {
         let message = unusable("a GPU", "shader of adamw", "Validation Error\n\nCaused by:\n  In a call\n").to_string();
         assert!(message.contains(": shader of adamw: Validation Error Caused by: In a call; update"), "{message}");
     }
@@ -442,10 +441,10 @@ mod tests {
     fn limits_are_never_above_the_adapters() {
         let adapter = wgpu::Limits::default();
         let more = Limits { binding_bytes: u64::MAX, invocations: 64, workgroups: u32::MAX, ..Limits::default() };
-        let limits = lowered(adapter.clone(), Some(more));
+        let limits = capped(adapter.clone(), Some(more));
         assert_eq!(limits.max_storage_buffer_binding_size, adapter.max_storage_buffer_binding_size);
         assert_eq!(limits.max_compute_workgroups_per_dimension, adapter.max_compute_workgroups_per_dimension);
         assert_eq!([limits.max_compute_invocations_per_workgroup, limits.max_compute_workgroup_size_x], [64; 2]);
-        assert_eq!(lowered(adapter.clone(), None), adapter);
+        assert_eq!(capped(adapter.clone(), None), adapter);
     }
 }

@@ -1,4 +1,4 @@
-//! Ops made ready: pipeline, bind group, grid, and what moves with the batch of the submission.
+//! Ops as dispatches: pipeline, bind group, grid, and dynamic offsets for the batch of the submission.
 
 use crate::error::Result;
 use crate::exec::gpu::buffers::RECORD;
@@ -6,18 +6,18 @@ use crate::exec::gpu::device::GpuDevice;
 use crate::exec::gpu::pipelines::Pipeline;
 use crate::plan::{MAX_BINDINGS, Op, Plan, Step, StepUse};
 
-/// An op that only needs a batch_index to run.
+/// Op that is ready to run for any batch of a submission.
 pub(super) struct Dispatch {
     pipeline: Pipeline,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Bytes that each dynamic offset grows by from one batch of the submission to the next, in the order of bindings.
+    /// Bytes that each dynamic offset grows by per batch of the submission, in the order of bindings.
     strides: Vec<u32>,
-    /// Bytes that each view binds.
+    /// Number of bytes that each view binds.
     pub(super) bound: Vec<u64>,
 }
 
-/// The buffers that an op's bindings are ranges of.
+/// Buffers that an op's bindings are ranges of.
 pub(super) struct BindGroupBuffers<'a> {
     pub(super) params: &'a wgpu::Buffer,
     pub(super) steps: &'a wgpu::Buffer,
@@ -25,7 +25,7 @@ pub(super) struct BindGroupBuffers<'a> {
 }
 
 impl Dispatch {
-    /// Makes an op ready whose parameters are record `number`.
+    /// Creates the dispatch of an op whose parameters are record `number`.
     pub(super) fn new(
         device: &GpuDevice,
         plan: &Plan,
@@ -36,7 +36,7 @@ impl Dispatch {
     ) -> Result<Self> {
         let step_bytes = size_of::<Step>();
         let steps = match op.kernel.step {
-            // Behind the record that holds their number; the dynamic offset leads on.
+            // Starts after the record that holds the number of steps; the dynamic offset selects the step.
             StepUse::One => range(buffers.steps, RECORD, step_bytes),
             StepUse::All => buffers.steps.as_entire_binding(),
         };
@@ -61,7 +61,7 @@ impl Dispatch {
         Ok(Self { pipeline, group, grid, strides, bound: bound_bytes })
     }
 
-    /// Records the op for the step in batch `batch_index` of the submission; whether there was anything to do.
+    /// Records the op for batch `batch_index` of the submission; returns `false` if its grid is empty.
     pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, batch_index: usize) -> bool {
         if self.grid.contains(&0) {
             return false;
@@ -77,12 +77,12 @@ impl Dispatch {
     }
 }
 
-/// A view without elements binds one word, and no op runs on it.
+/// Size of a binding. A view without elements binds one word, and no op runs on it.
 fn bound_bytes(bytes: usize) -> u64 {
     bytes.max(4) as u64
 }
 
-/// A part of a buffer.
+/// Range of a buffer.
 fn range(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer,

@@ -1,10 +1,10 @@
-//! The GPU executor: runs any plan, on any device that wgpu reaches.
+//! GPU executor: runs any plan, on any device that wgpu supports.
 //!
-//! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. What can be made ready is made in
-//! [`Gpu::new`]: one buffer for each allocation, all parameters in one buffer of records, one pipeline for each
-//! distinct shader, one bind group for each op. A submission then writes its step records, and records one
-//! compute pass in which each op is a pipeline, a bind group with offsets for its batch of the submission, and a grid. wgpu
-//! sets the barriers between ops. No kernel has code of its own here.
+//! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. [`Gpu::new`] prepares as much as possible: one
+//! buffer per allocation, all parameters in one buffer of records, one pipeline per distinct shader, one bind group per
+//! op. A submission then writes its step records, and records one compute pass. Each op of the pass sets a pipeline, a
+//! bind group with dynamic offsets for its batch of the submission, and a grid. wgpu inserts the barriers between ops.
+//! No kernel has code of its own here.
 //!
 //! ```no_run
 //! use wgrad::exec::Executor;
@@ -33,7 +33,7 @@ use std::ops::Range;
 pub use adapters::{Adapter, AdapterKind};
 pub use cache::cache_folder;
 pub use device::{GpuDevice, GpuOptions};
-/// The version of wgpu that [`Device::from_wgpu`] speaks.
+/// The version of wgpu that [`Device::from_wgpu`] accepts.
 pub use wgpu;
 
 use crate::device::Device;
@@ -47,7 +47,7 @@ use dispatches::{BindGroupBuffers, Dispatch};
 use reading::{Pool, Reading};
 
 impl Device {
-    /// A GPU that a program has opened for something else, a renderer say, and goes on using; see
+    /// Wraps a GPU that a program has opened for another purpose, such as rendering, and keeps using; see
     /// [`GpuDevice::from_wgpu`]. The crate's own version of wgpu is [`wgrad::exec::gpu::wgpu`](wgpu).
     pub fn from_wgpu(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         GpuDevice::from_wgpu(&adapter, device, queue).into()
@@ -62,31 +62,32 @@ pub struct Gpu {
     counters: Counters,
 }
 
-/// Submissions that the device may have before it while the host brings the next: enough that it never waits for the
-/// host, and few enough that what went wrong is soon known.
+/// Number of submissions in flight while the host prepares the next one: enough that the device never waits for the
+/// host, and few enough that errors show soon.
 const IN_FLIGHT: usize = 2;
 
 impl Gpu {
-    /// Memory and pipelines for `plan`.
+    /// Allocates memory and compiles pipelines for `plan`.
     ///
     /// # Errors
-    /// An op beyond the device's limits, with both numbers; too little memory; a
-    /// shader that the driver refuses; a device that was lost.
+    /// Returns an error if an op exceeds the device's limits (with both numbers), if there is too little memory, if the
+    /// driver rejects a shader, or if the device was lost.
     pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
         let mut counters = Counters::default();
         let state = State::new(device, plan, None, &mut counters)?;
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
-    /// Bytes that an op binds of each of its views: all that its shader can reach, but for its parameters and the step.
+    /// Returns the bytes that an op binds of each of its views: all memory that its shader can reach, except parameters
+    /// and step records.
     ///
     /// # Panics
-    /// An op that the section does not have.
+    /// Panics if the section has no such op.
     pub fn bound_bytes(&self, section: Section, op: usize) -> &[u64] {
         &self.state.sections[section as usize][op].bound
     }
 
-    /// Writes the steps' records, and submits the dispatches that `record` puts into a pass.
+    /// Writes the steps' records, and submits the dispatches that `record` adds to a pass.
     fn submit_pass(
         &mut self,
         steps: &[Step],
@@ -104,7 +105,7 @@ impl Gpu {
         self.device.check("submitting")
     }
 
-    /// Writes the records of a submission, for which there is room then.
+    /// Writes the step records of a submission, after making room for them.
     fn write_records(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         self.device.poll("submitting", None)?;
         self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
@@ -224,7 +225,7 @@ impl Executor for Gpu {
     }
 }
 
-/// A plan, its memory, and its ops made ready.
+/// Plan, its memory, and its ops as dispatches.
 struct State {
     plan: Plan,
     allocations: Vec<wgpu::Buffer>,
@@ -234,18 +235,17 @@ struct State {
 }
 
 impl State {
-    /// Fits a plan to the device and makes all of it ready; memory that `old` holds under the same name, type and
-    /// size is taken over.
+    /// Fits a plan to the device and prepares it; keeps the memory that `old` holds under the same name, type and size.
     fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
         device.poll("making a plan ready", None)?;
         let plan = specialize(plan, &DeviceLimits::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
-        // Before memory is taken, since a shader may be refused.
+        // Before memory is allocated, since the driver may reject a shader.
         counters.pipelines += device.pipelines().prepare(device, &plan)?;
         let (allocations, made) = buffers::allocate(device, &plan, old)?;
         let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;
         let steps =
-            Steps::new(device, plan.views().iter().filter_map(|view| check::slots(&plan, view)).max().unwrap_or(1))?;
+            Steps::new(device, plan.views().iter().filter_map(|view| check::batches(&plan, view)).max().unwrap_or(1))?;
         let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
         state.bind(device)?;
         // Parameters and records are buffers, too.
@@ -253,7 +253,7 @@ impl State {
         Ok(state)
     }
 
-    /// Makes all ops ready.
+    /// Creates the dispatches of all ops.
     fn bind(&mut self, device: &GpuDevice) -> Result<()> {
         let buffers =
             BindGroupBuffers { params: &self.params, steps: &self.steps.buffer, allocations: &self.allocations };
@@ -266,14 +266,14 @@ impl State {
         Ok(())
     }
 
-    /// Makes room for the steps of a submission, and checks that its runs have records and batches of a submission; returns how
-    /// many buffers it made.
+    /// Makes room for the steps of a submission, and checks that its runs have records and batches. Returns the number
+    /// of new buffers.
     fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<u64> {
         check::submission(&self.plan, steps, runs)?;
         if steps.len() > self.steps.capacity {
             let more = Steps::new(device, steps.len().next_power_of_two())?;
             let fewer = std::mem::replace(&mut self.steps, more);
-            // Bind groups and the buffer that they name change together, or not at all.
+            // Bind groups and the buffer that they refer to change together, or not at all.
             if let Err(error) = self.bind(device) {
                 self.steps = fewer;
                 return Err(error);
@@ -284,12 +284,12 @@ impl State {
     }
 }
 
-/// All ops, in the order in which parameters are laid out.
+/// Returns all ops, in the order of their parameters in the buffer.
 fn ops(plan: &Plan) -> impl Iterator<Item = (Section, &Op)> {
     Section::ALL.into_iter().flat_map(|section| plan.ops(section).iter().map(move |op| (section, op)))
 }
 
-/// The step records of a submission on the device, behind one record that holds their number.
+/// Step records of a submission on the device, after one record that holds their number.
 struct Steps {
     buffer: wgpu::Buffer,
     capacity: usize,
@@ -301,7 +301,7 @@ impl Steps {
     }
 }
 
-/// The number of the steps and their records, as bytes.
+/// Returns the number of steps and their records, as bytes.
 fn records(steps: &[Step]) -> Vec<u8> {
     let mut bytes = vec![0; (1 + steps.len()) * RECORD];
     let (count, records) = bytes.split_at_mut(RECORD);

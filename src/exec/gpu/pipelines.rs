@@ -1,4 +1,4 @@
-//! Compiled shaders, one for each distinct WGSL text and layout of bindings, with checks of indices or without.
+//! Compiled shaders, one per distinct WGSL text and bind group layout, with or without index checks.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -10,32 +10,32 @@ use crate::error::{Error, Result};
 use crate::exec::gpu::device::GpuDevice;
 use crate::plan::{Access, Op, Plan, Section, StepUse};
 
-/// A shader that is ready to run.
+/// Compiled shader.
 #[derive(Clone)]
 pub(super) struct Pipeline {
     pub(super) compiled: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// What a pipeline is compiled from.
+/// Inputs of the compilation of a pipeline.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     wgsl: String,
     entries: Vec<wgpu::BindGroupLayoutEntry>,
-    /// Whether it checks its indices.
+    /// `true` if the shader checks its indices.
     checks: bool,
 }
 
-/// All that a device has compiled.
+/// All pipelines that a device has compiled.
 #[derive(Default)]
 pub(super) struct Pipelines {
     known: Mutex<HashMap<Key, Pipeline>>,
-    /// InputStorage while compiling, so that two executors do not compile the same.
+    /// Held while compiling, so that two executors do not compile the same shaders.
     compiling: Mutex<()>,
 }
 
 impl Pipelines {
-    /// Compiles what a plan needs and is not there yet, several shaders at a time; returns how many.
+    /// Compiles the shaders of a plan that are still missing, several in parallel; returns their number.
     pub(super) fn prepare(&self, device: &GpuDevice, plan: &Plan) -> Result<u64> {
         let _alone = lock(&self.compiling);
         let mut missing: Vec<(&str, Key)> = Vec::new();
@@ -71,25 +71,25 @@ impl Pipelines {
         if let Some(folder) = std::env::var_os("WGRAD_DUMP_WGSL") {
             dump(Path::new(&folder), name, &key.wgsl)?;
         }
-        // Error scopes are each thread's own.
+        // Error scopes belong to a thread.
         let pipeline = device.scoped(&format!("shader of {name}"), || compile(device, name, key))?;
         lock(&self.known).insert(key.clone(), pipeline);
         Ok(())
     }
 
-    /// How many there are.
+    /// Returns the number of pipelines.
     pub(super) fn len(&self) -> usize {
         lock(&self.known).len()
     }
 
-    /// The pipeline of an op of a plan that was prepared.
+    /// Returns the pipeline of an op, whose plan was prepared.
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
         let found = lock(&self.known).get(&key(device, plan, op)).cloned();
         found.ok_or_else(|| device.error(&format!("shader of {}", op.kernel.name), "it was not compiled"))
     }
 }
 
-/// Nothing that is done under our locks can leave the map half changed, hence a poisoned one is as good as any.
+/// Locks a mutex, even a poisoned one: no code under these locks can leave the map in an invalid state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -98,7 +98,7 @@ fn key(device: &GpuDevice, plan: &Plan, op: &Op) -> Key {
     Key { wgsl: op.kernel.shader.wgsl(op), entries: entries(plan, op), checks: device.options().checks(plan) }
 }
 
-/// Binding 0: parameters; 1: step records; then the op's views.
+/// Returns the layout entries: binding 0 has the parameters, binding 1 the step records, then the op's views.
 fn entries(plan: &Plan, op: &Op) -> Vec<wgpu::BindGroupLayoutEntry> {
     let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
         binding: binding as u32,
@@ -123,14 +123,14 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
     let module = if *checks {
         wgpu.create_shader_module(descriptor)
     } else {
-        // SAFETY: promised by whoever made the options with `GpuOptions::unchecked`; else the plan is our own. Each
-        // invocation of its shaders works on elements that parameters and shapes give it, from the same `op()`;
-        // `specialize` refuses a tile that an op cannot have. `check::submission` refuses a batch_index that is not there, and a
-        // step with more live rows than a batch has: it looks at ops over rows of the batch, and whole batches, of which each
-        // section whose shaders use live rows has one (`tests/plans.rs`). The words
-        // in memory that become indices, rows of the data set and classes, are compared with the bounds of what they
-        // index. No bound of a loop comes from memory that a shader writes. All kernels run both ways over all of
-        // their cases in `tests/gpu/kernels.rs`, where what they may not write must keep its bits.
+        // SAFETY: the caller of `GpuOptions::unchecked` promised it; otherwise the plan is the crate's own. Each
+        // invocation of its shaders works on elements that follow from parameters and shapes, which both come from the
+        // same `op()`. `specialize` rejects a tile that an op cannot have. `check::submission` rejects a batch that
+        // does not exist, and a step with more live rows than a batch has. It checks ops over rows of the batch and
+        // over whole batches; each section whose shaders use live rows has one (`tests/plans.rs`). Words in memory that
+        // become indices (rows of the data set, classes) are compared with the size of what they index. No loop bound
+        // comes from memory that a shader writes. All kernels run with and without checks over all of their cases in
+        // `tests/gpu/kernels.rs`, and memory that they must not write must keep its bits.
         unsafe { wgpu.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries });
@@ -154,7 +154,7 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
     Pipeline { compiled, layout }
 }
 
-/// Writes a shader as it is compiled to `NAME-HASH.wgsl`.
+/// Writes a shader, as it is compiled, to `NAME-HASH.wgsl`.
 fn dump(folder: &Path, name: &str, wgsl: &str) -> Result<()> {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(wgsl);
     let path = folder.join(format!("{name}-{hash:016x}.wgsl"));

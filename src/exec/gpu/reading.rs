@@ -1,4 +1,4 @@
-//! A copy of device memory on its way to the host.
+//! Readback: a copy of device memory on its way to the host.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,14 +12,14 @@ use crate::exec::Pending;
 use crate::exec::gpu::buffers;
 use crate::exec::gpu::device::GpuDevice;
 
-/// `None` where the device forgot about it.
+/// Result of a mapping request; `None` if the device dropped the request.
 type Answer = Option<std::result::Result<(), wgpu::BufferAsyncError>>;
 
-/// Staging memory, and the answer to the wish to read it.
+/// Staging buffer, and the request to map it.
 struct Mapping {
     staging: wgpu::Buffer,
     future: Pin<Box<dyn Future<Output = Answer> + Send>>,
-    /// Once the future has said it.
+    /// Result of the request, once the future is ready.
     answer: Option<Answer>,
 }
 
@@ -34,24 +34,25 @@ impl Mapping {
     }
 }
 
-/// Readings of more bytes have staging memory of their own, which is given back at once.
+/// Largest size of staging buffers that are reused; larger ones are freed after one readback.
 const LARGEST_KEPT: u64 = 1 << 20;
 
-/// Staging memory that readings have done with.
+/// Staging buffers of finished readbacks, for reuse.
 #[derive(Clone, Default)]
 pub(super) struct Pool(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
     free: Vec<wgpu::Buffer>,
-    /// Of readings that were dropped before their answer came. Until then another thread may be mapping it.
+    /// Staging buffers of readbacks that were dropped before they arrived. Until then another thread may be mapping
+    /// them.
     awaited: Vec<Mapping>,
 }
 
 impl Pool {
-    /// Memory for `bytes` bytes, and whether it had to be made.
+    /// Returns a buffer for `bytes` bytes, and whether it is new.
     pub(super) fn take(&self, device: &GpuDevice, bytes: u64) -> Result<(wgpu::Buffer, bool)> {
-        // The lists are whole whatever a thread did that panicked.
+        // The lists stay valid even if a thread panicked.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let awaited = std::mem::take(&mut kept.awaited);
         awaited.into_iter().for_each(|mapping| kept.put(mapping));
@@ -65,7 +66,7 @@ impl Pool {
 }
 
 impl Kept {
-    /// Keeps memory that can be used again, now or when its answer has come.
+    /// Keeps a buffer for reuse, now or when its mapping is done.
     fn put(&mut self, mut mapping: Mapping) {
         if mapping.staging.size() > LARGEST_KEPT {
             return;
@@ -76,24 +77,24 @@ impl Kept {
                 mapping.staging.unmap();
                 self.free.push(mapping.staging);
             }
-            // A device that was lost, most likely.
+            // The device was probably lost.
             Some(_) => (),
         }
     }
 }
 
-/// A copy to staging memory that was submitted.
+/// Submitted copy to a staging buffer.
 pub(super) struct Reading {
     device: GpuDevice,
     pool: Pool,
-    /// There until the reading is dropped.
+    /// Present until the readback is dropped.
     mapping: Option<Mapping>,
     bytes: u64,
     submission: wgpu::SubmissionIndex,
 }
 
 impl Reading {
-    /// Asks to be told when the copy of `bytes` bytes to `staging`, made by `submission`, can be read.
+    /// Starts to map the first `bytes` bytes of `staging`, which `submission` copies there.
     pub(super) fn new(
         device: GpuDevice,
         pool: Pool,
@@ -103,25 +104,25 @@ impl Reading {
     ) -> Self {
         let (sender, receiver) = oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, ..bytes, move |answer| {
-            // The ticket may have been dropped; then nobody wants to know.
+            // The receiver may have been dropped with its ticket.
             let _ = sender.send(answer);
         });
         let future = Box::pin(async move { receiver.receive().await });
         Self { device, pool, mapping: Some(Mapping { staging, future, answer: None }), bytes, submission }
     }
 
-    /// The words, if the answer is there.
+    /// Returns the words, if they have arrived.
     fn words(&mut self) -> Result<Option<Vec<u32>>> {
         let (device, bytes) = (&self.device, self.bytes);
         let failed = |problem: String| device.error("reading", problem);
-        // It is taken out only when the reading is dropped.
+        // It is taken out only when the readback is dropped.
         let Some(mapping) = &mut self.mapping else { return Err(failed("it is over".into())) };
         let Some(answer) = mapping.poll() else { return Ok(None) };
         device.check("reading")?;
         match answer {
             Some(Ok(())) => (),
             Some(Err(error)) => return Err(failed(error.to_string())),
-            None => return Err(failed("the device does not answer".into())),
+            None => return Err(failed("the device does not respond".into())),
         }
         let mapped = mapping.staging.get_mapped_range(..bytes).map_err(|error| failed(error.to_string()))?;
         let mut words = room("a reading", mapped.len() / 4)?;
@@ -150,9 +151,9 @@ impl Pending for Reading {
         if let Some(mapping) = &mut self.mapping
             && mapping.answer.is_none()
         {
-            // The answer is there, or on its way in another thread that polls.
+            // The result is there, or on its way in another thread that polls.
             mapping.answer = Some(pollster::block_on(mapping.future.as_mut()));
         }
-        self.words()?.ok_or_else(|| self.device.error("reading", "the device does not answer"))
+        self.words()?.ok_or_else(|| self.device.error("reading", "the device does not respond"))
     }
 }

@@ -1,5 +1,5 @@
-//! Ops timed by the device's own clock: a compute pass for each, or one for many repetitions, since what every backend can
-//! tell is when a pass begins and ends.
+//! Timing of ops by the device's own clock. Each op, or all repetitions of one measurement, run in a compute pass,
+//! since every backend can write timestamps at the start and end of a pass.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -10,37 +10,38 @@ use crate::exec::gpu::reading::Reading;
 use crate::exec::gpu::{Gpu, wgpu};
 use crate::exec::{Pending, Run};
 
-/// Passes that are timed together: a set of queries holds two for each.
+/// Number of passes that share a query set, which holds two queries for each.
 const TOGETHER: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
-/// Bytes of a timestamp.
+/// Size of a timestamp in bytes.
 const STAMP: u64 = wgpu::QUERY_SIZE as u64;
 
 impl Gpu {
-    /// Runs ops whose steps are on the device, and returns when each began and ended, in seconds of the device's clock.
+    /// Runs ops whose step records are on the device. Returns the start and end of each, in seconds of the device's
+    /// clock.
     pub(super) fn timed(&mut self, ops: &[(Run, usize)]) -> Result<Vec<[f64; 2]>> {
         let passes: Vec<_> = ops.chunks(1).collect();
         let ticks = passes.chunks(TOGETHER).map(|part| self.ticks(part)).collect::<Result<Vec<_>>>()?.concat();
         let second = self.tick();
-        // In whole ticks from the first, since a clock that has run for days has more digits than an f64.
+        // Relative to the first tick, as integers: a clock that has run for days has more digits than an f64.
         let first = ticks.first().map_or(0, |[began, _]| *began);
         Ok(ticks.into_iter().map(|stamps| stamps.map(|tick| tick.saturating_sub(first) as f64 * second)).collect())
     }
 
-    /// Seconds between two readings of the device's clock that differ by one.
+    /// Returns the seconds per tick of the device's clock.
     fn tick(&self) -> f64 {
         1e-9 * f64::from(self.device.queue().get_timestamp_period())
     }
 
-    /// Runs ops so many times over, in one pass, and returns the seconds that they took: by the device's clock, or by the
-    /// host's where it has none.
+    /// Runs ops `times` times in one pass, and returns the total seconds: by the device's clock, or by the host's if it
+    /// has none.
     pub(super) fn repeated(&mut self, run: Run, ops: &Range<usize>, times: usize) -> Result<f64> {
         let pass: Vec<_> = (0..times).flat_map(|_| ops.clone()).map(|op| (run, op)).collect();
         if self.device.check_timestamps().is_ok() {
             let stamps = self.ticks(&[&pass])?;
             return Ok(stamps.iter().map(|[began, ended]| ended.saturating_sub(*began) as f64 * self.tick()).sum());
         }
-        // What was submitted before is not to be in it.
+        // Earlier submissions must not count.
         self.device.poll("waiting", Some(self.device.queue().submit([])))?;
         let began = Instant::now();
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
@@ -65,7 +66,7 @@ impl Gpu {
         self.counters.dispatches += ops.iter().map(ready).map(u64::from).sum::<u64>();
     }
 
-    /// One submission of passes; waits until it is over.
+    /// Submits passes, waits until they are done, and returns their timestamps.
     fn ticks(&mut self, passes: &[&[(Run, usize)]]) -> Result<Vec<[u64; 2]>> {
         let (device, count) = (self.device.clone(), 2 * passes.len() as u32);
         let bytes = STAMP * u64::from(count);

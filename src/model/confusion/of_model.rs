@@ -1,4 +1,4 @@
-//! A model's confusion on a data set.
+//! Confusion matrix of a model on a data set.
 
 use std::borrow::Cow;
 
@@ -7,46 +7,72 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result, room};
 use crate::loss::TargetKind;
-use crate::model::{InputRows, Metadata, Model, classes, forward_parts, target_of};
+use crate::model::{InputRows, Metadata, Model, classes, forward_batches, target_of};
 
 impl Model {
-    /// Which classes are taken for which on a data set: for softmax, and for a binary loss with one output, on two
-    /// classes or on numbers that are 0 or 1.
+    /// Computes the confusion matrix on a data set, on the CPU. The loss function must be softmax cross-entropy, or a binary
+    /// loss with one output; for the latter the targets are two classes, or numbers that are 0 or 1.
     ///
     /// # Errors
-    /// A model that does not tell one class a row; columns or targets that do not fit it; a target between 0 and 1;
-    /// outputs that are not finite.
+    /// The model does not predict one class per row; columns or targets do not fit it; a target lies between 0 and 1; an
+    /// output is not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 0], ["cat", "dog"])?;
+    /// assert_eq!(model.confusion(&data)?.count(0, 1), 1);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn confusion(&self, data: &Dataset) -> Result<Confusion> {
         self.confusion_on(&Device::cpu(), data)
     }
 
-    /// [`Model::confusion`], computed on a device.
+    /// Computes [`Model::confusion`] on a device.
     ///
     /// # Errors
-    /// As [`Model::confusion`].
+    /// As [`Model::confusion`]; a device that fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
+    /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 0], ["cat", "dog"])?;
+    /// assert_eq!(model.confusion_on(&Device::reference(), &data)?.accuracy(), 0.5);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn confusion_on(&self, device: &Device, data: &Dataset) -> Result<Confusion> {
         self.check()?;
         let (network, loss, columns) = (&self.metadata.network, self.metadata.loss, self.metadata.network.outputs());
-        let Some(told) = self.metadata.class_count() else {
-            let problem = format!("{loss} with {columns} output{} does not tell one class a row", plural(columns));
-            return Err(Error::conflict("confusion", problem, "use `evaluate`, or train with softmax_cross_entropy"));
+        let Some(class_count) = self.metadata.class_count() else {
+            let problem = format!("{loss} with {columns} output{} does not predict one class per row", plural(columns));
+            return Err(Error::conflict(
+                "confusion matrix",
+                problem,
+                "use `evaluate`, or train with softmax_cross_entropy",
+            ));
         };
         let actual = actual(loss.target_kind(), data, target_of(network, loss, None, data)?)?;
         let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
         let mut predicted = room("predictions", data.len())?;
-        // Neither all inputs nor all outputs at once: of images, and of many classes, they would take gigabytes.
+        // Batch by batch: all inputs of an image set, or all outputs of many classes, would take gigabytes.
         let get = |rows| input.get(rows).map(Cow::Owned);
-        let place = format!("confusion on data set `{}`", data.name());
+        let place = format!("confusion matrix on data set `{}`", data.name());
         let mut executor = self.forward_executor(device, data.len())?;
-        forward_parts(executor.as_mut(), &place, data.len(), get, |outputs| {
+        forward_batches(executor.as_mut(), &place, data.len(), get, |outputs| {
             predicted.extend(classes(loss, columns, outputs)?);
             Ok(())
         })?;
-        Confusion::new(names(&self.metadata, data, told), &actual, &predicted)
+        Confusion::new(names(&self.metadata, data, class_count), &actual, &predicted)
     }
 }
 
-/// The class of each row, from targets as kernels read them.
+/// Returns the class of each row, given the targets as kernels read them.
 fn actual(kind: TargetKind, data: &Dataset, words: Vec<u32>) -> Result<Vec<u32>> {
     if kind == TargetKind::Class {
         return Ok(words);
@@ -56,19 +82,19 @@ fn actual(kind: TargetKind, data: &Dataset, words: Vec<u32>) -> Result<Vec<u32>>
         1.0 => Ok(1),
         number => {
             let place = format!("data set `{}`, row {row} (from 0)", data.name());
-            Err(Error::value(place, "target", number, "0 or 1, where classes are counted"))
+            Err(Error::value(place, "target", number, "0 or 1 for a confusion matrix"))
         }
     };
     words.iter().enumerate().map(class).collect()
 }
 
-/// The data set's names of its classes, or those that the model knows, or numbers.
-fn names(metadata: &Metadata, data: &Dataset, told: usize) -> Vec<String> {
+/// Returns the names of the classes: those of the data set, else those of the model, else numbers.
+fn names(metadata: &Metadata, data: &Dataset, class_count: usize) -> Vec<String> {
     let own = match data.targets() {
         Targets::Classes { names, .. } => Some(names),
         Targets::Numbers { .. } => metadata.classes.as_ref(),
     };
-    own.cloned().unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect())
+    own.cloned().unwrap_or_else(|| (0..class_count).map(|class| class.to_string()).collect())
 }
 
 fn plural(number: usize) -> &'static str {

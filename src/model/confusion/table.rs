@@ -1,17 +1,17 @@
-//! A confusion as people read it, in 100 columns.
+//! Text of a confusion matrix, at most 100 characters wide.
 
 use std::fmt;
 
 use super::{ClassMetrics, Confusion};
 use crate::text::{shown, table, table_with_gap};
 
-/// Columns of a line.
+/// Largest width in characters.
 const WIDTH: usize = 100;
-/// Classes of which all are shown.
+/// Largest number of classes that are all shown.
 const MOST: usize = 20;
-/// Of more classes, so many are shown.
+/// Number of classes that are shown if there are more than [`MOST`].
 const FEW: usize = 10;
-/// Characters of a class's name.
+/// Largest length of a class name in characters.
 const NAME: usize = 40;
 
 impl fmt::Display for Confusion {
@@ -20,7 +20,7 @@ impl fmt::Display for Confusion {
         writeln!(f)?;
         match self.matrix() {
             Some(matrix) => {
-                writeln!(f, "confusion: a line for each actual class, a column for each predicted one")?;
+                writeln!(f, "confusion matrix: one row per actual class, one column per predicted class")?;
                 f.write_str(&matrix)
             }
             None => self.most_frequent(f),
@@ -32,18 +32,19 @@ impl Confusion {
     fn classes_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut classes = self.per_class();
         if classes.len() > MOST {
-            writeln!(f, "the {FEW} classes of the lowest F1, of {}", classes.len())?;
-            // What neither stands in the data nor was predicted is not known to be told badly.
-            let mut met: Vec<usize> = (0..classes.len()).filter(|c| self.support[*c] + self.told[*c] > 0).collect();
-            met.sort_by(|a, b| classes[*a].f1.total_cmp(&classes[*b].f1));
-            classes = met.into_iter().take(FEW).map(|class| classes[class].clone()).collect();
+            writeln!(f, "the {FEW} classes with the lowest F1, of {}", classes.len())?;
+            // A class without rows and predictions says nothing about the model.
+            let mut seen: Vec<usize> =
+                (0..classes.len()).filter(|c| self.support[*c] + self.predicted[*c] > 0).collect();
+            seen.sort_by(|a, b| classes[*a].f1.total_cmp(&classes[*b].f1));
+            classes = seen.into_iter().take(FEW).map(|class| classes[class].clone()).collect();
         }
         let head = ["class", "precision", "recall", "F1", "rows", ""].map(String::from).to_vec();
         let rows: Vec<_> = classes.iter().chain([&self.macro_average()]).map(cells).collect();
         f.write_str(&table(&[vec![head], rows].concat(), 1))
     }
 
-    /// The counts, where they can be read: not of too many classes, nor wider than a line.
+    /// Returns the table of counts; `None` if there are too many classes or no layout fits the width.
     fn matrix(&self) -> Option<String> {
         let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
         let layouts = [(2, 24), (2, 12), (1, 16), (1, 12)];
@@ -51,20 +52,20 @@ impl Confusion {
         layouts.find_map(|(gap, label)| Some(self.matrix_with(gap, label)).filter(fits))
     }
 
-    /// Columns `gap` blanks apart, and names of at most `label` characters.
+    /// Returns the table of counts with `gap` blanks between columns and names of at most `label` characters.
     fn matrix_with(&self, gap: usize, label: usize) -> String {
         let count = self.classes.len();
         let room = ((WIDTH - label) / count).saturating_sub(gap).min(label);
-        let mut heads: Vec<String> = self.classes.iter().map(|name| cut(name, room)).collect();
-        let mut labels: Vec<String> = self.classes.iter().map(|name| cut(name, label)).collect();
-        // Names that are the same once they are cut, or cut to next to nothing, say less than numbers.
+        let mut heads: Vec<String> = self.classes.iter().map(|name| shortened(name, room)).collect();
+        let mut labels: Vec<String> = self.classes.iter().map(|name| shortened(name, label)).collect();
+        // Numbers are clearer than shortened names that are equal or very short.
         let same = (1..count).any(|class| heads[..class].contains(&heads[class]));
         if same || (room < 4 && heads != self.classes) {
             heads = (0..count).map(|number| number.to_string()).collect();
-            let numbered = |(number, name): (&String, &String)| cut(&format!("{number} {name}"), label);
+            let numbered = |(number, name): (&String, &String)| shortened(&format!("{number} {name}"), label);
             labels = heads.iter().zip(&self.classes).map(numbered).collect();
         }
-        // Columns of single digits beside those of several are hard to follow.
+        // Columns of equal width are easier to read.
         let digits = self.counts.values().max().map_or(0, |most| most.to_string().len());
         let heads = heads.into_iter().map(|head| format!("{head:>digits$}"));
         let line = |class: usize| {
@@ -82,14 +83,14 @@ impl Confusion {
         let mut wrong: Vec<((usize, usize), u64)> =
             wrong.map(|(&(actual, predicted), &rows)| ((actual as usize, predicted as usize), rows)).collect();
         if wrong.is_empty() {
-            return writeln!(f, "no row was taken for another class");
+            return writeln!(f, "no row was misclassified");
         }
         wrong.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         wrong.truncate(FEW);
         writeln!(f, "the most frequent confusions")?;
         let cells = |((actual, predicted), rows): ((usize, usize), u64)| {
             let share = 100.0 * rows as f64 / self.support[actual] as f64;
-            let name = |class: usize| cut(&self.classes[class], NAME);
+            let name = |class: usize| shortened(&self.classes[class], NAME);
             let share = format!("{share:.1} % of its class");
             vec![name(actual), name(predicted), rows.to_string(), share]
         };
@@ -102,11 +103,11 @@ impl Confusion {
 fn cells(metrics: &ClassMetrics) -> Vec<String> {
     let ClassMetrics { class, precision, recall, f1, support } = metrics;
     let numbers = [precision, recall, f1].map(|number| format!("{number:.3}"));
-    [&[cut(class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
+    [&[shortened(class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
 }
 
-/// A name of at most `most` characters, as it is shown.
-fn cut(name: &str, most: usize) -> String {
+/// Returns a name for display, shortened to at most `most` characters.
+fn shortened(name: &str, most: usize) -> String {
     let name = shown(name);
     if name.chars().count() <= most {
         return name.into();

@@ -1,7 +1,7 @@
 //! Checks that the parts of a checkpoint belong together, before any of them is used.
 //!
-//! A right checksum says that the file is the one that was written, not that a training could have written it. What is
-//! checked here, later code relies on: it subtracts, indexes and counts without asking again.
+//! A correct checksum does not prove that a training wrote the file. Later code relies on these checks: it subtracts, indexes
+//! and counts without checking again.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,23 @@ use crate::error::{Error, Result};
 use crate::model::parameter_shapes;
 use crate::trainer::fit_state::FitStateHeader;
 
-/// More steps than any training takes; numbers below it can be added to without overflow.
+/// Limit of the number of steps, far above any training. Numbers below it can be added without overflow.
 const MOST_STEPS: u64 = 1 << 48;
 
-/// `problem` as an error, unless it `holds`.
+/// Returns `problem` as an error, unless the condition `holds`.
 pub(in crate::trainer) fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::conflict("checkpoint", problem(), "use another one")) }
 }
 
 impl Checkpoint {
-    /// Checks all parts, and that they belong together.
+    /// Checks all parts, and their combination.
     ///
     /// # Errors
-    /// The first part that no training could have written.
+    /// The first part that no training can have written.
     pub(super) fn check(&self) -> Result<()> {
         let header = &self.header;
         header.settings.check()?;
+        header.settings.optimizer().with_learning_rate(self.learning_rate()).check()?;
         let under_way = self.check_place()?;
         if let Some(fit) = &header.fit {
             let [steps, rows] = fit.running();
@@ -37,11 +38,11 @@ impl Checkpoint {
         self.check_tensors()
     }
 
-    /// Checks the step, the epoch, and how many of its rows were used; returns these, or 0 between two epochs.
+    /// Checks the step, the epoch and its used rows. Returns the number of these rows, or 0 between two epochs.
     fn check_place(&self) -> Result<usize> {
         let (step, epoch, rows_of_step) = (self.header.step, self.header.epoch, self.header.settings.batch_size());
         ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
-        // Epochs and their rows are not held to the step: it does not count the steps that have failed.
+        // Epochs and their rows cannot be compared with the step, which does not count failed steps.
         ensure(epoch < u32::MAX, || format!("{epoch} epochs were begun, but they must be below {}", u32::MAX))?;
         let (used, rows) = match (self.header.used, self.header.settings.data_rows()) {
             (Some(used), Some(rows)) => (used, rows),
@@ -58,12 +59,12 @@ impl Checkpoint {
         ensure(used < rows && used.is_multiple_of(rows_of_step), || {
             format!("{used} of {rows} rows of the epoch were used, but a step has {rows_of_step}")
         })?;
-        // Before the first epoch there is no order of rows to be within.
+        // Before the first epoch the rows have no order.
         ensure(epoch > 0, || format!("{used} rows of the epoch were used, but none was begun"))?;
         Ok(used)
     }
 
-    /// Checks that there are the parameters, the optimizer's states and the best parameters, each once, and numbers.
+    /// Checks that parameters, optimizer states and best parameters are complete, unique and finite.
     fn check_tensors(&self) -> Result<()> {
         let settings = &self.header.settings;
         let shapes = parameter_shapes(settings.network());
@@ -82,7 +83,7 @@ impl Checkpoint {
                 Some(shape) => format!("tensor `{name}` has the shape {:?}, but {shape:?} is needed", tensor.shape),
                 None => format!("tensor `{name}` is not one of the training's"),
             })?;
-            // The root of a mean of squares is taken.
+            // The optimizer computes the root of a mean of squares.
             let squares = settings.optimizer().squares().is_some_and(|state| name.contains(&format!(".{state}.")));
             let bad = tensor.values.iter().find(|value| !value.is_finite() || (squares && **value < 0.0));
             ensure(bad.is_none(), || {

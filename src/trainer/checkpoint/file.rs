@@ -10,10 +10,10 @@ use crate::model::Tensor;
 use crate::model::container::{Container, Contents, check_version, differs};
 use crate::replace::replace;
 
-/// Version of the metadata; a reader refuses newer ones.
+/// Version of the metadata. Readers refuse newer versions.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-const DAMAGED: &str = "the file is damaged or cut short; use another one";
+const DAMAGED: &str = "the file is damaged or incomplete; use another one";
 const FOREIGN: &str = "use a checkpoint that wgrad wrote";
 
 const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAGED, foreign: FOREIGN };
@@ -22,21 +22,35 @@ const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAG
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// CRC-32 of the header's text, and of all tensors in the order of their names, in files of the first versions: those have
-    /// no checksum of all their bytes.
+    /// CRC-32 of the header's text and of all tensors in the order of their names. Only files of the first versions have it,
+    /// which lack a checksum of all bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<u32>,
     header: Header,
 }
 
 impl Checkpoint {
-    /// Writes it to a file, which is replaced only once the new one is complete and on disk.
+    /// Writes the checkpoint to a file. An existing file is replaced once the new one is complete and on disk.
     ///
     /// # Errors
-    /// A folder or file that cannot be written; an existing file is then as it was.
+    /// A folder or file that cannot be written. An existing file is then unchanged.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// # let path = std::env::temp_dir().join(format!("wgrad-doc-save-{}.safetensors", std::process::id()));
+    /// use wgrad::Checkpoint;
+    /// let checkpoint = build(0.01)?.checkpoint()?;
+    /// checkpoint.save(&path)?;
+    /// assert_eq!(Checkpoint::load(&path)?.step(), checkpoint.step());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes = self.to_bytes().map_err(|error| Error::file(path, "serialising", error))?;
+        let bytes = self.to_bytes().map_err(|error| Error::file(path, "serializing", error))?;
         replace(path, |file| file.write_all(&bytes))
     }
 
@@ -46,16 +60,30 @@ impl Checkpoint {
         CONTAINER.pack(serde_json::to_string(&stored)?, named)
     }
 
-    /// Reads one from a file.
+    /// Reads a checkpoint from a file.
     ///
     /// # Errors
-    /// A file that cannot be read, is damaged, or is no checkpoint.
+    /// A file that cannot be read, is damaged, or is not a checkpoint.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// # let path = std::env::temp_dir().join(format!("wgrad-doc-load-{}.safetensors", std::process::id()));
+    /// use wgrad::Checkpoint;
+    /// build(0.01)?.checkpoint()?.save(&path)?;
+    /// let mut trainer = build(0.01)?;
+    /// trainer.restore(&Checkpoint::load(&path)?)?;
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::read(path.as_ref())?
     }
 
-    /// The same, with contents that cannot be used apart: another checkpoint may do instead. A file that cannot be read
-    /// now, or by this version, is no reason to go back to an older one.
+    /// Reads a checkpoint. Unusable contents are the inner error: an older checkpoint may replace it. A file that cannot be read
+    /// now, or not by this version, is the outer error, and no reason to use an older one.
     pub(super) fn read(path: &Path) -> Result<Result<Self>> {
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, "reading", error))?;
         let contents = match CONTAINER.unpack(path, &bytes) {
@@ -85,7 +113,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// The checksum of files of the first versions.
+    /// Returns the checksum as files of the first versions have it.
     fn checksum(&self) -> std::io::Result<u32> {
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(serde_json::to_string(&self.header)?.as_bytes());

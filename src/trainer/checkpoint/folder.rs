@@ -1,4 +1,4 @@
-//! When a training writes checkpoints, and which of them stay.
+//! Folders of checkpoints: when a training writes one, which ones stay, and which one it resumes from.
 
 use std::cmp::Reverse;
 use std::fs::{File, TryLockError};
@@ -13,17 +13,19 @@ use crate::replace::remove_leftovers;
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::FitState;
 
-/// How many of the newest stay.
+/// Number of newest checkpoints that stay.
 const NEWEST: usize = 3;
 
-/// How many folders of one name there can be.
+/// Largest number of a numbered folder.
 const NUMBERED: u32 = 999;
 
-/// Writes checkpoints to a folder while [`Trainer::fit`] runs: `step-1200.safetensors` is that after 1,200 steps.
+/// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` is that after 1,200
+/// steps.
 ///
-/// One is written whenever an interval is over, when an epoch has the lowest validation loss so far, where a callback
+/// A checkpoint is written at the end of each interval, after an epoch with the lowest validation loss so far, when a callback
 /// stops training, and at the end. The newest three stay, and that of the best epoch.
 ///
+/// # Examples
 /// ```
 /// use wgrad::{Checkpoints, Fit};
 /// let fit = Fit::epochs(30).checkpoints(Checkpoints::in_folder("runs/a").every_steps(1000).resume());
@@ -31,55 +33,123 @@ const NUMBERED: u32 = 999;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoints {
     folder: PathBuf,
-    /// Whether a folder beside it is taken where that one is another training's.
+    /// True if numbered folders beside it may be used instead.
     numbered: bool,
     steps: Option<u64>,
     interval: Option<Duration>,
     resume: bool,
+    accepts_rate: bool,
     when_stopped: bool,
 }
 
 impl Checkpoints {
-    /// In a folder, which is made where there is none. Without further settings there is no interval.
+    /// Writes to this folder, which is created if necessary. Without further options there is no interval.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a");
+    /// ```
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
-        Self { folder, numbered: false, steps: None, interval: None, resume: false, when_stopped: false }
+        Self {
+            folder,
+            numbered: false,
+            steps: None,
+            interval: None,
+            resume: false,
+            accepts_rate: false,
+            when_stopped: false,
+        }
     }
 
-    /// In a folder that is no other training's: the first of `folder`, `folder-2`, `folder-3`, … that is not there when
-    /// the first checkpoint is written; [`Trainer::checkpoint_folder`] tells which. With
-    /// [`Checkpoints::resume`], the one of these with checkpoints of the same settings and data, if there is one; those
-    /// of other settings are left alone, and [`Fit::on_begin_anew`](crate::Fit::on_begin_anew) is called with them.
+    /// Writes to a folder of this training alone: the first of `folder`, `folder-2`, `folder-3`, … that does not exist when the
+    /// first checkpoint is written. [`Trainer::checkpoint_folder`] returns it.
+    ///
+    /// With [`Checkpoints::resume`], training resumes in the folder with checkpoints of the same settings and data, if there is
+    /// one. Folders of other settings stay untouched; see [`Fit::on_begin_anew`](crate::Fit::on_begin_anew).
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_numbered_folder("runs/a").resume();
+    /// ```
     pub fn in_numbered_folder(folder: impl Into<PathBuf>) -> Self {
         Self { numbered: true, ..Self::in_folder(folder) }
     }
 
-    /// Writes one after every `steps` steps; 0 counts as 1.
+    /// Writes a checkpoint every `steps` steps; 0 counts as 1.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").every_steps(1000);
+    /// ```
     pub fn every_steps(self, steps: u64) -> Self {
         Self { steps: Some(steps.max(1)), ..self }
     }
 
-    /// Writes one at the end of the submission in which so much time has passed since the last.
+    /// Writes a checkpoint once `interval` has passed since the last one, at the end of a submission.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// use std::time::Duration;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").every(Duration::from_secs(600));
+    /// ```
     pub fn every(self, interval: Duration) -> Self {
         Self { interval: Some(interval), ..self }
     }
 
-    /// Goes on from the newest one in the folder, if there is one. Without this, a folder that has one is refused.
+    /// Resumes from the newest checkpoint in the folder, if there is one. Without this, a folder with checkpoints is refused.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").resume();
+    /// ```
     pub fn resume(self) -> Self {
         Self { resume: true, ..self }
     }
 
-    /// Writes one where a callback stops training, and no other.
+    /// Accepts another learning rate and another schedule when resuming, such as a cosine over more epochs. By default they are
+    /// refused like other settings that differ.
+    ///
+    /// They are used from the next step on. [`Restored::accepted`] lists what changed. A learning rate counts as changed if it is
+    /// not the one that the checkpoint's trainer was built with. A numbered folder with the same settings is preferred.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").resume().accept_learning_rate();
+    /// ```
+    pub fn accept_learning_rate(self) -> Self {
+        Self { accepts_rate: true, ..self }
+    }
+
+    /// Writes a checkpoint only when a callback stops training.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").only_when_stopped();
+    /// ```
     pub fn only_when_stopped(self) -> Self {
         Self { when_stopped: true, ..self }
     }
 
-    /// Where they go.
+    /// Returns the folder, without a number.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// assert_eq!(Checkpoints::in_folder("runs/a").folder(), std::path::Path::new("runs/a"));
+    /// ```
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The folders that may be this training's, as far as they are there.
+    /// Returns the existing folders that may belong to this training.
     fn candidates(&self) -> Vec<PathBuf> {
         let numbers = if self.numbered { 1..=NUMBERED } else { 1..=1 };
         numbers.map(|number| self.candidate(number)).filter(|folder| folder.is_dir()).collect()
@@ -94,13 +164,13 @@ impl Checkpoints {
     }
 }
 
-/// A damaged checkpoint that was passed over for an older one.
+/// Damaged checkpoint, instead of which an older one is used.
 struct PassedOver {
     path: PathBuf,
     problem: String,
 }
 
-/// The newest checkpoint of a folder that can be used, and newer ones that cannot.
+/// Returns the newest usable checkpoint of a folder, and newer ones that are damaged.
 fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
     let mut damaged: Vec<PassedOver> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
@@ -109,28 +179,33 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
             Err(error) => damaged.push(PassedOver { path, problem: error.to_string() }),
         }
     }
-    // Not to begin anew where a training had come far: that is the user's to say.
+    // A long training may be lost: the user decides whether to start a new one.
     let Some(PassedOver { problem: first, .. }) = damaged.first() else { return Ok(None) };
     let problem = format!("none of its checkpoints can be used: {first}");
-    Err(Error::conflict(folder.display().to_string(), problem, "delete them to begin anew, or name another folder"))
+    Err(Error::conflict(
+        folder.display().to_string(),
+        problem,
+        "delete them to start a new training, or name another folder",
+    ))
 }
 
-/// Result of a search for a checkpoint to go on from.
+/// Result of a search for a checkpoint to resume from.
 #[derive(Default)]
 struct Search {
-    /// Folders with checkpoints of this training, and the steps of the newest.
-    own: Vec<(u64, PathBuf)>,
-    /// Differences of checkpoints of other trainings, each with its folder.
+    /// Folders with checkpoints of this training, each with true if its settings are the same without any that is accepted, and
+    /// with the step of its newest checkpoint. The first is the best to resume from.
+    own: Vec<(bool, u64, PathBuf)>,
+    /// Folders of other trainings, each with a difference.
     others: Vec<String>,
-    /// The first folder that cannot be judged.
+    /// Problem of the first folder without a usable checkpoint.
     refused: Option<Error>,
 }
 
 impl Search {
-    /// Reads the newest checkpoint of each folder. Nothing is locked or deleted yet: a folder may be another training's.
+    /// Reads the newest checkpoint of each folder. It locks and deletes nothing, since a folder may belong to another training.
     ///
     /// # Errors
-    /// Other settings in the one folder that was named.
+    /// Other settings in a folder without a number.
     fn of(checkpoints: &Checkpoints, settings: &Settings) -> Result<Self> {
         let mut search = Self::default();
         for folder in checkpoints.candidates() {
@@ -143,44 +218,44 @@ impl Search {
                 }
             };
             let place = folder.display().to_string();
-            match checkpoint.header.settings.difference(settings)? {
-                None => search.own.push((checkpoint.step(), folder)),
+            let made = &checkpoint.header.settings;
+            match made.difference(settings, checkpoints.accepts_rate)? {
+                None => search.own.push((made == settings, checkpoint.step(), folder)),
                 Some(difference) if checkpoints.numbered => search.others.push(format!("{place}: {difference}")),
                 Some(difference) => return Err(difference.error(place)),
             }
         }
-        // Those that have come farthest come first.
-        search.own.sort_by_key(|(step, _)| Reverse(*step));
+        search.own.sort_by_key(|(is_same, step, _)| Reverse((*is_same, *step)));
         Ok(search)
     }
 }
 
 /// Start of a training.
 pub(in crate::trainer) enum Beginning {
-    /// At its first step; how the checkpoints differ that there are, where all are of other trainings.
+    /// At the first step, with the differences of the checkpoints of other trainings.
     Anew(Vec<String>),
     /// At a checkpoint.
     Resumed(FitState, Restored),
 }
 
-/// A folder that no other training writes to while the value lives; the system unlocks it however the process ends.
+/// Folder that no other training writes to while the value lives. The system unlocks it, however the process ends.
 struct Taken {
     folder: PathBuf,
     _lock: File,
 }
 
 impl Taken {
-    /// Takes a folder that is there, and deletes what a process has left that was killed while it wrote a checkpoint.
+    /// Locks an existing folder, and deletes partial files of killed processes.
     fn new(folder: PathBuf) -> Result<Self> {
         let path = folder.join("lock");
-        // Not truncated: a file of that name may be the user's.
+        // Not truncated: a file of that name may belong to the user.
         let file = File::options().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| Error::file(&path, "creating", error))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let (place, problem) = (folder.display().to_string(), "another training is writing checkpoints to it");
             return Err(Error::conflict(place, problem, "wait for it to end, or name another folder"));
         }
-        // Where a file system knows no locks, there are none.
+        // A file system without locks is accepted.
         remove_leftovers(&folder, |name| step_of(name).is_some());
         Ok(Self { folder, _lock: file })
     }
@@ -190,14 +265,14 @@ fn name(step: u64) -> String {
     format!("step-{step}.safetensors")
 }
 
-/// The step of the checkpoint with that name.
+/// Returns the step of the checkpoint with that name.
 fn step_of(file: &str) -> Option<u64> {
     let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
-    // `007` and `+7` are numbers, too, but no training has written them.
+    // `007` and `+7` parse as numbers, but no training writes them.
     (name(step) == file).then_some(step)
 }
 
-/// The checkpoints of a folder, oldest first, with their steps.
+/// Returns the checkpoints of a folder with their steps, oldest first.
 fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let failed = |error| Error::file(folder, "reading the folder", error);
     let mut found = Vec::new();
@@ -210,20 +285,20 @@ fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Keeps to what [`Checkpoints`] say.
+/// Writes checkpoints as [`Checkpoints`] describe.
 pub(in crate::trainer) struct CheckpointWriter {
     checkpoints: Checkpoints,
-    /// What epochs are validated on.
+    /// Validation set of the fit.
     validation: Option<Validation>,
     last: Instant,
-    /// Nothing before a folder is written to for the first time.
+    /// Folder, once it is known.
     taken: Option<Taken>,
-    /// Damaged checkpoints, which are none of the newest until they are written again.
+    /// Damaged checkpoints, which do not count among the newest until they are written again.
     passed_over: Vec<PathBuf>,
 }
 
 impl CheckpointWriter {
-    /// Begins, or goes on from the newest checkpoint.
+    /// Starts a training, or resumes from the newest checkpoint.
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,
@@ -241,8 +316,10 @@ impl CheckpointWriter {
         Ok((writer, beginning))
     }
 
+    /// Checks that the folder has no checkpoints yet.
+    ///
     /// # Errors
-    /// A folder that has checkpoints of another training, where no other folder may be taken.
+    /// A folder without a number that has some.
     fn check_free(&self) -> Result<()> {
         let Checkpoints { folder, numbered, .. } = &self.checkpoints;
         if *numbered || !folder.exists() {
@@ -254,14 +331,14 @@ impl CheckpointWriter {
         Err(Error::conflict(folder.display().to_string(), problem, remedy))
     }
 
-    /// Goes on in the folder with checkpoints of these settings and data that has come farthest, if there is one.
+    /// Resumes in the best folder with checkpoints of these settings and data, if there is one.
     ///
     /// # Errors
-    /// A folder of other settings that was named; folders all of which are locked or damaged: what is wrong with the first.
+    /// A folder without a number that has other settings; the problem of the first folder if all are locked or damaged.
     fn resume(&mut self, trainer: &mut Trainer) -> Result<Beginning> {
         let Search { own, others, mut refused } =
             Search::of(&self.checkpoints, &Settings::of(trainer, self.validation))?;
-        for (_, folder) in own {
+        for (_, _, folder) in own {
             match Taken::new(folder) {
                 Ok(taken) => return self.resume_in(taken, trainer),
                 Err(error) => refused = refused.or(Some(error)),
@@ -270,12 +347,12 @@ impl CheckpointWriter {
         refused.map_or(Ok(Beginning::Anew(others)), Err)
     }
 
-    /// Goes on from the newest checkpoint of a folder, which another training may have written since it was found.
+    /// Resumes from the newest checkpoint of a folder. Another training may have written it since the search.
     fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
         let found = newest(&taken.folder)?;
         self.taken = Some(taken);
         let Some((checkpoint, passed_over)) = found else { return Ok(Beginning::Anew(Vec::new())) };
-        let restored = trainer.restore_with(&checkpoint, self.validation)?;
+        let restored = trainer.restore_with(&checkpoint, self.validation, self.checkpoints.accepts_rate)?;
         let mut problems = Vec::new();
         for PassedOver { path, problem } in passed_over {
             log::warn!("a checkpoint is passed over: {problem}");
@@ -285,7 +362,7 @@ impl CheckpointWriter {
         Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { passed_over: problems, ..restored }))
     }
 
-    /// Makes a folder this training's alone; returns which.
+    /// Locks a folder for this training, and returns it.
     fn take_folder(&mut self) -> Result<PathBuf> {
         if let Some(taken) = &self.taken {
             return Ok(taken.folder.clone());
@@ -295,7 +372,7 @@ impl CheckpointWriter {
     }
 
     fn make_folder(&self) -> Result<PathBuf> {
-        let failed = |folder: &Path, error| Error::file(folder, "making the folder", error);
+        let failed = |folder: &Path, error| Error::file(folder, "creating the folder", error);
         let Checkpoints { folder, numbered, .. } = &self.checkpoints;
         if !*numbered {
             return std::fs::create_dir_all(folder).map(|()| folder.clone()).map_err(|error| failed(folder, error));
@@ -303,33 +380,36 @@ impl CheckpointWriter {
         for folder in (1..=NUMBERED).map(|number| self.checkpoints.candidate(number)) {
             match std::fs::create_dir(&folder) {
                 Ok(()) => return Ok(folder),
-                // Whoever makes it, has it.
+                // It belongs to the training that creates it.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&folder, error)),
             }
         }
-        let (place, problem) = (folder.display().to_string(), format!("it and {NUMBERED} others beside it are taken"));
-        Err(Error::conflict(place, problem, "delete those that are no longer needed, or name another folder"))
+        let (place, problem) = (
+            folder.display().to_string(),
+            format!("it and the folders beside it up to number {NUMBERED} exist already"),
+        );
+        Err(Error::conflict(place, problem, "delete folders that are no longer needed, or name another one"))
     }
 
-    /// The folder that was written to or gone on from.
+    /// Returns the folder that was written to or resumed from.
     pub(in crate::trainer) fn folder(&self) -> Option<&Path> {
         self.taken.as_ref().map(|taken| taken.folder.as_path())
     }
 
-    /// How many steps there are to the next checkpoint, as far as steps decide that.
+    /// Returns the number of steps until the next checkpoint, by the interval in steps.
     pub(in crate::trainer) fn steps_left(&self, step: u64) -> u64 {
         self.checkpoints.steps.map_or(u64::MAX, |every| every - step % every)
     }
 
-    /// Whether an interval is over.
+    /// Returns true if an interval is over.
     pub(in crate::trainer) fn is_due(&self, step: u64) -> bool {
         let Checkpoints { steps, interval, .. } = self.checkpoints;
         steps.is_some_and(|every| step.is_multiple_of(every))
             || interval.is_some_and(|interval| self.last.elapsed() >= interval)
     }
 
-    /// Writes one, unless only those of stopped trainings are wanted, and deletes those that are no longer.
+    /// Writes a checkpoint, unless only stopped trainings write one, and deletes old ones.
     pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState, stopped: bool) -> Result<()> {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());
@@ -345,7 +425,7 @@ impl CheckpointWriter {
         let best = state.best.as_ref().map(|best| best.step);
         for (_, path) in old.into_iter().filter(|(step, path)| Some(*step) != best && *path != newest) {
             match std::fs::remove_file(&path) {
-                // Somebody else has done it.
+                // Another process has deleted it.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 done => done.map_err(|error| Error::file(&path, "deleting", error))?,
             }

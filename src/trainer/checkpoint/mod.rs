@@ -1,8 +1,8 @@
-//! All that a training needs to go on as if it had never stopped.
+//! Checkpoints: the state of a training, from which it resumes as if it had never stopped.
 //!
-//! A [`Checkpoint`] holds parameters, the optimizer's state, where the next step is, and how far a
-//! [`Trainer::fit`](crate::Trainer::fit) has come. Everything else that a step depends on, such as the order of the rows
-//! or what is dropped, follows from the seed and the step. [`Checkpoints`] says when a training writes one, and where.
+//! A [`Checkpoint`] holds the parameters, the optimizer's state, the learning rate, the position in the data, and the state
+//! of a [`Trainer::fit`](crate::Trainer::fit). Everything else that a step depends on, such as the order of the rows and
+//! dropout, follows from the seed and the step. [`Checkpoints`] are the options for writing them.
 
 mod check;
 mod file;
@@ -14,6 +14,8 @@ pub use folder::Checkpoints;
 pub(super) use check::ensure;
 pub(super) use folder::{Beginning, CheckpointWriter};
 pub(super) use settings::{Fingerprint, Validation};
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,11 +30,13 @@ use settings::{MadeOn, Settings};
 /// Prefix of the parameters of the best epoch.
 const BEST: &str = "best.";
 
-/// A training at the end of some step, as plain data.
+/// State of a training at the end of a step, as plain data.
 ///
+/// # Examples
 /// ```
 /// use wgrad::{Device, Loss, Network, Trainer, data};
-/// let build = || Trainer::builder(Network::input(2).dense(4).tanh().dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu());
+/// let builder = Trainer::builder(Network::input(2).dense(4).tanh().dense(2)).loss(Loss::SoftmaxCrossEntropy);
+/// let build = || builder.clone().build(&Device::cpu());
 /// let moons = data::two_moons(200, 0.1, 0)?;
 /// let (mut whole, mut stopped, mut resumed) = (build()?, build()?, build()?);
 /// for trainer in [&mut whole, &mut stopped, &mut resumed] {
@@ -46,61 +50,106 @@ const BEST: &str = "best.";
 /// assert_eq!(whole.parameters()?, resumed.parameters()?);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Checkpoint {
     header: Header,
-    /// Parameters, state, and parameters of the best epoch, each under its name in the plan.
+    /// Parameters, optimizer state, and parameters of the best epoch, each under its name in the plan.
     tensors: Vec<Tensor>,
 }
 
-/// All but the tensors: the metadata of the file.
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("step", &self.header.step)
+            .field("epoch", &self.header.epoch)
+            .field("learning_rate", &self.learning_rate())
+            .field("tensors", &self.tensors.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything but the tensors: the metadata of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     /// Version of the file format.
     format: u32,
     settings: Settings,
+    /// Current learning rate, if it is no longer that of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    learning_rate: Option<f64>,
     made_on: MadeOn,
     /// Steps since training began.
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
-    /// Rows of the last of them that were used, where a data set is loaded.
+    /// Rows of the last epoch that were used, if a data set is loaded.
     used: Option<usize>,
     #[serde(alias = "course")]
     fit: Option<FitStateHeader>,
 }
 
-/// What came of [`Trainer::restore`].
+/// Result of resuming from a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Restored {
     /// Steps since training began.
     pub step: u64,
-    /// Whole epochs that a [`Trainer::fit`] had done.
+    /// Complete epochs of the [`Trainer::fit`].
     pub epochs: usize,
-    /// Products that are cut from now on as they were when the checkpoint was made, and would else be cut otherwise: on the
-    /// device that it was made on, a tuning that has changed since changes no bit.
+    /// Number of matrix multiplications that now have the checkpoint's tile sizes instead of others. On the device of the
+    /// checkpoint, a tuning that has changed since then therefore changes no bit.
     pub recut: usize,
-    /// What is wrong with newer checkpoints of the folder, which were passed over; most often nothing.
+    /// Problems of newer checkpoints in the folder, which were passed over. Empty in most cases.
     pub passed_over: Vec<String>,
-    /// What differs from where the checkpoint was made, so that the same bits cannot be promised; most often nothing.
+    /// Differences of version, device, driver or plan, due to which the bits may differ. Empty in most cases.
     pub differences: Vec<String>,
+    /// Changes of the learning rate and of the schedule that were accepted, such as `learning rate 0.001 → 0.0005`. See
+    /// [`Checkpoints::accept_learning_rate`].
+    pub accepted: Vec<String>,
 }
 
 impl Restored {
-    /// Whether training goes on with the bits of one that was never stopped.
+    /// Returns true if training continues with the bits of one that was never stopped: without differences and accepted
+    /// changes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.01)?);
+    /// assert!(resumed.restore(&stopped.checkpoint()?)?.is_exact());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn is_exact(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && self.accepted.is_empty()
     }
 }
 
 impl Checkpoint {
-    /// Steps since training began.
+    /// Returns the number of steps since training began.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// let mut trainer = build(0.01)?;
+    /// trainer.fit(&data::xor(), Fit::epochs(3))?;
+    /// assert_eq!(trainer.checkpoint()?.step(), 3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn step(&self) -> u64 {
         self.header.step
     }
 
-    /// How far the training had come that it was made in.
+    /// Returns the learning rate of the next step, before the schedule's factor.
+    fn learning_rate(&self) -> f64 {
+        self.header.learning_rate.unwrap_or(self.header.settings.optimizer().learning_rate())
+    }
+
+    /// Returns the state of the [`Trainer::fit`].
     fn fit_state(&self) -> FitState {
         let best = self
             .tensors
@@ -111,18 +160,30 @@ impl Checkpoint {
 }
 
 impl Trainer {
-    /// All that is needed to go on from here. Losses that [`Trainer::advance`] has not told yet are not part of it.
+    /// Returns the state of the training, from which [`Trainer::restore`] resumes. It does not include losses that
+    /// [`Trainer::advance`] has not returned yet.
     ///
     /// # Errors
     /// A device that does not answer; a number that is not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// let mut trainer = build(0.01)?;
+    /// trainer.fit(&data::xor(), Fit::epochs(3))?;
+    /// let checkpoint = trainer.checkpoint()?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.checkpoint_of(None, None)
     }
 
-    /// The same within a [`Trainer::fit`], with what it is validated on.
+    /// [`Trainer::checkpoint`] with the state of a [`Trainer::fit`] and its validation set.
     fn checkpoint_of(&mut self, fit: Option<&FitState>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
-        self.rise()?;
+        self.ensure_steps()?;
         let state = self.state()?;
         let mut tensors = self.finite(state)?;
         let best = fit.and_then(|fit| fit.best.as_ref()).map(|best| best.parameters.as_slice());
@@ -131,6 +192,7 @@ impl Trainer {
         let header = Header {
             format: file::FORMAT_VERSION,
             settings: Settings::of(self, validation),
+            learning_rate: Some(self.learning_rate()).filter(|rate| *rate != self.built_learning_rate),
             made_on: MadeOn::of(self)?,
             step: self.step,
             epoch: self.epoch,
@@ -140,29 +202,78 @@ impl Trainer {
         Ok(Checkpoint { header, tensors })
     }
 
-    /// Goes on from a checkpoint of a training with the same settings, on the same data set if one was loaded; load it
-    /// before.
+    /// Resumes from a checkpoint of a training with the same settings. If a data set was loaded, load the same one before.
+    ///
+    /// The learning rate becomes that of the checkpoint, too.
     ///
     /// # Errors
-    /// Settings or data that differ, with both; a number that is not finite; other tiles that were [pinned](crate::trainer::Builder::tuning); a device that does not answer.
+    /// Settings or data that differ, with both values; a number that is not finite; tile sizes that differ from a
+    /// [pinned](crate::trainer::Builder::tuning) tuning; a device that does not answer.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.01)?);
+    /// stopped.set_learning_rate(0.001)?;
+    /// resumed.restore(&stopped.checkpoint()?)?;
+    /// assert_eq!(resumed.learning_rate(), 0.001);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
-        self.restore_with(checkpoint, checkpoint.header.settings.validation)
+        self.restore_with(checkpoint, checkpoint.header.settings.validation, false)
     }
 
-    fn restore_with(&mut self, checkpoint: &Checkpoint, validation: Option<Validation>) -> Result<Restored> {
+    /// Resumes from a checkpoint like [`Trainer::restore`], but accepts another learning rate and another schedule.
+    ///
+    /// They are used from the next step on. [`Restored::accepted`] lists what changed. A learning rate counts as changed if it is
+    /// not the one that the checkpoint's trainer was built with.
+    ///
+    /// # Errors
+    /// As [`Trainer::restore`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
+    /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.005)?);
+    /// assert!(resumed.restore(&stopped.checkpoint()?).is_err());
+    /// let restored = resumed.restore_accepting_learning_rate(&stopped.checkpoint()?)?;
+    /// assert_eq!(restored.accepted, ["learning rate 0.01 → 0.005"]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn restore_accepting_learning_rate(&mut self, checkpoint: &Checkpoint) -> Result<Restored> {
+        self.restore_with(checkpoint, checkpoint.header.settings.validation, true)
+    }
+
+    fn restore_with(
+        &mut self,
+        checkpoint: &Checkpoint,
+        validation: Option<Validation>,
+        accepts_rate: bool,
+    ) -> Result<Restored> {
         let Checkpoint { header, tensors } = checkpoint;
-        if let Some(difference) = header.settings.difference(&Settings::of(self, validation))? {
+        if let Some(difference) = header.settings.difference(&Settings::of(self, validation), accepts_rate)? {
             return Err(difference.error("checkpoint"));
         }
+        let (built, before) = (header.settings.optimizer().learning_rate(), checkpoint.learning_rate());
+        let rate = Some(self.learning_rate()).filter(|own| accepts_rate && *own != built).unwrap_or(before);
+        let schedule = header.settings.schedule();
+        let accepted = [
+            (rate != before).then(|| format!("learning rate {before} → {rate}")),
+            (*schedule != self.schedule).then(|| format!("schedule {schedule} → {}", self.schedule)),
+        ];
         self.forget()?;
-        self.rise()?;
+        self.ensure_steps()?;
         let stored = stored(self.spec.optimizer);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted = stored.len() * crate::model::parameter_shapes(&self.spec.network).len();
         if tensors.len() != wanted {
             let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
-            return Err(Error::conflict("checkpoint", problem, "use the checkpoint of the same training"));
+            return Err(Error::conflict("checkpoint", problem, "use a checkpoint of the same training"));
         }
         for tensor in &tensors {
             if let Some(at) = tensor.values.iter().position(|value| !value.is_finite()) {
@@ -172,9 +283,10 @@ impl Trainer {
         }
         let recut = header.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
+        self.set_learning_rate(rate)?;
         (self.step, self.epoch) = (header.step, header.epoch);
         if let Some(used) = header.used {
-            self.go_on_from(used)?;
+            self.resume_epoch(used)?;
         }
         Ok(Restored {
             step: header.step,
@@ -182,11 +294,12 @@ impl Trainer {
             recut,
             passed_over: Vec::new(),
             differences: header.made_on.differences(&MadeOn::of(self)?),
+            accepted: accepted.into_iter().flatten().collect(),
         })
     }
 }
 
-/// Prefixes of what is stored for each parameter: itself, and each state.
+/// Returns the prefixes of the tensors that are stored per parameter: the parameter itself and each optimizer state.
 pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
     [String::new()].into_iter().chain(states).collect()

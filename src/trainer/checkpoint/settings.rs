@@ -1,4 +1,4 @@
-//! What must be the same for a training to go on, and what its bits depend on besides.
+//! Settings that must be the same for a training to resume, and what else its bits depend on.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::trainer::load::Loaded;
 /// Longest text of a setting in a message.
 const LONGEST: usize = 60;
 
-/// What a training is of. How many epochs it shall take, and with how much patience, may change.
+/// Settings of a training. The number of epochs and the patience are not among them and may change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
@@ -41,7 +41,7 @@ pub(super) struct Settings {
     target_scaling: Option<Standardization>,
 }
 
-/// Enough of a data set to tell it from others.
+/// Number of rows and checksum of a data set, by which it is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Fingerprint {
@@ -50,7 +50,7 @@ pub(in crate::trainer) struct Fingerprint {
     checksum: u32,
 }
 
-/// What epochs are validated on, and what for.
+/// Validation set of a fit, and its use.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Validation {
@@ -59,7 +59,7 @@ pub(in crate::trainer) struct Validation {
 }
 
 impl Validation {
-    /// Rows of the data set, and whether the best epoch is kept.
+    /// Returns the number of rows, and true if the best epoch is kept.
     pub(in crate::trainer) fn kept(&self) -> (usize, bool) {
         (self.data.rows, self.restore_best)
     }
@@ -81,8 +81,8 @@ impl Settings {
         Self {
             network: spec.network.clone(),
             loss: spec.loss,
-            optimizer: spec.optimizer,
-            schedule: trainer.schedule,
+            optimizer: spec.optimizer.with_learning_rate(trainer.built_learning_rate),
+            schedule: trainer.schedule.clone(),
             clip_norm: spec.clip_norm,
             batch: trainer.batch,
             accumulate: trainer.accumulate,
@@ -95,10 +95,10 @@ impl Settings {
         }
     }
 
-    /// Checks each setting, and that they go together.
+    /// Checks each setting, and their combination.
     ///
     /// # Errors
-    /// What is wrong, where, and what to do.
+    /// The first problem.
     pub(super) fn check(&self) -> Result<()> {
         let spec = TrainingSpec {
             clip_norm: self.clip_norm,
@@ -122,7 +122,7 @@ impl Settings {
             )
         })?;
         for data in [self.data, self.validation.map(|validation| validation.data)].into_iter().flatten() {
-            ensure(data.rows > 0, || "it was made on data without rows".into())?;
+            ensure(data.rows > 0, || "it was made with data without rows".into())?;
         }
         Ok(())
     }
@@ -135,32 +135,40 @@ impl Settings {
         self.optimizer
     }
 
-    /// Rows of the loaded data set, where there is one.
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Returns the number of rows of the loaded data set, if there is one.
     pub(super) fn data_rows(&self) -> Option<usize> {
         self.data.map(|data| data.rows)
     }
 
-    /// Rows of a step, but for the last of an epoch.
+    /// Returns the number of rows per step. The last step of an epoch may have fewer.
     pub(super) fn batch_size(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// The first setting that is otherwise `now`.
-    pub(super) fn difference(&self, now: &Self) -> Result<Option<Difference>> {
+    /// Returns the first setting that is different `now`; learning rate and schedule may be, if they are accepted.
+    pub(super) fn difference(&self, now: &Self, accepts_rate: bool) -> Result<Option<Difference>> {
+        if accepts_rate {
+            let optimizer = self.optimizer.with_learning_rate(now.optimizer.learning_rate());
+            return Self { optimizer, schedule: now.schedule.clone(), ..self.clone() }.difference(now, false);
+        }
         if self.network != now.network {
             let [made, now] = [self, now].map(|settings| settings.network.to_string());
             return Ok(Some(Difference { name: "network".into(), made, now }));
         }
-        let failed = |error: serde_json::Error| Error::conflict("checkpoint", error.to_string(), "make a new one");
+        let failed = |error: serde_json::Error| Error::conflict("checkpoint", error.to_string(), "write a new one");
         let [made, now] = [serde_json::to_value(self).map_err(failed)?, serde_json::to_value(now).map_err(failed)?];
         let found = difference(String::new(), &made, &now);
         Ok(found.map(|(name, made, now)| Difference { name, made: short(made), now: short(now) }))
     }
 }
 
-/// A setting of a checkpoint that is otherwise now.
+/// Setting that differs between a checkpoint and the current training.
 pub(super) struct Difference {
-    /// Such as `optimizer.learning_rate`.
+    /// Path of the setting, such as `optimizer.learning_rate`.
     name: String,
     made: String,
     now: String,
@@ -174,22 +182,29 @@ impl fmt::Display for Difference {
 }
 
 impl Difference {
-    /// The error where the checkpoint at `place` must have the same settings.
+    /// Returns the error for a checkpoint at `place`.
     pub(super) fn error(&self, place: impl Into<String>) -> Error {
         let remedy = match self.name.split('.').next() {
-            Some("schedule") => "keep the number of epochs, which a cosine is over, or begin anew elsewhere",
-            Some("data" | "validation") => "load the data that it was made on, or begin anew elsewhere",
-            _ => "go on with the same settings, or begin anew elsewhere",
+            Some("schedule") => {
+                "keep the schedule and the number of epochs, accept the new schedule with `accept_learning_rate`, or start a \
+                 new training in another folder"
+            }
+            Some("data" | "validation") => "load the same data, or start a new training in another folder",
+            _ if self.name == "optimizer.learning_rate" => {
+                "keep the learning rate, accept the new one with `accept_learning_rate`, or start a new training in another \
+                 folder"
+            }
+            _ => "use the same settings, or start a new training in another folder",
         };
         Error::conflict(place, format!("it was {self}"), remedy)
     }
 }
 
-/// Settings that other ones change, too: the seed splits the data, and from these follow the scaling and the length of a
-/// cosine. They are compared last.
+/// Settings that follow from others and are therefore compared last: the seed splits the data, and the data determines the
+/// scaling and the length of a cosine.
 const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
-/// The first value that differs, and what it is called: `optimizer.learning_rate`. What kind of thing it is comes first.
+/// Returns the first values that differ, with their path: `optimizer.learning_rate`. The field `kind` comes first.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
@@ -200,33 +215,42 @@ fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(Stri
                 difference(name, made, others.get(field).unwrap_or(&Value::Null))
             })
         }
+        // Long lists may differ behind the part that is shown.
+        (Value::Array(values), Value::Array(others)) if values.len() == others.len() => {
+            let mut pairs = values.iter().zip(others).enumerate();
+            pairs.find_map(|(index, (made, now))| difference(format!("{name}[{index}]"), made, now))
+        }
         _ => (made != now).then_some((name, made, now)),
     }
 }
 
 fn short(value: &Value) -> String {
     let text = value.to_string();
-    let cut: String = text.chars().take(LONGEST).collect();
-    if cut.len() < text.len() { cut + "…" } else { text }
+    let start: String = text.chars().take(LONGEST).collect();
+    match value {
+        _ if start.len() == text.len() => text,
+        Value::Array(values) => format!("{start}… ({} values)", values.len()),
+        _ => start + "…",
+    }
 }
 
-/// What the bits of a result depend on besides settings and data.
+/// Version, device and plan: the bits of a result depend on these too, besides settings and data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MadeOn {
-    /// Of this crate.
+    /// Version of this crate.
     version: String,
-    /// The device, with what its arithmetic is made of.
+    /// Device, with the properties of its arithmetic.
     device: String,
     driver: Option<String>,
-    /// CRC-32 of the ops of a step as the device runs them, parameters, tiles and all.
+    /// CRC-32 of the ops of a step as the device runs them, with parameters and tiles.
     plan: u32,
-    /// The tiles of a GPU's products, of those too that only evaluate, whether the heuristic chose them or a tuning.
+    /// Tiles of all matrix multiplications of a GPU, those of evaluations included, chosen by the heuristic or by a tuning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tiles: Vec<Choice>,
 }
 
-/// The ops of a step, in order, with their parameters, as how many parts or rows a workgroup adds up, and tiles.
+/// Returns the ops of a step as text, in order, with their parameters and tiles.
 fn ops(plan: &Plan) -> String {
     let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
     ops.map(|op| format!("{} {:?} {:?}\n", op.kernel.name, op.params, op.tile)).collect()
@@ -243,13 +267,13 @@ impl MadeOn {
         })
     }
 
-    /// How products were cut, where that can be done again.
+    /// Returns the tiles, if the device is the same.
     pub(super) fn tiles_for(&self, trainer: &Trainer) -> Option<Tuning> {
         let same_device = self.device == trainer.device.arithmetic();
         same_device.then(|| Tuning::new(None, self.tiles.iter().cloned()))
     }
 
-    /// What is otherwise `now`, in words.
+    /// Returns in words what differs `now`.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let driver = |made: &Self| made.driver.clone().unwrap_or_else(|| "none".into());
         let plan = |made: &Self| format!("{:08x}", made.plan);

@@ -1,10 +1,11 @@
-//! Small changes of a shader, each in one place: what `mod.rs` then judges.
+//! Mutations of a shader, each in one place; `mod.rs` runs them.
 //!
-//! Shaders are formatted as Rust is, so binary operators stand between blanks, and `<` without them is a type's.
+//! Shaders are formatted like Rust code, so binary operators have spaces around them, and a `<` without spaces belongs
+//! to a type.
 
 use std::ops::Range;
 
-/// Text in function bodies, and what it becomes.
+/// Text in function bodies, and its replacement.
 const CHANGES: [(&str, &str); 22] = [
     (" < ", " <= "),
     (" <= ", " < "),
@@ -30,17 +31,17 @@ const CHANGES: [(&str, &str); 22] = [
     ("atomicMin", "atomicMax"),
 ];
 
-/// One change.
+/// One change of a shader.
 pub struct Change {
-    /// The function that it is in; empty for a constant.
+    /// Function that contains the change; empty for a constant.
     pub function: String,
-    /// What is replaced.
+    /// Range of the replaced text.
     pub at: Range<usize>,
-    /// By what.
+    /// Replacement.
     pub to: String,
 }
 
-/// All changes of a shader's text.
+/// Returns all changes of a shader's text.
 pub fn changes(source: &str) -> Vec<Change> {
     let code = without_comments(source);
     let steps = steps(&code);
@@ -62,7 +63,7 @@ pub fn changes(source: &str) -> Vec<Change> {
 
 type Replacement = (Range<usize>, String);
 
-/// The text with blanks for comments, so that places stay what they are.
+/// Replaces comments by spaces, so that offsets stay valid.
 fn without_comments(source: &str) -> String {
     let line = |line: &str| {
         let code = line.find("//").unwrap_or(line.len());
@@ -76,7 +77,8 @@ fn without_comments(source: &str) -> String {
     code
 }
 
-/// Bodies of functions by name, and what constants are. Structs, bindings and signatures are neither.
+/// Returns the bodies of functions with their names, and the values of constants. Structs, bindings and signatures are
+/// left out.
 fn bodies(code: &str) -> Vec<(String, Range<usize>)> {
     let (mut bodies, mut name, mut start, mut at) = (Vec::new(), "", 0, 0);
     for line in code.split_inclusive('\n') {
@@ -97,12 +99,12 @@ fn bodies(code: &str) -> Vec<(String, Range<usize>)> {
     bodies
 }
 
-/// The last parts of loops' headers, and conditions that count down: a loop must still end.
+/// Finds the step parts of loop headers, and conditions that count down: a mutated loop must still end.
 fn steps(code: &str) -> Vec<Range<usize>> {
     let headers = code.match_indices("for (").map(|(at, text)| at + text.len()..closing(code, at + text.len() - 1));
     let unsafe_part = |header: Range<usize>| {
         let parts: Vec<usize> = code[header.clone()].match_indices(';').map(|(at, _)| header.start + at).collect();
-        // `half >= 0u` always holds, and what lies below 0 is 2³² − 1.
+        // `half >= 0u` is always true, and what is below 0 is 2³² − 1.
         let condition = code[parts[0]..parts[1]].find(" > ").map(|at| parts[0] + at..parts[0] + at + 1);
         let sum = code[parts[0]..parts[1]].find(" + ").map(|at| parts[0] + at..parts[0] + at + 1);
         [Some(parts[1]..header.end), condition, sum].into_iter().flatten()
@@ -110,7 +112,7 @@ fn steps(code: &str) -> Vec<Range<usize>> {
     headers.flat_map(unsafe_part).collect()
 }
 
-/// Where the parenthesis or bracket at `open` is closed.
+/// Returns the position of the parenthesis or bracket that closes the one at `open`.
 fn closing(code: &str, open: usize) -> usize {
     let mut depth = 0;
     for (at, c) in code[open..].char_indices() {
@@ -122,7 +124,7 @@ fn closing(code: &str, open: usize) -> usize {
     panic!("nothing closes `{}`", &code[open..])
 }
 
-/// Where the one that is closed at `close` is opened.
+/// Returns the position of the one that opens the one at `close`.
 fn opening(code: &str, close: usize) -> usize {
     let mut depth = 0;
     for (at, c) in code[..=close].char_indices().rev() {
@@ -134,7 +136,7 @@ fn opening(code: &str, close: usize) -> usize {
     panic!("nothing opens `{}`", &code[..=close])
 }
 
-/// Operators and words, and each `!` left out.
+/// Replaces operators and words, and removes each `!`.
 fn replaced(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     let all = CHANGES.iter().flat_map(|(from, to)| {
         let places = code[body.clone()].match_indices(from);
@@ -144,7 +146,7 @@ fn replaced(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     all.chain(nots.map(|(at, _)| (body.start + at..body.start + at + 1, String::new()))).collect()
 }
 
-/// Numbers, one more and one less; whole ones do not go below 0.
+/// Replaces numbers by the next larger and smaller ones; whole numbers stay at 0 or above.
 fn numbers(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     let (mut found, mut at) = (Vec::new(), body.start);
     while at < body.end {
@@ -176,7 +178,7 @@ fn neighbours(number: &str) -> Vec<String> {
     [value + 1.0, value - 1.0].map(|value| format!("({value:?})")).into()
 }
 
-/// What stands on both sides of `-`, `/` and `%`, swapped.
+/// Swaps the operands of `-`, `/` and `%`.
 fn operands(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     let places = [" - ", " / ", " % "].into_iter().flat_map(|operator| code[body.clone()].match_indices(operator));
     let swap = |(at, operator): (usize, &str)| {
@@ -215,7 +217,7 @@ fn end_of_operand(code: &str, start: usize) -> usize {
     at
 }
 
-/// The first two arguments of each `select`, swapped.
+/// Swaps the first two arguments of each `select`.
 fn choices(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     let calls = code[body.clone()].match_indices("select(").map(|(at, text)| body.start + at + text.len());
     let swap = |start: usize| {
@@ -233,7 +235,7 @@ fn choices(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     calls.map(swap).collect()
 }
 
-/// Statements left out: assignments, calls, barriers, early returns. Declarations would leave a name without meaning.
+/// Deletes statements: assignments, calls, barriers, early returns. Without a declaration, a name would be undefined.
 fn statements(code: &str, body: &Range<usize>) -> Vec<Replacement> {
     let (mut depth, mut start, mut found) = (0, body.start, Vec::new());
     for (at, c) in code[body.clone()].char_indices().map(|(at, c)| (body.start + at, c)) {

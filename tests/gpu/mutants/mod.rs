@@ -1,11 +1,11 @@
-//! Machine-made mutants of the shaders: each is one file of `shaders/` with one small change, run in lockstep over the
-//! cases of the kernels that use the file. One of them must catch it, or it stands in `survivors.txt` with the reason
-//! why no case can tell it from the original.
+//! Mutation tests of the shaders: each mutant is one file of `shaders/` with one change, run in lockstep over the cases
+//! of the kernels that use the file. A case must kill it, or `survivors.txt` lists it with the reason why no case can
+//! distinguish it from the original.
 //!
-//! A sample of them is run, taken from every file in turn: `WGRAD_MUTANTS` (how many, or `all`, or `listed`: those of
-//! the list, or `of gather shared/tiles`: those of some files, or `like TEXT`: those with it in their names) and
-//! `WGRAD_MUTANTS_SEED` say which. All of them, in about half an hour (`survivors.txt` says when that was last done):
-//! `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
+//! Only a sample is run, taken from every file in turn. `WGRAD_MUTANTS` selects it: a number, `all`, `listed` (the
+//! mutants of the list), `of gather shared/tiles` (those of some files) or `like TEXT` (those with TEXT in their
+//! names); `WGRAD_MUTANTS_SEED` is its seed. All of them take about half an hour (`survivors.txt` has the date of the
+//! last full run): `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
 
 mod changes;
 
@@ -29,24 +29,24 @@ use crate::sabotage::{BANDED, STAGED, WIDE};
 
 const SURVIVORS: &str = include_str!("survivors.txt");
 
-/// How many are run where nobody says otherwise.
+/// Default number of mutants in the sample.
 const SAMPLE: usize = 120;
 
-/// A device keeps every shader that it has compiled; after so many mutants a new one is opened.
+/// Number of mutants per device: a device keeps every compiled shader, so a new one is opened after this many.
 const MUTANTS_OF_A_DEVICE: usize = 50;
 
-/// A file of `shaders/` with one change.
+/// File of `shaders/` with one change.
 struct Mutant {
-    /// The file below `shaders/`, without its ending.
+    /// Path of the file below `shaders/`, without its suffix.
     file: String,
     function: String,
-    /// The lines before and after.
+    /// Changed lines, before and after.
     change: String,
     original: String,
     text: String,
 }
 
-/// A kernel cut in one way, with the cases that can be cut so: small ones first, since most mutants fail them all.
+/// Kernel with one tile, and the cases that support the tile, small ones first, since most mutants fail them all.
 struct Variant {
     kernel: &'static Kernel,
     tile: Option<Tile>,
@@ -54,14 +54,14 @@ struct Variant {
     cases: Vec<Case>,
 }
 
-/// What became of a mutant.
+/// Result of a mutant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Verdict {
     Invalid,
     Caught,
     Equivalent,
     Survived,
-    /// It stands in the list of those that are not caught, but is.
+    /// Listed in `survivors.txt`, but killed.
     Stale,
 }
 
@@ -121,14 +121,14 @@ impl Mutant {
         format!("{} {}: {}", self.file, self.function, self.change)
     }
 
-    /// The reason why no case catches it; lines of the list are `FILE FUNCTION: CHANGE: WHY`.
+    /// Returns the reason why no case kills it; lines of the list are `FILE FUNCTION: CHANGE: WHY`.
     fn argued(&self) -> Option<&'static str> {
         let start = format!("{}: ", self.name());
         SURVIVORS.lines().find_map(|line| line.strip_prefix(&start))
     }
 }
 
-/// All of them, file by file.
+/// Returns all mutants, file by file.
 fn mutants() -> Vec<Mutant> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = Vec::new();
@@ -161,7 +161,7 @@ fn mutants_of(file: &str, original: &str) -> Vec<Mutant> {
     mutants
 }
 
-/// Those that are run: from every file in turn, in an order that the seed decides.
+/// Returns the mutants to run: from every file in turn, in an order that depends on the seed.
 fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     let count = match env::var("WGRAD_MUTANTS").as_deref() {
         Ok("listed") => return mutants.iter().filter(|mutant| mutant.argued().is_some()).collect(),
@@ -191,8 +191,8 @@ fn sample(mutants: &[Mutant]) -> Vec<&Mutant> {
     chosen
 }
 
-/// Every kernel: products in eight ways that between them use every file, and those along a line also over a folded
-/// grid, which has idle invocations behind the last element.
+/// Returns variants of every kernel: matrix multiplications with eight tiles that together use every file, and kernels
+/// with a one-dimensional grid also with a folded grid, which has idle invocations after the last element.
 fn variants(device: &GpuDevice) -> Vec<Variant> {
     let both = [Tile::PLAIN, Tile::SUBGROUPS, STAGED].map(|tile| [tile, Tile { vector: [true; 3], ..tile }]);
     let products: Vec<_> = both.into_iter().flatten().chain([WIDE, BANDED]).map(Some).collect();
@@ -229,7 +229,8 @@ fn verdict(device: &GpuDevice, mutant: &Mutant, variants: &[Variant]) -> Verdict
                 Ok(_) => {}
                 Err(Error::Mismatch { .. }) => return mutant.stale().unwrap_or(Verdict::Caught),
                 Err(error) => {
-                    // A shader that only the driver refuses. If the device is gone, all later ones would seem caught.
+                    // A shader that only the driver rejects. If the device is lost, all later mutants would seem
+                    // killed.
                     judge(device, case, user.tile, user.kernel)
                         .unwrap_or_else(|after| panic!("{}: {error}; then {after}", mutant.name()));
                     println!("refused: {}: {error}", mutant.name());
@@ -246,20 +247,20 @@ fn verdict(device: &GpuDevice, mutant: &Mutant, variants: &[Variant]) -> Verdict
 }
 
 impl Mutant {
-    /// What it means that it was caught, if it is listed; unless that depends on the driver.
+    /// Returns `Stale` if the mutant is listed and its result does not depend on the driver; called when it was killed.
     fn stale(&self) -> Option<Verdict> {
         self.argued().filter(|why| !why.starts_with("by driver")).map(|_| Verdict::Stale)
     }
 }
 
 impl Variant {
-    /// Whether the mutant's file is part of it, and its function called (or a constant, or `main`).
+    /// Returns `true` if the mutant's file is part of it, and its function is called (or is a constant, or `main`).
     fn uses(&self, mutant: &Mutant) -> bool {
         let calls = self.text.matches(&format!("{}(", mutant.function)).count();
         self.text.contains(&mutant.original) && (calls > 1 || ["", "main"].contains(&&*mutant.function))
     }
 
-    /// The kernel with the mutant's text. Leaked, since kernels are static.
+    /// Returns the kernel with the mutant's text. It is leaked, since kernels are static.
     fn mutated(&self, mutant: &Mutant) -> &'static Kernel {
         let source = Box::leak(self.text.replacen(&mutant.original, &mutant.text, 1).into_boxed_str());
         let shader = self.kernel.shader;
@@ -269,7 +270,7 @@ impl Variant {
     }
 }
 
-/// Whether it is WGSL at all.
+/// Checks that the mutant is valid WGSL.
 fn is_valid(user: &Variant, kernel: &Kernel) -> bool {
     let Some(case) = user.cases.last() else { return false };
     let wgsl = kernel.shader.wgsl(&Op { tile: user.tile, ..case.op().clone() });
@@ -277,8 +278,8 @@ fn is_valid(user: &Variant, kernel: &Kernel) -> bool {
     Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).is_ok()
 }
 
-/// Ends the tests where a mutant takes minutes, and names it: nothing else stops a shader that does not end. A second at
-/// a time, so that being stopped itself for however long counts as one.
+/// Aborts the tests and names the mutant if it takes minutes: nothing else stops a shader that does not end. It counts
+/// single seconds, so that a suspended process counts as one second.
 fn watchdog() -> Sender<String> {
     let (sender, receiver) = channel::<String>();
     std::thread::spawn(move || {

@@ -1,11 +1,11 @@
-//! The tests are tested: each of these wrong shaders must be caught by a case of its kernel, and its op named.
+//! Tests of the tests: a case of its kernel must catch each of these faulty shaders, and name its op.
 
-mod products;
+mod matmul;
 mod table;
 
 use std::collections::BTreeMap;
 
-pub use products::{BANDED, STAGED, WIDE};
+pub use matmul::{BANDED, STAGED, WIDE};
 use wgrad::Error;
 use wgrad::kernels;
 use wgrad::plan::{Kernel, OperandSharing, Shader, Tile, Tiles};
@@ -13,27 +13,27 @@ use wgrad::plan::{Kernel, OperandSharing, Shader, Tile, Tiles};
 use crate::common::device;
 use crate::kernels::{cases_of, run_with, tiles};
 
-/// Kernel, what is wrong, and the text that is replaced to make it so.
+/// Kernel, fault, and the replaced text with its replacement.
 type Sabotage = (&'static str, &'static str, &'static str, &'static str);
 
-/// All mistakes, with the tile that products are cut by.
+/// Returns all faults, with the tile of matrix multiplications.
 fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
     let vector = Tile { vector: [true; 3], ..Tile::PLAIN };
     let tables = [
         (Tile::PLAIN, table::TABLE),
-        (Tile::PLAIN, products::PLAIN),
-        (vector, products::VECTOR),
-        (Tile::SUBGROUPS, products::SUBGROUPS),
-        (STAGED, products::TILES),
-        (WIDE, products::TILES),
-        (WIDE, products::GROUPS),
-        (BANDED, products::BANDS),
+        (Tile::PLAIN, matmul::PLAIN),
+        (vector, matmul::VECTOR),
+        (Tile::SUBGROUPS, matmul::SUBGROUPS),
+        (STAGED, matmul::TILES),
+        (WIDE, matmul::TILES),
+        (WIDE, matmul::GROUPS),
+        (BANDED, matmul::BANDS),
     ];
     tables.into_iter().flat_map(|(tile, table)| table.iter().map(move |sabotage| (tile, sabotage)))
 }
 
-/// The kernel with another text, in its own file or a shared one. Leaked, since kernels are static.
-/// A product's op must be cut as `tile` says.
+/// Returns the kernel with changed text, in its own file or a shared one. It is leaked, since kernels are static. The
+/// op of a matrix multiplication must have this tile.
 pub fn tampered(kernel: &'static Kernel, tile: &Tile, from: &str, to: &str) -> &'static Kernel {
     let shader = kernel.shader;
     let core = shader.tiles.map(|tiles| (tiles.core)(tile).concat()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Mistakes in kernels that are no products.
+//! Faults in kernels that are not matrix multiplications.
 
 use super::Sabotage;
 
@@ -8,7 +8,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("accumulate", "every batch is taken for the first", "step.first_row == 0u", "true"),
     ("accumulate", "the flag sees gradients, not sums", "all_finite(total)", "all_finite(gradient[i])"),
     ("accumulate", "compensation is added", "gradient[i] - compensation[i]", "gradient[i] + compensation[i]"),
-    ("accumulate", "the flag is lowered to the batch_index", "step.index", "step.batch_index"),
+    ("accumulate", "the flag records the batch index", "step.index", "step.batch_index"),
     (
         "activation",
         "the last element is left out",
@@ -29,7 +29,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("activation_grad", "it is added", "grad_input[i] = ", "grad_input[i] += "),
     ("argmax", "of equal columns the last wins", "x > largest", "x >= largest"),
     ("argmax", "the last column is left out", "c < params.columns", "c + 1u < params.columns"),
-    ("argmax", "dead rows are written", "live && item == 0u", "item == 0u && row < arrayLength(&index)"),
+    ("argmax", "dead rows are written", "live && lane == 0u", "lane == 0u && row < arrayLength(&index)"),
     ("argmax", "a shared row has the first invocation's column", "column = atomicLoad(&first);", ""),
     ("argmax", "a NaN has a column", "(bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u", "false"),
     ("argmax", "an infinity has no column", "> 0x7f800000u", ">= 0x7f800000u"),
@@ -50,12 +50,12 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("binary_cross_entropy", "the target is forgotten", "e / (1.0 + e) - w", "e / (1.0 + e)"),
     ("binary_cross_entropy", "the mean is a sum", "row_sum(loss, local) / n", "row_sum(loss, local)"),
     ("binary_cross_entropy", "the loss scale is forgotten", " / n * step.loss_scale", " / n"),
-    ("binary_cross_entropy", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
-    ("binary_cross_entropy", "the flag is always lowered", "if !is_finite(loss)", "if true"),
+    ("binary_cross_entropy", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
+    ("binary_cross_entropy", "the flag is always set", "if !is_finite(loss)", "if true"),
     ("check_finite", "the last element is left out", "i < arrayLength(&gradient)", "i + 1u < arrayLength(&gradient)"),
     ("check_finite", "an infinity is finite", "0x7f800000u) != 0x7f800000u", "0x7fffffffu) <= 0x7f800000u"),
     ("check_finite", "the flag is raised to a later step", "atomicMin(", "atomicMax("),
-    ("check_finite", "the flag is lowered to the batch_index", "step.index", "step.batch_index"),
+    ("check_finite", "the flag records the batch index", "step.index", "step.batch_index"),
     ("column_sum", "the last live row is left out", "if r < step.rows", "if r + 1u < step.rows"),
     ("column_sum", "dead rows are summed", "if r < step.rows", "if r < arrayLength(&input) / params.columns"),
     ("column_sum", "it is added to what was there", "sums[c] = all", "sums[c] += all"),
@@ -98,7 +98,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("mean_squared_error", "the 2 is forgotten", "2.0 * difference", "difference"),
     ("mean_squared_error", "dead rows are written", "row < step.rows;", "row < arrayLength(&row_loss);"),
     ("mean_squared_error", "the loss scale is forgotten", " / n * step.loss_scale", " / n"),
-    ("mean_squared_error", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
+    ("mean_squared_error", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
     ("mean_squared_error", "a shared row is the first invocation's", "return tree_sum(value, local);", "return value;"),
     ("mlp_step_fused", "the bias is forgotten", "vec4(parameters[layer.bias + o])", "vec4(0.0)"),
     (
@@ -121,7 +121,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         "at < layer.bias - layer.weight",
         "at < layer.outputs * layer.inputs",
     ),
-    ("mlp_step_fused", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
+    ("mlp_step_fused", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
     ("mlp_step_fused", "the loss forgets the largest logit", "distance + log_1p_four(", "log_1p_four("),
     (
         "mlp_step_fused_traced",
@@ -135,7 +135,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("mlp_step_fused_traced", "the next class", "== vec4(c);", "== vec4(c + 1u);"),
     ("mlp_step_sum", "the last element is left out", "i >= count", "i + 1u >= count"),
     ("mlp_step_sum", "the last part is left out", "part < params.parts", "part + 1u < params.parts"),
-    ("mlp_step_sum", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
+    ("mlp_step_sum", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
     (
         "norm",
         "the root is forgotten",
@@ -145,7 +145,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("norm", "one of four is left out", "at(b + 3u * GROUP)", "0.0"),
     ("norm", "the last block is left out", "if b < arrayLength(&partial)", "if b + 1u < arrayLength(&partial)"),
     ("norm", "the tree does not wait", "workgroupBarrier();", ""),
-    ("norm", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
+    ("norm", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
     ("perceptron", "an output of 0 says yes", "output > 0.0", "output >= 0.0"),
     ("perceptron", "the loss is the error", "error * output", "error"),
     ("perceptron", "the loss scale is forgotten", " / n * step.loss_scale", " / n"),
@@ -187,7 +187,7 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("softmax_cross_entropy", "dead rows are written", "row < step.rows;", "row < arrayLength(&row_loss);"),
     ("softmax_cross_entropy", "a shared row has many largest", "return tree_max(value, local);", "return value;"),
     ("softmax_cross_entropy", "the tree does not wait", "workgroupBarrier();", ""),
-    ("softmax_cross_entropy", "the flag is not lowered", "atomicMin(&flag[0], step.index);", ""),
+    ("softmax_cross_entropy", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
     ("square_sum", "it is not squared", "dot(scaled, scaled)", "dot(scaled, vec4(1.0))"),
     ("square_sum", "the last four are left out", "i < 16u; i++) {\n        let", "i < 15u; i++) {\n        let"),
     ("square_sum", "it is added to what was there", "partial[b] = sqrt", "partial[b] += sqrt"),

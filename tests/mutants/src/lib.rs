@@ -1,16 +1,16 @@
-//! Mutants of the reference implementations, as kernels that can stand in for the honest ones.
+//! Mutants of the reference implementations, as kernels that can replace the originals.
 
 use wgrad::plan::Kernel;
 
-/// A kernel's file with one small change.
+/// Kernel file with one change.
 pub struct Mutant {
     /// Stem of the kernel.
     pub stem: &'static str,
-    /// The changed line, of its file or of a shared one.
+    /// Changed line, of its file or of a shared one.
     pub line: usize,
-    /// The line before and after.
+    /// Line before and after.
     pub change: &'static str,
-    /// The kernels of the changed file.
+    /// Kernels of the changed file.
     pub kernels: &'static [&'static Kernel],
 }
 

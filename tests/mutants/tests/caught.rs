@@ -1,5 +1,6 @@
-//! Runs every mutant as a device, in lockstep with the honest CPU kernels over the kernel's own cases. Each must be caught
-//! in at least one case, or stand in `survivors.txt` with the reason why no test can tell it from the original.
+//! Mutation tests of the reference implementations: runs every mutant as a device, in lockstep with the original CPU
+//! kernels over the kernel's own cases. At least one case must kill it, or `survivors.txt` lists it with the reason why
+//! no test can distinguish it from the original.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 
 use kernels::STEMS;
 use kernels::case::Case;
-use kernels::prove::lanes_compute_alone;
+use kernels::prove::items_compute_alone;
 use mutants::{MUTANTS, Mutant};
 use wgrad::exec::{Reference, lockstep};
 
@@ -18,7 +19,7 @@ mod kernels;
 const SURVIVORS: &str = include_str!("../survivors.txt");
 
 fn main() -> ExitCode {
-    // Mutants index out of bounds as often as not; that too is caught.
+    // Mutants often index out of bounds; a panic counts as caught.
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
     let cases: BTreeMap<&str, Vec<Case>> = STEMS.iter().map(|(stem, cases)| (*stem, cases())).collect();
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         argued.len(),
         survived.len()
     );
-    let said = format!("{} machine-made mutants of CPU kernels", MUTANTS.len());
+    let said = format!("{} mutants of CPU kernels", MUTANTS.len());
     let counted = include_str!("../../../README.md").contains(&said);
     if !counted {
         println!("README.md does not say `{said}`");
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
     if survived.is_empty() && missing.is_empty() && counted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether lockstep names the mutant's op in any case, or items computed alone differ, or the mutant panics.
+/// Returns `true` if lockstep reports the mutant's op in any case, if items computed alone differ, or if the mutant
+/// panics.
 fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
     cases.iter().any(|case| {
         let mut tampered = case.clone();
@@ -58,14 +60,14 @@ fn caught(mutant: &Mutant, cases: &[Case]) -> bool {
             let mut device = Reference::new(tampered.plan.clone()).expect("there is memory");
             case.load(&mut device);
             let caught = lockstep::run(&case.plan, &mut device, &case.steps, &[case.run()]).is_err();
-            lanes_compute_alone(&tampered);
+            items_compute_alone(&tampered);
             caught
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or(true)
     })
 }
 
-/// Lines of `survivors.txt` are `stem: change: why`.
+/// Checks for a line of `survivors.txt`: `stem: change: why`.
 fn is_argued(mutant: &Mutant) -> bool {
     let start = format!("{}: {}: ", mutant.stem, mutant.change);
     SURVIVORS.lines().any(|line| line.strip_prefix(&start).is_some_and(|why| !why.is_empty()))

@@ -1,8 +1,8 @@
 //! Mutation tests of `src` outside the kernels, which have their own in `tests/mutants` and `tests/gpu/mutants`.
 //!
 //! A copy of the library and the command is built once, with all mutants in it. An environment variable switches one of
-//! them on. Each test runs once without any and records which mutants it reaches; then each mutant is put to the tests
-//! that reach it. Results are kept in `target/mutation`, and a run that was stopped goes on from there.
+//! them on. Each test runs once without a mutant and records which mutants it reaches. Then each mutant is tested by
+//! the tests that reach it. Results are kept in `target/mutation`, and an interrupted run resumes from there.
 
 mod points;
 mod record;
@@ -32,24 +32,24 @@ Mutation tests of wgrad's source outside the kernels.
 Commands:
   list    Prints the mutants, without building anything
   check   Checks that each line of survivors.txt still names a mutant and has a reason
-  run     Builds the mutants and puts each to the tests that reach it
+  run     Builds the mutants and runs the tests that reach each
 
 Options:
   --files GLOBS       Only mutants of files below src that match, separated by commas, * for any text
   --sample N          Only N mutants, drawn by --seed [default: all]
   --seed S            Seed of the sample [default: 1]
   --shard I/N         The I-th of N parts, from 1
-  --jobs N            Mutants judged at the same time [default: 1]
-  --matmuls          Mutants of numeric/matmul instead of all others
+  --jobs N            Mutants tested in parallel [default: 1]
+  --matmuls           Mutants of numeric/matmul instead of all others
   --lean              Builds only the mutants that are asked for: faster to build and to run, good for one sample
-  --again             Judges survivors again
+  --again             Tests survivors again
   --limit SECONDS     Seconds of tests for one mutant, the likeliest first [default: all tests that reach it]
   --tests NAMES       Only these test binaries, separated by commas; `unit` for those in src [default: all]
   --target-dir DIR    Folder for builds [default: target/mutation/build]
 ";
 
-/// The innermost loops of matrix multiplications. Thousands of choices in them take the compiler very long, and would
-/// slow down every test of other mutants, so that these have a build of their own.
+/// Inner loops of matrix multiplications. Thousands of mutants in them compile very slowly, and would slow down every
+/// test of other mutants, so they have a separate build.
 const MATMULS: &str = "numeric/matmul/";
 
 struct Options {
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         "list" => {
             let all = flat(&files);
             let chosen: Vec<String> = choose(&all, &options).into_iter().map(|index| all[index].name()).collect();
-            // Whoever reads the list may close it early.
+            // The reader of the list may close it early.
             let _ = writeln!(std::io::stdout(), "{}", chosen.join("\n"));
             eprintln!("{} mutants", chosen.len());
             ExitCode::SUCCESS
@@ -147,7 +147,7 @@ fn parse(arguments: &[String]) -> Option<(&str, Options)> {
     ["list", "check", "run"].contains(&command.as_str()).then_some((command, options))
 }
 
-/// Compares a text with a pattern in which `*` stands for any text.
+/// Matches a text against a pattern in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -164,14 +164,14 @@ fn stale(record: &Record<'_>) -> ExitCode {
     if record.stale().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Results so far, by name of the mutant, and the file that keeps them.
+/// Results so far, by name of the mutant, and their file.
 struct Results {
     known: HashMap<String, String>,
     file: fs::File,
 }
 
 impl Results {
-    /// Reads earlier results; those of other sources are discarded, and survivors of other tests.
+    /// Reads earlier results. Results of other sources are discarded, and so are survivors of other tests.
     fn open(folder: &Path, sources: u64, tests: u64, again: bool) -> Self {
         let path = folder.join("results.txt");
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -248,7 +248,7 @@ fn run(repository: &Path, files: &mut [File], survivors: &str, options: &Options
     let tests: Vec<&str> = options.tests.split(',').collect();
     let binaries = tree.build(&tests);
     part("mutants that tests reach");
-    // Numbers of mutants hang on all sources.
+    // Numbers of mutants depend on all sources.
     let suite = Suite::record(&tree.root, binaries, &folder.join(format!("reached-{source_hash:x}.txt")));
     println!("{} tests, {:.0} s one by one", suite.tests.len(), seconds(&suite));
 
@@ -266,13 +266,13 @@ fn seconds(suite: &Suite) -> f64 {
     suite.tests.iter().map(|test| test.time.as_secs_f64()).sum()
 }
 
-/// Indices of the mutants that the options ask for, in the order of their files.
+/// Returns the indices of the mutants that the options select, in the order of their files.
 fn choose(all: &[&Mutant], options: &Options) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..all.len()).collect();
     chosen
         .retain(|&index| all[index].is_built() && options.files.split(',').any(|glob| matches(glob, &all[index].file)));
     if let Some(count) = options.sample {
-        // The order of a hash: a mutant's place in it stays when others come and go.
+        // Sorted by a hash, so that a mutant keeps its place when others are added or removed.
         chosen.sort_by_key(|&index| {
             let mut hasher = DefaultHasher::new();
             (options.seed, all[index].name()).hash(&mut hasher);
@@ -294,7 +294,7 @@ fn judge(
     options: &Options,
 ) {
     let next = AtomicUsize::new(0);
-    // Tests that have killed mutants of the same file are the first to be tried.
+    // Tests that have killed mutants of the same file are tried first.
     let killers: Mutex<HashMap<&str, Vec<usize>>> = Mutex::default();
     let work = |job: usize| {
         while let Some(&index) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {

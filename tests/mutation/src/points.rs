@@ -1,6 +1,6 @@
-//! Mutation points: places in a source file, and what each is changed to. They are those of cargo-mutants (bodies,
-//! operators, match arms, guards), and deleted statements, inverted conditions and opposite methods besides. Numbers stay:
-//! most of them in this code are sizes of blocks and limits of time, which change no result.
+//! Mutation points: places in a source file, and their mutations. They are those of cargo-mutants (bodies, operators,
+//! match arms, guards), plus deleted statements, inverted conditions and opposite methods. Numbers are not changed:
+//! most of them in this code are block sizes and time limits, which change no result.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use syn::{
     Token, Type, UnOp,
 };
 
-/// One small change of a source file.
+/// One change of a source file.
 pub struct Mutant {
     /// Path below `src`.
     pub file: String,
@@ -21,11 +21,11 @@ pub struct Mutant {
     pub function: String,
     /// Source before and after, as text.
     pub change: String,
-    /// The place that is changed, and the text that is put there.
+    /// Range that is changed, and its new text.
     pub edit: Edit,
-    /// The compiler refuses it.
+    /// `true` if the compiler rejects it.
     pub dropped: bool,
-    /// It belongs to another build.
+    /// `true` if it belongs to another build.
     pub elsewhere: bool,
 }
 
@@ -34,7 +34,7 @@ impl Mutant {
         !self.dropped && !self.elsewhere
     }
 
-    /// The name of a mutant, without line numbers: these change with every edit of a file.
+    /// Returns the name of a mutant. It has no line number, since that changes with every edit of a file.
     pub fn name(&self) -> String {
         format!("{}: {}: {}", self.file, self.function, self.change)
     }
@@ -47,22 +47,22 @@ pub struct Edit {
     pub text: String,
 }
 
-/// The kind of code around a point, which decides how a choice between original and mutant is written.
+/// Kind of code at a point; it determines the syntax of the choice between original and mutant.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// An expression: `(if on { mutant } else { original })`.
+    /// Expression: `(if on { mutant } else { original })`.
     Expression,
-    /// A statement, whose mutant is nothing: `if on {} else { original }`.
+    /// Statement, which the mutant deletes: `if on {} else { original }`.
     Statement,
-    /// The start of a function's body: `if on { mutant }`.
+    /// Start of a function's body: `if on { mutant }`.
     Body,
-    /// The end of a pattern without a guard: ` if !on`.
+    /// End of a pattern without a guard: ` if !on`.
     Arm,
-    /// A guard: `!on && (original)`.
+    /// Guard: `!on && (original)`.
     Guard,
 }
 
-/// A place in a file with the mutants that it has.
+/// Place in a file, with its mutants.
 pub struct Point {
     pub kind: Kind,
     pub at: Range<usize>,
@@ -89,7 +89,7 @@ pub fn find(path: &str, text: &str) -> File {
     file
 }
 
-/// Adds `(2)` and so on to changes that a function has more than once.
+/// Adds `(2)` and so on to changes that occur more than once in a function.
 fn number_repeated(mutants: &mut [Mutant]) {
     let mut seen = std::collections::HashMap::new();
     for mutant in mutants {
@@ -103,13 +103,13 @@ fn number_repeated(mutants: &mut [Mutant]) {
 
 struct Finder {
     file: File,
-    /// Names of the functions around.
+    /// Names of the enclosing functions.
     function: Vec<String>,
-    /// Type whose `impl` is around.
+    /// Type of the enclosing `impl`.
     owner: String,
 }
 
-/// Operators, and what each becomes. A comparison becomes its opposite.
+/// Returns the replacements of an operator. A comparison becomes its opposite.
 fn operators(op: &BinOp) -> &'static [&'static str] {
     match op {
         BinOp::Lt(_) => &[">="],
@@ -140,7 +140,7 @@ fn operators(op: &BinOp) -> &'static [&'static str] {
     }
 }
 
-/// Methods, and what each becomes.
+/// Methods and their replacements.
 const METHODS: [(&str, &str); 14] = [
     ("min", "max"),
     ("max", "min"),
@@ -165,7 +165,7 @@ impl Finder {
 
     /// Adds a point with a mutant for each edit.
     fn point(&mut self, kind: Kind, at: Range<usize>, edits: Vec<(Edit, String)>) {
-        // What has attributes cannot stand in parentheses.
+        // Code with attributes cannot stand in parentheses.
         if self.function.is_empty() || edits.is_empty() || self.file.text[at.clone()].starts_with('#') {
             return;
         }
@@ -182,7 +182,7 @@ impl Finder {
         self.file.points.push(Point { kind, at, mutants });
     }
 
-    /// An edit of a range, named by the line that it changes.
+    /// Creates an edit of a range, named by the line that it changes.
     fn edit(&self, at: Range<usize>, text: &str) -> (Edit, String) {
         let source = &self.file.text;
         let start = source[..at.start].rfind('\n').map_or(0, |i| i + 1);
@@ -225,7 +225,7 @@ impl Finder {
     }
 }
 
-/// Values of a type that a function may return instead of its own; none where no value is known.
+/// Returns values of a type that a function may return instead of its own; none if no value is known.
 fn values(kind: &Type) -> Vec<String> {
     let owned = |values: &[&str]| values.iter().map(ToString::to_string).collect();
     match kind {
@@ -268,7 +268,7 @@ fn values(kind: &Type) -> Vec<String> {
     }
 }
 
-/// Tests, and code for other platforms.
+/// Matches tests, and code for other platforms.
 fn is_left_out(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let is_cfg = attribute.path().is_ident("cfg");
@@ -281,7 +281,7 @@ fn is_left_out(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Text in one line, of limited length.
+/// Returns text on one line, of limited length.
 fn shortened(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() > 160 {
@@ -294,7 +294,7 @@ fn range(span: Span) -> Range<usize> {
     span.byte_range()
 }
 
-/// Joins of conditions with `let` cannot stand in parentheses.
+/// Conditions joined with `let` cannot stand in parentheses.
 fn has_let(expression: &Expr) -> bool {
     match expression {
         Expr::Let(_) => true,
@@ -307,7 +307,7 @@ fn is_capacity(path: &syn::Path) -> bool {
     path.segments.last().is_some_and(|last| last.ident == "with_capacity")
 }
 
-/// A condition that no other change of its own inverts.
+/// Returns `true` for a condition that no other mutant inverts.
 fn is_plain(condition: &Expr) -> bool {
     match condition {
         Expr::MethodCall(_) | Expr::Call(_) | Expr::Path(_) | Expr::Field(_) => true,
@@ -347,7 +347,7 @@ impl<'a> Visit<'a> for Finder {
     }
 
     fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
-        // Text for people: nothing computes with it.
+        // Formatted text: no result depends on it.
         let is_text = item.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
         if is_text.is_some_and(|last| last.ident == "Display" || last.ident == "Debug") || is_left_out(&item.attrs) {
             return;
@@ -385,7 +385,7 @@ impl<'a> Visit<'a> for Finder {
         if let Stmt::Expr(expression, Some(semicolon)) = statement {
             let deleted = match expression {
                 Expr::Binary(binary) => !operators(&binary.op).is_empty(),
-                // What is dropped early mostly ends a borrow.
+                // An early drop mostly ends a borrow.
                 Expr::Call(call) => !matches!(&*call.func, Expr::Path(path) if path.path.is_ident("drop")),
                 Expr::Assign(_) | Expr::MethodCall(_) => true,
                 Expr::Return(_) | Expr::Continue(_) | Expr::Break(_) => true,
@@ -420,7 +420,7 @@ impl<'a> Visit<'a> for Finder {
         if let Some((_, diverging)) = &init.diverge
             && let Expr::Block(block) = &**diverging
         {
-            // The last statement must stay: without it the block would go on.
+            // The last statement must stay: without it the block would not diverge.
             for (index, statement) in block.block.stmts.iter().enumerate() {
                 match statement {
                     Stmt::Expr(last, _) if index + 1 == block.block.stmts.len() => visit::visit_expr(self, last),
@@ -456,7 +456,7 @@ impl<'a> Visit<'a> for Finder {
             Expr::If(conditional) if is_plain(&conditional.cond) => self.inverted(&conditional.cond),
             Expr::While(repeated) if is_plain(&repeated.cond) => self.inverted(&repeated.cond),
             Expr::Match(choice) => self.arms(choice),
-            // How much memory is asked for at first changes nothing.
+            // The initial capacity of memory changes no result.
             Expr::Call(call) if matches!(&*call.func, Expr::Path(path) if is_capacity(&path.path)) => return,
             Expr::Repeat(repeat) => {
                 self.visit_expr(&repeat.expr);
@@ -500,7 +500,7 @@ impl<'a> Visit<'a> for Finder {
     }
 }
 
-/// The arguments of `vec![value; count]`.
+/// Arguments of `vec![value; count]`.
 struct Repeated {
     value: Expr,
     count: Expr,
@@ -521,7 +521,7 @@ impl Finder {
         self.replace(at, &[&inverted]);
     }
 
-    /// Guards become true and false; an arm before a final `_` is left out.
+    /// Replaces guards by true and false, and deletes arms before a final `_`.
     fn arms(&mut self, choice: &syn::ExprMatch) {
         let last = choice.arms.last();
         let has_rest = last.is_some_and(|arm| arm.guard.is_none() && matches!(arm.pat, Pat::Wild(_)));

@@ -2,10 +2,10 @@
 
 use crate::points::Mutant;
 
-/// A line `file: function: change: why`; a change `*` stands for all of the function.
+/// Line `file: function: change: why`; a change `*` stands for all mutants of the function.
 struct Entry<'a> {
     line: &'a str,
-    /// The mutants that it speaks of.
+    /// Mutants that the line covers.
     mutants: Vec<usize>,
 }
 
@@ -14,7 +14,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the record; lines that begin with `#` and empty ones are for people.
+    /// Reads the record; lines that begin with `#` and empty ones are ignored.
     pub fn read(text: &'a str, mutants: &[&Mutant]) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let entry = |line: &'a str| {
@@ -33,7 +33,7 @@ impl<'a> Record<'a> {
         self.entries.iter().any(|entry| entry.mutants.contains(&mutant))
     }
 
-    /// Lines without a reason, or that no mutant matches any more.
+    /// Returns lines without a reason, or that match no mutant.
     pub fn stale(&self) -> Vec<&'a str> {
         self.entries.iter().filter(|entry| entry.mutants.is_empty()).map(|entry| entry.line).collect()
     }

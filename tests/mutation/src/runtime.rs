@@ -1,5 +1,5 @@
-//! Switches one mutant on while the program runs. The mutation tool adds this file to the copy of the crate that it
-//! changes; it belongs to no build of users.
+//! Switches one mutant on while the program runs. The mutation tool adds this file to its copy of the crate; no user
+//! build has it.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -7,18 +7,18 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
-/// The environment was not read yet.
+/// Value before the environment was read.
 const UNREAD: u32 = u32::MAX;
-/// No mutant is on, and those that are reached are recorded.
+/// Value for recording: no mutant is on, and reached mutants are recorded.
 const RECORD: u32 = u32::MAX - 1;
 
-/// The mutant that is on, `0` for none.
+/// Active mutant, `0` for none.
 static ACTIVE: AtomicU32 = AtomicU32::new(UNREAD);
 /// Mutants that were reached and recorded.
 static REACHED: [AtomicU8; COUNT] = [const { AtomicU8::new(0) }; COUNT];
 static LOG: OnceLock<Option<File>> = OnceLock::new();
 
-/// Returns true where the mutant is on.
+/// Returns `true` if the mutant is on.
 #[inline(always)]
 pub(crate) fn on(id: u32) -> bool {
     let active = ACTIVE.load(Relaxed);
@@ -28,7 +28,7 @@ pub(crate) fn on(id: u32) -> bool {
 #[cold]
 #[inline(never)]
 fn slow(id: u32) -> bool {
-    // Loops come here often, and an exchange takes long.
+    // Loops call this often, and an atomic exchange is slow.
     if REACHED[id as usize].load(Relaxed) != 0 {
         return false;
     }
@@ -42,10 +42,10 @@ fn slow(id: u32) -> bool {
         ACTIVE.store(active, Relaxed);
     }
     if active == RECORD && REACHED[id as usize].swap(1, Relaxed) == 0 {
-        // One append per mutant and process: it is whole, and it is there even if the process is killed.
+        // One append per mutant and process is written whole, and survives if the process is killed.
         let open = || OpenOptions::new().create(true).append(true).open(env::var_os("WGRAD_REACHED")?).ok();
         if let Some(mut file) = LOG.get_or_init(open).as_ref() {
-            // One test limits the size of files to nothing; others record what it reaches.
+            // One test limits the size of files to zero; other tests record what it reaches.
             let _ = file.write_all(&id.to_le_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! The tests: which there are, which mutants each reaches, and how a mutant is put to them.
+//! Test suite: its tests, the mutants that each reaches, and the run of tests against a mutant.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -30,28 +30,28 @@ pub struct Suite {
     root: PathBuf,
 }
 
-/// The end of a test process.
+/// Result of a test process.
 enum End {
     Passed,
     Failed(String),
     TimedOut,
 }
 
-/// The end of a mutant.
+/// Result of a mutant.
 pub enum Verdict {
     Killed(String),
     TimedOut(String),
-    /// Tests that were run, and those that reach it.
+    /// Number of tests that were run, and of those that reach it.
     Survived(usize, usize),
     NotReached,
 }
 
-/// Memory of a process in KiB and size of a file in blocks: mutants ask for any amount.
+/// Limits on the memory of a process in KiB and the size of a file in blocks: mutants may ask for any amount.
 const LIMITS: &str = "ulimit -v 24000000; ulimit -S -f 4000000; exec \"$0\" \"$@\"";
 
 impl Suite {
-    /// Runs each test alone without a mutant, and records which mutants it reaches. Tests that fail even so are left out.
-    /// What `state` knows of a binary that has not changed is not run again.
+    /// Runs each test alone without a mutant, and records which mutants it reaches. Tests that fail even so are left
+    /// out. Binaries that have not changed since `state` was written are not run again.
     pub fn record(root: &Path, binaries: Vec<Binary>, state: &Path) -> Self {
         let mut suite = Self { binaries, tests: vec![], root: root.into() };
         let known = read_known(state);
@@ -113,7 +113,7 @@ impl Suite {
         tests
     }
 
-    /// Puts a mutant to the tests that reach it, those of `first` before all others.
+    /// Runs the tests that reach a mutant, those of `first` before all others.
     ///
     /// Tests that would begin after `limit` are not run.
     pub fn judge(&self, id: u32, first: &[usize], limit: Duration, job: usize) -> Verdict {
@@ -122,7 +122,7 @@ impl Suite {
         if tests.is_empty() {
             return Verdict::NotReached;
         }
-        // Tests that are short and reach little else fail soonest.
+        // Short tests that reach few mutants are the likeliest to fail soon.
         tests.sort_by_key(|&test| {
             let known = &self.tests[test];
             (!first.contains(&test), known.time.as_micros() * known.reached.len() as u128, test)
@@ -157,7 +157,7 @@ impl Suite {
         Verdict::Survived(tests.len() - rest.len(), tests.len())
     }
 
-    /// Runs some tests of a binary in a process of its own, until one fails.
+    /// Runs some tests of a binary in their own process, until one fails.
     fn process(&self, binary: usize, names: &[&str], environment: &[(&str, &str)], limit: Duration, job: usize) -> End {
         // Mutants leave files behind.
         let scratch = self.root.join(format!("../scratch-{job}"));
@@ -171,7 +171,7 @@ impl Suite {
         command.current_dir(&self.root).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.process_group(0).spawn().expect("a test starts");
         let end = watch(&mut child, limit);
-        // The group has the processes that the test has started.
+        // The group includes the processes that the test has started.
         let group = format!("-{}", child.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let status = child.wait().expect("a child that was started");
@@ -183,7 +183,7 @@ impl Suite {
     }
 }
 
-/// Follows what a test process prints; `None` when it has closed its output.
+/// Reads the output of a test process until a test fails; `None` when the process has closed its output.
 fn watch(child: &mut Child, limit: Duration) -> Option<End> {
     let deadline = Instant::now() + limit;
     let output = child.stdout.take().expect("it is piped");
@@ -209,7 +209,7 @@ fn watch(child: &mut Child, limit: Duration) -> Option<End> {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    // The output is closed, yet the process may hang.
+    // The output is closed, but the process may hang.
     while Instant::now() < deadline {
         match child.try_wait() {
             Ok(None) => thread::sleep(Duration::from_millis(2)),
@@ -219,7 +219,7 @@ fn watch(child: &mut Child, limit: Duration) -> Option<End> {
     Some(End::TimedOut)
 }
 
-/// What an earlier run has recorded, by name and stamp of the binary.
+/// Reads the results of an earlier run, by name and stamp of the binary.
 fn read_known(state: &Path) -> HashMap<(String, String), Vec<Test>> {
     let text = fs::read_to_string(state).unwrap_or_default();
     let mut known: HashMap<(String, String), Vec<Test>> = HashMap::new();

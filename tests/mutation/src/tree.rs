@@ -1,4 +1,4 @@
-//! A copy of the repository whose library and command hold all mutants, each behind a switch.
+//! Copy of the repository whose library and command contain all mutants, each behind a switch.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::points::{File, Kind};
 
-/// The module that switches mutants on.
+/// Module that switches mutants on.
 const RUNTIME: &str = include_str!("runtime.rs");
-/// Mutants may leave code unused, or compute what the compiler can see to overflow.
+/// Mutants may leave code unused, or contain an overflow that the compiler can see.
 const ALLOW: &str = "#![allow(warnings, arithmetic_overflow, unconditional_panic)]\n";
 
 pub struct Tree {
@@ -20,14 +20,14 @@ pub struct Tree {
     pub target: PathBuf,
 }
 
-/// A test binary.
+/// Test binary.
 #[derive(Clone)]
 pub struct Binary {
     pub name: String,
     pub path: PathBuf,
 }
 
-/// The file as text with its choices, and the byte range of each mutant and point in it.
+/// Text of a file with its switches, and the byte range of each mutant and point in it.
 #[derive(Default)]
 struct Rendered {
     text: String,
@@ -38,7 +38,8 @@ struct Rendered {
 }
 
 impl Tree {
-    /// Copies the files that git knows or would add. Changed files alone are written, so that cargo sees no others.
+    /// Copies the files that git knows or would add. Only changed files are written, so that cargo rebuilds nothing
+    /// else.
     pub fn copy(repository: &Path, root: &Path, target: &Path) -> Self {
         let mut git = Command::new("git");
         let git = git.args(["ls-files", "-co", "--exclude-standard", "-z"]).current_dir(repository);
@@ -60,7 +61,7 @@ impl Tree {
         Self { root: root.into(), target: target.into() }
     }
 
-    /// Writes the sources with their mutants. Sources without any are copied.
+    /// Writes the sources with their mutants. Sources without mutants are copied.
     fn write(&self, files: &[File]) -> Vec<Rendered> {
         let mutated = self.root.join("mutated");
         let mut first = 1;
@@ -83,7 +84,7 @@ impl Tree {
         all
     }
 
-    /// Drops the mutants that the compiler refuses, and returns how often it was asked.
+    /// Drops the mutants that the compiler rejects, and returns the number of compiler runs.
     pub fn drop_refused(&self, files: &mut [File]) -> usize {
         for round in 1.. {
             let rendered = self.write(files);
@@ -101,7 +102,8 @@ impl Tree {
                 }
             }
             if dropped == 0 {
-                // A deleted statement is missed elsewhere: those of the functions around go together.
+                // A deleted statement causes an error elsewhere: all deleted statements of the enclosing function are
+                // dropped.
                 for (path, at, _) in &errors {
                     let Some(index) = files.iter().position(|file| path == &file.path) else { continue };
                     let (file, rendered) = (&mut files[index], &rendered[index]);
@@ -118,7 +120,7 @@ impl Tree {
         let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
         let mut command = Command::new(cargo);
         command.args(arguments).args(["--message-format=json", "--quiet", "--target-dir"]).arg(&self.target);
-        // All of the copy changes at once: there is nothing to go on from.
+        // The whole copy changes at once, so incremental builds do not help.
         command.env("CARGO_INCREMENTAL", "0");
         let output = command.current_dir(&self.root).stderr(Stdio::inherit()).output().expect("cargo starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -127,14 +129,14 @@ impl Tree {
         lines
     }
 
-    /// File, bytes and text of each compiler error.
+    /// Returns the file, byte range and text of each compiler error.
     fn errors(&self) -> Vec<(String, Range<usize>, String)> {
         let lines = self.cargo(&["check", "--lib", "--bin", "wgrad"]);
         let mut errors = vec![];
         for message in lines.iter().map(|line| &line["message"]).filter(|message| message["level"] == "error") {
             let text = message["message"].as_str().unwrap_or_default();
             for span in message["spans"].as_array().into_iter().flatten() {
-                // Code from a macro is named by where the macro is used.
+                // Errors in code from a macro count at the place where the macro is used.
                 let mut span = span;
                 while !span["expansion"].is_null() {
                     span = &span["expansion"]["span"];
@@ -151,7 +153,7 @@ impl Tree {
         errors
     }
 
-    /// Builds the tests of these names, `unit` for those in the sources and `*` for all, and the command.
+    /// Builds the tests with these names (`unit` for those in the sources, `*` for all) and the command.
     pub fn build(&self, tests: &[&str]) -> Vec<Binary> {
         let mut arguments = vec!["test", "--no-run"];
         if tests.iter().any(|name| ["unit", "*"].contains(name)) {
@@ -171,7 +173,8 @@ impl Tree {
     }
 }
 
-/// The mutants that an error speaks of: those whose text it lies in, else those of the innermost point around.
+/// Returns the mutants that an error refers to: those whose text contains it, otherwise those of the innermost
+/// enclosing point.
 fn refused(rendered: &Rendered, points: &[crate::points::Point], at: &Range<usize>) -> Vec<usize> {
     let around = |range: &Range<usize>| range.start <= at.start && at.end <= range.end;
     let innermost = |ranges: &[(Range<usize>, usize)]| {
@@ -184,7 +187,7 @@ fn refused(rendered: &Rendered, points: &[crate::points::Point], at: &Range<usiz
     innermost(&rendered.points).map_or(vec![], |point| points[point].mutants.clone())
 }
 
-/// The deleted statements of the function that an error lies in.
+/// Returns the deleted statements of the function that contains an error.
 fn near(rendered: &Rendered, file: &File, at: &Range<usize>) -> Vec<usize> {
     let before = rendered
         .points
@@ -206,7 +209,7 @@ fn drop_all(file: &mut File, mutants: &[usize]) -> usize {
     dropped
 }
 
-/// Writes a file unless it has these bytes.
+/// Writes a file unless it has these bytes already.
 fn write_changed(path: &Path, bytes: &[u8]) {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return;
@@ -228,7 +231,7 @@ fn remove_others(folder: &Path, kept: &dyn Fn(&Path) -> bool) {
 
 fn render(file: &File, first: usize) -> Rendered {
     let mut order: Vec<usize> = (0..file.points.len()).collect();
-    // Outer points come before those inside them; of points on the same bytes, the first that was found is outside.
+    // Outer points come before inner ones; of points on the same bytes, the one that was found first is the outer one.
     order.sort_by_key(|&point| {
         let at = &file.points[point].at;
         (at.start, usize::MAX - at.end, point)
@@ -255,7 +258,7 @@ impl Renderer<'_> {
         self.out.text.push_str(text);
     }
 
-    /// Writes a range of the source, with the points in it.
+    /// Writes a range of the source, with its points.
     fn range(&mut self, at: Range<usize>) {
         let mut from = at.start;
         while let Some(&index) = self.order.get(self.next) {
@@ -313,7 +316,7 @@ impl Renderer<'_> {
         self.out.points.push((start..self.out.text.len(), index));
     }
 
-    /// Writes the source of a point as the mutant has it.
+    /// Writes the mutant's version of a point.
     fn mutant(&mut self, mutant: usize, at: &Range<usize>) {
         let edit = &self.file.mutants[mutant].edit;
         let start = self.out.text.len();
@@ -324,7 +327,7 @@ impl Renderer<'_> {
     }
 }
 
-/// Paths below a folder of the Rust files in it.
+/// Returns path and text of all Rust files below a folder.
 pub fn sources(folder: &Path) -> Vec<(String, String)> {
     let mut found = HashMap::new();
     let mut folders = vec![folder.to_path_buf()];

@@ -1,9 +1,9 @@
-//! Mistakes in products, each in one way to cut them.
+//! Faulty matrix multiplications, one table per kind of tile.
 
 use super::Sabotage;
 use wgrad::plan::{OperandSharing, Tile};
 
-/// Without workgroup memory, number by number.
+/// Faults without workgroup memory, with scalar access.
 pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_forward", "the last input is left out", "return params.inputs;", "return params.inputs - 1u;"),
     ("dense_forward", "the weight is transposed", "const B_ALONG_TERMS = true;", "const B_ALONG_TERMS = false;"),
@@ -52,9 +52,9 @@ pub(super) const PLAIN: &[Sabotage] = &[
     ("dense_grad_weight", "the bias gradient is dropped", "grad_bias[row] = bias;", ""),
     ("dense_grad_weight", "the bias gradient is that of the last terms", "row_sums += a[0]", "row_sums = a[0]"),
     ("dense_grad_weight", "the bias gradient leaves a row in four out", " + a[3]", ""),
-    ("dense_grad_weight", "the flag is not lowered", "if !all_finite(sums)", "if false"),
-    ("dense_grad_weight", "the flag is always lowered", "if !all_finite(sums)", "if true"),
-    ("dense_grad_weight", "the flag is lowered to the batch_index", "step.index", "step.batch_index"),
+    ("dense_grad_weight", "the flag is not set", "if !all_finite(sums)", "if false"),
+    ("dense_grad_weight", "the flag is always set", "if !all_finite(sums)", "if true"),
+    ("dense_grad_weight", "the flag records the batch index", "step.index", "step.batch_index"),
     (
         "matmul_split_nt",
         "a term is counted in two parts",
@@ -83,10 +83,10 @@ pub(super) const PLAIN: &[Sabotage] = &[
     ),
     ("dense_grad_weight_sum", "the last part is left out", "part < params.parts", "part + 1u < params.parts"),
     ("dense_grad_weight_sum", "the bias gradient is dropped", "grad_bias[i - weights] = sum;", ""),
-    ("dense_grad_weight_sum", "the flag is not lowered", "if !is_finite(sum)", "if false"),
+    ("dense_grad_weight_sum", "the flag is not set", "if !is_finite(sum)", "if false"),
 ];
 
-/// Without workgroup memory, four numbers at a time.
+/// Faults without workgroup memory, with vec4 access.
 pub(super) const VECTOR: &[Sabotage] = &[
     (
         "matmul_nt",
@@ -110,15 +110,15 @@ pub(super) const VECTOR: &[Sabotage] = &[
     ("matmul_split_tn", "sums of rows are written to the first four", "put((start + row) / 4u", "put(start / 4u"),
 ];
 
-/// By subgroups, number by number.
+/// Faults with subgroups, with scalar access.
 pub(super) const SUBGROUPS: &[Sabotage] = &[
     ("matmul_nt", "an invocation hears itself", "subgroupBroadcast(share, 2u)", "share"),
     ("matmul_nt", "two rows are swapped", "subgroupBroadcast(share, 5u)", "subgroupBroadcast(share, 6u)"),
-    ("matmul_nt", "the lower rows are the upper ones", "row + 8u, term, item", "row, term, item"),
+    ("matmul_nt", "the lower rows are the upper ones", "row + 8u, term, lane", "row, term, lane"),
     ("matmul_nt", "the last terms are left out", "term < end; term += 4u", "term + 4u <= end; term += 4u"),
     ("matmul_nn", "the second subgroup computes what the first does", "16u * subgroup", "0u * subgroup"),
     ("matmul_nn", "only the last block of terms counts", "sums_3 += b", "sums_3 = b"),
-    ("matmul_tn", "the other four rows are the first four", "row + 4u * (item / 4u)", "row"),
+    ("matmul_tn", "the other four rows are the first four", "row + 4u * (lane / 4u)", "row"),
     ("matmul_tn", "rows and terms are turned over", "return heard;", "return transpose(heard);"),
     ("matmul_tn", "rows of a block are turned over", "totals_1[0], totals_1[1]", "totals_1[1], totals_1[0]"),
     (
@@ -138,11 +138,11 @@ pub(super) const SUBGROUPS: &[Sabotage] = &[
     ("matmul_split_tn", "sums of rows are written to the first four", "row + 4u * i, sums", "row, sums"),
 ];
 
-/// Tiles in workgroup memory of which an invocation computes 4×4, and 8×8.
+/// Tiles in workgroup memory with 4×4 and 8×8 outputs per invocation.
 pub const STAGED: Tile = Tile::new(32, 32, [4, 4], OperandSharing::Workgroup { terms: 16 });
 pub const WIDE: Tile = Tile::new(64, 64, [8, 8], OperandSharing::Workgroup { terms: 16 });
 
-/// Workgroups that go along bands of tiles, on drivers with our subgroups.
+/// Tile in bands, for drivers with subgroups of eight.
 pub const BANDED: Tile = Tile { band: 2, ..Tile::SUBGROUPS };
 
 pub(super) const BANDS: &[Sabotage] = &[
@@ -195,7 +195,7 @@ pub(super) const TILES: &[Sabotage] = &[
     ("dense_grad_weight", "the bias gradient is dropped", "if sums_rows && row < rows(params)", "if false"),
 ];
 
-/// What goes wrong only where an invocation's groups of 4×4 lie apart.
+/// Faults that show only if an invocation has several groups of 4×4.
 pub(super) const GROUPS: &[Sabotage] = &[
     (
         "matmul_nn",
