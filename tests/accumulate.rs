@@ -132,6 +132,6 @@ fn a_number_of_batches_must_be_sensible() {
 #[test]
 fn more_rows_than_those_of_all_batches_are_refused() {
     let mut trainer = trainer(1, 2);
-    let error = trainer.step(&[0.0; 64 * 35], &[0u32; 35]).err().expect("34 is the most").to_string();
+    let error = trainer.step(&[0.0; 64 * 35], &[0u32; 35]).expect_err("34 is the most").to_string();
     assert!(error.contains("35") && error.contains("34") && error.contains("`accumulate`"), "{error}");
 }

@@ -168,7 +168,7 @@ fn the_layer_of_a_bad_gradient_is_named() {
     let tensor = |name: &str, value| Tensor { name: name.into(), shape: vec![1, 1], values: vec![value] };
     let parameters = [tensor("layer0.weight", 3e38), tensor("layer1.weight", 1e-30)];
     trainer.set_parameters(&parameters).expect("set");
-    let error = trainer.step(&[1.0, 1.0], &[0.0f32, 0.0]).err().expect("an error");
+    let error = trainer.step(&[1.0, 1.0], &[0.0f32, 0.0]).expect_err("an error");
     let message = error.to_string();
     assert!(message.contains("layer 1") && message.contains("grad.layer1.weight"), "{message}");
     assert_eq!(trainer.parameters().expect("read"), parameters);

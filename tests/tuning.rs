@@ -79,7 +79,7 @@ fn invalid_files_are_refused_with_their_problem() {
 fn the_cpu_has_no_tiles() {
     for device in [Device::cpu(), Device::reference()] {
         let builder = || Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy);
-        let error = builder().tuning(tuning()).build(&device).err().expect("it is for a GPU").to_string();
+        let error = builder().tuning(tuning()).build(&device).expect_err("it is for a GPU").to_string();
         assert!(error.contains("this device is the CPU"), "{error}");
         let trainer = builder().suggest_tuning(tuning()).build(&device).expect("a trainer");
         assert!(trainer.tiles().expect("sound").is_empty());

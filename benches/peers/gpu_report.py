@@ -57,7 +57,7 @@ def starts(rounds):
     rows = []
     for event in first:
         kept = [other["first_seconds"] for other in later if other["network"] == event["network"]]
-        bytes_a_step = event.get("host_bytes_a_step")
+        bytes_a_step = event.get("host_bytes_per_step")
         rows.append([event["network"], runs.number(event["first_seconds"]), runs.spread(kept) if kept else "—"])
         rows[-1] += [str(event["dispatches"]), str(event["levels"]), runs.number(event["steps_per_submission"])]
         rows[-1] += [runs.number(bytes_a_step) if bytes_a_step else "—", f"{event['flops']:,}", f"{event['bytes']:,}"]

@@ -1,4 +1,4 @@
-//! The options that say how a table is read: which columns, and what separates them.
+//! Options of how a table is read: its columns, and what separates them.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,27 @@ use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
 use wgrad::data::CsvOptions;
 
-/// Where data are found, and how a table's text is read.
+/// The place of data, and the format of a table's text.
 #[derive(Args)]
 pub struct Reading {
-    /// Folder of MNIST's four files, plain or gzipped
-    #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath, help_heading = "Data")]
+    /// Folder of MNIST's four files, for `mnist`
+    ///
+    /// The files may be gzipped or not.
+    #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    #[arg(help_heading = "Data", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
-    /// What separates the columns of a table: a character, or `tab` [default: what its header shows]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true, help_heading = "Data")]
+    /// Separator of a table's columns [default: by header]
+    ///
+    /// A character, or `tab`. Without it, the header shows which of comma, tab, semicolon and `|` it is.
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
+    #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
-    /// Takes a table's first row for the names of its columns, or for values [default: as it looks, or as the model knows]
-    #[arg(long, value_name = "YES|NO", value_enum, hide_possible_values = true, help_heading = "Data")]
+    /// First row of a table has names: yes, no [default: by looks]
+    ///
+    /// `yes`: the first row has the names of the columns; `no`: it has values. Without it, the row's cells decide, or the
+    /// model that is used.
+    #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
+    #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,
 }
 
@@ -31,14 +41,16 @@ pub enum YesNo {
 #[derive(Clone)]
 pub struct Names(Vec<String>);
 
-/// How a table is read to be trained on.
+/// Options of a table to train on.
 #[derive(Args)]
 pub struct Columns {
     /// Target column of a table [default: the last]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
-    /// Columns of a table that are no inputs, such as an id or a name; several with commas, or one option each; a name
-    /// with a comma in double quotes, as in '"a,b",c'
+    /// Columns to leave out, such as an id: "id,name"
+    ///
+    /// Several names are separated by commas, or the option is repeated. A name with a comma is put in double quotes, as in
+    /// '"a,b",c'.
     #[arg(long, value_name = "COLUMN", value_parser = names, help_heading = "Data")]
     pub drop: Vec<Names>,
     #[command(flatten)]
@@ -46,13 +58,13 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// As the library wants it.
+    /// The options for the library.
     pub fn form(&self) -> CsvOptions {
         let form = CsvOptions { target: self.target.clone(), ..self.reading.form() };
         self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
-    /// The first option that is given, for data that are no table.
+    /// First of these options that is given; all are for tables only.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
         self.target.as_ref().map(|_| "--target").or(dropped).or(self.reading.given())
@@ -60,12 +72,12 @@ impl Columns {
 }
 
 impl Reading {
-    /// As [`Columns::given`].
+    /// First of these options that is given; both are for tables only.
     pub fn given(&self) -> Option<&'static str> {
         self.delimiter.map(|_| "--delimiter").or(self.header.map(|_| "--header"))
     }
 
-    /// As [`Columns::form`].
+    /// The options for the library.
     pub fn form(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
         CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }

@@ -1,4 +1,4 @@
-//! `wgrad completions`: what a shell must know to complete words.
+//! `wgrad completions`: scripts that complete words in a shell.
 
 use clap::{Command, value_parser};
 use clap_complete::{Shell, generate};
@@ -15,19 +15,19 @@ EXAMPLES
   wgrad completions elvish > ~/.config/elvish/lib/wgrad.elv
       with this in ~/.config/elvish/rc.elv: use wgrad
 
-The folders must be there; a new shell then completes commands, options, names
-and files behind `wgrad`.
+The folders must exist. A new shell then completes commands, options, names and
+files of `wgrad`.
 ";
 
-/// For which shell.
+/// Shell to print a script for.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// The shell that is to complete
+    /// Shell that reads the script
     shell: Shell,
 }
 
-/// Prints the shell's script.
+/// Prints the script of a shell.
 pub fn run(arguments: &Arguments, command: Command, output: &mut Output) {
     let mut command = if arguments.shell == Shell::Zsh { data_are_files(command) } else { command };
     let mut script = Vec::new();
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments, command: Command, output: &mut Output) {
     output.bytes(&script);
 }
 
-/// Where names are known, zsh would complete no files: they are what is longer to type.
+/// Lets zsh complete files as data: it would complete either names or files, and names are shorter to type.
 fn data_are_files(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().into()).collect();
     let has_data = |sub: &Command| sub.get_arguments().any(|argument| argument.get_id() == "data");

@@ -1,4 +1,4 @@
-//! Where rows come from: a data set by name, or a table by path.
+//! Data sets by name, and tables by path or from standard input.
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
@@ -11,24 +11,30 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 use super::columns::{Columns, Reading, YesNo};
 use super::report::Output;
 
-/// The one that has a part of its own to test on.
+/// The data set with a test set of its own.
 pub const MNIST: &str = "mnist";
 
-/// Names that are no path.
+/// Names of data sets; all else is the path of a table.
 pub const NAMES: [&str; 12] =
     ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
-/// What DATA may be.
-pub const HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor, or the path of a \
-                        table: CSV or TSV, gzipped or not";
+/// Data of a command, in short.
+pub const HELP: &str = "digits, iris, mnist, moons, spirals, … or a table's path";
 
-/// What a source holds.
+/// Data of a command.
+pub const LONG_HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor; or the path of a \
+                             table: CSV or TSV, gzipped or not, `-` for standard input";
+
+/// File name that stands for standard input and standard output.
+pub const STANDARD: &str = "-";
+
+/// Rows of a source.
 pub struct Source {
-    /// Rows to train on, and to split.
+    /// Rows to split and train on.
     pub rows: Dataset,
-    /// Rows to test on, where the source has a part of its own for that.
+    /// Test set, if the source has one of its own.
     pub test: Option<Dataset>,
-    /// Its inspection, where it is a table that was inspected.
+    /// Inspection of a table, if it was inspected.
     pub found: Option<Inspection>,
 }
 
@@ -47,7 +53,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
             let (rows, test) = mnist(folder(reading)?)?;
             Source { rows, test: Some(test), found: None }
         }
-        // One and the same set every time, so that a model can be evaluated on what it was trained on.
+        // The same set every time, so that a model can be evaluated on the rows that it was trained on.
         "moons" | "two_moons" => two_moons(1000, 0.2, 0)?.into(),
         "circles" => circles(1000, 0.1, 0)?.into(),
         "spirals" => spirals(1500, 3, 0.03, 0)?.into(),
@@ -76,7 +82,7 @@ pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     }
 }
 
-/// The same, with what is in it where it is a table.
+/// [`load`], with the inspection of a table.
 pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
@@ -87,7 +93,7 @@ pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
     }
 }
 
-/// What is in the data set of that name, or in the table at that path.
+/// Inspects the data set of that name, or the table at that path.
 pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(Inspection::of(&data.rows)),
@@ -95,7 +101,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
     }
 }
 
-/// The data set of that name, for which no option of a table may be `given`.
+/// The data set of that name, for which no option of tables may be `given`.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
     if reading.data_dir.is_some() && source != MNIST {
         let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
@@ -111,7 +117,7 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
 }
 
-/// A source as it must be typed in a shell, with what it takes to find it.
+/// A source as it must be typed in a shell, with the options to find and read it.
 pub fn words(source: &str, reading: &Reading) -> String {
     let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(folder)));
     let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(char::from(byte).to_string())));
@@ -129,7 +135,7 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
     format!("wgrad inspect {source}{}{dropped}{} --all", target.unwrap_or_default(), header.unwrap_or_default())
 }
 
-/// Rows of a data set of that name to use a model on: those to test on, where there are such.
+/// Rows of the data set of that name to use a model on: its test set, if it has one.
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
     let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
@@ -137,12 +143,12 @@ fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Opti
     Ok(Some(data))
 }
 
-/// What files are called after: the name of the data set, or of the table without its endings.
+/// Name for files: that of the data set, or of the table without its endings.
 pub fn stem(source: &str, data: &Dataset) -> String {
     if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
-/// Rows for a model, with their targets; what was decided in reading them is noted.
+/// Rows with targets for a model. Prints notes on how they were read.
 pub fn for_model(
     model: &Model,
     source: &str,
@@ -165,7 +171,7 @@ pub fn for_model(
     }
 }
 
-/// Rows for a model, [rows, inputs]; a target is not needed.
+/// Inputs for a model, [rows, inputs]. No target is needed.
 pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: &Output) -> Result<Vec<f64>> {
     let columns = &model.metadata.columns;
     match by_name_for_model(model, source, reading, reading.given())? {
@@ -191,20 +197,55 @@ fn table_for_model(
 ) -> Result<Dataset> {
     let input = table.numbers(&head.columns)?;
     let (target, guess) = target_column(head, table, source, target)?;
-    let targets = match &head.classes {
-        Some(names) => Targets::Classes { indices: table.classes(&target, names)?, names: names.clone() },
-        None => {
-            Targets::Numbers { values: table.numbers(std::slice::from_ref(&target))?, columns: vec![target.clone()] }
-        }
-    };
+    let targets = targets(table, &target, head.classes.as_deref())?;
     let used = [&head.columns[..], &[target]].concat();
     guess.iter().for_each(|note| output.note(note));
     output.notes(&table.notes(&used));
     Dataset::table(source, head.columns.clone(), input, targets)
 }
 
-/// The target column: the one that is named, or the model's; of a model that does not know it, the last, which is then
-/// to be noted.
+/// Targets of a table: classes by these names, or numbers.
+fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Targets> {
+    let columns = vec![column.to_string()];
+    Ok(match classes {
+        Some(names) => Targets::Classes { indices: table.classes(column, names)?, names: names.to_vec() },
+        None => Targets::Numbers { values: table.numbers(&columns)?, columns },
+    })
+}
+
+/// Rows of another table, with the columns, target and classes of a training set, and read as the table it was `found` in.
+pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path: &Path) -> Result<Dataset> {
+    let mut options = reading.form();
+    if let Some(found) = found {
+        options.header = options.header.or(Some(found.header));
+        options.formats =
+            found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect();
+        if !found.header {
+            options.names = found.columns.iter().map(|column| column.name.clone()).collect();
+        }
+    }
+    let table = Table::read(path, &options)?;
+    let Some(target) = train.target_columns().first().or(table.columns().last()) else {
+        return Err(Error::data(path.display().to_string(), "it has no columns", "give a table with the same columns"));
+    };
+    let (input, targets) = (table.numbers(train.columns())?, targets(&table, target, train.class_names())?);
+    Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)
+}
+
+/// Loads the model of a command whose arguments are a model and data. If they are given in the other order, the error has
+/// the right one.
+pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) -> Result<Model> {
+    Model::load(model).map_err(|error| match Model::load(source) {
+        Err(_) => error,
+        Ok(_) => {
+            let problem = format!("`{source}` is a model, and `{}` is none: the model comes first", model.display());
+            let right = format!("wgrad {command} {} {}", quoted(source), words(&model.to_string_lossy(), reading));
+            Error::conflict("arguments", problem, format!("use `{right}`"))
+        }
+    })
+}
+
+/// The target column: the named one, or that of the model. Of a model without one it is the last, with a note.
 fn target_column(
     head: &Metadata,
     table: &Table,
@@ -226,7 +267,7 @@ fn target_column(
         let problem = format!("its target would be column `{name}`, which is an input of the model");
         return Err(Error::conflict(source, problem, "name the target column with `--target`"));
     }
-    let guess = || format!("the model does not say its target; the last column is taken for it, `{name}`");
+    let guess = || format!("the model does not name its target, so the last column is used, `{name}`");
     Ok((name.into(), (target.is_none() && known.is_none()).then(guess)))
 }
 
@@ -247,9 +288,18 @@ fn few(names: &[String]) -> String {
     format!("{}, … ({} columns)", names[..3].join(", "), names.len())
 }
 
-/// What is no name must be the path of a table.
+/// Path of a table, for a source that is no name.
 fn table_path(source: &str) -> Result<PathBuf> {
     let path = Path::new(source);
+    if source == STANDARD {
+        return match cfg!(unix) {
+            true => Ok("/dev/stdin".into()),
+            false => Err(Error::conflict("data", "standard input cannot be read on this system", "name a file")),
+        };
+    }
+    if path.extension().is_some_and(|extension| extension == "safetensors") && Model::load(path).is_ok() {
+        return Err(Error::conflict(source, "it is a model, but data are needed", "name a data set or a table"));
+    }
     if path.exists() || path.extension().is_some() || source.contains(['/', MAIN_SEPARATOR]) {
         return Ok(path.into());
     }
@@ -261,7 +311,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
     })
 }
 
-/// The loss that a data set's targets ask for.
+/// Default loss function of a data set, by its targets.
 pub fn usual_loss(data: &Dataset) -> Loss {
     match data.targets() {
         Targets::Classes { .. } => Loss::SoftmaxCrossEntropy,
@@ -272,7 +322,7 @@ pub fn usual_loss(data: &Dataset) -> Loss {
     }
 }
 
-/// Outputs that a network needs for a data set and a loss: a binary loss tells two classes apart with one.
+/// Outputs that a network needs for a data set and a loss function. Binary losses have one output for two classes.
 pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     match data.outputs() {
         2 if data.class_names().is_some() && loss != Loss::SoftmaxCrossEntropy => 1,
@@ -280,17 +330,17 @@ pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     }
 }
 
-/// Whether two paths lead to one file, which need not be there yet.
+/// Checks whether two paths lead to one file, which may be missing.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     one == other || end(one).is_some_and(|one| Some(one) == end(other))
 }
 
-/// Whether a path is that of the table that is read; the name of a data set is no path.
+/// Checks whether a path is that of the table that is read.
 pub fn is_table(path: &Path, source: &str) -> bool {
     !NAMES.contains(&source) && same_file(path, Path::new(source))
 }
 
-/// Where a path leads: without links and detours as far as there is something.
+/// A path without links and detours, as far as its folders are there.
 fn end(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

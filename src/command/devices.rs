@@ -1,8 +1,10 @@
-//! `wgrad devices`: what there is to compute on, and what `auto` takes.
+//! `wgrad devices`: devices to compute on, and the one that `auto` takes.
 
 use serde::Serialize;
+use wgrad::data::shown;
 use wgrad::{Device, Result};
 
+use super::lines::wrapped;
 use super::report::Output;
 
 const EXAMPLES: &str = "\
@@ -12,28 +14,28 @@ EXAMPLES
   wgrad train digits --device 1          the one with that number
   WGRAD_DEVICE=cpu wgrad train digits
 
-A software adapter computes on the CPU, more slowly than `--device cpu` does: it
-serves tests, and is taken only by name.
+A software adapter computes on the CPU, more slowly than `--device cpu`. It is
+meant for tests, and is used only by name.
 ";
 
-/// How to print them.
+/// Options of the list.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// One JSON object a line
+    /// Prints JSON, one object per line
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
-/// A device; what has no meaning for the CPU is left out there.
+/// A device; the CPU has no adapter.
 #[derive(Serialize)]
 struct Found {
     event: &'static str,
     name: String,
     kind: &'static str,
-    /// Whether `auto` takes it.
+    /// `auto` takes this device.
     auto: bool,
-    /// Why it does.
+    /// Reason why `auto` takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,15 +44,15 @@ struct Found {
     adapter: Option<Adapter>,
 }
 
-/// What a driver says of its adapter.
+/// Facts of an adapter, as its driver reports them.
 #[derive(Serialize)]
 struct Adapter {
-    /// Number that chooses it, as `--device` takes it.
+    /// Number for `--device`.
     index: usize,
-    /// Numbers of vendor and adapter, as PCI has them.
+    /// PCI numbers of vendor and adapter.
     vendor: u32,
     device: u32,
-    /// The address on the PCI bus, where it has one.
+    /// Address on the PCI bus, if known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pci: String,
     interface: String,
@@ -135,18 +137,14 @@ fn tell(output: &mut Output, found: &Found) {
         (None, threads) => format!("cpu, {} threads", threads.unwrap_or_default()),
     });
     if let Some(reason) = &found.reason {
-        output.line(format!("  `auto` takes it: {reason}"));
+        output.line(wrapped("  `auto` takes it: ", "    ", &shown(reason)));
     }
     let Some(adapter) = &found.adapter else { return };
     output.line(format!("  driver {}, PCI id {:04x}:{:04x}", adapter.driver, adapter.vendor, adapter.device));
-    output.line(format!(
-        "  {} a binding, {} an allocation, {} storage buffers, workgroups of {} and {} invocations",
-        size(adapter.binding_bytes),
-        size(adapter.allocation_bytes),
-        adapter.storage_buffers,
-        size(adapter.workgroup_bytes.into()),
-        adapter.invocations
-    ));
+    let (binding, allocation) = (size(adapter.binding_bytes), size(adapter.allocation_bytes));
+    let (buffers, invocations) = (adapter.storage_buffers, adapter.invocations);
+    output.line(format!("  {binding} per binding, {allocation} per allocation, {buffers} storage buffers"));
+    output.line(format!("  {} and {invocations} invocations per workgroup", size(adapter.workgroup_bytes.into())));
     let features = if adapter.features.is_empty() {
         "no f16, subgroups or timestamps".into()
     } else {
@@ -155,10 +153,10 @@ fn tell(output: &mut Output, found: &Found) {
     output.line(format!("  {features}"));
 }
 
-/// `128 MiB`, `1.5 GiB`: in the largest unit of which there is one.
+/// `128 MiB`, `1.5 GiB`: in the largest unit of which it has at least one.
 fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    // One byte less than a power of two is what drivers mean by it.
+    // Drivers report one byte less than the power of two that they mean.
     let rounded = bytes.checked_add(1).filter(|next| next.is_power_of_two()).unwrap_or(bytes);
     let unit = (1..units.len()).take_while(|unit| rounded >> (10 * unit) > 0).last().unwrap_or(0);
     let number = rounded as f64 / (1u64 << (10 * unit)) as f64;

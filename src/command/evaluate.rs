@@ -1,39 +1,42 @@
-//! `wgrad evaluate`: how well a model does on data.
+//! `wgrad evaluate`: loss and metrics of a model on data.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use wgrad::data::shown;
 use wgrad::model::Confusion;
-use wgrad::{Evaluation, Model, Result};
+use wgrad::{Evaluation, Result};
 
 use super::columns::Reading;
+use super::confusion::confusion;
 use super::data;
 use super::device::DeviceOptions;
-use super::report::{Output, confusion, score_and_loss, tell_confusion};
+use super::lines::wrapped;
+use super::report::{Output, score_and_loss, tell_confusion};
 
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --json
 
-The loss is that which the model was trained with; mean_squared_error is in
-the square of the target column's unit, MAE (mean absolute error) and RMSE (root
-mean squared error) are in that unit. There is no accuracy where targets are
+The loss function is that of the training. mean_squared_error is in the square
+of the target column's unit; MAE (mean absolute error) and RMSE (root mean
+squared error) are in that unit. There is no accuracy for targets that are
 fractions (binary_cross_entropy).
 
-Of classes it tells precision, recall and F1 of each (0 where there is nothing
-to divide by), and which are taken for which; --json has them as `classes`, and
-`confusion` [actual][predicted], which is left out with more than 100 classes.
+Classes have precision, recall and F1 each (0 in place of 0/0), and a confusion
+matrix. With --json these are `classes` and `confusion` [actual][predicted],
+which is left out for more than 100 classes.
 ";
 
-/// Which model, on which data.
+/// Model and data.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model that wgrad wrote
+    /// Model file that wgrad wrote
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     model: PathBuf,
-    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: that of the model]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
@@ -42,7 +45,7 @@ pub struct Arguments {
     reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
-    /// One JSON object
+    /// Prints JSON: one object
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -58,9 +61,9 @@ struct Event<'a> {
     confusion: Option<Confusion>,
 }
 
-/// Evaluates on all rows, or on those that are there to test on.
+/// Evaluates a model on all rows, or on the test set of data that have one.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let model = Model::load(&arguments.model)?;
+    let model = data::load_model("evaluate", &arguments.model, &arguments.data, &arguments.reading)?;
     let target = arguments.target.as_deref();
     let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
     let device = arguments.device.open()?;
@@ -72,7 +75,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
-        output.line(format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data)));
+        let text = format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data));
+        output.line(wrapped("", "  ", &text));
         tell_confusion(output, confusion.as_ref());
     }
     Ok(())

@@ -1,22 +1,24 @@
-//! Whether a narrow network's step is one op on a GPU: `--fused-step`.
+//! Fused steps on a GPU, one dispatch for forward, loss and backward: `--fused-step`.
 
 use wgrad::specialize::FusedStep;
 use wgrad::{Device, Error, Result};
 
 use super::names::names;
 
-/// An option of commands that run a device's steps, show or judge them.
+/// Option of commands that run, show or check steps.
 #[derive(clap::Args)]
 pub struct FusedStepOption {
-    /// When a GPU does all of a narrow network's step but the update in one op: auto, where that should pay, never, or
-    /// always [default: auto]
-    #[arg(long, value_name = "WHEN", value_parser = names::<FusedStep>(&FusedStep::NAMES), hide_possible_values = true)]
-    #[arg(help_heading = "Device")]
+    /// Fused steps on a GPU: auto, never, always [default: auto]
+    ///
+    /// A fused step does forward pass, loss and backward pass of a narrow network in one dispatch. `auto` does so if rules
+    /// expect it to be faster.
+    #[arg(long, alias = "whole-step", value_name = "WHEN", value_parser = names::<FusedStep>(&FusedStep::NAMES))]
+    #[arg(hide_possible_values = true, hide_short_help = true, help_heading = "Device")]
     fused_step: Option<FusedStep>,
 }
 
 impl FusedStepOption {
-    /// The device with steps like that.
+    /// The device with steps of that kind.
     pub fn of(&self, device: Device) -> Result<Device> {
         match self.fused_step {
             Some(_) if !device.is_gpu() => {
@@ -28,7 +30,7 @@ impl FusedStepOption {
         }
     }
 
-    /// The same where a device is named; where none is, there must be nothing to choose.
+    /// [`FusedStepOption::of`] the device that is named, if one is.
     pub fn of_named(&self, device: Option<&Device>) -> Result<Option<Device>> {
         if device.is_none() && self.fused_step.is_some() {
             let problem = "no device is named, and only a GPU has fused steps";

@@ -1,4 +1,4 @@
-//! `wgrad inspect`: what is in a table, and what will get in the way.
+//! `wgrad inspect`: columns of a table, and its problems.
 
 use serde::Serialize;
 use wgrad::Result;
@@ -6,6 +6,7 @@ use wgrad::data::Inspection;
 
 use super::columns::Columns;
 use super::data;
+use super::lines::wrapped;
 use super::names::names;
 use super::report::Output;
 
@@ -15,23 +16,24 @@ EXAMPLES
   wgrad inspect house.csv --drop id,address   as if without these columns
   wgrad inspect digits --all
 
-It reads tables that training would refuse, with cells that are missing or text,
-and says where they are.
+Tables with missing cells or text, which training refuses, are read too; the
+places of such cells are shown.
 ";
 
-/// Which table.
+/// Table to inspect.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = data::HELP, value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_parser = names::<String>(&data::NAMES))]
+    #[arg(hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,
-    /// Shows all columns and classes, not the first 20
-    #[arg(long)]
+    /// Shows all columns, classes and warnings [default: 20]
+    #[arg(long, help_heading = "Output")]
     all: bool,
-    /// One JSON object, with all columns and classes
-    #[arg(long)]
+    /// Prints JSON: an object with all columns and classes
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -43,13 +45,16 @@ struct Event<'a> {
     found: &'a Inspection,
 }
 
-/// Inspects.
+/// Inspects a table, and prints the result.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let found = data::inspect(&arguments.data, &arguments.columns)?;
     if arguments.json {
         output.json(&Event { event: "inspection", data: &arguments.data, found: &found });
     } else {
-        output.text(&found.to_text(arguments.all));
+        // Tables stay as they are; warnings are sentences.
+        let is_table = |line: &str| !line.starts_with("warning: ");
+        let fit = |line| if is_table(line) { line.to_string() } else { wrapped("", "  ", line) };
+        found.to_text(arguments.all).lines().for_each(|line| output.line(fit(line)));
     }
     Ok(())
 }

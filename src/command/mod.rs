@@ -1,9 +1,11 @@
-//! The command's arguments, and what it does with the outcome: 0 where all went well, 1 where `verify` found a wrong
-//! result, 2 for every error, which is told on standard error in one line, 130 where Ctrl-C ended a training.
+//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every error,
+//! with a message on standard error, 130 if Ctrl-C stopped a training.
 
+mod autotune;
 mod bench;
 mod columns;
 mod completions;
+mod confusion;
 mod data;
 mod device;
 mod devices;
@@ -11,7 +13,9 @@ mod evaluate;
 mod fused_step;
 mod init;
 mod inspect;
+mod lines;
 mod names;
+mod numbers;
 mod plan;
 mod plot;
 mod predict;
@@ -20,12 +24,12 @@ mod rates;
 mod recipe;
 mod report;
 mod run_file;
+mod runtime_dir;
 mod show;
 mod signals;
 mod subject;
 mod train;
 mod tune;
-mod tuning;
 mod usage;
 mod verify;
 
@@ -43,114 +47,116 @@ use wgrad::data::shown;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits                          writes digits.safetensors
-  wgrad inspect house.csv                     what is in your own table
-  wgrad train house.csv --target price        split, scaled, trained, scored,
-                                              saved
-  wgrad train iris --network \"32 relu dropout(0.1)\" --out iris.safetensors
+  wgrad inspect house.csv                     types and problems of a table
+  wgrad train house.csv --target price        splits, scales, trains, evaluates
+  wgrad train iris --hidden \"32 relu dropout(0.1)\" --out iris.safetensors
   wgrad init                                  all options of train, in run.toml
   wgrad train run.toml --seed 3
   wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
-  wgrad predict iris.safetensors flowers.csv  a line of CSV for each row
+  wgrad predict iris.safetensors flowers.csv  a line of CSV per row
   wgrad show iris.safetensors                 its layers, and its training
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
-  wgrad verify                                checks this device, op by op
-  wgrad bench                                 how fast it trains
-  wgrad tune digits                           how this GPU cuts products best
-  wgrad plan digits --network \"256 relu\"      the ops of a training step
-  wgrad devices                               GPUs, and what else computes
+  wgrad verify                                checks every kernel on this device
+  wgrad bench                                 training speed
+  wgrad tune digits                           autotunes tile sizes for this GPU
+  wgrad plan digits --hidden \"256 relu\"       the ops of a training step
+  wgrad devices                               GPUs and the CPU
   wgrad completions bash                      for your shell
+
+A file name of - is standard input (data) or standard output (predictions).
 ";
 
-/// How the word `error` looks on a terminal, here as in clap's own messages.
+/// Style of the word `error` on a terminal, as in clap's messages.
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 
-/// Trains dense networks, and uses them.
+/// Trains and uses dense networks; begin with `wgrad train digits`
 #[derive(Parser)]
-#[command(name = "wgrad", version, after_help = EXAMPLES)]
+#[command(name = "wgrad", version, after_long_help = EXAMPLES, max_term_width = lines::WIDTH)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Tells only errors, and what was asked for: predictions, tables, JSON
-    #[arg(short, long, global = true, help_heading = "Output")]
+    /// Prints only errors and results
+    #[arg(short, long, global = true)]
     quiet: bool,
-    /// Where options come from that were not typed.
+    /// File of options that were not typed.
     #[arg(skip)]
     run_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Trains a network on a data set and writes the model.
-    Train(train::Arguments),
-    /// Writes a file of options for `train`, with what each means.
+    /// Trains a network on a data set and writes the model
+    Train(Box<train::Arguments>),
+    /// Writes a file with all options of `train`
     Init(init::Arguments),
-    /// Tells what is in a table, and what will get in the way of training.
+    /// Shows the columns of a table, and its problems
     Inspect(inspect::Arguments),
-    /// Tells loss and accuracy (or R²) of a model on a data set.
+    /// Evaluates a model: loss, accuracy or R², confusion matrix
     Evaluate(evaluate::Arguments),
-    /// Writes a model's predictions for a table's rows as CSV.
+    /// Writes a model's predictions as CSV
     Predict(predict::Arguments),
-    /// Prints a model's layers, columns, and the record of its training.
+    /// Shows a model's layers, columns and training
     Show(show::Arguments),
-    /// Draws what a model makes of its data.
+    /// Draws the decision regions of a model
     Plot(plot::Arguments),
-    /// Prints what a training step consists of.
+    /// Shows the ops of a training step
     Plan(plan::Arguments),
-    /// Lists what there is to compute on, and what is taken without being asked for.
+    /// Lists the devices to compute on
     Devices(devices::Arguments),
-    /// Checks every op of a network on a device against plain loops.
+    /// Checks every op of a network on a device
     Verify(verify::Arguments),
-    /// Measures how fast a network trains on the CPU and on each adapter.
+    /// Measures training speed on the CPU and on each GPU
     Bench(bench::Arguments),
-    /// Measures how a GPU cuts a network's products best, and keeps that for later trainings.
+    /// Autotunes the tile sizes of matrix multiplications on a GPU
     Tune(tune::Arguments),
-    /// Prints a script that completes commands, options and names in a shell.
+    /// Prints a script that completes words in a shell
     Completions(completions::Arguments),
 }
 
-/// Why there is nothing to run.
+/// Reason not to run anything.
 pub enum Refusal {
-    /// What was typed; or it asks for help.
+    /// Wrong usage, or a request for help.
     Usage(clap::Error),
-    /// The run file, or an argument that is no text.
-    Told(Error),
+    /// Error in a run file, or an argument that is not UTF-8.
+    Error(Error),
 }
 
 /// Runs the command.
 pub fn main() -> ExitCode {
+    runtime_dir::ensure_set();
     signals::ignore_file_size_limit();
     let typed: Vec<_> = std::env::args_os().collect();
     match parsed(&typed) {
         Ok(arguments) => run(arguments),
-        Err(Refusal::Usage(usage)) => told(&usage),
-        Err(Refusal::Told(error)) => failed(&error),
+        Err(Refusal::Usage(usage)) => show_usage(&usage),
+        Err(Refusal::Error(error)) => failed(&error),
     }
 }
 
-/// Reads what was typed, and what stands in a run file that it names; runs nothing.
+/// Reads the command line, and the run file that it names.
 pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     let command = built();
-    let refused = |usage| usage::not_text(&command, typed).map_or(Refusal::Usage(usage), Refusal::Told);
+    let refused = |usage| usage::not_text(&command, typed).map_or(Refusal::Usage(usage), Refusal::Error);
     let matches = command.clone().try_get_matches_from(typed).map_err(refused)?;
-    let Some(expanded) = run_file::expand(&command, &matches, typed).map_err(Refusal::Told)? else {
+    let Some(expanded) = run_file::expand(&command, &matches, typed).map_err(Refusal::Error)? else {
         return Arguments::from_arg_matches(&matches).map_err(Refusal::Usage);
     };
     let all = run_file::accepting(Arguments::command()).try_get_matches_from(expanded.words);
     let arguments = all.and_then(|matches| Arguments::from_arg_matches(&matches));
-    let refused = |usage| Refusal::Told(in_run_file(&expanded.path, usage::line(&usage)));
+    let refused = |usage| Refusal::Error(in_run_file(&expanded.path, usage::line(&usage)));
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
-/// The definition of the arguments, with options of all commands in each.
+/// Definition of the arguments, with global options in each command.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
     command
 }
 
-/// What is wrong with options of which some stand in a run file.
+/// Error in options of which some are set in a run file.
 fn in_run_file(path: &Path, problem: impl ToString) -> Error {
-    Error::format(path, problem.to_string(), "correct the file, or what was typed with it")
+    Error::format(path, problem.to_string(), "correct the file, or the options on the command line")
 }
 
 fn run(arguments: Arguments) -> ExitCode {
@@ -184,9 +190,8 @@ fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Help that was asked for, or what is wrong with what was typed. Where even that cannot be written, the exit code
-/// still tells.
-fn told(usage: &clap::Error) -> ExitCode {
+/// Prints help, or an error in the usage. If that cannot be written, the exit code is still right.
+fn show_usage(usage: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if usage.use_stderr() && usage.kind() != DisplayHelpOnMissingArgumentOrSubcommand {
         return failed(&format!("{}; for more, try `--help`", usage::line(usage)));
@@ -196,12 +201,9 @@ fn told(usage: &clap::Error) -> ExitCode {
 }
 
 fn failed(error: &dyn Display) -> ExitCode {
-    // The stream leaves out the colour where nobody would see it, or wants it. What was typed is not to move the cursor.
-    writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {}", shown(&error.to_string())).ok();
+    // Names in it could move the cursor.
+    let text = lines::wrapped("error: ", "  ", &shown(&error.to_string()));
+    // The stream removes the color unless a terminal shows it.
+    writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#}{}", text.strip_prefix("error:").unwrap_or(&text)).ok();
     ExitCode::from(2)
-}
-
-/// A whole number of at least 1, for arguments that count something.
-fn count(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a whole number of at least 1".into())
 }

@@ -1,4 +1,4 @@
-//! Options that take a name: which ones a shell completes, and the help shows.
+//! Options that take a name: the names that a shell completes and the help shows.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -8,20 +8,28 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-/// Reads a `T` by its own rules, which may know more names than these, abbreviations say, and suggest the nearest.
+/// Reads a `T` by its own rules, which may know abbreviations and suggest the nearest name.
 pub struct Names<T> {
     known: &'static [&'static str],
+    is_any_case: bool,
     read: PhantomData<fn() -> T>,
 }
 
 /// A parser of `T` that knows these names.
 pub fn names<T>(known: &'static [&'static str]) -> Names<T> {
-    Names { known, read: PhantomData }
+    Names { known, is_any_case: false, read: PhantomData }
+}
+
+impl<T> Names<T> {
+    /// Reads names in upper and lower case alike.
+    pub fn in_any_case(self) -> Self {
+        Self { is_any_case: true, ..self }
+    }
 }
 
 impl<T> Clone for Names<T> {
     fn clone(&self) -> Self {
-        names(self.known)
+        Self { ..*self }
     }
 }
 
@@ -32,7 +40,11 @@ where
     type Value = T;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        StringValueParser::new().try_map(|text| text.parse::<T>()).parse_ref(command, argument, value)
+        let is_any_case = self.is_any_case;
+        let lower = move |text: &str| text.to_lowercase().parse().ok().filter(|_| is_any_case);
+        // Messages have the name as it was typed.
+        let read = move |text: String| lower(&text).map_or_else(|| text.parse::<T>(), Ok);
+        StringValueParser::new().try_map(read).parse_ref(command, argument, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

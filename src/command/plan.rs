@@ -1,46 +1,47 @@
-//! `wgrad plan`: what a training step consists of.
+//! `wgrad plan`: ops of a training step.
 
 use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::Rates;
 use wgrad::{Device, Result};
 
+use super::autotune::{Followed, TuningOptions};
 use super::fused_step::FusedStepOption;
+use super::lines::wrapped;
 use super::names::names;
 use super::rates::RateOptions;
 use super::report::Output;
 use super::subject::Subject;
-use super::tuning::{Followed, TuningOptions};
 
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad plan digits
-  wgrad plan --inputs 784 --outputs 10 --network \"256 relu 128 relu\" --batch 128
+  wgrad plan --inputs 784 --outputs 10 --hidden \"256 relu 128 relu\" --batch 128
   wgrad plan xor --primitive
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
   wgrad plan iris --device gpu --fused-step always
 
-Of `gradients` and `update` together, a network of L dense layers has 3L + 1
-fused ops, or 3 where a GPU does a fused step of a narrow network at once.
+A network of L dense layers has 3L + 1 fused ops per step, in `gradients` and
+`update`, or 3 if a GPU runs a fused step.
 
-FLOORS
+ROOFLINE
   With --device there is a second table: operations, the bytes that must move
-  if each number is read or written once, and how many operations there are for
-  a byte. With the device's two rates, which nobody but you can know, it has the
-  least time that each op takes: the larger of arithmetic's and memory's. What
-  caches still hold of the op before may make it less.
+  if each number is read or written once, and operations per byte. With the
+  device's peak rates, from its data sheet, it has a lower bound of each op's
+  time: the larger of arithmetic and memory. Caches may still hold data of the
+  op before, which makes it faster.
 ";
 
-/// Which network, for which data.
+/// Network and device.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
-    /// Shows the ops as on a blackboard, before they are fused
+    /// Shows the primitive ops, before they are fused
     #[arg(long, help_heading = "Output")]
     primitive: bool,
-    /// Shows it as that device runs it, or says why it cannot
+    /// Shows the ops as that device runs them [default: none]
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,
@@ -56,13 +57,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = arguments.subject.spec()?;
     let TrainingSpec { network, loss, optimizer, .. } = &spec;
-    let mut heading = format!("{network}, {loss}, {}\n", optimizer.name());
+    let mut heading = wrapped("", "  ", &format!("{network}, {loss}, {}", optimizer.name())) + "\n";
     let plan = lower(&spec)?;
     let plan = if arguments.primitive { plan } else { fuse(&plan)? };
     let plan = match &arguments.fused_step.of_named(arguments.device.as_ref())? {
         Some(device) => {
-            let (plan, followed) = arguments.tuning.choose(device)?.cut(plan, device)?;
-            followed.iter().flat_map(Followed::lines).for_each(|line| heading += &format!("{line}\n"));
+            let (plan, followed) = arguments.tuning.choose(device)?.tiled(plan, device)?;
+            followed.iter().flat_map(Followed::lines).for_each(|line| heading += &(wrapped("", "  ", &line) + "\n"));
             device.specialize(plan)?
         }
         None => plan,
@@ -71,7 +72,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     output.text(&plan.to_string());
     let rates = arguments.rates.rates();
     if arguments.device.is_some() || rates != Rates::default() {
-        output.line(format!("\nat least, on a full batch:\n{}", plan.roofline(rates)).trim_end());
+        output.line(format!("\nlower bounds for a full batch:\n{}", plan.roofline(rates)).trim_end());
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! `wgrad predict`: a line of CSV for each row.
+//! `wgrad predict`: predictions as CSV, a line per row.
 
 use std::path::{Path, PathBuf};
 
 use wgrad::model::{Metadata, replace};
-use wgrad::{Error, Model, Result, Standardization};
+use wgrad::{Error, Result, Standardization};
 
 use super::columns::Reading;
-use super::data::{self, is_table, same_file};
+use super::data::{self, STANDARD, is_table, same_file};
 use super::device::DeviceOptions;
 use super::report::Output;
 
@@ -14,35 +14,37 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad predict iris.safetensors iris | head -3
   wgrad predict house.safetensors new_houses.csv --out prices.csv
+  cut -d, -f1-3 houses.csv | wgrad predict house.safetensors - | head -3
 
-The table needs the columns that the model was trained on, in any order;
-others are ignored.
+The table needs the columns that the model was trained on, in any order. Other
+columns are ignored.
 ";
 
-/// Which model, for which rows.
+/// Model and rows.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model that wgrad wrote
+    /// Model file that wgrad wrote
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     model: PathBuf,
-    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
-    /// Where the predictions go [default: standard output]
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// File of the predictions [default: -, standard output]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
 }
 
 /// Writes the predictions.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let model = Model::load(&arguments.model)?;
+    let model = data::load_model("predict", &arguments.model, &arguments.data, &arguments.reading)?;
     let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
     let text = table(&model.metadata, outputs)?;
-    match &arguments.out {
+    match arguments.out.as_deref().filter(|path| *path != Path::new(STANDARD)) {
         None => output.file(&text),
         Some(path) => {
             check_not_input(arguments, path)?;
@@ -52,7 +54,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// The predictions as CSV: the class and the probability of each, or the numbers of a regression.
+/// Predictions as CSV: the predicted class and all probabilities, or the numbers of a regression.
 fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
     let broken = |error: csv::Error| failed(error.into());
@@ -84,7 +86,7 @@ fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
     text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
-/// Names of the classes, where a model tells one class a row: those that it knows, or their numbers.
+/// Names of the classes, if a model predicts one class per row: those of its record, or numbers.
 fn class_names(head: &Metadata) -> Option<Vec<String>> {
     let told = head.class_count()?;
     let known = head.classes.clone().filter(|names| names.len() == told);
@@ -96,7 +98,7 @@ fn predicted(target: Option<&String>) -> String {
     target.map_or("predicted".into(), |target| format!("predicted_{target}"))
 }
 
-/// Names of the columns of numbers: those of their targets, where these are known, or else numbers.
+/// Names of the columns of numbers: those of their targets, if known, or numbers.
 fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
@@ -105,7 +107,7 @@ fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     }
 }
 
-/// Numbers with the digits that an output of f32 has: seven behind the first of its scale.
+/// Numbers with the digits that an f32 output has: seven after the first of its scale.
 fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
     let text = |(number, digits): (&f64, usize)| {
@@ -117,7 +119,7 @@ fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
 
 fn check_not_input(arguments: &Arguments, out: &Path) -> Result<()> {
     if same_file(out, &arguments.model) || is_table(out, &arguments.data) {
-        let problem = "the predictions would replace what they are made from";
+        let problem = "the predictions would replace the model or the data";
         return Err(Error::conflict(out.display().to_string(), problem, "name another file with `--out`"));
     }
     wgrad::model::check_replaceable(out)

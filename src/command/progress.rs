@@ -1,31 +1,46 @@
-//! What is seen while a network trains: a bar on a terminal, else a line for each epoch.
+//! Progress of a training: a bar on a terminal, otherwise a line per epoch.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wgrad::data::shown;
 use wgrad::trainer::Restored;
-use wgrad::{Device, Epoch, Progress};
+use wgrad::{Epoch, History, Progress};
 
-use super::report::{Output, score};
+use super::lines::{sparkline, wrapped};
+use super::report::{Output, number, score};
 
-const TEMPLATE: &str = "{bar:20} {msg}, {eta} left on {prefix}";
+const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
 
-/// Tells of epochs, on a bar, in lines or as JSON.
+/// Lines of epochs that remain on a terminal after training, without that of the best epoch.
+const EPOCH_LINES: usize = 10;
+
+/// Columns of the sparkline.
+const SPARKLINE: usize = 48;
+
+/// Time over which samples per second are averaged.
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// Reports epochs as a bar, as lines or as JSON.
 pub struct Reporter<'a> {
     output: &'a mut Output,
     bar: Option<ProgressBar>,
     json: bool,
     epochs: usize,
-    /// Rows of an epoch.
+    /// Rows of an epoch, and of a step.
     rows: usize,
-    /// What turns the losses of training into the units of the table.
-    began: Instant,
-    /// Epochs that an earlier run had done, where this one goes on with it.
-    before: Option<usize>,
+    step_rows: usize,
+    throughput: Throughput,
+    /// Results of the last epoch.
+    message: String,
+    is_resumed: bool,
 }
+
+/// Rows per second over the last seconds.
+struct Throughput(VecDeque<(Instant, u64)>);
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -41,14 +56,17 @@ struct Resumed<'a> {
     event: &'static str,
     step: u64,
     epochs: usize,
-    /// Products of a GPU's that are cut as when the checkpoint was made, and would else be cut otherwise.
+    /// Matrix multiplications with the tile sizes of the checkpoint, which would otherwise be different.
     #[serde(skip_serializing_if = "is_zero")]
-    recut: usize,
-    /// Damage of newer checkpoints.
+    restored_tiles: usize,
+    /// Problems of newer checkpoints.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    passed_over: &'a [String],
-    /// What keeps it from being bit-exact.
+    skipped_checkpoints: &'a [String],
+    /// Reasons why it is not bit-exact.
     differences: &'a [String],
+    /// Settings that have changed.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    changed: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -62,59 +80,96 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A bar for people who wait at a terminal. It has no colours, whatever NO_COLOR says.
+/// A bar without colors, on a terminal.
 pub fn bar(template: &str, length: u64, output: &Output) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template(template).ok()?;
-    let seen = !output.is_quiet() && std::io::stderr().is_terminal();
-    seen.then(|| ProgressBar::new(length).with_style(style))
+    has_bar(output).then(|| ProgressBar::new(length).with_style(style))
 }
 
-impl<'a> Reporter<'a> {
-    /// For `epochs` epochs of `rows` rows on `device`, from now on.
-    pub fn new(output: &'a mut Output, json: bool, device: &Device, epochs: usize, rows: usize) -> Self {
-        let length = (epochs as u64).saturating_mul(rows as u64);
-        // The name comes last, where a narrow terminal cuts it off.
-        let bar =
-            if json { None } else { bar(TEMPLATE, length, output) }.map(|bar| bar.with_prefix(device.to_string()));
-        Self { output, bar, json, epochs, rows, began: Instant::now(), before: None }
+fn has_bar(output: &Output) -> bool {
+    !output.is_quiet() && std::io::stderr().is_terminal()
+}
+
+impl Throughput {
+    fn new(now: Instant) -> Self {
+        Self([(now, 0)].into())
     }
 
-    /// What moves the bar on after a submission of steps of so many rows.
-    pub fn on_submission(&self, batch_size: usize) -> impl FnMut(&Progress) + Send + use<> {
-        let (bar, rows) = (self.bar.clone(), self.rows);
-        move |progress| {
-            if let Some(bar) = &bar {
-                let of_epoch = (progress.step * batch_size).min(rows);
-                bar.set_position(((progress.epoch - 1) * rows + of_epoch) as u64);
-            }
+    /// Adds the number of rows that are done by now.
+    fn add(&mut self, now: Instant, rows: u64) {
+        self.0.push_back((now, rows));
+        // The first entry is as old as the window, or older.
+        while self.0.len() > 2 && now.duration_since(self.0[1].0) >= WINDOW {
+            self.0.pop_front();
         }
     }
 
-    /// Tells that training goes on from a checkpoint.
+    /// Starts again at a number of rows.
+    fn restart(&mut self, now: Instant, rows: u64) {
+        self.0 = [(now, rows)].into();
+    }
+
+    fn rows_per_second(&self) -> f64 {
+        let (Some((from, before)), Some((to, after))) = (self.0.front(), self.0.back()) else { return 0.0 };
+        let seconds = to.duration_since(*from).as_secs_f64();
+        if seconds > 0.0 { after.saturating_sub(*before) as f64 / seconds } else { 0.0 }
+    }
+}
+
+impl<'a> Reporter<'a> {
+    /// Creates one for `epochs` epochs of `rows` rows, in steps of `step_rows` rows.
+    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, step_rows: usize) -> Self {
+        let length = (epochs as u64).saturating_mul(rows as u64);
+        let bar = if json { None } else { bar(TEMPLATE, length, output) };
+        let throughput = Throughput::new(Instant::now());
+        Self { output, bar, json, epochs, rows, step_rows, throughput, message: String::new(), is_resumed: false }
+    }
+
+    /// Reports a submission of steps.
+    pub fn submitted(&mut self, progress: &Progress) {
+        let of_epoch = progress.step.saturating_mul(self.step_rows).min(self.rows);
+        let rows = ((progress.epoch - 1) * self.rows + of_epoch) as u64;
+        self.throughput.add(Instant::now(), rows);
+        if let Some(bar) = &self.bar {
+            bar.set_position(rows);
+            bar.set_message(short(&format!("{}{}", self.message, self.samples())));
+        }
+    }
+
+    /// Reports that training continues from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
-        let Restored { step, epochs, recut, passed_over, differences, .. } = restored;
-        self.before = Some(*epochs);
+        let Restored { step, epochs, recut, passed_over, differences, accepted, .. } = restored;
+        self.is_resumed = true;
+        self.throughput.restart(Instant::now(), epochs.saturating_mul(self.rows) as u64);
         if self.json {
             return self.output.json(&Resumed {
                 event: "resumed",
                 step: *step,
                 epochs: *epochs,
-                recut: *recut,
-                passed_over,
+                restored_tiles: *recut,
+                skipped_checkpoints: passed_over,
                 differences,
+                changed: accepted,
             });
         }
-        let exact =
-            if restored.is_exact() { String::new() } else { format!("; not bit-exact: {}", differences.join(", ")) };
-        let tiles = if *recut > 0 { format!("; with its own tiles for {recut} products") } else { String::new() };
-        let passed_over = passed_over.iter().map(|problem| format!("checkpoint passed over: {problem}"));
-        let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}");
-        for text in passed_over.chain([text]) {
+        let list = |title: &str, texts: &[String]| match texts {
+            [] => String::new(),
+            _ => format!("; {title}: {}", texts.join(", ")),
+        };
+        let (exact, changed) = (list("not bit-exact", differences), list("changed", accepted));
+        let tiles = if *recut > 0 {
+            format!("; with the checkpoint's tile sizes for {recut} matrix multiplications")
+        } else {
+            String::new()
+        };
+        let skipped = passed_over.iter().map(|problem| format!("checkpoint skipped: {problem}"));
+        let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}{changed}");
+        for text in skipped.chain([text]) {
             self.tell(&text);
         }
     }
 
-    /// Tells that training begins anew, since all checkpoints are of other settings.
+    /// Reports that training begins anew, since all checkpoints are of other settings.
     pub fn begun_anew(&mut self, others: &[String]) {
         if self.json {
             return self.output.json(&BegunAnew { event: "begun_anew", other_checkpoints: others });
@@ -124,42 +179,46 @@ impl<'a> Reporter<'a> {
         self.tell(&format!("no checkpoint of these settings, so training begins anew; {first}{more}"));
     }
 
-    /// Tells something above the bar. Names in it may be a checkpoint's.
+    /// Prints a text, above the bar if there is one.
     fn tell(&mut self, text: &str) {
-        let text = shown(text);
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(wrapped("", "  ", &shown(text))),
             None => self.output.tell(text),
         }
     }
 
-    /// Whether it does.
+    /// Returns `true` if training continues from a checkpoint.
     pub fn is_resumed(&self) -> bool {
-        self.before.is_some()
+        self.is_resumed
     }
 
-    /// Tells of an epoch.
+    /// Reports an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) {
-        let rows = (epoch.epoch - self.before.unwrap_or(0)) * self.rows;
-        let samples_per_second = rows as f64 / self.began.elapsed().as_secs_f64();
-        let text = format!("{}  {samples_per_second:.0} samples/s", self.text(epoch));
+        self.throughput.add(Instant::now(), (epoch.epoch * self.rows) as u64);
+        self.message = line(epoch, self.epochs);
+        let text = format!("{}{}", self.message, self.samples());
         match &self.bar {
-            Some(bar) => bar.set_message(text),
+            Some(bar) => bar.set_message(short(&text)),
             None if self.json => {
-                self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second })
+                let samples_per_second = self.throughput.rows_per_second();
+                self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second });
             }
-            None => self.output.tell(text),
+            None => self.output.tell_whole(text),
         }
     }
 
-    fn text(&self, epoch: &Epoch) -> String {
-        let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
-        format!("epoch {}/{}  loss {:.4}{}", epoch.epoch, self.epochs, epoch.loss, validation.unwrap_or_default())
+    /// `  12k samples/s`
+    fn samples(&self) -> String {
+        match self.throughput.rows_per_second() {
+            rate if rate >= 1e7 => format!("  {:.0}M samples/s", rate / 1e6),
+            rate if rate >= 1e4 => format!("  {:.0}k samples/s", rate / 1e3),
+            rate => format!("  {rate:.0} samples/s"),
+        }
     }
 }
 
 impl Drop for Reporter<'_> {
-    /// Leaves the terminal clean, for the summary or for an error.
+    /// Removes the bar, for the summary or an error.
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -167,22 +226,80 @@ impl Drop for Reporter<'_> {
     }
 }
 
+/// A line of an epoch with the room that it has behind a bar.
+fn short(line: &str) -> String {
+    line.replace("  validation ", "  ")
+}
+
+/// `epoch  5/40  loss 0.1234  validation accuracy 97.5 %`
+fn line(epoch: &Epoch, epochs: usize) -> String {
+    let digits = epochs.to_string().len();
+    let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
+    format!("epoch {:>digits$}/{epochs}  loss {}{}", epoch.epoch, number(epoch.loss), validation.unwrap_or_default())
+}
+
+/// Prints some epochs, if a bar has shown them, and the course of the loss.
+pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
+    if has_bar(output) {
+        for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {
+            let epoch = &history.epochs[place];
+            let best = if history.best == Some(epoch.epoch) { "  (best)" } else { "" };
+            output.tell_whole(format!("{}{best}", line(epoch, epochs)));
+        }
+    }
+    if let [first, .., last] = &history.epochs[..] {
+        let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.loss).collect();
+        let (first, last) = (number(first.loss), number(last.loss));
+        output.tell_whole(format!("loss {first} {} {last}", sparkline(&losses, SPARKLINE)));
+    }
+}
+
+/// Places of epochs to print: evenly chosen ones with the first and the last, and the best.
+fn chosen(epochs: usize, best: Option<usize>) -> BTreeSet<usize> {
+    let lines = EPOCH_LINES.min(epochs);
+    let even = (0..lines).map(|line| line * (epochs - 1) / (lines - 1).max(1));
+    even.chain(best.filter(|best| *best < epochs)).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use indicatif::ProgressStyle;
+    use super::*;
 
     #[test]
-    fn templates_of_bars_are_well_formed() {
-        for template in [super::TEMPLATE, crate::command::verify::TEMPLATE] {
+    fn templates_of_bars_are_well_formed_and_without_colors() {
+        for template in [TEMPLATE, crate::command::verify::TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+            // Styles follow a point: `{bar:20.cyan}`.
+            assert!(!template.contains('.') && !template.contains('\x1b'), "{template}");
         }
     }
 
-    /// Styles stand behind a point: `{bar:20.cyan}`.
     #[test]
-    fn bars_have_no_colours() {
-        for template in [super::TEMPLATE, crate::command::verify::TEMPLATE] {
-            assert!(!template.contains('.') && !template.contains('\x1b'), "{template}");
+    fn epochs_are_chosen_evenly_with_the_first_best_and_last() {
+        let list = |epochs, best| chosen(epochs, best).into_iter().collect::<Vec<_>>();
+        assert_eq!(list(3, Some(1)), [0, 1, 2]);
+        assert_eq!(list(1, None), [0]);
+        assert_eq!(list(0, None), [0; 0]);
+        let many = list(100, Some(42));
+        assert_eq!((many[0], many[many.len() - 1], many.len(), many.contains(&42)), (0, 99, 11, true));
+    }
+
+    #[test]
+    fn throughput_is_that_of_the_last_seconds() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut throughput = Throughput::new(began);
+        assert_eq!(throughput.rows_per_second(), 0.0);
+        for second in 1..=10 {
+            throughput.add(at(second), second * 100);
         }
+        assert_eq!(throughput.rows_per_second(), 100.0);
+        for second in 11..=14 {
+            throughput.add(at(second), 1000 + (second - 10) * 500);
+        }
+        assert_eq!(throughput.rows_per_second(), 500.0);
+        throughput.restart(at(20), 5);
+        throughput.add(at(21), 25);
+        assert_eq!(throughput.rows_per_second(), 20.0);
     }
 }

@@ -1,26 +1,33 @@
-//! What the device can do at most: `--peak-gflops`, `--bandwidth-gbs`.
+//! Peak rates of the device: `--peak-gflops`, `--bandwidth-gbs`.
 
 use wgrad::plan::Rates;
 
-/// Options of commands that compare with what a device can do. Nothing is assumed that was not given.
+use super::numbers::within;
+
+/// Options of commands that compare with a device's peak rates. Nothing is assumed that was not given.
 #[derive(clap::Args)]
 pub struct RateOptions {
-    /// Operations that the device can do in a second, in 10⁹ FLOP/s, from its data sheet: shows what arithmetic takes at least
-    #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true, help_heading = "Floors")]
+    /// Peak arithmetic rate of the device in 10⁹ FLOP/s
+    ///
+    /// From its data sheet. Adds the time that arithmetic takes at least (roofline) to the table of ops.
+    #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
+    #[arg(help_heading = "Roofline", hide_short_help = true)]
     peak_gflops: Option<f64>,
-    /// Bytes that its memory can move in a second, in 10⁹ bytes/s: shows what memory takes at least
-    #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true, help_heading = "Floors")]
+    /// Peak memory bandwidth of the device in 10⁹ bytes/s
+    ///
+    /// From its data sheet. Adds the time that memory takes at least (roofline) to the table of ops.
+    #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
+    #[arg(help_heading = "Roofline", hide_short_help = true)]
     bandwidth_gbs: Option<f64>,
 }
 
 impl RateOptions {
-    /// As the library wants it.
+    /// The rates per second.
     pub fn rates(&self) -> Rates {
         Rates { flops: self.peak_gflops.map(|giga| 1e9 * giga), bytes: self.bandwidth_gbs.map(|giga| 1e9 * giga) }
     }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|rate: &f64| (1e-3..=1e9).contains(rate));
-    number.ok_or_else(|| "it must be a number from 0.001 to 1000000000".into())
+    within(text, 1e-3..=1e9)
 }

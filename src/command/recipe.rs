@@ -1,44 +1,75 @@
-//! What is trained and how: options, and what is usual for each data set where an option is left out.
+//! Network, loss and optimizer: their options, and the defaults of each data set.
 
 use clap::Args;
 use wgrad::{AdamW, Dataset, Error, Loss, Network, Optimizer, Result};
 
 use super::data;
 use super::names::names;
+use super::numbers::{count, number};
 
-/// The options that `train` and `plan` share.
+/// Options that all commands with a network share.
 #[derive(Args)]
 pub struct Options {
-    /// Hidden layers, as in "128 relu dropout(0.2) 64 relu"; the output layer is added by itself
-    #[arg(long, value_name = "TEXT", help_heading = "Network")]
-    pub network: Option<String>,
-    /// What training makes small [default: what the target column asks for]
-    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES), help_heading = "Network")]
+    /// Hidden layers, "64 relu 32 relu" [default: by data set]
+    ///
+    /// As in "128 relu dropout(0.2) 64 relu". The output layer is added by itself. Layers: a number of units, or
+    /// dense(128, bias=false, init=he_normal); relu, leaky_relu(0.01), tanh, sigmoid, step, identity; dropout(0.2). Small tables
+    /// have 64 units with tanh and dropout by default, large ones two layers of 64 with relu.
+    #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
+    pub hidden: Option<String>,
+    /// Loss function [default: by the target]
+    ///
+    /// Softmax cross-entropy for classes, binary cross-entropy for a target of 0 and 1, mean squared error for numbers.
+    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
+    #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
-    /// How gradients change parameters [default: adamw]
-    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES), help_heading = "Training")]
+    /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
+    ///
+    /// adamw, adam, rmsprop, sgd, or sgd_momentum, which is sgd with a momentum of 0.9.
+    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES).in_any_case())]
+    #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
-    /// Step size of the optimizer
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Training")]
+    /// Learning rate [default: by data set or optimizer]
+    ///
+    /// Without an optimizer it depends on the data set, from 0.001 to 0.05. With one it is the optimizer's own: 0.001 for
+    /// adamw and adam, 0.01 for the others.
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
-    /// Rows that pass through the network at once, mostly those of a step
-    #[arg(long, value_name = "ROWS", value_parser = super::count, allow_negative_numbers = true, help_heading = "Training")]
+    /// Weight decay [default: 0.01 for adamw, 0 else]
+    ///
+    /// Of adamw it is decoupled from the gradient. Of all others it is L2 regularization.
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
+    pub weight_decay: Option<f64>,
+    /// Momentum of sgd [default: 0; sgd_momentum: 0.9]
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    pub momentum: Option<f64>,
+    /// Gradient clipping: largest global norm [default: none]
+    ///
+    /// Gradients of a larger norm are scaled down to it, as PyTorch's clip_grad_norm_ does.
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    pub clip_norm: Option<f64>,
+    /// Batch size in rows [default: by data set]
+    ///
+    /// Small tables have batches of 16 rows, large ones of 32, mnist of 128.
+    #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
 }
 
-/// What a data set is trained with where nothing else is asked for.
+/// Defaults of a data set.
 pub struct Usual {
-    pub network: &'static str,
+    pub hidden: &'static str,
     pub learning_rate: f64,
     pub epochs: usize,
     pub batch: usize,
 }
 
 impl Usual {
-    /// What is taken where the option of that name is left out.
+    /// Default of the option of that name.
     pub fn value(&self, option: &str) -> Option<String> {
         Some(match option {
-            "network" => self.network.into(),
+            "hidden" => self.hidden.into(),
             "learning_rate" => self.learning_rate.to_string(),
             "epochs" => self.epochs.to_string(),
             "batch" => self.batch.to_string(),
@@ -47,13 +78,13 @@ impl Usual {
     }
 }
 
-/// Tables of fewer rows get one layer with much dropout, and small batches.
+/// Tables with fewer rows get one layer with much dropout, and small batches.
 const SMALL: usize = 2000;
 
-/// Chosen by the validation part alone, with AdamW, a cosine over all steps, and the parameters of the epoch of the
-/// lowest validation loss.
+/// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone, with
+/// AdamW, a cosine schedule over all steps, and the parameters of the epoch of the lowest validation loss.
 ///
-/// | data | seeds from 1 | validation | and with another recipe |
+/// | data | seeds from 1 | validation | other settings |
 /// |---|---|---|---|
 /// | digits | 10 | 98.3 % | 97.9 % with 128 units; 98.3 % with two layers or more dropout, in twice the time |
 /// | iris | 20 | 96.3 % | 95.9 % with relu |
@@ -63,7 +94,7 @@ const SMALL: usize = 2000;
 /// | blobs, which overlap | 5 | 92.3 % | 92.1 % with relu, 91.6 % with moons' |
 /// | sine | 5 | R² 0.980 | R² 0.966 with 16 tanh; 0.979 with two layers of tanh |
 ///
-/// For the tables of others, mean over seeds 1 to 20; `64 relu 64 relu`, for large tables, learns small ones by heart:
+/// For other tables, mean over seeds 1 to 20; `64 relu 64 relu`, for large tables, overfits small ones:
 ///
 /// | table | rows | 64 tanh dropout(0.5) | 64 relu 64 relu | 16 tanh | 32 tanh dropout(0.2) | 64 relu dropout(0.5) |
 /// |---|---|---|---|---|---|---|
@@ -73,7 +104,7 @@ const SMALL: usize = 2000;
 /// | diabetes.csv | 442 | R² 0.52 | R² 0.42 | R² 0.47 | R² 0.51 | R² 0.50 |
 /// | digits.csv, seeds 1 to 3 | 1,797 | 98.0 % | 97.2 % | 96.7 % | 97.8 % | |
 pub fn usual(source: &str, rows: usize) -> Usual {
-    let (network, learning_rate, epochs, batch) = match source {
+    let (hidden, learning_rate, epochs, batch) = match source {
         "digits" => ("256 relu dropout(0.3)", 2e-3, 40, 32),
         "iris" => ("16 tanh", 1e-2, 100, 16),
         "mnist" => ("512 relu 256 relu", 1e-3, 5, 128),
@@ -85,43 +116,83 @@ pub fn usual(source: &str, rows: usize) -> Usual {
         _ if rows < SMALL => ("64 tanh dropout(0.5)", 2e-2, 100, 16),
         _ => ("64 relu 64 relu", 2e-3, 60, 32),
     };
-    Usual { network, learning_rate, epochs, batch }
+    Usual { hidden, learning_rate, epochs, batch }
 }
 
-/// All that a step of training depends on.
+/// All settings of a training step.
 pub struct Recipe {
     pub network: Network,
     pub loss: Loss,
     pub optimizer: Optimizer,
+    pub clip_norm: Option<f64>,
     pub batch: usize,
 }
 
 impl Options {
-    /// What to train on `data`, a part of `rows` rows of the source or all of them; a batch is never larger than the part.
+    /// Settings for the training set `data` of a source with so many rows in all. A batch is never larger than `data`.
     pub fn for_data(&self, source: &str, data: &Dataset, rows: usize) -> Result<Recipe> {
         let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
         self.recipe(&usual(source, rows), data.inputs(), data::outputs(data, loss), loss, data.len())
     }
 
-    /// What to train with `inputs` columns and `outputs` outputs, of no data set in particular.
+    /// Settings for so many inputs and outputs, without a data set.
     pub fn for_sizes(&self, inputs: usize, outputs: usize) -> Result<Recipe> {
         let usual_loss = if outputs == 1 { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy };
         self.recipe(&usual("", usize::MAX), inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
     }
 
     fn recipe(&self, usual: &Usual, inputs: usize, outputs: usize, loss: Loss, rows: usize) -> Result<Recipe> {
-        let hidden = self.network.as_deref().unwrap_or(usual.network);
+        let hidden = self.hidden.as_deref().unwrap_or(usual.hidden).to_lowercase();
         let network = Network::parse(inputs, &format!("{hidden} {outputs}"))?;
-        let optimizer = match (self.optimizer, self.learning_rate) {
-            (None, rate) => AdamW::new(rate.unwrap_or(usual.learning_rate)).into(),
-            (Some(optimizer), None) => optimizer,
-            (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
-        };
-        // Whoever types a rate of 0 would wait for a training of nothing.
+        let optimizer = self.optimizer(usual)?;
+        // A training at a learning rate of 0 changes nothing.
         if optimizer.learning_rate() as f32 == 0.0 {
             let (place, rate) = (format!("optimizer {}", optimizer.name()), optimizer.learning_rate());
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
         }
-        Ok(Recipe { network, loss, optimizer, batch: self.batch.unwrap_or(usual.batch).min(rows) })
+        let batch = self.batch.unwrap_or(usual.batch).min(rows);
+        Ok(Recipe { network, loss, optimizer, clip_norm: self.clip_norm, batch })
+    }
+
+    fn optimizer(&self, usual: &Usual) -> Result<Optimizer> {
+        let mut optimizer = match (self.optimizer, self.learning_rate) {
+            (None, rate) => AdamW::new(rate.unwrap_or(usual.learning_rate)).into(),
+            (Some(optimizer), None) => optimizer,
+            (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
+        };
+        if let Some(momentum) = self.momentum {
+            let Optimizer::Sgd(sgd) = &mut optimizer else {
+                let problem = format!("{} has no momentum", optimizer.name());
+                return Err(Error::conflict("`--momentum`", problem, "leave it out, or use `--optimizer sgd`"));
+            };
+            sgd.momentum = momentum;
+        }
+        if let Some(decay) = self.weight_decay {
+            *weight_decay(&mut optimizer)? = decay;
+        }
+        Ok(optimizer)
+    }
+
+    /// Refuses options that only mean something for one network, where none is given; `remedy` tells how to give one.
+    pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
+        let Self { hidden: _, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
+        let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());
+        if loss.is_none() && optimizer.is_none() && batch.is_none() && !has_number {
+            return Ok(());
+        }
+        let problem = "loss, optimizer, learning rate and batch size are those of one network, but none is given";
+        Err(Error::conflict(command, problem, remedy))
+    }
+}
+
+/// Weight decay of an optimizer.
+fn weight_decay(optimizer: &mut Optimizer) -> Result<&mut f64> {
+    let name = optimizer.name();
+    match optimizer {
+        Optimizer::Sgd(sgd) => Ok(&mut sgd.weight_decay),
+        Optimizer::RmsProp(rmsprop) => Ok(&mut rmsprop.weight_decay),
+        Optimizer::Adam(adam) => Ok(&mut adam.weight_decay),
+        Optimizer::AdamW(adamw) => Ok(&mut adamw.weight_decay),
+        _ => Err(Error::conflict("`--weight-decay`", format!("{name} has no weight decay"), "leave it out")),
     }
 }

@@ -1,19 +1,25 @@
-//! What the command says on standard output: lines for people, or one JSON object a line.
+//! Output of the command: lines for people, or one JSON object per line.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
+use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
+use wgrad::{Error, Evaluation, Loss, Result};
 
-use super::tuning::Followed;
+use super::autotune::Followed;
+use super::confusion;
+use super::lines::wrapped;
 
-/// Notes of one table that are written, as many as warnings of one kind.
+/// Most notes on one table, as many as warnings of one kind.
 const MOST_NOTES: usize = 5;
 
-/// Standard output. Once its reader has gone away (`wgrad … | head`), lines are dropped in silence.
+/// Style of the result on a terminal.
+const RESULT: anstyle::Style = anstyle::Style::new().bold();
+
+/// Standard output. Once its reader has closed it (`wgrad … | head`), lines are dropped without an error.
 pub struct Output {
     quiet: bool,
     closed: bool,
@@ -21,32 +27,48 @@ pub struct Output {
 }
 
 impl Output {
-    /// Standard output; a quiet one says only what was asked for in itself.
+    /// Creates the output; a quiet one has only results that were asked for.
     pub fn new(quiet: bool) -> Self {
         Self { quiet, closed: false, failure: None }
     }
 
-    /// Whether nothing is to be told that was not asked for.
+    /// Returns `true` if only results are printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Writes a line that tells how things go, and not what was asked for.
+    /// Prints a text on the progress of a command, in lines of 80 columns, unless the output is quiet.
     pub fn tell(&mut self, text: impl AsRef<str>) {
+        self.tell_whole(wrapped("", "  ", &shown(text.as_ref())));
+    }
+
+    /// [`Output::tell`] with lines as they are, for tables and commands to copy.
+    pub fn tell_whole(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.line(text);
         }
     }
 
-    /// Writes a line on standard error that who reads the results should know, and that is no part of them. Control characters are
-    /// escaped.
-    pub fn note(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            writeln!(std::io::stderr(), "note: {}", shown(text.as_ref())).ok();
+    /// [`Output::tell`] in bold, on a terminal with colors.
+    fn tell_result(&mut self, text: &str) {
+        let text = wrapped("", "  ", &shown(text));
+        if self.quiet {
+            return;
+        }
+        match AutoStream::choice(&std::io::stdout()) {
+            ColorChoice::Never => self.line(text),
+            _ => self.bytes(format!("{RESULT}{text}{RESULT:#}\n").as_bytes()),
         }
     }
 
-    /// Writes notes of how columns are read, of many the first.
+    /// Prints a note on standard error, since it is no part of the results. Control characters are escaped.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            writeln!(std::io::stderr(), "{}", wrapped("note: ", "  ", &shown(text.as_ref()))).ok();
+        }
+    }
+
+    /// Prints notes on how columns are read; of many, the first.
     pub fn notes(&self, notes: &[String]) {
         notes.iter().take(MOST_NOTES).for_each(|note| self.note(note));
         if let Some(more) = notes.len().checked_sub(MOST_NOTES).filter(|more| *more > 0) {
@@ -54,17 +76,17 @@ impl Output {
         }
     }
 
-    /// Writes a line.
+    /// Prints a line.
     pub fn line(&mut self, text: impl AsRef<str>) {
         self.text(&format!("{}\n", text.as_ref()));
     }
 
-    /// Writes lines for people, without control characters, wherever they came from.
+    /// Prints lines for people. Control characters are escaped.
     pub fn text(&mut self, text: &str) {
         self.bytes(shown_lines(text).as_bytes());
     }
 
-    /// Writes what could be a file, and is one for whoever redirects it: as it is, but not to a terminal.
+    /// Prints the contents of a file: unchanged, except that control characters are escaped on a terminal.
     pub fn file(&mut self, bytes: &[u8]) {
         if std::io::stdout().is_terminal() {
             self.text(&String::from_utf8_lossy(bytes));
@@ -73,7 +95,7 @@ impl Output {
         }
     }
 
-    /// Writes an object as a line of JSON, at once, so that a reader sees it while training goes on.
+    /// Prints an object as a line of JSON, at once, so that a reader sees it while training continues.
     pub fn json(&mut self, value: &impl Serialize) {
         match serde_json::to_string(value) {
             Ok(text) => self.bytes(format!("{}\n", shown_json(&text)).as_bytes()),
@@ -81,7 +103,7 @@ impl Output {
         }
     }
 
-    /// Writes bytes of our own.
+    /// Prints bytes that need no escapes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         if self.closed {
             return;
@@ -93,7 +115,7 @@ impl Output {
         }
     }
 
-    /// Tells whether all could be written that somebody wanted to read.
+    /// Returns an error if something could not be written that a reader was waiting for.
     pub fn finish(self) -> Result<()> {
         self.failure.map_or(Ok(()), |error| Err(Error::file(Path::new("standard output"), "writing", error)))
     }
@@ -104,7 +126,7 @@ pub fn score(evaluation: &Evaluation) -> String {
     match evaluation.score() {
         Some(("accuracy", value)) => format!("accuracy {:.1} %", 100.0 * value),
         Some((_, value)) => format!("R² {value:.3}"),
-        None => format!("loss {}", loss(evaluation)),
+        None => format!("loss {}", number(evaluation.loss)),
     }
 }
 
@@ -112,17 +134,17 @@ pub fn score(evaluation: &Evaluation) -> String {
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
     let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
     let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
-    let loss = evaluation.score().map(|_| format!("loss {}", loss(evaluation)));
+    let loss = evaluation.score().map(|_| format!("loss {}", number(evaluation.loss)));
     std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
-/// Losses on scaled targets and of classes are about 1; squares of a table's unit can be anything.
-fn loss(evaluation: &Evaluation) -> String {
-    if evaluation.rmse.is_some() { significant(evaluation.loss) } else { format!("{:.4}", evaluation.loss) }
+/// A loss: four decimals of one of usual size, otherwise five significant digits.
+pub fn number(loss: f64) -> String {
+    if (1e-3..10.0).contains(&loss) { format!("{loss:.4}") } else { significant(loss) }
 }
 
 /// A number of any size to five significant digits: `14021`, `0.013254`, `3.1000e25`.
-pub fn significant(number: f64) -> String {
+fn significant(number: f64) -> String {
     match number.abs() {
         0.0 => "0".into(),
         size if !(1e-4..1e9).contains(&size) => format!("{number:.4e}"),
@@ -130,7 +152,7 @@ pub fn significant(number: f64) -> String {
     }
 }
 
-/// What is settled before training begins.
+/// Settings of a training, before it begins.
 #[derive(Serialize)]
 pub struct Start<'a> {
     pub event: &'static str,
@@ -144,13 +166,17 @@ pub struct Start<'a> {
     pub optimizer: &'static str,
     pub learning_rate: f64,
     pub schedule: &'static str,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warmup_steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     pub batch: usize,
     pub accumulate: usize,
     pub epochs: usize,
     pub seed: u64,
     pub device: String,
     pub reason: &'a str,
-    /// How a GPU's products are cut, where that was tuned.
+    /// Tile sizes of a GPU's matrix multiplications, if they were tuned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Followed>,
     pub model: String,
@@ -159,7 +185,11 @@ pub struct Start<'a> {
     pub warnings: &'a [Warning],
 }
 
-/// Rows of each part.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Rows of each set.
 #[derive(Serialize)]
 pub struct Rows {
     pub train: usize,
@@ -167,11 +197,11 @@ pub struct Rows {
     pub test: usize,
 }
 
-/// What came of training.
+/// Result of a training.
 #[derive(Serialize)]
 pub struct Summary {
     pub event: &'static str,
-    /// `test`, or `all`: the rows that were trained on too.
+    /// `test`, `validation`, or `all`: the rows that were trained on.
     pub evaluated_on: &'static str,
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -179,91 +209,97 @@ pub struct Summary {
     pub confusion: Option<Confusion>,
     pub epochs: usize,
     pub steps: u64,
-    /// The epoch whose parameters were kept.
+    /// Epoch whose parameters were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
     pub seconds: f64,
-    /// Whether an earlier run had done a part, which is not in the seconds.
+    /// `true` if an earlier run had done some epochs, which are not in the seconds.
     pub resumed: bool,
     pub device: String,
     pub reason: String,
     pub model: String,
-    /// The picture of the learning curves.
+    /// Picture of the learning curves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plot: Option<String>,
 }
 
-/// What is left of a training that was stopped.
+/// Checkpoint of a training that was stopped.
 #[derive(Serialize)]
 pub struct Stopped<'a> {
     pub event: &'static str,
     pub step: u64,
     pub checkpoint: &'a str,
-    /// What to type to go on.
+    /// Command that continues.
     pub resume: &'a str,
 }
 
-/// Which classes are taken for which, where every row has one class and is told to be of one.
-pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
-    let told = model.metadata.class_count().is_some() && found.accuracy.is_some();
-    told.then(|| model.confusion_on(device, data)).transpose()
-}
-
-/// Tells people of each class, behind a blank line.
+/// Prints the metrics of each class and the confusion matrix, after a blank line.
 pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
     if let Some(confusion) = confusion {
-        output.text(&format!("\n{confusion}"));
+        output.text(&format!("\n{}", confusion::text(confusion)));
     }
 }
 
-/// `batches of 32`, `steps of 4 batches of 32`
-pub fn batches(batch: usize, accumulate: usize) -> String {
+/// `batch size 32`, with gradient accumulation `batch size 4 × 32`.
+pub fn batch_size(batch: usize, accumulate: usize) -> String {
     match accumulate {
-        1 => format!("batches of {batch}"),
-        _ => format!("steps of {accumulate} batches of {batch}"),
+        1 => format!("batch size {batch}"),
+        _ => format!("batch size {accumulate} × {batch} (gradient accumulation)"),
     }
 }
 
-/// Tells people how training begins; `inspect` is the command that shows all warnings.
+/// Prints the settings of a training; `inspect` is the command that shows all warnings.
 pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
-    // Not on standard output, which may be a file that nobody looks at.
+    // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
-        write!(std::io::stderr(), "{}", warning_lines(start.warnings, Some(inspect))).ok();
+        for warning in warning_lines(start.warnings, Some(inspect)).lines() {
+            writeln!(std::io::stderr(), "{}", wrapped("", "  ", warning)).ok();
+        }
     }
-    let data = shown(start.data);
-    let Start { rows: Rows { train, validation, test }, inputs, seed, batch, accumulate, epochs, .. } = start;
-    output.tell(match test {
-        0 => format!("{data}: {train} rows of {inputs} columns, too few to split: trained and evaluated on all"),
-        _ => format!("{data}: {train} rows of {inputs} columns to train on, {validation} to validate, {test} to test (seed {seed})"),
-    });
+    let Start { rows: Rows { train, validation, test }, data, inputs, seed, .. } = start;
+    let sets = match (validation, test) {
+        (0, 0) => "all to train and to evaluate on".into(),
+        (0, _) => format!("{train} to train on, {test} to test"),
+        (_, 0) => format!("{train} to train on, {validation} to validate"),
+        _ => format!("{train} to train on, {validation} to validate, {test} to test"),
+    };
+    output.tell(format!("{data}: {} rows of {inputs} columns, {sets}", train + validation + test));
     output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
-    let batches = batches(*batch, *accumulate);
-    output.tell(format!("{}, {optimizer} at {rate} ({schedule}), {batches}, {epochs} epochs", start.loss));
+    let warmup = match start.warmup_steps {
+        0 => String::new(),
+        steps => format!(", warm-up of {steps} steps"),
+    };
+    let clip = start.clip_norm.map_or(String::new(), |norm| format!(", gradients clipped to a norm of {norm}"));
+    let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
+    let loss = start.loss;
+    output.tell(format!(
+        "{loss}, {optimizer} at {rate} ({schedule}{warmup}){clip}, {batch}, {epochs} epochs, seed {seed}"
+    ));
     output.tell(format!("device: {} ({})", start.device, start.reason));
     start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }
 
-/// Tells people what came of training, and what to do next.
+/// Prints the results of a training, and what to do next.
 pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
-    let which = if summary.evaluated_on == "test" { "test" } else { "all rows, which it was trained on:" };
-    output.tell(format!(
-        "{which} {} on {} rows, after {epochs} epochs ({steps} steps) in {seconds:.2} s{}",
-        score_and_loss(evaluation),
-        evaluation.rows,
-        if summary.resumed { " since it was resumed" } else { "" },
-    ));
+    let which = match summary.evaluated_on {
+        "all" => "all rows, which it was trained on:",
+        set => set,
+    };
+    output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
+    let resumed = if summary.resumed { " since it was resumed" } else { "" };
+    let best = summary.best_epoch.map(|epoch| format!("; epoch {epoch} is kept, the lowest validation loss"));
+    let s = if *epochs == 1 { "" } else { "s" };
+    output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(confusion) = &summary.confusion {
-        output.tell(format!("\n{}", confusion.to_string().trim_end()));
+        output.tell_whole(format!("\n{}", confusion::text(confusion)));
     }
-    let best = summary.best_epoch.map(|epoch| format!(" (epoch {epoch}, the lowest validation loss)"));
-    let gap = if summary.confusion.is_some() { "\n" } else { "" };
-    output.tell(format!("{gap}model: {}{}", shown(model), best.unwrap_or_default()));
+    output.tell(format!("model: {model}"));
     if let Some(plot) = &summary.plot {
-        output.tell(format!("curves: {}", shown(plot)));
+        output.tell(format!("curves: {plot}"));
     }
-    output.tell(format!("next: wgrad predict {} {data}", quoted(model)));
+    output.tell_whole(format!("next: wgrad predict {} {data}", quoted(model)));
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! `wgrad show`: what a model is, and where it comes from.
+//! `wgrad show`: layers, columns and training of a model.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
-use wgrad::data::listed;
+use wgrad::data::{listed, shown};
 use wgrad::model::Metadata;
 use wgrad::{Layer, Model, Network, Result};
 
+use super::lines::{table, wrapped};
 use super::report::{Output, score_and_loss};
 
 const EXAMPLES: &str = "\
@@ -15,13 +16,14 @@ EXAMPLES
   wgrad show house.safetensors --json
 ";
 
-/// Which model.
+/// Model to show.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model that wgrad wrote
+    /// Model file that wgrad wrote
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     model: PathBuf,
-    /// One JSON object
+    /// Prints JSON: one object
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -44,7 +46,7 @@ struct Event<'a> {
     metadata: &'a Metadata,
 }
 
-/// Prints a model's network, its columns, and the record of its training.
+/// Prints the network of a model, its columns, and the record of its training.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let Model { metadata, .. } = Model::load(&arguments.model)?;
     let (model, parameters, layers) =
@@ -53,13 +55,15 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.json(&Event { event: "model", model, parameters, layers, metadata: &metadata });
         return Ok(());
     }
-    facts(&model, &metadata).iter().for_each(|(name, value)| output.text(&fact(name, value)));
+    facts(&model, &metadata)
+        .iter()
+        .for_each(|(name, value)| output.line(wrapped(&format!("{name:INDENT$}"), &" ".repeat(INDENT), &shown(value))));
     output.line("");
-    output.text(&table(&metadata.network, &layers));
+    output.text(&layer_table(&metadata.network, &layers));
     Ok(())
 }
 
-/// Layers with the width behind each.
+/// Layers, with the number of outputs of each.
 fn rows(network: &Network) -> Vec<Row> {
     let mut width = network.inputs();
     let row = |layer: &Layer| {
@@ -92,7 +96,7 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
         add("settings", settings.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "));
     }
     if let Some(record) = &metadata.record {
-        let best = record.best_epoch.map_or(String::new(), |best| format!(", the best of which was {best}"));
+        let best = record.best_epoch.map_or(String::new(), |best| format!(", of which {best} was the best"));
         add("training", format!("{} epochs, {} steps{best}; wgrad {}", record.epochs, record.steps, record.version));
         let score = score_and_loss(&record.evaluation);
         add("score", format!("{score}, on {} rows of the {} set", record.evaluation.rows, record.evaluated_on));
@@ -110,35 +114,18 @@ fn task(metadata: &Metadata) -> String {
     format!("{}{of}", if metadata.class_count().is_some() { "classification" } else { "regression" })
 }
 
-/// Widest line.
-const WIDTH: usize = 80;
-
 /// Column in which values begin.
 const INDENT: usize = 10;
 
-/// A name and its value, broken at words where they are longer than a line.
-fn fact(name: &str, value: &str) -> String {
-    let (mut text, mut line) = (String::new(), format!("{name:INDENT$}"));
-    for word in value.split(' ') {
-        if line.chars().count() + 1 + word.chars().count() > WIDTH && line.trim() != name {
-            text += line.trim_end();
-            text.push('\n');
-            line = " ".repeat(INDENT);
-        }
-        line += word;
-        line.push(' ');
-    }
-    text + line.trim_end() + "\n"
-}
-
-fn table(network: &Network, rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.layer.chars().count()).max().unwrap_or(0).max(5);
-    let mut text = format!("{:width$}  {:>7}  {:>10}\n", "layer", "outputs", "parameters");
-    text += &format!("{:width$}  {:>7}\n", "input", network.inputs());
-    for row in rows {
-        let parameters = if row.parameters > 0 { row.parameters.to_string() } else { String::new() };
-        text += format!("{:width$}  {:>7}  {parameters:>10}", row.layer, row.outputs).trim_end();
-        text.push('\n');
-    }
-    text + &format!("{:width$}  {:>7}  {:>10}\n", "total", "", network.parameter_count())
+fn layer_table(network: &Network, layers: &[Row]) -> String {
+    let row = |layer: &str, outputs: String, parameters: String| vec![layer.to_string(), outputs, parameters];
+    let number = |number: usize| if number > 0 { number.to_string() } else { String::new() };
+    let layer = |found: &Row| row(&found.layer, found.outputs.to_string(), number(found.parameters));
+    let mut rows = vec![
+        row("layer", "outputs".into(), "parameters".into()),
+        row("input", network.inputs().to_string(), String::new()),
+    ];
+    rows.extend(layers.iter().map(layer));
+    rows.push(row("total", String::new(), network.parameter_count().to_string()));
+    table(&rows, 1, 2)
 }

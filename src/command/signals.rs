@@ -1,4 +1,4 @@
-//! Signals that would end the command without a word.
+//! Signals that would end the command without a message.
 
 /// Makes a limit of file sizes (`ulimit -f`) an error of the write that meets it, as a full disk is.
 #[cfg(unix)]

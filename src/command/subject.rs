@@ -1,27 +1,28 @@
-//! Which network a command is about: what is trained on a data set, or on data of given sizes.
+//! Network of a command: for a data set, or for data of given sizes.
 
 use clap::ValueHint;
 use wgrad::lower::TrainingSpec;
 use wgrad::{Error, Result};
 
 use super::columns::Columns;
+use super::data;
 use super::names::names;
+use super::numbers::count;
 use super::recipe::{Options, Recipe};
-use super::{count, data};
 
-/// Data or sizes, and the options of a recipe.
+/// Data or sizes, and options of the network.
 #[derive(clap::Args)]
 pub struct Subject {
-    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
     #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
-    /// Input columns, where there is no data set
+    /// Number of inputs, without a data set
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
     #[arg(help_heading = "Data")]
     inputs: Option<usize>,
-    /// Outputs, where there is no data set
+    /// Number of outputs, without a data set
     #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
     #[arg(help_heading = "Data")]
     outputs: Option<usize>,
@@ -30,11 +31,11 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// What is trained.
+    /// The network and its training.
     pub fn spec(&self) -> Result<TrainingSpec> {
         let (recipe, data_rows) = self.recipe()?;
         let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-        Ok(TrainingSpec { data_rows, ..spec })
+        Ok(TrainingSpec { data_rows, clip_norm: recipe.clip_norm, ..spec })
     }
 
     fn recipe(&self) -> Result<(Recipe, Option<usize>)> {
@@ -44,7 +45,7 @@ impl Subject {
                 Ok((self.recipe.for_data(source, &data, data.len())?, Some(data.len())))
             }
             (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),
-            // The arguments' own rules do not let this happen.
+            // clap does not let this happen.
             _ => Err(Error::conflict(
                 "network",
                 "neither data nor sizes are given",

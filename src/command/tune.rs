@@ -1,11 +1,11 @@
-//! `wgrad tune`: which tile suits each product of a network on this GPU?
+//! `wgrad tune`: autotunes the tile sizes of a network's matrix multiplications on a GPU.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
 use serde::Serialize;
-use wgrad::data::shown;
+use wgrad::data::quoted;
 use wgrad::model::check_replaceable;
 use wgrad::specialize::Machine;
 use wgrad::tune::{Event, Report, Tune};
@@ -13,6 +13,7 @@ use wgrad::{Device, Error, Result};
 
 use super::fused_step::FusedStepOption;
 use super::names::names;
+use super::numbers::whole_within;
 use super::progress::bar;
 use super::report::Output;
 use super::subject::Subject;
@@ -21,47 +22,57 @@ use super::verify::TEMPLATE;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad tune digits
-  wgrad tune --inputs 784 --outputs 10 --network \"512 relu 256 relu\" --batch 128
+  wgrad tune --inputs 784 --outputs 10 --hidden \"512 relu 256 relu\" --batch 128
   wgrad tune digits --device radeon --out tuned.json
-  wgrad train digits --tuning tuned.json
-  wgrad train digits --tuning none
+  wgrad train digits --autotune tuned.json
+  wgrad train digits --autotune none
 
-Without it, rules choose how a GPU's products are cut, from shapes and limits.
-Here each way that the device allows is run and timed, once it has computed the
-same numbers as the CPU. Winners are kept beside the compiled shaders, for this
-adapter, driver and version: `train`, `plan`, `bench` and `verify` then take
-them, and say so. A checkpoint has the tiles that it was made with, and goes on
-with them, whatever was tuned since. Ctrl-C leaves all as it was. A narrow
-network's step may be one op, without products: `--fused-step never` tunes for
-trainings that say so, too.
+Without autotuning, rules choose the tile sizes from shapes and limits. Here
+all tile sizes that the device allows are timed, if their results are those of
+the CPU. The fastest are stored beside the compiled shaders, for this adapter,
+driver and version: `train`, `plan`, `bench` and `verify` then use them, and
+print that they do. A checkpoint has its own tile sizes, and training resumes
+with them. Ctrl-C changes nothing. A fused step has no matrix multiplications
+of its own: `--fused-step never` tunes for trainings with that option.
 ";
 
-/// What to tune for, where, and for how long.
+/// Network, device and time of an autotuning.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
-    /// gpu, or a GPU's number or part of its name, as `wgrad devices` lists them
-    #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", default_value = "gpu", help_heading = "Device")]
+    /// gpu, or a GPU's number or name
+    ///
+    /// `wgrad devices` lists the GPUs. A part of a name will do. The environment variable WGRAD_DEVICE sets it, too.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WGRAD_DEVICE",
+        hide_env = true,
+        default_value = "gpu",
+        help_heading = "Device"
+    )]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
     #[command(flatten)]
     fused_step: FusedStepOption,
-    /// Time to measure in, in all; compiling and checking come on top, and three runs of each way are made in any case
+    /// Time to measure for, in all
+    ///
+    /// Compiling and checking come on top. Each tile size runs at least three times.
     #[arg(long, value_name = "N", value_parser = milliseconds, default_value = "400", allow_negative_numbers = true)]
+    #[arg(help_heading = "Device")]
     milliseconds: u64,
-    /// Writes this network's tiles to a file, too
+    /// Writes the tile sizes to a file, too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
-    /// One JSON object a line: start, product …, summary
+    /// Prints JSON, one object per line: start, matmul …, summary
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
 fn milliseconds(text: &str) -> std::result::Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (1..=3_600_000).contains(number));
-    number.ok_or_else(|| "it must be a whole number from 1 to 3600000".into())
+    whole_within(text, 1..=3_600_000)
 }
 
 #[derive(Serialize)]
@@ -75,21 +86,21 @@ struct Start {
 #[derive(Serialize)]
 struct Summary {
     event: &'static str,
-    /// Seconds of all products of a step by the heuristic's tiles…
+    /// Seconds of a step's matrix multiplications with the heuristic's tile sizes.
     heuristic_seconds: f64,
-    /// …and by the chosen ones.
+    /// Seconds with the chosen tile sizes.
     chosen_seconds: f64,
     matmuls: usize,
     changed: usize,
     device_clock: bool,
-    /// Where the tiles are kept for this machine.
+    /// File in which the tile sizes are stored for this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     out: Option<String>,
 }
 
-/// Tunes, and writes what came of it.
+/// Autotunes, and stores the result.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = arguments.subject.spec()?;
     if let Some(path) = &arguments.out {
@@ -102,7 +113,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.json {
         output.json(&start);
     } else {
-        output.tell(format!("{}, batches of {}, on {device}\n", start.network, start.batch));
+        output.tell(format!("{}, batch size {}, on {device}\n", start.network, start.batch));
     }
     let bar = bar(TEMPLATE, 0, output);
     let report = tune.run(&device, |event| match (event, &bar) {
@@ -127,7 +138,7 @@ impl Arguments {
         }
         let kept = report.tuning.keep()?;
         if kept.is_none() && self.out.is_none() {
-            let problem = "nothing is kept on disk, as `WGRAD_PIPELINE_CACHE` says, or for want of a folder";
+            let problem = "nothing is stored, since `WGRAD_PIPELINE_CACHE` is off or there is no folder";
             return Err(Error::conflict("tune", problem, "name a file with `--out`"));
         }
         let [kept, out] = [&kept, &self.out].map(|path| path.as_ref().map(|path| path.display().to_string()));
@@ -152,8 +163,8 @@ impl Arguments {
         for (matmul, tile, problem) in report.refused() {
             output.line(format!("refused: {}, {tile}: {problem}", matmul.choice));
         }
-        kept.iter().for_each(|path| output.tell(format!("kept for this adapter, driver and version: {}", shown(path))));
-        out.iter().for_each(|path| output.tell(format!("next: wgrad train … --tuning {}", wgrad::data::quoted(path))));
+        kept.iter().for_each(|path| output.tell(format!("stored for this adapter, driver and version: {path}")));
+        out.iter().for_each(|path| output.tell(format!("next: wgrad train … --autotune {}", quoted(path))));
         Ok(())
     }
 }

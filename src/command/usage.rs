@@ -1,4 +1,4 @@
-//! Wrong usage is told as every other error is: in one line.
+//! Messages on wrong usage, in the form of all other errors.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -8,19 +8,21 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use wgrad::Error;
 
-/// What clap has to say, without the usage that it would show behind.
+/// Message of clap as one sentence, without the usage below it, and without its tip to put `--` before a wrong option.
 pub fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
+    let is_told = |line: &&str| {
+        !["Usage:", "For more information", "tip: to pass"].iter().any(|start| line.trim_start().starts_with(start))
+    };
+    let words = |paragraph: &str| {
+        let lines: Vec<&str> = paragraph.lines().filter(is_told).collect();
+        lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
     let paragraphs = text.strip_prefix("error: ").unwrap_or(&text).split("\n\n").map(words);
-    let told = |paragraph: &String| !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information");
-    paragraphs.filter(told).collect::<Vec<_>>().join("; ")
+    paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn words(paragraph: &str) -> String {
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The argument, or the variable of the environment, that is no text and must be, where there is one: clap does not say which.
+/// Error of the argument, or the variable of the environment, that must be UTF-8 and is not. clap does not name it.
 pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     let mut matches = &taking_anything(command.clone()).try_get_matches_from(typed).ok()?;
     let mut command = command;
@@ -33,7 +35,7 @@ pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     }
 }
 
-/// The same arguments, each of which takes values that are no text.
+/// The same arguments, which all take values that are not UTF-8.
 fn taking_anything(command: Command) -> Command {
     let command = command.mut_args(|argument| match takes_values(&argument) {
         true => argument.value_parser(value_parser!(OsString)),

@@ -1,4 +1,4 @@
-//! `wgrad verify`: does this device compute what it should?
+//! `wgrad verify`: checks the results of a device.
 
 use std::path::PathBuf;
 
@@ -6,59 +6,58 @@ use wgrad::lower::TrainingSpec;
 use wgrad::verify::{Event, Verify};
 use wgrad::{Error, Model, Result};
 
-use super::count;
+use super::autotune::{Chosen, TuningOptions};
 use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
+use super::numbers::{count, seed};
 use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
-use super::tuning::{Chosen, TuningOptions};
 
-/// Of the bar.
-pub(super) const TEMPLATE: &str = "{bar:20} {pos}/{len} {wide_msg}";
+/// Template of the bar.
+pub(super) const TEMPLATE: &str = "{bar:14} {pos}/{len} {wide_msg}";
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad verify                       every kernel, on the device that training
-                                     would take
-  wgrad verify --network \"128 relu\"  every op of this network, at its sizes
+  wgrad verify                      every kernel, on the default device
+  wgrad verify --hidden \"128 relu\"  every op of this network, at its sizes
   wgrad verify --model house.safetensors --device cpu
-  wgrad verify --network \"256 relu\" --inputs 784 --json | tail -1
+  wgrad verify --hidden \"256 relu\" --inputs 784 --json | tail -1
 
-Each op runs on the device and as a plain loop, from the same inputs; every
-element that it writes is compared, on real numbers within a tolerance that follows
-from rounding, and on whole numbers, where products must have the same bits.
-Then whole submissions of steps must leave the same bits as their ops one by
-one. A step that is one op is judged stage by stage, in a build that writes them
-down; the build that trains must have its bits. With --quiet, only what is wrong
-is told.
+Each op runs on the device and as a reference implementation, from the same
+inputs. Every element of its results is compared: on real numbers within a
+tolerance for rounding, and on whole numbers, where matrix multiplications must
+have the same bits. Then whole submissions of steps must have the same bits as
+their ops one by one. A fused step is checked stage by stage, in a build that
+stores each stage; the build that trains must have the same bits. With --quiet,
+only wrong results are printed.
 
 EXIT CODES
-  0  all is right
-  1  a result is wrong: op, view, row and column are named
-  2  nothing could be told: wrong usage, or a device that does not answer
+  0  all results are right
+  1  a result is wrong; op, view, row and column are printed
+  2  nothing was checked: wrong usage, or a device that does not answer
 ";
 
-/// What to verify, on which device.
+/// Network and device to verify.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
-    /// A model that wgrad wrote, in place of `--network`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "loss", "inputs", "outputs"])]
+    /// Model file, in place of --hidden
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm"])]
     #[arg(help_heading = "Network")]
     model: Option<PathBuf>,
-    /// Input columns of the network [default: 64]
-    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    /// Number of inputs [default: 64]
+    #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     inputs: Option<usize>,
-    /// Outputs of the network [default: 10]
-    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    /// Number of outputs [default: 10]
+    #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// The primitive ops too, which training does not use
-    #[arg(long)]
+    /// Checks the ops before fusion, too
+    #[arg(long, help_heading = "Network")]
     primitive: bool,
     #[command(flatten)]
     device: DeviceOptions,
@@ -66,15 +65,16 @@ pub struct Arguments {
     tuning: TuningOptions,
     #[command(flatten)]
     fused_step: FusedStepOption,
-    /// Draws parameters, inputs, targets and dropout
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Seed of parameters, rows and dropout
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(help_heading = "Network")]
     seed: u64,
-    /// One JSON object a line: start, op …, free_run …, summary
+    /// Prints JSON, one object per line: start, op …, summary
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
-/// Verifies; tells whether all is right.
+/// Verifies a device; returns `true` if all results are right.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     let mut verify = arguments.subject()?.seed(arguments.seed);
     if arguments.primitive {
@@ -85,14 +85,14 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     if let Chosen::Unusable(problem) = &tuning
         && !arguments.json
     {
-        output.tell(format!("tuning not followed: {problem}"));
+        output.tell(format!("tuning not used: {problem}"));
     }
-    if matches!(tuning, Chosen::Named(..)) && arguments.recipe.network.is_none() && arguments.model.is_none() {
-        let problem = "it is for the products of one network, but none is given";
-        return Err(Error::conflict("`--tuning`", problem, "add `--network \"128 relu\"` or `--model FILE`"));
+    if matches!(tuning, Chosen::Named(..)) && arguments.recipe.hidden.is_none() && arguments.model.is_none() {
+        let problem = "it is for the matrix multiplications of one network, but none is given";
+        return Err(Error::conflict("`--autotune`", problem, "add `--hidden \"128 relu\"` or `--model FILE`"));
     }
     let verify = tuning.verify(verify);
-    // For wide networks the plain loops take their time.
+    // The reference implementation takes long for wide networks.
     let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {
         (Event::Progress { what, done, total }, Some(bar)) => {
@@ -108,9 +108,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         bar.finish_and_clear();
     }
     let report = report?;
-    // What is wrong is an error, and told in any case.
-    let told = !output.is_quiet() || !report.passed();
-    if told && !arguments.json {
+    // Wrong results are printed even by a quiet command.
+    let is_printed = !output.is_quiet() || !report.passed();
+    if is_printed && !arguments.json {
         output.text(&report.to_string());
     }
     Ok(report.passed())
@@ -118,21 +118,18 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
 
 impl Arguments {
     fn subject(&self) -> Result<Verify> {
-        let Options { network, loss, optimizer, learning_rate, batch } = &self.recipe;
         if let Some(path) = &self.model {
             let model = Model::load(path)?;
             let head = &model.metadata;
             let recipe = self.recipe.for_sizes(head.network.inputs(), head.network.outputs())?;
             return Verify::model(&model, recipe.optimizer, recipe.batch);
         }
-        if network.is_some() {
+        if self.recipe.hidden.is_some() {
             let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
-            return Verify::network(&TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch));
+            let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
+            return Verify::network(&TrainingSpec { clip_norm: recipe.clip_norm, ..spec });
         }
-        if loss.is_some() || optimizer.is_some() || learning_rate.is_some() || batch.is_some() {
-            let problem = "loss, optimizer, learning rate and batch are those of one network, but none is given";
-            return Err(Error::conflict("verify", problem, "add `--network \"128 relu\"` or `--model FILE`"));
-        }
+        self.recipe.check_none_given("verify", "add `--hidden \"128 relu\"` or `--model FILE`")?;
         Verify::standard()
     }
 }

@@ -1,5 +1,5 @@
 //! Autotuning: measures which tile suits each matrix multiplication of a network on a GPU. The result is a
-//! [`Tuning`](crate::specialize::Tuning).
+//! [`Tuning`].
 //!
 //! Each different matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
 //! have](crate::specialize::candidates). A tile must first compute the right result: on small whole numbers, in a full

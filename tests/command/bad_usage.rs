@@ -1,6 +1,6 @@
-//! Every mistake is told in words, with exit code 2, and no file is left or changed.
+//! Errors in the usage: a message, exit code 2, and no file that appears or changes.
 
-use super::{Folder, text};
+use super::{Folder, stderr, text};
 
 /// Runs each line, split at blanks, in the folder, and wants all the words in its message.
 pub fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
@@ -14,7 +14,7 @@ pub fn expect(folder: &Folder, cases: &[(&str, &[&str])]) {
 
 #[test]
 #[cfg(unix)]
-fn what_is_not_utf8_is_said_by_name() {
+fn arguments_that_are_not_utf8_are_named() {
     use std::os::unix::ffi::OsStrExt;
     let folder = Folder::new();
     folder.succeed(&["train", "iris", "--epochs", "1", "-q"]);
@@ -23,13 +23,13 @@ fn what_is_not_utf8_is_said_by_name() {
         (&["train"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
         (&["inspect"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
         (&["evaluate", "iris.safetensors"], "DATA: \"caf\\xE9.csv\" is not UTF-8; rename it"),
-        (&["train", "iris", "--network"], "`--network`: \"caf\\xE9.csv\" is not UTF-8"),
+        (&["train", "iris", "--hidden"], "`--hidden`: \"caf\\xE9.csv\" is not UTF-8"),
         (&["train", "iris", "--device"], "`--device`: \"caf\\xE9.csv\" is not UTF-8"),
     ];
     let message = |command: &mut std::process::Command| {
         let output = command.output().expect("the command starts");
         assert_eq!(output.status.code(), Some(2));
-        text(&output.stderr)
+        stderr(&output)
     };
     for (arguments, wanted) in cases {
         let message = message(folder.command(arguments).arg(bad));
@@ -46,7 +46,7 @@ fn what_is_not_utf8_is_said_by_name() {
 fn unknown_names_suggest_the_nearest() {
     let cases: &[(&str, &[&str])] = &[
         ("train digts", &["unknown data set `digts`", "did you mean `digits`", "CSV"]),
-        ("train iris --network rulu", &["unknown layer `rulu`", "did you mean `relu`"]),
+        ("train iris --hidden rulu", &["unknown layer `rulu`", "did you mean `relu`"]),
         ("train iris --loss softmax_crossentropy", &["--loss", "did you mean `softmax_cross_entropy`"]),
         ("train iris --optimizer adm", &["--optimizer", "did you mean `adam`"]),
         ("train iris --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
@@ -57,19 +57,18 @@ fn unknown_names_suggest_the_nearest() {
         ("trian iris", &["trian", "train"]),
         ("plan digts", &["did you mean `digits`"]),
         ("train iris --optimizer sgd_momentun", &["did you mean `sgd_momentum`", "known: adamw, adam, rmsprop, sgd, "]),
-        ("train iris --network dense(8,int=zeros)", &["unknown option `int`", "did you mean `init`"]),
-        ("train iris --network dense(8,init=xavier_unifrm)", &["did you mean `xavier_uniform`"]),
-        ("train iris --network dropuot(0.2)", &["unknown layer `dropuot`", "did you mean `dropout`"]),
-        ("train iris --loss MSE", &["did you mean `mse`"]),
+        ("train iris --hidden dense(8,int=zeros)", &["unknown option `int`", "did you mean `init`"]),
+        ("train iris --hidden dense(8,init=xavier_unifrm)", &["did you mean `xavier_uniform`"]),
+        ("train iris --hidden dropuot(0.2)", &["unknown layer `dropuot`", "did you mean `dropout`"]),
         ("train iris --loss cross-entropy", &["did you mean `cross_entropy`"]),
         ("train iris --loss softmax", &["did you mean `softmax_cross_entropy`"]),
-        ("train iris --networc 8", &["a similar argument exists: '--network'"]),
+        ("train iris --hiden 8", &["a similar argument exists: '--hidden'"]),
         ("predcit m.safetensors iris", &["a similar subcommand exists: 'predict'"]),
         ("completions bahs", &["a similar value exists: 'bash'"]),
         ("completions", &["<SHELL>"]),
         ("train missing.csv", &["missing.csv: reading failed"]),
         ("verify --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
-        ("verify --network rulu", &["unknown layer `rulu`"]),
+        ("verify --hidden rulu", &["unknown layer `rulu`"]),
         ("verify --model missing.safetensors", &["missing.safetensors: reading failed"]),
         ("bench --device cpus", &["unknown device `cpus`", "did you mean `cpu`"]),
         ("bench --suite --only mnits", &["unknown network `mnits`", "did you mean `mnist`"]),
@@ -81,13 +80,13 @@ fn unknown_names_suggest_the_nearest() {
 #[test]
 fn values_out_of_range_are_named() {
     let cases: &[(&str, &[&str])] = &[
-        ("train iris --network 0", &["layer `0`", "number of outputs is 0", "at least 1"]),
-        ("train iris --network -3", &["-3"]),
-        ("train iris --network 99999999999", &["number of parameters", "narrower"]),
-        ("train iris --network dropout(1.5)", &["rate is 1.5", "below 1"]),
-        ("train iris --network dropout(0.5", &["parentheses"]),
+        ("train iris --hidden 0", &["layer `0`", "number of outputs is 0", "at least 1"]),
+        ("train iris --hidden -3", &["-3"]),
+        ("train iris --hidden 99999999999", &["number of parameters", "narrower"]),
+        ("train iris --hidden dropout(1.5)", &["rate is 1.5", "below 1"]),
+        ("train iris --hidden dropout(0.5", &["parentheses"]),
         (
-            "train iris --network softmax",
+            "train iris --hidden softmax",
             &["softmax_cross_entropy applies the softmax itself", "leave the softmax layer out"],
         ),
         ("train iris --batch 0", &["--batch", "at least 1"]),
@@ -98,29 +97,45 @@ fn values_out_of_range_are_named() {
         ("train iris --threads 0", &["--threads", "at least 1"]),
         ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),
         ("train iris --patience 0", &["--patience", "at least 1"]),
-        ("train iris --seed x", &["--seed", "x"]),
+        (
+            "train iris --seed x",
+            &["invalid value 'x' for '--seed <N>'", "a whole number from 0 to 18446744073709551615"],
+        ),
+        ("train iris --seed -1", &["'-1'", "a whole number from 0 to 18446744073709551615"]),
+        ("train iris --learning-rate fast", &["'fast'", "a number, such as 0.01"]),
+        ("train iris --weight-decay -1", &["optimizer adamw", "weight_decay is -1", "at least 0"]),
+        ("train iris --momentum 0.9", &["`--momentum`: adamw has no momentum", "use `--optimizer sgd`"]),
+        ("train iris --optimizer sgd --momentum 1", &["momentum is 1", "below 1"]),
+        ("train iris --clip-norm 0", &["clip_norm is 0", "above 0"]),
+        ("train iris --warmup 1.5", &["'1.5'", "a whole number, or a fraction below 1"]),
+        ("train iris --warmup 1000 --epochs 2", &["the warm-up has 1000 steps, but training has 14 in all"]),
+        ("train iris --validation 1.5", &["'1.5'", "a fraction below 1, a number of rows, 0 for none, or the path"]),
+        ("train iris --validation 0.9 --test 0.2", &["135 rows to validate and 30 to test leave none of 150"]),
+        ("train iris --test 150", &["150 to test leave none of 150 to train on", "make them smaller"]),
+        ("train iris --validation 0 --patience 3", &["no validation set", "add `--validation`"]),
+        ("train iris --test missing.csv", &["missing.csv: reading failed"]),
         ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
         ("train iris --learning-rate 0", &["learning_rate is 0", "above 0"]),
         ("train iris --learning-rate 1e-50", &["learning_rate is 0.0", "above 0"]),
         ("train iris --learning-rate NaN", &["learning_rate is NaN"]),
-        ("train iris --loss mse", &["one of 3 classes", "use softmax_cross_entropy"]),
+        ("train iris --loss mse", &["the target has 3 classes", "use softmax_cross_entropy"]),
         ("train xor --loss softmax_cross_entropy", &["needs a class for each row"]),
-        ("train xor --patience 3", &["4 rows are too few to split"]),
+        ("train xor --patience 3", &["no validation set beside 4 training rows"]),
         ("train iris --target species", &["--target"]),
         ("train iris --drop species", &["`--drop`", "its own target", "leave `--drop` out"]),
         ("train iris --delimiter tab", &["`--delimiter`", "a table's text", "leave `--delimiter` out"]),
-        ("verify --batch 8", &["none is given", "--network"]),
-        ("verify --inputs 8", &["--network"]),
-        ("verify --network 8 --model m.safetensors", &["--model", "--network"]),
-        ("verify --network 8 --batch 0", &["--batch", "at least 1"]),
-        ("verify --network 8 --device reference --threads 2", &["one thread"]),
-        ("verify --network 8 --learning-rate 1e30 --device cpu", &["not finite", "lower learning rate"]),
-        ("bench --optimizer sgd", &["none is given", "--network"]),
+        ("verify --batch 8", &["none is given", "--hidden"]),
+        ("verify --inputs 8", &["--hidden"]),
+        ("verify --hidden 8 --model m.safetensors", &["--model", "--hidden"]),
+        ("verify --hidden 8 --batch 0", &["--batch", "at least 1"]),
+        ("verify --hidden 8 --device reference --threads 2", &["one thread"]),
+        ("verify --hidden 8 --learning-rate 1e30 --device cpu", &["not finite", "lower learning rate"]),
+        ("bench --optimizer sgd", &["none is given", "--hidden"]),
         ("bench --seconds 0", &["--seconds", "0.01"]),
         ("bench --steps 0", &["--steps", "at least 1"]),
         ("bench --steps 2 --seconds 1", &["--steps", "--seconds"]),
         ("bench --suite --steps 2", &["--suite", "--steps"]),
-        ("bench --suite --network 8", &["--suite", "--network"]),
+        ("bench --suite --hidden 8", &["--suite", "--hidden"]),
         ("bench --suite --device cpu --device reference", &["one device", "one `--device`"]),
         ("bench --tiles", &["--suite"]),
         ("bench --only moons", &["--suite"]),
@@ -146,7 +161,7 @@ fn tables_with_faults_name_line_and_column() {
     folder.write("one.csv", "x\n1\n");
     folder.write("single.csv", format!("x,class\n{}", "1,a\n2,a\n".repeat(12)));
     folder.write("whole.csv", "x,class\n1,1\n2,1\n3,1\n");
-    // In the part to test on: those that are trained on are scaled by it.
+    // A row of the test set: the target of training rows would be scaled.
     let far = |row: usize| if row == 2 { "1e25" } else { ["0.1", "0.5"][row % 2] };
     folder.write("huge.csv", (0..40).fold("x,y\n".to_string(), |text, row| format!("{text}{row},{}\n", far(row))));
     folder.write("bytes.csv", b"x,y,class\n1,\xff,a\n");
@@ -158,10 +173,7 @@ fn tables_with_faults_name_line_and_column() {
         ("train header.csv", &["header.csv", "0 rows"]),
         ("train one.csv", &["one.csv", "only column"]),
         ("train bytes.csv", &["bytes.csv", "UTF-8"]),
-        (
-            "train single.csv",
-            &["data set `single`", "one class, `a`", "nothing to tell apart", "another target column"],
-        ),
+        ("train single.csv", &["data set `single`", "one class, `a`", "nothing to learn", "another target column"]),
         ("train single.csv --loss bce", &["one class, `a`", "add rows of another class"]),
         ("train whole.csv", &["one class, `1`"]),
         ("train huge.csv", &["(from 0), column `y`", "1e25", "its square overflows", "correct the value"]),
@@ -169,7 +181,7 @@ fn tables_with_faults_name_line_and_column() {
         ("train text.csv --drop y,clas", &["unknown column `clas`", "did you mean `class`"]),
         ("train text.csv --drop class", &["column `class`", "is the target", "another target"]),
         ("train text.csv --drop x --drop y", &["text.csv", "0 inputs are left of 3 columns"]),
-        ("train text.csv --delimiter x", &["text.csv", "the delimiter is `x`", "no letter"]),
+        ("train text.csv --delimiter x", &["text.csv", "the delimiter is `x`", "other than a letter"]),
         ("train text.csv --delimiter ;;", &["--delimiter", "one ASCII character"]),
         ("train text.csv --delimiter ;", &["its only column is `x,y,class`", "separate columns by a semicolon"]),
         (
@@ -199,14 +211,14 @@ fn files_that_are_no_tables_are_refused_by_all() {
     folder.write("bytes.csv", b"a,b,y\n1,\xff\xfe,3\n");
     for command in ["train", "inspect", "evaluate xor.safetensors", "predict xor.safetensors"] {
         for (file, words) in [
-            ("cut.csv.gz", &["ends before its packed data do", "fetch it again"][..]),
+            ("cut.csv.gz", &["its gzip data are truncated", "download it again"][..]),
             ("damaged.csv.gz", &["its gzip data are damaged"]),
             ("long.csv.gz", &["its gzip data are damaged", "header"]),
             ("ragged.csv", &["line 4: the row has 2 cells, but the header has 3"]),
             ("lines.csv", &["line 4: the row has 2 cells, but the header has 3"]),
             ("empty.csv", &["empty.csv"]),
             ("header.csv", &["0 rows"]),
-            ("twice.csv", &["header: column name `a` stands at 0 and again at 1"]),
+            ("twice.csv", &["header: column name `a` appears at 0 and again at 1"]),
             ("bytes.csv", &["line 2: cell 2", "UTF-8"]),
         ] {
             expect(&folder, &[(&format!("{command} {file}"), &[&[file][..], words].concat())]);
@@ -233,7 +245,7 @@ fn a_gzipped_table_cut_or_changed_anywhere_is_an_error_or_the_same() {
         match output.status.code() {
             Some(0) => assert_eq!(text(&output.stdout), whole, "byte {at}"),
             code => {
-                assert_eq!(code, Some(2), "byte {at}: {}", text(&output.stderr));
+                assert_eq!(code, Some(2), "byte {at}: {}", stderr(&output));
                 refused += 1;
             }
         }
@@ -246,7 +258,7 @@ fn a_gzipped_table_cut_or_changed_anywhere_is_an_error_or_the_same() {
 }
 
 #[test]
-fn a_model_that_does_not_fit_the_data_is_told() {
+fn a_model_that_does_not_fit_the_data_is_an_error() {
     let folder = Folder::new();
     folder.succeed(&["train", "iris", "--epochs", "1"]);
     let header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm,species\n";
@@ -286,15 +298,15 @@ fn a_loss_that_is_not_finite_is_an_error_and_names_the_row() {
     let row = |area: u32| format!("{},{}\n", f64::from(area) / 11.0, 100_000 + 3_000 * area);
     folder.write("house.csv", format!("area,price\n{}", (20..60).map(row).collect::<String>()));
     // With relu: tanh makes a number of any input.
-    folder.succeed(&["train", "house.csv", "--epochs", "1", "--network", "64 relu 64 relu"]);
+    folder.succeed(&["train", "house.csv", "--epochs", "1", "--hidden", "64 relu 64 relu"]);
     folder.write("target.csv", "area,price\n50,250000\n60,1e25\n");
     folder.write("input.csv", "area,price\n3e38,250000\n");
     let cases: &[(&str, &[&str])] = &[
         (
             "evaluate house.safetensors target.csv --json",
-            &["data set `target.csv`, row 1 of 2", "the loss is inf", "far from"],
+            &["data set `target.csv`, row 1 of 2", "the loss is inf", "far outside"],
         ),
-        ("predict house.safetensors input.csv", &["predictions, row 0", "not a finite number", "far from"]),
+        ("predict house.safetensors input.csv", &["predictions, row 0", "not a finite number", "far outside"]),
         ("evaluate house.safetensors input.csv", &["data set `input.csv`, row 0 of 1", "not a finite number"]),
     ];
     expect(&folder, cases);
@@ -352,7 +364,7 @@ fn a_network_that_diverges_names_op_and_layer_and_keeps_the_old_file() {
         "old.safetensors",
         "--force",
     ]);
-    assert_eq!(message, text(&output.stderr), "the same seed fails at the same place");
+    assert_eq!(message, stderr(&output), "the same seed fails at the same place");
     for word in ["step 1: ", "dense_forward", "layer ", "row ", "lower the learning rate"] {
         assert!(message.contains(word), "{word}: {message}");
     }

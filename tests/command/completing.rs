@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Folder, text};
+use super::{Folder, stderr, text};
 
-/// What bash offers for the last of the words.
+/// Completions that bash offers for the last word.
 fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
     let last = words.len() - 1;
     let script = format!(
@@ -14,7 +14,7 @@ fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
         words[last - 1]
     );
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().expect("bash starts");
-    assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {}", text(&output.stderr));
+    assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {}", stderr(&output));
     text(&output.stdout).split_whitespace().map(String::from).collect()
 }
 
@@ -74,7 +74,7 @@ fn scripts_are_what_their_shells_read() {
             folder.write("script", script);
             let read =
                 Command::new(shell).args(["-n", "script"]).current_dir(folder.path()).output().expect("it starts");
-            assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {}", text(&read.stderr));
+            assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {}", stderr(&read));
         }
     }
     let zsh = folder.succeed(&["completions", "zsh"]);

@@ -1,4 +1,4 @@
-//! `mnist`: a small set in the same form, which is learnt, and what is wrong with files that are not.
+//! `mnist`: training on a small set in the same format, and errors of wrong files.
 
 use super::Folder;
 use super::bad_usage::expect;
@@ -22,10 +22,10 @@ fn folder() -> Folder {
     folder
 }
 
-const TRAIN: [&str; 6] = ["train", "mnist", "--data-dir", "images", "--network", "16 relu"];
+const TRAIN: [&str; 6] = ["train", "mnist", "--data-dir", "images", "--hidden", "16 relu"];
 
 #[test]
-fn images_are_learnt_and_tested_on_their_own_part() {
+fn images_are_learnt_and_tested_on_their_own_test_set() {
     let folder = folder();
     let events = folder.events(&[&TRAIN[..], &["--epochs", "30", "--batch", "20"]].concat());
     let (rows, summary) = (&events[0]["rows"], &events[events.len() - 1]);
@@ -48,7 +48,7 @@ fn images_are_learnt_and_tested_on_their_own_part() {
 }
 
 #[test]
-fn files_that_are_wrong_or_missing_are_told() {
+fn files_that_are_wrong_or_missing_are_errors() {
     let folder = folder();
     let cases: &[(&str, &[&str])] = &[
         ("train mnist", &["mnist does not come with the program", "--data-dir"]),
@@ -60,7 +60,10 @@ fn files_that_are_wrong_or_missing_are_told() {
     expect(&folder, cases);
     let labels = folder.read("images/t10k-labels-idx1-ubyte");
     folder.write("images/t10k-labels-idx1-ubyte", &labels[..labels.len() - 1]);
-    expect(&folder, &[("train mnist --data-dir images", &["its header says 60 = 60 bytes of labels, but it has 59"])]);
+    expect(
+        &folder,
+        &[("train mnist --data-dir images", &["its header states 60 = 60 bytes of labels, but it has 59"])],
+    );
     folder.write("images/train-images-idx3-ubyte", idx(&[u32::MAX, u32::MAX, 1], [0; 100]));
     expect(&folder, &[("train mnist --data-dir images", &["bytes of images, but it has 100", "another copy"])]);
 }

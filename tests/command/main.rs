@@ -10,9 +10,11 @@ mod quiet_and_color;
 mod run_files;
 mod scores;
 mod silent_faults;
+mod splits;
 mod stopping;
 mod suite;
 mod tables;
+mod terminal;
 mod training;
 mod tuning;
 mod verifying;
@@ -75,7 +77,7 @@ impl Folder {
         self.command(arguments).output().expect("the command starts")
     }
 
-    /// `wgrad` as [`Folder::run`] runs it; colours are not for whoever runs the tests to choose.
+    /// `wgrad` as [`Folder::run`] runs it; colors are not for whoever runs the tests to choose.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
         command.env("WGRAD_DEVICE", "cpu").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("CLICOLOR");
@@ -84,14 +86,14 @@ impl Folder {
         command
     }
 
-    /// What a run that must succeed says on standard output.
+    /// Standard output of a run that must succeed.
     fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 
-    /// What a run says that must fail; checks exit code and form, and that no file appeared or changed.
+    /// Message of a run that must fail, as one line. Checks exit code, width of the lines, and that no file changed.
     fn fail(&self, arguments: &[&str]) -> String {
         // Of folders, the names.
         let read = |name: &String| std::fs::read(self.path().join(name)).unwrap_or_default();
@@ -103,7 +105,8 @@ impl Folder {
         assert!(message.starts_with("error: "), "{arguments:?}: {message}");
         assert!(!message.contains("panicked") && !message.contains("backtrace"), "{arguments:?}: {message}");
         assert!(contents() == before, "{arguments:?} left {:?}", self.files());
-        message
+        assert_narrow(&message);
+        unwrapped(&message)
     }
 
     /// The events of a run with `--json`.
@@ -111,6 +114,22 @@ impl Folder {
         let output = self.succeed(&[arguments, &["--json"]].concat());
         output.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
     }
+}
+
+/// Lines of at most 80 columns, unless a line is one long word.
+fn assert_narrow(text: &str) {
+    let is_wide = |line: &&str| line.chars().count() > 80 && line.trim().contains(' ');
+    assert_eq!(text.lines().find(is_wide), None, "a line is wider than 80 columns: {text}");
+}
+
+/// A text whose continuation lines are joined again.
+fn unwrapped(text: &str) -> String {
+    text.replace("\n  ", " ")
+}
+
+/// Messages of a run, each as one line.
+fn stderr(output: &Output) -> String {
+    unwrapped(&text(&output.stderr))
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -26,14 +26,14 @@ fn svg_texts(svg: &[u8]) -> Vec<String> {
     texts
 }
 
-/// Width, height and colours of a PNG file; the first colour is that of a corner.
+/// Width, height and colors of a PNG file; the first color is that of a corner.
 fn png(bytes: &[u8]) -> (u32, u32, [u8; 3], BTreeSet<[u8; 3]>) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG file");
     let mut pixels = vec![0; reader.output_buffer_size().expect("it fits")];
     let frame = reader.next_frame(&mut pixels).expect("pixels");
-    let mut colours: Vec<[u8; 3]> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
-    colours.dedup();
-    (frame.width, frame.height, colours[0], colours.into_iter().collect())
+    let mut colors: Vec<[u8; 3]> = pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+    colors.dedup();
+    (frame.width, frame.height, colors[0], colors.into_iter().collect())
 }
 
 fn expect(texts: &[String], wanted: &[&str]) {
@@ -100,7 +100,7 @@ fn a_picture_paints_its_background_and_has_the_same_bytes_each_time() {
     let (light, dark) = (png(&light), png(&dark));
     assert_eq!((light.0, light.1, light.2), (2320, 1080, [255; 3]));
     assert_eq!((dark.0, dark.1, dark.2), (2320, 1080, [0x16, 0x18, 0x1D]));
-    // Curves of training and of validation, in Okabe's and Ito's colours, and text in shades of grey.
+    // Curves of training and of validation, in Okabe's and Ito's colors, and text in shades of gray.
     assert!(light.3.contains(&[0x00, 0x72, 0xB2]) && light.3.contains(&[0xD5, 0x5E, 0x00]) && light.3.len() > 50);
     assert!(dark.3.contains(&[0x56, 0xB4, 0xE9]) && dark.3.contains(&[0xE6, 0x9F, 0x00]));
 }
@@ -114,7 +114,7 @@ fn regions_of_classes_are_shaded_around_the_rows() {
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
     let texts = svg_texts(&svg);
     expect(&texts, &["moons: 2 inputs, dense(32) relu dense(32) relu dense(2)", "x", "y", "outer", "inner", "0.0"]);
-    expect(&texts, &["the stronger a colour, the more probable its class; 1000 rows"]);
+    expect(&texts, &["the stronger a color, the more probable its class; 1000 rows"]);
     let svg = text(&svg);
     // A dot and its outline for each row, and for each class in the legend.
     assert_eq!(svg.matches("<circle").count(), 2 * (1000 + 2));
@@ -126,19 +126,19 @@ fn regions_of_classes_are_shaded_around_the_rows() {
     };
     let (light, dark) = (png_of(&[], "light.png"), png_of(&["--dark"], "dark.png"));
     assert!(light == png_of(&[], "light.png") && light != dark);
-    let (width, height, corner, colours) = png(&light);
+    let (width, height, corner, colors) = png(&light);
     assert_eq!((width, height, corner), (1880, 1360, [255; 3]));
-    assert!(colours.contains(&[0x80, 0xB9, 0xD9]) && colours.contains(&[0xEA, 0xAF, 0x80]));
+    assert!(colors.contains(&[0x80, 0xB9, 0xD9]) && colors.contains(&[0xEA, 0xAF, 0x80]));
 }
 
 #[test]
-fn one_output_has_a_scale_of_colours() {
+fn one_output_has_a_scale_of_colors() {
     let folder = Folder::new();
     folder.succeed(&["train", "xor"]);
     folder.succeed(&["plot", "boundary", "xor.safetensors", "xor"]);
     let texts = svg_texts(&folder.read("boundary.svg"));
-    expect(&texts, &["a", "b", "0", "1", "probability", "of 1", "0.2", "colours show the probability of 1; 4 rows"]);
-    folder.succeed(&["train", "moons", "--loss", "perceptron", "--network", "", "--epochs", "3"]);
+    expect(&texts, &["a", "b", "0", "1", "probability", "of 1", "0.2", "colors show the probability of 1; 4 rows"]);
+    folder.succeed(&["train", "moons", "--loss", "perceptron", "--hidden", "", "--epochs", "3"]);
     folder.succeed(&["plot", "boundary", "moons.safetensors", "moons"]);
     expect(&svg_texts(&folder.read("boundary.svg")), &["outer", "inner"]);
     houses(&folder);
@@ -146,7 +146,7 @@ fn one_output_has_a_scale_of_colours() {
     folder.succeed(&["plot", "boundary", "house.safetensors", "house.csv", "--target", "price"]);
     let svg = folder.read("boundary.svg");
     expect(&svg_texts(&svg), &["area", "rooms", "price", "200000"]);
-    expect(&svg_texts(&svg), &["colours show price: predicted of the plane, given of the points; 100 rows"]);
+    expect(&svg_texts(&svg), &["colors show price: predicted on the plane, given at the points; 100 rows"]);
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
 }
 
@@ -159,7 +159,7 @@ fn many_classes_and_rows_are_cut_to_what_can_be_seen() {
     folder.succeed(&["plot", "boundary", "many.safetensors", "many.csv"]);
     let svg = folder.read("boundary.svg");
     expect(&svg_texts(&svg), &["a &lt; b", "class &amp; 15", "and 4 more"]);
-    expect(&svg_texts(&svg), &["the stronger a colour, the more probable its class; 834 of 2500 rows"]);
+    expect(&svg_texts(&svg), &["the stronger a color, the more probable its class; 834 of 2500 rows"]);
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
 }
 
@@ -173,7 +173,7 @@ fn targets_of_another_kind_are_not_drawn() {
     folder.succeed(&["train", "moons", "--epochs", "1"]);
     folder.write("seven.csv", "a,b,xor\n0,1,1\n1,1,7\n");
     let cases: &[(&str, &[&str])] = &[
-        ("plot boundary price.safetensors moons", &["one of 2 classes, but mean_squared_error compares with numbers"]),
+        ("plot boundary price.safetensors moons", &["has 2 classes, but mean_squared_error needs numbers"]),
         ("plot boundary xor.safetensors seven.csv", &["row 1", "target is 7", "between 0 and 1"]),
         ("plot boundary moons.safetensors price.csv", &["price.csv, line 2, column `price`", "unknown class `0.5`"]),
     ];
@@ -181,9 +181,9 @@ fn targets_of_another_kind_are_not_drawn() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_told_before_training() {
+fn what_cannot_be_drawn_is_an_error_before_training() {
     let folder = Folder::new();
-    folder.succeed(&["train", "digits", "--epochs", "1", "--network", "8 relu"]);
+    folder.succeed(&["train", "digits", "--epochs", "1", "--hidden", "8 relu"]);
     folder.succeed(&["train", "moons", "--epochs", "1", "--out", "moons.svg"]);
     folder.write("pairs.csv", "x,y,z\n1,2,3\n");
     let cases: &[(&str, &[&str])] = &[
@@ -195,7 +195,7 @@ fn what_cannot_be_drawn_is_told_before_training() {
         ("train iris --epochs 1000000000 --out i.svg --plot ./i.svg", &["./i.svg", "would replace the model"]),
         ("train iris --dark", &["--plot"]),
         ("plot boundary digits.safetensors digits", &["inputs are 64, but a plane has 2"]),
-        ("plot boundary moons.svg moons --out moons.svg", &["would replace what it is made from"]),
+        ("plot boundary moons.svg moons --out moons.svg", &["would replace the model or the data"]),
         ("plot boundary moons.svg moons --out no/../moons.svg", &["no/../moons.svg"]),
         ("plot boundary moons.svg moons --out b.gif", &["`--out`", "b.gif", "*.svg or *.png"]),
         ("plot boundary moons.svg moons --out no/b.png", &["no/b.png"]),

@@ -2,13 +2,13 @@
 
 use super::Folder;
 #[cfg(feature = "gpu")]
-use super::{IN_LAYERS, text};
+use super::{IN_LAYERS, stderr};
 
 const TRAIN: [&str; 6] = ["train", "iris", "--epochs", "2", "--out", "plain.safetensors"];
 const PROFILE: [&str; 8] =
     ["train", "iris", "--epochs", "2", "--out", "profiled.safetensors", "--profile", "--trace=trace.json"];
 
-/// What a profile says of a training with these options, which has the model of one without.
+/// Output of a profiled training with these options, which has the model of one without a profile.
 fn same_model_with_and_without(folder: &Folder, options: &[&str]) -> String {
     folder.succeed(&[&TRAIN[..], options].concat());
     let told = folder.succeed(&[&PROFILE[..], options, &["--peak-gflops", "10"]].concat());
@@ -17,7 +17,7 @@ fn same_model_with_and_without(folder: &Folder, options: &[&str]) -> String {
 }
 
 /// Its steps are in layers.
-fn a_profile_tells_of_all_ops(options: &[&str]) {
+fn a_profile_has_all_ops(options: &[&str]) {
     let folder = Folder::new();
     let told = same_model_with_and_without(&folder, options);
     let line = |name: &str| told.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {told}"));
@@ -37,7 +37,7 @@ fn a_profile_tells_of_all_ops(options: &[&str]) {
 
 #[test]
 fn a_profile_leaves_the_model_as_it_is() {
-    a_profile_tells_of_all_ops(&["--device", "cpu"]);
+    a_profile_has_all_ops(&["--device", "cpu"]);
 }
 
 #[cfg(feature = "gpu")]
@@ -46,7 +46,7 @@ fn a_profile_on_an_adapter_leaves_the_model_as_it_is() {
     let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let device = ["--device", &adapter.name];
     same_model_with_and_without(&Folder::new(), &device);
-    a_profile_tells_of_all_ops(&[device, IN_LAYERS].concat());
+    a_profile_has_all_ops(&[device, IN_LAYERS].concat());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn compiled_shaders_are_kept_and_damaged_files_ignored() {
     let mut train = |cache: &str| {
         let arguments = [&TRAIN[..], &["--device", &adapter.name]].concat();
         let output = folder.command(&arguments).env("WGRAD_PIPELINE_CACHE", cache).output().expect("it starts");
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         models.push(folder.read("plain.safetensors"));
     };
     let kept = || {

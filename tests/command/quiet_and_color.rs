@@ -1,14 +1,14 @@
-//! What `--quiet` leaves out, and when there are colours.
+//! `--quiet`, and colors.
 
-use super::{Folder, text};
+use super::{Folder, stderr, text};
 
 /// An escape sequence, C1's own form of it, DEL, a line break, and an override of direction, as a name.
 const HOSTILE: &str = "x\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{7f}\u{85}\n\u{202e}\u{2066}y";
 
-/// What a run says, which must not move a cursor.
+/// Output of a run, which must not move the cursor.
 fn told(folder: &Folder, arguments: &[&str], code: i32) -> String {
     let output = folder.run(arguments);
-    let told = text(&output.stdout) + &text(&output.stderr);
+    let told = text(&output.stdout) + &stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
     let raw = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2066}".contains(c));
     assert!(!told.contains(raw), "{arguments:?}: {told:?}");
@@ -46,7 +46,7 @@ fn control_characters_of_files_never_reach_the_terminal() {
     folder.succeed(&["train", "prices.csv", "--epochs", "1"]);
     for command in ["predict", "evaluate"] {
         let output = folder.run(&[command, "prices.safetensors", "dollars.csv"]);
-        let noted = text(&output.stderr);
+        let noted = stderr(&output);
         assert!(noted.ends_with("price`: `$6.15` is read as 6.15\n") && noted.contains(r"\u{1b}"), "{noted:?}");
         assert!(!noted.trim_end().contains(char::is_control), "{noted:?}");
     }
@@ -72,19 +72,19 @@ fn control_characters_of_files_never_reach_the_terminal() {
 }
 
 #[test]
-fn quiet_training_says_nothing() {
+fn quiet_training_prints_nothing() {
     let folder = Folder::new();
     for arguments in [["-q", "train", "iris", "--epochs", "2"], ["train", "iris", "--epochs", "2", "--quiet"]] {
         let output = folder.run(&arguments);
-        assert_eq!((text(&output.stdout), text(&output.stderr)), (String::new(), String::new()), "{arguments:?}");
+        assert_eq!((text(&output.stdout), stderr(&output)), (String::new(), String::new()), "{arguments:?}");
         assert!(output.status.success() && folder.files() == ["iris.safetensors"], "{arguments:?}");
     }
     assert_eq!(folder.succeed(&["init", "--quiet"]), "");
-    assert_eq!(folder.succeed(&["verify", "--quiet", "--network", "4 relu", "--batch", "3", "--device", "cpu"]), "");
+    assert_eq!(folder.succeed(&["verify", "--quiet", "--hidden", "4 relu", "--batch", "3", "--device", "cpu"]), "");
 }
 
 #[test]
-fn quiet_commands_say_what_was_asked_for() {
+fn quiet_commands_print_results() {
     let folder = Folder::new();
     folder.succeed(&["train", "iris", "--epochs", "2", "-q"]);
     for line in ["evaluate iris.safetensors iris", "predict iris.safetensors iris", "plan iris", "devices"] {
@@ -98,32 +98,34 @@ fn quiet_commands_say_what_was_asked_for() {
     assert!(folder.fail(&["train", "digts", "-q"]).contains("unknown data set"), "errors are told");
 }
 
-/// Escapes of colours on both streams, where neither is a terminal.
+/// Escapes of colors on both streams, where neither is a terminal.
 fn escapes(folder: &Folder, arguments: &[&str], environment: &[(&str, &str)]) -> usize {
     let output = folder.command(arguments).envs(environment.iter().copied()).output().expect("the command starts");
-    let all = text(&output.stdout) + &text(&output.stderr);
+    let all = text(&output.stdout) + &stderr(&output);
     assert!(all.len() > 20, "{arguments:?} says something");
     all.matches('\x1b').count()
 }
 
 #[test]
-fn colours_are_as_the_environment_wants_them() {
+fn colors_are_as_the_environment_wants_them() {
     let folder = Folder::new();
     folder.succeed(&["train", "iris", "--epochs", "2"]);
-    let coloured: [&[&str]; 4] = [&["train", "digts"], &["train", "--epoch"], &["train", "--help"], &["--help"]];
-    for arguments in coloured {
+    let colored: [&[&str]; 4] = [&["train", "digts"], &["train", "--epoch"], &["train", "--help"], &["--help"]];
+    for arguments in colored {
         assert_eq!(escapes(&folder, arguments, &[]), 0, "{arguments:?} into a pipe");
         assert!(escapes(&folder, arguments, &[("CLICOLOR_FORCE", "1")]) > 0, "{arguments:?}");
         assert_eq!(escapes(&folder, arguments, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), 0, "{arguments:?}");
     }
-    // What others read is plain in any case.
-    for arguments in [&["train", "iris", "--epochs", "2"][..], &["predict", "iris.safetensors", "iris"], &["devices"]] {
+    // Results are plain in any case, except that of a training.
+    for arguments in
+        [&["evaluate", "iris.safetensors", "iris"][..], &["predict", "iris.safetensors", "iris"], &["devices"]]
+    {
         assert_eq!(escapes(&folder, arguments, &[("CLICOLOR_FORCE", "1")]), 0, "{arguments:?}");
     }
 }
 
 #[test]
-fn wrong_usage_is_told_in_one_line() {
+fn wrong_usage_is_an_error_without_the_usage() {
     let folder = Folder::new();
     let lines =
         ["trian iris", "train", "train iris --epoch 3", "train iris --schedule cosin", "bench --steps 2 --seconds 1"];

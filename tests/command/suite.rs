@@ -1,10 +1,10 @@
-//! `bench --suite`: what it measures, and what it says of it. How long anything took is no fact for a test.
+//! `bench --suite`: its measurements and its output, apart from the times.
 
 use serde_json::Value;
 
-use super::Folder;
 #[cfg(feature = "gpu")]
 use super::IN_LAYERS;
+use super::{Folder, unwrapped};
 
 /// The networks of the file that all peers are measured by.
 const WORKLOADS: &str = include_str!("../../benches/workloads.json");
@@ -21,7 +21,7 @@ fn measures_steps_and_ops(device: &str, arguments: &[&str]) -> Vec<Value> {
     assert!(start["event"] == "start" && start["wgrad"] == "0.1.0" && start["networks"][0] == "moons", "{start}");
     assert!(["gpu", "host"].iter().any(|clock| start["clock"] == *clock), "{start}");
     let [step] = named(&events, "step")[..] else { panic!("one network was asked for: {events:?}") };
-    assert!(step["network"] == "moons" && step["dispatches"] == 10 && step["dispatches_a_submission"] == 3, "{step}");
+    assert!(step["network"] == "moons" && step["dispatches"] == 10 && step["dispatches_per_submission"] == 3, "{step}");
     for figure in ["first_seconds", "step_seconds", "steps", "steps_per_submission", "flops", "bytes", "levels"] {
         assert!(step[figure].as_f64().is_some_and(|figure| figure > 0.0), "{figure}: {step}");
     }
@@ -89,7 +89,7 @@ fn an_adapter_is_measured_whole_in_all_tiles() {
 /// A product in parts is measured with the op that adds them.
 #[cfg(feature = "gpu")]
 #[test]
-fn products_in_parts_are_whole_products() {
+fn matrix_multiplications_in_parts_are_measured_whole() {
     let Some(adapter) = super::predict_evaluate::adapter() else { return };
     let suite = ["bench", "--suite", "--only=digits", "--tiles", "--seconds=0.01", "--device", &adapter.name];
     let events = Folder::new().events(&[&suite[..], &IN_LAYERS].concat());
@@ -103,7 +103,8 @@ fn networks_are_those_of_the_file() {
     let text = Folder::new().succeed(&["bench", "--suite", "--only", "narrow", "--seconds", "0.01", "--device", "cpu"]);
     let known: Value = serde_json::from_str(WORKLOADS).expect("JSON");
     let narrow = &known["narrow"];
-    let batches = format!("dense({}), adam, batches of {}", narrow["layers"][9], narrow["batch"]);
+    let batches = format!("dense({}), adam, batch size {}", narrow["layers"][9], narrow["batch"]);
+    let text = unwrapped(&text);
     assert!(text.contains("narrow: 64 → dense(64) relu dense(64)") && text.contains(&batches), "{text}");
     assert!(text.contains("ops by the host's clock") && text.contains(" dispatches in "), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use wgrad::{Dataset, Model, Split};
 
-use super::{Folder, packed};
+use super::{Folder, packed, stderr, unwrapped};
 
 /// Houses with an id that is no number and a price by their area.
 fn houses(delimiter: &str) -> String {
@@ -56,7 +56,7 @@ fn columns_are_left_out_by_name() {
     assert_eq!(folder.succeed(&["predict", "house.safetensors", "house.csv"]).lines().count(), 61);
 }
 
-/// What the message recommends, typed as it stands there, works.
+/// The command that the message recommends works as it is printed.
 #[cfg(unix)]
 #[test]
 fn columns_of_any_name_are_left_out_as_the_message_recommends() {
@@ -79,13 +79,13 @@ fn columns_of_any_name_are_left_out_as_the_message_recommends() {
         let rows: String = (0..30).map(|n| format!("N{n},{n}.5,{}\n", 2 * n)).collect();
         folder.write("t.csv", format!("\"{quoted}\",u,y\n{rows}"));
         let message = folder.fail(&["train", "t.csv"]);
-        let (_, option) = message.trim_end().rsplit_once("leave the column out with `").expect("it recommends");
+        let (_, option) = message.trim_end().rsplit_once("drop the column with `").expect("it recommends");
         let shell = format!("\"$0\" plan t.csv {}", option.trim_end_matches('`'));
         // Control characters can be typed in bash, zsh and ksh.
         let mut command = std::process::Command::new(if option.contains("$'") { "bash" } else { "sh" });
         command.args(["-c", &shell, env!("CARGO_BIN_EXE_wgrad")]).env("WGRAD_DEVICE", "cpu");
         let output = command.current_dir(folder.path()).output().expect("a shell");
-        assert!(output.status.success(), "{shell}: {}", super::text(&output.stderr));
+        assert!(output.status.success(), "{shell}: {}", stderr(&output));
         assert!(super::text(&output.stdout).contains("1 → dense"), "{shell}");
     }
     let folder = Folder::new();
@@ -99,19 +99,19 @@ fn columns_of_any_name_are_left_out_as_the_message_recommends() {
 fn a_table_is_inspected_that_cannot_be_trained_on() {
     let folder = Folder::new();
     folder.write("house.csv", houses(",").replace("H20,20,160", "H20,,160"));
-    let text = folder.succeed(&["inspect", "house.csv"]);
+    let text = unwrapped(&folder.succeed(&["inspect", "house.csv"]));
     for words in [
         "house: 60 rows of 3 columns, separated by `,`\n",
-        "id      text                0         60",
-        "area    whole number        1         59   21",
+        "id      text           0      60",
+        "area    integer        1      59   21",
         "target `price` is read as a number\n",
-        "warning: column `id` has 60 cells of text, first in line 2: `H20` is not a number",
-        "warning: column `area` lacks 1 cell, first in line 2",
+        "warning: column `id` has 60 text cells, the first in line 2: `H20` is not a number",
+        "warning: column `area` has 1 missing cell, the first in line 2",
     ] {
         assert!(text.contains(words), "`{words}` is not in:\n{text}");
     }
     let form = ["inspect", "house.csv", "--target", "area", "--drop", "id", "--delimiter", ","];
-    assert!(folder.succeed(&form).contains("left out"));
+    assert!(folder.succeed(&form).contains("dropped"));
     let found = &folder.events(&["inspect", "house.csv"])[0];
     assert_eq!((&found["event"], &found["delimiter"], &found["rows"]), (&"inspection".into(), &",".into(), &60.into()));
     assert_eq!((&found["columns"][1]["missing"], &found["columns"][1]["min"]), (&1.into(), &21.0.into()));
@@ -138,7 +138,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
     [mean, (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()]
 }
 
-/// What validation and test rows are like, no training may know: neither of their inputs nor of their targets.
+/// Training must not know inputs or targets of validation and test rows.
 #[test]
 fn scales_are_those_of_the_training_rows_alone() {
     let folder = Folder::new();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use wgrad::{Dataset, Model, Split};
 
-use super::{Folder, text};
+use super::{Folder, stderr, text, unwrapped};
 
 /// All but the time that it took.
 fn settled(mut summary: serde_json::Value) -> serde_json::Value {
@@ -42,16 +42,18 @@ fn events_come_in_order_with_their_fields() {
 
 /// 105 rows in batches of 16: 7 steps an epoch, or 3.
 #[test]
-fn batches_are_accumulated_and_said_to_be() {
+fn batches_are_accumulated_and_reported() {
     let folder = Folder::new();
-    for (accumulate, steps, said) in [("1", 14, ", batches of 16,"), ("3", 6, ", steps of 3 batches of 16,")] {
+    for (accumulate, steps, said) in
+        [("1", 14, ", batch size 16,"), ("3", 6, ", batch size 3 × 16 (gradient accumulation),")]
+    {
         let train = ["train", "iris", "--epochs", "2", "--accumulate", accumulate, "--force"];
         let events = folder.events(&train);
         assert_eq!(events[0]["accumulate"].to_string(), accumulate);
         assert_eq!(events[3]["steps"], steps);
         // A cosine over all steps: the last one's rate is not yet 0.
         assert!(events[2]["learning_rate"].as_f64().is_some_and(|rate| rate > 0.0 && rate < 1e-3), "{}", events[2]);
-        let lines = folder.succeed(&train);
+        let lines = unwrapped(&folder.succeed(&train));
         assert!(lines.contains(said), "{lines}");
     }
     // More rows than there are numbers for are all rows.
@@ -65,13 +67,13 @@ fn the_same_seed_gives_the_same_file_for_any_number_of_threads() {
     let folder = Folder::new();
     let mut files = Vec::new();
     for threads in ["1", "1", "2", "3"] {
-        let train = ["train", "moons", "--epochs", "2", "--seed", "5", "--network", "300 relu dropout(0.2) 50 tanh"];
+        let train = ["train", "moons", "--epochs", "2", "--seed", "5", "--hidden", "300 relu dropout(0.2) 50 tanh"];
         folder.succeed(&[&train[..], &["--batch", "200", "--threads", threads]].concat());
         files.push(folder.read("moons.safetensors"));
     }
     assert!(files.iter().all(|file| *file == files[0]));
     let network = "300 relu dropout(0.2) 50 tanh";
-    folder.succeed(&["train", "moons", "--epochs", "2", "--seed", "6", "--network", network, "--force"]);
+    folder.succeed(&["train", "moons", "--epochs", "2", "--seed", "6", "--hidden", network, "--force"]);
     assert_ne!(folder.read("moons.safetensors"), files[0], "another seed gives another model");
 }
 
@@ -83,11 +85,11 @@ fn people_read_a_line_for_each_epoch_and_what_to_do_next() {
     assert_eq!(lines.lines().filter(|line| line.starts_with("epoch ")).count(), 3, "{lines}");
     assert!(lines.contains("\ntest accuracy ") && lines.contains("on 22 rows"), "{lines}");
     assert!(lines.ends_with("next: wgrad predict 'my flowers.safetensors' iris\n"), "{lines}");
-    assert!(output.stderr.is_empty(), "without a terminal there is no bar: {}", text(&output.stderr));
+    assert!(output.stderr.is_empty(), "without a terminal there is no bar: {}", stderr(&output));
 }
 
 #[test]
-fn gates_are_learnt_and_said_to_be_evaluated_on_all_rows() {
+fn gates_are_learnt_and_evaluated_on_all_rows() {
     let folder = Folder::new();
     for gate in ["and", "or", "xor"] {
         let events = folder.events(&["train", gate]);
@@ -95,7 +97,7 @@ fn gates_are_learnt_and_said_to_be_evaluated_on_all_rows() {
         assert_eq!((&start["loss"], &start["rows"]["train"]), (&"binary_cross_entropy".into(), &4.into()));
         assert_eq!((&summary["accuracy"], &summary["evaluated_on"]), (&1.0.into(), &"all".into()));
     }
-    assert!(folder.succeed(&["train", "or"]).contains("too few to split: trained and evaluated on all"));
+    assert!(folder.succeed(&["train", "or"]).contains("all to train and to evaluate on"));
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn numbers_are_predicted_in_the_units_of_the_table() {
 }
 
 #[test]
-fn losses_are_told_in_the_units_of_the_table() {
+fn losses_are_in_the_units_of_the_table() {
     let folder = Folder::new();
     let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
     folder.write("house.csv", format!("area,price\n{}", (20..120).map(row).collect::<String>()));
@@ -144,7 +146,7 @@ fn losses_are_told_in_the_units_of_the_table() {
 }
 
 #[test]
-fn patience_stops_early_and_the_best_epoch_is_told() {
+fn patience_stops_early_and_the_best_epoch_is_reported() {
     let folder = Folder::new();
     let events = folder.events(&["train", "moons", "--epochs", "200", "--patience", "3", "--schedule", "constant"]);
     let summary = settled(events[events.len() - 1].clone());
@@ -154,7 +156,7 @@ fn patience_stops_early_and_the_best_epoch_is_told() {
     assert_eq!(settled(again[again.len() - 1].clone()), summary);
 }
 
-/// What another process saves meanwhile where the model is to go, be it a model or not, stays; the training is not lost.
+/// A file that another process saves meanwhile at the path of the model is kept, and so is the training.
 #[test]
 fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
     let folder = Folder::new();
@@ -164,7 +166,7 @@ fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
     let mut beside = Vec::new();
     for (copied, options, said) in [
         ("other.safetensors", &[][..], "m.safetensors: it holds a model with epochs = 1, but now it would be 100"),
-        ("notes", &[], "m.safetensors: it is there already, and is no model that can be read"),
+        ("notes", &[], "m.safetensors: it exists, and is not a model that can be read"),
         ("other.safetensors", &["--force"], ""),
     ] {
         let mut child = folder.command(&[&train[..], options].concat());
@@ -176,7 +178,7 @@ fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
         let summary = lines.last().expect("a summary").expect("a line");
         let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
         let output = child.wait_with_output().expect("it ends");
-        let message = text(&output.stderr);
+        let message = stderr(&output);
         let saved = summary["model"].as_str().expect("a path").to_string();
         if said.is_empty() {
             assert_eq!((output.status.code(), saved.as_str()), (Some(0), "m.safetensors"), "{message}");

@@ -2,20 +2,8 @@
 
 use super::Folder;
 
-const SMALL: [&str; 12] = [
-    "--network",
-    "12 relu 5 tanh",
-    "--inputs",
-    "6",
-    "--outputs",
-    "3",
-    "--batch",
-    "7",
-    "--device",
-    "cpu",
-    "--seed",
-    "5",
-];
+const SMALL: [&str; 12] =
+    ["--hidden", "12 relu 5 tanh", "--inputs", "6", "--outputs", "3", "--batch", "7", "--device", "cpu", "--seed", "5"];
 
 fn verify(arguments: &[&'static str]) -> Vec<&'static str> {
     [&["verify"], &SMALL[..], arguments].concat()
@@ -78,10 +66,10 @@ fn a_model_can_be_verified() {
 #[test]
 fn a_bench_lists_its_devices() {
     let folder = Folder::new();
-    let arguments = ["bench", "--network", "4 relu", "--inputs", "3", "--outputs", "2", "--batch", "5", "--steps", "2"];
+    let arguments = ["bench", "--hidden", "4 relu", "--inputs", "3", "--outputs", "2", "--batch", "5", "--steps", "2"];
     let devices = ["--device", "cpu", "--device", "reference"];
     let text = folder.succeed(&[&arguments[..], &devices].concat());
-    assert!(text.contains("this network: 3 → dense(4) relu dense(2), adamw, batches of 5"), "{text}");
+    assert!(text.contains("this network: 3 → dense(4) relu dense(2), adamw, batch size 5"), "{text}");
     for device in ["  cpu, ", "  reference\n"] {
         assert!(text.contains(device), "`{device}` is not in:\n{text}");
     }

@@ -284,7 +284,7 @@ pub fn over_rows(make: impl Fn(Shape, usize, Values, usize) -> Case) -> Vec<Case
 
 /// m, n, k and live rows of matrix multiplications: odd sizes, rows of multiples of four, and sizes above the CPU's tiles and
 /// panels.
-pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
+pub const MATMULS: [(usize, usize, usize, usize); 21] = [
     (1, 1, 3, 1),
     (1, 5, 3, 1),
     (3, 1, 7, 2),
@@ -308,9 +308,9 @@ pub const PRODUCTS: [(usize, usize, usize, usize); 21] = [
     (83, 131, 101, 80),
 ];
 
-/// Makes a case of real and one of whole numbers for each of [`PRODUCTS`].
-pub fn over_products(make: impl Fn([usize; 3], usize, Values, usize) -> Case) -> Vec<Case> {
+/// Makes a case of real and one of whole numbers for each of [`MATMULS`].
+pub fn over_matmuls(make: impl Fn([usize; 3], usize, Values, usize) -> Case) -> Vec<Case> {
     let both =
         |(seed, (m, n, k, live))| [Values::Real, Values::Whole].map(|values| make([m, n, k], live, values, seed));
-    PRODUCTS.into_iter().enumerate().flat_map(both).collect()
+    MATMULS.into_iter().enumerate().flat_map(both).collect()
 }

@@ -298,6 +298,19 @@ fn wide_tables_are_folded() {
     assert!(missing.to_text(false).contains("… and 25 more warnings of kind `missing`; --all shows them"));
 }
 
+/// A name of 50 characters beside one of five; what the eight other columns of the text take is the same for both.
+#[test]
+fn the_text_fits_80_columns_and_only_long_names_are_shortened() {
+    let long = "n".repeat(50);
+    let text =
+        inspect(&rows(&format!("{long},short,y"), |n| format!("{}.25,{},{}", 1000 + n, n % 5, n % 2))).to_text(false);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let name =
+        text.lines().find(|line| line.starts_with("nnn")).and_then(|line| line.split(' ').next()).unwrap_or_default();
+    assert!(name.ends_with("n…") && (12..50).contains(&name.chars().count()), "{text}");
+    assert!(text.contains("\nshort ") && text.contains(" integer "), "{text}");
+}
+
 #[test]
 fn bars_of_classes_are_rounded_up() {
     let text = inspect(&rows("y", |n| if n == 0 { "rare" } else { "often" }.into())).to_text(false);

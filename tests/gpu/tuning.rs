@@ -186,7 +186,7 @@ fn tiles_that_cannot_be_had_are_refused_or_passed_over() {
     let wrong = Choice { tile: Tile { parts: 99, ..Tile::PLAIN }, ..tuning.choices()[0].clone() };
     tuning.set(wrong.clone());
     let builder = || Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
-    let error = builder().tuning(tuning.clone()).build(&device).err().expect("it is no candidate").to_string();
+    let error = builder().tuning(tuning.clone()).build(&device).expect_err("it is no candidate").to_string();
     assert!(error.contains(&wrong.to_string()) && error.contains("`32×32 of 4×4 in 99 parts`"), "{error}");
     let tuned = builder().suggest_tuning(tuning).build(&device).expect("a trainer").tuned().expect("sound");
     assert!(tuned.ignored.len() == 1 && tuned.ignored[0].contains("99 parts"), "{tuned:?}");

@@ -1,7 +1,7 @@
 //! Tests of `dense_forward_sum`: output = drop(f(Σₚ partial + bias)).
 
 use super::activation::{FUNCTIONS, formula};
-use super::case::{Case, Fill, Values, over_products};
+use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
@@ -17,7 +17,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     [0.0, 0.5]
         .into_iter()
-        .flat_map(|rate| over_products(move |sizes, live, v, seed| case(rate, sizes, live, v, seed)))
+        .flat_map(|rate| over_matmuls(move |sizes, live, v, seed| case(rate, sizes, live, v, seed)))
         .collect()
 }
 

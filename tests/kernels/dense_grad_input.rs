@@ -2,7 +2,7 @@
 
 use super::activation::FUNCTIONS;
 use super::activation_grad::derivative;
-use super::case::{Case, Fill, Values, over_products};
+use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
@@ -17,7 +17,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rate in [0.0, 0.25] {
-        cases.extend(over_products(|sizes, live, values, seed| {
+        cases.extend(over_matmuls(|sizes, live, values, seed| {
             case(FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6], rate, sizes, live, values, seed)
         }));
     }
@@ -71,7 +71,7 @@ fn whole_numbers() {
     let exact = [0, 1, 4].map(|i| FUNCTIONS[i]);
     let cases: Vec<Case> = exact
         .into_iter()
-        .flat_map(|f| over_products(move |sizes, live, values, seed| case(f, 0.0, sizes, live, values, seed)))
+        .flat_map(|f| over_matmuls(move |sizes, live, values, seed| case(f, 0.0, sizes, live, values, seed)))
         .collect();
     whole_numbers_are_exact(&cases);
 }

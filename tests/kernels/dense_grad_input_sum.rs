@@ -2,7 +2,7 @@
 
 use super::activation::FUNCTIONS;
 use super::activation_grad::derivative;
-use super::case::{Case, Fill, Values, over_products};
+use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
@@ -18,7 +18,7 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     [0.0, 0.25]
         .into_iter()
-        .flat_map(|rate| over_products(move |sizes, live, v, seed| case(rate, sizes, live, v, seed)))
+        .flat_map(|rate| over_matmuls(move |sizes, live, v, seed| case(rate, sizes, live, v, seed)))
         .collect()
 }
 

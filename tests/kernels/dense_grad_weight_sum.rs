@@ -1,6 +1,6 @@
 //! Tests of `dense_grad_weight_sum`: the gradients of a dense layer's weight and bias, summed over parts.
 
-use super::case::{Case, Fill, Values, over_products};
+use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
@@ -9,7 +9,7 @@ use wgrad::plan::Section;
 use wgrad::shape::Shape;
 
 pub fn cases() -> Vec<Case> {
-    over_products(case).into_iter().chain(broken()).collect()
+    over_matmuls(case).into_iter().chain(broken()).collect()
 }
 
 fn case([k, outputs, inputs]: [usize; 3], live: usize, values: Values, seed: usize) -> Case {

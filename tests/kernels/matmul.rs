@@ -1,6 +1,6 @@
 //! Tests of `matmul`: the three forms of matrix multiplication.
 
-use super::case::{Case, Fill, Values, over_products};
+use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
@@ -9,10 +9,10 @@ use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
 pub fn cases() -> Vec<Case> {
-    let nt = over_products(nt).into_iter().chain([infinite_weight()]).collect();
-    let nn = over_products(nn).into_iter().chain([whole_tiles()]).collect();
+    let nt = over_matmuls(nt).into_iter().chain([infinite_weight()]).collect();
+    let nn = over_matmuls(nn).into_iter().chain([whole_tiles()]).collect();
     // Here the sum is over the rows of the batch.
-    let tn = over_products(|[rows, m, n], live, values, seed| {
+    let tn = over_matmuls(|[rows, m, n], live, values, seed| {
         let mut case = Case::new(Section::Gradients, live, values, seed);
         let a = case.batch("a", Shape::new(rows, m), Fill::Real(1.0));
         let b = case.batch("b", Shape::new(rows, n), Fill::Real(1.0));

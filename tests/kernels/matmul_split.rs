@@ -1,6 +1,6 @@
 //! Tests of `matmul_split`: the three forms of matrix multiplication, with the terms split into parts.
 
-use super::case::{Case, Fill, PRODUCTS, Values};
+use super::case::{Case, Fill, MATMULS, Values};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::{prove, whole_numbers_are_exact};
@@ -11,7 +11,7 @@ use wgrad::shape::{Dtype, Shape};
 /// All rows are active in `NT` and `NN`; for others see `dead_rows_are_left_alone`.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (seed, sizes) in PRODUCTS.into_iter().enumerate() {
+    for (seed, sizes) in MATMULS.into_iter().enumerate() {
         for values in [Values::Real, Values::Whole] {
             cases.push(case(Transpose::Nt, sizes, sizes.0, values, seed));
             cases.push(case(Transpose::Nn, sizes, sizes.0, values, seed));

@@ -1,4 +1,4 @@
-//! Times a network on a device, through the same door that training takes.
+//! Times of training a network on a device.
 
 use std::fmt;
 use std::time::Instant;
@@ -10,23 +10,24 @@ use wgrad::{Dataset, Result, Targets, Trainer};
 
 use super::Arguments;
 use super::workload::Workload;
+use crate::command::lines::wrapped;
 
-/// How often a measurement is repeated; its spread says how far it can be trusted.
+/// Number of repetitions of a measurement; their spread shows how reliable it is.
 const REPETITIONS: usize = 9;
 
-/// The least of repetitions that has quartiles.
+/// Fewest repetitions with quartiles.
 const FEWEST: usize = 4;
 
-/// Submissions after which a device that works on its own is as far behind the host as it ever is: from then on a
-/// repetition takes as long as its steps.
+/// Submissions until a device is as far behind the host as it can be. From then on a repetition takes as long as its
+/// steps.
 const IN_FLIGHT: usize = 3;
 
-/// How much is run.
+/// Amount of work to measure.
 #[derive(Clone, Copy)]
 pub enum Effort {
-    /// So long, for all repetitions.
+    /// Time of all repetitions.
     Seconds(f64),
-    /// So many steps in each repetition.
+    /// Steps of each repetition.
     Steps(usize),
 }
 
@@ -35,13 +36,13 @@ pub enum Effort {
 pub struct Measurement {
     pub network: &'static str,
     pub device: String,
-    /// Products that are cut as a tuning says.
+    /// Matrix multiplications with tile sizes of a tuning.
     pub tuned: usize,
-    /// From opening the device to the loss of the first step.
+    /// Time from opening the device to the loss of the first step.
     pub first_seconds: f64,
-    /// Of a step: the median of the repetitions…
+    /// Time per step: median of the repetitions.
     pub step_seconds: f64,
-    /// …the middle half of which lies between these.
+    /// Quartiles of the time per step.
     pub quartiles_seconds: [f64; 2],
     pub repetitions: usize,
     /// Steps of all repetitions.
@@ -49,9 +50,9 @@ pub struct Measurement {
     pub steps_per_submission: f64,
     pub samples_per_second: f64,
     pub gflop_per_second: f64,
-    /// What goes between host and device, both ways, in a step; none where nobody counts.
+    /// Bytes between host and device per step, both ways, if they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host_bytes_a_step: Option<f64>,
+    pub host_bytes_per_step: Option<f64>,
 }
 
 /// A repetition.
@@ -67,11 +68,12 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
     let began = Instant::now();
     let device = arguments.on(device.parse()?)?;
     let builder = Trainer::builder(workload.network.clone()).loss(workload.loss).optimizer(workload.optimizer);
-    let mut trainer = arguments.tuning_on(&device)?.train(builder.batch(workload.batch)).build(&device)?;
+    let builder = workload.clip_norm.map_or(builder.clone(), |norm| builder.clip_norm(norm)).batch(workload.batch);
+    let mut trainer = arguments.tuning_on(&device)?.train(builder).build(&device)?;
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;
-    // Shaders' first runs, caches, clocks: none of it is what a long training sees.
+    // First runs of shaders, caches and clocks take time that a long training does not see.
     let (warm_up, each) = match effort {
         Effort::Seconds(seconds) => (0.2 * seconds, Effort::Seconds(0.8 * seconds / REPETITIONS as f64)),
         steps => (0.0, steps),
@@ -99,7 +101,7 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
         steps_per_submission: steps as f64 / submissions as f64,
         samples_per_second: workload.batch as f64 / median,
         gflop_per_second: workload.flops as f64 / median / 1e9,
-        host_bytes_a_step: (host_bytes > 0).then(|| host_bytes as f64 / steps as f64),
+        host_bytes_per_step: (host_bytes > 0).then(|| host_bytes as f64 / steps as f64),
     })
 }
 
@@ -121,7 +123,7 @@ fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()>
     trainer.step(input, targets)?.value().map(drop)
 }
 
-/// All repetitions; fewer where even one submission takes much longer than a repetition should.
+/// All repetitions; fewer if a single submission takes much longer than a repetition should.
 fn repetitions(trainer: &mut Trainer, effort: Effort) -> Result<Vec<Repetition>> {
     let mut repetitions: Vec<Repetition> = Vec::new();
     while repetitions.len() < REPETITIONS {
@@ -161,9 +163,9 @@ impl Repetition {
 }
 
 impl Measurement {
-    /// What stands above the figures.
+    /// Head of the table.
     pub fn head() -> String {
-        line(["first", "step", "quartiles", "samples/s", "GFLOP/s", "steps/submission"].map(String::from), "device")
+        line(["first", "step", "quartiles", "samples/s", "GFLOP/s"].map(String::from), "device")
     }
 }
 
@@ -176,15 +178,15 @@ impl fmt::Display for Measurement {
             format!("{low} – {high}"),
             format!("{:.0}", self.samples_per_second),
             format!("{:.3}", self.gflop_per_second),
-            format!("{:.1}", self.steps_per_submission),
         ];
-        let tuned = if self.tuned > 0 { format!(", {} products tuned", self.tuned) } else { String::new() };
+        let tuned = if self.tuned > 0 { format!(", {} tuned", self.tuned) } else { String::new() };
         f.write_str(&line(figures, &format!("{}{tuned}", self.device)))
     }
 }
 
-fn line([first, step, quartiles, samples, flops, steps]: [String; 6], device: &str) -> String {
-    format!("{first:>10} {step:>10} {quartiles:>23} {samples:>11} {flops:>9} {steps:>17}  {device}")
+fn line([first, step, quartiles, samples, flops]: [String; 5], device: &str) -> String {
+    let figures = format!("{first:>9} {step:>9} {quartiles:>21} {samples:>9} {flops:>8}  ");
+    wrapped(&figures, &" ".repeat(figures.chars().count()), device)
 }
 
 /// `1.23 ms`

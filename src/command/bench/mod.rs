@@ -1,4 +1,4 @@
-//! `wgrad bench`: which device trains this network fastest, and by how much?
+//! `wgrad bench`: training speed of each device.
 
 mod measure;
 mod ops;
@@ -12,68 +12,71 @@ use serde::Serialize;
 use wgrad::data::shown;
 use wgrad::{Device, Error, Result};
 
-use super::count;
+use super::autotune::{Chosen, TuningOptions};
 use super::fused_step::FusedStepOption;
+use super::lines::wrapped;
 use super::names::names;
+use super::numbers::{count, within};
 use super::recipe::Options;
 use super::report::Output;
-use super::tuning::{Chosen, TuningOptions};
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
 
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad bench                  three networks, on the CPU and on every adapter
-  wgrad bench --network \"512 relu 256 relu\" --inputs 784 --batch 128
-  wgrad bench --network \"512 relu\" --device cpu --device gpu --json
-  wgrad bench --suite          one device whole, the GPU if nothing is said
+  wgrad bench --hidden \"512 relu 256 relu\" --inputs 784 --batch 128
+  wgrad bench --hidden \"512 relu\" --device cpu --device gpu --json
+  wgrad bench --suite          all measurements of one device, by default a GPU
   wgrad bench --suite --only layer,square --tiles
   wgrad bench --suite --peak-gflops 20000 --bandwidth-gbs 500
 
-PRINTED
-  first     from opening the device to the first step's loss: what a short
-            training pays for
-  step      median time of a step, and the quartiles of all repetitions
-  GFLOP/s   from the plan's operations, a multiplication and an addition counted
-            as two
+OUTPUT
+  first     time from opening the device to the loss of the first step
+  step      median time per step, and the quartiles of all repetitions
+  GFLOP/s   operations of the plan; a multiplication and an addition are two
 
 SUITE
-  Steps of moons, digits, mnist, wide and narrow, and each op of theirs, of a
-  layer of 1024 in batches of 512, and of one of 4096 in batches of 4096, alone:
-  so often in one submission that handing it over costs nothing, by the GPU's
-  own clock where it has one. With the device's two rates, which nobody but you
-  can know, each time stands beside the least that it could be. --json gives
-  start, step …, op …, summary. An op is measured for a tenth of --seconds.
+  Steps of moons, digits, mnist, wide and narrow, and each of their ops alone;
+  also the ops of a layer of 1024 with batch size 512, and of 4096 with 4096.
+  An op runs so often per submission that launch overhead does not count, and
+  is timed by the GPU's own clock if it has one, for a tenth of --seconds. With
+  the device's peak rates, from its data sheet, each time has its lower bound
+  (roofline). --json prints start, step …, op …, summary.
 
-Times are of training as `wgrad train` does it, on random rows: steps in
-submissions, their losses read. Nothing else should run meanwhile.
+Training is that of `wgrad train`, on random rows. Nothing else should run
+meanwhile.
 ";
 
-/// What to measure, where, and for how long.
+/// Networks, devices and time of a measurement.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
-    /// Input columns of the network [default: 64]
-    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    /// Number of inputs [default: 64]
+    #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     inputs: Option<usize>,
-    /// Outputs of the network [default: 10]
-    #[arg(long, value_name = "N", value_parser = count, requires = "network", allow_negative_numbers = true)]
+    /// Number of outputs [default: 10]
+    #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// auto, cpu, reference, gpu or a part of a GPU's name; may be given again [default: the CPU and all adapters]
+    /// A device, as of `wgrad train` [default: all]
+    ///
+    /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Vec<String>,
-    /// Time for each network on each device
-    #[arg(long, value_name = "X", value_parser = seconds, default_value = "2")]
+    /// Time per network and device
+    #[arg(long, value_name = "X", value_parser = seconds, default_value = "2", allow_negative_numbers = true)]
+    #[arg(help_heading = "Time")]
     seconds: f64,
-    /// Steps of a repetition, instead of what fits the time; whole submissions are run
+    /// Steps per repetition [default: by time]
     #[arg(long, value_name = "N", value_parser = count, conflicts_with = "seconds", allow_negative_numbers = true)]
+    #[arg(help_heading = "Time")]
     steps: Option<usize>,
-    /// One JSON object a line: start, measurement …, summary
+    /// Prints JSON, one object per line: start, measurement …
     #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]
@@ -85,8 +88,7 @@ pub struct Arguments {
 }
 
 fn seconds(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|seconds: &f64| (0.01..=3600.0).contains(seconds));
-    number.ok_or_else(|| "it must be a number from 0.01 to 3600".into())
+    within(text, 0.01..=3600.0)
 }
 
 #[derive(Serialize)]
@@ -123,7 +125,7 @@ struct Summary {
 struct Fastest {
     network: String,
     device: String,
-    /// How many times as long the next best takes.
+    /// Time of the next best device, in times of the fastest.
     #[serde(skip_serializing_if = "Option::is_none")]
     factor: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,26 +149,26 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let mut fastest = Vec::new();
     for workload in &workloads {
         if !arguments.json {
-            output.line(format!("\n{workload}\n{}", Measurement::head()));
+            output.line(format!("\n{}\n{}", wrapped("", "  ", &workload.to_string()), Measurement::head()));
         }
         let mut found = Vec::new();
         for name in &names {
-            tell(output, &format!("{}, {name} …", workload.name));
+            show_current(output, &format!("{}, {name} …", workload.name));
             let result = measure(workload, name, arguments, effort);
-            tell(output, "");
+            show_current(output, "");
             match result {
                 Ok(measurement) => {
                     show(&measurement, arguments.json, output);
                     found.push(measurement);
                 }
-                // Of the adapters that nobody asked for, one that cannot do it is news and no error.
+                // It is an error only for a device that was asked for.
                 Err(error) if arguments.device.is_empty() => show_problem(name, &error, arguments.json, output),
                 Err(error) => return Err(error),
             }
         }
         if let Some(best) = best(workload, &mut found) {
             if !arguments.json {
-                output.line(best.to_string());
+                output.line(wrapped("", "  ", &best.to_string()));
             }
             fastest.push(best);
         }
@@ -190,18 +192,18 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
     if json {
         output.json(&Unmeasured { event: "unmeasured", device, problem });
     } else {
-        output.line(format!("{device}: not measured: {problem}"));
+        output.line(wrapped("", "  ", &shown(&format!("{device}: not measured: {problem}"))));
     }
 }
 
-/// What is under way, on a line of its own that the next one replaces; only for people who wait at a terminal.
-fn tell(output: &Output, what: &str) {
+/// Shows on a terminal what is being measured, on a line that the next one replaces.
+fn show_current(output: &Output, what: &str) {
     if !output.is_quiet() && std::io::stderr().is_terminal() {
         write!(std::io::stderr(), "\r\x1b[K{}", shown(what)).ok();
     }
 }
 
-/// The fastest of the devices, and how far the next one is behind.
+/// The fastest of the devices, and the next one.
 fn best(workload: &Workload, found: &mut [Measurement]) -> Option<Fastest> {
     found.sort_by(|a, b| a.step_seconds.total_cmp(&b.step_seconds));
     let (first, next) = (found.first()?, found.get(1));
@@ -227,29 +229,25 @@ impl std::fmt::Display for Fastest {
 
 impl Arguments {
     fn workloads(&self) -> Result<Vec<Workload>> {
-        let Options { network, loss, optimizer, learning_rate, batch } = &self.recipe;
-        if network.is_some() {
+        if self.recipe.hidden.is_some() {
             let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
             return Ok(vec![Workload::new("this network", recipe)?]);
         }
-        if loss.is_some() || optimizer.is_some() || learning_rate.is_some() || batch.is_some() {
-            let problem = "loss, optimizer, learning rate and batch are those of one network, but none is given";
-            return Err(Error::conflict("bench", problem, "add `--network \"128 relu\"`"));
-        }
+        self.recipe.check_none_given("bench", "add `--hidden \"128 relu\"`")?;
         Workload::usual()
     }
 
-    /// A device with steps as they are wanted of GPUs.
+    /// The device, with the choice of fused steps if it is a GPU.
     fn on(&self, device: Device) -> Result<Device> {
         if device.is_gpu() { self.fused_step.of(device) } else { Ok(device) }
     }
 
-    /// How its products are cut: options that are for GPUs say nothing of the CPU beside them.
+    /// Tile sizes of a device; the CPU has none.
     fn tuning_on(&self, device: &Device) -> Result<Chosen> {
         if device.is_gpu() { self.tuning.choose(device) } else { Ok(Chosen::Nothing) }
     }
 
-    /// Names of the devices to measure, which can all be opened if they were asked for.
+    /// Names of the devices to measure. All that were asked for can be opened.
     fn devices(&self) -> Result<Vec<String>> {
         if self.device.is_empty() {
             return Ok(everywhere());
@@ -265,7 +263,7 @@ impl Arguments {
 fn everywhere() -> Vec<String> {
     let names = std::iter::once("cpu".to_string());
     #[cfg(feature = "gpu")]
-    // By number, since names need not be different.
+    // By number, since names may be equal.
     let names = names.chain((0..wgrad::exec::gpu::GpuDevice::list().len()).map(|index| index.to_string()));
     names.collect()
 }

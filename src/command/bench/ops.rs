@@ -1,4 +1,4 @@
-//! Single ops of a network's step, as the device runs them: each so often in one submission that handing it over costs nothing.
+//! Times of single ops of a step. Each runs so often per submission that launch overhead does not count.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -16,32 +16,32 @@ use wgrad::{Adam, Device, Result, Schedule};
 
 use super::roofline::Roofline;
 use super::workload::Workload;
-use crate::command::tuning::Chosen;
+use crate::command::autotune::Chosen;
 
-/// What a submission shall last: a GPU that works on one for long is taken for stuck.
+/// Time of a submission; systems reset a GPU that works on one for long.
 const BLOCK_SECONDS: f64 = 0.02;
 
-/// The most repetitions of a submission.
+/// Most repetitions per submission.
 const MOST: f64 = 4096.0;
 
-/// So small a rate that parameters stay as they are however often an update is repeated.
+/// Learning rate so small that repeated updates leave the parameters as they are.
 const RATE: f64 = 1e-9;
 
-/// Which product an op computes: rows×columns, each a sum of so many terms.
+/// Matrix multiplication of an op: rows×columns, each a sum of so many terms.
 #[derive(Serialize)]
 pub struct Matmul {
-    /// `NT` forward, `NN` the input gradient, `TN` the weight gradient: which operands lie along the terms.
+    /// Transposes as in BLAS: `NT` forward, `NN` the input gradient, `TN` the weight gradient.
     pub form: &'static str,
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
 }
 
-/// What one op took.
+/// Time of an op.
 #[derive(Serialize)]
 pub struct Measured {
     pub network: &'static str,
-    /// That of both where a product is cut into parts, which another op adds.
+    /// Both kernels of a matrix multiplication in parts, which another op adds.
     pub kernel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
@@ -50,31 +50,31 @@ pub struct Measured {
     pub matmul: Option<Matmul>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<String>,
-    /// Whether it is what training runs, and no other way to cut it.
+    /// `true` for the tile that training uses.
     pub chosen: bool,
-    /// Of one run: the median of the submissions.
+    /// Time of one run: median of the submissions.
     pub seconds: f64,
     pub best_seconds: f64,
     pub submissions: usize,
-    pub runs_a_submission: usize,
+    pub runs_per_submission: usize,
     pub gflop_per_second: f64,
     #[serde(flatten)]
     pub roofline: Roofline,
 }
 
-/// How ops are measured.
+/// Settings of the measurement.
 #[derive(Clone, Copy)]
 pub struct Settings<'a> {
-    /// For each op.
+    /// Time for each op.
     pub budget: Duration,
-    /// Which of their ways to be cut products are given.
+    /// Tile sizes of training.
     pub tuning: &'a Chosen,
-    /// Whether products are measured in all ways to cut them, and not in the chosen one alone.
+    /// Measures all tile sizes, not only the chosen one.
     pub tiles: bool,
     pub rates: Rates,
 }
 
-/// Measures each op of a step that no earlier one equals in kernel, shapes and tile, and hands it to `tell` at once.
+/// Measures each op of a step once per kernel, shapes and tile; `tell` gets each at once.
 pub fn measure(
     workload: &Workload,
     device: &Device,
@@ -84,16 +84,16 @@ pub fn measure(
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
     let spec = TrainingSpec { evaluate_rows: 1, ..new };
     let plan = fuse(&lower(&spec)?)?;
-    let mut executor = device.executor(settings.tuning.cut(plan.clone(), device)?.0)?;
+    let mut executor = device.executor(settings.tuning.tiled(plan.clone(), device)?.0)?;
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
-    // As training has them, and then in all ways.
+    // First the tiles of training, then all.
     let ways = if settings.tiles { ways(&plan, device) } else { 0 };
     for way in std::iter::once(None).chain((0..ways).map(Some)) {
         if let Some(number) = way {
             executor.adopt(cut(&plan, device, number))?;
-            // What the parts' sums are to be, and whatever else is new.
+            // Fills the buffers that are new in this plan.
             executor.submit(&[step], &[Run { section: Section::Gradients, batch_index: 0 }])?;
         }
         for (section, ops) in units(executor.plan()) {
@@ -106,7 +106,7 @@ pub fn measure(
     Ok(())
 }
 
-/// In how many ways the product with the most of them can be cut.
+/// Largest number of tile sizes that a matrix multiplication can have.
 fn ways(plan: &Plan, device: &Device) -> usize {
     let DeviceLimits::Gpu(limits) = device.target() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
@@ -114,7 +114,7 @@ fn ways(plan: &Plan, device: &Device) -> usize {
     ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
 }
 
-/// The plan with each product cut in the way of that number, where it has so many.
+/// The plan with the tile of that number for each matrix multiplication that has so many.
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
     if let DeviceLimits::Gpu(limits) = device.target() {
@@ -123,7 +123,7 @@ fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     plan
 }
 
-/// Ops that are measured as one: a product in parts with what adds them, all others alone.
+/// Ops that are measured as one: a matrix multiplication in parts with the op that adds them, all others alone.
 fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
     let mut units = Vec::new();
     for section in [Section::Gradients, Section::Update] {
@@ -138,7 +138,7 @@ fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
     units
 }
 
-/// Writes parameters and rows at random, and runs a step: then all views hold what they hold in training.
+/// Writes random parameters and rows, and runs a step, so that all views have contents as in training.
 fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
     for (layer, _, inputs) in spec.network.dense_layers() {
@@ -153,12 +153,12 @@ fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
         TargetKind::Class => random.below(classes),
         TargetKind::Numbers => (random.below(2) as f32).to_bits(),
     })?;
-    let step = spec.record(Schedule::Constant, 0, 0, 0, spec.micro_batch);
+    let step = spec.record(&Schedule::Constant, 0, 0, 0, spec.micro_batch);
     executor.submit(&[step], &Run::submission(&[step]))?;
     Ok(step)
 }
 
-/// GPUs raise their clocks only when they have something to do.
+/// Runs the step for a while, since idle GPUs have low clocks.
 fn warm_up(executor: &mut dyn Executor, step: Step, time: Duration) -> Result<()> {
     let (began, run) = (Instant::now(), Run { section: Section::Gradients, batch_index: 0 });
     let all = 0..executor.plan().ops(Section::Gradients).len();
@@ -174,7 +174,7 @@ fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32
     executor.write(view, 0, &words)
 }
 
-/// What is measured as one.
+/// Ops that are measured as one.
 struct Unit<'a> {
     workload: &'a Workload,
     section: Section,
@@ -198,12 +198,12 @@ impl Unit<'_> {
 
     fn tile(&self, plan: &Plan) -> Option<String> {
         let op = &self.of(plan)[0];
-        // The parts of a product in parts are in its parameters.
+        // The number of parts follows from the parameters.
         let parts = op.param("k").zip(op.param("chunk")).map_or(1, |(terms, chunk)| terms.div_ceil(chunk));
         op.tile.map(|tile| Tile { parts, ..tile }.to_string())
     }
 
-    /// `128×784 512×784 1×512 → 128×512`: what is read, and what is written.
+    /// `128×784 512×784 1×512 → 128×512`: shapes that are read and written.
     fn shapes(&self, plan: &Plan) -> String {
         let [read, written] = [false, true].map(|writes| {
             let bound = self.of(plan).iter().flat_map(|op| op.kernel.bindings.iter().zip(&op.views));
@@ -213,7 +213,7 @@ impl Unit<'_> {
         format!("{read} → {written}")
     }
 
-    /// The product that it is, if it is one.
+    /// The matrix multiplication that it is, if it is one.
     fn matmul(&self, plan: &Plan) -> Option<Matmul> {
         let op = &self.of(plan)[0];
         let (_, dense, inputs) = self.workload.network.dense_layers().find(|(layer, ..)| op.layer == Some(*layer))?;
@@ -231,10 +231,10 @@ impl Unit<'_> {
         let (run, began) = (Run { section: self.section, batch_index: 0 }, Instant::now());
         let mut repeated = |times| executor.submit_repeated(&[step], run, self.ops.clone(), times);
         let first = repeated(1)?;
-        let runs_a_submission = (BLOCK_SECONDS / first.max(1e-7)).clamp(1.0, MOST) as usize;
+        let runs_per_submission = (BLOCK_SECONDS / first.max(1e-7)).clamp(1.0, MOST) as usize;
         let mut all = Vec::new();
         while all.is_empty() || began.elapsed() < settings.budget {
-            all.push(repeated(runs_a_submission)? / runs_a_submission as f64);
+            all.push(repeated(runs_per_submission)? / runs_per_submission as f64);
         }
         all.sort_by(f64::total_cmp);
         let (plan, seconds) = (executor.plan(), all[all.len() / 2]);
@@ -250,7 +250,7 @@ impl Unit<'_> {
             seconds,
             best_seconds: all[0],
             submissions: all.len(),
-            runs_a_submission,
+            runs_per_submission,
             gflop_per_second: if seconds > 0.0 { work.flops as f64 / seconds / 1e9 } else { 0.0 },
             roofline: Roofline::new(work, settings.rates, seconds),
         })

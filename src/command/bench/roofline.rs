@@ -1,9 +1,9 @@
-//! What a figure could be at best, where the user has said what the device can do.
+//! Lower bounds of times, from the device's peak rates.
 
 use serde::Serialize;
 use wgrad::plan::{Rates, Work};
 
-/// What work is, and the least time that it takes at the rates that were given.
+/// Work of an op or a step, and the lower bound of its time at the given rates.
 #[derive(Serialize)]
 pub struct Roofline {
     pub flops: u64,
@@ -12,13 +12,13 @@ pub struct Roofline {
     pub arithmetic_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_seconds: Option<f64>,
-    /// The larger of both, of the time that was measured.
+    /// The larger of both, as a percentage of the measured time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roofline_percent: Option<f64>,
 }
 
 impl Roofline {
-    /// Beside a measured time.
+    /// Creates the bounds for a measured time.
     pub fn new(work: Work, rates: Rates, seconds: f64) -> Self {
         let [arithmetic_seconds, memory_seconds] = work.roofline(rates);
         let least = arithmetic_seconds.into_iter().chain(memory_seconds).reduce(f64::max);
@@ -26,8 +26,7 @@ impl Roofline {
         Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, roofline_percent }
     }
 
-    /// Arithmetic's and memory's least time, and what the larger one is of the measured, as far as the rates were given:
-    /// what `say` makes of name and figure.
+    /// Names and values of the bounds whose rates were given, each as `say` formats it.
     pub fn named(&self, say: impl Fn(&str, String) -> String) -> Vec<String> {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
         let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floors_are_those_of_the_rates_that_were_given() {
+    fn bounds_are_those_of_the_rates_that_were_given() {
         let work = Work { flops: 2_000, bytes: 8_000 };
         let roofline = |flops, bytes| Roofline::new(work, Rates { flops, bytes }, 4e-6);
         let said = |roofline: Roofline| roofline.named(|name, cell| format!("{name} {cell}"));

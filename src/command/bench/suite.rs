@@ -1,5 +1,5 @@
-//! `wgrad bench --suite`: one device, measured whole: single ops, and steps of networks of all kinds, each beside what the
-//! device could do at best.
+//! `wgrad bench --suite`: all measurements of one device: single ops, and steps of several networks, each with its lower
+//! bound.
 
 use std::time::{Duration, Instant};
 
@@ -13,32 +13,42 @@ use super::measure::{Effort, Measurement, measure};
 use super::ops::{self, Measured, Settings};
 use super::roofline::Roofline;
 use super::workload::{SUITE, Workload};
-use super::{Arguments, tell};
+use super::{Arguments, show_current};
+use crate::command::lines::wrapped;
 use crate::command::names::names;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
 
-/// The part of a network's time that one of its ops is measured for.
+/// Share of a network's time for each of its ops.
 const OP_SHARE: f64 = 0.1;
+
+/// Options of one network, and of its measurement.
+const ONE_NETWORK: [&str; 9] =
+    ["hidden", "loss", "optimizer", "learning_rate", "weight_decay", "momentum", "clip_norm", "batch", "steps"];
 
 /// Options of the suite.
 #[derive(clap::Args)]
 pub struct SuiteOptions {
-    /// Measures one device whole: single ops and steps of many networks, beside what it could do at best
-    #[arg(long, help_heading = "Suite", conflicts_with_all = ["network", "loss", "optimizer", "learning_rate", "batch", "steps"])]
+    /// Measures single ops and steps of many networks
+    ///
+    /// On one device: that of --device, or a GPU.
+    #[arg(long, help_heading = "Suite", conflicts_with_all = ONE_NETWORK)]
     suite: bool,
-    /// Only this network; may be given again, or several with commas
+    /// Only these networks, separated by commas [default: all]
+    ///
+    /// moons, digits, mnist, wide, narrow, layer, square. May be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&SUITE), value_delimiter = ',')]
+    #[arg(hide_possible_values = true)]
     #[arg(requires = "suite", help_heading = "Suite")]
     only: Vec<String>,
-    /// Measures products in all ways to cut them, not only in the one that is taken
+    /// Measures all tile sizes, not only the chosen one
     #[arg(long, requires = "suite", help_heading = "Suite")]
     tiles: bool,
     #[command(flatten)]
     rates: RateOptions,
 }
 
-/// What is measured, and where.
+/// Device and networks of the suite.
 #[derive(Serialize)]
 struct Start<'a> {
     event: &'static str,
@@ -46,7 +56,7 @@ struct Start<'a> {
     device: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
-    /// What single ops are timed by: `gpu`, or `host`, which has the handing over in it.
+    /// Clock of single ops: `gpu`, or `host`, which includes launch overhead.
     clock: &'static str,
     networks: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,12 +80,12 @@ struct StepEvent {
     measurement: Measurement,
     #[serde(flatten)]
     roofline: Roofline,
-    /// Of a step.
+    /// Dispatches per step.
     dispatches: usize,
-    /// How many of them wait for one another.
+    /// Number of them that must run one after the other.
     levels: usize,
-    /// Dispatches of a submission besides those of its steps.
-    dispatches_a_submission: usize,
+    /// Dispatches per submission, besides those of its steps.
+    dispatches_per_submission: usize,
 }
 
 #[derive(Serialize)]
@@ -87,13 +97,13 @@ struct Summary {
 }
 
 impl SuiteOptions {
-    /// Whether the suite is asked for.
+    /// Returns `true` if the suite is asked for.
     ///
     /// # Errors
-    /// Rates without it: there is nothing to compare them with.
+    /// Rates without the suite.
     pub fn asked(&self) -> Result<bool> {
         if !self.suite && self.rates.rates() != Rates::default() {
-            let problem = "only the suite has roofline to compute from rates";
+            let problem = "only the suite computes a roofline from rates";
             return Err(Error::conflict("`--peak-gflops`, `--bandwidth-gbs`", problem, "add `--suite`"));
         }
         Ok(self.suite)
@@ -108,7 +118,7 @@ impl SuiteOptions {
     }
 }
 
-/// Measures the device that is named, a GPU where none is.
+/// Measures the named device, or a GPU.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let Arguments { suite: options, seconds, json, .. } = arguments;
     let (seconds, json) = (*seconds, *json);
@@ -119,7 +129,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     };
     let (began, workloads, rates) = (Instant::now(), options.workloads()?, options.rates.rates());
     let device = arguments.on(Device::named(name)?)?;
-    // Only a GPU has a clock of its own, and not every one.
+    // Some GPUs have a clock of their own.
     let (timed, clock) = match device.clone().timed() {
         Ok(timed) if timed.is_gpu() => (timed, "gpu"),
         _ => (device.clone(), "host"),
@@ -129,12 +139,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let budget = Duration::from_secs_f64(OP_SHARE * seconds);
     let tuning = arguments.tuning_on(&device)?;
     let settings = Settings { budget, tuning: &tuning, tiles: options.tiles, rates };
-    // Steps first: later on, shaders would be compiled, and their first loss sooner there.
+    // Steps first: once shaders are compiled, the first loss comes sooner.
     let trained: Vec<_> = workloads.iter().filter(|workload| workload.trained).collect();
     for workload in &trained {
-        tell(output, &format!("{}, steps …", workload.name));
+        show_current(output, &format!("{}, steps …", workload.name));
         let measurement = measure(workload, name, arguments, Effort::Seconds(seconds))?;
-        tell(output, "");
+        show_current(output, "");
         show_step(workload, &step(workload, &device, measurement, settings)?, json, output);
     }
     let mut ops = 0;
@@ -168,7 +178,7 @@ fn show_start(start: &Start<'_>, json: bool, output: &mut Output) {
     output.line(format!("ops by the {}'s clock", if start.clock == "gpu" { "GPU" } else { "host" }));
 }
 
-/// Shows each op of the network; returns how many there were.
+/// Prints each op of the network; returns their number.
 fn measure_ops(
     workload: &Workload,
     device: &Device,
@@ -179,7 +189,8 @@ fn measure_ops(
     if !json {
         let roofline = Roofline::new(Default::default(), settings.rates, 1.0).named(|name, _| name.into());
         let head = ["layer", "µs", "best µs", "GFLOP/s"].map(String::from);
-        output.line(format!("\n{workload}\n{}", line(head, &roofline, "op, shapes, and how it is cut")));
+        let title = wrapped("", "  ", &workload.to_string());
+        output.line(format!("\n{title}\n{}", line(head, &roofline, "op, shapes, tile")));
     }
     let mut count = 0;
     ops::measure(workload, device, settings, |op| {
@@ -200,21 +211,21 @@ fn row(op: &Measured) -> String {
         format!("{:.2}", 1e6 * op.best_seconds),
         format!("{:.2}", op.gflop_per_second),
     ];
-    let tile = op.tile.as_ref().map(|tile| format!(", {tile}{}", if op.chosen { "" } else { " (not taken)" }));
+    let tile = op.tile.as_ref().map(|tile| format!(", {tile}{}", if op.chosen { "" } else { " (not used)" }));
     let what = format!("{} {}{}", op.kernel, op.shapes, tile.unwrap_or_default());
     line(cells, &op.roofline.named(|_, cell| cell), &what)
 }
 
 fn line([layer, median, best, rate]: [String; 4], roofline: &[String], what: &str) -> String {
     let roofline = roofline.iter().map(|cell| format!(" {cell:>13}")).collect::<String>();
-    format!("{layer:>5} {median:>12} {best:>12} {rate:>10}{roofline}  {what}")
+    format!("{layer:>5} {median:>10} {best:>10} {rate:>9}{roofline}\n{}", wrapped("      ", "        ", what))
 }
 
-/// A measurement of steps with what the device's plan says of one.
+/// A measurement of steps, with the facts of the plan.
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
     let plan = fuse(&lower(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;
-    let plan = device.specialize(settings.tuning.cut(plan, device)?.0)?;
+    let plan = device.specialize(settings.tuning.tiled(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];
     let deepest = |plan: &Plan, section| plan.levels(section).into_iter().max().unwrap_or(0);
@@ -228,7 +239,7 @@ fn step(workload: &Workload, device: &Device, measurement: Measurement, settings
         measurement,
         dispatches: count(of_step),
         levels: of_step.map(|section| deepest(&plan, section)).iter().sum(),
-        dispatches_a_submission: count([Section::Window, Section::Report]),
+        dispatches_per_submission: count([Section::Window, Section::Report]),
     })
 }
 
@@ -236,10 +247,13 @@ fn show_step(workload: &Workload, step: &StepEvent, json: bool, output: &mut Out
     if json {
         return output.json(step);
     }
-    output.line(format!("\n{workload}\n{}\n{}", Measurement::head(), step.measurement));
+    let title = wrapped("", "  ", &workload.to_string());
+    output.line(format!("\n{title}\n{}\n{}", Measurement::head(), step.measurement));
     let roofline = step.roofline.named(|name, cell| format!("; {name} {cell}")).concat();
-    let StepEvent { dispatches, levels, dispatches_a_submission, .. } = step;
-    output.line(format!(
-        "a step: {dispatches} dispatches in {levels} serial levels, and {dispatches_a_submission} a submission{roofline}"
-    ));
+    let StepEvent { dispatches, levels, dispatches_per_submission, .. } = step;
+    let text = format!(
+        "per step: {dispatches} dispatches in {levels} serial levels{roofline}; per submission: \
+         {dispatches_per_submission} more"
+    );
+    output.line(wrapped("", "  ", &text));
 }

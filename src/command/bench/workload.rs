@@ -13,20 +13,20 @@ use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
 
 use crate::command::recipe::Recipe;
 
-/// The most that the rows of a workload take.
+/// Most bytes of the rows of a workload.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Steps of an epoch, where memory allows it.
+/// Steps per epoch, if memory allows it.
 const STEPS: usize = 384;
 
-/// Those that all peers are measured by.
+/// Networks that other libraries are measured with, too.
 const TRAINED: &str = include_str!("../../../benches/workloads.json");
 
-/// Two layers each, so that products of all three forms are there: large ones, and those of a typical layer.
+/// Networks for single ops, large and of usual size. Two layers have matrix multiplications of all three forms.
 const OPS_ALONE: [(&str, [usize; 3], usize); 2] =
     [("square", [4096, 4096, 4096], 4096), ("layer", [1024, 1024, 1024], 512)];
 
-/// Networks of the suite: what decides their speed is overhead, then products, then memory.
+/// Networks of the suite. Their speed is limited by launch overhead, by matrix multiplications, or by memory.
 pub const SUITE: [&str; 7] = ["moons", "digits", "mnist", "wide", "narrow", "layer", "square"];
 
 /// A network by its sizes, inputs first.
@@ -42,21 +42,23 @@ pub struct Workload {
     pub network: Network,
     pub loss: Loss,
     pub optimizer: Optimizer,
+    pub clip_norm: Option<f64>,
     pub batch: usize,
-    /// Whether its steps are of interest, or single ops alone.
+    /// Its steps are measured, too, not only single ops.
     pub trained: bool,
-    /// Floating-point operations of a step.
+    /// Floating-point operations per step.
     pub flops: u64,
 }
 
 impl Workload {
     pub fn new(name: &'static str, recipe: Recipe) -> Result<Self> {
-        let Recipe { network, loss, optimizer, batch } = recipe;
-        let plan = fuse(&lower(&TrainingSpec::new(network.clone(), loss, optimizer, batch))?)?;
-        Ok(Self { name, network, loss, optimizer, batch, trained: true, flops: flops(&plan) })
+        let Recipe { network, loss, optimizer, clip_norm, batch } = recipe;
+        let spec = TrainingSpec { clip_norm, ..TrainingSpec::new(network.clone(), loss, optimizer, batch) };
+        let plan = fuse(&lower(&spec)?)?;
+        Ok(Self { name, network, loss, optimizer, clip_norm, batch, trained: true, flops: flops(&plan) })
     }
 
-    /// From one that is all overhead to the one that people train first.
+    /// Networks of `wgrad bench`, from small to large.
     pub fn usual() -> Result<Vec<Self>> {
         ["moons", "digits", "mnist"].into_iter().map(Self::named).collect()
     }
@@ -65,7 +67,7 @@ impl Workload {
     pub fn named(name: &'static str) -> Result<Self> {
         let sizes =
             BTreeMap::from(OPS_ALONE.map(|(name, layers, batch)| (name, Sizes { layers: layers.into(), batch })));
-        // The file is part of the program. Whichever network is asked for, all of it is read, as in tests.
+        // The file is part of the program, and tests read it.
         let known: BTreeMap<String, Sizes> = serde_json::from_str(TRAINED).expect("the file is there, and tested");
         let trained = known.get(name);
         let Some(Sizes { layers, batch }) = trained.or(sizes.get(name)) else {
@@ -76,7 +78,8 @@ impl Workload {
         };
         let hidden = hidden.iter().fold(Network::input(*inputs), |network, outputs| network.dense(*outputs).relu());
         let (network, optimizer) = (hidden.dense(*last), wgrad::Adam::new(1e-3).into());
-        let new = Self::new(name, Recipe { network, loss: Loss::SoftmaxCrossEntropy, optimizer, batch: *batch })?;
+        let (loss, batch) = (Loss::SoftmaxCrossEntropy, *batch);
+        let new = Self::new(name, Recipe { network, loss, optimizer, clip_norm: None, batch })?;
         Ok(Self { trained: trained.is_some(), ..new })
     }
 
@@ -111,6 +114,6 @@ impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, network, batch, flops, .. } = self;
         let optimizer = self.optimizer.name();
-        write!(f, "{name}: {network}, {optimizer}, batches of {batch}: {:.2} MFLOP a step", *flops as f64 / 1e6)
+        write!(f, "{name}: {network}, {optimizer}, batch size {batch}: {:.2} MFLOP per step", *flops as f64 / 1e6)
     }
 }

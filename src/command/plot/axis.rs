@@ -1,26 +1,26 @@
-//! Axes: ranges, and ticks that mean something.
+//! Axes of pictures: ranges, and ticks at round numbers.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-/// A logarithmic axis is asked for by values this many times as large as others.
+/// Ratio of the largest to the smallest value from which an axis is logarithmic.
 const WIDE: f64 = 30.0;
 
 /// A range of numbers with ticks, linear or logarithmic.
 #[derive(Clone)]
 pub struct Axis {
     pub logarithmic: bool,
-    /// Of places, which are logarithms where the axis is logarithmic.
+    /// Ends of the range: logarithms, if the axis is logarithmic.
     low: f64,
     high: f64,
     ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
-    /// All numbers from `low` to `high`, with a margin of a share of the range.
+    /// Linear axis from `low` to `high`, with a margin that is a fraction of the range.
     pub fn linear(low: f64, high: f64, margin: f64) -> Self {
-        // A range of one number is as wide as the number is large.
+        // The range of a single number follows from its size.
         let width = if high > low { high - low } else { (0.2 * low.abs()).max(1e-6) / margin.max(0.05) };
         let (low, high) = (low - margin * width, high + margin * width);
         let step = step_of(high - low, 7.0);
@@ -30,26 +30,25 @@ impl Axis {
         Self { logarithmic: false, low, high, ticks }
     }
 
-    /// Whole numbers, of which the first has a tick.
+    /// Axis of whole numbers. The first one has a tick.
     pub fn epochs(first: usize, last: usize) -> Self {
         let step = step_of((last - first) as f64, 8.0).max(1.0) as usize;
         let multiples =
             (first + 1..=last).filter(|epoch| epoch.is_multiple_of(step) && epoch - first >= step.div_ceil(2));
         let ticks = std::iter::once(first).chain(multiples).map(|epoch| (epoch as f64, epoch.to_string())).collect();
-        // One epoch stands in the middle.
+        // A single epoch is in the middle.
         let margin = if first == last { 1.0 } else { 0.02 * (last - first) as f64 };
         Self { logarithmic: false, low: first as f64 - margin, high: last as f64 + margin, ticks }
     }
 
-    /// Losses: logarithmic where the smallest would lie on the axis beside the largest.
+    /// Axis of losses: logarithmic if the smallest is tiny beside the largest.
     pub fn losses(values: &[f64]) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if low > 0.0 && high > WIDE * low { Self::logarithmic(low, high) } else { Self::linear(low, high, 0.06) }
     }
 
-    /// Scores, of which none is above `ceiling`. Those far below 0, as R² may be at first, would leave no room for the
-    /// others.
+    /// Axis of scores, which are at most `ceiling`. Scores far below 0, such as R² at first, are cut off.
     pub fn scores(values: &[f64], ceiling: f64) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -69,13 +68,13 @@ impl Axis {
         Self { logarithmic: true, low, high, ticks }
     }
 
-    /// Where a number stands; what lies outside stands at the edge.
+    /// Place of a number; numbers outside the range are at its edge.
     pub fn place(&self, number: f64) -> f64 {
         let place = if self.logarithmic { number.log10() } else { number };
         place.clamp(self.low, self.high)
     }
 
-    /// The numbers at both ends.
+    /// Numbers at both ends.
     pub fn ends(&self) -> (f64, f64) {
         (self.low, self.high)
     }
@@ -105,20 +104,20 @@ impl Ranged for Axis {
 }
 
 impl ValueFormatter<f64> for Axis {
-    /// Nothing: plotters would set the texts of ticks beside their ticks.
+    /// No text: plotters would put the texts of ticks beside their ticks.
     fn format(_: &f64) -> String {
         String::new()
     }
 }
 
-/// 1, 2 or 5 times a power of ten, for about `most` ticks.
+/// Distance of ticks: 1, 2 or 5 times a power of ten, for about `most` ticks.
 fn step_of(width: f64, most: f64) -> f64 {
     let rough = width.max(f64::MIN_POSITIVE) / most;
     let power = 10f64.powi(rough.log10().floor() as i32);
     power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough * 0.999).unwrap_or(10.0)
 }
 
-/// A multiple of `step`, with the digits that it needs.
+/// Text of a multiple of `step`, with the digits that it needs.
 fn tick_text(number: f64, step: f64) -> String {
     let digits = (-step.log10().floor()).max(0.0) as usize;
     if digits > 5 || number.abs() >= 1e7 {

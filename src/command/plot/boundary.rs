@@ -1,4 +1,4 @@
-//! `wgrad plot boundary`: the plane of a model's two inputs, coloured by what it predicts.
+//! `wgrad plot boundary`: the plane of a model's two inputs, colored by its predictions.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,12 @@ use super::{theme, title};
 use crate::command::columns::Reading;
 use crate::command::data::{self, is_table, same_file};
 use crate::command::device::DeviceOptions;
+use crate::command::lines::wrapped;
 use crate::command::report::Output;
 
-/// Cells of the plane for each pixel of a unit: those of an SVG file stay well below a megabyte.
+/// Cells of the plane per pixel of a unit, so that SVG files stay well below a megabyte.
 const CELLS: (usize, usize) = (220, 180);
-/// Points of which all are drawn.
+/// Most points; of more rows, every n-th is drawn.
 const MOST_POINTS: usize = 1000;
 
 const EXAMPLES: &str = "\
@@ -25,26 +26,27 @@ EXAMPLES
   wgrad plot boundary xor.safetensors xor --out xor.png --dark
   wgrad plot boundary house.safetensors houses.csv
 
-Of classes, a place has the colour of the predicted one, the stronger the more
-probable it is; of one number (a regression, binary_cross_entropy) it has the
-number's colour on a scale. On top are the rows of the data: of more than 1,000,
-every n-th.
+A place has the color of the predicted class: the more probable the class, the
+stronger the color. A predicted number (regression, binary_cross_entropy) has a
+color of a scale. Points are the rows of the data; of more than 1,000 rows,
+every n-th is drawn.
 ";
 
-/// Which model, over which data.
+/// Model, data and picture.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// A model that wgrad wrote, with two inputs
+    /// Model file that wgrad wrote, with two inputs
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     model: PathBuf,
-    #[arg(help = data::HELP, value_hint = clap::ValueHint::FilePath)]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: that of the model]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
     reading: Reading,
-    /// Where the picture goes: *.svg or *.png
+    /// File of the picture: *.svg or *.png
     #[arg(long, value_name = "FILE", default_value = "boundary.svg", help_heading = "Output")]
     out: PathBuf,
     /// Draws on a dark background
@@ -56,25 +58,25 @@ pub struct Arguments {
 
 /// Draws the plane.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let model = Model::load(&arguments.model)?;
+    let model = data::load_model("plot boundary", &arguments.model, &arguments.data, &arguments.reading)?;
     let place = format!("model {}", arguments.model.display());
     check_plane(&place, &model)?;
     let file = PictureFile::new("`--out`", &arguments.out)?;
     if same_file(&arguments.out, &arguments.model) || is_table(&arguments.out, &arguments.data) {
-        let problem = "the picture would replace what it is made from";
+        let problem = "the picture would replace the model or the data";
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
     let target = arguments.target.as_deref();
     let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
-    // A class has no place on a scale of numbers, nor a number among the colours of classes.
+    // Classes have no place on a scale of numbers, and numbers have no class color.
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
-    output.line(format!("picture: {}", shown(&file.path().display().to_string())));
+    output.line(wrapped("picture: ", "  ", &shown(&file.path().display().to_string())));
     Ok(())
 }
 
-/// Checks that a picture can show the model: two inputs, and one class or number for each row.
+/// Checks that a picture can show the model: two inputs, and one class or number per row.
 fn check_plane(place: &str, model: &Model) -> Result<()> {
     let (inputs, outputs) = (model.metadata.network.inputs(), model.metadata.network.outputs());
     let wrong = |what: &str, found, wanted_what: &str, wanted, remedy: &str| {
@@ -85,7 +87,7 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
         return wrong("inputs", inputs, "a plane has", 2, "train on a table of two columns and the target");
     }
     if model.metadata.class_count().is_none() && outputs != 1 {
-        return wrong("outputs", outputs, "a colour shows", 1, "train with one output, or with softmax_cross_entropy");
+        return wrong("outputs", outputs, "a color shows", 1, "train with one output, or with softmax_cross_entropy");
     }
     Ok(())
 }
@@ -128,7 +130,7 @@ fn axis(numbers: impl Iterator<Item = f64> + Clone) -> Axis {
     Axis::linear(low, numbers.fold(f64::NEG_INFINITY, f64::max), 0.12)
 }
 
-/// The middles of the cells, row by row from the top.
+/// Centers of the cells, row by row from the top.
 fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
     let middle = |(low, high): (f64, f64), cell: usize, of: usize| low + (high - low) * (cell as f64 + 0.5) / of as f64;
     let row = |row: usize| {
@@ -139,7 +141,7 @@ fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
 
 fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     model.outputs_on(device, cells).map_err(|error| match error {
-        // A row of the plane is nothing that the user knows.
+        // The user does not know the rows of the plane.
         Error::Output { row, output, value, .. } => {
             let (names, cell) = (&model.metadata.columns, &cells[2 * row..]);
             let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
@@ -150,7 +152,7 @@ fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     })
 }
 
-/// What is shown of the cells' outputs; `target` names a number.
+/// Values to show, from the outputs of the cells; `target` is the name of a number.
 fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
     let head = &model.metadata;
     let told = head.class_count().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Pictures as files: what is drawn once comes out as SVG or as PNG.
+//! Pictures as files, SVG or PNG.
 
 use std::io::Error as IoError;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use wgrad::{Error, Result};
 
 use super::theme::Theme;
 
-/// Pixels of a PNG for each unit of length; an SVG has one.
+/// Pixels of a PNG per unit of length; an SVG has one.
 const PNG_SCALE: u32 = 2;
 
-/// What drawing can come to.
+/// Result of drawing.
 pub type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
-/// Something to draw.
+/// A picture that can be drawn.
 pub trait Picture {
     /// Width and height, in units.
     fn size(&self) -> (u32, u32);
 
-    /// Draws on a canvas of that size, of one colour.
+    /// Draws on an empty canvas of that size.
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B>;
 }
 
@@ -32,7 +32,7 @@ pub trait Picture {
 pub struct Canvas<B: DrawingBackend> {
     pub area: DrawingArea<B, Shift>,
     pub theme: Theme,
-    /// Pixels of a unit.
+    /// Pixels per unit.
     pub scale: u32,
 }
 
@@ -44,12 +44,12 @@ impl<B: DrawingBackend> Canvas<B> {
         canvas.area.present()
     }
 
-    /// Pixels of a length.
+    /// A length in pixels.
     pub fn pixels(&self, units: u32) -> i32 {
         (units * self.scale) as i32
     }
 
-    /// Text of a size in units, which begins at its position, half of it above.
+    /// Style of text of a size in units; its position is the left end of its center line.
     pub fn style(&self, size: u32, color: RGBColor) -> TextStyle<'static> {
         ("sans-serif", self.pixels(size))
             .with_color(color)
@@ -57,20 +57,20 @@ impl<B: DrawingBackend> Canvas<B> {
             .pos(Pos::new(HPos::Left, VPos::Center))
     }
 
-    /// Writes a text that begins at x and has its middle at y; returns its width, all in units.
+    /// Writes a text from x on, vertically centered at y; returns its width. All are in units.
     pub fn write(&self, text: &str, size: u32, color: RGBColor, (x, y): (u32, u32)) -> Drawn<B, u32> {
         self.write_at(text, size, &self.style(size, color), (self.pixels(x), self.pixels(y)))?;
         self.width(text, size)
     }
 
-    /// Writes a text of a size in units at a place in pixels.
+    /// Writes a text, with its size in units, at a place in pixels.
     pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> Drawn<B> {
-        // On pixels, plotters centres the whole line of text, in SVG the small letters.
+        // On pixels, plotters centers the whole line of text, in SVG the small letters.
         let sink = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
         self.area.draw_text(&shown(text), style, (x, y + sink))
     }
 
-    /// Width of a text in units; in SVG, whose viewers choose the font, of a wide one.
+    /// Width of a text in units. Viewers choose the font of an SVG, so that it is the width in a wide font.
     pub fn width(&self, text: &str, size: u32) -> Drawn<B, u32> {
         let (width, _) = self.area.estimate_text_size(&shown(text), &self.style(size, self.theme.text))?;
         Ok(if self.is_svg() { width * 5 / 4 } else { width / self.scale })
@@ -80,7 +80,7 @@ impl<B: DrawingBackend> Canvas<B> {
         self.scale != PNG_SCALE
     }
 
-    /// A text, cut at its end to a width in units.
+    /// A text, cut at its end to fit a width in units.
     pub fn fit(&self, text: &str, size: u32, width: u32) -> Drawn<B, String> {
         let text = shown(text);
         let mut fitting = text.to_string();
@@ -92,7 +92,7 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(fitting)
     }
 
-    /// A title and a line below it, above all else.
+    /// Draws a title and a subtitle at the top.
     pub fn title(&self, title: &str, subtitle: &str) -> Drawn<B> {
         let width = self.area.dim_in_pixel().0 / self.scale - 40;
         self.write(&self.fit(title, 24, width)?, 24, self.theme.text, (20, 26))?;
@@ -100,45 +100,40 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 }
 
-/// A file for a picture, whose name says its format.
+/// A file for a picture; the extension of its name is the format.
 pub struct PictureFile {
     path: PathBuf,
     png: bool,
 }
 
 impl PictureFile {
-    /// Checks the name, and that the file can be made; `option` says in messages where the name stands.
+    /// Checks the name, and that the file can be written; `option` is the option with the name, for messages.
     pub fn new(option: &str, path: &Path) -> Result<Self> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let png = match extension.as_deref() {
             Some("svg") => false,
             Some("png") => true,
             _ => {
-                return Err(Error::value(
-                    option,
-                    "file",
-                    path.display(),
-                    "named *.svg or *.png: its ending says the format",
-                ));
+                return Err(Error::value(option, "file", path.display(), "named *.svg or *.png, for the format"));
             }
         };
         check_replaceable(path)?;
         Ok(Self { path: path.into(), png })
     }
 
-    /// Where it goes.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Pixels of a unit of length.
+    /// Pixels per unit of length.
     pub fn scale(&self) -> u32 {
         if self.png { PNG_SCALE } else { 1 }
     }
 
-    /// Draws and writes, all or nothing.
+    /// Draws the picture, and writes the whole file or nothing.
     pub fn write(&self, picture: &impl Picture, theme: Theme) -> Result<()> {
-        // Drawing knows fonts by their names; SVG files leave the font to their viewer.
+        // plotters finds fonts by name; viewers choose the font of an SVG.
         register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).ok();
         let bytes = if self.png { png(picture, theme) } else { svg(picture, theme) };
         let bytes = bytes.map_err(|error| Error::file(&self.path, "drawing", error))?;
@@ -149,7 +144,7 @@ impl PictureFile {
 fn svg(picture: &impl Picture, theme: Theme) -> std::result::Result<Vec<u8>, IoError> {
     let mut text = String::new();
     Canvas::paint(SVGBackend::with_string(&mut text, picture.size()), theme, 1, picture).map_err(IoError::other)?;
-    // What SVG takes for granted is a third of a plane's file.
+    // Attributes with default values are a third of a plane's file.
     Ok(text.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").into_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! What pictures share: two axes with their names, and legends beside them.
+//! Charts of pictures: two axes with their names, and legends.
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
@@ -70,7 +70,7 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(())
     }
 
-    /// A legend's entry at (x, y): what `mark` draws from there to 28 units on, and its text; returns where it ends.
+    /// Draws an entry of a legend at (x, y): a mark 28 units wide, and a text; returns the x where it ends.
     pub fn entry(&self, mark: &Mark, text: &str, (x, y): (u32, u32)) -> Drawn<B, u32> {
         let at = |x: u32| (self.pixels(x), self.pixels(y));
         let stroke = |color: &RGBColor| color.stroke_width(self.pixels(2) as u32);
@@ -86,29 +86,29 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(x + 30 + self.write(text, 16, self.theme.text, (x + 30, y))?)
     }
 
-    /// A point of a class, with an outline; colours come again after some classes, but on another shape.
-    pub fn symbol(&self, at: (i32, i32), radius: i32, class: usize, colour: RGBColor) -> Drawn<B> {
+    /// Draws a point of a class, with an outline. Colors repeat after some classes, with another shape.
+    pub fn symbol(&self, at: (i32, i32), radius: i32, class: usize, color: RGBColor) -> Drawn<B> {
         let outline = self.theme.background.stroke_width(self.pixels(1) as u32);
         let corner = |x: i32, y: i32| (at.0 + x * radius / 4, at.1 + y * radius / 4);
         let corners = match class / SERIES % 4 {
             0 => {
-                // On pixels, the stroke of a small circle is no circle, but a disc is one.
+                // In pixels, a disc is rounder than the stroke of a small circle.
                 self.area.draw(&Circle::new(at, radius + self.pixels(1), self.theme.background.filled()))?;
-                return self.area.draw(&Circle::new(at, radius, colour.filled()));
+                return self.area.draw(&Circle::new(at, radius, color.filled()));
             }
             1 => vec![corner(-4, -4), corner(4, -4), corner(4, 4), corner(-4, 4), corner(-4, -4)],
             2 => vec![corner(0, -5), corner(5, 4), corner(-5, 4), corner(0, -5)],
             _ => vec![corner(0, -5), corner(5, 0), corner(0, 5), corner(-5, 0), corner(0, -5)],
         };
-        self.area.draw(&Polygon::new(corners.clone(), colour.filled()))?;
+        self.area.draw(&Polygon::new(corners.clone(), color.filled()))?;
         self.area.draw(&PathElement::new(corners, outline))
     }
 
-    /// A scale of colours from (x, y) on, 22 units wide and `height` high, with the ticks of an axis.
-    pub fn scale_of_colours(
+    /// Draws a scale of colors from (x, y) on, 22 units wide and `height` high, with the ticks of an axis.
+    pub fn scale_of_colors(
         &self,
         axis: &Axis,
-        colour: impl Fn(f64) -> RGBColor,
+        color: impl Fn(f64) -> RGBColor,
         (x, y): (u32, u32),
         height: u32,
     ) -> Drawn<B> {
@@ -116,7 +116,7 @@ impl<B: DrawingBackend> Canvas<B> {
         let (top, bottom) = (self.pixels(y), self.pixels(y + height));
         for line in top..bottom {
             let share = f64::from(bottom - line) / f64::from(bottom - top);
-            self.area.draw(&Rectangle::new([(left, line), (right, line + 1)], colour(share).filled()))?;
+            self.area.draw(&Rectangle::new([(left, line), (right, line + 1)], color(share).filled()))?;
         }
         let (low, high) = axis.ends();
         let style = self.style(TICK, self.theme.muted);
@@ -130,7 +130,7 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 }
 
-/// What stands before an entry of a legend.
+/// Mark of an entry in a legend.
 pub enum Mark {
     Line(RGBColor),
     Dashes(RGBColor),

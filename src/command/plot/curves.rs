@@ -1,4 +1,4 @@
-//! Learning curves: losses, and the score of the validation part, by epoch.
+//! Learning curves: losses, and the score on the validation set, by epoch.
 
 use plotters::prelude::*;
 use wgrad::{Epoch, Loss};
@@ -7,25 +7,25 @@ use super::axis::Axis;
 use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Mark, Named};
 
-/// Of so few epochs each is a dot, too.
+/// Most epochs that have a dot each.
 const DOTS: usize = 30;
 
-/// How training went.
+/// Curves of a training.
 pub struct Curves {
-    /// What was trained on.
+    /// Data set.
     pub title: String,
-    /// The network, and how it was trained.
+    /// Network and optimizer.
     pub subtitle: String,
     pub loss: Loss,
-    /// The target column, of a regression.
+    /// Target column of a regression.
     pub target: Option<String>,
-    /// In order, with losses in the table's unit.
+    /// Epochs in order, with losses in the table's unit.
     pub epochs: Vec<Epoch>,
-    /// The epoch whose parameters were kept.
+    /// Epoch whose parameters were kept.
     pub best: Option<usize>,
 }
 
-/// A curve's points and colour.
+/// Points and color of a curve.
 type Curve = (Vec<(f64, f64)>, RGBColor);
 
 impl Picture for Curves {
@@ -60,7 +60,7 @@ impl Curves {
         self.points(|epoch| epoch.validation.as_ref().map(|found| found.loss))
     }
 
-    /// The score's name and unit, and its points.
+    /// Name and unit of the score, and its points.
     fn scores(&self) -> Option<(&'static str, Vec<(f64, f64)>)> {
         let score = |epoch: &Epoch| epoch.validation.as_ref().and_then(|found| found.score());
         let (name, factor) = match score(self.epochs.first()?)?.0 {
@@ -97,7 +97,7 @@ impl Curves {
         Ok(())
     }
 
-    /// One chart, at `left` units from the left.
+    /// Draws a chart, `left` units from the left.
     fn panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, left: u32, y: Named<'_>, curves: &[Curve]) -> Drawn<B> {
         let number = |epoch: Option<&Epoch>| epoch.map_or(1, |epoch| epoch.epoch);
         let x = Axis::epochs(number(self.epochs.first()), number(self.epochs.last()));

@@ -1,5 +1,5 @@
-//! Pictures: `wgrad train --plot` draws learning curves, `wgrad plot boundary` what a model makes of a plane. A
-//! [`Picture`](canvas::Picture) is drawn once, on SVG or pixels; the same inputs give the same bytes.
+//! Pictures: `wgrad train --plot` draws learning curves, `wgrad plot boundary` decision regions. A
+//! [`Picture`](canvas::Picture) is drawn as SVG or in pixels; the same inputs give the same bytes.
 
 mod axis;
 mod boundary;
@@ -19,7 +19,7 @@ pub use curves::Curves;
 use super::report::Output;
 use theme::{DARK, LIGHT, Theme};
 
-/// What to draw.
+/// Picture to draw.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -28,7 +28,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Kind {
-    /// Draws what a model with two inputs makes of all points around a data set's.
+    /// Draws the decision regions of a model with two inputs
     Boundary(boundary::Arguments),
 }
 
@@ -39,12 +39,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
 }
 
-/// The colours that `--dark` asks for, or those without it.
+/// Colors on a dark or on a light background.
 pub fn theme(dark: bool) -> Theme {
     if dark { DARK } else { LIGHT }
 }
 
-/// The name of a data set and the network for it; the font has no arrow.
+/// Title with a data set and a network; the font has no arrow.
 pub fn title(data: &str, network: &Network) -> String {
     let layers: Vec<String> = network.layers().iter().map(ToString::to_string).collect();
     let inputs = network.inputs();

@@ -1,4 +1,4 @@
-//! A plane of coloured cells, with the rows of a data set on it.
+//! A plane of colored cells, with the rows of a data set on it.
 
 use plotters::prelude::*;
 
@@ -7,40 +7,40 @@ use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Chart, Mark};
 use super::theme::{STRONGEST, Theme, viridis};
 
-/// Steps of a class's colour, and of a scale's; neighbouring cells of one step are drawn as one.
+/// Steps of a class's color, and of a scale's; neighboring cells with one step are drawn together.
 const STEPS: (f64, f64) = (16.0, 32.0);
-/// Classes that a legend has room for.
+/// Most classes in the legend.
 const MOST_NAMES: usize = 16;
-/// Width and height; of the chart; and where the legend begins.
+/// Size of the picture and of the chart, and position of the legend.
 const SIZE: (u32, u32) = (940, 680);
 const CHART: (u32, u32) = (740, 600);
 const LEGEND: (u32, u32) = (756, 96);
 
-/// What a model makes of a plane.
+/// Predictions of a model on a plane.
 pub struct Plane {
     pub title: String,
-    /// How many rows are shown.
+    /// Text on the number of rows shown.
     pub rows: String,
     /// Names of the axes.
     pub columns: [String; 2],
     pub x: Axis,
     pub y: Axis,
-    /// Columns and rows of cells.
+    /// Numbers of columns and rows of cells.
     pub size: (usize, usize),
-    /// Of each cell, row by row from the top.
+    /// Values of the cells, row by row from the top.
     pub values: Values,
     pub points: Vec<(f64, f64)>,
     /// Class or number of each point.
     pub targets: Vec<f64>,
 }
 
-/// What is shown of each cell.
+/// Values of the cells.
 pub enum Values {
     /// The predicted class, and its probability.
     Classes { names: Vec<String>, values: Vec<(usize, f32)> },
     /// The probability of the second of two classes.
     Probabilities { names: Vec<String>, values: Vec<f32> },
-    /// A number, called so.
+    /// A number and its name.
     Numbers { name: String, values: Vec<f64> },
 }
 
@@ -51,9 +51,9 @@ impl Picture for Plane {
 
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
         let meaning = match &self.values {
-            Values::Classes { .. } => "the stronger a colour, the more probable its class".into(),
-            Values::Probabilities { names, .. } => format!("colours show the probability of {}", names[1]),
-            Values::Numbers { name, .. } => format!("colours show {name}: predicted of the plane, given of the points"),
+            Values::Classes { .. } => "the stronger a color, the more probable its class".into(),
+            Values::Probabilities { names, .. } => format!("colors show the probability of {}", names[1]),
+            Values::Numbers { name, .. } => format!("colors show {name}: predicted on the plane, given at the points"),
         };
         canvas.title(&self.title, &format!("{meaning}; {}", self.rows))?;
         let area = canvas.part((0, 72), CHART);
@@ -73,13 +73,13 @@ impl Plane {
         Axis::linear(all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max), 0.0)
     }
 
-    /// A cell's colour.
-    fn colour(&self, theme: &Theme, scale: &Axis, cell: usize) -> RGBColor {
+    /// A cell's color.
+    fn color(&self, theme: &Theme, scale: &Axis, cell: usize) -> RGBColor {
         let step = |share: f64, of: f64| (share * of).round() / of;
         match &self.values {
             Values::Classes { names, values } => {
                 let (class, probability) = values[cell];
-                // No predicted class is less probable than all alike.
+                // The predicted class has at least the mean probability.
                 let least = 1.0 / names.len().max(2) as f64;
                 let sure = ((f64::from(probability) - least) / (1.0 - least)).clamp(0.0, 1.0);
                 theme.shade(class, STRONGEST * (0.2 + 0.8 * step(sure, STEPS.0)))
@@ -95,19 +95,19 @@ impl Plane {
         let (width, height) = area.dim_in_pixel();
         let pixel = |cell: usize, of: usize, pixels: u32| (cell * pixels as usize / of) as i32;
         for row in 0..rows {
-            let colour = |column: usize| self.colour(&canvas.theme, scale, row * columns + column);
-            let (mut begin, mut run) = (0, colour(0));
+            let color = |column: usize| self.color(&canvas.theme, scale, row * columns + column);
+            let (mut begin, mut run) = (0, color(0));
             for column in 1..=columns {
-                if column < columns && colour(column) == run {
+                if column < columns && color(column) == run {
                     continue;
                 }
-                // One pixel more than its own, which the next ones cover: no seam shows where a viewer scales.
+                // One pixel wider than the cell, so that no seams show in viewers that scale.
                 let from = (pixel(begin, columns, width), pixel(row, rows, height));
                 let end = (pixel(column, columns, width), pixel(row + 1, rows, height));
                 let to = ((end.0 + 1).min(width as i32), (end.1 + 1).min(height as i32));
                 area.draw(&Rectangle::new([from, to], run.filled()))?;
                 if column < columns {
-                    (begin, run) = (column, colour(column));
+                    (begin, run) = (column, color(column));
                 }
             }
         }
@@ -117,12 +117,12 @@ impl Plane {
     fn rows<B: DrawingBackend>(&self, canvas: &Canvas<B>, chart: &Chart<'_, B>, scale: &Axis) -> Drawn<B> {
         let radius = canvas.pixels(if self.points.len() > 300 { 3 } else { 5 });
         for (at, target) in self.points.iter().zip(&self.targets) {
-            let (class, colour) = match &self.values {
+            let (class, color) = match &self.values {
                 Values::Classes { .. } => (*target as usize, canvas.theme.series(*target as usize)),
                 Values::Probabilities { .. } => (0, canvas.theme.series(usize::from(*target > 0.5))),
                 Values::Numbers { .. } => (0, viridis(share(scale, *target))),
             };
-            canvas.symbol(chart.backend_coord(at), radius, class, colour)?;
+            canvas.symbol(chart.backend_coord(at), radius, class, color)?;
         }
         Ok(())
     }
@@ -139,16 +139,16 @@ impl Plane {
                 self.names(canvas, names, y)?;
                 heading("probability", y + 80)?;
                 heading(&format!("of {}", names[1]), y + 102)?;
-                canvas.scale_of_colours(scale, |share| canvas.theme.between(share), (x + 4, y + 126), 260)
+                canvas.scale_of_colors(scale, |share| canvas.theme.between(share), (x + 4, y + 126), 260)
             }
             Values::Numbers { name, .. } => {
                 heading(name, y)?;
-                canvas.scale_of_colours(scale, viridis, (x + 4, y + 24), 360)
+                canvas.scale_of_colors(scale, viridis, (x + 4, y + 24), 360)
             }
         }
     }
 
-    /// An entry for each class, from y on.
+    /// Draws an entry for each class, from y on.
     fn names<B: DrawingBackend>(&self, canvas: &Canvas<B>, names: &[String], y: u32) -> Drawn<B> {
         let (x, room) = (LEGEND.0, SIZE.0 - LEGEND.0 - 38);
         for (class, name) in names.iter().enumerate().take(MOST_NAMES) {

@@ -1,5 +1,5 @@
-//! Colours of pictures: Okabe's and Ito's, which people with any colour vision tell apart
-//! (<https://jfly.uni-koeln.de/color/>), in the order in which they stand out from the background.
+//! Colors of pictures: those of Okabe and Ito, which people with any color vision can distinguish
+//! (<https://jfly.uni-koeln.de/color/>), ordered by contrast with the background.
 
 use plotters::style::RGBColor;
 
@@ -11,23 +11,23 @@ const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
 const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
 const YELLOW: RGBColor = RGBColor(0xF0, 0xE4, 0x42);
 
-/// Colours of curves and classes.
+/// Number of colors of curves and classes.
 pub const SERIES: usize = 7;
 
-/// Colours of a picture.
+/// Colors of a picture.
 #[derive(Clone, Copy)]
 pub struct Theme {
-    /// Painted by every picture, since nobody knows what it will lie on.
+    /// Background, which every picture paints.
     pub background: RGBColor,
     pub text: RGBColor,
-    /// Of text that says less, and of axes.
+    /// Color of minor text, and of axes.
     pub muted: RGBColor,
     pub grid: RGBColor,
-    /// Of curves and classes, in order.
+    /// Colors of curves and classes, in order.
     series: [RGBColor; SERIES],
 }
 
-/// On paper.
+/// Colors on a light background.
 pub const LIGHT: Theme = Theme {
     background: RGBColor(0xFF, 0xFF, 0xFF),
     text: RGBColor(0x1A, 0x1A, 0x1A),
@@ -36,7 +36,7 @@ pub const LIGHT: Theme = Theme {
     series: [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, RGBColor(0x66, 0x66, 0x66)],
 };
 
-/// On a dark screen.
+/// Colors on a dark background.
 pub const DARK: Theme = Theme {
     background: RGBColor(0x16, 0x18, 0x1D),
     text: RGBColor(0xF0, 0xF0, 0xF0),
@@ -45,7 +45,7 @@ pub const DARK: Theme = Theme {
     series: [SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, RGBColor(0xC8, 0xC8, 0xC8)],
 };
 
-/// Viridis of matplotlib (<https://bids.github.io/colormap/>) at nine even places: from dark to bright for every eye.
+/// matplotlib's Viridis (<https://bids.github.io/colormap/>) at nine even places, from dark to bright.
 const VIRIDIS: [RGBColor; 9] = [
     RGBColor(0x44, 0x01, 0x54),
     RGBColor(0x47, 0x2D, 0x7B),
@@ -59,27 +59,27 @@ const VIRIDIS: [RGBColor; 9] = [
 ];
 
 impl Theme {
-    /// The colour of a curve or class; after the last the first comes again.
+    /// Color of a curve or class; colors repeat after the last.
     pub fn series(&self, number: usize) -> RGBColor {
         self.series[number % SERIES]
     }
 
-    /// A class's colour at a share of its strength, on the background.
+    /// Color of a class on the background, at a fraction of its strength.
     pub fn shade(&self, number: usize, share: f64) -> RGBColor {
         blend(self.background, self.series(number), share)
     }
 
-    /// Between the first class and the second, through the background: 0 to 1.
+    /// Color between the first class (0) and the second (1), through the background.
     pub fn between(&self, share: f64) -> RGBColor {
         let strength = (2.0 * share - 1.0).abs();
         self.shade(usize::from(share > 0.5), STRONGEST * strength)
     }
 }
 
-/// How strong a region's colour may be, for the points of its class to stand out.
+/// Strongest color of a region, so that points of its class stand out.
 pub const STRONGEST: f64 = 0.5;
 
-/// A number on the scale from 0 to 1.
+/// Color of a number from 0 to 1.
 pub fn viridis(share: f64) -> RGBColor {
     let at = share.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
     let below = (at as usize).min(VIRIDIS.len() - 2);

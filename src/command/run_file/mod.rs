@@ -1,5 +1,5 @@
-//! `wgrad train run.toml`: options of `train` in a file, turned into what would be typed. What an option is called, what
-//! it takes and what it means is said in one place, the definition of the arguments, and is asked for there.
+//! `wgrad train run.toml`: options of `train` in a file, converted to a command line. Names, values and meanings of the
+//! options are those of the arguments' definition.
 
 mod settings;
 
@@ -12,27 +12,32 @@ use wgrad::{Error, Result};
 
 use settings::{Setting, Value, read};
 
-/// The subcommand whose options stand in run files.
+/// Subcommand with run files.
 pub const TRAIN: &str = "train";
 
-/// Takes the run file's name once what the file says has been put before it.
+/// Argument for the name of the run file, after the data that the file names.
 const RUN_FILE: &str = "run_file";
 
-/// What is typed with a run file, and what it stands for.
+/// Command line with the options of a run file.
 pub struct Expanded {
     pub path: PathBuf,
     pub words: Vec<OsString>,
 }
 
-/// `typed` with the run file's options written out, where `train` was given a run file; what was typed, or stands in
-/// the environment, wins over the file.
+/// The typed command line with the options of the run file, if `train` was given one. The command line and the environment
+/// override the file.
 pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Result<Option<Expanded>> {
     let Some((TRAIN, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(path) = data(command, matches).filter(|path| is_run_file(path)) else { return Ok(None) };
     let settings = read(path)?;
-    let mut words = Vec::new();
+    let (mut words, mut seen) = (Vec::new(), Vec::<(&Arg, &Setting)>::new());
     for setting in &settings {
         let argument = setting.argument(command, path)?;
+        if let Some((_, first)) = seen.iter().find(|(other, _)| other.get_id() == argument.get_id()) {
+            let problem = format!("line {}: `{}` was set in line {}", setting.line, setting.key, first.line);
+            return Err(Error::format(path, problem, "remove one of the two"));
+        }
+        seen.push((argument, setting));
         setting.check(command, argument, path)?;
         if !is_settled(argument, matches) {
             words.extend(setting.words(argument, path)?);
@@ -41,13 +46,13 @@ pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Re
     if !words.iter().any(|word| !word.to_string_lossy().starts_with('-')) {
         return Err(Error::format(path, "it names no data", "add `data = \"digits\"`, or the path of a table"));
     }
-    // The command itself has no options with values, so the first `train` behind its name is the subcommand.
+    // The command itself has no options with values, so the first `train` after its name is the subcommand.
     let behind = typed.iter().skip(1).position(|word| word == TRAIN).map_or(typed.len(), |at| at + 2);
     let words = [&typed[..behind], &words, &typed[behind..]].concat();
     Ok(Some(Expanded { path: path.into(), words }))
 }
 
-/// The command that takes what [`expand`] makes: with a place for the run file behind the data that it names.
+/// The command for the result of [`expand`], with an argument for the run file after the data.
 pub fn accepting(command: Command) -> Command {
     command.mut_subcommand(TRAIN, |train| train.arg(Arg::new(RUN_FILE).hide(true)))
 }
@@ -58,12 +63,18 @@ pub fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     train.into_iter().flat_map(Command::get_arguments).filter(|argument| argument.get_id() != "help")
 }
 
-/// What an option is called in a run file.
+/// Key of an option in a run file.
 pub fn key(argument: &Arg) -> String {
     argument.get_long().unwrap_or(argument.get_id().as_str()).replace('-', "_")
 }
 
-/// Whether data of that name are a run file.
+/// Checks whether a key is that of an option, or its former one.
+fn has_key(argument: &Arg, wanted: &str) -> bool {
+    let former = argument.get_all_aliases().unwrap_or_default();
+    key(argument) == wanted || former.iter().any(|alias| alias.replace('-', "_") == wanted)
+}
+
+/// Checks whether data of that name are a run file.
 pub fn is_run_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
@@ -73,23 +84,23 @@ fn takes_several(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append) || most > 1
 }
 
-/// What `train` was given as data.
+/// Data that `train` was given.
 fn data<'a>(command: &Command, matches: &'a ArgMatches) -> Option<&'a Path> {
     let positional = options(command).find(|argument| argument.is_positional())?;
     matches.get_raw(positional.get_id().as_str())?.next().map(Path::new)
 }
 
-/// Whether an option was typed or stands in the environment. The data were typed: they are the run file.
+/// Checks whether an option was typed, or set in the environment. The typed data are the run file itself.
 fn is_settled(argument: &Arg, matches: &ArgMatches) -> bool {
     let source = matches.value_source(argument.get_id().as_str());
     !argument.is_positional() && matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }
 
 impl Setting {
-    /// The option that it sets.
+    /// Option that it sets.
     fn argument<'a>(&self, command: &'a Command, path: &Path) -> Result<&'a Arg> {
         let wanted = self.key.replace('-', "_");
-        options(command).find(|argument| key(argument) == wanted).ok_or_else(|| {
+        options(command).find(|argument| has_key(argument, &wanted)).ok_or_else(|| {
             let known: Vec<String> = options(command).map(key).collect();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let unknown = Error::unknown("option", &self.key, &known);
@@ -97,7 +108,7 @@ impl Setting {
         })
     }
 
-    /// What would be typed.
+    /// Words of the command line.
     fn words(&self, argument: &Arg, path: &Path) -> Result<Vec<OsString>> {
         let takes_values = argument.get_action().takes_values();
         let words = match &self.value {
@@ -138,12 +149,12 @@ impl Setting {
         }
     }
 
-    /// Whether the option takes it, so that the message names the line and not what nobody has typed.
+    /// Checks that the option takes it, so that the message names the line of the file.
     fn check(&self, command: &Command, argument: &Arg, path: &Path) -> Result<()> {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
         let typed = ["wgrad", TRAIN].map(OsString::from).into_iter().chain(self.words(argument, path)?);
         match command.clone().try_get_matches_from(typed) {
-            // Whether options go together can be told when all are known.
+            // Conflicts between options are checked once all are known.
             Err(error) if !matches!(error.kind(), MissingRequiredArgument | ArgumentConflict) => {
                 Err(self.wrong(path, super::usage::line(&error), "see `wgrad train --help`"))
             }

@@ -1,4 +1,4 @@
-//! What stands in a TOML file: keys and values, with their lines.
+//! Keys and values of a TOML file, with their lines.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wgrad::{Error, Result};
 
-/// Nobody writes so many options: what is longer is another file.
+/// Longest run file. A longer file is something else.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// A key and its value.
@@ -19,11 +19,11 @@ pub struct Setting {
     pub value: Value,
 }
 
-/// What an option can be set to.
+/// Value of an option.
 pub enum Value {
     /// `true` or `false`.
     Switch(bool),
-    /// A number or a text as it would be typed, or several.
+    /// A number or a text as on a command line, or several.
     Words(Vec<String>),
 }
 
@@ -33,17 +33,7 @@ pub fn read(path: &Path) -> Result<Vec<Setting>> {
     let table = DeTable::parse(&text).map_err(|error| broken(path, &text, &error))?;
     let mut entries: Vec<_> = table.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
-    let mut settings: Vec<Setting> = Vec::new();
-    for (key, value) in entries {
-        let setting = setting(path, &text, key.get_ref(), key.span().start, value)?;
-        if let Some(first) = settings.iter().find(|other| other.key.replace('-', "_") == setting.key.replace('-', "_"))
-        {
-            let problem = format!("line {}: `{}` was set in line {}", setting.line, setting.key, first.line);
-            return Err(Error::format(path, problem, "remove one of the two"));
-        }
-        settings.push(setting);
-    }
-    Ok(settings)
+    entries.into_iter().map(|(key, value)| setting(path, &text, key.get_ref(), key.span().start, value)).collect()
 }
 
 fn text(path: &Path) -> Result<String> {
@@ -51,7 +41,7 @@ fn text(path: &Path) -> Result<String> {
     let mut text = String::new();
     File::open(path).map_err(failed)?.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MOST_BYTES {
-        let problem = format!("it is longer than {MOST_BYTES} bytes, the most that a run file may have");
+        let problem = format!("it is longer than {MOST_BYTES} bytes, the most for a run file");
         return Err(Error::format(path, problem, "name a file that `wgrad init` wrote, or data by another name"));
     }
     Ok(text)
@@ -67,15 +57,15 @@ fn setting(path: &Path, text: &str, key: &str, at: usize, value: &Spanned<DeValu
     value.map(|value| Setting { key: key.into(), line, value }).ok_or_else(|| {
         let problem =
             format!("line {line}: `{key}` is neither number, text, true, false, nor an array of numbers or texts");
-        Error::format(path, problem, "write `option = value`, one a line, without [tables]")
+        Error::format(path, problem, "write `option = value`, one per line, without [tables]")
     })
 }
 
-/// A number or a text as it would be typed.
+/// A number or a text as on a command line.
 fn word(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        // What is too large for any option is shown to it as it stands.
+        // A number that is too large for any option stays as it is, for its message.
         DeValue::Integer(number) => Some(
             i128::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| number.to_string(), |number| number.to_string()),

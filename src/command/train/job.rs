@@ -10,23 +10,24 @@ use wgrad::model::{Origin, Record, TableLayout, replace};
 use wgrad::trainer::Builder;
 use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardization, Targets, Trainer};
 
-use super::Arguments;
-use super::parts::Parts;
-use super::profile;
+use super::split::Sets;
 use super::stopping::Interrupt;
-use crate::command::data;
+use super::{Arguments, Settings, numbered, profile, save_split};
+use crate::command::autotune::Chosen;
+use crate::command::confusion::confusion;
+use crate::command::data::{self, STANDARD};
 use crate::command::plot::{Curves, PictureFile, theme, title};
-use crate::command::progress::Reporter;
+use crate::command::progress::{Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
-use crate::command::report::{Output, Start, Stopped, Summary, batches, confusion, tell_start, tell_summary};
-use crate::command::tuning::Chosen;
+use crate::command::report::{Output, Start, Stopped, Summary, batch_size, tell_start, tell_summary};
 
-/// All that was settled before training begins.
+/// A training that is ready to begin.
 pub struct Job<'a> {
     arguments: &'a Arguments,
-    parts: Parts,
+    sets: Sets,
     recipe: Recipe,
     epochs: usize,
+    warmup_steps: u64,
     trainer: Trainer,
     tuning: Chosen,
     trace: Option<PathBuf>,
@@ -39,54 +40,73 @@ pub struct Job<'a> {
     plot: Option<PictureFile>,
 }
 
-/// What came of a training.
+/// End of a training.
 pub enum End {
-    /// It was stopped, and has a checkpoint in that folder.
+    /// It was stopped, with a checkpoint in that folder.
     Stopped(PathBuf),
+    /// It was not stopped.
     Whole(Outcome),
 }
 
-/// A training that was not stopped.
+/// Outcome of a training.
 pub struct Outcome {
     history: History,
     seconds: f64,
-    resumed: bool,
+    is_resumed: bool,
 }
 
 impl<'a> Job<'a> {
-    /// Reads, splits, and finds out all that would else be wrong after hours of training.
-    pub fn prepare(arguments: &'a Arguments) -> Result<Self> {
-        let mut source = data::load_inspected(&arguments.data, &arguments.columns)?;
-        let found = source.found.take();
-        let (rows, checksum) = (source.rows.len(), source.rows.checksum());
-        let parts = Parts::of(source, arguments.seed, arguments.patience)?;
+    /// Reads and splits the data, and checks everything that would otherwise fail after hours of training.
+    pub fn prepare(arguments: &'a Arguments, output: &Output) -> Result<Self> {
+        let reading = &arguments.columns.reading;
+        let source = data::load_inspected(&arguments.data, &arguments.columns)?;
+        let found = source.found.clone();
+        let contents = (source.rows.len(), source.rows.checksum());
+        let sets = Sets::of(source, &arguments.split, reading, arguments.seed)?;
+        if arguments.patience.is_some() && sets.validation.is_none() {
+            let problem = format!("there is no validation set beside {} training rows", sets.train.rows.len());
+            return Err(Error::conflict("`--patience`", problem, "add `--validation`, or leave it out"));
+        }
+        let train = &sets.train.rows;
         let warnings = found.as_ref().map_or(vec![], |found| found.warnings.clone());
-        let warnings = warnings.into_iter().chain(parts.untrained_classes()).collect();
-        let recipe = arguments.recipe.for_data(&arguments.data, &parts.train, parts.len())?;
-        let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, parts.len()).epochs);
+        let warnings = warnings.into_iter().chain(sets.untrained_classes()).collect();
+        let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len())?;
+        let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len()).epochs);
+        let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows(arguments, &recipe)) as u64);
+        let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
-        let builder = tuning.train(builder(arguments, &recipe, &parts.train, epochs)?);
-        let trainer = builder.build(&device)?;
-        let model = arguments.path(&parts.train)?;
-        let origin = arguments.origin(&parts.train, (rows, checksum), &recipe, epochs)?;
+        let builder = builder(arguments, &recipe, train)?.schedule(arguments.schedule(steps, warmup_steps));
+        let trainer = tuning.train(builder).build(&device)?;
+        let wanted = arguments.wanted_path(train)?;
+        let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
+        let checkpoints = arguments.stopping.checkpoints(&wanted)?;
+        for (_, set) in sets.all() {
+            trainer.check(&set.rows)?;
+        }
+        let model = arguments.model_path(&wanted, &origin)?;
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
-        for part in parts.all() {
-            trainer.check(part)?;
+        if let Some(folder) = &arguments.save_split {
+            let table = found.as_ref().filter(|_| arguments.data != STANDARD);
+            let table = table.map(|found| (Path::new(&arguments.data), found));
+            save_split::write(folder, &sets, table, arguments.force)?;
         }
-        let checkpoints = arguments.stopping.checkpoints(&model)?;
-        arguments.check_overwriting(&model, &origin)?;
+        if model != wanted && !arguments.json {
+            let [model, wanted] = [&model, &wanted].map(|path| path.display());
+            output.note(format!("{wanted} is the model of another training; this one will be {model}"));
+        }
         let interrupt = Interrupt::listen()?;
         Ok(Self {
             arguments,
-            parts,
+            sets,
             recipe,
             epochs,
+            warmup_steps,
             trainer,
             tuning,
             trace,
-            table: found.as_ref().map(table_form),
+            table: found.as_ref().map(table_layout),
             origin,
             warnings,
             checkpoints,
@@ -96,15 +116,15 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Tells what will be done.
+    /// Prints the settings.
     pub fn tell_start(&self, output: &mut Output) -> Result<()> {
-        let Self { recipe, parts, trainer, arguments, .. } = self;
+        let Self { recipe, sets, trainer, arguments, .. } = self;
         let tuned = trainer.tuned()?;
         let start = Start {
             event: "start",
             data: &arguments.data,
-            rows: parts.rows(),
-            inputs: parts.train.inputs(),
+            rows: sets.sizes(),
+            inputs: sets.train.rows.inputs(),
             outputs: recipe.network.outputs(),
             network: recipe.network.to_string(),
             parameters: recipe.network.parameter_count(),
@@ -112,6 +132,8 @@ impl<'a> Job<'a> {
             optimizer: recipe.optimizer.name(),
             learning_rate: recipe.optimizer.learning_rate(),
             schedule: arguments.schedule_name(),
+            warmup_steps: self.warmup_steps,
+            clip_norm: recipe.clip_norm,
             batch: recipe.batch,
             accumulate: arguments.accumulate,
             epochs: self.epochs,
@@ -131,65 +153,63 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Trains; with a validation part the epoch of its lowest loss is kept. Nothing comes of a training that is stopped
-    /// but its checkpoint.
+    /// Trains. With a validation set, the parameters of the epoch with its lowest loss are kept. Of a training that is
+    /// stopped only the checkpoint remains.
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
-        let Self { arguments, parts, recipe, trainer, interrupt, .. } = self;
-        let began = Instant::now();
-        let reporter = Reporter::new(output, arguments.json, trainer.device(), self.epochs, parts.train.len());
-        let mut moved = reporter.on_submission(batch_size(arguments, recipe));
+        let Self { arguments, sets, recipe, trainer, interrupt, .. } = self;
+        let (train, began) = (&sets.train.rows, Instant::now());
+        let reporter = Reporter::new(output, arguments.json, self.epochs, train.len(), step_rows(arguments, recipe));
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
             .on_resume(|restored| lock(&reporter).resumed(restored))
             .on_begin_anew(|others| lock(&reporter).begun_anew(others))
             .on_submission(|progress| {
-                moved(progress);
+                lock(&reporter).submitted(progress);
                 interrupt.flow()
             })
-            .on_epoch(|epoch| {
+            .on_epoch(|epoch, _| {
                 lock(&reporter).epoch(epoch);
                 interrupt.flow()
             });
-        if let Some((validation, _)) = &parts.held_out {
-            fit = fit.validate(validation).restore_best();
+        if let Some(validation) = &sets.validation {
+            fit = fit.validate(&validation.rows).restore_best();
         }
         if let Some(patience) = arguments.patience {
             fit = fit.patience(patience);
         }
-        let history = trainer.fit(&parts.train, fit)?;
+        let history = trainer.fit(train, fit)?;
         interrupt.end();
-        let (seconds, resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
+        let (seconds, is_resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
         Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
             Some(folder) => End::Stopped(folder.into()),
-            None => End::Whole(Outcome { history, seconds, resumed }),
+            None => End::Whole(Outcome { history, seconds, is_resumed }),
         })
     }
 
-    /// Tells how to go on.
+    /// Prints the command that resumes a stopped training.
     pub fn tell_stopped(&self, folder: &Path, output: &mut Output) {
         let command = self.arguments.stopping.command(folder);
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
         if self.arguments.json {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
-        // Not on standard output, which may be a file that nobody looks at.
+        // On standard error, since standard output may be a file that nobody looks at.
         let text =
-            format!("stopped after step {step}, with a checkpoint in {}; to go on:\n  {command}", shown(&checkpoint));
+            format!("stopped after step {step}, with a checkpoint in {}; to resume:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 
-    /// Scores and writes the model, and tells what came of it.
+    /// Evaluates and writes the model, and prints the results.
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
-        let Outcome { history, seconds, resumed } = outcome;
+        let Outcome { history, seconds, is_resumed } = outcome;
         let mut model = self.trainer.model()?;
-        model.metadata.columns = self.parts.train.columns().to_vec();
+        model.metadata.columns = self.sets.train.rows.columns().to_vec();
         model.metadata.table = self.table.clone();
         model.metadata.origin = Some(self.origin.clone());
-        let (device, test) = (self.trainer.device(), self.parts.test());
-        let evaluation = model.evaluate_on(device, test)?;
-        let confusion = confusion(&model, device, test, &evaluation)?;
-        let evaluated_on = if self.parts.held_out.is_some() { "test" } else { "all" };
+        let (device, (rows, evaluated_on)) = (self.trainer.device(), self.sets.evaluated());
+        let evaluation = model.evaluate_on(device, rows)?;
+        let confusion = confusion(&model, device, rows, &evaluation)?;
         model.metadata.record = Some(Record {
             version: env!("CARGO_PKG_VERSION").into(),
             epochs: history.len(),
@@ -211,7 +231,7 @@ impl<'a> Job<'a> {
             steps: self.trainer.steps(),
             best_epoch: history.best,
             seconds,
-            resumed,
+            resumed: is_resumed,
             device: device.to_string(),
             reason: device.reason().into(),
             model: saved.display().to_string(),
@@ -224,6 +244,7 @@ impl<'a> Job<'a> {
             self.trainer.profile().inspect(|profile| profile::tell_events(output, profile));
             output.json(&summary);
         } else {
+            tell_history(output, &history, self.epochs);
             let source = data::words(&self.arguments.data, &self.arguments.columns.reading);
             tell_summary(output, &source, &summary);
             self.trainer.profile().inspect(|profile| profile::tell_table(output, profile, &self.arguments.rates));
@@ -231,30 +252,31 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Saves the model, and returns where. What another process has written in its place since training began stays, as at
-    /// the beginning: the model is then saved beside it, and that is an error to end with.
+    /// Saves the model, and returns its path. If another process has written to the path since training began, the model is
+    /// saved beside it; that is an error if the path was given.
     fn save(&self, model: &Model) -> Result<(PathBuf, Option<Error>)> {
         let Some(problem) = self.arguments.overwriting(&self.model, &self.origin) else {
             model.save(&self.model)?;
             return Ok((self.model.clone(), None));
         };
-        let path = free_beside(&self.model);
+        let path = numbered(&self.model).find(|path| !path.exists()).unwrap_or_default();
         model.save(&path)?;
         let remedy = format!("another process wrote it meanwhile, so this model was saved as `{}`", path.display());
-        Ok((path, Some(Error::conflict(self.model.display().to_string(), problem, remedy))))
+        let conflict = Error::conflict(self.model.display().to_string(), problem, remedy);
+        Ok((path, self.arguments.out.is_some().then_some(conflict)))
     }
 
     fn curves(&self, history: &History) -> Curves {
-        let target = match self.parts.train.targets() {
+        let target = match self.sets.train.rows.targets() {
             Targets::Numbers { columns, .. } if columns.len() == 1 => Some(columns[0].clone()),
             _ => None,
         };
-        let Recipe { network, loss, optimizer, batch } = &self.recipe;
-        let (name, rate, rows) = (optimizer.name(), optimizer.learning_rate(), self.parts.len());
-        let batches = batches(*batch, self.arguments.accumulate);
+        let Recipe { network, loss, optimizer, batch, .. } = &self.recipe;
+        let (name, rate, rows) = (optimizer.name(), optimizer.learning_rate(), self.sets.len());
+        let batch = batch_size(*batch, self.arguments.accumulate);
         Curves {
-            title: title(self.parts.train.name(), network),
-            subtitle: format!("{name} at {rate}, {batches}, {rows} rows in all"),
+            title: title(self.sets.train.rows.name(), network),
+            subtitle: format!("{name} at {rate}, {batch}, {rows} rows in all"),
             loss: *loss,
             target,
             epochs: history.epochs.clone(),
@@ -263,48 +285,32 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The first of `m-2.safetensors`, `m-3.safetensors`, … beside `m.safetensors` that is not there.
-fn free_beside(path: &Path) -> PathBuf {
-    let numbered = |number: u32| {
-        let mut name = path.file_stem().unwrap_or_default().to_os_string();
-        name.push(format!("-{number}"));
-        path.with_file_name(name).with_added_extension(path.extension().unwrap_or_default())
-    };
-    let mut number = 2;
-    while numbered(number).exists() {
-        number += 1;
-    }
-    numbered(number)
-}
-
-/// Rows of a step, if there are as many.
-fn batch_size(arguments: &Arguments, recipe: &Recipe) -> usize {
+/// Rows of a step, except for the last of an epoch.
+fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
-fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset, epochs: usize) -> Result<Builder> {
-    let steps = (epochs as u64).saturating_mul(train.len().div_ceil(batch_size(arguments, recipe)) as u64);
-    // Pixels are of one kind.
+fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Builder> {
+    // Pixels are all of one kind.
     let fit = if train.bytes().is_some() { Standardization::fit_all } else { Standardization::fit };
-    let builder = Trainer::builder(recipe.network.clone())
+    let mut builder = Trainer::builder(recipe.network.clone())
         .loss(recipe.loss)
         .optimizer(recipe.optimizer)
-        .schedule(arguments.schedule(steps))
         .batch(recipe.batch)
         .accumulate(arguments.accumulate)
         .seed(arguments.seed)
         .preprocessing(fit(train)?);
-    let builder = match recipe.loss {
-        Loss::MeanSquaredError if train.target_values().is_some() => {
-            builder.target_scaling(Standardization::fit_targets(train)?)
-        }
-        _ => builder,
-    };
+    if let Some(norm) = recipe.clip_norm {
+        builder = builder.clip_norm(norm);
+    }
+    if recipe.loss == Loss::MeanSquaredError && train.target_values().is_some() {
+        builder = builder.target_scaling(Standardization::fit_targets(train)?);
+    }
     Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
-/// How the table was read, for the model to know.
-fn table_form(found: &Inspection) -> TableLayout {
+/// Layout of the table, for the model to read others in the same way.
+fn table_layout(found: &Inspection) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
     TableLayout {
         header: found.header,
@@ -313,7 +319,7 @@ fn table_form(found: &Inspection) -> TableLayout {
     }
 }
 
-/// Callbacks take turns; what one that panicked has left can still be told.
+/// Callbacks never run at the same time. If one panicked, the state is still good to print.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

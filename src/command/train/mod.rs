@@ -1,8 +1,9 @@
-//! `wgrad train`: split, scale, train, score, save.
+//! `wgrad train`: splits, scales, trains, evaluates, saves.
 
 mod job;
-mod parts;
 mod profile;
+mod save_split;
+mod split;
 mod stopping;
 
 use std::path::{Path, PathBuf};
@@ -11,85 +12,121 @@ use clap::{ValueEnum, ValueHint};
 use wgrad::model::{Origin, check_replaceable};
 use wgrad::{Dataset, Error, Model, Result, Schedule};
 
+use super::autotune::TuningOptions;
 use super::columns::Columns;
+use super::data;
 use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
 use super::names::names;
+use super::numbers::{Amount, count, seed};
 use super::plot::{PictureFile, same_file};
 use super::rates::RateOptions;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
-use super::tuning::TuningOptions;
-use super::{count, data};
 use job::{End, Job};
+use split::{Sets, SplitOptions};
 
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad train digits
-  wgrad train xor --network \"4 tanh\" --epochs 300
-  wgrad train house.csv --target price --network \"64 relu 64 relu\" --patience 10
+  wgrad train xor --hidden \"4 tanh\" --epochs 300
+  wgrad train house.csv --target price --hidden \"64 relu 64 relu\" --patience 10
+  wgrad train house.csv --validation 0.2 --test new_houses.csv
   wgrad train iris --seed 7 --threads 2 --json | tail -1
   wgrad train mnist --data-dir mnist --plot curves.svg
   wgrad train digits --checkpoint run --resume
   wgrad train run.toml --seed 3
 
 CHECKPOINTS
-  Ctrl-C ends training with a checkpoint, and says what to type to go on. With
-  --checkpoint there is one every 60 seconds, too, and one of the best epoch;
-  --resume goes on from the newest, with the same bits as if never stopped.
+  Ctrl-C stops training with a checkpoint, and prints the command to resume it.
+  With --checkpoint there is a checkpoint every 60 seconds, too, and one of the
+  best epoch. --resume continues from the newest one, with the same bits as a
+  training that was never stopped.
 
 RUN FILES
-  Every option can stand in a file, which `wgrad init` writes:
+  Every option can be set in a file, which `wgrad init` writes:
     data = \"digits\"
     learning_rate = 0.01
     json = true
-  What is typed wins over WGRAD_DEVICE, and that over the file.
+  Options on the command line override WGRAD_DEVICE, which overrides the file.
 
 PROFILE
-  --profile has a table behind all else: each op of the steps, its calls, time
-  and rates, and with --peak-gflops and --bandwidth-gbs the least time that it
-  can take. Ops run one by one for it: a GPU tells the time itself, and the
-  CPU's ops are without the caches that rows else stay in. The bits of the
-  model are the same.
+  --profile adds a table of the ops of a step: calls, time and rates, and with
+  --peak-gflops and --bandwidth-gbs the lower bound of the time (roofline). Ops
+  run one by one meanwhile, so that training takes longer. The model has the
+  same bits. A GPU measures the time by its own clock.
 
-PRINTED
-  epoch lines   loss: mean over the epoch's training rows while they are learnt;
-                accuracy or r2 of the validation part
-  last lines    accuracy or r2, and loss, of the saved model on the test part
+OUTPUT
+  epoch lines   loss: mean over the rows of the training set during the epoch;
+                accuracy or R² on the validation set
+  result line   accuracy or R², and loss, of the saved model on the test set
   --json        the same in numbers, and the validation loss
 
-Losses are in one unit throughout: for mean_squared_error, that is
-the square of the target column's unit. The target is scaled for training, but
-that is undone in all that is printed, saved and predicted. There is no accuracy
-where targets are fractions (binary_cross_entropy).
+Losses are in the data's own unit: for mean_squared_error, that is
+the square of the target column's unit. The target is scaled for training, and
+scaled back in all that is printed, saved and predicted. There is no accuracy
+for targets that are fractions (binary_cross_entropy).
 ";
 
-/// What to train on, and how.
+/// Options of a training.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = format!("{}; `.toml` is a run file", data::HELP))]
+    #[arg(help = "digits, iris, mnist, moons, …, or the path of a table or a run file")]
+    #[arg(long_help = format!("{}; or a run file, `*.toml`", data::LONG_HELP))]
     #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,
     #[command(flatten)]
+    split: SplitOptions,
+    /// Writes the sets to train.csv, validation.csv, test.csv
+    ///
+    /// Folder for the rows of the training, validation and test set. Rows of a table have all its columns, also those that
+    /// are left out; rows of other data have the numbers. Files with other rows are replaced only with --force.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
+    save_split: Option<PathBuf>,
+    #[command(flatten)]
     recipe: Options,
-    /// Batches of a step, whose gradients are added: a batch N times as large, in the memory of one
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, allow_negative_numbers = true)]
-    #[arg(help_heading = "Training")]
+    /// Gradient accumulation: batches per step [default: 1]
+    ///
+    /// Gradients of N batches are added before each update. A step is one of a batch N times as large, in the memory of
+    /// one batch.
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
+    #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
     accumulate: usize,
-    /// How the learning rate changes with the step: not, or by half a cosine to 0
-    #[arg(long, value_name = "NAME", value_enum, default_value = "cosine", help_heading = "Training")]
+    /// Schedule: constant or cosine
+    ///
+    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps, by half a cosine.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_enum,
+        ignore_case = true,
+        default_value = "cosine",
+        hide_possible_values = true
+    )]
+    #[arg(help_heading = "Training")]
     schedule: Shape,
-    /// How often all rows of the training part are seen
+    /// Warm-up: steps, or fraction of all steps [default: 0]
+    ///
+    /// The learning rate increases linearly over these steps; then the schedule begins.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(Amount), allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    warmup: Option<Amount>,
+    /// Number of epochs [default: by data set, 5 to 100]
+    ///
+    /// An epoch is a pass over the training set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     epochs: Option<usize>,
-    /// Stops once the validation loss has not fallen for N epochs
+    /// Stops N epochs after the best one [default: never]
+    ///
+    /// Early stopping: training ends once the validation loss has not decreased for N epochs.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,
-    /// Draws the split, the first weights, the order of rows and dropout
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Training")]
+    /// Seed of split, weights, order, dropout
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training")]
     seed: u64,
     #[command(flatten)]
     device: DeviceOptions,
@@ -99,30 +136,39 @@ pub struct Arguments {
     fused_step: FusedStepOption,
     #[command(flatten)]
     stopping: stopping::Stopping,
-    /// Where the model goes [default: DATA.safetensors]
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// File of the model [default: DATA.safetensors]
+    ///
+    /// Without it, the model of another training is kept: the next free name is used, such as DATA-2.safetensors.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
     /// Replaces a model of other data or settings
     #[arg(long, help_heading = "Output")]
     force: bool,
-    /// Draws losses and score by epoch: *.svg or *.png
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// Draws learning curves: *.svg or *.png
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     plot: Option<PathBuf>,
     /// Draws on a dark background, with --plot
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     dark: bool,
-    /// Tells what each op of a step took, beside the least that it can take; training takes longer meanwhile
-    #[arg(long, help_heading = "Profile")]
+    /// Measures each op of a step
+    ///
+    /// Training takes longer meanwhile. The model has the same bits.
+    #[arg(long, help_heading = "Profile", hide_short_help = true)]
     profile: bool,
-    /// Writes when each op ran, for Perfetto or about:tracing, as JSON; goes with --profile
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile")]
+    /// Writes a trace of the ops for Perfetto, with --profile
+    ///
+    /// JSON for <https://ui.perfetto.dev> or about:tracing.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile", hide_short_help = true)]
     trace: Option<PathBuf>,
     #[command(flatten)]
     rates: RateOptions,
-    /// One JSON object a line: start, epoch …, summary
+    /// Prints JSON, one object per line: start, epoch …, summary
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
+
+/// Settings that may change when a training is resumed.
+const RESUMABLE: [&str; 5] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate"];
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Shape {
@@ -132,7 +178,7 @@ enum Shape {
 
 /// Trains and writes the model; returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
-    let mut job = Job::prepare(arguments)?;
+    let mut job = Job::prepare(arguments, output)?;
     job.tell_start(output)?;
     match job.train(output)? {
         End::Whole(outcome) => job.finish(outcome, output).map(|()| 0),
@@ -143,11 +189,32 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     }
 }
 
+/// Settings of a training that follow from its data.
+struct Settings<'a> {
+    sets: &'a Sets,
+    recipe: &'a Recipe,
+    epochs: usize,
+    warmup_steps: u64,
+}
+
 impl Arguments {
-    fn schedule(&self, steps: u64) -> Schedule {
+    /// Steps of warm-up, of so many in all.
+    fn warmup_steps(&self, steps: u64) -> Result<u64> {
+        let warmup = self.warmup.map_or(0, |warmup| warmup.of(steps as usize)) as u64;
+        if warmup >= steps {
+            let problem = format!("the warm-up has {warmup} steps, but training has {steps} in all");
+            return Err(Error::conflict("`--warmup`", problem, "give fewer steps, or more `--epochs`"));
+        }
+        Ok(warmup)
+    }
+
+    fn schedule(&self, steps: u64, warmup_steps: u64) -> Schedule {
+        // The first step changes something already.
+        let start = if warmup_steps > 0 { 1.0 / warmup_steps as f64 } else { 0.0 };
         match self.schedule {
-            Shape::Constant => Schedule::Constant,
-            Shape::Cosine => Schedule::cosine(steps),
+            Shape::Constant if warmup_steps == 0 => Schedule::Constant,
+            Shape::Constant => Schedule::linear_warmup(start, warmup_steps),
+            Shape::Cosine => Schedule::Cosine { start, warmup_steps, steps: steps - warmup_steps, end: 0.0 },
         }
     }
 
@@ -158,10 +225,24 @@ impl Arguments {
         }
     }
 
-    /// Where the model goes, which is known to be possible.
-    fn path(&self, data: &Dataset) -> Result<PathBuf> {
-        let stem = data::stem(&self.data, data);
-        let path = self.out.clone().unwrap_or_else(|| format!("{stem}.safetensors").into());
+    /// File of the model. Without `--out` it is the first of `DATA.safetensors`, `DATA-2.safetensors`, … that is free, or of
+    /// the same training.
+    fn model_path(&self, wanted: &Path, origin: &Origin) -> Result<PathBuf> {
+        let path = match self.out {
+            Some(_) => wanted.into(),
+            None => numbered(wanted).find(|path| self.overwriting(path, origin).is_none()).unwrap_or_default(),
+        };
+        if let Some(problem) = self.overwriting(&path, origin) {
+            let remedy = "name another file with `--out`, or replace it with `--force`";
+            return Err(Error::conflict(path.display().to_string(), problem, remedy));
+        }
+        check_replaceable(&path)?;
+        Ok(path)
+    }
+
+    /// File of the model, if no other training has left one there.
+    fn wanted_path(&self, data: &Dataset) -> Result<PathBuf> {
+        let path = self.out.clone().unwrap_or_else(|| format!("{}.safetensors", data::stem(&self.data, data)).into());
         check_replaceable(&path)?;
         if data::is_table(&path, &self.data) {
             let problem = "the model would replace the table that it is trained on";
@@ -170,43 +251,35 @@ impl Arguments {
         Ok(path)
     }
 
-    /// What the model is made of: data of so many rows and that checksum, of which `train` is a part, and settings.
-    fn origin(
-        &self,
-        train: &Dataset,
-        (rows, checksum): (usize, u32),
-        recipe: &Recipe,
-        epochs: usize,
-    ) -> Result<Origin> {
+    /// Origin of the model: data of so many rows and that checksum, and settings.
+    fn origin(&self, settings: &Settings<'_>, (rows, checksum): (usize, u32)) -> Result<Origin> {
+        let Settings { sets, recipe, epochs, warmup_steps } = settings;
+        let train = &sets.train.rows;
         let optimizer = serde_json::to_value(recipe.optimizer)
             .map_err(|error| Error::conflict("optimizer", error.to_string(), "use another"))?;
-        // One setting each, so that a difference names it.
+        // One setting each, so that messages can name the one that differs.
         let options = optimizer.as_object().into_iter().flatten().filter(|(name, _)| *name != "kind");
         let options = options.map(|(name, value)| (format!("optimizer.{name}"), value.to_string()));
-        let dropped = self.columns.form().drop;
+        let given = |number: Option<String>| number.unwrap_or_default();
         let settings = [
             ("target", train.target_columns().join(", ")),
-            ("drop", dropped.join(", ")),
+            ("drop", self.columns.form().drop.join(", ")),
             ("network", recipe.network.to_string()),
             ("loss", recipe.loss.to_string()),
             ("optimizer", recipe.optimizer.name().into()),
             ("schedule", self.schedule_name().into()),
+            ("warmup", given((*warmup_steps > 0).then(|| warmup_steps.to_string()))),
+            ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
             ("batch", recipe.batch.to_string()),
             ("accumulate", self.accumulate.to_string()),
             ("epochs", epochs.to_string()),
-            ("patience", self.patience.map_or(String::new(), |epochs| epochs.to_string())),
+            ("patience", given(self.patience.map(|epochs| epochs.to_string()))),
             ("seed", self.seed.to_string()),
         ];
-        let settings = settings.into_iter().map(|(name, value)| (name.to_string(), value)).chain(options);
-        let given = settings.filter(|(_, value)| !value.is_empty());
-        Ok(Origin { data: train.name().into(), rows, checksum, settings: given.collect() })
-    }
-
-    /// Refuses to replace what another training has left.
-    fn check_overwriting(&self, path: &Path, origin: &Origin) -> Result<()> {
-        let remedy = "name another file with `--out`, or replace it with `--force`";
-        let refused = |problem| Err(Error::conflict(path.display().to_string(), problem, remedy));
-        self.overwriting(path, origin).map_or(Ok(()), refused)
+        let settings = settings.into_iter().chain(self.split.settings(sets));
+        let settings = settings.map(|(name, value)| (name.to_string(), value)).chain(options);
+        let settings = settings.filter(|(_, value)| !value.is_empty()).collect();
+        Ok(Origin { data: train.name().into(), rows, checksum, settings })
     }
 
     /// Reason not to replace the file at `path`, if there is one.
@@ -214,11 +287,11 @@ impl Arguments {
         if self.force || !path.exists() {
             return None;
         }
-        // What checkpoints let change, too, when a training goes on.
-        let may_change: &[&str] = if self.stopping.is_resumed() { &["epochs", "patience"] } else { &[] };
+        // Checkpoints let these change, too, when a training is resumed.
+        let may_change: &[&str] = if self.stopping.is_resumed() { &RESUMABLE } else { &[] };
         let problem = match Model::load(path).map(|model| model.metadata.origin) {
-            Err(_) => "it is there already, and is no model that can be read".into(),
-            Ok(None) => "it is there already, and does not say what it was trained with".into(),
+            Err(_) => "it exists, and is not a model that can be read".into(),
+            Ok(None) => "it exists, and has no record of its training".into(),
             Ok(Some(made)) => match made.difference(origin, may_change) {
                 None => return None,
                 Some((name, was, is)) => format!("it holds a model with {name} = {was}, but now it would be {is}"),
@@ -227,7 +300,7 @@ impl Arguments {
         Some(problem)
     }
 
-    /// The file for the learning curves, which is known to be possible.
+    /// File for the learning curves, checked to be writable.
     fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
         let Some(path) = &self.plot else {
             return match self.dark {
@@ -242,4 +315,14 @@ impl Arguments {
         }
         Ok(Some(file))
     }
+}
+
+/// `m.safetensors`, `m-2.safetensors`, `m-3.safetensors`, …
+fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let beside = |number: u32| {
+        let mut name = path.file_stem().unwrap_or_default().to_os_string();
+        name.push(format!("-{number}"));
+        path.with_file_name(name).with_added_extension(path.extension().unwrap_or_default())
+    };
+    std::iter::once(path.into()).chain((2..).map(beside))
 }

@@ -1,4 +1,4 @@
-//! What a training tells of its ops: `--profile`, `--trace`.
+//! Times of a training's ops: `--profile`, `--trace`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::command::plot::same_file;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
 
-/// What one op took.
+/// Time and work of one op.
 #[derive(Serialize)]
 struct Op {
     event: &'static str,
@@ -29,7 +29,7 @@ struct Op {
 }
 
 impl Arguments {
-    /// The file for the trace, which is known to be possible.
+    /// File for the trace, checked to be writable.
     pub(super) fn trace_file(&self, model: &Path) -> Result<Option<PathBuf>> {
         let remedy = "add `--profile`";
         let Some(path) = &self.trace else {
@@ -51,12 +51,12 @@ impl Arguments {
     }
 }
 
-/// Tells what each op took, for people.
+/// Prints the times of all ops as a table.
 pub fn tell_table(output: &mut Output, profile: &Profile, rates: &RateOptions) {
     output.line(format!("\n{}", profile.table(rates.rates()).trim_end()));
 }
 
-/// The same, for programs.
+/// Prints the times of all ops as JSON.
 pub fn tell_events(output: &mut Output, profile: &Profile) {
     profile.ops().iter().for_each(|op| output.json(&event(op)));
 }

@@ -1,4 +1,4 @@
-//! What is left of a training that is stopped, and how it goes on: `--checkpoint`, `--resume`, Ctrl-C.
+//! Checkpoints of a training, and its interruption: `--checkpoint`, `--resume`, Ctrl-C.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,54 +12,58 @@ use clap::{Args, ValueHint};
 use wgrad::data::quoted;
 use wgrad::{Checkpoints, Error, Result};
 
-use crate::command::count;
+use crate::command::numbers::{count, within};
 
-/// Exit code of what Ctrl-C has ended, as shells have it: 128 and the signal's number.
+/// Exit code after Ctrl-C, as in shells: 128 and the number of the signal.
 pub const INTERRUPTED: u8 = 130;
 
-/// How often there is a checkpoint where nothing else is said, in seconds.
+/// Default interval between checkpoints, in seconds.
 const INTERVAL: f64 = 60.0;
 
-/// When training is written down, so that it can go on.
+/// Options of checkpoints.
 #[derive(Args)]
 pub struct Stopping {
-    /// Folder to write checkpoints to: the newest three and the best stay
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Checkpoints")]
+    /// Folder of checkpoints [default: one if stopped]
+    ///
+    /// The newest three checkpoints are kept, and that of the best epoch. Without a folder, only Ctrl-C writes one.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Checkpoints", hide_short_help = true)]
     checkpoint: Option<PathBuf>,
-    /// Writes one after every N steps, instead of every 60 seconds
-    #[arg(long, value_name = "N", help_heading = "Checkpoints")]
+    /// Steps between checkpoints [default: by time]
+    #[arg(long, value_name = "N", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
-    /// Writes one after every S seconds
-    #[arg(long, value_name = "S", help_heading = "Checkpoints")]
+    /// Seconds between checkpoints [default: 60]
+    #[arg(long, value_name = "S", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
-    /// Goes on from the newest checkpoint in the folder, or begins where there is none; without --checkpoint, from what
-    /// Ctrl-C left of a training with the same settings
-    #[arg(long, help_heading = "Checkpoints")]
+    /// Continues from the newest checkpoint
+    ///
+    /// Of the folder of --checkpoint, or else of a training with the same settings that Ctrl-C has stopped. Training begins
+    /// anew if there is none. --epochs, --patience, the learning rate and the schedule may change.
+    #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }
 
 fn seconds(text: &str) -> std::result::Result<f64, String> {
-    let wanted = || "it must be a number of seconds above 0, and below a billion".to_string();
-    text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds < 1e9).ok_or_else(wanted)
+    within(text, 1e-3..=1e9)
 }
 
 impl Stopping {
-    /// Whether it goes on from a checkpoint, where there is one.
+    /// Returns `true` for `--resume`.
     pub fn is_resumed(&self) -> bool {
         self.resume
     }
 
-    /// Where checkpoints go, and when. Without a folder there is one only where training is stopped, beside the model.
+    /// Place and interval of checkpoints. Without a folder there is only that of a stopped training, beside the model.
     pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
             self.check_alone()?;
             let own = Checkpoints::in_numbered_folder(model.with_extension("checkpoints")).only_when_stopped();
-            return Ok(if self.resume { own.resume() } else { own });
+            return Ok(self.resumed(own));
         };
         if folder == model {
-            let problem = "the model would stand where the folder of checkpoints does";
+            let problem = "the model and the folder of checkpoints have the same name";
             return Err(Error::conflict(folder.display().to_string(), problem, "name another folder"));
         }
         let mut checkpoints = Checkpoints::in_folder(folder);
@@ -70,10 +74,15 @@ impl Stopping {
         if let Some(seconds) = interval {
             checkpoints = checkpoints.every(Duration::from_secs_f64(seconds));
         }
-        Ok(if self.resume { checkpoints.resume() } else { checkpoints })
+        Ok(self.resumed(checkpoints))
     }
 
-    /// Not a rule of the arguments, since the folder may stand in a run file.
+    /// Checkpoints to resume from, if that is asked for. A training may be prolonged, which changes its schedule.
+    fn resumed(&self, checkpoints: Checkpoints) -> Checkpoints {
+        if self.resume { checkpoints.resume().accept_learning_rate() } else { checkpoints }
+    }
+
+    /// Refuses options of checkpoints without a folder. clap cannot do it, since the folder may be set in a run file.
     fn check_alone(&self) -> Result<()> {
         let given = [
             ("--checkpoint-steps", self.checkpoint_steps.is_some()),
@@ -84,7 +93,7 @@ impl Stopping {
         Err(Error::conflict(format!("`{option}`"), problem, "name one with `--checkpoint`"))
     }
 
-    /// What to type to go on from the checkpoints in `folder`: what was typed, and what it lacks.
+    /// Command that continues from the checkpoints in `folder`: the one that was typed, and the options that it lacks.
     pub fn command(&self, folder: &Path) -> String {
         let mut words: Vec<OsString> = std::env::args_os().collect();
         if let Some(program) = words.first_mut() {
@@ -100,12 +109,12 @@ impl Stopping {
     }
 }
 
-/// Whether somebody wants training to end, and has pressed Ctrl-C.
+/// Request to stop, by Ctrl-C.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on. Who asks twice does not want to wait.
+    /// Listens to Ctrl-C from now on. A second Ctrl-C ends the program at once.
     pub fn listen() -> Result<Self> {
         let asked = Self(Arc::new(AtomicBool::new(false)));
         let heard = asked.clone();
@@ -113,7 +122,7 @@ impl Interrupt {
             if heard.0.swap(true, Ordering::SeqCst) {
                 std::process::exit(INTERRUPTED.into());
             }
-            let text = "\nfinishing what is under way, then a checkpoint; Ctrl-C again ends at once";
+            let text = "\nfinishing the current step, then a checkpoint; Ctrl-C again stops at once";
             writeln!(std::io::stderr(), "{text}").ok();
         };
         ctrlc::set_handler(handler).map_err(|error| {
@@ -123,12 +132,12 @@ impl Interrupt {
         Ok(asked)
     }
 
-    /// What that means for training.
+    /// Tells training to stop or to continue.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.0.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// From now on there is nothing that could be gone on with: who asks does not have to wait.
+    /// Makes the next Ctrl-C end the program at once: training is done, and no checkpoint is to be written.
     pub fn end(&self) {
         self.0.store(true, Ordering::SeqCst);
     }

@@ -15,6 +15,12 @@ const ALL: &str = "--all";
 /// Length of the longest bar, in characters.
 const BAR: usize = 30;
 
+/// Width of a terminal, in characters: longer names of columns are shortened to fit.
+const WIDTH: usize = 80;
+
+/// Length to which a name of a column is shortened at most.
+const SHORT_NAME: usize = 12;
+
 impl Inspection {
     /// Returns tables of columns and classes, and the warnings. Unless `all` is true, it shows the first 20 columns, 20 classes
     /// and 5 warnings of each kind.
@@ -37,12 +43,16 @@ impl Inspection {
 
     /// Table of the columns; it always includes the target.
     fn columns_text(&self, most: usize) -> String {
-        let head = ["column", "type", "missing", "different", "min", "mean", "max", "deviation", ""];
+        let head = ["column", "type", "missing", "unique", "min", "mean", "max", "std", ""];
         let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
         let targets = self.columns.iter().filter(|column| column.role == Role::Target);
         let shown: Vec<Vec<String>> = others.chain(targets).map(cells).collect();
         let more = folded(self.columns.len() - shown.len(), "columns", ALL);
-        let rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
+        let mut rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
+        let length = |text: &str| text.chars().count();
+        let excess = table(&rows, 2).lines().map(length).max().unwrap_or(0).saturating_sub(WIDTH);
+        let longest = rows.iter().map(|row| length(&row[0])).max().unwrap_or(0);
+        rows.iter_mut().for_each(|row| shorten(&mut row[0], longest.saturating_sub(excess).max(SHORT_NAME)));
         table(&rows, 2) + &more
     }
 }
@@ -67,7 +77,7 @@ fn folded(more: usize, what: &str, all: &str) -> String {
 fn cells(column: &Column) -> Vec<String> {
     let kind = match column.kind {
         Kind::Number => "number",
-        Kind::WholeNumber => "whole number",
+        Kind::WholeNumber => "integer",
         Kind::Text => "text",
         Kind::Empty => "empty",
     };
@@ -82,6 +92,13 @@ fn cells(column: &Column) -> Vec<String> {
     });
     let counts = [column.missing.to_string(), format!("{}{or_more}", column.different)];
     [[column.name.clone(), kind.into()], counts].concat().into_iter().chain(figures).chain([role.into()]).collect()
+}
+
+/// Replaces the end of a longer text by `…`, so that it has at most `most` characters.
+fn shorten(text: &mut String, most: usize) {
+    if text.chars().count() > most {
+        *text = text.chars().take(most - 1).chain(['…']).collect();
+    }
 }
 
 /// Formats a number with at most five digits.

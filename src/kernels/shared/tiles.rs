@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn large_products_take_large_tiles_and_small_ones_small() {
+    fn large_matmuls_take_large_tiles_and_small_ones_small() {
         let limits = Limits::default();
         assert_eq!(chosen(4096, 4096, 4096, &limits), "128×128×8 of 8×8 vec4 in bands of 8");
         let usual = Limits { workgroup_bytes: 32 << 10, ..limits };

@@ -1,20 +1,18 @@
-//! Fuzzing: whatever stands in a file or on the command line, reading it ends soon, within little memory, and without a
-//! panic.
+//! Fuzzing: any file and any command line is read in short time, with little memory, and without a panic.
 //!
 //! ```text
-//! cargo test -p fuzz                                each target: its corpus, and a few thousand changes to it
+//! cargo test -p fuzz                                each target: its corpus, and a few thousand mutations of it
 //! cargo test -p fuzz -- csv --inputs 500000         one target for longer
 //! tests/fuzz/run --seconds 60 --seed 5              all targets, two at a time, for a minute each
-//! cargo test -p fuzz -- csv FILE                    one input, as it is
+//! cargo test -p fuzz -- csv FILE                    one input, unchanged
 //! ```
 //!
-//! Built with the flags in `run`, the code counts which of its edges were taken, and inputs that take new ones are
-//! changed further; without them new messages have to do. Each target runs in a process of its own (`worker`), which
-//! writes each input to a file before it is used: whatever ends the process, even an overflow of its stack, the file is
-//! what did it, and is kept.
+//! Built with the flags in `run`, the code counts its covered edges, and inputs that cover new ones are mutated further. Without
+//! the flags, inputs with new messages are. Each target runs in a separate process (`worker`), which writes each input to a file
+//! before it is used. If the process ends, even by a stack overflow, that input is kept.
 
-#[allow(dead_code, unused_imports, reason = "arguments are read, but nothing is run")]
-#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "as in the workspace's root, which says why")]
+#[allow(dead_code, unused_imports, reason = "arguments are parsed, but nothing is run")]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "as in the workspace's root")]
 #[path = "../../../src/command/mod.rs"]
 mod command;
 #[path = "../../common/forged.rs"]
@@ -30,27 +28,27 @@ use std::sync::Mutex;
 
 use targets::TARGETS;
 
-/// Set for the process of a target, which is to look for faults itself.
+/// Environment variable that is set for a worker process.
 const WORKER: &str = "WGRAD_FUZZ_WORKER";
 
-/// Processes at a time.
+/// Number of processes at a time.
 const JOBS: usize = 2;
 
-/// Arguments, as they are handed on to the worker.
+/// Command-line options, which are passed to the worker.
 #[derive(Clone)]
 struct Options {
-    /// All where there is none.
+    /// Targets; all by default.
     targets: Vec<&'static targets::Target>,
-    /// Looks at this input alone.
+    /// Runs only this input.
     file: Option<PathBuf>,
-    /// Stops after so many changed inputs, where no time is given.
+    /// Number of mutated inputs, if no time is given.
     inputs: u64,
     seconds: Option<u64>,
     seed: u64,
 }
 
 impl Options {
-    /// Options of libtest, such as `--nocapture`, are passed over: this is one of many tests.
+    /// Parses options. It ignores options of libtest, such as `--nocapture`, since this is one of many tests.
     fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { targets: Vec::new(), file: None, inputs: 3000, seconds: None, seed: 1 };
         let mut words = words.filter(|word| !["--nocapture", "--quiet", "-q"].contains(&word.as_str()));
@@ -111,19 +109,19 @@ fn main() -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a target in a process of its own; keeps the input that ended it.
+/// Runs a target in a separate process; keeps the input that ended it.
 fn supervise(target: &targets::Target, options: &Options) -> Result<(), String> {
-    let told = |error: std::io::Error| error.to_string();
-    let input = tempfile::NamedTempFile::new().map_err(told)?;
-    let mut worker = Command::new(std::env::current_exe().map_err(told)?);
+    let message = |error: std::io::Error| error.to_string();
+    let input = tempfile::NamedTempFile::new().map_err(message)?;
+    let mut worker = Command::new(std::env::current_exe().map_err(message)?);
     worker.arg(target.name).args(["--inputs", &options.inputs.to_string(), "--seed", &options.seed.to_string()]);
     worker.args(options.seconds.map(|seconds| ["--seconds".to_string(), seconds.to_string()]).into_iter().flatten());
-    let status = worker.args(&options.file).env(WORKER, input.path()).status().map_err(told)?;
+    let status = worker.args(&options.file).env(WORKER, input.path()).status().map_err(message)?;
     if status.success() {
         return Ok(());
     }
-    let bytes = std::fs::read(input.path()).map_err(told)?;
+    let bytes = std::fs::read(input.path()).map_err(message)?;
     let kept = std::env::temp_dir().join(format!("wgrad-fuzz-{}-{:08x}", target.name, crc32fast::hash(&bytes)));
-    std::fs::write(&kept, bytes).map_err(told)?;
+    std::fs::write(&kept, bytes).map_err(message)?;
     Err(format!("{status} by the input {}", kept.display()))
 }

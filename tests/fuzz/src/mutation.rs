@@ -1,13 +1,13 @@
-//! Changes to inputs: of single bytes, of ranges, of words that other inputs have, and of numbers.
+//! Mutations of inputs: of bytes, ranges, words of other inputs, and numbers.
 
 use std::ops::Range;
 
 use wgrad::rng::{Philox, Stream};
 
-/// Longest input; what a longer one shows, a shorter one does, too.
+/// Longest input, in bytes; longer ones find no more.
 const LONGEST: usize = 16 << 10;
 
-/// Numbers at which something ends, and words with a meaning of their own.
+/// Limits of number types, and words with a special meaning.
 const WORDS: [&str; 40] = [
     "0",
     "1",
@@ -53,7 +53,7 @@ const WORDS: [&str; 40] = [
 
 pub struct Mutator {
     random: Philox,
-    /// Words of the seeds, and [`WORDS`].
+    /// Words of the seed inputs, and [`WORDS`].
     words: Vec<Vec<u8>>,
 }
 
@@ -67,18 +67,18 @@ impl Mutator {
         Self { random: Philox::new(seed, Stream::Data, 0), words }
     }
 
-    fn below(&mut self, bound: usize) -> usize {
-        self.random.below(bound as u32) as usize
+    fn below(&mut self, limit: usize) -> usize {
+        self.random.below(limit as u32) as usize
     }
 
-    /// A range of an input, mostly a short one.
+    /// Draws a range of an input, usually a short one.
     fn range(&mut self, length: usize) -> Range<usize> {
         let most = if self.below(4) == 0 { length } else { length.min(12) };
         let (size, begin) = (self.below(most + 1), self.below(length + 1));
         begin..(begin + size).min(length)
     }
 
-    /// The digits of a number somewhere in an input.
+    /// Draws a number in an input; returns the range of its digits.
     fn number(&mut self, input: &[u8]) -> Option<Range<usize>> {
         let from = self.below(input.len().max(1));
         let is_digit = |byte: &u8| byte.is_ascii_digit();
@@ -87,7 +87,7 @@ impl Mutator {
         Some(begin..begin + input[begin..].iter().take_while(|byte| is_digit(byte)).count())
     }
 
-    /// One of the inputs, changed in one to a few places.
+    /// Returns one of the inputs, mutated in 1 to 8 places.
     pub fn change(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let at = self.below(corpus.len());
         let mut input = corpus[at].clone();
@@ -127,7 +127,7 @@ impl Mutator {
                 let end = if self.below(2) == 0 { range.start } else { range.end };
                 input.splice(range.start..end, self.words[word].iter().copied());
             }
-            // A word in place of another one.
+            // Replaces a word by another one.
             6 => {
                 let word = self.below(self.words.len());
                 let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';

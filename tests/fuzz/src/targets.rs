@@ -1,4 +1,4 @@
-//! What is read, each with the inputs that changes begin with.
+//! Fuzz targets, each with its seed inputs.
 
 use std::ffi::OsString;
 use std::ops::ControlFlow;
@@ -15,16 +15,16 @@ use wgrad::{
 
 use super::{command, forged};
 
-/// One kind of input.
+/// Fuzz target: one kind of input.
 pub struct Target {
     pub name: &'static str,
-    /// Where changes begin.
+    /// Seed inputs, which are mutated.
     pub seeds: fn(&Sandbox) -> Vec<Vec<u8>>,
-    /// Reads an input and uses what it says; returns what came of it, mostly a message.
+    /// Reads and uses an input; returns the result, usually an error message.
     pub look: fn(&Sandbox, &[u8]) -> String,
 }
 
-/// All kinds of input that users or their files bring.
+/// All kinds of input from users and their files.
 pub static TARGETS: [Target; 8] = [
     Target { name: "csv", seeds: |_| committed("csv"), look: csv },
     Target { name: "idx", seeds: |_| committed("idx"), look: idx },
@@ -36,7 +36,7 @@ pub static TARGETS: [Target; 8] = [
     Target { name: "values", seeds: |_| committed("values"), look: values },
 ];
 
-/// The files of `corpus/NAME`, in the order of their names.
+/// Files of `corpus/NAME`, sorted by name.
 fn committed(name: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let entries = std::fs::read_dir(folder).expect("each target has a corpus");
@@ -45,7 +45,7 @@ fn committed(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("it can be read")).collect()
 }
 
-/// A folder for files, and a training with data.
+/// A temporary folder and a data set.
 pub struct Sandbox {
     folder: tempfile::TempDir,
     data: Dataset,
@@ -57,7 +57,7 @@ fn said<T>(result: &wgrad::Result<T>) -> String {
 
 impl Sandbox {
     pub fn new() -> Self {
-        // Memory, where the system has a folder there: files are written for each input.
+        // A folder in memory if there is one, since every input is written to a file.
         let shared = PathBuf::from("/dev/shm");
         let folder = tempfile::tempdir_in(if shared.is_dir() { shared } else { std::env::temp_dir() });
         let data = wgrad::data::two_moons(11, 0.1, 1).expect("eleven rows");
@@ -77,7 +77,7 @@ impl Sandbox {
         builder.preprocessing(scaling).steps_per_submission(1).build(&Device::cpu().threads(1)).expect("a trainer")
     }
 
-    /// One of a data set, and two of tables: with names of the columns, and without.
+    /// Models of a data set and of two tables, with and without column names.
     fn models(&self) -> Vec<Vec<u8>> {
         let mut trainer = self.trainer();
         trainer.fit(&self.data, Fit::epochs(1)).expect("trained");
@@ -100,7 +100,7 @@ impl Sandbox {
         [None, Some(named), Some(unnamed)].map(of).to_vec()
     }
 
-    /// One in the midst of an epoch, one between two, and one of a loop of one's own.
+    /// Checkpoints within an epoch, between two epochs, and of a custom training loop.
     fn checkpoints(&self) -> Vec<Vec<u8>> {
         let folder = self.folder.path().join("written");
         let fit = Fit::epochs(3).validate(&self.data).restore_best();
@@ -138,20 +138,20 @@ fn gpu() -> wgrad::specialize::DeviceLimits {
     wgrad::specialize::DeviceLimits::Gpu(Limits::default())
 }
 
-/// A safetensors file without its length, which hardly any change would leave right.
+/// Converts a safetensors file to an input without the header length, which most mutations would make wrong.
 fn as_input(file: &[u8]) -> Vec<u8> {
     let (header, data) = forged::parts(file).expect("it was written whole");
     [header.as_bytes(), b"\n", data].concat()
 }
 
-/// The file that an input stands for: as it is, where it does not begin as a header.
+/// Converts an input back to a file; it is unchanged if it does not begin with a header.
 fn as_file(input: &[u8]) -> Vec<u8> {
     let end = input.iter().position(|byte| *byte == b'\n').filter(|_| input.first() == Some(&b'{'));
     let parts = end.and_then(|end| Some((std::str::from_utf8(&input[..end]).ok()?, &input[end + 1..])));
     parts.map_or_else(|| input.to_vec(), |(header, data)| forged::file(header, data))
 }
 
-/// How a table is read is drawn from its own bytes.
+/// Reads a table with options that depend on a hash of its bytes.
 fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     let path = sandbox.file("table.csv", input);
     let format = NumberFormat { decimal: ',', thousands: Some('.'), ..NumberFormat::PLAIN };
@@ -176,7 +176,7 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     let parts = data.as_ref().map(|data| data.split(Split::parts(0.6, 0.2).seed(1)));
     let scaled = parts.map(|parts| {
         let (train, _, test) = parts?;
-        test.standardised(&Standardization::fit(&train)?)
+        test.standardized(&Standardization::fit(&train)?)
     });
     let scaled = scaled.map_or_else(|_| String::new(), |scaled| said(&scaled));
     format!("{} | {} | {} | {scaled}", said(&inspected), said(&table), said(&data))
@@ -192,7 +192,7 @@ fn idx(sandbox: &Sandbox, input: &[u8]) -> String {
     format!("{} | {} | {}", said(&read_idx_images(&path)), said(&read_idx_labels(&path)), said(&all))
 }
 
-/// What `load` makes of the file of an input, with its checksum made right where that alone is wrong.
+/// Loads the file of an input. If only the checksum is wrong, it is corrected.
 fn repaired<T>(sandbox: &Sandbox, name: &str, input: &[u8], load: fn(PathBuf) -> wgrad::Result<T>) -> wgrad::Result<T> {
     let file = as_file(input);
     let found = load(sandbox.file(name, &file));
@@ -252,7 +252,7 @@ fn tuning(sandbox: &Sandbox, input: &[u8]) -> String {
     format!("{} | {}", said(&tuning.cut(&mut plan, &gpu())), ignored.concat())
 }
 
-/// The number of input columns, a blank, and the layers.
+/// Parses a number of input columns, a space, and layers.
 fn network(_: &Sandbox, input: &[u8]) -> String {
     let text = String::from_utf8_lossy(input);
     let (inputs, layers) = text.split_once(' ').unwrap_or(("4", &text));
@@ -274,7 +274,7 @@ fn typed(words: Vec<OsString>) -> String {
     match command::parsed(&words) {
         Ok(_) => "ok".into(),
         Err(command::Refusal::Usage(usage)) => usage.to_string(),
-        Err(command::Refusal::Told(error)) => error.to_string(),
+        Err(command::Refusal::Error(error)) => error.to_string(),
     }
 }
 
@@ -283,7 +283,7 @@ fn run_file(sandbox: &Sandbox, input: &[u8]) -> String {
     typed(vec!["wgrad".into(), "train".into(), path.into()])
 }
 
-/// A word a line.
+/// Parses a command line with one word per line.
 fn values(_: &Sandbox, input: &[u8]) -> String {
     let text = String::from_utf8_lossy(input);
     let words = ["wgrad"].into_iter().chain(text.split('\n')).map(OsString::from).collect();

@@ -1,4 +1,4 @@
-//! Time, memory, and which edges of the code were taken.
+//! Limits of time and memory, and coverage of edges.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// An input that takes longer hangs. The slowest of the corpus takes milliseconds, so a busy machine is not meant.
+/// Longest time for an input. The slowest of the corpus takes milliseconds, so a busy machine does not exceed it.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// More memory than this nothing of a few kilobytes should take.
+/// Most memory for an input, which has a few kilobytes.
 const MOST_BYTES: usize = 512 << 20;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -24,7 +24,7 @@ impl Limited {
         let now = BYTES.fetch_add(size, Ordering::Relaxed).saturating_add(size);
         PEAK.fetch_max(now, Ordering::Relaxed);
         if now > MOST_BYTES {
-            // Not formatted: that would allocate.
+            // Without formatting, which would allocate.
             std::io::stderr().write_all(b"an input takes more memory than it may\n").ok();
             std::process::abort();
         }
@@ -55,12 +55,12 @@ unsafe impl GlobalAlloc for Limited {
 #[global_allocator]
 static LIMITED: Limited = Limited;
 
-/// Most bytes that were taken at a time.
+/// Peak memory, in bytes.
 pub fn most_bytes() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
-/// Begins to watch for inputs that hang.
+/// Starts the watchdog for inputs that hang.
 pub fn begin() {
     std::thread::spawn(|| {
         loop {
@@ -82,10 +82,10 @@ pub fn input_ends() {
     ENDED.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Counters that the compiler has put on edges, as addresses of begin and end; none without its flags.
+/// Edge counters of the compiler, as addresses of begin and end; empty without the flags.
 static COUNTERS: Mutex<Vec<[usize; 2]>> = Mutex::new(Vec::new());
 
-/// Called before `main` by each part of the program that has counters.
+/// Registers counters; each module with counters calls it before `main`.
 #[unsafe(no_mangle)]
 extern "C" fn __sanitizer_cov_8bit_counters_init(begin: *mut u8, end: *mut u8) {
     let range = [begin as usize, end as usize];
@@ -95,22 +95,20 @@ extern "C" fn __sanitizer_cov_8bit_counters_init(begin: *mut u8, end: *mut u8) {
     }
 }
 
-/// What every counter has shown so far: a bit for each power of two.
+/// Coverage so far: for each counter, a bit per power of two of its counts.
 #[derive(Default)]
 pub struct Edges(Vec<u8>);
 
 impl Edges {
-    /// Takes the counters over and sets them to 0; returns whether one shows what it has not shown before, where there
-    /// are any.
+    /// Adds the counters and resets them to 0; returns true if one has a new bit, and `None` if there are no counters.
     pub fn look(&mut self) -> Option<bool> {
         let counters = COUNTERS.lock().expect("no thread panics with it");
         let (mut at, mut new) = (0, false);
         for [begin, end] in counters.iter() {
             self.0.resize(self.0.len().max(at + end - begin), 0);
             for counter in *begin..*end {
-                // SAFETY: the range is one of bytes that the compiler has made for this and that live as long as the
-                // program. Instrumented code on other threads counts without order, as it does among itself; a lost
-                // count does no harm.
+                // SAFETY: the compiler made these bytes for counting, and they live as long as the program. Instrumented
+                // code on other threads counts without synchronization anyway; a lost count is harmless.
                 let count = unsafe { (counter as *mut u8).replace(0) };
                 if count > 0 {
                     // 1, 2 or 3, 4 to 7, …, 128 and more.
@@ -124,7 +122,7 @@ impl Edges {
         (at > 0).then_some(new)
     }
 
-    /// Edges that were taken.
+    /// Number of covered edges.
     pub fn seen(&self) -> usize {
         self.0.iter().filter(|bits| **bits > 0).count()
     }

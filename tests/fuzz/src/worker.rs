@@ -1,4 +1,4 @@
-//! Feeds one target: first its corpus, then changes to it; what shows something new is changed further.
+//! Runs one target: first its corpus, then mutations of it. Inputs with new coverage or messages are mutated further.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -11,13 +11,13 @@ use super::mutation::Mutator;
 use super::targets::{Sandbox, Target};
 use super::{Options, watch};
 
-/// Most inputs that are kept for further changes; more of them would each be changed too seldom.
+/// Most inputs that are kept for further mutation; with more, each would be mutated too rarely.
 const MOST_KEPT: usize = 5000;
 
 struct Worker<'a> {
     target: &'a Target,
     sandbox: Sandbox,
-    /// Where the input stands that is being looked at.
+    /// File with the current input.
     current: File,
     /// Messages seen so far, without their numbers.
     messages: HashSet<String>,
@@ -25,7 +25,7 @@ struct Worker<'a> {
     looked_at: u64,
 }
 
-/// Looks at the inputs that the options say; ends the process at the first fault.
+/// Runs the inputs that the options select; ends the process at the first fault.
 pub fn run(target: &Target, options: &Options, current: &Path) {
     let current = File::create(current).expect("the file was made for this");
     let sandbox = Sandbox::new();
@@ -52,7 +52,7 @@ pub fn run(target: &Target, options: &Options, current: &Path) {
         }
     }
     println!(
-        "{}: {} inputs, {} of them new beside {seeds} seeds, {} messages, {} edges of code, at most {} MB",
+        "{}: {} inputs, {} of them kept beside {seeds} seeds, {} messages, {} edges covered, at most {} MB",
         target.name,
         worker.looked_at,
         corpus.len() - seeds,
@@ -63,7 +63,7 @@ pub fn run(target: &Target, options: &Options, current: &Path) {
 }
 
 impl Worker<'_> {
-    /// Hands an input to the target; returns whether it has shown something new, and what came of it.
+    /// Runs the target on an input; returns true if it shows something new, and the result.
     fn look(&mut self, input: &[u8]) -> (bool, String) {
         self.looked_at += 1;
         let written = self.current.seek(SeekFrom::Start(0)).and_then(|_| self.current.write_all(input));
@@ -71,11 +71,11 @@ impl Worker<'_> {
         watch::input_begins();
         let result = catch_unwind(AssertUnwindSafe(|| (self.target.look)(&self.sandbox, input)));
         watch::input_ends();
-        // The hook has told what and where.
+        // The panic hook has printed message and place.
         let Ok(message) = result else { std::process::exit(101) };
         let shape = message.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().concat();
         let shape = shape.chars().take(200).collect();
-        let said = self.messages.len() < MOST_KEPT && self.messages.insert(shape);
-        (self.edges.look().unwrap_or(said), message)
+        let is_new = self.messages.len() < MOST_KEPT && self.messages.insert(shape);
+        (self.edges.look().unwrap_or(is_new), message)
     }
 }

@@ -1,4 +1,4 @@
-//! How a GPU's products are cut: `--tuning`, `WGRAD_TUNING`, and what `wgrad tune` has left on this machine.
+//! Tile sizes of a GPU's matrix multiplications: `--autotune`, `WGRAD_TUNING`, and those that `wgrad tune` stored.
 
 use std::path::PathBuf;
 
@@ -10,57 +10,60 @@ use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
 use wgrad::{Device, Result};
 
-/// What leaves all to the heuristic.
+/// Words that leave all tile sizes to the heuristic.
 const NONE: [&str; 2] = ["none", "off"];
 
-/// The option of commands that a tuning makes a difference to.
+/// Option of commands that run, show or check a GPU's matrix multiplications.
 #[derive(clap::Args)]
 pub struct TuningOptions {
-    /// Cuts a GPU's products as this file says, which `wgrad tune` wrote; `none`: by rules alone [default: what
-    /// `WGRAD_TUNING` names, as far as it fits, or what was tuned for this GPU]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Device")]
-    tuning: Option<PathBuf>,
+    /// Tile sizes from `wgrad tune`, or `none` [default: as tuned]
+    ///
+    /// A file with tile sizes for a GPU's matrix multiplications. Without it, those that `wgrad tune` stored for this GPU
+    /// are used, or those in the file that the environment variable WGRAD_TUNING names. `none` leaves them to rules.
+    #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Device", hide_short_help = true)]
+    autotune: Option<PathBuf>,
 }
 
-/// A tuning, and where it comes from.
+/// A tuning, and its origin.
 pub enum Chosen {
     /// None.
     Nothing,
-    /// One that was named; what it says must be possible.
+    /// From a file that was named; all of it must be possible.
     Named(PathBuf, Tuning),
-    /// One that was found; what is not possible is passed over.
+    /// From a file that was found; tiles that are not possible are ignored.
     Found(PathBuf, Tuning),
-    /// One that was found, and cannot be used.
+    /// From a file that was found, and cannot be used.
     Unusable(String),
 }
 
-/// What came of it, for people and programs.
+/// Report on the use of a tuning.
 #[derive(Serialize)]
 pub struct Followed {
-    /// Its file.
+    /// File of the tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// Different products of a step…
+    /// Different matrix multiplications of a step.
     matmuls: usize,
-    /// …and those that are cut as it says.
+    /// Those of them with tiles of the tuning.
     tuned: usize,
-    /// The adapter that it was measured on, where that is another one, or has another driver by now.
+    /// Machine that was measured, if it differs from this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_on: Option<String>,
-    /// What it says, and is not followed.
+    /// Problems of tiles that are not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
 }
 
 impl TuningOptions {
-    /// What is to be used on a device.
+    /// The tuning for a device.
     pub fn choose(&self, device: &Device) -> Result<Chosen> {
         let everywhere = std::env::var_os("WGRAD_TUNING").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let named = self.tuning.as_ref().or(everywhere.as_ref());
+        let named = self.autotune.as_ref().or(everywhere.as_ref());
         if named.is_some_and(|word| NONE.iter().any(|none| word.as_os_str() == *none)) {
             return Ok(Chosen::Nothing);
         }
-        match (&self.tuning, everywhere) {
+        match (&self.autotune, everywhere) {
             (Some(path), _) => Ok(Chosen::Named(path.clone(), Tuning::load(path)?)),
             (None, Some(path)) if device.is_gpu() => {
                 let tuning = Tuning::load(&path)?;
@@ -69,7 +72,7 @@ impl TuningOptions {
             _ => Ok(device.machine().map_or(Chosen::Nothing, |machine| match Tuning::cached(&machine) {
                 Ok(None) => Chosen::Nothing,
                 Ok(Some((path, tuning))) => Chosen::Found(path, tuning),
-                // Nobody has asked for it.
+                // Nobody asked for it.
                 Err(error) => Chosen::Unusable(error.to_string()),
             })),
         }
@@ -77,7 +80,7 @@ impl TuningOptions {
 }
 
 impl Chosen {
-    /// A training that follows it.
+    /// A training with it.
     pub fn train(&self, builder: Builder) -> Builder {
         match self {
             Self::Named(_, tuning) => builder.tuning(tuning.clone()),
@@ -86,7 +89,7 @@ impl Chosen {
         }
     }
 
-    /// A verification that follows it.
+    /// A verification with it.
     pub fn verify(&self, verify: Verify) -> Verify {
         match self {
             Self::Named(_, tuning) => verify.tuning(tuning.clone()),
@@ -95,8 +98,8 @@ impl Chosen {
         }
     }
 
-    /// A plan whose products are cut as it says, before it is fitted to the device.
-    pub fn cut(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
+    /// A plan with its tiles, before it is fitted to the device.
+    pub fn tiled(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
         let target = device.target();
         plan = with_fused_step(plan, &target)?;
         let (tuning, ignored) = match self {
@@ -109,8 +112,8 @@ impl Chosen {
         Ok((plan, followed))
     }
 
-    /// What there is to tell of it, where so many of a step's products are cut as it says: nothing of one that was found
-    /// and says nothing of them.
+    /// Report on its use, from the numbers of matrix multiplications and of those that have its tiles. None for a tuning that
+    /// was found and has no tile for them.
     pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,
@@ -138,14 +141,14 @@ impl Chosen {
 }
 
 impl Followed {
-    /// In a line, and one for each thing that is not followed.
+    /// Lines for people: one for the file, one for each problem.
     pub fn lines(&self) -> Vec<String> {
         let Self { file, matmuls, tuned, measured_on, ignored } = self;
         let elsewhere = measured_on.as_ref().map(|machine| format!("; it was measured on {machine}"));
         let head = file.as_ref().map(|file| {
             format!("tuning: {file}, for {tuned} of {matmuls} matrix multiplications{}", elsewhere.unwrap_or_default())
         });
-        let ignored = ignored.iter().map(|problem| format!("tuning not followed: {problem}"));
+        let ignored = ignored.iter().map(|problem| format!("tuning not used: {problem}"));
         head.into_iter().chain(ignored).collect()
     }
 }

@@ -1,0 +1,113 @@
+//! Options that take a number: their limits, and what is wanted where something else is given.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// Reads a number, or states what is `wanted`.
+fn read<T: FromStr>(text: &str, accepted: impl Fn(&T) -> bool, wanted: impl Display) -> Result<T, String> {
+    text.trim().parse().ok().filter(accepted).ok_or_else(|| format!("it must be {wanted}"))
+}
+
+/// A whole number of at least 1, for options that count something.
+pub fn count(text: &str) -> Result<usize, String> {
+    read(text, |number| *number > 0, "a whole number of at least 1")
+}
+
+/// A whole number of 64 bits, for seeds.
+pub fn seed(text: &str) -> Result<u64, String> {
+    read(text, |_| true, format_args!("a whole number from 0 to {}", u64::MAX))
+}
+
+/// Any number; the library knows its limits.
+pub fn number(text: &str) -> Result<f64, String> {
+    read(text, |_| true, "a number, such as 0.01 or 1e-3")
+}
+
+/// A number within limits.
+pub fn within(text: &str, limits: RangeInclusive<f64>) -> Result<f64, String> {
+    let wanted = format!("a number from {} to {}", limits.start(), limits.end());
+    read(text, |number| limits.contains(number), wanted)
+}
+
+/// A whole number within limits.
+pub fn whole_within(text: &str, limits: RangeInclusive<u64>) -> Result<u64, String> {
+    let wanted = format!("a whole number from {} to {}", limits.start(), limits.end());
+    read(text, |number| limits.contains(number), wanted)
+}
+
+/// An amount: a number of things, or a fraction of all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// That many.
+    Count(usize),
+    /// From 0 to below 1.
+    Fraction(f64),
+}
+
+impl Amount {
+    /// The amount of `all`, to the nearest whole number.
+    pub fn of(self, all: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Fraction(fraction) => (fraction * all as f64).round() as usize,
+        }
+    }
+
+    /// The fraction of `all`.
+    pub fn fraction(self, all: usize) -> f64 {
+        match self {
+            Self::Count(count) => count as f64 / all as f64,
+            Self::Fraction(fraction) => fraction,
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let fraction = || text.parse().ok().filter(|number| (0.0..1.0).contains(number)).map(Self::Fraction);
+        let read = text.parse().map(Self::Count).ok().or_else(fraction);
+        read.ok_or_else(|| "it must be a whole number, or a fraction below 1 such as 0.1".into())
+    }
+}
+
+impl Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Fraction(fraction) => fraction.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_within_the_limits_is_told_what_is_wanted() {
+        assert_eq!((seed("18446744073709551615"), count(" 7 ")), (Ok(u64::MAX), Ok(7)));
+        let wanted = Err("it must be a whole number from 0 to 18446744073709551615".to_string());
+        for text in ["abc", "-1", "1.5", "18446744073709551616", ""] {
+            assert_eq!(seed(text), wanted, "{text}");
+        }
+        assert_eq!(within("NaN", 0.5..=2.0), Err("it must be a number from 0.5 to 2".into()));
+        assert_eq!(whole_within("4", 1..=3), Err("it must be a whole number from 1 to 3".into()));
+    }
+
+    #[test]
+    fn amounts_are_counts_or_fractions() {
+        let read = |text: &str| text.parse::<Amount>();
+        assert_eq!(
+            (read("30"), read("0"), read("0.0")),
+            (Ok(Amount::Count(30)), Ok(Amount::Count(0)), Ok(Amount::Fraction(0.0)))
+        );
+        assert_eq!((Amount::Fraction(0.15).of(150), Amount::Count(30).fraction(120)), (23, 0.25));
+        for text in ["1.5", "-1", "1e400", "NaN", "half", ""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

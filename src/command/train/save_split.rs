@@ -1,0 +1,106 @@
+//! Files of the training, validation and test set: `--save-split`.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use flate2::read::MultiGzDecoder;
+use wgrad::data::Inspection;
+use wgrad::model::replace;
+use wgrad::{Dataset, Error, Result, Targets};
+
+use super::split::{Origin, Set, Sets};
+
+/// A table as it was written, to copy rows from.
+struct Original {
+    header: Vec<String>,
+    rows: Vec<StringRecord>,
+    delimiter: u8,
+}
+
+/// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder: with all columns of the table that they are
+/// from, or else with the numbers of the data set. Files with other contents are replaced only by `force`.
+pub fn write(folder: &Path, sets: &Sets, table: Option<(&Path, &Inspection)>, force: bool) -> Result<()> {
+    let original = table.map(|(path, found)| Original::read(path, found)).transpose()?;
+    let files =
+        sets.all().map(|(name, set)| Ok((folder.join(name).with_extension("csv"), text(set, original.as_ref())?)));
+    let files = files.collect::<Result<Vec<_>>>()?;
+    for (path, text) in files.iter().filter(|(path, _)| path.exists() && !force) {
+        if fs::read(path).ok().as_ref() != Some(text) {
+            let remedy = "name another folder with `--save-split`, or replace the files with `--force`";
+            return Err(Error::conflict(path.display().to_string(), "it exists, with other rows", remedy));
+        }
+    }
+    fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+    files.iter().try_for_each(|(path, text)| replace(path, |file| file.write_all(text)))
+}
+
+fn text(set: &Set, original: Option<&Original>) -> Result<Vec<u8>> {
+    match (&set.origin, original) {
+        (Origin::File(path), _) => unpacked(path),
+        (Origin::Source(numbers), Some(original)) => {
+            let rows = numbers.iter().map(|row| &original.rows[*row]);
+            csv(original.delimiter, &original.header, rows)
+        }
+        _ => csv(b',', &header(&set.rows), (0..set.rows.len()).map(|row| numbers(&set.rows, row))),
+    }
+}
+
+fn csv<R, C>(delimiter: u8, header: &[String], rows: impl Iterator<Item = R>) -> Result<Vec<u8>>
+where
+    R: IntoIterator<Item = C>,
+    C: AsRef<[u8]>,
+{
+    let failed = |error: std::io::Error| Error::file(Path::new("--save-split"), "writing", error);
+    let mut text = WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    text.write_record(header).map_err(|error| failed(error.into()))?;
+    for row in rows {
+        text.write_record(row).map_err(|error| failed(error.into()))?;
+    }
+    text.into_inner().map_err(|error| failed(error.into_error()))
+}
+
+fn header(rows: &Dataset) -> Vec<String> {
+    let target = if rows.target_columns().is_empty() { vec!["target".into()] } else { rows.target_columns().to_vec() };
+    [rows.columns(), &target].concat()
+}
+
+fn numbers(rows: &Dataset, row: usize) -> Vec<String> {
+    let inputs = (0..rows.inputs()).map(|column| rows.value(row, column).to_string());
+    let targets = match rows.targets() {
+        Targets::Classes { indices, names } => vec![names[indices[row] as usize].clone()],
+        Targets::Numbers { values, columns } => {
+            values[row * columns.len()..][..columns.len()].iter().map(f64::to_string).collect()
+        }
+    };
+    inputs.chain(targets).collect()
+}
+
+impl Original {
+    /// Reads a table that was `found` to be sound.
+    fn read(path: &Path, found: &Inspection) -> Result<Self> {
+        let delimiter = found.delimiter.map_or(b',', |delimiter| delimiter as u8);
+        let mut reader = ReaderBuilder::new();
+        reader.has_headers(found.header).delimiter(delimiter).trim(Trim::All);
+        let rows = reader.from_reader(&unpacked(path)?[..]).into_records().collect::<std::result::Result<Vec<_>, _>>();
+        let rows = rows.map_err(|error| Error::file(path, "reading", error.into()))?;
+        if rows.len() != found.rows {
+            let problem = format!("it has {} rows, but had {} before", rows.len(), found.rows);
+            return Err(Error::conflict(path.display().to_string(), problem, "do not change it while it is read"));
+        }
+        Ok(Self { header: found.columns.iter().map(|column| column.name.clone()).collect(), rows, delimiter })
+    }
+}
+
+/// Contents of a file, gzipped or not.
+fn unpacked(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| Error::file(path, "reading", error);
+    let bytes = fs::read(path).map_err(failed)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).map_err(failed)?;
+    Ok(text)
+}

@@ -1,0 +1,199 @@
+//! Training, validation and test set: `--validation`, `--test`.
+
+use std::path::PathBuf;
+
+use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Warning, listed};
+use wgrad::{Dataset, Error, Result, Split, Targets};
+
+use crate::command::columns::Reading;
+use crate::command::data::{Source, like};
+use crate::command::numbers::Amount;
+use crate::command::report::Rows;
+
+/// Default size of validation and test set.
+const HELD_OUT: Amount = Amount::Fraction(0.15);
+
+/// Default size of the validation set where a test set is given: 5,000 of MNIST's 60,000 rows.
+const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
+
+/// Options of how rows are split.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Data")]
+pub struct SplitOptions {
+    /// Validation set, as --test [default: 0.15]
+    ///
+    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. After training, the parameters of the
+    /// epoch with the lowest validation loss are kept. Of mnist it is a twelfth; of less than 20 rows there is none.
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
+    validation: Option<Size>,
+    /// Test set: fraction, rows, file or 0 [default: 0.15]
+    ///
+    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. The model is evaluated on it in the
+    /// end. mnist has a test set of its own; of less than 20 rows there is none.
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
+    test: Option<Size>,
+}
+
+/// Size of a set, or its file.
+#[derive(Clone)]
+enum Size {
+    Amount(Amount),
+    File(PathBuf),
+}
+
+fn size(text: &str) -> std::result::Result<Size, String> {
+    match text.parse() {
+        Ok(amount) => Ok(Size::Amount(amount)),
+        Err(_) if text.parse::<f64>().is_ok() => {
+            Err("it must be a fraction below 1, a number of rows, 0 for none, or the path of a table".into())
+        }
+        Err(_) => Ok(Size::File(text.into())),
+    }
+}
+
+impl Size {
+    /// The amount of rows that a size takes of the source.
+    fn amount(size: Option<&Self>, default: Amount) -> Amount {
+        match size {
+            None => default,
+            Some(Self::Amount(amount)) => *amount,
+            Some(Self::File(_)) => Amount::Count(0),
+        }
+    }
+}
+
+impl SplitOptions {
+    /// Settings for the record of a training: those that were given, with the contents of files.
+    pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 2] {
+        let setting = |size: Option<&Size>, set: Option<&Set>| match size {
+            None => String::new(),
+            Some(Size::Amount(amount)) => amount.to_string(),
+            Some(Size::File(_)) => set.map_or(String::new(), |set| {
+                format!("{} rows with checksum {:08x}", set.rows.len(), set.rows.checksum())
+            }),
+        };
+        [
+            ("validation", setting(self.validation.as_ref(), sets.validation.as_ref())),
+            ("test", setting(self.test.as_ref(), sets.test.as_ref())),
+        ]
+    }
+}
+
+/// Rows of a set, and their origin.
+pub struct Set {
+    pub rows: Dataset,
+    pub origin: Origin,
+}
+
+/// Origin of a set.
+pub enum Origin {
+    /// Rows of the source by number, from 0.
+    Source(Vec<usize>),
+    /// Test set of the source.
+    Own,
+    /// Another table.
+    File(PathBuf),
+}
+
+/// Sets of a training.
+pub struct Sets {
+    pub train: Set,
+    pub validation: Option<Set>,
+    pub test: Option<Set>,
+}
+
+impl Sets {
+    /// Splits a source by a seed.
+    pub fn of(source: Source, options: &SplitOptions, reading: &Reading, seed: u64) -> Result<Self> {
+        let Source { rows, test: own, found } = source;
+        let default = match own {
+            Some(_) => [BESIDE_OWN_TEST, Amount::Count(0)],
+            None if rows.len() < FEWEST_TO_SPLIT => [Amount::Count(0); 2],
+            None => [HELD_OUT; 2],
+        };
+        let validation = Size::amount(options.validation.as_ref(), default[0]);
+        let test = Size::amount(options.test.as_ref(), default[1]);
+        let [train, validation, test] = split(&rows, [validation, test], seed)?;
+        let chosen = |numbers: Vec<usize>| Set { rows: rows.select(&numbers), origin: Origin::Source(numbers) };
+        let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| chosen(numbers));
+        let train = chosen(train);
+        let given = |size: Option<&Size>| file(size, &train.rows, found.as_ref(), reading);
+        let own = own.filter(|_| options.test.is_none()).map(|rows| Set { rows, origin: Origin::Own });
+        Ok(Self {
+            validation: given(options.validation.as_ref())?.or(some(validation)),
+            test: given(options.test.as_ref())?.or(own).or(some(test)),
+            train,
+        })
+    }
+
+    /// Rows that the model is evaluated on in the end, and their name: `test`, `validation` without a test set, or `all`.
+    pub fn evaluated(&self) -> (&Dataset, &'static str) {
+        match (&self.test, &self.validation) {
+            (Some(test), _) => (&test.rows, "test"),
+            (None, Some(validation)) => (&validation.rows, "validation"),
+            (None, None) => (&self.train.rows, "all"),
+        }
+    }
+
+    /// The sets and their names.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Set)> {
+        let held_out = [("validation", &self.validation), ("test", &self.test)];
+        let held_out = held_out.into_iter().filter_map(|(name, set)| Some((name, set.as_ref()?)));
+        std::iter::once(("train", &self.train)).chain(held_out)
+    }
+
+    /// Warning of classes without rows in the training set: the model never predicts them.
+    pub fn untrained_classes(&self) -> Option<Warning> {
+        let Targets::Classes { indices, names } = self.train.rows.targets() else { return None };
+        let mut is_trained = vec![false; names.len()];
+        indices.iter().for_each(|class| is_trained[*class as usize] = true);
+        let untrained: Vec<&str> =
+            names.iter().zip(is_trained).filter(|(_, trained)| !trained).map(|(name, _)| name.as_str()).collect();
+        let message = format!(
+            "{} of {} classes have no row in the training set, {}: they are never predicted; add rows, or use another \
+             `--seed`",
+            untrained.len(),
+            names.len(),
+            listed(&untrained)
+        );
+        (!untrained.is_empty()).then(|| Warning { kind: "untrained_class", columns: vec![], message })
+    }
+
+    /// Rows of all sets.
+    pub fn len(&self) -> usize {
+        self.all().map(|(_, set)| set.rows.len()).sum()
+    }
+
+    /// Numbers of rows.
+    pub fn sizes(&self) -> Rows {
+        let size = |set: &Option<Set>| set.as_ref().map_or(0, |set| set.rows.len());
+        Rows { train: self.train.rows.len(), validation: size(&self.validation), test: size(&self.test) }
+    }
+}
+
+/// The set in the file of that size, if it is a file.
+fn file(size: Option<&Size>, train: &Dataset, found: Option<&Inspection>, reading: &Reading) -> Result<Option<Set>> {
+    let Some(Size::File(path)) = size else { return Ok(None) };
+    Ok(Some(Set { rows: like(train, found, reading, path)?, origin: Origin::File(path.clone()) }))
+}
+
+/// Numbers of the rows to train, validate and test on.
+fn split(rows: &Dataset, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
+    let all = rows.len();
+    let [validation, test] = amounts.map(|amount| amount.fraction(all));
+    if validation == 0.0 && test == 0.0 {
+        return Ok([(0..all).collect(), vec![], vec![]]);
+    }
+    let train = 1.0 - validation - test;
+    if (train * all as f64).round() < 1.0 {
+        let [validation, test] = amounts.map(|amount| amount.of(all));
+        let problem = format!("{validation} rows to validate and {test} to test leave none of {all} to train on");
+        return Err(Error::conflict("`--validation`, `--test`", problem, "make them smaller"));
+    }
+    // Splits depend on the number of rows and on their classes alone.
+    let numbers = (0..all).map(|row| row as f64).collect();
+    let numbered = Dataset::table(rows.name(), ["row"], numbers, rows.targets().clone())?;
+    let (train, validation, test) = numbered.split(Split::parts(train, validation).seed(seed))?;
+    let numbers = |set: Dataset| (0..set.len()).map(|row| set.value(row, 0) as usize).collect();
+    Ok([train, validation, test].map(numbers))
+}

@@ -1,0 +1,204 @@
+//! Options of the split and of the optimizer: `--validation`, `--test`, `--save-split`, `--weight-decay`, `--momentum`,
+//! `--clip-norm`, `--warmup`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use wgrad::Model;
+
+use super::{Folder, rows, text, unwrapped};
+
+/// Settings in the record of a model.
+fn settings(folder: &Folder, model: &str) -> std::collections::BTreeMap<String, String> {
+    Model::load(folder.path().join(model)).expect("a model").metadata.origin.expect("a record").settings
+}
+
+fn sizes(start: &Value) -> [Option<u64>; 3] {
+    ["train", "validation", "test"].map(|set| start["rows"][set].as_u64())
+}
+
+#[test]
+fn sizes_are_fractions_or_numbers_of_rows() {
+    let folder = Folder::new();
+    for (options, wanted, evaluated_on) in [
+        (&[][..], [105, 23, 22], "test"),
+        (&["--validation", "30", "--test", "0.1"], [105, 30, 15], "test"),
+        (&["--validation", "0.2", "--test", "0"], [120, 30, 0], "validation"),
+        (&["--validation", "0", "--test", "0.5"], [75, 0, 75], "test"),
+        (&["--validation", "0", "--test", "0"], [150, 0, 0], "all"),
+    ] {
+        let events = folder.events(&[&["train", "iris", "--epochs", "2"], options].concat());
+        let summary = events.last().expect("events");
+        assert_eq!(sizes(&events[0]), wanted.map(Some), "{options:?}");
+        assert_eq!(summary["evaluated_on"], evaluated_on, "{options:?}");
+        assert_eq!(summary["best_epoch"].is_null(), wanted[1] == 0, "{summary}");
+    }
+    // Fewer than 20 rows are split only on request.
+    assert_eq!(sizes(&folder.events(&["train", "xor", "--epochs", "1"])[0]), [4, 0, 0].map(Some));
+    assert_eq!(sizes(&folder.events(&["train", "xor", "--epochs", "1", "--test", "1"])[0]), [3, 0, 1].map(Some));
+}
+
+/// The saved sets, given as files, are the same training.
+#[test]
+fn sets_can_be_saved_and_given_as_files() {
+    let folder = Folder::new();
+    let recipe = ["--hidden", "6 tanh", "--learning-rate", "0.02", "--batch", "8", "--epochs", "4"];
+    let whole = folder.events(&[&["train", "iris", "--save-split", "sets"], &recipe[..]].concat());
+    let files = ["train", "sets/train.csv", "--validation", "sets/validation.csv", "--test", "sets/test.csv"];
+    let parts = folder.events(&[&files[..], &recipe].concat());
+    assert_eq!(sizes(&parts[0]), sizes(&whole[0]));
+    let last = |events: &[Value]| ["loss", "accuracy", "best_epoch"].map(|name| events[events.len() - 1][name].clone());
+    assert_eq!(last(&parts), last(&whole));
+    let recorded = settings(&folder, "train.safetensors");
+    assert!(recorded["test"].starts_with("22 rows with checksum "), "{recorded:?}");
+    folder.write("wrong.csv", "sepal_length_cm,species\n5,setosa\n");
+    folder.write("class.csv", text(&folder.read("sets/test.csv")) + "5,3,1,0,rose\n");
+    let cases: &[(&str, &[&str])] = &[
+        ("train iris --test wrong.csv", &["wrong.csv", "sepal_width_cm"]),
+        ("train iris --validation class.csv", &["class.csv, line 24, column `species`", "unknown class `rose`"]),
+    ];
+    super::bad_usage::expect(&folder, cases);
+}
+
+#[test]
+fn saved_sets_have_all_columns_and_replace_nothing_unasked() {
+    let folder = Folder::new();
+    let row = |n: u32| format!("H{n};\"{n},5\";{}\n", 3 * n);
+    folder.write("house.csv", format!("id;area;price\n{}", (0..40).map(row).collect::<String>()));
+    let train =
+        ["train", "house.csv", "--drop", "id", "--epochs", "1", "--save-split", "sets", "--out", "m.safetensors"];
+    folder.succeed(&train);
+    let lines = |file: &str| text(&folder.read(file)).lines().map(String::from).collect::<Vec<_>>();
+    let whole: BTreeSet<String> = lines("house.csv").into_iter().map(|line| line.replace('"', "")).collect();
+    let mut all = BTreeSet::new();
+    for (file, count) in [("sets/train.csv", 28), ("sets/validation.csv", 6), ("sets/test.csv", 6)] {
+        let lines = lines(file);
+        assert_eq!((lines[0].as_str(), lines.len()), ("id;area;price", 1 + count), "{file}");
+        all.extend(lines);
+    }
+    assert_eq!(all, whole);
+    // The same training again has the same sets.
+    folder.succeed(&train);
+    let other = [&train[..], &["--seed", "1", "--force"]].concat();
+    let message = folder.fail(
+        &other[..other.len() - 1]
+            .iter()
+            .map(|word| if *word == "m.safetensors" { "n.safetensors" } else { word })
+            .collect::<Vec<_>>(),
+    );
+    assert!(
+        message.contains("sets/train.csv: it exists, with other rows") && message.contains("`--force`"),
+        "{message}"
+    );
+    let before = folder.read("sets/train.csv");
+    folder.succeed(&other);
+    assert_ne!(folder.read("sets/train.csv"), before);
+}
+
+#[test]
+fn saved_sets_of_packed_tables_and_of_tables_without_a_header_are_read_again() {
+    let folder = Folder::new();
+    let table: String = (0..40).map(|n| format!("{n}.5,{},{}\n", n % 7, ["a", "b"][n % 2])).collect();
+    folder.write("bare.csv.gz", super::packed(&table));
+    folder.succeed(&["train", "bare.csv.gz", "--header", "no", "--epochs", "1", "--save-split", "sets"]);
+    let test = text(&folder.read("sets/test.csv"));
+    assert!(test.starts_with("column1,column2,column3\n") && test.lines().count() == 7, "{test}");
+    let evaluated = folder.events(&["evaluate", "bare.safetensors", "sets/test.csv", "--header", "yes"]);
+    assert_eq!(evaluated[0]["rows"], 6);
+}
+
+#[test]
+fn a_warm_up_increases_the_learning_rate() {
+    let folder = Folder::new();
+    let rates = |options: &[&str]| {
+        let train = ["train", "iris", "--epochs", "4", "--learning-rate", "0.5", "--warmup"];
+        let events = folder.events(&[&train[..], options].concat());
+        let rates: Vec<f64> = events.iter().filter_map(|event| event["learning_rate"].as_f64()).collect();
+        (events[0]["warmup_steps"].clone(), rates)
+    };
+    // Seven steps per epoch.
+    let (steps, constant) = rates(&["14", "--schedule", "constant"]);
+    assert!(steps == 14 && constant[1] < constant[2] && constant[2..].iter().all(|rate| *rate <= 0.5), "{constant:?}");
+    assert_eq!(constant[4], 0.5);
+    let (steps, cosine) = rates(&["0.5"]);
+    assert!(steps == 14 && cosine[1] < cosine[2] && cosine[4] < cosine[3], "{cosine:?}");
+}
+
+#[test]
+fn settings_of_the_optimizer_are_used_and_recorded() {
+    let folder = Folder::new();
+    let train = |options: &[&str]| {
+        let train = ["train", "iris", "--epochs", "2", "--optimizer", "SGD", "--force"];
+        let told = folder.succeed(&[&train[..], options].concat());
+        (told, folder.read("iris.safetensors"), settings(&folder, "iris.safetensors"))
+    };
+    let (_, plain, without) = train(&[]);
+    assert!(!["clip_norm", "warmup", "validation"].iter().any(|name| without.contains_key(*name)), "{without:?}");
+    for (options, name, value) in [
+        (["--momentum", "0.5"], "optimizer.momentum", "0.5"),
+        (["--weight-decay", "0.25"], "optimizer.weight_decay", "0.25"),
+        (["--clip-norm", "0.125"], "clip_norm", "0.125"),
+        (["--warmup", "3"], "warmup", "3"),
+        (["--validation", "20"], "validation", "20"),
+    ] {
+        let (_, model, settings) = train(&options);
+        assert_eq!(settings[name], value, "{options:?}");
+        assert!(model != plain, "{options:?} changed nothing");
+    }
+    let (told, _, _) = train(&["--clip-norm", "2", "--warmup", "3"]);
+    assert!(unwrapped(&told).contains("gradients clipped to a norm of 2") && told.contains("warm-up of 3 steps"));
+    let plan = folder.succeed(&["plan", "iris", "--clip-norm", "1"]);
+    assert_ne!(plan, folder.succeed(&["plan", "iris"]), "clipping is an op of the plan");
+}
+
+#[test]
+fn a_training_is_resumed_only_with_the_same_settings() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--epochs", "2", "--optimizer", "sgd", "--checkpoint", "run", "--resume", "--force"];
+    let given = ["--momentum", "0.5", "--weight-decay", "0.25", "--clip-norm", "2", "--warmup", "3", "--test", "0.1"];
+    folder.succeed(&[&train[..], &given].concat());
+    for (option, named) in [
+        ("--momentum", "optimizer.momentum = 0.5, but now it is 0.75"),
+        ("--weight-decay", "optimizer.weight_decay = 0.25, but now it is 0.75"),
+        ("--clip-norm", "clip_norm = 2.0, but now it is 0.75"),
+        ("--test", "data."),
+    ] {
+        let mut other = given;
+        let place = given.iter().position(|word| *word == option).expect("it is given");
+        other[place + 1] = if option == "--test" { "0.2" } else { "0.75" };
+        let message = folder.fail(&[&train[..], &other].concat());
+        assert!(message.contains(named), "{option}: {message}");
+    }
+    assert!(folder.succeed(&[&train[..], &given].concat()).contains("resumed after step"));
+}
+
+/// A cosine over more epochs is another schedule, and so is a warm-up.
+#[test]
+fn a_resumed_training_can_be_prolonged_and_prints_what_changed() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--checkpoint", "run", "--resume", "--learning-rate"];
+    folder.succeed(&[&train[..], &["0.02", "--epochs", "2"]].concat());
+    let told = unwrapped(&folder.succeed(&[&train[..], &["0.02", "--epochs", "5"]].concat()));
+    assert!(told.contains("resumed after step 14, with 2 epochs done; changed: schedule cosine"), "{told}");
+    assert!(told.contains("epoch 5/5") && !told.contains("epoch 2/5"), "{told}");
+    let events = folder.events(&[&train[..], &["0.01", "--epochs", "6", "--warmup", "3"]].concat());
+    let changed = events[1]["changed"].as_array().expect("a list");
+    assert!(changed.len() == 2 && changed[0] == "learning rate 0.02 → 0.01", "{}", events[1]);
+    assert_eq!(folder.files(), ["iris.safetensors", "run"]);
+}
+
+#[test]
+fn a_run_file_has_the_same_options() {
+    let folder = Folder::new();
+    folder.write(
+        "run.toml",
+        "data = \"iris\"\nepochs = 2\nvalidation = 30\ntest = 0.1\noptimizer = \"sgd\"\nmomentum = 0.5\nweight_decay = 0.25\n\
+         clip_norm = 2\nwarmup = 3\nsave_split = \"sets\"\nhidden = \"5 ReLU\"\njson = true\n",
+    );
+    let typed = "train iris --epochs 2 --validation 30 --test 0.1 --optimizer sgd --momentum 0.5 --weight-decay 0.25 \
+                 --clip-norm 2 --warmup 3 --json --hidden";
+    let typed = [&typed.split_whitespace().collect::<Vec<_>>()[..], &["5 relu"]].concat();
+    let start = |arguments: &[&str]| folder.succeed(arguments).lines().next().map(String::from);
+    assert_eq!(start(&["train", "run.toml"]), start(&typed));
+    assert_eq!(rows(&text(&folder.read("sets/test.csv"))).len(), 1 + 15);
+}

@@ -1,0 +1,221 @@
+//! Output in lines of 80 columns, help of one screen, and files named `-`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{Folder, assert_narrow, stderr, text};
+
+const COMMANDS: [&str; 13] = [
+    "",
+    "train",
+    "init",
+    "inspect",
+    "evaluate",
+    "predict",
+    "show",
+    "plan",
+    "devices",
+    "verify",
+    "bench",
+    "tune",
+    "completions",
+];
+
+#[test]
+fn short_help_is_one_screen_and_long_help_has_all_options() {
+    let folder = Folder::new();
+    for command in COMMANDS {
+        let help = |flag: &str| {
+            let arguments: Vec<&str> = command.split_whitespace().chain([flag]).collect();
+            let help = folder.succeed(&arguments);
+            assert_narrow(&help);
+            help
+        };
+        let (short, long) = (help("-h"), help("--help"));
+        let most =
+            if ["", "init", "inspect", "evaluate", "predict", "show", "devices", "completions"].contains(&command) {
+                24
+            } else {
+                40
+            };
+        assert!(short.lines().count() <= most, "{command}: {short}");
+        let options = short.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
+        for option in options {
+            let name = option.trim_matches(|c: char| !c.is_alphanumeric() && c != '-');
+            assert!(long.contains(name), "{command}: {name}");
+        }
+    }
+    let (short, long) = (folder.succeed(&["train", "-h"]), folder.succeed(&["train", "--help"]));
+    for default in
+        ["[default: by data set]", "[default: adamw]", "[default: cosine]", "[default: 0.15]", "[default: auto]"]
+    {
+        assert!(short.contains(default), "{default}: {short}");
+    }
+    for option in ["--momentum", "--clip-norm", "--warmup", "--save-split", "--resume", "--autotune"] {
+        assert!(!short.contains(option) && long.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn output_is_in_lines_of_80_columns() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{},{},class number {}\n", n % 20, n / 20 % 9, n % 20);
+    folder.write("many.csv", format!("a,b,kind\n{}", (0..2000).map(row).collect::<String>()));
+    let hidden = "64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01)";
+    for arguments in [
+        &["train", "many.csv", "--epochs", "2", "--hidden", hidden, "--clip-norm", "1", "--warmup", "0.1"][..],
+        &["evaluate", "many.safetensors", "many.csv"],
+        &["show", "many.safetensors"],
+        &["devices"],
+        &["bench", "--hidden", hidden, "--steps", "1", "--device", "cpu", "--device", "reference"],
+        &[
+            "bench",
+            "--suite",
+            "--only",
+            "moons",
+            "--seconds",
+            "0.01",
+            "--device",
+            "cpu",
+            "--peak-gflops",
+            "1",
+            "--bandwidth-gbs",
+            "1",
+        ],
+    ] {
+        let output = folder.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        assert_narrow(&text(&output.stdout));
+        assert_narrow(&text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_training_ends_with_the_course_of_its_loss() {
+    let folder = Folder::new();
+    let told = folder.succeed(&["train", "iris", "--epochs", "30"]);
+    let line = told.lines().find(|line| line.starts_with("loss ")).expect("a sparkline");
+    let blocks = line.chars().filter(|c| ('▁'..='█').contains(c)).count();
+    assert_eq!(blocks, 30, "{line}");
+    assert!(told.contains("confusion matrix: rows are true classes, columns are predicted\n"), "{told}");
+}
+
+#[test]
+fn the_result_stands_out_on_a_terminal_with_colors() {
+    let folder = Folder::new();
+    let train = |color: &str| {
+        let output = folder.command(&["train", "iris", "--epochs", "2"]).env(color, "1").output().expect("it starts");
+        text(&output.stdout)
+    };
+    assert!(train("CLICOLOR_FORCE").contains("\n\u{1b}[1mtest accuracy "));
+    assert!(train("NO_COLOR").contains("\ntest accuracy "));
+}
+
+#[test]
+fn names_are_read_in_any_letter_case() {
+    let folder = Folder::new();
+    let start =
+        |arguments: &[&str]| folder.events(&[&["train", "iris", "--epochs", "1"], arguments].concat())[0].clone();
+    let lower =
+        ["--optimizer", "adam", "--loss", "cross_entropy", "--hidden", "8 relu dropout(0.1)", "--schedule", "cosine"];
+    let upper =
+        ["--optimizer", "Adam", "--loss", "Cross_Entropy", "--hidden", "8 ReLU Dropout(0.1)", "--schedule", "Cosine"];
+    assert_eq!(start(&lower), start(&upper));
+}
+
+#[test]
+fn former_names_of_options_are_still_read() {
+    let folder = Folder::new();
+    let start = |arguments: &[&str]| folder.events(&[&["train"], arguments].concat())[0].clone();
+    let wanted = start(&["iris", "--epochs", "1", "--hidden", "5 tanh", "--autotune", "none"]);
+    assert_eq!(start(&["iris", "--epochs", "1", "--network", "5 tanh", "--tuning", "none"]), wanted);
+    folder.write("run.toml", "data = \"iris\"\nepochs = 1\nnetwork = \"5 tanh\"\ntuning = \"none\"\n");
+    assert_eq!(start(&["run.toml"]), wanted);
+    folder.write("twice.toml", "data = \"iris\"\nnetwork = \"5 tanh\"\nhidden = \"6 tanh\"\n");
+    assert!(folder.fail(&["train", "twice.toml"]).contains("line 3: `hidden` was set in line 2"));
+    assert!(folder.fail(&["train", "iris", "--whole-step", "always"]).contains("only a GPU has fused steps"));
+}
+
+#[test]
+fn there_is_no_tip_to_pass_a_wrong_option_as_a_value() {
+    let message = Folder::new().fail(&["train", "iris", "--epoch", "3"]);
+    assert!(message.contains("a similar argument exists: '--epochs'") && !message.contains("to pass"), "{message}");
+}
+
+#[test]
+fn a_model_and_data_in_the_wrong_order_are_recognized() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "moons", "--epochs", "1", "--out", "my moons.safetensors"]);
+    folder.write("moons.csv", "x,y\n1,2\n");
+    for (command, data, wanted) in [
+        (&["evaluate"][..], "moons", "wgrad evaluate 'my moons.safetensors' moons"),
+        (&["predict"], "moons.csv", "wgrad predict 'my moons.safetensors' moons.csv"),
+        (&["plot", "boundary"], "moons", "wgrad plot boundary 'my moons.safetensors' moons"),
+    ] {
+        let message = folder.fail(&[command, &[data, "my moons.safetensors"]].concat());
+        assert!(message.contains("the model comes first") && message.contains(wanted), "{message}");
+    }
+    assert!(folder.fail(&["train", "my moons.safetensors"]).contains("it is a model, but data are needed"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_named_by_a_hyphen_is_standard_input_or_output() {
+    let folder = Folder::new();
+    let table: String = (0..40).map(|n| format!("{n}.5,{}\n", 3 * n)).collect();
+    folder.write("house.csv", format!("area,price\n{table}"));
+    let piped = |arguments: &[&str]| {
+        let mut child = folder.command(arguments);
+        let mut child =
+            child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        child.stdin.take().expect("piped").write_all(&folder.read("house.csv")).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        text(&output.stdout)
+    };
+    folder.succeed(&["train", "house.csv", "--epochs", "2"]);
+    let train = piped(&["train", "-", "--epochs", "2", "--save-split", "sets", "--out", "piped.safetensors"]);
+    assert!(train.ends_with("next: wgrad predict piped.safetensors -\n"), "{train}");
+    let parameters = |model: &str| wgrad::Model::load(folder.path().join(model)).expect("a model").parameters;
+    assert!(parameters("piped.safetensors") == parameters("house.safetensors"));
+    let predicted = folder.succeed(&["predict", "house.safetensors", "house.csv"]);
+    assert_eq!(piped(&["predict", "house.safetensors", "-", "--out", "-"]), predicted);
+    assert!(piped(&["evaluate", "house.safetensors", "-"]).contains(" on all 40 rows of -\n"));
+    assert!(!folder.files().contains(&"-".into()));
+}
+
+/// Mesa's drivers print an error of their own without the variable.
+#[test]
+#[cfg(all(feature = "gpu", unix, not(target_os = "macos")))]
+fn drivers_have_nothing_to_complain_about() {
+    let folder = Folder::new();
+    for arguments in [&["devices"][..], &["train", "iris", "--epochs", "1"]] {
+        let output = folder.command(arguments).env_remove("XDG_RUNTIME_DIR").env_remove("WGRAD_DEVICE").output();
+        let output = output.expect("it starts");
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_model_of_another_training_is_kept_and_the_next_free_name_is_used() {
+    let folder = Folder::new();
+    let train = |options: &[&str]| {
+        let output = folder.run(&[&["train", "iris", "--epochs", "1"], options].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        (text(&output.stdout), stderr(&output))
+    };
+    assert!(train(&[]).0.contains("\nmodel: iris.safetensors\n"));
+    let first = folder.read("iris.safetensors");
+    let (told, noted) = train(&["--seed", "1"]);
+    assert!(told.contains("\nmodel: iris-2.safetensors\nnext: wgrad predict iris-2.safetensors iris\n"), "{told}");
+    assert!(noted.contains("iris.safetensors is the model of another training"), "{noted}");
+    folder.write("iris-3.safetensors", "the user's");
+    assert!(train(&["--seed", "2"]).0.contains("\nmodel: iris-4.safetensors\n"));
+    // The same training has the same file.
+    assert!(train(&["--seed", "1"]).0.contains("\nmodel: iris-2.safetensors\n"));
+    assert!(train(&[]).0.contains("\nmodel: iris.safetensors\n") && folder.read("iris.safetensors") == first);
+    assert!(train(&["--seed", "3", "--force"]).0.contains("\nmodel: iris.safetensors\n"));
+    assert_eq!(folder.read("iris-3.safetensors"), b"the user's");
+    let message = folder.fail(&["train", "iris", "--epochs", "1", "--out", "iris.safetensors"]);
+    assert!(message.contains("seed = 3, but now it would be 0") && message.contains("`--force`"), "{message}");
+}
