@@ -81,7 +81,7 @@ pub mod trainer;
 pub mod tune;
 pub mod verify;
 
-/// How training works inside: **unstable**, and not covered by semantic versioning.
+/// Internals: **unstable**, and not covered by semantic versioning.
 ///
 /// [`lower`] turns a network into a [`Plan`](internals::plan::Plan): primitive ops over named views of memory.
 /// [`fuse`] replaces them by few large ops. [`specialize`] fits the plan to a

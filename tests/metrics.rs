@@ -281,7 +281,7 @@ fn no_function_accepts_outputs_that_are_not_finite() -> Result<()> {
     refuses("model.predict_classes", model.predict_classes(&rows).map(drop), &nan);
     let row = [f32::NAN, 1.0, 2.0];
     let of_row = ["row 0", "output 0 of the network is NaN"];
-    refuses("head.told", model.metadata.told(&row).map(drop), &of_row);
+    refuses("metadata.predicted", model.metadata.predicted(&row).map(drop), &of_row);
     refuses("head.probabilities", model.metadata.probabilities(&mut row.clone()), &of_row);
     let data = Dataset::classes("far", 2, &rows, &[0, 0], ["a", "b", "c"])?;
     let of_data = ["data set `far`, row 1", "NaN"];

@@ -159,7 +159,7 @@ pub fn for_model(
     let head = &model.metadata;
     let given = target.map(|_| "--target").or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
-        let table = Table::read(table_path(source)?, &head.form(reading.form()))?;
+        let table = Table::read(table_path(source)?, &head.csv_options(reading.form()))?;
         return table_for_model(head, &table, source, target, output);
     };
     match (data.class_names(), &head.classes) {
@@ -180,7 +180,7 @@ pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: 
             .map(|(row, column)| data.value(row, column))
             .collect()),
         None => {
-            let table = Table::read(table_path(source)?, &model.metadata.form(reading.form()))?;
+            let table = Table::read(table_path(source)?, &model.metadata.csv_options(reading.form()))?;
             let input = table.numbers(columns)?;
             output.notes(&table.notes(columns));
             Ok(input)

@@ -76,7 +76,7 @@ fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
             let header = names.iter().map(|name| format!("probability_{name}"));
             text.write_record(std::iter::once(predicted(head.targets.first())).chain(header)).map_err(broken)?;
             for row in outputs.chunks(columns) {
-                let Some((class, probabilities)) = head.told(row)? else { continue };
+                let Some((class, probabilities)) = head.predicted(row)? else { continue };
                 let name = names[class as usize].clone();
                 let cells = std::iter::once(name).chain(probabilities.iter().map(f32::to_string));
                 text.write_record(cells).map_err(broken)?;

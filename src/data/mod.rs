@@ -18,8 +18,8 @@
 mod bytes;
 mod cells;
 mod check;
+mod csv_options;
 mod embedded;
-mod form;
 mod generated;
 mod idx;
 mod inputs;
@@ -34,9 +34,9 @@ mod text;
 
 pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
+pub use csv_options::CsvOptions;
+pub(crate) use csv_options::unnamed_columns;
 pub use embedded::{digits, iris};
-pub use form::CsvOptions;
-pub(crate) use form::unnamed_columns;
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
 pub use inspect::{

@@ -35,7 +35,7 @@ impl TableLayout {
 
 impl Metadata {
     /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take precedence.
-    pub fn form(&self, mut form: CsvOptions) -> CsvOptions {
+    pub fn csv_options(&self, mut form: CsvOptions) -> CsvOptions {
         let Some(known) = &self.table else { return form };
         form.header = form.header.or(Some(known.header));
         for (name, format) in &known.formats {

@@ -159,10 +159,10 @@ impl Metadata {
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let outputs = model.outputs(&[0.5, 0.5])?;
-    /// assert_eq!(model.metadata.told(&outputs)?, Some((0, vec![0.5, 0.5])));
+    /// assert_eq!(model.metadata.predicted(&outputs)?, Some((0, vec![0.5, 0.5])));
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn told(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
+    pub fn predicted(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
         let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
         check_finite("class", 0, row.len(), row.iter().copied())?;
         let mut found = row.to_vec();

@@ -162,7 +162,7 @@ fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) ->
         head.probabilities(&mut outputs)?;
         return Ok(Values::Probabilities { names, values: outputs });
     }
-    let told = outputs.chunks(head.network.outputs()).map(|row| head.told(row));
+    let told = outputs.chunks(head.network.outputs()).map(|row| head.predicted(row));
     let told: Option<Vec<_>> = told.collect::<Result<Vec<_>>>()?.into_iter().collect();
     Ok(match told {
         Some(cells) => {

@@ -211,7 +211,7 @@ fn model(sandbox: &Sandbox, input: &[u8]) -> String {
     let rows = model.predict(&vec![0.5; model.metadata.network.inputs()]);
     let tables = ["a,b,c\n1,2,0\n", "1;2,5\n", "1;2,5;3\n", "1;2,5;3;0\n", "column2;column3\n1,5;2\n"].map(|text| {
         let path = sandbox.file("table.csv", text.as_bytes());
-        let table = Table::read(path, &model.metadata.form(CsvOptions::default()));
+        let table = Table::read(path, &model.metadata.csv_options(CsvOptions::default()));
         table.map_or_else(|error| error.to_string(), |table| said(&table.numbers(&model.metadata.columns)))
     });
     format!("{} | {} | {}", said(&rows), said(&model.evaluate(&sandbox.data)), tables.join(" | "))

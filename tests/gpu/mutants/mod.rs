@@ -5,7 +5,7 @@
 //! Only a sample is run, taken from every file in turn. `WGRAD_MUTANTS` selects it: a number, `all`, `listed` (the
 //! mutants of the list), `of gather shared/tiles` (those of some files) or `like TEXT` (those with TEXT in their
 //! names); `WGRAD_MUTANTS_SEED` is its seed. All of them take about half an hour (`survivors.txt` has the date of the
-//! last full run): `WGRAD_MUTANTS=all cargo test --test gpu machine_made -- --nocapture`.
+//! last full run): `WGRAD_MUTANTS=all cargo test --test gpu mutants_of_shaders -- --nocapture`.
 
 mod changes;
 
@@ -66,7 +66,7 @@ enum Verdict {
 }
 
 #[test]
-fn machine_made_mutants_are_caught() {
+fn mutants_of_shaders_are_killed() {
     let Some(name) = adapter_name() else { return };
     let mutants = mutants();
     let chosen = sample(&mutants);
