@@ -298,7 +298,10 @@ impl Error {
                 "{op}: {view}[{row}, {column}] is {device}, reference {reference}, tolerance {tolerance}; the device's result \
                  cannot be trusted"
             ),
-            Self::File { path, action, source } => format!("{}: {action} failed: {source}", path.display()),
+            Self::File { path, action, source } => {
+                let remedy = if source.kind() == std::io::ErrorKind::NotFound { "; check the path" } else { "" };
+                format!("{}: {action} failed: {source}{remedy}", path.display())
+            }
             Self::Format { path, problem, remedy } => format!("{}: {problem}; {remedy}", path.display()),
             Self::Device { device, problem, remedy } => format!("device `{device}`: {problem}; {remedy}"),
         }

@@ -506,8 +506,9 @@ impl FromStr for Layer {
     fn from_str(text: &str) -> Result<Self> {
         let place = format!("layer `{text}`");
         if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            let layer =
-                Self::from(Dense::new(number(&place, "number of outputs", text, "a whole number of at least 1")?));
+            let separated = if text.contains(',') { "; separate layers by spaces" } else { "" };
+            let wanted = format!("a whole number of at least 1{separated}");
+            let layer = Self::from(Dense::new(number(&place, "number of outputs", text, &wanted)?));
             layer.check(&place)?;
             return Ok(layer);
         }

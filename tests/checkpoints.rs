@@ -557,6 +557,26 @@ fn in_the_midst() -> (Vec<u8>, String) {
     (bytes, header)
 }
 
+/// Checkpoints of earlier versions must load: a field that is renamed in the code keeps its name in files.
+#[test]
+fn fields_of_the_file_keep_their_names() {
+    let header: serde_json::Value = serde_json::from_str(&in_the_midst().1).expect("a header");
+    let text = header["__metadata__"]["wgrad.checkpoint"].as_str().expect("metadata");
+    let metadata: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let names = |value: &serde_json::Value| {
+        let mut names: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+        names.sort();
+        names.join(" ")
+    };
+    let (head, course) = (&metadata["head"], &metadata["head"]["course"]);
+    assert_eq!(names(&metadata), "crc32 head");
+    assert_eq!(names(head), "course epoch format made_on settings step used");
+    assert_eq!(names(course), "best epochs running");
+    let settings =
+        "accumulate batch clip_norm data fused loss network optimizer preprocessing schedule seed validation";
+    assert_eq!(names(&head["settings"]), settings);
+}
+
 /// A matching checksum does not prove that the contents are consistent.
 #[test]
 fn inconsistent_contents_are_refused_before_they_are_used() {

@@ -51,18 +51,18 @@ fn invalid_files_are_refused_with_their_problem() {
     let whole = std::fs::read_to_string(&path).expect("text");
     let twice = whole.replace("[32,4]", "[64,4]").replace("[32,8]", "[64,8]");
     let cases: [(&str, &[&str]); 8] = [
-        ("", &["no tuning", "EOF"]),
-        (&whole[..whole.len() / 2], &["no tuning", "line"]),
+        ("", &["not a tuning file", "EOF"]),
+        (&whole[..whole.len() / 2], &["not a tuning file", "line"]),
         (&whole.replace("\"format\": 1", "\"format\": 2"), &["version 2", "version 1"]),
-        (&whole.replace("\"format\": 1,", ""), &["no tuning", "format"]),
+        (&whole.replace("\"format\": 1,", ""), &["not a tuning file", "format"]),
         (&whole.replace("32×32 of 4×4 in 2 parts", "big"), &["`big`", "64×64×16 of 8×8 vec4", "line 6"]),
-        (&whole.replace("\"kernel\"", "\"color\""), &["no tuning", "color", "line 5"]),
+        (&whole.replace("\"kernel\"", "\"color\""), &["not a tuning file", "color", "line 5"]),
         (&twice, &["two tiles for one matrix multiplication"]),
-        ("[1, 2]", &["no tuning"]),
+        ("[1, 2]", &["not a tuning file"]),
     ];
     for (text, words) in cases {
         std::fs::write(&path, text).expect("written");
-        let error = Tuning::load(&path).expect_err("it is no tuning").to_string();
+        let error = Tuning::load(&path).expect_err("it is not a tuning file").to_string();
         for word in [&["tuned.json: ", "`wgrad tune`"], words].concat() {
             assert!(error.contains(word), "`{word}` is not in: {error}");
         }

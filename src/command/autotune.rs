@@ -18,8 +18,8 @@ const NONE: [&str; 2] = ["none", "off"];
 pub struct TuningOptions {
     /// Tile sizes from `wgrad tune`, or `none` [default: as tuned]
     ///
-    /// A file with tile sizes for a GPU's matrix multiplications. Without it, those that `wgrad tune` stored for this GPU
-    /// are used, or those in the file that the environment variable WGRAD_TUNING names. `none` leaves them to rules.
+    /// A file with tile sizes for a GPU's matrix multiplications. Without it, the file that the environment variable
+    /// WGRAD_TUNING names is used, or else the sizes that `wgrad tune` stored for this GPU. `none` uses the heuristic.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
     autotune: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct TuningOptions {
 
 /// A tuning, and its origin.
 pub enum Chosen {
-    /// None.
+    /// The tile sizes of the heuristic.
     Nothing,
     /// From a file that was named; all of it must be possible.
     Named(PathBuf, Tuning),
@@ -43,9 +43,9 @@ pub struct Followed {
     /// File of the tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// Different matrix multiplications of a step.
+    /// Number of different matrix multiplications of a step.
     matmuls: usize,
-    /// Those of them with tiles of the tuning.
+    /// Number of those whose tile sizes are from the tuning.
     tuned: usize,
     /// Machine that was measured, if it differs from this one.
     #[serde(skip_serializing_if = "Option::is_none")]

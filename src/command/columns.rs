@@ -15,13 +15,13 @@ pub struct Reading {
     #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
-    /// Separator of a table's columns [default: by header]
+    /// Separator of a table's columns [default: auto]
     ///
     /// A character, or `tab`. Without it, the header shows which of comma, tab, semicolon and `|` it is.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
-    /// First row of a table has names: yes, no [default: by looks]
+    /// First row of a table has names: yes, no [default: auto]
     ///
     /// `yes`: the first row has the names of the columns; `no`: it has values. Without it, the row's cells decide, or the
     /// model that is used.

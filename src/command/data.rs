@@ -232,8 +232,8 @@ pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path
     Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)
 }
 
-/// Loads the model of a command whose arguments are a model and data. If they are given in the other order, the error has
-/// the right one.
+/// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error prints the correct
+/// command.
 pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) -> Result<Model> {
     Model::load(model).map_err(|error| match Model::load(source) {
         Err(_) => error,

@@ -131,7 +131,7 @@ fn tell(output: &mut Output, found: &Found) {
     output.line(match (&found.adapter, found.threads) {
         (Some(Adapter { index, interface, pci, .. }), _) => {
             let address = if pci.is_empty() { String::new() } else { format!(", at {pci}") };
-            format!("{index}: {}, {interface}, {}{address}", found.name, found.kind)
+            wrapped("", "  ", &shown(&format!("{index}: {}, {interface}, {}{address}", found.name, found.kind)))
         }
         (None, Some(1)) => "cpu, 1 thread".into(),
         (None, threads) => format!("cpu, {} threads", threads.unwrap_or_default()),
@@ -140,7 +140,8 @@ fn tell(output: &mut Output, found: &Found) {
         output.line(wrapped("  `auto` takes it: ", "    ", &shown(reason)));
     }
     let Some(adapter) = &found.adapter else { return };
-    output.line(format!("  driver {}, PCI id {:04x}:{:04x}", adapter.driver, adapter.vendor, adapter.device));
+    let driver = format!("driver {}, PCI id {:04x}:{:04x}", adapter.driver, adapter.vendor, adapter.device);
+    output.line(wrapped("  ", "    ", &shown(&driver)));
     let (binding, allocation) = (size(adapter.binding_bytes), size(adapter.allocation_bytes));
     let (buffers, invocations) = (adapter.storage_buffers, adapter.invocations);
     output.line(format!("  {binding} per binding, {allocation} per allocation, {buffers} storage buffers"));

@@ -130,7 +130,7 @@ fn value(argument: &Arg, text: &str) -> String {
     if numbers.iter().any(|number| kind == *number) { text.into() } else { format!("{text:?}") }
 }
 
-/// Lines after `#`.
+/// Returns a text as wrapped comment lines that begin with `#`.
 fn comment(text: &str) -> String {
     text.split("\n\n").map(|paragraph| wrapped("# ", "# ", &paragraph.replace('\n', " ")) + "\n").collect()
 }

@@ -67,6 +67,90 @@ pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }
 
+/// A text in lines of 80 columns. If its tables whose last column has that name are wider, that column moves to lines below
+/// each row, from the second column on. Other lines are wrapped; below the second column if they have one.
+pub fn folded(text: &str, name: &str) -> String {
+    let parts = parts(text, name);
+    let cells = || parts.iter().filter(|(_, cell)| !cell.is_empty());
+    if cells().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH) {
+        return parts.iter().map(|(row, cell)| unfolded(row, cell)).collect();
+    }
+    let indent = cells().filter_map(|(row, _)| second(row)).min().unwrap_or(0);
+    let [first, next] = [indent, indent + 2].map(|columns| " ".repeat(columns));
+    let below = |cell: &str| wrapped(&first, &next, &glued(cell)).replace(GLUE, " ");
+    let lines = |(row, cell): &(&str, &str)| match *cell {
+        "" => unfolded(row, ""),
+        cell => format!("{}\n{}\n", row.trim_end(), below(cell)),
+    };
+    parts.iter().map(lines).collect()
+}
+
+/// Blank at which no line breaks.
+const GLUE: char = '\u{a0}';
+
+/// A text in which shapes stay with the name before them, and arrows with the name after them.
+fn glued(text: &str) -> String {
+    let mut glued = String::new();
+    for word in text.split(' ') {
+        let is_shape = word.contains('×') && word.starts_with(|c: char| c.is_ascii_digit());
+        if !glued.is_empty() {
+            glued.push(if is_shape && !glued.ends_with([',', ';']) || glued.ends_with('→') { GLUE } else { ' ' });
+        }
+        glued += word;
+    }
+    glued
+}
+
+/// A text in lines of 80 columns. If its tables whose last column has that name are wider, they lose that column.
+pub fn without_last(text: &str, name: &str) -> String {
+    let parts = parts(text, name);
+    let fits = parts.iter().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH);
+    parts.iter().map(|(row, cell)| unfolded(row, if fits { cell } else { "" })).collect()
+}
+
+/// The lines of a text. Of tables whose last column has that name, each row is split before its cell of that column.
+fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
+    let mut start = None;
+    let split = |line: &'a str| {
+        if line.is_empty() {
+            start = None;
+        }
+        if let Some((row, last)) = line.rsplit_once("  ").filter(|(_, last)| *last == name) {
+            start = Some(columns(row) + 2);
+            return line.split_at(line.len() - last.len());
+        }
+        // A cell that is wider than its column moves the ones after it.
+        let gap = start.and_then(|start| {
+            let from = line.char_indices().nth(start - 2)?.0;
+            line[from..].find("  ").map(|gap| from + gap)
+        });
+        gap.map_or((line, ""), |gap| line.split_at(line.len() - line[gap..].trim_start().len()))
+    };
+    text.lines().map(split).collect()
+}
+
+/// Column in which the second cell of a row begins.
+fn second(row: &str) -> Option<usize> {
+    let row_start = row.len() - row.trim_start().len();
+    let gap = row_start + row[row_start..].find("  ")?;
+    let rest = row[gap..].trim_start();
+    (!rest.is_empty()).then(|| columns(&row[..row.len() - rest.len()]))
+}
+
+/// A line as it is if it fits, otherwise wrapped.
+fn unfolded(row: &str, cell: &str) -> String {
+    let line = format!("{row}{cell}");
+    let line = line.trim_end();
+    if columns(line) <= WIDTH {
+        return format!("{line}\n");
+    }
+    let indent = second(line).filter(|indent| *indent < WIDTH / 2);
+    let (first, rest): (String, String) = indent.map_or((String::new(), line.into()), |indent| {
+        (line.chars().take(indent).collect(), line.chars().skip(indent).collect())
+    });
+    wrapped(&first, &" ".repeat(indent.unwrap_or(2)), &rest) + "\n"
+}
+
 /// Blocks of eight heights, one for each value, for at most `most` columns; means of neighbors where there are more values.
 /// Heights are logarithmic, as losses fall by orders of magnitude, unless a value is not above 0.
 pub fn sparkline(values: &[f64], most: usize) -> String {
@@ -102,6 +186,23 @@ mod tests {
         assert_eq!((cut("abcdef", 4), cut("ab\n", 4)), ("abc…".into(), "ab\\n".into()));
         let rows = [["a", "10"], ["bcd", "7"]].map(|row| row.map(String::from).to_vec());
         assert_eq!(table(&rows, 1, 1), "a   10\nbcd  7\n");
+    }
+
+    #[test]
+    fn last_columns_of_wide_tables_move_below_their_rows() {
+        let cell = "input 32×64, layer0.weight 256×64, layer0.bias 1×256 → layer2.output 32×256";
+        let text = format!("head\n  op  kernel   n  views\n   0  a        1  {cell}\n   1  b  1_000_000  x\n\nend\n");
+        let wanted = "head\n  op  kernel   n\n      views\n   0  a        1\n      input 32×64, layer0.weight 256×64, layer0.bias \
+                      1×256\n        → layer2.output 32×256\n   1  b  1_000_000\n      x\n\nend\n";
+        assert_eq!(folded(&text, "views"), wanted);
+        assert_eq!(
+            without_last(&text, "views"),
+            "head\n  op  kernel   n\n   0  a        1\n   1  b  1_000_000\n\nend\n"
+        );
+        let narrow = "op  views\n0   x\n";
+        assert_eq!((folded(narrow, "views"), without_last(narrow, "views")), (narrow.into(), narrow.into()));
+        let (fact, words) = (format!("device   {}\n", "name ".repeat(20)), format!("{}\n", "word ".repeat(20)));
+        assert!(folded(&fact, "views").contains("name\n         name") && folded(&words, "").contains("word\n  word"));
     }
 
     #[test]

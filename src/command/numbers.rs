@@ -1,4 +1,4 @@
-//! Options that take a number: their limits, and what is wanted where something else is given.
+//! Parsers of numeric options, with their limits and error messages.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

@@ -7,7 +7,7 @@ use wgrad::{Device, Result};
 
 use super::autotune::{Followed, TuningOptions};
 use super::fused_step::FusedStepOption;
-use super::lines::wrapped;
+use super::lines::{without_last, wrapped};
 use super::names::names;
 use super::rates::RateOptions;
 use super::report::Output;
@@ -69,10 +69,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         None => plan,
     };
     output.line(heading);
-    output.text(&plan.to_string());
+    output.folded(&plan.to_string(), "views");
     let rates = arguments.rates.rates();
     if arguments.device.is_some() || rates != Rates::default() {
-        output.line(format!("\nlower bounds for a full batch:\n{}", plan.roofline(rates)).trim_end());
+        // The table above has the kernel of each op.
+        output.line("\nlower bounds for a full batch:");
+        output.text(&without_last(&plan.roofline(rates).to_string(), "kernel"));
     }
     Ok(())
 }

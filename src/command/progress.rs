@@ -169,14 +169,16 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Reports that training begins anew, since all checkpoints are of other settings.
+    /// Reports that training starts from the beginning, since there is no checkpoint of these settings.
     pub fn begun_anew(&mut self, others: &[String]) {
         if self.json {
             return self.output.json(&BegunAnew { event: "begun_anew", other_checkpoints: others });
         }
-        let Some((first, rest)) = others.split_first() else { return };
-        let more = if rest.is_empty() { String::new() } else { format!(" (and {} others)", rest.len()) };
-        self.tell(&format!("no checkpoint of these settings, so training begins anew; {first}{more}"));
+        let others = others.split_first().map_or(String::new(), |(first, rest)| {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} others)", rest.len()) };
+            format!("; {first}{more}")
+        });
+        self.tell(&format!("no checkpoint has these settings, so training starts from the beginning{others}"));
     }
 
     /// Prints a text, above the bar if there is one.

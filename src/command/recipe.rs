@@ -12,7 +12,7 @@ use super::numbers::{count, number};
 pub struct Options {
     /// Hidden layers, "64 relu 32 relu" [default: by data set]
     ///
-    /// As in "128 relu dropout(0.2) 64 relu". The output layer is added by itself. Layers: a number of units, or
+    /// As in "128 relu dropout(0.2) 64 relu". The output layer is added automatically. Layers: a number of units, or
     /// dense(128, bias=false, init=he_normal); relu, leaky_relu(0.01), tanh, sigmoid, step, identity; dropout(0.2). Small tables
     /// have 64 units with tanh and dropout by default, large ones two layers of 64 with relu.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
@@ -35,9 +35,9 @@ pub struct Options {
     /// adamw and adam, 0.01 for the others.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
-    /// Weight decay [default: 0.01 for adamw, 0 else]
+    /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// Of adamw it is decoupled from the gradient. Of all others it is L2 regularization.
+    /// For adamw it is decoupled from the gradient. For all others it is L2 regularization.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd [default: 0; sgd_momentum: 0.9]
@@ -173,7 +173,7 @@ impl Options {
         Ok(optimizer)
     }
 
-    /// Refuses options that only mean something for one network, where none is given; `remedy` tells how to give one.
+    /// Refuses options that only mean something for one network, where none is given; `remedy` is the remedy of the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
         let Self { hidden: _, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
         let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());

@@ -11,7 +11,7 @@ use wgrad::{Error, Evaluation, Loss, Result};
 
 use super::autotune::Followed;
 use super::confusion;
-use super::lines::wrapped;
+use super::lines::{folded, wrapped};
 
 /// Most notes on one table, as many as warnings of one kind.
 const MOST_NOTES: usize = 5;
@@ -84,6 +84,11 @@ impl Output {
     /// Prints lines for people. Control characters are escaped.
     pub fn text(&mut self, text: &str) {
         self.bytes(shown_lines(text).as_bytes());
+    }
+
+    /// Prints lines for people in 80 columns. In wider tables, the last column is below each row if it has that name.
+    pub fn folded(&mut self, text: &str, name: &str) {
+        self.bytes(folded(&shown_lines(text), name).as_bytes());
     }
 
     /// Prints the contents of a file: unchanged, except that control characters are escaped on a terminal.
@@ -229,7 +234,7 @@ pub struct Stopped<'a> {
     pub event: &'static str,
     pub step: u64,
     pub checkpoint: &'a str,
-    /// Command that continues.
+    /// Command that resumes the training.
     pub resume: &'a str,
 }
 
@@ -289,7 +294,7 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     };
     output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
-    let best = summary.best_epoch.map(|epoch| format!("; epoch {epoch} is kept, the lowest validation loss"));
+    let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with the lowest validation loss"));
     let s = if *epochs == 1 { "" } else { "s" };
     output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(confusion) = &summary.confusion {

@@ -96,7 +96,7 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
         add("settings", settings.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "));
     }
     if let Some(record) = &metadata.record {
-        let best = record.best_epoch.map_or(String::new(), |best| format!(", of which {best} was the best"));
+        let best = record.best_epoch.map_or(String::new(), |best| format!("; epoch {best} was the best"));
         add("training", format!("{} epochs, {} steps{best}; wgrad {}", record.epochs, record.steps, record.version));
         let score = score_and_loss(&record.evaluation);
         add("score", format!("{score}, on {} rows of the {} set", record.evaluation.rows, record.evaluated_on));

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use serde::Serialize;
-use wgrad::data::quoted;
+use wgrad::data::{quoted, shown};
 use wgrad::model::check_replaceable;
 use wgrad::specialize::Machine;
 use wgrad::tune::{Event, Report, Tune};
 use wgrad::{Device, Error, Result};
 
 use super::fused_step::FusedStepOption;
+use super::lines::wrapped;
 use super::names::names;
 use super::numbers::whole_within;
 use super::progress::bar;
 use super::report::Output;
 use super::subject::Subject;
-use super::verify::TEMPLATE;
+use super::verify::{SHAPE, TEMPLATE};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -113,7 +114,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.json {
         output.json(&start);
     } else {
-        output.tell(format!("{}, batch size {}, on {device}\n", start.network, start.batch));
+        output.tell(format!("{}, batch size {}, on {device}", start.network, start.batch));
+        output.tell("");
     }
     let bar = bar(TEMPLATE, 0, output);
     let report = tune.run(&device, |event| match (event, &bar) {
@@ -159,9 +161,9 @@ impl Arguments {
             });
             return Ok(());
         }
-        output.text(&report.to_string());
+        output.folded(&report.to_string(), SHAPE);
         for (matmul, tile, problem) in report.refused() {
-            output.line(format!("refused: {}, {tile}: {problem}", matmul.choice));
+            output.line(wrapped("", "  ", &shown(&format!("refused: {}, {tile}: {problem}", matmul.choice))));
         }
         kept.iter().for_each(|path| output.tell(format!("stored for this adapter, driver and version: {path}")));
         out.iter().for_each(|path| output.tell(format!("next: wgrad train … --autotune {}", quoted(path))));

@@ -14,6 +14,9 @@ use super::progress::bar;
 use super::recipe::Options;
 use super::report::Output;
 
+/// Name of the column with the shape of an op and its tile.
+pub(super) const SHAPE: &str = "shape, tile";
+
 /// Template of the bar.
 pub(super) const TEMPLATE: &str = "{bar:14} {pos}/{len} {wide_msg}";
 
@@ -111,7 +114,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     // Wrong results are printed even by a quiet command.
     let is_printed = !output.is_quiet() || !report.passed();
     if is_printed && !arguments.json {
-        output.text(&report.to_string());
+        output.folded(&report.to_string(), SHAPE);
     }
     Ok(report.passed())
 }

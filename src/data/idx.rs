@@ -123,8 +123,8 @@ fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)
     Ok((sizes, body(path, file, &sizes, what)?))
 }
 
-/// Reads the bytes after the header, whose number must match the sizes exactly. Memory grows with the bytes read, not with the
-/// sizes in the header.
+/// Reads the bytes after the header. Their number must be the product of the sizes. Memory is allocated for the bytes
+/// read, not for the sizes in the header.
 fn body(path: &Path, file: impl Read, sizes: &[usize], what: &str) -> Result<Vec<u8>> {
     let stated = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");

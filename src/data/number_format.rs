@@ -77,7 +77,7 @@ impl NumberFormat {
     }
 }
 
-/// A cell without its signs.
+/// Cell split into sign, currency, percent sign and digits.
 struct Written {
     negative: bool,
     currency: Option<char>,

@@ -95,9 +95,8 @@ impl<'a> Lockstep<'a> {
         }
     }
 
-    /// Poisons the elements that the op must write, and loads the device's contents into both memories. Without the
-    /// poison, an element that the op skips would pass if an earlier step had written it, and so would `+=` instead of
-    /// `=` if the memory began as zeros. Views that several ops fill are poisoned before the first of them, and
+    /// Poisons the elements that the op must write, and loads the device's contents into both memories. The poison finds
+    /// elements that the op skips, which may hold the right value of an earlier step. It also finds `+=` instead of `=`. Views that several ops fill are poisoned before the first of them, and
     /// accumulators before the first batch of a step.
     fn load(&mut self, device: &mut dyn Executor, checker: &Checker<'_>, first: bool) -> Result<()> {
         for (binding, view) in checker.op.kernel.bindings.iter().zip(&checker.op.views) {

@@ -29,7 +29,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Allocates memory, poisoned or filled as the plan says.
+    /// Allocates memory, poisoned or filled as the plan specifies.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         Ok(Self { words: plan.allocations().iter().map(Words::new).collect::<Result<_>>()? })
     }

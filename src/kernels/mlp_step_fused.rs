@@ -404,7 +404,7 @@ fn loss(
     d
 }
 
-/// Returns the call of the loss's own kernel; `args` are row_loss, grad and flag.
+/// Returns the call of the loss function's kernel. `args` are row_loss, grad and flag.
 pub(crate) fn loss_call<'a>(
     columns: &'a [u32; 1],
     step: &'a Step,

@@ -30,6 +30,9 @@ pub(crate) struct Contents {
     pub(crate) is_sealed: bool,
 }
 
+/// Metadata keys of all kinds of files.
+const KINDS: [(&str, &str); 2] = [("wgrad", "model"), ("wgrad.checkpoint", "checkpoint")];
+
 /// Beginning of metadata with a checksum, before the digits.
 const OPENING: &str = r#"{"crc32":""#;
 
@@ -86,7 +89,12 @@ impl Container {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let views = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let text = metadata.metadata().as_ref().and_then(|map| map.get(self.key));
-        let missing = || Error::format(path, format!("the metadata key `{}` is missing", self.key), self.foreign);
+        let missing = || {
+            let key = |key: &str| metadata.metadata().as_ref().is_some_and(|map| map.contains_key(key));
+            let other = KINDS.iter().find(|(other, _)| key(other)).map(|(_, kind)| format!("it is a {kind} of wgrad"));
+            let problem = other.unwrap_or_else(|| format!("the metadata key `{}` is missing", self.key));
+            Error::format(path, problem, self.foreign)
+        };
         let text = text.ok_or_else(missing)?;
         let fields = seal.as_ref().and_then(|seal| text.get(OPENING.len() + seal.len()..)?.strip_prefix("\","));
         let metadata = fields.map_or_else(|| text.clone(), |fields| format!("{{{fields}"));

@@ -408,8 +408,8 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
 }
 
 /// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and `put`
-/// receives the outputs of the last layer, in order. All predictions go through here, so that none is made from an output
-/// that is not finite. `place` names the computation in error messages.
+/// receives the outputs of the last layer, in order. All predictions are made here. An output that is not
+/// finite is an error. `place` names the computation in error messages.
 ///
 /// # Errors
 /// [`Error::Output`]; a device that fails.

@@ -269,8 +269,8 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
-    /// Adds an allocation with one `shape` for each of `batches` batches. Returns the view `name` of the current batch,
-    /// and the view `name.window` of all batches, one per row (with padding between them).
+    /// Adds an allocation for `batches` batches of shape `shape`. Returns two views. `name` is the current batch.
+    /// `name.window` is all batches, one padded batch per row.
     pub fn windowed(
         &mut self,
         name: &str,
@@ -335,13 +335,13 @@ impl Plan {
         self.trusted
     }
 
-    /// Makes `specialize` keep the step layer by layer on every device.
+    /// Disables the fused step for this plan, on every device.
     pub(crate) fn in_layers(mut self) -> Self {
         self.layered = true;
         self
     }
 
-    /// Returns `true` if the step stays layer by layer on every device.
+    /// Returns `true` if the fused step is disabled.
     pub(crate) fn stays_layered(&self) -> bool {
         self.layered
     }

@@ -41,7 +41,7 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// Returns one op per range of items, if items have no fixed place, or know their first item.
+/// Splits an op into one op per range of items. Returns the op alone if its items are not blocks or no split is needed.
 fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();

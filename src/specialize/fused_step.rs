@@ -1,5 +1,5 @@
-//! Fused step: replaces the ops of `gradients` for a narrow network by one op, and one that adds the partial sums of
-//! its workgroups.
+//! Fused step: replaces the ops of `gradients` of a narrow network by two. The first runs forward pass, loss and
+//! backward pass. The second adds the partial sums of its workgroups.
 //!
 //! A network can have a fused step if
 //! - all its layers are dense, at most 16, with biases and without dropout;
@@ -95,7 +95,7 @@ fn pays(params: &Params, limits: &Limits) -> bool {
 
 /// Contents of `gradients`, as read from its ops.
 struct Step {
-    /// parameters, input, targets, row_loss, flag, and all gradients.
+    /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
     layers: Vec<(usize, u32)>,
     loss: usize,

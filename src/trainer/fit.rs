@@ -290,10 +290,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback that is called if training should resume, but all checkpoints have other settings or data. It gets their
-    /// folders, with one difference each.
+    /// Sets a callback that is called if training should resume, but there is no checkpoint with the same settings and data. It
+    /// gets the folders of other trainings, with one difference each.
     ///
-    /// This happens only with [numbered folders](Checkpoints::in_numbered_folder). Otherwise other settings are an error.
+    /// Only [numbered folders](Checkpoints::in_numbered_folder) may hold other trainings. Otherwise other settings are an error.
     ///
     /// # Examples
     /// ```
@@ -429,7 +429,7 @@ impl Trainer {
                 state
             }
             Beginning::Anew(others) => {
-                let callback = fit.on_begin_anew.iter_mut().filter(|_| !others.is_empty());
+                let callback = fit.on_begin_anew.iter_mut().filter(|_| checkpoints.resumes());
                 callback.for_each(|callback| callback(&others));
                 FitState::default()
             }

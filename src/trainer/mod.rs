@@ -69,7 +69,7 @@ pub struct Trainer {
     accumulate: usize,
     /// Learning rate that the user has built the trainer with. Checkpoints are compared by it.
     built_learning_rate: f64,
-    /// True until it is known how many rows a step has. The executor has no memory for steps until then.
+    /// True until a data set is loaded, and after it is unloaded. The executor then has no memory for steps.
     at_rest: bool,
     planner: Planner,
     schedule: Schedule,

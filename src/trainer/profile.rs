@@ -129,9 +129,13 @@ impl Profile {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn table(&self, rates: Rates) -> String {
-        let head =
-            ["op", "calls", "total ms", "share %", "µs per call", "GFLOP/s", "GB/s", "arithmetic µs", "memory µs"];
-        let mut rows = vec![head.into_iter().chain(["kernel"]).map(String::from).collect()];
+        let figures = ["op", "total ms", "share %", "µs/call", "GFLOP/s", "GB/s"].map(String::from).to_vec();
+        let bounds = if rates == Rates::default() {
+            vec![]
+        } else {
+            ["arithmetic µs", "memory µs"].map(String::from).to_vec()
+        };
+        let mut rows = vec![[figures, bounds, vec!["kernel".into()]].concat()];
         let mut ops: Vec<_> = self.ops.iter().collect();
         ops.sort_by(|a, b| b.secs.total_cmp(&a.secs));
         let all: f64 = ops.iter().map(|op| op.secs).sum();
@@ -181,19 +185,17 @@ impl OpTime {
         let each = self.secs / self.calls as f64;
         // An op that took no measurable time has no rate.
         let rate = |count: u64| if each > 0.0 { format!("{:.2}", count as f64 / each / 1e9) } else { "-".into() };
-        let [_, arithmetic, memory] = roofline_cells(self.work, rates);
-        vec![
+        let figures = vec![
             format!("{} {}", self.section.name(), self.op),
-            self.calls.to_string(),
             format!("{:.3}", 1e3 * self.secs),
             format!("{:.1}", if all > 0.0 { 100.0 * self.secs / all } else { 0.0 }),
             format!("{:.2}", 1e6 * each),
             rate(self.work.flops),
             rate(self.work.bytes),
-            arithmetic,
-            memory,
-            self.name(),
-        ]
+        ];
+        let [_, bounds @ ..] = roofline_cells(self.work, rates);
+        let bounds = if rates == Rates::default() { vec![] } else { bounds.to_vec() };
+        [figures, bounds, vec![self.name()]].concat()
     }
 }
 

@@ -14,7 +14,7 @@ const SUBMISSION: Duration = Duration::from_millis(100);
 pub(super) struct SubmissionSizer {
     /// Upper bound of the duration of a step, once one is known.
     step: Option<Duration>,
-    /// End of the last submission, if it was waited for. The next one began no earlier.
+    /// Time at which the last submission ended, if the host waited for it. The next one cannot start earlier.
     over: Option<Instant>,
 }
 

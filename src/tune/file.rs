@@ -51,11 +51,11 @@ impl Tuning {
         let failed = |error| Error::file(path, "reading", error);
         let bytes = std::fs::metadata(path).map_err(failed)?.len();
         if bytes > MOST_BYTES {
-            let problem = format!("it is longer than {MOST_BYTES} bytes, the most that a tuning may have");
+            let problem = format!("it is longer than {MOST_BYTES} bytes, the limit for a tuning file");
             return Err(Error::format(path, problem, REMEDY));
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        let bad = |error: serde_json::Error| Error::format(path, format!("it is no tuning: {error}"), REMEDY);
+        let bad = |error: serde_json::Error| Error::format(path, format!("it is not a tuning file: {error}"), REMEDY);
         let value: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(version) if version != u64::from(TUNING_VERSION) => {
@@ -87,7 +87,7 @@ impl Tuning {
             Some(other) if other == machine => Ok(Some((path, tuning))),
             other => {
                 let other = other.as_ref().map(ToString::to_string).unwrap_or_default();
-                Err(Error::format(&path, format!("it is for {other}, but this is {machine}"), REMEDY))
+                Err(Error::format(&path, format!("it was measured on {other}, but this machine is {machine}"), REMEDY))
             }
         }
     }

@@ -66,25 +66,21 @@ impl Matmul {
     }
 
     fn cells(&self) -> Vec<String> {
-        let ops = self.ops.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let ops = match self.ops[..] {
+            [first, _, _, ..] => format!("{first} and {} more", self.ops.len() - 1),
+            _ => self.ops.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
         let [heuristic, chosen] = [0, self.chosen].map(|at| self.secs(at));
-        let tile = |at: usize| self.candidates[at].tile.to_string();
-        let changed = if self.is_changed() { tile(self.chosen) } else { "the same".into() };
-        let refused = self.candidates.iter().filter(|candidate| candidate.problem.is_some()).count();
+        let tile = |at: usize| &self.candidates[at].tile;
+        let instead = if self.is_changed() { format!(", heuristic: {}", tile(0)) } else { String::new() };
         vec![
             format!("gradients {ops}"),
             self.choice.kernel.clone(),
-            self.shape.clone(),
-            tile(0),
-            changed,
             time(heuristic),
             time(chosen),
             format!("{:.2}", heuristic / chosen),
-            format!(
-                "{} tiles{}",
-                self.candidates.len(),
-                if refused > 0 { format!(", {refused} refused") } else { String::new() }
-            ),
+            self.candidates.len().to_string(),
+            format!("{}, {}{instead}", self.shape, tile(self.chosen)),
         ]
     }
 }
@@ -165,10 +161,10 @@ impl fmt::Display for Report {
                 "on this device a step of this network is one op (`FusedStep`): there are no tiles to choose"
             );
         }
-        let head = ["op", "kernel", "shape", "heuristic", "chosen", "its time", "chosen's", "ratio", "of"];
+        let head = ["op", "kernel", "heuristic", "chosen", "ratio", "tiles", "shape, tile"];
         let mut rows = vec![head.map(String::from).to_vec()];
         rows.extend(self.matmuls.iter().map(Matmul::cells));
-        writeln!(f, "{}", table(&rows, 5))?;
+        writeln!(f, "{}", table(&rows, 2))?;
         let [heuristic, chosen] = self.secs();
         let clock = if self.device_clock { "the device's clock" } else { "the host's clock" };
         writeln!(

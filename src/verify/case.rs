@@ -119,14 +119,14 @@ impl Case {
 }
 
 impl fmt::Display for Case {
-    /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batches of 64`; with gradient accumulation, `steps
-    /// of 3 batches of 64`.
+    /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batch size 64`; with gradient accumulation, `batch
+    /// size 3 × 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrainingSpec { network, loss, optimizer, micro_batch: batch, accumulate, .. } = &self.spec;
         write!(f, "{network}, {loss}, {}, ", optimizer.name())?;
         match accumulate {
-            1 => write!(f, "batches of {batch}")?,
-            _ => write!(f, "steps of {accumulate} batches of {batch}")?,
+            1 => write!(f, "batch size {batch}")?,
+            _ => write!(f, "batch size {accumulate} × {batch}")?,
         }
         self.tiles.as_ref().map_or(Ok(()), |(rank, _)| write!(f, ", tiles of rank {rank}"))
     }

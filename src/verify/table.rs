@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::text::{grouped, table};
+use crate::verify::case::PlanKind;
 use crate::verify::report::{Failure, Header, OpReport, Report};
 
 impl fmt::Display for Header {
@@ -62,23 +63,17 @@ impl Report {
         if self.ops.is_empty() {
             return Ok(());
         }
-        let tiles = self.ops.iter().any(|op| op.tile.is_some());
-        let mut rows = vec![cells(
-            tiles,
-            ["op", "kernel", "tile", "shape", "elements", "exact", "worst", "tolerance", "largest", "weak", "verdict"],
-        )];
-        rows.extend(self.ops.iter().map(|op| cells(tiles, figures(op))));
-        let left = if tiles { 4 } else { 3 };
-        writeln!(f, "{}", table(&rows, left))?;
-        writeln!(
-            f,
-            "exact: elements with tolerance 0; worst: largest error / tolerance; tolerance: root mean square of the"
-        )?;
-        writeln!(
-            f,
-            "tolerances / that of the results; largest: largest tolerance / result; weak: elements with a tolerance"
-        )?;
-        writeln!(f, "above 1 % of the result\n")
+        // Ops before fusion have a table of their own.
+        for ops in self.ops.chunk_by(|a, b| a.plan == b.plan) {
+            if ops[0].plan == Some(PlanKind::Primitive) {
+                writeln!(f, "before fusion:")?;
+            }
+            let head = ["op", "kernel", "exact %", "worst", "tolerance", "shape, tile"].map(String::from).to_vec();
+            let rows: Vec<_> = std::iter::once(head).chain(ops.iter().map(figures)).collect();
+            writeln!(f, "{}", table(&rows, 2))?;
+        }
+        writeln!(f, "exact %: share of elements with tolerance 0; worst: largest error / tolerance;")?;
+        writeln!(f, "tolerance: root mean square of the tolerances / that of the results\n")
     }
 
     fn free_runs_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,26 +101,15 @@ impl Report {
     }
 }
 
-fn figures(op: &OpReport) -> [String; 11] {
-    let share = 100.0 * op.weak as f64 / op.elements.max(1) as f64;
-    let ratio = |number: f64| if number > 0.0 { format!("{number:.1e}") } else { "0".into() };
-    let plan = op.plan.filter(|plan| plan.name() != "fused").map(|plan| format!(" {}", plan.name()));
-    [
-        format!("{}{}", op.op, plan.unwrap_or_default()),
+fn figures(op: &OpReport) -> Vec<String> {
+    let exact = 100.0 * op.exact as f64 / op.elements.max(1) as f64;
+    let tile = op.tile.as_ref().map(|tile| format!(", {tile}")).unwrap_or_default();
+    vec![
+        op.op.clone(),
         op.kernel.into(),
-        op.tile.clone().unwrap_or_default(),
-        op.shape.clone(),
-        grouped(op.elements as u64),
-        grouped(op.exact as u64),
+        format!("{exact:.1}"),
         format!("{:.3}", op.worst),
-        ratio(op.tolerance),
-        ratio(op.largest),
-        format!("{share:.1} %"),
-        op.verdict.into(),
+        if op.tolerance > 0.0 { format!("{:.1e}", op.tolerance) } else { "0".into() },
+        format!("{}{tile}", op.shape),
     ]
-}
-
-/// Returns the cells of a row, without the tile if no op has one.
-fn cells<T: Into<String>>(tiles: bool, cells: [T; 11]) -> Vec<String> {
-    cells.into_iter().map(Into::into).enumerate().filter(|(at, _)| tiles || *at != 2).map(|(_, cell)| cell).collect()
 }

@@ -102,9 +102,24 @@ fn saved_sets_of_packed_tables_and_of_tables_without_a_header_are_read_again() {
     folder.write("bare.csv.gz", super::packed(&table));
     folder.succeed(&["train", "bare.csv.gz", "--header", "no", "--epochs", "1", "--save-split", "sets"]);
     let test = text(&folder.read("sets/test.csv"));
-    assert!(test.starts_with("column1,column2,column3\n") && test.lines().count() == 7, "{test}");
-    let evaluated = folder.events(&["evaluate", "bare.safetensors", "sets/test.csv", "--header", "yes"]);
+    assert!(!test.contains("column1") && test.lines().count() == 6, "as the table, without a header: {test}");
+    let evaluated = folder.events(&["evaluate", "bare.safetensors", "sets/test.csv"]);
     assert_eq!(evaluated[0]["rows"], 6);
+}
+
+/// Not even `--force` lets a set replace what the training reads or writes.
+#[test]
+fn a_set_never_replaces_the_table_that_it_is_from() {
+    let folder = Folder::new();
+    let table: String = (0..40).map(|n| format!("{n}.5,{},{}\n", n % 7, ["a", "b"][n % 2])).collect();
+    std::fs::create_dir(folder.path().join("data")).expect("a folder");
+    folder.write("data/train.csv", format!("x,y,class\n{table}"));
+    let train = ["train", "data/train.csv", "--epochs", "1", "--save-split", "data", "--force"];
+    let message = folder.fail(&train);
+    assert!(message.contains("data/train.csv: the set would replace a file of this training"), "{message}");
+    assert_eq!(text(&folder.read("data/train.csv")).lines().count(), 41);
+    let message = folder.fail(&["train", "data/train.csv", "--test", "-"]);
+    assert!(message.contains("standard input can only be the data"), "{message}");
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn a_training_begins_anew_beside_checkpoints_of_other_settings_and_prints_so() {
     assert_eq!(code, Some(130), "{message}");
     let train = [&TRAIN[..4], &["--batch", "33", "--epochs", "2", "--seed", "4", "--resume"]].concat();
     let told = unwrapped(&folder.succeed(&train));
-    let said = "no checkpoint of these settings, so training begins anew; moons.checkpoints: made with seed = 7, but now it is 4";
+    let said = "no checkpoint has these settings, so training starts from the beginning; moons.checkpoints: made with seed = 7, but now it is 4";
     assert!(told.contains(said) && !told.contains("resumed"), "{told}");
     let events = folder.events(&train);
     assert_eq!(events[1]["event"], "begun_anew", "{events:?}");
@@ -209,8 +209,29 @@ fn a_training_begins_anew_beside_checkpoints_of_other_settings_and_prints_so() {
     let folder = Folder::new();
     folder.write("moons.checkpoints", "the user's");
     let told = folder.succeed(&train);
-    assert!(!told.contains("begins anew"), "{told}");
+    assert!(told.contains("starts from the beginning\n"), "there are no others: {told}");
     assert_eq!(folder.read("moons.checkpoints"), b"the user's");
+}
+
+/// `--resume` may prolong a training, but without a checkpoint it is another one, and keeps the model of the first.
+#[test]
+fn without_a_checkpoint_resuming_says_so_and_replaces_no_model() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "moons", "--epochs", "3"]);
+    let first = folder.read("moons.safetensors");
+    let told = unwrapped(&folder.succeed(&["train", "moons", "--epochs", "2", "--resume"]));
+    assert!(told.contains("no checkpoint has these settings, so training starts from the beginning"), "{told}");
+    assert!(told.contains("model: moons-2.safetensors"), "{told}");
+    assert!(folder.read("moons.safetensors") == first, "the model was replaced");
+    let named = ["train", "moons", "--epochs", "2", "--resume", "--out", "moons.safetensors"];
+    let output = folder.run(&named);
+    assert_eq!(output.status.code(), Some(2), "the named file keeps its model");
+    let message = unwrapped(&stderr(&output));
+    assert!(
+        message.contains("epochs = 3, but now it would be 2; this model was saved as `moons-3.safetensors`"),
+        "{message}"
+    );
+    assert!(folder.read("moons.safetensors") == first, "the model was replaced");
 }
 
 #[test]

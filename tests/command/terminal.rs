@@ -90,6 +90,39 @@ fn output_is_in_lines_of_80_columns() {
     }
 }
 
+/// Tables are as wide as the sizes of the network; last columns move below.
+#[test]
+fn tables_of_ops_are_in_lines_of_80_columns() {
+    let folder = Folder::new();
+    let mut devices = vec!["cpu".to_string()];
+    #[cfg(feature = "gpu")]
+    devices.extend(super::predict_evaluate::adapter().map(|adapter| adapter.name));
+    let mnist = ["--inputs", "784", "--outputs", "10", "--hidden", "512 relu dropout(0.1) 256 relu", "--batch", "128"];
+    let small = ["--inputs", "4", "--outputs", "3", "--hidden", "16 relu dropout(0.1)"];
+    let rates = ["--peak-gflops", "100", "--bandwidth-gbs", "20"];
+    let profile = ["train", "iris", "--hidden", "16 relu dropout(0.1)", "--epochs", "1", "--force", "--profile"];
+    for device in devices {
+        let on = ["--device", &device];
+        let mut runs = vec![
+            [&["plan"][..], &mnist, &rates, &on].concat(),
+            [&["verify", "--primitive"][..], &small, &on].concat(),
+            [&profile[..], &on].concat(),
+            [&profile[..], &rates, &on].concat(),
+        ];
+        if device != "cpu" {
+            let tune = ["tune", "--milliseconds", "1", "--out", "tuned.json"];
+            runs.push([&tune[..], &small, &on].concat());
+            runs.push([&["plan", "--autotune", "tuned.json"][..], &small, &on].concat());
+        }
+        for arguments in runs {
+            let output = folder.command(&arguments).env("WGRAD_PIPELINE_CACHE", "off").output().expect("it starts");
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+            assert_narrow(&text(&output.stdout));
+            assert_narrow(&text(&output.stderr));
+        }
+    }
+}
+
 #[test]
 fn a_training_ends_with_the_course_of_its_loss() {
     let folder = Folder::new();
@@ -208,7 +241,10 @@ fn the_model_of_another_training_is_kept_and_the_next_free_name_is_used() {
     let first = folder.read("iris.safetensors");
     let (told, noted) = train(&["--seed", "1"]);
     assert!(told.contains("\nmodel: iris-2.safetensors\nnext: wgrad predict iris-2.safetensors iris\n"), "{told}");
-    assert!(noted.contains("iris.safetensors is the model of another training"), "{noted}");
+    assert!(
+        noted.contains("iris.safetensors is kept: it holds a model with seed = 0, but now it would be 1"),
+        "{noted}"
+    );
     folder.write("iris-3.safetensors", "the user's");
     assert!(train(&["--seed", "2"]).0.contains("\nmodel: iris-4.safetensors\n"));
     // The same training has the same file.

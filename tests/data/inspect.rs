@@ -213,7 +213,7 @@ fn duplicate_rows_and_too_few_rows_are_reported() {
     assert_eq!((found.duplicate_rows, kinds(&found)), (0, vec!["few_rows"]));
     assert_eq!(
         warning(&found, "few_rows"),
-        "4 rows are too few to split; below 20, all are used for training and evaluation"
+        "too few rows to split: 4; below 20, all are used for training and evaluation"
     );
     let without =
         Inspection::of_csv_text("t", "id,x,y\n1,2,0.5\n2,2,0.5\n3,2,0.5\n4,3,0.5\n", CsvOptions::default().drop("id"));
@@ -221,7 +221,7 @@ fn duplicate_rows_and_too_few_rows_are_reported() {
     assert_eq!(without.duplicate_rows, 2);
     assert_eq!(
         warning(&without, "duplicates"),
-        "duplicate rows: 2 of 4; copies in both the training and the test set make test scores too good"
+        "duplicate rows: 2 of 4; copies in both the training and the test set make test scores too optimistic"
     );
 }
 

@@ -90,11 +90,12 @@ impl<'a> Job<'a> {
         if let Some(folder) = &arguments.save_split {
             let table = found.as_ref().filter(|_| arguments.data != STANDARD);
             let table = table.map(|found| (Path::new(&arguments.data), found));
-            save_split::write(folder, &sets, table, arguments.force)?;
+            save_split::write(folder, &sets, table, &[Path::new(&arguments.data), &model], arguments.force)?;
         }
-        if model != wanted && !arguments.json {
+        let kept = arguments.overwriting(&wanted, &origin, arguments.stopping.is_resumed());
+        if let Some(problem) = kept.filter(|_| model != wanted && !arguments.json) {
             let [model, wanted] = [&model, &wanted].map(|path| path.display());
-            output.note(format!("{wanted} is the model of another training; this one will be {model}"));
+            output.note(format!("{wanted} is kept: {problem}; this model will be {model}"));
         }
         let interrupt = Interrupt::listen()?;
         Ok(Self {
@@ -218,7 +219,7 @@ impl<'a> Job<'a> {
             evaluated_on: evaluated_on.into(),
             evaluation: evaluation.clone(),
         });
-        let (saved, conflict) = self.save(&model)?;
+        let (saved, conflict) = self.save(&model, is_resumed)?;
         if let Some(plot) = &self.plot {
             plot.write(&self.curves(&history), theme(self.arguments.dark))?;
         }
@@ -252,16 +253,16 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Saves the model, and returns its path. If another process has written to the path since training began, the model is
-    /// saved beside it; that is an error if the path was given.
-    fn save(&self, model: &Model) -> Result<(PathBuf, Option<Error>)> {
-        let Some(problem) = self.arguments.overwriting(&self.model, &self.origin) else {
+    /// Saves the model, and returns its path. If another process has written to the path since training began, or there was no
+    /// checkpoint to resume from, the model may not be replaced and is saved beside it. That is an error if the path was given.
+    fn save(&self, model: &Model, is_resumed: bool) -> Result<(PathBuf, Option<Error>)> {
+        let Some(problem) = self.arguments.overwriting(&self.model, &self.origin, is_resumed) else {
             model.save(&self.model)?;
             return Ok((self.model.clone(), None));
         };
         let path = numbered(&self.model).find(|path| !path.exists()).unwrap_or_default();
         model.save(&path)?;
-        let remedy = format!("another process wrote it meanwhile, so this model was saved as `{}`", path.display());
+        let remedy = format!("this model was saved as `{}`", path.display());
         let conflict = Error::conflict(self.model.display().to_string(), problem, remedy);
         Ok((path, self.arguments.out.is_some().then_some(conflict)))
     }

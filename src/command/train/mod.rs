@@ -90,7 +90,7 @@ pub struct Arguments {
     recipe: Options,
     /// Gradient accumulation: batches per step [default: 1]
     ///
-    /// Gradients of N batches are added before each update. A step is one of a batch N times as large, in the memory of
+    /// Gradients of N batches are added before each update. The batch size per step is N times as large, in the memory of
     /// one batch.
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
@@ -230,9 +230,11 @@ impl Arguments {
     fn model_path(&self, wanted: &Path, origin: &Origin) -> Result<PathBuf> {
         let path = match self.out {
             Some(_) => wanted.into(),
-            None => numbered(wanted).find(|path| self.overwriting(path, origin).is_none()).unwrap_or_default(),
+            None => numbered(wanted)
+                .find(|path| self.overwriting(path, origin, self.stopping.is_resumed()).is_none())
+                .unwrap_or_default(),
         };
-        if let Some(problem) = self.overwriting(&path, origin) {
+        if let Some(problem) = self.overwriting(&path, origin, self.stopping.is_resumed()) {
             let remedy = "name another file with `--out`, or replace it with `--force`";
             return Err(Error::conflict(path.display().to_string(), problem, remedy));
         }
@@ -282,13 +284,12 @@ impl Arguments {
         Ok(Origin { data: train.name().into(), rows, checksum, settings })
     }
 
-    /// Reason not to replace the file at `path`, if there is one.
-    fn overwriting(&self, path: &Path, origin: &Origin) -> Option<String> {
+    /// Reason not to replace the file at `path`, if there is one. A resumed training may have other [`RESUMABLE`] settings.
+    fn overwriting(&self, path: &Path, origin: &Origin, is_resumed: bool) -> Option<String> {
         if self.force || !path.exists() {
             return None;
         }
-        // Checkpoints let these change, too, when a training is resumed.
-        let may_change: &[&str] = if self.stopping.is_resumed() { &RESUMABLE } else { &[] };
+        let may_change: &[&str] = if is_resumed { &RESUMABLE } else { &[] };
         let problem = match Model::load(path).map(|model| model.metadata.origin) {
             Err(_) => "it exists, and is not a model that can be read".into(),
             Ok(None) => "it exists, and has no record of its training".into(),

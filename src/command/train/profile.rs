@@ -53,7 +53,8 @@ impl Arguments {
 
 /// Prints the times of all ops as a table.
 pub fn tell_table(output: &mut Output, profile: &Profile, rates: &RateOptions) {
-    output.line(format!("\n{}", profile.table(rates.rates()).trim_end()));
+    output.line("");
+    output.folded(&profile.table(rates.rates()), "kernel");
 }
 
 /// Prints the times of all ops as JSON.

@@ -11,28 +11,46 @@ use wgrad::model::replace;
 use wgrad::{Dataset, Error, Result, Targets};
 
 use super::split::{Origin, Set, Sets};
+use crate::command::data::same_file;
 
 /// A table as it was written, to copy rows from.
 struct Original {
-    header: Vec<String>,
+    /// None if the table has none.
+    header: Option<Vec<String>>,
     rows: Vec<StringRecord>,
     delimiter: u8,
 }
 
 /// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder: with all columns of the table that they are
-/// from, or else with the numbers of the data set. Files with other contents are replaced only by `force`.
-pub fn write(folder: &Path, sets: &Sets, table: Option<(&Path, &Inspection)>, force: bool) -> Result<()> {
+/// from, or else with the numbers of the data set. Files with other contents are replaced only by `force`, and those in `used`,
+/// which training reads or writes, never.
+pub fn write(
+    folder: &Path,
+    sets: &Sets,
+    table: Option<(&Path, &Inspection)>,
+    used: &[&Path],
+    force: bool,
+) -> Result<()> {
     let original = table.map(|(path, found)| Original::read(path, found)).transpose()?;
     let files =
         sets.all().map(|(name, set)| Ok((folder.join(name).with_extension("csv"), text(set, original.as_ref())?)));
     let files = files.collect::<Result<Vec<_>>>()?;
-    for (path, text) in files.iter().filter(|(path, _)| path.exists() && !force) {
-        if fs::read(path).ok().as_ref() != Some(text) {
+    let given = sets
+        .all()
+        .filter_map(|(_, set)| if let Origin::File(path) = &set.origin { Some(path.as_path()) } else { None });
+    let used: Vec<&Path> = used.iter().copied().chain(given).collect();
+    for (path, _) in files.iter().filter(|(path, text)| path.exists() && fs::read(path).ok().as_ref() != Some(text)) {
+        let place = path.display().to_string();
+        if used.iter().any(|file| same_file(path, file)) {
+            let problem = "the set would replace a file of this training";
+            return Err(Error::conflict(place, problem, "name another folder with `--save-split`"));
+        }
+        if !force {
             let remedy = "name another folder with `--save-split`, or replace the files with `--force`";
-            return Err(Error::conflict(path.display().to_string(), "it exists, with other rows", remedy));
+            return Err(Error::conflict(place, "it exists, with other rows", remedy));
         }
     }
-    fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+    fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
     files.iter().try_for_each(|(path, text)| replace(path, |file| file.write_all(text)))
 }
 
@@ -41,20 +59,22 @@ fn text(set: &Set, original: Option<&Original>) -> Result<Vec<u8>> {
         (Origin::File(path), _) => unpacked(path),
         (Origin::Source(numbers), Some(original)) => {
             let rows = numbers.iter().map(|row| &original.rows[*row]);
-            csv(original.delimiter, &original.header, rows)
+            csv(original.delimiter, original.header.as_deref(), rows)
         }
-        _ => csv(b',', &header(&set.rows), (0..set.rows.len()).map(|row| numbers(&set.rows, row))),
+        _ => csv(b',', Some(&header(&set.rows)), (0..set.rows.len()).map(|row| numbers(&set.rows, row))),
     }
 }
 
-fn csv<R, C>(delimiter: u8, header: &[String], rows: impl Iterator<Item = R>) -> Result<Vec<u8>>
+fn csv<R, C>(delimiter: u8, header: Option<&[String]>, rows: impl Iterator<Item = R>) -> Result<Vec<u8>>
 where
     R: IntoIterator<Item = C>,
     C: AsRef<[u8]>,
 {
     let failed = |error: std::io::Error| Error::file(Path::new("--save-split"), "writing", error);
     let mut text = WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-    text.write_record(header).map_err(|error| failed(error.into()))?;
+    if let Some(header) = header {
+        text.write_record(header).map_err(|error| failed(error.into()))?;
+    }
     for row in rows {
         text.write_record(row).map_err(|error| failed(error.into()))?;
     }
@@ -89,7 +109,8 @@ impl Original {
             let problem = format!("it has {} rows, but had {} before", rows.len(), found.rows);
             return Err(Error::conflict(path.display().to_string(), problem, "do not change it while it is read"));
         }
-        Ok(Self { header: found.columns.iter().map(|column| column.name.clone()).collect(), rows, delimiter })
+        let names = || found.columns.iter().map(|column| column.name.clone()).collect();
+        Ok(Self { header: found.header.then(names), rows, delimiter })
     }
 }
 

@@ -20,16 +20,16 @@ const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
 #[derive(clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct SplitOptions {
-    /// Validation set, as --test [default: 0.15]
+    /// Validation set: fraction, rows, file or 0 [default: 0.15]
     ///
     /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. After training, the parameters of the
-    /// epoch with the lowest validation loss are kept. Of mnist it is a twelfth; of less than 20 rows there is none.
+    /// epoch with the lowest validation loss are kept. The default is a twelfth for mnist, and none for fewer than 20 rows.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     validation: Option<Size>,
     /// Test set: fraction, rows, file or 0 [default: 0.15]
     ///
-    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. The model is evaluated on it in the
-    /// end. mnist has a test set of its own; of less than 20 rows there is none.
+    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. The model is evaluated on it after
+    /// training. mnist has its own test set. With fewer than 20 rows there is none.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     test: Option<Size>,
 }
@@ -47,6 +47,7 @@ fn size(text: &str) -> std::result::Result<Size, String> {
         Err(_) if text.parse::<f64>().is_ok() => {
             Err("it must be a fraction below 1, a number of rows, 0 for none, or the path of a table".into())
         }
+        Err(_) if text == "-" => Err("standard input can only be the data; name a file, or give a number".into()),
         Err(_) => Ok(Size::File(text.into())),
     }
 }

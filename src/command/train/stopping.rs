@@ -39,8 +39,8 @@ pub struct Stopping {
     checkpoint_secs: Option<f64>,
     /// Continues from the newest checkpoint
     ///
-    /// Of the folder of --checkpoint, or else of a training with the same settings that Ctrl-C has stopped. Training begins
-    /// anew if there is none. --epochs, --patience, the learning rate and the schedule may change.
+    /// Uses the folder of --checkpoint, or else that of a training with the same settings, stopped by Ctrl-C. Without one,
+    /// training starts from the beginning. --epochs, --patience, the learning rate and the schedule may change.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }

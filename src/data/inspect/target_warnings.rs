@@ -78,8 +78,8 @@ fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
     if guessed && column.kind == Kind::WholeNumber {
         let different = column.different;
         let message = format!(
-            "the target is read as a number: {different} different whole numbers are too many for classes, of which there \
-             are at most {MOST_CLASSES}, and fewer than half the rows"
+            "the target is read as a number, since it has {different} different whole numbers; classes are at most \
+             {MOST_CLASSES}, and fewer than half as many as rows"
         );
         warnings.push(("many_values", message));
     }

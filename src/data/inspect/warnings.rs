@@ -27,7 +27,7 @@ pub struct Warning {
     pub message: String,
 }
 
-/// Returns all warnings; those that training would stop at come first.
+/// Returns all warnings. Errors of training come first.
 pub(super) fn of(
     found: &Inspection,
     surveys: &[Survey],
@@ -153,16 +153,15 @@ fn rows(found: &Inspection) -> Vec<Warning> {
     let mut warnings = vec![];
     if found.duplicate_rows > 0 {
         let message = format!(
-            "duplicate rows: {} of {}; copies in both the training and the test set make test scores too good",
+            "duplicate rows: {} of {}; copies in both the training and the test set make test scores too optimistic",
             found.duplicate_rows, found.rows
         );
         warnings.push(warning("duplicates", [], message));
     }
     if found.rows < FEWEST_TO_SPLIT {
         let rows = found.rows;
-        let message = format!(
-            "{rows} rows are too few to split; below {FEWEST_TO_SPLIT}, all are used for training and evaluation"
-        );
+        let message =
+            format!("too few rows to split: {rows}; below {FEWEST_TO_SPLIT}, all are used for training and evaluation");
         warnings.push(warning("few_rows", [], message));
     }
     warnings

@@ -15,7 +15,7 @@ const MOST_STEPS: u64 = 1 << 48;
 
 /// Returns `problem` as an error, unless the condition `holds`.
 pub(in crate::trainer) fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::conflict("checkpoint", problem(), "use another one")) }
+    if holds { Ok(()) } else { Err(Error::conflict("checkpoint", problem(), "use another checkpoint")) }
 }
 
 impl Checkpoint {

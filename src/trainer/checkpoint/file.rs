@@ -13,7 +13,7 @@ use crate::replace::replace;
 /// Version of the metadata. Readers refuse newer versions.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-const DAMAGED: &str = "the file is damaged or incomplete; use another one";
+const DAMAGED: &str = "the file is damaged or incomplete; use another checkpoint";
 const FOREIGN: &str = "use a checkpoint that wgrad wrote";
 
 const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAGED, foreign: FOREIGN };
@@ -26,6 +26,7 @@ struct Stored {
     /// which lack a checksum of all bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<u32>,
+    #[serde(rename = "head")]
     header: Header,
 }
 
@@ -91,7 +92,7 @@ impl Checkpoint {
             Err(error) => return Ok(Err(error)),
         };
         let version = serde_json::from_str::<serde_json::Value>(&contents.metadata).ok();
-        check_version(path, version.and_then(|value| value.get("header")?.get("format")?.as_u64()), FORMAT_VERSION)?;
+        check_version(path, version.and_then(|value| value.get("head")?.get("format")?.as_u64()), FORMAT_VERSION)?;
         Ok(Self::of(path, contents))
     }
 
@@ -108,7 +109,7 @@ impl Checkpoint {
                 return Err(Error::format(path, differs(&found, &written), DAMAGED));
             }
         }
-        let torn = |error| Error::format(path, format!("its parts do not belong together: {error}"), FOREIGN);
+        let torn = |error| Error::format(path, format!("its contents are inconsistent: {error}"), FOREIGN);
         checkpoint.check().map_err(torn)?;
         Ok(checkpoint)
     }

@@ -112,6 +112,11 @@ impl Checkpoints {
         Self { resume: true, ..self }
     }
 
+    /// Returns `true` if training resumes from a checkpoint, where there is one.
+    pub(in crate::trainer) fn resumes(&self) -> bool {
+        self.resume
+    }
+
     /// Accepts another learning rate and another schedule when resuming, such as a cosine over more epochs. By default they are
     /// refused like other settings that differ.
     ///

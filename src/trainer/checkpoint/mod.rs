@@ -85,7 +85,7 @@ struct Header {
     epoch: u32,
     /// Rows of the last epoch that were used, if a data set is loaded.
     used: Option<usize>,
-    #[serde(alias = "course")]
+    #[serde(rename = "course")]
     fit: Option<FitStateHeader>,
 }
 
@@ -272,7 +272,7 @@ impl Trainer {
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted = stored.len() * crate::model::parameter_shapes(&self.spec.network).len();
         if tensors.len() != wanted {
-            let problem = format!("it has {} tensors, but the training has {wanted}", tensors.len());
+            let problem = format!("it has {} tensors, but this network and optimizer need {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use a checkpoint of the same training"));
         }
         for tensor in &tensors {
