@@ -20,13 +20,13 @@ const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
 #[derive(clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct SplitOptions {
-    /// Validation set: fraction, rows, file or 0 [default: 0.15]
+    /// Validation set: size or file [default: 0.15]
     ///
     /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. After training, the parameters of the
     /// epoch with the lowest validation loss are kept. The default is a twelfth for mnist, and none for fewer than 20 rows.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     validation: Option<Size>,
-    /// Test set: fraction, rows, file or 0 [default: 0.15]
+    /// Test set: fraction, rows or file [default: 0.15]
     ///
     /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. The model is evaluated on it after
     /// training. mnist has its own test set. With fewer than 20 rows there is none.
