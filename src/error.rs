@@ -154,9 +154,9 @@ pub enum Error {
         row: usize,
         /// Column in the view.
         column: usize,
-        /// Value of the device.
+        /// Value from the device.
         device: f64,
-        /// Value of the reference.
+        /// Value from the reference implementation.
         reference: f64,
         /// Largest difference that rounding can explain.
         tolerance: f64,

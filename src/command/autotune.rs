@@ -80,7 +80,7 @@ impl TuningOptions {
 }
 
 impl Chosen {
-    /// A training with it.
+    /// Returns the builder with these tile sizes, if there are any.
     pub fn train(&self, builder: Builder) -> Builder {
         match self {
             Self::Named(_, tuning) => builder.tuning(tuning.clone()),
@@ -89,7 +89,7 @@ impl Chosen {
         }
     }
 
-    /// A verification with it.
+    /// Returns the verification with these tile sizes, if there are any.
     pub fn verify(&self, verify: Verify) -> Verify {
         match self {
             Self::Named(_, tuning) => verify.tuning(tuning.clone()),

@@ -23,8 +23,8 @@ pub struct Reading {
     pub delimiter: Option<u8>,
     /// First row of a table has names: yes, no [default: auto]
     ///
-    /// `yes`: the first row has the names of the columns; `no`: it has values. Without it, the row's cells decide, or the
-    /// model that is used.
+    /// `yes`: the first row has the names of the columns; `no`: it has values. Without it, this is decided from the cells
+    /// of the first row, or from the column names of the model.
     #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,

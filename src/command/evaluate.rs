@@ -8,11 +8,10 @@ use wgrad::model::Confusion;
 use wgrad::{Evaluation, Result};
 
 use super::columns::Reading;
-use super::confusion::confusion;
 use super::data;
 use super::device::DeviceOptions;
 use super::lines::wrapped;
-use super::report::{Output, score_and_loss, tell_confusion};
+use super::report::{Output, confusion, score_and_loss};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -77,7 +76,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
         let text = format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data));
         output.line(wrapped("", "  ", &text));
-        tell_confusion(output, confusion.as_ref());
+        if let Some(confusion) = confusion {
+            output.text(&format!("\n{confusion}"));
+        }
     }
     Ok(())
 }

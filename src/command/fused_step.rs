@@ -10,8 +10,8 @@ use super::names::names;
 pub struct FusedStepOption {
     /// Fused steps on a GPU: auto, never, always [default: auto]
     ///
-    /// A fused step does forward pass, loss and backward pass of a narrow network in one dispatch. `auto` does so if rules
-    /// expect it to be faster.
+    /// A fused step runs forward pass, loss and backward pass of a network with layers of at most 128 units as one operation
+    /// on the GPU. `auto` uses it where it is estimated to be faster.
     #[arg(long, alias = "whole-step", value_name = "WHEN", value_parser = names::<FusedStep>(&FusedStep::NAMES))]
     #[arg(hide_possible_values = true, hide_short_help = true, help_heading = "Device")]
     fused_step: Option<FusedStep>,

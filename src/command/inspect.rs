@@ -29,7 +29,7 @@ pub struct Arguments {
     data: String,
     #[command(flatten)]
     columns: Columns,
-    /// Shows all columns, classes and warnings [default: 20]
+    /// Shows all columns, classes and warnings, not only 20
     #[arg(long, help_heading = "Output")]
     all: bool,
     /// Prints JSON: an object with all columns and classes

@@ -1,7 +1,5 @@
 //! Lines and tables of 80 columns, on every terminal and in files.
 
-use wgrad::data::shown;
-
 /// Columns of a line.
 pub const WIDTH: usize = 80;
 
@@ -43,15 +41,6 @@ fn words(text: &str, room: usize) -> Vec<&str> {
 /// Columns that a text takes.
 pub fn columns(text: &str) -> usize {
     text.chars().count()
-}
-
-/// A text without control characters, of at most `most` columns.
-pub fn cut(text: &str, most: usize) -> String {
-    let text = shown(text);
-    if columns(&text) <= most {
-        return text.into();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Rows of cells in columns, `gap` blanks apart: the first `left` columns are aligned left, all others right. Every row has
@@ -182,8 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_cut_and_numbers_end_together() {
-        assert_eq!((cut("abcdef", 4), cut("ab\n", 4)), ("abc…".into(), "ab\\n".into()));
+    fn numbers_end_together() {
         let rows = [["a", "10"], ["bcd", "7"]].map(|row| row.map(String::from).to_vec());
         assert_eq!(table(&rows, 1, 1), "a   10\nbcd  7\n");
     }

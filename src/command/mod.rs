@@ -5,7 +5,6 @@ mod autotune;
 mod bench;
 mod columns;
 mod completions;
-mod confusion;
 mod data;
 mod device;
 mod devices;

@@ -16,8 +16,8 @@ EXAMPLES
   wgrad predict house.safetensors new_houses.csv --out prices.csv
   cut -d, -f1-3 houses.csv | wgrad predict house.safetensors - | head -3
 
-The table needs the columns that the model was trained on, in any order. Other
-columns are ignored.
+The table needs the model's input columns, in any order. Others, such as the
+target, are ignored.
 ";
 
 /// Model and rows.

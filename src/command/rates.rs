@@ -9,13 +9,13 @@ use super::numbers::within;
 pub struct RateOptions {
     /// Peak arithmetic rate of the device in 10⁹ FLOP/s
     ///
-    /// From its data sheet. Adds the time that arithmetic takes at least (roofline) to the table of ops.
+    /// From its data sheet. The table of ops then shows the least time that its arithmetic can take (roofline).
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     peak_gflops: Option<f64>,
     /// Peak memory bandwidth of the device in 10⁹ bytes/s
     ///
-    /// From its data sheet. Adds the time that memory takes at least (roofline) to the table of ops.
+    /// From its data sheet. The table of ops then shows the least time that its memory traffic can take (roofline).
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     bandwidth_gbs: Option<f64>,

@@ -1,6 +1,7 @@
 //! Network, loss and optimizer: their options, and the defaults of each data set.
 
-use clap::Args;
+use clap::builder::StyledStr;
+use clap::{Arg, Args};
 use wgrad::{AdamW, Dataset, Error, Loss, Network, Optimizer, Result};
 
 use super::data;
@@ -13,8 +14,7 @@ pub struct Options {
     /// Hidden layers, "64 relu 32 relu" [default: by data set]
     ///
     /// As in "128 relu dropout(0.2) 64 relu". The output layer is added automatically. Layers: a number of units, or
-    /// dense(128, bias=false, init=he_normal); relu, leaky_relu(0.01), tanh, sigmoid, step, identity; dropout(0.2). Small tables
-    /// have 64 units with tanh and dropout by default, large ones two layers of 64 with relu.
+    /// dense(128, bias=false, init=he_normal); relu, leaky_relu(0.01), tanh, sigmoid, step, identity; dropout(0.2).
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
     /// Loss function [default: by the target]
@@ -31,8 +31,7 @@ pub struct Options {
     pub optimizer: Option<Optimizer>,
     /// Learning rate [default: by data set or optimizer]
     ///
-    /// Without an optimizer it depends on the data set, from 0.001 to 0.05. With one it is the optimizer's own: 0.001 for
-    /// adamw and adam, 0.01 for the others.
+    /// With --optimizer it is 0.001 for adamw and adam, 0.01 for the others.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
@@ -51,10 +50,18 @@ pub struct Options {
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub clip_norm: Option<f64>,
     /// Batch size in rows [default: by data set]
-    ///
-    /// Small tables have batches of 16 rows, large ones of 32, mnist of 128.
     #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
+}
+
+/// Returns the option of a command without a data set, with its default there.
+pub fn by_default(option: Arg, default: &str) -> Arg {
+    let told = |text: &StyledStr| {
+        text.to_string().replace("by data set or optimizer", default).replace("by data set", default)
+    };
+    let [short, long] = [option.get_help(), option.get_long_help()].map(|text| text.map(told));
+    let option = option.help(short.unwrap_or_default());
+    if let Some(long) = long { option.long_help(long) } else { option }
 }
 
 /// Defaults of a data set.

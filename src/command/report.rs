@@ -7,10 +7,9 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
 use wgrad::model::Confusion;
-use wgrad::{Error, Evaluation, Loss, Result};
+use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 use super::autotune::Followed;
-use super::confusion;
 use super::lines::{folded, wrapped};
 
 /// Most notes on one table, as many as warnings of one kind.
@@ -135,7 +134,7 @@ pub fn score(evaluation: &Evaluation) -> String {
     }
 }
 
-/// Score, errors of a regression, and loss; the loss alone where there is no score.
+/// Accuracy, or R² with MAE and RMSE, then the loss; only the loss if there is no score.
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
     let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
     let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
@@ -238,11 +237,10 @@ pub struct Stopped<'a> {
     pub resume: &'a str,
 }
 
-/// Prints the metrics of each class and the confusion matrix, after a blank line.
-pub fn tell_confusion(output: &mut Output, confusion: Option<&Confusion>) {
-    if let Some(confusion) = confusion {
-        output.text(&format!("\n{}", confusion::text(confusion)));
-    }
+/// Confusion matrix of a model that predicts one class per row, on data with one class per row.
+pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
+    let has_classes = model.metadata.class_count().is_some() && found.accuracy.is_some();
+    has_classes.then(|| model.confusion_on(device, data)).transpose()
 }
 
 /// `batch size 32`, with gradient accumulation `batch size 4 × 32`.
@@ -298,7 +296,7 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let s = if *epochs == 1 { "" } else { "s" };
     output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(confusion) = &summary.confusion {
-        output.tell_whole(format!("\n{}", confusion::text(confusion)));
+        output.tell_whole(format!("\n{}", confusion));
     }
     output.tell(format!("model: {model}"));
     if let Some(plot) = &summary.plot {

@@ -11,7 +11,7 @@ use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
 use super::numbers::{count, seed};
 use super::progress::bar;
-use super::recipe::Options;
+use super::recipe::{Options, by_default};
 use super::report::Output;
 
 /// Name of the column with the shape of an op and its tile.
@@ -44,6 +44,9 @@ EXIT CODES
 /// Network and device to verify.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("hidden", |option| by_default(option, "all kernels")))]
+#[command(mut_arg("learning_rate", |option| by_default(option, "by optimizer")))]
+#[command(mut_arg("batch", |option| by_default(option, "32")))]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,

@@ -24,10 +24,11 @@ impl Dataset {
     ///
     /// `form` sets the target column, by default the last, dropped columns, and the format of the text; see [`CsvOptions`]. All
     /// other columns are inputs. The target is a **class** if a cell is not a number in any supported format, or if all cells are
-    /// whole numbers with at most 20 different values, fewer than half the rows. Otherwise it is a **number**. It is an error if
-    /// there are more than 20 classes of text, and at least half as many as rows. Classes are sorted by value if they are whole
-    /// numbers, otherwise by text. `NA`, `N/A`, `NaN`, `null` and `?`, in any case, are classes if the column has other text;
-    /// otherwise they are missing targets.
+    /// whole numbers with at most 20 different values, and fewer of them than half the number of rows. Otherwise it is a
+    /// **number**. It is an error if the target has text and more than 20 different values, and they are at least half as many
+    /// as the rows, or most cells are numbers that are not all whole. Classes are sorted by value if they are whole numbers,
+    /// otherwise alphabetically. `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower case, are classes if the column has other
+    /// text; otherwise they are missing targets.
     ///
     /// Numbers may have a currency sign, a percent sign, thousands separators, a decimal comma or a Unicode minus sign, if the
     /// format of the column is unambiguous; see [`NumberFormat`](super::NumberFormat).

@@ -76,8 +76,8 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// window = the table values of the bytes of the rows of data that index names, starting at the step of the epoch at
-/// which the submission begins. There are `width` bytes per row.
+/// Fills window with the rows of data that index lists, from the submission's first step in the epoch on. Each byte is
+/// replaced by its value in table. A row has `width` bytes.
 pub fn op(plan: &Plan, [data, index, table, window]: [ViewId; 4], width: usize) -> Op {
     let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
     let params = Params {

@@ -116,9 +116,9 @@ pub struct Layer {
     below: usize,
     /// Index of the first output unit in workgroup memory.
     above: usize,
-    /// Start of x in the trace.
+    /// Start, in the trace, of x_l: the output of the layer.
     pub output: usize,
-    /// Start of d in the trace.
+    /// Start, in the trace, of d_l: the gradient of the loss with respect to the layer's sums, before the activation.
     pub gradient: usize,
 }
 

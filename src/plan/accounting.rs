@@ -58,7 +58,6 @@ impl Plan {
     /// counts once, or twice if it is changed in place; of partly used views only that part counts ([`Touches`]).
     /// Padding between tensors counts if a view spans several. If several ops share the rows of a data set, each is
     /// counted as if it read all rows.
-    /// view spans several. Of ops that share the rows of a data set, each is counted as if all rows were its own.
     pub fn traffic(&self, op: &Op) -> u64 {
         let bytes =
             |(binding, view): (&Binding, _)| 4 * moves(binding) * touched(op, binding.touches, self.get(view)) as u64;

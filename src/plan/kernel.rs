@@ -193,9 +193,9 @@ pub enum WorkItem {
     Slice,
     /// Anything else that has a fixed place: a row of a weight matrix, or the whole op.
     Part,
-    /// Anything without a fixed place: a block of parameters. An op over a range of items, on the matching parts of the
-    /// split views, is the same op with fewer items, so it can be split into several ops. The parameter `first_item`,
-    /// if there is one, is the index of its first item in the whole.
+    /// A unit whose position does not matter, such as a block of parameters. An op can be split into ops over ranges of
+    /// items, each with the matching parts of the split views. The parameter `first_item`, if the kernel has it, is then
+    /// the index of its first item in the original op.
     Block,
 }
 

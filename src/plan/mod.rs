@@ -195,7 +195,7 @@ impl Op {
         self
     }
 
-    /// Returns the tile sizes of a matrix multiplication.
+    /// Returns the op's tile sizes, or [`Tile::PLAIN`] if none are set.
     pub fn tile(&self) -> Tile {
         self.tile.unwrap_or(Tile::PLAIN)
     }

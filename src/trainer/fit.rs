@@ -52,7 +52,7 @@ impl fmt::Debug for Fit<'_> {
     }
 }
 
-/// Progress of a training after a submission.
+/// Progress of training, reported after each group of steps that is sent to the device (a submission).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {

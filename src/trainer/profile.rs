@@ -25,7 +25,7 @@ pub struct OpTime {
     pub kernel: &'static str,
     /// Layer that it belongs to, if any.
     pub layer: Option<usize>,
-    /// Operations and bytes of one run on a full batch, at least.
+    /// Floating-point operations of one run on a full batch, and a lower bound on the bytes that it moves.
     pub work: Work,
     /// Number of runs.
     pub calls: u64,

@@ -40,7 +40,8 @@ impl Planner {
         Ok(planner)
     }
 
-    /// Returns the plan of a specification. Of all that depends on the device, it has only the tiles.
+    /// Returns the plan of a training before it is specialized for the device. Only its fused step and its tiles depend on the
+    /// device.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let plan = lower(spec)?;
         let mut plan = with_fused_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;

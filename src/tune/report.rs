@@ -105,7 +105,7 @@ pub enum Event<'a> {
 /// Results of autotuning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// One entry per different matrix multiplication of a step.
+    /// One entry per distinct matrix multiplication (kernel and shapes) of a step.
     pub matmuls: Vec<Matmul>,
     /// Resulting tuning: a tile for each of them, even if it is the heuristic's.
     pub tuning: Tuning,

@@ -17,7 +17,7 @@ use super::fused_step::FusedStepOption;
 use super::lines::wrapped;
 use super::names::names;
 use super::numbers::{count, within};
-use super::recipe::Options;
+use super::recipe::{Options, by_default};
 use super::report::Output;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
@@ -51,6 +51,9 @@ meanwhile.
 /// Networks, devices and time of a measurement.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("hidden", |option| by_default(option, "3 networks")))]
+#[command(mut_arg("learning_rate", |option| by_default(option, "by optimizer")))]
+#[command(mut_arg("batch", |option| by_default(option, "32")))]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
@@ -62,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// A device, as of `wgrad train` [default: all]
+    /// Device, as in `wgrad train` [default: all]
     ///
     /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]

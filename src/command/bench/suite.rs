@@ -221,7 +221,7 @@ fn line([layer, median, best, rate]: [String; 4], roofline: &[String], what: &st
     format!("{layer:>5} {median:>10} {best:>10} {rate:>9}{roofline}\n{}", wrapped("      ", "        ", what))
 }
 
-/// A measurement of steps, with the facts of the plan.
+/// Returns the event `step`: the measurement, with the dispatches, serial levels and roofline of the plan.
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
     let plan = fuse(&lower(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;

@@ -126,7 +126,7 @@ impl PictureFile {
         &self.path
     }
 
-    /// Pixels per unit of length.
+    /// Pixels per unit of the picture's coordinates: 2 for PNG, 1 for SVG.
     pub fn scale(&self) -> u32 {
         if self.png { PNG_SCALE } else { 1 }
     }

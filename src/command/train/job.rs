@@ -14,12 +14,11 @@ use super::split::Sets;
 use super::stopping::Interrupt;
 use super::{Arguments, Settings, numbered, profile, save_split};
 use crate::command::autotune::Chosen;
-use crate::command::confusion::confusion;
 use crate::command::data::{self, STANDARD};
 use crate::command::plot::{Curves, PictureFile, theme, title};
 use crate::command::progress::{Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
-use crate::command::report::{Output, Start, Stopped, Summary, batch_size, tell_start, tell_summary};
+use crate::command::report::{Output, Start, Stopped, Summary, batch_size, confusion, tell_start, tell_summary};
 
 /// A training that is ready to begin.
 pub struct Job<'a> {

@@ -37,6 +37,11 @@ EXAMPLES
   wgrad train digits --checkpoint run --resume
   wgrad train run.toml --seed 3
 
+DEFAULTS
+  Tables of fewer than 2,000 rows: 64 units with tanh and dropout, batches of 16
+  rows; larger ones: two layers of 64 units with relu, batches of 32. Data sets
+  by name have their own. All settings are printed when training starts.
+
 CHECKPOINTS
   Ctrl-C stops training with a checkpoint, and prints the command to resume it.
   With --checkpoint there is a checkpoint every 60 seconds, too, and one of the

@@ -23,7 +23,7 @@ const INTERVAL: f64 = 60.0;
 /// Options of checkpoints.
 #[derive(Args)]
 pub struct Stopping {
-    /// Folder of checkpoints [default: one if stopped]
+    /// Folder of checkpoints [default: only on Ctrl-C]
     ///
     /// The newest three checkpoints are kept, and that of the best epoch. Without a folder, only Ctrl-C writes one.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -34,6 +34,8 @@ pub struct Stopping {
     #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
     /// Seconds between checkpoints [default: 60]
+    ///
+    /// Needs --checkpoint. With --checkpoint-steps, the default is none.
     #[arg(long, value_name = "S", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,

@@ -82,7 +82,7 @@ impl Pipelines {
         lock(&self.known).len()
     }
 
-    /// Returns the pipeline of an op, whose plan was prepared.
+    /// Returns the compiled pipeline of an op. It is an error if its plan was not [prepared](Self::prepare).
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
         let found = lock(&self.known).get(&key(device, plan, op)).cloned();
         found.ok_or_else(|| device.error(&format!("shader of {}", op.kernel.name), "it was not compiled"))

@@ -18,8 +18,9 @@ const MOST_IN_JSON: usize = 100;
 /// Metrics are those of scikit-learn with all classes as `labels` and `zero_division=0`: a quotient 0/0 is 0, such as the
 /// precision of a class that is never predicted or the recall of a class without rows.
 ///
-/// Its text is a table of the metrics and one of the counts, at most 100 characters wide. With more than 20 classes, the
-/// text has the ten classes with the lowest F1 and the ten most frequent confusions. The JSON has the fields `classes`, with
+/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are more
+/// than ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1 and the ten
+/// most frequent errors. The JSON has the fields `classes`, with
 /// [`ClassMetrics`] for each, and `confusion`, with the counts \[actual\]\[predicted\]; with more than 100 classes `confusion`
 /// is left out. Memory grows with the number of rows and classes, not with the square of the number of classes.
 ///

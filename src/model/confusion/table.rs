@@ -1,109 +1,126 @@
-//! Text of a confusion matrix, at most 100 characters wide.
+//! Text of a confusion matrix, in lines of at most 80 characters.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{ClassMetrics, Confusion};
 use crate::text::{shown, table, table_with_gap};
 
 /// Largest width in characters.
-const WIDTH: usize = 100;
-/// Largest number of classes that are all shown.
-const MOST: usize = 20;
-/// Number of classes that are shown if there are more than [`MOST`].
+const WIDTH: usize = 80;
+/// Most classes of a matrix. Of more classes, those with the lowest F1 are shown.
+const MOST_CLASSES: usize = 30;
+/// Fewest classes for which the most frequent errors are listed.
+const MANY_CLASSES: usize = 11;
+/// Number of classes shown if there are more than [`MOST_CLASSES`], and of their most frequent errors.
 const FEW: usize = 10;
+/// Number of errors listed if there is a matrix as well.
+const ERRORS: usize = 5;
 /// Largest length of a class name in characters.
-const NAME: usize = 40;
+const NAME: usize = 24;
 
 impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.classes_table(f)?;
-        writeln!(f)?;
-        match self.matrix() {
-            Some(matrix) => {
-                writeln!(f, "confusion matrix: one row per actual class, one column per predicted class")?;
-                f.write_str(&matrix)
-            }
-            None => self.most_frequent(f),
+        let count = self.classes.len();
+        if count > MOST_CLASSES {
+            writeln!(f, "the {FEW} classes with the lowest F1, of {count}")?;
+            writeln!(f, "{}", self.metrics(self.worst_classes()))?;
+            return match self.errors(FEW) {
+                Some(errors) => f.write_str(&errors),
+                None => writeln!(f, "no row was misclassified"),
+            };
         }
+        writeln!(f, "{}", self.metrics(self.per_class()))?;
+        if let Some(errors) = (count >= MANY_CLASSES).then(|| self.errors(ERRORS)).flatten() {
+            writeln!(f, "{errors}")?;
+        }
+        writeln!(f, "confusion matrix: rows are true classes, columns are predicted")?;
+        f.write_str(&self.by_name().unwrap_or_else(|| self.by_number()))
     }
 }
 
 impl Confusion {
-    fn classes_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut classes = self.per_class();
-        if classes.len() > MOST {
-            writeln!(f, "the {FEW} classes with the lowest F1, of {}", classes.len())?;
-            // A class without rows and predictions says nothing about the model.
-            let mut seen: Vec<usize> =
-                (0..classes.len()).filter(|c| self.support[*c] + self.predicted[*c] > 0).collect();
-            seen.sort_by(|a, b| classes[*a].f1.total_cmp(&classes[*b].f1));
-            classes = seen.into_iter().take(FEW).map(|class| classes[class].clone()).collect();
-        }
-        let head = ["class", "precision", "recall", "F1", "rows", ""].map(String::from).to_vec();
-        let rows: Vec<_> = classes.iter().chain([&self.macro_average()]).map(cells).collect();
-        f.write_str(&table(&[vec![head], rows].concat(), 1))
-    }
-
-    /// Returns the table of counts; `None` if there are too many classes or no layout fits the width.
-    fn matrix(&self) -> Option<String> {
-        let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
-        let layouts = [(2, 24), (2, 12), (1, 16), (1, 12)];
-        let mut layouts = layouts.into_iter().filter(|_| self.classes.len() <= MOST);
-        layouts.find_map(|(gap, label)| Some(self.matrix_with(gap, label)).filter(fits))
-    }
-
-    /// Returns the table of counts with `gap` blanks between columns and names of at most `label` characters.
-    fn matrix_with(&self, gap: usize, label: usize) -> String {
-        let count = self.classes.len();
-        let room = ((WIDTH - label) / count).saturating_sub(gap).min(label);
-        let mut heads: Vec<String> = self.classes.iter().map(|name| shortened(name, room)).collect();
-        let mut labels: Vec<String> = self.classes.iter().map(|name| shortened(name, label)).collect();
-        // Numbers are clearer than shortened names that are equal or very short.
-        let same = (1..count).any(|class| heads[..class].contains(&heads[class]));
-        if same || (room < 4 && heads != self.classes) {
-            heads = (0..count).map(|number| number.to_string()).collect();
-            let numbered = |(number, name): (&String, &String)| shortened(&format!("{number} {name}"), label);
-            labels = heads.iter().zip(&self.classes).map(numbered).collect();
-        }
-        // Columns of equal width are easier to read.
-        let digits = self.counts.values().max().map_or(0, |most| most.to_string().len());
-        let heads = heads.into_iter().map(|head| format!("{head:>digits$}"));
-        let line = |class: usize| {
-            let counts =
-                self.row(class).into_iter().map(|count| if count == 0 { "·".into() } else { count.to_string() });
-            std::iter::once(labels[class].clone()).chain(counts).chain([String::new()]).collect()
+    /// Returns the table of the metrics of these classes, and of the mean over all classes.
+    fn metrics(&self, classes: Vec<ClassMetrics>) -> String {
+        let cells = |ClassMetrics { class, precision, recall, f1, support }: ClassMetrics| {
+            let numbers = [precision, recall, f1].map(|number| format!("{number:.3}"));
+            [&[shortened(&class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
         };
-        let head = std::iter::once(String::new()).chain(heads).chain([String::new()]).collect();
-        let lines: Vec<Vec<String>> = std::iter::once(head).chain((0..count).map(line)).collect();
-        table_with_gap(&lines, 1, gap)
+        let head = ["class", "precision", "recall", "F1", "rows", ""].map(String::from).to_vec();
+        let rows = classes.into_iter().chain([self.macro_average()]).map(cells);
+        table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 1)
     }
 
-    fn most_frequent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Returns the classes with the lowest F1, without those that have no rows and are never predicted: these say nothing
+    /// about the model.
+    fn worst_classes(&self) -> Vec<ClassMetrics> {
+        let occurs = |class: &usize| self.support[*class] + self.predicted[*class] > 0;
+        let mut classes: Vec<_> = (0..self.classes.len()).filter(occurs).map(|class| self.class(class)).collect();
+        classes.sort_by(|a, b| a.f1.total_cmp(&b.f1));
+        classes.truncate(FEW);
+        classes
+    }
+
+    /// Returns the table of the most frequent errors; `None` if there are none.
+    fn errors(&self, most: usize) -> Option<String> {
         let wrong = self.counts.iter().filter(|((actual, predicted), _)| actual != predicted);
         let mut wrong: Vec<((usize, usize), u64)> =
             wrong.map(|(&(actual, predicted), &rows)| ((actual as usize, predicted as usize), rows)).collect();
-        if wrong.is_empty() {
-            return writeln!(f, "no row was misclassified");
-        }
         wrong.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
-        wrong.truncate(FEW);
-        writeln!(f, "the most frequent confusions")?;
+        wrong.truncate(most);
+        let name = |class: usize| shortened(&self.classes[class], NAME);
         let cells = |((actual, predicted), rows): ((usize, usize), u64)| {
-            let share = 100.0 * rows as f64 / self.support[actual] as f64;
-            let name = |class: usize| shortened(&self.classes[class], NAME);
-            let share = format!("{share:.1} % of its class");
-            vec![name(actual), name(predicted), rows.to_string(), share]
+            let share = format!("{:.1} %", 100.0 * rows as f64 / self.support[actual] as f64);
+            vec![name(actual), name(predicted), rows.to_string(), share, String::new()]
         };
-        let head = ["actual", "predicted", "rows", ""].map(String::from).to_vec();
-        let lines: Vec<_> = std::iter::once(head).chain(wrong.into_iter().map(cells)).collect();
-        f.write_str(&table(&lines, 2))
+        let head = ["most frequent errors", "predicted as", "rows", "of class", ""].map(String::from).to_vec();
+        let rows: Vec<_> = std::iter::once(head).chain(wrong.into_iter().map(cells)).collect();
+        (rows.len() > 1).then(|| table(&rows, 2))
     }
-}
 
-fn cells(metrics: &ClassMetrics) -> Vec<String> {
-    let ClassMetrics { class, precision, recall, f1, support } = metrics;
-    let numbers = [precision, recall, f1].map(|number| format!("{number:.3}"));
-    [&[shortened(class, NAME)], &numbers[..], &[support.to_string(), String::new()]].concat()
+    /// Returns the matrix with names above its columns; `None` if names are equal once shortened, or do not fit.
+    fn by_name(&self) -> Option<String> {
+        let names: Vec<String> = self.classes.iter().map(|name| shortened(name, NAME)).collect();
+        let differ = (1..names.len()).all(|class| !names[..class].contains(&names[class]));
+        let matrices = [2, 1].map(|gap| self.matrix(&names, &names, 0..names.len(), gap));
+        let fits = |matrix: &String| differ && matrix.lines().all(|line| line.chars().count() <= WIDTH);
+        matrices.into_iter().find(fits)
+    }
+
+    /// Returns the matrix with numbers above its columns, in as many blocks of columns as are needed to fit.
+    fn by_number(&self) -> String {
+        let count = self.classes.len();
+        let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        let digits = numbers.last().map_or(1, String::len);
+        let label = |(number, name): (usize, &String)| shortened(&format!("{number:>digits$} {name}"), NAME);
+        let labels: Vec<String> = self.classes.iter().enumerate().map(label).collect();
+        let cell = 1 + digits.max(self.digits());
+        let room = (WIDTH - labels.iter().map(|label| label.chars().count()).max().unwrap_or(0)) / cell;
+        let each = count.div_ceil(count.div_ceil(room.max(1)));
+        let block = |first: usize| self.matrix(&labels, &numbers, first..count.min(first + each), 1);
+        (0..count).step_by(each).map(block).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns some columns of the matrix, `gap` spaces apart.
+    fn matrix(&self, labels: &[String], heads: &[String], columns: Range<usize>, gap: usize) -> String {
+        // Columns of equal width are easier to read.
+        let digits = self.digits();
+        let heads = heads[columns.clone()].iter().map(|head| format!("{head:>digits$}"));
+        let count = |count: &u64| if *count == 0 { "·".into() } else { count.to_string() };
+        let line = |class: usize| {
+            let counts = self.row(class);
+            let counts = counts[columns.clone()].iter().map(count);
+            std::iter::once(labels[class].clone()).chain(counts).chain([String::new()]).collect()
+        };
+        let head = std::iter::once(String::new()).chain(heads).chain([String::new()]).collect();
+        let lines: Vec<Vec<String>> = std::iter::once(head).chain((0..labels.len()).map(line)).collect();
+        table_with_gap(&lines, 1, gap)
+    }
+
+    /// Returns the number of digits of the largest count.
+    fn digits(&self) -> usize {
+        self.counts.values().max().map_or(0, |most| most.to_string().len())
+    }
 }
 
 /// Returns a name for display, shortened to at most `most` characters.

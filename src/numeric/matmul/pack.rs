@@ -73,9 +73,10 @@ widest! {
     }
 }
 
-/// Transposes a 4×4 block. Compilers do not find these eight shuffles by themselves.
+/// Transposes a 4×4 block. The shuffles are written by hand because compilers do not generate them.
 ///
-/// Four rows of four numbers, with the given strides, are in memory at `from`, and may be written at `to`.
+/// # Safety
+/// Four rows of four numbers are readable at `from`, `stride` apart, and writable at `to`, `to_stride` apart.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {

@@ -143,7 +143,7 @@ impl Checkpoints {
         Self { when_stopped: true, ..self }
     }
 
-    /// Returns the folder, without a number.
+    /// Returns the folder as given, even if training writes to a numbered one, such as `folder-2`.
     ///
     /// # Examples
     /// ```

@@ -100,9 +100,9 @@ pub struct Restored {
     /// Number of matrix multiplications that now have the checkpoint's tile sizes instead of others. On the device of the
     /// checkpoint, a tuning that has changed since then therefore changes no bit.
     pub recut: usize,
-    /// Problems of newer checkpoints in the folder, which were passed over. Empty in most cases.
+    /// Problems of damaged checkpoints that were skipped, all newer than the one used. Usually empty.
     pub passed_over: Vec<String>,
-    /// Differences of version, device, driver or plan, due to which the bits may differ. Empty in most cases.
+    /// Differences of version, device, driver or plan, due to which the bits may differ. Usually empty.
     pub differences: Vec<String>,
     /// Changes of the learning rate and of the schedule that were accepted, such as `learning rate 0.001 → 0.0005`. See
     /// [`Checkpoints::accept_learning_rate`].
@@ -110,8 +110,8 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Returns true if training continues with the bits of one that was never stopped: without differences and accepted
-    /// changes.
+    /// Returns true if the resumed training gives the same bits as one that was never stopped:
+    /// [`differences`](Self::differences) and [`accepted`](Self::accepted) are both empty.
     ///
     /// # Examples
     /// ```
