@@ -374,7 +374,7 @@ impl Device {
     }
 }
 
-/// Returns the processor's family, and those of its instruction sets that kernels are selected by.
+/// Returns the operating system, the processor's family, and the instruction sets by which kernels are selected.
 fn processor() -> String {
     #[cfg(target_arch = "x86_64")]
     let has = [

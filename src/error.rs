@@ -106,7 +106,7 @@ pub enum Error {
         place: String,
         /// Row of the data, from 0.
         row: usize,
-        /// Output of the network, from 0.
+        /// Index of the network's output, from 0.
         output: usize,
         /// Value of the output.
         value: f32,
@@ -120,9 +120,9 @@ pub enum Error {
         op: String,
         /// Layer of the op, or `no layer`.
         layer: String,
-        /// View that the op wrote.
+        /// View (named part of the device's memory) that the op wrote.
         view: String,
-        /// Row in the view; in a view with one row per row of the batch, the row of the step.
+        /// Row in the view. If the view has one row per row of the batch, this is the row of the step.
         row: usize,
         /// Column in the view.
         column: usize,
@@ -224,8 +224,8 @@ impl std::error::Error for Error {
 /// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Returns an empty vector with capacity for `count` elements. For sizes that a user chooses: returns an error where a plain
-/// `Vec` would abort the process.
+/// Returns an empty vector with capacity for `count` elements. Use it where a user chooses the size: it returns an
+/// error where a plain `Vec` would abort the process.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -239,7 +239,7 @@ pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
     Ok(vector)
 }
 
-/// Collects `count` elements, a number that a user chooses.
+/// Collects `count` elements into a vector, where a user chooses `count`; see [`room`].
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -249,7 +249,7 @@ pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator
     Ok(all)
 }
 
-/// Copies values, whose number a user chooses.
+/// Copies values to a new vector, where a user chooses their number; see [`room`].
 ///
 /// # Errors
 /// [`Error::Memory`].

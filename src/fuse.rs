@@ -63,8 +63,8 @@ fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Use
     *ops = made;
 }
 
-/// For each view, the first op of a section that uses it (the one that writes it, if it is computed) and the number of
-/// uses. A kept view has one use more.
+/// For each view, the first op of a section that uses it (the one that writes it, if it is computed), and the number of
+/// uses. Keeping a view counts as a use.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 
 impl Uses {

@@ -34,17 +34,18 @@
 //!
 //! # Guarantees
 //!
-//! - The same seed on the same device gives the same bits, for any number of threads and any number of steps per
-//!   submission. A run that is resumed from a [`Checkpoint`] equals the uninterrupted one.
+//! - The same seed on the same device gives the same bits, for any number of threads and any number of steps that are
+//!   sent to the device at once. A run that is resumed from a [`Checkpoint`] equals the uninterrupted one.
 //! - Names, formulas and defaults are PyTorch's. Where they differ, the documentation says so and why.
-//! - Invalid input is an [`Error`] with the place, the value found, the limit and a remedy. The library does not panic.
+//! - Invalid input is an [`Error`] that states the position, the value found, the limit and a remedy. The library does
+//!   not panic.
 //! - A NaN or an infinite number stops training before the parameters change, and the error names the layer.
 //! - The library prints nothing. No result depends on a clock, except the tile sizes that [autotuning](tune) chooses;
 //!   those are plain data and part of checkpoints.
 //!
 //! # Features
 //!
-//! `gpu` (default) adds the GPU through wgpu. `cli` (default) adds the command. With `default-features = false` the
+//! `gpu` (default) adds the GPU through wgpu. `cli` (default) adds the command `wgrad`. With `default-features = false` the
 //! library trains on the CPU alone.
 
 #![deny(missing_docs)]
@@ -83,12 +84,11 @@ pub mod verify;
 
 /// Internals: **unstable**, and not covered by semantic versioning.
 ///
-/// [`lower`] turns a network into a [`Plan`](internals::plan::Plan): primitive ops over named views of memory.
-/// [`fuse`] replaces them by few large ops. [`specialize`] fits the plan to a
-/// device's limits. An [`Executor`](internals::exec::Executor) runs it. Each op is a run of a
-/// [`Kernel`](internals::plan::Kernel), which declares its bindings and the tolerance of its results.
-/// [`lockstep`](internals::exec::lockstep) compares every element of every op with the reference implementation.
-/// ARCHITECTURE.md explains the whole.
+/// [`lower`] turns a network into a [`Plan`](internals::plan::Plan): primitive ops over named views of memory. [`fuse`]
+/// replaces them by few large ops. [`specialize`] fits the plan to a device's limits. An
+/// [`Executor`](internals::exec::Executor) runs it. Each op is a run of a [`Kernel`](internals::plan::Kernel), which
+/// declares its bindings and the tolerance of its results. [`lockstep`](internals::exec::lockstep) compares every
+/// element of every op with the reference implementation. ARCHITECTURE.md explains the design.
 pub mod internals {
     #[doc(inline)]
     pub use crate::{exec, fuse, kernels, lower, numeric, plan, shape, specialize};
@@ -116,7 +116,7 @@ pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};
 
-/// The program in README.md, so that it compiles.
+/// Compiles the program in README.md as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -61,8 +61,9 @@ fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Removes the temporary files that killed processes left in a folder, for files with a name that `is_ours`. Files of
-/// live processes stay, and so do files that cannot be locked or removed, which do no harm.
+/// Removes temporary files that killed processes left in a folder. `is_ours` receives the name of the file that each
+/// was to replace, and returns `true` if it may be removed. Files of live processes stay, and so do files that cannot
+/// be locked or removed, which do no harm.
 pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(target).is_some_and(&is_ours) {
@@ -83,7 +84,7 @@ pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
 /// Suffix of temporary files.
 const PART: &str = ".wgrad-part";
 
-/// Returns NAME of a temporary file `.NAME-PID-N.wgrad-part`.
+/// Returns NAME of a temporary file `.NAME-PID-N.wgrad-part`; `None` for other files.
 fn target(name: &str) -> Option<&str> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (rest, count) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('-')?;
@@ -118,7 +119,8 @@ impl Beside {
     }
 }
 
-/// Locks a new file. On a file system without locks, nobody removes anything.
+/// Locks a new file. Returns false if another process has locked or removed it. A file system without locks counts as
+/// success, since no process removes leftovers there.
 fn is_owned(file: &File, path: &Path) -> bool {
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && path.exists()
 }

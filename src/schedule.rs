@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Most factors of a table. Each checkpoint stores all of them.
+/// Largest number of factors in a table. Each checkpoint stores all of them.
 const MOST_FACTORS: usize = 1 << 20;
 
 /// Factor on the optimizer's learning rate, as a function of the step. Steps are counted from 0.
@@ -49,7 +49,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Half a cosine from 1 to 0 over `steps` steps.
+    /// Half a cosine from 1 to 0 over `steps` steps, then 0.
     ///
     /// # Examples
     /// ```
@@ -115,11 +115,11 @@ impl Schedule {
         }
     }
 
-    /// Checks the values.
+    /// Checks that all values are in their allowed range.
     ///
     /// # Errors
-    /// A factor of a warmup or a cosine outside [0, 1], a factor of a table that is negative or not finite, a cosine or a
-    /// table of no steps, a table of more than 1,048,576 steps.
+    /// A factor of a warmup or a cosine outside [0, 1]; a factor of a table that is negative or not finite; a cosine or
+    /// a table without steps; a table of more than 1,048,576 steps.
     ///
     /// # Examples
     /// ```

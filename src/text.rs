@@ -1,5 +1,5 @@
-//! Grammar of the texts for networks and initializations: `name`, `name(value, key=value)`, nested if a value is itself
-//! such a term. Also text that is safe to show, and tables.
+//! Grammar of the texts for networks and initializations: `name`, or `name(value, key=value)` where a value may have
+//! the same form. Also escaping of text for display, and tables.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -122,7 +122,8 @@ pub fn shown_lines(text: &str) -> Cow<'_, str> {
     text.split('\n').map(shown).collect::<Vec<_>>().join("\n").into()
 }
 
-/// Escapes the characters of JSON that its strings may contain and [`shown`] does not allow. The value stays the same.
+/// Escapes the characters in JSON text that [`shown`] would escape, but as JSON escapes. The parsed value stays the
+/// same.
 pub fn shown_json(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hazard) {
         return text.into();
@@ -172,7 +173,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Formats rows of cells as aligned columns, two spaces apart. The first `left` columns and the last are left-aligned,
-/// all others right-aligned. All rows must have as many cells as the first. Cells are escaped by [`shown`].
+/// all others right-aligned. All rows must have the same number of cells. Cells are escaped by [`shown`].
 pub fn table(rows: &[Vec<String>], left: usize) -> String {
     table_with_gap(rows, left, 2)
 }

@@ -1,4 +1,4 @@
-//! Tile sizes of a GPU's matrix multiplications: `--autotune`, `WGRAD_TUNING`, and those that `wgrad tune` stored.
+//! Tile sizes of a GPU's matrix multiplications: from `--autotune`, `WGRAD_TUNING`, or the file that `wgrad tune` stored.
 
 use std::path::PathBuf;
 
@@ -10,30 +10,31 @@ use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
 use wgrad::{Device, Result};
 
-/// Words that leave all tile sizes to the heuristic.
+/// Values of `--autotune` and `WGRAD_TUNING` that select the default tile sizes.
 const NONE: [&str; 2] = ["none", "off"];
 
 /// Option of commands that run, show or check a GPU's matrix multiplications.
 #[derive(clap::Args)]
 pub struct TuningOptions {
-    /// Tile sizes from `wgrad tune`, or `none` [default: as tuned]
+    /// File of tile sizes on a GPU, or `none` [default: auto]
     ///
-    /// A file with tile sizes for a GPU's matrix multiplications. Without it, the file that the environment variable
-    /// WGRAD_TUNING names is used, or else the sizes that `wgrad tune` stored for this GPU. `none` uses the heuristic.
+    /// A GPU multiplies matrices in tiles. `wgrad tune` measures the fastest tile sizes and writes the file. By default, the
+    /// file that the environment variable WGRAD_TUNING names is used, or else the sizes that `wgrad tune` stored for this GPU.
+    /// Without either, or with `none`, built-in rules choose the sizes.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
     autotune: Option<PathBuf>,
 }
 
-/// A tuning, and its origin.
+/// Choice of tile sizes, by their source.
 pub enum Chosen {
-    /// The tile sizes of the heuristic.
+    /// Default tile sizes, which built-in rules choose.
     Nothing,
-    /// From a file that was named; all of it must be possible.
+    /// From the file of `--autotune`. A tile size that the device does not support is an error.
     Named(PathBuf, Tuning),
-    /// From a file that was found; tiles that are not possible are ignored.
+    /// From the file of `WGRAD_TUNING` or of `wgrad tune`. Tile sizes that the device does not support are ignored.
     Found(PathBuf, Tuning),
-    /// From a file that was found, and cannot be used.
+    /// Problem with the file of `wgrad tune`, which is not used then.
     Unusable(String),
 }
 
@@ -43,20 +44,21 @@ pub struct Followed {
     /// File of the tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// Number of different matrix multiplications of a step.
+    /// Number of different matrix multiplications per step.
     matmuls: usize,
     /// Number of those whose tile sizes are from the tuning.
     tuned: usize,
     /// Machine that was measured, if it differs from this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_on: Option<String>,
-    /// Problems of tiles that are not used.
+    /// Reasons why some tile sizes of the file are not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
 }
 
 impl TuningOptions {
-    /// The tuning for a device.
+    /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that `wgrad tune`
+    /// stored. A file that the user named must be readable.
     pub fn choose(&self, device: &Device) -> Result<Chosen> {
         let everywhere = std::env::var_os("WGRAD_TUNING").filter(|value| !value.is_empty()).map(PathBuf::from);
         let named = self.autotune.as_ref().or(everywhere.as_ref());
@@ -72,7 +74,7 @@ impl TuningOptions {
             _ => Ok(device.machine().map_or(Chosen::Nothing, |machine| match Tuning::cached(&machine) {
                 Ok(None) => Chosen::Nothing,
                 Ok(Some((path, tuning))) => Chosen::Found(path, tuning),
-                // Nobody asked for it.
+                // The user did not name this file, so a problem with it is not an error.
                 Err(error) => Chosen::Unusable(error.to_string()),
             })),
         }
@@ -98,7 +100,8 @@ impl Chosen {
         }
     }
 
-    /// A plan with its tiles, before it is fitted to the device.
+    /// Sets these tile sizes in a plan that is not yet specialized for the device. Returns the plan, and the result of
+    /// [`Chosen::followed`].
     pub fn tiled(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
         let target = device.target();
         plan = with_fused_step(plan, &target)?;
@@ -112,8 +115,8 @@ impl Chosen {
         Ok((plan, followed))
     }
 
-    /// Report on its use, from the numbers of matrix multiplications and of those that have its tiles. None for a tuning that
-    /// was found and has no tile for them.
+    /// Reports how many of `matmuls` matrix multiplications have tile sizes from the file: `tuned`. `None` without a file. Also
+    /// `None` for a file that `--autotune` did not name, if it concerns none of these matrix multiplications.
     pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,
@@ -141,7 +144,7 @@ impl Chosen {
 }
 
 impl Followed {
-    /// Lines for people: one for the file, one for each problem.
+    /// Returns human-readable lines: one for the file, one for each problem.
     pub fn lines(&self) -> Vec<String> {
         let Self { file, matmuls, tuned, measured_on, ignored } = self;
         let elsewhere = measured_on.as_ref().map(|machine| format!("; it was measured on {machine}"));

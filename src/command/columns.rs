@@ -1,4 +1,4 @@
-//! Options of how a table is read: its columns, and what separates them.
+//! Options for reading a table: its columns, delimiter and header.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
 use wgrad::data::CsvOptions;
 
-/// The place of data, and the format of a table's text.
+/// Options for finding the data, and for the format of a table's text.
 #[derive(Args)]
 pub struct Reading {
     /// Folder of MNIST's four files, for `mnist`
@@ -17,7 +17,7 @@ pub struct Reading {
     pub data_dir: Option<PathBuf>,
     /// Separator of a table's columns [default: auto]
     ///
-    /// A character, or `tab`. Without it, the header shows which of comma, tab, semicolon and `|` it is.
+    /// A character, or `tab`. By default, it is the most frequent of comma, tab, semicolon and `|` in the header.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
@@ -30,14 +30,14 @@ pub struct Reading {
     pub header: Option<YesNo>,
 }
 
-/// An answer.
+/// Value of `--header`.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum YesNo {
     Yes,
     No,
 }
 
-/// The columns that one option names.
+/// Column names in one `--drop` option.
 #[derive(Clone)]
 pub struct Names(Vec<String>);
 
@@ -58,13 +58,13 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The options for the library.
+    /// Returns the options in the form that the library takes.
     pub fn form(&self) -> CsvOptions {
         let form = CsvOptions { target: self.target.clone(), ..self.reading.form() };
         self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
-    /// First of these options that is given; all are for tables only.
+    /// Returns the first option that is given of those for tables only, for error messages; `None` if none is.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
         self.target.as_ref().map(|_| "--target").or(dropped).or(self.reading.given())
@@ -72,19 +72,19 @@ impl Columns {
 }
 
 impl Reading {
-    /// First of these options that is given; both are for tables only.
+    /// Returns `--delimiter` or `--header`, which are for tables only, if it is given, else `None`.
     pub fn given(&self) -> Option<&'static str> {
         self.delimiter.map(|_| "--delimiter").or(self.header.map(|_| "--header"))
     }
 
-    /// The options for the library.
+    /// Returns the options in the form that the library takes.
     pub fn form(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
         CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }
     }
 }
 
-/// Reads names as a table's header is read, which may hold commas.
+/// Parses names like the header of a CSV table, so that a quoted name may contain commas.
 fn names(text: &str) -> Result<Names, String> {
     let reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
     let mut records = reader.into_records();

@@ -11,30 +11,30 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 use super::columns::{Columns, Reading, YesNo};
 use super::report::Output;
 
-/// The data set with a test set of its own.
+/// Name of the data set that has its own test set.
 pub const MNIST: &str = "mnist";
 
-/// Names of data sets; all else is the path of a table.
+/// Names of data sets. Any other text is the path of a table.
 pub const NAMES: [&str; 12] =
     ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
-/// Data of a command, in short.
+/// Short help of the argument DATA.
 pub const HELP: &str = "digits, iris, mnist, moons, spirals, … or a table's path";
 
-/// Data of a command.
+/// Long help of the argument DATA.
 pub const LONG_HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor; or the path of a \
                              table: CSV or TSV, gzipped or not, `-` for standard input";
 
 /// File name that stands for standard input and standard output.
 pub const STANDARD: &str = "-";
 
-/// Rows of a source.
+/// Rows of a data set or of a table, before they are split.
 pub struct Source {
     /// Rows to split and train on.
     pub rows: Dataset,
-    /// Test set, if the source has one of its own.
+    /// Test set that comes with the data, as for `mnist`.
     pub test: Option<Dataset>,
-    /// Inspection of a table, if it was inspected.
+    /// Statistics and warnings of a table; `None` if it was not inspected, and for data sets.
     pub found: Option<Inspection>,
 }
 
@@ -44,7 +44,7 @@ impl From<Dataset> for Source {
     }
 }
 
-/// The data set of that name.
+/// Returns the data set of that name; `None` if there is none.
 fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
     Ok(Some(match name {
         "digits" => digits().into(),
@@ -82,7 +82,7 @@ pub fn load(source: &str, columns: &Columns) -> Result<Source> {
     }
 }
 
-/// [`load`], with the inspection of a table.
+/// Like [`load`]; also inspects a table.
 pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
@@ -101,7 +101,8 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
     }
 }
 
-/// The data set of that name, for which no option of tables may be `given`.
+/// Returns the data set of that name; `None` if `source` is the path of a table. With a data set, a `given` option for tables
+/// is an error.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
     if reading.data_dir.is_some() && source != MNIST {
         let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
@@ -117,14 +118,14 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
 }
 
-/// A source as it must be typed in a shell, with the options to find and read it.
+/// Returns the words of a command line that name the data: `source`, `--data-dir` and `--delimiter`, quoted for a shell.
 pub fn words(source: &str, reading: &Reading) -> String {
     let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(folder)));
     let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(char::from(byte).to_string())));
     format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 
-/// The command that shows all warnings of a table, as it must be typed in a shell.
+/// Returns the command that shows all warnings of a table, quoted for a shell.
 pub fn inspect_command(source: &str, columns: &Columns) -> String {
     let target = columns.target.as_ref().map(|target| format!(" --target={}", quoted(target)));
     let header =
@@ -135,7 +136,8 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
     format!("wgrad inspect {source}{}{dropped}{} --all", target.unwrap_or_default(), header.unwrap_or_default())
 }
 
-/// Rows of the data set of that name to use a model on: its test set, if it has one.
+/// Returns the rows of a named data set on which a model is used: its test set, or else all rows. `None` if `source` is the
+/// path of a table.
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
     let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
@@ -143,12 +145,12 @@ fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Opti
     Ok(Some(data))
 }
 
-/// Name for files: that of the data set, or of the table without its endings.
+/// Returns a name for output files: that of the data set, or the file name of the table without its extensions.
 pub fn stem(source: &str, data: &Dataset) -> String {
     if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
-/// Rows with targets for a model. Prints notes on how they were read.
+/// Loads rows and targets for a model. Prints notes on how a table was read.
 pub fn for_model(
     model: &Model,
     source: &str,
@@ -171,7 +173,7 @@ pub fn for_model(
     }
 }
 
-/// Inputs for a model, [rows, inputs]. No target is needed.
+/// Loads inputs for a model, of shape [rows, inputs]. A table needs no target column.
 pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: &Output) -> Result<Vec<f64>> {
     let columns = &model.metadata.columns;
     match by_name_for_model(model, source, reading, reading.given())? {
@@ -204,7 +206,7 @@ fn table_for_model(
     Dataset::table(source, head.columns.clone(), input, targets)
 }
 
-/// Targets of a table: classes by these names, or numbers.
+/// Reads the targets of a table: as classes if the names of all classes are given, else as numbers.
 fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Targets> {
     let columns = vec![column.to_string()];
     Ok(match classes {
@@ -213,7 +215,8 @@ fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Ta
     })
 }
 
-/// Rows of another table, with the columns, target and classes of a training set, and read as the table it was `found` in.
+/// Reads another table with the columns, target and classes of the training set. If `found` is the inspection of the training
+/// set's table, the other table is read with its header and number formats.
 pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path: &Path) -> Result<Dataset> {
     let mut options = reading.form();
     if let Some(found) = found {
@@ -232,8 +235,7 @@ pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path
     Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)
 }
 
-/// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error prints the correct
-/// command.
+/// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error states the correct command.
 pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) -> Result<Model> {
     Model::load(model).map_err(|error| match Model::load(source) {
         Err(_) => error,
@@ -245,7 +247,8 @@ pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) 
     })
 }
 
-/// The target column: the named one, or that of the model. Of a model without one it is the last, with a note.
+/// Returns the target column: `target`, or else that of the model. If the model does not name one, it is the last column, and a
+/// note for the user is returned with it.
 fn target_column(
     head: &Metadata,
     table: &Table,
@@ -280,7 +283,7 @@ fn check_columns(head: &Metadata, data: &Dataset) -> Result<()> {
     Err(Error::conflict(format!("data set `{}`", data.name()), problem, "use data that the model was trained for"))
 }
 
-/// `a, b, c, … (64 columns)`.
+/// Returns all names if there are at most four, else the first three: `a, b, c, … (64 columns)`.
 fn few(names: &[String]) -> String {
     if names.len() <= 4 {
         return names.join(", ");
@@ -288,7 +291,8 @@ fn few(names: &[String]) -> String {
     format!("{}, … ({} columns)", names[..3].join(", "), names.len())
 }
 
-/// Path of a table, for a source that is no name.
+/// Returns the path of a table, for a source that is not the name of a data set. It is an error if the source is a model, or
+/// looks like a misspelled name.
 fn table_path(source: &str) -> Result<PathBuf> {
     let path = Path::new(source);
     if source == STANDARD {
@@ -322,7 +326,7 @@ pub fn usual_loss(data: &Dataset) -> Loss {
     }
 }
 
-/// Outputs that a network needs for a data set and a loss function. Binary losses have one output for two classes.
+/// Number of outputs that a network needs for a data set and a loss function. Binary losses have one output for two classes.
 pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     match data.outputs() {
         2 if data.class_names().is_some() && loss != Loss::SoftmaxCrossEntropy => 1,
@@ -330,17 +334,17 @@ pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     }
 }
 
-/// Checks whether two paths lead to one file, which may be missing.
+/// Checks whether two paths lead to the same file, even if it does not exist yet.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     one == other || end(one).is_some_and(|one| Some(one) == end(other))
 }
 
-/// Checks whether a path is that of the table that is read.
+/// Checks whether a path leads to the table `source`. It does not if `source` is the name of a data set.
 pub fn is_table(path: &Path, source: &str) -> bool {
     !NAMES.contains(&source) && same_file(path, Path::new(source))
 }
 
-/// A path without links and detours, as far as its folders are there.
+/// Returns the absolute path, without symbolic links and `..`. The file may be missing; `None` if its folder is.
 fn end(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -10,12 +10,12 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad devices
-  wgrad train digits --device radeon     part of a name, in any case
-  wgrad train digits --device 1          the one with that number
+  wgrad train digits --device radeon     part of a name, upper or lower case
+  wgrad train digits --device 1          the GPU with that number
   WGRAD_DEVICE=cpu wgrad train digits
 
 A software adapter computes on the CPU, more slowly than `--device cpu`. It is
-meant for tests, and is used only by name.
+meant for tests, and is used only if --device names it.
 ";
 
 /// Options of the list.
@@ -44,12 +44,12 @@ struct Found {
     adapter: Option<Adapter>,
 }
 
-/// Facts of an adapter, as its driver reports them.
+/// Properties of a GPU adapter, as its driver reports them.
 #[derive(Serialize)]
 struct Adapter {
     /// Number for `--device`.
     index: usize,
-    /// PCI numbers of vendor and adapter.
+    /// PCI IDs of the vendor (`vendor`) and of the adapter (`device`).
     vendor: u32,
     device: u32,
     /// Address on the PCI bus, if known.
@@ -154,7 +154,7 @@ fn tell(output: &mut Output, found: &Found) {
     output.line(format!("  {features}"));
 }
 
-/// `128 MiB`, `1.5 GiB`: in the largest unit of which it has at least one.
+/// Formats a size in the largest unit that is not larger than it: `128 MiB`, `1.5 GiB`.
 fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     // Drivers report one byte less than the power of two that they mean.

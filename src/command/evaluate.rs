@@ -18,14 +18,15 @@ EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --json
 
-The loss function is that of the training. mean_squared_error is in the square
-of the target column's unit; MAE (mean absolute error) and RMSE (root mean
-squared error) are in that unit. There is no accuracy for targets that are
-fractions (binary_cross_entropy).
+The loss function is the one that the model was trained with.
+mean_squared_error is in the square of the target column's unit; MAE (mean
+absolute error) and RMSE (root mean squared error) are in that unit. With
+binary_cross_entropy, there is no accuracy if targets lie between 0 and 1.
 
-Classes have precision, recall and F1 each (0 in place of 0/0), and a confusion
-matrix. With --json these are `classes` and `confusion` [actual][predicted],
-which is left out for more than 100 classes.
+For classes, there is a confusion matrix, and each class has precision, recall
+and F1 (0 in place of 0/0). With --json, they are the fields `confusion`
+(counts, [actual][predicted]) and `classes`. `confusion` is left out for more
+than 100 classes.
 ";
 
 /// Model and data.
@@ -60,7 +61,7 @@ struct Event<'a> {
     confusion: Option<Confusion>,
 }
 
-/// Evaluates a model on all rows, or on the test set of data that have one.
+/// Evaluates a model on all rows, or on the test set if the data come with one.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("evaluate", &arguments.model, &arguments.data, &arguments.reading)?;
     let target = arguments.target.as_deref();

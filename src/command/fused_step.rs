@@ -5,7 +5,7 @@ use wgrad::{Device, Error, Result};
 
 use super::names::names;
 
-/// Option of commands that run, show or check steps.
+/// Option of commands that run, show or check training steps.
 #[derive(clap::Args)]
 pub struct FusedStepOption {
     /// Fused steps on a GPU: auto, never, always [default: auto]
@@ -18,7 +18,7 @@ pub struct FusedStepOption {
 }
 
 impl FusedStepOption {
-    /// The device with steps of that kind.
+    /// Returns the device with the setting of `--fused-step`. The option is an error for a device that is not a GPU.
     pub fn of(&self, device: Device) -> Result<Device> {
         match self.fused_step {
             Some(_) if !device.is_gpu() => {
@@ -30,7 +30,7 @@ impl FusedStepOption {
         }
     }
 
-    /// [`FusedStepOption::of`] the device that is named, if one is.
+    /// Like [`FusedStepOption::of`], for an optional device. Without a device, the option is an error.
     pub fn of_named(&self, device: Option<&Device>) -> Result<Option<Device>> {
         if device.is_none() && self.fused_step.is_some() {
             let problem = "no device is named, and only a GPU has fused steps";

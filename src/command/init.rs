@@ -22,7 +22,7 @@ EXAMPLES
   wgrad train run.toml --seed 3   the command line overrides the file
 ";
 
-/// Data set of an unchanged file.
+/// Data set that the file names.
 const DATA: &str = "digits";
 
 const HEAD: &str = "\
@@ -39,7 +39,7 @@ const HEAD: &str = "\
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Run file to write, which must not exist
+    /// Run file to write; it must not exist yet
     #[arg(default_value = "run.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
 fn text(command: &Command, path: &Path) -> String {
     let mut text = HEAD.replace("RUN_FILE", &wgrad::data::quoted(path));
     let mut headings: Vec<&str> = options(command).map(heading).collect();
-    // Options of one heading may be apart in the definition.
+    // Options with the same heading may be apart in the definition.
     let mut seen = HashSet::new();
     headings.retain(|heading| seen.insert(*heading));
     for wanted in headings {
@@ -78,7 +78,7 @@ fn text(command: &Command, path: &Path) -> String {
     text
 }
 
-/// Heading of an option; the help has data among the arguments.
+/// Returns the heading of an option. The argument DATA has no heading in the help; here it is `Data`.
 fn heading(argument: &Arg) -> &str {
     if argument.is_positional() { "Data" } else { argument.get_help_heading().unwrap_or("Options") }
 }
@@ -97,7 +97,8 @@ fn help(argument: &Arg) -> String {
     format!("{help}; one of {}", values.join(", "))
 }
 
-/// `key = value`, after a `#` if it has no effect.
+/// Returns the line `key = value` of an option. It is commented out by a `#` unless the option has the same default for all
+/// data.
 fn line(argument: &Arg) -> String {
     let key = key(argument);
     let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
@@ -109,7 +110,7 @@ fn line(argument: &Arg) -> String {
     }
     match default {
         Some(default) => format!("{key} = {}", value(argument, &default)),
-        // Other data have other defaults.
+        // Commented out, since the default depends on the data.
         None => match usual(DATA, 0).value(&key) {
             Some(usual) => format!("# {key} = {}", value(argument, &usual)),
             None => format!("# {key} = {}", value(argument, &placeholder(argument))),

@@ -13,11 +13,11 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad inspect house.csv --target price
-  wgrad inspect house.csv --drop id,address   as if without these columns
+  wgrad inspect house.csv --drop id,address   ignores these two columns
   wgrad inspect digits --all
 
-Tables with missing cells or text, which training refuses, are read too; the
-places of such cells are shown.
+Tables with missing cells or text are read, too, although training refuses
+them. A warning gives the line of the first such cell of each column.
 ";
 
 /// Table to inspect.
@@ -29,7 +29,9 @@ pub struct Arguments {
     data: String,
     #[command(flatten)]
     columns: Columns,
-    /// Shows all columns, classes and warnings, not only 20
+    /// Shows all columns, classes and warnings
+    ///
+    /// By default at most 20 columns, 20 classes, and 5 warnings of each kind are shown.
     #[arg(long, help_heading = "Output")]
     all: bool,
     /// Prints JSON: an object with all columns and classes
@@ -51,7 +53,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.json {
         output.json(&Event { event: "inspection", data: &arguments.data, found: &found });
     } else {
-        // Tables stay as they are; warnings are sentences.
+        // Only warnings are wrapped, since they are sentences. Lines of tables stay as they are.
         let is_table = |line: &str| !line.starts_with("warning: ");
         let fit = |line| if is_table(line) { line.to_string() } else { wrapped("", "  ", line) };
         found.to_text(arguments.all).lines().for_each(|line| output.line(fit(line)));

@@ -1,6 +1,6 @@
 //! Lines and tables of 80 columns, on every terminal and in files.
 
-/// Columns of a line.
+/// Width of a line, in columns of a terminal.
 pub const WIDTH: usize = 80;
 
 /// Breaks a text at blanks into lines of at most `width` columns, without a line break at the end. The first line begins
@@ -22,12 +22,12 @@ pub fn wrapped_to(width: usize, first: &str, next: &str, text: &str) -> String {
     lines + line.trim_end()
 }
 
-/// [`wrapped_to`] the width of all output.
+/// Like [`wrapped_to`], with [`WIDTH`] columns.
 pub fn wrapped(first: &str, next: &str, text: &str) -> String {
     wrapped_to(WIDTH, first, next, text)
 }
 
-/// Words of a text; one in backticks may have blanks if it is no longer than `room`.
+/// Splits a text into words at blanks. A text in backticks is one word, with its blanks, if it has at most `room` columns.
 fn words(text: &str, room: usize) -> Vec<&str> {
     let mut in_backticks = false;
     let parts = text.split(|c: char| {
@@ -38,13 +38,13 @@ fn words(text: &str, room: usize) -> Vec<&str> {
     parts.flat_map(|word| word.split(if split(word) { ' ' } else { '\n' })).filter(|word| !word.is_empty()).collect()
 }
 
-/// Columns that a text takes.
+/// Returns the number of columns that a text takes.
 pub fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Rows of cells in columns, `gap` blanks apart: the first `left` columns are aligned left, all others right. Every row has
-/// as many cells as the first.
+/// Formats rows of cells as a table, with `gap` blanks between columns. The first `left` columns are aligned left, all others
+/// right. All rows must have the same number of cells.
 pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
@@ -56,8 +56,9 @@ pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }
 
-/// A text in lines of 80 columns. If its tables whose last column has that name are wider, that column moves to lines below
-/// each row, from the second column on. Other lines are wrapped; below the second column if they have one.
+/// Returns a text in lines of at most 80 columns. If tables whose last column is called `name` are too wide, each cell of that
+/// column moves to a line of its own below its row, indented like the second column. Other long lines are wrapped; they
+/// continue below the second column, if there is one.
 pub fn folded(text: &str, name: &str) -> String {
     let parts = parts(text, name);
     let cells = || parts.iter().filter(|(_, cell)| !cell.is_empty());
@@ -77,7 +78,8 @@ pub fn folded(text: &str, name: &str) -> String {
 /// Blank at which no line breaks.
 const GLUE: char = '\u{a0}';
 
-/// A text in which shapes stay with the name before them, and arrows with the name after them.
+/// Replaces some blanks by [`GLUE`]: a shape such as `128×784` stays with the name before it, and an arrow with the name after
+/// it.
 fn glued(text: &str) -> String {
     let mut glued = String::new();
     for word in text.split(' ') {
@@ -90,14 +92,16 @@ fn glued(text: &str) -> String {
     glued
 }
 
-/// A text in lines of 80 columns. If its tables whose last column has that name are wider, they lose that column.
+/// Returns a text in lines of at most 80 columns. If tables whose last column is called `name` are too wide, that column is
+/// left out.
 pub fn without_last(text: &str, name: &str) -> String {
     let parts = parts(text, name);
     let fits = parts.iter().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH);
     parts.iter().map(|(row, cell)| unfolded(row, if fits { cell } else { "" })).collect()
 }
 
-/// The lines of a text. Of tables whose last column has that name, each row is split before its cell of that column.
+/// Splits each line of a text in two. In tables whose last column is called `name`, the second part is the cell of that column.
+/// In other lines it is empty.
 fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
     let mut start = None;
     let split = |line: &'a str| {
@@ -118,7 +122,7 @@ fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
     text.lines().map(split).collect()
 }
 
-/// Column in which the second cell of a row begins.
+/// Returns the column in which the second cell of a row begins; `None` if there is only one cell.
 fn second(row: &str) -> Option<usize> {
     let row_start = row.len() - row.trim_start().len();
     let gap = row_start + row[row_start..].find("  ")?;
@@ -126,7 +130,7 @@ fn second(row: &str) -> Option<usize> {
     (!rest.is_empty()).then(|| columns(&row[..row.len() - rest.len()]))
 }
 
-/// A line as it is if it fits, otherwise wrapped.
+/// Joins the two parts of a line. The line is wrapped if it is too long.
 fn unfolded(row: &str, cell: &str) -> String {
     let line = format!("{row}{cell}");
     let line = line.trim_end();
@@ -140,8 +144,9 @@ fn unfolded(row: &str, cell: &str) -> String {
     wrapped(&first, &" ".repeat(indent.unwrap_or(2)), &rest) + "\n"
 }
 
-/// Blocks of eight heights, one for each value, for at most `most` columns; means of neighbors where there are more values.
-/// Heights are logarithmic, as losses fall by orders of magnitude, unless a value is not above 0.
+/// Draws values as block characters of eight heights, in at most `most` columns. If there are more values, each column shows
+/// the mean of neighboring values. Heights are logarithmic, since losses decrease by orders of magnitude; they are linear if a
+/// value is 0 or negative.
 pub fn sparkline(values: &[f64], most: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let count = values.len().min(most);

@@ -1,5 +1,5 @@
-//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every error,
-//! with a message on standard error, 130 if Ctrl-C stopped a training.
+//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every error, with
+//! a message on standard error, 130 if Ctrl-C stopped training.
 
 mod autotune;
 mod bench;
@@ -53,16 +53,16 @@ EXAMPLES
   wgrad train run.toml --seed 3
   wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
   wgrad predict iris.safetensors flowers.csv  a line of CSV per row
-  wgrad show iris.safetensors                 its layers, and its training
+  wgrad show iris.safetensors                 layers and training of a model
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
-  wgrad verify                                checks every kernel on this device
+  wgrad verify                                checks the results of this device
   wgrad bench                                 training speed
-  wgrad tune digits                           autotunes tile sizes for this GPU
-  wgrad plan digits --hidden \"256 relu\"       the ops of a training step
+  wgrad tune digits                           makes training on a GPU faster
+  wgrad plan digits --hidden \"256 relu\"       operations of a training step
   wgrad devices                               GPUs and the CPU
-  wgrad completions bash                      for your shell
+  wgrad completions bash                      completes words in your shell
 
-A file name of - is standard input (data) or standard output (predictions).
+The file name - is standard input (for data) or standard output (predictions).
 ";
 
 /// Style of the word `error` on a terminal, as in clap's messages.
@@ -77,7 +77,7 @@ pub struct Arguments {
     /// Prints only errors and results
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// File of options that were not typed.
+    /// Run file of `train`, if there is one.
     #[arg(skip)]
     run_file: Option<PathBuf>,
 }
@@ -98,21 +98,21 @@ enum Command {
     Show(show::Arguments),
     /// Draws the decision regions of a model
     Plot(plot::Arguments),
-    /// Shows the ops of a training step
+    /// Shows the operations (ops) of a training step
     Plan(plan::Arguments),
     /// Lists the devices to compute on
     Devices(devices::Arguments),
-    /// Checks every op of a network on a device
+    /// Checks the results of every operation on a device
     Verify(verify::Arguments),
     /// Measures training speed on the CPU and on each GPU
     Bench(bench::Arguments),
-    /// Autotunes the tile sizes of matrix multiplications on a GPU
+    /// Autotunes matrix multiplications on a GPU, for speed
     Tune(tune::Arguments),
     /// Prints a script that completes words in a shell
     Completions(completions::Arguments),
 }
 
-/// Reason not to run anything.
+/// Reason why no command runs.
 pub enum Refusal {
     /// Wrong usage, or a request for help.
     Usage(clap::Error),
@@ -132,7 +132,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line, and the run file that it names.
+/// Parses the command line, and the run file if it names one.
 pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     let command = built();
     let refused = |usage| usage::not_text(&command, typed).map_or(Refusal::Usage(usage), Refusal::Error);
@@ -146,14 +146,14 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
-/// Definition of the arguments, with global options in each command.
+/// Returns the definition of the arguments, with the global options added to each command.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
     command
 }
 
-/// Error in options of which some are set in a run file.
+/// Returns the error for wrong options, some of which come from a run file.
 fn in_run_file(path: &Path, problem: impl ToString) -> Error {
     Error::format(path, problem.to_string(), "correct the file, or the options on the command line")
 }
@@ -189,7 +189,7 @@ fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Prints help, or an error in the usage. If that cannot be written, the exit code is still right.
+/// Prints help, or an error in the usage. A failure to print it does not change the exit code.
 fn show_usage(usage: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if usage.use_stderr() && usage.kind() != DisplayHelpOnMissingArgumentOrSubcommand {
@@ -200,7 +200,7 @@ fn show_usage(usage: &clap::Error) -> ExitCode {
 }
 
 fn failed(error: &dyn Display) -> ExitCode {
-    // Names in it could move the cursor.
+    // Names in the message may contain control characters, which could move the cursor.
     let text = lines::wrapped("error: ", "  ", &shown(&error.to_string()));
     // The stream removes the color unless a terminal shows it.
     writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#}{}", text.strip_prefix("error:").unwrap_or(&text)).ok();

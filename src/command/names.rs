@@ -8,14 +8,14 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-/// Reads a `T` by its own rules, which may know abbreviations and suggest the nearest name.
+/// Parser of a `T`. It uses `T::from_str`, which may accept abbreviations and suggest the nearest name.
 pub struct Names<T> {
     known: &'static [&'static str],
     is_any_case: bool,
     read: PhantomData<fn() -> T>,
 }
 
-/// A parser of `T` that knows these names.
+/// Creates a parser of `T`. Shells complete the names in `known`.
 pub fn names<T>(known: &'static [&'static str]) -> Names<T> {
     Names { known, is_any_case: false, read: PhantomData }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Reads a number, or states what is `wanted`.
+/// Parses a number. If it is not `accepted`, the error states the numbers that are `wanted`.
 fn read<T: FromStr>(text: &str, accepted: impl Fn(&T) -> bool, wanted: impl Display) -> Result<T, String> {
     text.trim().parse().ok().filter(accepted).ok_or_else(|| format!("it must be {wanted}"))
 }
@@ -19,7 +19,7 @@ pub fn seed(text: &str) -> Result<u64, String> {
     read(text, |_| true, format_args!("a whole number from 0 to {}", u64::MAX))
 }
 
-/// Any number; the library knows its limits.
+/// Any number; the library checks its limits.
 pub fn number(text: &str) -> Result<f64, String> {
     read(text, |_| true, "a number, such as 0.01 or 1e-3")
 }
@@ -36,17 +36,17 @@ pub fn whole_within(text: &str, limits: RangeInclusive<u64>) -> Result<u64, Stri
     read(text, |number| limits.contains(number), wanted)
 }
 
-/// An amount: a number of things, or a fraction of all of them.
+/// Number of rows or steps: absolute, or as a fraction of all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
-    /// That many.
+    /// Absolute number.
     Count(usize),
-    /// From 0 to below 1.
+    /// Fraction of all, from 0 to below 1.
     Fraction(f64),
 }
 
 impl Amount {
-    /// The amount of `all`, to the nearest whole number.
+    /// Returns the absolute number, if there are `all`. A fraction is rounded to the nearest whole number.
     pub fn of(self, all: usize) -> usize {
         match self {
             Self::Count(count) => count,
@@ -54,7 +54,7 @@ impl Amount {
         }
     }
 
-    /// The fraction of `all`.
+    /// Returns the number as a fraction of `all`.
     pub fn fraction(self, all: usize) -> f64 {
         match self {
             Self::Count(count) => count as f64 / all as f64,

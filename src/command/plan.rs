@@ -21,15 +21,16 @@ EXAMPLES
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
   wgrad plan iris --device gpu --fused-step always
 
-A network of L dense layers has 3L + 1 fused ops per step, in `gradients` and
-`update`, or 3 if a GPU runs a fused step.
+An op is one operation on the device, such as a matrix multiplication. A
+network of L dense layers has 3L + 1 ops per training step, in the sections
+`gradients` and `update`, or 3 if a GPU runs a fused step (see --fused-step).
 
 ROOFLINE
-  With --device there is a second table: operations, the bytes that must move
-  if each number is read or written once, and operations per byte. With the
-  device's peak rates, from its data sheet, it has a lower bound of each op's
-  time: the larger of arithmetic and memory. Caches may still hold data of the
-  op before, which makes it faster.
+  With --device, a second table has for each op the floating-point operations,
+  the bytes that it moves if each number is read or written once, and operations
+  per byte. --peak-gflops and --bandwidth-gbs, from the device's data sheet, add
+  a lower bound of the op's time: the larger of the times for arithmetic and for
+  memory. An op whose data are still in a cache can be faster.
 ";
 
 /// Network and device.
@@ -38,10 +39,14 @@ ROOFLINE
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
-    /// Shows the primitive ops, before they are fused
+    /// Shows the ops before they are fused
+    ///
+    /// Each is one step of the formulas, such as adding a bias. Training runs the fused ops, which are fewer and faster.
     #[arg(long, help_heading = "Output")]
     primitive: bool,
-    /// Shows the ops as that device runs them [default: none]
+    /// Shows the ops as this device runs them [default: none]
+    ///
+    /// auto, cpu, gpu, or a GPU's name or number. Without it, the ops are those before they are adapted to a device.
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,

@@ -86,7 +86,8 @@ fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
     text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
-/// Names of the classes, if a model predicts one class per row: those of its record, or numbers.
+/// Returns the names of the classes: those in the model file, or else numbers. `None` if the model does not predict one class
+/// per row.
 fn class_names(head: &Metadata) -> Option<Vec<String>> {
     let told = head.class_count()?;
     let known = head.classes.clone().filter(|names| names.len() == told);
@@ -98,7 +99,7 @@ fn predicted(target: Option<&String>) -> String {
     target.map_or("predicted".into(), |target| format!("predicted_{target}"))
 }
 
-/// Names of the columns of numbers: those of their targets, if known, or numbers.
+/// Names of the columns of predicted numbers, such as `predicted_price` if the target columns are known, else `predicted_0`, ….
 fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
@@ -107,7 +108,8 @@ fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     }
 }
 
-/// Numbers with the digits that an f32 output has: seven after the first of its scale.
+/// Formats predicted numbers. An f32 output has about eight significant digits, so the last decimal is the eighth digit of the
+/// scale (standard deviation) of its target.
 fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
     let text = |(number, digits): (&f64, usize)| {

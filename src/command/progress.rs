@@ -1,4 +1,4 @@
-//! Progress of a training: a bar on a terminal, otherwise a line per epoch.
+//! Progress of training: a bar on a terminal, otherwise a line per epoch.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
@@ -15,7 +15,7 @@ use super::report::{Output, number, score};
 
 const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
 
-/// Lines of epochs that remain on a terminal after training, without that of the best epoch.
+/// Number of epochs whose lines are printed after training on a terminal; the best epoch may be one more.
 const EPOCH_LINES: usize = 10;
 
 /// Columns of the sparkline.
@@ -30,16 +30,16 @@ pub struct Reporter<'a> {
     bar: Option<ProgressBar>,
     json: bool,
     epochs: usize,
-    /// Rows of an epoch, and of a step.
+    /// Number of rows per epoch, and per step (`step_rows`).
     rows: usize,
     step_rows: usize,
     throughput: Throughput,
-    /// Results of the last epoch.
+    /// Text with the results of the last epoch.
     message: String,
     is_resumed: bool,
 }
 
-/// Rows per second over the last seconds.
+/// Throughput: rows per second over the last [`WINDOW`].
 struct Throughput(VecDeque<(Instant, u64)>);
 
 #[derive(Serialize)]
@@ -56,13 +56,13 @@ struct Resumed<'a> {
     event: &'static str,
     step: u64,
     epochs: usize,
-    /// Matrix multiplications with the tile sizes of the checkpoint, which would otherwise be different.
+    /// Number of matrix multiplications that have the checkpoint's tile sizes instead of others.
     #[serde(skip_serializing_if = "is_zero")]
     restored_tiles: usize,
-    /// Problems of newer checkpoints.
+    /// Problems of damaged checkpoints that were skipped, all newer than the one used.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     skipped_checkpoints: &'a [String],
-    /// Reasons why it is not bit-exact.
+    /// Reasons why the bits may differ from those of an uninterrupted training run.
     differences: &'a [String],
     /// Settings that have changed.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -72,7 +72,7 @@ struct Resumed<'a> {
 #[derive(Serialize)]
 struct BegunAnew<'a> {
     event: &'static str,
-    /// Folders of checkpoints, each with a setting that differs.
+    /// Checkpoint folders of other training runs, each with one setting that differs.
     other_checkpoints: &'a [String],
 }
 
@@ -80,7 +80,7 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A bar without colors, on a terminal.
+/// Returns a progress bar without colors; `None` if output is quiet, or standard error is not a terminal.
 pub fn bar(template: &str, length: u64, output: &Output) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template(template).ok()?;
     has_bar(output).then(|| ProgressBar::new(length).with_style(style))
@@ -95,7 +95,7 @@ impl Throughput {
         Self([(now, 0)].into())
     }
 
-    /// Adds the number of rows that are done by now.
+    /// Records the number of rows that are done at the time `now`, since training began.
     fn add(&mut self, now: Instant, rows: u64) {
         self.0.push_back((now, rows));
         // The first entry is as old as the window, or older.
@@ -117,7 +117,7 @@ impl Throughput {
 }
 
 impl<'a> Reporter<'a> {
-    /// Creates one for `epochs` epochs of `rows` rows, in steps of `step_rows` rows.
+    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `step_rows` rows.
     pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, step_rows: usize) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
         let bar = if json { None } else { bar(TEMPLATE, length, output) };
@@ -125,7 +125,7 @@ impl<'a> Reporter<'a> {
         Self { output, bar, json, epochs, rows, step_rows, throughput, message: String::new(), is_resumed: false }
     }
 
-    /// Reports a submission of steps.
+    /// Reports progress within an epoch, after a group of steps was submitted to the device.
     pub fn submitted(&mut self, progress: &Progress) {
         let of_epoch = progress.step.saturating_mul(self.step_rows).min(self.rows);
         let rows = ((progress.epoch - 1) * self.rows + of_epoch) as u64;
@@ -194,7 +194,7 @@ impl<'a> Reporter<'a> {
         self.is_resumed
     }
 
-    /// Reports an epoch.
+    /// Reports the end of an epoch.
     pub fn epoch(&mut self, epoch: &Epoch) {
         self.throughput.add(Instant::now(), (epoch.epoch * self.rows) as u64);
         self.message = line(epoch, self.epochs);
@@ -220,7 +220,7 @@ impl<'a> Reporter<'a> {
 }
 
 impl Drop for Reporter<'_> {
-    /// Removes the bar, for the summary or an error.
+    /// Removes the bar before the summary or an error is printed.
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -228,7 +228,7 @@ impl Drop for Reporter<'_> {
     }
 }
 
-/// A line of an epoch with the room that it has behind a bar.
+/// Shortens the line of an epoch, to fit behind the bar.
 fn short(line: &str) -> String {
     line.replace("  validation ", "  ")
 }
@@ -240,7 +240,7 @@ fn line(epoch: &Epoch, epochs: usize) -> String {
     format!("epoch {:>digits$}/{epochs}  loss {}{}", epoch.epoch, number(epoch.loss), validation.unwrap_or_default())
 }
 
-/// Prints some epochs, if a bar has shown them, and the course of the loss.
+/// Prints lines of some epochs if a progress bar was shown instead, and a sparkline of the loss.
 pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
     if has_bar(output) {
         for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {
@@ -256,7 +256,7 @@ pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
     }
 }
 
-/// Places of epochs to print: evenly chosen ones with the first and the last, and the best.
+/// Returns the indices of the epochs to print: evenly spaced ones, including the first and the last, and the best.
 fn chosen(epochs: usize, best: Option<usize>) -> BTreeSet<usize> {
     let lines = EPOCH_LINES.min(epochs);
     let even = (0..lines).map(|line| line * (epochs - 1) / (lines - 1).max(1));
@@ -271,7 +271,7 @@ mod tests {
     fn templates_of_bars_are_well_formed_and_without_colors() {
         for template in [TEMPLATE, crate::command::verify::TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
-            // Styles follow a point: `{bar:20.cyan}`.
+            // A style would follow a dot: `{bar:20.cyan}`.
             assert!(!template.contains('.') && !template.contains('\x1b'), "{template}");
         }
     }

@@ -4,18 +4,20 @@ use wgrad::plan::Rates;
 
 use super::numbers::within;
 
-/// Options of commands that compare with a device's peak rates. Nothing is assumed that was not given.
+/// Options of commands that compare times with a device's peak rates. A rate that is not given is not assumed.
 #[derive(clap::Args)]
 pub struct RateOptions {
     /// Peak arithmetic rate of the device in 10⁹ FLOP/s
     ///
-    /// From its data sheet. The table of ops then shows the least time that its arithmetic can take (roofline).
+    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from its number of operations
+    /// (roofline). `train` needs --profile for it, and `bench` --suite.
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     peak_gflops: Option<f64>,
     /// Peak memory bandwidth of the device in 10⁹ bytes/s
     ///
-    /// From its data sheet. The table of ops then shows the least time that its memory traffic can take (roofline).
+    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from the bytes that it reads and
+    /// writes (roofline). `train` needs --profile for it, and `bench` --suite.
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     bandwidth_gbs: Option<f64>,

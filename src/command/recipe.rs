@@ -13,13 +13,15 @@ use super::numbers::{count, number};
 pub struct Options {
     /// Hidden layers, "64 relu 32 relu" [default: by data set]
     ///
-    /// As in "128 relu dropout(0.2) 64 relu". The output layer is added automatically. Layers: a number of units, or
-    /// dense(128, bias=false, init=he_normal); relu, leaky_relu(0.01), tanh, sigmoid, step, identity; dropout(0.2).
+    /// As in "128 relu dropout(0.2) 64 relu". A number is a dense layer of that many units, or in full dense(128, bias=false,
+    /// init=he_normal). Activation functions: relu, leaky_relu(0.01), tanh, sigmoid, step, identity. dropout(0.2) drops each
+    /// unit with probability 0.2. The output layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
     /// Loss function [default: by the target]
     ///
-    /// Softmax cross-entropy for classes, binary cross-entropy for a target of 0 and 1, mean squared error for numbers.
+    /// softmax_cross_entropy for classes, binary_cross_entropy for a target of 0 and 1, mean_squared_error for other numbers.
+    /// `perceptron` is used only if named. Without data: mean_squared_error for one output, else softmax_cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
@@ -54,7 +56,7 @@ pub struct Options {
     pub batch: Option<usize>,
 }
 
-/// Returns the option of a command without a data set, with its default there.
+/// Replaces the default in the help of an option, for a command without a data set.
 pub fn by_default(option: Arg, default: &str) -> Arg {
     let told = |text: &StyledStr| {
         text.to_string().replace("by data set or optimizer", default).replace("by data set", default)
@@ -73,7 +75,7 @@ pub struct Usual {
 }
 
 impl Usual {
-    /// Default of the option of that name.
+    /// Returns the default of the option with this key; `None` if it does not depend on the data set.
     pub fn value(&self, option: &str) -> Option<String> {
         Some(match option {
             "hidden" => self.hidden.into(),
@@ -89,19 +91,19 @@ impl Usual {
 const SMALL: usize = 2000;
 
 /// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone, with
-/// AdamW, a cosine schedule over all steps, and the parameters of the epoch of the lowest validation loss.
+/// AdamW, a cosine schedule over all steps, and the parameters of the epoch with the lowest validation loss.
 ///
-/// | data | seeds from 1 | validation | other settings |
+/// | data | number of seeds | validation | other settings |
 /// |---|---|---|---|
 /// | digits | 10 | 98.3 % | 97.9 % with 128 units; 98.3 % with two layers or more dropout, in twice the time |
 /// | iris | 20 | 96.3 % | 95.9 % with relu |
 /// | moons | 5 | 96.4 % | 96.0 % with one layer |
 /// | circles | 5 | 99.7 % | 99.6 % with one layer |
 /// | spirals | 5 | 98.2 % | 98.0 % with moons' network and 60 epochs; 97.9 % with a third layer |
-/// | blobs, which overlap | 5 | 92.3 % | 92.1 % with relu, 91.6 % with moons' |
+/// | blobs, which overlap | 5 | 92.3 % | 92.1 % with relu, 91.6 % with moons' network |
 /// | sine | 5 | R² 0.980 | R² 0.966 with 16 tanh; 0.979 with two layers of tanh |
 ///
-/// For other tables, mean over seeds 1 to 20; `64 relu 64 relu`, for large tables, overfits small ones:
+/// Other tables, mean over seeds 1 to 20. The default for large tables, `64 relu 64 relu`, overfits small ones:
 ///
 /// | table | rows | 64 tanh dropout(0.5) | 64 relu 64 relu | 16 tanh | 32 tanh dropout(0.2) | 64 relu dropout(0.5) |
 /// |---|---|---|---|---|---|---|
@@ -136,13 +138,14 @@ pub struct Recipe {
 }
 
 impl Options {
-    /// Settings for the training set `data` of a source with so many rows in all. A batch is never larger than `data`.
+    /// Returns the settings for the training set `data`. `source` is the name of its data set or table, and `rows` the number
+    /// of all rows before the split. A batch is never larger than `data`.
     pub fn for_data(&self, source: &str, data: &Dataset, rows: usize) -> Result<Recipe> {
         let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
         self.recipe(&usual(source, rows), data.inputs(), data::outputs(data, loss), loss, data.len())
     }
 
-    /// Settings for so many inputs and outputs, without a data set.
+    /// Returns the settings for a network with these numbers of inputs and outputs, without a data set.
     pub fn for_sizes(&self, inputs: usize, outputs: usize) -> Result<Recipe> {
         let usual_loss = if outputs == 1 { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy };
         self.recipe(&usual("", usize::MAX), inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
@@ -152,7 +155,7 @@ impl Options {
         let hidden = self.hidden.as_deref().unwrap_or(usual.hidden).to_lowercase();
         let network = Network::parse(inputs, &format!("{hidden} {outputs}"))?;
         let optimizer = self.optimizer(usual)?;
-        // A training at a learning rate of 0 changes nothing.
+        // Training with a learning rate of 0 changes nothing.
         if optimizer.learning_rate() as f32 == 0.0 {
             let (place, rate) = (format!("optimizer {}", optimizer.name()), optimizer.learning_rate());
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
@@ -180,7 +183,8 @@ impl Options {
         Ok(optimizer)
     }
 
-    /// Refuses options that only mean something for one network, where none is given; `remedy` is the remedy of the error.
+    /// Refuses options such as `--batch`, which apply to a single network, if no network is given. `remedy` is the remedy in
+    /// the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
         let Self { hidden: _, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
         let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());
@@ -192,7 +196,7 @@ impl Options {
     }
 }
 
-/// Weight decay of an optimizer.
+/// Returns the weight decay of an optimizer, to be changed.
 fn weight_decay(optimizer: &mut Optimizer) -> Result<&mut f64> {
     let name = optimizer.name();
     match optimizer {

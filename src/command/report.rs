@@ -1,4 +1,4 @@
-//! Output of the command: lines for people, or one JSON object per line.
+//! Output of the command: human-readable lines, or one JSON object per line.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 use super::autotune::Followed;
 use super::lines::{folded, wrapped};
 
-/// Most notes on one table, as many as warnings of one kind.
+/// Most notes that are printed about a table. Warnings of one kind have the same limit.
 const MOST_NOTES: usize = 5;
 
 /// Style of the result on a terminal.
@@ -26,12 +26,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Creates the output; a quiet one has only results that were asked for.
+    /// Creates the output. If `quiet` is true, progress and notes are not printed.
     pub fn new(quiet: bool) -> Self {
         Self { quiet, closed: false, failure: None }
     }
 
-    /// Returns `true` if only results are printed.
+    /// Returns `true` if progress and notes are not printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -41,14 +41,14 @@ impl Output {
         self.tell_whole(wrapped("", "  ", &shown(text.as_ref())));
     }
 
-    /// [`Output::tell`] with lines as they are, for tables and commands to copy.
+    /// Like [`Output::tell`], but without wrapping lines, for tables and commands to copy.
     pub fn tell_whole(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.line(text);
         }
     }
 
-    /// [`Output::tell`] in bold, on a terminal with colors.
+    /// Like [`Output::tell`], in bold on a terminal with colors.
     fn tell_result(&mut self, text: &str) {
         let text = wrapped("", "  ", &shown(text));
         if self.quiet {
@@ -67,7 +67,7 @@ impl Output {
         }
     }
 
-    /// Prints notes on how columns are read; of many, the first.
+    /// Prints notes on how columns are read: the first five, and the number of others.
     pub fn notes(&self, notes: &[String]) {
         notes.iter().take(MOST_NOTES).for_each(|note| self.note(note));
         if let Some(more) = notes.len().checked_sub(MOST_NOTES).filter(|more| *more > 0) {
@@ -80,12 +80,13 @@ impl Output {
         self.text(&format!("{}\n", text.as_ref()));
     }
 
-    /// Prints lines for people. Control characters are escaped.
+    /// Prints human-readable lines. Control characters are escaped.
     pub fn text(&mut self, text: &str) {
         self.bytes(shown_lines(text).as_bytes());
     }
 
-    /// Prints lines for people in 80 columns. In wider tables, the last column is below each row if it has that name.
+    /// Prints human-readable lines of at most 80 columns. In tables that are wider, the last column moves below each row if it
+    /// is called `name`.
     pub fn folded(&mut self, text: &str, name: &str) {
         self.bytes(folded(&shown_lines(text), name).as_bytes());
     }
@@ -119,13 +120,13 @@ impl Output {
         }
     }
 
-    /// Returns an error if something could not be written that a reader was waiting for.
+    /// Returns an error if something could not be written. It is no error if the reader of the output has closed it.
     pub fn finish(self) -> Result<()> {
         self.failure.map_or(Ok(()), |error| Err(Error::file(Path::new("standard output"), "writing", error)))
     }
 }
 
-/// `accuracy 97.5 %` or `R² 0.912`.
+/// Returns the score: `accuracy 97.5 %` or `R² 0.912`; the loss if there is neither.
 pub fn score(evaluation: &Evaluation) -> String {
     match evaluation.score() {
         Some(("accuracy", value)) => format!("accuracy {:.1} %", 100.0 * value),
@@ -142,12 +143,12 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
-/// A loss: four decimals of one of usual size, otherwise five significant digits.
+/// Formats a loss: with four decimals from 0.001 to 10, otherwise with five significant digits.
 pub fn number(loss: f64) -> String {
     if (1e-3..10.0).contains(&loss) { format!("{loss:.4}") } else { significant(loss) }
 }
 
-/// A number of any size to five significant digits: `14021`, `0.013254`, `3.1000e25`.
+/// Formats a number of any size with five significant digits: `14021`, `0.013254`, `3.1000e25`.
 fn significant(number: f64) -> String {
     match number.abs() {
         0.0 => "0".into(),
@@ -156,7 +157,7 @@ fn significant(number: f64) -> String {
     }
 }
 
-/// Settings of a training, before it begins.
+/// Settings of a training run, printed before it begins.
 #[derive(Serialize)]
 pub struct Start<'a> {
     pub event: &'static str,
@@ -201,11 +202,11 @@ pub struct Rows {
     pub test: usize,
 }
 
-/// Result of a training.
+/// Result of a training run.
 #[derive(Serialize)]
 pub struct Summary {
     pub event: &'static str,
-    /// `test`, `validation`, or `all`: the rows that were trained on.
+    /// Set of the evaluation: `test`, `validation` without a test set, or `all` (the training set) without either.
     pub evaluated_on: &'static str,
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -217,7 +218,7 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
     pub seconds: f64,
-    /// `true` if an earlier run had done some epochs, which are not in the seconds.
+    /// `true` if training was resumed from a checkpoint. `seconds` is then the time since it was resumed.
     pub resumed: bool,
     pub device: String,
     pub reason: String,
@@ -227,23 +228,24 @@ pub struct Summary {
     pub plot: Option<String>,
 }
 
-/// Checkpoint of a training that was stopped.
+/// Checkpoint of a training run that was stopped.
 #[derive(Serialize)]
 pub struct Stopped<'a> {
     pub event: &'static str,
     pub step: u64,
     pub checkpoint: &'a str,
-    /// Command that resumes the training.
+    /// Command that resumes training.
     pub resume: &'a str,
 }
 
-/// Confusion matrix of a model that predicts one class per row, on data with one class per row.
+/// Computes the confusion matrix. `None` if the model does not predict one class per row, or the data do not have one class per
+/// row.
 pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
     let has_classes = model.metadata.class_count().is_some() && found.accuracy.is_some();
     has_classes.then(|| model.confusion_on(device, data)).transpose()
 }
 
-/// `batch size 32`, with gradient accumulation `batch size 4 × 32`.
+/// Returns `batch size 32`, or `batch size 4 × 32 (gradient accumulation)`.
 pub fn batch_size(batch: usize, accumulate: usize) -> String {
     match accumulate {
         1 => format!("batch size {batch}"),
@@ -251,7 +253,7 @@ pub fn batch_size(batch: usize, accumulate: usize) -> String {
     }
 }
 
-/// Prints the settings of a training; `inspect` is the command that shows all warnings.
+/// Prints the settings of a training run; `inspect` is the command that shows all warnings.
 pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
@@ -283,7 +285,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }
 
-/// Prints the results of a training, and what to do next.
+/// Prints the results of a training run, and the next command to try.
 pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
     let which = match summary.evaluated_on {

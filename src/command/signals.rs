@@ -1,6 +1,7 @@
 //! Signals that would end the command without a message.
 
-/// Makes a limit of file sizes (`ulimit -f`) an error of the write that meets it, as a full disk is.
+/// Ignores the signal that is sent at the limit of file sizes (`ulimit -f`). The write then fails with an error, as on a full
+/// disk.
 #[cfg(unix)]
 pub fn ignore_file_size_limit() {
     // SAFETY: no handler is installed, and no other thread runs yet.
@@ -9,6 +10,6 @@ pub fn ignore_file_size_limit() {
     }
 }
 
-/// Other systems have no such limit.
+/// Does nothing: other systems have no such limit.
 #[cfg(not(unix))]
 pub fn ignore_file_size_limit() {}

@@ -1,4 +1,4 @@
-//! Network of a command: for a data set, or for data of given sizes.
+//! Network that a command works on: for a data set, or for given numbers of inputs and outputs.
 
 use clap::ValueHint;
 use wgrad::lower::TrainingSpec;
@@ -18,11 +18,11 @@ pub struct Subject {
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
-    /// Number of inputs, without a data set
+    /// Number of inputs, in place of DATA
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
     #[arg(help_heading = "Data")]
     inputs: Option<usize>,
-    /// Number of outputs, without a data set
+    /// Number of outputs, with --inputs
     #[arg(long, value_name = "N", value_parser = count, requires = "inputs", allow_negative_numbers = true)]
     #[arg(help_heading = "Data")]
     outputs: Option<usize>,
@@ -31,7 +31,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The network and its training.
+    /// Returns the network and the settings of its training.
     pub fn spec(&self) -> Result<TrainingSpec> {
         let (recipe, data_rows) = self.recipe()?;
         let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);

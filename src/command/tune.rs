@@ -28,16 +28,19 @@ EXAMPLES
   wgrad train digits --autotune tuned.json
   wgrad train digits --autotune none
 
-Without autotuning, rules choose the tile sizes from shapes and limits. Here
-all tile sizes that the device allows are timed, if their results are those of
-the CPU. The fastest are stored beside the compiled shaders, for this adapter,
-driver and version: `train`, `plan`, `bench` and `verify` then use them, and
-print that they do. A checkpoint has its own tile sizes, and training resumes
-with them. Ctrl-C changes nothing. A fused step has no matrix multiplications
-of its own: `--fused-step never` tunes for trainings with that option.
+A GPU multiplies matrices in tiles. Which tile size is fastest depends on the
+GPU and on the sizes of the layers. Without autotuning, built-in rules choose.
+This command times all tile sizes that the device allows and that give the same
+results as the CPU. The fastest are stored beside the compiled shaders, for this
+GPU, driver and version. `train`, `plan`, `bench` and `verify` then use them,
+and print that they do. A resumed training run keeps the tile sizes of its
+checkpoint. If you stop the command by Ctrl-C, nothing is stored.
+
+A fused step has no separate matrix multiplications to tune. If you train with
+--fused-step never, give that option here, too.
 ";
 
-/// Network, device and time of an autotuning.
+/// Network, device and time of autotuning.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -45,7 +48,8 @@ pub struct Arguments {
     subject: Subject,
     /// gpu, or a GPU's number or name
     ///
-    /// `wgrad devices` lists the GPUs. A part of a name will do. The environment variable WGRAD_DEVICE sets it, too.
+    /// `wgrad devices` lists the GPUs. A part of the name is enough. The environment variable WGRAD_DEVICE sets another
+    /// default.
     #[arg(
         long,
         value_name = "NAME",
@@ -58,13 +62,13 @@ pub struct Arguments {
     device: String,
     #[command(flatten)]
     fused_step: FusedStepOption,
-    /// Time to measure for, in all
+    /// Total time of all measurements
     ///
-    /// Compiling and checking come on top. Each tile size runs at least three times.
+    /// In milliseconds. Compiling and checking take additional time. Each tile size runs at least three times.
     #[arg(long, value_name = "N", value_parser = milliseconds, default_value = "400", allow_negative_numbers = true)]
     #[arg(help_heading = "Device")]
     milliseconds: u64,
-    /// Writes the tile sizes to a file, too
+    /// Also writes the tile sizes to FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
     /// Prints JSON, one object per line: start, matmul …, summary
@@ -87,9 +91,9 @@ struct Start {
 #[derive(Serialize)]
 struct Summary {
     event: &'static str,
-    /// Seconds of a step's matrix multiplications with the heuristic's tile sizes.
+    /// Time of a step's matrix multiplications with the default tile sizes, in seconds.
     heuristic_seconds: f64,
-    /// Seconds with the chosen tile sizes.
+    /// Time of a step's matrix multiplications with the chosen tile sizes, in seconds.
     chosen_seconds: f64,
     matmuls: usize,
     changed: usize,

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use wgrad::Error;
 
-/// Message of clap as one sentence, without the usage below it, and without its tip to put `--` before a wrong option.
+/// clap's message as one sentence, without the usage below it, and without its tip to put `--` before a wrong option.
 pub fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let is_told = |line: &&str| {
@@ -22,7 +22,8 @@ pub fn line(error: &clap::Error) -> String {
     paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// Error of the argument, or the variable of the environment, that must be UTF-8 and is not. clap does not name it.
+/// Returns an error that names the argument, or environment variable, that must be UTF-8 and is not: clap's message does not
+/// name it. `None` if there is none.
 pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     let mut matches = &taking_anything(command.clone()).try_get_matches_from(typed).ok()?;
     let mut command = command;
@@ -35,7 +36,7 @@ pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     }
 }
 
-/// The same arguments, which all take values that are not UTF-8.
+/// Returns the command with the same arguments, of which all accept values that are not UTF-8.
 fn taking_anything(command: Command) -> Command {
     let command = command.mut_args(|argument| match takes_values(&argument) {
         true => argument.value_parser(value_parser!(OsString)),

@@ -17,7 +17,7 @@ use super::report::Output;
 /// Name of the column with the shape of an op and its tile.
 pub(super) const SHAPE: &str = "shape, tile";
 
-/// Template of the bar.
+/// Template of the progress bar.
 pub(super) const TEMPLATE: &str = "{bar:14} {pos}/{len} {wide_msg}";
 
 const EXAMPLES: &str = "\
@@ -27,13 +27,14 @@ EXAMPLES
   wgrad verify --model house.safetensors --device cpu
   wgrad verify --hidden \"256 relu\" --inputs 784 --json | tail -1
 
-Each op runs on the device and as a reference implementation, from the same
-inputs. Every element of its results is compared: on real numbers within a
-tolerance for rounding, and on whole numbers, where matrix multiplications must
-have the same bits. Then whole submissions of steps must have the same bits as
-their ops one by one. A fused step is checked stage by stage, in a build that
-stores each stage; the build that trains must have the same bits. With --quiet,
-only wrong results are printed.
+Each operation (op) of training and evaluation runs on the device, and in the
+slow reference implementation with the same inputs. Every element of the results
+is compared, with a tolerance for rounding errors. With whole numbers as inputs,
+matrix multiplications must have the same bits. Then several steps, sent to the
+device at once, must give the same bits as their ops one by one. A fused step is
+checked stage by stage, in a variant that stores the result of each stage; the
+variant that trains must have the same bits. With --quiet, only wrong results
+are printed.
 
 EXIT CODES
   0  all results are right
@@ -54,15 +55,17 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm"])]
     #[arg(help_heading = "Network")]
     model: Option<PathBuf>,
-    /// Number of inputs [default: 64]
+    /// Number of inputs, with --hidden [default: 64]
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     inputs: Option<usize>,
-    /// Number of outputs [default: 10]
+    /// Number of outputs, with --hidden [default: 10]
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// Checks the ops before fusion, too
+    /// Also checks the ops before they are fused
+    ///
+    /// For developers of wgrad: training runs only fused ops.
     #[arg(long, help_heading = "Network")]
     primitive: bool,
     #[command(flatten)]
@@ -98,7 +101,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
         return Err(Error::conflict("`--autotune`", problem, "add `--hidden \"128 relu\"` or `--model FILE`"));
     }
     let verify = tuning.verify(verify);
-    // The reference implementation takes long for wide networks.
+    // The reference implementation is slow for wide networks, so there is a progress bar.
     let bar = bar(TEMPLATE, 0, output);
     let report = verify.run(&device, |event| match (event, &bar) {
         (Event::Progress { what, done, total }, Some(bar)) => {

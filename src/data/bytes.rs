@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file for streaming. Read errors go through [`broken`].
+/// Opens a file for streaming, unpacked if it is gzipped. Callers convert read errors with [`broken`].
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = File::open(path).map_err(|error| broken(path, error))?;
     let mut first = vec![];

@@ -11,7 +11,7 @@ use super::text::{Text, WRITE_A_NUMBER, number};
 use super::{CsvOptions, bytes};
 use crate::error::{Error, Result};
 
-/// A table as text, whose columns are read by name: those of a model, in the model's order. Other columns are ignored.
+/// Table for an existing model. Its columns are read by name, in the order that the model needs; other columns are ignored.
 ///
 /// # Examples
 /// ```
@@ -43,8 +43,8 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// Reads a file in the format of [`Dataset::from_csv`](super::Dataset::from_csv). `form` gives delimiter,
-    /// header, formats and names; the other methods choose columns.
+    /// Reads a file in the format of [`Dataset::from_csv`](super::Dataset::from_csv). `form` sets delimiter, header, number
+    /// formats and column names. The other methods choose columns.
     ///
     /// # Errors
     /// The file cannot be read or unpacked, is not UTF-8, or has no rows; two columns have the same name; a row differs in length

@@ -161,7 +161,8 @@ pub(super) fn place(name: &str) -> String {
     format!("data set `{name}`")
 }
 
-/// Returns the number of rows in `values` values of `what`.
+/// Returns the number of rows, given the number of all values and `width`, the number of values per row. Incomplete rows are an
+/// error.
 fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: usize) -> Result<usize> {
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));

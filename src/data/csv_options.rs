@@ -6,7 +6,7 @@ use super::NumberFormat;
 
 /// Options for reading a table: target, dropped columns, delimiter, header and number formats.
 ///
-/// It converts from `None` and from `Some("price")`, where only the target column is chosen.
+/// `None` converts to the default options, and `Some("price")` to options that set only the target column.
 ///
 /// # Examples
 /// ```
@@ -28,11 +28,12 @@ pub struct CsvOptions {
     pub drop: Vec<String>,
     /// True if the first row holds the column names; `None`, the default, to detect it.
     pub header: Option<bool>,
-    /// Known number formats of columns, by name; none by default. They decide where a table is ambiguous. The table's own format
-    /// takes precedence, but a percent or currency sign other than the known one is an error.
+    /// Known number formats of columns, by name; none by default. A known format is used if that of the column is ambiguous. A
+    /// format that is clear from the table takes precedence, but a percent or currency sign other than the known one is an
+    /// error.
     pub formats: BTreeMap<String, NumberFormat>,
-    /// Column names of a table without a header; if empty, the default, they are `column1`, `column2`, … If the table has one
-    /// column less and none is dropped, it is the target that is missing.
+    /// Column names of a table without a header. If this is empty, the default, the columns are `column1`, `column2`, … A table
+    /// with one column fewer is accepted if no columns are dropped: it is read as a table without the target.
     pub names: Vec<String>,
 }
 
@@ -68,7 +69,7 @@ impl CsvOptions {
         Self { header: Some(header), ..self }
     }
 
-    /// Returns names for `width` columns without a header, or else the number of columns that is expected.
+    /// Returns names for `width` columns without a header. The error is the number of columns that is expected.
     pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
         let known = &self.names;
         if known.is_empty() {

@@ -15,8 +15,8 @@ const CUT: &str = "the file is damaged or truncated; use another copy";
 /// \[images, height·width\], row-major.
 ///
 /// # Errors
-/// The file cannot be read, is not an IDX file of images, or its number of bytes differs from the sizes in its header. No memory
-/// is allocated by those sizes.
+/// The file cannot be read, is not an IDX file of images, or its number of bytes differs from the sizes in its header. Those
+/// sizes do not determine how much memory is allocated.
 pub fn read_idx_images(path: impl AsRef<Path>) -> Result<([usize; 2], Vec<u8>)> {
     let (sizes, pixels) = read::<3>(path.as_ref(), "images")?;
     Ok(([sizes[1], sizes[2]], pixels))
@@ -85,7 +85,7 @@ fn part(folder: &Path, name: &str) -> Result<Part> {
     Ok(Part { size, pixels, labels: found })
 }
 
-/// Finds the file of that name, gzipped or not; some copies have a point before `idx`.
+/// Finds the file of that name, gzipped or not. In some copies, the name has a dot before `idx`.
 fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let names = [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")];

@@ -10,9 +10,9 @@ use crate::error::{Result, collected, copied};
 /// Values of all rows, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Inputs {
-    /// Finite f32.
+    /// Numbers that are exact as f32.
     Numbers(Vec<f32>),
-    /// Finite as f32 too, but not exact.
+    /// Numbers that are finite as f32, but not all exact.
     Doubles(Vec<f64>),
     /// Values from 0 to 255.
     Bytes(Vec<u8>),
@@ -67,7 +67,7 @@ impl Inputs {
         }
     }
 
-    /// Values as stored.
+    /// Values as bytes, in the type in which they are stored.
     pub(super) fn raw_bytes(&self) -> &[u8] {
         match self {
             Self::Numbers(values) => bytemuck::cast_slice(values),
@@ -80,7 +80,7 @@ impl Inputs {
 impl Dataset {
     /// Inputs of all rows as f32: \[rows, inputs\], row-major.
     ///
-    /// Bytes are converted, which takes four times their memory. Numbers with more digits are rounded;
+    /// Bytes are converted, which takes four times their memory. Numbers with more digits than f32 are rounded;
     /// [`Dataset::standardized`] scales them before it rounds.
     ///
     /// # Examples

@@ -1,5 +1,5 @@
-//! Layout of a table: whether its first row is a header, and the number format of each column. It is determined from the
-//! whole text before a cell is read, so that reading, inspecting and applying a model agree.
+//! Layout of a table: whether its first row is a header, and the number format of each column. It is determined from the whole
+//! text before any cell is converted, so that training, inspection and prediction read a table in the same way.
 
 use std::collections::HashSet;
 
@@ -28,25 +28,25 @@ pub(super) struct Layout {
 /// Role of a table's first row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FirstRow {
-    /// Names, by its content or as requested.
+    /// It holds names: its content shows it, or it was requested.
     Names,
-    /// Values, by its content.
+    /// It holds values: its content shows it.
     Values,
-    /// Values, as requested.
+    /// It holds values, as requested.
     ValuesAsRequested,
-    /// Names or values; it is read as names.
+    /// It may hold names or values, and is read as names. The cells are for messages.
     Unclear(Vec<String>),
 }
 
 impl FirstRow {
-    /// Returns true if it has names.
+    /// Returns true if the row is read as column names.
     pub(super) fn is_header(&self) -> bool {
         matches!(self, Self::Names | Self::Unclear(_))
     }
 }
 
 impl Layout {
-    /// Returns the text, to be read with or without a header, and its layout.
+    /// Returns the text, with [`Text::header`] set, and its layout.
     ///
     /// # Errors
     /// The text is no table, or two columns have the same name.
@@ -80,7 +80,7 @@ impl Layout {
         Err(Error::data(text.place(first.start, &self.columns[column]), problem, *remedy))
     }
 
-    /// Notes on decisions that users should know: kind, column if it is about one, and message.
+    /// Returns notes on automatic decisions, for users to check: kind, column (`None` for the header), and message.
     pub(super) fn notes(&self) -> Vec<(&'static str, Option<usize>, String)> {
         let header = match &self.first_row {
             FirstRow::Names | FirstRow::ValuesAsRequested => None,

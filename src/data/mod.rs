@@ -9,8 +9,8 @@
 //! - embedded data sets: [`digits`], [`iris`];
 //! - generators: [`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`], [`xor`].
 //!
-//! [`Dataset::split`] splits it into training, validation and test set. A [`Standardization`] fitted on the training set
-//! scales all of them. A `Dataset` holds only finite numbers and classes in range, so later stages do not check again.
+//! [`Dataset::split`] splits a data set into training, validation and test set. A [`Standardization`] fitted on the training
+//! set scales all of them. A `Dataset` holds only finite numbers and classes in range, so later stages do not check again.
 //!
 //! A [`Table`] is read for an existing model, by the names of its columns. An [`Inspection`] reports the contents of a table,
 //! even of one that cannot become a `Dataset`.
@@ -202,7 +202,7 @@ impl Dataset {
         checksum.update(self.input.raw_bytes());
         match &self.targets {
             Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            // Rounded to f32 if that is exact, so that data sets made from f32 keep their checksum.
+            // Converted to f32 if that is exact, so that data sets made from f32 keep their checksum.
             Targets::Numbers { values, .. } => checksum.update(Inputs::exact(values.clone()).raw_bytes()),
         }
         checksum.finalize()

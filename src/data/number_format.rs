@@ -97,7 +97,7 @@ impl Written {
         let text: String = cell.chars().map(usual).collect();
         let (mut rest, mut signed) = (text.trim(), false);
         let mut written = Self { negative: false, currency: None, percent: false, digits: String::new() };
-        // Both `-$5` and `$-5`.
+        // Accepts both `-$5` and `$-5`.
         while let Some(first) = rest.chars().next() {
             match first {
                 '-' | '+' if !signed => (signed, written.negative) = (true, first == '-'),
@@ -117,7 +117,7 @@ impl Written {
         Self { digits: rest.into(), ..written }
     }
 
-    /// Returns the number if its digits are in this style.
+    /// Returns the number; `None` if its digits are not in this style.
     fn number(&self, (decimal, thousands): (char, Option<char>)) -> Option<f64> {
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (mantissa, exponent) = match self.digits.find(['e', 'E']) {
@@ -164,7 +164,8 @@ pub(super) struct Found {
 /// Contents and number format of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// Numbers, if any. `unusual` is the first that reads differently in the plain or in the known format.
+    /// All cells are numbers, or missing. `unusual` is the first number that the plain format, or the known format, would read
+    /// differently.
     Numbers { format: NumberFormat, unusual: Option<Found> },
     /// Numbers in an ambiguous format.
     Unclear { problem: String, remedy: &'static str, first: Found },
@@ -185,7 +186,7 @@ impl Column {
 /// Evidence for the number format of a column.
 #[derive(Clone)]
 pub(super) struct Evidence {
-    /// For each of [`STYLES`], true if it has read all numbers so far.
+    /// For each of [`STYLES`], true if all numbers so far can be read in it.
     reads_all: [bool; STYLES.len()],
     numbers: usize,
     texts: usize,
@@ -194,7 +195,7 @@ pub(super) struct Evidence {
     currencies: Vec<char>,
     /// First number with a comma or a point among its digits.
     separated: Option<Found>,
-    /// True if there are numbers of at most three digits, and of more, without a separator.
+    /// True if a number without a separator has at most three digits (`short`), or more than three (`long`).
     short: bool,
     long: bool,
     unusual: Option<Found>,
@@ -273,13 +274,13 @@ impl Evidence {
         }
     }
 
-    /// Of the styles from `first` on, keeps those that read a number.
+    /// Excludes the styles from index `first` on in which the number cannot be read.
     fn keep(&mut self, written: &Written, first: usize) {
         let styles = self.reads_all.iter_mut().zip(STYLES).skip(first);
         styles.for_each(|(reads, style)| *reads = *reads && written.number(style).is_some());
     }
 
-    /// Remaining styles: the first with a point, and the first with a comma.
+    /// Returns two of the styles that read all numbers: the first with a decimal point, and the first with a decimal comma.
     fn left(&self) -> [Option<(char, Option<char>)>; 2] {
         let of = |decimal: char| {
             let mut styles = STYLES.iter().zip(self.reads_all);
@@ -300,8 +301,8 @@ impl Evidence {
         }
     }
 
-    /// Format of the column, in a table whose other columns use `decimal`. A `known` format decides if the table itself is
-    /// ambiguous.
+    /// Determines the format of the column. `decimal` is the decimal sign that other columns of the table show. A `known`
+    /// format decides if the table itself is ambiguous.
     fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
         let Self { numbers, texts, all_whole, .. } = *self;
@@ -310,7 +311,7 @@ impl Evidence {
         Column::Text { numbers, texts, all_whole, format: format.unwrap_or(NumberFormat::PLAIN), first: first.clone() }
     }
 
-    /// Format of a column of which only the numbers are considered.
+    /// Determines the format from the cells that are numbers. Text is ignored.
     fn column_of_numbers(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_number else {
             return Column::Numbers { format: NumberFormat::PLAIN, unusual: None };
@@ -369,7 +370,8 @@ impl Evidence {
         // With a currency sign, a point may group digits, too: `1.234 €`.
         let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
         let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
-        // Thousands separators in a comma-separated table: some numbers are below 1000, and all above have a separator.
+        // In a comma-separated table, a separator that all numbers from 1000 on have, and smaller ones do not, separates
+        // thousands.
         let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
         match decimal.or(plain).or(known.map(|known| known.decimal)).or(by_size) {
             Some('.') => Ok(point),
@@ -389,7 +391,7 @@ impl Evidence {
         STYLES.iter().zip(self.reads_all).any(|(other, reads)| *other == style && reads)
     }
 
-    /// Problem of numbers whose signs contradict the known unit.
+    /// Returns the problem if percent or currency signs contradict the known format, else `None`.
     fn other_unit(&self, known: NumberFormat, first: &Found) -> Option<String> {
         let cell = &self.unusual.as_ref().unwrap_or(first).cell;
         if known.percent && self.percents == 0 {

@@ -18,7 +18,7 @@ const MOST_CLASSES: i64 = 1 << 20;
 /// | `u32`, `i32`, `u8`, `usize`, `i64` | classification: an index from 0 |
 /// | `&str`, `String` | classification: a name |
 /// | `f32`, `f64` | regression, or 0 and 1 for a binary loss |
-/// | `[f32; N]`, `[f64; N]`, `Vec<f32>`, `Vec<f64>` | the same with several outputs |
+/// | `[f32; N]`, `[f64; N]`, `Vec<f32>`, `Vec<f64>` | regression, or 0 and 1 for a binary loss, with several outputs |
 #[derive(Debug)]
 pub struct RowTargets(Given);
 

@@ -262,8 +262,8 @@ fn has_rows(dataset: &Dataset) -> Result<()> {
 }
 
 /// Mean and scale of values, in two passes. Deviations are taken from the first value, so that a constant column is exactly
-/// constant at any length: above 2²⁹ rows an f64 cannot hold every Σx, and a scale made of rounding errors would blow up the
-/// next value. The second pass corrects the mean by the mean of its own deviations, so that a first value far from all others
+/// constant at any length: above 2²⁹ rows an f64 cannot hold every Σx, and a scale made of rounding errors would make scaled
+/// values huge. The second pass corrects the mean by the mean of its own deviations, so that a first value far from all others
 /// costs no digits.
 fn moments<I: Iterator<Item = f64>>(values: impl Fn() -> I) -> (f64, f64) {
     let count = values().count() as f64;

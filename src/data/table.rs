@@ -23,12 +23,12 @@ impl Dataset {
     /// set is named after the file: `x` for `x.csv` and for `x.csv.gz`.
     ///
     /// `form` sets the target column, by default the last, dropped columns, and the format of the text; see [`CsvOptions`]. All
-    /// other columns are inputs. The target is a **class** if a cell is not a number in any supported format, or if all cells are
-    /// whole numbers with at most 20 different values, and fewer of them than half the number of rows. Otherwise it is a
-    /// **number**. It is an error if the target has text and more than 20 different values, and they are at least half as many
-    /// as the rows, or most cells are numbers that are not all whole. Classes are sorted by value if they are whole numbers,
-    /// otherwise alphabetically. `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower case, are classes if the column has other
-    /// text; otherwise they are missing targets.
+    /// other columns are inputs. The target is a **class** if a cell is not a number in any supported format, or if all cells
+    /// are whole numbers with at most 20 different values, and fewer of them than half the number of rows. Otherwise it is a
+    /// **number**. A target with text and more than 20 different values is an error in two cases: there are at least half as
+    /// many values as rows, or most cells are numbers that are not all whole. Classes are sorted by value if they are whole
+    /// numbers, otherwise alphabetically. `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower case, are classes if the column
+    /// has other text; otherwise they are missing targets.
     ///
     /// Numbers may have a currency sign, a percent sign, thousands separators, a decimal comma or a Unicode minus sign, if the
     /// format of the column is unambiguous; see [`NumberFormat`](super::NumberFormat).
@@ -203,8 +203,9 @@ pub(super) struct NoClasses<'a> {
     pub(super) first: &'a Found,
 }
 
-/// Reason why a target column with this number of different cells does not hold classes: most cells are numbers, or hardly any
-/// cell appears twice, as in prices with a unit, dates and names.
+/// Returns the reason why a target column with this number of different cells does not hold classes; `None` if it may hold
+/// classes, or has no text. Either most cells are numbers, or hardly any cell appears twice, as in prices with a unit, dates
+/// and names.
 pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Option<NoClasses<'_>> {
     let Column::Text { numbers, texts, all_whole, first, .. } = written else { return None };
     let (many, hardly_recur) = (different > MOST_CLASSES, 2 * different >= rows);
@@ -252,7 +253,7 @@ fn position(layout: &Layout, name: &str) -> Result<usize> {
     })
 }
 
-/// Names of the classes, sorted by value, if these numbers are classes.
+/// Returns the names of the classes, sorted by value; `None` if these numbers are not classes.
 fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
     let mut different = numbers.to_vec();
     different.sort_by(f64::total_cmp);

@@ -42,13 +42,14 @@ impl<'a> Text<'a> {
         Ok(Self { path, bytes, delimiter, header: true })
     }
 
-    /// Returns a reader positioned after the header, if there is one. The reader's `headers` returns its errors.
+    /// Returns a reader positioned after the header, if there is one. An error in the header is returned by the reader's
+    /// `headers`.
     pub(super) fn reader(self) -> Reader<&'a [u8]> {
         let mut builder = ReaderBuilder::new();
         builder.has_headers(self.header).delimiter(self.delimiter).trim(Trim::All);
         let mut reader = builder.from_reader(self.bytes);
         if self.header {
-            // If it were read together with the first row, errors of that row would report the header's position.
+            // If the header were read together with the first row, errors of that row would report the header's position.
             reader.headers().ok();
         }
         reader
@@ -62,7 +63,7 @@ impl<'a> Text<'a> {
         1 + before.iter().chain(blank).filter(|byte| **byte == b'\n').count()
     }
 
-    /// Place of a cell, for messages.
+    /// Position of a cell, for messages: file, line and column.
     pub(super) fn place(self, start: u64, column: &str) -> String {
         format!("{}, line {}, column `{column}`", self.path.display(), self.line(start))
     }
@@ -120,7 +121,8 @@ fn header_delimiter(bytes: &[u8]) -> u8 {
 /// Remedy for numbers that are not all written in one format.
 pub(super) const ONE_WAY: &str = "write all numbers of the column in one format, such as 1234.5";
 
-/// Returns the number in a cell, or the problem with it, and a remedy if it is better than the reader's own.
+/// Returns the number in a cell. The error is the problem, and the remedy if there is a specific one; otherwise the caller adds
+/// a general one.
 pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f64, (String, Option<String>)> {
     match format.read(cell) {
         Some(number) if (number as f32).is_finite() => Ok(number),
@@ -141,7 +143,7 @@ pub(super) fn is_missing(cell: &str) -> bool {
     MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
-/// Returns `1.5` for `1,5`, but nothing for `1,500`, whose comma may separate thousands.
+/// Returns `1.5` for `1,5`; `None` for `1,500`, whose comma may separate thousands, and for cells without a decimal comma.
 pub(super) fn with_point(cell: &str) -> Option<String> {
     let comma = NumberFormat { decimal: ',', ..NumberFormat::PLAIN };
     let thousands = NumberFormat { thousands: Some(','), ..NumberFormat::PLAIN };

@@ -6,14 +6,14 @@ use crate::error::{Error, Result};
 use crate::exec::Run;
 use crate::plan::{Plan, Step, View, ViewId};
 
-/// Returns the number of batches of a submission that a view has parts for; `None` if it is the same for all.
+/// Returns the number of batches that a view has parts for; `None` if all batches share the whole view.
 pub(super) fn batches(plan: &Plan, view: &View) -> Option<usize> {
     let elements = plan.allocations()[view.allocation.0].elements;
     let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
     (view.batch_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.batch_stride + 1))
 }
 
-/// Checks that a view has a part for batch `batch_index` of the submission.
+/// Checks that a view has a part for batch `batch_index` of the submission, or is shared by all batches.
 pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Result<()> {
     let view = plan.get(view);
     match batches(plan, view) {
@@ -24,7 +24,8 @@ pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Resu
     }
 }
 
-/// Returns the elements that words written to the beginning of a view occupy.
+/// Checks that words can be written to the beginning of a view, in batch `at` of the submission. Returns the elements
+/// of the allocation that they will occupy.
 pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
     batch_index(plan, view, at)?;
     let view = plan.get(view);
@@ -42,7 +43,8 @@ pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Resu
     Ok(start..start + words.len())
 }
 
-/// Checks that each run has a step record, parts of the window, and no more live rows than its ops support.
+/// Checks each run of a submission: its batch must have a step record and a part of each view, and the record must not
+/// have more rows than the ops support.
 pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
     for run in runs {
         let place = || format!("section {}", run.section.name());

@@ -2,8 +2,8 @@
 //!
 //! Before each op the reference gets the device's own inputs. So only this op is checked, and errors of earlier ops
 //! neither hide nor add up. The device's outputs must lie within the kernel's derived tolerance of the reference's.
-//! Everything else in the allocations that the op writes must keep its bits: rows beyond the live ones, padding, and
-//! other tensors.
+//! Everything else in the allocations that the op writes must keep its bits: unused rows of a batch, padding, and other
+//! tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::exec::{Executor, Run};
 use crate::plan::{Access, AllocationId, Call, Op, POISON, Plan, Step, Tolerance, View, ViewId};
 use crate::shape::Dtype;
 
-/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`: the device's own plan,
-/// or the original if the device runs a plan with faulty kernels.
+/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`. This is the device's
+/// own plan. In tests that give the device faulty kernels, it is the plan with the original kernels.
 ///
 /// # Errors
 /// [`Error::Mismatch`] for the first element outside its tolerance; errors of the device.
@@ -52,7 +52,8 @@ impl<'a> Lockstep<'a> {
         Ok(Self { plan, before: Memory::new(plan)?, after: Memory::new(plan)?, known })
     }
 
-    /// Writes to the device between ops. Writes of the host that bypass it would count as errors of the device.
+    /// Writes words to the device between ops. The host must not write in any other way, or the changes would count as
+    /// errors of the device.
     ///
     /// # Errors
     /// As [`Executor::write`].
@@ -95,8 +96,9 @@ impl<'a> Lockstep<'a> {
         }
     }
 
-    /// Poisons the elements that the op must write, and loads the device's contents into both memories. The poison finds
-    /// elements that the op skips, which may hold the right value of an earlier step. It also finds `+=` instead of `=`. Views that several ops fill are poisoned before the first of them, and
+    /// Poisons the elements that the op must write, and copies the device's contents to `before` and `after`. An
+    /// element that the op skips could still hold the right value of an earlier step; the poison reveals this. It also
+    /// reveals `+=` in place of `=`. Views that several ops fill are poisoned before the first of them, and
     /// accumulators before the first batch of a step.
     fn load(&mut self, device: &mut dyn Executor, checker: &Checker<'_>, first: bool) -> Result<()> {
         for (binding, view) in checker.op.kernel.bindings.iter().zip(&checker.op.views) {
@@ -150,7 +152,8 @@ impl Checker<'_> {
         Ok(Some(bytemuck::cast_slice(words).to_vec()))
     }
 
-    /// Compares everything that the device has changed, and records it as the device's contents.
+    /// Compares all allocations that the op writes with the reference. Then stores their contents on the device in
+    /// `before`.
     fn check(
         &self,
         device: &mut dyn Executor,
@@ -182,7 +185,7 @@ impl Checker<'_> {
         Ok(op_check)
     }
 
-    /// Returns the kernel's tolerances for its written views; none if no item was live.
+    /// Returns the kernel's tolerances for its written views; empty if the op had nothing to compute.
     fn tolerances(&self, before: &mut Memory, after: &mut Memory, trace: Option<&[f32]>) -> Vec<Tolerance> {
         let calls = before.inspect(self.plan, self.op, self.steps, self.batch_index).zip(after.inspect(
             self.plan,
@@ -193,8 +196,8 @@ impl Checker<'_> {
         calls.map(|(before, after)| (self.op.kernel.tolerance)(&Call { trace, ..before }, &after)).unwrap_or_default()
     }
 
-    /// Checks one written view. Elements beyond the length of the tolerances belong to dead rows, and must keep their
-    /// bits.
+    /// Checks one written view. Elements beyond the length of the tolerances belong to unused rows of the batch, and
+    /// must keep their bits.
     fn compare(
         &self,
         view: &View,
@@ -226,7 +229,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks that the rest of a written allocation kept its bits.
+    /// Checks that a written allocation kept its bits outside the written views.
     fn untouched(&self, written: &[&View], id: AllocationId, device: &[u32], before: &[u32]) -> Result<()> {
         let ranges: Vec<_> = written.iter().filter(|w| w.allocation == id).map(|w| w.range(self.batch_index)).collect();
         let inside = |at: usize| ranges.iter().any(|range| range.contains(&at));

@@ -1,4 +1,4 @@
-//! Memory of a plan on the host, and the one place that hands out slices of its views.
+//! Memory of a plan on the host. Only this file creates slices of its views.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::plan::{
     ViewId, WorkItem,
 };
 
-/// Words of one allocation. Disjoint parts are handed out while an op runs, hence the cells.
+/// Words of one allocation. They are in cells because several threads use disjoint parts while an op runs.
 #[derive(Default)]
 struct Words {
     lines: Box<[UnsafeCell<Line>]>,
@@ -55,7 +55,7 @@ impl Memory {
     /// Returns the words of an allocation.
     pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
         let words = &self.words[allocation.0];
-        // SAFETY: `count` words are there; the exclusive borrow of self is one of each.
+        // SAFETY: `count` words are allocated, and the exclusive borrow of self covers all of them.
         unsafe { std::slice::from_raw_parts_mut(words.start(), words.count) }
     }
 
@@ -78,13 +78,15 @@ impl Memory {
         copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// Returns the arguments of a CPU kernel for the live ones of `items`, or `None` if none is live. With `columns`,
-    /// they are those of the fast CPU kernel for some columns of the bindings that it can split by columns.
+    /// Returns the arguments of a CPU kernel that computes the [`live`] items among `items`, or `None` if none is live.
+    /// With `columns`, the kernel must be the fast one, and computes only these columns of the bindings that can be
+    /// split by columns.
     ///
     /// # Safety
-    /// While the call lives, no other call may write what it sees, or see what it writes. Two kinds of calls may live
-    /// beside it: calls of the same op with other items or columns, and calls of ops that share no memory with it that
-    /// either writes. (Written views of one op do not overlap, and none is also read: `Plan::push` checks that.)
+    /// While the returned call lives, no other call may write memory that it accesses, or access memory that it writes.
+    /// Two kinds of calls satisfy this: calls of the same op with other items or other columns, and calls of another op
+    /// if neither op writes memory that the other accesses. (Written views of one op do not overlap, and none is also
+    /// read: `Plan::push` checks that.)
     pub(super) unsafe fn call<'a>(
         &'a self,
         plan: &Plan,
@@ -103,8 +105,8 @@ impl Memory {
             let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &items, batch_index));
             assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
             let len = part.len();
-            // SAFETY: the assertion above shows that the words are there; they live as long as self; aliasing is the
-            // caller's promise. AtomicU32 has the layout of u32.
+            // SAFETY: the assertion above shows that the words are allocated; they live as long as self; the caller
+            // promises that no other call aliases them. AtomicU32 has the layout of u32.
             *arg = unsafe {
                 let start = words.start().add(part.start);
                 match (binding.access, columns.filter(|_| binding.by_columns)) {
@@ -150,7 +152,7 @@ impl Memory {
     }
 }
 
-/// Returns atomic words as plain ones, since no kernel lowers them while a tolerance is computed.
+/// Returns atomic words as plain ones. No kernel changes them while a tolerance is computed.
 fn atomic_words(words: &[AtomicU32]) -> &[u32] {
     // SAFETY: same layout; `inspect` borrows the memory exclusively, so nothing changes them.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
@@ -175,7 +177,8 @@ impl Words {
     }
 }
 
-/// Returns the live items of a range; `None` if no item is live.
+/// Returns the live items of a range; `None` if there are none. Rows of the batch are live up to the number of rows of
+/// the step. Step records are live up to the number of records of the submission. All other items are live.
 fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
     let live = match (op.kernel.item, op.kernel.step) {
         (WorkItem::BatchRow, _) => step.rows as usize,
@@ -186,7 +189,7 @@ fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Ran
     (items.start < end).then_some(items.start..end)
 }
 
-/// Returns the elements of a view's allocation that a range of items sees.
+/// Returns the elements of a view's allocation that a range of items may access.
 fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_index: usize) -> Range<usize> {
     let whole = view.range(batch_index);
     let each = match (binding.cut, op.kernel.item) {

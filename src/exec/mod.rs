@@ -1,5 +1,8 @@
 //! Executors of plans: [`Reference`] with plain loops, [`Cpu`] with fast CPU kernels on a thread pool, `Gpu` with
 //! shaders, through wgpu. [`lockstep`] compares any of them with the reference, op by op.
+//!
+//! A submission is work that the host sends to the device at once, usually a few training steps. It is split into
+//! batches, each with a record of its values (`Step`).
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -23,7 +26,7 @@ use crate::error::Result;
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::DeviceLimits;
 
-/// One run of a section, for one batch of the window.
+/// One run of a section of the plan, for one batch of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Section to run.
@@ -52,8 +55,9 @@ pub struct Counters {
 }
 
 impl Run {
-    /// Returns the runs of a submission with these records, one per part of the window: the window; for each step the
-    /// gradients of all its batches and one update, with the record of the last batch; then the report.
+    /// Returns the runs of a submission, given one record per batch. It begins with the section `window`. For each step
+    /// follow `gradients` of each of its batches and one `update`, with the record of the last batch. It ends with
+    /// `report`.
     pub fn submission(records: &[Step]) -> Vec<Self> {
         let mut runs = vec![Self { section: Section::Window, batch_index: 0 }];
         let mut batch_index = 0;
@@ -95,7 +99,8 @@ pub trait Executor: Send {
     /// Returns an error if the device cannot hold or run the plan; the old one then stays.
     fn adopt(&mut self, plan: Plan) -> Result<()>;
 
-    /// Prepares a later [`Executor::adopt`]: does what takes long, such as compiling shaders, but takes no memory.
+    /// Prepares a later [`Executor::adopt`] of this plan: does the slow work, such as compiling shaders, but allocates
+    /// no memory for the plan.
     ///
     /// # Errors
     /// Returns an error if the device cannot run the plan.
@@ -104,8 +109,8 @@ pub trait Executor: Send {
         Ok(())
     }
 
-    /// Returns the number of newest submissions that the host should not wait for, so that the device is never idle; 0
-    /// if a submission is done when [`Executor::submit`] returns.
+    /// Returns the number of submissions that should be unfinished while the host prepares the next one, so that the
+    /// device is never idle; 0 if a submission is done when [`Executor::submit`] returns.
     fn in_flight(&self) -> usize {
         0
     }
@@ -115,27 +120,29 @@ pub trait Executor: Send {
         Counters::default()
     }
 
-    /// Writes words to the beginning of a view, in its part for batch `batch_index` of the submission.
+    /// Writes words to the beginning of a view. If the view has one part per batch of a submission, it writes to the
+    /// part of batch `batch_index`.
     ///
     /// # Errors
     /// Returns an error if there are more words than the view holds, if the view has no part for the batch, or if the
     /// device does not respond.
     fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()>;
 
-    /// Reads a view, in its part for batch `batch_index` of the submission, after everything that was submitted before.
+    /// Starts to read a view after everything that was submitted before. If the view has one part per batch of a
+    /// submission, it reads the part of batch `batch_index`.
     ///
     /// # Errors
     /// Returns an error if the view has no part for the batch, or if the device does not respond.
     fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket>;
 
-    /// Runs sections in order, as one submission; `steps` holds one record for each batch of the window in use.
+    /// Runs sections in order, as one submission; `steps` holds one record for each of its batches.
     ///
     /// # Errors
-    /// Returns an error if a batch has no record or a view has no part for it, if there are more live rows than a batch
-    /// has, or if the device does not respond.
+    /// Returns an error if a batch has no record or a view has no part for it, if a record has more rows than a batch
+    /// can hold, or if the device does not respond.
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()>;
 
-    /// Runs a single op of the section.
+    /// Runs a single op: the one with index `op` in the section of `run`.
     ///
     /// # Errors
     /// As [`Executor::submit`].
@@ -144,9 +151,9 @@ pub trait Executor: Send {
     /// Panics if the section has no such op.
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()>;
 
-    /// Like [`Executor::submit`], with the same results to the bit, but runs op by op and returns their times once all
-    /// are done. If the device has no clock of its own, times are those of the host's clock and include the launch
-    /// overhead.
+    /// Runs sections like [`Executor::submit`], with the same results to the bit, but op by op. Returns the time of
+    /// each op once all are done. If the device has no clock of its own, the times are those of the host's clock and
+    /// include the launch overhead.
     ///
     /// # Errors
     /// As [`Executor::submit`]; also if a GPU was not opened with `GpuOptions::timestamps`.
@@ -163,7 +170,6 @@ pub trait Executor: Send {
     ///
     /// # Panics
     /// Panics if the section has no such ops.
-    /// Ops that the section does not have.
     fn submit_repeated(&mut self, steps: &[Step], run: Run, ops: Range<usize>, times: usize) -> Result<f64> {
         let began = Instant::now();
         for _ in 0..times {
@@ -179,7 +185,7 @@ pub trait Executor: Send {
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>>;
 }
 
-/// Readback that may not have arrived yet.
+/// Readback: words on their way from the device to the host, which may not have arrived yet.
 pub struct Ticket(State);
 
 enum State {
@@ -189,7 +195,7 @@ enum State {
 
 /// Readback in progress, as a device implements it.
 pub trait Pending: Send {
-    /// Returns the words, if they have arrived.
+    /// Returns the words, or `None` if they have not arrived yet; does not wait.
     ///
     /// # Errors
     /// Returns an error if the device does not respond.
@@ -203,7 +209,7 @@ pub trait Pending: Send {
 }
 
 impl Ticket {
-    /// Creates a readback whose words are there.
+    /// Creates a readback whose words have arrived.
     pub fn ready(words: Vec<u32>) -> Self {
         Self(State::Ready(words))
     }

@@ -1,15 +1,17 @@
-//! Results of lockstep.
+//! Results of lockstep, op by op.
 
 use crate::plan::{Op, Tile};
 use crate::shape::Shape;
 
-/// Largest ratio of a tolerance to its result that still proves something; elements above it count as weak.
+/// Largest ratio of a tolerance to the result for which the check is meaningful. Elements with a larger ratio count as
+/// weakly checked.
 const WEAK: f64 = 0.01;
 
-/// Tolerances up to this only allow for flushing to zero, and are not weak.
+/// Tolerances up to this value only allow a device to flush tiny results to zero. Such elements do not count as weakly
+/// checked.
 const FLUSHED: f64 = 2.0 * f32::MIN_POSITIVE as f64;
 
-/// Results of lockstep.
+/// Results of a lockstep run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// One entry for each op that ran, in order.
@@ -17,7 +19,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns the number of elements that were compared, over all ops.
+    /// Returns the total number of elements that were compared.
     pub fn elements(&self) -> usize {
         self.ops.iter().map(|op| op.elements).sum()
     }
@@ -46,7 +48,7 @@ pub struct OpCheck {
     pub weak: usize,
     /// Largest ratio of a tolerance to its result, over results that are not 0.
     pub relative: f64,
-    /// Sums of the squares of tolerances, and of their results.
+    /// Sum of the squared tolerances, and sum of the squared results.
     squares: [f64; 2],
 }
 

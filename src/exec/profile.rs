@@ -21,13 +21,13 @@ pub struct Span {
     pub secs: f64,
 }
 
-/// Returns all ops of the sections, in order.
+/// Returns all ops of the runs, in order.
 pub(super) fn ops(executor: &(impl Executor + ?Sized), runs: &[Run]) -> Vec<(Run, usize)> {
     let of = |run: &Run| (0..executor.plan().ops(run.section).len()).zip(std::iter::repeat(*run));
     runs.iter().flat_map(of).map(|(op, run)| (run, op)).collect()
 }
 
-/// Runs op by op, each as a submission that it waits for, and reads the host's clock in between.
+/// Runs the ops one by one, waits for each, and measures it with the host's clock.
 pub(super) fn by_the_hosts_clock(
     executor: &mut (impl Executor + ?Sized),
     steps: &[Step],

@@ -60,7 +60,7 @@ impl Container {
         Ok(bytes)
     }
 
-    /// Returns the position of the checksum's digits.
+    /// Returns the position of the checksum's digits; `None` if there is no checksum.
     fn seal(&self, bytes: &[u8]) -> Option<Range<usize>> {
         let (length, rest) = bytes.split_first_chunk()?;
         let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
@@ -75,7 +75,7 @@ impl Container {
     /// Reads metadata and tensors from the bytes of the file `path`.
     ///
     /// # Errors
-    /// The bytes are not such a file, are truncated, do not match the checksum, or hold numbers of another type.
+    /// The bytes are not a file of this kind, are truncated, do not match the checksum, or hold numbers of another type.
     pub(crate) fn unpack(&self, path: &Path, bytes: &[u8]) -> Result<Contents> {
         let seal = self.seal(bytes);
         if let Some(seal) = &seal {
@@ -122,7 +122,7 @@ fn checksum(bytes: &[u8], seal: &Range<usize>) -> String {
     format!("{:08x}", checksum.finalize())
 }
 
-/// Returns the message for contents with another checksum than the stored one.
+/// Returns the message for contents whose checksum differs from the stored one.
 pub(crate) fn differs(found: &str, written: &str) -> String {
     format!("its contents have the checksum {found}, but were written with {written}")
 }

@@ -23,8 +23,8 @@ pub struct Evaluation {
     pub rows: usize,
     /// Mean loss over all rows.
     pub loss: f64,
-    /// Accuracy, for classification: the fraction of correct predictions, which are rows for softmax and single outputs for
-    /// binary losses. `None` if a target is a number between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions. For softmax, a row is one prediction; for a binary
+    /// loss, each output is one. `None` for a regression, or if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a constant
@@ -34,7 +34,8 @@ pub struct Evaluation {
     /// Mean absolute error, for regression: mean |y − t| over rows and outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mae: Option<f64>,
-    /// Root mean squared error, for regression: √(mean (y − t)²) over rows, mean over outputs, in the unit of the target.
+    /// Root mean squared error, for regression: √(mean (y − t)²) over the rows, computed for each output, then the mean over
+    /// outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse: Option<f64>,
 }
@@ -197,9 +198,9 @@ impl Model {
     }
 }
 
-/// Runs the sections `evaluate` and `score` over the rows of a data set, given as the kernels read them. If targets are
-/// scaled, loss and metrics are computed in f64 in the units of the targets: squares in these units can overflow f32, and
-/// targets can have more digits than f32.
+/// Evaluates a data set: runs the plan's sections `evaluate` and `score` over its rows. `input` and `target` are in the format
+/// that kernels read. If targets are scaled, loss and metrics are computed in f64 in the units of the targets: squares in these
+/// units can overflow f32, and targets can have more digits than f32.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss_function: Loss,

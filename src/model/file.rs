@@ -1,7 +1,7 @@
 //! Model files: safetensors files that PyTorch can load, with one metadata key.
 //!
-//! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad` holds
-//! the [`Metadata`] as JSON. The file has no time and no path, so equal models give equal files.
+//! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad` holds the
+//! [`Metadata`] as JSON. The file contains no timestamp and no path, so equal models give equal files.
 
 use std::collections::HashMap;
 use std::path::Path;

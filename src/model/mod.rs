@@ -40,9 +40,10 @@ use crate::plan::{Plan, Section, Step};
 use crate::specialize::{self, Limits};
 use predictor::Compiled;
 
-/// Returns the number of rows that are evaluated or predicted per batch. On a CPU, and for a software adapter, they stay in
-/// the caches. On a GPU they keep it busy; the limits are memory for the widest layer and the size of a binding. The number
-/// does not depend on the size of the data set, so that nothing is compiled again for another data set.
+/// Returns the number of rows that are evaluated or predicted per batch. On a CPU or a software adapter, the batch is small
+/// enough for the caches. On a GPU it is large enough to keep the GPU busy, limited by the memory for the widest layer and by
+/// the size of a binding. The number does not depend on the size of the data set, so that nothing is compiled again for another
+/// data set.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
     const CPU_BYTES: usize = 256 << 20;
@@ -60,7 +61,8 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     }
 }
 
-/// Returns the batch size for a data set of `rows` rows: [`evaluate_rows`], on the CPU at most `rows`, since it compiles nothing.
+/// Returns the batch size for a data set of `rows` rows: [`evaluate_rows`]. On the CPU it is at most `rows`, since another
+/// batch size needs no compilation there.
 pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
     let most = evaluate_rows(network, device);
     if device.target() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
@@ -92,7 +94,7 @@ pub struct Metadata {
     pub format: u32,
     /// Network.
     pub network: Network,
-    /// Loss function of the training, which defines the meaning of the outputs.
+    /// Loss function of training, which defines the meaning of the outputs.
     pub loss: Loss,
     /// Standardization of the input columns, if they are scaled.
     pub preprocessing: Option<Standardization>,
@@ -109,10 +111,10 @@ pub struct Metadata {
     /// Layout of the table that the model was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
-    /// Data and settings of the training, so that a different training does not replace the file by accident.
+    /// Data and settings of training, so that a different training run does not replace the file by accident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Record of the training.
+    /// Result of the training run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
 }
@@ -171,8 +173,8 @@ impl Metadata {
 
 /// Trained network: parameters and metadata.
 ///
-/// Rows of inputs are raw: the model applies its own preprocessing. They may come in any number; the input is row-major,
-/// `[rows, inputs]`.
+/// Inputs are raw, that is not scaled: the model applies its own preprocessing. An input may have any number of rows; it is
+/// row-major, `[rows, inputs]`.
 ///
 /// # Examples
 /// ```
@@ -408,8 +410,8 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
 }
 
 /// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and `put`
-/// receives the outputs of the last layer, in order. All predictions are made here. An output that is not
-/// finite is an error. `place` names the computation in error messages.
+/// receives the outputs of the last layer, in order. All predictions go through this function. An output that is not finite is
+/// an error. `place` names the computation in error messages.
 ///
 /// # Errors
 /// [`Error::Output`]; a device that fails.
@@ -454,7 +456,8 @@ pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
-/// Reads one tensor per parameter, whose name begins with `prefix`.
+/// Reads one tensor for each parameter of the network. Its name is `prefix` plus that of the parameter, as in
+/// `grad.layer0.weight`.
 pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefix: &str) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
     for (name, shape) in parameter_shapes(network) {

@@ -50,7 +50,7 @@ impl Metadata {
     }
 }
 
-/// Data and settings of a training. The same data and settings give the same model.
+/// Data and settings of a training run. The same data and settings give the same model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
@@ -64,7 +64,7 @@ pub struct Origin {
     pub settings: BTreeMap<String, String>,
 }
 
-/// Result of a training, stored in its model.
+/// Result of a training run, stored in its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -77,14 +77,15 @@ pub struct Record {
     /// Epoch (from 1) with the best parameters, if these were kept instead of the last ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
-    /// Rows of the evaluation: `test` for the test set, or `all` if there was none.
+    /// Set of the evaluation: `test`, `validation` if there was no test set, or `all` (the training set) if there was neither.
     pub evaluated_on: String,
     /// Loss and metrics of the model.
     pub evaluation: Evaluation,
 }
 
 impl Origin {
-    /// Returns the first difference to `other`, except in settings in `may_change`: the name, and both values.
+    /// Returns the first difference to `other`, except in settings in `may_change`: the name, and both values. `None` if there
+    /// is no difference.
     pub fn difference<'a>(&'a self, other: &'a Self, may_change: &[&str]) -> Option<(&'a str, String, String)> {
         let data = |origin: &Self| format!("{} rows with checksum {:08x}", origin.rows, origin.checksum);
         let text = |value: Option<&String>| value.map_or("not set".into(), String::clone);

@@ -146,8 +146,8 @@ impl Metadata {
         undone(self.target_scaling.as_ref(), outputs)
     }
 
-    /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each
-    /// class; `None` as for [`Metadata::class_count`].
+    /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each class;
+    /// `None` if a row does not belong to one class (see [`Metadata::class_count`]).
     ///
     /// # Errors
     /// [`Error::Output`].

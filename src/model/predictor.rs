@@ -10,13 +10,13 @@ use crate::fuse::fuse;
 use crate::lower::lower_forward;
 
 /// On the CPU, fewer rows than this are predicted one by one: a row takes about a microsecond, and the overhead of a batch is
-/// several.
+/// several microseconds.
 const FEW_ROWS: usize = 8;
 
 /// Model that is compiled for a device, for repeated predictions.
 ///
-/// On the CPU, [`Predictor::predict_row`] allocates no memory and uses no other thread; a network with two hidden layers of
-/// 64 takes about one microsecond per row. All methods return the same bits for a row, alone or in a batch.
+/// On the CPU, [`Predictor::predict_row`] allocates no memory and uses no other thread; a network with two hidden layers of 64
+/// units takes about one microsecond per row. All methods return the same bits for a row, alone or in a batch.
 ///
 /// # Examples
 /// ```
@@ -167,11 +167,13 @@ pub(super) struct Compiled {
     device: Device,
     /// For single rows, on the CPU.
     row: Option<RowExecutor>,
-    /// For batches, with the batch size; on the CPU created by the first batch.
+    /// For batches, with its batch size. On the CPU it is created by the first batch; `None` before.
     rows: Option<(usize, Box<dyn Executor>)>,
 }
 
 impl Compiled {
+    /// Compiles a model for a device.
+    ///
     /// # Errors
     /// As [`Model::predictor`].
     pub(super) fn new(model: &Model, device: &Device) -> Result<Self> {
@@ -204,7 +206,8 @@ impl Compiled {
         Ok(found)
     }
 
-    /// Returns an executor for `rows` rows, or for the device's batch size.
+    /// Returns an executor for batches of at least `rows` rows, or of the device's batch size if that is smaller. It is reused
+    /// if its batch size suffices.
     fn executor(&mut self, model: &Model, rows: usize) -> Result<&mut dyn Executor> {
         let rows = rows_at_once(&model.metadata.network, &self.device, rows);
         let enough = match self.rows.take() {

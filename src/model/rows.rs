@@ -67,6 +67,8 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl<'a> InputRows<'a> {
+    /// Checks that a data set fits the inputs of a network.
+    ///
     /// # Errors
     /// The number of columns differs from the network's, or there are no rows.
     pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardization>, data: &'a Dataset) -> Result<Self> {

@@ -19,13 +19,13 @@ macro_rules! widest {
 pub use widest;
 
 widest! {
-    /// Returns whether all numbers are finite. It has no early exit, so that the loop is vectorized.
+    /// Returns `true` if all numbers are finite. It has no early exit, so that the loop is vectorized.
     pub fn all_finite(values: &[f32]) -> bool {
         values.iter().fold(true, |finite, value| finite & value.is_finite())
     }
 
-    /// sums += values, element by element, with compensated summation. `compensations` holds the excess of each sum; it
-    /// is 0 for sums that are not finite.
+    /// Adds `values` to `sums`, element by element, with compensated (Kahan) summation. `compensations` holds the
+    /// rounding error of each sum for the next call. It is 0 for sums that are not finite.
     pub fn add_compensated(values: &[f32], sums: &mut [f32], compensations: &mut [f32]) {
         for ((sum, compensation), value) in sums.iter_mut().zip(compensations).zip(values) {
             let term = value - *compensation;

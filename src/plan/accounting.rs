@@ -55,9 +55,9 @@ impl Plan {
     }
 
     /// Returns a lower bound on the bytes that one run of an op moves, on full batches. Each element of its views
-    /// counts once, or twice if it is changed in place; of partly used views only that part counts ([`Touches`]).
-    /// Padding between tensors counts if a view spans several. If several ops share the rows of a data set, each is
-    /// counted as if it read all rows.
+    /// counts once, or twice if it is changed in place; if the op uses only a part of a view, only that part counts
+    /// ([`Touches`]). Padding between tensors counts if a view spans several. If several ops share the rows of a data
+    /// set, each is counted as if it read all rows.
     pub fn traffic(&self, op: &Op) -> u64 {
         let bytes =
             |(binding, view): (&Binding, _)| 4 * moves(binding) * touched(op, binding.touches, self.get(view)) as u64;

@@ -1,12 +1,13 @@
 //! Invariants of a plan. They are checked as ops are pushed, so that executors may rely on them:
 //!
 //! 1. Views match the kernel's bindings in number and type, and lie within their allocations.
-//! 2. In one op a view appears once, and an allocation is only read or only written, by views that do not overlap.
+//! 2. In one op, a view appears at most once, an allocation is either only read or only written, and views that are
+//!    written do not overlap.
 //! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. A view with
 //!    `fill` access may be written by several ops of one kernel that read different rows.
 //! 4. Only `update` changes memory in place, and only persistent memory can be changed in place or atomically.
-//!    Accumulators are declared as such: `gradients` adds each batch of a step to them, and no other op of it uses
-//!    them, since they are complete only after the last batch.
+//!    Accumulators are views to which `gradients` adds the results of each batch of a step. No other op of this section
+//!    uses them, since they are complete only after the last batch.
 //! 5. Written views, except atomic words, are split along the items. Split views have the same number of elements for
 //!    each item; for batch rows, one row per item. So different items never write the same element.
 
@@ -87,7 +88,7 @@ struct BoundView<'a> {
     view: &'a View,
 }
 
-/// Checks invariants 1 and 5.
+/// Checks invariants 1 and 5 for one view. Returns the problem, if there is one, like the following functions.
 fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let allocation = &plan.allocations()[b.view.allocation.0];
     let (elements, shape) = (b.view.shape.elements(), b.view.shape);
@@ -135,7 +136,8 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
     }
 }
 
-/// Checks invariant 4 for accumulators: whether another op of the section adds to what this one uses, or the reverse.
+/// Returns `true` if an op violates invariant 4 for accumulators: another op of the section adds to a view that this op
+/// uses, or uses a view that this op adds to.
 fn touches_a_sum(plan: &Plan, section: Section, b: &BoundView<'_>) -> bool {
     let Touched { all, added, .. } = &plan.touched[section as usize];
     if b.binding.access == Access::Accumulate { all.covers(b.view) } else { added.covers(b.view) }
@@ -157,8 +159,8 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
         _ => false,
     };
     let allowed = |other: &Op| std::ptr::eq(op.kernel, other.kernel) && other.views.contains(&b.id) && apart(other);
-    // Mostly nothing else is there. Few ops fill one view: one for each part of a data set that exceeds the binding
-    // limit.
+    // Usually no other op uses these elements. Several ops fill one view only if a data set exceeds the binding limit:
+    // one op for each of its parts.
     let others = if plan.touched[section as usize].all.covers(b.view) { plan.ops(section) } else { &[] };
     let refused = others.iter().filter(writes).any(|other| !allowed(other));
     refused.then(|| "is written by two ops of one section, which do not fill it from different rows".into())

@@ -49,23 +49,23 @@ pub struct Binding {
     pub dtype: Option<Dtype>,
     /// Kind of access.
     pub access: Access,
-    /// `true` if the view is split along the items: a range of items sees only its part. If `false`, it sees the whole
-    /// view.
+    /// `true` if the view is split along the items: a range of items accesses only its part. If `false`, it may access
+    /// the whole view.
     pub cut: bool,
-    /// `true` if an op may see only some of the rows that the view stands for. The parameters `first_row` and `rows`
-    /// give the range, and the op skips rows outside it.
+    /// `true` if the view may be only a range of the rows of a larger matrix. The parameters `first_row` and `rows`
+    /// give this range, and the op skips accesses to rows outside it.
     pub by_rows: bool,
     /// `true` if the binding holds the outputs of the op's stages, each of which continues from those before. Lockstep
     /// passes the device's outputs to the CPU kernel ([`Call::trace`]), so that each stage is checked alone.
     pub trace: bool,
-    /// `true` if the fast CPU kernel can also compute only some of the view's columns, for rows that are already split.
-    /// The op's other bindings stay the same.
+    /// `true` if the fast CPU kernel can compute only some columns of the view. The op's other bindings then stay the
+    /// same.
     pub by_columns: bool,
     /// Part of the view that an op touches.
     pub touches: Touches,
 }
 
-/// Part of a view that an op touches. [`Plan::traffic`] counts bytes by it.
+/// Part of a view that an op touches. [`Plan::traffic`] uses it to count bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touches {
     /// All of it.
@@ -86,32 +86,34 @@ impl Binding {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// Creates a binding whose live items are all written, and that is never read; always split.
+    /// Creates a binding that is never read, and of which the op writes all live items. It is split along the items.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
 
-    /// Creates a binding that is written stage by stage (all live items), and that later stages continue from.
+    /// Creates a binding for the outputs of the op's stages. Each stage writes all live items, and later stages read
+    /// them.
     pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
         Self { trace: true, ..Self::write(name, dtype) }
     }
 
-    /// Creates a binding of which only some elements are written, and that is never read; always split.
+    /// Creates a binding that is never read, and of which the op writes only some elements. It is split along the
+    /// items.
     pub const fn fill(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Fill, ..Self::write(name, dtype) }
     }
 
-    /// Creates a binding that is changed in place; always split.
+    /// Creates a binding that is changed in place. It is split along the items.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::ReadWrite, true)
     }
 
-    /// Creates a binding to which the micro-batches of a step are added; always split.
+    /// Creates a binding to which the op adds its results for each micro-batch of a step. It is split along the items.
     pub const fn accumulate(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Accumulate, ..Self::update(name, dtype) }
     }
 
-    /// Creates a word that all items may lower by `atomicMin`.
+    /// Creates a binding of one word, which any item may lower by `atomicMin`.
     pub const fn atomic(name: &'static str) -> Self {
         Self::new(name, Some(Dtype::U32), Access::Atomic, false)
     }
@@ -122,13 +124,13 @@ impl Binding {
         self
     }
 
-    /// Returns the same binding, of which an op may see a range of rows.
+    /// Returns the same binding, whose view may be only a range of the rows of a larger matrix.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
         self
     }
 
-    /// Returns the same binding, of which the fast CPU kernel can compute some columns alone.
+    /// Returns the same binding, of which the fast CPU kernel can compute only some columns.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
@@ -155,7 +157,7 @@ pub enum Access {
     /// Written in full, never read.
     Write,
     /// Written in part, never read. Elements that the op does not write keep their bits, and other ops of the same
-    /// kernel, which see other rows, may write them in the same section.
+    /// kernel, which read other rows, may write them in the same section.
     Fill,
     /// Changed in place.
     ReadWrite,
@@ -188,10 +190,10 @@ impl Access {
 pub enum WorkItem {
     /// One row of the batch. Items from [`Step::rows`] on are not computed.
     BatchRow,
-    /// `chunk` consecutive rows of the batch, perhaps fewer in the last item; `chunk` is a parameter. Views that are
-    /// not split begin at the first row of the first item, and end with the last row of the last.
+    /// `chunk` consecutive rows of the batch, where `chunk` is a parameter; the last item may have fewer. A range of
+    /// items accesses only its rows, even of views that are not split along the items.
     Slice,
-    /// Anything else that has a fixed place: a row of a weight matrix, or the whole op.
+    /// Any other unit whose position matters: a row of a weight matrix, or the whole op.
     Part,
     /// A unit whose position does not matter, such as a block of parameters. An op can be split into ops over ranges of
     /// items, each with the matching parts of the split views. The parameter `first_item`, if the kernel has it, is then
@@ -246,8 +248,8 @@ pub struct Tiles {
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Returns the shader texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> Vec<&'static str>,
-    /// Returns the two ops that replace an op whose tile has more than one part. One writes the parts' sums to memory
-    /// that it adds to the plan, and the other adds them.
+    /// Returns the two ops that replace an op whose tile has more than one part. The first op writes the sum of each
+    /// part to an allocation, which this function adds to the plan. The second op adds these sums.
     pub split: Option<fn(&mut Plan, &Op) -> [Op; 2]>,
 }
 
@@ -315,7 +317,8 @@ impl<'a> BufferArg<'a> {
         bytemuck::cast_slice_mut(self.words_mut())
     }
 
-    /// Returns a written view as a matrix of `rows` × `columns`, or the columns of it that this call computes.
+    /// Returns a written view as a matrix of `rows` × `columns`. If this call computes only some columns, returns
+    /// these.
     pub fn matrix_mut(self, rows: usize, columns: usize) -> MatrixMut<'a> {
         match self {
             Self::Columns(matrix) => matrix,

@@ -30,11 +30,11 @@ pub struct Limits {
     pub fused_step: FusedStep,
 }
 
-/// Use of the fused step: all of `gradients` for a narrow network as one op, `mlp_step_fused`, and one that adds its
-/// partial sums.
+/// Use of the fused step for narrow networks. It replaces all ops of the section `gradients` by two: `mlp_step_fused`,
+/// and an op that adds its partial sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FusedStep {
-    /// Used if shapes and limits suggest that the GPU gains by it.
+    /// Used if it is probably faster, judging by shapes and limits.
     #[default]
     WhereItPays,
     /// Never used: the step runs layer by layer.

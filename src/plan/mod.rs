@@ -1,4 +1,5 @@
-//! Training step as data: its memory, named views of that memory, and the ops that run on them.
+//! Training step as data: its memory, named views of that memory, and the ops that run on them. The host sends several
+//! steps to the device at once, as one submission.
 //!
 //! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a [`Kernel`], one view
 //! for each of the kernel's bindings, and the kernel's parameters as words. A plan depends on no particular kernel and
@@ -36,10 +37,11 @@ use crate::shape::{Dtype, Shape, padded};
 /// up.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
-/// Section of a plan. Each section runs as a whole.
+/// Section of a plan. All ops of a section run together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
-    /// Gathers the rows of the next steps; once per submission.
+    /// Copies the rows of the next steps from the data set to the window, a buffer with room for all batches of a
+    /// submission. Runs once per submission.
     Window,
     /// Forward pass, loss and backward pass; once per micro-batch.
     Gradients,
@@ -99,7 +101,8 @@ pub struct View {
     pub offset: usize,
     /// Rows and columns.
     pub shape: Shape,
-    /// Elements that the view moves by from one batch of the window to the next; 0 for most views.
+    /// Number of elements from the view's part for one batch of a submission to its part for the next; 0 for most
+    /// views, which all batches share.
     pub batch_stride: usize,
 }
 
@@ -116,7 +119,7 @@ impl View {
         self.name.split('.').find_map(|part| part.strip_prefix("layer")?.parse().ok())
     }
 
-    /// Returns the elements of the allocation that the view covers in batch `batch_index` of the submission.
+    /// Returns the elements of the allocation that the view covers for batch `batch_index` of the submission.
     pub fn range(&self, batch_index: usize) -> std::ops::Range<usize> {
         let start = self.offset + batch_index * self.batch_stride;
         start..start.saturating_add(self.shape.elements())
@@ -172,7 +175,7 @@ impl Op {
         fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
     }
 
-    /// Returns the number of batch rows per work item, if items are rows.
+    /// Returns the number of rows of the batch per work item; `None` if items are not rows of the batch.
     pub fn rows_per_item(&self) -> Option<usize> {
         match self.kernel.item {
             WorkItem::BatchRow => Some(1),
@@ -181,7 +184,7 @@ impl Op {
         }
     }
 
-    /// Returns the largest number of live rows that the op supports, if it is limited.
+    /// Returns the largest number of rows of a step that the op supports; `None` if there is no limit.
     pub fn most_rows(&self) -> Option<usize> {
         match self.kernel.item {
             WorkItem::BatchRow => Some(self.items),
@@ -230,7 +233,7 @@ impl Plan {
         Self::default()
     }
 
-    /// Adds an allocation. Names must be unique; see [`Plan::view`].
+    /// Adds an allocation. Its name must be unique in the plan.
     pub fn allocate(
         &mut self,
         name: impl Into<String>,
@@ -247,7 +250,7 @@ impl Plan {
         id
     }
 
-    /// Adds a view of `shape` at element `offset` of an allocation.
+    /// Adds a view of `shape` that begins at element `offset` of an allocation. Its name must be unique in the plan.
     pub fn view(&mut self, name: impl Into<String>, allocation: AllocationId, offset: usize, shape: Shape) -> ViewId {
         self.add_view(View { name: name.into(), allocation, offset, shape, batch_stride: 0 })
     }
@@ -269,8 +272,9 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
-    /// Adds an allocation for `batches` batches of shape `shape`. Returns two views. `name` is the current batch.
-    /// `name.window` is all batches, one padded batch per row.
+    /// Adds an allocation with room for `batches` batches of shape `shape`, and returns two views of it. The view
+    /// `name` covers the current batch of a submission. The view `name.window` covers all batches, one padded batch per
+    /// row.
     pub fn windowed(
         &mut self,
         name: &str,
@@ -320,9 +324,9 @@ impl Plan {
         }
     }
 
-    /// Marks the plan as [trusted](Plan::is_trusted) or not, until it is changed. Shaders of trusted plans run without
-    /// index checks. Only `lower` creates a trusted plan, and everything that it, `fuse` and `specialize` make of a
-    /// spec must stay within its views.
+    /// Marks the plan as [trusted](Plan::is_trusted) or not; any later change of the plan removes the mark. Shaders of
+    /// trusted plans run without index checks, so they must never access memory outside their views. Only `lower`
+    /// creates trusted plans, and `fuse` and `specialize` keep them trusted.
     pub(crate) fn with_trusted(mut self, trusted: bool) -> Self {
         self.trusted = trusted;
         self
@@ -371,7 +375,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Returns the same plan with these sections alone. Persistent memory and memory that the host writes stay.
+    /// Returns the same plan with only these sections. Persistent memory and memory that the host writes are kept.
     ///
     /// # Errors
     /// Returns an error if a section reads what only removed sections write.
@@ -410,8 +414,8 @@ impl Plan {
         self.get(view).shape
     }
 
-    /// Returns the view, row and column that messages name for an element. For a vector that holds several tensors,
-    /// such as `parameters`, it is the tensor that contains the element.
+    /// Returns the view, row and column by which messages name element `index` of a view. If the view is a vector of
+    /// several tensors, such as `parameters`, the returned view is that of the tensor with the element.
     pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
         let (range, at) = (view.range(0), view.offset + index);
         let vector = view.shape.rows == 1 && view.batch_stride == 0;
@@ -435,13 +439,13 @@ impl Plan {
         others
     }
 
-    /// Returns the view with this name.
+    /// Returns the view with this name, if there is one.
     pub fn find(&self, name: &str) -> Option<ViewId> {
         self.names.views.get(name).copied()
     }
 
-    /// Returns the allocation with the same name, type and size. Executors keep its contents when they change to
-    /// another plan.
+    /// Returns the allocation with the same name, type and size as `like`, if there is one. Executors keep its contents
+    /// when they change to another plan.
     pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
         let same = |id: &AllocationId| {
             let own = &self.allocations[id.0];

@@ -1,4 +1,4 @@
-//! Lower bounds on the time of each op, as a table: the second one of `wgrad plan`.
+//! Table of lower bounds on the time of each op (roofline). `wgrad plan` prints it after the table of ops.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::text::{grouped, table};
 /// Sections that training runs.
 const TRAINING: [Section; 4] = [Section::Window, Section::Gradients, Section::Update, Section::Report];
 
-/// Table of the lower bounds of each op of a training; made by [`Plan::roofline`].
+/// Table of lower bounds on the time of each op in training; made by [`Plan::roofline`].
 #[derive(Clone, Copy, Debug)]
 pub struct Roofline<'a> {
     plan: &'a Plan,
@@ -16,8 +16,8 @@ pub struct Roofline<'a> {
 }
 
 impl Plan {
-    /// Returns a table of lower bounds: a line for each op, each section, and a step of one batch. Times are shown only
-    /// where `rates` has a value.
+    /// Returns a table of lower bounds on time, with one line per op, one per section, and one for a step of one batch.
+    /// Times are shown only where `rates` has a value.
     pub fn roofline(&self, rates: Rates) -> Roofline<'_> {
         Roofline { plan: self, rates }
     }

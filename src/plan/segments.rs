@@ -1,5 +1,5 @@
-//! Notes on ranges of allocations, found by a view's position. A lookup replaces the comparison with all other views,
-//! which would make building a plan quadratic in the number of ops.
+//! Notes (values of any type) on ranges of allocations, which are looked up by a view's position. A comparison with all
+//! other views instead would make the time to build a plan quadratic in the number of ops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -19,7 +19,7 @@ impl<T> Default for Segments<T> {
     }
 }
 
-/// Returns the elements to compare for overlap: the whole allocation if the view moves with the batch of the
+/// Returns the elements to compare for overlap: the whole allocation if the view has one part per batch of a
 /// submission.
 fn elements(view: &View) -> Range<usize> {
     if view.batch_stride > 0 { 0..usize::MAX } else { view.range(0) }

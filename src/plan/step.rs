@@ -6,16 +6,17 @@ use crate::plan::words;
 pub const STEP_BYTES: usize = 256;
 
 words! {
-    /// Record of one step, or of one of its micro-batches under gradient accumulation; computed on the host in f64.
-    /// `Step` in `shaders/shared/record.wgsl`.
+    /// Record of one step, or of one of its micro-batches under gradient accumulation. The host computes it in f64. It
+    /// is the struct `Step` in `shaders/shared/record.wgsl`.
     pub struct Step {
         /// Index of the step since training began: the same for all batches of a step.
         index: u32,
-        /// Index of the batch in the window; selects its part of windowed views.
+        /// Index of the batch in the submission; selects the batch's part of views that have one part per batch.
         batch_index: u32,
-        /// Index of the batch in the epoch; with a resident data set, the row of `index` that lists its rows.
+        /// Index of the batch in the epoch. If a data set is loaded, this is the row of the view `index` that lists the
+        /// rows of the batch.
         epoch_step: u32,
-        /// Number of live rows; the rest of the batch is neither read nor written.
+        /// Number of live rows: those of the batch that are in use. Its other rows are neither read nor written.
         rows: u32,
         /// Index in the step of the batch's first row: 0 for the first or only batch. Dropout masks depend on the row's
         /// index in the step, and accumulators are overwritten at 0.

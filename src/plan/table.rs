@@ -6,17 +6,17 @@ use crate::plan::{Contents, Op, Plan, Section};
 use crate::text::grouped;
 
 impl Plan {
-    /// Returns the serial level of each op of a section, from 1: one more than the highest level that it must wait for.
-    /// Ops of one level may overlap on a device that tracks whole buffers.
+    /// Returns the serial level of each op of a section, from 1: one more than the highest level of the ops that it
+    /// must wait for. Ops of one level may overlap on a device that tracks whole buffers.
     pub fn levels(&self, section: Section) -> Vec<usize> {
-        // Highest level so far that only reads each allocation, and that writes it.
+        // For each allocation, the highest level so far of an op that reads it, and of one that writes it.
         let mut highest = vec![[0; 2]; self.allocations.len()];
         let level = |op: &Op| {
             let uses = || {
                 op.kernel.bindings.iter().zip(&op.views).map(|(b, v)| (b.access.writes(), self.get(*v).allocation.0))
             };
-            // An op waits for the writers of all that it uses, and for the readers of what it writes. Atomic flags are
-            // ordered in the same way.
+            // An op waits for earlier ops that write an allocation that it uses, and for those that read one that it
+            // writes. Allocations with atomic words are no exception.
             let waits =
                 uses().map(|(writes, at)| if writes { highest[at][0].max(highest[at][1]) } else { highest[at][1] });
             let level = 1 + waits.max().unwrap_or(0);

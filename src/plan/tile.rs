@@ -112,13 +112,13 @@ impl FromStr for Tile {
 
     /// Parses the exact text that `Display` writes. `specialize` checks whether a device can have the tile.
     fn from_str(text: &str) -> Result<Self, Error> {
-        // Text that is skipped or read in another way would not come back the same.
+        // Rejects text that `read` skips or understands differently, since the tile is then printed differently.
         let read = read(text).filter(|tile| tile.to_string() == text);
         read.ok_or_else(|| Error::value("tile", "text", format!("`{text}`"), "of the form `64×64×16 of 8×8 vec4`"))
     }
 }
 
-/// Parses a tile; the text may end in something else.
+/// Parses a tile, and ignores unknown text at the end.
 fn read(text: &str) -> Option<Tile> {
     let (size, rest) = text.split_once(" of ")?;
     let words: Vec<&str> = rest.split(' ').collect();

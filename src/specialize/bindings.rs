@@ -24,7 +24,8 @@ pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
-/// Returns one op per range of rows, if no op needs to see all rows.
+/// Splits an op into one op per range of rows. Returns the op alone if none of its bindings can be split by rows, or if
+/// no split is needed.
 fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let Some(binding) = op.kernel.bindings.iter().position(|binding| binding.by_rows) else { return vec![op] };
     let Shape { rows, columns } = plan.shape(op.views[binding]);
@@ -82,7 +83,7 @@ fn items_of(plan: &mut Plan, view: ViewId, items: usize, range: Range<usize>) ->
     if rows == 1 { columns_of(plan, view, scaled(columns / items)) } else { rows_of(plan, view, scaled(rows / items)) }
 }
 
-/// Part of a single row.
+/// Returns a view of some columns of a single row.
 fn columns_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
     part(plan, view, &range, range.start, Shape::vector(range.len()))
 }
@@ -92,7 +93,7 @@ fn rows_of(plan: &mut Plan, view: ViewId, range: Range<usize>) -> ViewId {
     part(plan, view, &range, range.start * columns, Shape::new(range.len(), columns))
 }
 
-/// Part of a view, created once for all ops that see it.
+/// Returns a view of a part of `view`, which is created on first use and shared by all ops.
 fn part(plan: &mut Plan, view: ViewId, range: &Range<usize>, start: usize, shape: Shape) -> ViewId {
     let whole = plan.get(view).clone();
     let name = format!("{}[{}..{}]", whole.name, range.start, range.end);

@@ -22,22 +22,25 @@ use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 /// Rows per workgroup, from many to few.
 const CHUNKS: [u32; 5] = [64, 32, 16, 8, 4];
 
-/// Number of workgroups that keep a mid-range GPU busy; more rows per workgroup must not leave fewer.
+/// Number of workgroups that keep a mid-range GPU busy. The rows per workgroup are chosen so that there are at least
+/// this many, if possible.
 const WORKGROUPS: usize = 64;
 
-/// Largest layer width for which one invocation per four rows of a unit makes sense.
+/// Largest layer width for which the kernel is efficient. It has one invocation per four rows of a unit.
 const WIDEST: usize = 128;
 
-/// Largest number of parameters that each workgroup may read again.
+/// Largest number of parameters of a network with a fused step, since each workgroup reads all of them.
 const MOST_PARAMETERS: usize = 50_000;
 
-/// Multiply-adds of a step that takes less time than the dispatches of its layers: 50 µs at a few TFLOP/s.
+/// Number of multiply-adds up to which a step takes less time than the dispatches of its layers: 50 µs at a few
+/// TFLOP/s.
 const SMALL: usize = 16_000_000;
 
 /// Batch size from which memory, not launch overhead, dominates the time of a step.
 const LARGE_BATCH: usize = 4096;
 
-/// Returns the plan with one op for all of `gradients`, if that is possible and wanted.
+/// Replaces the ops of `gradients` by the fused step, if that is possible and wanted. Otherwise returns the plan
+/// unchanged.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     let never = limits.fused_step == FusedStep::Never || plan.stays_layered();
     let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
@@ -50,9 +53,10 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     if wanted { step.replace(plan, &params) } else { Ok(plan) }
 }
 
-/// Returns the same plan with a fused step that also stores the values between its stages; `None` if there is no fused
-/// step. Ops and results are the same, to the bit. The outputs of the layers and their gradients are views with the
-/// same names as in a layered plan, `layer2.output` and `grad.layer1.output`, of an allocation after all others.
+/// Returns the traced build of a plan: the same plan, but with a fused step that also stores the results of each stage.
+/// `None` if there is no fused step. Ops and results are the same, to the bit. A new allocation stores the outputs of
+/// the layers and their gradients. Its views have the names that they have in a plan without a fused step, such as
+/// `layer2.output` and `grad.layer1.output`.
 ///
 /// # Errors
 /// None, unless a test missed a bug.
@@ -82,9 +86,9 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
 }
 
 /// Estimates whether the fused step is faster. With R rows per workgroup, each row accounts for 1/R of reading all
-/// weights twice from a cache, and of writing and adding their gradients once. A layered step moves each number between
-/// layers to or from memory about seven times: it is written and read once in the forward pass, so is its gradient, and
-/// both are read for the weights' gradients.
+/// weights twice from a cache, and of writing and adding their gradients once. A step without fusion moves each number
+/// between layers to or from memory about seven times: it is written and read once in the forward pass, so is its
+/// gradient, and both are read for the weights' gradients.
 fn pays(params: &Params, limits: &Limits) -> bool {
     let (batch, parameters, units) = (params.batch as usize, params.parameters(), params.units());
     let small = batch * parameters <= SMALL;
@@ -93,7 +97,7 @@ fn pays(params: &Params, limits: &Limits) -> bool {
     !limits.software && narrow && parameters <= MOST_PARAMETERS && (small || streams)
 }
 
-/// Contents of `gradients`, as read from its ops.
+/// Network whose gradients the section `gradients` computes, as recognized from its ops.
 struct Step {
     /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
@@ -186,8 +190,9 @@ impl Step {
         Params { chunk, ..Params::new(rows, columns, &self.layers, self.loss, self.slope) }
     }
 
-    /// Returns the parameters with the most rows per workgroup that its memory holds and that still make enough
-    /// workgroups; otherwise those with the fewest rows.
+    /// Returns the kernel's parameters with as many rows per workgroup as fit into the limits and leave at least
+    /// [`WORKGROUPS`] workgroups. If no choice leaves that many, returns the one with the fewest rows; `None` if none
+    /// fits.
     fn params(&self, limits: &Limits) -> Option<Params> {
         let all = CHUNKS.map(|chunk| self.params_of(chunk));
         let most = limits.binding_bytes.min(limits.allocation_bytes);
@@ -225,14 +230,14 @@ impl Step {
     }
 }
 
-/// Returns the gradient of the last layer before its activation, if the op computes it from the loss gradient.
+/// Returns the gradient of the last layer's output before the activation, if the op computes it from the loss gradient.
 fn derived(op: &Op, d: ViewId, last: &Op) -> Option<ViewId> {
     let (own, forward): (&activation_grad::Params, &dense_forward::Params) = (op.params(), last.params());
     let same = (own.function, own.slope) == (forward.function, forward.slope);
     (same && op.views[..2] == [d, last.views[3]]).then_some(op.views[2])
 }
 
-/// Returns the gradient that a layer passes down, if the op computes it like the fused kernel.
+/// Returns the gradient that a layer passes to the layer below, if the op computes it as the fused kernel does.
 fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Function) -> Option<ViewId> {
     let p = is(op, &dense_grad_input::KERNEL).then(|| *op.params::<dense_grad_input::Params>())?;
     let same = (p.function, p.slope, p.threshold, p.scale) == (lower.code, lower.slope, 0, Mask::NONE.scale);
@@ -248,7 +253,7 @@ fn slope(layers: &[Function]) -> Option<f32> {
     slopes.all(|slope| slope == first).then_some(first)
 }
 
-/// Returns the view that covers the whole allocation of another view.
+/// Returns the view that covers the whole allocation of another view, if there is one.
 fn whole(plan: &Plan, part: ViewId) -> Option<ViewId> {
     let allocation = plan.get(part).allocation;
     let elements = plan.allocations()[allocation.0].elements;

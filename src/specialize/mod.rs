@@ -29,7 +29,7 @@ pub enum DeviceLimits {
 /// limits. Tiles that a [`Tuning`] has already set stay as they are.
 ///
 /// Ops over all parameters (optimizers, norms, checks) can be split, and so can the gathering of rows: a data set may
-/// span many bindings. It must fit one allocation, though, and a weight must fit one binding.
+/// span many bindings. A data set must fit into one allocation, though, and a weight into one binding.
 ///
 /// # Errors
 /// [`Error::Limit`] with the op and both numbers; an error if an op cannot have its tile on this device.
@@ -52,8 +52,8 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     Ok(plan.with_trusted(trusted))
 }
 
-/// Replaces the step of a narrow network by one op if the device should use it. Comes before tiling, since that op has
-/// no tiles.
+/// Replaces the gradients of a narrow network by a fused step, if the device should use one. This must happen before
+/// tiles are chosen, since the fused step has none.
 ///
 /// # Errors
 /// None, unless a test missed a bug.
@@ -68,8 +68,9 @@ pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
 /// Rows of the batch that the CPU keeps in cache during the forward and backward pass through all layers.
 const SLICE: usize = 256;
 
-/// Splits the weight gradient of a small layer and a large batch into slices of the batch, so that each is summed while
-/// its rows are in cache. Only if the partial sums take no more memory than the operands.
+/// Returns a tile that splits a weight gradient of a small layer and a large batch into slices of the batch. Each slice
+/// is then summed while its rows are in cache. Returns `None` for other ops, and if the partial sums would take more
+/// memory than the operands.
 fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
     if !std::ptr::eq(op.kernel, &kernels::dense_grad_weight::KERNEL) {
         return None;
@@ -156,7 +157,8 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     }
     for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
         let bytes = 4 * plan.shape(*view).elements() as u64;
-        // Rows are bound from a multiple of 64 words on, so few enough rows must add up to such a multiple.
+        // A range of rows must begin at a multiple of 64 words. So a number of rows that fits into a binding must add
+        // up to such a multiple.
         let remedy = match plan.allocation_of(*view).contents {
             _ if binding.by_rows => "fewer columns, or 64 more of them",
             Contents::Host => "fewer rows at once, of a data set or of a batch",

@@ -1,5 +1,5 @@
-//! Tile sizes that autotuning measured, as plain data. `specialize` handles a plan with them like any other: its
-//! heuristic chooses the tiles that they leave open. Nothing here measures time.
+//! Tile sizes that autotuning has measured, as plain data. `specialize` keeps them, and its heuristic chooses the tiles
+//! of all other matrix multiplications. Nothing here measures time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::specialize::{DeviceLimits, candidates};
 /// Version of the file format; readers reject other versions.
 pub const TUNING_VERSION: u32 = 1;
 
-/// Machine and software that times were measured on. Measurements of another machine are worthless.
+/// Machine and software that times were measured on. The measurements are meaningless on any other machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
@@ -205,7 +205,7 @@ impl TuningPolicy {
         matches!(self, Self::Pinned(_))
     }
 
-    /// Returns the tuning to apply to plans, and the reasons why it is not all that was suggested.
+    /// Returns the tuning to apply to plans, and the reasons why entries of a suggested tuning are left out.
     pub(crate) fn granted(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
         match self {
             Self::Pinned(tuning) => (tuning, Vec::new()),

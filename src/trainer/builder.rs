@@ -1,4 +1,4 @@
-//! Description of a training.
+//! Builder of a trainer.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::specialize::{Tuning, TuningPolicy};
 use crate::trainer::tuned::Planner;
 use crate::trainer::{PendingLosses, Profile, SubmissionSizer, Trainer};
 
-/// Description of a training. [`Trainer::builder`] creates one.
+/// Builder of a [`Trainer`]: the network and all settings of its training. [`Trainer::builder`] creates one.
 ///
 /// # Examples
 /// ```
@@ -114,8 +114,8 @@ impl Builder {
         self
     }
 
-    /// Clips gradients: scales them down to the global norm `norm` where theirs is larger, as PyTorch's `clip_grad_norm_`. Off
-    /// by default.
+    /// Clips the gradients: if their global norm exceeds `norm`, all are scaled so that it equals `norm`, as in PyTorch's
+    /// `clip_grad_norm_`. Off by default.
     ///
     /// # Examples
     /// ```
@@ -131,8 +131,8 @@ impl Builder {
 
     /// Sets the batch size, default 64: the number of rows that pass through the network at once.
     ///
-    /// A step has one batch, or several with [gradient accumulation](Builder::accumulate). A batch is no larger than the data
-    /// set, and takes no more memory. [`Trainer::step`] makes room for a whole batch.
+    /// A step has one batch, or several with [gradient accumulation](Builder::accumulate). If the data set has fewer rows than
+    /// a batch, memory is allocated for these rows only. [`Trainer::step`] always allocates memory for a full batch.
     ///
     /// # Examples
     /// ```
@@ -148,11 +148,11 @@ impl Builder {
         self
     }
 
-    /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: their gradients are added
-    /// before the optimizer uses them.
+    /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: the gradients of these
+    /// batches are added up before the optimizer uses them.
     ///
-    /// A step is equal to one with a batch that many times as large, dropout included, except for rounding. It needs memory for
-    /// the activations of one batch only. The last step of an epoch may have fewer batches.
+    /// A step with n batches gives the same result as one with an n times larger batch, including dropout, except for rounding.
+    /// It needs memory for the activations of one batch only. The last step of an epoch may have fewer batches.
     ///
     /// # Examples
     /// ```
@@ -183,7 +183,8 @@ impl Builder {
         self
     }
 
-    /// Scales inputs. They stay raw everywhere outside the trainer. Fit the scaling on the training set alone.
+    /// Sets the scaling of inputs. All functions of the trainer take raw inputs and scale them. Fit the scaling on the training
+    /// set alone.
     ///
     /// # Examples
     /// ```
@@ -237,10 +238,11 @@ impl Builder {
         self.scale_targets()
     }
 
-    /// Sets the number of steps per submission.
+    /// Sets the number of steps per submission: the steps that are sent to the device at once.
     ///
-    /// By default a submission has as many steps as fit a window of a few megabytes. On a GPU it lasts no more than about a tenth
-    /// of a second, by a clock that starts with a submission of one step. The bits of a training do not depend on this number.
+    /// By default, the inputs of these steps take at most a few megabytes. On a GPU a submission also lasts at most about a
+    /// tenth of a second: the first one has one step, and its measured time determines the size of the next. The results have
+    /// the same bits for any number.
     ///
     /// # Examples
     /// ```
@@ -258,8 +260,8 @@ impl Builder {
 
     /// Measures the time of each op; see [`Trainer::profile`].
     ///
-    /// Ops then run one after another. Training takes longer and gives the same bits. On a GPU each op is a pass of its own,
-    /// timed by the device, and the GPU is opened again for it. On the CPU the host's clock measures.
+    /// Ops then run one after another. Training takes longer and gives the same bits. On a GPU the device's clock measures each
+    /// op; the GPU is reopened, since this needs timestamps. On the CPU the host's clock measures each op.
     ///
     /// # Examples
     /// ```
@@ -277,10 +279,11 @@ impl Builder {
         self
     }
 
-    /// Uses the tile sizes of a tuning for a GPU's matrix multiplications. The heuristic chooses the others.
+    /// Uses the tile sizes of a tuning for a GPU's matrix multiplications. A heuristic chooses the tile sizes that the tuning
+    /// does not contain. An entry that the device or the shapes do not allow is an error of [`Builder::build`].
     ///
-    /// Without a tuning no file is searched for, so that the bits of a training depend on named files only. Checkpoints store the
-    /// tile sizes.
+    /// The library never searches for a tuning file by itself, so results depend only on the tuning that a program passes.
+    /// Checkpoints store the tile sizes.
     ///
     /// # Examples
     /// ```
@@ -295,8 +298,8 @@ impl Builder {
         self
     }
 
-    /// Uses the tile sizes of a tuning as far as the device and the shapes allow. [`Trainer::tuned`] returns what was ignored.
-    /// On the CPU there is nothing to tile.
+    /// Uses the tile sizes of a tuning where the device and the shapes allow them. [`Trainer::tuned`] returns the entries that
+    /// are ignored. On the CPU, which has no tile sizes, this has no effect.
     ///
     /// # Examples
     /// ```
@@ -356,7 +359,7 @@ impl Builder {
         check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
         check_columns("target scaling", self.target_scaling.as_ref(), "output", self.network.outputs())?;
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
-        // Before its sizes are used.
+        // Checked before the sizes of its layers are used.
         self.network.check()?;
         let spec = TrainingSpec {
             clip_norm: self.clip_norm,

@@ -6,7 +6,7 @@ use crate::model::{Evaluation, InputRows, classes, evaluate, forward, prepared, 
 use crate::trainer::Trainer;
 
 impl Trainer {
-    /// Returns loss and accuracy (or R², MAE and RMSE) on a data set, without dropout. Training does not change.
+    /// Returns loss and accuracy (or R², MAE and RMSE) on a data set, without dropout. This does not affect the training.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.

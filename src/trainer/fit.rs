@@ -58,7 +58,7 @@ impl fmt::Debug for Fit<'_> {
 pub struct Progress {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Number of epochs in all.
+    /// Total number of epochs.
     pub epochs: usize,
     /// Steps of this epoch that are done.
     pub step: usize,
@@ -91,7 +91,7 @@ pub struct Epoch {
 pub struct History {
     /// Results of each epoch, in order.
     pub epochs: Vec<Epoch>,
-    /// Number of the epoch, from 1, with the restored parameters, if [`Fit::restore_best`] was set.
+    /// Number of the epoch, from 1, whose parameters were restored; `None` without [`Fit::restore_best`].
     pub best: Option<usize>,
     /// True if a callback stopped training before all epochs were done.
     pub stopped: bool,
@@ -175,8 +175,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Stops early: once the validation loss has not decreased for `epochs` epochs. Then restores the best parameters, as
-    /// [`Fit::restore_best`].
+    /// Stops training once the validation loss has not decreased for `epochs` epochs (early stopping). This needs a [validation
+    /// set](Fit::validate). At the end, the best parameters are restored as by [`Fit::restore_best`].
     ///
     /// # Examples
     /// ```
@@ -194,8 +194,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Sets the number of batches per step from this fit on: gradient accumulation, as
-    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader, which the builder does
-    /// ahead of time.
+    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader when the fit begins.
     ///
     /// # Examples
     /// ```
@@ -211,7 +210,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Restores the parameters of the epoch with the lowest validation loss at the end.
+    /// Restores, at the end of training, the parameters of the epoch with the lowest validation loss. This needs a [validation
+    /// set](Fit::validate).
     ///
     /// # Examples
     /// ```
@@ -229,9 +229,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback for the losses of each submission. It may stop training.
+    /// Sets a callback that is called after each submission: a group of steps that is sent to the device at once. It may stop
+    /// training.
     ///
-    /// On a GPU one or two later submissions are in flight at that time. They are finished before training stops.
+    /// On a GPU, one or two later submissions are already running at that time. They are finished before training stops.
     ///
     /// # Examples
     /// ```
@@ -254,7 +255,8 @@ impl<'a> Fit<'a> {
 
     /// Writes checkpoints during training, and may resume from one.
     ///
-    /// If a callback stops training within an epoch, that epoch is left out of the history. The resumed training completes it.
+    /// If a callback stops training within an epoch, that epoch is left out of the history. The resumed training run completes
+    /// it.
     ///
     /// # Examples
     /// ```
@@ -291,9 +293,10 @@ impl<'a> Fit<'a> {
     }
 
     /// Sets a callback that is called if training should resume, but there is no checkpoint with the same settings and data. It
-    /// gets the folders of other trainings, with one difference each.
+    /// receives the folders that belong to training runs with other settings, each with the first setting that differs.
     ///
-    /// Only [numbered folders](Checkpoints::in_numbered_folder) may hold other trainings. Otherwise other settings are an error.
+    /// The list is empty except for [numbered folders](Checkpoints::in_numbered_folder). In any other folder, a checkpoint with
+    /// other settings is an error.
     ///
     /// # Examples
     /// ```
@@ -383,7 +386,7 @@ impl Trainer {
         let mut stopped = false;
         while !stopped && state.epochs.len() < fit.epochs && !state.is_out_of(fit.patience) {
             let (whole, mut flow) = self.epoch(&mut state, &mut fit, writer.as_mut())?;
-            // An epoch that a resumed training completes is reported then.
+            // An epoch that a callback has interrupted is reported by the resumed training run that completes it.
             let best = if whole || writer.is_none() { self.end_epoch(&mut state, &mut fit, &mut flow)? } else { false };
             let over = state.epochs.len() == fit.epochs || state.is_out_of(fit.patience);
             stopped = flow == ControlFlow::Break(()) && !over;
@@ -399,7 +402,7 @@ impl Trainer {
         Ok(History { epochs: state.epochs, best: best.transpose()?, stopped })
     }
 
-    /// Returns the folder that the last [`Trainer::fit`] wrote its checkpoints to, or resumed from, if it did either.
+    /// Returns the folder that the last [`Trainer::fit`] wrote checkpoints to or resumed from; `None` if it did neither.
     ///
     /// # Examples
     /// ```
@@ -415,7 +418,7 @@ impl Trainer {
         self.checkpoint_folder.as_deref()
     }
 
-    /// Returns the state to start from, and the writer of checkpoints.
+    /// Returns the state to start from, and the writer of checkpoints; `None` if none are written.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
         let (writer, beginning) = CheckpointWriter::begin(
@@ -437,7 +440,8 @@ impl Trainer {
         Ok((state, Some(writer)))
     }
 
-    /// Takes the remaining steps of an epoch, unless a callback stops it. Returns true if the epoch is complete.
+    /// Takes the remaining steps of an epoch, unless a callback stops training. Returns true if the epoch is complete, and the
+    /// callback's decision.
     fn epoch(
         &mut self,
         state: &mut FitState,
@@ -478,7 +482,8 @@ impl Trainer {
         }
     }
 
-    /// Validates, keeps the best parameters, and calls back. Returns true if the epoch is the best so far.
+    /// Evaluates the validation set, keeps the parameters if they are the best so far, and calls `on_epoch`. Returns true if
+    /// the parameters are the best so far.
     fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
@@ -511,7 +516,7 @@ impl Trainer {
         Ok(best.is_some())
     }
 
-    /// Returns all that a callback must leave as it is.
+    /// Returns the part of the state that a callback must not change: step, epoch, batches per step, and position in the data.
     fn position(&self) -> (u64, u32, usize, Option<(usize, Fingerprint)>) {
         let loaded = self.loaded.as_ref().map(|loaded| (loaded.used(), loaded.fingerprint()));
         (self.step, self.epoch, self.accumulate, loaded)

@@ -46,20 +46,20 @@ impl Running {
         self.steps += losses.len();
     }
 
-    /// Returns the mean over the rows so far.
+    /// Returns the mean loss over the epoch's rows so far.
     pub(super) fn loss(&self) -> f64 {
         self.sum / self.rows as f64
     }
 }
 
 impl FitState {
-    /// Returns true if the validation loss has not decreased for `patience` epochs.
+    /// Returns true if the validation loss has not decreased for `patience` epochs; false if there is no patience.
     pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
         let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
         patience.is_some_and(|patience| since >= patience && !self.epochs.is_empty())
     }
 
-    /// Returns true if a loss is the lowest so far. NaN never is.
+    /// Returns true if a loss is the first or the lowest so far.
     pub(super) fn is_best(&self, loss: f64) -> bool {
         self.best.as_ref().is_none_or(|best| loss < best.loss)
     }
@@ -93,7 +93,7 @@ impl FitStateHeader {
         self.epochs.len()
     }
 
-    /// Returns the steps and rows of the current epoch.
+    /// Returns the number of steps and of rows so far in the current epoch.
     pub(super) fn running(&self) -> [usize; 2] {
         [self.running.steps, self.running.rows]
     }
@@ -103,7 +103,8 @@ impl FitStateHeader {
         self.best.is_some()
     }
 
-    /// Checks the complete epochs against the steps and epochs of the training, and the best epoch against them.
+    /// Checks that the complete epochs agree with the training's number of steps, number of begun epochs and validation set,
+    /// and that the best epoch is one of them.
     pub(super) fn check(&self, step: u64, begun: u32, validation: Option<Validation>) -> Result<()> {
         let count = self.epochs.len();
         ensure(count <= begun as usize, || format!("{count} epochs are complete, but {begun} were begun"))?;

@@ -1,8 +1,9 @@
-//! Submissions in flight: their outcome is not known yet.
+//! Submissions in flight: groups of steps that were sent to the device, and whose outcome the host does not know yet.
 //!
-//! A GPU gets the next submissions before the last ones are done. [`Executor::in_flight`] returns their number. The losses and
-//! the flag of a submission are read as tickets, which are waited for after newer submissions are made. The number of
-//! submissions in flight affects only the time at which the host learns of a loss or of a number that is not finite.
+//! A GPU receives the next submissions before the last ones are done. [`Executor::in_flight`] returns the number of submissions
+//! that may be unfinished. The host starts to read a submission's losses, and its flag for numbers that are not finite, but
+//! waits for them only after it has made newer submissions. The number of submissions in flight affects only when the host
+//! receives losses and errors, not the results.
 //!
 //! [`Executor::in_flight`]: crate::exec::Executor::in_flight
 
@@ -24,19 +25,19 @@ pub(super) struct InFlight {
     /// Time of the submission.
     at: Instant,
     flag: Ticket,
-    /// Losses, unless the caller has the ticket.
+    /// Readback of the losses; `None` if the caller of [`Trainer::step`] has it.
     losses: Option<Ticket>,
 }
 
-/// Words that the host writes for a submission: view, batch of the submission and words.
+/// Words that the host writes for a submission: name of the view, index of the batch in the submission, and the words.
 pub(super) type HostWrite = (&'static str, usize, Vec<u32>);
 
-/// Returns the loss of a step, the mean over all its rows, from the contributions of its batches.
+/// Returns the loss of a step, the mean over all its rows: the sum of its batches' contributions.
 pub(super) fn step_loss(losses: &[f32]) -> f32 {
     losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() as f32
 }
 
-/// Losses that are known but not returned yet, with the number of rows of their steps.
+/// Losses that the host has received but not returned to the caller yet, and the number of rows of each step.
 #[derive(Default)]
 pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
@@ -48,13 +49,13 @@ pub(super) struct PendingLosses {
 pub(super) enum Losses {
     /// The trainer, for [`Trainer::advance`].
     Trainer,
-    /// The caller, which has a ticket.
+    /// The caller of [`Trainer::step`], which gets a [`StepLoss`](crate::trainer::StepLoss).
     Caller,
 }
 
 impl Trainer {
-    /// Writes the host's words and submits steps: window, gradients and update of each, report. Then waits until only the newest
-    /// submissions are in flight.
+    /// Writes the host's words, and submits the steps: the section `window`, then the gradients and the update of each step,
+    /// then `report`. Then waits until no more submissions are in flight than the executor allows.
     pub(super) fn submit(&mut self, steps: Vec<Step>, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
         self.write_from_host(&host_writes)?;
         let at = Instant::now();
@@ -94,7 +95,7 @@ impl Trainer {
             let Some(oldest) = self.in_flight.pop_front() else { break };
             let settled = self.settle_one(oldest);
             if settled.is_err() {
-                // Later ones have changed nothing, or will never answer.
+                // After a bad step, later submissions have changed nothing. On a lost device, they never finish.
                 self.in_flight.clear();
                 return settled;
             }

@@ -13,13 +13,14 @@ use crate::trainer::builder::check_columns;
 use crate::trainer::checkpoint::Fingerprint;
 use crate::trainer::{PendingLosses, Trainer};
 
-/// Most bytes of inputs in a window, unless the user sets the number of steps.
+/// Largest size in bytes of the inputs in a window, which holds the rows of all steps of a submission. It does not apply if the
+/// user sets the number of steps.
 const WINDOW_BYTES: usize = 4 << 20;
 
-/// Most steps in a window on the CPU, where a submission costs hardly anything.
+/// Largest number of steps per window on the CPU, where a submission has hardly any overhead.
 const WINDOW_STEPS: usize = 32;
 
-/// Most steps in a window on a GPU, where a submission costs as much as several small steps.
+/// Largest number of steps per window on a GPU, where the overhead of a submission is as long as several small steps.
 const GPU_WINDOW_STEPS: usize = 256;
 
 /// Data set in the form that the kernels read.
@@ -27,15 +28,15 @@ struct Fitting {
     held: InputStorage,
     /// Inputs as numbers or as packed bytes.
     input: Vec<u32>,
-    /// Number for each byte.
+    /// Scaled number for each byte; empty if the inputs are numbers.
     table: Vec<f32>,
     target: Vec<u32>,
 }
 
-/// Largest scaled target. Ten times as much, squared and summed over rows, still fits an `f32`.
+/// Largest absolute value of a scaled target. Even errors ten times as large can be squared and summed in an `f32`.
 const FARTHEST: f64 = 1e17;
 
-/// Checks that squared errors on scaled targets are finite, before hours of training.
+/// Checks that the squared errors of scaled targets cannot overflow, so that the problem shows before training.
 fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
     let distance = |at: usize| {
@@ -74,14 +75,14 @@ impl Loaded {
         self.used == self.rows
     }
 
-    /// Uses up to `count` further rows, and returns their places in the epoch's order.
+    /// Marks up to `count` further rows as used, and returns their positions in the epoch's order.
     pub(super) fn next_rows(&mut self, count: usize) -> Range<usize> {
         let first = self.used;
         self.used = (first + count).min(self.rows);
         first..self.used
     }
 
-    /// Goes back to the first `used` rows of the epoch.
+    /// Sets the position back to just after the first `used` rows of the epoch.
     pub(super) fn go_back(&mut self, used: usize) {
         self.used = used.min(self.rows);
     }
@@ -103,7 +104,8 @@ impl Loaded {
 }
 
 impl Trainer {
-    /// Loads a data set on the device, for [`Trainer::advance`]. The next step begins a new epoch.
+    /// Loads a data set on the device, for [`Trainer::advance`]. The next step begins a new epoch. Losses that
+    /// [`Trainer::advance`] has not returned yet are discarded.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a target with only one class.
@@ -122,7 +124,7 @@ impl Trainer {
         let Fitting { held, input, table, target } = self.fitting(data)?;
         self.forget()?;
         self.loaded = None;
-        // No more memory than the rows need.
+        // A small data set needs less memory than a full batch.
         let batch = self.batch.min(data.len());
         let accumulate = self.accumulate.min(data.len().div_ceil(batch));
         let rows = batch * accumulate;
@@ -149,7 +151,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Draws the order of the next epoch from seed and epoch, and writes it to the device once all earlier steps are done.
+    /// Begins the next epoch: waits for all earlier steps, shuffles the rows by the seed and the number of the epoch, and
+    /// writes their order to the device.
     ///
     /// # Errors
     /// A device that does not answer; a number that is not finite, in the epoch before.
@@ -191,7 +194,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Returns the most bytes of inputs in a window. A device cannot bind more at once.
+    /// Returns the largest size in bytes of the inputs in a window. On a GPU they must also fit into one binding.
     fn window_bytes(&self) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_BYTES,
@@ -199,7 +202,8 @@ impl Trainer {
         }
     }
 
-    /// Returns the most steps in a window. A device must be able to bind their records at once, after one that counts them.
+    /// Returns the largest number of steps per window. On a GPU, all their step records must fit into one binding, after a
+    /// record that holds their number.
     fn window_steps(&self, accumulate: usize) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_STEPS,
@@ -259,8 +263,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Returns the factor from the loss on scaled targets to that in their units: the square of the scale, since errors are
-    /// squared. Several columns have different scales, and no such factor.
+    /// Returns the factor that converts the loss on scaled targets to the units of the raw targets. It is the square of the
+    /// scale, since errors are squared. It is 1 if targets are not scaled, and for several columns, whose scales differ.
     pub(super) fn loss_factor(&self) -> f64 {
         match self.target_scaling.as_ref().map(Standardization::scale) {
             Some([scale]) => scale * scale,
@@ -268,10 +272,11 @@ impl Trainer {
         }
     }
 
-    /// Returns the scaled number for each byte, \[tables, 256\].
+    /// Returns the scaled number for each byte, \[tables, 256\]. There is one table for all columns if they have the same
+    /// scaling, and otherwise one per column.
     fn table(&self) -> Result<(InputStorage, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.spec.network.inputs());
-        // One row per byte, which has it in every column.
+        // Row i has the byte i in every column.
         let rows: Vec<u8> = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, columns)).collect();
         let rows = prepared(&self.spec.network, preprocessing, &rows)?;
         let uniform = preprocessing.is_none_or(Standardization::is_uniform);
@@ -280,7 +285,8 @@ impl Trainer {
         Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
-    /// Allocates a whole batch for rows that the caller passes.
+    /// Unloads the data set, and allocates memory for a full step on rows that the caller passes. Does nothing if that memory
+    /// is already allocated.
     pub(super) fn unload(&mut self) -> Result<()> {
         if self.spec.data_rows.is_none() && !self.at_rest {
             return Ok(());
@@ -290,7 +296,7 @@ impl Trainer {
         self.change(self.own_steps())
     }
 
-    /// Returns the specification of steps on rows that the caller passes.
+    /// Returns the specification for steps on rows that the caller passes to [`Trainer::step`].
     pub(super) fn own_steps(&self) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
         let data_inputs = InputStorage::Numbers;
@@ -302,18 +308,18 @@ impl Trainer {
         if self.at_rest { self.unload() } else { Ok(()) }
     }
 
-    /// Sets the number of batches per step from the next data set on.
+    /// Sets the number of batches per step, and unloads the data set.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
         TrainingSpec { accumulate: batches, ..self.own_steps() }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;
-        // The next steps have another plan.
+        // The next steps need another plan.
         self.at_rest = true;
         Ok(())
     }
 
-    /// Changes to the plan of another specification. Parameters and state stay.
+    /// Changes to the plan of another specification. Parameters and optimizer state keep their values.
     fn change(&mut self, spec: TrainingSpec) -> Result<()> {
         if self.at_rest || spec != self.spec {
             self.executor.adopt(self.planner.plan(&spec)?)?;

@@ -1,11 +1,11 @@
 //! Training of a network on a device.
 //!
-//! [`Trainer`] owns an executor with the plan's memory. [`Trainer::advance`] makes one submission: a few steps on the loaded
-//! data set. [`Trainer::fit`] calls it in a loop, with validation, early stopping and a history. [`Trainer::step`] is for
-//! custom training loops.
+//! [`Trainer`] owns an executor, which holds the parameters on the device. [`Trainer::advance`] makes one submission: it sends
+//! a few steps on the loaded data set to the device at once. [`Trainer::fit`] makes submissions in a loop, with validation,
+//! early stopping and a history. [`Trainer::step`] is for custom training loops.
 //!
-//! A step depends only on its index, the seed, the learning rate and the data. The same seed on the same device therefore
-//! gives the same bits, however the steps are grouped into submissions.
+//! The random numbers of a step depend only on the seed and the step's index. The same seed on the same device therefore gives
+//! the same bits, however the steps are grouped into submissions.
 
 mod builder;
 mod checkpoint;
@@ -60,16 +60,17 @@ use tuned::Planner;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct Trainer {
-    /// Specification of the executor's plan. Its batch and its steps are no larger than the loaded data set needs. Its
-    /// optimizer has the current learning rate, which no plan depends on.
+    /// Specification of the executor's current plan. The batch size and the number of steps are no larger than the loaded data
+    /// set needs. The optimizer has the current learning rate; no plan depends on it.
     spec: TrainingSpec,
     /// Batch size that the user has set.
     batch: usize,
     /// Batches per step that the user has set.
     accumulate: usize,
-    /// Learning rate that the user has built the trainer with. Checkpoints are compared by it.
+    /// Learning rate that the trainer was built with. Checkpoints are compared by this rate, not by the current one.
     built_learning_rate: f64,
-    /// True until a data set is loaded, and after it is unloaded. The executor then has no memory for steps.
+    /// True if the executor needs another plan before it can run steps: after the trainer is built, and after the number of
+    /// batches per step has changed.
     at_rest: bool,
     planner: Planner,
     schedule: Schedule,
@@ -92,7 +93,7 @@ pub struct Trainer {
     /// Epochs begun since training began.
     epoch: u32,
     loaded: Option<Loaded>,
-    /// Submissions with an unknown outcome, oldest first.
+    /// Submissions whose outcome the host does not know yet, oldest first.
     in_flight: VecDeque<InFlight>,
     pending_losses: PendingLosses,
     sizer: SubmissionSizer,
@@ -128,7 +129,7 @@ impl fmt::Debug for StepLoss {
 }
 
 impl StepLoss {
-    /// Waits for the loss: the mean over the step's rows, before its update.
+    /// Waits for the loss and returns it: the mean over the step's rows, computed before the step's update.
     ///
     /// # Errors
     /// A device that does not answer.
@@ -149,8 +150,8 @@ impl StepLoss {
 
 /// Losses that [`Trainer::advance`] has received.
 ///
-/// On the CPU these are the losses of the submission just made. On a GPU they belong to an earlier submission, so that the
-/// host does not wait. The last [`Advance`] of an epoch has all remaining losses.
+/// On the CPU these are the losses of the steps that the call ran. On a GPU they belong to the steps of an earlier call, so
+/// that the host does not wait; the first calls return none. The last [`Advance`] of an epoch has all remaining losses.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Advance {
@@ -163,7 +164,7 @@ pub struct Advance {
 }
 
 impl Trainer {
-    /// Starts the description of a training of `network`.
+    /// Creates a builder with the settings for training `network`.
     ///
     /// # Examples
     /// ```
@@ -218,7 +219,7 @@ impl Trainer {
         self.executor.counters()
     }
 
-    /// Returns the time that each op took so far, if [profiling](Builder::profile) is on.
+    /// Returns the time that each op took so far; `None` unless [profiling](Builder::profile) is on.
     ///
     /// # Examples
     /// ```
@@ -234,7 +235,7 @@ impl Trainer {
         self.profile.as_ref()
     }
 
-    /// Returns the number of steps submitted since training began.
+    /// Returns the number of steps since training began. A GPU may still be running the last ones.
     ///
     /// # Examples
     /// ```
@@ -265,8 +266,8 @@ impl Trainer {
 
     /// Sets the learning rate of all later steps. The schedule's factor multiplies it.
     ///
-    /// Steps that are already submitted keep their rate. [Checkpoints](Checkpoint) store the rate. See [`Fit::on_epoch`] for a
-    /// change during [`Trainer::fit`].
+    /// Steps that were already sent to the device keep their rate. [Checkpoints](Checkpoint) store the rate. See
+    /// [`Fit::on_epoch`] for a change during [`Trainer::fit`].
     ///
     /// # Errors
     /// A rate that is negative, or not finite as an `f32`.
@@ -291,12 +292,14 @@ impl Trainer {
         Ok(())
     }
 
-    /// Takes one step on the given rows: at most a batch of them, or as many batches as a step
-    /// [accumulates](Builder::accumulate). Inputs and targets are raw. The trainer scales them.
+    /// Takes one step on the given rows. Their number is at most the batch size times the number of
+    /// [accumulated](Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set that was
+    /// [loaded](Trainer::load) is unloaded.
     ///
     /// # Errors
-    /// Rows, columns or targets that do not fit; [`Error::NotFinite`], with parameters as before the bad step, which on a GPU
-    /// may be one of the two before this one; [`Error::StateNotFinite`] if its update overflows.
+    /// Rows, columns or targets that do not fit; targets whose scaling is not known yet; [`Error::NotFinite`], with parameters
+    /// as before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU the last two errors may concern one
+    /// of the two previous steps.
     ///
     /// # Examples
     /// ```
@@ -350,15 +353,15 @@ impl Trainer {
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
-    /// Makes one submission of steps on the loaded data set. It ends with the epoch at the latest. The next call then begins
-    /// another epoch, in a new order.
+    /// Takes the next steps on the loaded data set. They are sent to the device at once, as one submission. After the last step
+    /// of an epoch, the next call begins a new epoch, with the rows in a new order.
     ///
-    /// [`Builder::steps_per_submission`] sets the number of steps. By default a submission on a GPU lasts about a tenth of a
-    /// second.
+    /// [`Builder::steps_per_submission`] sets the number of steps per call. By default a submission on a GPU lasts about a
+    /// tenth of a second.
     ///
     /// # Errors
     /// No data set is loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] if an
-    /// update overflows. On a GPU these two may be returned by a later call that needs the parameters.
+    /// update overflows. On a GPU a later call may return these two errors.
     ///
     /// # Examples
     /// ```
@@ -404,7 +407,7 @@ impl Trainer {
         Ok(Advance { losses, rows, epoch_done })
     }
 
-    /// Returns the records of step `ahead` of the next submission, counted from 0.
+    /// Returns the records, one per batch, of the step with index `ahead` in the next submission. The step has `rows` rows.
     fn records(&self, ahead: usize, rows: usize) -> impl Iterator<Item = Step> + use<> {
         let batch_index = ahead * self.spec.accumulate;
         self.spec.records(&self.schedule, self.seed, self.step + ahead as u64, batch_index, rows)
@@ -431,7 +434,7 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters. The optimizer's state stays.
+    /// Replaces all parameters. The optimizer's state is unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.

@@ -1,11 +1,12 @@
 //! Handling of numbers that become infinite or NaN.
 //!
-//! The flag holds the index of the first bad step. Losses, gradients and the norm record their own step there. From then on the
-//! optimizers change nothing, so that the state is that before the step. The step is then replayed op by op, to name the op
-//! with the first bad number.
+//! A word on the device, the flag, holds the index of the first bad step. The kernels of losses, gradients and the gradient
+//! norm write their step's index there if a result is not finite. From then on the optimizers change nothing, so parameters and
+//! optimizer state stay as they were before the bad step. The host then replays that step op by op, to find the op with the
+//! first bad number.
 //!
-//! An update that overflows records the next step. The state is then that after the update, and the bad tensor is searched for
-//! in it: no number that is not finite leaves the trainer (`Trainer::finite`).
+//! An update that overflows writes the index of the next step. The bad number is then in the updated parameters or optimizer
+//! state, where the host searches for it. `Trainer::finite` checks all tensors that leave the trainer.
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
@@ -19,8 +20,8 @@ use crate::trainer::{InFlight, Trainer};
 impl Trainer {
     /// Returns the error of a submission that recorded `bad` in the flag.
     ///
-    /// Training then stands before the bad step, as if nothing had been submitted since, except that its rows count as used. If
-    /// an update has overflowed, training stands after that step.
+    /// The trainer's position is set back to just before the bad step, except that the step's rows count as used. If an update
+    /// has overflowed, the position is just after that step.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
         let overflow = first_not_finite(&self.state()?);
@@ -32,8 +33,8 @@ impl Trainer {
             self.step += 1;
             self.state_error(overflow)
         } else {
-            // Later submissions have filled the window with other rows since. The order of an epoch stays until all its
-            // submissions are settled.
+            // Later submissions have filled the window with other rows, so it is filled again. The device still has the row
+            // order of this epoch.
             self.write_from_host(&submission.host_writes)?;
             self.executor.submit(steps, &[Run { section: Section::Window, batch_index: 0 }])?;
             self.replay(steps, index)?
@@ -56,7 +57,8 @@ impl Trainer {
         Ok(tensors)
     }
 
-    /// Returns tensors of parameters or state if all are finite. All of them leave the trainer through here.
+    /// Returns the given parameters or optimizer state if all numbers are finite. Every function that returns them calls this
+    /// one.
     ///
     /// # Errors
     /// [`Error::StateNotFinite`].
@@ -71,8 +73,9 @@ impl Trainer {
         Error::StateNotFinite { step: self.step.saturating_sub(1), view, row, column, value }
     }
 
-    /// Runs the ops of one step one by one, until one has an output that is not finite. A fused step is replayed by the build
-    /// that records the results of its stages, so that the stage can be named.
+    /// Runs the ops of one step one by one, until an output is not finite. Returns the error that names this op. A fused step
+    /// is replayed with its [traced build](traced), which stores the results of each stage, so that the error can name the
+    /// stage.
     fn replay(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let plan = self.executor.plan().clone();
         let traced = match traced(&plan)? {
@@ -107,7 +110,7 @@ impl Trainer {
         })
     }
 
-    /// Returns the error of an op's outputs, if a number is not finite.
+    /// Returns an error for the first number in an op's outputs that is not finite; `None` if all are finite.
     fn first_bad(&mut self, plan: &Plan, section: Section, index: usize, step: &Step) -> Result<Option<Error>> {
         let op = &plan.ops(section)[index];
         for (id, layer) in outputs(plan, op) {
@@ -140,7 +143,7 @@ impl Trainer {
     }
 }
 
-/// Number of a tensor that is not finite.
+/// Position and value of a number that is not finite.
 struct Overflow {
     view: String,
     row: usize,
@@ -148,7 +151,7 @@ struct Overflow {
     value: f32,
 }
 
-/// Returns the first number that is not finite, in states before parameters, since the states may be the cause.
+/// Returns the first number that is not finite. Optimizer states are searched before parameters, since they may be the cause.
 fn first_not_finite(tensors: &[Tensor]) -> Option<Overflow> {
     let (parameters, states): (Vec<_>, Vec<_>) = tensors.iter().partition(|tensor| tensor.name.starts_with("layer"));
     states.into_iter().chain(parameters).find_map(not_finite_in)
@@ -161,8 +164,8 @@ fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
     Some(Overflow { view: tensor.name.clone(), row: at / columns, column: at % columns, value: tensor.values[at] })
 }
 
-/// Returns advice that can help. Before the first step, neither the learning rate nor clipping can be the cause, and clipping is
-/// no advice if the norm is clipped already.
+/// Returns the remedy for the error message. In the first step, neither the learning rate nor clipping can be the cause.
+/// Clipping is not suggested if the norm is clipped already.
 fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     match (step, clip_norm) {
         (0, _) => "check the inputs and targets, and scale large ones".into(),
@@ -174,10 +177,10 @@ fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     }
 }
 
-/// View, and the layer whose op writes it in a plan of layers, if there is one.
+/// View, and the layer whose op writes it in a plan without a fused step, if there is one.
 type Output = (ViewId, Option<usize>);
 
-/// Returns the views of numbers that an op computes, in order.
+/// Returns the `f32` views that an op writes, in the order in which it computes them.
 fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let computed = |access| matches!(access, Access::Write | Access::Accumulate);
     let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
@@ -193,8 +196,9 @@ fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     all
 }
 
-/// Returns the views that a fused step has traced. Forward: the output of each dense layer with its activation. Backward, from
-/// the last layer: the gradient of the last activation, or of the loss, and of the input of each dense layer but the first.
+/// Returns the views that store the stages of a fused step, first of the forward pass, then of the backward pass. Forward, each
+/// dense layer has the output of its activation. Backward, from the last dense layer to the first, each has the gradient of its
+/// output before the activation.
 fn stages(plan: &Plan, trace: ViewId) -> [Vec<Output>; 2] {
     let views = plan.within(trace);
     let (outputs, gradients) = views.split_at(views.len() / 2);

@@ -1,4 +1,4 @@
-//! Profile of a training: the time of each op.
+//! Profile of training: the time of each op.
 
 use std::fmt;
 use std::io::Write;
@@ -10,10 +10,10 @@ use crate::exec::Span;
 use crate::plan::{Plan, Rates, Section, Work, roofline_cells};
 use crate::text::table;
 
-/// Most spans in a trace. The totals of ops include later ones.
+/// Largest number of spans in a trace. The totals of each op include later spans.
 const MOST_SPANS: usize = 200_000;
 
-/// Time of one op of the plan, in all submissions of steps.
+/// Total time of one op of the plan during training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OpTime {
@@ -29,11 +29,11 @@ pub struct OpTime {
     pub work: Work,
     /// Number of runs.
     pub calls: u64,
-    /// Seconds of all runs.
+    /// Total time of all runs in seconds.
     pub secs: f64,
 }
 
-/// Profile of a training; see [`Builder::profile`](crate::trainer::Builder::profile).
+/// Profile of training; see [`Builder::profile`](crate::trainer::Builder::profile).
 ///
 /// # Examples
 /// ```
@@ -68,7 +68,7 @@ impl Profile {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// Adds a submission that was made at `at`.
+    /// Adds the spans of a submission. `at` is its time in seconds since the profile began.
     pub(super) fn add(&mut self, plan: &Plan, at: f64, spans: &[Span]) {
         for span in spans {
             let index = self.index(plan, span);
@@ -80,7 +80,7 @@ impl Profile {
         }
     }
 
-    /// Returns the index of the op of a span. Another data set may have other sizes, and then other ops.
+    /// Returns the index in `ops` of a span's op, which is added if it is new. With another data set, sizes and ops may change.
     fn index(&mut self, plan: &Plan, span: &Span) -> usize {
         let op = &plan.ops(span.section)[span.op];
         let new = OpTime {
@@ -199,7 +199,7 @@ impl OpTime {
     }
 }
 
-/// Trace; field names are those of the format.
+/// Trace in Chrome's trace event format, which defines the field names.
 #[derive(Serialize)]
 #[allow(non_snake_case, reason = "names of the format")]
 struct Trace {

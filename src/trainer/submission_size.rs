@@ -1,8 +1,9 @@
-//! Number of steps per submission to a GPU, unless the user sets it.
+//! Number of steps per submission, the group of steps that is sent to a GPU at once, unless the user sets it.
 //!
-//! A GPU that works on one submission for seconds is reset by the system, and cannot be stopped meanwhile. Many small
-//! submissions cost time of their own. The target is a tenth of a second. The first submission has one step, and each finished
-//! one shows how long a step takes. Only the size of submissions depends on this clock, no bit of the results.
+//! A submission must not be too long: it cannot be stopped, and the operating system resets a GPU after some seconds. It must
+//! not be too short either, since each one has some overhead. The target is a tenth of a second. The first submission has one
+//! step, and each finished one shows how long a step takes. The measured times affect only the size of submissions, not the
+//! results.
 
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,8 @@ impl SubmissionSizer {
         self.step.map_or(1, |step| usize::try_from(fitting(step)).unwrap_or(capacity)).min(capacity).max(1)
     }
 
-    /// Records the end of a submission made at `submitted`. It may have been over long before, unless it was `waited` for: the
-    /// duration of a step is an upper bound.
+    /// Records at time `now` that a submission of `steps` steps, made at `submitted`, has ended. Unless the host `waited` for
+    /// it, it may have ended long before `now`. The resulting duration of a step is therefore an upper bound.
     pub(super) fn note(&mut self, submitted: Instant, now: Instant, waited: bool, steps: usize) {
         let began = self.over.map_or(submitted, |over| over.max(submitted));
         self.step = Some(now.saturating_duration_since(began) / steps.max(1) as u32);

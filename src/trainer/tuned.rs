@@ -1,5 +1,5 @@
-//! Tile sizes of a training's matrix multiplications: the heuristic's, those of a tuning, or those of the checkpoint that it
-//! resumes from.
+//! Tile sizes of the matrix multiplications in training. The heuristic chooses them, or they come from a tuning or from the
+//! checkpoint that training resumes from.
 
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
@@ -23,16 +23,17 @@ pub(super) struct Planner {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// Number of different matrix multiplications of a step.
+    /// Number of different matrix multiplications per step.
     pub matmuls: usize,
     /// Number of those with tile sizes in the tuning.
     pub tuned: usize,
-    /// Reasons why parts of the tuning are ignored. Empty if it is [pinned](crate::trainer::Builder::tuning).
+    /// Entries of the tuning that are ignored, with reasons. Empty for a [pinned](crate::trainer::Builder::tuning) tuning,
+    /// where such an entry is an error.
     pub ignored: Vec<String>,
 }
 
 impl Planner {
-    /// Creates a planner for a training on devices with these limits.
+    /// Creates a planner for training on devices with these limits.
     pub(super) fn new(wish: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
         let pinned = wish.is_pinned();
         let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
@@ -40,7 +41,7 @@ impl Planner {
         Ok(planner)
     }
 
-    /// Returns the plan of a training before it is specialized for the device. Only its fused step and its tiles depend on the
+    /// Returns the training plan before it is specialized for the device. Only its fused step and its tiles depend on the
     /// device.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let plan = lower(spec)?;
@@ -49,8 +50,9 @@ impl Planner {
         Ok(plan)
     }
 
-    /// Returns the plan before it is known how many rows a step has. It runs evaluations but no steps. Parameters, gradients and
-    /// state have the same names and sizes as in every plan of the specification.
+    /// Returns a plan that can evaluate but not train, for the time until the number of rows per step is known. Parameters,
+    /// gradients and optimizer state have the same names and sizes as in the plans that train, so they are kept when the plan
+    /// changes.
     pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
         let plan = lower(&spec)?;
@@ -67,7 +69,8 @@ impl Planner {
 }
 
 impl Trainer {
-    /// Returns how many matrix multiplications have tile sizes of a tuning.
+    /// Returns the number of matrix multiplications with tile sizes of a tuning, and the entries of the tuning that are
+    /// ignored.
     ///
     /// # Errors
     /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
@@ -85,8 +88,8 @@ impl Trainer {
         Ok(Tuned { matmuls, tuned, ignored: self.planner.ignored.clone() })
     }
 
-    /// Returns the tile sizes of all matrix multiplications on the device, chosen by the heuristic or by a tuning. The CPU has
-    /// none. As a [pinned](crate::trainer::Builder::tuning) tuning they reproduce the bits of this training.
+    /// Returns the tile sizes of all matrix multiplications on a GPU, chosen by the heuristic or by a tuning; empty on the CPU.
+    /// A trainer that [pins](crate::trainer::Builder::tuning) them reproduces the bits of this one.
     ///
     /// # Errors
     /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
@@ -103,7 +106,8 @@ impl Trainer {
         self.planner.tiles(&self.spec)
     }
 
-    /// Uses the checkpoint's tile sizes, which are of the same device. Returns the number of matrix multiplications that change.
+    /// Changes to the tile sizes of a checkpoint that was made on the same device. Returns the number of matrix multiplications
+    /// whose tile changes; 0 if these tiles cannot be used.
     ///
     /// # Errors
     /// A pinned tuning with other tile sizes.

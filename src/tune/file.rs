@@ -1,5 +1,5 @@
-//! Tunings as files: JSON, one matrix multiplication per line. Each machine has one such file in the folder of compiled
-//! shaders, and each new tuning adds to it.
+//! Tunings as files: JSON, one matrix multiplication per line. Each machine has one such file in the folder of the
+//! pipeline cache, and each new tuning is added to it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::specialize::{Choice, Machine, TUNING_VERSION, Tuning};
 
 const REMEDY: &str = "delete it, and run `wgrad tune` again";
 
-/// Largest size of a file: ten thousand matrix multiplications take as much.
+/// Largest size of a file in bytes, enough for ten thousand matrix multiplications.
 const MOST_BYTES: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -93,8 +93,8 @@ impl Tuning {
     }
 
     /// Adds the tuning to the stored one of its machine, and replaces older tiles of the same matrix multiplications.
-    /// Returns the file; `None` if the cache on disk is turned off: see
-    /// [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
+    /// Returns the path of the file. Stores nothing and returns `None` if the tuning was not measured on a machine, or
+    /// if the cache on disk is turned off: see [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
     ///
     /// # Errors
     /// Returns an error if the folder or file cannot be written.
@@ -116,7 +116,7 @@ impl Tuning {
     }
 }
 
-/// Returns the file of a machine's tuning.
+/// Returns the path of a machine's tuning file; `None` if the cache on disk is turned off.
 fn path(machine: &Machine) -> Option<PathBuf> {
     #[cfg(feature = "gpu")]
     let folder = crate::exec::gpu::cache_folder();

@@ -2,9 +2,10 @@
 //! [`Tuning`].
 //!
 //! Each different matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
-//! have](crate::specialize::candidates). A tile must first compute the right result: on small whole numbers, in a full
-//! batch and in a short one, it must give the same numbers as the CPU, and change nothing around them. Sums of whole
-//! numbers are exact in any order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`], twice.
+//! have](crate::specialize::candidates). A tile must first compute the right result: for small whole numbers, in a full
+//! batch and in a short one, it must give the same numbers as the CPU, and must not write any other memory. Sums of
+//! whole numbers are exact in any order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`] in two
+//! measurements.
 //!
 //! ```
 //! use wgrad::lower::TrainingSpec;
@@ -50,7 +51,7 @@ pub struct Tune {
 }
 
 impl Tune {
-    /// Creates the autotuning of a step of the given network.
+    /// Creates the autotuning of one training step of a network.
     ///
     /// # Errors
     /// Returns the errors of [`TrainingSpec::check`].
@@ -66,11 +67,11 @@ impl Tune {
         self
     }
 
-    /// Measures on a device; `on_event` gets the progress. Times are those of the device's clock, or the host's if it
-    /// has none.
+    /// Measures the tiles on a device; `on_event` receives the progress. Times are those of the device's clock, or of
+    /// the host's if the device has none.
     ///
     /// # Errors
-    /// Returns an error if the device has no tiles or stops responding, and [`Error::Mismatch`] if even the heuristic's
+    /// Returns an error if the device is not a GPU or stops responding, and [`Error::Mismatch`] if even the heuristic's
     /// tile gives a wrong result.
     pub fn run(&self, device: &Device, on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let timed = device.clone().timed();
@@ -115,7 +116,8 @@ impl Tune {
     }
 }
 
-/// Plan of a step, and the same for whole numbers: every activation a relu, without dropout.
+/// Plan of a step, and the same plan for whole numbers: every activation except the identity is a ReLU, and there is no
+/// dropout.
 struct Plans {
     real: Plan,
     whole: Plan,
@@ -150,7 +152,7 @@ impl Plans {
         Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
 
-    /// Returns the index of any matrix multiplication.
+    /// Returns the index of the first matrix multiplication, if there is one.
     fn any_product(&self) -> Option<usize> {
         self.real.ops(Section::Gradients).iter().position(|op| op.kernel.shader.tiles.is_some())
     }
@@ -221,8 +223,9 @@ impl Subject {
     }
 }
 
-/// Returns `true` if the second of two times is shorter than the heuristic's, the first, by more than the margin, and
-/// also when both are measured `again`. Both measurements count on their own, since a lucky one remains the minimum.
+/// Returns `true` if a tile's time is shorter than the heuristic's by more than the margin in two measurements: in
+/// `first`, and in `again`. Each holds the heuristic's time, then the tile's. The minimum of both measurements would
+/// not suffice, since it keeps a time that was short by chance.
 fn wins_twice(first: [Option<f64>; 2], again: impl FnOnce() -> Result<[f64; 2]>) -> Result<bool> {
     let ahead = |[heuristic, best]: [f64; 2]| best < (1.0 - MARGIN) * heuristic;
     match first {

@@ -43,7 +43,7 @@ pub struct Matmul {
     pub choice: Choice,
     /// All tiles, the heuristic's first.
     pub candidates: Vec<Candidate>,
-    /// Index of the chosen tile.
+    /// Index of the chosen tile in `candidates`.
     pub chosen: usize,
     /// Shapes of the first view read, and of the output.
     #[serde(skip)]
@@ -107,7 +107,7 @@ pub enum Event<'a> {
 pub struct Report {
     /// One entry per distinct matrix multiplication (kernel and shapes) of a step.
     pub matmuls: Vec<Matmul>,
-    /// Resulting tuning: a tile for each of them, even if it is the heuristic's.
+    /// Resulting tuning. It has a tile for each matrix multiplication, even if it is the heuristic's.
     pub tuning: Tuning,
     /// `true` if times are those of the device's clock, `false` for the host's.
     pub device_clock: bool,
@@ -141,8 +141,8 @@ impl Report {
         self.matmuls.iter().flat_map(of)
     }
 
-    /// Returns the seconds of all matrix multiplications of a step, with the heuristic's tiles and with the chosen
-    /// ones.
+    /// Returns the total time in seconds of the matrix multiplications of a step: with the heuristic's tiles, and with
+    /// the chosen ones.
     pub fn secs(&self) -> [f64; 2] {
         let of = |chosen: bool| {
             let matmul =

@@ -12,10 +12,10 @@ use crate::shape::{Dtype, Shape, padded};
 use crate::tune::{Plans, Subject};
 use crate::verify::{Make, whole_numbers};
 
-/// Number of elements after a view, beside its padding, that no kernel may write.
+/// Number of guard elements after each view and its padding. No kernel may write them.
 const GUARD: usize = 64;
 
-/// Longest submission of more than one run, in seconds; some drivers consider a device hung after two.
+/// Longest time of a submission with several runs, in seconds. Some drivers consider a device hung after two seconds.
 const LONGEST: f64 = 0.1;
 
 /// Largest number of runs per submission.
@@ -31,8 +31,8 @@ pub(super) struct Trial<'a> {
     executor: Box<dyn Executor>,
     /// Step records of a full batch and a short one.
     steps: [Step; 2],
-    /// Contents of its views before it runs, and after each of the steps: whole allocations, in the order of its
-    /// bindings.
+    /// Contents of the op's allocations before it runs (`before`), and expected contents after each of the steps
+    /// (`after`), in the order of its bindings.
     before: Vec<Vec<u32>>,
     after: [Vec<Vec<u32>>; 2],
     clock: bool,
@@ -99,8 +99,8 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Returns the shortest time of a run in seconds. It makes about as many runs as fit into `secs` seconds, but only
-    /// two if those already take as long as `hopeless`.
+    /// Returns the shortest time of a run in seconds. It makes about as many runs as fit into `secs` seconds. If the
+    /// second run already takes `hopeless` seconds or more, it stops there.
     pub(super) fn time(&mut self, tile: Tile, secs: f64, hopeless: f64) -> Result<f64> {
         self.executor.adopt(alone(&self.plans.real, self.op, Some(tile))?)?;
         // Warm-up: the first run may include other work.
@@ -130,7 +130,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Returns the op with this index as its own plan, on views of the same names and shapes.
+/// Returns a plan that consists of one op: the gradient op with this index. Its views have the same names and shapes.
 pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
     let op = &plan.ops(Section::Gradients)[op];
     let mut alone = Plan::new();
@@ -157,7 +157,8 @@ fn all_of(view: &str) -> String {
     format!("{view}.all")
 }
 
-/// Returns whole numbers for views that are read, and poison for views that are written and for everything around.
+/// Returns the initial contents of the op's allocations: whole numbers in views that are read, and poison in views that
+/// are written and outside the views.
 fn before(plan: &Plan) -> Vec<Vec<u32>> {
     let op = &plan.ops(Section::Gradients)[0];
     let numbers = whole_numbers(plan, op, 0);
@@ -172,10 +173,10 @@ fn before(plan: &Plan) -> Vec<Vec<u32>> {
     bound.collect()
 }
 
-/// Returns the contents of all views after a run.
+/// Writes `before` to the op's allocations, runs the op, and returns their contents.
 fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
     let plan = executor.plan();
-    // Only the views of the op: fitting it to the device may have added views of parts.
+    // Only the views of the original plan: fitting it to the device may have added views of parts.
     let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
     let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
     for (view, words) in views.iter().zip(before) {

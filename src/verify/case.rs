@@ -34,7 +34,7 @@ impl PlanKind {
     }
 }
 
-/// Network to verify, with its training and the tile sizes of its matrix multiplications.
+/// Network to verify, with its training settings and the tile sizes of its matrix multiplications.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) spec: TrainingSpec,
@@ -45,7 +45,7 @@ pub(super) struct Case {
     pub(super) tiles: Option<(usize, Limits)>,
     /// Tuning with the tile sizes of the matrix multiplications, and the device that it is for.
     pub(super) tuning: Option<(Tuning, DeviceLimits)>,
-    /// Use of a fused step in the fused plan on any device, even where it is not faster.
+    /// True if the fused plan has a fused step on any device, even where it is not faster.
     pub(super) fused_step: bool,
 }
 

@@ -10,13 +10,14 @@ use crate::verify::case::{Case, PlanKind, STEPS_PER_SUBMISSION};
 use crate::verify::inputs::{self, Numbers};
 use crate::verify::passes;
 
-/// Number of submissions in flight before results are read.
+/// Number of submissions that are made before results are read.
 const SUBMISSIONS: usize = 2;
 
 /// Numbers of steps per submission.
 const STEPS: [usize; 3] = [1, 2, STEPS_PER_SUBMISSION];
 
-/// Result of a free run: steps without reads between them, whose results had the bits of the same ops run one by one.
+/// Result of a successful free run. Its steps ran without reads between ops, and gave the same bits as the same ops run one by
+/// one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FreeRun {
@@ -24,7 +25,7 @@ pub struct FreeRun {
     pub plan: PlanKind,
     /// Number of steps per submission.
     pub steps: usize,
-    /// Number of submissions in flight.
+    /// Number of submissions that were made before results were read.
     pub submissions: usize,
     /// Number of 32-bit words compared: the losses, and all memory that persists between steps.
     pub words: usize,
@@ -32,8 +33,8 @@ pub struct FreeRun {
     pub changed: usize,
 }
 
-/// Makes free runs with each number of steps; each continues where the last one stopped. A fused step runs as in training, and
-/// is compared with the traced build, op by op, that lockstep has checked.
+/// Makes free runs with each number of steps; each continues where the last one stopped. A fused step runs as in training. It
+/// is compared with the traced build, which lockstep has checked and which runs op by op.
 pub(super) fn all(
     case: &Case,
     kind: PlanKind,
@@ -67,7 +68,7 @@ pub(super) fn all(
     Ok(())
 }
 
-/// Submits all steps, in whole submissions or op by op, and then waits for their losses.
+/// Submits all steps, several at once or op by op, and then waits for their losses.
 fn run(
     case: &Case,
     executor: &mut dyn Executor,

@@ -5,8 +5,9 @@
 //! matrix multiplications are exact for any order of their terms, so the device must have the bits of the reference. Each
 //! pass has a full batch and a short one.
 //!
-//! **Free runs** find errors that the reads between ops can hide. They submit 1, 2 and 7 steps at a time, with two
-//! submissions in flight and no reads between them. The results must have the bits of the same ops run one by one.
+//! **Free runs** find errors that the reads between ops can hide. They send 1, 2 and 7 steps at a time to the device, each
+//! group as one submission, and two submissions before any result is read. The results must have the bits of the same ops run
+//! one by one.
 //!
 //! If a device uses a fused step, lockstep checks a traced build that writes the results of each stage to memory, stage by
 //! stage. Free runs check that the build for training has the same bits.
@@ -50,7 +51,7 @@ use crate::specialize::{Tuning, TuningPolicy, traced};
 use case::Case;
 use report::Collected;
 
-/// Function that creates an executor for a plan, as a device does, or as a test with a deliberate error.
+/// Function that creates an executor for a plan. It may be that of a device, or in a test one with a deliberate error.
 pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
 
 /// Verification of one network, a model, or the standard set of networks.
@@ -77,8 +78,8 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Verifies all ops for training and evaluating a network. A small random data set stands in for the one of the spec, and
-    /// a submission has up to 7 steps.
+    /// Verifies all ops for training and evaluating a network. The data are random, and up to 7 steps are sent to the device at
+    /// once, whatever the spec says.
     ///
     /// # Errors
     /// As [`TrainingSpec::check`].
@@ -129,7 +130,7 @@ impl Verify {
     }
 
     /// Verifies a set of networks that together run each kernel, with each activation, loss function and optimizer, in the
-    /// fused and the primitive plan. Tiles divide some of their sizes and not others.
+    /// fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and others are not.
     ///
     /// # Errors
     /// None; the networks are fixed, and tests run them.
@@ -164,8 +165,8 @@ impl Verify {
         self
     }
 
-    /// Uses the tile sizes of a tuning for the network's matrix multiplications. As in a training that is
-    /// [pinned](crate::trainer::Builder::tuning) to the tuning, an entry that does not apply is an error of [`Verify::run`].
+    /// Uses the tile sizes of a tuning for the network's matrix multiplications. As in
+    /// [`Builder::tuning`](crate::trainer::Builder::tuning), an entry that does not apply is an error, here of [`Verify::run`].
     ///
     /// # Examples
     /// ```
@@ -185,7 +186,7 @@ impl Verify {
     }
 
     /// Uses the tile sizes of a tuning where the device and the shapes allow them. On a GPU, [`Header::ignored`] lists the
-    /// others.
+    /// entries that are ignored.
     ///
     /// # Examples
     /// ```

@@ -44,7 +44,8 @@ fn optimizers() -> [Optimizer; 8] {
 /// multiples of four, those of the other are not.
 const TILED: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
 
-/// Returns for a GPU one case per rank of tile candidates, except the first, which all other cases use.
+/// Returns one case for each rank of the tile candidates, except the first rank, which all other cases use. Returns none unless
+/// the device is a GPU.
 pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Vec<Case>> {
     let DeviceLimits::Gpu(limits) = target else { return Ok(Vec::new()) };
     let mut cases = Vec::new();
@@ -71,8 +72,8 @@ const INPUT_STORAGE: [InputStorage; 3] = [InputStorage::Numbers, InputStorage::B
 /// Micro-batches per step.
 const ACCUMULATE: [usize; 3] = [1, 3, 2];
 
-/// Returns one case per network. Together they have each optimizer and loss function, gradient clipping or none, gradient
-/// accumulation or none, and each storage of the inputs.
+/// Returns one case per network. Together they have each optimizer, each loss function and each storage of the inputs, with and
+/// without gradient clipping and gradient accumulation.
 pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;

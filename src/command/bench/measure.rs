@@ -15,11 +15,11 @@ use crate::command::lines::wrapped;
 /// Number of repetitions of a measurement; their spread shows how reliable it is.
 const REPETITIONS: usize = 9;
 
-/// Fewest repetitions with quartiles.
+/// Fewest repetitions of a measurement, so that it has quartiles.
 const FEWEST: usize = 4;
 
-/// Submissions until a device is as far behind the host as it can be. From then on a repetition takes as long as its
-/// steps.
+/// Number of submissions (groups of steps that are sent to the device at once) that fill the device's queue. Once it is full,
+/// the host waits for the device, so that a repetition takes as long as its steps.
 const IN_FLIGHT: usize = 3;
 
 /// Amount of work to measure.
@@ -36,7 +36,7 @@ pub enum Effort {
 pub struct Measurement {
     pub network: &'static str,
     pub device: String,
-    /// Matrix multiplications with tile sizes of a tuning.
+    /// Number of matrix multiplications whose tile sizes come from a tuning file.
     pub tuned: usize,
     /// Time from opening the device to the loss of the first step.
     pub first_seconds: f64,
@@ -50,19 +50,19 @@ pub struct Measurement {
     pub steps_per_submission: f64,
     pub samples_per_second: f64,
     pub gflop_per_second: f64,
-    /// Bytes between host and device per step, both ways, if they are counted.
+    /// Bytes copied between host and device per step, in both directions; `None` on the CPU, where nothing is copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_bytes_per_step: Option<f64>,
 }
 
-/// A repetition.
+/// Time and number of steps of a repetition.
 struct Repetition {
     seconds: f64,
     steps: usize,
     submissions: usize,
 }
 
-/// Opens the device of that name, and trains on it.
+/// Opens the device called `device`, trains the network on it, and returns the times.
 pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort: Effort) -> Result<Measurement> {
     let data = workload.data()?;
     let began = Instant::now();
@@ -73,7 +73,8 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;
-    // First runs of shaders, caches and clocks take time that a long training does not see.
+    // The first runs are slower: shaders are compiled, caches are cold, and clock rates are low. In a long training run, that
+    // hardly matters.
     let (warm_up, each) = match effort {
         Effort::Seconds(seconds) => (0.2 * seconds, Effort::Seconds(0.8 * seconds / REPETITIONS as f64)),
         steps => (0.0, steps),
@@ -123,7 +124,8 @@ fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()>
     trainer.step(input, targets)?.value().map(drop)
 }
 
-/// All repetitions; fewer if a single submission takes much longer than a repetition should.
+/// Runs all repetitions. Stops early, after at least [`FEWEST`], once they have taken twice the given time because single
+/// submissions are slow.
 fn repetitions(trainer: &mut Trainer, effort: Effort) -> Result<Vec<Repetition>> {
     let mut repetitions: Vec<Repetition> = Vec::new();
     while repetitions.len() < REPETITIONS {
@@ -137,7 +139,7 @@ fn repetitions(trainer: &mut Trainer, effort: Effort) -> Result<Vec<Repetition>>
     Ok(repetitions)
 }
 
-/// Whole submissions, at least one, until the time is over or the steps are done.
+/// Runs one repetition: whole submissions, at least one, until the time has passed or the steps are done.
 fn repeat(trainer: &mut Trainer, effort: Effort) -> Result<Repetition> {
     let (began, first) = (Instant::now(), trainer.steps());
     let mut done = Repetition { seconds: 0.0, steps: 0, submissions: 0 };
@@ -163,7 +165,7 @@ impl Repetition {
 }
 
 impl Measurement {
-    /// Head of the table.
+    /// Returns the header line of the table.
     pub fn head() -> String {
         line(["first", "step", "quartiles", "samples/s", "GFLOP/s"].map(String::from), "device")
     }

@@ -24,7 +24,7 @@ use workload::Workload;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad bench                  three networks, on the CPU and on every adapter
+  wgrad bench                  three networks, on the CPU and on every GPU
   wgrad bench --hidden \"512 relu 256 relu\" --inputs 784 --batch 128
   wgrad bench --hidden \"512 relu\" --device cpu --device gpu --json
   wgrad bench --suite          all measurements of one device, by default a GPU
@@ -32,20 +32,23 @@ EXAMPLES
   wgrad bench --suite --peak-gflops 20000 --bandwidth-gbs 500
 
 OUTPUT
-  first     time from opening the device to the loss of the first step
-  step      median time per step, and the quartiles of all repetitions
-  GFLOP/s   operations of the plan; a multiplication and an addition are two
+  first      time from opening the device to the loss of the first step
+  step       median time per training step, of up to nine repetitions
+  quartiles  a quarter of the repetitions is faster, a quarter is slower
+  GFLOP/s    10⁹ floating-point operations per second; a multiply-add is two
 
 SUITE
-  Steps of moons, digits, mnist, wide and narrow, and each of their ops alone;
-  also the ops of a layer of 1024 with batch size 512, and of 4096 with 4096.
-  An op runs so often per submission that launch overhead does not count, and
-  is timed by the GPU's own clock if it has one, for a tenth of --seconds. With
-  the device's peak rates, from its data sheet, each time has its lower bound
-  (roofline). --json prints start, step …, op …, summary.
+  For developers of wgrad, to find slow operations (ops). Measures training
+  steps of the networks moons, digits, mnist, wide and narrow, and each op of a
+  step alone. Of the networks layer (1,024 units, batch size 512) and square
+  (4,096 units, batch size 4,096), only the ops are measured. Each op runs many
+  times in a row, so that launch overhead is negligible, for a tenth of
+  --seconds in all. A GPU that has a clock of its own measures the time. With
+  the device's peak rates, from its data sheet, each time is compared with its
+  lower bound (roofline). --json prints start, step …, op …, summary.
 
-Training is that of `wgrad train`, on random rows. Nothing else should run
-meanwhile.
+Networks are trained as by `wgrad train`, on random rows. Let no other program
+run meanwhile, since it would distort the times.
 ";
 
 /// Networks, devices and time of a measurement.
@@ -57,11 +60,11 @@ meanwhile.
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
-    /// Number of inputs [default: 64]
+    /// Number of inputs, with --hidden [default: 64]
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     inputs: Option<usize>,
-    /// Number of outputs [default: 10]
+    /// Number of outputs, with --hidden [default: 10]
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
@@ -71,11 +74,13 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Vec<String>,
-    /// Time per network and device
+    /// Seconds per network and device
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2", allow_negative_numbers = true)]
     #[arg(help_heading = "Time")]
     seconds: f64,
-    /// Steps per repetition [default: by time]
+    /// Steps per repetition, in place of --seconds
+    ///
+    /// The time per step is the median of nine repetitions.
     #[arg(long, value_name = "N", value_parser = count, conflicts_with = "seconds", allow_negative_numbers = true)]
     #[arg(help_heading = "Time")]
     steps: Option<usize>,
@@ -128,7 +133,7 @@ struct Summary {
 struct Fastest {
     network: String,
     device: String,
-    /// Time of the next best device, in times of the fastest.
+    /// Time of the second-fastest device, divided by that of the fastest; `None` if only one was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     factor: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,7 +169,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
                     show(&measurement, arguments.json, output);
                     found.push(measurement);
                 }
-                // It is an error only for a device that was asked for.
+                // A device that fails is an error only if `--device` names it.
                 Err(error) if arguments.device.is_empty() => show_problem(name, &error, arguments.json, output),
                 Err(error) => return Err(error),
             }
@@ -199,14 +204,14 @@ fn show_problem(device: &str, error: &Error, json: bool, output: &mut Output) {
     }
 }
 
-/// Shows on a terminal what is being measured, on a line that the next one replaces.
+/// Shows the current measurement on a terminal, in a line that the next call overwrites.
 fn show_current(output: &Output, what: &str) {
     if !output.is_quiet() && std::io::stderr().is_terminal() {
         write!(std::io::stderr(), "\r\x1b[K{}", shown(what)).ok();
     }
 }
 
-/// The fastest of the devices, and the next one.
+/// Sorts the measurements by speed. Returns the fastest device and the second-fastest; `None` if there are no measurements.
 fn best(workload: &Workload, found: &mut [Measurement]) -> Option<Fastest> {
     found.sort_by(|a, b| a.step_seconds.total_cmp(&b.step_seconds));
     let (first, next) = (found.first()?, found.get(1));
@@ -240,7 +245,7 @@ impl Arguments {
         Workload::usual()
     }
 
-    /// The device, with the choice of fused steps if it is a GPU.
+    /// Returns the device, with the setting of `--fused-step` if it is a GPU.
     fn on(&self, device: Device) -> Result<Device> {
         if device.is_gpu() { self.fused_step.of(device) } else { Ok(device) }
     }
@@ -250,7 +255,8 @@ impl Arguments {
         if device.is_gpu() { self.tuning.choose(device) } else { Ok(Chosen::Nothing) }
     }
 
-    /// Names of the devices to measure. All that were asked for can be opened.
+    /// Returns the names of the devices to measure. Each device that `--device` names is opened once, so that an error comes
+    /// first.
     fn devices(&self) -> Result<Vec<String>> {
         if self.device.is_empty() {
             return Ok(everywhere());
@@ -262,7 +268,7 @@ impl Arguments {
     }
 }
 
-/// The CPU and every adapter.
+/// Returns the names of all devices: `cpu`, and the index of every GPU adapter.
 fn everywhere() -> Vec<String> {
     let names = std::iter::once("cpu".to_string());
     #[cfg(feature = "gpu")]

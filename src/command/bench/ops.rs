@@ -1,4 +1,5 @@
-//! Times of single ops of a step. Each runs so often per submission that launch overhead does not count.
+//! Times of the single ops of a training step. Each op is repeated within one submission to the device, so that launch overhead
+//! is negligible.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,7 +19,7 @@ use super::roofline::Roofline;
 use super::workload::Workload;
 use crate::command::autotune::Chosen;
 
-/// Time of a submission; systems reset a GPU that works on one for long.
+/// Approximate time of a submission, in seconds. It is short, since operating systems reset a GPU that is busy for too long.
 const BLOCK_SECONDS: f64 = 0.02;
 
 /// Most repetitions per submission.
@@ -27,10 +28,10 @@ const MOST: f64 = 4096.0;
 /// Learning rate so small that repeated updates leave the parameters as they are.
 const RATE: f64 = 1e-9;
 
-/// Matrix multiplication of an op: rows×columns, each a sum of so many terms.
+/// Sizes of a matrix multiplication: the result is rows × columns, and each element is a sum of `terms` products.
 #[derive(Serialize)]
 pub struct Matmul {
-    /// Transposes as in BLAS: `NT` forward, `NN` the input gradient, `TN` the weight gradient.
+    /// Transposed factors, as in BLAS (N: no, T: yes): `NT` forward, `NN` the input gradient, `TN` the weight gradient.
     pub form: &'static str,
     pub rows: usize,
     pub columns: usize,
@@ -41,7 +42,7 @@ pub struct Matmul {
 #[derive(Serialize)]
 pub struct Measured {
     pub network: &'static str,
-    /// Both kernels of a matrix multiplication in parts, which another op adds.
+    /// Name of the kernel. A matrix multiplication that is split into parts has two: the second kernel adds the parts.
     pub kernel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
@@ -74,7 +75,7 @@ pub struct Settings<'a> {
     pub rates: Rates,
 }
 
-/// Measures each op of a step once per kernel, shapes and tile; `tell` gets each at once.
+/// Measures each op of a step once per kernel, shapes and tile. `tell` is called with each result as soon as it is measured.
 pub fn measure(
     workload: &Workload,
     device: &Device,
@@ -88,7 +89,7 @@ pub fn measure(
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
-    // First the tiles of training, then all.
+    // First the tiles that training uses (`None`), then all others by number.
     let ways = if settings.tiles { ways(&plan, device) } else { 0 };
     for way in std::iter::once(None).chain((0..ways).map(Some)) {
         if let Some(number) = way {
@@ -106,7 +107,7 @@ pub fn measure(
     Ok(())
 }
 
-/// Largest number of tile sizes that a matrix multiplication can have.
+/// Returns the largest number of tile sizes that are possible for a matrix multiplication of the plan; 0 on the CPU.
 fn ways(plan: &Plan, device: &Device) -> usize {
     let DeviceLimits::Gpu(limits) = device.target() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
@@ -114,7 +115,8 @@ fn ways(plan: &Plan, device: &Device) -> usize {
     ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
 }
 
-/// The plan with the tile of that number for each matrix multiplication that has so many.
+/// Returns the plan with the tile size `number` in each matrix multiplication for which more than `number` tile sizes are
+/// possible.
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
     if let DeviceLimits::Gpu(limits) = device.target() {
@@ -123,7 +125,8 @@ fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     plan
 }
 
-/// Ops that are measured as one: a matrix multiplication in parts with the op that adds them, all others alone.
+/// Groups the ops that are measured together: a split matrix multiplication and the op that adds its parts. All other ops are
+/// measured alone.
 fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
     let mut units = Vec::new();
     for section in [Section::Gradients, Section::Update] {
@@ -138,7 +141,7 @@ fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
     units
 }
 
-/// Writes random parameters and rows, and runs a step, so that all views have contents as in training.
+/// Writes random parameters and rows, and runs a step, so that all buffers hold values as in training.
 fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
     for (layer, _, inputs) in spec.network.dense_layers() {
@@ -174,7 +177,7 @@ fn write(executor: &mut dyn Executor, name: &str, word: impl FnMut(usize) -> u32
     executor.write(view, 0, &words)
 }
 
-/// Ops that are measured as one.
+/// Ops that are measured together.
 struct Unit<'a> {
     workload: &'a Workload,
     section: Section,
@@ -191,7 +194,7 @@ impl Unit<'_> {
         self.of(plan).iter().map(|op| op.kernel.name).collect::<Vec<_>>().join(" + ")
     }
 
-    /// Two of the same key take the same time.
+    /// Returns the key of the measurement. Units with the same key take the same time, so only the first is measured.
     fn key(&self, plan: &Plan) -> [String; 3] {
         [self.kernel(plan), self.shapes(plan), self.tile(plan).unwrap_or_default()]
     }
@@ -203,7 +206,7 @@ impl Unit<'_> {
         op.tile.map(|tile| Tile { parts, ..tile }.to_string())
     }
 
-    /// `128×784 512×784 1×512 → 128×512`: shapes that are read and written.
+    /// Returns the shapes that are read and written: `128×784 512×784 1×512 → 128×512`.
     fn shapes(&self, plan: &Plan) -> String {
         let [read, written] = [false, true].map(|writes| {
             let bound = self.of(plan).iter().flat_map(|op| op.kernel.bindings.iter().zip(&op.views));
@@ -213,7 +216,7 @@ impl Unit<'_> {
         format!("{read} → {written}")
     }
 
-    /// The matrix multiplication that it is, if it is one.
+    /// Returns the sizes of the unit's matrix multiplication; `None` for other ops.
     fn matmul(&self, plan: &Plan) -> Option<Matmul> {
         let op = &self.of(plan)[0];
         let (_, dense, inputs) = self.workload.network.dense_layers().find(|(layer, ..)| op.layer == Some(*layer))?;

@@ -12,7 +12,7 @@ pub struct Roofline {
     pub arithmetic_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_seconds: Option<f64>,
-    /// The larger of both, as a percentage of the measured time.
+    /// Lower bound, the larger of the two times, as a percentage of the measured time; `None` without rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roofline_percent: Option<f64>,
 }
@@ -26,7 +26,7 @@ impl Roofline {
         Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, roofline_percent }
     }
 
-    /// Names and values of the bounds whose rates were given, each as `say` formats it.
+    /// Returns the bounds whose rates were given. `say` formats each from its name and value.
     pub fn named(&self, say: impl Fn(&str, String) -> String) -> Vec<String> {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
         let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));

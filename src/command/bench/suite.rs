@@ -19,10 +19,10 @@ use crate::command::names::names;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
 
-/// Share of a network's time for each of its ops.
+/// Time for an op, as a fraction of the time for a network.
 const OP_SHARE: f64 = 0.1;
 
-/// Options of one network, and of its measurement.
+/// Options that set a single network, or its number of steps. They conflict with `--suite`.
 const ONE_NETWORK: [&str; 9] =
     ["hidden", "loss", "optimizer", "learning_rate", "weight_decay", "momentum", "clip_norm", "batch", "steps"];
 
@@ -31,17 +31,19 @@ const ONE_NETWORK: [&str; 9] =
 pub struct SuiteOptions {
     /// Measures single ops and steps of many networks
     ///
-    /// On one device: that of --device, or a GPU.
+    /// For developers of wgrad, to find slow operations (ops). Measures one device: that of --device, or a GPU.
     #[arg(long, help_heading = "Suite", conflicts_with_all = ONE_NETWORK)]
     suite: bool,
-    /// Only these networks, separated by commas [default: all]
+    /// Networks of --suite: NAME,NAME [default: all]
     ///
     /// moons, digits, mnist, wide, narrow, layer, square. May be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&SUITE), value_delimiter = ',')]
     #[arg(hide_possible_values = true)]
     #[arg(requires = "suite", help_heading = "Suite")]
     only: Vec<String>,
-    /// Measures all tile sizes, not only the chosen one
+    /// Measures ops with every tile size, with --suite
+    ///
+    /// Otherwise a matrix multiplication is measured only with the tile size that training uses.
     #[arg(long, requires = "suite", help_heading = "Suite")]
     tiles: bool,
     #[command(flatten)]
@@ -72,7 +74,7 @@ struct OpEvent<'a> {
     op: &'a Measured,
 }
 
-/// A network's fused steps.
+/// Measurement of a network's training steps.
 #[derive(Serialize)]
 struct StepEvent {
     event: &'static str,
@@ -82,9 +84,9 @@ struct StepEvent {
     roofline: Roofline,
     /// Dispatches per step.
     dispatches: usize,
-    /// Number of them that must run one after the other.
+    /// Number of serial levels. Dispatches of one level do not depend on each other.
     levels: usize,
-    /// Dispatches per submission, besides those of its steps.
+    /// Dispatches per submission (several steps sent at once), in addition to those of its steps.
     dispatches_per_submission: usize,
 }
 
@@ -100,7 +102,7 @@ impl SuiteOptions {
     /// Returns `true` if the suite is asked for.
     ///
     /// # Errors
-    /// Rates without the suite.
+    /// Peak rates are given without `--suite`.
     pub fn asked(&self) -> Result<bool> {
         if !self.suite && self.rates.rates() != Rates::default() {
             let problem = "only the suite computes a roofline from rates";
@@ -118,7 +120,7 @@ impl SuiteOptions {
     }
 }
 
-/// Measures the named device, or a GPU.
+/// Runs the suite on the device of `--device`, by default a GPU.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let Arguments { suite: options, seconds, json, .. } = arguments;
     let (seconds, json) = (*seconds, *json);
@@ -139,7 +141,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let budget = Duration::from_secs_f64(OP_SHARE * seconds);
     let tuning = arguments.tuning_on(&device)?;
     let settings = Settings { budget, tuning: &tuning, tiles: options.tiles, rates };
-    // Steps first: once shaders are compiled, the first loss comes sooner.
+    // Steps come before ops: measuring ops compiles shaders, which would shorten the time to the first loss.
     let trained: Vec<_> = workloads.iter().filter(|workload| workload.trained).collect();
     for workload in &trained {
         show_current(output, &format!("{}, steps …", workload.name));
@@ -178,7 +180,7 @@ fn show_start(start: &Start<'_>, json: bool, output: &mut Output) {
     output.line(format!("ops by the {}'s clock", if start.clock == "gpu" { "GPU" } else { "host" }));
 }
 
-/// Prints each op of the network; returns their number.
+/// Measures and prints each op of the network. Returns the number of ops.
 fn measure_ops(
     workload: &Workload,
     device: &Device,

@@ -13,7 +13,7 @@ use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
 
 use crate::command::recipe::Recipe;
 
-/// Most bytes of the rows of a workload.
+/// Largest size of a workload's rows, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Steps per epoch, if memory allows it.
@@ -22,14 +22,16 @@ const STEPS: usize = 384;
 /// Networks that other libraries are measured with, too.
 const TRAINED: &str = include_str!("../../../benches/workloads.json");
 
-/// Networks for single ops, large and of usual size. Two layers have matrix multiplications of all three forms.
+/// Networks of which only the single ops are measured, one large and one of usual size: layer sizes and batch size. With two
+/// layers, the matrix multiplications have all three forms: forward, input gradient and weight gradient.
 const OPS_ALONE: [(&str, [usize; 3], usize); 2] =
     [("square", [4096, 4096, 4096], 4096), ("layer", [1024, 1024, 1024], 512)];
 
-/// Networks of the suite. Their speed is limited by launch overhead, by matrix multiplications, or by memory.
+/// Names of the suite's networks. Launch overhead limits the speed of the small ones, matrix multiplications or memory that of
+/// the others.
 pub const SUITE: [&str; 7] = ["moons", "digits", "mnist", "wide", "narrow", "layer", "square"];
 
-/// A network by its sizes, inputs first.
+/// Number of inputs and number of units of each layer, in order, and batch size.
 #[derive(Deserialize)]
 struct Sizes {
     layers: Vec<usize>,
@@ -44,7 +46,7 @@ pub struct Workload {
     pub optimizer: Optimizer,
     pub clip_norm: Option<f64>,
     pub batch: usize,
-    /// Its steps are measured, too, not only single ops.
+    /// `true` if the suite measures its steps, too, not only its single ops.
     pub trained: bool,
     /// Floating-point operations per step.
     pub flops: u64,

@@ -20,7 +20,7 @@ pub struct Axis {
 impl Axis {
     /// Linear axis from `low` to `high`, with a margin that is a fraction of the range.
     pub fn linear(low: f64, high: f64, margin: f64) -> Self {
-        // The range of a single number follows from its size.
+        // A single number has no range, so one is derived from its magnitude.
         let width = if high > low { high - low } else { (0.2 * low.abs()).max(1e-6) / margin.max(0.05) };
         let (low, high) = (low - margin * width, high + margin * width);
         let step = step_of(high - low, 7.0);
@@ -30,7 +30,7 @@ impl Axis {
         Self { logarithmic: false, low, high, ticks }
     }
 
-    /// Axis of whole numbers. The first one has a tick.
+    /// Axis of epochs, which are whole numbers. The first epoch has a tick.
     pub fn epochs(first: usize, last: usize) -> Self {
         let step = step_of((last - first) as f64, 8.0).max(1.0) as usize;
         let multiples =
@@ -41,14 +41,15 @@ impl Axis {
         Self { logarithmic: false, low: first as f64 - margin, high: last as f64 + margin, ticks }
     }
 
-    /// Axis of losses: logarithmic if the smallest is tiny beside the largest.
+    /// Axis of losses. It is logarithmic if all losses are above 0 and the largest is more than 30 times the smallest.
     pub fn losses(values: &[f64]) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if low > 0.0 && high > WIDE * low { Self::logarithmic(low, high) } else { Self::linear(low, high, 0.06) }
     }
 
-    /// Axis of scores, which are at most `ceiling`. Scores far below 0, such as R² at first, are cut off.
+    /// Axis of scores, which are at most `ceiling`. If there are positive scores, it begins at −`ceiling` at the lowest, so
+    /// that a very low R² of the first epochs does not stretch it.
     pub fn scores(values: &[f64], ceiling: f64) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -68,18 +69,19 @@ impl Axis {
         Self { logarithmic: true, low, high, ticks }
     }
 
-    /// Place of a number; numbers outside the range are at its edge.
+    /// Returns the position of a number: its logarithm on a logarithmic axis, else the number. Numbers outside the range are
+    /// moved to its end.
     pub fn place(&self, number: f64) -> f64 {
         let place = if self.logarithmic { number.log10() } else { number };
         place.clamp(self.low, self.high)
     }
 
-    /// Numbers at both ends.
+    /// Positions of both ends: logarithms on a logarithmic axis.
     pub fn ends(&self) -> (f64, f64) {
         (self.low, self.high)
     }
 
-    /// Places and texts of the ticks.
+    /// Positions and texts of the ticks.
     pub fn ticks(&self) -> &[(f64, String)] {
         &self.ticks
     }
@@ -104,7 +106,7 @@ impl Ranged for Axis {
 }
 
 impl ValueFormatter<f64> for Axis {
-    /// No text: plotters would put the texts of ticks beside their ticks.
+    /// Returns no text, since plotters does not center texts at their ticks. `Canvas::chart` draws them.
     fn format(_: &f64) -> String {
         String::new()
     }
@@ -117,7 +119,8 @@ fn step_of(width: f64, most: f64) -> f64 {
     power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough * 0.999).unwrap_or(10.0)
 }
 
-/// Text of a multiple of `step`, with the digits that it needs.
+/// Text of a tick, a multiple of `step`, with the decimals that `step` needs. Very large numbers, and very small steps, give
+/// texts such as `1.5e8`.
 fn tick_text(number: f64, step: f64) -> String {
     let digits = (-step.log10().floor()).max(0.0) as usize;
     if digits > 5 || number.abs() >= 1e7 {

@@ -15,7 +15,8 @@ use crate::command::device::DeviceOptions;
 use crate::command::lines::wrapped;
 use crate::command::report::Output;
 
-/// Cells of the plane per pixel of a unit, so that SVG files stay well below a megabyte.
+/// Number of colored cells across and down the plane, for an SVG; a PNG has twice as many each way. SVG files stay well below a
+/// megabyte.
 const CELLS: (usize, usize) = (220, 180);
 /// Most points; of more rows, every n-th is drawn.
 const MOST_POINTS: usize = 1000;
@@ -26,10 +27,11 @@ EXAMPLES
   wgrad plot boundary xor.safetensors xor --out xor.png --dark
   wgrad plot boundary house.safetensors houses.csv
 
-A place has the color of the predicted class: the more probable the class, the
-stronger the color. A predicted number (regression, binary_cross_entropy) has a
-color of a scale. Points are the rows of the data; of more than 1,000 rows,
-every n-th is drawn.
+The axes are the two inputs of the model. Each position has the color of the
+class that the model predicts there: the more probable the class, the stronger
+the color. A predicted number (regression), or a probability
+(binary_cross_entropy), has a color of a scale. Points are the rows of the data;
+of more than 1,000 rows, every n-th is drawn.
 ";
 
 /// Model, data and picture.
@@ -68,7 +70,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let target = arguments.target.as_deref();
     let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
-    // Classes have no place on a scale of numbers, and numbers have no class color.
+    // A color scale of numbers cannot show classes, and numbers have no class color.
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
@@ -124,7 +126,7 @@ fn target(targets: &Targets, row: usize) -> f64 {
     }
 }
 
-/// An axis with all numbers, and some room around.
+/// Linear axis that contains all numbers, with a margin.
 fn axis(numbers: impl Iterator<Item = f64> + Clone) -> Axis {
     let low = numbers.clone().fold(f64::INFINITY, f64::min);
     Axis::linear(low, numbers.fold(f64::NEG_INFINITY, f64::max), 0.12)
@@ -141,7 +143,7 @@ fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
 
 fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     model.outputs_on(device, cells).map_err(|error| match error {
-        // The user does not know the rows of the plane.
+        // The row is a cell of the plane, which the user does not know. The error gives the cell's inputs instead.
         Error::Output { row, output, value, .. } => {
             let (names, cell) = (&model.metadata.columns, &cells[2 * row..]);
             let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
@@ -152,7 +154,7 @@ fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     })
 }
 
-/// Values to show, from the outputs of the cells; `target` is the name of a number.
+/// Converts the outputs of the cells into the values to show. `target` is the name of a predicted number.
 fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
     let head = &model.metadata;
     let told = head.class_count().unwrap_or(0);

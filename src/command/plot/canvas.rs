@@ -24,7 +24,7 @@ pub trait Picture {
     /// Width and height, in units.
     fn size(&self) -> (u32, u32);
 
-    /// Draws on an empty canvas of that size.
+    /// Draws the picture on an empty canvas of its size.
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B>;
 }
 
@@ -44,12 +44,12 @@ impl<B: DrawingBackend> Canvas<B> {
         canvas.area.present()
     }
 
-    /// A length in pixels.
+    /// Converts a length from units to pixels.
     pub fn pixels(&self, units: u32) -> i32 {
         (units * self.scale) as i32
     }
 
-    /// Style of text of a size in units; its position is the left end of its center line.
+    /// Style of a text with a size in units. The position of the text is its left end, vertically centered.
     pub fn style(&self, size: u32, color: RGBColor) -> TextStyle<'static> {
         ("sans-serif", self.pixels(size))
             .with_color(color)
@@ -63,14 +63,14 @@ impl<B: DrawingBackend> Canvas<B> {
         self.width(text, size)
     }
 
-    /// Writes a text, with its size in units, at a place in pixels.
+    /// Writes a text, with its size in units, at a position in pixels.
     pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> Drawn<B> {
-        // On pixels, plotters centers the whole line of text, in SVG the small letters.
+        // In a PNG, plotters centers the whole height of a line; in an SVG, only that of small letters.
         let sink = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
         self.area.draw_text(&shown(text), style, (x, y + sink))
     }
 
-    /// Width of a text in units. Viewers choose the font of an SVG, so that it is the width in a wide font.
+    /// Width of a text in units. For an SVG it is the width in a wide font, since the viewer chooses the font.
     pub fn width(&self, text: &str, size: u32) -> Drawn<B, u32> {
         let (width, _) = self.area.estimate_text_size(&shown(text), &self.style(size, self.theme.text))?;
         Ok(if self.is_svg() { width * 5 / 4 } else { width / self.scale })
@@ -100,14 +100,15 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 }
 
-/// A file for a picture; the extension of its name is the format.
+/// A file for a picture; the extension of its name determines the format.
 pub struct PictureFile {
     path: PathBuf,
     png: bool,
 }
 
 impl PictureFile {
-    /// Checks the name, and that the file can be written; `option` is the option with the name, for messages.
+    /// Checks that the extension is svg or png, and that the file can be written. `option` is the option that names the file,
+    /// for error messages.
     pub fn new(option: &str, path: &Path) -> Result<Self> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let png = match extension.as_deref() {
@@ -144,7 +145,7 @@ impl PictureFile {
 fn svg(picture: &impl Picture, theme: Theme) -> std::result::Result<Vec<u8>, IoError> {
     let mut text = String::new();
     Canvas::paint(SVGBackend::with_string(&mut text, picture.size()), theme, 1, picture).map_err(IoError::other)?;
-    // Attributes with default values are a third of a plane's file.
+    // Attributes with default values would make up a third of the file of a plane.
     Ok(text.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").into_bytes())
 }
 

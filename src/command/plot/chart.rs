@@ -22,7 +22,7 @@ pub type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
 pub type Named<'a> = (&'a Axis, &'a str);
 
 impl<B: DrawingBackend> Canvas<B> {
-    /// The part of the canvas at (x, y) of a width and height, in units.
+    /// Returns the part of the canvas at (x, y) with a width and a height, all in units.
     pub fn part(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> DrawingArea<B, Shift> {
         let corner = (self.pixels(x), self.pixels(y));
         self.area.clone().shrink(corner, (self.pixels(width), self.pixels(height)))
@@ -70,7 +70,7 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(())
     }
 
-    /// Draws an entry of a legend at (x, y): a mark 28 units wide, and a text; returns the x where it ends.
+    /// Draws an entry of a legend at (x, y): a mark 24 units wide, and a text. Returns the x at which the text ends.
     pub fn entry(&self, mark: &Mark, text: &str, (x, y): (u32, u32)) -> Drawn<B, u32> {
         let at = |x: u32| (self.pixels(x), self.pixels(y));
         let stroke = |color: &RGBColor| color.stroke_width(self.pixels(2) as u32);
@@ -86,13 +86,13 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(x + 30 + self.write(text, 16, self.theme.text, (x + 30, y))?)
     }
 
-    /// Draws a point of a class, with an outline. Colors repeat after some classes, with another shape.
+    /// Draws a point of a class, with an outline. After seven classes, colors repeat with another shape.
     pub fn symbol(&self, at: (i32, i32), radius: i32, class: usize, color: RGBColor) -> Drawn<B> {
         let outline = self.theme.background.stroke_width(self.pixels(1) as u32);
         let corner = |x: i32, y: i32| (at.0 + x * radius / 4, at.1 + y * radius / 4);
         let corners = match class / SERIES % 4 {
             0 => {
-                // In pixels, a disc is rounder than the stroke of a small circle.
+                // In a PNG, a filled disc looks rounder than the outline of a small circle.
                 self.area.draw(&Circle::new(at, radius + self.pixels(1), self.theme.background.filled()))?;
                 return self.area.draw(&Circle::new(at, radius, color.filled()));
             }
@@ -104,7 +104,7 @@ impl<B: DrawingBackend> Canvas<B> {
         self.area.draw(&PathElement::new(corners, outline))
     }
 
-    /// Draws a scale of colors from (x, y) on, 22 units wide and `height` high, with the ticks of an axis.
+    /// Draws a color scale with its upper left corner at (x, y), 22 units wide and `height` high, with the ticks of an axis.
     pub fn scale_of_colors(
         &self,
         axis: &Axis,

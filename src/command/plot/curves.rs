@@ -7,10 +7,10 @@ use super::axis::Axis;
 use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Mark, Named};
 
-/// Most epochs that have a dot each.
+/// With more epochs than this, only the best epoch is marked by a dot.
 const DOTS: usize = 30;
 
-/// Curves of a training.
+/// Learning curves of a training run.
 pub struct Curves {
     /// Data set.
     pub title: String,
@@ -19,7 +19,7 @@ pub struct Curves {
     pub loss: Loss,
     /// Target column of a regression.
     pub target: Option<String>,
-    /// Epochs in order, with losses in the table's unit.
+    /// Epochs in order. Losses are in the unit of the data, not of scaled targets.
     pub epochs: Vec<Epoch>,
     /// Epoch whose parameters were kept.
     pub best: Option<usize>,
@@ -60,7 +60,7 @@ impl Curves {
         self.points(|epoch| epoch.validation.as_ref().map(|found| found.loss))
     }
 
-    /// Name and unit of the score, and its points.
+    /// Returns the name and unit of the score, and its points; `None` without a validation set or a score.
     fn scores(&self) -> Option<(&'static str, Vec<(f64, f64)>)> {
         let score = |epoch: &Epoch| epoch.validation.as_ref().and_then(|found| found.score());
         let (name, factor) = match score(self.epochs.first()?)?.0 {
@@ -97,7 +97,7 @@ impl Curves {
         Ok(())
     }
 
-    /// Draws a chart, `left` units from the left.
+    /// Draws a chart, `left` units from the left edge of the picture.
     fn panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, left: u32, y: Named<'_>, curves: &[Curve]) -> Drawn<B> {
         let number = |epoch: Option<&Epoch>| epoch.map_or(1, |epoch| epoch.epoch);
         let x = Axis::epochs(number(self.epochs.first()), number(self.epochs.last()));

@@ -44,7 +44,7 @@ pub fn theme(dark: bool) -> Theme {
     if dark { DARK } else { LIGHT }
 }
 
-/// Title with a data set and a network; the font has no arrow.
+/// Title with a data set and a network. The network's own text has an arrow, which the font lacks.
 pub fn title(data: &str, network: &Network) -> String {
     let layers: Vec<String> = network.layers().iter().map(ToString::to_string).collect();
     let inputs = network.inputs();

@@ -7,7 +7,7 @@ use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Chart, Mark};
 use super::theme::{STRONGEST, Theme, viridis};
 
-/// Steps of a class's color, and of a scale's; neighboring cells with one step are drawn together.
+/// Number of shades of a class color, and of a color scale. Neighboring cells of the same shade are drawn as one rectangle.
 const STEPS: (f64, f64) = (16.0, 32.0);
 /// Most classes in the legend.
 const MOST_NAMES: usize = 16;
@@ -19,7 +19,7 @@ const LEGEND: (u32, u32) = (756, 96);
 /// Predictions of a model on a plane.
 pub struct Plane {
     pub title: String,
-    /// Text on the number of rows shown.
+    /// Text that states how many rows are shown.
     pub rows: String,
     /// Names of the axes.
     pub columns: [String; 2],
@@ -66,7 +66,7 @@ impl Picture for Plane {
 }
 
 impl Plane {
-    /// The scale of the numbers.
+    /// Axis of the color scale: the range of predicted and actual numbers, or 0 to 1 for classes and probabilities.
     fn scale(&self) -> Axis {
         let Values::Numbers { values, .. } = &self.values else { return Axis::linear(0.0, 1.0, 0.0) };
         let all = values.iter().chain(&self.targets).copied();

@@ -45,7 +45,7 @@ pub const DARK: Theme = Theme {
     series: [SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, RGBColor(0xC8, 0xC8, 0xC8)],
 };
 
-/// matplotlib's Viridis (<https://bids.github.io/colormap/>) at nine even places, from dark to bright.
+/// matplotlib's Viridis (<https://bids.github.io/colormap/>) at nine evenly spaced points, from dark to bright.
 const VIRIDIS: [RGBColor; 9] = [
     RGBColor(0x44, 0x01, 0x54),
     RGBColor(0x47, 0x2D, 0x7B),
@@ -64,22 +64,22 @@ impl Theme {
         self.series[number % SERIES]
     }
 
-    /// Color of a class on the background, at a fraction of its strength.
+    /// Mixture of the background and the color of a class. `share` is the fraction of the class color.
     pub fn shade(&self, number: usize, share: f64) -> RGBColor {
         blend(self.background, self.series(number), share)
     }
 
-    /// Color between the first class (0) and the second (1), through the background.
+    /// Color of a probability: 0 has the color of the first class, 1 that of the second, and 0.5 that of the background.
     pub fn between(&self, share: f64) -> RGBColor {
         let strength = (2.0 * share - 1.0).abs();
         self.shade(usize::from(share > 0.5), STRONGEST * strength)
     }
 }
 
-/// Strongest color of a region, so that points of its class stand out.
+/// Largest fraction of the class color in a region. Below 1, so that points of the class stand out.
 pub const STRONGEST: f64 = 0.5;
 
-/// Color of a number from 0 to 1.
+/// Color of a number from 0 to 1 in Viridis. Numbers outside are clamped.
 pub fn viridis(share: f64) -> RGBColor {
     let at = share.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
     let below = (at as usize).min(VIRIDIS.len() - 2);

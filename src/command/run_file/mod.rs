@@ -1,5 +1,5 @@
-//! `wgrad train run.toml`: options of `train` in a file, converted to a command line. Names, values and meanings of the
-//! options are those of the arguments' definition.
+//! `wgrad train run.toml`: options of `train` in a file, converted to a command line. The options have the names, values and
+//! meanings that they have on the command line.
 
 mod settings;
 
@@ -12,10 +12,10 @@ use wgrad::{Error, Result};
 
 use settings::{Setting, Value, read};
 
-/// Subcommand with run files.
+/// Subcommand that accepts run files.
 pub const TRAIN: &str = "train";
 
-/// Argument for the name of the run file, after the data that the file names.
+/// Hidden argument for the run file. On the expanded command line it follows the data, which the file names.
 const RUN_FILE: &str = "run_file";
 
 /// Command line with the options of a run file.
@@ -24,8 +24,8 @@ pub struct Expanded {
     pub words: Vec<OsString>,
 }
 
-/// The typed command line with the options of the run file, if `train` was given one. The command line and the environment
-/// override the file.
+/// Returns the typed command line with the options of the run file added; `None` if `train` was not given a run file. Options
+/// that were typed, or set in the environment, override the file.
 pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Result<Option<Expanded>> {
     let Some((TRAIN, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(path) = data(command, matches).filter(|path| is_run_file(path)) else { return Ok(None) };
@@ -52,7 +52,7 @@ pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Re
     Ok(Some(Expanded { path: path.into(), words }))
 }
 
-/// The command for the result of [`expand`], with an argument for the run file after the data.
+/// Returns the command that parses the result of [`expand`]: it accepts the run file as an argument after the data.
 pub fn accepting(command: Command) -> Command {
     command.mut_subcommand(TRAIN, |train| train.arg(Arg::new(RUN_FILE).hide(true)))
 }
@@ -68,13 +68,13 @@ pub fn key(argument: &Arg) -> String {
     argument.get_long().unwrap_or(argument.get_id().as_str()).replace('-', "_")
 }
 
-/// Checks whether a key is that of an option, or its former one.
+/// Checks whether a key is the current or a former name of an option.
 fn has_key(argument: &Arg, wanted: &str) -> bool {
     let former = argument.get_all_aliases().unwrap_or_default();
     key(argument) == wanted || former.iter().any(|alias| alias.replace('-', "_") == wanted)
 }
 
-/// Checks whether data of that name are a run file.
+/// Checks whether a path is that of a run file: its extension is `toml`.
 pub fn is_run_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
@@ -84,20 +84,21 @@ fn takes_several(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append) || most > 1
 }
 
-/// Data that `train` was given.
+/// Returns the argument DATA of `train`; `None` if it is missing.
 fn data<'a>(command: &Command, matches: &'a ArgMatches) -> Option<&'a Path> {
     let positional = options(command).find(|argument| argument.is_positional())?;
     matches.get_raw(positional.get_id().as_str())?.next().map(Path::new)
 }
 
-/// Checks whether an option was typed, or set in the environment. The typed data are the run file itself.
+/// Checks whether an option was typed, or set in the environment, and so overrides the file. DATA never does: the typed
+/// argument is the run file itself.
 fn is_settled(argument: &Arg, matches: &ArgMatches) -> bool {
     let source = matches.value_source(argument.get_id().as_str());
     !argument.is_positional() && matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }
 
 impl Setting {
-    /// Option that it sets.
+    /// Returns the option that the setting is for. An unknown key is an error.
     fn argument<'a>(&self, command: &'a Command, path: &Path) -> Result<&'a Arg> {
         let wanted = self.key.replace('-', "_");
         options(command).find(|argument| has_key(argument, &wanted)).ok_or_else(|| {
@@ -108,7 +109,7 @@ impl Setting {
         })
     }
 
-    /// Words of the command line.
+    /// Returns the setting as words of a command line.
     fn words(&self, argument: &Arg, path: &Path) -> Result<Vec<OsString>> {
         let takes_values = argument.get_action().takes_values();
         let words = match &self.value {
@@ -149,7 +150,7 @@ impl Setting {
         }
     }
 
-    /// Checks that the option takes it, so that the message names the line of the file.
+    /// Checks that the option accepts the value. The error names the line of the file.
     fn check(&self, command: &Command, argument: &Arg, path: &Path) -> Result<()> {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
         let typed = ["wgrad", TRAIN].map(OsString::from).into_iter().chain(self.words(argument, path)?);

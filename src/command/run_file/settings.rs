@@ -8,13 +8,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wgrad::{Error, Result};
 
-/// Longest run file. A longer file is something else.
+/// Largest size of a run file. A larger file was named by mistake.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// A key and its value.
 pub struct Setting {
     pub key: String,
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
     pub value: Value,
 }
@@ -61,11 +61,11 @@ fn setting(path: &Path, text: &str, key: &str, at: usize, value: &Spanned<DeValu
     })
 }
 
-/// A number or a text as on a command line.
+/// Converts a value to a word of a command line; `None` if it is neither a number nor a text.
 fn word(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        // A number that is too large for any option stays as it is, for its message.
+        // A number that is too large for any option stays as written, so that the option's error message shows it.
         DeValue::Integer(number) => Some(
             i128::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| number.to_string(), |number| number.to_string()),
@@ -82,7 +82,7 @@ fn broken(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     Error::format(path, problem, "correct it, or start from what `wgrad init` writes")
 }
 
-/// Line and column of a byte, from 1.
+/// Returns the line and column of the byte at `at`, both from 1.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(at)];
     let line = before.rsplit('\n').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One training, from its data to its model.
+//! A training run, from its data to its model.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::command::progress::{Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batch_size, confusion, tell_start, tell_summary};
 
-/// A training that is ready to begin.
+/// A training run that is ready to begin.
 pub struct Job<'a> {
     arguments: &'a Arguments,
     sets: Sets,
@@ -39,15 +39,15 @@ pub struct Job<'a> {
     plot: Option<PictureFile>,
 }
 
-/// End of a training.
+/// End of a training run.
 pub enum End {
-    /// It was stopped, with a checkpoint in that folder.
+    /// Ctrl-C stopped it. Its checkpoint is in this folder.
     Stopped(PathBuf),
-    /// It was not stopped.
+    /// It ran to its end.
     Whole(Outcome),
 }
 
-/// Outcome of a training.
+/// Outcome of a training run.
 pub struct Outcome {
     history: History,
     seconds: f64,
@@ -153,8 +153,8 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Trains. With a validation set, the parameters of the epoch with its lowest loss are kept. Of a training that is
-    /// stopped only the checkpoint remains.
+    /// Trains. With a validation set, the parameters of the epoch with the lowest validation loss are kept. A run that is
+    /// stopped leaves only its checkpoint.
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, sets, recipe, trainer, interrupt, .. } = self;
         let (train, began) = (&sets.train.rows, Instant::now());
@@ -187,7 +187,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Prints the command that resumes a stopped training.
+    /// Prints the command that resumes a training run that was stopped.
     pub fn tell_stopped(&self, folder: &Path, output: &mut Output) {
         let command = self.arguments.stopping.command(folder);
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
@@ -252,8 +252,9 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Saves the model, and returns its path. If another process has written to the path since training began, or there was no
-    /// checkpoint to resume from, the model may not be replaced and is saved beside it. That is an error if the path was given.
+    /// Saves the model, and returns its path. A file at the path must not be replaced if another process wrote it since
+    /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name beside it, and
+    /// an error is returned as well if `--out` named the path.
     fn save(&self, model: &Model, is_resumed: bool) -> Result<(PathBuf, Option<Error>)> {
         let Some(problem) = self.arguments.overwriting(&self.model, &self.origin, is_resumed) else {
             model.save(&self.model)?;
@@ -285,13 +286,13 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Rows of a step, except for the last of an epoch.
+/// Number of rows per step. The last step of an epoch may have fewer.
 fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
 fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Builder> {
-    // Pixels are all of one kind.
+    // Pixels have the same meaning in all columns, so they share one mean and one scale.
     let fit = if train.bytes().is_some() { Standardization::fit_all } else { Standardization::fit };
     let mut builder = Trainer::builder(recipe.network.clone())
         .loss(recipe.loss)
@@ -309,7 +310,7 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Bu
     Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
-/// Layout of the table, for the model to read others in the same way.
+/// Returns the layout of the table, so that the model reads other tables in the same way.
 fn table_layout(found: &Inspection) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
     TableLayout {
@@ -319,7 +320,7 @@ fn table_layout(found: &Inspection) -> TableLayout {
     }
 }
 
-/// Callbacks never run at the same time. If one panicked, the state is still good to print.
+/// Locks a value that callbacks share. They never run at the same time. If one panicked, the value can still be printed.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -39,41 +39,42 @@ EXAMPLES
 
 DEFAULTS
   Tables of fewer than 2,000 rows: 64 units with tanh and dropout, batches of 16
-  rows; larger ones: two layers of 64 units with relu, batches of 32. Data sets
-  by name have their own. All settings are printed when training starts.
+  rows; larger ones: two layers of 64 units with relu, batches of 32. Built-in
+  data sets have their own defaults. Training prints all settings at its start.
 
 CHECKPOINTS
   Ctrl-C stops training with a checkpoint, and prints the command to resume it.
-  With --checkpoint there is a checkpoint every 60 seconds, too, and one of the
-  best epoch. --resume continues from the newest one, with the same bits as a
-  training that was never stopped.
+  With --checkpoint, one is also written every 60 seconds, and one for the best
+  epoch. --resume continues from the newest checkpoint. The model is the same,
+  bit for bit, as without the interruption.
 
 RUN FILES
   Every option can be set in a file, which `wgrad init` writes:
     data = \"digits\"
     learning_rate = 0.01
     json = true
-  Options on the command line override WGRAD_DEVICE, which overrides the file.
+  Options on the command line override the environment variable WGRAD_DEVICE,
+  and both override the file.
 
 PROFILE
-  --profile adds a table of the ops of a step: calls, time and rates, and with
-  --peak-gflops and --bandwidth-gbs the lower bound of the time (roofline). Ops
-  run one by one meanwhile, so that training takes longer. The model has the
-  same bits. A GPU measures the time by its own clock.
+  --profile prints a table of the operations (ops) of a step: number of calls,
+  time and rates. --peak-gflops and --bandwidth-gbs add a lower bound of the
+  time (roofline). Ops then run one by one, so that training takes longer. The
+  model is the same, bit for bit. A GPU measures the time by its own clock.
 
 OUTPUT
   epoch lines   loss: mean over the rows of the training set during the epoch;
                 accuracy or R² on the validation set
   result line   accuracy or R², and loss, of the saved model on the test set
-  --json        the same in numbers, and the validation loss
+  --json        the same as JSON, and the validation loss
 
-Losses are in the data's own unit: for mean_squared_error, that is
-the square of the target column's unit. The target is scaled for training, and
-scaled back in all that is printed, saved and predicted. There is no accuracy
-for targets that are fractions (binary_cross_entropy).
+The loss mean_squared_error is in the square of the target column's unit: the
+target is scaled for training, but all losses, metrics and predictions are
+scaled back. With binary_cross_entropy, there is no accuracy if targets lie
+between 0 and 1.
 ";
 
-/// Options of a training.
+/// Options of training.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -85,24 +86,24 @@ pub struct Arguments {
     columns: Columns,
     #[command(flatten)]
     split: SplitOptions,
-    /// Writes the sets to train.csv, validation.csv, test.csv
+    /// Writes train.csv, validation.csv, test.csv to FOLDER
     ///
-    /// Folder for the rows of the training, validation and test set. Rows of a table have all its columns, also those that
-    /// are left out; rows of other data have the numbers. Files with other rows are replaced only with --force.
+    /// Each file has the rows of one set. Rows of a table are written with all columns, also dropped ones; rows of a built-in
+    /// data set are written as numbers. Existing files with other rows are replaced only with --force.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
     save_split: Option<PathBuf>,
     #[command(flatten)]
     recipe: Options,
     /// Gradient accumulation: batches per step [default: 1]
     ///
-    /// Gradients of N batches are added before each update. The batch size per step is N times as large, in the memory of
-    /// one batch.
+    /// Gradients of N batches are added before each update. The batch size per step is then N times --batch, but only the
+    /// memory of one batch is needed.
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
     accumulate: usize,
-    /// Schedule: constant or cosine
+    /// Learning rate: constant or cosine
     ///
-    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps, by half a cosine.
+    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps, along half a cosine wave.
     #[arg(
         long,
         value_name = "NAME",
@@ -126,10 +127,12 @@ pub struct Arguments {
     epochs: Option<usize>,
     /// Stops N epochs after the best one [default: never]
     ///
-    /// Early stopping: training ends once the validation loss has not decreased for N epochs.
+    /// Early stopping: training ends once the validation loss has not decreased for N epochs. It needs a validation set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,
-    /// Seed of split, weights, order, dropout
+    /// Random seed
+    ///
+    /// It determines the split, the initial weights, the order of rows and dropout.
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
     #[arg(help_heading = "Training")]
     seed: u64,
@@ -143,26 +146,27 @@ pub struct Arguments {
     stopping: stopping::Stopping,
     /// File of the model [default: DATA.safetensors]
     ///
-    /// Without it, the model of another training is kept: the next free name is used, such as DATA-2.safetensors.
+    /// By default, an existing model of other data or settings is not replaced. The next free name is used instead, such as
+    /// DATA-2.safetensors.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Replaces a model of other data or settings
+    /// Replaces files of other data or settings
     #[arg(long, help_heading = "Output")]
     force: bool,
     /// Draws learning curves: *.svg or *.png
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     plot: Option<PathBuf>,
-    /// Draws on a dark background, with --plot
+    /// Dark background for the picture of --plot
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     dark: bool,
-    /// Measures each op of a step
+    /// Measures the time of each operation (op) of a step
     ///
-    /// Training takes longer meanwhile. The model has the same bits.
+    /// Prints a table after training, which takes longer. The model is the same, bit for bit.
     #[arg(long, help_heading = "Profile", hide_short_help = true)]
     profile: bool,
-    /// Writes a trace of the ops for Perfetto, with --profile
+    /// Writes a timeline of the ops, with --profile
     ///
-    /// JSON for <https://ui.perfetto.dev> or about:tracing.
+    /// FILE is a JSON trace. Open it in <https://ui.perfetto.dev>, or in about:tracing of Chrome.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile", hide_short_help = true)]
     trace: Option<PathBuf>,
     #[command(flatten)]
@@ -172,7 +176,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Settings that may change when a training is resumed.
+/// Settings that may change when training is resumed.
 const RESUMABLE: [&str; 5] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate"];
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -194,7 +198,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     }
 }
 
-/// Settings of a training that follow from its data.
+/// Settings of a training run that depend on its data.
 struct Settings<'a> {
     sets: &'a Sets,
     recipe: &'a Recipe,
@@ -203,7 +207,7 @@ struct Settings<'a> {
 }
 
 impl Arguments {
-    /// Steps of warm-up, of so many in all.
+    /// Returns the number of warm-up steps. It is an error if they are not fewer than all `steps`.
     fn warmup_steps(&self, steps: u64) -> Result<u64> {
         let warmup = self.warmup.map_or(0, |warmup| warmup.of(steps as usize)) as u64;
         if warmup >= steps {
@@ -214,7 +218,7 @@ impl Arguments {
     }
 
     fn schedule(&self, steps: u64, warmup_steps: u64) -> Schedule {
-        // The first step changes something already.
+        // The first factor is above 0, so that the first step already changes the parameters.
         let start = if warmup_steps > 0 { 1.0 / warmup_steps as f64 } else { 0.0 };
         match self.schedule {
             Shape::Constant if warmup_steps == 0 => Schedule::Constant,
@@ -230,8 +234,9 @@ impl Arguments {
         }
     }
 
-    /// File of the model. Without `--out` it is the first of `DATA.safetensors`, `DATA-2.safetensors`, … that is free, or of
-    /// the same training.
+    /// Returns the file of the model. Without `--out` it is the first of `DATA.safetensors`, `DATA-2.safetensors`, … that does
+    /// not exist, or that holds a model of the same data and settings. With `--out`, a file that must not be replaced is an
+    /// error.
     fn model_path(&self, wanted: &Path, origin: &Origin) -> Result<PathBuf> {
         let path = match self.out {
             Some(_) => wanted.into(),
@@ -247,7 +252,7 @@ impl Arguments {
         Ok(path)
     }
 
-    /// File of the model, if no other training has left one there.
+    /// Returns the preferred file of the model: that of `--out`, or else `DATA.safetensors`. It may hold another model already.
     fn wanted_path(&self, data: &Dataset) -> Result<PathBuf> {
         let path = self.out.clone().unwrap_or_else(|| format!("{}.safetensors", data::stem(&self.data, data)).into());
         check_replaceable(&path)?;
@@ -258,13 +263,13 @@ impl Arguments {
         Ok(path)
     }
 
-    /// Origin of the model: data of so many rows and that checksum, and settings.
+    /// Returns the origin of the model: its settings, and its data, with their number of rows and checksum.
     fn origin(&self, settings: &Settings<'_>, (rows, checksum): (usize, u32)) -> Result<Origin> {
         let Settings { sets, recipe, epochs, warmup_steps } = settings;
         let train = &sets.train.rows;
         let optimizer = serde_json::to_value(recipe.optimizer)
             .map_err(|error| Error::conflict("optimizer", error.to_string(), "use another"))?;
-        // One setting each, so that messages can name the one that differs.
+        // Each option of the optimizer is a setting of its own, so that messages can name the one that differs.
         let options = optimizer.as_object().into_iter().flatten().filter(|(name, _)| *name != "kind");
         let options = options.map(|(name, value)| (format!("optimizer.{name}"), value.to_string()));
         let given = |number: Option<String>| number.unwrap_or_default();
@@ -289,7 +294,8 @@ impl Arguments {
         Ok(Origin { data: train.name().into(), rows, checksum, settings })
     }
 
-    /// Reason not to replace the file at `path`, if there is one. A resumed training may have other [`RESUMABLE`] settings.
+    /// Returns the reason why the file at `path` must not be replaced; `None` if it may be, or does not exist. If training was
+    /// resumed, [`RESUMABLE`] settings may differ.
     fn overwriting(&self, path: &Path, origin: &Origin, is_resumed: bool) -> Option<String> {
         if self.force || !path.exists() {
             return None;
@@ -306,7 +312,7 @@ impl Arguments {
         Some(problem)
     }
 
-    /// File for the learning curves, checked to be writable.
+    /// Returns the file for the learning curves, checked to be writable; `None` without `--plot`.
     fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
         let Some(path) = &self.plot else {
             return match self.dark {

@@ -1,4 +1,4 @@
-//! Times of a training's ops: `--profile`, `--trace`.
+//! Times of the ops of training: `--profile`, `--trace`.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ struct Op {
 }
 
 impl Arguments {
-    /// File for the trace, checked to be writable.
+    /// Returns the file for the trace, checked to be writable; `None` without `--trace`.
     pub(super) fn trace_file(&self, model: &Path) -> Result<Option<PathBuf>> {
         let remedy = "add `--profile`";
         let Some(path) = &self.trace else {

@@ -13,17 +13,17 @@ use wgrad::{Dataset, Error, Result, Targets};
 use super::split::{Origin, Set, Sets};
 use crate::command::data::same_file;
 
-/// A table as it was written, to copy rows from.
+/// Text of a table's cells, unchanged, from which rows are copied.
 struct Original {
-    /// None if the table has none.
+    /// Names of the columns; `None` if the table has no header.
     header: Option<Vec<String>>,
     rows: Vec<StringRecord>,
     delimiter: u8,
 }
 
-/// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder: with all columns of the table that they are
-/// from, or else with the numbers of the data set. Files with other contents are replaced only by `force`, and those in `used`,
-/// which training reads or writes, never.
+/// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder. Rows of a table keep all its columns; rows of
+/// other data are written as numbers. Existing files with other contents are replaced only if `force` is true. The files in
+/// `used`, which training reads or writes, are never replaced.
 pub fn write(
     folder: &Path,
     sets: &Sets,
@@ -98,7 +98,7 @@ fn numbers(rows: &Dataset, row: usize) -> Vec<String> {
 }
 
 impl Original {
-    /// Reads a table that was `found` to be sound.
+    /// Reads a table again. `found` is its inspection. It is an error if the number of rows has changed.
     fn read(path: &Path, found: &Inspection) -> Result<Self> {
         let delimiter = found.delimiter.map_or(b',', |delimiter| delimiter as u8);
         let mut reader = ReaderBuilder::new();
@@ -114,7 +114,7 @@ impl Original {
     }
 }
 
-/// Contents of a file, gzipped or not.
+/// Returns the contents of a file, unpacked if it is gzipped.
 fn unpacked(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| Error::file(path, "reading", error);
     let bytes = fs::read(path).map_err(failed)?;

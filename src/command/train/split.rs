@@ -13,7 +13,7 @@ use crate::command::report::Rows;
 /// Default size of validation and test set.
 const HELD_OUT: Amount = Amount::Fraction(0.15);
 
-/// Default size of the validation set where a test set is given: 5,000 of MNIST's 60,000 rows.
+/// Default size of the validation set if the data come with a test set: 5,000 of MNIST's 60,000 rows.
 const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
 
 /// Options of how rows are split.
@@ -53,7 +53,7 @@ fn size(text: &str) -> std::result::Result<Size, String> {
 }
 
 impl Size {
-    /// The amount of rows that a size takes of the source.
+    /// Returns the number or fraction of the source's rows that a set takes; 0 if the set is a file.
     fn amount(size: Option<&Self>, default: Amount) -> Amount {
         match size {
             None => default,
@@ -64,7 +64,8 @@ impl Size {
 }
 
 impl SplitOptions {
-    /// Settings for the record of a training: those that were given, with the contents of files.
+    /// Returns the settings `validation` and `test` for the origin of a model. A file is described by its number of rows and
+    /// its checksum. An option that was not given is empty.
     pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 2] {
         let setting = |size: Option<&Size>, set: Option<&Set>| match size {
             None => String::new(),
@@ -90,13 +91,13 @@ pub struct Set {
 pub enum Origin {
     /// Rows of the source by number, from 0.
     Source(Vec<usize>),
-    /// Test set of the source.
+    /// Test set that comes with the source.
     Own,
     /// Another table.
     File(PathBuf),
 }
 
-/// Sets of a training.
+/// Training, validation and test set.
 pub struct Sets {
     pub train: Set,
     pub validation: Option<Set>,
@@ -104,7 +105,7 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// Splits a source by a seed.
+    /// Splits a source at random, by a seed. Sets that are given as files are read.
     pub fn of(source: Source, options: &SplitOptions, reading: &Reading, seed: u64) -> Result<Self> {
         let Source { rows, test: own, found } = source;
         let default = match own {
@@ -127,7 +128,8 @@ impl Sets {
         })
     }
 
-    /// Rows that the model is evaluated on in the end, and their name: `test`, `validation` without a test set, or `all`.
+    /// Returns the set that the model is evaluated on after training, and its name: `test`, `validation` without a test set, or
+    /// `all` (the training set) without either.
     pub fn evaluated(&self) -> (&Dataset, &'static str) {
         match (&self.test, &self.validation) {
             (Some(test), _) => (&test.rows, "test"),
@@ -143,7 +145,8 @@ impl Sets {
         std::iter::once(("train", &self.train)).chain(held_out)
     }
 
-    /// Warning of classes without rows in the training set: the model never predicts them.
+    /// Returns a warning about classes without rows in the training set, which the model never predicts; `None` if there are
+    /// none.
     pub fn untrained_classes(&self) -> Option<Warning> {
         let Targets::Classes { indices, names } = self.train.rows.targets() else { return None };
         let mut is_trained = vec![false; names.len()];
@@ -160,25 +163,25 @@ impl Sets {
         (!untrained.is_empty()).then(|| Warning { kind: "untrained_class", columns: vec![], message })
     }
 
-    /// Rows of all sets.
+    /// Number of rows in all sets together.
     pub fn len(&self) -> usize {
         self.all().map(|(_, set)| set.rows.len()).sum()
     }
 
-    /// Numbers of rows.
+    /// Number of rows in each set.
     pub fn sizes(&self) -> Rows {
         let size = |set: &Option<Set>| set.as_ref().map_or(0, |set| set.rows.len());
         Rows { train: self.train.rows.len(), validation: size(&self.validation), test: size(&self.test) }
     }
 }
 
-/// The set in the file of that size, if it is a file.
+/// Reads the set if `size` is a file; otherwise returns `None`.
 fn file(size: Option<&Size>, train: &Dataset, found: Option<&Inspection>, reading: &Reading) -> Result<Option<Set>> {
     let Some(Size::File(path)) = size else { return Ok(None) };
     Ok(Some(Set { rows: like(train, found, reading, path)?, origin: Origin::File(path.clone()) }))
 }
 
-/// Numbers of the rows to train, validate and test on.
+/// Returns the row numbers of the training, validation and test set.
 fn split(rows: &Dataset, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
     let all = rows.len();
     let [validation, test] = amounts.map(|amount| amount.fraction(all));

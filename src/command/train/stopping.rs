@@ -1,4 +1,4 @@
-//! Checkpoints of a training, and its interruption: `--checkpoint`, `--resume`, Ctrl-C.
+//! Checkpoints, and interruption of training: `--checkpoint`, `--resume`, Ctrl-C.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,7 +14,7 @@ use wgrad::{Checkpoints, Error, Result};
 
 use crate::command::numbers::{count, within};
 
-/// Exit code after Ctrl-C, as in shells: 128 and the number of the signal.
+/// Exit code after Ctrl-C, as in shells: 128 plus the number of the signal.
 pub const INTERRUPTED: u8 = 130;
 
 /// Default interval between checkpoints, in seconds.
@@ -23,26 +23,27 @@ const INTERVAL: f64 = 60.0;
 /// Options of checkpoints.
 #[derive(Args)]
 pub struct Stopping {
-    /// Folder of checkpoints [default: only on Ctrl-C]
+    /// Writes checkpoints to FOLDER during training
     ///
-    /// The newest three checkpoints are kept, and that of the best epoch. Without a folder, only Ctrl-C writes one.
+    /// The newest three checkpoints are kept, and that of the best epoch. Without this option, only Ctrl-C writes a checkpoint.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Checkpoints", hide_short_help = true)]
     checkpoint: Option<PathBuf>,
-    /// Steps between checkpoints [default: by time]
+    /// Steps between checkpoints, with --checkpoint
     #[arg(long, value_name = "N", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
-    /// Seconds between checkpoints [default: 60]
+    /// Seconds between checkpoints, with --checkpoint
     ///
-    /// Needs --checkpoint. With --checkpoint-steps, the default is none.
+    /// The default is 60, or none if --checkpoint-steps is given.
     #[arg(long, value_name = "S", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
     /// Continues from the newest checkpoint
     ///
-    /// Uses the folder of --checkpoint, or else that of a training with the same settings, stopped by Ctrl-C. Without one,
-    /// training starts from the beginning. --epochs, --patience, the learning rate and the schedule may change.
+    /// Uses the folder of --checkpoint, or else the checkpoint that Ctrl-C wrote for the same data and settings. If there is no
+    /// checkpoint, training starts from the beginning. You may change the number of epochs, --patience, the learning rate and
+    /// its schedule.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }
@@ -57,7 +58,8 @@ impl Stopping {
         self.resume
     }
 
-    /// Place and interval of checkpoints. Without a folder there is only that of a stopped training, beside the model.
+    /// Returns the folder and interval of checkpoints. Without `--checkpoint`, only a training run that is stopped writes one,
+    /// to a folder beside the model.
     pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
             self.check_alone()?;
@@ -79,7 +81,8 @@ impl Stopping {
         Ok(self.resumed(checkpoints))
     }
 
-    /// Checkpoints to resume from, if that is asked for. A training may be prolonged, which changes its schedule.
+    /// Sets the checkpoints to resume if `--resume` is given. Training may get more epochs, which changes its learning rate
+    /// schedule.
     fn resumed(&self, checkpoints: Checkpoints) -> Checkpoints {
         if self.resume { checkpoints.resume().accept_learning_rate() } else { checkpoints }
     }
@@ -95,7 +98,8 @@ impl Stopping {
         Err(Error::conflict(format!("`{option}`"), problem, "name one with `--checkpoint`"))
     }
 
-    /// Command that continues from the checkpoints in `folder`: the one that was typed, and the options that it lacks.
+    /// Returns the command that continues from the checkpoints in `folder`: the typed command, plus `--checkpoint` and
+    /// `--resume` if they are missing.
     pub fn command(&self, folder: &Path) -> String {
         let mut words: Vec<OsString> = std::env::args_os().collect();
         if let Some(program) = words.first_mut() {
@@ -116,7 +120,7 @@ impl Stopping {
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens to Ctrl-C from now on. A second Ctrl-C ends the program at once.
+    /// Listens for Ctrl-C from now on. A second Ctrl-C ends the program at once.
     pub fn listen() -> Result<Self> {
         let asked = Self(Arc::new(AtomicBool::new(false)));
         let heard = asked.clone();
@@ -134,7 +138,7 @@ impl Interrupt {
         Ok(asked)
     }
 
-    /// Tells training to stop or to continue.
+    /// Returns `Break` if training should stop, else `Continue`.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.0.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

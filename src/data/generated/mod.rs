@@ -47,7 +47,8 @@ fn shuffled(rows: usize, random: &mut Philox) -> Vec<usize> {
     order
 }
 
-/// Points of the plane in random order; `point` returns the point of row n without noise, and its class.
+/// Creates a data set of points in the plane, in random order. `point` returns the coordinates of row n, without noise, and its
+/// class.
 fn plane(
     name: &str,
     rows: usize,

@@ -1,7 +1,7 @@
 //! Inspection of a table before training: statistics of each column, and warnings.
 //!
-//! A [`Survey`](survey::Survey) sees the cells of one column once, in bounded memory, and becomes a [`Column`]. It also accepts
-//! tables that training refuses, with missing cells, text, or numbers that are not finite.
+//! A [`Survey`](survey::Survey) sees the cells of one column once, in bounded memory, and becomes a [`Column`]. Tables that
+//! training refuses can be inspected, too: those with missing cells, text, or numbers that are not finite.
 
 mod survey;
 mod surveys;
@@ -52,7 +52,7 @@ pub struct Inspection {
     pub target: TargetColumn,
     /// Number of rows that equal an earlier row, in all columns but the dropped ones.
     pub duplicate_rows: usize,
-    /// Warnings; those that training would stop at come first.
+    /// Warnings; problems that are errors in training come first.
     pub warnings: Vec<Warning>,
 }
 
@@ -66,7 +66,7 @@ pub struct Column {
     pub role: Role,
     /// Kind of its cells.
     pub kind: Kind,
-    /// Format of its numbers; `None` for the plain format.
+    /// Format of its numbers; `None` for the plain format, `-1234.5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<NumberFormat>,
     /// Number of missing cells: empty ones and, if all others are numbers, `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower
@@ -134,7 +134,7 @@ impl Inspection {
         of_header(&bytes::name(path), Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
     }
 
-    /// Inspects a table as text, like [`Inspection::of_csv`] a file.
+    /// Inspects the text of a table, as [`Inspection::of_csv`] does for a file.
     ///
     /// # Errors
     /// See [`Inspection::of_csv`]; messages have the name in place of the path.

@@ -41,7 +41,8 @@ pub(super) fn finite(cell: &str, format: NumberFormat) -> Option<f64> {
 }
 
 impl Survey {
-    /// Adds a cell, in the column's format, of the row that begins at `start`. `target` is the target of the row and its number.
+    /// Adds a cell of the row that begins at byte `start`. `format` is the number format of the column. `target` is the target
+    /// cell of the row, and its number if it has one.
     pub(super) fn see(&mut self, start: u64, cell: &str, format: NumberFormat, target: (&str, Option<f64>)) {
         let number = finite(cell, format);
         self.differs_from_target |= cell != target.0 && (number.is_none() || number != target.1);
@@ -61,7 +62,8 @@ impl Survey {
         }
     }
 
-    /// Welford's method: one pass, without loss of digits at a large mean.
+    /// Adds a number to the statistics. Mean and variance are computed by Welford's method: in one pass, and without losing
+    /// digits if the mean is large.
     fn number(&mut self, number: f64) {
         self.numbers += 1;
         self.whole += usize::from(number.fract() == 0.0);
@@ -98,7 +100,8 @@ impl Survey {
         }
     }
 
-    /// Start of the row of the first missing cell. In a column of text, `NA` is text.
+    /// Returns the byte at which the row of the first missing cell begins; `None` if no cell is missing. In a column of text,
+    /// `NA` is text.
     pub(super) fn first_missing(&self) -> Option<u64> {
         let word = self.first_word.filter(|_| self.texts == 0);
         self.first_empty.into_iter().chain(word).min()

@@ -18,7 +18,7 @@ const BAR: usize = 30;
 /// Width of a terminal, in characters: longer names of columns are shortened to fit.
 const WIDTH: usize = 80;
 
-/// Length to which a name of a column is shortened at most.
+/// Column names are never shortened to fewer characters than this.
 const SHORT_NAME: usize = 12;
 
 impl Inspection {

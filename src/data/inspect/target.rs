@@ -16,7 +16,7 @@ use crate::data::text::is_missing;
 pub struct TargetColumn {
     /// Name of the column.
     pub column: String,
-    /// Interpretation in training, without missing cells.
+    /// Interpretation in training, if the missing cells are ignored.
     pub read_as: ReadAs,
     /// Classes, in the order of a model's outputs; empty if the target is a number. Of more than 10,000 classes, those that come
     /// first in the table.
@@ -34,7 +34,7 @@ pub enum ReadAs {
     Number,
 }
 
-/// Number of rows of a class.
+/// Name and size of a class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Class {
@@ -42,7 +42,7 @@ pub struct Class {
     pub name: String,
     /// Number of its rows.
     pub rows: usize,
-    /// Fraction of the rows with a target that are of this class, from 0 to 1.
+    /// Fraction of this class among the rows whose target is not missing, from 0 to 1.
     pub share: f64,
 }
 

@@ -63,7 +63,8 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
     warnings
 }
 
-/// Warnings about numbers. Only the kind of a table's target is `guessed`.
+/// Returns warnings about a target of numbers. `guessed` is true for a table, whose target is read as numbers because of its
+/// contents.
 fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
     let mut warnings = vec![];
     let Some(moments) = column.moments else { return warnings };

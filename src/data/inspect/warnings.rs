@@ -27,7 +27,7 @@ pub struct Warning {
     pub message: String,
 }
 
-/// Returns all warnings. Errors of training come first.
+/// Returns all warnings. Problems that are errors in training come first.
 pub(super) fn of(
     found: &Inspection,
     surveys: &[Survey],
@@ -64,7 +64,7 @@ pub(super) fn warning<'a>(
     Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
 }
 
-/// Columns with ambiguous number formats, and notes on the formats of others.
+/// Returns warnings about columns with ambiguous number formats, and notes on the header and on other number formats.
 fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> (Vec<Warning>, Vec<Warning>) {
     let used = |column: &Column| column.role != Role::LeftOut;
     let columns = found.columns.iter().zip(&layout.written).filter(|(column, _)| used(column));

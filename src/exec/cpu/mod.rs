@@ -1,8 +1,8 @@
 //! CPU executor: runs fast CPU kernels as tasks on a thread pool.
 //!
 //! A section is split into tasks (`schedule.rs`), each of which is computed by one thread. The bits of the results do
-//! not depend on the split, so they are the same for any number of threads. Consecutive row-wise ops run task by task,
-//! all on the same rows, so that intermediate results stay in cache.
+//! not depend on the split, so they are the same for any number of threads. One task runs several consecutive row-wise
+//! ops on the same rows, so that intermediate results stay in cache.
 
 mod rounds;
 mod row;
@@ -34,7 +34,7 @@ pub struct Cpu {
     memory: Memory,
     threads: usize,
     pool: ThreadPool,
-    /// One tuner per section; that of a submission's first section counts.
+    /// One tuner per section. A submission uses the tuner of its first section.
     tuner: [ThreadingTuner; Section::ALL.len()],
 }
 
@@ -93,7 +93,7 @@ fn pool(schedules: &Schedules) -> Result<ThreadPool> {
     })
 }
 
-/// Runs schedules. Its exclusive borrow of the memory is that of the executor.
+/// Runs schedules. It borrows the executor's memory exclusively.
 struct Runner<'a> {
     plan: &'a Plan,
     memory: &'a mut Memory,

@@ -1,5 +1,5 @@
 //! Rounds of a section's ops, by their dependencies. Each round is a group of row-wise ops that run in one stage,
-//! followed by other ops that no longer wait for anything. The round of an op follows from the rounds of earlier ops
+//! followed by a group of other ops that can run in parallel. The round of an op follows from the rounds of earlier ops
 //! that share elements with it. They are looked up by element, so the time is proportional to the number of ops.
 
 use crate::plan::{Access, Binding, Op, Plan, Segments, View, WorkItem};
@@ -19,7 +19,8 @@ struct Touch {
     access: Access,
     /// `true` if the op is row-wise: it is split by rows of the batch.
     by_rows: bool,
-    /// Offset, shape and stride of the view, if each row of the batch touches only the same row of it.
+    /// Offset, shape and stride of the view, if each row of the batch accesses only the row of the view with the same
+    /// index; otherwise `None`.
     matrix: Option<(usize, Shape, usize)>,
 }
 
@@ -30,16 +31,16 @@ impl Touch {
         Self { access: binding.access, by_rows, matrix }
     }
 
-    /// Returns `true` if one op must wait for the other, in either order: one of them writes. Atomic lowering by both
-    /// does not count.
+    /// Returns `true` if the two accesses must not happen at the same time, since at least one of them writes. Two
+    /// atomic accesses may happen at the same time.
     fn orders(&self, other: &Self) -> bool {
         let both_lower = self.access == Access::Atomic && other.access == Access::Atomic;
         (self.access.writes() || other.access.writes()) && !both_lower
     }
 
-    /// Returns the first round for an op that waits for an op with this access in `round`. A row-wise op joins ops on
-    /// the same rows in the same round, and follows others in the next round. Other ops follow row-wise ops in the same
-    /// round.
+    /// Returns the first possible round for an op with the access `later`, which must wait for an op with this access
+    /// in `round`. A row-wise op can run in the same round after an op on the same rows, and otherwise in the next
+    /// round. Any other op can run in the same round after a row-wise op, and otherwise in the next round.
     fn round_behind(&self, round: usize, later: &Self) -> usize {
         let along = if later.by_rows { later.matrix.is_some() && self.matrix == later.matrix } else { self.by_rows };
         if along { round } else { round + 1 }
@@ -49,7 +50,8 @@ impl Touch {
 /// Accesses to elements so far, each with the last round in which it occurred.
 type Seen = Vec<(Touch, usize)>;
 
-/// Returns the rounds of these ops of a section. Slices of different sizes do not share a round.
+/// Returns the rounds of the ops with the indices `which`. Ops over slices of the batch share a round only if the
+/// slices have the same size.
 pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: impl Fn(usize) -> bool) -> Vec<Round> {
     let (mut seen, mut rounds) = (Segments::<Seen>::default(), Vec::<(Round, Option<usize>)>::new());
     for index in which {

@@ -12,7 +12,8 @@ use crate::plan::{CpuKernel, Op, Plan, Section, Step, ViewId};
 use crate::shape::Shape;
 use crate::specialize::{DeviceLimits, specialize};
 
-/// Ops that can use a transposed matrix: kernel, binding, and the function to call.
+/// Kernels that can use a transposed matrix: name, index of the matrix's binding, and CPU kernel for the transposed
+/// matrix.
 const TRANSPOSED: [(&str, usize, CpuKernel); 1] =
     [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
 
@@ -59,12 +60,12 @@ impl RowExecutor {
         Ok(())
     }
 
-    /// Returns the row's inputs, to be filled.
+    /// Returns the memory of the row's inputs, which the caller fills before [`RowExecutor::run`].
     pub fn input(&mut self) -> &mut [f32] {
         self.view(self.input)
     }
 
-    /// Computes the row's outputs.
+    /// Computes and returns the row's outputs.
     pub fn run(&mut self) -> &mut [f32] {
         let steps = [Step { rows: 1, ..Step::default() }];
         for (op, kernel) in self.plan.ops(Section::Evaluate).iter().zip(&self.calls) {

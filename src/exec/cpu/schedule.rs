@@ -1,29 +1,30 @@
 //! Splits a section into stages, and stages into tasks for the thread pool. The results do not depend on the split, to
-//! the bit. The one split that matters, the slices of a batch, is made by `specialize` from shapes alone.
+//! the bit. Only the split of a batch into slices affects the results. `specialize` makes it from shapes alone.
 
 use std::ops::{Range, RangeInclusive};
 
 use crate::exec::cpu::rounds::{Round, rounds};
 use crate::plan::{Binding, Op, Plan, Section, View};
 
-/// Smallest work worth giving to another thread, even one that is awake: about four microseconds.
+/// Smallest amount of work, in the unit of [`work`], that is worth passing to another thread: about four microseconds.
 const WORK_PER_TASK: u64 = 400_000;
 
 /// Largest number of tasks per op: enough to balance the load on any desktop's cores.
 const MOST_TASKS: u64 = 32;
 
-/// Rows of the batch per task. Each task reads all weights, so a task needs enough rows; few enough that the
-/// intermediate results of its ops stay in cache.
+/// Rows of the batch per task. Each task reads all weights, so too few rows are inefficient. With too many, the
+/// intermediate results do not stay in cache.
 const ROWS: RangeInclusive<usize> = 32..=256;
 
-/// Items of a weight gradient per task, likewise; the smallest number is a multiple of the tile rows of its matrix
+/// Rows of a weight gradient per task. The smallest number is a multiple of the rows per tile of its matrix
 /// multiplication.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
-/// Columns per task are a multiple of this number: a matrix multiplication works on so many together.
+/// Number of columns that a matrix multiplication processes together. The columns per task are a multiple of it.
 const COLUMNS: usize = 64;
 
-/// Tasks of a weight gradient per thread, if there are several: enough that none waits long for the last.
+/// Tasks of a weight gradient per thread, if there are several threads. They are many, so that no thread waits long for
+/// the last task.
 const WEIGHT_TASKS: usize = 8;
 
 /// Work for one thread.
@@ -43,8 +44,8 @@ pub(super) struct Stage {
     /// Row-wise ops, in order.
     pub rows: Vec<usize>,
     pub tasks: Vec<Task>,
-    /// Tasks that each thread begins with, of about the same work. Only one queue if there is too little work for two
-    /// threads.
+    /// Range of tasks that each thread begins with. The ranges have about the same work. There is only one if the work
+    /// is too little for two threads.
     pub queues: Vec<Range<usize>>,
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Schedule {
 }
 
 impl Stage {
-    /// Creates a stage of tasks, each with its work.
+    /// Creates a stage from tasks and the work of each task.
     fn new(rows: Vec<usize>, tasks: Vec<(Task, u64)>, threads: usize) -> Self {
         let work: u64 = tasks.iter().map(|(_, work)| work).sum();
         let threads = (threads as u64).min(work / WORK_PER_TASK).max(1);
@@ -77,7 +78,8 @@ impl Stage {
     }
 }
 
-/// Returns the items of a row-wise op for these rows of the batch; whole slices, if it has any.
+/// Returns the items of a row-wise op that belong to these rows of the batch. If its items are slices, the rows must
+/// consist of whole slices.
 pub(super) fn items_of_rows(op: &Op, rows: &Range<usize>) -> Range<usize> {
     let each = op.rows_per_item().unwrap_or(1);
     rows.start / each..(rows.end / each).min(op.items)
@@ -105,8 +107,7 @@ impl Schedule {
     }
 }
 
-/// Splits ops into stages: first the row-wise ops that do not depend on a deferred op, then, together, the other ops that
-/// no longer wait for anything.
+/// Splits ops into stages. Each round of ops becomes two: one for its row-wise ops, then one for its other ops.
 fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     let goes_by_rows = |op: usize| ops[op].rows_per_item().is_some() && !goes_by_columns(plan, &ops[op], threads);
@@ -116,7 +117,7 @@ fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage
             stages.push(Stage::new(rows, tasks, threads));
         }
         if !others.is_empty() {
-            // In the order of what they write in memory, so that a thread finds its results of an earlier stage in its
+            // Sorted by the address that they write, so that a thread finds its results of an earlier stage in its
             // cache.
             others.sort_by_key(|op| first_written(plan, &ops[*op]));
             let tasks = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
@@ -170,7 +171,8 @@ fn row_tasks(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Ta
 }
 
 /// Returns `true` if an op is split by columns of its output instead of rows of the batch. That pays if there are too
-/// few rows for all threads, and if the op reads more of a weight than of rows, which each thread reads.
+/// few rows for all threads, and if the weights are larger than the rows: each thread then reads all rows, but only its
+/// part of the weights.
 fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     let elements = |by_rows: bool| -> usize {
         bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
@@ -178,7 +180,7 @@ fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }
 
-/// Returns the number of columns by which an op can be split.
+/// Returns the number of columns of the view by which an op can be split; `None` if it cannot be split by columns.
 fn columns(plan: &Plan, op: &Op) -> Option<usize> {
     bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
 }
@@ -190,7 +192,7 @@ fn column_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task
     ranges(count, each).map(task).map(|(work, task)| (task, work)).collect()
 }
 
-/// Returns the part of some work that belongs to `part` of `whole`.
+/// Returns the work of `part` units, given the work of all `whole` units.
 fn portion(work: u64, part: usize, whole: usize) -> u64 {
     (u128::from(work) * part as u128 / whole.max(1) as u128) as u64
 }

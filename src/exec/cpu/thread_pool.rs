@@ -1,9 +1,10 @@
 //! Thread pool with work stealing. It runs the tasks of one stage after another.
 //!
 //! A stage of a small network takes ten microseconds, less than waking a thread. So threads spin for a short while
-//! before they sleep. Nobody waits for a sleeping thread, since the threads that are awake steal its tasks. The results
-//! do not depend on the thread of a task, but its operands may be in that thread's cache. So each thread starts with
-//! its own queue, which has the same tasks each time, and then steals from the end of the others.
+//! before they sleep. No thread waits for a sleeping one, since the threads that are awake steal its tasks. The results
+//! do not depend on which thread runs a task. But the operands of a task may be in the cache of the thread that ran it
+//! last. So each thread starts with its own queue, which has the same tasks each time, and then steals from the end of
+//! the other queues.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -38,7 +39,8 @@ type Work<'a> = &'a (dyn Fn(usize) + Sync);
 struct Shared {
     /// Tasks that have not begun, one queue per thread; the calling thread's first.
     queues: Box<[WorkQueue]>,
-    /// Written while all queues are empty and no task is running; read by threads that have taken a task.
+    /// Function of the current stage. It is written while all queues are empty and no task is running, and read by
+    /// threads that have taken a task.
     work: UnsafeCell<Option<Work<'static>>>,
     /// Number of unfinished tasks.
     left: AtomicUsize,
@@ -68,7 +70,7 @@ impl WorkQueue {
         self.0.store((tasks.start as u64) << 32 | tasks.end as u64, Ordering::Release);
     }
 
-    /// Takes a task: the first for the queue's owner, the last for others.
+    /// Takes a task: the first if the caller owns the queue (`own`), otherwise the last. `None` if the queue is empty.
     fn take(&self, own: bool) -> Option<usize> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
@@ -225,7 +227,7 @@ impl Shared {
         }
     }
 
-    /// Waits: spins for a while, then sleeps.
+    /// Waits until `done` returns true: spins for a while, then sleeps.
     fn wait_until(&self, done: impl Fn() -> bool) {
         let mut began = None;
         loop {

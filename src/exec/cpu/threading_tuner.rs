@@ -12,7 +12,7 @@ const LITTLE: u64 = 20_000_000;
 /// Number of submissions that try each way at the beginning.
 const FIRST: usize = 3;
 
-/// Every so many submissions, one tries the slower way again.
+/// Interval, in submissions, after which the slower way is tried again.
 const AGAIN: usize = 64;
 
 /// Number of recent times per way; the best of them counts, since interference only makes a run slower.
@@ -31,9 +31,9 @@ pub(super) struct ThreadingTuner {
 /// Way to run a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By the calling thread.
+    /// On the calling thread alone.
     Alone = 0,
-    /// By the thread pool.
+    /// On all threads of the pool.
     Shared = 1,
 }
 

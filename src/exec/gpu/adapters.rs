@@ -151,8 +151,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns the index of the requested adapter, among adapters with the best kind first. A name is an index, a PCI bus
-/// address, or a description or part of one, where a number must be a whole word. `NAME#1` is the second adapter that
-/// matches NAME.
+/// address, a description, or part of a description. A number must match a whole word. `NAME#1` is the second adapter
+/// that matches NAME.
 pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> {
     let list = |chosen: &[usize]| {
         let numbered = |index: &usize| format!("{index}: `{}`{}", adapters[*index], adapters[*index].address());

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::exec::gpu::device::GpuDevice;
 use crate::plan::{Allocation, Contents, POISON, Plan};
 
-/// Stride in bytes of one op's parameters, or of step records, in a buffer of records.
+/// Stride in bytes between records in a buffer of records. A record holds the parameters of one op, or one step record.
 pub(super) const RECORD: usize = crate::plan::STEP_BYTES;
 
 /// Creates a buffer for each allocation, and returns the number of new buffers. Allocations that `old` holds under the
@@ -66,7 +66,8 @@ pub(super) fn staging(device: &GpuDevice, bytes: usize) -> Result<wgpu::Buffer> 
     buffer(device, "reading", bytes, usage, |_| (), false)
 }
 
-/// Creates a buffer. If `filled`, `fill` writes it part by part from the beginning; otherwise it keeps wgpu's zeros.
+/// Creates a buffer. If `filled`, the function `fill` writes its contents part by part, from the beginning. Otherwise
+/// the buffer keeps the zeros of wgpu.
 fn buffer(
     device: &GpuDevice,
     name: &str,

@@ -19,15 +19,16 @@ const MAGIC: [u8; 8] = *b"wgradpc1";
 /// Number of bytes before the driver's data.
 const HEAD: usize = MAGIC.len() + 4;
 
-/// Largest size of a file, as much as the shaders of thousands of networks. Larger files are neither written nor read,
-/// so that the next file starts empty. (SwiftShader's data grows by 32 bytes per process, whatever it compiles.)
+/// Largest size of a file in bytes, enough for the shaders of thousands of networks. Larger files are neither written
+/// nor read, so that the next file starts empty. (SwiftShader's data grows by 32 bytes per process, whatever it
+/// compiles.)
 const MOST_BYTES: u64 = 64 << 20;
 
 /// Pipelines that a device has compiled, and the path of their file.
 pub(super) struct DiskCache {
     pub(super) cache: wgpu::PipelineCache,
     path: PathBuf,
-    /// Checksum of the file's contents, as far as it is known.
+    /// Checksum of the driver's data in the file; 0 if the file is missing or unusable.
     kept: AtomicU32,
 }
 
@@ -80,7 +81,7 @@ fn folder(variable: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> Opti
     cache.is_absolute().then(|| cache.join("wgrad"))
 }
 
-/// Returns the driver's data from a file that is intact.
+/// Returns the driver's data from a file; `None` if the file is missing, damaged or too large.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::metadata(path).ok()?.len();
     let mut file = if bytes <= MOST_BYTES + HEAD as u64 { std::fs::read(path).ok()? } else { return None };

@@ -23,27 +23,28 @@ pub struct GpuOptions {
     pipeline_cache: bool,
 }
 
-/// Set of shaders that check each index and bound each loop. Without checks shaders are faster; with them they stay
-/// within memory whatever they do. The results are the same, to the bit.
+/// Choice of the shaders that run with checks of each index and limits on each loop. With checks, a shader cannot
+/// access memory outside its views. Without checks, it is faster. The results are the same, to the bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checks {
     All,
-    /// All but those of plans that are this crate's own.
+    /// All except those of plans that this crate made itself ([`Plan::is_trusted`]).
     Foreign,
     None,
 }
 
 impl GpuOptions {
-    /// Options for shaders that check their indices, including this crate's own.
+    /// Options with index checks in all shaders, including this crate's own.
     pub const fn checked() -> Self {
         Self::with(Checks::All)
     }
 
-    /// Options for shaders that do not check their indices, whoever has written them.
+    /// Options without index checks in any shader, including shaders that are not this crate's own.
     ///
     /// # Safety
-    /// Every shader that runs on the device must stay within its views without checks. Those of this crate do: their
-    /// tests run with and without checks, compare the bits, and compare all memory around what they may write.
+    /// Every shader that runs on the device must stay within its views without checks. Those of this crate do: tests
+    /// run them with and without checks, compare the bits, and check that memory outside the written views does not
+    /// change.
     pub const unsafe fn unchecked() -> Self {
         Self::with(Checks::None)
     }
@@ -58,7 +59,8 @@ impl GpuOptions {
         }
     }
 
-    /// Opens a device that can measure when ops begin and end; an error if the adapter cannot.
+    /// Enables timestamps, by which the device measures when ops begin and end. Opening the device then fails if the
+    /// adapter has none.
     pub const fn timestamps(mut self) -> Self {
         self.timestamps = true;
         self
@@ -72,10 +74,10 @@ impl GpuOptions {
         self
     }
 
-    /// Opens a device with these limits, or the adapter's if those are lower. wgpu itself rejects anything beyond them.
-    /// For tests, and for programs that must also run on smaller GPUs. wgpu does not count loop iterations, so plans
-    /// check that limit. The fields that are not limits keep the adapter's values: whether it is software, and its use
-    /// of [fused steps](GpuOptions::fused_step).
+    /// Lowers the limits of the device to these; limits above the adapter's have no effect. This is for tests, and for
+    /// programs that must also run on smaller GPUs. wgpu rejects anything beyond the limits, except loop iterations,
+    /// which are checked when a plan is fitted to the device. The fields `software` and `fused_step` are no limits and
+    /// are ignored; see [`GpuOptions::fused_step`].
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -98,8 +100,8 @@ impl GpuOptions {
 }
 
 impl Default for GpuOptions {
-    /// Default options; no other place defines them. Shaders check their indices, except in plans that were
-    /// [lowered](crate::lower) from a spec ([`Plan::is_trusted`]), such as those of trainers and models.
+    /// Returns the default options. Shaders check their indices, except in plans that were [lowered](crate::lower) from
+    /// a spec ([`Plan::is_trusted`]), such as those of trainers and models.
     fn default() -> Self {
         Self::with(Checks::Foreign)
     }
@@ -137,8 +139,8 @@ impl GpuDevice {
     }
 
     /// Opens the adapter with this name, or without a name the best one that is a GPU. A name is an index in
-    /// [`GpuDevice::list`], a PCI bus address, or a description (`NAME, INTERFACE`) or part of one, in any case. A
-    /// number in it must be a whole word, as in `4090`. `NAME#1` is the second adapter that matches NAME.
+    /// [`GpuDevice::list`], a PCI bus address, or all or part of a description (`NAME, INTERFACE`), ignoring case. A
+    /// number must match a whole word, as in `4090`. `NAME#1` is the second adapter that matches NAME.
     ///
     /// # Errors
     /// Returns an error if no adapter has the name (with a list of those present), if several match it, if no name is
@@ -305,8 +307,8 @@ impl GpuDevice {
         }
     }
 
-    /// Creates the error of a failed operation. All errors of an open device come from here. A lost device fails in
-    /// many ways that do not mention the loss, so that is checked first.
+    /// Creates the error of a failed operation on an open device. A lost device fails in many ways that do not mention
+    /// the loss, so this function checks for a loss first.
     pub(super) fn error(&self, doing: &str, problem: impl ToString) -> Error {
         let device = self.0.adapter.to_string();
         if self.is_lost() { lost(&device, doing) } else { unusable(&device, doing, &problem.to_string()) }
@@ -413,7 +415,7 @@ fn without_memory(device: &str, doing: &str) -> Error {
     Error::Device { device: device.into(), problem, remedy }
 }
 
-/// Clones of a lost device are lost, too.
+/// Creates the error of a lost device. All clones of the device are lost, too.
 fn lost(device: &str, doing: &str) -> Error {
     let problem = format!("{doing}: the device was lost");
     let remedy = "reopen it, and resume from the last checkpoint".into();

@@ -11,13 +11,13 @@ pub(super) struct Dispatch {
     pipeline: Pipeline,
     group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Bytes that each dynamic offset grows by per batch of the submission, in the order of bindings.
+    /// Increment in bytes of each dynamic offset per batch of the submission, in the order of bindings.
     strides: Vec<u32>,
     /// Number of bytes that each view binds.
     pub(super) bound: Vec<u64>,
 }
 
-/// Buffers that an op's bindings are ranges of.
+/// Buffers whose ranges an op binds.
 pub(super) struct BindGroupBuffers<'a> {
     pub(super) params: &'a wgpu::Buffer,
     pub(super) steps: &'a wgpu::Buffer,

@@ -78,8 +78,8 @@ impl Gpu {
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
-    /// Returns the bytes that an op binds of each of its views: all memory that its shader can reach, except parameters
-    /// and step records.
+    /// Returns the number of bytes that an op binds for each of its views. Its shader can reach no other memory, except
+    /// parameters and step records.
     ///
     /// # Panics
     /// Panics if the section has no such op.
@@ -235,7 +235,8 @@ struct State {
 }
 
 impl State {
-    /// Fits a plan to the device and prepares it; keeps the memory that `old` holds under the same name, type and size.
+    /// Fits a plan to the device and prepares it. Allocations that `old` holds under the same name, type and size are
+    /// kept.
     fn new(device: &GpuDevice, plan: Plan, old: Option<&Self>, counters: &mut Counters) -> Result<Self> {
         device.poll("making a plan ready", None)?;
         let plan = specialize(plan, &DeviceLimits::Gpu(device.limits()))?;
@@ -266,7 +267,7 @@ impl State {
         Ok(())
     }
 
-    /// Makes room for the steps of a submission, and checks that its runs have records and batches. Returns the number
+    /// Checks the runs of a submission, and enlarges the buffer of step records if it is too small. Returns the number
     /// of new buffers.
     fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<u64> {
         check::submission(&self.plan, steps, runs)?;

@@ -44,13 +44,13 @@ pub(super) struct Pool(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     free: Vec<wgpu::Buffer>,
-    /// Staging buffers of readbacks that were dropped before they arrived. Until then another thread may be mapping
+    /// Staging buffers of readbacks that were dropped before their data arrived. Another thread may still be mapping
     /// them.
     awaited: Vec<Mapping>,
 }
 
 impl Pool {
-    /// Returns a buffer for `bytes` bytes, and whether it is new.
+    /// Returns a buffer for `bytes` bytes, and `true` if it is new.
     pub(super) fn take(&self, device: &GpuDevice, bytes: u64) -> Result<(wgpu::Buffer, bool)> {
         // The lists stay valid even if a thread panicked.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl Reading {
         Self { device, pool, mapping: Some(Mapping { staging, future, answer: None }), bytes, submission }
     }
 
-    /// Returns the words, if they have arrived.
+    /// Returns the words, or `None` if they have not arrived yet.
     fn words(&mut self) -> Result<Option<Vec<u32>>> {
         let (device, bytes) = (&self.device, self.bytes);
         let failed = |problem: String| device.error("reading", problem);

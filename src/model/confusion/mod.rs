@@ -18,11 +18,11 @@ const MOST_IN_JSON: usize = 100;
 /// Metrics are those of scikit-learn with all classes as `labels` and `zero_division=0`: a quotient 0/0 is 0, such as the
 /// precision of a class that is never predicted or the recall of a class without rows.
 ///
-/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are more
-/// than ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1 and the ten
-/// most frequent errors. The JSON has the fields `classes`, with
-/// [`ClassMetrics`] for each, and `confusion`, with the counts \[actual\]\[predicted\]; with more than 100 classes `confusion`
-/// is left out. Memory grows with the number of rows and classes, not with the square of the number of classes.
+/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are more than
+/// ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1 and the ten most
+/// frequent errors. The JSON has the fields `classes`, with the [`ClassMetrics`] of each class, and `confusion`, with the
+/// counts \[actual\]\[predicted\]; with more than 100 classes `confusion` is left out. Memory grows with the number of rows and
+/// classes, not with the square of the number of classes.
 ///
 /// # Examples
 /// ```
@@ -52,7 +52,7 @@ pub struct ClassMetrics {
     pub class: String,
     /// Fraction of the rows predicted as this class that belong to it.
     pub precision: f64,
-    /// Fraction of the rows of this class that are predicted as it.
+    /// Fraction of the rows of this class that are predicted as this class.
     pub recall: f64,
     /// F1 score: 2·precision·recall / (precision + recall).
     pub f1: f64,

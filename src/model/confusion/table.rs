@@ -12,7 +12,7 @@ const WIDTH: usize = 80;
 const MOST_CLASSES: usize = 30;
 /// Fewest classes for which the most frequent errors are listed.
 const MANY_CLASSES: usize = 11;
-/// Number of classes shown if there are more than [`MOST_CLASSES`], and of their most frequent errors.
+/// Number of classes shown, and of errors listed, if there are more than [`MOST_CLASSES`] classes.
 const FEW: usize = 10;
 /// Number of errors listed if there is a matrix as well.
 const ERRORS: usize = 5;

@@ -1,4 +1,4 @@
-//! Packing of the left operand, for the time that parts of the right operand are multiplied with it.
+//! Packing of the left operand, a. It is packed once and multiplied with many parts of the right operand, b.
 
 use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
 

@@ -16,6 +16,7 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
+    /// # Panics
     /// If `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         // Kernels pass sizes of views whose allocations are in memory, so the number of elements fits.
@@ -58,6 +59,7 @@ impl<'a> Matrix<'a> {
 
     /// Returns a row of a matrix that is not transposed.
     ///
+    /// # Panics
     /// If the matrix is transposed.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [f32] {
@@ -67,6 +69,7 @@ impl<'a> Matrix<'a> {
 
     /// Returns all elements in order, as slices that are contiguous in memory: one per row, or a single one.
     ///
+    /// # Panics
     /// If the matrix is transposed.
     pub fn slices(&self) -> impl Iterator<Item = &'a [f32]> {
         assert_eq!(self.column_stride, 1, "the columns of a transpose lie apart");
@@ -76,7 +79,7 @@ impl<'a> Matrix<'a> {
         (0..count).map(move |row| &values[row * stride..][..len])
     }
 
-    /// Returns whether all elements are within `values`.
+    /// Returns `true` if all elements are within `values`.
     pub(super) fn is_whole(&self) -> bool {
         let last = |count: usize, stride: usize| count.saturating_sub(1) * stride;
         let elements = self.rows * self.columns;
@@ -101,6 +104,7 @@ unsafe impl Send for MatrixMut<'_> {}
 impl<'a> MatrixMut<'a> {
     /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
+    /// # Panics
     /// If `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::apart(values, rows, columns, columns)
@@ -108,7 +112,8 @@ impl<'a> MatrixMut<'a> {
 
     /// Creates a view of `rows` rows whose starts are `row_stride` apart.
     ///
-    /// If `values` is too short, or rows overlap, which would be a bug, too.
+    /// # Panics
+    /// If `values` is too short, or rows overlap, which would be a bug in a kernel.
     pub(super) fn apart(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len(), "no room");
         // SAFETY: all rows are within `values`, which is borrowed as long.
@@ -118,7 +123,8 @@ impl<'a> MatrixMut<'a> {
     /// Creates a view of some columns of a matrix. `start` points to its first element, and its rows are `row_stride`
     /// numbers apart.
     ///
-    /// These elements are in memory, and nobody else uses them during the lifetime of the view.
+    /// # Safety
+    /// These elements are in memory, and nothing else accesses them during the lifetime of the view.
     pub unsafe fn lent(start: *mut f32, rows: usize, columns: Range<usize>, row_stride: usize) -> Self {
         Self { start: start.wrapping_add(columns.start), rows, columns, row_stride, lent: PhantomData }
     }

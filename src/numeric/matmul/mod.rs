@@ -1,14 +1,14 @@
 //! Matrix multiplication of one block, on the calling thread.
 //!
-//! Every element is summed in the same order, from its first term to its last by fused multiply-adds, whatever is
-//! computed along with it. So its bits depend on the terms alone, and neither on how the output is tiled nor on the
-//! vector width. Where terms are rows of a batch, of which there may be millions, they are summed in blocks of fixed
-//! size ([`matmul_over_rows`]), since the error of a plain sum grows with the number of terms. (x86 processors without
-//! AVX2 have no vectorized fused multiply-add; there each term is rounded twice.)
+//! Every element of the output is summed by fused multiply-adds, from its first term to its last, whatever other
+//! elements are computed at the same time. So its bits depend only on the terms, and neither on the tile sizes nor on
+//! the vector width. Where terms are rows of a batch, of which there may be millions, they are summed in blocks of
+//! fixed size ([`matmul_over_rows`]), since the error of a plain sum grows with the number of terms. (x86 processors
+//! without AVX2 have no vectorized fused multiply-add; there each term is rounded twice.)
 //!
 //! The left operand is read number by number, the right operand in vectors of columns. So a right operand that is a
-//! transpose must be transposed first. Where it is the larger operand, as the weight of a layer is for a small batch,
-//! the operands are exchanged instead: outᵀ = bᵀ·aᵀ.
+//! transpose must be transposed first. If it is the larger operand, as the weight of a layer is for a small batch, the
+//! operands are exchanged instead: outᵀ = bᵀ·aᵀ.
 //!
 //! The right operand is processed in parts that fit into the L1 cache (`right.rs`). Each is multiplied with all packed
 //! rows of the left operand (`left.rs`), tile by tile (`tile.rs`, `registers.rs`). On x86 the next part is prefetched
@@ -70,7 +70,10 @@ const FAR: usize = 1024;
 /// Maximum rows and terms of a that are transposed at once, where the operands are exchanged: 4 MiB.
 const TURNED: [usize; 2] = [256, 4096];
 
-/// out = a·b, or a·b + bias in each row: `out` is [rows of a, columns of b].
+/// out = a·b, or a·b + bias in each row. `out` is [rows of a, columns of b]; `bias` has one number per column.
+///
+/// # Panics
+/// If the sizes do not match, or a matrix is larger than its memory.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     let bias = bias.map(|bias| &bias[..b.columns]);
@@ -96,6 +99,9 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matri
 
 /// out = a·b where the terms are rows of a batch. They are summed in blocks, so that the error does not grow with their
 /// number.
+///
+/// # Panics
+/// If the sizes do not match, or a matrix is larger than its memory.
 pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     if a.rows == 0 || b.columns == 0 {
@@ -300,7 +306,8 @@ pub fn reserve_for_matmuls() {
     });
 }
 
-/// Returns the first `count` numbers of a buffer that is as large as is ever needed.
+/// Returns the first `count` numbers of a buffer. The first call allocates `MOST` numbers, the most that are ever
+/// needed.
 fn room<const MOST: usize>(space: &mut Vec<Line>, count: usize) -> &mut [f32] {
     if space.is_empty() {
         // Zeroed pages, which the system allocates on first access.
@@ -314,7 +321,8 @@ fn cuts(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(each).map(move |start| start..count.min(start + each))
 }
 
-/// Returns the size of parts of about equal size, of up to `most`.
+/// Returns the size of the parts if `count` is split into as few parts of about equal size as possible, each of at most
+/// `most`.
 fn even(count: usize, most: usize) -> usize {
     count.div_ceil(count.div_ceil(most))
 }

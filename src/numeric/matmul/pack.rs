@@ -18,8 +18,9 @@ pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     }
 }
 
-/// out\[r, c\] = b\[r, c\], also where one of them is a transpose.
+/// Copies `b`, which may be a transpose: out\[r, c\] = b\[r, c\].
 ///
+/// # Panics
 /// If the matrices have different sizes, or `b` is larger than its memory.
 pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
@@ -27,7 +28,7 @@ pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     if b.column_stride == 1 {
         (0..b.rows).for_each(|r| out.row(r).copy_from_slice(b.row(r)));
     } else if b.row_stride == 1 {
-        // SAFETY: all of `b` is in memory, and there is room for it.
+        // SAFETY: all of `b` is in memory, and `out` has its size.
         unsafe { transposed(b, out) };
     } else {
         elements(b, 0..b.rows, 0..b.columns, &mut out);
@@ -98,7 +99,8 @@ unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize
 
 /// Transposes a 4×4 block.
 ///
-/// Four rows of four numbers, with the given strides, are in memory at `from`, and may be written at `to`.
+/// # Safety
+/// Four rows of four numbers are readable at `from`, `stride` apart, and writable at `to`, `to_stride` apart.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {

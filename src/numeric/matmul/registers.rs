@@ -11,7 +11,7 @@ pub(super) struct Columns<S: Simd, const WIDE: usize> {
 }
 
 impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
-    /// Requires more columns than fill `WIDE` - 1 vectors.
+    /// Creates a row of `columns` columns. They must fill more than `WIDE` - 1 vectors, and at most `WIDE`.
     #[inline(always)]
     pub fn new(simd: S, columns: usize) -> Self {
         let last = columns - (WIDE - 1) * S::F32_LANES;
@@ -19,6 +19,9 @@ impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
         Self { simd, last: MemMask::new(simd.mask_between_m32s(0, last as u32).mask()) }
     }
 
+    /// Loads the columns into vectors; the rest of the last vector is 0.
+    ///
+    /// # Safety
     /// The columns are readable at `from`.
     #[inline(always)]
     pub unsafe fn load(self, from: *const f32) -> [S::f32s; WIDE] {
@@ -33,6 +36,9 @@ impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
         vectors
     }
 
+    /// Stores the vectors' numbers in the columns.
+    ///
+    /// # Safety
     /// The columns are writable at `to`.
     #[inline(always)]
     pub unsafe fn store(self, to: *mut f32, vectors: [S::f32s; WIDE]) {
@@ -46,6 +52,9 @@ impl<S: Simd, const WIDE: usize> Columns<S, WIDE> {
     }
 }
 
+/// Loads `WIDE` full vectors.
+///
+/// # Safety
 /// `WIDE` vectors are readable at `from`.
 #[inline(always)]
 pub(super) unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f32) -> [S::f32s; WIDE] {
@@ -59,6 +68,7 @@ pub(super) unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f
 
 /// Returns sums\[i\] + a\[i\]·b.
 ///
+/// # Safety
 /// `HIGH` numbers are readable at `left`, with stride `row`.
 #[inline(always)]
 pub(super) unsafe fn add_term<S: Simd, const HIGH: usize, const WIDE: usize>(

@@ -27,7 +27,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Returns whether b is read only once for `rows` rows, so that packing does not pay.
+    /// Returns `true` if b is read only once for `rows` rows of a, so that packing does not pay.
     pub fn is_read_once(&self, rows: usize) -> bool {
         matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
     }
@@ -36,7 +36,7 @@ impl<'a> Right<'a> {
     /// multiples of a chunk.
     pub fn parts(self, block: Range<usize>, chunk: Option<usize>) -> impl Iterator<Item = Part> {
         let most = match self {
-            // The rows of such a part map to the same few sets of a cache.
+            // With such a stride, the rows of a part map to the same few sets of a cache.
             Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
             // With few columns, more terms per part; otherwise loading and storing the sums would dominate.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
@@ -48,7 +48,7 @@ impl<'a> Right<'a> {
         })
     }
 
-    /// Returns the location of a part of a block for the tiles; packs it if needed.
+    /// Returns the location from which tiles read a part of a block; packs the part if needed.
     pub fn bring(self, part: &Part, block: &Range<usize>, space: &mut Vec<Line>, near: &mut Vec<Line>) -> tile::B {
         match self {
             Self::Panels { .. } => tile::B::Panel(self.at(part)),
@@ -67,7 +67,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Returns the part that is needed next, for the tiles of `rows` rows to prefetch.
+    /// Returns the rows of b in `part`, which is needed next. The tiles of `rows` rows of a prefetch them.
     pub fn next(self, part: &Part, rows: usize) -> tile::Next {
         // The first tile packs what is needed now, and prefetches nothing.
         let (apart, tiles) = match self {

@@ -2,8 +2,8 @@
 //! sums, four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON. AVX2 has 16 registers, and
 //! uses two vectors of columns.
 //!
-//! A loop does little besides multiply-adds and loads, since address computations would take their place. So strides
-//! are constants where possible, and prefetches for later tiles are issued only every few terms.
+//! A loop does little besides multiply-adds and loads, since address computations would slow it down. So strides are
+//! constants where possible, and prefetches for later tiles are issued only every few terms.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -97,6 +97,7 @@ struct Asked {
 
 /// Computes a panel.
 ///
+/// # Safety
 /// All memory that the panel's sizes and strides reach is valid, except that of `next`. Panels, given or `near`, are
 /// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1; with `far` it is `term`, in both.
 /// Nobody else accesses what `out`, `near` and, with `far`, `left` reach.
@@ -188,6 +189,8 @@ impl Panel {
         columns
     }
 
+    /// Computes the tiles of these rows in one stripe.
+    ///
     /// # Safety
     /// As [`run`].
     #[inline(always)]
@@ -264,7 +267,7 @@ impl Panel {
         HIGH
     }
 
-    /// Prefetches the sums and outputs of the next tile, if it has as many rows.
+    /// Prefetches the sums and outputs of the next tile, if it has as many rows as this one.
     #[inline(always)]
     fn ask_for_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
         let next = row + HIGH..row + 2 * HIGH;
@@ -321,6 +324,7 @@ impl Panel {
 
     /// Adds terms where b is a panel, and prefetches what is needed next.
     ///
+    /// # Safety
     /// As [`run`]; a panel at `near` has been written by the first tile of the stripe.
     #[inline(always)]
     unsafe fn add_panel<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
@@ -371,8 +375,8 @@ impl Panel {
         sums
     }
 
-    /// Returns the rows that this tile prefetches: rows of a for the next tile, where these are not packed yet, or some
-    /// of b.
+    /// Returns the rows that this tile prefetches: rows of a for the next tile, if they are not packed yet; otherwise
+    /// some rows of b.
     #[inline(always)]
     fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> Asked {
         if column > 0 {

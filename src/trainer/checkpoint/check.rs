@@ -1,6 +1,6 @@
 //! Checks that the parts of a checkpoint belong together, before any of them is used.
 //!
-//! A correct checksum does not prove that a training wrote the file. Later code relies on these checks: it subtracts, indexes
+//! A correct checksum does not prove that a trainer wrote the file. Later code relies on these checks: it subtracts, indexes
 //! and counts without checking again.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::parameter_shapes;
 use crate::trainer::fit_state::FitStateHeader;
 
-/// Limit of the number of steps, far above any training. Numbers below it can be added without overflow.
+/// Limit of the number of steps, far more than any training needs. Numbers below it can be added without overflow.
 const MOST_STEPS: u64 = 1 << 48;
 
 /// Returns `problem` as an error, unless the condition `holds`.
@@ -22,7 +22,7 @@ impl Checkpoint {
     /// Checks all parts, and their combination.
     ///
     /// # Errors
-    /// The first part that no training can have written.
+    /// The first part that no trainer can have written.
     pub(super) fn check(&self) -> Result<()> {
         let header = &self.header;
         header.settings.check()?;
@@ -42,7 +42,7 @@ impl Checkpoint {
     fn check_place(&self) -> Result<usize> {
         let (step, epoch, rows_of_step) = (self.header.step, self.header.epoch, self.header.settings.batch_size());
         ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
-        // Epochs and their rows cannot be compared with the step, which does not count failed steps.
+        // The number of steps does not follow from the used rows: the rows of failed steps count, but the steps do not.
         ensure(epoch < u32::MAX, || format!("{epoch} epochs were begun, but they must be below {}", u32::MAX))?;
         let (used, rows) = match (self.header.used, self.header.settings.data_rows()) {
             (Some(used), Some(rows)) => (used, rows),
@@ -83,7 +83,7 @@ impl Checkpoint {
                 Some(shape) => format!("tensor `{name}` has the shape {:?}, but {shape:?} is needed", tensor.shape),
                 None => format!("tensor `{name}` is not one of the training's"),
             })?;
-            // The optimizer computes the root of a mean of squares.
+            // The optimizer takes the square root of these means of squares, so they must not be negative.
             let squares = settings.optimizer().squares().is_some_and(|state| name.contains(&format!(".{state}.")));
             let bad = tensor.values.iter().find(|value| !value.is_finite() || (squares && **value < 0.0));
             ensure(bad.is_none(), || {

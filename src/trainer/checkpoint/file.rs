@@ -22,8 +22,8 @@ const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAG
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// CRC-32 of the header's text and of all tensors in the order of their names. Only files of the first versions have it,
-    /// which lack a checksum of all bytes.
+    /// CRC-32 of the header's text and of all tensors in the order of their names. Only files of early versions have it. Later
+    /// files have a checksum of all bytes instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<u32>,
     #[serde(rename = "head")]
@@ -83,8 +83,9 @@ impl Checkpoint {
         Self::read(path.as_ref())?
     }
 
-    /// Reads a checkpoint. Unusable contents are the inner error: an older checkpoint may replace it. A file that cannot be read
-    /// now, or not by this version, is the outer error, and no reason to use an older one.
+    /// Reads a checkpoint. The inner error means that the contents are unusable, so an older checkpoint may be used instead.
+    /// The outer error means that the file cannot be read now, or not by this version. In that case no older checkpoint must be
+    /// used.
     pub(super) fn read(path: &Path) -> Result<Result<Self>> {
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, "reading", error))?;
         let contents = match CONTAINER.unpack(path, &bytes) {
@@ -114,7 +115,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Returns the checksum as files of the first versions have it.
+    /// Returns the checksum that files of early versions have.
     fn checksum(&self) -> std::io::Result<u32> {
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(serde_json::to_string(&self.header)?.as_bytes());

@@ -1,4 +1,4 @@
-//! Folders of checkpoints: when a training writes one, which ones stay, and which one it resumes from.
+//! Folders of checkpoints: when checkpoints are written, which ones are kept, and from which one training resumes.
 
 use std::cmp::Reverse;
 use std::fs::{File, TryLockError};
@@ -13,17 +13,17 @@ use crate::replace::remove_leftovers;
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::FitState;
 
-/// Number of newest checkpoints that stay.
+/// Number of newest checkpoints that are kept.
 const NEWEST: usize = 3;
 
 /// Largest number of a numbered folder.
 const NUMBERED: u32 = 999;
 
-/// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` is that after 1,200
-/// steps.
+/// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` has the state after
+/// 1,200 steps.
 ///
 /// A checkpoint is written at the end of each interval, after an epoch with the lowest validation loss so far, when a callback
-/// stops training, and at the end. The newest three stay, and that of the best epoch.
+/// stops training, and at the end. The newest three are kept, and so is the one of the best epoch.
 ///
 /// # Examples
 /// ```
@@ -33,7 +33,7 @@ const NUMBERED: u32 = 999;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoints {
     folder: PathBuf,
-    /// True if numbered folders beside it may be used instead.
+    /// True if numbered folders next to `folder` may be used instead.
     numbered: bool,
     steps: Option<u64>,
     interval: Option<Duration>,
@@ -43,7 +43,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Writes to this folder, which is created if necessary. Without further options there is no interval.
+    /// Writes to this folder, which is created if necessary. Without further options, checkpoints are not written at intervals.
     ///
     /// # Examples
     /// ```
@@ -63,8 +63,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes to a folder of this training alone: the first of `folder`, `folder-2`, `folder-3`, … that does not exist when the
-    /// first checkpoint is written. [`Trainer::checkpoint_folder`] returns it.
+    /// Writes to a folder that only this training run uses: the first of `folder`, `folder-2`, `folder-3`, … that does not
+    /// exist when the first checkpoint is written. [`Trainer::checkpoint_folder`] returns it.
     ///
     /// With [`Checkpoints::resume`], training resumes in the folder with checkpoints of the same settings and data, if there is
     /// one. Folders of other settings stay untouched; see [`Fit::on_begin_anew`](crate::Fit::on_begin_anew).
@@ -101,7 +101,8 @@ impl Checkpoints {
         Self { interval: Some(interval), ..self }
     }
 
-    /// Resumes from the newest checkpoint in the folder, if there is one. Without this, a folder with checkpoints is refused.
+    /// Resumes from the newest checkpoint in the folder, if there is one. Without this, a folder that has checkpoints is an
+    /// error.
     ///
     /// # Examples
     /// ```
@@ -112,7 +113,7 @@ impl Checkpoints {
         Self { resume: true, ..self }
     }
 
-    /// Returns `true` if training resumes from a checkpoint, where there is one.
+    /// Returns `true` if training is to resume from a checkpoint, if there is one.
     pub(in crate::trainer) fn resumes(&self) -> bool {
         self.resume
     }
@@ -120,8 +121,9 @@ impl Checkpoints {
     /// Accepts another learning rate and another schedule when resuming, such as a cosine over more epochs. By default they are
     /// refused like other settings that differ.
     ///
-    /// They are used from the next step on. [`Restored::accepted`] lists what changed. A learning rate counts as changed if it is
-    /// not the one that the checkpoint's trainer was built with. A numbered folder with the same settings is preferred.
+    /// They are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate counts as changed if it
+    /// is not the one that the checkpoint's trainer was built with. Among numbered folders, one with exactly the same settings
+    /// is preferred.
     ///
     /// # Examples
     /// ```
@@ -154,7 +156,7 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// Returns the existing folders that may belong to this training.
+    /// Returns the existing folders that may belong to this training run.
     fn candidates(&self) -> Vec<PathBuf> {
         let numbers = if self.numbered { 1..=NUMBERED } else { 1..=1 };
         numbers.map(|number| self.candidate(number)).filter(|folder| folder.is_dir()).collect()
@@ -175,7 +177,8 @@ struct PassedOver {
     problem: String,
 }
 
-/// Returns the newest usable checkpoint of a folder, and newer ones that are damaged.
+/// Returns the newest usable checkpoint of a folder, and newer ones that are damaged; `None` if the folder has no checkpoints.
+/// It is an error if all are damaged.
 fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
     let mut damaged: Vec<PassedOver> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
@@ -184,7 +187,7 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
             Err(error) => damaged.push(PassedOver { path, problem: error.to_string() }),
         }
     }
-    // A long training may be lost: the user decides whether to start a new one.
+    // A long training run may be lost: the user decides whether to start a new one.
     let Some(PassedOver { problem: first, .. }) = damaged.first() else { return Ok(None) };
     let problem = format!("none of its checkpoints can be used: {first}");
     Err(Error::conflict(
@@ -197,20 +200,21 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
 /// Result of a search for a checkpoint to resume from.
 #[derive(Default)]
 struct Search {
-    /// Folders with checkpoints of this training, each with true if its settings are the same without any that is accepted, and
-    /// with the step of its newest checkpoint. The first is the best to resume from.
+    /// Folders with checkpoints of this training run, the best to resume from first. The boolean is true if all settings are
+    /// the same, and false if a difference is accepted. The number is the step of the newest checkpoint.
     own: Vec<(bool, u64, PathBuf)>,
-    /// Folders of other trainings, each with a difference.
+    /// Folders of training runs with other settings, each with the first setting that differs.
     others: Vec<String>,
     /// Problem of the first folder without a usable checkpoint.
     refused: Option<Error>,
 }
 
 impl Search {
-    /// Reads the newest checkpoint of each folder. It locks and deletes nothing, since a folder may belong to another training.
+    /// Reads the newest checkpoint of each folder. It locks and deletes nothing, since a folder may belong to another training
+    /// run.
     ///
     /// # Errors
-    /// Other settings in a folder without a number.
+    /// A checkpoint with other settings, unless folders are numbered.
     fn of(checkpoints: &Checkpoints, settings: &Settings) -> Result<Self> {
         let mut search = Self::default();
         for folder in checkpoints.candidates() {
@@ -235,22 +239,24 @@ impl Search {
     }
 }
 
-/// Start of a training.
+/// Beginning of a training run.
 pub(in crate::trainer) enum Beginning {
-    /// At the first step, with the differences of the checkpoints of other trainings.
+    /// At the first step. The texts are [`Search::others`].
     Anew(Vec<String>),
     /// At a checkpoint.
     Resumed(FitState, Restored),
 }
 
-/// Folder that no other training writes to while the value lives. The system unlocks it, however the process ends.
+/// Folder that is locked while the value lives, so that no other training run writes to it. The operating system unlocks it,
+/// however the process ends.
 struct Taken {
     folder: PathBuf,
     _lock: File,
 }
 
 impl Taken {
-    /// Locks an existing folder, and deletes partial files of killed processes.
+    /// Locks an existing folder, and deletes partial files of killed processes. It is an error if another training run has
+    /// locked the folder.
     fn new(folder: PathBuf) -> Result<Self> {
         let path = folder.join("lock");
         // Not truncated: a file of that name may belong to the user.
@@ -270,10 +276,10 @@ fn name(step: u64) -> String {
     format!("step-{step}.safetensors")
 }
 
-/// Returns the step of the checkpoint with that name.
+/// Returns the step in the name of a checkpoint file; `None` for other files.
 fn step_of(file: &str) -> Option<u64> {
     let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
-    // `007` and `+7` parse as numbers, but no training writes them.
+    // `007` and `+7` parse as numbers, but no training run writes them.
     (name(step) == file).then_some(step)
 }
 
@@ -296,14 +302,14 @@ pub(in crate::trainer) struct CheckpointWriter {
     /// Validation set of the fit.
     validation: Option<Validation>,
     last: Instant,
-    /// Folder, once it is known.
+    /// Locked folder, once it is chosen.
     taken: Option<Taken>,
     /// Damaged checkpoints, which do not count among the newest until they are written again.
     passed_over: Vec<PathBuf>,
 }
 
 impl CheckpointWriter {
-    /// Starts a training, or resumes from the newest checkpoint.
+    /// Begins a training run, or resumes one from its newest checkpoint.
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,
@@ -324,7 +330,7 @@ impl CheckpointWriter {
     /// Checks that the folder has no checkpoints yet.
     ///
     /// # Errors
-    /// A folder without a number that has some.
+    /// A folder that has checkpoints, unless folders are numbered.
     fn check_free(&self) -> Result<()> {
         let Checkpoints { folder, numbered, .. } = &self.checkpoints;
         if *numbered || !folder.exists() {
@@ -336,10 +342,11 @@ impl CheckpointWriter {
         Err(Error::conflict(folder.display().to_string(), problem, remedy))
     }
 
-    /// Resumes in the best folder with checkpoints of these settings and data, if there is one.
+    /// Resumes in the best folder with checkpoints of these settings and data, if there is one. Otherwise training begins anew.
     ///
     /// # Errors
-    /// A folder without a number that has other settings; the problem of the first folder if all are locked or damaged.
+    /// A checkpoint with other settings, unless folders are numbered; the problem of the first folder if all are locked or
+    /// damaged.
     fn resume(&mut self, trainer: &mut Trainer) -> Result<Beginning> {
         let Search { own, others, mut refused } =
             Search::of(&self.checkpoints, &Settings::of(trainer, self.validation))?;
@@ -352,7 +359,7 @@ impl CheckpointWriter {
         refused.map_or(Ok(Beginning::Anew(others)), Err)
     }
 
-    /// Resumes from the newest checkpoint of a folder. Another training may have written it since the search.
+    /// Resumes from the newest checkpoint of a folder. Another training run may have written it since the search.
     fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
         let found = newest(&taken.folder)?;
         self.taken = Some(taken);
@@ -367,7 +374,7 @@ impl CheckpointWriter {
         Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { passed_over: problems, ..restored }))
     }
 
-    /// Locks a folder for this training, and returns it.
+    /// Locks a folder for this training run, and returns it.
     fn take_folder(&mut self) -> Result<PathBuf> {
         if let Some(taken) = &self.taken {
             return Ok(taken.folder.clone());
@@ -385,7 +392,7 @@ impl CheckpointWriter {
         for folder in (1..=NUMBERED).map(|number| self.checkpoints.candidate(number)) {
             match std::fs::create_dir(&folder) {
                 Ok(()) => return Ok(folder),
-                // It belongs to the training that creates it.
+                // This folder belongs to the training run that created it, so the next number is tried.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&folder, error)),
             }
@@ -397,24 +404,25 @@ impl CheckpointWriter {
         Err(Error::conflict(place, problem, "delete folders that are no longer needed, or name another one"))
     }
 
-    /// Returns the folder that was written to or resumed from.
+    /// Returns the folder that was written to or resumed from, if there is one.
     pub(in crate::trainer) fn folder(&self) -> Option<&Path> {
         self.taken.as_ref().map(|taken| taken.folder.as_path())
     }
 
-    /// Returns the number of steps until the next checkpoint, by the interval in steps.
+    /// Returns the number of steps until the interval in steps is over; `u64::MAX` if there is none.
     pub(in crate::trainer) fn steps_left(&self, step: u64) -> u64 {
         self.checkpoints.steps.map_or(u64::MAX, |every| every - step % every)
     }
 
-    /// Returns true if an interval is over.
+    /// Returns true if the interval in steps or the interval in time is over.
     pub(in crate::trainer) fn is_due(&self, step: u64) -> bool {
         let Checkpoints { steps, interval, .. } = self.checkpoints;
         steps.is_some_and(|every| step.is_multiple_of(every))
             || interval.is_some_and(|interval| self.last.elapsed() >= interval)
     }
 
-    /// Writes a checkpoint, unless only stopped trainings write one, and deletes old ones.
+    /// Writes a checkpoint and deletes old ones. With [`Checkpoints::only_when_stopped`], it does nothing unless training is
+    /// `stopped`.
     pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState, stopped: bool) -> Result<()> {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Checkpoints: the state of a training, from which it resumes as if it had never stopped.
+//! Checkpoints: the state of a training run, which resumes from it as if it had never stopped.
 //!
 //! A [`Checkpoint`] holds the parameters, the optimizer's state, the learning rate, the position in the data, and the state
 //! of a [`Trainer::fit`](crate::Trainer::fit). Everything else that a step depends on, such as the order of the rows and
@@ -27,10 +27,10 @@ use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
 use settings::{MadeOn, Settings};
 
-/// Prefix of the parameters of the best epoch.
+/// Prefix of the names of tensors that hold the parameters of the best epoch.
 const BEST: &str = "best.";
 
-/// State of a training at the end of a step, as plain data.
+/// State of a training run at the end of a step, as plain data.
 ///
 /// # Examples
 /// ```
@@ -83,7 +83,7 @@ struct Header {
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
-    /// Rows of the last epoch that were used, if a data set is loaded.
+    /// Number of rows that were used in the last epoch; `None` if no data set is loaded.
     used: Option<usize>,
     #[serde(rename = "course")]
     fit: Option<FitStateHeader>,
@@ -97,8 +97,8 @@ pub struct Restored {
     pub step: u64,
     /// Complete epochs of the [`Trainer::fit`].
     pub epochs: usize,
-    /// Number of matrix multiplications that now have the checkpoint's tile sizes instead of others. On the device of the
-    /// checkpoint, a tuning that has changed since then therefore changes no bit.
+    /// Number of matrix multiplications that changed to the checkpoint's tile sizes. On the same device, results therefore keep
+    /// their bits even if the tuning has changed since the checkpoint was made.
     pub recut: usize,
     /// Problems of damaged checkpoints that were skipped, all newer than the one used. Usually empty.
     pub passed_over: Vec<String>,
@@ -110,7 +110,7 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Returns true if the resumed training gives the same bits as one that was never stopped:
+    /// Returns true if the resumed training gives the same bits as an uninterrupted one. This is the case if
     /// [`differences`](Self::differences) and [`accepted`](Self::accepted) are both empty.
     ///
     /// # Examples
@@ -202,9 +202,10 @@ impl Trainer {
         Ok(Checkpoint { header, tensors })
     }
 
-    /// Resumes from a checkpoint of a training with the same settings. If a data set was loaded, load the same one before.
+    /// Resumes from a checkpoint of a training run with the same settings. If a data set was loaded when the checkpoint was
+    /// made, [load](Trainer::load) the same one first.
     ///
-    /// The learning rate becomes that of the checkpoint, too.
+    /// The learning rate is set to that of the checkpoint.
     ///
     /// # Errors
     /// Settings or data that differ, with both values; a number that is not finite; tile sizes that differ from a
@@ -227,8 +228,8 @@ impl Trainer {
 
     /// Resumes from a checkpoint like [`Trainer::restore`], but accepts another learning rate and another schedule.
     ///
-    /// They are used from the next step on. [`Restored::accepted`] lists what changed. A learning rate counts as changed if it is
-    /// not the one that the checkpoint's trainer was built with.
+    /// They are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate counts as changed if it
+    /// is not the one that the checkpoint's trainer was built with; otherwise it is set to that of the checkpoint.
     ///
     /// # Errors
     /// As [`Trainer::restore`].

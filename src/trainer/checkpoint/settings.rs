@@ -1,4 +1,4 @@
-//! Settings that must be the same for a training to resume, and what else its bits depend on.
+//! Settings that must be the same when training resumes, and the other properties that the bits of its results depend on.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ use crate::specialize::{Choice, Tuning};
 use crate::trainer::Trainer;
 use crate::trainer::load::Loaded;
 
-/// Longest text of a setting in a message.
+/// Largest number of characters of a setting's value in a message.
 const LONGEST: usize = 60;
 
-/// Settings of a training. The number of epochs and the patience are not among them and may change.
+/// Settings of a training run. The number of epochs and the patience are not among them and may change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
@@ -50,7 +50,7 @@ pub(in crate::trainer) struct Fingerprint {
     checksum: u32,
 }
 
-/// Validation set of a fit, and its use.
+/// Validation set of a fit, and whether the fit restores the best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Validation {
@@ -149,7 +149,8 @@ impl Settings {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// Returns the first setting that is different `now`; learning rate and schedule may be, if they are accepted.
+    /// Returns the first setting that differs from the one in `now`. If `accepts_rate`, the learning rate and the schedule may
+    /// differ.
     pub(super) fn difference(&self, now: &Self, accepts_rate: bool) -> Result<Option<Difference>> {
         if accepts_rate {
             let optimizer = self.optimizer.with_learning_rate(now.optimizer.learning_rate());
@@ -166,7 +167,7 @@ impl Settings {
     }
 }
 
-/// Setting that differs between a checkpoint and the current training.
+/// Setting that differs between a checkpoint and the current training run.
 pub(super) struct Difference {
     /// Path of the setting, such as `optimizer.learning_rate`.
     name: String,
@@ -204,7 +205,7 @@ impl Difference {
 /// scaling and the length of a cosine.
 const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
-/// Returns the first values that differ, with their path: `optimizer.learning_rate`. The field `kind` comes first.
+/// Returns the first values that differ, with their path: `optimizer.learning_rate`. The field `kind` is compared first.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
@@ -215,7 +216,7 @@ fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(Stri
                 difference(name, made, others.get(field).unwrap_or(&Value::Null))
             })
         }
-        // Long lists may differ behind the part that is shown.
+        // The first different element is returned, since a message shows only the beginning of a long list.
         (Value::Array(values), Value::Array(others)) if values.len() == others.len() => {
             let mut pairs = values.iter().zip(others).enumerate();
             pairs.find_map(|(index, (made, now))| difference(format!("{name}[{index}]"), made, now))
@@ -245,7 +246,7 @@ pub(super) struct MadeOn {
     driver: Option<String>,
     /// CRC-32 of the ops of a step as the device runs them, with parameters and tiles.
     plan: u32,
-    /// Tiles of all matrix multiplications of a GPU, those of evaluations included, chosen by the heuristic or by a tuning.
+    /// Tiles of all matrix multiplications on a GPU, including evaluations. The heuristic or a tuning has chosen them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tiles: Vec<Choice>,
 }
@@ -273,7 +274,7 @@ impl MadeOn {
         same_device.then(|| Tuning::new(None, self.tiles.iter().cloned()))
     }
 
-    /// Returns in words what differs `now`.
+    /// Returns one text for each property that differs from the one in `now`.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let driver = |made: &Self| made.driver.clone().unwrap_or_else(|| "none".into());
         let plan = |made: &Self| format!("{:08x}", made.plan);
