@@ -11,8 +11,8 @@ const WIDTH: usize = 64;
 const ROWS: usize = 256;
 
 fn main() -> wgrad::Result<()> {
-    let sigmoid = norms(Activation::Sigmoid, Init::XavierUniform)?;
-    let relu = norms(Activation::Relu, Init::HeUniform)?;
+    let sigmoid = norms(Activation::sigmoid(), Init::XavierUniform)?;
+    let relu = norms(Activation::relu(), Init::HeUniform)?;
     println!("layer  sigmoid, Xavier  relu, He");
     for (layer, (sigmoid, relu)) in sigmoid.iter().zip(&relu).enumerate() {
         println!("{:>5}  {sigmoid:>15.1e}  {relu:>8.1e}", layer + 1);

@@ -12,7 +12,8 @@
 struct Params {
     columns: u32,
     function: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -28,6 +29,6 @@ fn main(
     let params = params;
     let i = line(group, groups, GROUP, local);
     if i < step.rows * params.columns {
-        output[i] = activate(FUNCTION, params.slope, input[i]);
+        output[i] = activate(FUNCTION, vec2(params.alpha, params.beta), input[i]);
     }
 }

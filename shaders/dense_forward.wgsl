@@ -9,6 +9,7 @@
 // | 3       | weight | outputs×inputs | read   |
 // | 4       | bias   | 1×outputs      | read   |
 // | 5       | output | rows×outputs   | write  |
+// | 6       | kept   | rows×outputs   | write, in the build with shared/kept.wgsl: the argument of f |
 //
 // Rows at or beyond step.rows are neither read nor written.
 
@@ -16,7 +17,8 @@ struct Params {
     inputs: u32,
     outputs: u32,
     function: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
     layer: u32,
     threshold: u32,
     scale: f32,
@@ -52,17 +54,14 @@ fn b_at(i: u32) -> ElementB {
     return weight[i];
 }
 
-fn put(i: u32, values: Element) {
-    output[i] = values;
-}
-
 fn beside_at(i: u32) -> Element {
     return bias[i];
 }
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
     let x = sums + four_beside(params, 0u, column);
-    var values = params.scale * activate_four(FUNCTION, params.slope, x);
+    keep_four(params, row * params.outputs, column, x);
+    var values = params.scale * activate_four(FUNCTION, vec2(params.alpha, params.beta), x);
     if DROPS {
         values = select(vec4(0.0), values, keeps_four(params.threshold, params.layer, row, column / 4u));
     }

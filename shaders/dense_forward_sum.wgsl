@@ -16,7 +16,8 @@ struct Params {
     part_size: u32,
     outputs: u32,
     function: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
     layer: u32,
     threshold: u32,
     scale: f32,
@@ -40,7 +41,9 @@ fn main(
     }
     let sum = sum_of_parts(params, params.part_size, i);
     let column = i % params.outputs;
-    var y = params.scale * activate(FUNCTION, params.slope, sum + bias[column]);
+    let x = sum + bias[column];
+    keep(i, x);
+    var y = params.scale * activate(FUNCTION, vec2(params.alpha, params.beta), x);
     if DROPS {
         y = select(0.0, y, keeps(params.threshold, params.layer, i / params.outputs, column));
     }

@@ -17,7 +17,8 @@ struct Params {
     inputs: u32,
     outputs: u32,
     function: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
     layer: u32,
     threshold: u32,
     scale: f32,
@@ -64,7 +65,7 @@ fn beside_at(i: u32) -> Element {
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
     let y = four_beside(params, row * params.inputs, column) * params.keep;
-    var values = sums * params.scale * derivative_four(FUNCTION, params.slope, y);
+    var values = sums * params.scale * derivative_four(FUNCTION, vec2(params.alpha, params.beta), y);
     if DROPS {
         values = select(vec4(0.0), values, keeps_four(params.threshold, params.layer, row, column / 4u));
     }

@@ -17,7 +17,8 @@ struct Params {
     part_size: u32,
     inputs: u32,
     function: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
     layer: u32,
     threshold: u32,
     scale: f32,
@@ -41,7 +42,7 @@ fn main(
         return;
     }
     let sum = sum_of_parts(params, params.part_size, i);
-    var grad = sum * params.scale * derivative(FUNCTION, params.slope, lower[i] * params.keep);
+    var grad = sum * params.scale * derivative(FUNCTION, vec2(params.alpha, params.beta), lower[i] * params.keep);
     if DROPS {
         grad = select(0.0, grad, keeps(params.threshold, params.layer, i / params.inputs, i % params.inputs));
     }

@@ -26,7 +26,8 @@ struct Params {
     inputs: u32,
     layers: u32,
     loss: u32,
-    slope: f32,
+    alpha: f32,
+    beta: f32,
     layer0: u32,
     layer1: u32,
     layer2: u32,
@@ -108,7 +109,7 @@ fn forward(params: Params, layer: Layer, first: u32, local: u32) {
             sums += parameters[layer.weight + o * layer.inputs + i] * units[(layer.below + i) * FOURS + four];
         }
         let row = first + 4u * four;
-        let x = select(vec4(0.0), activate_four(layer.function, params.slope, sums), live(row));
+        let x = select(vec4(0.0), activate_four(layer.function, vec2(params.alpha, params.beta), sums), live(row));
         units[(layer.above + o) * FOURS + four] = x;
         keep(layer.output, layer.outputs, row, o, x);
     }
@@ -173,7 +174,7 @@ fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
 
 // Replaces x of the last layer by d, from the derivative of the loss with respect to the outputs.
 fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: vec4<f32>) {
-    let d = gradient * step.loss_scale * derivative_four(layer.function, params.slope, units[place]);
+    let d = gradient * step.loss_scale * derivative_four(layer.function, vec2(params.alpha, params.beta), units[place]);
     units[place] = select(vec4(0.0), d, live(row));
     keep(layer.gradient, layer.outputs, row, c, units[place]);
 }
@@ -290,7 +291,7 @@ fn grad_input(params: Params, layer: Layer, lower: Layer, first: u32, local: u32
             sums += parameters[layer.weight + o * layer.inputs + i] * units[(layer.above + o) * FOURS + four];
         }
         let place = (layer.below + i) * FOURS + four;
-        let d = sums * derivative_four(lower.function, params.slope, units[place]);
+        let d = sums * derivative_four(lower.function, vec2(params.alpha, params.beta), units[place]);
         units[place] = d;
         keep(lower.gradient, layer.inputs, first + 4u * four, i, d);
     }

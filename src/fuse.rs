@@ -10,12 +10,12 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::kernels::activation::Function;
 use crate::kernels::dropout::Mask;
 use crate::kernels::{
     activation, activation_grad, bias_add, check_finite, column_sum, dense_forward, dense_grad_input,
     dense_grad_weight, dropout, matmul,
 };
+use crate::network::Activation;
 use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 
 /// Fuses all ops that can be fused.
@@ -98,28 +98,26 @@ fn is(op: &Op, kernel: &'static Kernel) -> bool {
     op.kernel.name == kernel.name
 }
 
-fn function_of(op: &Op) -> Function {
-    let p: &activation::Params = op.params();
-    Function { code: p.function, slope: p.slope }
-}
-
 fn mask_of(op: &Op) -> Mask {
     let p: &dropout::Params = op.params();
     Mask { layer: p.layer, threshold: p.threshold, scale: p.scale }
 }
 
-const IDENTITY: Function = Function { code: 0, slope: 0.0 };
-
 /// Fuses `matmul_nt` [`bias_add`] [`activation`] [`dropout`], up to the first view that another op reads.
 fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NT))?;
     let (input, weight, mut output) = (first.views[0], first.views[1], first.views[2]);
-    let (mut end, mut bias, mut function, mut mask) = (at + 1, None, IDENTITY, Mask::NONE);
+    let (mut end, mut bias, mut function, mut mask) = (at + 1, None, Activation::identity(), Mask::NONE);
+    let mut kept = None;
     if let Some(op) = follows(ops, end, &bias_add::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
         (bias, output, end) = (Some(op.views[1]), op.views[2], end + 1);
     }
-    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
-        (function, output, end) = (function_of(op), op.views[1], end + 1);
+    if let Some(op) = follows(ops, end, &activation::KERNEL, 0, output) {
+        let (activation, is_read_later) = (op.params::<activation::Params>().activation(), !uses.between_two(output));
+        if !is_read_later || activation.keeps_input() {
+            kept = is_read_later.then_some(output);
+            (function, output, end) = (activation, op.views[1], end + 1);
+        }
     }
     if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, output).filter(|_| uses.between_two(output)) {
         (mask, output, end) = (mask_of(op), op.views[1], end + 1);
@@ -128,7 +126,7 @@ fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
         return None;
     }
     let bias = bias.unwrap_or_else(|| dense_forward::no_bias(plan, plan.shape(output).columns));
-    let op = dense_forward::op(plan, function, mask, input, weight, bias, output);
+    let op = dense_forward::op(plan, function, mask, input, weight, bias, output, kept);
     Some((Op { layer: first.layer, ..op }, end - at))
 }
 
@@ -136,16 +134,22 @@ fn forward(plan: &mut Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
 fn grad_input(plan: &Plan, ops: &[Op], uses: &Uses, at: usize) -> Fused {
     let first = ops.get(at).filter(|op| is(op, &matmul::NN))?;
     let (grad_output, weight, mut grad) = (first.views[0], first.views[1], first.views[2]);
-    let lower = uses.first(ops, weight, &matmul::NT)?.views[0];
-    let (mut end, mut function, mut mask, mut activated) = (at + 1, IDENTITY, Mask::NONE, lower);
+    let mut lower = uses.first(ops, weight, &matmul::NT)?.views[0];
+    let (mut end, mut function, mut mask, mut activated) = (at + 1, Activation::identity(), Mask::NONE, lower);
     if let Some(op) = follows(ops, end, &dropout::KERNEL, 0, grad).filter(|_| uses.between_two(grad)) {
         (mask, grad, end) = (mask_of(op), op.views[1], end + 1);
         activated = uses.first(ops, lower, &dropout::KERNEL)?.views[0];
     }
-    if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad)
-        .filter(|op| op.views[1] == activated && uses.between_two(grad))
-    {
-        (function, grad, end) = (function_of(op), op.views[2], end + 1);
+    if let Some(op) = follows(ops, end, &activation_grad::KERNEL, 0, grad).filter(|_| uses.between_two(grad)) {
+        let activation = op.params::<activation_grad::Params>().activation();
+        let argument = match activation.keeps_input() {
+            true => uses.first(ops, activated, &activation::KERNEL).map(|op| op.views[0]),
+            false => Some(activated),
+        };
+        if argument == Some(op.views[1]) {
+            (function, grad, end) = (activation, op.views[2], end + 1);
+            lower = if activation.keeps_input() { op.views[1] } else { lower };
+        }
     }
     if end == at + 1 {
         return None;

@@ -48,18 +48,18 @@ pub enum Init {
 const NAMES: [&str; 6] = ["zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"];
 
 impl Init {
-    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and leaky ReLU, else
-    /// [`Init::XavierUniform`].
+    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and functions like it (leaky_relu, relu6,
+    /// elu, celu, gelu, silu, hard_swish, mish), else [`Init::XavierUniform`].
     ///
     /// # Examples
     /// ```
     /// use wgrad::{Activation, Init};
-    /// assert_eq!(Init::default_before(Some(Activation::Relu)), Init::HeUniform);
+    /// assert_eq!(Init::default_before(Some(Activation::relu())), Init::HeUniform);
     /// assert_eq!(Init::default_before(None), Init::XavierUniform);
     /// ```
     pub fn default_before(following: Option<Activation>) -> Self {
         match following {
-            Some(Activation::Relu | Activation::LeakyRelu { .. }) => Self::HeUniform,
+            Some(activation) if activation.function().rectifies => Self::HeUniform,
             _ => Self::XavierUniform,
         }
     }

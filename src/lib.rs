@@ -50,8 +50,11 @@
 
 #![deny(missing_docs)]
 
+mod activation;
 pub mod data;
 pub mod device;
+#[doc(hidden)]
+pub mod elementwise;
 pub mod error;
 #[doc(hidden)]
 pub mod exec;

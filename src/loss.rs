@@ -98,9 +98,9 @@ impl Loss {
     pub fn check(self, network: &Network) -> Result<()> {
         let last = network.layers().len().saturating_sub(1);
         let Some(Layer::Activation(activation)) = network.layers().last() else { return Ok(()) };
-        let clash = match (self, activation) {
-            (Self::BinaryCrossEntropy, Activation::Sigmoid) => "sigmoid",
-            (Self::Perceptron, Activation::Step) => "step function",
+        let clash = match self {
+            Self::BinaryCrossEntropy if *activation == Activation::sigmoid() => "sigmoid",
+            Self::Perceptron if *activation == Activation::step() => "step function",
             _ => return Ok(()),
         };
         Err(Error::conflict(

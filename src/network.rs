@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::activation::Activation;
+use crate::elementwise::Function;
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::text::{Term, number, option, required, split_outside_parentheses};
@@ -42,7 +44,7 @@ pub struct Network {
 /// # Examples
 /// ```
 /// use wgrad::{Activation, Layer};
-/// assert_eq!("relu".parse::<Layer>()?, Layer::Activation(Activation::Relu));
+/// assert_eq!("relu".parse::<Layer>()?, Layer::Activation(Activation::relu()));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,27 +80,6 @@ pub struct Dense {
     pub init: Option<Init>,
 }
 
-/// Activation function, applied to each element.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Activation {
-    /// 1 for x > 0, else 0; its derivative is 0 everywhere.
-    Step,
-    /// x.
-    Identity,
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// tanh x.
-    Tanh,
-    /// max(x, 0), with derivative 0 at 0.
-    Relu,
-    /// x for x > 0, else slope·x, with derivative slope at 0.
-    LeakyRelu {
-        /// Slope for negative x, at least 0; default 0.01.
-        slope: f32,
-    },
-}
-
 impl Network {
     /// Creates a network with `columns` input columns and no layers.
     ///
@@ -116,7 +97,7 @@ impl Network {
     /// # Examples
     /// ```
     /// use wgrad::{Activation, Dense, Network};
-    /// let network = Network::input(2).layer(Dense::new(3).without_bias()).layer(Activation::Tanh);
+    /// let network = Network::input(2).layer(Dense::new(3).without_bias()).layer(Activation::tanh());
     /// assert_eq!(network.to_string(), "2 → dense(3, bias=false) tanh");
     /// ```
     pub fn layer(mut self, layer: impl Into<Layer>) -> Self {
@@ -135,72 +116,6 @@ impl Network {
         self.layer(Dense::new(outputs))
     }
 
-    /// Adds a step function: 1 for x > 0, else 0.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).step().to_string(), "2 → dense(1) step");
-    /// ```
-    pub fn step(self) -> Self {
-        self.layer(Activation::Step)
-    }
-
-    /// Adds the identity, which passes its input on.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).identity().to_string(), "2 → dense(1) identity");
-    /// ```
-    pub fn identity(self) -> Self {
-        self.layer(Activation::Identity)
-    }
-
-    /// Adds a sigmoid.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).sigmoid().to_string(), "2 → dense(1) sigmoid");
-    /// ```
-    pub fn sigmoid(self) -> Self {
-        self.layer(Activation::Sigmoid)
-    }
-
-    /// Adds a hyperbolic tangent.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).tanh().to_string(), "2 → dense(1) tanh");
-    /// ```
-    pub fn tanh(self) -> Self {
-        self.layer(Activation::Tanh)
-    }
-
-    /// Adds a rectified linear unit (ReLU).
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).relu().to_string(), "2 → dense(1) relu");
-    /// ```
-    pub fn relu(self) -> Self {
-        self.layer(Activation::Relu)
-    }
-
-    /// Adds a leaky rectified linear unit (leaky ReLU) with this slope for x < 0.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Network;
-    /// assert_eq!(Network::input(2).dense(1).leaky_relu(0.1).to_string(), "2 → dense(1) leaky_relu(0.1)");
-    /// ```
-    pub fn leaky_relu(self, slope: f32) -> Self {
-        self.layer(Activation::LeakyRelu { slope })
-    }
-
     /// Adds dropout, which in training sets elements to 0 with probability `rate`, in [0, 1).
     ///
     /// # Examples
@@ -213,8 +128,8 @@ impl Network {
     }
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
-    /// `dense(128, bias=false, init=he_normal)`. The others are `relu`, `leaky_relu(0.01)`, `dropout(0.2)`, `sigmoid`,
-    /// `tanh`, `step` and `identity`.
+    /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)` and the activation functions, such as `relu` or
+    /// `leaky_relu(0.01)`: all names of [`Activation::all`].
     ///
     /// # Errors
     /// Unknown names (the message has the nearest known one), unbalanced parentheses, values out of range, and the errors of
@@ -292,7 +207,7 @@ impl Network {
     /// ```
     /// use wgrad::{Activation, Network};
     /// let network = Network::input(2).dense(3).dropout(0.1).relu().dense(1);
-    /// assert_eq!(network.activation_after(0), Some(Activation::Relu));
+    /// assert_eq!(network.activation_after(0), Some(Activation::relu()));
     /// assert_eq!(network.activation_after(3), None);
     /// ```
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
@@ -404,27 +319,13 @@ impl Dense {
     }
 }
 
-impl Activation {
-    /// Returns the gain with which [`Init`] preserves the variance of a signal, as PyTorch's `torch.nn.init.calculate_gain`.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Activation;
-    /// assert_eq!((Activation::Tanh.gain(), Activation::Relu.gain()), (5.0 / 3.0, 2f64.sqrt()));
-    /// ```
-    pub fn gain(self) -> f64 {
-        match self {
-            Self::Step | Self::Identity | Self::Sigmoid => 1.0,
-            Self::Tanh => 5.0 / 3.0,
-            Self::Relu => 2f64.sqrt(),
-            Self::LeakyRelu { slope } => (2.0 / (1.0 + f64::from(slope).powi(2))).sqrt(),
-        }
-    }
-}
-
-const NAMES: [&str; 8] = ["dense", "step", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "dropout"];
-
 impl Layer {
+    /// Returns the names of all kinds of layers.
+    fn names() -> Vec<&'static str> {
+        let activations = Function::ALL.iter().map(|function| function.name);
+        std::iter::once("dense").chain(activations).chain(["dropout"]).collect()
+    }
+
     /// Returns the kind of layer, as in the text of a network.
     ///
     /// # Examples
@@ -436,12 +337,7 @@ impl Layer {
         match self {
             Self::Dense(_) => "dense",
             Self::Dropout { .. } => "dropout",
-            Self::Activation(Activation::Step) => "step",
-            Self::Activation(Activation::Identity) => "identity",
-            Self::Activation(Activation::Sigmoid) => "sigmoid",
-            Self::Activation(Activation::Tanh) => "tanh",
-            Self::Activation(Activation::Relu) => "relu",
-            Self::Activation(Activation::LeakyRelu { .. }) => "leaky_relu",
+            Self::Activation(activation) => activation.name(),
         }
     }
 
@@ -451,7 +347,7 @@ impl Layer {
     /// ```
     /// use wgrad::{Activation, Dense, Layer};
     /// assert_eq!(Layer::from(Dense::new(10)).as_dense(), Some(Dense::new(10)));
-    /// assert_eq!(Layer::from(Activation::Relu).as_dense(), None);
+    /// assert_eq!(Layer::from(Activation::relu()).as_dense(), None);
     /// ```
     pub fn as_dense(&self) -> Option<Dense> {
         match self {
@@ -467,14 +363,7 @@ impl Layer {
             Self::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
                 Err(Error::value(place, "rate", rate, "at least 0 and below 1"))
             }
-            Self::Activation(Activation::LeakyRelu { slope }) if !(slope.is_finite() && slope >= 0.0) => {
-                Err(Error::value(
-                    place,
-                    "slope",
-                    slope,
-                    "finite and at least 0 (the derivative is computed from the sign of the output)",
-                ))
-            }
+            Self::Activation(activation) => activation.check(place),
             _ => Ok(()),
         }
     }
@@ -494,8 +383,7 @@ impl fmt::Display for Layer {
                 f.write_str(")")
             }
             Self::Dropout { rate } => write!(f, "dropout({rate})"),
-            Self::Activation(Activation::LeakyRelu { slope }) => write!(f, "leaky_relu({slope})"),
-            _ => f.write_str(self.name()),
+            Self::Activation(activation) => activation.fmt(f),
         }
     }
 }
@@ -513,7 +401,6 @@ impl FromStr for Layer {
             return Ok(layer);
         }
         let term = Term::parse("layer", text)?;
-        let plain = |activation| term.named("layer", &[]).map(|_| Self::Activation(activation));
         let layer = match term.name {
             "dense" => Self::Dense(Dense::from_term(&term, &place)?),
             "dropout" => {
@@ -522,22 +409,14 @@ impl FromStr for Layer {
                     rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
                 }
             }
-            "step" => plain(Activation::Step)?,
-            "identity" => plain(Activation::Identity)?,
-            "sigmoid" => plain(Activation::Sigmoid)?,
-            "tanh" => plain(Activation::Tanh)?,
-            "relu" => plain(Activation::Relu)?,
-            "leaky_relu" => {
-                let options = term.named("layer", &["slope"])?;
-                let slope =
-                    option(&options, "slope").map_or(Ok(0.01), |text| number(&place, "slope", text, "a number"))?;
-                Self::Activation(Activation::LeakyRelu { slope })
-            }
             "softmax" | "log_softmax" => {
                 let remedy = "leave the softmax layer out; the last layer's outputs are logits";
                 return Err(Error::conflict(place, "softmax_cross_entropy applies the softmax itself", remedy));
             }
-            name => return Err(Error::unknown("layer", name, &NAMES)),
+            name => match Activation::from_term(&term, &place) {
+                Some(activation) => Self::Activation(activation?),
+                None => return Err(Error::unknown("layer", name, &Self::names())),
+            },
         };
         layer.check(&place)?;
         Ok(layer)

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
+use wgrad::elementwise::Function;
 use wgrad::kernels;
 use wgrad::plan::{Access, Binding, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
 use wgrad::shape::{Dtype, Shape};
@@ -45,7 +46,9 @@ impl Variant {
 fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let op = |parameter| {
         let params = vec![parameter; kernel.params.len()];
-        Op { kernel, views: Vec::new(), params, items: 1, layer: None, tile: None }
+        let mut op = Op { kernel, views: Vec::new(), params, items: 1, layer: None, tile: None };
+        op.set("function", parameter % Function::ALL.len() as u32);
+        op
     };
     // Row lengths that are multiples of four, that are not, and both.
     let shapes = [[4096, 4096], [4095, 4095], [4096, 4095], [4095, 4096]]
@@ -55,10 +58,11 @@ fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let limited = |limits: Limits| shapes.iter().flat_map(move |shapes| candidates(&op(4096), shapes, &limits));
     let tiles = || [gpu, software].into_iter().flat_map(limited);
     let tiled = tiles().map(|tile| Op { tile: Some(tile), ..op(4096) });
-    let codes = [0, 1, 2, 3, 4, 5, 4096].map(|code| Op { tile: tiles().next(), ..op(code) });
-    let mut undropped = codes.clone();
+    let numbers = (0..Function::ALL.len() as u32).chain([4096]);
+    let functions: Vec<Op> = numbers.map(|number| Op { tile: tiles().next(), ..op(number) }).collect();
+    let mut undropped = functions.clone();
     undropped.iter_mut().for_each(|op| op.set("threshold", 0));
-    codes.into_iter().chain(undropped).chain(tiled).collect()
+    functions.into_iter().chain(undropped).chain(tiled).collect()
 }
 
 fn parse(name: &str, text: &str) -> (Module, ModuleInfo) {
@@ -346,7 +350,7 @@ fn every_name_can_be_written_in_wgsl() {
 fn kernels_by_columns_have_a_fast_kernel_and_no_other_output() {
     let kernels: Vec<_> =
         kernels::ALL.into_iter().filter(|kernel| kernel.bindings.iter().any(|b| b.by_columns)).collect();
-    assert_eq!(kernels.len(), 4, "gathers, and dense layers forward and back");
+    assert_eq!(kernels.len(), 5, "gathers, and dense layers forward (two kernels) and back");
     for kernel in kernels {
         let sound = |b: &Binding| b.by_columns == b.access.writes() && (b.cut || !b.by_columns);
         assert!(kernel.fast.is_some() && kernel.bindings.iter().all(sound), "{}", kernel.name);

@@ -13,6 +13,7 @@ mod common {
 use common::driver::{Device, Driver, PlanKind, SEED, compare, plan};
 use common::oracle::{DOUBLE, Oracle, Outcome, SINGLE, Tensors, exact};
 use common::problem::{Batch, Numbers, Parameters, batch, parameters};
+use wgrad::Activation;
 use wgrad::kernels::{activation_grad, dropout, matmul, mean_squared_error, softmax_cross_entropy};
 use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Call, Kernel, Plan, Step};
@@ -20,8 +21,6 @@ use wgrad::{Loss, Network, Sgd};
 
 const LOSSES: [Loss; 4] =
     [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
-
-const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
 
 /// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
 /// an activation, an activation first, last, and after another.
@@ -33,6 +32,11 @@ const STRUCTURES: [(usize, &str); 6] = [
     (3, "dropout(0.2) 5 dropout(0.4) F dense(4, bias=false) F 2"),
     (4, "5 F tanh 6 F dropout(0.25) dense(3, bias=false) F 2"),
 ];
+
+/// All activation functions.
+fn functions() -> Vec<String> {
+    Activation::all().map(|activation| activation.to_string()).collect()
+}
 
 /// Number of networks that end in the activation that their loss applies itself: binary cross-entropy after a sigmoid, the
 /// perceptron criterion after a step.
@@ -99,9 +103,9 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut clashes = 0;
     for loss in LOSSES {
-        for function in FUNCTIONS {
+        for function in functions() {
             for (inputs, text) in STRUCTURES {
-                let network = Network::parse(inputs, &text.replace('F', function)).expect("the text is sound");
+                let network = Network::parse(inputs, &text.replace('F', &function)).expect("the text is sound");
                 if loss.check(&network).is_err() {
                     clashes += 1;
                     continue;
@@ -111,13 +115,14 @@ fn cases() -> Vec<Case> {
         }
     }
     assert_eq!(clashes, CLASHES);
-    assert_eq!(cases.len(), LOSSES.len() * FUNCTIONS.len() * STRUCTURES.len() - CLASHES);
+    assert_eq!(cases.len(), LOSSES.len() * functions().len() * STRUCTURES.len() - CLASHES);
     cases
 }
 
-/// Number of parameters of all cases: the six structures have 5, 12, 66, 37, 50 and 87, with 24 pairs of loss and activation,
-/// minus the two cases that are excluded.
-const PARAMETERS: usize = 24 * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12;
+/// Number of parameters of all cases: the six structures have 5, 12, 66, 37, 50 and 87, for each pair of loss and activation,
+fn parameters_of_all() -> usize {
+    LOSSES.len() * functions().len() * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12
+}
 
 /// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times the second
 /// term, so it is an upper bound of it. Evaluation adds the errors of the losses, from the oracle, divided by the distance. No
@@ -158,7 +163,7 @@ fn finite_differences_confirm_the_oracle() {
             }
         }
     }
-    assert_eq!(checked, PARAMETERS);
+    assert_eq!(checked, parameters_of_all());
     assert!(loosest < 2e-8, "a tolerance of {loosest} is too loose");
     // There are no gradients before a step function, and fewer with ReLU and dropout.
     assert!(not_zero > checked * 3 / 5, "only {not_zero} of {checked} gradients are not 0");
@@ -181,7 +186,7 @@ fn executors_confirm_the_oracle() {
                 .check(plan, BATCH, device)
                 .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {}: {problem}", case.name));
         }
-        assert_eq!(compared, PARAMETERS + cases.len(), "gradients, and one loss per case");
+        assert_eq!(compared, parameters_of_all() + cases.len(), "gradients, and one loss per case");
     }
 }
 
@@ -250,7 +255,7 @@ static SABOTAGED: [Kernel; 5] = [
     // Uses tanh′ for every function.
     Kernel {
         reference: |call| {
-            let params = [call.params[0], 3, 0];
+            let params = [call.params[0], Activation::tanh().number(), 0, 0];
             (activation_grad::KERNEL.reference)(Call { params: &params, ..call });
         },
         ..activation_grad::KERNEL

@@ -1,6 +1,6 @@
 //! Building blocks of the fast CPU kernels: blocked matrix multiplication, and vectorized exponentials.
 
-use wgrad::numeric::{Matrix, MatrixMut, exponential, matmul, sigmoid, tanh};
+use wgrad::numeric::{Matrix, MatrixMut, erf, erf_f64, exponential, log_1p, matmul, tanh};
 use wgrad::rng::{Philox, Stream};
 
 /// Rows, columns and terms: none; around tiles of six rows, panels of 64 columns, parts of 64 and 128 terms and blocks of 512;
@@ -147,7 +147,8 @@ fn worst(from: f32, to: f32, found: fn(f32) -> f32, exact: fn(f64) -> f64) -> f6
 fn exponentials_are_within_their_units() {
     let found = [
         ("exponential", worst(-87.33, 88.0, exponential, f64::exp), 1.0),
-        ("sigmoid", worst(-87.0, 88.0, sigmoid, |x| 1.0 / (1.0 + (-x).exp())), 2.5),
+        ("erf", worst(-4.5, 4.5, erf, erf_f64), 1.5),
+        ("log_1p", worst(0.0, 1.0, log_1p, f64::ln_1p), 2.5),
         ("tanh", worst(-10.0, 10.0, tanh, f64::tanh), 2.0),
     ];
     for (name, error, allowed) in found {
@@ -159,8 +160,13 @@ fn exponentials_are_within_their_units() {
 #[test]
 fn exponentials_at_the_edges() {
     assert_eq!([0.0, -88.0, f32::NEG_INFINITY].map(exponential), [1.0, 0.0, 0.0]);
-    assert_eq!([0.0, 200.0, -200.0, f32::INFINITY, f32::NEG_INFINITY].map(sigmoid), [0.5, 1.0, 0.0, 1.0, 0.0]);
+    assert_eq!([0.0, 4.0, -200.0, f32::INFINITY, f32::NEG_INFINITY].map(erf), [0.0, 1.0, -1.0, 1.0, -1.0]);
+    assert_eq!([0.0, 1e-30, f32::INFINITY].map(log_1p), [0.0, 1e-30, f32::INFINITY]);
+    // Values of the table in Abramowitz and Stegun, 7.1.
+    for (x, wanted) in [(0.5, 0.520_499_877_8), (1.0, 0.842_700_792_9), (2.0, 0.995_322_265_0)] {
+        approx::assert_abs_diff_eq!(erf_f64(x), wanted, epsilon = 1e-10);
+    }
     assert_eq!([0.0, 10.0, -10.0].map(tanh), [0.0, 1.0, -1.0]);
     assert_eq!(tanh(-0.0).to_bits(), (-0.0f32).to_bits());
-    assert!([exponential, sigmoid, tanh].iter().all(|f| f(f32::NAN).is_nan()));
+    assert!([erf, exponential, log_1p, tanh].iter().all(|f| f(f32::NAN).is_nan()));
 }

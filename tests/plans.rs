@@ -174,7 +174,7 @@ impl Bench {
     }
 
     fn relu(&self, input: ViewId, output: ViewId) -> Op {
-        activation::op(&self.plan, Activation::Relu, input, output)
+        activation::op(&self.plan, Activation::relu(), input, output)
     }
 
     fn accepts(&mut self, section: Section, op: Op) {
@@ -205,7 +205,7 @@ fn refuses_a_wrong_number_of_parameters() {
     let (input, output) = (bench.input("input", 2, 4), bench.output("output", 2, 4));
     let mut op = bench.relu(input, output);
     op.params.push(0);
-    bench.refuses(Section::Gradients, op, &["gradients op 0 (activation)", "4 parameters", "the kernel has 3"]);
+    bench.refuses(Section::Gradients, op, &["gradients op 0 (activation)", "5 parameters", "the kernel has 4"]);
 }
 
 #[test]

@@ -1,71 +1,28 @@
-// Activation functions by code, as in src/kernels/activation.rs. Needs functions.wgsl.
+// The activation function and its derivative, four at a time. The prelude defines both for one number, from the declaration
+// in src/elementwise/activations.rs. Needs functions.wgsl.
 //
 // A NaN must be propagated. Hence `select` with comparisons, which are false for NaN, and never `max`, `min` or
 // `clamp`, which may return their other argument.
 
-// f(x); `apply` in src/kernels/activation.rs.
-fn activate(function: u32, slope: f32, x: f32) -> f32 {
-    switch function {
-        case 1u: {
-            return select(select(x, 0.0, x <= 0.0), 1.0, x > 0.0);
-        }
-        case 2u: {
-            let e = exponential(-abs(x));
-            return select(e, 1.0, x >= 0.0) / (1.0 + e);
-        }
-        case 3u: {
-            return tanh_of(x);
-        }
-        case 4u: {
-            return select(x, 0.0, x <= 0.0);
-        }
-        case 5u: {
-            return select(x, slope * x, x <= 0.0);
-        }
-        default: {
-            return x;
-        }
-    }
+// b if x ≤ 0, else a.
+fn above(x: f32, a: f32, b: f32) -> f32 {
+    return select(a, b, x <= 0.0);
 }
 
-// f′ from y = f(x); `derivative` in src/kernels/activation.rs.
-fn derivative(function: u32, slope: f32, y: f32) -> f32 {
-    switch function {
-        case 1u: {
-            return 0.0;
-        }
-        case 2u: {
-            return y * (1.0 - y);
-        }
-        case 3u: {
-            return (1.0 - y) * (1.0 + y);
-        }
-        case 4u: {
-            return select(0.0, 1.0, y > 0.0);
-        }
-        case 5u: {
-            return select(slope, 1.0, y > 0.0);
-        }
-        default: {
-            return 1.0;
-        }
-    }
-}
-
-fn activate_four(function: u32, slope: f32, x: vec4<f32>) -> vec4<f32> {
+fn activate_four(function: u32, parameters: vec2<f32>, x: vec4<f32>) -> vec4<f32> {
     return vec4(
-        activate(function, slope, x.x),
-        activate(function, slope, x.y),
-        activate(function, slope, x.z),
-        activate(function, slope, x.w),
+        activate(function, parameters, x.x),
+        activate(function, parameters, x.y),
+        activate(function, parameters, x.z),
+        activate(function, parameters, x.w),
     );
 }
 
-fn derivative_four(function: u32, slope: f32, y: vec4<f32>) -> vec4<f32> {
+fn derivative_four(function: u32, parameters: vec2<f32>, argument: vec4<f32>) -> vec4<f32> {
     return vec4(
-        derivative(function, slope, y.x),
-        derivative(function, slope, y.y),
-        derivative(function, slope, y.z),
-        derivative(function, slope, y.w),
+        derivative(function, parameters, argument.x),
+        derivative(function, parameters, argument.y),
+        derivative(function, parameters, argument.z),
+        derivative(function, parameters, argument.w),
     );
 }

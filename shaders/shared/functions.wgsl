@@ -76,3 +76,26 @@ fn tanh_of(x: f32) -> f32 {
     let far = (1.0 - e) / (1.0 + e);
     return select(select(far, -far, x < 0.0), p * z * x + x, abs(x) < 0.625);
 }
+
+// Returns erf x, by an odd polynomial near 0. Coefficients as in src/numeric/exponential.rs.
+fn erf(x: f32) -> f32 {
+    let z = x * x;
+    var p = -5.976896e-4;
+    p = p * z + 4.990981e-3;
+    p = p * z - 2.6765568e-2;
+    p = p * z + 1.12818025e-1;
+    p = p * z - 3.7612495e-1;
+    p = p * z + 1.2837915e-1;
+    let near = p * x + x;
+    let t = select(abs(x), 4.0, abs(x) > 4.0);
+    var q = 2.0909474e-5;
+    q = q * t - 4.3230213e-4;
+    q = q * t + 4.160523e-3;
+    q = q * t - 2.5091486e-2;
+    q = q * t + 1.082366e-1;
+    q = q * t + 6.333867e-1;
+    q = q * t + 1.1294951;
+    q = q * t - 1.7055093e-4;
+    let far = 1.0 - exponential(-q);
+    return select(select(far, -far, x < 0.0), near, abs(x) < 0.93);
+}

@@ -13,6 +13,7 @@ mod fused_step;
 mod init;
 mod inspect;
 mod lines;
+mod list;
 mod names;
 mod numbers;
 mod plan;
@@ -100,6 +101,8 @@ enum Command {
     Plot(plot::Arguments),
     /// Shows the operations (ops) of a training step
     Plan(plan::Arguments),
+    /// Lists the names that a network can have
+    List(list::Arguments),
     /// Lists the devices to compute on
     Devices(devices::Arguments),
     /// Checks the results of every operation on a device
@@ -109,6 +112,8 @@ enum Command {
     /// Autotunes matrix multiplications on a GPU, for speed
     Tune(tune::Arguments),
     /// Prints a script that completes words in a shell
+    // Only in the examples of `--help`, so that `-h` is one screen.
+    #[command(hide = true)]
     Completions(completions::Arguments),
 }
 
@@ -169,6 +174,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Show(arguments) => show::run(&arguments, &mut output).map(|()| 0),
         Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| 0),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| 0),
+        Command::List(arguments) => {
+            list::run(&arguments, &mut output);
+            Ok(0)
+        }
         Command::Devices(arguments) => devices::run(&arguments, &mut output).map(|()| 0),
         Command::Verify(arguments) => verify::run(&arguments, &mut output).map(|right| u8::from(!right)),
         Command::Bench(arguments) => bench::run(&arguments, &mut output).map(|()| 0),

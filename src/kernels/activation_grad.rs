@@ -1,18 +1,18 @@
 //! Backward pass of an activation: the gradient of its input from the gradient of its output.
 //!
-//! Formula: grad_input = grad_output · f′(output), with f′ as in `activation`.
+//! Formula: grad_input = grad_output · f′(argument), with f′ from `src/elementwise/activations.rs`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | grad_output | rows×columns | read |
-//! | 3 | output (of the activation) | rows×columns | read |
+//! | 3 | argument: output or input of the activation | rows×columns | read |
 //! | 4 | grad_input | rows×columns | write |
 //!
-//! Rounding: exact where f′ is 0 or 1, else f′ and one multiplication.
+//! Rounding: [`Rounded`], from the declaration of f′.
 
-use crate::kernels::activation::{self, Function};
+use crate::elementwise::numbers::Rounded;
 use crate::kernels::{activation_prelude, line, line_prelude, shared};
-use crate::numeric::{UNIT_ROUNDOFF, or_flushed};
+use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -21,10 +21,12 @@ words! {
     pub struct Params {
         /// Number of columns.
         columns: u32,
-        /// Code of the function; see `activation`.
+        /// Number of the function.
         function: u32,
-        /// Slope of leaky_relu.
-        slope: f32,
+        /// First parameter of the function.
+        alpha: f32,
+        /// Second parameter of the function.
+        beta: f32,
     }
 }
 
@@ -33,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "activation_grad",
     bindings: &[
         Binding::read("grad_output", Dtype::F32).cut(),
-        Binding::read("output", Dtype::F32).cut(),
+        Binding::read("argument", Dtype::F32).cut(),
         Binding::write("grad_input", Dtype::F32),
     ],
     params: Params::FIELDS,
@@ -42,8 +44,8 @@ pub static KERNEL: Kernel = Kernel {
     flops: |_, s| 2 * s[0].elements() as u64,
     reference: |call| {
         let (p, rows) = (*call.params::<Params>(), call.items.len());
-        let [grad_output, output, grad_input] = call.args();
-        reference(&p, rows, grad_output.f32(), output.f32(), grad_input.f32_mut());
+        let [grad_output, argument, grad_input] = call.args();
+        reference(&p, rows, grad_output.f32(), argument.f32(), grad_input.f32_mut());
     },
     fast: None,
     tolerance,
@@ -57,30 +59,36 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input = grad_output · f′(output).
-pub fn op(plan: &Plan, function: impl Into<Function>, grad_output: ViewId, output: ViewId, grad_input: ViewId) -> Op {
-    let shape = plan.shape(output);
-    let Function { code, slope } = function.into();
-    let params = Params { columns: shape.columns as u32, function: code, slope };
-    Op::new(&KERNEL, &[grad_output, output, grad_input], &params, shape.rows)
+/// grad_input = grad_output · f′(argument), where the argument is the output or the input of the activation; see
+/// [`Side`](crate::elementwise::Side).
+pub fn op(plan: &Plan, activation: Activation, grad_output: ViewId, argument: ViewId, grad_input: ViewId) -> Op {
+    let shape = plan.shape(argument);
+    let [alpha, beta] = activation.parameters();
+    let params = Params { columns: shape.columns as u32, function: activation.number(), alpha, beta };
+    Op::new(&KERNEL, &[grad_output, argument, grad_input], &params, shape.rows)
+}
+
+impl Params {
+    /// Returns the activation function.
+    pub fn activation(&self) -> Activation {
+        Activation::new(self.function, [self.alpha, self.beta])
+    }
 }
 
 /// The reference implementation.
-pub fn reference(p: &Params, rows: usize, grad_output: &[f32], output: &[f32], grad_input: &mut [f32]) {
+pub fn reference(p: &Params, rows: usize, grad_output: &[f32], argument: &[f32], grad_input: &mut [f32]) {
     for i in 0..rows * p.columns as usize {
-        grad_input[i] = grad_output[i] * activation::derivative(p.function, p.slope, output[i]);
+        grad_input[i] = grad_output[i] * p.activation().derivative(argument[i]);
     }
 }
 
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
-    let (grad_output, output) = (before.f32(0), before.f32(1));
+    let [grad_output, argument] = [before.f32(0), before.f32(1)];
     let mut tolerances = vec![0.0; after.f32(2).len()];
     for i in 0..before.items.len() * p.columns as usize {
-        let gradient = f64::from(grad_output[i]).abs();
-        let derivative = f64::from(activation::derivative(p.function, p.slope, output[i])).abs();
-        let rounding = if derivative == 0.0 || derivative == 1.0 { 0.0 } else { 4.0 * UNIT_ROUNDOFF * derivative };
-        tolerances[i] = or_flushed(gradient * (rounding + activation::derivative_error(p.function, derivative, 1.0)));
+        let derivative = p.activation().rounded_derivative(Rounded::exact_f32(argument[i]));
+        tolerances[i] = (Rounded::exact_f32(grad_output[i]) * derivative).error;
     }
     vec![Tolerance::Each(tolerances)]
 }

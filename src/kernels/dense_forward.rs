@@ -9,21 +9,24 @@
 //! | 3 | weight | outputs×inputs | read |
 //! | 4 | bias | 1×outputs | read |
 //! | 5 | output | rows×outputs | write |
+//! | 6 | kept | rows×outputs | write, only in [`KEPT`]: the argument of f |
 //!
 //! Replaces `matmul_nt`, `bias_add`, `activation`, `dropout`. Derivative: `dense_grad_input`, `dense_grad_weight`.
 //! Rounding: [`Sum`] of inputs + 1 terms, propagated through f and the dropout factor.
 
 use std::ops::Range;
 
-use crate::kernels::activation::{self, Function};
+use crate::elementwise::numbers::Rounded;
 use crate::kernels::activation_prelude;
 use crate::kernels::dense_forward_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, matmul};
+use crate::network::Activation;
+use crate::numeric::{Matrix, Sum, matmul};
 use crate::plan::{
-    Binding, Call, Contents, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words,
+    Binding, BufferArg, Call, Contents, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem,
+    words,
 };
 use crate::shape::{Dtype, Shape};
 
@@ -34,10 +37,12 @@ words! {
         inputs: u32,
         /// Number of columns of the output.
         outputs: u32,
-        /// Code of the activation.
+        /// Number of the activation.
         function: u32,
-        /// Slope of leaky_relu.
-        slope: f32,
+        /// First parameter of the activation.
+        alpha: f32,
+        /// Second parameter of the activation.
+        beta: f32,
         /// Index of the dropout layer.
         layer: u32,
         /// Threshold: elements with a smaller random word are dropped.
@@ -47,29 +52,58 @@ words! {
     }
 }
 
-/// Kernel definition; see the module documentation.
-pub static KERNEL: Kernel = Kernel {
-    name: "dense_forward",
-    bindings: &[
-        Binding::read("input", Dtype::F32).cut(),
-        Binding::read("weight", Dtype::F32),
-        Binding::read("bias", Dtype::F32),
-        Binding::write("output", Dtype::F32).by_columns(),
-    ],
-    params: Params::FIELDS,
-    step: StepUse::One,
-    item: WorkItem::BatchRow,
-    flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[0]) + 1),
-    reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
-        let [input, weight, bias, output] = call.args();
-        reference(&p, &step, first, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut());
-    },
-    fast: Some(fast),
-    tolerance,
-    shader: Shader {
-        source: include_str!("../../shaders/dense_forward.wgsl"),
-        shared: &[
+const BINDINGS: [Binding; 5] = [
+    Binding::read("input", Dtype::F32).cut(),
+    Binding::read("weight", Dtype::F32),
+    Binding::read("bias", Dtype::F32),
+    Binding::write("output", Dtype::F32).by_columns(),
+    Binding::write("kept", Dtype::F32).by_columns(),
+];
+
+const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'static [&'static str]) -> Kernel {
+    Kernel {
+        name,
+        bindings,
+        params: Params::FIELDS,
+        step: StepUse::One,
+        item: WorkItem::BatchRow,
+        flops: |p, s| 2 * s[3].elements() as u64 * (u64::from(p[0]) + 1),
+        reference: |call| {
+            let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+            let [input, weight, bias, output, kept] = call.args();
+            reference(
+                &p,
+                &step,
+                first,
+                rows,
+                input.f32(),
+                weight.f32(),
+                bias.f32(),
+                output.f32_mut(),
+                kept.present().map(BufferArg::f32_mut),
+            );
+        },
+        fast: Some(fast),
+        tolerance,
+        shader: Shader {
+            source: include_str!("../../shaders/dense_forward.wgsl"),
+            shared,
+            prelude: |op| tiles::prelude(op) + &activation_prelude(op),
+            grid: |op, shapes| tiles::grid(op, size(shapes)),
+            rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
+            tiles: Some(Tiles {
+                candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
+                core: tiles::core_beside,
+                split: Some(split),
+            }),
+        },
+    }
+}
+
+/// Shared sources of both kernels; the last is that of [`KERNEL`].
+macro_rules! shared {
+    ($kept:ident) => {
+        &[
             shared::STEP,
             shared::PHILOX,
             shared::DROPOUT,
@@ -77,17 +111,16 @@ pub static KERNEL: Kernel = Kernel {
             shared::FUNCTIONS,
             shared::ACTIVATION,
             shared::WHOLE,
-        ],
-        prelude: |op| tiles::prelude(op) + &activation_prelude(op),
-        grid: |op, shapes| tiles::grid(op, size(shapes)),
-        rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
-        tiles: Some(Tiles {
-            candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
-            core: tiles::core_beside,
-            split: Some(split),
-        }),
-    },
-};
+            shared::$kept,
+        ]
+    };
+}
+
+/// Kernel that does not keep the argument of f; see the module documentation.
+pub static KERNEL: Kernel = kernel("dense_forward", BINDINGS.split_at(4).0, shared!(UNKEPT));
+
+/// Kernel that also writes the argument of f, from which some derivatives are computed; see the module documentation.
+pub static KEPT: Kernel = kernel("dense_forward_kept", &BINDINGS, shared!(KEPT));
 
 fn size(shapes: &[Shape]) -> tiles::Matmul {
     let [input, output] = [shapes[0], shapes[3]];
@@ -102,27 +135,39 @@ fn size(shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// output = drop(f(input · weightᵀ + bias)).
+/// output = drop(f(input · weightᵀ + bias)). If there is a view `kept`, the argument of f is written to it.
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
 pub fn op(
     plan: &Plan,
-    function: Function,
+    activation: Activation,
     mask: Mask,
     input: ViewId,
     weight: ViewId,
     bias: ViewId,
     output: ViewId,
+    kept: Option<ViewId>,
 ) -> Op {
     let (rows, inputs, outputs) = (plan.shape(input).rows, plan.shape(input).columns, plan.shape(output).columns);
+    let [alpha, beta] = activation.parameters();
     let params = Params {
         inputs: inputs as u32,
         outputs: outputs as u32,
-        function: function.code,
-        slope: function.slope,
+        function: activation.number(),
+        alpha,
+        beta,
         layer: mask.layer,
         threshold: mask.threshold,
         scale: mask.scale,
     };
-    Op::new(&KERNEL, &[input, weight, bias, output], &params, rows)
+    let views: Vec<ViewId> = [input, weight, bias, output].into_iter().chain(kept).collect();
+    Op::new(if kept.is_some() { &KEPT } else { &KERNEL }, &views, &params, rows)
+}
+
+impl Params {
+    /// Returns the activation function.
+    pub fn activation(&self) -> Activation {
+        Activation::new(self.function, [self.alpha, self.beta])
+    }
 }
 
 /// Returns a view of zeros: the bias of a layer without bias.
@@ -135,7 +180,7 @@ pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nt, op.tile(), input, weight, output);
-    [first, dense_forward_sum::op(plan, op.params(), partial, bias, output)]
+    [first, dense_forward_sum::op(plan, op.params(), partial, bias, output, op.views.get(4).copied())]
 }
 
 /// The reference implementation; input and output begin at row `first` of the batch.
@@ -149,6 +194,7 @@ pub fn reference(
     weight: &[f32],
     bias: &[f32],
     output: &mut [f32],
+    mut kept: Option<&mut [f32]>,
 ) {
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     for r in 0..rows {
@@ -157,9 +203,13 @@ pub fn reference(
             for i in 0..inputs {
                 sum += input[r * inputs + i] * weight[o * inputs + i];
             }
-            let y = activation::apply(p.function, p.slope, sum + bias[o]);
-            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, o);
-            output[r * outputs + o] = if kept { y * p.scale } else { 0.0 };
+            let x = sum + bias[o];
+            if let Some(kept) = &mut kept {
+                kept[r * outputs + o] = x;
+            }
+            let y = p.activation().apply(x);
+            let is_live = dropout::keeps(p.threshold, step, p.layer, first + r, o);
+            output[r * outputs + o] = if is_live { y * p.scale } else { 0.0 };
         }
     }
 }
@@ -179,14 +229,17 @@ pub fn fast_with_turned_weight(call: Call<'_>) {
 /// in cache. `turned` returns the weight as a matrix [inputs, columns] for the given range of outputs.
 fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
-    let [input, weight, bias, output] = call.args();
+    let [input, weight, bias, output, kept] = call.args();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let mut output = output.matrix_mut(rows, outputs);
     let columns = output.columns();
     let weight = turned(weight.f32(), outputs, inputs, columns.clone());
     let bias = &bias.f32()[columns];
     matmul(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
-    output.slices().for_each(|values| activation::apply_all(p.function, p.slope, values));
+    if let Some(mut kept) = kept.present().map(|kept| kept.matrix_mut(rows, outputs)) {
+        kept.slices().zip(output.slices()).for_each(|(kept, output)| kept.copy_from_slice(output));
+    }
+    output.slices().for_each(|values| p.activation().apply_all(values));
     if p.threshold > 0 {
         dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut output);
     }
@@ -195,25 +248,25 @@ fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
-    let (input, weight, bias, output) = (before.f32(0), before.f32(1), before.f32(2), after.f32(3));
-    let mut tolerances = vec![0.0; output.len()];
+    let (input, weight, bias) = (before.f32(0), before.f32(1), before.f32(2));
+    let mut tolerances = vec![0.0; after.f32(3).len()];
+    let mut tolerances_kept = tolerances.clone();
     for r in 0..before.items.len() {
         for o in 0..outputs {
-            if !dropout::keeps(p.threshold, before.step, p.layer, r, o) {
-                continue;
-            }
             let mut sum = Sum::default();
             (0..inputs).for_each(|i| sum.add(input[r * inputs + i], weight[o * inputs + i]));
             sum.add(bias[o], 1.0);
-            tolerances[r * outputs + o] = rounding(p.function, p.slope, p.scale, &sum, output[r * outputs + o]);
+            tolerances_kept[r * outputs + o] = sum.tolerance();
+            if dropout::keeps(p.threshold, before.step, p.layer, r, o) {
+                tolerances[r * outputs + o] = rounding(p.activation(), p.scale, &sum);
+            }
         }
     }
-    vec![Tolerance::Each(tolerances)]
+    let written = [tolerances, tolerances_kept].map(Tolerance::Each);
+    written.into_iter().take(if matches!(after.args[4], BufferArg::None) { 1 } else { 2 }).collect()
 }
 
-/// Returns the tolerance of a kept element `output` = f(sum)·scale.
-pub fn rounding(function: u32, slope: f32, scale: f32, sum: &Sum, output: f32) -> f64 {
-    let error = activation::error(function, slope, sum.value, sum.tolerance());
-    let scaling = if scale == 1.0 { 0.0 } else { 2.0 * UNIT_ROUNDOFF * f64::from(output.abs()) };
-    error * f64::from(scale) + scaling
+/// Returns the tolerance of a kept element f(sum)·scale.
+pub fn rounding(activation: Activation, scale: f32, sum: &Sum) -> f64 {
+    (activation.rounded(Rounded::sum(sum)) * Rounded::exact_f32(scale)).error
 }

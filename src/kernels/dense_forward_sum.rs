@@ -13,8 +13,11 @@
 //! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, propagated through f and the dropout factor.
 
 use crate::kernels::shared::parts;
-use crate::kernels::{activation, activation_prelude, dense_forward, dropout, line, line_prelude, shared};
-use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
+use crate::kernels::{activation_prelude, dense_forward, dropout, line, line_prelude, shared};
+use crate::network::Activation;
+use crate::plan::{
+    Binding, BufferArg, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words,
+};
 use crate::shape::Dtype;
 
 words! {
@@ -26,10 +29,12 @@ words! {
         part_size: u32,
         /// Number of columns of the output.
         outputs: u32,
-        /// Code of the activation.
+        /// Number of the activation.
         function: u32,
-        /// Slope of leaky_relu.
-        slope: f32,
+        /// First parameter of the activation.
+        alpha: f32,
+        /// Second parameter of the activation.
+        beta: f32,
         /// Index of the dropout layer.
         layer: u32,
         /// Threshold: elements with a smaller random word are dropped.
@@ -39,28 +44,44 @@ words! {
     }
 }
 
-/// Kernel definition; see the module documentation.
-pub static KERNEL: Kernel = Kernel {
-    name: "dense_forward_sum",
-    bindings: &[
-        Binding::read("partial", Dtype::F32),
-        Binding::read("bias", Dtype::F32),
-        Binding::write("output", Dtype::F32),
-    ],
-    params: Params::FIELDS,
-    step: StepUse::One,
-    item: WorkItem::BatchRow,
-    flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
-    reference: |call| {
-        let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
-        let [partial, bias, output] = call.args();
-        reference(&p, &step, first, rows, partial.f32(), bias.f32(), output.f32_mut());
-    },
-    fast: None,
-    tolerance,
-    shader: Shader {
-        source: include_str!("../../shaders/dense_forward_sum.wgsl"),
-        shared: &[
+const BINDINGS: [Binding; 4] = [
+    Binding::read("partial", Dtype::F32),
+    Binding::read("bias", Dtype::F32),
+    Binding::write("output", Dtype::F32),
+    Binding::write("kept", Dtype::F32),
+];
+
+const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'static [&'static str]) -> Kernel {
+    Kernel {
+        name,
+        bindings,
+        params: Params::FIELDS,
+        step: StepUse::One,
+        item: WorkItem::BatchRow,
+        flops: |p, s| s[2].elements() as u64 * (u64::from(p[0]) + 1),
+        reference: |call| {
+            let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
+            let [partial, bias, output, kept] = call.args();
+            let kept = kept.present().map(BufferArg::f32_mut);
+            reference(&p, &step, first, rows, partial.f32(), bias.f32(), output.f32_mut(), kept);
+        },
+        fast: None,
+        tolerance,
+        shader: Shader {
+            source: include_str!("../../shaders/dense_forward_sum.wgsl"),
+            shared,
+            prelude: |op| line_prelude(op) + &activation_prelude(op),
+            grid: |_, shapes| line(shapes[2].elements()),
+            rounds: Some(|_, shapes| (shapes[0].rows + dropout::PHILOX_ROUNDS) as u64),
+            tiles: None,
+        },
+    }
+}
+
+/// Shared sources of both kernels; the last is that of [`KERNEL`].
+macro_rules! shared {
+    ($kept:ident) => {
+        &[
             shared::STEP,
             shared::LINE,
             shared::BLOCKS,
@@ -70,30 +91,50 @@ pub static KERNEL: Kernel = Kernel {
             shared::FINITE,
             shared::FUNCTIONS,
             shared::ACTIVATION,
-        ],
-        prelude: |op| line_prelude(op) + &activation_prelude(op),
-        grid: |_, shapes| line(shapes[2].elements()),
-        rounds: Some(|_, shapes| (shapes[0].rows + dropout::PHILOX_ROUNDS) as u64),
-        tiles: None,
-    },
-};
+            shared::$kept,
+        ]
+    };
+}
+
+/// Kernel that does not keep the argument of f; see the module documentation.
+pub static KERNEL: Kernel = kernel("dense_forward_sum", BINDINGS.split_at(3).0, shared!(SUM_UNKEPT));
+
+/// Kernel that also writes the argument of f; see the module documentation.
+pub static KEPT: Kernel = kernel("dense_forward_sum_kept", &BINDINGS, shared!(SUM_KEPT));
 
 /// output = drop(f(the sum of the parts of partial + bias)), for the dense layer with the parameters `layer`.
-pub fn op(plan: &Plan, layer: &dense_forward::Params, partial: ViewId, bias: ViewId, output: ViewId) -> Op {
+pub fn op(
+    plan: &Plan,
+    layer: &dense_forward::Params,
+    partial: ViewId,
+    bias: ViewId,
+    output: ViewId,
+    kept: Option<ViewId>,
+) -> Op {
     let parts = plan.shape(partial);
     let params = Params {
         parts: parts.rows as u32,
         part_size: parts.columns as u32,
         outputs: layer.outputs,
         function: layer.function,
-        slope: layer.slope,
+        alpha: layer.alpha,
+        beta: layer.beta,
         layer: layer.layer,
         threshold: layer.threshold,
         scale: layer.scale,
     };
-    Op::new(&KERNEL, &[partial, bias, output], &params, plan.shape(output).rows)
+    let views: Vec<ViewId> = [partial, bias, output].into_iter().chain(kept).collect();
+    Op::new(if kept.is_some() { &KEPT } else { &KERNEL }, &views, &params, plan.shape(output).rows)
 }
 
+impl Params {
+    /// Returns the activation function.
+    pub fn activation(&self) -> Activation {
+        Activation::new(self.function, [self.alpha, self.beta])
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one for each binding")]
 /// The reference implementation; `output` begins at row `first` of the batch.
 pub fn reference(
     p: &Params,
@@ -103,14 +144,19 @@ pub fn reference(
     partial: &[f32],
     bias: &[f32],
     output: &mut [f32],
+    mut kept: Option<&mut [f32]>,
 ) {
     let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
     for r in 0..rows {
         for o in 0..outputs {
             let sum = parts::sum(partial, p.parts, part_size, (first + r) * outputs + o);
-            let y = activation::apply(p.function, p.slope, sum + bias[o]);
-            let kept = dropout::keeps(p.threshold, step, p.layer, first + r, o);
-            output[r * outputs + o] = if kept { y * p.scale } else { 0.0 };
+            let x = sum + bias[o];
+            if let Some(kept) = &mut kept {
+                kept[r * outputs + o] = x;
+            }
+            let y = p.activation().apply(x);
+            let is_live = dropout::keeps(p.threshold, step, p.layer, first + r, o);
+            output[r * outputs + o] = if is_live { y * p.scale } else { 0.0 };
         }
     }
 }
@@ -118,14 +164,17 @@ pub fn reference(
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (outputs, part_size) = (p.outputs as usize, p.part_size as usize);
-    let (partial, bias, output) = (before.f32(0), before.f32(1), after.f32(2));
-    let mut tolerances = vec![0.0; output.len()];
+    let (partial, bias) = (before.f32(0), before.f32(1));
+    let mut tolerances = vec![0.0; after.f32(2).len()];
+    let mut tolerances_kept = tolerances.clone();
     for i in 0..before.items.len() * outputs {
+        let mut sum = parts::bounded(partial, p.parts, part_size, i);
+        sum.add(bias[i % outputs], 1.0);
+        tolerances_kept[i] = sum.tolerance();
         if dropout::keeps(p.threshold, before.step, p.layer, i / outputs, i % outputs) {
-            let mut sum = parts::bounded(partial, p.parts, part_size, i);
-            sum.add(bias[i % outputs], 1.0);
-            tolerances[i] = dense_forward::rounding(p.function, p.slope, p.scale, &sum, output[i]);
+            tolerances[i] = dense_forward::rounding(p.activation(), p.scale, &sum);
         }
     }
-    vec![Tolerance::Each(tolerances)]
+    let written = [tolerances, tolerances_kept].map(Tolerance::Each);
+    written.into_iter().take(if matches!(after.args[3], BufferArg::None) { 1 } else { 2 }).collect()
 }

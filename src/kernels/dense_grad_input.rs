@@ -1,27 +1,29 @@
 //! Backward pass of a dense layer: the gradient of its input, through the dropout and the activation of the layer
 //! below.
 //!
-//! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f, drop and
-//! `lower` = drop(f(…)) belong to the layer below, and keep = 1 / scale cancels the dropout factor.
+//! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f and drop belong to
+//! the layer below. If f′ is computed from the output, `lower` = drop(f(x)), and keep = 1 / scale cancels the dropout factor;
+//! otherwise `lower` = x, and keep = 1.
 //! Symbols: r a row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | grad_output | rows×outputs | read |
 //! | 3 | weight | outputs×inputs | read |
-//! | 4 | lower (the input of this layer) | rows×inputs | read |
+//! | 4 | lower: the input of this layer, or the argument of f | rows×inputs | read |
 //! | 5 | grad_input | rows×inputs | write |
 //!
 //! Replaces `matmul_nn`, `dropout`, `activation_grad`.
 //! Rounding: [`Sum`] of `outputs` terms, times f′ with its own error.
 
-use crate::kernels::activation::{self, Function};
+use crate::elementwise::numbers::Rounded;
 use crate::kernels::activation_prelude;
 use crate::kernels::dense_grad_input_sum;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
-use crate::numeric::{Matrix, Sum, UNIT_ROUNDOFF, matmul, or_flushed};
+use crate::network::Activation;
+use crate::numeric::{Matrix, Sum, matmul};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape};
 
@@ -32,17 +34,19 @@ words! {
         inputs: u32,
         /// Number of columns of `grad_output`.
         outputs: u32,
-        /// Code of the activation.
+        /// Number of the activation.
         function: u32,
-        /// Slope of leaky_relu.
-        slope: f32,
+        /// First parameter of the activation.
+        alpha: f32,
+        /// Second parameter of the activation.
+        beta: f32,
         /// Index of the dropout layer.
         layer: u32,
         /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
         /// Factor for kept elements: 1 / (1 − rate).
         scale: f32,
-        /// Inverse of that factor, 1 / scale.
+        /// Factor of `lower`: 1 / scale, or 1.
         keep: f32,
     }
 }
@@ -102,10 +106,10 @@ fn size(shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// grad_input from grad_output, where `lower` = drop(f(…)) is the input of the layer.
+/// grad_input from grad_output. `lower` is drop(f(x)), the input of the layer, or x if f′ is computed from it.
 pub fn op(
     plan: &Plan,
-    function: Function,
+    activation: Activation,
     mask: Mask,
     grad_output: ViewId,
     weight: ViewId,
@@ -113,17 +117,26 @@ pub fn op(
     grad_input: ViewId,
 ) -> Op {
     let (rows, outputs, inputs) = (plan.shape(lower).rows, plan.shape(grad_output).columns, plan.shape(lower).columns);
+    let [alpha, beta] = activation.parameters();
     let params = Params {
         inputs: inputs as u32,
         outputs: outputs as u32,
-        function: function.code,
-        slope: function.slope,
+        function: activation.number(),
+        alpha,
+        beta,
         layer: mask.layer,
         threshold: mask.threshold,
         scale: mask.scale,
-        keep: 1.0 / mask.scale,
+        keep: if activation.keeps_input() { 1.0 } else { 1.0 / mask.scale },
     };
     Op::new(&KERNEL, &[grad_output, weight, lower, grad_input], &params, rows)
+}
+
+impl Params {
+    /// Returns the activation function of the layer below.
+    pub fn activation(&self) -> Activation {
+        Activation::new(self.function, [self.alpha, self.beta])
+    }
 }
 
 /// Returns the two ops that replace this op where its terms are split into parts.
@@ -152,7 +165,7 @@ pub fn reference(
             for o in 0..outputs {
                 sum += grad_output[r * outputs + o] * weight[o * inputs + i];
             }
-            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
+            let derivative = p.activation().derivative(lower[r * inputs + i] * p.keep);
             let kept = dropout::keeps(p.threshold, step, p.layer, first + r, i);
             grad_input[r * inputs + i] = if kept { sum * p.scale * derivative } else { 0.0 };
         }
@@ -173,7 +186,7 @@ fn fast(call: Call<'_>) {
     }
     let lower = Matrix::new(lower.f32(), rows, inputs).columns(columns);
     for (values, lower) in grad_input.slices().zip(lower.slices()) {
-        activation::times_derivative(p.function, p.slope, p.keep, lower, values);
+        p.activation().times_derivative(lower, p.keep, values);
     }
 }
 
@@ -189,19 +202,19 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
             }
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
-            let y = lower[r * inputs + i] * p.keep;
-            tolerances[r * inputs + i] = rounding(p.function, p.slope, [p.scale, p.keep], &sum, y);
+            tolerances[r * inputs + i] = rounding(
+                p.activation(),
+                [p.scale, p.keep],
+                Rounded::sum(&sum),
+                Rounded::exact_f32(lower[r * inputs + i]),
+            );
         }
     }
     vec![Tolerance::Each(tolerances)]
 }
 
-/// Returns the tolerance of a kept element sum·scale·f′. `y` = f(…) is the output of the layer below times `keep`.
-pub fn rounding(function: u32, slope: f32, [scale, keep]: [f32; 2], sum: &Sum, y: f32) -> f64 {
-    // Absolute value, since a y that is rounded to just above 1 makes 1 − y negative.
-    let derivative = f64::from(activation::derivative(function, slope, y).abs());
-    let exact = scale == 1.0 && (derivative == 0.0 || derivative == 1.0);
-    let rounding = if exact { 0.0 } else { 8.0 * UNIT_ROUNDOFF * derivative };
-    let factor = sum.value.abs() * (rounding + activation::derivative_error(function, derivative, keep));
-    or_flushed(f64::from(scale) * (sum.tolerance() * derivative + factor))
+/// Returns the tolerance of a kept element sum·scale·f′(lower·keep).
+pub fn rounding(activation: Activation, [scale, keep]: [f32; 2], sum: Rounded, lower: Rounded) -> f64 {
+    let [scale, keep] = [scale, keep].map(Rounded::exact_f32);
+    (sum * scale * activation.rounded_derivative(lower * keep)).error
 }

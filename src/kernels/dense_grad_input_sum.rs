@@ -12,8 +12,10 @@
 //! With `matmul_split_nn` it replaces `dense_grad_input`.
 //! Rounding: [`Sum`](crate::numeric::Sum) of one term per part, times f′ with its own error.
 
+use crate::elementwise::numbers::Rounded;
 use crate::kernels::shared::parts;
-use crate::kernels::{activation, activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
+use crate::kernels::{activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
+use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -26,17 +28,19 @@ words! {
         part_size: u32,
         /// Number of columns of `grad_input`.
         inputs: u32,
-        /// Code of the activation.
+        /// Number of the activation.
         function: u32,
-        /// Slope of leaky_relu.
-        slope: f32,
+        /// First parameter of the activation.
+        alpha: f32,
+        /// Second parameter of the activation.
+        beta: f32,
         /// Index of the dropout layer.
         layer: u32,
         /// Threshold: elements with a smaller random word are dropped.
         threshold: u32,
         /// Factor for kept elements: 1 / (1 − rate).
         scale: f32,
-        /// Inverse of that factor, 1 / scale.
+        /// Factor of `lower`: 1 / scale, or 1.
         keep: f32,
     }
 }
@@ -88,13 +92,21 @@ pub fn op(plan: &Plan, layer: &dense_grad_input::Params, partial: ViewId, lower:
         part_size: parts.columns as u32,
         inputs: layer.inputs,
         function: layer.function,
-        slope: layer.slope,
+        alpha: layer.alpha,
+        beta: layer.beta,
         layer: layer.layer,
         threshold: layer.threshold,
         scale: layer.scale,
         keep: layer.keep,
     };
     Op::new(&KERNEL, &[partial, lower, grad_input], &params, plan.shape(grad_input).rows)
+}
+
+impl Params {
+    /// Returns the activation function.
+    pub fn activation(&self) -> Activation {
+        Activation::new(self.function, [self.alpha, self.beta])
+    }
 }
 
 /// The reference implementation; lower and grad_input begin at row `first` of the batch.
@@ -111,7 +123,7 @@ pub fn reference(
     for r in 0..rows {
         for i in 0..inputs {
             let sum = parts::sum(partial, p.parts, part_size, (first + r) * inputs + i);
-            let derivative = activation::derivative(p.function, p.slope, lower[r * inputs + i] * p.keep);
+            let derivative = p.activation().derivative(lower[r * inputs + i] * p.keep);
             let kept = dropout::keeps(p.threshold, step, p.layer, first + r, i);
             grad_input[r * inputs + i] = if kept { sum * p.scale * derivative } else { 0.0 };
         }
@@ -126,7 +138,12 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     for i in 0..before.items.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
             let sum = parts::bounded(partial, p.parts, part_size, i);
-            tolerances[i] = dense_grad_input::rounding(p.function, p.slope, [p.scale, p.keep], &sum, lower[i] * p.keep);
+            tolerances[i] = dense_grad_input::rounding(
+                p.activation(),
+                [p.scale, p.keep],
+                Rounded::sum(&sum),
+                Rounded::exact_f32(lower[i]),
+            );
         }
     }
     vec![Tolerance::Each(tolerances)]

@@ -198,7 +198,7 @@ fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     }
     let layer = dense_forward::Params { outputs: shape.columns as u32, scale: 1.0, ..Default::default() };
     let bias = dense_forward::no_bias(plan, shape.columns);
-    [first, dense_forward_sum::op(plan, &layer, partial, bias, out)]
+    [first, dense_forward_sum::op(plan, &layer, partial, bias, out, None)]
 }
 
 /// The reference implementation of [`NT`].

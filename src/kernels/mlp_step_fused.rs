@@ -29,10 +29,12 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
+use crate::elementwise::Function;
 use crate::kernels::dense_forward;
 use crate::kernels::shared::{self, step_tolerance};
-use crate::kernels::{activation, dense_grad_input, groups};
 use crate::kernels::{binary_cross_entropy, mean_squared_error, perceptron, softmax_cross_entropy};
+use crate::kernels::{dense_grad_input, groups};
+use crate::network::Activation;
 use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape, padded};
 
@@ -49,9 +51,11 @@ words! {
         layers: u32,
         /// Index of the loss in [`LOSSES`].
         loss: u32,
-        /// Slope of every leaky_relu.
-        slope: f32,
-        /// Number of outputs + 2¹⁶·code of the activation, for the first layer. The fields below describe the other
+        /// First parameter of every activation that has one.
+        alpha: f32,
+        /// Second parameter of every activation that has two.
+        beta: f32,
+        /// Number of outputs + 2¹⁶·number of the activation, for the first layer. The fields below describe the other
         /// layers.
         layer0: u32,
         /// Like `layer0`.
@@ -94,6 +98,9 @@ pub static LOSSES: [&Kernel; 4] =
 /// Maximum number of layers that [`Params`] can hold.
 pub const MOST_LAYERS: usize = 16;
 
+/// Number of words before those of the layers in [`Params`].
+const HEAD: usize = 7;
+
 /// Number of invocations per workgroup.
 pub const GROUP: usize = 128;
 
@@ -104,7 +111,7 @@ pub struct Layer {
     pub inputs: usize,
     /// Number of outputs.
     pub outputs: usize,
-    /// Code of the activation.
+    /// Number of the activation.
     pub function: u32,
     /// Start of the weight in the parameters.
     pub weight: usize,
@@ -123,28 +130,29 @@ pub struct Layer {
 }
 
 impl Params {
-    /// Creates the parameters of a network. Each layer is a pair of its number of outputs and the code of its
-    /// activation.
-    pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, slope: f32) -> Self {
+    /// Creates the parameters of a network. Each layer is a pair of its number of outputs and the number of
+    /// its activation.
+    pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, parameters: [f32; 2]) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
             *word = *outputs as u32 | function << 16;
         }
-        let head = [batch as u32, 4, inputs as u32, layers.len() as u32, loss as u32, slope.to_bits()];
-        let mut all = [0; 6 + MOST_LAYERS];
-        all[..6].copy_from_slice(&head);
-        all[6..].copy_from_slice(&words);
+        let [alpha, beta] = parameters.map(f32::to_bits);
+        let head = [batch as u32, 4, inputs as u32, layers.len() as u32, loss as u32, alpha, beta];
+        let mut all = [0; HEAD + MOST_LAYERS];
+        all[..HEAD].copy_from_slice(&head);
+        all[HEAD..].copy_from_slice(&words);
         bytemuck::cast(all)
     }
 
     /// Returns the layers, from first to last.
     pub fn network(&self) -> Vec<Layer> {
-        let words: [u32; 6 + MOST_LAYERS] = bytemuck::cast(*self);
+        let words: [u32; HEAD + MOST_LAYERS] = bytemuck::cast(*self);
         let count = (self.layers as usize).clamp(1, MOST_LAYERS);
         let batch = self.batch as usize;
         let mut before = Layer { outputs: self.inputs as usize, ..Layer::default() };
         let mut layers = Vec::with_capacity(count);
-        for word in &words[6..6 + count] {
+        for word in &words[HEAD..HEAD + count] {
             let (inputs, outputs) = (before.outputs, (word & 0xFFFF) as usize);
             let bias = before.end + padded(outputs * inputs);
             let (below, above) = (before.above, before.above + inputs);
@@ -157,6 +165,11 @@ impl Params {
         let behind = before.output + padded(batch * before.outputs);
         layers.iter_mut().for_each(|layer| layer.gradient = behind + layer.output);
         layers
+    }
+
+    /// Returns the activation function of a layer.
+    pub fn activation(&self, layer: &Layer) -> Activation {
+        Activation::new(layer.function, [self.alpha, self.beta])
     }
 
     /// Returns the number of elements of the parameters.
@@ -284,6 +297,9 @@ fn prelude(op: &Op) -> String {
         )
     };
     let cases: String = layers.iter().enumerate().map(case).collect();
+    let mut functions: Vec<u32> = layers.iter().map(|layer| layer.function).collect();
+    functions.sort_unstable();
+    functions.dedup();
     format!(
         "const GROUP = {GROUP}u;\nconst CHUNK = {}u;\nconst UNITS = {}u;\nconst LAYERS = {}u;\nconst LOSS = {}u;\n\
          const PARAMETERS = {}u;\n\nfn layer_at(number: u32) -> Layer {{\n    switch number {{\n{cases}    }}\n}}\n",
@@ -293,7 +309,7 @@ fn prelude(op: &Op) -> String {
         layers.len(),
         p.loss,
         p.parameters(),
-    )
+    ) + &Function::wgsl(&functions)
 }
 
 /// Buffers that the reference reads and writes.
@@ -372,13 +388,14 @@ fn forward(p: &Params, step: &Step, layer: &Layer, parameters: &[f32], below: &[
         inputs: inputs as u32,
         outputs: outputs as u32,
         function,
-        slope: p.slope,
+        alpha: p.alpha,
+        beta: p.beta,
         layer: 0,
         threshold: 0,
         scale: 1.0,
     };
     let (weight, bias) = (&parameters[weight..bias], &parameters[bias..end]);
-    dense_forward::reference(&params, step, 0, step.rows as usize, below, weight, bias, above);
+    dense_forward::reference(&params, step, 0, step.rows as usize, below, weight, bias, above, None);
 }
 
 /// Writes the loss of each row. Returns d of the last layer, whose outputs are `y`.
@@ -399,7 +416,7 @@ fn loss(
     let args = [BufferArg::Write(row_loss), BufferArg::Write(grad), BufferArg::Atomic(std::slice::from_ref(flag))];
     (LOSSES[p.loss as usize].reference)(loss_call(&[layer.outputs as u32], step, y, targets, args));
     for (d, y) in d.iter_mut().zip(y) {
-        *d *= activation::derivative(layer.function, p.slope, *y);
+        *d *= p.activation(layer).derivative(*y);
     }
     d
 }
@@ -433,7 +450,8 @@ fn grad_input(
         inputs: layer.inputs as u32,
         outputs: layer.outputs as u32,
         function: lower.function,
-        slope: p.slope,
+        alpha: p.alpha,
+        beta: p.beta,
         layer: 0,
         threshold: 0,
         scale: 1.0,

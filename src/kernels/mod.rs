@@ -4,6 +4,7 @@
 //! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
 //! have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or devices.
 
+use crate::elementwise::Function;
 use crate::plan::{Kernel, Op};
 
 pub mod accumulate;
@@ -39,7 +40,7 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// All kernels.
-pub static ALL: [&Kernel; 37] = [
+pub static ALL: [&Kernel; 39] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -51,7 +52,9 @@ pub static ALL: [&Kernel; 37] = [
     &column_sum::KERNEL,
     &count_correct::KERNEL,
     &dense_forward::KERNEL,
+    &dense_forward::KEPT,
     &dense_forward_sum::KERNEL,
+    &dense_forward_sum::KEPT,
     &dense_grad_input::KERNEL,
     &dense_grad_input_sum::KERNEL,
     &dense_grad_weight::KERNEL,
@@ -121,6 +124,14 @@ pub mod shared {
     pub const LINE: &str = include_str!("../../shaders/shared/linear_index.wgsl");
     /// Sums over the parts of split matrix multiplications.
     pub const PARTS: &str = include_str!("../../shaders/shared/parts.wgsl");
+    /// Forward pass that also writes the argument of the activation.
+    pub const KEPT: &str = include_str!("../../shaders/shared/kept.wgsl");
+    /// Forward pass that writes only its output.
+    pub const UNKEPT: &str = include_str!("../../shaders/shared/unkept.wgsl");
+    /// Like [`KEPT`], for the sum of parts.
+    pub const SUM_KEPT: &str = include_str!("../../shaders/shared/sum_kept.wgsl");
+    /// Like [`UNKEPT`], for the sum of parts.
+    pub const SUM_UNKEPT: &str = include_str!("../../shaders/shared/sum_unkept.wgsl");
     /// Philox random numbers.
     pub const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
     /// Code that all matmul cores share.
@@ -168,14 +179,14 @@ pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
 }
 
-/// WGSL prelude of kernels with an activation and optional dropout. Both are constants, so that the shader has no code,
-/// and no branch, that its op does not need.
+/// WGSL prelude of kernels with an activation and optional dropout: the op's own function, its derivative, and a constant, so
+/// that the shader has no code, and no branch, that its op does not need.
 pub fn activation_prelude(op: &Op) -> String {
     // `Plan::push` rejects an op that lacks a parameter of its kernel. `tests/contract` compiles every kernel and so
     // checks that the parameter exists.
-    let function = op.param("function").expect("a kernel with an activation has its code");
+    let function = op.param("function").expect("a kernel with an activation has its number");
     let drops = op.param("threshold").is_some_and(|threshold| threshold > 0);
-    format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n")
+    format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n") + &Function::wgsl(&[function])
 }
 
 /// Number of invocations per row of `columns` elements: a whole workgroup for long rows, else one.

@@ -269,7 +269,10 @@ impl<'a> Lowering<'a> {
             grad = self.computed(format!("grad.layer{}.output", number - 1), shape.rows, shape.columns);
             let op = match network.layers()[number] {
                 Layer::Dropout { rate } => dropout::op(&self.plan, Mask::new(number, rate), above, grad),
-                Layer::Activation(function) => activation_grad::op(&self.plan, function, above, output, grad),
+                Layer::Activation(function) => {
+                    let argument = if function.keeps_input() { input } else { output };
+                    activation_grad::op(&self.plan, function, above, argument, grad)
+                }
                 Layer::Dense(_) => {
                     matmul::nn(&self.plan, above, self.plan.named(&format!("layer{number}.weight"))?, grad)
                 }
@@ -345,7 +348,7 @@ impl<'a> Lowering<'a> {
         let correct = self.plan.tensor("evaluate.correct", Dtype::U32, Shape::vector(1), Contents::Computed);
         let op = match self.spec.loss.target_kind() {
             TargetKind::Class => argmax::op(&self.plan, output, predicted),
-            TargetKind::Numbers => activation::op(&self.plan, Activation::Step, output, predicted),
+            TargetKind::Numbers => activation::op(&self.plan, Activation::step(), output, predicted),
         };
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, count_correct::op(&self.plan, predicted, target, correct))

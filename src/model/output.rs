@@ -2,7 +2,6 @@
 
 use crate::data::Standardization;
 use crate::error::{Error, Result};
-use crate::kernels::activation;
 use crate::loss::Loss;
 use crate::model::Metadata;
 use crate::network::Activation;
@@ -49,8 +48,8 @@ pub(crate) fn probabilities(
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss {
         Loss::MeanSquaredError => {}
-        Loss::BinaryCrossEntropy => apply(Activation::Sigmoid, outputs),
-        Loss::Perceptron => apply(Activation::Step, outputs),
+        Loss::BinaryCrossEntropy => apply(Activation::sigmoid(), outputs),
+        Loss::Perceptron => apply(Activation::step(), outputs),
         Loss::SoftmaxCrossEntropy => outputs.chunks_mut(columns).for_each(softmax),
     }
 }
@@ -182,8 +181,7 @@ pub(crate) fn undone(scaling: Option<&Standardization>, outputs: &[f32]) -> Vec<
 }
 
 fn apply(function: Activation, outputs: &mut [f32]) {
-    let function = activation::Function::from(function);
-    outputs.iter_mut().for_each(|y| *y = activation::apply(function.code, function.slope, *y));
+    outputs.iter_mut().for_each(|y| *y = function.apply(*y));
 }
 
 fn softmax(row: &mut [f32]) {

@@ -1,4 +1,4 @@
-//! Branch-free exponentials, so that loops over them are vectorized. eˣ is accurate to 1 ULP, tanh to 2, sigmoid to 2.5
+//! Branch-free exponentials, so that loops over them are vectorized. eˣ and erf are accurate to 1 ULP, tanh to 2
 //! (`tests/numeric.rs` checks millions of numbers). Coefficients are those of the Cephes library (S. L. Moshier,
 //! `expf.c`, `tanhf.c`).
 
@@ -28,13 +28,6 @@ pub fn exponential(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
-/// Returns 1 / (1 + e⁻ˣ).
-#[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
-    let e = exponential(-x.abs());
-    (if x >= 0.0 { 1.0 } else { e }) / (1.0 + e)
-}
-
 /// Returns tanh x.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
@@ -48,4 +41,64 @@ pub fn tanh(x: f32) -> f32 {
     let e = exponential(-2.0 * x.abs());
     let far = (1.0 - e) / (1.0 + e);
     (if x.abs() < 0.625 { near } else { far }).copysign(x)
+}
+
+/// Returns ln(1 + x), for x ≥ 0, as `log_1p` in `shaders/shared/functions.wgsl`.
+#[inline(always)]
+pub fn log_1p(x: f32) -> f32 {
+    let bits = (1.0 + x).to_bits();
+    let is_small = x < 1.0;
+    let k = if is_small { 0.0 } else { (bits >> 23) as f32 - 127.0 };
+    let f = if is_small { x } else { f32::from_bits((bits & 0x7f_ffff) | 0x3f80_0000) - 1.0 };
+    let twice = f / (1.0 + 0.5 * f);
+    let z = 0.25 * twice * twice;
+    let mut p = 1.0 / 15.0;
+    p = p * z + 1.0 / 13.0;
+    p = p * z + 1.0 / 11.0;
+    p = p * z + 1.0 / 9.0;
+    p = p * z + 1.0 / 7.0;
+    p = p * z + 1.0 / 5.0;
+    p = p * z + 1.0 / 3.0;
+    let sum = k * std::f32::consts::LN_2 + (twice + twice * (p * z));
+    if x.is_finite() { sum } else { x }
+}
+
+/// Returns erf x: an odd polynomial near 0, else 1 − e^−q with a polynomial q. Both are minimax fits to double precision.
+#[inline(always)]
+pub fn erf(x: f32) -> f32 {
+    let z = x * x;
+    let mut p = -5.976_896e-4;
+    p = p * z + 4.990_981e-3;
+    p = p * z - 2.676_556_8e-2;
+    p = p * z + 1.128_180_25e-1;
+    p = p * z - 3.761_249_5e-1;
+    p = p * z + 1.283_791_5e-1;
+    let near = p * x + x;
+    // From 4 on, the result rounds to 1.
+    let t = if x.abs() > 4.0 { 4.0 } else { x.abs() };
+    let mut q = 2.090_947_4e-5;
+    q = q * t - 4.323_021_3e-4;
+    q = q * t + 4.160_523e-3;
+    q = q * t - 2.509_148_6e-2;
+    q = q * t + 1.082_366e-1;
+    q = q * t + 6.333_867e-1;
+    q = q * t + 1.129_495_1;
+    q = q * t - 1.705_509_3e-4;
+    let far = 1.0 - exponential(-q);
+    (if x.abs() < 0.93 { near } else { far }).copysign(x)
+}
+
+/// Returns erf x in f64, by e^(−x²)·2/√π·Σ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms are all positive (Abramowitz and Stegun,
+/// 7.1.6). For the reference, not for speed.
+pub fn erf_f64(x: f64) -> f64 {
+    if x.is_nan() || x.abs() > 6.0 {
+        return if x.is_nan() { x } else { x.signum() };
+    }
+    let (mut term, mut sum, mut odd) = (x, x, 1.0);
+    while term.abs() > 1e-17 * sum.abs() {
+        odd += 2.0;
+        term *= 2.0 * x * x / odd;
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }

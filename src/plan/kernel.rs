@@ -326,6 +326,11 @@ impl<'a> BufferArg<'a> {
         }
     }
 
+    /// Returns the argument; `None` if the kernel has no such binding.
+    pub fn present(self) -> Option<Self> {
+        if matches!(self, Self::None) { None } else { Some(self) }
+    }
+
     /// Returns a word that is lowered atomically.
     pub fn atomic(self) -> &'a AtomicU32 {
         match self {

@@ -3,7 +3,7 @@
 //!
 //! A network can have a fused step if
 //! - all its layers are dense, at most 16, with biases and without dropout;
-//! - each layer but the last has one activation (`identity` counts), and all leaky ones have the same slope;
+//! - each layer but the last has one activation (`identity` counts), and those with parameters have the same ones;
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!
@@ -12,10 +12,10 @@
 //! shapes and limits alone. [`traced`] turns such a plan into the one that lockstep checks.
 
 use crate::error::Result;
-use crate::kernels::activation::Function;
 use crate::kernels::dropout::Mask;
 use crate::kernels::mlp_step_fused::{self, GROUP, LOSSES, MOST_LAYERS, Params};
 use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_grad_weight, mlp_step_sum};
+use crate::network::Activation;
 use crate::plan::{Contents, FusedStep, Kernel, Limits, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 
@@ -74,7 +74,7 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
         let Some(number) = number else { continue };
         let shape = Shape::new(params.batch as usize, layer.outputs);
         // An activation is a layer of its own; all dense layers but the last have one, perhaps the identity.
-        let output = number + usize::from(at + 1 < network.len() || layer.function != 0);
+        let output = number + usize::from(at + 1 < network.len() || params.activation(layer) != Activation::identity());
         traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
         traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
     }
@@ -103,7 +103,7 @@ struct Step {
     views: [ViewId; 6],
     layers: Vec<(usize, u32)>,
     loss: usize,
-    slope: f32,
+    activation_parameters: [f32; 2],
     /// Number of the section's ops that the fused step replaces.
     ops: usize,
     batch: Shape,
@@ -120,20 +120,20 @@ impl Step {
         let (forward, rest) = ops.split_at(count);
         let (loss_op, mut rest) = rest.split_first()?;
         let loss = LOSSES.iter().position(|kernel| is(loss_op, kernel))?;
-        let mut layers: Vec<Function> = Vec::new();
+        let mut layers: Vec<Activation> = Vec::new();
         for (number, op) in forward.iter().enumerate() {
             let p: &dense_forward::Params = op.params();
             let follows = number == 0 || op.views[0] == forward[number - 1].views[3];
             if !follows || p.threshold > 0 || op.layer.is_none() {
                 return None;
             }
-            layers.push(Function { code: p.function, slope: p.slope });
+            layers.push(p.activation());
         }
         let (last, first) = (forward.last()?, forward.first()?);
         let mut d = (loss_op.views[0] == last.views[3]).then_some(loss_op.views[3])?;
         if let Some((op, behind)) = rest.split_first().filter(|(op, _)| is(op, &activation_grad::KERNEL)) {
             (d, rest) = (derived(op, d, last)?, behind);
-        } else if layers.last()?.code != 0 {
+        } else if *layers.last()? != Activation::identity() {
             return None;
         }
         for number in (0..forward.len()).rev() {
@@ -146,17 +146,17 @@ impl Step {
                 rest = behind;
             }
         }
-        let slope = slope(&layers)?;
+        let activation_parameters = shared_parameters(&layers)?;
         let weight = ops[count..].iter().find(|op| is(op, &dense_grad_weight::KERNEL))?;
         let whole = |view: ViewId| whole(plan, view);
         let (parameters, gradients) = (whole(first.views[1])?, whole(weight.views[2])?);
         let views = [parameters, first.views[0], loss_op.views[1], loss_op.views[2], loss_op.views[4], gradients];
-        let outputs = |(op, f): (&Op, &Function)| (plan.shape(op.views[3]).columns, f.code);
+        let outputs = |(op, f): (&Op, &Activation)| (plan.shape(op.views[3]).columns, f.number());
         let step = Self {
             views,
             layers: forward.iter().zip(&layers).map(outputs).collect(),
             loss,
-            slope,
+            activation_parameters,
             ops: ops.len() - rest.len(),
             batch: plan.shape(first.views[0]),
         };
@@ -187,7 +187,7 @@ impl Step {
 
     fn params_of(&self, chunk: u32) -> Params {
         let Shape { rows, columns } = self.batch;
-        Params { chunk, ..Params::new(rows, columns, &self.layers, self.loss, self.slope) }
+        Params { chunk, ..Params::new(rows, columns, &self.layers, self.loss, self.activation_parameters) }
     }
 
     /// Returns the kernel's parameters with as many rows per workgroup as fit into the limits and leave at least
@@ -233,24 +233,27 @@ impl Step {
 /// Returns the gradient of the last layer's output before the activation, if the op computes it from the loss gradient.
 fn derived(op: &Op, d: ViewId, last: &Op) -> Option<ViewId> {
     let (own, forward): (&activation_grad::Params, &dense_forward::Params) = (op.params(), last.params());
-    let same = (own.function, own.slope) == (forward.function, forward.slope);
+    let same = own.activation() == forward.activation();
     (same && op.views[..2] == [d, last.views[3]]).then_some(op.views[2])
 }
 
 /// Returns the gradient that a layer passes to the layer below, if the op computes it as the fused kernel does.
-fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Function) -> Option<ViewId> {
+fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Activation) -> Option<ViewId> {
     let p = is(op, &dense_grad_input::KERNEL).then(|| *op.params::<dense_grad_input::Params>())?;
-    let same = (p.function, p.slope, p.threshold, p.scale) == (lower.code, lower.slope, 0, Mask::NONE.scale);
+    let same = (p.activation(), p.threshold, p.scale) == (lower, 0, Mask::NONE.scale);
     let reads = op.views[..3] == [d, layer.views[1], layer.views[0]];
     (same && reads).then_some(op.views[3])
 }
 
-/// Returns the one slope of all leaky activations, if they agree.
-fn slope(layers: &[Function]) -> Option<f32> {
-    let leaky = Function::from(crate::network::Activation::LeakyRelu { slope: 0.0 }).code;
-    let mut slopes = layers.iter().filter(|function| function.code == leaky).map(|function| function.slope);
-    let first = slopes.next().unwrap_or(0.0);
-    slopes.all(|slope| slope == first).then_some(first)
+/// Returns the parameters of all activations that have some, if they agree, and all derivatives are computed from outputs.
+fn shared_parameters(layers: &[Activation]) -> Option<[f32; 2]> {
+    if layers.iter().any(|activation| activation.keeps_input()) {
+        return None;
+    }
+    let with_parameters = |activation: &&Activation| !activation.function().parameters.is_empty();
+    let mut parameters = layers.iter().filter(with_parameters).map(|activation| activation.parameters());
+    let first = parameters.next().unwrap_or_default();
+    parameters.all(|other| other == first).then_some(first)
 }
 
 /// Returns the view that covers the whole allocation of another view, if there is one.

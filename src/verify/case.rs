@@ -135,8 +135,10 @@ impl fmt::Display for Case {
 /// Returns the network with activations that keep whole numbers whole; see [`Case::plan_of_whole_numbers`].
 pub(crate) fn whole(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
-        Layer::Activation(Activation::Identity) => Layer::Activation(Activation::Identity),
-        Layer::Activation(_) => Layer::Activation(Activation::Relu),
+        Layer::Activation(activation) if *activation == Activation::identity() => Layer::Activation(*activation),
+        // Ops of the two plans are compared by their place, so their kernels must be the same.
+        Layer::Activation(activation) if activation.keeps_input() => Layer::Activation(Activation::relu6()),
+        Layer::Activation(_) => Layer::Activation(Activation::relu()),
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },
         Layer::Dense(dense) => Layer::Dense(*dense),
     };

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::lower::{InputStorage, TrainingSpec};
-use crate::network::Network;
+use crate::network::{Activation, Network};
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
 use crate::specialize::{DeviceLimits, Limits, candidates};
@@ -86,5 +86,16 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let case = Case::new(TrainingSpec { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..spec })?;
         Ok(Case { fused_step: number + 1 == SIZES.len(), ..case })
     };
-    SIZES.into_iter().zip(optimizers()).enumerate().map(case).collect()
+    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).collect()
+}
+
+/// Returns the case of a network with all activation functions, every third with dropout.
+fn activations() -> Result<Case> {
+    let layer = |(number, activation): (usize, Activation)| {
+        let dropout = if number % 3 == 0 { " dropout(0.2)" } else { "" };
+        format!("{} {activation}{dropout} ", 5 + number % 4)
+    };
+    let layers: String = Activation::all().enumerate().map(layer).collect();
+    let network = Network::parse(9, &(layers + "4"))?;
+    Case::new(TrainingSpec { evaluate_rows: 5, ..TrainingSpec::new(network, LOSSES[0], Sgd::new(0.1), 13) })
 }

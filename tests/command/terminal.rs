@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Folder, assert_narrow, stderr, text};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "",
     "train",
     "init",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 13] = [
     "show",
     "plan",
     "devices",
+    "list",
     "verify",
     "bench",
     "tune",
@@ -32,12 +33,13 @@ fn short_help_is_one_screen_and_long_help_has_all_options() {
             help
         };
         let (short, long) = (help("-h"), help("--help"));
-        let most =
-            if ["", "init", "inspect", "evaluate", "predict", "show", "devices", "completions"].contains(&command) {
-                24
-            } else {
-                40
-            };
+        let most = if ["", "init", "inspect", "evaluate", "predict", "show", "devices", "list", "completions"]
+            .contains(&command)
+        {
+            24
+        } else {
+            40
+        };
         assert!(short.lines().count() <= most, "{command}: {short}");
         let options = short.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
         for option in options {
@@ -67,6 +69,7 @@ fn output_is_in_lines_of_80_columns() {
         &["evaluate", "many.safetensors", "many.csv"],
         &["show", "many.safetensors"],
         &["devices"],
+        &["list", "activations"],
         &["bench", "--hidden", hidden, "--steps", "1", "--device", "cpu", "--device", "reference"],
         &[
             "bench",
@@ -142,6 +145,18 @@ fn the_result_stands_out_on_a_terminal_with_colors() {
     };
     assert!(train("CLICOLOR_FORCE").contains("\n\u{1b}[1mtest accuracy "));
     assert!(train("NO_COLOR").contains("\ntest accuracy "));
+}
+
+#[test]
+fn every_activation_that_is_listed_can_be_used() {
+    let folder = Folder::new();
+    let listed = folder.succeed(&["list", "Activations"]);
+    assert_eq!(listed.lines().count(), wgrad::Activation::all().count());
+    for line in listed.lines() {
+        let (name, formula) = line.split_once("  ").expect("a name and its formula");
+        assert!(!formula.trim().is_empty(), "{line}");
+        folder.succeed(&["train", "xor", "--hidden", &format!("4 {name}"), "--epochs", "1", "--force"]);
+    }
 }
 
 #[test]

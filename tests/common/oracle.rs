@@ -5,12 +5,14 @@
 //! for a sum of k products (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Elementary functions are assumed to
 //! be within 2 ULP (4·unit). No exponent is near its limits, so nothing underflows.
 //!
-//! It shares with the library only the specs, and the random generator that defines dropout.
+//! It shares with the library only the specs, the random generator that defines dropout, and the declared formulas of activation
+//! functions, which `tests/activations.rs` compares with PyTorch.
 
 #![allow(dead_code, reason = "each test target uses some of it")]
 
 use std::collections::BTreeMap;
 
+use wgrad::elementwise::numbers::{Dual, Rounded};
 use wgrad::rng::{Stream, key, philox};
 use wgrad::{Activation, Dense, Layer, Loss, Network};
 
@@ -73,6 +75,38 @@ impl Kinks {
         self.sides.push(x.value > 0.0);
         x.value > 0.0
     }
+}
+
+/// f(x) (0) or f′ from its argument (1).
+fn of(function: Activation, which: usize, argument: f64) -> f64 {
+    function.function().double[which](argument, function.parameters().map(f64::from))
+}
+
+/// df/dx, by dual numbers.
+fn slope(function: Activation, x: f64) -> f64 {
+    let parameters = function.parameters().map(|parameter| Dual::from(f64::from(parameter)));
+    (function.function().dual)(Dual::variable(x), parameters).slope
+}
+
+/// Largest slope of a function within the error of x, to second order. There is none where the function is straight.
+fn steepest(function: Activation, x: Value) -> f64 {
+    let slopes = [x.value - x.error, x.value, x.value + x.error].map(|x| slope(function, x).abs());
+    let is_curved = slopes.iter().any(|slope| *slope != slopes[1]);
+    slopes.into_iter().fold(0.0, f64::max) + if is_curved { x.error } else { 0.0 }
+}
+
+/// Places where a function has a kink or a jump, among 0, ±1, ±3, 6, and plus or minus its parameters.
+fn kinks_of(function: Activation) -> Vec<f64> {
+    let parameters = function.parameters().map(f64::from).into_iter().flat_map(|parameter| [parameter, -parameter]);
+    let mut places: Vec<f64> = parameters.chain([0.0, 1.0, -1.0, 3.0, -3.0, 6.0]).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let differs = |place: &f64| {
+        let sides = [place - 1e-9, place + 1e-9];
+        let [left, right] = sides.map(|x| (of(function, 0, x), slope(function, x)));
+        (left.0 - right.0).abs() > 1e-6 || (left.1 - right.1).abs() > 1e-6
+    };
+    places.into_iter().filter(differs).collect()
 }
 
 pub struct Oracle<'a> {
@@ -221,59 +255,26 @@ impl Oracle<'_> {
     }
 
     fn activate(&self, function: Activation, x: Value, kinks: &mut Kinks) -> Value {
-        match function {
-            Activation::Identity => x,
-            Activation::Step => Value::exact(f64::from(u8::from(kinks.above(x)))),
-            // |σ′| ≤ 1/4; an exponential, a sum and a quotient.
-            Activation::Sigmoid => {
-                let value = sigmoid(x.value);
-                Value { value, error: x.error / 4.0 + 8.0 * self.unit * value }
-            }
-            // |tanh′| ≤ 1.
-            Activation::Tanh => {
-                let value = x.value.tanh();
-                Value { value, error: x.error + 4.0 * self.unit * value.abs() }
-            }
-            Activation::Relu => {
-                if kinks.above(x) {
-                    x
-                } else {
-                    Value::exact(0.0)
-                }
-            }
-            Activation::LeakyRelu { slope } => {
-                if kinks.above(x) {
-                    x
-                } else {
-                    self.scaled(x, f64::from(slope), 1.0)
-                }
-            }
-            _ => panic!("the oracle does not support {function:?}"),
+        for kink in kinks_of(function) {
+            kinks.above(Value { value: x.value - kink, ..x });
         }
+        let own = function.rounded(Rounded::exact(x.value)).error * self.unit / SINGLE;
+        Value { value: of(function, 0, x.value), error: steepest(function, x) * x.error + own }
     }
 
     /// f′(x). If it is computed from y = f(x), y may have been scaled by dropout and back: four roundings.
     fn derivative(&self, function: Activation, x: Value, y: Value) -> Value {
-        let y_error = y.error + 4.0 * self.unit * y.size();
-        match function {
-            Activation::Identity => Value::exact(1.0),
-            Activation::Step => Value::exact(0.0),
-            // y·(1 − y): a difference and a product, with relative errors.
-            Activation::Sigmoid => {
-                let value = sigmoid(x.value) * sigmoid(-x.value);
-                let carried = (1.0 - 2.0 * y.value).abs() * y_error + y_error * y_error;
-                Value { value, error: carried + 3.0 * self.unit * value }
-            }
-            // 1 − y²: a product of at most 1, and a difference of at most 1.
-            Activation::Tanh => {
-                let value = x.value.cosh().powi(-2);
-                let carried = 2.0 * y.value.abs() * y_error + y_error * y_error;
-                Value { value, error: carried + 3.0 * self.unit }
-            }
-            Activation::Relu => Value::exact(f64::from(u8::from(x.value > 0.0))),
-            Activation::LeakyRelu { slope } => Value::exact(if x.value > 0.0 { 1.0 } else { slope }),
-            _ => panic!("the oracle does not support {function:?}"),
-        }
+        let argument =
+            if function.keeps_input() { x } else { Value { error: y.error + 4.0 * self.unit * y.size(), ..y } };
+        let at = |argument: f64| of(function, 1, argument);
+        let ends = [argument.value - argument.error, argument.value + argument.error].map(at);
+        let own = function.rounded_derivative(Rounded::exact(argument.value)).error * self.unit / SINGLE;
+        let value = at(argument.value);
+        // No kink lies within the error, and between two kinks no derivative turns within so small an interval by more than
+        // the second order of its length.
+        let carried = ends.iter().map(|end| (end - value).abs()).fold(0.0, f64::max);
+        let second_order = if carried > 0.0 { argument.error * argument.error } else { 0.0 };
+        Value { value, error: carried + second_order + own }
     }
 
     /// x / (1 − rate) where the random word of (layer, step, row, column) is at least rate·2³², else 0.
@@ -322,7 +323,7 @@ impl Oracle<'_> {
                 let value = t * (-z.value).exp().ln_1p() + (1.0 - t) * z.value.exp().ln_1p();
                 // In any formulation: two products, three sums, an exponential and a logarithm of numbers of this size.
                 let error = z.error + 12.0 * self.unit * (1.0 + z.size() * (1.0 + t));
-                let sigmoid = self.activate(Activation::Sigmoid, z, kinks);
+                let sigmoid = self.activate(Activation::sigmoid(), z, kinks);
                 (Value { value, error }, self.difference(sigmoid, t))
             }
             // (step(z) − t)·z, and step(z) − t.

@@ -29,7 +29,34 @@ class Step(nn.Module):
         return StepFunction.apply(x)
 
 
-ACTIVATIONS = {"step": Step, "identity": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
+# Modules by wgrad's names; they take the parameters of the text, in order.
+ACTIVATIONS = {
+    "step": Step,
+    "identity": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "log_sigmoid": nn.LogSigmoid,
+    "tanh": nn.Tanh,
+    "hard_tanh": nn.Hardtanh,
+    "tanh_shrink": nn.Tanhshrink,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "celu": nn.CELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "silu": nn.SiLU,
+    "hard_swish": nn.Hardswish,
+    "mish": nn.Mish,
+    # PyTorch's default is the identity where beta times x is above a threshold of 20.
+    "softplus": lambda beta=1.0: nn.Softplus(beta, threshold=1000.0),
+    "softsign": nn.Softsign,
+    "soft_shrink": nn.Softshrink,
+    "hard_shrink": nn.Hardshrink,
+    "threshold": lambda least=0.0, value=0.0: nn.Threshold(least, value),
+}
 
 
 def module(text, columns):
@@ -43,12 +70,12 @@ def module(text, columns):
             # `init=…` is ignored, since the parameters are loaded.
             outputs = int(arguments[0].removeprefix("outputs="))
             return nn.Linear(columns, outputs, bias="bias=false" not in arguments), outputs
-        case "leaky_relu":
-            return nn.LeakyReLU(float(arguments[0].removeprefix("slope=")) if arguments else 0.01), columns
         case "dropout":
             return nn.Dropout(float(arguments[0].removeprefix("rate="))), columns
         case _:
-            return ACTIVATIONS[name](), columns
+            # `slope=0.1` or `0.1`; parameters are in order.
+            parameters = [float(argument.rpartition("=")[2]) for argument in arguments]
+            return ACTIVATIONS[name](*parameters), columns
 
 
 def sequential(columns, layers):

@@ -52,7 +52,7 @@ fn too_large_plans_are_refused_before_memory_is_taken() {
     let Some(device) = device() else { return };
     let (limits, inputs) = (device.limits(), 1024);
     let outputs = limits.binding_bytes as usize / (4 * inputs) + 1;
-    let message = message(Gpu::new(&device, Dense::new(1, inputs, outputs).plan(Activation::Identity, Mask::NONE)));
+    let message = message(Gpu::new(&device, Dense::new(1, inputs, outputs).plan(Activation::identity(), Mask::NONE)));
     assert!(message.contains(&format!("the device allows {}", limits.binding_bytes)), "{message}");
 }
 
@@ -65,8 +65,8 @@ fn views_that_no_device_can_bind_are_refused() {
     let weight = plan.tensor("weight", Dtype::F32, Shape::new(2, 3), Contents::Host);
     let bias = plan.tensor("bias", Dtype::F32, Shape::vector(2), Contents::Host);
     let output = plan.tensor("output", Dtype::F32, Shape::new(1, 2), Contents::Computed);
-    let identity = Activation::Identity.into();
-    let op = dense_forward::op(&plan, identity, Mask::NONE, input, weight, bias, output);
+    let identity = Activation::identity();
+    let op = dense_forward::op(&plan, identity, Mask::NONE, input, weight, bias, output, None);
     plan.push(Section::Evaluate, op).expect("the plan is sound");
     let message = message(Gpu::new(&device, plan));
     assert!(message.contains("input begins at element 3") && message.contains("multiples of 64"), "{message}");

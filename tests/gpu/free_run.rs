@@ -39,8 +39,8 @@ fn chain() -> Plan {
     let output = plan.view("output", output, 0, Shape::new(ROWS, OUTPUTS));
     let norm = plan.tensor("norm", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
     let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-    let tanh = Activation::Tanh.into();
-    let forward = dense_forward::op(&plan, tanh, Mask::new(1, 0.3), input, weight, bias, output);
+    let tanh = Activation::tanh();
+    let forward = dense_forward::op(&plan, tanh, Mask::new(1, 0.3), input, weight, bias, output, None);
     plan.push(Section::Gradients, forward).expect("the plan is sound");
     let update = adamw::op(&plan, &ADAM, all, gradient, m, v, norm, flag);
     plan.push(Section::Update, update).expect("the plan is sound");

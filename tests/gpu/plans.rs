@@ -1,8 +1,8 @@
 //! Plans of one op, with their inputs.
 
+use wgrad::Activation;
 use wgrad::exec::gpu::Gpu;
 use wgrad::exec::{Executor, Run};
-use wgrad::kernels::activation::Function;
 use wgrad::kernels::dropout::Mask;
 use wgrad::kernels::{adamw, dense_forward};
 use wgrad::plan::{Contents, Plan, Section, Step, View, ViewId};
@@ -78,7 +78,7 @@ impl Dense {
     }
 
     /// Builds a plan with one dense layer in `evaluate`; with more than one step, input and output are windows.
-    pub fn plan(&self, function: impl Into<Function>, mask: Mask) -> Plan {
+    pub fn plan(&self, function: Activation, mask: Mask) -> Plan {
         let Self { rows, inputs, outputs, steps } = *self;
         let mut plan = Plan::new();
         let (input_shape, output_shape) = (Shape::new(rows, inputs), Shape::new(rows, outputs));
@@ -95,7 +95,7 @@ impl Dense {
         let parameters = plan.allocate("parameters", Dtype::F32, offset + padded(outputs), Contents::Persistent(0));
         let weight = plan.view("weight", parameters, 0, Shape::new(outputs, inputs));
         let bias = plan.view("bias", parameters, offset, Shape::vector(outputs));
-        let op = dense_forward::op(&plan, function.into(), mask, input, weight, bias, output);
+        let op = dense_forward::op(&plan, function, mask, input, weight, bias, output, None);
         plan.push(Section::Evaluate, op).expect("the plan is sound");
         plan
     }

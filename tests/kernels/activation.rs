@@ -1,24 +1,22 @@
-//! Tests of `activation`: output = f(input), for each of the six functions.
+//! Tests of `activation`: output = f(input), for each function.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
 use approx::assert_relative_eq;
+use std::sync::LazyLock;
 use wgrad::Activation;
+use wgrad::elementwise::{Function, Parameter};
 use wgrad::kernels::activation::{self, Params};
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
-/// All activation functions.
-pub const FUNCTIONS: [Activation; 6] = [
-    Activation::Identity,
-    Activation::Step,
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::Relu,
-    Activation::LeakyRelu { slope: 0.125 },
-];
+/// All activation functions. A parameter is 0.125, which keeps products of whole numbers exact, unless it must be larger.
+pub static FUNCTIONS: LazyLock<Vec<Activation>> = LazyLock::new(|| {
+    let parameters = |of: &[Parameter]| [0, 1].map(|place| of.get(place).map_or(0.0, |p| p.least.max(0.125)));
+    (0..).zip(Function::ALL).map(|(number, f)| Activation::new(number, parameters(f.parameters))).collect()
+});
 
 /// Inputs where the functions saturate, bend or jump, and NaN, which must be propagated.
 const EXTREMES: [f32; 25] = [
@@ -51,7 +49,8 @@ const EXTREMES: [f32; 25] = [
 
 pub fn cases() -> Vec<Case> {
     FUNCTIONS
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|f| over_batches(|s, live, v, seed| case(f, s, live, v, seed)))
         .chain(hard())
         .collect()
@@ -66,7 +65,7 @@ fn case(function: Activation, shape: Shape, live: usize, values: Values, seed: u
 }
 
 fn hard() -> impl Iterator<Item = Case> {
-    FUNCTIONS.into_iter().map(|f| on(f, &EXTREMES))
+    FUNCTIONS.iter().map(|f| on(*f, &EXTREMES))
 }
 
 fn on(function: Activation, inputs: &[f32]) -> Case {
@@ -76,54 +75,48 @@ fn on(function: Activation, inputs: &[f32]) -> Case {
     case
 }
 
-/// Returns f(x) and f′(x) by the table in the kernel's documentation, using exponentials only.
-pub fn formula(code: u32, slope: f64, x: f64) -> (f64, f64) {
-    let sigmoid = 1.0 / (1.0 + (-x).exp());
-    let positive = if x.is_nan() { x } else { f64::from(x > 0.0) };
-    let below = (-2.0 * x.abs()).exp_m1();
-    match code {
-        0 => (x, 1.0),
-        1 => (positive, 0.0),
-        2 => (sigmoid, sigmoid * (1.0 - sigmoid)),
-        // (1 − e⁻²|ˣ|) / (1 + e⁻²|ˣ|), from e⁻²|ˣ| − 1, since the tolerance of tanh is relative near 0.
-        3 => ((-below / (2.0 + below)).copysign(x), 4.0 / ((x.exp() + (-x).exp()).powi(2))),
-        4 => (x * positive, positive),
-        5 => (if x > 0.0 { x } else { slope * x }, if x > 0.0 { 1.0 } else { slope }),
-        _ => panic!("no function has code {code}"),
-    }
+/// Returns f(x) in f64.
+pub fn formula(activation: Activation, x: f64) -> f64 {
+    activation.function().double[0](x, activation.parameters().map(f64::from))
+}
+
+/// Returns f′ in f64, from the input or the output.
+pub fn derivative(activation: Activation, argument: f64) -> f64 {
+    activation.function().double[1](argument, activation.parameters().map(f64::from))
 }
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let p: &Params = seen.params();
-    let f = |x: &f64| formula(p.function, f64::from(p.slope), *x).0;
+    let f = |x: &f64| formula(p.activation(), *x);
     vec![Expected::Numbers(seen.numbers(0)[..seen.live(0)].iter().map(f).collect())]
 }
 
+/// tanh_shrink near 0 and gelu far below 0 lose digits by cancellation, as PyTorch's do.
 #[test]
 fn cpu_kernels_are_right() {
-    assert!(prove(&cases(), oracle, 0.0) > 140_000);
+    assert!(prove(&cases(), oracle, 0.015) > 140_000);
 }
 
 #[test]
 fn saturated_values_are_exact() {
     let at = |function, x: f32| Seen::new(&on(function, &[x])).results(1)[0];
-    assert_eq!([at(Activation::Tanh, 100.0), at(Activation::Tanh, -100.0)], [1.0, -1.0]);
-    assert_eq!([at(Activation::Tanh, f32::INFINITY), at(Activation::Sigmoid, 100.0)], [1.0, 1.0]);
-    assert_eq!([at(Activation::Sigmoid, f32::NEG_INFINITY), at(Activation::Relu, -1e30)], [0.0, 0.0]);
-    assert_relative_eq!(at(Activation::Sigmoid, -80.0), (-80.0f64).exp(), max_relative = 1e-5);
+    assert_eq!([at(Activation::tanh(), 100.0), at(Activation::tanh(), -100.0)], [1.0, -1.0]);
+    assert_eq!([at(Activation::tanh(), f32::INFINITY), at(Activation::sigmoid(), 100.0)], [1.0, 1.0]);
+    assert_eq!([at(Activation::sigmoid(), f32::NEG_INFINITY), at(Activation::relu(), -1e30)], [0.0, 0.0]);
+    assert_relative_eq!(at(Activation::sigmoid(), -80.0), (-80.0f64).exp(), max_relative = 1e-5);
 }
 
 #[test]
 fn the_kink_belongs_to_the_left_side() {
     let at = |function, x: f32| Seen::new(&on(function, &[x])).results(1)[0];
-    assert_eq!([at(Activation::Step, 0.0), at(Activation::Step, f32::MIN_POSITIVE)], [0.0, 1.0]);
-    assert_eq!(at(Activation::LeakyRelu { slope: 0.125 }, -8.0), -1.0);
+    assert_eq!([at(Activation::step(), 0.0), at(Activation::step(), f32::MIN_POSITIVE)], [0.0, 1.0]);
+    assert_eq!(at(Activation::leaky_relu(0.125), -8.0), -1.0);
 }
 
 #[test]
 fn nan_passes() {
     // For the step function, too: a 0 would look like a result.
-    for function in FUNCTIONS {
+    for function in FUNCTIONS.iter().copied() {
         assert!(Seen::new(&on(function, &[1.0, f32::NAN])).results(1)[1].is_nan(), "{function:?} swallows NaN");
     }
 }

@@ -17,7 +17,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for rate in [0.0, 0.5] {
         cases.extend(over_matmuls(|sizes, live, values, seed| {
-            case(FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6], rate, sizes, live, values, seed)
+            case(FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % FUNCTIONS.len()], rate, sizes, live, values, seed)
         }));
     }
     cases
@@ -37,7 +37,9 @@ fn case(
     let bias = case.tensor("bias", Shape::vector(outputs), Fill::Real(1.0));
     let output = case.batch_output("output", Dtype::F32, Shape::new(rows, outputs));
     let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
-    let op = dense_forward::op(&case.plan, f.into(), mask, input, weight, bias, output);
+    // The argument of f is kept in every other case.
+    let kept = (seed % 2 == 1).then(|| case.batch_output("kept", Dtype::F32, Shape::new(rows, outputs)));
+    let op = dense_forward::op(&case.plan, f, mask, input, weight, bias, output, kept);
     case.with(op)
 }
 
@@ -45,13 +47,19 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let p: &Params = seen.params();
     let [input, weight, bias] = [0, 1, 2].map(|binding| seen.numbers(binding));
     let (outputs, inputs) = (seen.shape(1).rows, seen.shape(1).columns);
-    let element = |i: usize| {
+    let argument = |i: usize| {
         let (r, o) = (i / outputs, i % outputs);
         let product: f64 = (0..inputs).map(|i| input[r * inputs + i] * weight[o * inputs + i]).sum();
-        let y = formula(p.function, f64::from(p.slope), product + bias[o]).0;
-        if keeps(p.threshold, seen.step(), p.layer, r, o) { y * f64::from(p.scale) } else { 0.0 }
+        product + bias[o]
     };
-    vec![Expected::Numbers((0..seen.live(3)).map(element).collect())]
+    let element = |i: usize| {
+        let kept = keeps(p.threshold, seen.step(), p.layer, i / outputs, i % outputs);
+        if kept { formula(p.activation(), argument(i)) * f64::from(p.scale) } else { 0.0 }
+    };
+    let live = 0..seen.live(3);
+    let output = Expected::Numbers(live.clone().map(element).collect());
+    let kept = (seen.case.op().views.len() == 5).then(|| Expected::Numbers(live.map(argument).collect()));
+    std::iter::once(output).chain(kept).collect()
 }
 
 #[test]
@@ -61,7 +69,7 @@ fn cpu_kernels_are_right() {
 
 #[test]
 fn whole_numbers() {
-    let exact = [0, 1, 4].map(|i| FUNCTIONS[i]);
+    let exact = [Activation::identity(), Activation::step(), Activation::relu()];
     let cases: Vec<Case> = exact
         .into_iter()
         .flat_map(|f| over_matmuls(move |sizes, live, values, seed| case(f, 0.0, sizes, live, values, seed)))

@@ -6,7 +6,6 @@ use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
 use super::prove::prove;
-use wgrad::kernels::activation::Function;
 use wgrad::kernels::dense_forward;
 use wgrad::kernels::dense_forward_sum::{self, Params};
 use wgrad::kernels::dropout::Mask;
@@ -27,17 +26,21 @@ fn case(rate: f32, [rows, outputs, k]: [usize; 3], live: usize, values: Values, 
     let bias = case.tensor("bias", Shape::vector(outputs), Fill::Real(1.0));
     let output = case.batch_output("output", Dtype::F32, Shape::new(rows, outputs));
     let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
-    let function: Function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6].into();
+    let function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % FUNCTIONS.len()];
+    let [alpha, beta] = function.parameters();
     let layer = dense_forward::Params {
         inputs: 0,
         outputs: outputs as u32,
-        function: function.code,
-        slope: function.slope,
+        function: function.number(),
+        alpha,
+        beta,
         layer: mask.layer,
         threshold: mask.threshold,
         scale: mask.scale,
     };
-    let op = dense_forward_sum::op(&case.plan, &layer, partial, bias, output);
+    // The argument of f is kept in every other case.
+    let kept = (seed % 2 == 1).then(|| case.batch_output("kept", Dtype::F32, Shape::new(rows, outputs)));
+    let op = dense_forward_sum::op(&case.plan, &layer, partial, bias, output, kept);
     case.with(op)
 }
 
@@ -45,13 +48,18 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let p: &Params = seen.params();
     let [partial, bias] = [0, 1].map(|binding| seen.numbers(binding));
     let (parts, outputs) = (seen.shape(0), seen.shape(2).columns);
-    let element = |i: usize| {
-        let (r, o) = (i / outputs, i % outputs);
+    let argument = |i: usize| {
         let sum: f64 = (0..parts.rows).map(|part| partial[part * parts.columns + i]).sum();
-        let y = formula(p.function, f64::from(p.slope), sum + bias[o]).0;
-        if keeps(p.threshold, seen.step(), p.layer, r, o) { y * f64::from(p.scale) } else { 0.0 }
+        sum + bias[i % outputs]
     };
-    vec![Expected::Numbers((0..seen.live(2)).map(element).collect())]
+    let element = |i: usize| {
+        let kept = keeps(p.threshold, seen.step(), p.layer, i / outputs, i % outputs);
+        if kept { formula(p.activation(), argument(i)) * f64::from(p.scale) } else { 0.0 }
+    };
+    let live = 0..seen.live(2);
+    let output = Expected::Numbers(live.clone().map(element).collect());
+    let kept = (seen.case.op().views.len() == 4).then(|| Expected::Numbers(live.map(argument).collect()));
+    std::iter::once(output).chain(kept).collect()
 }
 
 #[test]

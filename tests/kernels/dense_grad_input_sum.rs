@@ -1,13 +1,11 @@
 //! Tests of `dense_grad_input_sum`: grad_input = drop(Σₚ partial) · f′ of the layer below.
 
-use super::activation::FUNCTIONS;
-use super::activation_grad::derivative;
+use super::activation::{FUNCTIONS, derivative};
 use super::case::{Case, Fill, Values, over_matmuls};
 use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
 use super::prove::prove;
-use wgrad::kernels::activation::Function;
 use wgrad::kernels::dense_grad_input;
 use wgrad::kernels::dense_grad_input_sum::{self, Params};
 use wgrad::kernels::dropout::Mask;
@@ -29,12 +27,14 @@ fn case(rate: f32, [rows, inputs, k]: [usize; 3], live: usize, values: Values, s
     // Values that every function can return, scaled.
     let lower = case.batch("lower", Shape::new(rows, inputs), Fill::Between(0.0, f64::from(mask.scale)));
     let grad_input = case.batch_output("grad_input", Dtype::F32, Shape::new(rows, inputs));
-    let function: Function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % 6].into();
+    let function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % FUNCTIONS.len()];
+    let [alpha, beta] = function.parameters();
     let layer = dense_grad_input::Params {
         inputs: inputs as u32,
         outputs: 0,
-        function: function.code,
-        slope: function.slope,
+        function: function.number(),
+        alpha,
+        beta,
         layer: mask.layer,
         threshold: mask.threshold,
         scale: mask.scale,
@@ -50,7 +50,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (parts, inputs) = (seen.shape(0), seen.shape(2).columns);
     let element = |at: usize| {
         let sum: f64 = (0..parts.rows).map(|part| partial[part * parts.columns + at]).sum();
-        let slope = derivative(p.function, f64::from(p.slope), lower[at] / f64::from(p.scale));
+        let slope = derivative(p.activation(), lower[at] * f64::from(p.keep));
         let kept = keeps(p.threshold, seen.step(), p.layer, at / inputs, at % inputs);
         if kept { sum * f64::from(p.scale) * slope } else { 0.0 }
     };

@@ -11,7 +11,7 @@ use wgrad::kernels::mlp_step_fused::{self, Layer, Params};
 use wgrad::plan::{Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
 
-/// Rows, active rows, rows per workgroup; inputs; outputs and activation codes of the layers; loss.
+/// Rows, active rows, rows per workgroup; inputs; outputs and numbers of the activations of the layers; loss.
 type Network = (usize, usize, u32, usize, &'static [(usize, u32)], usize);
 
 /// Every activation and loss, one layer and many, irregular batch sizes and widths, more units than a workgroup has
@@ -94,7 +94,7 @@ fn case(
     if values == Values::Whole {
         case.steps.iter_mut().for_each(|step| step.loss_scale = 1.0);
     }
-    let params = Params { chunk: *chunk, ..Params::new(*rows, *inputs, layers, *loss, 0.25) };
+    let params = Params { chunk: *chunk, ..Params::new(*rows, *inputs, layers, *loss, [0.25, 0.25]) };
     let outputs = layers[layers.len() - 1].0;
     let parameters = case.tensor("parameters", Shape::vector(params.parameters()), Fill::Real(1.0));
     let input = case.batch("input", Shape::new(*rows, *inputs), Fill::Real(1.0));
@@ -298,7 +298,7 @@ fn cpu_kernels_are_right() {
 
 #[test]
 fn layers_lie_where_the_plan_has_them() {
-    let layers = Params::new(5, 3, &[(4, 4), (2, 0)], 0, 0.0).network();
+    let layers = Params::new(5, 3, &[(4, 4), (2, 0)], 0, [0.0; 2]).network();
     let places = |layer: &Layer| [layer.weight, layer.bias, layer.end, layer.output, layer.gradient];
     assert_eq!(layers.iter().map(places).collect::<Vec<_>>(), [[0, 64, 128, 0, 128], [128, 192, 256, 64, 192]]);
 }

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Functions that references run. The last four are stages of a fused step.
-const FUNCTIONS: [&str; 10] = [
+const FUNCTIONS: [&str; 9] = [
     "pub fn reference",
-    "pub fn apply",
     "pub fn keeps",
     "pub fn four_words",
     "pub fn sum",
@@ -104,7 +103,6 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
         let module = format!("{stem}_{index}");
         // A shader's path is relative to its file, and mutants have no shaders.
         let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
-        let text = without_conversion(&text);
         let text: String =
             text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
         writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = &[{list}];\n}}").expect("to a string");
@@ -112,13 +110,6 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
         writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},")
             .expect("to a string");
     }
-}
-
-/// Removes a conversion from a non-exhaustive enum: it must stand in the enum's own crate, and no reference runs it.
-fn without_conversion(text: &str) -> String {
-    let Some(start) = text.find("impl From<Activation>") else { return text.to_string() };
-    let end = text[start..].find("\n}\n").map_or(text.len(), |end| start + end + 3);
-    format!("{}{}", &text[..start], &text[end..])
 }
 
 /// Returns all single changes in the bodies of [`FUNCTIONS`].

@@ -373,14 +373,14 @@ mod tests {
     fn what_reads_rows_goes_along_and_what_reads_all_waits() {
         let along = by_hand(|plan, view| {
             vec![
-                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                activation::op(plan, Activation::relu(), view("x"), view("y")),
                 matmul::nn(plan, view("y"), view("x"), view("z")),
             ]
         });
         assert_eq!(rows_of(&along), [vec![0, 1]]);
         let waits = by_hand(|plan, view| {
             vec![
-                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                activation::op(plan, Activation::relu(), view("x"), view("y")),
                 matmul::nn(plan, view("x"), view("y"), view("z")),
             ]
         });
@@ -392,7 +392,7 @@ mod tests {
     fn rows_wait_for_what_is_put_off() {
         let plan = by_hand(|plan, view| {
             vec![
-                activation::op(plan, Activation::Relu, view("x"), view("y")),
+                activation::op(plan, Activation::relu(), view("x"), view("y")),
                 matmul::tn(plan, view("y"), view("x"), view("w")),
                 matmul::nn(plan, view("x"), view("w"), view("z")),
             ]

@@ -4,17 +4,18 @@
 //! are unknown. The error of earlier stages is then propagated. Below, e(·) is the error of a number and r(·) is the
 //! tolerance of the stage itself:
 //!
-//! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ); `activation::error` propagates it through f.
+//! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ); [`Rounded`] propagates it through f.
 //! - losses and their gradients: `carried`, from the largest slope in the neighborhood.
-//! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s)·(|f′| + e(f′)) + |s|·e(f′) + r(d); e(f′) from `derivative`.
+//! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s) = r(s) + Σ|wₒ|·e(dₒ); [`Rounded`] propagates e(s) and e(y).
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
 //! The tolerance of a stage is proportional to magnitudes, and these are taken from the reference. On the device they
 //! are larger by the propagated error. Since a tolerance is less than a hundredth of its magnitude, the factor `MORE`
 //! covers that.
 
+use crate::elementwise::numbers::Rounded;
+use crate::kernels::dense_grad_input;
 use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
-use crate::kernels::{activation, dense_forward, dense_grad_input};
 use crate::numeric::Sum;
 use crate::plan::{BufferArg, Call, Step, Tolerance};
 
@@ -26,6 +27,12 @@ const MORE: f64 = 1.01;
 struct Values {
     numbers: Vec<f32>,
     errors: Vec<f64>,
+}
+
+impl Values {
+    fn rounded(&self, at: usize) -> Rounded {
+        Rounded { value: self.numbers[at].into(), error: self.errors[at] }
+    }
 }
 
 /// Known values and tolerances of the stages of one step.
@@ -102,7 +109,7 @@ impl Stages<'_> {
     }
 
     fn forward(&mut self, layer: &Layer, below: &Values) {
-        let Layer { inputs, outputs, function, weight, bias, output, .. } = *layer;
+        let Layer { inputs, outputs, weight, bias, output, .. } = *layer;
         for at in 0..self.rows() * outputs {
             let (r, o) = (at / outputs, at % outputs);
             let (mut sum, mut carried) = (Sum::default(), 0.0);
@@ -112,10 +119,7 @@ impl Stages<'_> {
                 carried += f64::from(w.abs()) * below.errors[r * inputs + i];
             }
             sum.add(self.parameters[bias + o], 1.0);
-            self.tolerances[output + at] = match carried > 0.0 {
-                false => dense_forward::rounding(function, self.p.slope, 1.0, &sum, 0.0),
-                true => activation::error(function, self.p.slope, sum.value, more(sum.tolerance(), carried)),
-            };
+            self.tolerances[output + at] = self.p.activation(layer).rounded(rounded(&sum, carried)).error;
         }
     }
 
@@ -132,10 +136,10 @@ impl Stages<'_> {
             losses[r] = more(losses[r], loss);
             for c in 0..columns {
                 let at = r * columns + c;
-                let (f, error) = derivative(layer.function, self.p.slope, y.numbers[at], y.errors[at]);
-                let gradient_error = more(own.tolerances[at], gradients[c]);
-                let magnitude = f64::from(own.gradients[at].abs());
-                self.tolerances[layer.gradient + at] = times(magnitude, gradient_error, f, error);
+                let error = more(own.tolerances[at], gradients[c]);
+                let gradient = Rounded { value: own.gradients[at].into(), error };
+                let derivative = self.p.activation(layer).rounded_derivative(y.rounded(at));
+                self.tolerances[layer.gradient + at] = (gradient * derivative).error;
             }
         }
         losses
@@ -152,12 +156,9 @@ impl Stages<'_> {
                 sum.add(d.numbers[r * outputs + o], w);
                 carried += f64::from(w.abs()) * d.errors[r * outputs + o];
             }
-            let (function, slope) = (lower.function, self.p.slope);
-            let own = dense_grad_input::rounding(function, slope, [1.0; 2], &sum, y.numbers[at]);
-            let (f, error) = derivative(function, slope, y.numbers[at], y.errors[at]);
-            let off = sum.tolerance() + carried;
-            let carries = carried * f.abs() + (sum.value.abs() + off) * error;
-            self.tolerances[lower.gradient + at] = more(own, carries);
+            let sum = rounded(&sum, carried);
+            let tolerance = dense_grad_input::rounding(self.p.activation(lower), [1.0; 2], sum, y.rounded(at));
+            self.tolerances[lower.gradient + at] = tolerance;
         }
     }
 
@@ -184,6 +185,11 @@ impl Stages<'_> {
             }
         }
     }
+}
+
+/// Returns a sum with its own tolerance and the propagated error.
+fn rounded(sum: &Sum, carried: f64) -> Rounded {
+    Rounded { value: sum.value, error: more(sum.tolerance(), carried) }
 }
 
 /// Combines the tolerance of a stage with the propagated error.
@@ -256,25 +262,4 @@ fn softmax(z: &[f32]) -> impl Iterator<Item = f64> {
     let power = move |z: &f32| (f64::from(*z) - f64::from(largest)).exp();
     let total: f64 = z.iter().map(power).sum();
     z.iter().map(move |z| power(z) / total)
-}
-
-/// Returns f′ from y = f(x), and the part of its error that comes from y's error.
-fn derivative(function: u32, slope: f32, y: f32, error: f64) -> (f64, f64) {
-    let turns = error > 0.0 && f64::from(y.abs()) <= error;
-    let carried = match function {
-        2 => error * (1.0 + error),
-        3 => error * (2.0 + error),
-        4 if turns => 1.0,
-        5 if turns => f64::from((1.0 - slope).abs()),
-        _ => 0.0,
-    };
-    (f64::from(activation::derivative(function, slope, y)), carried)
-}
-
-/// Returns the tolerance of gradient · derivative, where either factor may have an error or be exact.
-fn times(gradient: f64, gradient_error: f64, derivative: f64, derivative_error: f64) -> f64 {
-    let exact = derivative == 0.0 || derivative.abs() == 1.0;
-    let rounding = if exact { 0.0 } else { 12.0 * crate::numeric::UNIT_ROUNDOFF * gradient * derivative.abs() };
-    let most = gradient + gradient_error;
-    crate::numeric::or_flushed(gradient_error * derivative.abs() + most * derivative_error + rounding)
 }

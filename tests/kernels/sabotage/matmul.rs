@@ -1,6 +1,6 @@
 //! Faulty kernels: matrix multiplications and dense layers.
 
-use super::{Sabotage, at_step, changed, flagging, reading, skip, writing};
+use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::kernels::{dense_forward, dense_grad_input, dense_grad_weight, matmul};
 use wgrad::plan::{Call, Kernel, Step};
@@ -49,12 +49,23 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("dense_forward", "bias dropped", |call| reading(call, FORWARD, 2, |bias| bias.fill(0))),
     ("dense_forward", "bias of the next output", |call| reading(call, FORWARD, 2, |bias| bias.rotate_left(1))),
     ("dense_forward", "activation missing", |call| forward(call, |p, _| p.function = 0)),
-    ("dense_forward", "slope ignored", |call| forward(call, |p, _| p.slope = 0.0)),
+    ("dense_forward", "slope ignored", |call| forward(call, |p, _| p.alpha = 0.0)),
     ("dense_forward", "dropout missing", |call| forward(call, |p, _| p.threshold = 0)),
     ("dense_forward", "dropout of another layer", |call| forward(call, |p, _| p.layer += 1)),
     ("dense_forward", "dropout of the step before", |call| forward(call, |_, step| step.index -= 1)),
     ("dense_forward", "dropout by the row of the part", |call| forward(call, |_, step| step.first_row = 0)),
     ("dense_forward", "kept outputs not scaled", |call| forward(call, |p, _| p.scale = 1.0)),
+    ("dense_forward_kept", "the output kept", |call| {
+        // The argument of f is its result.
+        let function = call.params::<dense_forward::Params>().activation();
+        writing(call, &dense_forward::KEPT, 4, |kept, _| each(kept, |x| function.apply(x)));
+    }),
+    ("dense_forward_kept", "last element not kept", |call| {
+        writing(call, &dense_forward::KEPT, 4, |kept, old| {
+            let last = kept.len() - 1;
+            skip(kept, old, |i| i == last);
+        });
+    }),
     ("dense_grad_input", "derivative missing", |call| grad_input(call, |p, _| p.function = 0)),
     ("dense_grad_input", "derivative from the scaled output", |call| grad_input(call, |p, _| p.keep = 1.0)),
     ("dense_grad_input", "dropout missing", |call| grad_input(call, |p, _| p.threshold = 0)),

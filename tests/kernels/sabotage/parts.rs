@@ -42,6 +42,18 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("dense_forward_sum", "kept outputs not scaled", |call| {
         changed(call, FORWARD, |p: &mut dense_forward_sum::Params, _| p.scale = 1.0);
     }),
+    ("dense_forward_sum_kept", "bias missing in what is kept", |call| {
+        let (bias, outputs) = (call.f32(1), call.params::<dense_forward_sum::Params>().outputs as usize);
+        writing(call, &dense_forward_sum::KEPT, 3, |kept, _| {
+            (0..kept.len()).for_each(|i| kept[i] = (f32::from_bits(kept[i]) - bias[i % outputs]).to_bits());
+        });
+    }),
+    ("dense_forward_sum_kept", "last element not kept", |call| {
+        writing(call, &dense_forward_sum::KEPT, 3, |kept, old| {
+            let last = kept.len() - 1;
+            skip(kept, old, |i| i == last);
+        });
+    }),
     ("dense_grad_input_sum", "last part left out", |call| {
         changed(call, GRAD_INPUT, |p: &mut dense_grad_input_sum::Params, _| p.parts -= 1);
     }),

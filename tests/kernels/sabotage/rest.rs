@@ -2,6 +2,7 @@
 
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
+use wgrad::elementwise::Function;
 use wgrad::kernels::{
     accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
     gather, gather_bytes,
@@ -39,12 +40,15 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("activation", "0 counted as positive", |call| {
         reading(call, ACTIVATION, 0, |input| each(input, |x| if x == 0.0 { 1e-30 } else { x }));
     }),
-    ("activation", "slope ignored", |call| changed(call, ACTIVATION, |p: &mut activation::Params, _| p.slope = 0.0)),
+    ("activation", "slope ignored", |call| changed(call, ACTIVATION, |p: &mut activation::Params, _| p.alpha = 0.0)),
     ("activation", "functions counted from 1", |call| {
-        changed(call, ACTIVATION, |p: &mut activation::Params, _| p.function += 1);
+        changed(call, ACTIVATION, |p: &mut activation::Params, _| {
+            p.function = (p.function + 1) % Function::ALL.len() as u32
+        });
     }),
     ("activation", "sigmoid overflows", |call| {
-        let (sigmoid, input) = (call.params::<activation::Params>().function == 2, call.f32(0));
+        let (sigmoid, input) =
+            (call.params::<activation::Params>().activation() == wgrad::Activation::sigmoid(), call.f32(0));
         let unstable = |x: f32| x.exp() / (1.0 + x.exp());
         writing(call, ACTIVATION, 1, |output, _| {
             (0..output.len()).filter(|_| sigmoid).for_each(|i| output[i] = unstable(input[i]).to_bits());

@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         changed(call, PLAIN, |p: &mut Params, _| p.layer0 &= 0xFFFF);
     }),
     ("mlp_step_fused", "the slope of leaky_relu turned", |call| {
-        changed(call, PLAIN, |p: &mut Params, _| p.slope = -p.slope);
+        changed(call, PLAIN, |p: &mut Params, _| p.alpha = -p.alpha);
     }),
     ("mlp_step_fused", "the loss scale forgotten", |call| at_step(call, PLAIN, |step| step.loss_scale = 1.0)),
     ("mlp_step_fused", "the first bias is the second", |call| {

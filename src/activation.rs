@@ -1,0 +1,184 @@
+//! Activation functions; `src/elementwise/activations.rs` declares them.
+
+use std::fmt;
+
+use crate::elementwise::numbers::Rounded;
+use crate::elementwise::{Function, Parameter, Side};
+use crate::error::{Error, Result};
+use crate::text::{Term, number, option};
+
+/// Activation function, applied to each element. There is a constructor for each, such as [`Activation::relu`]; their text is
+/// that of [`Network::parse`](crate::Network::parse).
+///
+/// # Examples
+/// ```
+/// use wgrad::{Activation, Layer};
+/// assert_eq!("leaky_relu".parse::<Layer>()?, Layer::Activation(Activation::leaky_relu(0.01)));
+/// assert_eq!(Activation::leaky_relu(0.2).to_string(), "leaky_relu(0.2)");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq)]
+pub struct Activation {
+    number: u32,
+    parameters: [f32; 2],
+}
+
+impl Activation {
+    /// Creates the function with this place in [`Function::ALL`], without those parameters that the function does not have.
+    #[doc(hidden)]
+    pub const fn new(number: u32, [first, second]: [f32; 2]) -> Self {
+        let count = Function::ALL[number as usize].parameters.len();
+        Self { number, parameters: [if count > 0 { first } else { 0.0 }, if count > 1 { second } else { 0.0 }] }
+    }
+
+    /// Returns all functions, with the default of every parameter.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Activation;
+    /// assert!(Activation::all().any(|activation| activation == Activation::leaky_relu(0.01)));
+    /// ```
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..).zip(Function::ALL).map(|(number, function)| {
+            let value = |place: usize| function.parameters.get(place).map_or(0.0, |parameter| parameter.default);
+            Self { number, parameters: [value(0), value(1)] }
+        })
+    }
+
+    /// Returns the place in [`Function::ALL`], the form that kernels take.
+    #[doc(hidden)]
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Returns the values of the parameters; 0 for those that the function does not have.
+    #[doc(hidden)]
+    pub fn parameters(self) -> [f32; 2] {
+        self.parameters
+    }
+
+    /// f(x) in f32.
+    #[doc(hidden)]
+    pub fn apply(self, x: f32) -> f32 {
+        self.function().apply(x, self.parameters)
+    }
+
+    /// f′ in f32, from the input or the output; see [`Self::keeps_input`].
+    #[doc(hidden)]
+    pub fn derivative(self, argument: f32) -> f32 {
+        self.function().derivative(argument, self.parameters)
+    }
+
+    /// Replaces each x by f(x), as fast CPU kernels do.
+    #[doc(hidden)]
+    pub fn apply_all(self, values: &mut [f32]) {
+        self.function().apply_all(values, self.parameters);
+    }
+
+    /// Multiplies each gradient by f′ at its argument times `factor`, as fast CPU kernels do.
+    #[doc(hidden)]
+    pub fn times_derivative(self, arguments: &[f32], factor: f32, gradients: &mut [f32]) {
+        self.function().times_derivative(arguments, factor, self.parameters, gradients);
+    }
+
+    /// f(x) with its rounding error.
+    #[doc(hidden)]
+    pub fn rounded(self, x: Rounded) -> Rounded {
+        self.function().rounded(x, self.parameters)
+    }
+
+    /// f′ with its rounding error.
+    #[doc(hidden)]
+    pub fn rounded_derivative(self, argument: Rounded) -> Rounded {
+        self.function().rounded_derivative(argument, self.parameters)
+    }
+
+    /// Returns the declaration.
+    #[doc(hidden)]
+    pub fn function(self) -> &'static Function {
+        &Function::ALL[self.number as usize]
+    }
+
+    /// Returns `true` if the derivative is computed from the input, not from the output.
+    #[doc(hidden)]
+    pub fn keeps_input(self) -> bool {
+        self.function().derivative_from == Side::Input
+    }
+
+    /// Returns the name, as in the text of a network.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Activation::leaky_relu(0.2).name(), "leaky_relu");
+    /// ```
+    pub fn name(self) -> &'static str {
+        self.function().name
+    }
+
+    /// Returns the formula, for people.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Activation::relu().formula(), "max(x, 0)");
+    /// ```
+    pub fn formula(self) -> &'static str {
+        self.function().formula
+    }
+
+    /// Returns the gain with which [`Init`](crate::Init) preserves the variance of a signal: that of PyTorch's
+    /// `torch.nn.init.calculate_gain`; for functions that it does not know √2 if they are like ReLU, else 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Activation;
+    /// assert_eq!((Activation::tanh().gain(), Activation::relu().gain()), (5.0 / 3.0, 2f64.sqrt()));
+    /// ```
+    pub fn gain(self) -> f64 {
+        (self.function().gain)(self.parameters.map(f64::from))
+    }
+
+    /// Parses a term; `None` if no function has its name.
+    pub(crate) fn from_term(term: &Term<'_>, place: &str) -> Option<Result<Self>> {
+        let default = Self::all().find(|activation| activation.name() == term.name)?;
+        Some(default.with_options(term, place))
+    }
+
+    fn with_options(mut self, term: &Term<'_>, place: &str) -> Result<Self> {
+        let names: Vec<&str> = self.function().parameters.iter().map(|parameter| parameter.name).collect();
+        let options = term.named("layer", &names)?;
+        for (value, name) in self.parameters.iter_mut().zip(names) {
+            if let Some(text) = option(&options, name) {
+                *value = number(place, name, text, "a number")?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Checks the parameters.
+    pub(crate) fn check(self, place: &str) -> Result<()> {
+        self.function().parameters.iter().zip(self.parameters).try_for_each(|(Parameter { name, least, .. }, value)| {
+            match value.is_finite() && value >= *least {
+                true => Ok(()),
+                false if *least == f32::MIN => Err(Error::value(place, name, value, "finite")),
+                false => Err(Error::value(place, name, value, &format!("finite and at least {least}"))),
+            }
+        })
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match (self.function().parameters.len(), self.parameters) {
+            (0, _) => Ok(()),
+            (1, [first, _]) => write!(f, "({first})"),
+            (_, [first, second]) => write!(f, "({first}, {second})"),
+        }
+    }
+}
+
+impl fmt::Debug for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Activation({self})")
+    }
+}

@@ -1,0 +1,35 @@
+//! `wgrad list`: the names that a network can have, with their formulas.
+
+use wgrad::Activation;
+
+use super::lines::table;
+use super::report::Output;
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  wgrad list activations
+  wgrad train digits --hidden \"128 gelu 64 leaky_relu(0.1)\"
+";
+
+/// Kind of names.
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Kind of names to list
+    #[arg(value_enum, ignore_case = true)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// Activation functions, with the defaults of their parameters
+    Activations,
+}
+
+/// Prints one line per name.
+pub fn run(arguments: &Arguments, output: &mut Output) {
+    let rows: Vec<_> = match arguments.kind {
+        Kind::Activations => Activation::all().map(|f| vec![f.to_string(), f.formula().to_string()]).collect(),
+    };
+    output.text(&table(&rows, 2, 2));
+}

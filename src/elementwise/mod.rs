@@ -1,0 +1,141 @@
+//! Functions of single numbers, declared once: `functions!` makes every form of them from one text.
+//!
+//! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several kinds
+//! of numbers ([`numbers`]):
+//!
+//! | form | use |
+//! |---|---|
+//! | [`single`](numbers::single) | reference implementation in f32 |
+//! | [`fast`](numbers::fast) | CPU kernels: vectorizable exponentials |
+//! | [`double`](numbers::double) | f64, for tests |
+//! | [`rounded`](numbers::rounded) | rounding tolerance, by running error analysis |
+//! | [`dual`](numbers::dual) | derivative by automatic differentiation, for tests |
+//! | WGSL | shaders |
+//!
+//! Reference and shader come from the same text, so lockstep detects errors of compilers, drivers and devices. Errors in a
+//! formula are detected by dual numbers and by PyTorch's values, in tests.
+
+mod activations;
+mod declare;
+pub mod numbers;
+
+use numbers::{Dual, Rounded};
+
+/// Declared function of one number, with up to two parameters.
+#[derive(Debug)]
+pub struct Function {
+    /// Name in the text of networks.
+    pub name: &'static str,
+    /// Formula, for people.
+    pub formula: &'static str,
+    /// Parameters.
+    pub parameters: &'static [Parameter],
+    /// Side from which the derivative is computed.
+    pub derivative_from: Side,
+    /// Gain for initialization, from the parameters; see [`Activation::gain`](crate::network::Activation::gain).
+    pub gain: fn([f64; 2]) -> f64,
+    /// `true` if layers before it are initialized as before ReLU, by default.
+    pub rectifies: bool,
+    /// Bodies of function and derivative, in WGSL.
+    bodies: [&'static str; 2],
+    /// Function and derivative in f32.
+    single: [fn(f32, [f32; 2]) -> f32; 2],
+    /// Replaces each number by its function.
+    fast: fn(&mut [f32], [f32; 2]),
+    /// Multiplies gradients (last) by the derivative at numbers · factor.
+    fast_derivative: fn(&[f32], f32, [f32; 2], &mut [f32]),
+    /// Function and derivative in f64.
+    pub double: [fn(f64, [f64; 2]) -> f64; 2],
+    /// Function and derivative, with rounding errors.
+    rounded: [fn(Rounded, [Rounded; 2]) -> Rounded; 2],
+    /// Function of a dual number.
+    pub dual: fn(Dual, [Dual; 2]) -> Dual,
+}
+
+/// Parameter of a function.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Name.
+    pub name: &'static str,
+    /// Default.
+    pub default: f32,
+    /// Smallest allowed value.
+    pub least: f32,
+}
+
+/// Number from which a derivative is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The function's input, which is kept for the backward pass.
+    Input,
+    /// The function's output.
+    Output,
+}
+
+impl Function {
+    /// All functions. A function's place in it is its number in the parameters of kernels.
+    pub const ALL: &[Self] = activations::ALL;
+
+    /// Returns WGSL functions `activate` and `derivative`, which choose among the functions with these numbers.
+    pub fn wgsl(numbers: &[u32]) -> String {
+        let function = |side: usize, name: &str| {
+            let cases: String = numbers
+                .iter()
+                .skip(1)
+                .map(|number| {
+                    let body = Self::ALL[*number as usize].body(side);
+                    format!("        case {number}u: {{\n{body}        }}\n")
+                })
+                .collect();
+            let first = numbers.first().map_or(String::new(), |number| Self::ALL[*number as usize].body(side));
+            let body = match numbers.len() {
+                0 | 1 => first,
+                _ => format!("    switch function {{\n{cases}        default: {{\n{first}        }}\n    }}\n"),
+            };
+            format!("fn {name}(function: u32, parameters: vec2<f32>, argument: f32) -> f32 {{\n{body}}}\n")
+        };
+        function(0, "activate") + &function(1, "derivative")
+    }
+
+    /// Returns the statements of function or derivative in WGSL, ending in `return`.
+    fn body(&self, which: usize) -> String {
+        let argument = if which == 1 && self.derivative_from == Side::Output { "y" } else { "x" };
+        let parameters = self.parameters.iter().zip(["parameters.x", "parameters.y"]);
+        let mut lines = vec![format!("let {argument} = argument;")];
+        lines.extend(parameters.map(|(parameter, value)| format!("let {} = {value};", parameter.name)));
+        let (statements, result) = self.bodies[which].rsplit_once(';').unwrap_or(("", self.bodies[which]));
+        lines.extend(statements.split(';').filter(|s| !s.trim().is_empty()).map(|s| format!("{};", s.trim())));
+        lines.push(format!("return {};", result.trim()));
+        lines.iter().map(|line| format!("            {line}\n")).collect()
+    }
+
+    /// f(x) in f32.
+    pub fn apply(&self, x: f32, parameters: [f32; 2]) -> f32 {
+        self.single[0](x, parameters)
+    }
+
+    /// f′ in f32, from the number that [`derivative_from`](Self::derivative_from) names.
+    pub fn derivative(&self, argument: f32, parameters: [f32; 2]) -> f32 {
+        self.single[1](argument, parameters)
+    }
+
+    /// Replaces each x by f(x).
+    pub fn apply_all(&self, values: &mut [f32], parameters: [f32; 2]) {
+        (self.fast)(values, parameters);
+    }
+
+    /// Multiplies each gradient by f′ at its argument times `factor`.
+    pub fn times_derivative(&self, arguments: &[f32], factor: f32, parameters: [f32; 2], gradients: &mut [f32]) {
+        (self.fast_derivative)(arguments, factor, parameters, gradients);
+    }
+
+    /// f(x) with its rounding error.
+    pub fn rounded(&self, x: Rounded, parameters: [f32; 2]) -> Rounded {
+        self.rounded[0](x, parameters.map(Rounded::exact_f32))
+    }
+
+    /// f′ with its rounding error.
+    pub fn rounded_derivative(&self, argument: Rounded, parameters: [f32; 2]) -> Rounded {
+        self.rounded[1](argument, parameters.map(Rounded::exact_f32))
+    }
+}

@@ -1,0 +1,93 @@
+//! Dual numbers: forward-mode automatic differentiation in f64.
+
+use super::operator;
+
+/// A number and its derivative.
+#[derive(Clone, Copy, Debug)]
+pub struct Dual {
+    /// The number.
+    pub value: f64,
+    /// Its derivative.
+    pub slope: f64,
+}
+
+/// Kind of number.
+pub type Number = Dual;
+
+/// A constant.
+impl From<f64> for Dual {
+    fn from(value: f64) -> Self {
+        Self { value, slope: 0.0 }
+    }
+}
+
+impl Dual {
+    /// Creates the number with respect to which the derivative is taken.
+    pub fn variable(value: f64) -> Self {
+        Self { value, slope: 1.0 }
+    }
+
+    /// Returns a function of the number, by the chain rule.
+    fn chain(self, value: f64, derivative: f64) -> Self {
+        Self { value, slope: derivative * self.slope }
+    }
+}
+
+operator!(Dual, Add, add, |a, b| Dual { value: a.value + b.value, slope: a.slope + b.slope });
+operator!(Dual, Sub, sub, |a, b| Dual { value: a.value - b.value, slope: a.slope - b.slope });
+operator!(Dual, Mul, mul, |a, b| Dual { value: a.value * b.value, slope: a.slope * b.value + a.value * b.slope });
+operator!(Dual, Div, div, |a, b| {
+    let value = a.value / b.value;
+    Dual { value, slope: (a.slope - value * b.slope) / b.value }
+});
+
+impl std::ops::Neg for Dual {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self { value: -self.value, slope: -self.slope }
+    }
+}
+
+/// |x|
+pub fn abs(x: Dual) -> Dual {
+    x.chain(x.value.abs(), x.value.signum())
+}
+
+/// b if x ≤ 0, else a.
+pub fn above(x: impl Into<Dual>, a: impl Into<Dual>, b: impl Into<Dual>) -> Dual {
+    if x.into().value <= 0.0 { b.into() } else { a.into() }
+}
+
+/// erf x
+pub fn erf(x: impl Into<Dual>) -> Dual {
+    let x = x.into();
+    let derivative = std::f64::consts::FRAC_2_SQRT_PI * (-x.value * x.value).exp();
+    x.chain(crate::numeric::erf_f64(x.value), derivative)
+}
+
+/// eˣ
+pub fn exponential(x: impl Into<Dual>) -> Dual {
+    let x = x.into();
+    x.chain(x.value.exp(), x.value.exp())
+}
+
+/// ln(1 + x)
+pub fn log_1p(x: impl Into<Dual>) -> Dual {
+    let x = x.into();
+    x.chain(x.value.ln_1p(), 1.0 / (1.0 + x.value))
+}
+
+/// √x
+pub fn sqrt(x: impl Into<Dual>) -> Dual {
+    let x = x.into();
+    let root = x.value.sqrt();
+    x.chain(root, 0.5 / root)
+}
+
+/// tanh x
+pub fn tanh_of(x: impl Into<Dual>) -> Dual {
+    let x = x.into();
+    let tanh = x.value.tanh();
+    x.chain(tanh, (1.0 - tanh) * (1.0 + tanh))
+}

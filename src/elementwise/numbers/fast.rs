@@ -1,0 +1,25 @@
+//! f32 with branch-free exponentials, for loops that are vectorized.
+
+pub use crate::numeric::tanh as tanh_of;
+pub use crate::numeric::{erf, exponential, log_1p};
+
+/// Plain number.
+pub type Number = f32;
+
+/// |x|
+#[inline(always)]
+pub fn abs(x: Number) -> Number {
+    x.abs()
+}
+
+/// b if x ≤ 0, else a.
+#[inline(always)]
+pub fn above(x: Number, a: Number, b: Number) -> Number {
+    if x <= 0.0 { b } else { a }
+}
+
+/// √x
+#[inline(always)]
+pub fn sqrt(x: Number) -> Number {
+    x.sqrt()
+}

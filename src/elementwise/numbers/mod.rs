@@ -1,0 +1,95 @@
+//! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions that
+//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `sqrt`, `tanh_of`.
+
+pub mod dual;
+pub mod fast;
+pub mod rounded;
+
+pub use dual::Dual;
+pub use rounded::Rounded;
+
+/// Declares the functions for a plain float with the system's math functions.
+macro_rules! plain {
+    ($(#[$doc:meta])* $module:ident, $float:ident) => {
+        $(#[$doc])*
+        pub mod $module {
+            /// Plain number.
+            pub type Number = $float;
+
+            /// |x|
+            pub fn abs(x: Number) -> Number {
+                x.abs()
+            }
+
+            /// b if x ≤ 0, else a.
+            pub fn above(x: Number, a: Number, b: Number) -> Number {
+                if x <= 0.0 { b } else { a }
+            }
+
+            /// erf x
+            pub fn erf(x: Number) -> Number {
+                crate::numeric::erf_f64(x.into()) as Number
+            }
+
+            /// eˣ
+            pub fn exponential(x: Number) -> Number {
+                x.exp()
+            }
+
+            /// ln(1 + x)
+            pub fn log_1p(x: Number) -> Number {
+                x.ln_1p()
+            }
+
+            /// √x
+            pub fn sqrt(x: Number) -> Number {
+                x.sqrt()
+            }
+
+            /// tanh x
+            pub fn tanh_of(x: Number) -> Number {
+                x.tanh()
+            }
+        }
+    };
+}
+
+plain! {
+    /// f32, as the reference computes.
+    single, f32
+}
+plain! {
+    /// f64.
+    double, f64
+}
+
+/// Implements an operator between a type and itself, and between it and constants.
+macro_rules! operator {
+    ($type:ident, $trait:ident, $method:ident, |$a:ident, $b:ident| $result:expr) => {
+        impl std::ops::$trait for $type {
+            type Output = Self;
+
+            fn $method(self, other: Self) -> Self {
+                let ($a, $b) = (self, other);
+                $result
+            }
+        }
+
+        impl std::ops::$trait<f64> for $type {
+            type Output = Self;
+
+            fn $method(self, other: f64) -> Self {
+                std::ops::$trait::$method(self, Self::from(other))
+            }
+        }
+
+        impl std::ops::$trait<$type> for f64 {
+            type Output = $type;
+
+            fn $method(self, other: $type) -> $type {
+                std::ops::$trait::$method($type::from(self), other)
+            }
+        }
+    };
+}
+use operator;
