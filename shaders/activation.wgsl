@@ -1,6 +1,6 @@
 // Applies an activation function to each element.
 //
-// output = f(input), f by code as in shared/activation.wgsl.
+// output = f(input), f from the prelude.
 //
 // | binding | view   | shape        | access |
 // |---------|--------|--------------|--------|

@@ -1,7 +1,7 @@
 // Forward pass of a dense layer with bias, activation and dropout in one pass.
 //
 // output[r, o] = drop(f(Σᵢ input[r, i]·weight[o, i] + bias[o])). Symbols: r a row of the batch, i an input, o an
-// output; f as in shared/activation.wgsl, drop as in shared/dropout.wgsl.
+// output; f from the prelude, drop as in shared/dropout.wgsl.
 //
 // | binding | view   | shape          | access |
 // |---------|--------|----------------|--------|

@@ -1,13 +1,14 @@
 // Second half of a dense layer whose matrix multiplication was split into parts: sum, bias, activation, dropout.
 //
-// output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o])). Symbols: p a part, r a row of the batch, o an output; f as in
-// shared/activation.wgsl, drop as in shared/dropout.wgsl.
+// output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o])). Symbols: p a part, r a row of the batch, o an output; f from
+// the prelude, drop as in shared/dropout.wgsl.
 //
 // | binding | view    | shape                | access |
 // |---------|---------|----------------------|--------|
 // | 2       | partial | parts×(rows·outputs) | read   |
 // | 3       | bias    | 1×outputs            | read   |
 // | 4       | output  | rows×outputs         | write  |
+// | 5       | kept    | rows×outputs         | write, in the build with shared/sum_kept.wgsl: the argument of f |
 //
 // One invocation computes one element. Rows at or beyond step.rows are neither read nor written.
 

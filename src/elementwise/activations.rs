@@ -1,9 +1,10 @@
-//! The activation functions. Names, formulas and defaults are PyTorch's.
+//! The activation functions. Formulas and defaults are PyTorch's; names have underscores. softplus has no linear branch.
 //!
 //! Every function propagates NaN. `above(c, a, b)` is b if c ≤ 0, else a; so where c is NaN, a must be NaN. `exponential` is
 //! called with arguments up to 0 only, so that nothing overflows. eˣ − 1 is written as tanh(x/2)·(eˣ + 1), which loses no
-//! digits near 0. A derivative is computed from the output where no digits are lost, also if the output was scaled by dropout
-//! and back; otherwise from the input, which the forward pass then keeps.
+//! digits near 0, and (1 + tanh u)/2 as the sigmoid of 2u. A derivative is computed from the output where its error stays
+//! within a few units of its largest value, also if the output was scaled by dropout and back; otherwise from the input, which
+//! the forward pass then keeps.
 
 use super::declare::functions;
 
@@ -27,7 +28,7 @@ functions! {
         f(x) { above(x, x, slope * x) }
         d(y) { above(y, 1.0, slope) }
     hard_sigmoid() "x / 6 + 1/2, at least 0 and at most 1";
-        f(x) { above(x + 3.0, above(3.0 - x, x / 6.0 + 0.5, 1.0), 0.0) }
+        f(x) { above(x + 3.0, above(3.0 - x, (x + 3.0) / 6.0, 1.0), 0.0) }
         d(x) { above(x + 3.0, above(3.0 - x, 0.16666666666666667, 0.0), 0.0) }
     log_sigmoid() "ln sigmoid x";
         f(x) { above(x, 0.0, x) - log_1p(exponential(-abs(x))) }
@@ -65,12 +66,16 @@ functions! {
     gelu_tanh() "x·(1 + tanh(0.79788·(x + 0.044715·x^3))) / 2" gain 2f64.sqrt(), rectifies;
         f(x) {
             let z = above(20.0 - abs(x), x, above(x, 20.0, -20.0));
-            0.5 * x * (1.0 + tanh_of(0.7978845608028654 * (z + 0.044715 * z * z * z)))
+            let u = 1.5957691216057308 * (z + 0.044715 * z * z * z);
+            let e = exponential(-abs(u));
+            x * (above(u, 1.0, e) / (1.0 + e))
         }
         d(x) {
             let z = above(20.0 - abs(x), x, above(x, 20.0, -20.0));
-            let t = tanh_of(0.7978845608028654 * (z + 0.044715 * z * z * z));
-            0.5 * (1.0 + t) + 0.5 * z * ((1.0 - t) * (1.0 + t)) * (0.7978845608028654 + 0.10703222440890037 * z * z)
+            let u = 1.5957691216057308 * (z + 0.044715 * z * z * z);
+            let e = exponential(-abs(u));
+            let s = above(u, 1.0, e) / (1.0 + e);
+            s + z * (e / ((1.0 + e) * (1.0 + e))) * (1.5957691216057308 + 0.21406444881780074 * z * z)
         }
     silu() "x·sigmoid x" gain 2f64.sqrt(), rectifies;
         f(x) { let e = exponential(-abs(x)); x * (above(x, 1.0, e) / (1.0 + e)) }
@@ -80,7 +85,7 @@ functions! {
             s * (1.0 + x * (above(x, e, 1.0) / (1.0 + e)))
         }
     hard_swish() "x·hard_sigmoid x" gain 2f64.sqrt(), rectifies;
-        f(x) { above(x + 3.0, above(3.0 - x, x * (x / 6.0 + 0.5), x), 0.0) }
+        f(x) { above(x + 3.0, above(3.0 - x, x * ((x + 3.0) / 6.0), x), 0.0) }
         d(x) { above(x + 3.0, above(3.0 - x, x / 3.0 + 0.5, 1.0), 0.0) }
     mish() "x·tanh(softplus x)" gain 2f64.sqrt(), rectifies;
         f(x) {
@@ -97,7 +102,7 @@ functions! {
             t + x * ((c / (n + c)) * (1.0 + t) * s)
         }
     softplus(beta = 1.0 >= 0.000001) "ln(1 + e^(beta·x)) / beta";
-        f(x) { let z = beta * x; (above(z, z, 0.0) + log_1p(exponential(-abs(z)))) / beta }
+        f(x) { above(x, x, 0.0) + log_1p(exponential(-abs(beta * x))) / beta }
         d(x) { let z = beta * x; let e = exponential(-abs(z)); above(z, 1.0, e) / (1.0 + e) }
     softsign() "x / (1 + |x|)";
         f(x) { x / (1.0 + abs(x)) }

@@ -87,7 +87,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let mut tolerances = vec![0.0; after.f32(1).len()];
     for i in 0..before.items.len() * p.columns as usize {
-        tolerances[i] = p.activation().rounded(Rounded::exact_f32(before.f32(0)[i])).error;
+        tolerances[i] = p.activation().rounded(Rounded::exact_f32(before.f32(0)[i])).error();
     }
     vec![Tolerance::Each(tolerances)]
 }

@@ -88,7 +88,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let mut tolerances = vec![0.0; after.f32(2).len()];
     for i in 0..before.items.len() * p.columns as usize {
         let derivative = p.activation().rounded_derivative(Rounded::exact_f32(argument[i]));
-        tolerances[i] = (Rounded::exact_f32(grad_output[i]) * derivative).error;
+        tolerances[i] = (Rounded::exact_f32(grad_output[i]) * derivative).error();
     }
     vec![Tolerance::Each(tolerances)]
 }

@@ -268,5 +268,5 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
 
 /// Returns the tolerance of a kept element f(sum)·scale.
 pub fn rounding(activation: Activation, scale: f32, sum: &Sum) -> f64 {
-    (activation.rounded(Rounded::sum(sum)) * Rounded::exact_f32(scale)).error
+    (activation.rounded(Rounded::sum(sum)) * Rounded::exact_f32(scale)).error()
 }

@@ -216,5 +216,5 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
 /// Returns the tolerance of a kept element sum·scale·f′(lower·keep).
 pub fn rounding(activation: Activation, [scale, keep]: [f32; 2], sum: Rounded, lower: Rounded) -> f64 {
     let [scale, keep] = [scale, keep].map(Rounded::exact_f32);
-    (sum * scale * activation.rounded_derivative(lower * keep)).error
+    (sum * scale * activation.rounded_derivative(lower * keep)).error()
 }

@@ -3,7 +3,8 @@
 //!
 //! A network can have a fused step if
 //! - all its layers are dense, at most 16, with biases and without dropout;
-//! - each layer but the last has one activation (`identity` counts), and those with parameters have the same ones;
+//! - each layer but the last has one activation (`identity` counts), and those with parameters have the same ones, and
+//!   all derivatives are computed from outputs;
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!

@@ -258,7 +258,7 @@ impl Oracle<'_> {
         for kink in kinks_of(function) {
             kinks.above(Value { value: x.value - kink, ..x });
         }
-        let own = function.rounded(Rounded::exact(x.value)).error * self.unit / SINGLE;
+        let own = function.rounded(Rounded::exact(x.value)).error() * self.unit / SINGLE;
         Value { value: of(function, 0, x.value), error: steepest(function, x) * x.error + own }
     }
 
@@ -268,7 +268,7 @@ impl Oracle<'_> {
             if function.keeps_input() { x } else { Value { error: y.error + 4.0 * self.unit * y.size(), ..y } };
         let at = |argument: f64| of(function, 1, argument);
         let ends = [argument.value - argument.error, argument.value + argument.error].map(at);
-        let own = function.rounded_derivative(Rounded::exact(argument.value)).error * self.unit / SINGLE;
+        let own = function.rounded_derivative(Rounded::exact(argument.value)).error() * self.unit / SINGLE;
         let value = at(argument.value);
         // No kink lies within the error, and between two kinks no derivative turns within so small an interval by more than
         // the second order of its length.

@@ -222,7 +222,7 @@ impl Unit<'_> {
         let (_, dense, inputs) = self.workload.network.dense_layers().find(|(layer, ..)| op.layer == Some(*layer))?;
         let (batch, outputs) = (self.workload.batch, dense.outputs);
         let (form, [rows, columns, terms]) = match op.kernel.name {
-            "dense_forward" | "matmul_split_nt" => ("NT", [batch, outputs, inputs]),
+            "dense_forward" | "dense_forward_kept" | "matmul_split_nt" => ("NT", [batch, outputs, inputs]),
             "dense_grad_input" | "matmul_split_nn" => ("NN", [batch, inputs, outputs]),
             "dense_grad_weight" | "matmul_split_tn" => ("TN", [outputs, inputs, batch]),
             _ => return None,

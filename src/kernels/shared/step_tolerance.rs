@@ -31,7 +31,7 @@ struct Values {
 
 impl Values {
     fn rounded(&self, at: usize) -> Rounded {
-        Rounded { value: self.numbers[at].into(), error: self.errors[at] }
+        Rounded::new(self.numbers[at].into(), self.errors[at])
     }
 }
 
@@ -119,7 +119,7 @@ impl Stages<'_> {
                 carried += f64::from(w.abs()) * below.errors[r * inputs + i];
             }
             sum.add(self.parameters[bias + o], 1.0);
-            self.tolerances[output + at] = self.p.activation(layer).rounded(rounded(&sum, carried)).error;
+            self.tolerances[output + at] = self.p.activation(layer).rounded(rounded(&sum, carried)).error();
         }
     }
 
@@ -137,9 +137,9 @@ impl Stages<'_> {
             for c in 0..columns {
                 let at = r * columns + c;
                 let error = more(own.tolerances[at], gradients[c]);
-                let gradient = Rounded { value: own.gradients[at].into(), error };
+                let gradient = Rounded::new(own.gradients[at].into(), error);
                 let derivative = self.p.activation(layer).rounded_derivative(y.rounded(at));
-                self.tolerances[layer.gradient + at] = (gradient * derivative).error;
+                self.tolerances[layer.gradient + at] = (gradient * derivative).error();
             }
         }
         losses
@@ -189,7 +189,7 @@ impl Stages<'_> {
 
 /// Returns a sum with its own tolerance and the propagated error.
 fn rounded(sum: &Sum, carried: f64) -> Rounded {
-    Rounded { value: sum.value, error: more(sum.tolerance(), carried) }
+    Rounded::new(sum.value, more(sum.tolerance(), carried))
 }
 
 /// Combines the tolerance of a stage with the propagated error.
