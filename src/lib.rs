@@ -94,7 +94,7 @@ pub mod verify;
 /// element of every op with the reference implementation. ARCHITECTURE.md explains the design.
 pub mod internals {
     #[doc(inline)]
-    pub use crate::{exec, fuse, kernels, lower, numeric, plan, shape, specialize};
+    pub use crate::{elementwise, exec, fuse, kernels, lower, numeric, plan, shape, specialize};
 }
 
 #[doc(inline)]

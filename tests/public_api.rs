@@ -7,8 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that are hidden or unstable (`wgrad::internals`), or private.
-const INTERNALS: [&str; 11] =
-    ["exec", "fuse", "kernels", "lower", "numeric", "plan", "shape", "specialize", "replace", "text", "command"];
+const INTERNALS: [&str; 12] = [
+    "elementwise",
+    "exec",
+    "fuse",
+    "kernels",
+    "lower",
+    "numeric",
+    "plan",
+    "shape",
+    "specialize",
+    "replace",
+    "text",
+    "command",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
