@@ -25,6 +25,9 @@ pub struct Activation {
 
 impl Activation {
     /// Creates the function with this place in [`Function::ALL`], without those parameters that the function does not have.
+    ///
+    /// # Panics
+    /// If there is no such place. Numbers in ops come from [`Self::number`], so none from a file or a user reaches this.
     #[doc(hidden)]
     pub const fn new(number: u32, [first, second]: [f32; 2]) -> Self {
         let count = Function::ALL[number as usize].parameters.len();

@@ -78,13 +78,6 @@ pub fn log_1p(x: impl Into<Dual>) -> Dual {
     x.chain(x.value.ln_1p(), 1.0 / (1.0 + x.value))
 }
 
-/// √x
-pub fn sqrt(x: impl Into<Dual>) -> Dual {
-    let x = x.into();
-    let root = x.value.sqrt();
-    x.chain(root, 0.5 / root)
-}
-
 /// tanh x
 pub fn tanh_of(x: impl Into<Dual>) -> Dual {
     let x = x.into();

@@ -17,9 +17,3 @@ pub fn abs(x: Number) -> Number {
 pub fn above(x: Number, a: Number, b: Number) -> Number {
     if x <= 0.0 { b } else { a }
 }
-
-/// √x
-#[inline(always)]
-pub fn sqrt(x: Number) -> Number {
-    x.sqrt()
-}

@@ -1,5 +1,5 @@
 //! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions that
-//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `sqrt`, `tanh_of`.
+//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `tanh_of`.
 
 pub mod dual;
 pub mod fast;
@@ -39,11 +39,6 @@ macro_rules! plain {
             /// ln(1 + x)
             pub fn log_1p(x: Number) -> Number {
                 x.ln_1p()
-            }
-
-            /// √x
-            pub fn sqrt(x: Number) -> Number {
-                x.sqrt()
             }
 
             /// tanh x
