@@ -115,7 +115,7 @@ pub use loss::Loss;
 pub use lower::TrainingSpec;
 pub use model::{Evaluation, Labels, Tensor};
 pub use network::{Activation, Dense, Layer};
-pub use optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+pub use optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Lion, NAdam, Optimizer, RAdam, RmsProp, Sgd};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};
 

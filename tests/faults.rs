@@ -7,11 +7,14 @@ mod common {
     pub mod problem;
 }
 
+use std::sync::LazyLock;
+
 use common::driver::{Device, Driver, PlanKind, plan};
 use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
+use wgrad::elementwise::updates;
 use wgrad::exec::{Executor, Run, lockstep};
-use wgrad::kernels::{adamw, column_sum, dense_forward, dense_grad_weight, mean_loss, softmax_cross_entropy};
+use wgrad::kernels::{column_sum, dense_forward, dense_grad_weight, mean_loss, softmax_cross_entropy, update};
 use wgrad::lower::TrainingSpec;
 use wgrad::plan::{AllocationId, Call, Kernel, Plan, Section, Step, WorkItem};
 use wgrad::{Adam, Error, Loss, Network, Result};
@@ -19,93 +22,95 @@ use wgrad::{Adam, Error, Loss, Network, Result};
 /// A kernel with a fault, under its original name, and the place that lockstep must report: op, view, row, column.
 type Fault = (Kernel, &'static str, &'static str, usize, usize);
 
-static FAULTS: [Fault; 6] = [
-    // Omits the second bias correction.
-    (
-        Kernel {
-            reference: |call| {
-                let step = Step { bias_correction2_root: 1.0, ..*call.step };
-                (adamw::KERNEL.reference)(Call { step: &step, ..call });
+static FAULTS: LazyLock<[Fault; 6]> = LazyLock::new(|| {
+    [
+        // Omits the second bias correction.
+        (
+            Kernel {
+                reference: |call| {
+                    let step = Step { optimizer2: 1.0, ..*call.step };
+                    (update::kernel(&updates::ADAMW).reference)(Call { step: &step, ..call });
+                },
+                fast: None,
+                ..*update::kernel(&updates::ADAMW)
             },
-            fast: None,
-            ..adamw::KERNEL
-        },
-        "update op 0 (adamw)",
-        "layer0.weight",
-        0,
-        0,
-    ),
-    // Writes a row that is not live.
-    (
-        Kernel { item: WorkItem::Part, fast: None, ..dense_forward::KERNEL },
-        "gradients op 0 (dense_forward)",
-        "layer1.output",
-        3,
-        0,
-    ),
-    // Omits the first of its items, like a grid that begins one too late.
-    (
-        Kernel {
-            reference: |call| {
-                if call.items.start > 0 {
-                    (dense_forward::KERNEL.reference)(call);
-                }
+            "update op 0 (update_adamw)",
+            "layer0.weight",
+            0,
+            0,
+        ),
+        // Writes a row that is not live.
+        (
+            Kernel { item: WorkItem::Part, fast: None, ..dense_forward::KERNEL },
+            "gradients op 0 (dense_forward)",
+            "layer1.output",
+            3,
+            0,
+        ),
+        // Omits the first of its items, like a grid that begins one too late.
+        (
+            Kernel {
+                reference: |call| {
+                    if call.items.start > 0 {
+                        (dense_forward::KERNEL.reference)(call);
+                    }
+                },
+                fast: None,
+                ..dense_forward::KERNEL
             },
-            fast: None,
-            ..dense_forward::KERNEL
-        },
-        "gradients op 0 (dense_forward)",
-        "layer1.output",
-        0,
-        0,
-    ),
-    // Relative error of 4e-6: more than rounding, and less than common tolerances.
-    (
-        Kernel {
-            reference: |call| {
-                let off = |step: &Step| Step { loss_scale: step.loss_scale * 1.000_004, ..*step };
-                let steps: Vec<Step> = call.steps.iter().map(off).collect();
-                (mean_loss::KERNEL.reference)(Call { steps: &steps, ..call });
+            "gradients op 0 (dense_forward)",
+            "layer1.output",
+            0,
+            0,
+        ),
+        // Relative error of 4e-6: more than rounding, and less than common tolerances.
+        (
+            Kernel {
+                reference: |call| {
+                    let off = |step: &Step| Step { loss_scale: step.loss_scale * 1.000_004, ..*step };
+                    let steps: Vec<Step> = call.steps.iter().map(off).collect();
+                    (mean_loss::KERNEL.reference)(Call { steps: &steps, ..call });
+                },
+                fast: None,
+                ..mean_loss::KERNEL
             },
-            fast: None,
-            ..mean_loss::KERNEL
-        },
-        "report op 0 (mean_loss)",
-        "loss",
-        0,
-        0,
-    ),
-    // Writes NaN, for which every comparison is false.
-    (
-        Kernel {
-            reference: |call| {
-                let step = Step { loss_scale: f32::NAN, ..*call.step };
-                (softmax_cross_entropy::KERNEL.reference)(Call { step: &step, ..call });
+            "report op 0 (mean_loss)",
+            "loss",
+            0,
+            0,
+        ),
+        // Writes NaN, for which every comparison is false.
+        (
+            Kernel {
+                reference: |call| {
+                    let step = Step { loss_scale: f32::NAN, ..*call.step };
+                    (softmax_cross_entropy::KERNEL.reference)(Call { step: &step, ..call });
+                },
+                fast: None,
+                ..softmax_cross_entropy::KERNEL
             },
-            fast: None,
-            ..softmax_cross_entropy::KERNEL
-        },
-        "gradients op 2 (softmax_cross_entropy)",
-        "grad.layer2.output",
-        0,
-        0,
-    ),
-    // Sums one row too few; the last layer is the first in which it shows.
-    (
-        Kernel {
-            reference: |call| {
-                let step = Step { rows: call.step.rows - 1, ..*call.step };
-                (dense_grad_weight::KERNEL.reference)(Call { step: &step, ..call });
+            "gradients op 2 (softmax_cross_entropy)",
+            "grad.layer2.output",
+            0,
+            0,
+        ),
+        // Sums one row too few; the last layer is the first in which it shows.
+        (
+            Kernel {
+                reference: |call| {
+                    let step = Step { rows: call.step.rows - 1, ..*call.step };
+                    (dense_grad_weight::KERNEL.reference)(Call { step: &step, ..call });
+                },
+                fast: None,
+                ..dense_grad_weight::KERNEL
             },
-            fast: None,
-            ..dense_grad_weight::KERNEL
-        },
-        "gradients op 3 (dense_grad_weight)",
-        "grad.layer2.weight",
-        0,
-        0,
-    ),
-];
+            "gradients op 3 (dense_grad_weight)",
+            "grad.layer2.weight",
+            0,
+            0,
+        ),
+    ]
+});
 
 fn spec() -> TrainingSpec {
     let network = Network::parse(5, "6 tanh 3").expect("the text is sound");
@@ -135,7 +140,7 @@ fn cpu(plan: Plan) -> Box<dyn Executor> {
 fn faulty_kernels_are_named() {
     let honest = plan(&spec(), PlanKind::Fused);
     judged(cpu, honest.clone()).expect("nothing is wrong yet");
-    for (faulty, op, view, row, column) in &FAULTS {
+    for (faulty, op, view, row, column) in FAULTS.iter() {
         let mut tampered = honest.clone();
         tampered.substitute(|kernel| if kernel.name == faulty.name { faulty } else { kernel });
         match judged(cpu, tampered) {

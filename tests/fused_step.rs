@@ -70,7 +70,7 @@ fn a_fused_step_is_three_ops_in_three_levels() {
         let with_trace = traced(&plain).expect("it can be traced").expect("it has a fused step");
         assert!(traced(&with_trace).expect("a plan").is_none(), "it is traced already");
         for (plan, first) in [(plain, "mlp_step_fused"), (with_trace, "mlp_step_fused_traced")] {
-            assert_eq!(kernels(&plan), [first, "mlp_step_sum", "adamw"], "{layers}, {loss}");
+            assert_eq!(kernels(&plan), [first, "mlp_step_sum", "update_adamw"], "{layers}, {loss}");
             let levels = |section| plan.levels(section).into_iter().max().unwrap_or(0);
             assert_eq!(levels(Section::Gradients) + levels(Section::Update), 3, "{layers}, {loss}");
             assert!(plan.is_trusted());
@@ -259,7 +259,7 @@ fn with_many_parts_gradients_confirm_the_oracle() {
 fn micro_batches_are_accumulated_after_it() {
     let spec = TrainingSpec { accumulate: 3, steps: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
     let plan = fitted(&spec, FusedStep::Always);
-    assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "adamw"]);
+    assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "update_adamw"]);
 }
 
 /// Shaders of trusted plans rely on it.

@@ -225,8 +225,8 @@ fn notices(
 fn small_mistakes_are_noticed() {
     let adam = |case: &Case| matches!(case.optimizer, Optimizer::Adam(_) | Optimizer::AdamW(_));
     let nothing = |_: &mut TrainingSpec| ();
-    notices("no first bias correction", adam, nothing, |step| step.bias_correction1 = 1.0, 13);
-    notices("no second bias correction", adam, nothing, |step| step.bias_correction2_root = 1.0, 13);
+    notices("no first bias correction", adam, nothing, |step| step.optimizer1 = 1.0, 13);
+    notices("no second bias correction", adam, nothing, |step| step.optimizer2 = 1.0, 13);
     notices("a learning rate that is off by a thousandth", |_| true, nothing, |step| step.learning_rate *= 1.001, 40);
     // Cases with short batches whose loss is not already 0.
     let short = |case: &Case| case.batches[9].input.len() == 3 && case.losses[4] + case.losses[9] > 0.0;

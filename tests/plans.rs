@@ -14,8 +14,9 @@ use std::path::Path;
 use common::driver::{Device, Driver, PlanKind, executor, plan};
 use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
+use wgrad::elementwise::updates;
 use wgrad::exec::{Cpu, Executor, Run};
-use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, sgd, square_sum};
+use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, square_sum, update};
 use wgrad::lower::{TrainingSpec, lower, lower_evaluation, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
@@ -276,21 +277,22 @@ fn descent(bench: &mut Bench, parameters: Contents) -> Op {
     let (parameter, gradient) = (bench.view("parameters", 1, 64, parameters), bench.view("gradients", 1, 64, kept));
     let norm = bench.view("norm", 1, 1, kept);
     let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-    let params = sgd::Params { momentum: 0.0, nesterov: 0, l2: 0.0, max_norm: 1.0 };
-    sgd::op(&bench.plan, &params, parameter, gradient, norm, flag, None)
+    let common = update::Common { max_norm: 1.0, l2: 0.0, decay: 0.0 };
+    update::op(&bench.plan, &updates::SGD, common, &[], [parameter, gradient, norm, flag], &[])
 }
 
 #[test]
 fn refuses_changes_in_place_outside_update() {
     let mut bench = Bench::new();
     let op = descent(&mut bench, Contents::Persistent(0));
-    let parts = ["gradients op 0 (sgd)", "parameters (binding `parameter`)", "changed in place outside `update`"];
+    let parts =
+        ["gradients op 0 (update_sgd)", "parameters (binding `parameter`)", "changed in place outside `update`"];
     bench.refuses(Section::Gradients, op.clone(), &parts);
     bench.accepts(Section::Update, op.clone());
     bench.refuses(
         Section::Update,
         op,
-        &["update op 1 (sgd)", "parameters (binding `parameter`)", "written by two ops"],
+        &["update op 1 (update_sgd)", "parameters (binding `parameter`)", "written by two ops"],
     );
 }
 
@@ -299,7 +301,7 @@ fn refuses_changes_in_place_of_what_does_not_persist() {
     for contents in [Contents::Host, Contents::Computed] {
         let mut bench = Bench::new();
         let op = descent(&mut bench, contents);
-        let parts = ["update op 0 (sgd)", "parameters (binding `parameter`)", "does not persist"];
+        let parts = ["update op 0 (update_sgd)", "parameters (binding `parameter`)", "does not persist"];
         bench.refuses(Section::Update, op, &parts);
     }
 }
@@ -610,7 +612,7 @@ fn views_that_cannot_be_split_are_refused_with_both_numbers() {
     let (spec, limits) = spanning();
     let narrow = Limits { binding_bytes: 12 << 10, ..limits };
     over(&spec, narrow, "gradients op 1 (dense_forward)", 4 * 60 * 60, 12 << 10);
-    over(&spec, Limits { storage_buffers: 6, ..limits }, "update op 3 (adamw)", 7, 6);
+    over(&spec, Limits { storage_buffers: 6, ..limits }, "update op 3 (update_adamw)", 7, 6);
     over(&spec, Limits { allocation_bytes: 30_000, ..limits }, "allocation data.input", 4 * 300 * 32, 30_000);
     over(&spec, Limits { invocations: 32, ..limits }, "every shader", 64, 32);
     over(&spec, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);

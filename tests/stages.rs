@@ -4,10 +4,13 @@ mod common {
     pub mod executor;
 }
 
+use std::sync::LazyLock;
+
 use common::executor::hands_on;
+use wgrad::elementwise::updates;
 use wgrad::exec::{Cpu, Executor};
-use wgrad::kernels::adamw;
 use wgrad::kernels::mlp_step_fused::{self, Params};
+use wgrad::kernels::update;
 use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Call, Kernel, Plan, Step};
 use wgrad::specialize::{DeviceLimits, FusedStep, Limits, specialize};
@@ -103,15 +106,15 @@ fn a_network_without_a_fused_step_is_verified_without_one_on_whole_numbers_too()
     }
 }
 
-static RENAMED: Kernel = Kernel { name: "renamed", ..adamw::KERNEL };
+static RENAMED: LazyLock<Kernel> = LazyLock::new(|| Kernel { name: "renamed", ..*update::kernel(&updates::ADAMW) });
 
 /// Otherwise they would be reported as those of one op.
 #[test]
 fn figures_of_two_kernels_are_never_added_up() {
-    let renamed: fn(&'static Kernel) -> _ = |kernel| if kernel.name == "adamw" { &RENAMED } else { kernel };
+    let renamed: fn(&'static Kernel) -> _ = |kernel| if kernel.name == "update_adamw" { &RENAMED } else { kernel };
     let message = run(&verify_layered(LAYERED[0]), &mlp_step_fused::KERNEL, renamed).expect_err("another op");
     let message = message.to_string();
-    assert!(message.contains("(renamed)") && message.contains("belongs to update op 0 (adamw)"), "{message}");
+    assert!(message.contains("(renamed)") && message.contains("belongs to update op 0 (update_adamw)"), "{message}");
 }
 
 #[test]

@@ -4,10 +4,13 @@ mod common {
     pub mod executor;
 }
 
+use std::sync::LazyLock;
+
 use common::executor::hands_on;
+use wgrad::elementwise::updates;
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::fuse::fuse;
-use wgrad::kernels::{adamw, dense_forward, dense_grad_weight};
+use wgrad::kernels::{dense_forward, dense_grad_weight, update};
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Access, Kernel, Plan, Section, Step};
 use wgrad::verify::{Event, Report, Verify};
@@ -171,20 +174,20 @@ static DEAD_ROW: Kernel = Kernel {
 };
 
 /// Uses a learning rate that is one ten-thousandth too large: an error that a loose tolerance would miss.
-static ROUNDED: Kernel = Kernel {
+static ROUNDED: LazyLock<Kernel> = LazyLock::new(|| Kernel {
     fast: Some(|call| {
         let step = Step { learning_rate: call.step.learning_rate * 1.000_1, ..*call.step };
-        (adamw::KERNEL.reference)(wgrad::plan::Call { step: &step, ..call });
+        (update::kernel(&updates::ADAMW).reference)(wgrad::plan::Call { step: &step, ..call });
     }),
-    ..adamw::KERNEL
-};
+    ..*update::kernel(&updates::ADAMW)
+});
 
 #[test]
 fn wrong_kernels_are_named() {
     let faults: [(&'static Kernel, &str, &str); 3] = [
         (&NO_BIAS, "gradients op 0 (dense_forward)", "layer2.output"),
         (&DEAD_ROW, "gradients op 4 (dense_grad_weight)", "grad.layer5.weight"),
-        (&ROUNDED, "update op 0 (adamw)", "layer0.weight"),
+        (&ROUNDED, "update op 0 (update_adamw)", "layer0.weight"),
     ];
     for (kernel, wanted, view) in faults {
         let report = verify().run_on(&mut with_kernel(kernel), |_| ()).expect("the executor answers");

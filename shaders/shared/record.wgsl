@@ -10,6 +10,8 @@ struct Step {
     seed_high: u32,
     learning_rate: f32,
     loss_scale: f32,
-    bias_correction1: f32,
-    bias_correction2_root: f32,
+    optimizer1: f32,
+    optimizer2: f32,
+    optimizer3: f32,
+    optimizer4: f32,
 }

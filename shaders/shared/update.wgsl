@@ -1,5 +1,5 @@
-// Code that all optimizers share, as in src/kernels/shared/update.rs: skipping updates after a bad step, flushing small
-// numbers to 0, and detecting numbers that are not finite. Each kernel has its own binding for the flag.
+// Code of updates, as in src/kernels/update.rs: skipping updates after a bad step, flushing small numbers to 0, and
+// detecting numbers that are not finite.
 // Needs step.wgsl and finite.wgsl.
 
 // Returns whether the update of this step is skipped. The flag holds the first step that is not applied.

@@ -1,6 +1,6 @@
 //! `wgrad list`: the names that a network can have, with their formulas.
 
-use wgrad::Activation;
+use wgrad::{Activation, Optimizer};
 
 use super::lines::table;
 use super::report::Output;
@@ -8,6 +8,7 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad list activations
+  wgrad list optimizers
   wgrad train digits --hidden \"128 gelu 64 leaky_relu(0.1)\"
 ";
 
@@ -24,12 +25,15 @@ pub struct Arguments {
 enum Kind {
     /// Activation functions, with the defaults of their parameters
     Activations,
+    /// Optimizers
+    Optimizers,
 }
 
 /// Prints one line per name.
 pub fn run(arguments: &Arguments, output: &mut Output) {
-    let rows: Vec<_> = match arguments.kind {
+    let rows: Vec<Vec<String>> = match arguments.kind {
         Kind::Activations => Activation::all().map(|f| vec![f.to_string(), f.formula().to_string()]).collect(),
+        Kind::Optimizers => Optimizer::all().map(|o| vec![o.name().into(), o.formula().into()]).collect(),
     };
     output.text(&table(&rows, 2, 2));
 }

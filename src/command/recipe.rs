@@ -172,14 +172,10 @@ impl Options {
             (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
         };
         if let Some(momentum) = self.momentum {
-            let Optimizer::Sgd(sgd) = &mut optimizer else {
-                let problem = format!("{} has no momentum", optimizer.name());
-                return Err(Error::conflict("`--momentum`", problem, "leave it out, or use `--optimizer sgd`"));
-            };
-            sgd.momentum = momentum;
+            optimizer = optimizer.with_momentum(momentum)?;
         }
         if let Some(decay) = self.weight_decay {
-            *weight_decay(&mut optimizer)? = decay;
+            optimizer = optimizer.with_weight_decay(decay);
         }
         Ok(optimizer)
     }
@@ -194,17 +190,5 @@ impl Options {
         }
         let problem = "loss, optimizer, learning rate and batch size are those of one network, but none is given";
         Err(Error::conflict(command, problem, remedy))
-    }
-}
-
-/// Returns the weight decay of an optimizer, to be changed.
-fn weight_decay(optimizer: &mut Optimizer) -> Result<&mut f64> {
-    let name = optimizer.name();
-    match optimizer {
-        Optimizer::Sgd(sgd) => Ok(&mut sgd.weight_decay),
-        Optimizer::RmsProp(rmsprop) => Ok(&mut rmsprop.weight_decay),
-        Optimizer::Adam(adam) => Ok(&mut adam.weight_decay),
-        Optimizer::AdamW(adamw) => Ok(&mut adamw.weight_decay),
-        _ => Err(Error::conflict("`--weight-decay`", format!("{name} has no weight decay"), "leave it out")),
     }
 }

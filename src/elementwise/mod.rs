@@ -18,8 +18,11 @@
 mod activations;
 mod declare;
 pub mod numbers;
+mod update;
+pub mod updates;
 
 use numbers::{Dual, Rounded};
+pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update};
 
 /// Declared function of one number, with up to two parameters.
 #[derive(Debug)]

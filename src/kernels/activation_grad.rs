@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION],
+        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE, shared::ACTIVATION],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[0].elements()),
         rounds: None,

@@ -109,6 +109,7 @@ macro_rules! shared {
             shared::DROPOUT,
             shared::FINITE,
             shared::FUNCTIONS,
+            shared::ABOVE,
             shared::ACTIVATION,
             shared::WHOLE,
             shared::$kept,

@@ -90,6 +90,7 @@ macro_rules! shared {
             shared::DROPOUT,
             shared::FINITE,
             shared::FUNCTIONS,
+            shared::ABOVE,
             shared::ACTIVATION,
             shared::$kept,
         ]

@@ -79,6 +79,7 @@ pub static KERNEL: Kernel = Kernel {
             shared::DROPOUT,
             shared::FINITE,
             shared::FUNCTIONS,
+            shared::ABOVE,
             shared::ACTIVATION,
             shared::WHOLE,
         ],

@@ -76,6 +76,7 @@ pub static KERNEL: Kernel = Kernel {
             shared::DROPOUT,
             shared::FINITE,
             shared::FUNCTIONS,
+            shared::ABOVE,
             shared::ACTIVATION,
         ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),

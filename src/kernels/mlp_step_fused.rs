@@ -253,14 +253,22 @@ const BINDINGS: [Binding; 7] = [
 pub static KERNEL: Kernel = kernel(
     "mlp_step_fused",
     BINDINGS.split_at(6).0,
-    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::UNTRACED],
+    &[
+        shared::STEP,
+        shared::LINE,
+        shared::FINITE,
+        shared::FUNCTIONS,
+        shared::ABOVE,
+        shared::ACTIVATION,
+        shared::UNTRACED,
+    ],
 );
 
 /// Fused step that writes a trace; see the module documentation.
 pub static TRACED: Kernel = kernel(
     "mlp_step_fused_traced",
     &BINDINGS,
-    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ACTIVATION, shared::TRACED],
+    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE, shared::ACTIVATION, shared::TRACED],
 );
 
 /// Op of the fused step on `[parameters, input, targets, partial, row_loss, flag]`, optionally followed by a trace.

@@ -10,7 +10,6 @@ use crate::plan::{Kernel, Op};
 pub mod accumulate;
 pub mod activation;
 pub mod activation_grad;
-pub mod adamw;
 pub mod argmax;
 pub mod bias_add;
 pub mod binary_cross_entropy;
@@ -34,17 +33,27 @@ pub mod mlp_step_fused;
 pub mod mlp_step_sum;
 pub mod norm;
 pub mod perceptron;
-pub mod rmsprop;
-pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
+pub mod update;
 
 /// All kernels.
-pub static ALL: [&Kernel; 39] = [
+pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
+    let mut all = [DIFFERENT[0]; DIFFERENT.len() + update::kernels().len()];
+    let mut place = 1;
+    while place < all.len() {
+        let of_updates = place.checked_sub(DIFFERENT.len());
+        all[place] = if let Some(update) = of_updates { &update::kernels()[update] } else { DIFFERENT[place] };
+        place += 1;
+    }
+    all
+};
+
+/// Kernels that are not of a family.
+static DIFFERENT: [&Kernel; 35] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
-    &adamw::KERNEL,
     &argmax::KERNEL,
     &bias_add::KERNEL,
     &binary_cross_entropy::KERNEL,
@@ -75,9 +84,6 @@ pub static ALL: [&Kernel; 39] = [
     &mlp_step_sum::KERNEL,
     &norm::KERNEL,
     &perceptron::KERNEL,
-    &rmsprop::KERNEL,
-    &sgd::KERNEL,
-    &sgd::MOMENTUM,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
 ];
@@ -90,7 +96,6 @@ pub mod shared {
     pub mod rows;
     pub mod step_tolerance;
     pub mod tiles;
-    pub mod update;
 
     /// Operand a of a matrix multiplication: scalar loads, and vec4 loads.
     pub const A: [&str; 2] =
@@ -106,7 +111,9 @@ pub mod shared {
         include_str!("../../shaders/shared/beside_scalar.wgsl"),
         include_str!("../../shaders/shared/beside_vector.wgsl"),
     ];
-    /// Activation functions and their derivatives. Needs [`FUNCTIONS`].
+    /// A choice by sign, for declared functions.
+    pub const ABOVE: &str = include_str!("../../shaders/shared/above.wgsl");
+    /// Activation functions and their derivatives. Needs [`FUNCTIONS`] and [`ABOVE`].
     pub const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
     /// Sums of many numbers in blocks of fixed size.
     pub const BLOCKS: &str = include_str!("../../shaders/shared/blocks.wgsl");

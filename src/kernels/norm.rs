@@ -14,6 +14,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::elementwise::numbers::{self, Rounded};
 use crate::kernels::{line_prelude, shared, taking_turns};
 use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
@@ -66,6 +67,12 @@ pub fn reference(step: &Step, partial: &[f32], norm: &mut [f32], flag: &AtomicU3
 #[inline(always)]
 pub fn clip(norm: f32, max_norm: f32) -> f32 {
     if norm + 1e-6 > max_norm { max_norm / (norm + 1e-6) } else { 1.0 }
+}
+
+/// Returns [`clip`] with its rounding error.
+pub fn rounded_clip(norm: f32, max_norm: f32) -> Rounded {
+    let (norm, max_norm) = (Rounded::exact_f32(norm) + 1e-6, Rounded::exact_f32(max_norm));
+    numbers::rounded::above(norm - max_norm, max_norm / norm, 1.0)
 }
 
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {

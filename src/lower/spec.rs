@@ -99,7 +99,7 @@ impl TrainingSpec {
     /// computed in f64 and rounded once, for an epoch that begins with the submission.
     pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
-        let [bias_correction1, bias_correction2] = self.optimizer.bias_corrections(index);
+        let [optimizer1, optimizer2, optimizer3, optimizer4] = self.optimizer.scalars(index).map(|value| value as f32);
         Step {
             index: index as u32,
             batch_index: batch_index as u32,
@@ -110,8 +110,10 @@ impl TrainingSpec {
             seed_high,
             learning_rate: (self.optimizer.learning_rate() * schedule.factor(index)) as f32,
             loss_scale: (1.0 / rows as f64) as f32,
-            bias_correction1: bias_correction1 as f32,
-            bias_correction2_root: bias_correction2 as f32,
+            optimizer1,
+            optimizer2,
+            optimizer3,
+            optimizer4,
         }
     }
 

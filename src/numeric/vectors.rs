@@ -18,6 +18,13 @@ macro_rules! widest {
 }
 pub use widest;
 
+/// Returns the bits of the absolute value, which order numbers by magnitude. For numbers that are not finite they are those of
+/// infinity or more.
+#[inline(always)]
+pub fn magnitude_bits(x: f32) -> u32 {
+    x.to_bits() & !(1 << 31)
+}
+
 widest! {
     /// Returns `true` if all numbers are finite. It has no early exit, so that the loop is vectorized.
     pub fn all_finite(values: &[f32]) -> bool {

@@ -29,10 +29,14 @@ words! {
         learning_rate: f32,
         /// 1 / number of rows of the step, all its batches together.
         loss_scale: f32,
-        /// Adam's 1 − β₁ᵗ.
-        bias_correction1: f32,
-        /// Adam's √(1 − β₂ᵗ).
-        bias_correction2_root: f32,
+        /// First value that the optimizer computes for the step; see `elementwise::updates`.
+        optimizer1: f32,
+        /// Second value.
+        optimizer2: f32,
+        /// Third value.
+        optimizer3: f32,
+        /// Fourth value.
+        optimizer4: f32,
     }
 }
 

@@ -86,7 +86,21 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         let case = Case::new(TrainingSpec { clip_norm, data_inputs, accumulate, evaluate_rows: batch + 3, ..spec })?;
         Ok(Case { fused_step: number + 1 == SIZES.len(), ..case })
     };
-    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).collect()
+    let more = more_optimizers().map(small);
+    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).chain(more).collect()
+}
+
+/// Returns an optimizer for each update that [`optimizers`] does not have.
+fn more_optimizers() -> impl Iterator<Item = Optimizer> {
+    let name = |optimizer: &Optimizer| optimizer.rule().update.name;
+    let seen = optimizers().map(|optimizer| name(&optimizer));
+    Optimizer::one_per_update().into_iter().filter(move |optimizer| !seen.contains(&name(optimizer)))
+}
+
+/// Returns the case of a small network with this optimizer.
+fn small(optimizer: Optimizer) -> Result<Case> {
+    let spec = TrainingSpec::new(Network::parse(5, "33 tanh 2")?, LOSSES[0], optimizer.with_weight_decay(0.05), 9);
+    Case::new(TrainingSpec { clip_norm: Some(0.05), ..spec })
 }
 
 /// Returns the case of a network with all activation functions, every third with dropout.

@@ -34,7 +34,7 @@ fn a_profile_has_all_ops(options: &[&str]) {
         "{first}"
     );
     let events = folder.events(&[&PROFILE[..], options].concat());
-    assert!(events.iter().any(|event| event["event"] == "op" && event["kernel"] == "adamw"), "{events:?}");
+    assert!(events.iter().any(|event| event["event"] == "op" && event["kernel"] == "update_adamw"), "{events:?}");
     assert_eq!(events[events.len() - 1]["event"], "summary");
 }
 

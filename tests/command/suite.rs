@@ -65,7 +65,7 @@ fn fused_steps_are_measured() {
     let step = named(&events, "step")[0];
     assert!(step["dispatches"] == 3 && step["levels"] == 3, "{step}");
     let kernels: Vec<_> = named(&events, "op").iter().filter_map(|op| op["kernel"].as_str()).collect();
-    assert_eq!(kernels, ["mlp_step_fused", "mlp_step_sum", "adamw"]);
+    assert_eq!(kernels, ["mlp_step_fused", "mlp_step_sum", "update_adamw"]);
 }
 
 #[cfg(feature = "gpu")]

@@ -19,7 +19,7 @@ fn a_verified_network_is_a_table() {
         "seed 5",
         "gradients 0  dense_forward ",
         "7×6 → 7×12\n",
-        "update 0     adamw",
+        "update 0     update_adamw",
         "score 3      count_correct",
         "fused  1 × 2 submissions of 7",
         "passed: 60 op runs of 9 kernels, ",

@@ -234,8 +234,10 @@ fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
         learning_rate: 0.05 + 0.01 * batch_index as f32,
         // As in a larger step, which keeps it finite without live rows.
         loss_scale: (1.0 / (rows as f64 + 3.0)) as f32,
-        bias_correction1: (1.0 - 0.9f64.powf(t)) as f32,
-        bias_correction2_root: (1.0 - 0.999f64.powf(t)).sqrt() as f32,
+        optimizer1: (1.0 - 0.9f64.powf(t)) as f32,
+        optimizer2: (1.0 - 0.999f64.powf(t)).sqrt() as f32,
+        optimizer3: 0.7,
+        optimizer4: 0.85,
     }
 }
 

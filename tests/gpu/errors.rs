@@ -39,10 +39,15 @@ fn an_unknown_adapter_is_answered_with_those_present() {
 fn a_rejected_shader_is_an_error() {
     let Some(device) = device() else { return };
     let mut plan = adamw_plan(&ADAM, 64);
-    let kernel = tampered(&kernels::adamw::KERNEL, &Tile::PLAIN, "let p = parameter[i];", "let p = nothing[i];");
+    let kernel = tampered(
+        kernels::update::kernel(&wgrad::elementwise::updates::ADAMW),
+        &Tile::PLAIN,
+        "let before = load(i);",
+        "let before = load(nothing);",
+    );
     plan.substitute(|_| kernel);
     let message = message(Gpu::new(&device, plan));
-    assert!(message.contains("shader of adamw") && message.contains("nothing"), "{message}");
+    assert!(message.contains("shader of update_adamw") && message.contains("nothing"), "{message}");
     // The device still works.
     Gpu::new(&device, adamw_plan(&ADAM, 64)).expect("the plan fits");
 }
@@ -164,7 +169,7 @@ fn shaders_can_be_dumped() {
     let files: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder is there").flatten().collect();
     assert_eq!(files.len(), 1);
     let text = std::fs::read_to_string(files[0].path()).expect("the file was just written");
-    let shader = kernels::adamw::KERNEL.shader;
+    let shader = kernels::update::kernel(&wgrad::elementwise::updates::ADAMW).shader;
     assert_eq!(text, shader.wgsl(&adamw_plan(&ADAM, 64).ops(Section::Update)[0]));
 }
 

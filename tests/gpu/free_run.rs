@@ -6,14 +6,14 @@
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Counters, Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::lockstep;
+use wgrad::kernels::dense_forward;
 use wgrad::kernels::dropout::Mask;
-use wgrad::kernels::{adamw, dense_forward};
 use wgrad::network::Activation;
 use wgrad::plan::{Contents, Plan, STEP_BYTES, Section, Step};
 use wgrad::shape::{Dtype, Shape, padded};
 
 use crate::common::{adapter_name, device, open};
-use crate::plans::{ADAM, Values, adamw_plan, fill_adamw, read, run, step, write};
+use crate::plans::{ADAM, AdamParams, Values, adamw_op, adamw_plan, fill_adamw, read, run, step, write};
 
 const SLOTS: usize = 7;
 const ROWS: usize = 33;
@@ -42,7 +42,7 @@ fn chain() -> Plan {
     let tanh = Activation::tanh();
     let forward = dense_forward::op(&plan, tanh, Mask::new(1, 0.3), input, weight, bias, output, None);
     plan.push(Section::Gradients, forward).expect("the plan is sound");
-    let update = adamw::op(&plan, &ADAM, all, gradient, m, v, norm, flag);
+    let update = adamw_op(&plan, &ADAM, [all, gradient, norm, flag], [m, v]);
     plan.push(Section::Update, update).expect("the plan is sound");
     plan
 }
@@ -177,7 +177,7 @@ fn an_adopted_plan_keeps_what_has_the_same_name_and_size() {
     let mut gpu = Gpu::new(&device, adamw_plan(&ADAM, 192)).expect("the plan fits");
     fill_adamw(&mut gpu, 192, 1.0);
     let kept = read(&mut gpu, "m");
-    gpu.adopt(adamw_plan(&adamw::Params { l2: 0.1, ..ADAM }, 192)).expect("the plan fits");
+    gpu.adopt(adamw_plan(&AdamParams { l2: 0.1, ..ADAM }, 192)).expect("the plan fits");
     assert_eq!(read(&mut gpu, "m"), kept);
     gpu.adopt(adamw_plan(&ADAM, 256)).expect("the plan fits");
     assert_eq!(read(&mut gpu, "m"), [0x3F80_0000; 256], "filled as the plan says");

@@ -88,7 +88,7 @@ fn what_spans_several_bindings_runs_in_lockstep() {
     let mut gpu = Gpu::new(&device, fused(&spec)).expect("it can be split");
     let plan = gpu.plan().clone();
     let count = |section, kernel| plan.ops(section).iter().filter(|op| op.kernel.name == kernel).count();
-    let counts = [(Section::Window, "gather"), (Section::Update, "square_sum"), (Section::Update, "adamw")];
+    let counts = [(Section::Window, "gather"), (Section::Update, "square_sum"), (Section::Update, "update_adamw")];
     assert_eq!(counts.map(|(section, kernel)| count(section, kernel)), [3 + 1, 2, 2]);
     let mut write = |name: &str, words: &[u32]| {
         gpu.write(find(&plan, name), 0, words).expect("the view holds its words");
@@ -229,7 +229,7 @@ fn too_few_bindings_or_invocations_are_refused() {
         Some(Trainer::builder(network()).loss(Loss::MeanSquaredError).build(&gpu.into()))
     };
     let Some(few) = build(Limits { storage_buffers: 6, ..LITTLE }) else { return };
-    assert!(refused(few, 7, 6).contains("(adamw)"));
+    assert!(refused(few, 7, 6).contains("(update_adamw)"));
     let little = build(Limits { invocations: 32, ..LITTLE }).expect("there is an adapter");
     assert!(refused(little, 64, 32).contains("every shader"));
 }

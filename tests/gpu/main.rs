@@ -10,7 +10,6 @@ mod accumulate;
 mod accumulation;
 #[path = "../common/accuracy.rs"]
 mod accuracy;
-mod adamw;
 #[path = "../common/gpu.rs"]
 mod common;
 mod dense;
@@ -37,4 +36,5 @@ mod sabotage;
 mod traffic;
 mod trainer;
 mod tuning;
+mod update;
 mod verify;

@@ -79,7 +79,7 @@ fn a_folded_grid_covers_the_same_elements() {
     let Some(device) = device() else { return };
     let elements = 5 * 64;
     let plan = adamw_plan(&ADAM, elements);
-    let shader = kernels::adamw::KERNEL.shader;
+    let shader = kernels::update::kernel(&wgrad::elementwise::updates::ADAMW).shader;
     let folded = Shader { grid: |_, _| [2, 3, 1], ..shader };
     let mut device_plan = plan.clone();
     device_plan.substitute(|kernel| Box::leak(Box::new(Kernel { shader: folded, ..*kernel })));

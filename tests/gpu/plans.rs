@@ -1,11 +1,12 @@
 //! Plans of one op, with their inputs.
 
 use wgrad::Activation;
+use wgrad::elementwise::updates;
 use wgrad::exec::gpu::Gpu;
 use wgrad::exec::{Executor, Run};
 use wgrad::kernels::dropout::Mask;
-use wgrad::kernels::{adamw, dense_forward};
-use wgrad::plan::{Contents, Plan, Section, Step, View, ViewId};
+use wgrad::kernels::{dense_forward, update};
+use wgrad::plan::{Contents, Op, Plan, Section, Step, View, ViewId};
 use wgrad::rng::{Philox, Stream};
 use wgrad::shape::{Dtype, Shape, padded};
 
@@ -39,8 +40,10 @@ pub fn step(rows: usize) -> Step {
         seed_high: 5,
         learning_rate: 0.01,
         loss_scale: 1.0,
-        bias_correction1: 0.3,
-        bias_correction2_root: 0.2,
+        optimizer1: 0.3,
+        optimizer2: 0.2,
+        optimizer3: 0.0,
+        optimizer4: 0.0,
         ..Step::default()
     }
 }
@@ -109,8 +112,21 @@ impl Dense {
     }
 }
 
+/// Parameters of `update_adamw`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamParams {
+    pub beta1: f32,
+    pub one_minus_beta1: f32,
+    pub beta2: f32,
+    pub one_minus_beta2: f32,
+    pub epsilon: f32,
+    pub l2: f32,
+    pub decay: f32,
+    pub max_norm: f32,
+}
+
 /// PyTorch's default settings, without weight decay or clipping.
-pub const ADAM: adamw::Params = adamw::Params {
+pub const ADAM: AdamParams = AdamParams {
     beta1: 0.9,
     one_minus_beta1: 0.1,
     beta2: 0.999,
@@ -121,9 +137,16 @@ pub const ADAM: adamw::Params = adamw::Params {
     max_norm: f32::MAX,
 };
 
-/// Builds a plan with one `adamw` op on `elements` elements, with 64 elements of other tensors before and after each
+pub fn adamw_op(plan: &Plan, params: &AdamParams, views: [ViewId; 4], states: [ViewId; 2]) -> Op {
+    let AdamParams { beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon, l2, decay, max_norm } = *params;
+    let common = update::Common { max_norm, l2, decay };
+    let settings = [beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon];
+    update::op(plan, &updates::ADAMW, common, &settings, views, &states)
+}
+
+/// Builds a plan with one `update_adamw` op on `elements` elements, with 64 elements of other tensors before and after each
 /// view.
-pub fn adamw_plan(params: &adamw::Params, elements: usize) -> Plan {
+pub fn adamw_plan(params: &AdamParams, elements: usize) -> Plan {
     let mut plan = Plan::new();
     let mut inner = |name: &str, contents| {
         let allocation = plan.allocate(format!("{name}.all"), Dtype::F32, elements + 128, contents);
@@ -136,7 +159,7 @@ pub fn adamw_plan(params: &adamw::Params, elements: usize) -> Plan {
     let (m, v) = (inner("m", persistent), inner("v", persistent));
     let norm = plan.tensor("norm", Dtype::F32, Shape::vector(1), Contents::Host);
     let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-    let op = adamw::op(&plan, params, parameter, gradient, m, v, norm, flag);
+    let op = adamw_op(&plan, params, [parameter, gradient, norm, flag], [m, v]);
     plan.push(Section::Update, op).expect("the plan is sound");
     plan
 }

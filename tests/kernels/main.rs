@@ -17,7 +17,6 @@ pub mod prove;
 mod accumulate;
 mod activation;
 mod activation_grad;
-mod adamw;
 mod argmax;
 mod bias_add;
 mod binary_cross_entropy;
@@ -41,11 +40,10 @@ mod mlp_step_fused;
 mod mlp_step_sum;
 mod norm;
 mod perceptron;
-mod rmsprop;
 mod sabotage;
-mod sgd;
 mod softmax_cross_entropy;
 mod square_sum;
+mod update;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,11 +52,10 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 31] = [
+pub const STEMS: [Stem; 29] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
-    ("adamw", adamw::cases),
     ("argmax", argmax::cases),
     ("bias_add", bias_add::cases),
     ("binary_cross_entropy", binary_cross_entropy::cases),
@@ -82,10 +79,9 @@ pub const STEMS: [Stem; 31] = [
     ("mlp_step_sum", mlp_step_sum::cases),
     ("norm", norm::cases),
     ("perceptron", perceptron::cases),
-    ("rmsprop", rmsprop::cases),
-    ("sgd", sgd::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
+    ("update", update::cases),
 ];
 
 /// Returns the stems of the Rust files in a folder of the package, without `except`.

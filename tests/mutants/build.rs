@@ -7,13 +7,17 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Functions that references run. The last four are stages of a fused step.
-const FUNCTIONS: [&str; 9] = [
+/// Functions that references run. The last four are stages of a fused step, those before belong to updates.
+const FUNCTIONS: [&str; 13] = [
     "pub fn reference",
     "pub fn keeps",
     "pub fn four_words",
     "pub fn sum",
     "pub fn write",
+    "fn values(",
+    "fn is_frozen(",
+    "fn watch(",
+    "fn next(",
     "fn forward(",
     "fn loss(",
     "fn grad_input(",
@@ -45,6 +49,18 @@ const CHANGES: [(&str, &str); 22] = [
     ("if !", "if "),
     ("fetch_min", "fetch_max"),
 ];
+
+/// Function of a file that declares a family of kernels, and the list that it makes.
+const FAMILY: &str = "pub const fn kernels() -> &'static [Kernel]";
+const OF_FAMILY: &str = "&{
+    let mut all = [&kernels()[0]; kernels().len()];
+    let mut place = 1;
+    while place < all.len() {
+        all[place] = &kernels()[place];
+        place += 1;
+    }
+    all
+}";
 
 /// One changed copy.
 struct Mutant {
@@ -99,13 +115,14 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
     let source = mutants.first().map_or("", |mutant| &mutant.text);
     let statics = source.lines().filter_map(|line| line.strip_prefix("pub static ")?.split_once(": Kernel = "));
     let list: String = statics.map(|(name, _)| format!("&{name}, ")).collect();
+    let list = if source.contains(FAMILY) { OF_FAMILY.into() } else { format!("&[{list}]") };
     for (index, mutant) in mutants.iter().enumerate() {
         let module = format!("{stem}_{index}");
         // A shader's path is relative to its file, and mutants have no shaders.
         let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
         let text: String =
             text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
-        writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = &[{list}];\n}}").expect("to a string");
+        writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = {list};\n}}").expect("to a string");
         let (line, change) = (mutant.line, &mutant.change);
         writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},")
             .expect("to a string");

@@ -1,5 +1,5 @@
 //! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions that
-//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `tanh_of`.
+//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
 
 pub mod dual;
 pub mod fast;
@@ -39,6 +39,22 @@ macro_rules! plain {
             /// ln(1 + x)
             pub fn log_1p(x: Number) -> Number {
                 x.ln_1p()
+            }
+
+            /// x, or 0 where it is below the smallest normal f32; infinite where it is beyond the largest.
+            pub fn normal(x: Number) -> Number {
+                if x.abs() < f32::MIN_POSITIVE.into() {
+                    0.0
+                } else if x.abs() > f32::MAX.into() {
+                    Number::INFINITY.copysign(x)
+                } else {
+                    x
+                }
+            }
+
+            /// √x
+            pub fn sqrt(x: Number) -> Number {
+                x.sqrt()
             }
 
             /// tanh x

@@ -58,13 +58,19 @@ impl Rounded {
         self.is_exact() && (self.value == 0.0 || self.value.abs() == 1.0)
     }
 
-    /// Widens the interval by `units` of its larger end. A result below the normal range may be flushed to 0 on one side (WGSL
-    /// §15.7.2).
+    /// Widens the interval by `units` of its larger end. A result below the normal range is rounded to a multiple of the
+    /// smallest number, and may be flushed to 0 on one side (WGSL §15.7.2).
     fn widened(self, units: f64) -> Self {
         let rounding = units * UNIT_ROUNDOFF * self.low.abs().max(self.high.abs());
-        let flushing = if rounding > 0.0 || !self.is_exact() { f64::from(f32::MIN_POSITIVE) } else { 0.0 };
-        let more = rounding + flushing;
-        Self { low: self.low - more, high: self.high + more, ..self }
+        if rounding == 0.0 && self.is_exact() {
+            return self;
+        }
+        let (least, smallest) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::from_bits(1)));
+        let (low, high) = (self.low - rounding, self.high + rounding);
+        if low >= least || high <= -least {
+            return Self { low, high, ..self };
+        }
+        Self { low: (low - smallest).min(0.0), high: (high + smallest).max(0.0), ..self }
     }
 
     /// Maps all pairs of ends by an operation that is monotone in each operand.
@@ -140,6 +146,17 @@ pub fn exponential(x: impl Into<Rounded>) -> Rounded {
 /// ln(1 + x), for x ≥ 0.
 pub fn log_1p(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(f64::ln_1p).widened(LOG_1P_ERROR / UNIT_ROUNDOFF)
+}
+
+/// x, or 0 where it is below the smallest normal number. The unit is that of the reference, which an end at 0 would forget.
+pub fn normal(x: Rounded) -> Rounded {
+    x.mapped(|x| if x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { x }).widened(1.0)
+}
+
+/// √x, for x ≥ 0; an interval ends at 0. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so 9 units; the reference is
+/// within one.
+pub fn sqrt(x: Rounded) -> Rounded {
+    x.mapped(|x| x.max(0.0).sqrt()).widened(10.0)
 }
 
 /// tanh x. Near 0, WGSL's `tanh_of` is x + x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit from the rest,

@@ -83,8 +83,8 @@ impl Checkpoint {
                 Some(shape) => format!("tensor `{name}` has the shape {:?}, but {shape:?} is needed", tensor.shape),
                 None => format!("tensor `{name}` is not one of the training's"),
             })?;
-            // The optimizer takes the square root of these means of squares, so they must not be negative.
-            let squares = settings.optimizer().squares().is_some_and(|state| name.contains(&format!(".{state}.")));
+            let never_negative = settings.optimizer().rule().update.never_negative;
+            let squares = never_negative.iter().any(|state| name.contains(&format!(".{state}.")));
             let bad = tensor.values.iter().find(|value| !value.is_finite() || (squares && **value < 0.0));
             ensure(bad.is_none(), || {
                 let kind = if squares { "finite and at least 0" } else { "finite" };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 pub use matmul::{BANDED, STAGED, WIDE};
 use wgrad::Error;
+use wgrad::elementwise::updates;
 use wgrad::kernels;
 use wgrad::plan::{Kernel, OperandSharing, Shader, Tile, Tiles};
 
@@ -16,8 +17,25 @@ use crate::kernels::{cases_of, run_with, tiles};
 /// Kernel, fault, and the replaced text with its replacement.
 type Sabotage = (&'static str, &'static str, &'static str, &'static str);
 
+/// Returns the faults that each update of an optimizer can have: kernel, fault, and the replaced text with its replacement.
+fn of_updates() -> impl Iterator<Item = (&'static str, String, String, String)> {
+    updates::ALL.iter().flat_map(|update| {
+        let downhill = if update.name == "adan" { "(p - change)" } else { "p * kept - " };
+        let uphill = downhill.replace('-', "+");
+        let mut faults = vec![
+            (update.kernel, "weight decay is forgotten".into(), " + params.l2 * before.p".into(), String::new()),
+            (update.kernel, "uphill".into(), downhill.into(), uphill),
+        ];
+        faults.extend(update.states.iter().map(|state| {
+            let store = format!("{state}[i] = element.{state};");
+            (update.kernel, format!("{state} is not kept"), store, String::new())
+        }));
+        faults
+    })
+}
+
 /// Returns all faults, with the tile of matrix multiplications.
-fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
+fn all() -> impl Iterator<Item = (Tile, (&'static str, String, String, String))> {
     let vector = Tile { vector: [true; 3], ..Tile::PLAIN };
     let tables = [
         (Tile::PLAIN, table::TABLE),
@@ -29,7 +47,9 @@ fn all() -> impl Iterator<Item = (Tile, &'static Sabotage)> {
         (WIDE, matmul::GROUPS),
         (BANDED, matmul::BANDS),
     ];
-    tables.into_iter().flat_map(|(tile, table)| table.iter().map(move |sabotage| (tile, sabotage)))
+    let owned = |(kernel, what, from, to): &Sabotage| (*kernel, what.to_string(), from.to_string(), to.to_string());
+    let listed = tables.into_iter().flat_map(move |(tile, table)| table.iter().map(move |fault| (tile, owned(fault))));
+    listed.chain(of_updates().map(|fault| (Tile::PLAIN, fault)))
 }
 
 /// Returns the kernel with changed text, in its own file or a shared one. It is leaked, since kernels are static. The
@@ -49,8 +69,8 @@ fn every_sabotaged_shader_is_caught() {
     let Some(device) = device() else { return };
     let mut missed = Vec::new();
     for (tile, (name, what, from, to)) in all() {
-        let honest = kernels::ALL.into_iter().find(|kernel| kernel.name == *name).expect("a kernel of ours");
-        let (kernel, product) = (tampered(honest, &tile, from, to), honest.shader.tiles.is_some());
+        let honest = kernels::ALL.into_iter().find(|kernel| kernel.name == name).expect("a kernel of ours");
+        let (kernel, product) = (tampered(honest, &tile, &from, &to), honest.shader.tiles.is_some());
         if tile.sharing == OperandSharing::Subgroup && !device.limits().subgroups {
             println!("not on this device, whose subgroups are others: {what}: {name}");
             continue;

@@ -11,6 +11,7 @@ mod steps;
 
 use super::STEMS;
 use super::case::Case;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wgrad::Error;
@@ -52,6 +53,14 @@ fn with_reference(honest: &'static Kernel, reference: fn(Call<'_>), tolerance: T
     }))
 }
 
+/// Faulty CPU kernel of a family.
+type Faulty = Box<dyn Fn(Call<'_>)>;
+
+thread_local! {
+    /// The current one, which a function pointer cannot capture.
+    static FAULTY: RefCell<Faulty> = RefCell::new(Box::new(|_| {}));
+}
+
 /// Runs a case in lockstep, on a device whose kernels run `reference`.
 fn verify(case: &Case, reference: fn(Call<'_>)) -> wgrad::Result<usize> {
     let honest = case.op().kernel;
@@ -67,18 +76,20 @@ fn verify(case: &Case, reference: fn(Call<'_>)) -> wgrad::Result<usize> {
 fn all_are_caught(table: &[Sabotage]) {
     let mut missed = Vec::new();
     for (kernel, wrong, reference) in table {
-        let cases = cases(kernel);
-        let caught: Vec<Error> = cases.iter().filter_map(|case| verify(case, *reference).err()).collect();
-        println!("{kernel}: {wrong}: caught by {} of {} cases", caught.len(), cases.len());
-        for error in &caught {
-            let Error::Mismatch { op, .. } = error else { panic!("{kernel}: {wrong}: {error}") };
-            assert!(op.ends_with(&format!("op 0 ({kernel})")), "{wrong} in {kernel} was blamed on {op}");
-        }
-        if caught.is_empty() {
-            missed.push(format!("{kernel}: {wrong}"));
-        }
+        missed.extend(not_caught(kernel, wrong, *reference, &cases(kernel)));
     }
     assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
+
+/// Returns the description of a faulty kernel that no case catches. Asserts that every error names its op.
+fn not_caught(kernel: &str, wrong: &str, reference: fn(Call<'_>), cases: &[Case]) -> Option<String> {
+    let caught: Vec<Error> = cases.iter().filter_map(|case| verify(case, reference).err()).collect();
+    println!("{kernel}: {wrong}: caught by {} of {} cases", caught.len(), cases.len());
+    for error in &caught {
+        let Error::Mismatch { op, .. } = error else { panic!("{kernel}: {wrong}: {error}") };
+        assert!(op.ends_with(&format!("op 0 ({kernel})")), "{wrong} in {kernel} was blamed on {op}");
+    }
+    caught.is_empty().then(|| format!("{kernel}: {wrong}"))
 }
 
 #[test]
@@ -102,6 +113,20 @@ fn sabotaged_optimizers_are_caught() {
 }
 
 #[test]
+fn sabotaged_updates_are_caught() {
+    let mut missed = Vec::new();
+    let mut of_kernel = ("", Vec::new());
+    for (kernel, wrong, reference) in optimizers::faulty_updates() {
+        if of_kernel.0 != kernel {
+            of_kernel = (kernel, cases(kernel));
+        }
+        FAULTY.set(reference);
+        missed.extend(not_caught(kernel, &wrong, |call| FAULTY.with_borrow(|faulty| faulty(call)), &of_kernel.1));
+    }
+    assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
+
+#[test]
 fn sabotaged_rest_is_caught() {
     all_are_caught(rest::TABLE);
 }
@@ -113,9 +138,11 @@ fn sabotaged_steps_are_caught() {
 
 #[test]
 fn every_kernel_is_sabotaged() {
-    let sabotaged: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel).collect();
-    assert_eq!(sabotaged, ALL.iter().map(|kernel| kernel.name).collect());
-    let said = format!("{} sabotaged CPU kernels", TABLES.map(<[Sabotage]>::len).iter().sum::<usize>());
+    let updates = optimizers::faulty_updates();
+    let sabotaged = TABLES.into_iter().flatten().map(|(kernel, ..)| *kernel);
+    let sabotaged: Vec<&str> = sabotaged.chain(updates.iter().map(|(kernel, ..)| *kernel)).collect();
+    assert_eq!(BTreeSet::from_iter(sabotaged.iter().copied()), ALL.iter().map(|kernel| kernel.name).collect());
+    let said = format!("{} sabotaged CPU kernels", sabotaged.len());
     assert!(include_str!("../../../README.md").contains(&said), "README.md does not say `{said}`");
 }
 

@@ -1,77 +1,12 @@
-//! Faulty kernels: optimizers, and the norm for gradient clipping.
+//! Faulty kernels: updates of all optimizers, and the norm for gradient clipping.
 
-use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
+use super::{Sabotage, at_step, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
-use wgrad::kernels::{adamw, norm, rmsprop, sgd, square_sum};
+use wgrad::elementwise::{Update, updates};
+use wgrad::kernels::{norm, square_sum, update};
 use wgrad::plan::{BufferArg, Call, Kernel, Step};
 
-const MOMENTUM: &Kernel = &sgd::MOMENTUM;
-
 pub(super) const TABLE: &[Sabotage] = &[
-    ("adamw", "flag ignored", |call| flagging(call, &adamw::KERNEL, 5, |_, _| ())),
-    ("adamw", "an update that overflows is not noticed", |call| unnoticed(call, &adamw::KERNEL, 5)),
-    ("adamw", "an update that overflows freezes itself", |call| at_step(call, &adamw::KERNEL, |step| step.index -= 1)),
-    ("adamw", "what has decayed stays", |call| unflushed(call, &adamw::KERNEL, 2)),
-    ("adamw", "clipping ignored", |call| adam(call, |p, _| p.max_norm = f32::MAX)),
-    ("adamw", "Adam's decay ignored", |call| adam(call, |p, _| p.l2 = 0.0)),
-    ("adamw", "AdamW's decay ignored", |call| adam(call, |p, _| p.decay = 0.0)),
-    ("adamw", "AdamW's decay taken for Adam's", |call| adam(call, |p, _| (p.l2, p.decay) = (p.decay, p.l2))),
-    ("adamw", "bias correction of m missing", |call| adam(call, |_, step| step.bias_correction1 = 1.0)),
-    ("adamw", "bias correction of v missing", |call| adam(call, |_, step| step.bias_correction2_root = 1.0)),
-    ("adamw", "root of v's correction forgotten", |call| {
-        adam(call, |_, step| step.bias_correction2_root *= step.bias_correction2_root);
-    }),
-    ("adamw", "epsilon missing", |call| adam(call, |p, _| p.epsilon = 0.0)),
-    ("adamw", "epsilon inside the root", |call| adam(call, |p, _| p.epsilon = p.epsilon.sqrt())),
-    ("adamw", "betas swapped", |call| {
-        adam(call, |p, _| {
-            (p.beta1, p.beta2) = (p.beta2, p.beta1);
-            (p.one_minus_beta1, p.one_minus_beta2) = (p.one_minus_beta2, p.one_minus_beta1);
-        });
-    }),
-    ("adamw", "new gradient not weighted", |call| adam(call, |p, _| p.one_minus_beta1 = 1.0)),
-    ("adamw", "learning rate of the first step", |call| {
-        let rate = call.steps[0].learning_rate;
-        adam(call, |_, step| step.learning_rate = rate);
-    }),
-    ("adamw", "last parameter of each block skipped", |call| {
-        writing(call, &adamw::KERNEL, 0, |parameter, old| skip(parameter, old, |i| i % 64 == 63));
-    }),
-    ("adamw", "v not kept", |call| writing(call, &adamw::KERNEL, 3, |v, old| v.copy_from_slice(old))),
-    ("rmsprop", "flag ignored", |call| flagging(call, &rmsprop::KERNEL, 4, |_, _| ())),
-    ("rmsprop", "an update that overflows is not noticed", |call| unnoticed(call, &rmsprop::KERNEL, 4)),
-    ("rmsprop", "what has decayed stays", |call| unflushed(call, &rmsprop::KERNEL, 2)),
-    ("rmsprop", "clipping ignored", |call| rms(call, |p, _| p.max_norm = f32::MAX)),
-    ("rmsprop", "weight decay ignored", |call| rms(call, |p, _| p.l2 = 0.0)),
-    ("rmsprop", "epsilon missing", |call| rms(call, |p, _| p.epsilon = 0.0)),
-    ("rmsprop", "weights of the average swapped", |call| {
-        rms(call, |p, _| (p.alpha, p.one_minus_alpha) = (p.one_minus_alpha, p.alpha));
-    }),
-    ("rmsprop", "step upwards", |call| rms(call, |_, step| step.learning_rate *= -1.0)),
-    ("rmsprop", "average not kept", |call| writing(call, &rmsprop::KERNEL, 2, |mean, old| mean.copy_from_slice(old))),
-    ("sgd", "flag ignored", |call| flagging(call, &sgd::KERNEL, 3, |_, _| ())),
-    ("sgd", "an update that overflows is not noticed", |call| unnoticed(call, &sgd::KERNEL, 3)),
-    ("sgd", "what has decayed stays", |call| unflushed(call, &sgd::KERNEL, 0)),
-    ("sgd", "clipping ignored", |call| plain(call, |p, _| p.max_norm = f32::MAX)),
-    ("sgd", "always clipped to the largest norm", |call| plain(call, |p, _| p.max_norm = p.max_norm.min(1.0))),
-    ("sgd", "weight decay ignored", |call| plain(call, |p, _| p.l2 = 0.0)),
-    ("sgd", "step upwards", |call| plain(call, |_, step| step.learning_rate *= -1.0)),
-    ("sgd", "last block skipped", |call| {
-        writing(call, &sgd::KERNEL, 0, |parameter, old| {
-            let last = parameter.len() - 64;
-            skip(parameter, old, |i| i >= last);
-        });
-    }),
-    ("sgd_momentum", "flag ignored", |call| flagging(call, MOMENTUM, 3, |_, _| ())),
-    ("sgd_momentum", "an update that overflows is not noticed", |call| unnoticed(call, MOMENTUM, 3)),
-    ("sgd_momentum", "what has decayed stays", |call| unflushed(call, MOMENTUM, 4)),
-    ("sgd_momentum", "Nesterov's form ignored", |call| momentum(call, |p, _| p.nesterov = 0)),
-    ("sgd_momentum", "Nesterov's form always", |call| momentum(call, |p, _| p.nesterov = 1)),
-    ("sgd_momentum", "momentum's sign", |call| momentum(call, |p, _| p.momentum *= -1.0)),
-    ("sgd_momentum", "momentum missing", |call| momentum(call, |p, _| p.momentum = 0.0)),
-    ("sgd_momentum", "momentum not kept", |call| {
-        writing(call, MOMENTUM, 4, |momentum, old| momentum.copy_from_slice(old));
-    }),
     ("norm", "root missing", |call| writing(call, &norm::KERNEL, 1, |norm, _| each(norm, |norm| norm * norm))),
     ("norm", "first block missing", |call| reading(call, &norm::KERNEL, 0, |partial| partial[0] = 0)),
     ("norm", "last block missing", |call| {
@@ -87,6 +22,80 @@ pub(super) const TABLE: &[Sabotage] = &[
         });
     }),
 ];
+
+/// A faulty update: name of the kernel, description of the mistake, faulty CPU kernel.
+pub(super) type FaultyUpdate = (&'static str, String, super::Faulty);
+
+/// Places of the bindings and parameters that all updates have.
+const FLAG: usize = 3;
+const STATES: usize = 4;
+const SETTINGS: usize = 3;
+
+/// Returns the faulty updates, which are the same mistakes for each update.
+pub(super) fn faulty_updates() -> Vec<FaultyUpdate> {
+    updates::ALL.iter().flat_map(|update| faults_of(update)).collect()
+}
+
+fn faults_of(update: &'static Update) -> Vec<FaultyUpdate> {
+    let kernel = update::kernel(update);
+    let mut faults: Vec<FaultyUpdate> = Vec::new();
+    let mut fault = |wrong: String, reference: super::Faulty| faults.push((kernel.name, wrong, reference));
+    let smallest = if update.states.is_empty() { 0 } else { STATES };
+    fault("flag ignored".into(), Box::new(|call| flagging(call, kernel, FLAG, |_, _| ())));
+    fault("an update that overflows is not noticed".into(), Box::new(|call| unnoticed(call, kernel, FLAG)));
+    fault(
+        "an update that overflows freezes itself".into(),
+        Box::new(|call| at_step(call, kernel, |step| step.index -= 1)),
+    );
+    fault("what has decayed stays".into(), Box::new(move |call| unflushed(call, kernel, smallest)));
+    fault("clipping ignored".into(), Box::new(|call| with_param(call, kernel, 0, |_| f32::MAX)));
+    fault("L2 penalty ignored".into(), Box::new(|call| with_param(call, kernel, 1, |_| 0.0)));
+    if update.name != "adan" {
+        fault("decoupled weight decay ignored".into(), Box::new(|call| with_param(call, kernel, 2, |_| 0.0)));
+    }
+    fault("step upwards".into(), Box::new(|call| at_step(call, kernel, |step| step.learning_rate *= -1.0)));
+    fault(
+        "learning rate of the first step".into(),
+        Box::new(|call| {
+            let rate = call.steps[0].learning_rate;
+            at_step(call, kernel, |step| step.learning_rate = rate);
+        }),
+    );
+    fault(
+        "last parameter of each block skipped".into(),
+        Box::new(|call| writing(call, kernel, 0, |parameter, old| skip(parameter, old, |i| i % 64 == 63))),
+    );
+    for (number, setting) in update.settings.iter().enumerate() {
+        let wrong = move |call: Call<'_>| with_param(call, kernel, SETTINGS + number, |value| 0.5 * value + 0.013);
+        fault(format!("another {setting}"), Box::new(wrong));
+    }
+    for (number, scalar) in update.scalars.iter().enumerate() {
+        fault(
+            format!("another {scalar}"),
+            Box::new(move |call| at_step(call, kernel, |step| *value(step, number) += 0.5)),
+        );
+    }
+    for (number, state) in update.states.iter().enumerate() {
+        let kept =
+            move |call: Call<'_>| writing(call, kernel, STATES + number, |state, old| state.copy_from_slice(old));
+        fault(format!("{state} not kept"), Box::new(kept));
+    }
+    faults
+}
+
+/// Value that the optimizer computes for a step.
+fn value(step: &mut Step, number: usize) -> &mut f32 {
+    let Step { optimizer1, optimizer2, optimizer3, optimizer4, .. } = step;
+    [optimizer1, optimizer2, optimizer3, optimizer4].into_iter().nth(number).expect("there are four")
+}
+
+/// Runs the correct kernel with another parameter.
+fn with_param(call: Call<'_>, honest: &Kernel, number: usize, change: impl Fn(f32) -> f32) {
+    let Call { params, step, steps, items, args, trace } = call;
+    let mut params = params.to_vec();
+    params[number] = change(f32::from_bits(params[number])).to_bits();
+    (honest.reference)(Call { params: &params, step, steps, items, args, trace });
+}
 
 /// Runs the correct CPU kernel, but leaves the flag unchanged.
 fn unnoticed(call: Call<'_>, honest: &Kernel, argument: usize) {
@@ -105,20 +114,4 @@ fn unflushed(call: Call<'_>, honest: &Kernel, argument: usize) {
             }
         }
     });
-}
-
-fn adam(call: Call<'_>, change: impl FnOnce(&mut adamw::Params, &mut Step)) {
-    changed(call, &adamw::KERNEL, change);
-}
-
-fn rms(call: Call<'_>, change: fn(&mut rmsprop::Params, &mut Step)) {
-    changed(call, &rmsprop::KERNEL, change);
-}
-
-fn plain(call: Call<'_>, change: fn(&mut sgd::Params, &mut Step)) {
-    changed(call, &sgd::KERNEL, change);
-}
-
-fn momentum(call: Call<'_>, change: fn(&mut sgd::Params, &mut Step)) {
-    changed(call, MOMENTUM, change);
 }

@@ -1,13 +1,12 @@
-//! `adamw` in lockstep.
+//! `update_adamw` in lockstep.
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::Gpu;
 use wgrad::exec::lockstep;
-use wgrad::kernels::adamw::Params;
 use wgrad::plan::Section;
 
 use crate::common::device;
-use crate::plans::{ADAM, adamw_plan, fill_adamw, find, read, run, step};
+use crate::plans::{ADAM, AdamParams, adamw_plan, fill_adamw, find, read, run, step};
 
 const NORM: f32 = 10.0;
 
@@ -16,11 +15,11 @@ fn adamw_equals_its_reference() {
     let Some(device) = device() else { return };
     let settings = [
         ADAM,
-        Params { l2: 0.1, ..ADAM },
-        Params { decay: 0.1, ..ADAM },
-        Params { max_norm: 1.0, ..ADAM },
-        Params { l2: 0.1, max_norm: 1.0, ..ADAM },
-        Params { epsilon: 0.5, decay: 0.1, max_norm: NORM, ..ADAM },
+        AdamParams { l2: 0.1, ..ADAM },
+        AdamParams { decay: 0.1, ..ADAM },
+        AdamParams { max_norm: 1.0, ..ADAM },
+        AdamParams { l2: 0.1, max_norm: 1.0, ..ADAM },
+        AdamParams { epsilon: 0.5, decay: 0.1, max_norm: NORM, ..ADAM },
     ];
     let (mut compared, mut expected) = (0, 0);
     for elements in [64, 192, 256, 320, 64 * 1025] {

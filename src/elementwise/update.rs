@@ -1,0 +1,226 @@
+//! The macro that declares the updates of optimizers; see [`updates!`].
+
+/// Largest number of states per parameter.
+pub const MAX_STATES: usize = 4;
+
+/// Largest number of settings.
+pub const MAX_SETTINGS: usize = 8;
+
+/// Largest number of values that an optimizer computes for each step.
+pub const MAX_SCALARS: usize = 4;
+
+/// Values of an update that are the same for all elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<T> {
+    /// Learning rate of the step.
+    pub rate: T,
+    /// 1 − learning rate · decoupled weight decay.
+    pub kept: T,
+    /// Settings, in the order of [`Update::settings`].
+    pub settings: [T; MAX_SETTINGS],
+    /// Values for the step, in the order of [`Update::scalars`].
+    pub scalars: [T; MAX_SCALARS],
+}
+
+/// Parameter and states of one element.
+pub type Element<T> = [T; 1 + MAX_STATES];
+
+/// Update of one element for one kind of numbers: parameter and states, gradient, and the values that all elements share.
+pub type Formula<T> = fn(Element<T>, T, &Shared<T>) -> Element<T>;
+
+/// Vectorized update: parameters, gradients, states, values that all elements share, gradient clipping factor, and L2 penalty.
+/// Returns the bits of the largest magnitude written.
+pub type Fast = fn(&mut [f32], &[f32], [&mut [f32]; MAX_STATES], &Shared<f32>, f32, f32) -> u32;
+
+/// Declared update of an optimizer.
+#[derive(Debug)]
+pub struct Update {
+    /// Name.
+    pub name: &'static str,
+    /// Name of its kernel.
+    pub kernel: &'static str,
+    /// Names of the states, each of which has one number per parameter. They are 0 at first.
+    pub states: &'static [&'static str],
+    /// States of which a square root is computed, and which are therefore never negative.
+    pub never_negative: &'static [&'static str],
+    /// Names of the settings.
+    pub settings: &'static [&'static str],
+    /// Names of the values that the optimizer computes for each step.
+    pub scalars: &'static [&'static str],
+    /// Floating-point operations per element.
+    pub flops: u64,
+    /// WGSL of its kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`, and
+    /// `shaders/update.wgsl`.
+    pub wgsl: &'static str,
+    /// In f32, for the reference implementation.
+    pub single: Formula<f32>,
+    /// In f64, for tests.
+    pub double: Formula<f64>,
+    /// With rounding errors, for tolerances.
+    pub rounded: Formula<super::numbers::Rounded>,
+    /// For the CPU kernel.
+    pub fast: Fast,
+}
+
+/// Declares updates as [`Update`]s.
+///
+/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body. The body
+/// changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning rate `rate`, and
+/// `kept`, the factor of decoupled weight decay. These four names are given first.
+macro_rules! updates {
+    (($p:ident, $g:ident, $rate:ident, $kept:ident)
+    $(
+        $(#[$doc:meta])*
+        $constant:ident = $name:ident [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) flops $flops:literal
+        $(, never_negative $($square:ident),+)?
+        { $($body:tt)* }
+    )*) => {
+        /// All updates. An update's place in it is that of its kernel in [`crate::kernels::update::kernels`].
+        pub const ALL: &[&$crate::elementwise::Update] = &[$(&$constant),*];
+
+        $(
+            $(#[$doc])*
+            pub static $constant: $crate::elementwise::Update = $crate::elementwise::Update {
+                name: stringify!($name),
+                kernel: concat!("update_", stringify!($name)),
+                states: &[$(stringify!($state)),*],
+                never_negative: &[$($(stringify!($square)),+)?],
+                settings: &[$(stringify!($setting)),*],
+                scalars: &[$(stringify!($scalar)),*],
+                flops: $flops,
+                wgsl: concat!(
+                    "struct Params {\n    max_norm: f32,\n    l2: f32,\n    decay: f32,\n",
+                    $("    ", stringify!($setting), ": f32,\n",)*
+                    "}\n\nstruct Element {\n    p: f32,\n",
+                    $("    ", stringify!($state), ": f32,\n",)*
+                    "}\n\n",
+                    $crate::elementwise::update::bindings!(6 7 8 9; $($state)*),
+                    "\nfn load(i: u32) -> Element {\n    return Element(parameter[i]",
+                    $(", ", stringify!($state), "[i]",)*
+                    ");\n}\n\nfn store(i: u32, element: Element) {\n    parameter[i] = element.p;\n",
+                    $("    ", stringify!($state), "[i] = element.", stringify!($state), ";\n",)*
+                    "}\n\nfn is_sound(element: Element) -> bool {\n    return is_finite(element.p)",
+                    $(" && is_finite(element.", stringify!($state), ")",)*
+                    ";\n}\n\n",
+                    "fn updated(element: Element, g: f32, rate: f32, kept: f32, params: Params) -> Element {\n",
+                    "    var p = element.p;\n",
+                    $("    var ", stringify!($state), " = element.", stringify!($state), ";\n",)*
+                    $("    let ", stringify!($setting), " = params.", stringify!($setting), ";\n",)*
+                    $crate::elementwise::update::scalars!(1 2 3 4; $($scalar)*),
+                    "    ", stringify!($($body)*), "\n",
+                    "    return Element(p", $(", ", stringify!($state),)* ");\n}\n\n",
+                    include_str!("../../shaders/update.wgsl"),
+                ),
+                single: $crate::elementwise::update::formula!(
+                    single, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                ),
+                double: $crate::elementwise::update::formula!(
+                    double, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                ),
+                rounded: $crate::elementwise::update::formula!(
+                    rounded, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                ),
+                fast: {
+                    $crate::numeric::widest! {
+                        #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
+                        fn update(
+                            $p: &mut [f32],
+                            $g: &[f32],
+                            $($state: &mut [f32],)*
+                            shared: &$crate::elementwise::update::Shared<f32>,
+                            clip: f32,
+                            l2: f32,
+                        ) -> u32 {
+                            use $crate::elementwise::numbers::fast::*;
+                            let ($rate, $kept) = (shared.rate, shared.kept);
+                            let [$($setting,)* ..] = shared.settings;
+                            let [$($scalar,)* ..] = shared.scalars;
+                            let updated = |mut $p: f32, $g: f32, $(mut $state: f32),*| {
+                                $($body)*
+                                ($p, $($state,)*)
+                            };
+                            let mut largest = 0;
+                            for $crate::elementwise::update::pattern!(($p, $g) $($state)*)
+                                in $p.iter_mut().zip($g)$(.zip($state.iter_mut()))*
+                            {
+                                let gradient = $g * clip + l2 * *$p;
+                                (*$p, $(*$state,)*) = updated(*$p, gradient, $(*$state),*);
+                                largest = $crate::numeric::magnitude_bits(*$p).max(largest);
+                                $(largest = $crate::numeric::magnitude_bits(*$state).max(largest);)*
+                            }
+                            largest
+                        }
+                    }
+                    |parameters, gradients, states, shared, clip, l2| {
+                        let [$($state,)* ..] = states;
+                        update(parameters, gradients, $($state,)* shared, clip, l2)
+                    }
+                },
+            };
+        )*
+    };
+}
+
+/// Body of an update as a Rust function for one kind of numbers.
+macro_rules! formula {
+    (
+        $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident),
+        [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) { $($body:tt)* }
+    ) => {{
+        #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
+        fn updated(
+            mut element: $crate::elementwise::update::Element<$crate::elementwise::numbers::$numbers::Number>,
+            $g: $crate::elementwise::numbers::$numbers::Number,
+            shared: &$crate::elementwise::update::Shared<$crate::elementwise::numbers::$numbers::Number>,
+        ) -> $crate::elementwise::update::Element<$crate::elementwise::numbers::$numbers::Number> {
+            use $crate::elementwise::numbers::$numbers::*;
+            let ($rate, $kept) = (shared.rate, shared.kept);
+            let [mut $p, $(mut $state,)* ..] = element;
+            let [$($setting,)* ..] = shared.settings;
+            let [$($scalar,)* ..] = shared.scalars;
+            $($body)*
+            for (to, from) in element.iter_mut().zip([$p, $($state),*]) {
+                *to = from;
+            }
+            element
+        }
+        updated
+    }};
+}
+
+/// Pattern of zipped iterators: `(((p, g), m), v)`.
+macro_rules! pattern {
+    ($inner:tt) => {
+        $inner
+    };
+    ($inner:tt $next:ident $($rest:ident)*) => {
+        $crate::elementwise::update::pattern!(($inner, $next) $($rest)*)
+    };
+}
+
+/// WGSL of the states' bindings, with these numbers.
+macro_rules! bindings {
+    ($($number:literal)*;) => {
+        ""
+    };
+    ($number:literal $($numbers:literal)*; $state:ident $($states:ident)*) => {
+        concat!(
+            "@group(0) @binding(", $number, ") var<storage, read_write> ", stringify!($state), ": array<f32>;\n",
+            $crate::elementwise::update::bindings!($($numbers)*; $($states)*)
+        )
+    };
+}
+
+/// WGSL that reads the values for the step from its record.
+macro_rules! scalars {
+    ($($number:literal)*;) => {
+        ""
+    };
+    ($number:literal $($numbers:literal)*; $scalar:ident $($scalars:ident)*) => {
+        concat!(
+            "    let ", stringify!($scalar), " = step.optimizer", $number, ";\n",
+            $crate::elementwise::update::scalars!($($numbers)*; $($scalars)*)
+        )
+    };
+}
+pub(crate) use {bindings, formula, pattern, scalars, updates};
