@@ -1,7 +1,7 @@
 //! Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of
 //! a micro-batch in the loss of its step.
 //!
-//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its active rows,
+//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its rows in use,
 //! scale_s its `loss_scale`.
 //!
 //! | binding | view | shape | access |
@@ -49,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// loss = the mean over the active elements of each row of row_loss.
+/// loss = the sum of the elements in use of each row of row_loss, times the `loss_scale` of its step record.
 pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
     let shape = plan.shape(row_loss);
     Op::new(&KERNEL, &[row_loss, loss], &Params { stride: shape.columns as u32 }, shape.rows)

@@ -86,13 +86,13 @@ impl Binding {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// Creates a binding that is never read, and of which the op writes all live items. It is split along the items.
+    /// Creates a binding that is never read, and of which the op writes all items in use. It is split along the items.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
 
-    /// Creates a binding for the outputs of the op's stages. Each stage writes all live items, and later stages read
-    /// them.
+    /// Creates a binding for the outputs of the op's stages. Each stage writes all items in use, and later stages
+    /// read them.
     pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
         Self { trace: true, ..Self::write(name, dtype) }
     }
@@ -124,7 +124,8 @@ impl Binding {
         self
     }
 
-    /// Returns the same binding, whose view may be only a range of the rows of a larger matrix.
+    /// Returns the same binding, whose view may be only a range of the rows of a larger matrix. The kernel then needs
+    /// the parameters `first_row` and `rows`.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
         self
