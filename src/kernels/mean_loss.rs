@@ -6,8 +6,8 @@
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
-//! | 2 | row_loss | steps×(batch, padded) | read |
-//! | 3 | loss | steps×1 | write |
+//! | 2 | row_loss | batches×(batch, padded) | read |
+//! | 3 | loss | batches×1 | write |
 //!
 //! Rounding: [`Sum`] in blocks, one term per row.
 
@@ -19,7 +19,7 @@ use crate::shape::Dtype;
 words! {
     /// Kernel parameters.
     pub struct Params {
-        /// Number of elements between the rows of two successive steps.
+        /// Number of elements from one batch to the next in row_loss.
         stride: u32,
     }
 }

@@ -130,8 +130,9 @@ pub struct Layer {
 }
 
 impl Params {
-    /// Creates the parameters of a network. Each layer is a pair of its number of outputs and the number of
-    /// its activation.
+    /// Creates the parameters of a network, with four rows per workgroup. Each layer is a pair of its number of outputs
+    /// and the number of its activation. `loss` is an index in [`LOSSES`]. `parameters` are those of all activations
+    /// that have some.
     pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, parameters: [f32; 2]) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {

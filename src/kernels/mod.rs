@@ -1,4 +1,5 @@
-//! The kernels, one per file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` share a file stem.
+//! The kernels, each in a file of its own, or with its variants. `NAME.rs` here, `shaders/NAME.wgsl` and
+//! `tests/kernels/NAME.rs` share a file stem.
 //!
 //! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
 //! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
