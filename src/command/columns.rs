@@ -49,7 +49,7 @@ pub struct Names(Vec<String>);
 pub struct Columns {
     /// Target column of a table [default: the last]
     ///
-    /// Built-in data sets have their own target.
+    /// Built-in data sets have their own target, so there the option is an error.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
     /// Columns to leave out, such as an id: "id,name"

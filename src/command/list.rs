@@ -22,7 +22,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Kind {
-    /// Activation functions, with the defaults of their parameters
+    /// Activation functions, with the defaults of their parameters, and formulas
     Activations,
 }
 

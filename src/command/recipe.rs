@@ -26,7 +26,8 @@ pub struct Options {
     /// numbers from 0 to 1, and perceptron for two classes or the numbers 0 and 1. By default, classes have
     /// softmax_cross_entropy, numbers that are all 0 or 1, as in `xor`, binary_cross_entropy, and other numbers
     /// mean_squared_error. A table with a target of 0 and 1 has two classes if it has at least five rows. Without data,
-    /// the default is mean_squared_error for one output, else softmax_cross_entropy.
+    /// the default is mean_squared_error for one output, else softmax_cross_entropy. Short names are mse, bce and
+    /// cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,

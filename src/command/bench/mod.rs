@@ -79,7 +79,7 @@ pub struct Arguments {
     /// Device, as in `wgrad train` [default: all]
     ///
     /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated, but not with --suite. By
-    /// default, the CPU and all adapters are measured, software adapters too, or with --suite the best GPU. A device
+    /// default, the CPU and all GPUs are measured, software adapters too, or with --suite the best GPU. A device
     /// that cannot be measured is an error only if it is named. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]

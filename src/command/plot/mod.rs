@@ -28,7 +28,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Kind {
-    /// Draws decision regions, or the predicted numbers
+    /// Draws the predictions of a model with two inputs as colors
     Boundary(boundary::Arguments),
 }
 

@@ -180,7 +180,8 @@ pub struct Arguments {
     profile: bool,
     /// Writes a timeline of the ops, with --profile
     ///
-    /// FILE is a JSON trace. Open it in <https://ui.perfetto.dev>, or in about:tracing of Chrome.
+    /// FILE is a JSON trace of the first 200,000 runs of ops. Open it in <https://ui.perfetto.dev>, or in about:tracing
+    /// of Chrome. An existing file is replaced.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile", hide_short_help = true)]
     trace: Option<PathBuf>,
     #[command(flatten)]
