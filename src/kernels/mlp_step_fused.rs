@@ -1,4 +1,4 @@
-//! Fused step for narrow networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
+//! Fused step for small networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
 //! gradients of its own rows.
 //!
 //! Formulas, with x₀ = input: `x_l[r, o] = f_l(Σᵢ x_{l−1}[r, i]·W_l[o, i] + b_l[o])`; row_loss and ∂loss/∂x_L as in the
@@ -17,9 +17,9 @@
 //! | 7 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //! | 8 | trace | all x_l, then all d_l | write, only in [`TRACED`] |
 //!
-//! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces all ops of the `gradients`
-//! section, for networks of dense layers with biases and without dropout. It has no derivative, since it contains the
-//! backward pass.
+//! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces the ops of forward pass, loss
+//! and backward pass, for networks of dense layers with biases and without dropout. It has no derivative, since it
+//! contains the backward pass.
 //!
 //! Rounding: stage by stage as in `dense_forward`, the loss, `dense_grad_input` and `dense_grad_weight`. [`TRACED`]
 //! writes the results of each stage to a trace. The reference and the tolerances then start each stage from the trace
