@@ -185,7 +185,7 @@ impl Device {
         Ok(self)
     }
 
-    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a narrow network in one op. A GPU
+    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a small network in one op. A GPU
     /// is opened again for this; other devices have no fused steps and are returned unchanged.
     ///
     /// # Errors

@@ -48,8 +48,8 @@ pub enum Init {
 const NAMES: [&str; 6] = ["zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"];
 
 impl Init {
-    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and functions like it (leaky_relu, relu6,
-    /// elu, celu, gelu, silu, hard_swish, mish), else [`Init::XavierUniform`].
+    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and functions like it (leaky_relu,
+    /// relu6, elu, celu, gelu, gelu_tanh, silu, hard_swish, mish), else [`Init::XavierUniform`].
     ///
     /// # Examples
     /// ```
@@ -94,7 +94,7 @@ impl Init {
     /// the number of the layer. The same seed and index give the same weights.
     ///
     /// # Errors
-    /// [`Error::Memory`].
+    /// [`Error::Memory`] if the matrix does not fit into memory.
     ///
     /// # Examples
     /// ```

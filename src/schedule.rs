@@ -11,7 +11,8 @@ const MOST_FACTORS: usize = 1 << 20;
 
 /// Factor on the optimizer's learning rate, as a function of the step. Steps are counted from 0.
 ///
-/// The formulas are those of PyTorch's `LinearLR`, `CosineAnnealingLR` and `LambdaLR`, stepped after every batch.
+/// The formulas are those of PyTorch's `LinearLR`, `CosineAnnealingLR` and `LambdaLR`, stepped after every update of
+/// the parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]

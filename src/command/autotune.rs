@@ -16,11 +16,13 @@ const NONE: [&str; 2] = ["none", "off"];
 /// Option of commands that run, show or check a GPU's matrix multiplications.
 #[derive(clap::Args)]
 pub struct TuningOptions {
-    /// File of tile sizes on a GPU, or `none` [default: auto]
+    /// Tile sizes on a GPU: a file, or `none` [default: stored ones]
     ///
-    /// A GPU multiplies matrices in tiles. `wgrad tune` measures the fastest tile sizes and writes the file. By default, the
-    /// file that the environment variable WGRAD_TUNING names is used, or else the sizes that `wgrad tune` stored for this GPU.
-    /// Without either, or with `none`, built-in rules choose the sizes.
+    /// A GPU multiplies matrices in tiles. `wgrad tune` measures which tile sizes are fastest. It stores them for this
+    /// GPU, and with --out it also writes them to a file, which can be named here. By default, the file is used that
+    /// the environment variable WGRAD_TUNING names, or else the stored sizes. Without either, or with `none`, built-in
+    /// rules choose the sizes. They also choose them for matrix multiplications that were not measured. The CPU needs
+    /// no sizes: there, a file is an error, except in `bench`.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
     autotune: Option<PathBuf>,
@@ -44,7 +46,7 @@ pub struct Followed {
     /// File of the tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// Number of different matrix multiplications per step.
+    /// Number of matrix multiplications per step. Those with the same kernel and the same shapes count once.
     matmuls: usize,
     /// Number of those whose tile sizes are from the tuning.
     tuned: usize,

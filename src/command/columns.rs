@@ -9,22 +9,25 @@ use wgrad::data::CsvOptions;
 /// Options for finding the data, and for the format of a table's text.
 #[derive(Args)]
 pub struct Reading {
-    /// Folder of MNIST's four files, for `mnist`
+    /// Folder of MNIST's four files, only for `mnist`
     ///
-    /// The files may be gzipped or not.
+    /// The files are train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+    /// t10k-labels-idx1-ubyte, each gzipped (.gz) or not. They are not part of the program.
     #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
     /// Separator of a table's columns [default: auto]
     ///
-    /// A character, or `tab`. By default, it is the most frequent of comma, tab, semicolon and `|` in the header.
+    /// An ASCII character, or `tab`. By default, it is the most frequent of comma, tab, semicolon and `|` in the
+    /// header.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
     /// First row of a table has names: yes, no [default: auto]
     ///
-    /// `yes`: the first row has the names of the columns; `no`: it has values. Without it, this is decided from the cells
-    /// of the first row, or from the column names of the model.
+    /// `yes`: the first row has the names of the columns; `no`: it has values. By default, this is decided from the
+    /// cells of the first row, or in a command with a model as in the table that the model was trained on. Without
+    /// names, the columns are column1, column2, …
     #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,
@@ -45,12 +48,14 @@ pub struct Names(Vec<String>);
 #[derive(Args)]
 pub struct Columns {
     /// Target column of a table [default: the last]
+    ///
+    /// Built-in data sets have their own target, so there the option is an error.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
     /// Columns to leave out, such as an id: "id,name"
     ///
-    /// Several names are separated by commas, or the option is repeated. A name with a comma is put in double quotes, as in
-    /// '"a,b",c'.
+    /// Only for a table. Several names are separated by commas, or the option is repeated. A name with a comma is put
+    /// in double quotes, as in '"a,b",c'.
     #[arg(long, value_name = "COLUMN", value_parser = names, help_heading = "Data")]
     pub drop: Vec<Names>,
     #[command(flatten)]

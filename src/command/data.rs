@@ -19,11 +19,12 @@ pub const NAMES: [&str; 12] =
     ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
 /// Short help of the argument DATA.
-pub const HELP: &str = "digits, iris, mnist, moons, spirals, … or a table's path";
+pub const HELP: &str = "Data set (digits, iris, moons, …), or the path of a table";
 
 /// Long help of the argument DATA.
-pub const LONG_HELP: &str = "digits, iris, mnist, moons, circles, spirals, blobs, sine, and, or, xor; or the path of a \
-                             table: CSV or TSV, gzipped or not, `-` for standard input";
+pub const LONG_HELP: &str = "Name of a data set: `digits`, `iris`, `mnist` (needs --data-dir), `moons`, `circles`, \
+                             `spirals`, `blobs`, `sine`, `and`, `or`, `xor`. Any other text is the path of a table: \
+                             CSV or TSV, gzipped or not, `-` for standard input";
 
 /// File name that stands for standard input and standard output.
 pub const STANDARD: &str = "-";

@@ -11,15 +11,16 @@ use super::numbers::count;
 pub struct DeviceOptions {
     /// auto, cpu, gpu, or a GPU's name or number
     ///
-    /// `auto` takes the best GPU, or the CPU if there is none. `wgrad devices` lists the GPUs. A part of a GPU's name is
-    /// enough, in upper or lower case. `reference` is the slow implementation with which all others are compared. The
-    /// environment variable WGRAD_DEVICE sets another default.
+    /// `auto` takes the best GPU, or the CPU if there is none. `gpu` takes the best GPU, or fails. `wgrad devices`
+    /// lists the GPUs. A part of a GPU's name is enough, in upper or lower case. `reference` is the slow implementation
+    /// with which all others are compared. The environment variable WGRAD_DEVICE sets another default.
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", hide_env = true, default_value = "auto")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,
     /// Threads of the CPU [default: one per core]
     ///
-    /// This option selects the CPU if --device is auto. The result is the same, bit for bit, for any number of threads.
+    /// This option selects the CPU if --device is `auto`. For a GPU and for `reference` it is an error. The result is
+    /// the same, bit for bit, for any number of threads.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     threads: Option<usize>,
 }

@@ -15,7 +15,8 @@ EXAMPLES
   WGRAD_DEVICE=cpu wgrad train digits
 
 A software adapter computes on the CPU, more slowly than `--device cpu`. It is
-meant for tests, and is used only if --device names it.
+meant for tests. `auto` and `gpu` never take it; `wgrad bench` without --device
+measures it, too.
 ";
 
 /// Options of the list.

@@ -18,15 +18,18 @@ EXAMPLES
   wgrad evaluate digits.safetensors digits
   wgrad evaluate house.safetensors new_houses.csv --json
 
+All rows of DATA are used; of `mnist`, the test set.
+
 The loss function is the one that the model was trained with.
 mean_squared_error is in the square of the target column's unit; MAE (mean
 absolute error) and RMSE (root mean squared error) are in that unit. With
 binary_cross_entropy, there is no accuracy if targets lie between 0 and 1.
 
 For classes, there is a confusion matrix, and each class has precision, recall
-and F1 (0 in place of 0/0). With --json, they are the fields `confusion`
-(counts, [actual][predicted]) and `classes`. `confusion` is left out for more
-than 100 classes.
+and F1 (0 in place of 0/0). Of more than 30 classes, only those with the lowest
+F1 and the most frequent errors are printed. With --json, they are the fields
+`confusion` (counts, [actual][predicted]) and `classes`. `confusion` is left out
+for more than 100 classes.
 ";
 
 /// Model and data.
@@ -39,6 +42,8 @@ pub struct Arguments {
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: that of the model]
+    ///
+    /// If the model does not name its target, the default is the last column.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]

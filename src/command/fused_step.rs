@@ -10,8 +10,13 @@ use super::names::names;
 pub struct FusedStepOption {
     /// Fused steps on a GPU: auto, never, always [default: auto]
     ///
-    /// A fused step runs forward pass, loss and backward pass of a network with layers of at most 128 units as one operation
-    /// on the GPU. `auto` uses it where it is estimated to be faster.
+    /// A fused step runs forward pass, loss and backward pass of a small network as one operation on the GPU; a second
+    /// one adds up the gradients. It needs at most 16 dense layers, all with biases, no dropout, and memory for all
+    /// layers in one workgroup. Each hidden layer needs one activation function, such as relu, tanh or sigmoid, but not
+    /// gelu, silu or mish; those with parameters, such as elu(1), need the same ones in all layers.
+    ///
+    /// `auto` uses it for at most 128 inputs and units per layer, where it is estimated to be faster; `always` wherever
+    /// it is possible; `never` runs layer by layer. On the CPU the option is an error, except in `bench`.
     #[arg(long, alias = "whole-step", value_name = "WHEN", value_parser = names::<FusedStep>(&FusedStep::NAMES))]
     #[arg(hide_possible_values = true, hide_short_help = true, help_heading = "Device")]
     fused_step: Option<FusedStep>,

@@ -17,7 +17,7 @@ use super::run_file::{is_run_file, key, options};
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad init                      writes run.toml
+  wgrad init                      writes run.toml, for the data set digits
   wgrad train run.toml            trains with the options of the file
   wgrad train run.toml --seed 3   the command line overrides the file
 ";
@@ -30,8 +30,8 @@ const HEAD: &str = "\
 #
 #     wgrad train RUN_FILE
 #
-# Options on the command line override this file. Lines after a `#` have no
-# effect: they show the default, or in capitals the kind of value. Paths are
+# Options on the command line override this file. Lines that begin with `#` have
+# no effect: they show the default, or in capitals the kind of value. Paths are
 # relative to the folder in which the command is run.
 ";
 
@@ -39,7 +39,7 @@ const HEAD: &str = "\
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Run file to write; it must not exist yet
+    /// Run file to write, *.toml; it must not exist yet
     #[arg(default_value = "run.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }

@@ -13,11 +13,12 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad inspect house.csv --target price
-  wgrad inspect house.csv --drop id,address   ignores these two columns
+  wgrad inspect house.csv --drop id,address   leaves out these two columns
   wgrad inspect digits --all
 
-Tables with missing cells or text are read, too, although training refuses
-them. A warning gives the line of the first such cell of each column.
+Tables with missing cells, or with text in input columns, are read, too,
+although training refuses them. A warning gives the line of the first such cell
+of each column. Columns of --drop are shown, but without warnings.
 ";
 
 /// Table to inspect.
@@ -31,10 +32,10 @@ pub struct Arguments {
     columns: Columns,
     /// Shows all columns, classes and warnings
     ///
-    /// By default at most 20 columns, 20 classes, and 5 warnings of each kind are shown.
+    /// By default, at most 20 columns beside the target, 20 classes, and 5 warnings of each kind are shown.
     #[arg(long, help_heading = "Output")]
     all: bool,
-    /// Prints JSON: an object with all columns and classes
+    /// Prints JSON: an object with all columns, classes and warnings
     #[arg(long, help_heading = "Output")]
     json: bool,
 }

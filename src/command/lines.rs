@@ -92,8 +92,8 @@ fn glued(text: &str) -> String {
     glued
 }
 
-/// Returns a text in lines of at most 80 columns. If tables whose last column is called `name` are too wide, that column is
-/// left out.
+/// Leaves out the last column of all tables where it is called `name`, if any line of the text is wider than [`WIDTH`].
+/// Lines that are then still too long are wrapped.
 pub fn without_last(text: &str, name: &str) -> String {
     let parts = parts(text, name);
     let fits = parts.iter().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH);

@@ -23,7 +23,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Kind {
-    /// Activation functions, with the defaults of their parameters
+    /// Activation functions, with the defaults of their parameters, and formulas
     Activations,
     /// Optimizers
     Optimizers,

@@ -56,10 +56,10 @@ EXAMPLES
   wgrad predict iris.safetensors flowers.csv  a line of CSV per row
   wgrad show iris.safetensors                 layers and training of a model
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
-  wgrad verify                                checks the results of this device
+  wgrad verify                                checks the results of a device
   wgrad bench                                 training speed
-  wgrad tune digits                           makes training on a GPU faster
-  wgrad plan digits --hidden \"256 relu\"       operations of a training step
+  wgrad tune digits                           finds fast tile sizes for a GPU
+  wgrad plan digits --hidden \"256 relu\"       operations of training
   wgrad list activations                      activation functions for --hidden
   wgrad devices                               GPUs and the CPU
   wgrad completions bash                      completes words in your shell
@@ -76,7 +76,10 @@ const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Prints only errors and results
+    /// Prints no progress and no notes
+    ///
+    /// `train` then prints only errors, and the results that --json or --profile asks for. `verify` prints only wrong
+    /// results. Other commands print their results as without it.
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Run file of `train`, if there is one.
@@ -98,11 +101,11 @@ enum Command {
     Predict(predict::Arguments),
     /// Shows a model's layers, columns and training
     Show(show::Arguments),
-    /// Draws the decision regions of a model
+    /// Draws the predictions of a model with two inputs
     Plot(plot::Arguments),
-    /// Shows the operations (ops) of a training step
+    /// Shows the operations (ops) of training and evaluation
     Plan(plan::Arguments),
-    /// Lists the names that a network can have
+    /// Lists the activation functions for `--hidden`
     List(list::Arguments),
     /// Lists the devices to compute on
     Devices(devices::Arguments),

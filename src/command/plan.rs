@@ -21,16 +21,21 @@ EXAMPLES
   wgrad plan digits --device cpu --peak-gflops 100 --bandwidth-gbs 20
   wgrad plan iris --device gpu --fused-step always
 
-An op is one operation on the device, such as a matrix multiplication. A
-network of L dense layers has 3L + 1 ops per training step, in the sections
-`gradients` and `update`, or 3 if a GPU runs a fused step (see --fused-step).
+An op is one operation on the device, such as a matrix multiplication. No op
+runs: the command prints the ops that training and evaluation would run. A
+training step has the ops of the sections `gradients` and `update`: 3L + 1 for L
+dense layers, if at most one activation function and a dropout follow each
+hidden layer. If a GPU runs a fused step (see --fused-step), there are 3 in
+place of 3L + 1. --clip-norm adds 2, and a device may split a matrix
+multiplication in two.
 
 ROOFLINE
-  With --device, a second table has for each op the floating-point operations,
-  the bytes that it moves if each number is read or written once, and operations
-  per byte. --peak-gflops and --bandwidth-gbs, from the device's data sheet, add
-  a lower bound of the op's time: the larger of the times for arithmetic and for
-  memory. An op whose data are still in a cache can be faster.
+  With --device, --peak-gflops or --bandwidth-gbs, a second table has for each
+  op the floating-point operations, the bytes that it moves if each number is
+  read or written once, and operations per byte. The two rates, from the
+  device's data sheet, add two lower bounds of the op's time: the times for
+  arithmetic and for memory. An op whose data are still in a cache can be faster
+  than the latter.
 ";
 
 /// Network and device.
@@ -41,12 +46,13 @@ pub struct Arguments {
     subject: Subject,
     /// Shows the ops before they are fused
     ///
-    /// Each is one step of the formulas, such as adding a bias. Training runs the fused ops, which are fewer and faster.
+    /// Each computes one formula, such as adding a bias. Training runs the fused ops, which are fewer and faster.
     #[arg(long, help_heading = "Output")]
     primitive: bool,
     /// Shows the ops as this device runs them [default: none]
     ///
-    /// auto, cpu, gpu, or a GPU's name or number. Without it, the ops are those before they are adapted to a device.
+    /// auto, cpu, gpu, or a GPU's name or number. Without it, the ops are those before they are adapted to a device,
+    /// --autotune has no effect, and --fused-step is an error. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,

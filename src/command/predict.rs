@@ -17,7 +17,11 @@ EXAMPLES
   cut -d, -f1-3 houses.csv | wgrad predict house.safetensors - | head -3
 
 The table needs the model's input columns, in any order. Others, such as the
-target, are ignored.
+target, are ignored. Without column names, the order must be that of training.
+
+The first line has the names of the columns. Then each row has a line: for
+classes, the predicted class and the probability of each class; for regression,
+the predicted number. Of `mnist`, the rows are those of the test set.
 ";
 
 /// Model and rows.
@@ -34,6 +38,8 @@ pub struct Arguments {
     #[command(flatten)]
     device: DeviceOptions,
     /// File of the predictions [default: -, standard output]
+    ///
+    /// An existing file is replaced, unless it is the model or DATA.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
 }

@@ -9,15 +9,15 @@ use super::numbers::within;
 pub struct RateOptions {
     /// Peak arithmetic rate of the device in 10⁹ FLOP/s
     ///
-    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from its number of operations
-    /// (roofline). `train` needs --profile for it, and `bench` --suite.
+    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from its number of
+    /// floating-point operations (roofline). `train` needs --profile for it, and `bench` needs --suite.
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     peak_gflops: Option<f64>,
     /// Peak memory bandwidth of the device in 10⁹ bytes/s
     ///
-    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from the bytes that it reads and
-    /// writes (roofline). `train` needs --profile for it, and `bench` --suite.
+    /// From its data sheet. The table of ops then shows a lower bound of each op's time, from the bytes that it reads
+    /// and writes (roofline). `train` needs --profile for it, and `bench` needs --suite.
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     bandwidth_gbs: Option<f64>,

@@ -13,46 +13,59 @@ use super::numbers::{count, number};
 pub struct Options {
     /// Hidden layers, "64 relu 32 relu" [default: by data set]
     ///
-    /// As in "128 relu dropout(0.2) 64 relu". A number is a dense layer of that many units, or in full dense(128, bias=false,
-    /// init=he_normal). Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh, sigmoid, softplus, …;
-    /// `wgrad list activations` prints all. dropout(0.2) drops each unit with probability 0.2. The output layer is added
-    /// automatically.
+    /// As in "128 relu dropout(0.2) 64 relu"; "" for none. A number is a dense layer of that many units, or in full
+    /// dense(128, bias=false, init=he_normal). Other values of init are he_uniform, xavier_normal, xavier_uniform,
+    /// normal(0.02) and zeros. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
+    /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
+    /// probability 0.2. The output layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
-    /// Loss function [default: by the target]
+    /// Loss function [default: by target or outputs]
     ///
-    /// softmax_cross_entropy for classes, binary_cross_entropy for a target of 0 and 1, mean_squared_error for other numbers.
-    /// `perceptron` is used only if named. Without data: mean_squared_error for one output, else softmax_cross_entropy.
+    /// softmax_cross_entropy is for classes, mean_squared_error for numbers, binary_cross_entropy for two classes or
+    /// numbers from 0 to 1, and perceptron for two classes or the numbers 0 and 1. By default, classes have
+    /// softmax_cross_entropy, numbers that are all 0 or 1, as in `xor`, binary_cross_entropy, and other numbers
+    /// mean_squared_error. A table with a target of 0 and 1 has two classes if it has at least five rows. Without data,
+    /// the default is mean_squared_error for one output, else softmax_cross_entropy. Short names are mse, bce and
+    /// cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
-    /// adamw, adam, rmsprop, sgd, or sgd_momentum, which is sgd with a momentum of 0.9.
+    /// adamw, adam, rmsprop, sgd, or sgd_momentum, which is sgd with a momentum of 0.9. Names are read in upper and
+    /// lower case.
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES).in_any_case())]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
     /// Learning rate [default: by data set or optimizer]
     ///
-    /// With --optimizer it is 0.001 for adamw and adam, 0.01 for the others.
+    /// With --optimizer, the default is 0.001 for adamw and adam, and 0.01 for the others. Without it, the default
+    /// suits the data: 0.002 for large tables and without data, 0.02 for tables of fewer than 2,000 rows.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// For adamw it is decoupled from the gradient. For all others it is L2 regularization.
+    /// For adamw it is decoupled from the gradient. For all others it is L2 regularization: it is added to the
+    /// gradient.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd [default: 0; sgd_momentum: 0.9]
+    ///
+    /// It needs --optimizer sgd or sgd_momentum.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub momentum: Option<f64>,
     /// Gradient clipping: largest global norm [default: none]
     ///
-    /// Gradients of a larger norm are scaled down to it, as PyTorch's clip_grad_norm_ does.
+    /// The norm is that of the gradients of all parameters together. If it is larger, all gradients are scaled down to
+    /// it, as PyTorch's clip_grad_norm_ does.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub clip_norm: Option<f64>,
     /// Batch size in rows [default: by data set]
+    ///
+    /// It is reduced to the number of training rows if there are fewer.
     #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
 }
@@ -88,7 +101,7 @@ impl Usual {
     }
 }
 
-/// Tables with fewer rows get one layer with much dropout, and small batches.
+/// Tables with fewer rows get one hidden layer with much dropout, and small batches.
 const SMALL: usize = 2000;
 
 /// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone, with

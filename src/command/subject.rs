@@ -18,7 +18,7 @@ pub struct Subject {
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,
-    /// Number of inputs, in place of DATA
+    /// Number of inputs, in place of DATA, with --outputs
     #[arg(long, value_name = "N", value_parser = count, requires = "outputs", allow_negative_numbers = true)]
     #[arg(help_heading = "Data")]
     inputs: Option<usize>,

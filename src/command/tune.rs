@@ -31,10 +31,12 @@ EXAMPLES
 A GPU multiplies matrices in tiles. Which tile size is fastest depends on the
 GPU and on the sizes of the layers. Without autotuning, built-in rules choose.
 This command times all tile sizes that the device allows and that give the same
-results as the CPU. The fastest are stored beside the compiled shaders, for this
-GPU, driver and version. `train`, `plan`, `bench` and `verify` then use them,
-and print that they do. A resumed training run keeps the tile sizes of its
-checkpoint. If you stop the command by Ctrl-C, nothing is stored.
+results as the CPU. A tile size replaces that of the rules if it is more than
+3 % faster in two measurements. The choices are stored in the cache folder,
+beside the compiled shaders, for this GPU, its driver and this version of wgrad.
+`train`, `plan`, `bench` and `verify` then use them for matrix multiplications
+of the same sizes, and print that they do. A resumed training run keeps the tile
+sizes of its checkpoint. If you stop the command by Ctrl-C, nothing is stored.
 
 A fused step has no separate matrix multiplications to tune. If you train with
 --fused-step never, give that option here, too.
@@ -48,8 +50,8 @@ pub struct Arguments {
     subject: Subject,
     /// gpu, or a GPU's number or name
     ///
-    /// `wgrad devices` lists the GPUs. A part of the name is enough. The environment variable WGRAD_DEVICE sets another
-    /// default.
+    /// `wgrad devices` lists the GPUs. A part of the name is enough, in upper or lower case. The environment variable
+    /// WGRAD_DEVICE sets another default. `cpu` is an error, since the CPU has no tiles.
     #[arg(
         long,
         value_name = "NAME",
@@ -62,13 +64,17 @@ pub struct Arguments {
     device: String,
     #[command(flatten)]
     fused_step: FusedStepOption,
-    /// Total time of all measurements
+    /// Time of all measurements, in milliseconds
     ///
-    /// In milliseconds. Compiling and checking take additional time. Each tile size runs at least three times.
+    /// Each tile size runs at least three times, so that slow ones can take longer. Compiling and checking take
+    /// additional time.
     #[arg(long, value_name = "N", value_parser = milliseconds, default_value = "400", allow_negative_numbers = true)]
     #[arg(help_heading = "Device")]
     milliseconds: u64,
     /// Also writes the tile sizes to FILE
+    ///
+    /// Name the file with --autotune to use it. The option is required if the environment variable WGRAD_PIPELINE_CACHE
+    /// is `off`, since nothing is stored then.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
     /// Prints JSON, one object per line: start, matmul …, summary

@@ -33,13 +33,18 @@ is compared, with a tolerance for rounding errors. With whole numbers as inputs,
 matrix multiplications must have the same bits. Then several steps, sent to the
 device at once, must give the same bits as their ops one by one. A fused step is
 checked stage by stage, in a variant that stores the result of each stage; the
-variant that trains must have the same bits. With --quiet, only wrong results
-are printed.
+variant that trains must have the same bits. The first wrong result ends the
+command. With --quiet, only a wrong result is printed.
+
+Without --hidden and --model, small networks are checked that together run every
+kernel, and on a GPU every tile size. --loss, --inputs, --outputs and
+--clip-norm need --hidden; the options of Training, and a FILE of --autotune,
+need --hidden or --model.
 
 EXIT CODES
   0  all results are right
   1  a result is wrong; op, view, row and column are printed
-  2  nothing was checked: wrong usage, or a device that does not answer
+  2  an error: wrong usage, or a device that fails or does not answer
 ";
 
 /// Network and device to verify.
@@ -52,6 +57,8 @@ pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
     /// Model file, in place of --hidden
+    ///
+    /// Its network and loss function are checked, first with its own parameters.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm"])]
     #[arg(help_heading = "Network")]
     model: Option<PathBuf>,
@@ -65,7 +72,7 @@ pub struct Arguments {
     outputs: Option<usize>,
     /// Also checks the ops before they are fused
     ///
-    /// For developers of wgrad: training runs only fused ops.
+    /// For developers of wgrad: training runs only fused ops. Without --hidden and --model, both are always checked.
     #[arg(long, help_heading = "Network")]
     primitive: bool,
     #[command(flatten)]
@@ -79,6 +86,8 @@ pub struct Arguments {
     #[arg(help_heading = "Network")]
     seed: u64,
     /// Prints JSON, one object per line: start, op …, summary
+    ///
+    /// Before the summary, there is an object `free_run` for each group of steps that was sent at once.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }

@@ -78,9 +78,9 @@ impl Memory {
         copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// Returns the arguments of a CPU kernel that computes the [`live`] items among `items`, or `None` if none is live.
-    /// With `columns`, the kernel must be the fast one, and computes only these columns of the bindings that can be
-    /// split by columns.
+    /// Returns the arguments of a CPU kernel that computes the items in use among `items`; see [`live`]. `None` if
+    /// there are none. With `columns`, the kernel must be the fast one, and computes only these columns of the bindings
+    /// that can be split by columns.
     ///
     /// # Safety
     /// While the returned call lives, no other call may write memory that it accesses, or access memory that it writes.
@@ -177,8 +177,8 @@ impl Words {
     }
 }
 
-/// Returns the live items of a range; `None` if there are none. Rows of the batch are live up to the number of rows of
-/// the step. Step records are live up to the number of records of the submission. All other items are live.
+/// Returns the items in use of a range; `None` if there are none. Rows of the batch are in use up to the number of rows
+/// of the step. Step records are in use up to the number of records of the submission. All other items are in use.
 fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
     let live = match (op.kernel.item, op.kernel.step) {
         (WorkItem::BatchRow, _) => step.rows as usize,

@@ -1,6 +1,6 @@
-//! Sums each column over the active rows: the gradient of a bias.
+//! Sums each column over the rows in use: the gradient of a bias.
 //!
-//! Formula: `sums[c] = Σᵣ input[r, c]`. Symbols: r an active row of the batch, c a column.
+//! Formula: `sums[c] = Σᵣ input[r, c]`. Symbols: r a row in use, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,4 +1,4 @@
-//! Counts the correct predictions among the active rows.
+//! Counts the correct predictions among the rows in use.
 //!
 //! Formula: `count = #{ i : predicted[i] = target[i] }`. Elements are compared as 32-bit words: class indices, or 0.0
 //! and 1.0.
@@ -52,7 +52,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// count = the number of active elements for which predicted and target are equal.
+/// count = the number of elements in use for which predicted and target are equal.
 pub fn op(plan: &Plan, predicted: ViewId, target: ViewId, count: ViewId) -> Op {
     Op::new(&KERNEL, &[predicted, target, count], &Params { columns: plan.shape(predicted).columns as u32 }, 1)
 }

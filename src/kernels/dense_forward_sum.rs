@@ -8,8 +8,9 @@
 //! | 2 | partial | parts×(rows·outputs) | read |
 //! | 3 | bias | 1×outputs | read |
 //! | 4 | output | rows×outputs | write |
+//! | 5 | kept | rows×outputs | write, only in [`KEPT`]: the argument of f |
 //!
-//! With `matmul_split_nt` it replaces `dense_forward`.
+//! With `matmul_split_nt` it replaces `dense_forward`, and with a view `kept` `dense_forward_kept`.
 //! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, propagated through f and the dropout factor.
 
 use crate::kernels::shared::parts;

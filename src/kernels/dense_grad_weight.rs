@@ -2,7 +2,7 @@
 //!
 //! Formula: `grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i]`, `grad_bias[o] = Σᵣ grad_output[r, o]`;
 //! flag = min(flag, index of the step) if any of them is not finite.
-//! Symbols: r an active row of the batch, i an input, o an output.
+//! Symbols: r a row in use, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -1,7 +1,8 @@
 //! Dropout; the same op also drops the gradient in the backward pass.
 //!
-//! Formula: output[r, c] = input[r, c]·scale where the random word of (layer, step, global row, c) is at least
-//! `threshold`, else 0. Symbols: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
+//! Formula: output[r, c] = input[r, c]·scale where the random word of (layer, step, first_row + r, c) is at least
+//! `threshold`, else 0. Symbols: r a row of the batch, first_row the index in the step of the batch's first row, c a
+//! column; scale = 1 / (1 − rate), threshold = rate·2³².
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -99,7 +100,7 @@ pub fn reference(p: &Params, step: &Step, first: usize, rows: usize, input: &[f3
     }
 }
 
-/// Returns whether element (row, column) of the batch is kept; `keeps` in `shaders/shared/dropout.wgsl`.
+/// Returns `true` if element (row, column) of the batch is kept, as `keeps` in `shaders/shared/dropout.wgsl`.
 pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize) -> bool {
     threshold == 0 || four_words(step, layer, row, column / 4)[column % 4] >= threshold
 }

@@ -1,16 +1,16 @@
-//! Copies selected rows of a data set into the window, which has one part per step.
+//! Copies selected rows of a data set into the window, which has one part per batch of the submission.
 //!
 //! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for
-//! a step beyond the index, or for a row that is not in data.
-//! Symbols: s a step of the submission; r a row of its batch; w a word of the row; epoch_step the row of the index at
-//! which the submission begins. first_item is the step at which window begins, and first_row the row of the data set at
-//! which data begins; they are not 0 where several ops share the work.
+//! a batch beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows;
+//! w a word of the row; epoch_step the row of the index at which the submission begins. first_item is the batch at
+//! which window begins, and first_row the row of the data set at which data begins; they are not 0 where several ops
+//! share the work.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | data | rows×width | read |
-//! | 3 | index | steps of an epoch×batch | read |
-//! | 4 | window | steps×(batch·width, padded) | fill |
+//! | 3 | index | batches of an epoch×batch | read |
+//! | 4 | window | batches×(batch·width, padded) | fill |
 //!
 //! Exact: words are copied, whatever their type.
 
@@ -34,9 +34,9 @@ words! {
         width: u32,
         /// Number of rows per batch.
         batch: u32,
-        /// Number of words between the batches of two successive steps in the window.
+        /// Number of words from one batch to the next in the window.
         stride: u32,
-        /// Step of the submission at which the window begins.
+        /// Batch of the submission at which the window begins.
         first_item: u32,
     }
 }
@@ -70,7 +70,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// window = the rows of data that index names, starting at the step of the epoch at which the submission begins.
+/// window = the rows of data that index names, starting at the batch of the epoch at which the submission begins.
 pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
     let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));
     let params = Params {

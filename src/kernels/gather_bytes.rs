@@ -1,7 +1,7 @@
 //! Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //!
 //! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
-//! first_row]]. Nothing is written for a step beyond the index, or for a row that is not in data. Byte w of a row is
+//! first_row]]. Nothing is written for a batch beyond the index, or for a row that is not in data. Byte w of a row is
 //! bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
 //! Symbols: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
 //! for all.
@@ -9,9 +9,9 @@
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | data | rows×words | read |
-//! | 3 | index | steps of an epoch×batch | read |
+//! | 3 | index | batches of an epoch×batch | read |
 //! | 4 | table | tables×256 | read |
-//! | 5 | window | steps×(batch·width, padded) | fill |
+//! | 5 | window | batches×(batch·width, padded) | fill |
 //!
 //! Exact: any scaling is part of the table, so all devices get the same numbers.
 
@@ -39,9 +39,9 @@ words! {
         tables: u32,
         /// Number of rows per batch.
         batch: u32,
-        /// Number of words between the batches of two successive steps in the window.
+        /// Number of words from one batch to the next in the window.
         stride: u32,
-        /// Step of the submission at which the window begins.
+        /// Batch of the submission at which the window begins.
         first_item: u32,
     }
 }
@@ -76,7 +76,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Fills window with the rows of data that index lists, from the submission's first step in the epoch on. Each byte is
+/// Fills window with the rows of data that index lists, from the submission's first batch in the epoch on. Each byte is
 /// replaced by its value in table. A row has `width` bytes.
 pub fn op(plan: &Plan, [data, index, table, window]: [ViewId; 4], width: usize) -> Op {
     let (data_shape, window_shape) = (plan.shape(data), plan.shape(window));

@@ -6,7 +6,7 @@
 //! | `NN` | out[i, j] = Σₗ a[i, l]·b[l, j] | input gradient: gradient · weight | rows of the batch |
 //! | `TN` | out[i, j] = Σₗ a[l, i]·b[l, j] | weight gradient: gradientᵀ · input | rows of the weight |
 //!
-//! Symbols: i < m, j < n, l < k; in `TN`, k counts the active rows of the batch.
+//! Symbols: i < m, j < n, l < k; in `TN`, k counts the rows in use.
 //!
 //! | binding | view | shape (NT · NN · TN) | access |
 //! |---|---|---|---|

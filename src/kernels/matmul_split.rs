@@ -9,7 +9,7 @@
 //! | `TN` | partial[p, i, j] = Σₗ a[l, i]·b[l, j], then Σₗ a[l, i] | `dense_grad_weight` |
 //!
 //! Symbols: p a part, i < m, j < n, l one of the `chunk` terms of the part. Rows of `NT` and `NN`, and terms of `TN`,
-//! are active rows of the batch.
+//! are rows of the batch that are in use.
 //!
 //! | binding | view | shape (NT · NN · TN) | access |
 //! |---|---|---|---|
@@ -35,7 +35,7 @@ words! {
         n: u32,
         /// Number of terms of each sum; for `TN` the maximum.
         k: u32,
-        /// Number of rows of the output, including inactive ones.
+        /// Number of rows of the output, including those not in use.
         m: u32,
         /// Number of terms per part.
         chunk: u32,
@@ -148,8 +148,8 @@ pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewI
     let parts = k.div_ceil(chunk);
     let name = format!("{}{PARTS}", plan.get(matmul).name);
     let shape = Shape::new(parts, transpose.part_size(m, n));
-    // Persistent, hence not filled with poison values: inactive rows are never written, and a search for the first bad
-    // number must not find the poison.
+    // Persistent, hence not filled with poison values: rows that are not in use are never written, and a search for the
+    // first bad number must not find the poison.
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
     let kernel = [&NT, &NN, &TN][transpose as usize];
@@ -160,12 +160,12 @@ pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewI
     (Op { tile: Some(tile), ..op }, partial)
 }
 
-/// Returns the range of terms of a part; only the first `terms` terms are active.
+/// Returns the range of terms of a part; only the first `terms` terms are in use.
 fn span(part: usize, chunk: usize, terms: usize) -> Range<usize> {
     (part * chunk).min(terms)..((part + 1) * chunk).min(terms)
 }
 
-/// Returns the number of active rows of the output, and of active terms of all parts together.
+/// Returns the number of rows in use of the output, and of terms in use of all parts together.
 fn live(transpose: Transpose, p: &Params, rows: usize) -> (usize, usize) {
     if transpose == Transpose::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
 }

@@ -1,13 +1,13 @@
 //! Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of
 //! a micro-batch in the loss of its step.
 //!
-//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its active rows,
+//! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its rows in use,
 //! scale_s its `loss_scale`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
-//! | 2 | row_loss | steps×(batch, padded) | read |
-//! | 3 | loss | steps×1 | write |
+//! | 2 | row_loss | batches×(batch, padded) | read |
+//! | 3 | loss | batches×1 | write |
 //!
 //! Rounding: [`Sum`] in blocks, one term per row.
 
@@ -19,7 +19,7 @@ use crate::shape::Dtype;
 words! {
     /// Kernel parameters.
     pub struct Params {
-        /// Number of elements between the rows of two successive steps.
+        /// Number of elements from one batch to the next in row_loss.
         stride: u32,
     }
 }
@@ -49,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// loss = the mean over the active elements of each row of row_loss.
+/// loss = the sum of the elements in use of each row of row_loss, times the `loss_scale` of its step record.
 pub fn op(plan: &Plan, row_loss: ViewId, loss: ViewId) -> Op {
     let shape = plan.shape(row_loss);
     Op::new(&KERNEL, &[row_loss, loss], &Params { stride: shape.columns as u32 }, shape.rows)

@@ -1,10 +1,10 @@
-//! Fused step for narrow networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
+//! Fused step for small networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
 //! gradients of its own rows.
 //!
 //! Formulas, with x₀ = input: `x_l[r, o] = f_l(Σᵢ x_{l−1}[r, i]·W_l[o, i] + b_l[o])`; row_loss and ∂loss/∂x_L as in the
 //! file of the loss; `d_L = ∂loss/∂x_L · f′_L(x_L)`, `d_{l−1}[r, i] = Σₒ d_l[r, o]·W_l[o, i] · f′_{l−1}(x_{l−1}[r,
 //! i])`. `partial[p]` has the layout of the parameters: `Σᵣ d_l[r, o]·x_{l−1}[r, i]` in place of W_l, `Σᵣ d_l[r, o]` in
-//! place of b_l, and 0 between them. The sums are over the active rows among the `chunk` rows that begin at p·chunk.
+//! place of b_l, and 0 between them. The sums are over the rows in use among the `chunk` rows that begin at p·chunk.
 //! Symbols: l a layer from 1 to L, r a row of the batch, i an input and o an output of a layer, p a workgroup.
 //!
 //! | binding | view | shape | access |
@@ -17,9 +17,9 @@
 //! | 7 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //! | 8 | trace | all x_l, then all d_l | write, only in [`TRACED`] |
 //!
-//! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces all ops of the `gradients`
-//! section, for networks of dense layers with biases and without dropout. It has no derivative, since it contains the
-//! backward pass.
+//! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces the ops of forward pass, loss
+//! and backward pass, for networks of dense layers with biases and without dropout. It has no derivative, since it
+//! contains the backward pass.
 //!
 //! Rounding: stage by stage as in `dense_forward`, the loss, `dense_grad_input` and `dense_grad_weight`. [`TRACED`]
 //! writes the results of each stage to a trace. The reference and the tolerances then start each stage from the trace
@@ -130,8 +130,9 @@ pub struct Layer {
 }
 
 impl Params {
-    /// Creates the parameters of a network. Each layer is a pair of its number of outputs and the number of
-    /// its activation.
+    /// Creates the parameters of a network, with four rows per workgroup. Each layer is a pair of its number of outputs
+    /// and the number of its activation. `loss` is an index in [`LOSSES`]. `parameters` are those of all activations
+    /// that have some.
     pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, parameters: [f32; 2]) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
@@ -211,7 +212,7 @@ impl Params {
         self.chunk.clamp(4, 64) as usize
     }
 
-    /// Returns the active rows of a workgroup.
+    /// Returns the rows in use of a workgroup.
     pub fn rows_of(&self, part: usize, rows: usize) -> Range<usize> {
         (part * self.chunk()).min(rows)..((part + 1) * self.chunk()).min(rows)
     }

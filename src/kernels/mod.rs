@@ -1,8 +1,13 @@
-//! The kernels, one per file. `NAME.rs` here, `shaders/NAME.wgsl` and `tests/kernels/NAME.rs` share a file stem.
+//! The kernels, each in a file of its own, or with its variants. `NAME.rs` here, `shaders/NAME.wgsl` and
+//! `tests/kernels/NAME.rs` share a file stem.
 //!
 //! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
 //! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
 //! have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or devices.
+//!
+//! Rows in use: views have room for the rows of a full batch, but a step may have fewer, such as the last of an epoch.
+//! Its [`Step::rows`](crate::plan::Step::rows) first rows are in use. Kernels neither read nor write the others. The
+//! elements of a row in use are in use, too.
 
 use crate::elementwise::Function;
 use crate::plan::{Kernel, Op};

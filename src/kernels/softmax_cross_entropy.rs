@@ -7,7 +7,7 @@
 //! scale.
 //! If t is the largest, e_t − 1 is 0 and the loss is ln(1 + others): nothing cancels, however confident the prediction
 //! is. Otherwise others is at least 1.
-//! Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch.
+//! Symbols: r a row of the batch, c one of n columns, scale = 1 / number of rows of the step.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

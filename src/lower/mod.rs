@@ -42,10 +42,11 @@ pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network alone to a plan that has only an `evaluate` section for `rows` rows at once.
+/// Lowers a network to a plan with only the section `evaluate`, for `rows` rows at once.
 ///
 /// # Errors
-/// Returns the errors of [`Network::check`].
+/// Returns the errors of [`Network::check`], and an error if `rows` is 0, or if rows or elements of an allocation
+/// exceed what kernels can count.
 pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     let spec = TrainingSpec::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
     let mut lowering = Lowering::new(&spec)?;
@@ -53,10 +54,11 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network and its loss to a plan that only evaluates: `evaluate` and `score` for `rows` rows at once.
+/// Lowers a network and its loss to a plan with only the sections `evaluate` and `score`, for `rows` rows at once.
 ///
 /// # Errors
-/// Returns the errors of [`TrainingSpec::check`].
+/// Returns the errors of [`Network::check`] and [`Loss::check`], and an error if `rows` is 0, or if rows or elements of
+/// an allocation exceed what kernels can count.
 pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Plan> {
     let spec = TrainingSpec::new(network.clone(), loss, Sgd::default(), rows);
     let mut lowering = Lowering::new(&spec)?;

@@ -41,7 +41,7 @@ pub struct TrainingSpec {
     pub steps: usize,
     /// Rows of the resident data set; `None` if the host fills the window.
     pub data_rows: Option<usize>,
-    /// Storage of the data set's inputs.
+    /// Storage of the inputs of the resident data set; without effect if there is none.
     pub data_inputs: InputStorage,
     /// Rows per evaluation.
     pub evaluate_rows: usize,

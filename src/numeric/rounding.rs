@@ -44,8 +44,8 @@ impl Sum {
         self.whole &= a.fract() == 0.0 && b.fract() == 0.0;
     }
 
-    /// The same sum, computed in blocks: each term is rounded at most `depth` times on a device, and the reference sums
-    /// in f64.
+    /// Returns the same sum with the tolerance for a computation in blocks. The caller promises that a device rounds
+    /// each term at most `depth` times, and that the reference sums in f64.
     pub fn in_blocks(self, depth: usize) -> Self {
         Self { terms: self.terms.min(depth), exact_reference: true, ..self }
     }

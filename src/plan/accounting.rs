@@ -11,7 +11,7 @@ pub struct Rates {
     pub bytes: Option<f64>,
 }
 
-/// Number of operations, and of bytes that must be moved.
+/// Number of floating-point operations, and of bytes that must be moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Floating-point operations; a multiplication and an addition count as two.
@@ -48,7 +48,7 @@ impl std::iter::Sum for Work {
 }
 
 impl Plan {
-    /// Returns the floating-point operations of one run of an op.
+    /// Returns the floating-point operations of one run of an op on a full batch.
     pub fn flops(&self, op: &Op) -> u64 {
         let shapes: Vec<_> = op.views.iter().map(|v| self.shape(*v)).collect();
         (op.kernel.flops)(&op.params, &shapes)
@@ -64,12 +64,12 @@ impl Plan {
         op.kernel.bindings.iter().zip(op.views.iter().copied()).map(bytes).sum()
     }
 
-    /// Returns a lower bound on the cost of one run of an op.
+    /// Returns the operations of one run of an op on a full batch, and a lower bound on the bytes that it moves.
     pub fn work(&self, op: &Op) -> Work {
         Work { flops: self.flops(op), bytes: self.traffic(op) }
     }
 
-    /// Returns a lower bound on the cost of one run of a section.
+    /// Returns the sum of [`Plan::work`] over the ops of a section.
     pub fn section_work(&self, section: Section) -> Work {
         self.ops(section).iter().map(|op| self.work(op)).sum()
     }

@@ -13,8 +13,8 @@ pub const MAX_BINDINGS: usize = 8;
 /// CPU implementation of a kernel.
 pub type CpuKernel = fn(Call<'_>);
 
-/// Complete description of one kernel. Each kernel's file holds one `static` of this type (the matrix multiplication
-/// has one per transposition).
+/// Complete description of one kernel. Each file of `kernels` holds one `static` of this type, or one per variant:
+/// `matmul.rs` has one per transposition.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// Name in plans and messages; begins with the stem of its files.
@@ -58,8 +58,8 @@ pub struct Binding {
     /// `true` if the binding holds the outputs of the op's stages, each of which continues from those before. Lockstep
     /// passes the device's outputs to the CPU kernel ([`Call::trace`]), so that each stage is checked alone.
     pub trace: bool,
-    /// `true` if the fast CPU kernel can compute only some columns of the view. The op's other bindings then stay the
-    /// same.
+    /// `true` if the fast CPU kernel can be told to compute only some columns of the view. The op's other bindings then
+    /// stay the same.
     pub by_columns: bool,
     /// Part of the view that an op touches.
     pub touches: Touches,
@@ -81,18 +81,18 @@ impl Binding {
         Self { name, dtype, access, cut, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
     }
 
-    /// Creates a binding that is read.
+    /// Creates a binding that is read. Each item may access the whole view, unless [`Binding::cut`] splits it.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// Creates a binding that is never read, and of which the op writes all live items. It is split along the items.
+    /// Creates a binding that is never read, and of which the op writes all items in use. It is split along the items.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
 
-    /// Creates a binding for the outputs of the op's stages. Each stage writes all live items, and later stages read
-    /// them.
+    /// Creates a binding for the outputs of the op's stages. Each stage writes all items in use, and later stages
+    /// read them.
     pub const fn trace(name: &'static str, dtype: Dtype) -> Self {
         Self { trace: true, ..Self::write(name, dtype) }
     }
@@ -124,13 +124,14 @@ impl Binding {
         self
     }
 
-    /// Returns the same binding, whose view may be only a range of the rows of a larger matrix.
+    /// Returns the same binding, whose view may be only a range of the rows of a larger matrix. The kernel then needs
+    /// the parameters `first_row` and `rows`.
     pub const fn by_rows(mut self) -> Self {
         self.by_rows = true;
         self
     }
 
-    /// Returns the same binding, of which the fast CPU kernel can compute only some columns.
+    /// Returns the same binding, of which the fast CPU kernel can be told to compute only some columns.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
@@ -185,7 +186,7 @@ impl Access {
 }
 
 /// Independent unit of an op's work. Any range of items can be computed alone, in any order and on any thread. The
-/// result of an item depends on nothing but the views.
+/// result of an item depends only on the op's views and parameters, and on the step records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkItem {
     /// One row of the batch. Items from [`Step::rows`] on are not computed.
@@ -254,7 +255,8 @@ pub struct Tiles {
 }
 
 impl Shader {
-    /// Returns the source that is compiled for an op: prelude, shared files and kernel, concatenated.
+    /// Returns the source that is compiled for an op: prelude, shared files, texts for its tile, and kernel,
+    /// concatenated.
     pub fn wgsl(&self, op: &Op) -> String {
         let core = self.tiles.map(|tiles| (tiles.core)(&op.tile()).concat()).unwrap_or_default();
         (self.prelude)(op) + &self.shared.concat() + &core + self.source
@@ -270,7 +272,7 @@ pub enum Tolerance {
     Each(Vec<f64>),
 }
 
-/// Memory of a view, as passed to a CPU kernel.
+/// Memory of a view, as passed to a CPU kernel. Methods panic if the kernel declares another access for the binding.
 #[derive(Debug, Default)]
 pub enum BufferArg<'a> {
     /// No binding.
@@ -360,11 +362,15 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Returns the kernel's parameters.
+    ///
+    /// # Panics
+    /// Panics if `P` has another size than the kernel's `Params`.
     pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &'a P {
         bytemuck::from_bytes(bytemuck::cast_slice(self.params))
     }
 
-    /// Returns the first N arguments, to be destructured.
+    /// Returns the first N arguments, to be destructured; [`BufferArg::None`] for bindings that the kernel does not
+    /// have.
     pub fn args<const N: usize>(self) -> [BufferArg<'a>; N] {
         let mut args = self.args.into_iter();
         std::array::from_fn(|_| args.next().unwrap_or_default())

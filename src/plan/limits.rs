@@ -26,20 +26,21 @@ pub struct Limits {
     pub subgroups: bool,
     /// `true` for a software renderer on the CPU, where barriers cost more than they save.
     pub software: bool,
-    /// Use of the fused step for narrow networks.
+    /// Use of the fused step for small networks.
     pub fused_step: FusedStep,
 }
 
-/// Use of the fused step for narrow networks. It replaces all ops of the section `gradients` by two: `mlp_step_fused`,
-/// and an op that adds its partial sums.
+/// Use of the fused step for small networks. It replaces forward pass, loss and backward pass by two ops:
+/// `mlp_step_fused`, and `mlp_step_sum`, which adds its partial sums. Which networks can have one is described in
+/// `specialize/fused_step.rs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FusedStep {
-    /// Used if it is probably faster, judging by shapes and limits.
+    /// Used if it is possible and probably faster, judging by shapes and limits; never on a software renderer.
     #[default]
     WhereItPays,
     /// Never used: the step runs layer by layer.
     Never,
-    /// Used whenever it is possible.
+    /// Used whenever it is possible. Otherwise the step runs layer by layer.
     Always,
 }
 

@@ -1,5 +1,5 @@
-//! Training step as data: its memory, named views of that memory, and the ops that run on them. The host sends several
-//! steps to the device at once, as one submission.
+//! Training and evaluation as data: memory, named views of that memory, and the ops that run on them. The host sends
+//! several training steps to the device at once, as one submission.
 //!
 //! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a [`Kernel`], one view
 //! for each of the kernel's bindings, and the kernel's parameters as words. A plan depends on no particular kernel and
@@ -107,7 +107,8 @@ pub struct View {
 }
 
 impl View {
-    /// Returns `true` if the two views share elements, in any batch of the submission.
+    /// Returns `true` if the two views share elements, in any batch of the submission. Two views of one allocation
+    /// count as sharing elements if one of them has a part per batch.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (a, b) = (self.range(0), other.range(0));
         self.allocation == other.allocation
@@ -159,6 +160,9 @@ impl Op {
     }
 
     /// Returns the parameters as the kernel's own type.
+    ///
+    /// # Panics
+    /// Panics if `P` has another size than the kernel's `Params`.
     pub fn params<P: bytemuck::AnyBitPattern>(&self) -> &P {
         bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
     }
@@ -255,7 +259,7 @@ impl Plan {
         self.add_view(View { name: name.into(), allocation, offset, shape, batch_stride: 0 })
     }
 
-    /// Adds a view.
+    /// Adds a view. Its name must be unique in the plan.
     pub fn add_view(&mut self, view: View) -> ViewId {
         let id = ViewId(self.views.len());
         let first = *self.names.views.entry(view.name.clone()).or_insert(id);
@@ -265,7 +269,8 @@ impl Plan {
         id
     }
 
-    /// Adds an allocation and a view that covers it, both called `name`.
+    /// Adds an allocation and a view of `shape` that begins at its first element, both called `name`. The allocation is
+    /// padded to a multiple of [`TENSOR_ALIGNMENT`](crate::shape::TENSOR_ALIGNMENT).
     pub fn tensor(&mut self, name: impl Into<String>, dtype: Dtype, shape: Shape, contents: Contents) -> ViewId {
         let name = name.into();
         let allocation = self.allocate(name.clone(), dtype, padded(shape.elements()), contents);

@@ -16,7 +16,7 @@ words! {
         /// Index of the batch in the epoch. If a data set is loaded, this is the row of the view `index` that lists the
         /// rows of the batch.
         epoch_step: u32,
-        /// Number of live rows: those of the batch that are in use. Its other rows are neither read nor written.
+        /// Number of rows in use: the first rows of the batch. Its other rows are neither read nor written.
         rows: u32,
         /// Index in the step of the batch's first row: 0 for the first or only batch. Dropout masks depend on the row's
         /// index in the step, and accumulators are overwritten at 0.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// Tile sizes of a matrix multiplication, chosen by `specialize`. Other kernels ignore them, and the CPU uses only
-/// `parts`. Files store a tile as its text.
+/// Tile sizes of a matrix multiplication, chosen by a tuning or else by `specialize`. Other kernels ignore them, and
+/// the CPU uses only `parts`. Files store a tile as its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Tile {

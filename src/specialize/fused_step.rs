@@ -1,10 +1,10 @@
-//! Fused step: replaces the ops of `gradients` of a narrow network by two. The first runs forward pass, loss and
-//! backward pass. The second adds the partial sums of its workgroups.
+//! Fused step: replaces the ops of forward pass, loss and backward pass of a small network by two. The first runs all
+//! three. The second adds the partial sums of its workgroups.
 //!
 //! A network can have a fused step if
 //! - all its layers are dense, at most 16, with biases and without dropout;
-//! - each layer but the last has one activation (`identity` counts), and those with parameters have the same ones, and
-//!   all derivatives are computed from outputs;
+//! - each layer but the last has one activation (an `identity` layer counts, no activation does not), those with
+//!   parameters have the same ones, and all derivatives are computed from outputs;
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!

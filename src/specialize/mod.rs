@@ -52,7 +52,7 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     Ok(plan.with_trusted(trusted))
 }
 
-/// Replaces the gradients of a narrow network by a fused step, if the device should use one. This must happen before
+/// Replaces the gradients of a small network by a fused step, if the device should use one. This must happen before
 /// tiles are chosen, since the fused step has none.
 ///
 /// # Errors

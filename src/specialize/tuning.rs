@@ -167,8 +167,8 @@ impl Tuning {
         (self, problems.into_iter().collect())
     }
 
-    /// Returns the number of different matrix multiplications in the steps of a plan, and the number of those with a
-    /// choice.
+    /// Returns the number of matrix multiplications in the steps of a plan, and the number of those with a choice.
+    /// Matrix multiplications with the same kernel and the same shapes count once.
     pub fn share(&self, plan: &Plan) -> [usize; 2] {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());

@@ -23,7 +23,8 @@ pub(super) struct Planner {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// Number of different matrix multiplications per step.
+    /// Number of matrix multiplications per step, without those of a fused step. Those with the same kernel and the
+    /// same shapes count once.
     pub matmuls: usize,
     /// Number of those with tile sizes in the tuning.
     pub tuned: usize,

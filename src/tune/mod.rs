@@ -1,11 +1,11 @@
 //! Autotuning: measures which tile suits each matrix multiplication of a network on a GPU. The result is a
 //! [`Tuning`].
 //!
-//! Each different matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
-//! have](crate::specialize::candidates). A tile must first compute the right result: for small whole numbers, in a full
-//! batch and in a short one, it must give the same numbers as the CPU, and must not write any other memory. Sums of
-//! whole numbers are exact in any order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`] in two
-//! measurements.
+//! Each matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
+//! have](crate::specialize::candidates). Those with the same kernel and the same shapes are measured once. A tile must
+//! first compute the right result: for small whole numbers, in a full batch and in a short one, it must give the same
+//! numbers as the CPU, and must not write any other memory. Sums of whole numbers are exact in any order. A tile
+//! replaces the heuristic's if it is faster by more than [`MARGIN`] in two measurements.
 //!
 //! ```
 //! use wgrad::lower::TrainingSpec;
@@ -157,7 +157,7 @@ impl Plans {
         self.real.ops(Section::Gradients).iter().position(|op| op.kernel.shader.tiles.is_some())
     }
 
-    /// Returns each different matrix multiplication once.
+    /// Returns the matrix multiplications; those with the same kernel and the same shapes once.
     fn matmuls(&self, target: &DeviceLimits) -> Result<Vec<Subject>> {
         let DeviceLimits::Gpu(limits) = target else {
             let problem = "only GPUs have tiles";

@@ -97,7 +97,8 @@ impl Case {
         Ok(plan)
     }
 
-    /// Returns the number of different matrix multiplications per step, and the number of these with a tile of the tuning.
+    /// Returns the number of matrix multiplications per step, of which those with the same kernel and shapes count
+    /// once, and the number of these with a tile of the tuning.
     pub(super) fn tuned(&self, kind: PlanKind) -> Result<[usize; 2]> {
         let plan = self.plan(kind)?;
         Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))

@@ -30,14 +30,16 @@ pub struct Header {
     pub inputs: &'static str,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Number of different matrix multiplications per step.
+    /// Number of matrix multiplications per step, without those of a fused step. Those with the same kernel and the
+    /// same shapes count once. 0 for the standard set of networks.
     pub matmuls: usize,
     /// Number of these with tile sizes of the tuning.
     pub tuned: usize,
     /// Entries of a suggested tuning that do not apply, with reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
-    /// Tiles of all matrix multiplications of the network on a GPU, tuned or not.
+    /// Tiles of all matrix multiplications of the network on a GPU, tuned or not. Empty on the CPU, and for the
+    /// standard set of networks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiles: Vec<Choice>,
     /// True if there is a fused step. Lockstep then checks the traced build, which writes the results of each stage to memory;

@@ -33,9 +33,16 @@ EXAMPLES
 
 OUTPUT
   first      time from opening the device to the loss of the first step
-  step       median time per training step, of up to nine repetitions
+  step       median time per training step, of four to nine repetitions
   quartiles  a quarter of the repetitions is faster, a quarter is slower
+  samples/s  rows per second: batch size / step
   GFLOP/s    10⁹ floating-point operations per second; a multiply-add is two
+
+NETWORKS
+  Without --hidden, these are moons (2 → 16 → 16 → 2 units, batch size 64),
+  digits (64 → 128 → 64 → 10, batch size 64) and mnist (784 → 512 → 256 → 10,
+  batch size 128), with relu, softmax_cross_entropy and adam. All other options
+  of Network and Training need --hidden. Rows are random numbers.
 
 SUITE
   For developers of wgrad, to find slow operations (ops). Measures training
@@ -43,12 +50,13 @@ SUITE
   step alone. Of the networks layer (1,024 units, batch size 512) and square
   (4,096 units, batch size 4,096), only the ops are measured. Each op runs many
   times in a row, so that launch overhead is negligible, for a tenth of
-  --seconds in all. A GPU that has a clock of its own measures the time. With
-  the device's peak rates, from its data sheet, each time is compared with its
-  lower bound (roofline). --json prints start, step …, op …, summary.
+  --seconds in all. On a GPU with timestamps (see `wgrad devices`), the GPU's
+  clock measures the ops; otherwise it is the host's. --peak-gflops and
+  --bandwidth-gbs are the device's peak rates, from its data sheet; each time is
+  then compared with its lower bound (roofline). With --json, the objects are
+  start, step …, op …, summary.
 
-Networks are trained as by `wgrad train`, on random rows. Let no other program
-run meanwhile, since it would distort the times.
+Let no other program run meanwhile, since it would distort the times.
 ";
 
 /// Networks, devices and time of a measurement.
@@ -70,21 +78,29 @@ pub struct Arguments {
     outputs: Option<usize>,
     /// Device, as in `wgrad train` [default: all]
     ///
-    /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated.
+    /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated, but not with --suite. By
+    /// default, the CPU and all GPUs are measured, software adapters too, or with --suite the best GPU. A device
+    /// that cannot be measured is an error only if it is named. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Vec<String>,
     /// Seconds per network and device
+    ///
+    /// A fifth of it is for warming up. Networks with slow steps take longer.
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2", allow_negative_numbers = true)]
     #[arg(help_heading = "Time")]
     seconds: f64,
-    /// Steps per repetition, in place of --seconds
+    /// Least steps per repetition, in place of --seconds
     ///
-    /// The time per step is the median of nine repetitions.
+    /// A repetition has whole submissions (groups of steps that are sent to the device at once), so it can have more
+    /// steps. The time per step is the median of nine repetitions. --suite does not accept the option.
     #[arg(long, value_name = "N", value_parser = count, conflicts_with = "seconds", allow_negative_numbers = true)]
     #[arg(help_heading = "Time")]
     steps: Option<usize>,
-    /// Prints JSON, one object per line: start, measurement …
+    /// Prints JSON, one object per line: start, measurement …, summary
+    ///
+    /// A device that could not be measured has an object `unmeasured`. With --suite, the objects are start, step …,
+    /// op …, summary.
     #[arg(long, help_heading = "Output")]
     json: bool,
     #[command(flatten)]

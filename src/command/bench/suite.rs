@@ -31,19 +31,21 @@ const ONE_NETWORK: [&str; 9] =
 pub struct SuiteOptions {
     /// Measures single ops and steps of many networks
     ///
-    /// For developers of wgrad, to find slow operations (ops). Measures one device: that of --device, or a GPU.
+    /// For developers of wgrad, to find slow operations (ops). Measures one device: that of --device, or the best GPU.
+    /// Options of a single network are errors.
     #[arg(long, help_heading = "Suite", conflicts_with_all = ONE_NETWORK)]
     suite: bool,
     /// Networks of --suite: NAME,NAME [default: all]
     ///
-    /// moons, digits, mnist, wide, narrow, layer, square. May be repeated.
+    /// moons, digits, mnist, wide, narrow, layer, square. The option may be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&SUITE), value_delimiter = ',')]
     #[arg(hide_possible_values = true)]
     #[arg(requires = "suite", help_heading = "Suite")]
     only: Vec<String>,
     /// Measures ops with every tile size, with --suite
     ///
-    /// Otherwise a matrix multiplication is measured only with the tile size that training uses.
+    /// Without it, a matrix multiplication is measured only with the tile size that training uses. The CPU has no
+    /// tiles, so there the option has no effect.
     #[arg(long, requires = "suite", help_heading = "Suite")]
     tiles: bool,
     #[command(flatten)]

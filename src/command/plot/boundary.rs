@@ -30,8 +30,9 @@ EXAMPLES
 The axes are the two inputs of the model. Each position has the color of the
 class that the model predicts there: the more probable the class, the stronger
 the color. A predicted number (regression), or a probability
-(binary_cross_entropy), has a color of a scale. Points are the rows of the data;
-of more than 1,000 rows, every n-th is drawn.
+(binary_cross_entropy), has a color of a scale. Points are the rows of DATA,
+with the color of their true class or number; of more than 1,000 rows, every
+n-th is drawn.
 ";
 
 /// Model, data and picture.
@@ -44,11 +45,15 @@ pub struct Arguments {
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
     /// Target column of a table [default: that of the model]
+    ///
+    /// If the model does not name its target, the default is the last column.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]
     reading: Reading,
     /// File of the picture: *.svg or *.png
+    ///
+    /// An existing file is replaced.
     #[arg(long, value_name = "FILE", default_value = "boundary.svg", help_heading = "Output")]
     out: PathBuf,
     /// Draws on a dark background

@@ -28,7 +28,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Kind {
-    /// Draws the decision regions of a model with two inputs
+    /// Draws the predictions of a model with two inputs as colors
     Boundary(boundary::Arguments),
 }
 

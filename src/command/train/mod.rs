@@ -39,14 +39,16 @@ EXAMPLES
 
 DEFAULTS
   Tables of fewer than 2,000 rows: 64 units with tanh and dropout, batches of 16
-  rows; larger ones: two layers of 64 units with relu, batches of 32. Built-in
-  data sets have their own defaults. Training prints all settings at its start.
+  rows, 100 epochs; larger ones: two layers of 64 units with relu, batches of 32
+  rows, 60 epochs. Built-in data sets have their own defaults. Training prints
+  these settings at its start.
 
 CHECKPOINTS
   Ctrl-C stops training with a checkpoint, and prints the command to resume it.
-  With --checkpoint, one is also written every 60 seconds, and one for the best
-  epoch. --resume continues from the newest checkpoint. The model is the same,
-  bit for bit, as without the interruption.
+  With --checkpoint, one is also written every 60 seconds, after each epoch with
+  the lowest validation loss so far, and at the end. The same command line with
+  --resume continues from the newest checkpoint. On the same device, the model
+  is the same, bit for bit, as without the interruption.
 
 RUN FILES
   Every option can be set in a file, which `wgrad init` writes:
@@ -57,15 +59,16 @@ RUN FILES
   and both override the file.
 
 PROFILE
-  --profile prints a table of the operations (ops) of a step: number of calls,
-  time and rates. --peak-gflops and --bandwidth-gbs add a lower bound of the
+  --profile prints a table of the operations (ops) of a step: total time, time
+  per call, and rates. --peak-gflops and --bandwidth-gbs add lower bounds of the
   time (roofline). Ops then run one by one, so that training takes longer. The
   model is the same, bit for bit. A GPU measures the time by its own clock.
 
 OUTPUT
   epoch lines   loss: mean over the rows of the training set during the epoch;
-                accuracy or R² on the validation set
-  result line   accuracy or R², and loss, of the saved model on the test set
+                accuracy or R² on the validation set, if there is one
+  result line   accuracy, or R², MAE and RMSE, and loss, of the saved model on
+                the test set (without one, see --test)
   --json        the same as JSON, and the validation loss
 
 The loss mean_squared_error is in the square of the target column's unit: the
@@ -78,8 +81,8 @@ between 0 and 1.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = "digits, iris, mnist, moons, …, or the path of a table or a run file")]
-    #[arg(long_help = format!("{}; or a run file, `*.toml`", data::LONG_HELP))]
+    #[arg(help = "Data set (digits, iris, moons, …), or path of a table or run file")]
+    #[arg(long_help = format!("{}. `*.toml` is a run file", data::LONG_HELP))]
     #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
@@ -88,22 +91,25 @@ pub struct Arguments {
     split: SplitOptions,
     /// Writes train.csv, validation.csv, test.csv to FOLDER
     ///
-    /// Each file has the rows of one set. Rows of a table are written with all columns, also dropped ones; rows of a built-in
-    /// data set are written as numbers. Existing files with other rows are replaced only with --force.
+    /// They are written before training. Each file has the rows of one set; a set without rows has none. Rows of a
+    /// table keep all columns, also dropped ones. Rows of a built-in data set or of standard input have the inputs as
+    /// numbers, and the target. Existing files with other rows are replaced only with --force, and files of this
+    /// training run never.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
     save_split: Option<PathBuf>,
     #[command(flatten)]
     recipe: Options,
     /// Gradient accumulation: batches per step [default: 1]
     ///
-    /// Gradients of N batches are added before each update. The batch size per step is then N times --batch, but only the
-    /// memory of one batch is needed.
+    /// Gradients of N batches are added before each update. A step then has N times as many rows as --batch, but memory
+    /// is needed for the layers' outputs of one batch only.
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
     accumulate: usize,
     /// Learning rate: constant or cosine
     ///
-    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps, along half a cosine wave.
+    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps after the warm-up, along half a
+    /// cosine wave.
     #[arg(
         long,
         value_name = "NAME",
@@ -116,7 +122,8 @@ pub struct Arguments {
     schedule: Shape,
     /// Warm-up: steps, or fraction of all steps [default: 0]
     ///
-    /// The learning rate increases linearly over these steps; then the schedule begins.
+    /// A number of steps, or a fraction below 1. The learning rate increases linearly over these steps; then the
+    /// schedule begins.
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(Amount), allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     warmup: Option<Amount>,
@@ -132,7 +139,8 @@ pub struct Arguments {
     patience: Option<usize>,
     /// Random seed
     ///
-    /// It determines the split, the initial weights, the order of rows and dropout.
+    /// It determines the split, the initial weights, the order of rows and dropout. Generated data sets such as moons
+    /// do not depend on it.
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
     #[arg(help_heading = "Training")]
     seed: u64,
@@ -146,14 +154,19 @@ pub struct Arguments {
     stopping: stopping::Stopping,
     /// File of the model [default: DATA.safetensors]
     ///
-    /// By default, an existing model of other data or settings is not replaced. The next free name is used instead, such as
-    /// DATA-2.safetensors.
+    /// DATA is the name of the data set, or of the table's file without its extensions. An existing model of other data
+    /// or settings is replaced only with --force. Otherwise, the default is the next free name, such as
+    /// DATA-2.safetensors, and a FILE that is named here is an error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
     /// Replaces files of other data or settings
+    ///
+    /// These are the model, and the files of --save-split.
     #[arg(long, help_heading = "Output")]
     force: bool,
     /// Draws learning curves: *.svg or *.png
+    ///
+    /// An existing file is replaced.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     plot: Option<PathBuf>,
     /// Dark background for the picture of --plot
@@ -161,17 +174,22 @@ pub struct Arguments {
     dark: bool,
     /// Measures the time of each operation (op) of a step
     ///
-    /// Prints a table after training, which takes longer. The model is the same, bit for bit.
+    /// Prints a table after training, or with --json an object per op. Training takes longer, since the ops run one by
+    /// one. The model is the same, bit for bit. A GPU needs timestamps for it, which `wgrad devices` shows.
     #[arg(long, help_heading = "Profile", hide_short_help = true)]
     profile: bool,
     /// Writes a timeline of the ops, with --profile
     ///
-    /// FILE is a JSON trace. Open it in <https://ui.perfetto.dev>, or in about:tracing of Chrome.
+    /// FILE is a JSON trace of the first 200,000 runs of ops. Open it in <https://ui.perfetto.dev>, or in about:tracing
+    /// of Chrome. An existing file is replaced.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile", hide_short_help = true)]
     trace: Option<PathBuf>,
     #[command(flatten)]
     rates: RateOptions,
     /// Prints JSON, one object per line: start, epoch …, summary
+    ///
+    /// The field `event` has the kind. There is also `resumed` or `begun_anew` with --resume, `op` … with --profile,
+    /// and after Ctrl-C `stopped` in place of `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }

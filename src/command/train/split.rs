@@ -22,14 +22,17 @@ const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
 pub struct SplitOptions {
     /// Validation set: size or file [default: 0.15]
     ///
-    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. After training, the parameters of the
-    /// epoch with the lowest validation loss are kept. The default is a twelfth for mnist, and none for fewer than 20 rows.
+    /// A fraction of the rows, a number of rows, or the path of a table with the same columns; 0 for none. Rows are
+    /// drawn at random, in proportion to the classes. The model keeps the parameters of the epoch with the lowest
+    /// validation loss. By default, mnist has a twelfth of its training rows, and data with fewer than 20 rows have no
+    /// validation set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     validation: Option<Size>,
-    /// Test set: fraction, rows or file [default: 0.15]
+    /// Test set: size or file [default: 0.15]
     ///
-    /// A fraction of the rows, a number of rows, or the path of a table; 0 for none. The model is evaluated on it after
-    /// training. mnist has its own test set. With fewer than 20 rows there is none.
+    /// A fraction of the rows, a number of rows, or the path of a table with the same columns; 0 for none. The model is
+    /// evaluated on it after training: without a test set on the validation set, and without either on the training
+    /// set. By default, mnist's own test set is used, and data with fewer than 20 rows have no test set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     test: Option<Size>,
 }

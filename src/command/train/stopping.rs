@@ -25,7 +25,8 @@ const INTERVAL: f64 = 60.0;
 pub struct Stopping {
     /// Writes checkpoints to FOLDER during training
     ///
-    /// The newest three checkpoints are kept, and that of the best epoch. Without this option, only Ctrl-C writes a checkpoint.
+    /// The newest three checkpoints are kept, and that of the best epoch. A FOLDER that already has checkpoints is an
+    /// error without --resume. Without this option, only Ctrl-C writes a checkpoint, to a folder beside the model.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Checkpoints", hide_short_help = true)]
     checkpoint: Option<PathBuf>,
@@ -41,9 +42,10 @@ pub struct Stopping {
     checkpoint_secs: Option<f64>,
     /// Continues from the newest checkpoint
     ///
-    /// Uses the folder of --checkpoint, or else the checkpoint that Ctrl-C wrote for the same data and settings. If there is no
-    /// checkpoint, training starts from the beginning. You may change the number of epochs, --patience, the learning rate and
-    /// its schedule.
+    /// Uses the folder of --checkpoint, or else the checkpoint that Ctrl-C wrote for the same data and settings. If
+    /// there is no checkpoint, training starts from the beginning. Repeat all other options: only the number of epochs,
+    /// the patience, the learning rate, its schedule and the warm-up may change. Checkpoints of other settings in the
+    /// folder of --checkpoint are an error.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }

@@ -83,7 +83,7 @@ impl GpuOptions {
         self
     }
 
-    /// Sets the use of the fused step for narrow networks; default [`FusedStep::WhereItPays`].
+    /// Sets the use of the fused step for small networks; default [`FusedStep::WhereItPays`].
     pub const fn fused_step(mut self, fused_step: FusedStep) -> Self {
         self.fused_step = fused_step;
         self

@@ -126,11 +126,11 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
         // SAFETY: the caller of `GpuOptions::unchecked` promised it; otherwise the plan is the crate's own. Each
         // invocation of its shaders works on elements that follow from parameters and shapes, which both come from the
         // same `op()`. `specialize` rejects a tile that an op cannot have. `check::submission` rejects a batch that
-        // does not exist, and a step with more live rows than a batch has. It checks ops over rows of the batch and
-        // over whole batches; each section whose shaders use live rows has one (`tests/plans.rs`). Words in memory that
-        // become indices (rows of the data set, classes) are compared with the size of what they index. No loop bound
-        // comes from memory that a shader writes. All kernels run with and without checks over all of their cases in
-        // `tests/gpu/kernels.rs`, and memory that they must not write must keep its bits.
+        // does not exist, and a step with more rows in use than a batch has. It checks ops over rows of the batch and
+        // over whole batches; each section whose shaders read that number has one (`tests/plans.rs`). Words in memory
+        // that become indices (rows of the data set, classes) are compared with the size of what they index. No loop
+        // bound comes from memory that a shader writes. All kernels run with and without checks over all of their cases
+        // in `tests/gpu/kernels.rs`, and memory that they must not write must keep its bits.
         unsafe { wgpu.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries });

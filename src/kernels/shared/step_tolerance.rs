@@ -101,7 +101,7 @@ impl Stages<'_> {
         self.step.rows as usize
     }
 
-    /// Returns the active rows of one matrix of the trace, with their errors.
+    /// Returns the rows in use of one matrix of the trace, with their errors.
     fn earlier(&self, begin: usize, columns: usize) -> Values {
         let range = begin..begin + self.rows() * columns;
         let errors = if self.carries { self.tolerances[range.clone()].to_vec() } else { vec![0.0; range.len()] };
