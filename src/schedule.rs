@@ -5,14 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::text::{Term, number, option, required};
 
 /// Largest number of factors in a table. Each checkpoint stores all of them.
 const MOST_FACTORS: usize = 1 << 20;
 
 /// Factor on the optimizer's learning rate, as a function of the step. Steps are counted from 0.
 ///
-/// The formulas are those of PyTorch's `LinearLR`, `CosineAnnealingLR` and `LambdaLR`, stepped after every update of
-/// the parameters.
+/// The formulas are those of PyTorch's schedulers, stepped after every update of the parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -41,6 +41,78 @@ pub enum Schedule {
         /// Factor at its end, default 0.
         #[serde(default)]
         end: f64,
+    },
+    /// `factor` to the power of the number of whole `steps` so far (`StepLR`).
+    Step {
+        /// Number of steps between two changes.
+        steps: u64,
+        /// Factor of each change.
+        factor: f64,
+    },
+    /// `factor` to the power of the number of milestones so far (`MultiStepLR`).
+    MultiStep {
+        /// Steps at which the factor changes, in increasing order.
+        milestones: Vec<u64>,
+        /// Factor of each change.
+        factor: f64,
+    },
+    /// `factor` to the power of the step (`ExponentialLR`).
+    Exponential {
+        /// Factor per step.
+        factor: f64,
+    },
+    /// (1 − step / steps) to this power, then 0 (`PolynomialLR`).
+    Polynomial {
+        /// Number of steps until the factor is 0.
+        steps: u64,
+        /// Power; 1 is a straight line.
+        power: f64,
+    },
+    /// 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without their warm-up).
+    InverseSquareRoot {
+        /// Number of steps before the factor decreases.
+        steps: u64,
+    },
+    /// Half cosines from 1 to `end`, each `growth` times as long as the one before (`CosineAnnealingWarmRestarts`).
+    CosineRestarts {
+        /// Number of steps of the first half cosine.
+        steps: u64,
+        /// Growth of their lengths, at least 1.
+        growth: u64,
+        /// Factor at the end of each.
+        end: f64,
+    },
+    /// Half a cosine from `start` up to 1, and half a cosine down to `end` (`OneCycleLR`; Smith and Topin 2018).
+    OneCycle {
+        /// Number of all steps, at least 2.
+        steps: u64,
+        /// Fraction of the steps in which the factor increases.
+        rise: f64,
+        /// Factor at step 0; PyTorch's default is 0.04.
+        start: f64,
+        /// Factor at the last step; PyTorch's default is 0.000004.
+        end: f64,
+    },
+    /// ½·(1 − cos(2π·log₂(1 + (2^cycles − 1)·step / steps))), then 0 (Holzmüller et al. 2024): cycles that get longer.
+    CosineLog {
+        /// Number of all steps.
+        steps: u64,
+        /// Number of cycles; theirs is 4.
+        cycles: u32,
+    },
+    /// Linear from `start` to 1 over `steps` steps, then another schedule from its own step 0.
+    Warmup {
+        /// Factor at step 0.
+        start: f64,
+        /// Number of steps of the warm-up.
+        steps: u64,
+        /// Schedule after the warm-up.
+        then: Box<Schedule>,
+    },
+    /// Schedules one after the other, each from its own step 0 (`SequentialLR`).
+    Chain {
+        /// Number of steps of each schedule, and the schedule. The last one continues after its steps.
+        parts: Vec<(u64, Schedule)>,
     },
     /// One factor per step. Later steps have the last factor.
     Table {
@@ -72,6 +144,116 @@ impl Schedule {
     /// ```
     pub fn linear_warmup(start: f64, steps: u64) -> Self {
         Self::LinearWarmup { start, steps }
+    }
+
+    /// Names that [`Schedule::parse`] knows, with their options and formulas.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(wgrad::Schedule::KINDS.iter().any(|(name, ..)| *name == "cosine"));
+    /// ```
+    pub const KINDS: &'static [(&'static str, &'static [&'static str], &'static str)] = &[
+        ("constant", &[], "1"),
+        ("cosine", &["steps", "end"], "(1 + cos(pi·t / steps)) / 2, from 1 to end"),
+        ("cosine_restarts", &["steps", "growth", "end"], "half cosines, each growth times as long"),
+        ("cosine_log", &["steps", "cycles"], "(1 - cos(2 pi·log2(1 + (2^cycles - 1)·t / steps))) / 2"),
+        ("exponential", &["factor"], "factor^t"),
+        ("inverse_square_root", &["steps"], "sqrt(steps / t), at most 1"),
+        ("multi_step", &["milestones", "factor"], "factor^(number of milestones so far)"),
+        ("one_cycle", &["steps", "rise", "start", "end"], "half cosines from start up to 1 and down to end"),
+        ("polynomial", &["steps", "power"], "(1 - t / steps)^power"),
+        ("step", &["steps", "factor"], "factor^(t / steps, rounded down)"),
+    ];
+
+    /// Names of [`Schedule::KINDS`].
+    pub const NAMES: [&'static str; Self::KINDS.len()] = {
+        let mut names = [""; Self::KINDS.len()];
+        let mut kind = 0;
+        while kind < names.len() {
+            names[kind] = Self::KINDS[kind].0;
+            kind += 1;
+        }
+        names
+    };
+
+    /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::KINDS`], with options in parentheses. `steps` is
+    /// the default of the option with this name, except for `step`, which has a tenth, and `inverse_square_root` and
+    /// `cosine_restarts`, which have a quarter. Milestones stand in a string with spaces: `multi_step(30 60, factor=0.1)`.
+    ///
+    /// # Errors
+    /// Unknown names and options, and values out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Schedule;
+    /// assert_eq!(Schedule::parse("cosine", 100)?, Schedule::cosine(100));
+    /// assert_eq!(Schedule::parse("step(30, factor=0.5)", 100)?, Schedule::Step { steps: 30, factor: 0.5 });
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn parse(text: &str, steps: u64) -> Result<Self> {
+        let term = Term::parse("schedule", text)?;
+        let Some((name, known, _)) = Self::KINDS.iter().find(|(name, ..)| *name == term.name) else {
+            return Err(Error::unknown("schedule", term.name, &Self::NAMES));
+        };
+        let (options, place) = (term.named("schedule", known)?, format!("schedule `{name}`"));
+        let real = |name: &str, default: f64| {
+            option(&options, name).map_or(Ok(default), |text| number(&place, name, text, "a number"))
+        };
+        let whole = |name: &str, default: u64| {
+            option(&options, name)
+                .map_or(Ok(default), |text| number(&place, name, text, "a whole number of at least 1"))
+        };
+        let schedule = match *name {
+            "cosine" => {
+                Self::Cosine { start: 0.0, warmup_steps: 0, steps: whole("steps", steps)?, end: real("end", 0.0)? }
+            }
+            "cosine_restarts" => Self::CosineRestarts {
+                steps: whole("steps", steps.div_ceil(4))?,
+                growth: whole("growth", 1)?,
+                end: real("end", 0.0)?,
+            },
+            "cosine_log" => {
+                Self::CosineLog { steps: whole("steps", steps)?, cycles: whole("cycles", 4)?.min(64) as u32 }
+            }
+            "exponential" => Self::Exponential { factor: real("factor", 0.01f64.powf(1.0 / steps.max(1) as f64))? },
+            "inverse_square_root" => Self::InverseSquareRoot { steps: whole("steps", steps.div_ceil(4))? },
+            "multi_step" => {
+                let text = required(&options, &place, "milestones", "multi_step(30 60, factor=0.1)")?;
+                let milestone = |text| number(&place, "milestones", text, "whole numbers, separated by spaces");
+                let milestones = text.split_whitespace().map(milestone).collect::<Result<_>>()?;
+                Self::MultiStep { milestones, factor: real("factor", 0.1)? }
+            }
+            "one_cycle" => Self::OneCycle {
+                steps: whole("steps", steps)?,
+                rise: real("rise", 0.3)?,
+                start: real("start", 0.04)?,
+                end: real("end", 4e-6)?,
+            },
+            "polynomial" => Self::Polynomial { steps: whole("steps", steps)?, power: real("power", 1.0)? },
+            "step" => Self::Step { steps: whole("steps", steps.div_ceil(10))?, factor: real("factor", 0.1)? },
+            _ => Self::Constant,
+        };
+        schedule.check()?;
+        Ok(schedule)
+    }
+
+    /// Returns this schedule after a linear warm-up from `start` to 1 over `steps` steps; the same schedule if `steps` is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Schedule;
+    /// let schedule = Schedule::Step { steps: 2, factor: 0.5 }.after_warmup(0.5, 2);
+    /// assert_eq!([0, 1, 2, 3, 4].map(|step| schedule.factor(step)), [0.5, 0.75, 1.0, 1.0, 0.5]);
+    /// ```
+    pub fn after_warmup(self, start: f64, steps: u64) -> Self {
+        match self {
+            schedule if steps == 0 => schedule,
+            Self::Constant => Self::linear_warmup(start, steps),
+            Self::Cosine { warmup_steps: 0, steps: cosine, end, .. } => {
+                Self::Cosine { start, warmup_steps: steps, steps: cosine, end }
+            }
+            then => Self::Warmup { start, steps, then: then.into() },
+        }
     }
 
     /// A function of the step, evaluated here for the first `steps` steps. Later steps have the last factor.
@@ -106,8 +288,43 @@ impl Schedule {
             Self::LinearWarmup { .. } => 1.0,
             Self::Cosine { start, warmup_steps, .. } if step < warmup_steps => ramp(start, warmup_steps),
             Self::Cosine { warmup_steps, steps, end, .. } => {
-                let progress = (step - warmup_steps).min(steps) as f64 / steps as f64;
-                end + (1.0 - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+                half_cosine(1.0, end, (step - warmup_steps).min(steps) as f64 / steps as f64)
+            }
+            Self::Step { steps, factor } => factor.powf((step / steps.max(1)) as f64),
+            Self::MultiStep { ref milestones, factor } => {
+                factor.powi(milestones.iter().filter(|milestone| **milestone <= step).count() as i32)
+            }
+            Self::Exponential { factor } => factor.powf(step as f64),
+            Self::Polynomial { steps, power } => (1.0 - step.min(steps) as f64 / steps as f64).powf(power),
+            Self::InverseSquareRoot { steps } => (steps as f64 / step.max(steps) as f64).sqrt(),
+            Self::CosineRestarts { steps, growth, end } => {
+                let (at, length) = cycle(step, steps, growth);
+                half_cosine(1.0, end, at as f64 / length as f64)
+            }
+            // As in PyTorch, the last step of each part belongs to it, so the parts have rise·steps − 1 and the rest.
+            Self::OneCycle { steps, rise, start, end } => {
+                let (step, last, top) = (step.min(steps - 1) as f64, steps as f64 - 1.0, rise * steps as f64 - 1.0);
+                match step <= top {
+                    true if top > 0.0 => half_cosine(start, 1.0, step / top),
+                    _ => half_cosine(1.0, end, (step - top) / (last - top)),
+                }
+            }
+            Self::CosineLog { steps, cycles } => {
+                let progress = step.min(steps) as f64 / steps as f64;
+                let turns = (1.0 + (f64::from(cycles).exp2() - 1.0) * progress).log2();
+                0.5 * (1.0 - (std::f64::consts::TAU * turns).cos())
+            }
+            Self::Warmup { start, steps, .. } if step < steps => ramp(start, steps),
+            Self::Warmup { steps, ref then, .. } => then.factor(step - steps),
+            Self::Chain { ref parts } => {
+                let mut first = 0;
+                let at = parts.iter().enumerate().find_map(|(number, (steps, schedule))| {
+                    let is_here = step - first < *steps || number + 1 == parts.len();
+                    let factor = is_here.then(|| schedule.factor(step - first));
+                    first += if is_here { 0 } else { *steps };
+                    factor
+                });
+                at.unwrap_or(1.0)
             }
             Self::Table { ref factors } => {
                 let at = usize::try_from(step).ok().and_then(|step| factors.get(step)).or(factors.last());
@@ -119,8 +336,9 @@ impl Schedule {
     /// Checks that all values are in their allowed range.
     ///
     /// # Errors
-    /// A factor of a warmup or a cosine outside [0, 1]; a factor of a table that is negative or not finite; a cosine or
-    /// a table without steps; a table of more than 1,048,576 steps.
+    /// A factor outside [0, 1]; a power that is negative or not finite; a schedule without steps, a one-cycle schedule of one
+    /// step, or one whose rise is not a fraction; milestones that do not increase; more than 64 cycles; a factor of a table that
+    /// is negative or not finite; a table of more than 1,048,576 steps.
     ///
     /// # Examples
     /// ```
@@ -141,6 +359,33 @@ impl Schedule {
             Self::LinearWarmup { start, .. } => share("start", *start),
             Self::Cosine { steps: 0, .. } => Err(Error::value("schedule", "steps", 0, "at least 1")),
             Self::Cosine { start, end, .. } => share("start", *start).and_then(|()| share("end", *end)),
+            Self::Step { steps: 0, .. }
+            | Self::Polynomial { steps: 0, .. }
+            | Self::InverseSquareRoot { steps: 0 }
+            | Self::CosineRestarts { steps: 0, .. }
+            | Self::CosineLog { steps: 0, .. } => Err(Error::value("schedule", "steps", 0, "at least 1")),
+            Self::CosineRestarts { growth: 0, .. } => Err(Error::value("schedule", "growth", 0, "at least 1")),
+            Self::Step { factor, .. } | Self::Exponential { factor } => share("factor", *factor),
+            Self::MultiStep { milestones, factor } => match milestones.is_sorted_by(|a, b| a < b) {
+                true => share("factor", *factor),
+                false => Err(Error::value("schedule", "milestones", format!("{milestones:?}"), "in increasing order")),
+            },
+            Self::Polynomial { power, .. } if !(power.is_finite() && *power >= 0.0) => {
+                Err(Error::value("schedule", "power", power, "finite and at least 0"))
+            }
+            Self::Polynomial { .. } | Self::InverseSquareRoot { .. } => Ok(()),
+            Self::CosineRestarts { end, .. } => share("end", *end),
+            Self::OneCycle { steps, .. } if *steps < 2 => Err(Error::value("schedule", "steps", steps, "at least 2")),
+            Self::OneCycle { rise, start, end, .. } => [("rise", rise), ("start", start), ("end", end)]
+                .into_iter()
+                .try_for_each(|(name, value)| share(name, *value)),
+            Self::CosineLog { cycles, .. } if !(1..=64).contains(cycles) => {
+                Err(Error::value("schedule", "cycles", cycles, "at least 1 and at most 64"))
+            }
+            Self::CosineLog { .. } => Ok(()),
+            Self::Warmup { start, then, .. } => share("start", *start).and_then(|()| then.check()),
+            Self::Chain { parts } if parts.is_empty() => Err(Error::value("schedule", "parts", 0, "at least 1")),
+            Self::Chain { parts } => parts.iter().try_for_each(|(_, schedule)| schedule.check()),
             Self::Table { factors } if factors.is_empty() => Err(Error::value("schedule", "steps", 0, "at least 1")),
             Self::Table { factors } if factors.len() > MOST_FACTORS => {
                 let (found, wanted) = (format!("more than {MOST_FACTORS}"), format!("at most {MOST_FACTORS}"));
@@ -159,6 +404,24 @@ impl Schedule {
     }
 }
 
+/// Half a cosine from `start` to `end`, at a progress from 0 to 1.
+fn half_cosine(start: f64, end: f64, progress: f64) -> f64 {
+    end + (start - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+}
+
+/// Position of a step in its cycle, and the length of the cycle, where each is `growth` times as long as the one before.
+fn cycle(mut step: u64, steps: u64, growth: u64) -> (u64, u64) {
+    let mut length = steps;
+    if growth == 1 {
+        return (step % steps, steps);
+    }
+    while step >= length {
+        step -= length;
+        length = length.saturating_mul(growth);
+    }
+    (step, length)
+}
+
 /// A short description, such as `cosine over 300 steps`.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,6 +435,30 @@ impl fmt::Display for Schedule {
                 }
                 if *warmup_steps > 0 {
                     write!(f, ", after a {}", Self::linear_warmup(*start, *warmup_steps))?;
+                }
+                Ok(())
+            }
+            Self::Step { steps, factor } => write!(f, "step(steps={steps}, factor={factor})"),
+            Self::MultiStep { milestones, factor } => {
+                let milestones: Vec<String> = milestones.iter().map(u64::to_string).collect();
+                write!(f, "multi_step({}, factor={factor})", milestones.join(" "))
+            }
+            Self::Exponential { factor } => write!(f, "exponential(factor={factor})"),
+            Self::Polynomial { steps, power } => write!(f, "polynomial(steps={steps}, power={power})"),
+            Self::InverseSquareRoot { steps } => write!(f, "inverse_square_root(steps={steps})"),
+            Self::CosineRestarts { steps, growth, end } => {
+                write!(f, "cosine_restarts(steps={steps}, growth={growth}, end={end})")
+            }
+            Self::OneCycle { steps, rise, start, end } => {
+                write!(f, "one_cycle(steps={steps}, rise={rise}, start={start}, end={end})")
+            }
+            Self::CosineLog { steps, cycles } => write!(f, "cosine_log(steps={steps}, cycles={cycles})"),
+            Self::Warmup { start, steps, then } => {
+                write!(f, "{then}, after a {}", Self::linear_warmup(*start, *steps))
+            }
+            Self::Chain { parts } => {
+                for (number, (steps, schedule)) in parts.iter().enumerate() {
+                    write!(f, "{}{schedule} for {steps} steps", if number == 0 { "" } else { ", then " })?;
                 }
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! `wgrad list`: the names that a network can have, with their formulas.
 
-use wgrad::{Activation, Optimizer};
+use wgrad::{Activation, Optimizer, Schedule};
 
 use super::lines::table;
 use super::report::Output;
@@ -27,6 +27,8 @@ enum Kind {
     Activations,
     /// Optimizers
     Optimizers,
+    /// Learning rate schedules, with their options
+    Schedules,
 }
 
 /// Prints one line per name.
@@ -34,6 +36,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) {
     let rows: Vec<Vec<String>> = match arguments.kind {
         Kind::Activations => Activation::all().map(|f| vec![f.to_string(), f.formula().to_string()]).collect(),
         Kind::Optimizers => Optimizer::all().map(|o| vec![o.name().into(), o.formula().into()]).collect(),
+        Kind::Schedules => Schedule::KINDS.iter().map(schedule).collect(),
     };
     output.text(&table(&rows, 2, 2));
+}
+
+/// Name with options, and formula.
+fn schedule((name, options, formula): &(&str, &[&str], &str)) -> Vec<String> {
+    let options = if options.is_empty() { String::new() } else { format!("({})", options.join(", ")) };
+    vec![format!("{name}{options}"), (*formula).to_string()]
 }

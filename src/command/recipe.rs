@@ -33,8 +33,8 @@ pub struct Options {
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
-    /// adamw, adam, rmsprop, sgd, or sgd_momentum, which is sgd with a momentum of 0.9. Names are read in upper and
-    /// lower case.
+    /// `wgrad list optimizers` prints all names. Settings stand in parentheses, as in "rmsprop(alpha=0.9, centered=true)".
+    /// sgd_momentum is sgd with a momentum of 0.9. Names are read in upper and lower case.
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES).in_any_case())]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
@@ -50,9 +50,9 @@ pub struct Options {
     /// gradient.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
-    /// Momentum of sgd [default: 0; sgd_momentum: 0.9]
+    /// Momentum of sgd or rmsprop [default: 0; sgd_momentum: 0.9]
     ///
-    /// It needs --optimizer sgd or sgd_momentum.
+    /// It needs --optimizer sgd, sgd_momentum or rmsprop.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub momentum: Option<f64>,
@@ -185,7 +185,9 @@ impl Options {
             (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
         };
         if let Some(momentum) = self.momentum {
-            optimizer = optimizer.with_momentum(momentum)?;
+            let name = optimizer.name();
+            let has_none = |_| Error::conflict("`--momentum`", format!("{name} has no momentum"), "leave it out, or use sgd");
+            optimizer = optimizer.with_momentum(momentum).map_err(has_none)?;
         }
         if let Some(decay) = self.weight_decay {
             optimizer = optimizer.with_weight_decay(decay);

@@ -170,7 +170,7 @@ pub struct Start<'a> {
     pub loss: Loss,
     pub optimizer: &'static str,
     pub learning_rate: f64,
-    pub schedule: &'static str,
+    pub schedule: &'a str,
     #[serde(skip_serializing_if = "is_zero")]
     pub warmup_steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -107,7 +107,7 @@ functions! {
     softsign() "x / (1 + |x|)";
         f(x) { x / (1.0 + abs(x)) }
         d(x) { let q = 1.0 / (1.0 + abs(x)); q * q }
-    soft_shrink(lambda = 0.5 >= 0.0) "x less lambda in size, at least 0";
+    soft_shrink(lambda = 0.5 >= 0.0) "sign(x)·max(|x| - lambda, 0)";
         f(x) { above(x - lambda, x - lambda, above(-x - lambda, x + lambda, 0.0)) }
         d(y) { above(abs(y), 1.0, 0.0) }
     hard_shrink(lambda = 0.5 >= 0.0) "x for |x| > lambda, else 0";

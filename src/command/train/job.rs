@@ -75,7 +75,7 @@ impl<'a> Job<'a> {
         let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
-        let builder = builder(arguments, &recipe, train)?.schedule(arguments.schedule(steps, warmup_steps));
+        let builder = builder(arguments, &recipe, train)?.schedule(arguments.schedule(steps, warmup_steps)?);
         let trainer = tuning.train(builder).build(&device)?;
         let wanted = arguments.wanted_path(train)?;
         let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
@@ -131,7 +131,7 @@ impl<'a> Job<'a> {
             loss: recipe.loss,
             optimizer: recipe.optimizer.name(),
             learning_rate: recipe.optimizer.learning_rate(),
-            schedule: arguments.schedule_name(),
+            schedule: &arguments.schedule.0,
             warmup_steps: self.warmup_steps,
             clip_norm: recipe.clip_norm,
             batch: recipe.batch,

@@ -7,8 +7,9 @@ mod split;
 mod stopping;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
 use wgrad::model::{Origin, check_replaceable};
 use wgrad::{Dataset, Error, Model, Result, Schedule};
 
@@ -106,20 +107,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
     accumulate: usize,
-    /// Learning rate: constant or cosine
+    /// Learning rate schedule [default: cosine]
     ///
-    /// `constant` keeps the learning rate. `cosine` decreases it to 0 over all steps after the warm-up, along half a
-    /// cosine wave.
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_enum,
-        ignore_case = true,
-        default_value = "cosine",
-        hide_possible_values = true
-    )]
+    /// `wgrad list schedules` prints all names. Options stand in parentheses, as in "step(steps=100, factor=0.5)"; steps
+    /// are those of the optimizer. By default, cosine and similar schedules reach their end with the last step.
+    #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
+    #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
-    schedule: Shape,
+    schedule: ScheduleText,
     /// Warm-up: steps, or fraction of all steps [default: 0]
     ///
     /// A number of steps, or a fraction below 1. The learning rate increases linearly over these steps; then the
@@ -197,10 +192,16 @@ pub struct Arguments {
 /// Settings that may change when training is resumed.
 const RESUMABLE: [&str; 5] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate"];
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Shape {
-    Constant,
-    Cosine,
+/// Text of a schedule, which is read once the number of steps is known.
+#[derive(Clone)]
+struct ScheduleText(String);
+
+impl FromStr for ScheduleText {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Schedule::parse(text, 100).map(|_| Self(text.into()))
+    }
 }
 
 /// Trains and writes the model; returns the exit code.
@@ -235,21 +236,10 @@ impl Arguments {
         Ok(warmup)
     }
 
-    fn schedule(&self, steps: u64, warmup_steps: u64) -> Schedule {
+    fn schedule(&self, steps: u64, warmup_steps: u64) -> Result<Schedule> {
         // The first factor is above 0, so that the first step already changes the parameters.
         let start = if warmup_steps > 0 { 1.0 / warmup_steps as f64 } else { 0.0 };
-        match self.schedule {
-            Shape::Constant if warmup_steps == 0 => Schedule::Constant,
-            Shape::Constant => Schedule::linear_warmup(start, warmup_steps),
-            Shape::Cosine => Schedule::Cosine { start, warmup_steps, steps: steps - warmup_steps, end: 0.0 },
-        }
-    }
-
-    fn schedule_name(&self) -> &'static str {
-        match self.schedule {
-            Shape::Constant => "constant",
-            Shape::Cosine => "cosine",
-        }
+        Ok(Schedule::parse(&self.schedule.0, steps - warmup_steps)?.after_warmup(start, warmup_steps))
     }
 
     /// Returns the file of the model. Without `--out` it is the first of `DATA.safetensors`, `DATA-2.safetensors`, … that does
@@ -297,7 +287,7 @@ impl Arguments {
             ("network", recipe.network.to_string()),
             ("loss", recipe.loss.to_string()),
             ("optimizer", recipe.optimizer.name().into()),
-            ("schedule", self.schedule_name().into()),
+            ("schedule", self.schedule.0.clone()),
             ("warmup", given((*warmup_steps > 0).then(|| warmup_steps.to_string()))),
             ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
             ("batch", recipe.batch.to_string()),
