@@ -186,7 +186,7 @@ impl Options {
         };
         if let Some(momentum) = self.momentum {
             let name = optimizer.name();
-            let has_none = |_| Error::conflict("`--momentum`", format!("{name} has no momentum"), "leave it out, or use sgd");
+            let has_none = |_| Error::conflict("`--momentum`", format!("{name} has no momentum"), "leave it out, or use `--optimizer sgd`");
             optimizer = optimizer.with_momentum(momentum).map_err(has_none)?;
         }
         if let Some(decay) = self.weight_decay {
