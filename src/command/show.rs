@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wgrad::data::{listed, shown};
 use wgrad::model::Metadata;
+use wgrad::network::LayerTensor;
 use wgrad::{Layer, Model, Network, Result};
 
 use super::lines::{table, wrapped};
@@ -65,16 +66,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// Layers, with the number of outputs of each.
 fn rows(network: &Network) -> Vec<Row> {
-    let mut width = network.inputs();
-    let row = |layer: &Layer| {
-        let mut parameters = 0;
-        if let Layer::Dense(dense) = layer {
-            parameters = dense.outputs * width + if dense.bias { dense.outputs } else { 0 };
-            width = dense.outputs;
-        }
-        Row { layer: layer.to_string(), outputs: width, parameters }
+    let row = |(_, layer, inputs): (usize, Layer, usize)| Row {
+        layer: layer.to_string(),
+        outputs: layer.outputs(inputs),
+        parameters: layer.tensors(inputs).iter().map(LayerTensor::elements).sum(),
     };
-    network.layers().iter().map(row).collect()
+    network.with_inputs().map(row).collect()
 }
 
 fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {

@@ -15,7 +15,7 @@ use crate::kernels::{
     gather, gather_bytes, matmul, mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
-use crate::network::{Activation, Layer, Network};
+use crate::network::{Activation, Layer, LayerTensor, Network};
 use crate::optim::Sgd;
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
@@ -100,6 +100,10 @@ impl<'a> Lowering<'a> {
         }
         let mut plan = Plan::new();
         tensors(&mut plan, &spec.network, "parameters", "");
+        let running: Vec<_> = spec.network.tensors().filter(|(_, tensor)| !tensor.is_trained()).collect();
+        if !running.is_empty() {
+            allocate(&mut plan, running, "running", "");
+        }
         Ok(Self { spec, plan })
     }
 
@@ -355,23 +359,25 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Adds the allocation `name` with one zeroed tensor per parameter, at the same offsets in each such allocation, and
-/// the views `{prefix}layerN.weight` and `.bias`. Returns a view `name` of the whole allocation.
+/// Adds the allocation `name` with one zeroed tensor per trained tensor of the layers, at the same offsets in each such
+/// allocation, and views such as `{prefix}layerN.weight`. Returns a view `name` of the whole allocation.
 fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
-    let sizes = |(_, dense, inputs): (usize, crate::network::Dense, usize)| {
-        padded(dense.outputs * inputs) + if dense.bias { padded(dense.outputs) } else { 0 }
-    };
-    let elements = network.dense_layers().map(sizes).sum();
+    allocate(plan, network.tensors().filter(|(_, tensor)| tensor.is_trained()).collect(), name, prefix)
+}
+
+/// Like [`tensors`], for these tensors alone, each with the number of its layer.
+fn allocate(plan: &mut Plan, tensors: Vec<(usize, LayerTensor)>, name: &str, prefix: &str) -> ViewId {
+    let elements = tensors.iter().map(|(_, tensor)| padded(tensor.elements())).sum();
     let allocation: AllocationId = plan.allocate(name, Dtype::F32, elements, Contents::Persistent(0));
     let all = plan.view(name, allocation, 0, Shape::vector(elements));
     let mut offset = 0;
-    for (number, dense, inputs) in network.dense_layers() {
-        plan.view(format!("{prefix}layer{number}.weight"), allocation, offset, Shape::new(dense.outputs, inputs));
-        offset += padded(dense.outputs * inputs);
-        if dense.bias {
-            plan.view(format!("{prefix}layer{number}.bias"), allocation, offset, Shape::vector(dense.outputs));
-            offset += padded(dense.outputs);
-        }
+    for (number, tensor) in tensors {
+        let shape = match tensor.shape[..] {
+            [rows, columns] => Shape::new(rows, columns),
+            _ => Shape::vector(tensor.elements()),
+        };
+        plan.view(format!("{prefix}layer{number}.{}", tensor.name), allocation, offset, shape);
+        offset += padded(shape.elements());
     }
     all
 }
