@@ -34,6 +34,10 @@ pub enum Layer {
         /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
+    /// Start of a residual block, `[`: y = x.
+    ResidualStart,
+    /// End of a residual block, `]`: y = x + s, with the input s of the block; y = x + s·Wᵀ if the widths differ.
+    ResidualEnd,
 }
 
 /// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape `[outputs]`.
@@ -111,6 +115,32 @@ impl LayerTensor {
     }
 }
 
+/// Layer with its place in a network.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Number of the layer.
+    pub number: usize,
+    /// The layer.
+    pub layer: Layer,
+    /// Number of input columns.
+    pub inputs: usize,
+    /// For the end of a residual block, the number of the layer that starts it, and its number of input columns.
+    pub start: Option<(usize, usize)>,
+}
+
+impl Node {
+    /// Returns the number of output columns.
+    pub fn outputs(&self) -> usize {
+        self.layer.outputs(self.inputs)
+    }
+
+    /// Returns the tensors that the layer owns.
+    pub fn tensors(&self) -> Vec<LayerTensor> {
+        self.layer.tensors(self.inputs, self.start.map(|(_, columns)| columns))
+    }
+}
+
 impl Dense {
     /// Creates a dense layer with `outputs` output columns, a bias and the default initialization.
     ///
@@ -175,6 +205,8 @@ impl Layer {
         match self {
             Self::Dense(_) => "dense",
             Self::Dropout { .. } => "dropout",
+            Self::ResidualStart => "[",
+            Self::ResidualEnd => "]",
             Self::Activation(activation) => activation.name(),
         }
     }
@@ -194,25 +226,29 @@ impl Layer {
         }
     }
 
-    /// Returns the tensors that the layer owns if it has this number of input columns.
-    #[doc(hidden)]
-    pub fn tensors(&self, inputs: usize) -> Vec<LayerTensor> {
+    /// Returns the tensors that the layer owns if it has this number of input columns. `shortcut` is the number of input
+    /// columns of the residual block that the layer ends.
+    fn tensors(&self, inputs: usize, shortcut: Option<usize>) -> Vec<LayerTensor> {
         match *self {
             Self::Dense(Dense { outputs, bias, init }) => {
                 let weight = LayerTensor::trained("weight", vec![outputs, inputs], Initial::Weights(init));
                 let bias = bias.then(|| LayerTensor::trained("bias", vec![outputs], Initial::Constant(0.0)));
                 std::iter::once(weight).chain(bias).collect()
             }
-            Self::Activation(_) | Self::Dropout { .. } => Vec::new(),
+            Self::ResidualEnd => {
+                let projected = shortcut.filter(|shortcut| *shortcut != inputs);
+                let weight = |shortcut| LayerTensor::trained("weight", vec![inputs, shortcut], Initial::Weights(None));
+                projected.map(weight).into_iter().collect()
+            }
+            Self::Activation(_) | Self::Dropout { .. } | Self::ResidualStart => Vec::new(),
         }
     }
 
     /// Returns the number of output columns if it has this number of input columns.
-    #[doc(hidden)]
-    pub fn outputs(&self, inputs: usize) -> usize {
+    pub(crate) fn outputs(&self, inputs: usize) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,
-            Self::Activation(_) | Self::Dropout { .. } => inputs,
+            Self::Activation(_) | Self::Dropout { .. } | Self::ResidualStart | Self::ResidualEnd => inputs,
         }
     }
 
@@ -243,6 +279,7 @@ impl fmt::Display for Layer {
                 f.write_str(")")
             }
             Self::Dropout { rate } => write!(f, "dropout({rate})"),
+            Self::ResidualStart | Self::ResidualEnd => f.write_str(self.name()),
             Self::Activation(activation) => activation.fmt(f),
         }
     }
@@ -262,6 +299,8 @@ impl FromStr for Layer {
         }
         let term = Term::parse("layer", text)?;
         let layer = match term.name {
+            "[" if text == "[" => Self::ResidualStart,
+            "]" if text == "]" => Self::ResidualEnd,
             "dense" => Self::Dense(Dense::from_term(&term, &place)?),
             "dropout" => {
                 let options = term.named("layer", &["rate"])?;

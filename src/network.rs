@@ -10,7 +10,7 @@ pub use crate::activation::Activation;
 use crate::error::{Error, Result};
 pub use crate::layer::{Dense, Layer};
 #[doc(hidden)]
-pub use crate::layer::{Initial, LayerTensor, TensorKind};
+pub use crate::layer::{Initial, LayerTensor, Node, TensorKind};
 use crate::text::split_outside_parentheses;
 
 /// Largest number of parameters. Kernels count elements in 32 bits; this is half of that range.
@@ -84,12 +84,31 @@ impl Network {
         self.layer(Layer::Dropout { rate })
     }
 
+    /// Adds a residual block: `layers` adds layers f to a network, and the block is y = x + f(x). If f changes the number of
+    /// columns, y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// let network = Network::input(8).dense(64).relu().residual(|block| block.dense(64).relu().dense(64)).dense(10);
+    /// assert_eq!(network, Network::parse(8, "64 relu [64 relu 64] 10")?);
+    /// assert_eq!(network.to_string(), "8 → dense(64) relu [dense(64) relu dense(64)] dense(10)");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn residual(mut self, layers: impl FnOnce(Self) -> Self) -> Self {
+        let block = layers(Self::input(self.outputs()));
+        self.layers.push(Layer::ResidualStart);
+        self.layers.extend(block.layers);
+        self.layer(Layer::ResidualEnd)
+    }
+
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
     /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)` and the activation functions, such as `relu` or
-    /// `leaky_relu(0.01)`: all names of [`Activation::all`].
+    /// `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around layers add their input to their output, as in
+    /// `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
     /// # Errors
-    /// Unknown names (the message has the nearest known one), unbalanced parentheses, values out of range, and the errors of
+    /// Unknown names (the message has the nearest known one), unbalanced parentheses or brackets, values out of range, and the errors of
     /// [`Network::check`].
     ///
     /// # Examples
@@ -100,7 +119,8 @@ impl Network {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn parse(input: usize, text: &str) -> Result<Self> {
-        let words = split_outside_parentheses(text, char::is_whitespace)
+        let spaced = text.replace('[', " [ ").replace(']', " ] ");
+        let words = split_outside_parentheses(&spaced, char::is_whitespace)
             .ok_or_else(|| Error::value("network", "text", format!("`{text}`"), "text with balanced parentheses"))?;
         let layers = words.into_iter().map(str::parse).collect::<Result<_>>()?;
         let network = Self { input, layers };
@@ -148,28 +168,36 @@ impl Network {
     /// assert!(network.dense_layers().eq([(0, Dense::new(128), 64), (2, Dense::new(10), 128)]));
     /// ```
     pub fn dense_layers(&self) -> impl Iterator<Item = (usize, Dense, usize)> {
-        self.with_inputs().filter_map(|(number, layer, inputs)| Some((number, layer.as_dense()?, inputs)))
+        self.nodes().filter_map(|node| Some((node.number, node.layer.as_dense()?, node.inputs)))
     }
 
-    /// Returns the layers, each with its number and its number of input columns.
+    /// Returns the layers, each with its place.
     #[doc(hidden)]
-    pub fn with_inputs(&self) -> impl Iterator<Item = (usize, Layer, usize)> {
-        let mut columns = self.input;
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        let (mut columns, mut open) = (self.input, Vec::new());
         self.layers.iter().enumerate().map(move |(number, layer)| {
             let inputs = columns;
+            let start = match layer {
+                Layer::ResidualStart => {
+                    open.push((number, inputs));
+                    None
+                }
+                Layer::ResidualEnd => open.pop(),
+                Layer::Dense(_) | Layer::Activation(_) | Layer::Dropout { .. } => None,
+            };
             columns = layer.outputs(inputs);
-            (number, *layer, inputs)
+            Node { number, layer: *layer, inputs, start }
         })
     }
 
     /// Returns the tensors of all layers, each with the number of its layer.
     #[doc(hidden)]
     pub fn tensors(&self) -> impl Iterator<Item = (usize, LayerTensor)> {
-        self.with_inputs()
-            .flat_map(|(number, layer, inputs)| layer.tensors(inputs).into_iter().map(move |tensor| (number, tensor)))
+        self.nodes().flat_map(|node| node.tensors().into_iter().map(move |tensor| (node.number, tensor)))
     }
 
-    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout is skipped.
+    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout and brackets of
+    /// residual blocks are skipped.
     ///
     /// # Panics
     /// There is no layer `number`.
@@ -184,7 +212,7 @@ impl Network {
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
         self.layers[number + 1..].iter().take_while(|l| l.as_dense().is_none()).find_map(|layer| match layer {
             Layer::Activation(activation) => Some(*activation),
-            _ => None,
+            Layer::Dense(_) | Layer::Dropout { .. } | Layer::ResidualStart | Layer::ResidualEnd => None,
         })
     }
 
@@ -201,7 +229,7 @@ impl Network {
     /// Checks sizes and values.
     ///
     /// # Errors
-    /// No input columns, no dense layer, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
+    /// No input columns, no dense layer, a residual block without layers or with only one bracket, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
     /// rate, slope or standard deviation out of range.
     ///
     /// # Examples
@@ -224,6 +252,7 @@ impl Network {
             let wanted = format!("at most {MOST_LAYERS}");
             return Err(Error::value("network", "number of layers", self.layers.len(), &wanted));
         }
+        self.check_blocks()?;
         let size = |(_, LayerTensor { shape, .. }): (usize, LayerTensor)| shape.iter().map(|n| *n as u128).product();
         let parameters = self.tensors().map(size).fold(0, u128::saturating_add);
         if parameters > MOST_PARAMETERS {
@@ -235,11 +264,38 @@ impl Network {
             .enumerate()
             .try_for_each(|(number, layer)| layer.check(&format!("layer {number} ({})", layer.name())))
     }
+
+    /// Checks that brackets match, and that each block has a layer besides dropout.
+    fn check_blocks(&self) -> Result<()> {
+        const EXAMPLE: &str = "put both brackets around the block's layers, as in `[64 relu 64]`";
+        let fail = |number: usize, problem: &str| {
+            let place = format!("layer {number} ({})", self.layers[number].name());
+            Err(Error::conflict(place, problem, EXAMPLE))
+        };
+        let mut open = Vec::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            if *layer == Layer::ResidualStart {
+                open.push(number);
+            } else if *layer == Layer::ResidualEnd {
+                let Some(start) = open.pop() else { return fail(number, "no residual block is open here") };
+                let inside = &self.layers[start + 1..number];
+                if inside.iter().all(|layer| matches!(layer, Layer::Dropout { .. })) {
+                    return fail(start, "the residual block has no layers, or only dropout");
+                }
+            }
+        }
+        open.pop().map_or(Ok(()), |start| fail(start, "the residual block is not closed"))
+    }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} →", self.input)?;
-        self.layers.iter().try_for_each(|layer| write!(f, " {layer}"))
+        let mut space = " ";
+        self.layers.iter().try_for_each(|layer| {
+            let before = if *layer == Layer::ResidualEnd { "" } else { space };
+            space = if *layer == Layer::ResidualStart { "" } else { " " };
+            write!(f, "{before}{layer}")
+        })
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wgrad::data::{listed, shown};
 use wgrad::model::Metadata;
-use wgrad::network::LayerTensor;
-use wgrad::{Layer, Model, Network, Result};
+use wgrad::network::{LayerTensor, Node};
+use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
 use super::report::{Output, score_and_loss};
@@ -66,12 +66,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// Layers, with the number of outputs of each.
 fn rows(network: &Network) -> Vec<Row> {
-    let row = |(_, layer, inputs): (usize, Layer, usize)| Row {
-        layer: layer.to_string(),
-        outputs: layer.outputs(inputs),
-        parameters: layer.tensors(inputs).iter().map(LayerTensor::elements).sum(),
+    let row = |node: Node| Row {
+        layer: node.layer.to_string(),
+        outputs: node.outputs(),
+        parameters: node.tensors().iter().map(LayerTensor::elements).sum(),
     };
-    network.with_inputs().map(row).collect()
+    network.nodes().map(row).collect()
 }
 
 fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {

@@ -11,6 +11,7 @@ pub mod accumulate;
 pub mod activation;
 pub mod activation_grad;
 pub mod adamw;
+pub mod add;
 pub mod argmax;
 pub mod bias_add;
 pub mod binary_cross_entropy;
@@ -40,11 +41,12 @@ pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// All kernels.
-pub static ALL: [&Kernel; 39] = [
+pub static ALL: [&Kernel; 40] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &adamw::KERNEL,
+    &add::KERNEL,
     &argmax::KERNEL,
     &bias_add::KERNEL,
     &binary_cross_entropy::KERNEL,

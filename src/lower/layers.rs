@@ -6,8 +6,8 @@
 use super::{Lowering, Pass};
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
-use crate::kernels::{activation, activation_grad, bias_add, column_sum, dropout, matmul};
-use crate::network::{Layer, LayerTensor};
+use crate::kernels::{activation, activation_grad, add, bias_add, column_sum, dropout, matmul};
+use crate::network::{Layer, LayerTensor, Node};
 use crate::plan::{Op, Plan, Section, ViewId};
 
 /// Backward pass.
@@ -26,16 +26,27 @@ impl Lowering<'_> {
     /// Adds the forward ops; returns the views of the nodes.
     pub(super) fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
         let mut nodes = vec![self.plan.named(&format!("{}input", pass.prefix))?];
-        for (number, layer) in self.spec.network.layers().iter().enumerate() {
-            nodes.push(self.forward_rule(pass, number, layer, nodes[number])?);
+        for node in self.spec.network.nodes() {
+            nodes.push(self.forward_rule(pass, node, &nodes)?);
         }
         Ok(nodes)
     }
 
-    fn forward_rule(&mut self, pass: &Pass, number: usize, layer: &Layer, input: ViewId) -> Result<ViewId> {
-        let columns = self.plan.shape(input).columns;
-        match *layer {
+    fn forward_rule(&mut self, pass: &Pass, node: Node, nodes: &[ViewId]) -> Result<ViewId> {
+        let Node { number, layer, inputs: columns, start } = node;
+        let input = nodes[number];
+        match layer {
             Layer::Dropout { .. } if !pass.training => Ok(input),
+            Layer::ResidualStart => Ok(input),
+            Layer::ResidualEnd => {
+                let mut shortcut = nodes[start.map_or(number, |(start, _)| start)];
+                if let Some(weight) = self.plan.find(&format!("layer{number}.weight")) {
+                    shortcut = self.emit(pass, number, "shortcut", columns, |plan, output| {
+                        matmul::nt(plan, shortcut, weight, output)
+                    })?;
+                }
+                self.emit(pass, number, "output", columns, |plan, output| add::op(plan, input, shortcut, output))
+            }
             Layer::Dropout { rate } => self.emit(pass, number, "output", columns, |plan, output| {
                 dropout::op(plan, Mask::new(number, rate), input, output)
             }),
@@ -78,22 +89,37 @@ impl Lowering<'_> {
         let first = network.tensors().find_map(trained).unwrap_or(0);
         let mut backward = Backward { nodes, gradients: vec![None; nodes.len()], first, prefix };
         backward.gradients[nodes.len() - 1] = Some(gradient);
-        for (number, layer) in network.layers().iter().enumerate().skip(first).rev() {
-            self.backward_rule(&mut backward, number, layer)?;
+        for node in network.nodes().skip(first).collect::<Vec<_>>().into_iter().rev() {
+            self.backward_rule(&mut backward, node)?;
         }
         Ok(())
     }
 
-    fn backward_rule(&mut self, backward: &mut Backward<'_>, number: usize, layer: &Layer) -> Result<()> {
+    fn backward_rule(&mut self, backward: &mut Backward<'_>, node: Node) -> Result<()> {
+        let Node { number, layer, start, .. } = node;
         let (input, output) = (backward.nodes[number], backward.nodes[number + 1]);
         let Some(above) = backward.gradients[number + 1] else { return Ok(()) };
-        match *layer {
-            Layer::Dropout { rate } => self.pass_on(backward, number, number, |plan, gradient| {
+        let below = gradient_name(number);
+        match layer {
+            Layer::ResidualStart => self.receive(backward, number, number, above),
+            Layer::ResidualEnd => {
+                self.receive(backward, number, number, above)?;
+                let start = start.map_or(number, |(start, _)| start);
+                let Some(weight) = self.plan.find(&format!("layer{number}.weight")) else {
+                    return self.receive(backward, number, start, above);
+                };
+                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
+                let op = matmul::tn(&self.plan, above, backward.nodes[start], own);
+                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                let name = format!("grad.layer{number}.shortcut_input");
+                self.pass_on(backward, number, start, name, |plan, gradient| matmul::nn(plan, above, weight, gradient))
+            }
+            Layer::Dropout { rate } => self.pass_on(backward, number, number, below, |plan, gradient| {
                 dropout::op(plan, Mask::new(number, rate), above, gradient)
             }),
             Layer::Activation(function) => {
                 let argument = if function.keeps_input() { input } else { output };
-                self.pass_on(backward, number, number, |plan, gradient| {
+                self.pass_on(backward, number, number, below, |plan, gradient| {
                     activation_grad::op(plan, function, above, argument, gradient)
                 })
             }
@@ -105,26 +131,46 @@ impl Lowering<'_> {
                     self.plan.push(Section::Gradients, op.of_layer(number))?;
                 }
                 let weight = self.plan.named(&format!("layer{number}.weight"))?;
-                self.pass_on(backward, number, number, |plan, gradient| matmul::nn(plan, above, weight, gradient))
+                self.pass_on(backward, number, number, below, |plan, gradient| {
+                    matmul::nn(plan, above, weight, gradient)
+                })
             }
         }
     }
 
-    /// Adds an op of layer `number` that computes the gradient of `node`, if that node needs one.
+    /// Adds an op of layer `number` that computes a gradient of `node`, if that node needs one.
     fn pass_on(
         &mut self,
         backward: &mut Backward<'_>,
         number: usize,
         node: usize,
+        name: String,
         op: impl FnOnce(&Plan, ViewId) -> Op,
     ) -> Result<()> {
         if node <= backward.first {
             return Ok(());
         }
         let shape = self.plan.shape(backward.nodes[node]);
-        let gradient = self.computed(format!("grad.layer{}.output", node - 1), shape.rows, shape.columns);
+        let gradient = self.computed(name, shape.rows, shape.columns);
         self.plan.push(Section::Gradients, op(&self.plan, gradient).of_layer(number))?;
-        backward.gradients[node] = Some(gradient);
+        self.receive(backward, number, node, gradient)
+    }
+
+    /// Gives a gradient to a node that needs one. A second gradient is added to the first, by an op of layer `number`.
+    fn receive(&mut self, backward: &mut Backward<'_>, number: usize, node: usize, gradient: ViewId) -> Result<()> {
+        if node <= backward.first {
+            return Ok(());
+        }
+        let Some(first) = backward.gradients[node].replace(gradient) else { return Ok(()) };
+        let shape = self.plan.shape(gradient);
+        let sum = self.computed(gradient_name(node), shape.rows, shape.columns);
+        self.plan.push(Section::Gradients, add::op(&self.plan, first, gradient, sum).of_layer(number))?;
+        backward.gradients[node] = Some(sum);
         Ok(())
     }
+}
+
+/// Returns the name of the gradient of a node.
+fn gradient_name(node: usize) -> String {
+    format!("grad.layer{}.output", node.saturating_sub(1))
 }

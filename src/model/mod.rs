@@ -49,7 +49,7 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_BYTES: usize = 256 << 20;
     const GPU_ROWS: usize = 4096;
     const GPU_BYTES: u64 = 32 << 20;
-    let widths = network.with_inputs().map(|(_, layer, inputs)| inputs.max(layer.outputs(inputs)));
+    let widths = network.nodes().map(|node| node.inputs.max(node.outputs()));
     let widest = widths.max().unwrap_or(1);
     let bytes =
         |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };

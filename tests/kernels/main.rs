@@ -18,6 +18,7 @@ mod accumulate;
 mod activation;
 mod activation_grad;
 mod adamw;
+mod add;
 mod argmax;
 mod bias_add;
 mod binary_cross_entropy;
@@ -54,11 +55,12 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 31] = [
+pub const STEMS: [Stem; 32] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("adamw", adamw::cases),
+    ("add", add::cases),
     ("argmax", argmax::cases),
     ("bias_add", bias_add::cases),
     ("binary_cross_entropy", binary_cross_entropy::cases),
