@@ -68,11 +68,9 @@ fn cut(plans: &[(&'static str, TrainingSpec, Plan)], target: &DeviceLimits) -> V
 /// Writes parameters and data, and runs every section once, so that all views have realistic contents.
 fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
-    for (layer, ..) in spec.network.dense_layers() {
-        for kind in ["weight", "bias"] {
-            let number = |_| ((0.2 * random.uniform() - 0.1) as f32).to_bits();
-            write(executor, &format!("layer{layer}.{kind}"), number)?;
-        }
+    for (layer, tensor) in spec.network.tensors() {
+        let number = |_| ((0.2 * random.uniform() - 0.1) as f32).to_bits();
+        write(executor, &format!("layer{layer}.{}", tensor.name), number)?;
     }
     let classes = spec.network.outputs() as u32;
     for part in ["data", "evaluate"] {

@@ -6,6 +6,8 @@
 //! | `matmul_nt` [`bias_add`] [`activation`] [`dropout`] | `dense_forward` |
 //! | `matmul_nn` [`dropout`] [`activation_grad`] | `dense_grad_input` |
 //! | `matmul_tn` `column_sum`, and `check_finite` | `dense_grad_weight` |
+//!
+//! Ops are fused only if no other op reads the view between them; the inputs of residual blocks have two readers.
 
 use std::collections::HashMap;
 

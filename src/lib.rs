@@ -63,6 +63,7 @@ pub mod fuse;
 pub mod init;
 #[doc(hidden)]
 pub mod kernels;
+mod layer;
 pub mod loss;
 #[doc(hidden)]
 pub mod lower;

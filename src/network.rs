@@ -3,15 +3,15 @@
 //! A [`Network`] has no device and no parameters; [`lower`](crate::lower::lower) turns it into a plan.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::activation::Activation;
-use crate::elementwise::Function;
 use crate::error::{Error, Result};
-use crate::init::Init;
-use crate::text::{Term, number, option, required, split_outside_parentheses};
+pub use crate::layer::{Dense, Layer};
+#[doc(hidden)]
+pub use crate::layer::{Initial, LayerTensor, Node, TensorKind};
+use crate::text::split_outside_parentheses;
 
 /// Largest number of parameters. Kernels count elements in 32 bits; this is half of that range.
 const MOST_PARAMETERS: u128 = 1 << 31;
@@ -35,49 +35,6 @@ const MOST_LAYERS: usize = 1 << 16;
 pub struct Network {
     input: usize,
     layers: Vec<Layer>,
-}
-
-/// Layer of a network. Its text is that of [`Network::parse`].
-///
-/// Layers of all kinds are numbered from 0, as in PyTorch's `Sequential`; errors and parameter names use these numbers.
-///
-/// # Examples
-/// ```
-/// use wgrad::{Activation, Layer};
-/// assert_eq!("relu".parse::<Layer>()?, Layer::Activation(Activation::relu()));
-/// # Ok::<(), wgrad::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-#[non_exhaustive]
-pub enum Layer {
-    /// y = x·Wᵀ + b.
-    Dense(Dense),
-    /// y = f(x) for each element.
-    Activation(Activation),
-    /// In training, sets each element to 0 with probability `rate` and divides the others by 1 − `rate`. In evaluation y = x.
-    Dropout {
-        /// Probability of setting an element to 0, in [0, 1).
-        rate: f32,
-    },
-}
-
-/// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape `[outputs]`.
-///
-/// # Examples
-/// ```
-/// use wgrad::{Dense, Init, Network};
-/// let layer = Dense::new(10).without_bias().init(Init::XavierNormal);
-/// assert_eq!(Network::input(64).layer(layer).parameter_count(), 640);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dense {
-    /// Number of output columns.
-    pub outputs: usize,
-    /// Use of a bias; default true.
-    pub bias: bool,
-    /// Initialization of the weights; by default [`Init::default_before`] the next activation.
-    pub init: Option<Init>,
 }
 
 impl Network {
@@ -127,12 +84,31 @@ impl Network {
         self.layer(Layer::Dropout { rate })
     }
 
+    /// Adds a residual block: `layers` adds layers f to a network, and the block is y = x + f(x). If f changes the number of
+    /// columns, y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// let network = Network::input(8).dense(64).relu().residual(|block| block.dense(64).relu().dense(64)).dense(10);
+    /// assert_eq!(network, Network::parse(8, "64 relu [64 relu 64] 10")?);
+    /// assert_eq!(network.to_string(), "8 → dense(64) relu [dense(64) relu dense(64)] dense(10)");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn residual(mut self, layers: impl FnOnce(Self) -> Self) -> Self {
+        let block = layers(Self::input(self.outputs()));
+        self.layers.push(Layer::ResidualStart);
+        self.layers.extend(block.layers);
+        self.layer(Layer::ResidualEnd)
+    }
+
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
     /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)` and the activation functions, such as `relu` or
-    /// `leaky_relu(0.01)`: all names of [`Activation::all`].
+    /// `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around layers add their input to their output, as in
+    /// `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
     /// # Errors
-    /// Unknown names (the message has the nearest known one), unbalanced parentheses, values out of range, and the errors of
+    /// Unknown names (the message has the nearest known one), unbalanced parentheses or brackets, values out of range, and the errors of
     /// [`Network::check`].
     ///
     /// # Examples
@@ -143,7 +119,8 @@ impl Network {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn parse(input: usize, text: &str) -> Result<Self> {
-        let words = split_outside_parentheses(text, char::is_whitespace)
+        let spaced = text.replace('[', " [ ").replace(']', " ] ");
+        let words = split_outside_parentheses(&spaced, char::is_whitespace)
             .ok_or_else(|| Error::value("network", "text", format!("`{text}`"), "text with balanced parentheses"))?;
         let layers = words.into_iter().map(str::parse).collect::<Result<_>>()?;
         let network = Self { input, layers };
@@ -168,7 +145,7 @@ impl Network {
     /// assert_eq!(wgrad::Network::input(64).dense(10).relu().outputs(), 10);
     /// ```
     pub fn outputs(&self) -> usize {
-        self.layers.iter().rev().find_map(|l| l.as_dense()).map_or(self.input, |d| d.outputs)
+        self.layers.iter().fold(self.input, |columns, layer| layer.outputs(columns))
     }
 
     /// Returns the layers, first to last.
@@ -191,14 +168,36 @@ impl Network {
     /// assert!(network.dense_layers().eq([(0, Dense::new(128), 64), (2, Dense::new(10), 128)]));
     /// ```
     pub fn dense_layers(&self) -> impl Iterator<Item = (usize, Dense, usize)> {
-        let mut columns = self.input;
-        self.layers.iter().enumerate().filter_map(move |(number, layer)| {
-            let dense = layer.as_dense()?;
-            Some((number, dense, std::mem::replace(&mut columns, dense.outputs)))
+        self.nodes().filter_map(|node| Some((node.number, node.layer.as_dense()?, node.inputs)))
+    }
+
+    /// Returns the layers, each with its place.
+    #[doc(hidden)]
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        let (mut columns, mut open) = (self.input, Vec::new());
+        self.layers.iter().enumerate().map(move |(number, layer)| {
+            let inputs = columns;
+            let start = match layer {
+                Layer::ResidualStart => {
+                    open.push((number, inputs));
+                    None
+                }
+                Layer::ResidualEnd => open.pop(),
+                Layer::Dense(_) | Layer::Activation(_) | Layer::Dropout { .. } => None,
+            };
+            columns = layer.outputs(inputs);
+            Node { number, layer: *layer, inputs, start }
         })
     }
 
-    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout is skipped.
+    /// Returns the tensors of all layers, each with the number of its layer.
+    #[doc(hidden)]
+    pub fn tensors(&self) -> impl Iterator<Item = (usize, LayerTensor)> {
+        self.nodes().flat_map(|node| node.tensors().into_iter().map(move |tensor| (node.number, tensor)))
+    }
+
+    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout and brackets of
+    /// residual blocks are skipped.
     ///
     /// # Panics
     /// There is no layer `number`.
@@ -213,7 +212,7 @@ impl Network {
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
         self.layers[number + 1..].iter().take_while(|l| l.as_dense().is_none()).find_map(|layer| match layer {
             Layer::Activation(activation) => Some(*activation),
-            _ => None,
+            Layer::Dense(_) | Layer::Dropout { .. } | Layer::ResidualStart | Layer::ResidualEnd => None,
         })
     }
 
@@ -224,13 +223,13 @@ impl Network {
     /// assert_eq!(wgrad::Network::input(2).dense(3).relu().dense(1).parameter_count(), 2 * 3 + 3 + 3 + 1);
     /// ```
     pub fn parameter_count(&self) -> usize {
-        self.dense_layers().map(|(_, dense, inputs)| dense.outputs * (inputs + usize::from(dense.bias))).sum()
+        self.tensors().filter(|(_, tensor)| tensor.is_trained()).map(|(_, tensor)| tensor.elements()).sum()
     }
 
     /// Checks sizes and values.
     ///
     /// # Errors
-    /// No input columns, no dense layer, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
+    /// No input columns, no dense layer, a residual block without layers or with only one bracket, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
     /// rate, slope or standard deviation out of range.
     ///
     /// # Examples
@@ -242,7 +241,7 @@ impl Network {
         if self.input == 0 {
             return Err(Error::value("network", "number of input columns", 0, "at least 1"));
         }
-        if self.dense_layers().next().is_none() {
+        if !self.tensors().any(|(_, tensor)| tensor.is_trained()) {
             return Err(Error::conflict(
                 "network",
                 "there is no dense layer, so nothing to train",
@@ -253,8 +252,9 @@ impl Network {
             let wanted = format!("at most {MOST_LAYERS}");
             return Err(Error::value("network", "number of layers", self.layers.len(), &wanted));
         }
-        let size = |(_, dense, inputs): (usize, Dense, usize)| dense.outputs as u128 * (inputs as u128 + 1);
-        let parameters = self.dense_layers().map(size).fold(0, u128::saturating_add);
+        self.check_blocks()?;
+        let size = |(_, LayerTensor { shape, .. }): (usize, LayerTensor)| shape.iter().map(|n| *n as u128).product();
+        let parameters = self.tensors().map(size).fold(0, u128::saturating_add);
         if parameters > MOST_PARAMETERS {
             let wanted = format!("at most {MOST_PARAMETERS}: use narrower layers");
             return Err(Error::value("network", "number of parameters", parameters, &wanted));
@@ -264,187 +264,38 @@ impl Network {
             .enumerate()
             .try_for_each(|(number, layer)| layer.check(&format!("layer {number} ({})", layer.name())))
     }
+
+    /// Checks that brackets match, and that each block has a layer besides dropout.
+    fn check_blocks(&self) -> Result<()> {
+        const EXAMPLE: &str = "put both brackets around the block's layers, as in `[64 relu 64]`";
+        let fail = |number: usize, problem: &str| {
+            let place = format!("layer {number} ({})", self.layers[number].name());
+            Err(Error::conflict(place, problem, EXAMPLE))
+        };
+        let mut open = Vec::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            if *layer == Layer::ResidualStart {
+                open.push(number);
+            } else if *layer == Layer::ResidualEnd {
+                let Some(start) = open.pop() else { return fail(number, "no residual block is open here") };
+                let inside = &self.layers[start + 1..number];
+                if inside.iter().all(|layer| matches!(layer, Layer::Dropout { .. })) {
+                    return fail(start, "the residual block has no layers, or only dropout");
+                }
+            }
+        }
+        open.pop().map_or(Ok(()), |start| fail(start, "the residual block is not closed"))
+    }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} →", self.input)?;
-        self.layers.iter().try_for_each(|layer| write!(f, " {layer}"))
-    }
-}
-
-impl Dense {
-    /// Creates a dense layer with `outputs` output columns, a bias and the default initialization.
-    ///
-    /// # Examples
-    /// ```
-    /// let layer = wgrad::Dense::new(10);
-    /// assert_eq!((layer.outputs, layer.bias, layer.init), (10, true, None));
-    /// ```
-    pub fn new(outputs: usize) -> Self {
-        Self { outputs, bias: true, init: None }
-    }
-
-    /// Removes the bias.
-    ///
-    /// # Examples
-    /// ```
-    /// assert!(!wgrad::Dense::new(10).without_bias().bias);
-    /// ```
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
-        self
-    }
-
-    fn from_term(term: &Term<'_>, place: &str) -> Result<Self> {
-        let options = term.named("layer", &["outputs", "bias", "init"])?;
-        let outputs = required(&options, place, "outputs", "dense(128)")?;
-        Ok(Self {
-            outputs: number(place, "number of outputs", outputs, "a whole number of at least 1")?,
-            bias: option(&options, "bias").map_or(Ok(true), |text| number(place, "bias", text, "true or false"))?,
-            init: option(&options, "init").map(str::parse).transpose()?,
+        let mut space = " ";
+        self.layers.iter().try_for_each(|layer| {
+            let before = if *layer == Layer::ResidualEnd { "" } else { space };
+            space = if *layer == Layer::ResidualStart { "" } else { " " };
+            write!(f, "{before}{layer}")
         })
-    }
-
-    /// Sets the initialization of the weights.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::{Dense, Init};
-    /// assert_eq!(Dense::new(10).init(Init::HeNormal).init, Some(Init::HeNormal));
-    /// ```
-    pub fn init(mut self, init: Init) -> Self {
-        self.init = Some(init);
-        self
-    }
-}
-
-impl Layer {
-    /// Returns the names of all kinds of layers.
-    fn names() -> Vec<&'static str> {
-        let activations = Function::ALL.iter().map(|function| function.name);
-        std::iter::once("dense").chain(activations).chain(["dropout"]).collect()
-    }
-
-    /// Returns the kind of layer, as in the text of a network.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::{Dense, Layer};
-    /// assert_eq!(Layer::from(Dense::new(10)).name(), "dense");
-    /// ```
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Dense(_) => "dense",
-            Self::Dropout { .. } => "dropout",
-            Self::Activation(activation) => activation.name(),
-        }
-    }
-
-    /// Returns the dense layer; `None` for other kinds.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::{Activation, Dense, Layer};
-    /// assert_eq!(Layer::from(Dense::new(10)).as_dense(), Some(Dense::new(10)));
-    /// assert_eq!(Layer::from(Activation::relu()).as_dense(), None);
-    /// ```
-    pub fn as_dense(&self) -> Option<Dense> {
-        match self {
-            Self::Dense(dense) => Some(*dense),
-            _ => None,
-        }
-    }
-
-    fn check(&self, place: &str) -> Result<()> {
-        match *self {
-            Self::Dense(Dense { init: Some(init), .. }) if init.check().is_err() => init.check(),
-            Self::Dense(Dense { outputs: 0, .. }) => Err(Error::value(place, "number of outputs", 0, "at least 1")),
-            Self::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
-                Err(Error::value(place, "rate", rate, "at least 0 and below 1"))
-            }
-            Self::Activation(activation) => activation.check(place),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dense(dense) => {
-                write!(f, "dense({}", dense.outputs)?;
-                if !dense.bias {
-                    f.write_str(", bias=false")?;
-                }
-                if let Some(init) = dense.init {
-                    write!(f, ", init={init}")?;
-                }
-                f.write_str(")")
-            }
-            Self::Dropout { rate } => write!(f, "dropout({rate})"),
-            Self::Activation(activation) => activation.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Layer {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let place = format!("layer `{text}`");
-        if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            let separated = if text.contains(',') { "; separate layers by spaces" } else { "" };
-            let wanted = format!("a whole number of at least 1{separated}");
-            let layer = Self::from(Dense::new(number(&place, "number of outputs", text, &wanted)?));
-            layer.check(&place)?;
-            return Ok(layer);
-        }
-        let term = Term::parse("layer", text)?;
-        let layer = match term.name {
-            "dense" => Self::Dense(Dense::from_term(&term, &place)?),
-            "dropout" => {
-                let options = term.named("layer", &["rate"])?;
-                Self::Dropout {
-                    rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
-                }
-            }
-            "softmax" | "log_softmax" => {
-                let remedy = "leave the softmax layer out; the last layer's outputs are logits";
-                return Err(Error::conflict(place, "softmax_cross_entropy applies the softmax itself", remedy));
-            }
-            name => match Activation::from_term(&term, &place) {
-                Some(activation) => Self::Activation(activation?),
-                None => return Err(Error::unknown("layer", name, &Self::names())),
-            },
-        };
-        layer.check(&place)?;
-        Ok(layer)
-    }
-}
-
-impl TryFrom<String> for Layer {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Layer> for String {
-    fn from(layer: Layer) -> Self {
-        layer.to_string()
-    }
-}
-
-impl From<Dense> for Layer {
-    fn from(dense: Dense) -> Self {
-        Self::Dense(dense)
-    }
-}
-
-impl From<Activation> for Layer {
-    fn from(activation: Activation) -> Self {
-        Self::Activation(activation)
     }
 }

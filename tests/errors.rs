@@ -35,6 +35,14 @@ fn networks() {
     says(Network::parse(2, "-5"), &["`-5`", "whole number"]);
     says(Network::parse(2, "99999999999999999999999"), &["whole number"]);
     says(Network::parse(2, "dense(4"), &["parentheses"]);
+    says(Network::parse(2, "3 [relu 3"), &["layer 1 ([)", "the residual block is not closed", "`[64 relu 64]`"]);
+    says(Network::parse(2, "3 relu] 3"), &["layer 2 (])", "no residual block is open here", "`[64 relu 64]`"]);
+    says(Network::parse(2, "[[3] 3]] 3"), &["layer 6 (])", "no residual block is open here"]);
+    says(Network::parse(2, "3 [] 3"), &["layer 1 ([)", "the residual block has no layers"]);
+    says(Network::parse(2, "3 [2 [dropout(0.1)]] 3"), &["layer 3 ([)", "no layers, or only dropout"]);
+    says(Network::input(2).residual(|block| block).dense(3).check(), &["layer 0 ([)", "no layers"]);
+    says(Network::parse(2, "[relu]"), &["no dense layer"]);
+    says(Network::parse(2, "dense([3])"), &["number of outputs"]);
     says(Network::parse(2, "dense(4, bais=false)"), &["unknown option `bais`", "did you mean `bias`?"]);
     says(Network::parse(2, "dense(4, 5=true)"), &["unknown option `5`"]);
     says(Network::parse(2, "dense(4, init=he)"), &["unknown initialization `he`", "he_normal"]);

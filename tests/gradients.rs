@@ -23,14 +23,20 @@ const LOSSES: [Loss; 4] =
     [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
 
 /// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
-/// an activation, an activation first, last, and after another.
-const STRUCTURES: [(usize, &str); 6] = [
+/// an activation, an activation first, last, and after another. Residual blocks first and last, before and after an activation,
+/// with and without a projection, with dropout inside and around, in a row, and nested: at the start of a block, and at its end.
+const STRUCTURES: [(usize, &str); 11] = [
     (4, "F 1"),
     (3, "dense(4, bias=false) F"),
     (5, "7 F 3"),
     (4, "6 F dropout(0.3) 1"),
     (3, "dropout(0.2) 5 dropout(0.4) F dense(4, bias=false) F 2"),
     (4, "5 F tanh 6 F dropout(0.25) dense(3, bias=false) F 2"),
+    (3, "3 F [2 F dropout(0.3) 3] F 2"),
+    (3, "[2 F] dropout(0.2) [dense(3, bias=false) F 2]"),
+    (3, "3 [[2 F 3] F 3] 2"),
+    (3, "[F 2 [2 F]] 2"),
+    (2, "[F 2] F [3 tanh]"),
 ];
 
 /// All activation functions.
@@ -119,9 +125,12 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Number of parameters of all cases: the six structures have 5, 12, 66, 37, 50 and 87, for each pair of loss and activation,
+/// Number of parameters of the structures.
+const PARAMETERS: [usize; 11] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21];
+
+/// Number of parameters of all cases, for each pair of loss and activation.
 fn parameters_of_all() -> usize {
-    LOSSES.len() * functions().len() * (5 + 12 + 66 + 37 + 50 + 87) - CLASHES * 12
+    LOSSES.len() * functions().len() * PARAMETERS.iter().sum::<usize>() - CLASHES * 12
 }
 
 /// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times the second

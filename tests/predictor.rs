@@ -39,6 +39,7 @@ fn models() -> Vec<Model> {
         (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::MeanSquaredError),
         (1, "1 step 1", Loss::Perceptron),
         (300, "17", Loss::SoftmaxCrossEntropy),
+        (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::SoftmaxCrossEntropy),
     ];
     let made = cases.map(|(inputs, layers, loss)| {
         let network = Network::parse(inputs, layers).expect("the text is sound");

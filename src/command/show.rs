@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use wgrad::data::{listed, shown};
 use wgrad::model::Metadata;
-use wgrad::{Layer, Model, Network, Result};
+use wgrad::network::{LayerTensor, Node};
+use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
 use super::report::{Output, score_and_loss};
@@ -65,16 +66,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// Layers, with the number of outputs of each.
 fn rows(network: &Network) -> Vec<Row> {
-    let mut width = network.inputs();
-    let row = |layer: &Layer| {
-        let mut parameters = 0;
-        if let Layer::Dense(dense) = layer {
-            parameters = dense.outputs * width + if dense.bias { dense.outputs } else { 0 };
-            width = dense.outputs;
-        }
-        Row { layer: layer.to_string(), outputs: width, parameters }
+    let row = |node: Node| Row {
+        layer: node.layer.to_string(),
+        outputs: node.outputs(),
+        parameters: node.tensors().iter().map(LayerTensor::elements).sum(),
     };
-    network.layers().iter().map(row).collect()
+    network.nodes().map(row).collect()
 }
 
 fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {

@@ -15,6 +15,7 @@ use crate::plan::{Kernel, Op};
 pub mod accumulate;
 pub mod activation;
 pub mod activation_grad;
+pub mod add;
 pub mod argmax;
 pub mod bias_add;
 pub mod binary_cross_entropy;
@@ -55,10 +56,11 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
 };
 
 /// Kernels that are not of a family.
-static DIFFERENT: [&Kernel; 35] = [
+static DIFFERENT: [&Kernel; 36] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
+    &add::KERNEL,
     &argmax::KERNEL,
     &bias_add::KERNEL,
     &binary_cross_entropy::KERNEL,

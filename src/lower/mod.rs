@@ -1,21 +1,20 @@
 //! Turns a spec into a plan of primitive ops, each of which is one textbook operation.
 //!
-//! The backward ops are the forward ops reversed; there is no automatic differentiation of a graph.
+//! Each layer has a rule for its forward ops and one for its backward ops, in `layers.rs`.
 
 mod choice;
+mod layers;
 mod spec;
 
 pub use spec::{InputStorage, TrainingSpec};
 
 use crate::error::{Error, Result};
-use crate::kernels::dropout::Mask;
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
-    gather, gather_bytes, matmul, mean_loss, norm, square_sum,
+    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, square_sum,
 };
 use crate::loss::{Loss, TargetKind};
-use crate::network::{Activation, Layer, Network};
+use crate::network::{Activation, LayerTensor, Network};
 use crate::optim::Sgd;
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
@@ -102,6 +101,10 @@ impl<'a> Lowering<'a> {
         }
         let mut plan = Plan::new();
         tensors(&mut plan, &spec.network, "parameters", "");
+        let running: Vec<_> = spec.network.tensors().filter(|(_, tensor)| !tensor.is_trained()).collect();
+        if !running.is_empty() {
+            allocate(&mut plan, running, "running", "");
+        }
         Ok(Self { spec, plan })
     }
 
@@ -204,90 +207,6 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Adds the forward ops; returns the input view and the output view of each layer.
-    fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
-        let network = &self.spec.network;
-        let mut views = vec![self.plan.named(&format!("{}input", pass.prefix))?];
-        for (number, layer) in network.layers().iter().enumerate() {
-            let input = views[number];
-            let output = match *layer {
-                Layer::Dropout { .. } if !pass.training => input,
-                Layer::Dropout { rate } => self.elementwise(pass, number, input, |plan, output| {
-                    dropout::op(plan, Mask::new(number, rate), input, output)
-                })?,
-                Layer::Activation(function) => {
-                    self.elementwise(pass, number, input, |plan, output| activation::op(plan, function, input, output))?
-                }
-                Layer::Dense(dense) => self.dense(pass, number, dense.outputs, input)?,
-            };
-            views.push(output);
-        }
-        Ok(views)
-    }
-
-    fn elementwise(
-        &mut self,
-        pass: &Pass,
-        number: usize,
-        input: ViewId,
-        op: impl FnOnce(&Plan, ViewId) -> Op,
-    ) -> Result<ViewId> {
-        let output =
-            self.computed(format!("{}layer{number}.output", pass.prefix), pass.rows, self.plan.shape(input).columns);
-        let op = op(&self.plan, output).of_layer(number);
-        self.plan.push(pass.section, op)?;
-        Ok(output)
-    }
-
-    fn dense(&mut self, pass: &Pass, number: usize, outputs: usize, input: ViewId) -> Result<ViewId> {
-        let weight = self.plan.named(&format!("layer{number}.weight"))?;
-        let bias = self.plan.find(&format!("layer{number}.bias"));
-        let name = |part: &str| format!("{}layer{number}.{part}", pass.prefix);
-        let product = self.computed(name(if bias.is_some() { "product" } else { "output" }), pass.rows, outputs);
-        self.plan.push(pass.section, matmul::nt(&self.plan, input, weight, product).of_layer(number))?;
-        let Some(bias) = bias else { return Ok(product) };
-        let output = self.computed(name("output"), pass.rows, outputs);
-        self.plan.push(pass.section, bias_add::op(&self.plan, product, bias, output).of_layer(number))?;
-        Ok(output)
-    }
-
-    /// Adds the backward ops, from the gradient of the last layer's output down to the first dense layer. Gradients of
-    /// parameters are called `{prefix}layerN.weight` and `.bias`.
-    fn backward(&mut self, outputs: &[ViewId], mut grad: ViewId, prefix: &str) -> Result<()> {
-        let network = &self.spec.network;
-        let first = network.dense_layers().next().map_or(0, |(number, ..)| number);
-        for number in (first..network.layers().len()).rev() {
-            let (input, output, above) = (outputs[number], outputs[number + 1], grad);
-            let gradient = |part: &str| self.plan.find(&format!("{prefix}layer{number}.{part}"));
-            let weight = gradient("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
-            let bias = gradient("bias").map(|bias| column_sum::op(&self.plan, above, bias));
-            for op in weight.into_iter().chain(bias) {
-                self.push_gradient(op, number)?;
-            }
-            if number == first {
-                break;
-            }
-            let shape = self.plan.shape(input);
-            grad = self.computed(format!("grad.layer{}.output", number - 1), shape.rows, shape.columns);
-            let op = match network.layers()[number] {
-                Layer::Dropout { rate } => dropout::op(&self.plan, Mask::new(number, rate), above, grad),
-                Layer::Activation(function) => {
-                    let argument = if function.keeps_input() { input } else { output };
-                    activation_grad::op(&self.plan, function, above, argument, grad)
-                }
-                Layer::Dense(_) => {
-                    matmul::nn(&self.plan, above, self.plan.named(&format!("layer{number}.weight"))?, grad)
-                }
-            };
-            self.push_gradient(op, number)?;
-        }
-        Ok(())
-    }
-
-    fn push_gradient(&mut self, op: Op, number: usize) -> Result<()> {
-        self.plan.push(Section::Gradients, op.of_layer(number))
-    }
-
     fn update(&mut self) -> Result<()> {
         let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
         let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
@@ -357,23 +276,25 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Adds the allocation `name` with one zeroed tensor per parameter, at the same offsets in each such allocation, and
-/// the views `{prefix}layerN.weight` and `.bias`. Returns a view `name` of the whole allocation.
+/// Adds the allocation `name` with one zeroed tensor per trained tensor of the layers, at the same offsets in each such
+/// allocation, and views such as `{prefix}layerN.weight`. Returns a view `name` of the whole allocation.
 fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
-    let sizes = |(_, dense, inputs): (usize, crate::network::Dense, usize)| {
-        padded(dense.outputs * inputs) + if dense.bias { padded(dense.outputs) } else { 0 }
-    };
-    let elements = network.dense_layers().map(sizes).sum();
+    allocate(plan, network.tensors().filter(|(_, tensor)| tensor.is_trained()).collect(), name, prefix)
+}
+
+/// Like [`tensors`], for these tensors alone, each with the number of its layer.
+fn allocate(plan: &mut Plan, tensors: Vec<(usize, LayerTensor)>, name: &str, prefix: &str) -> ViewId {
+    let elements = tensors.iter().map(|(_, tensor)| padded(tensor.elements())).sum();
     let allocation: AllocationId = plan.allocate(name, Dtype::F32, elements, Contents::Persistent(0));
     let all = plan.view(name, allocation, 0, Shape::vector(elements));
     let mut offset = 0;
-    for (number, dense, inputs) in network.dense_layers() {
-        plan.view(format!("{prefix}layer{number}.weight"), allocation, offset, Shape::new(dense.outputs, inputs));
-        offset += padded(dense.outputs * inputs);
-        if dense.bias {
-            plan.view(format!("{prefix}layer{number}.bias"), allocation, offset, Shape::vector(dense.outputs));
-            offset += padded(dense.outputs);
-        }
+    for (number, tensor) in tensors {
+        let shape = match tensor.shape[..] {
+            [rows, columns] => Shape::new(rows, columns),
+            _ => Shape::vector(tensor.elements()),
+        };
+        plan.view(format!("{prefix}layer{number}.{}", tensor.name), allocation, offset, shape);
+        offset += padded(shape.elements());
     }
     all
 }

@@ -3,7 +3,7 @@
 //! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad` holds the
 //! [`Metadata`] as JSON. The file contains no timestamp and no path, so equal models give equal files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -73,7 +73,8 @@ impl Model {
         if !is_sealed && metadata.format > 1 {
             return Err(Error::format(path, "its checksum is missing", CONTAINER.damaged));
         }
-        let parameters = tensors.into_iter().map(|tensor| named(path, tensor)).collect::<Result<Vec<_>>>()?;
+        let known: HashSet<&str> = metadata.network.tensors().map(|(_, tensor)| tensor.name).collect();
+        let parameters = tensors.into_iter().map(|tensor| named(path, tensor, &known)).collect::<Result<Vec<_>>>()?;
         check_parameters(&metadata.network, &parameters)
             .map_err(|error| Error::format(path, format!("its tensors do not fit its network: {error}"), FOREIGN))?;
         Ok(Self { parameters: in_order(&metadata, parameters), metadata })
@@ -93,9 +94,9 @@ fn parse_metadata(path: &Path, text: &str) -> Result<Metadata> {
 }
 
 /// Renames a tensor of the file to the name of its parameter.
-fn named(path: &Path, tensor: Tensor) -> Result<Tensor> {
+fn named(path: &Path, tensor: Tensor, known: &HashSet<&str>) -> Result<Tensor> {
     let unexpected = || Error::format(path, format!("unexpected tensor `{}`", tensor.name), FOREIGN);
-    Ok(Tensor { name: name_of(&tensor.name).ok_or_else(unexpected)?, ..tensor })
+    Ok(Tensor { name: name_of(&tensor.name, known).ok_or_else(unexpected)?, ..tensor })
 }
 
 fn in_order(metadata: &Metadata, mut parameters: Vec<Tensor>) -> Vec<Tensor> {
@@ -110,7 +111,7 @@ fn key_of(name: &str) -> String {
     name.trim_start_matches("layer").to_string()
 }
 
-fn name_of(key: &str) -> Option<String> {
+fn name_of(key: &str, known: &HashSet<&str>) -> Option<String> {
     let (number, part) = key.split_once('.')?;
-    (number.parse::<usize>().is_ok() && matches!(part, "weight" | "bias")).then(|| format!("layer{key}"))
+    (number.parse::<usize>().is_ok() && known.contains(part)).then(|| format!("layer{key}"))
 }

@@ -49,7 +49,8 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_BYTES: usize = 256 << 20;
     const GPU_ROWS: usize = 4096;
     const GPU_BYTES: u64 = 32 << 20;
-    let widest = network.dense_layers().map(|(_, dense, inputs)| dense.outputs.max(inputs)).max().unwrap_or(1);
+    let widths = network.nodes().map(|node| node.inputs.max(node.outputs()));
+    let widest = widths.max().unwrap_or(1);
     let bytes =
         |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };
     let fitting = |limits: &Limits| (bytes(limits) / (4 * widest.max(1)) as u64) as usize;
@@ -444,24 +445,26 @@ pub(crate) fn forward_batches<'a>(
     in_flight.into_iter().try_for_each(take)
 }
 
-/// Returns the names and shapes of a network's parameters, in the order of the layers.
+/// Returns the names and shapes of a network's tensors, in the order of the layers.
 pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
-    let mut shapes = Vec::new();
-    for (number, dense, inputs) in network.dense_layers() {
-        shapes.push((format!("layer{number}.weight"), vec![dense.outputs, inputs]));
-        if dense.bias {
-            shapes.push((format!("layer{number}.bias"), vec![dense.outputs]));
-        }
-    }
-    shapes
+    prefixed_shapes(network, "")
 }
 
-/// Reads one tensor for each parameter of the network. Its name is `prefix` plus that of the parameter, as in
-/// `grad.layer0.weight`.
+/// Prefix of the best parameters of a training, in checkpoints.
+pub(crate) const BEST: &str = "best.";
+
+/// Like [`parameter_shapes`], with a prefix before each name, as in `grad.layer0.weight`. Only trained tensors have
+/// gradients and optimizer states.
+pub(crate) fn prefixed_shapes(network: &Network, prefix: &str) -> Vec<(String, Vec<usize>)> {
+    let has_all = ["", BEST].contains(&prefix);
+    let tensors = network.tensors().filter(|(_, tensor)| has_all || tensor.is_trained());
+    tensors.map(|(number, tensor)| (format!("{prefix}layer{number}.{}", tensor.name), tensor.shape)).collect()
+}
+
+/// Reads the tensors of the network with this prefix.
 pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefix: &str) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
-    for (name, shape) in parameter_shapes(network) {
-        let name = format!("{prefix}{name}");
+    for (name, shape) in prefixed_shapes(network, prefix) {
         let view = executor.plan().named(&name)?;
         tensors.push(Tensor { values: executor.read(view, 0)?.wait_f32()?, name, shape });
     }

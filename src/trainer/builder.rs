@@ -9,7 +9,7 @@ use crate::init::Init;
 use crate::loss::Loss;
 use crate::lower::{InputStorage, TrainingSpec};
 use crate::model::{Tensor, evaluate_rows, write_parameters};
-use crate::network::Network;
+use crate::network::{Initial, Network};
 use crate::optim::{Adam, Optimizer};
 use crate::schedule::Schedule;
 use crate::specialize::{Tuning, TuningPolicy};
@@ -419,18 +419,23 @@ pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what
     })
 }
 
-/// Returns the initial parameters: weights are drawn, biases are zero.
+/// Returns the initial tensors.
 fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
-    for (number, dense, inputs) in network.dense_layers() {
-        let following = network.activation_after(number);
-        let init = dense.init.unwrap_or_else(|| Init::default_before(following));
-        let values = init.weights(inputs, dense.outputs, following, seed, number as u32)?;
-        parameters.push(Tensor { name: format!("layer{number}.weight"), shape: vec![dense.outputs, inputs], values });
-        if dense.bias {
-            let values = collected("biases", dense.outputs, std::iter::repeat_n(0.0, dense.outputs))?;
-            parameters.push(Tensor { name: format!("layer{number}.bias"), shape: vec![dense.outputs], values });
-        }
+    for (number, tensor) in network.tensors() {
+        let name = format!("layer{number}.{}", tensor.name);
+        let values = match tensor.initial {
+            Initial::Weights(init) => {
+                let following = network.activation_after(number);
+                let init = init.unwrap_or_else(|| Init::default_before(following));
+                let [outputs, inputs] = [tensor.shape.first(), tensor.shape.last()].map(|n| n.copied().unwrap_or(1));
+                init.weights(inputs, outputs, following, seed, number as u32)?
+            }
+            Initial::Constant(value) => {
+                collected(&name, tensor.elements(), std::iter::repeat_n(value, tensor.elements()))?
+            }
+        };
+        parameters.push(Tensor { name, shape: tensor.shape, values });
     }
     Ok(parameters)
 }

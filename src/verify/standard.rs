@@ -87,7 +87,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         Ok(Case { fused_step: number + 1 == SIZES.len(), ..case })
     };
     let more = more_optimizers().map(small);
-    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).chain(more).collect()
+    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).chain(BLOCKS.map(blocks)).chain(more).collect()
 }
 
 /// Returns an optimizer for each update that [`optimizers`] does not have.
@@ -101,6 +101,15 @@ fn more_optimizers() -> impl Iterator<Item = Optimizer> {
 fn small(optimizer: Optimizer) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(5, "33 tanh 2")?, LOSSES[0], optimizer.with_weight_decay(0.05), 9);
     Case::new(TrainingSpec { clip_norm: Some(0.05), ..spec })
+}
+
+/// Residual blocks: in a row, nested, and with projections.
+const BLOCKS: [Sizes; 2] =
+    [(21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35), (9, "[66 gelu 13] relu [4 tanh] 6", 19)];
+
+fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
+    let spec = TrainingSpec::new(Network::parse(inputs, layers)?, LOSSES[1], Adam::new(0.01), batch);
+    Case::new(TrainingSpec { clip_norm: Some(0.05), evaluate_rows: batch + 3, ..spec })
 }
 
 /// Returns the case of a network with all activation functions, every third with dropout.

@@ -129,12 +129,23 @@ impl Oracle<'_> {
                 Layer::Dense(dense) => self.dense(parameters, number, dense, input, batch.rows),
                 Layer::Activation(function) => input.iter().map(|x| self.activate(function, *x, &mut kinks)).collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, input, batch.rows),
+                Layer::ResidualStart => input.clone(),
+                Layer::ResidualEnd => {
+                    let shortcut = &views[self.start_of(number)];
+                    let projected = parameters.contains_key(&format!("layer{number}.weight")).then(|| {
+                        let dense = Dense::new(input.len() / batch.rows).without_bias();
+                        self.dense(parameters, number, dense, shortcut, batch.rows)
+                    });
+                    self.sums(input, projected.as_ref().unwrap_or(shortcut))
+                }
                 _ => panic!("the oracle does not support {layer}"),
             });
         }
         let output = views[views.len() - 1].clone();
         let (loss, mut grad) = self.judge(&output, batch, &mut kinks);
         let mut gradients = Tensors::new();
+        // Gradients that reach the input of a residual block around it, by the number of its start.
+        let mut around: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
         for (number, layer) in self.network.layers().iter().enumerate().rev() {
             let (input, output) = (&views[number], &views[number + 1]);
             grad = match *layer {
@@ -146,6 +157,18 @@ impl Oracle<'_> {
                     .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
                     .collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
+                Layer::ResidualStart => self.sums(&grad, &around[&number]),
+                Layer::ResidualEnd => {
+                    let start = self.start_of(number);
+                    let mut other = grad.clone();
+                    if parameters.contains_key(&format!("layer{number}.weight")) {
+                        let dense = Dense::new(grad.len() / batch.rows).without_bias();
+                        self.dense_gradients(number, dense, &views[start], &grad, batch.rows, &mut gradients);
+                        other = self.dense_grad_input(parameters, number, dense, &grad, batch.rows);
+                    }
+                    around.insert(start, other);
+                    grad
+                }
                 _ => panic!("the oracle does not support {layer}"),
             };
         }
@@ -162,6 +185,23 @@ impl Oracle<'_> {
                 p.error += self.unit * p.size();
             }
         }
+    }
+
+    /// Number of the start of the residual block that layer `end` ends: the last one before it that encloses as many ends as
+    /// starts.
+    fn start_of(&self, end: usize) -> usize {
+        let layers = self.network.layers();
+        let count = |start: usize, kind: Layer| layers[start..=end].iter().filter(|layer| **layer == kind).count();
+        (0..end)
+            .rev()
+            .find(|start| count(*start, Layer::ResidualStart) == count(*start, Layer::ResidualEnd))
+            .expect("each block has a start")
+    }
+
+    /// aᵢ + bᵢ.
+    fn sums(&self, a: &[Value], b: &[Value]) -> Vec<Value> {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| self.sum([*a, *b].into_iter())).collect()
     }
 
     /// Σ aᵢ·bᵢ.

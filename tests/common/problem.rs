@@ -71,13 +71,10 @@ impl Source {
 pub fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Parameters {
     let mut source = Source::new(seed, 0, numbers);
     let mut parameters = Parameters::new();
-    for (number, dense, inputs) in network.dense_layers() {
-        let limit = 1.5 / (inputs as f64).sqrt();
-        let weight = (0..dense.outputs * inputs).map(|_| source.draw(limit)).collect();
-        parameters.push((format!("layer{number}.weight"), weight));
-        if dense.bias {
-            parameters.push((format!("layer{number}.bias"), (0..dense.outputs).map(|_| source.draw(0.5)).collect()));
-        }
+    for (number, tensor) in network.tensors() {
+        let limit = if let [_, inputs] = tensor.shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
+        let values = (0..tensor.elements()).map(|_| source.draw(limit)).collect();
+        parameters.push((format!("layer{number}.{}", tensor.name), values));
     }
     parameters
 }

@@ -78,15 +78,49 @@ def module(text, columns):
             return ACTIVATIONS[name](*parameters), columns
 
 
+class Start(nn.Identity):
+    """Start of a residual block."""
+
+
+class End(nn.Identity):
+    """End of a residual block as wide as its input: the shortcut is the identity."""
+
+
+class ProjectedEnd(nn.Linear):
+    """End of a residual block of another width: the shortcut is a matrix."""
+
+
+class Network(nn.Sequential):
+    """A Sequential in which the end of a residual block adds the shortcut of the block's input."""
+
+    def forward(self, x):
+        inputs = []
+        for layer in self:
+            if isinstance(layer, Start):
+                inputs.append(x)
+            elif isinstance(layer, (End, ProjectedEnd)):
+                x = x + layer(inputs.pop())
+            else:
+                x = layer(x)
+        return x
+
+
 def sequential(columns, layers):
     """Returns a Sequential from a number of input columns and a list of layers as text."""
-    modules = []
+    modules, starts = [], []
     for text in layers:
-        layer, columns = module(text, columns)
+        if text == "[":
+            starts.append(columns)
+            layer = Start()
+        elif text == "]":
+            start = starts.pop()
+            layer = End() if start == columns else ProjectedEnd(start, columns, bias=False)
+        else:
+            layer, columns = module(text, columns)
         modules.append(layer)
-    return nn.Sequential(*modules)
+    return Network(*modules)
 
 
 def parse(columns, text):
-    """Returns a Sequential from a number of input columns and a network as text, such as `7 tanh dense(6, bias=false)`."""
-    return sequential(columns, WORD.findall(text))
+    """Returns a Sequential from a number of input columns and a network as text, such as `7 tanh [dense(7, bias=false) tanh]`."""
+    return sequential(columns, WORD.findall(text.replace("[", " [ ").replace("]", " ] ")))

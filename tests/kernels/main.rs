@@ -17,6 +17,7 @@ pub mod prove;
 mod accumulate;
 mod activation;
 mod activation_grad;
+mod add;
 mod argmax;
 mod bias_add;
 mod binary_cross_entropy;
@@ -52,10 +53,11 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 29] = [
+pub const STEMS: [Stem; 30] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
+    ("add", add::cases),
     ("argmax", argmax::cases),
     ("bias_add", bias_add::cases),
     ("binary_cross_entropy", binary_cross_entropy::cases),

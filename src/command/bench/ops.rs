@@ -144,11 +144,12 @@ fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
 /// Writes random parameters and rows, and runs a step, so that all buffers hold values as in training.
 fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     let mut random = Philox::new(0, Stream::Data, 0);
-    for (layer, _, inputs) in spec.network.dense_layers() {
-        let scale = (6.0 / inputs as f64).sqrt();
-        let mut signed = |_| ((scale * (2.0 * random.uniform() - 1.0)) as f32).to_bits();
-        write(executor, &format!("layer{layer}.weight"), &mut signed)?;
-        write(executor, &format!("layer{layer}.bias"), signed)?;
+    for node in spec.network.nodes() {
+        let scale = (6.0 / node.inputs as f64).sqrt();
+        for tensor in node.tensors() {
+            let signed = |_| ((scale * (2.0 * random.uniform() - 1.0)) as f32).to_bits();
+            write(executor, &format!("layer{}.{}", node.number, tensor.name), signed)?;
+        }
     }
     let classes = spec.network.outputs() as u32;
     write(executor, "input", |_| ((2.0 * random.uniform() - 1.0) as f32).to_bits())?;

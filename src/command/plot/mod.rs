@@ -46,7 +46,7 @@ pub fn theme(dark: bool) -> Theme {
 
 /// Title with a data set and a network. The network's own text has an arrow, which the font lacks.
 pub fn title(data: &str, network: &Network) -> String {
-    let layers: Vec<String> = network.layers().iter().map(ToString::to_string).collect();
-    let inputs = network.inputs();
-    format!("{data}: {inputs} input{}, {}", if inputs == 1 { "" } else { "s" }, layers.join(" "))
+    let (text, inputs) = (network.to_string(), network.inputs());
+    let layers = text.split_once("→ ").map_or("", |(_, layers)| layers);
+    format!("{data}: {inputs} input{}, {layers}", if inputs == 1 { "" } else { "s" })
 }

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{BEST, Checkpoint, stored};
+use super::{Checkpoint, stored};
 use crate::error::{Error, Result};
-use crate::model::parameter_shapes;
+use crate::model::{BEST, prefixed_shapes};
 use crate::trainer::fit_state::FitStateHeader;
 
 /// Limit of the number of steps, far more than any training needs. Numbers below it can be added without overflow.
@@ -67,19 +67,16 @@ impl Checkpoint {
     /// Checks that parameters, optimizer states and best parameters are complete, unique and finite.
     fn check_tensors(&self) -> Result<()> {
         let settings = &self.header.settings;
-        let shapes = parameter_shapes(settings.network());
         let mut prefixes = stored(settings.optimizer());
         if self.header.fit.as_ref().is_some_and(FitStateHeader::has_best) {
             prefixes.push(BEST.into());
         }
-        let all = prefixes
-            .iter()
-            .flat_map(|prefix| shapes.iter().map(move |(name, shape)| (format!("{prefix}{name}"), shape)));
-        let mut wanted: BTreeMap<String, _> = all.collect();
+        let all = prefixes.iter().flat_map(|prefix| prefixed_shapes(settings.network(), prefix));
+        let mut wanted: BTreeMap<String, Vec<usize>> = all.collect();
         for tensor in &self.tensors {
             let name = &tensor.name;
             let shape = wanted.remove(name);
-            ensure(shape == Some(&tensor.shape), || match shape {
+            ensure(shape.as_ref() == Some(&tensor.shape), || match &shape {
                 Some(shape) => format!("tensor `{name}` has the shape {:?}, but {shape:?} is needed", tensor.shape),
                 None => format!("tensor `{name}` is not one of the training's"),
             })?;

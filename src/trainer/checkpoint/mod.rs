@@ -20,15 +20,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Tensor, write_parameters};
+use crate::model::{BEST, Tensor, prefixed_shapes, write_parameters};
 use crate::optim::Optimizer;
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
 use settings::{MadeOn, Settings};
-
-/// Prefix of the names of tensors that hold the parameters of the best epoch.
-const BEST: &str = "best.";
 
 /// State of a training run at the end of a step, as plain data.
 ///
@@ -271,7 +268,7 @@ impl Trainer {
         let stored = stored(self.spec.optimizer);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
-        let wanted = stored.len() * crate::model::parameter_shapes(&self.spec.network).len();
+        let wanted: usize = stored.iter().map(|prefix| prefixed_shapes(&self.spec.network, prefix).len()).sum();
         if tensors.len() != wanted {
             let problem = format!("it has {} tensors, but this network and optimizer need {wanted}", tensors.len());
             return Err(Error::conflict("checkpoint", problem, "use a checkpoint of the same training"));

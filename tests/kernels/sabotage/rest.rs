@@ -4,7 +4,7 @@ use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::elementwise::Function;
 use wgrad::kernels::{
-    accumulate, activation, activation_grad, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
+    accumulate, activation, activation_grad, add, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
     gather, gather_bytes,
 };
 use wgrad::plan::{Call, Kernel, Step};
@@ -93,6 +93,14 @@ pub(super) const TABLE: &[Sabotage] = &[
                 output[i] = if kept { (input[i] * p.scale).to_bits() } else { 0 };
             }
         });
+    }),
+    ("add", "second view dropped", |call| reading(call, &add::KERNEL, 1, |second| second.fill(0))),
+    ("add", "second view of the next element", |call| {
+        reading(call, &add::KERNEL, 1, |second| second.rotate_left(1));
+    }),
+    ("add", "second view in the first row only", |call| {
+        let (columns, first) = (call.params::<add::Params>().columns as usize, call.words(0).to_vec());
+        writing(call, &add::KERNEL, 2, |output, _| output[columns..].copy_from_slice(&first[columns..]));
     }),
     ("argmax", "the last of equal ones", |call| {
         let (columns, input) = (call.params::<argmax::Params>().columns as usize, call.f32(0));

@@ -1,0 +1,176 @@
+//! Rules of layers: their forward ops and their backward ops.
+//!
+//! Node 0 of a network is its input, and node n + 1 is the output of layer n. The forward rule of a layer returns the view of its
+//! output. The backward rule has the gradient of the output, and passes gradients to the nodes that the layer reads.
+
+use super::{Lowering, Pass};
+use crate::error::Result;
+use crate::kernels::dropout::Mask;
+use crate::kernels::{activation, activation_grad, add, bias_add, column_sum, dropout, matmul};
+use crate::network::{Layer, LayerTensor, Node};
+use crate::plan::{Op, Plan, Section, ViewId};
+
+/// Backward pass.
+struct Backward<'a> {
+    /// Views of the nodes.
+    nodes: &'a [ViewId],
+    /// Gradients of the nodes.
+    gradients: Vec<Option<ViewId>>,
+    /// First layer with trained tensors. The nodes up to its input need no gradient.
+    first: usize,
+    /// Prefix of the names of the tensors' gradients.
+    prefix: &'a str,
+}
+
+impl Lowering<'_> {
+    /// Adds the forward ops; returns the views of the nodes.
+    pub(super) fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
+        let mut nodes = vec![self.plan.named(&format!("{}input", pass.prefix))?];
+        for node in self.spec.network.nodes() {
+            nodes.push(self.forward_rule(pass, node, &nodes)?);
+        }
+        Ok(nodes)
+    }
+
+    fn forward_rule(&mut self, pass: &Pass, node: Node, nodes: &[ViewId]) -> Result<ViewId> {
+        let Node { number, layer, inputs: columns, start } = node;
+        let input = nodes[number];
+        match layer {
+            Layer::Dropout { .. } if !pass.training => Ok(input),
+            Layer::ResidualStart => Ok(input),
+            Layer::ResidualEnd => {
+                let mut shortcut = nodes[start.map_or(number, |(start, _)| start)];
+                if let Some(weight) = self.plan.find(&format!("layer{number}.weight")) {
+                    shortcut = self.emit(pass, number, "shortcut", columns, |plan, output| {
+                        matmul::nt(plan, shortcut, weight, output)
+                    })?;
+                }
+                self.emit(pass, number, "output", columns, |plan, output| add::op(plan, input, shortcut, output))
+            }
+            Layer::Dropout { rate } => self.emit(pass, number, "output", columns, |plan, output| {
+                dropout::op(plan, Mask::new(number, rate), input, output)
+            }),
+            Layer::Activation(function) => {
+                self.emit(pass, number, "output", columns, |plan, output| activation::op(plan, function, input, output))
+            }
+            Layer::Dense(dense) => {
+                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                let bias = self.plan.find(&format!("layer{number}.bias"));
+                let part = if bias.is_some() { "product" } else { "output" };
+                let product = self
+                    .emit(pass, number, part, dense.outputs, |plan, output| matmul::nt(plan, input, weight, output))?;
+                let Some(bias) = bias else { return Ok(product) };
+                self.emit(pass, number, "output", dense.outputs, |plan, output| {
+                    bias_add::op(plan, product, bias, output)
+                })
+            }
+        }
+    }
+
+    /// Adds a forward op and the view `layerN.{part}` that it writes.
+    fn emit(
+        &mut self,
+        pass: &Pass,
+        number: usize,
+        part: &str,
+        columns: usize,
+        op: impl FnOnce(&Plan, ViewId) -> Op,
+    ) -> Result<ViewId> {
+        let output = self.computed(format!("{}layer{number}.{part}", pass.prefix), pass.rows, columns);
+        self.plan.push(pass.section, op(&self.plan, output).of_layer(number))?;
+        Ok(output)
+    }
+
+    /// Adds the backward ops, from the gradient of the last node down to the first layer with trained tensors. Gradients of
+    /// tensors are called `{prefix}layerN.weight` and so on.
+    pub(super) fn backward(&mut self, nodes: &[ViewId], gradient: ViewId, prefix: &str) -> Result<()> {
+        let network = &self.spec.network;
+        let trained = |(number, tensor): (usize, LayerTensor)| tensor.is_trained().then_some(number);
+        let first = network.tensors().find_map(trained).unwrap_or(0);
+        let mut backward = Backward { nodes, gradients: vec![None; nodes.len()], first, prefix };
+        backward.gradients[nodes.len() - 1] = Some(gradient);
+        for node in network.nodes().skip(first).collect::<Vec<_>>().into_iter().rev() {
+            self.backward_rule(&mut backward, node)?;
+        }
+        Ok(())
+    }
+
+    fn backward_rule(&mut self, backward: &mut Backward<'_>, node: Node) -> Result<()> {
+        let Node { number, layer, start, .. } = node;
+        let (input, output) = (backward.nodes[number], backward.nodes[number + 1]);
+        let Some(above) = backward.gradients[number + 1] else { return Ok(()) };
+        let below = gradient_name(number);
+        match layer {
+            Layer::ResidualStart => self.receive(backward, number, number, above),
+            Layer::ResidualEnd => {
+                self.receive(backward, number, number, above)?;
+                let start = start.map_or(number, |(start, _)| start);
+                let Some(weight) = self.plan.find(&format!("layer{number}.weight")) else {
+                    return self.receive(backward, number, start, above);
+                };
+                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
+                let op = matmul::tn(&self.plan, above, backward.nodes[start], own);
+                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                let name = format!("grad.layer{number}.shortcut_input");
+                self.pass_on(backward, number, start, name, |plan, gradient| matmul::nn(plan, above, weight, gradient))
+            }
+            Layer::Dropout { rate } => self.pass_on(backward, number, number, below, |plan, gradient| {
+                dropout::op(plan, Mask::new(number, rate), above, gradient)
+            }),
+            Layer::Activation(function) => {
+                let argument = if function.keeps_input() { input } else { output };
+                self.pass_on(backward, number, number, below, |plan, gradient| {
+                    activation_grad::op(plan, function, above, argument, gradient)
+                })
+            }
+            Layer::Dense(_) => {
+                let own = |part: &str| self.plan.find(&format!("{}layer{number}.{part}", backward.prefix));
+                let weight = own("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
+                let bias = own("bias").map(|bias| column_sum::op(&self.plan, above, bias));
+                for op in weight.into_iter().chain(bias) {
+                    self.plan.push(Section::Gradients, op.of_layer(number))?;
+                }
+                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                self.pass_on(backward, number, number, below, |plan, gradient| {
+                    matmul::nn(plan, above, weight, gradient)
+                })
+            }
+        }
+    }
+
+    /// Adds an op of layer `number` that computes a gradient of `node`, if that node needs one.
+    fn pass_on(
+        &mut self,
+        backward: &mut Backward<'_>,
+        number: usize,
+        node: usize,
+        name: String,
+        op: impl FnOnce(&Plan, ViewId) -> Op,
+    ) -> Result<()> {
+        if node <= backward.first {
+            return Ok(());
+        }
+        let shape = self.plan.shape(backward.nodes[node]);
+        let gradient = self.computed(name, shape.rows, shape.columns);
+        self.plan.push(Section::Gradients, op(&self.plan, gradient).of_layer(number))?;
+        self.receive(backward, number, node, gradient)
+    }
+
+    /// Gives a gradient to a node that needs one. A second gradient is added to the first, by an op of layer `number`.
+    fn receive(&mut self, backward: &mut Backward<'_>, number: usize, node: usize, gradient: ViewId) -> Result<()> {
+        if node <= backward.first {
+            return Ok(());
+        }
+        let Some(first) = backward.gradients[node].replace(gradient) else { return Ok(()) };
+        let shape = self.plan.shape(gradient);
+        let sum = self.computed(gradient_name(node), shape.rows, shape.columns);
+        self.plan.push(Section::Gradients, add::op(&self.plan, first, gradient, sum).of_layer(number))?;
+        backward.gradients[node] = Some(sum);
+        Ok(())
+    }
+}
+
+/// Returns the name of the gradient of a node.
+fn gradient_name(node: usize) -> String {
+    format!("grad.layer{}.output", node.saturating_sub(1))
+}
