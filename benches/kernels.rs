@@ -32,11 +32,11 @@ fn recipes() -> [(Loss, Optimizer); 5] {
     // Small enough that parameters stay finite after many repeated updates.
     let rate = 1e-9;
     [
-        (Loss::SoftmaxCrossEntropy, Adam::new(rate).into()),
-        (Loss::BinaryCrossEntropy, AdamW::new(rate).into()),
-        (Loss::MeanSquaredError, Sgd::new(rate).into()),
-        (Loss::Perceptron, Sgd::new(rate).momentum(0.9).into()),
-        (Loss::MeanSquaredError, RmsProp::new(rate).into()),
+        (Loss::softmax_cross_entropy(), Adam::new(rate).into()),
+        (Loss::binary_cross_entropy(), AdamW::new(rate).into()),
+        (Loss::mean_squared_error(), Sgd::new(rate).into()),
+        (Loss::perceptron(), Sgd::new(rate).momentum(0.9).into()),
+        (Loss::mean_squared_error(), RmsProp::new(rate).into()),
     ]
 }
 

@@ -1,13 +1,5 @@
 // The activation function and its derivative, four at a time. The prelude defines both for one number, from the declaration
 // in src/elementwise/activations.rs. Needs functions.wgsl.
-//
-// A NaN must be propagated. Hence `select` with comparisons, which are false for NaN, and never `max`, `min` or
-// `clamp`, which may return their other argument.
-
-// b if x ≤ 0, else a.
-fn above(x: f32, a: f32, b: f32) -> f32 {
-    return select(a, b, x <= 0.0);
-}
 
 fn activate_four(function: u32, parameters: vec2<f32>, x: vec4<f32>) -> vec4<f32> {
     return vec4(

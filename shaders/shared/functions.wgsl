@@ -4,7 +4,13 @@
 // src/numeric/rounding.rs.
 // Needs finite.wgsl.
 //
-// No shader calls the built-in functions. NaN is propagated.
+// No shader calls the built-in functions. NaN is propagated. Hence `select` with comparisons, which are false for NaN,
+// and never `max` or `min`, which may return their other argument.
+
+// b if x ≤ 0, else a.
+fn above(x: f32, a: f32, b: f32) -> f32 {
+    return select(a, b, x <= 0.0);
+}
 
 const LOG2_E = 1.44269504;
 

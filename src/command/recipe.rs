@@ -148,7 +148,7 @@ impl Options {
 
     /// Returns the settings for a network with these numbers of inputs and outputs, without a data set.
     pub fn for_sizes(&self, inputs: usize, outputs: usize) -> Result<Recipe> {
-        let usual_loss = if outputs == 1 { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy };
+        let usual_loss = if outputs == 1 { Loss::mean_squared_error() } else { Loss::softmax_cross_entropy() };
         self.recipe(&usual("", usize::MAX), inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
     }
 

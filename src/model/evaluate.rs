@@ -12,7 +12,7 @@ use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind};
 use crate::lower::lower_evaluation;
 use crate::model::regression::Regression;
-use crate::model::{InputRows, Model, rows_at_once, target_of, undone, write_parameters};
+use crate::model::{InputRows, Model, numbers, rows_at_once, target_of, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// Loss and metrics of a network on a data set.
@@ -49,7 +49,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -79,7 +79,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 1], ["cat", "dog"])?;
@@ -98,7 +98,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -116,7 +116,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -138,7 +138,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// let data = Dataset::numbers("three columns", 3, &[0.0; 3], 1, &[0.0])?;
     /// assert!(model.check_data(&data).is_err());
@@ -158,7 +158,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -178,7 +178,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -237,23 +237,38 @@ pub(crate) fn evaluate(
             }
         }
     }
-    let regression = match data.targets() {
-        Targets::Numbers { values, .. } if views.correct.is_none() => {
-            Some(Regression::of(&undone(scaling, &totals.outputs), values, target_columns))
-        }
+    let targets = match data.targets() {
+        Targets::Numbers { values, .. } if views.correct.is_none() => Some(values),
         _ => None,
     };
+    let numbers = numbers(loss_function, scaling, &totals.outputs);
+    let regression = targets.map(|targets| Regression::of(&numbers, targets, target_columns));
+    let raw = targets.zip(scaling).and_then(|(targets, scaling)| raw_loss(loss_function, scaling, &numbers, targets));
     Ok(Evaluation {
         rows: data.len(),
-        loss: match &regression {
-            Some(regression) if scaling.is_some() => regression.mse,
-            _ => totals.loss / data.len() as f64,
-        },
+        loss: raw.unwrap_or(totals.loss / data.len() as f64),
         accuracy: views.correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
         r2: regression.as_ref().map(|found| found.r2),
         mae: regression.as_ref().map(|found| found.mae),
         rmse: regression.as_ref().map(|found| found.rmse),
     })
+}
+
+/// Returns the mean loss in the units of the targets. In each column, that is the loss of outputs and targets that are divided by
+/// the scale, times a power of the scale. `None` if the loss has no such unit.
+fn raw_loss(loss: Loss, scaling: &Standardization, outputs: &[f64], targets: &[f64]) -> Option<f64> {
+    let (power, element) = (loss.unit_power()?, loss.function().element()?);
+    let parameters = loss.parameters().map(f64::from);
+    let (columns, rows) = (scaling.columns(), targets.len() / scaling.columns());
+    // Without parameters, no distance has to be divided.
+    let is_scaled = power == 0 || !loss.function().parameters.is_empty();
+    let of_column = |(column, scale): (usize, &f64)| {
+        let scale = if is_scaled { *scale } else { 1.0 };
+        let scaled = |at: usize| element.double[0]((outputs[at] - targets[at]) / scale, 0.0, parameters);
+        let sum: f64 = (0..rows).map(|row| scaled(row * columns + column)).sum();
+        sum / rows as f64 * scale.powi(power)
+    };
+    Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
 /// Views that an evaluation writes and reads.
