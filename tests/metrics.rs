@@ -2,8 +2,9 @@
 
 use approx::assert_relative_eq;
 use std::ops::ControlFlow;
+use wgrad::loss::Task;
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Trainer};
+use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Standardization, Trainer};
 
 /// Returns a model whose outputs equal its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -377,5 +378,71 @@ fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
             max_relative = 1e-6
         );
     }
+    Ok(())
+}
+
+#[test]
+fn several_labels_have_exact_matches_and_f1() -> Result<()> {
+    let outputs = [2.0, -1.0, 3.0, -1.0, -2.0, -3.0, 1.0, 1.0, -1.0];
+    let mut tested = 0;
+    for loss in Loss::all().filter(|loss| loss.task(3) == Task::MultiLabel) {
+        let model = mirror(3, loss)?;
+        let evaluate = |targets: [f32; 9]| model.evaluate(&Dataset::numbers("labels", 3, &outputs, 3, &targets)?);
+        let found = evaluate([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0])?;
+        assert_eq!(
+            (found.accuracy, found.exact_match, found.f1),
+            (Some(7.0 / 9.0), Some(1.0 / 3.0), Some(0.75)),
+            "{loss}"
+        );
+        assert_eq!((found.metric("f1")?, found.r2, found.score()), (0.75, None, Some(("accuracy", 7.0 / 9.0))));
+        tested += 1;
+        if loss.function().range.contains(0.5) {
+            let between = evaluate([0.5; 9])?;
+            assert_eq!((between.accuracy, between.exact_match, between.f1), (None, None, None));
+        }
+    }
+    assert_eq!(tested, 5);
+    let one = mirror(1, Loss::hinge())?.evaluate(&Dataset::numbers("one", 1, &[1.0, 2.0], 1, &[0.0, 1.0])?)?;
+    assert_eq!((one.accuracy, one.exact_match, one.f1), (Some(0.5), None, None));
+    Ok(())
+}
+
+/// Outputs x of scaled targets predict 10 + 4·x. Errors are 2, −6 and 1, or 0.5, −1.5 and 0.25 of the scale.
+#[test]
+fn losses_of_scaled_targets_are_in_the_unit_of_the_target() -> Result<()> {
+    let data = Dataset::numbers("numbers", 1, &[0.5, -1.0, 2.0], 1, &[10.0, 12.0, 17.0])?;
+    let log_cosh = [0.5f64, 1.5, 0.25].map(|error| error.cosh().ln()).iter().sum::<f64>() / 3.0;
+    for (loss, wanted) in [
+        (Loss::mean_squared_error(), 41.0 / 3.0),
+        (Loss::mean_absolute_error(), 3.0),
+        // Beyond 4 it is straight.
+        (Loss::huber(1.0), (2.0 + 4.0 * (6.0 - 2.0) + 0.5) / 3.0),
+        (Loss::smooth_l1(1.0), (0.5 + 4.0 + 0.125) / 3.0),
+        (Loss::quantile(0.25), (0.75 * 2.0 + 0.25 * 6.0 + 0.75) / 3.0),
+        (Loss::log_cosh(), log_cosh),
+    ] {
+        let mut model = mirror(1, loss)?;
+        model.metadata.target_scaling = Some(Standardization::new(vec![10.0], vec![4.0])?);
+        assert_eq!(model.predict(&[0.5, -1.0, 2.0])?, [12.0, 6.0, 18.0]);
+        let found = model.evaluate(&data)?;
+        assert!((found.loss - wanted).abs() < 1e-9 * wanted, "{loss}: {} instead of {wanted}", found.loss);
+        assert_eq!((found.mae, found.accuracy), (Some(3.0), None));
+    }
+    Ok(())
+}
+
+#[test]
+fn outputs_of_poisson_are_logarithms_of_counts() -> Result<()> {
+    let model = mirror(1, Loss::poisson())?;
+    let [two, three] = [2.0f32.ln(), 3.0f32.ln()];
+    let found = model.evaluate(&Dataset::numbers("counts", 1, &[two, three], 1, &[2.0, 1.0])?)?;
+    assert!((found.metric("mae")? - 1.0).abs() < 1e-6 && (found.r2()? - (1.0 - 4.0 / 0.5)).abs() < 1e-5, "{found:?}");
+    let predicted = model.predict(&[two, three])?;
+    assert!((predicted[0] - 2.0).abs() < 1e-6 && (model.metadata.numbers(&[three])[0] - 3.0).abs() < 1e-6);
+    let negative = model.evaluate(&Dataset::numbers("negative", 1, &[two, three], 1, &[2.0, -1.0])?);
+    assert!(negative.expect_err("a count is not negative").to_string().contains("at least 0"));
+    assert!(model.predict(&[100.0]).is_err(), "it is beyond the numbers of f32");
+    let scaled = Trainer::builder(Network::input(1).dense(1)).loss(Loss::poisson()).scale_targets();
+    assert!(scaled.build(&Device::cpu()).is_err());
     Ok(())
 }

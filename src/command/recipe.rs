@@ -22,7 +22,8 @@ pub struct Options {
     /// Loss function [default: by the target]
     ///
     /// softmax_cross_entropy for classes, binary_cross_entropy for a target of 0 and 1, mean_squared_error for other numbers.
-    /// `perceptron` is used only if named. Without data: mean_squared_error for one output, else softmax_cross_entropy.
+    /// Others are used only if named, with parameters such as "huber(delta=0.5)"; `wgrad list losses` prints all. Without data:
+    /// mean_squared_error for one output, else softmax_cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,

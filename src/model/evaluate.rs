@@ -9,8 +9,9 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
-use crate::loss::{Loss, TargetKind};
+use crate::loss::{Loss, TargetKind, Task};
 use crate::lower::lower_evaluation;
+use crate::model::multi_label::MultiLabel;
 use crate::model::regression::Regression;
 use crate::model::{InputRows, Model, numbers, rows_at_once, target_of, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
@@ -23,10 +24,18 @@ pub struct Evaluation {
     pub rows: usize,
     /// Mean loss over all rows.
     pub loss: f64,
-    /// Accuracy, for classification: the fraction of correct predictions. For softmax, a row is one prediction; for a binary
-    /// loss, each output is one. `None` for a regression, or if a target lies between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions. With one class per row, a row is one prediction; of
+    /// several labels, each is one. `None` for a regression, or if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
+    /// Fraction of rows with all labels predicted correctly, if rows have several labels, as scikit-learn's `accuracy_score`.
+    /// `None` if a target lies between 0 and 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact_match: Option<f64>,
+    /// Micro-averaged F1, if rows have several labels, as scikit-learn's `f1_score`. Unlike the accuracy, it does not rise where
+    /// most labels are false. `None` if a target lies between 0 and 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
     /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a constant
     /// target it is 1 if all predictions are exact, else 0, as in scikit-learn.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +50,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Returns a metric by name: `loss`, `accuracy`, `r2`, `mae` or `rmse`.
+    /// Returns a metric by name: `loss`, `accuracy`, `exact_match`, `f1`, `r2`, `mae` or `rmse`.
     ///
     /// # Errors
     /// The name is unknown, or there is no such metric for the loss function.
@@ -62,6 +71,8 @@ impl Evaluation {
         let all = [
             ("loss", Some(self.loss)),
             ("accuracy", self.accuracy),
+            ("exact_match", self.exact_match),
+            ("f1", self.f1),
             ("r2", self.r2),
             ("mae", self.mae),
             ("rmse", self.rmse),
@@ -214,6 +225,9 @@ pub(crate) fn evaluate(
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
         || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
+    let task = loss_function.task(target_columns);
+    // Labels are counted here, since a device counts them only one by one.
+    let correct = views.correct.filter(|_| task != Task::MultiLabel);
     let batches = target.chunks(batch_size * target_columns).enumerate();
     let batches: Vec<Batch<'_>> = batches
         .map(|(number, target)| Batch { first: number * batch_size, rows: target.len() / target_columns, target })
@@ -221,7 +235,7 @@ pub(crate) fn evaluate(
     let (mut totals, mut in_flight) = (Totals::default(), VecDeque::new());
     for (number, batch) in batches.iter().enumerate() {
         submit(executor, &views, input, batch)?;
-        let result = executor.read(views.correct.unwrap_or(views.output), 0)?;
+        let result = executor.read(correct.unwrap_or(views.output), 0)?;
         in_flight.push_back((batch, executor.read(views.loss, 0)?, result));
         let most = if number + 1 < batches.len() { executor.in_flight() } else { 0 };
         while in_flight.len() > most {
@@ -231,23 +245,29 @@ pub(crate) fn evaluate(
                 return Err(not_finite(executor, &views, input, batch, mean)?);
             }
             totals.loss += f64::from(mean) * batch.rows as f64;
-            match views.correct {
+            match correct {
                 Some(_) => totals.correct += u64::from(result.wait()?[0]),
                 None => totals.outputs.extend_from_slice(&result.wait_f32()?[..batch.rows * target_columns]),
             }
         }
     }
     let targets = match data.targets() {
-        Targets::Numbers { values, .. } if views.correct.is_none() => Some(values),
+        Targets::Numbers { values, .. } if task == Task::Regression => Some(values),
         _ => None,
     };
-    let numbers = numbers(loss_function, scaling, &totals.outputs);
+    let numbers = numbers(loss_function, scaling, target_columns, &totals.outputs);
     let regression = targets.map(|targets| Regression::of(&numbers, targets, target_columns));
+    let labels = (task == Task::MultiLabel && exact).then(|| MultiLabel::of(&totals.outputs, target, target_columns));
     let raw = targets.zip(scaling).and_then(|(targets, scaling)| raw_loss(loss_function, scaling, &numbers, targets));
     Ok(Evaluation {
         rows: data.len(),
         loss: raw.unwrap_or(totals.loss / data.len() as f64),
-        accuracy: views.correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
+        accuracy: match &labels {
+            Some(labels) => Some(labels.accuracy),
+            None => correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
+        },
+        exact_match: labels.as_ref().map(|found| found.exact_match),
+        f1: labels.as_ref().map(|found| found.f1),
         r2: regression.as_ref().map(|found| found.r2),
         mae: regression.as_ref().map(|found| found.mae),
         rmse: regression.as_ref().map(|found| found.rmse),

@@ -4,6 +4,7 @@ mod confusion;
 pub(crate) mod container;
 mod evaluate;
 mod file;
+mod multi_label;
 mod origin;
 mod output;
 mod predictor;

@@ -35,21 +35,20 @@ pub(crate) fn probabilities(
     outputs: &mut [f32],
 ) -> Result<()> {
     check_finite("predictions", 0, columns, outputs.iter().copied())?;
-    activate(loss, columns, outputs);
-    if let Some(scaling) = scaling {
-        let undone = |at: usize, output: f32| scaling.undone_value(at % columns, output) as f32;
-        let numbers = outputs.iter().enumerate().map(|(at, output)| undone(at, *output));
-        check_finite("predictions", 0, columns, numbers)?;
-        outputs.iter_mut().enumerate().for_each(|(at, output)| *output = undone(at, *output));
+    if loss.task(columns) != Task::Regression {
+        activate(loss, columns, outputs);
+        return Ok(());
     }
+    let number = |(at, output): (usize, &f32)| number(loss, scaling, at % columns, *output) as f32;
+    check_finite("predictions", 0, columns, outputs.iter().enumerate().map(number))?;
+    outputs.iter_mut().enumerate().for_each(|(at, output)| *output = number((at, output)));
     Ok(())
 }
 
 /// Converts finite outputs of shape [rows, columns] in place into probabilities; outputs of a regression do not change.
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss.function().output {
-        Meaning::Number { .. } => {}
-        Meaning::LogRate => outputs.iter_mut().for_each(|z| *z = z.exp()),
+        Meaning::Number { .. } | Meaning::LogRate => {}
         Meaning::Logit => apply(Activation::sigmoid(), outputs),
         Meaning::Score => apply(Activation::step(), outputs),
         Meaning::ClassLogits => outputs.chunks_mut(columns).for_each(softmax),
@@ -144,7 +143,7 @@ impl Metadata {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn numbers(&self, outputs: &[f32]) -> Vec<f64> {
-        numbers(self.loss, self.target_scaling.as_ref(), outputs)
+        numbers(self.loss, self.target_scaling.as_ref(), self.network.outputs(), outputs)
     }
 
     /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each class;
@@ -175,14 +174,16 @@ impl Metadata {
 }
 
 /// Returns the predicted numbers of a regression in the units of the targets, in f64.
-pub(crate) fn numbers(loss: Loss, scaling: Option<&Standardization>, outputs: &[f32]) -> Vec<f64> {
-    let numbers = match scaling {
-        Some(scaling) => scaling.undone(outputs),
-        None => outputs.iter().map(|output| f64::from(*output)).collect(),
-    };
+pub(crate) fn numbers(loss: Loss, scaling: Option<&Standardization>, columns: usize, outputs: &[f32]) -> Vec<f64> {
+    outputs.iter().enumerate().map(|(at, output)| number(loss, scaling, at % columns, *output)).collect()
+}
+
+fn number(loss: Loss, scaling: Option<&Standardization>, column: usize, output: f32) -> f64 {
     match loss.function().output {
-        Meaning::LogRate => numbers.into_iter().map(f64::exp).collect(),
-        Meaning::Number { .. } | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => numbers,
+        Meaning::LogRate => f64::from(output).exp(),
+        Meaning::Number { .. } | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => {
+            scaling.map_or(output.into(), |scaling| scaling.undone_value(column, output))
+        }
     }
 }
 
