@@ -29,9 +29,9 @@ const NETWORKS: [(&str, usize, &str, usize); 2] =
     [("digits", 64, "128 relu dropout(0.2) 64 tanh 10", 64), ("mnist", 784, "512 relu dropout(0.2) 256 relu 10", 128)];
 
 fn recipes() -> Vec<(Loss, Optimizer)> {
-    let losses = [Loss::SoftmaxCrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError, Loss::Perceptron];
     // The rate is small enough that parameters stay finite after many repeated updates.
     let optimizers = Optimizer::one_per_update().into_iter().map(|optimizer| optimizer.with_learning_rate(1e-9));
+    let losses: Vec<Loss> = Loss::all().collect();
     losses.into_iter().cycle().zip(optimizers).collect()
 }
 

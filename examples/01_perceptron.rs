@@ -21,7 +21,7 @@ fn main() -> wgrad::Result<()> {
 fn epochs_until_learned(gate: &Dataset) -> wgrad::Result<Option<usize>> {
     let network = Network::input(2).layer(Dense::new(1).init(Init::Zeros));
     let mut trainer =
-        Trainer::builder(network).loss(Loss::Perceptron).optimizer(Sgd::new(1.0)).batch(1).build(&Device::cpu())?;
+        Trainer::builder(network).loss(Loss::perceptron()).optimizer(Sgd::new(1.0)).batch(1).build(&Device::cpu())?;
     for epoch in 1..=MOST_EPOCHS {
         trainer.fit(gate, Fit::epochs(1))?;
         if trainer.evaluate(gate)?.accuracy()? == 1.0 {

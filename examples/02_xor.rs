@@ -7,7 +7,7 @@ use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
 fn main() -> wgrad::Result<()> {
     let xor = data::xor();
     let mut trainer = Trainer::builder(Network::input(2).dense(4).tanh().dense(1))
-        .loss(Loss::BinaryCrossEntropy)
+        .loss(Loss::binary_cross_entropy())
         .optimizer(Adam::new(0.03))
         .batch(4)
         .seed(1)

@@ -7,7 +7,7 @@ use wgrad::{Adam, Device, Fit, Loss, Network, Split, Trainer, data};
 fn main() -> wgrad::Result<()> {
     let (train, validation, test) = data::two_moons(1000, 0.15, 7)?.split(Split::parts(0.7, 0.15).seed(7))?;
     let mut trainer = Trainer::builder(Network::parse(2, "16 relu 16 relu 2")?)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(0.01))
         .seed(7)
         .build(&Device::auto()?)?;

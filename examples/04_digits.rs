@@ -9,7 +9,7 @@ fn main() -> wgrad::Result<()> {
     let (train, validation, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
     let network = Network::input(64).dense(128).relu().dropout(0.1).layer(Dense::new(10));
     let mut trainer = Trainer::builder(network)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(1e-3).weight_decay(1e-4))
         .batch(64)
         .seed(7)

@@ -9,7 +9,7 @@ use wgrad::{Adam, Loss, Network};
 
 fn main() -> wgrad::Result<()> {
     let network = Network::parse(64, "128 relu dropout(0.1) 10")?;
-    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 64);
+    let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), 64);
     let primitive = lower(&spec)?;
     println!("primitive\n\n{primitive}");
     println!("fused\n\n{}", fuse(&primitive)?);

@@ -8,7 +8,7 @@ use wgrad::{Adam, Device, Loss, Network, Trainer};
 
 fn main() -> wgrad::Result<()> {
     let mut trainer = Trainer::builder(Network::input(2).dense(1))
-        .loss(Loss::MeanSquaredError)
+        .loss(Loss::mean_squared_error())
         .optimizer(Adam::new(0.1))
         .batch(32)
         .build(&Device::cpu())?;

@@ -33,7 +33,7 @@ fn mean_accuracy(train: &Dataset, validation: &Dataset, width: usize, rate: f64)
     let mut sum = 0.0;
     for seed in SEEDS {
         let mut trainer = Trainer::builder(Network::input(2).dense(width).relu().dense(2))
-            .loss(Loss::SoftmaxCrossEntropy)
+            .loss(Loss::softmax_cross_entropy())
             .optimizer(Adam::new(rate))
             .batch(32)
             .seed(seed)

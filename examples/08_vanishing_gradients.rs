@@ -30,7 +30,7 @@ fn norms(activation: Activation, init: Init) -> wgrad::Result<Vec<f64>> {
     let network = (0..DEPTH).fold(Network::input(64), |network, _| network.layer(hidden).layer(activation)).dense(10);
     let digits = data::digits().select(&(0..ROWS).collect::<Vec<_>>());
     let mut trainer = Trainer::builder(network)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Sgd::new(0.01))
         .preprocessing(wgrad::Standardization::fit(&digits)?)
         .batch(ROWS)

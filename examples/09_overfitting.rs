@@ -46,7 +46,7 @@ fn results_of(
 ) -> wgrad::Result<((f64, f64), (f64, f64))> {
     let hidden = |network: Network| network.dense(256).relu().dropout(dropout);
     let mut trainer = Trainer::builder(hidden(hidden(Network::input(2))).dense(2))
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(3e-3).weight_decay(decay))
         .batch(16)
         .seed(7)

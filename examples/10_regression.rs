@@ -13,7 +13,7 @@ fn main() -> wgrad::Result<()> {
     let data = Dataset::from_csv_text("diabetes", TABLE, Some("progression"))?;
     let (train, validation, test) = data.split(Split::parts(0.6, 0.2).seed(7))?;
     let mut trainer = Trainer::builder(Network::input(10).dense(16).tanh().dense(1))
-        .loss(Loss::MeanSquaredError)
+        .loss(Loss::mean_squared_error())
         .optimizer(AdamW::new(1e-2).weight_decay(0.1))
         .schedule(Schedule::cosine((EPOCHS * train.len().div_ceil(32)) as u64))
         .preprocessing(Standardization::fit(&train)?)

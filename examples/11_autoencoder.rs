@@ -14,7 +14,7 @@ fn main() -> wgrad::Result<()> {
     let (train, test) = (to_itself(&train)?, to_itself(&test)?);
     let network = Network::input(64).dense(64).relu().dense(8).dense(64).relu().dense(64);
     let mut trainer = Trainer::builder(network)
-        .loss(Loss::MeanSquaredError)
+        .loss(Loss::mean_squared_error())
         .optimizer(Adam::new(3e-3))
         .schedule(Schedule::cosine((EPOCHS * train.len().div_ceil(32)) as u64))
         .batch(32)

@@ -23,7 +23,7 @@ fn main() -> wgrad::Result<()> {
 
     let steps = EPOCHS * train.len().div_ceil(BATCH);
     let mut trainer = Trainer::builder(Network::parse(train.inputs(), "512 relu 256 relu 10")?)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(AdamW::new(1e-3))
         .schedule(Schedule::cosine(steps as u64))
         // One mean and one scale for all pixels; they stay bytes until a step gathers them.

@@ -32,7 +32,7 @@ fn trained(
     most: u64,
 ) -> wgrad::Result<(Model, u64)> {
     let mut trainer = Trainer::builder(Network::parse(64, "64 relu dropout(0.2) 10")?)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(2e-3))
         .schedule(Schedule::cosine(200))
         .steps_per_submission(5)

@@ -39,7 +39,7 @@ fn main() -> wgrad::Result<()> {
 /// Loss of each step, and mean seconds per step, without the first one, which allocates memory.
 fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     let mut trainer = Trainer::builder(Network::input(64).dense(128).relu().dense(64).relu().dense(10))
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Sgd::new(0.1))
         .preprocessing(Standardization::fit(data)?)
         .batch(BATCH)

@@ -15,7 +15,8 @@
 // | 7       | flag       | 1                         | atomic min with the step's index if a loss is not finite    |
 // | 8       | trace      | all x_l, then all d_l     | write, only in the build with a trace                       |
 //
-// The prelude defines the network: `layer_at`, CHUNK, UNITS, LAYERS, LOSS and PARAMETERS. A unit is an input or output
+// The prelude defines the network: `layer_at`, CHUNK, UNITS, LAYERS, ELEMENTWISE and PARAMETERS, and its functions:
+// `activate`, `derivative`, `element_loss` and `element_derivative`. A unit is an input or output
 // of a layer. Workgroup memory holds its value for each of the rows, four rows per vector, since no vector may have two
 // writers. In the backward pass, d of each layer overwrites its x. Rows at or beyond step.rows are 0 and have no
 // gradient.
@@ -26,6 +27,8 @@ struct Params {
     inputs: u32,
     layers: u32,
     loss: u32,
+    loss_alpha: f32,
+    loss_beta: f32,
     alpha: f32,
     beta: f32,
     layer0: u32,
@@ -71,9 +74,6 @@ struct Layer {
 @group(0) @binding(7) var<storage, read_write> flag: array<atomic<u32>>;
 
 const FOURS = CHUNK / 4u;
-const BINARY_CROSS_ENTROPY = 1u;
-const SOFTMAX_CROSS_ENTROPY = 2u;
-const PERCEPTRON = 3u;
 
 // [unit][four rows].
 var<workgroup> units: array<vec4<f32>, UNITS * FOURS>;
@@ -146,32 +146,6 @@ fn exponential_below_four(z: vec4<f32>, most: vec4<f32>) -> vec4<f32> {
     );
 }
 
-struct Element {
-    loss: vec4<f32>,
-    // With respect to the output.
-    derivative: vec4<f32>,
-}
-
-// Losses that are a mean over columns, as in the files with their names.
-fn element(z: vec4<f32>, t: vec4<f32>) -> Element {
-    switch LOSS {
-        case BINARY_CROSS_ENTROPY: {
-            let e = vec4(exponential(-abs(z.x)), exponential(-abs(z.y)), exponential(-abs(z.z)), exponential(-abs(z.w)));
-            let w = select(t, 1.0 - t, z > vec4(0.0));
-            let derivative = e / (1.0 + e) - w;
-            return Element(abs(z) * w + log_1p_four(e), select(derivative, -derivative, z > vec4(0.0)));
-        }
-        case PERCEPTRON: {
-            let error = select(vec4(0.0), vec4(1.0), z > vec4(0.0)) - t;
-            return Element(error * z, error);
-        }
-        default: {
-            let difference = z - t;
-            return Element(difference * difference, 2.0 * difference);
-        }
-    }
-}
-
 // Replaces x of the last layer by d, from the derivative of the loss with respect to the outputs.
 fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: vec4<f32>) {
     let d = gradient * step.loss_scale * derivative_four(layer.function, vec2(params.alpha, params.beta), units[place]);
@@ -181,12 +155,26 @@ fn turn(params: Params, layer: Layer, row: u32, place: u32, c: u32, gradient: ve
 
 fn elementwise(params: Params, layer: Layer, row: u32, four: u32) -> vec4<f32> {
     let n = f32(layer.outputs);
+    let p = vec2(params.loss_alpha, params.loss_beta);
     var loss: vec4<f32>;
     for (var c = 0u; c < layer.outputs; c++) {
         let place = (layer.above + c) * FOURS + four;
-        let found = element(units[place], bitcast<vec4<f32>>(targets_at(row, layer.outputs, c)));
-        loss = select(loss + found.loss, found.loss, c == 0u);
-        turn(params, layer, row, place, c, found.derivative / n);
+        let z = units[place];
+        let t = bitcast<vec4<f32>>(targets_at(row, layer.outputs, c));
+        let found = vec4(
+            element_loss(p, z.x, t.x),
+            element_loss(p, z.y, t.y),
+            element_loss(p, z.z, t.z),
+            element_loss(p, z.w, t.w),
+        );
+        loss = select(loss + found, found, c == 0u);
+        let derivative = vec4(
+            element_derivative(p, z.x, t.x),
+            element_derivative(p, z.y, t.y),
+            element_derivative(p, z.z, t.z),
+            element_derivative(p, z.w, t.w),
+        );
+        turn(params, layer, row, place, c, derivative / n);
     }
     return loss / n;
 }
@@ -232,10 +220,10 @@ fn losses(params: Params, layer: Layer, first: u32, local: u32) {
     for (var four = local; four < FOURS; four += GROUP) {
         let row = first + 4u * four;
         var loss: vec4<f32>;
-        if LOSS == SOFTMAX_CROSS_ENTROPY {
-            loss = softmax(params, layer, row, four);
-        } else {
+        if ELEMENTWISE {
             loss = elementwise(params, layer, row, four);
+        } else {
+            loss = softmax(params, layer, row, four);
         }
         write_row_loss(row, loss.x);
         write_row_loss(row + 1u, loss.y);

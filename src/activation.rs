@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::elementwise::numbers::Rounded;
-use crate::elementwise::{Function, Parameter, Side};
-use crate::error::{Error, Result};
+use crate::elementwise::{Function, Side};
+use crate::error::Result;
 use crate::text::{Term, number, option};
 
 /// Activation function, applied to each element. There is a constructor for each, such as [`Activation::relu`]; their text is
@@ -159,13 +159,8 @@ impl Activation {
 
     /// Checks the parameters.
     pub(crate) fn check(self, place: &str) -> Result<()> {
-        self.function().parameters.iter().zip(self.parameters).try_for_each(|(Parameter { name, least, .. }, value)| {
-            match value.is_finite() && value >= *least {
-                true => Ok(()),
-                false if *least == f32::MIN => Err(Error::value(place, name, value, "finite")),
-                false => Err(Error::value(place, name, value, &format!("finite and at least {least}"))),
-            }
-        })
+        let mut all = self.function().parameters.iter().zip(self.parameters);
+        all.try_for_each(|(parameter, value)| parameter.check(place, value))
     }
 }
 

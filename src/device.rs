@@ -321,7 +321,7 @@ impl Device {
     /// ```
     /// use wgrad::lower::{TrainingSpec, lower};
     /// use wgrad::{Adam, Device, Loss, Network};
-    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let plan = Device::cpu().specialize(lower(&spec)?)?;
     /// assert!(plan.find("loss").is_some());
     /// # Ok::<(), wgrad::Error>(())
@@ -359,7 +359,7 @@ impl Device {
     /// ```
     /// use wgrad::lower::{TrainingSpec, lower};
     /// use wgrad::{Adam, Device, Loss, Network};
-    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let executor = Device::reference().executor(lower(&spec)?)?;
     /// assert!(executor.plan().find("loss").is_some());
     /// # Ok::<(), wgrad::Error>(())

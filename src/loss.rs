@@ -1,36 +1,30 @@
-//! Loss functions.
+//! Loss functions; `src/elementwise/losses.rs` declares them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::elementwise::{LossFunction, Meaning, Range};
 use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
+use crate::text::{Term, number, option};
 
-/// Loss function: the mean over all rows, and over outputs if each output has a target, as PyTorch's `reduction="mean"`.
+/// Loss function: the mean over all rows, and over outputs if each output has a target, as PyTorch's `reduction="mean"`. There is
+/// a constructor for each, such as [`Loss::mean_squared_error`].
 ///
 /// # Examples
 /// ```
 /// use wgrad::Loss;
-/// assert_eq!("cross_entropy".parse::<Loss>()?, Loss::SoftmaxCrossEntropy);
-/// assert_eq!(Loss::SoftmaxCrossEntropy.to_string(), "softmax_cross_entropy");
+/// assert_eq!("cross_entropy".parse::<Loss>()?, Loss::softmax_cross_entropy());
+/// assert_eq!(Loss::softmax_cross_entropy().to_string(), "softmax_cross_entropy");
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Loss {
-    /// (y − t)², mean over rows and outputs (`torch.nn.MSELoss`). Targets: numbers.
-    MeanSquaredError,
-    /// −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) from logits z, mean over rows and outputs (`torch.nn.BCEWithLogitsLoss`).
-    /// Targets: numbers in [0, 1].
-    BinaryCrossEntropy,
-    /// ln Σⱼ eᶻʲ − z_t from logits z, mean over rows (`torch.nn.CrossEntropyLoss`). Targets: one class per row.
-    SoftmaxCrossEntropy,
-    /// Rosenblatt's perceptron criterion (step(z) − t)·z = max(0, −(2t − 1)·z), mean over rows and outputs. Its gradient
-    /// step(z) − t is the perceptron learning rule. Targets: 0 or 1.
-    Perceptron,
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Loss {
+    number: u32,
+    parameters: [f32; 2],
 }
 
 /// Kind of targets that a loss function needs.
@@ -42,18 +36,103 @@ pub enum TargetKind {
     Class,
 }
 
+/// What a network is trained to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Task {
+    /// Numbers.
+    Regression,
+    /// One of two classes, from a single output.
+    Binary,
+    /// Several labels per row, each of which applies or not.
+    MultiLabel,
+    /// One of several classes, with one output for each.
+    MultiClass,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Regression => "regression",
+            Self::Binary => "binary",
+            Self::MultiLabel => "multi-label",
+            Self::MultiClass => "multi-class",
+        })
+    }
+}
+
 impl Loss {
     /// Names of all loss functions.
-    pub const NAMES: [&str; 4] = ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy", "perceptron"];
+    pub const NAMES: [&str; LossFunction::ALL.len()] = {
+        let mut names = [""; LossFunction::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = LossFunction::ALL[at].name;
+            at += 1;
+        }
+        names
+    };
 
-    /// Returns the name, which is also that of the kernel.
+    /// Creates the function with this place in [`LossFunction::ALL`], without those parameters that the function does not have.
+    ///
+    /// # Panics
+    /// If there is no such place. Numbers in ops come from [`Self::number`], so none from a file or a user reaches this.
+    #[doc(hidden)]
+    pub const fn new(number: u32, [first, second]: [f32; 2]) -> Self {
+        let count = LossFunction::ALL[number as usize].parameters.len();
+        Self { number, parameters: [if count > 0 { first } else { 0.0 }, if count > 1 { second } else { 0.0 }] }
+    }
+
+    /// Returns all loss functions, with the default of every parameter.
     ///
     /// # Examples
     /// ```
-    /// assert_eq!(wgrad::Loss::MeanSquaredError.name(), "mean_squared_error");
+    /// use wgrad::Loss;
+    /// assert!(Loss::all().any(|loss| loss == Loss::mean_squared_error()));
+    /// ```
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..).zip(LossFunction::ALL).map(|(number, function)| {
+            let value = |place: usize| function.parameters.get(place).map_or(0.0, |parameter| parameter.default);
+            Self { number, parameters: [value(0), value(1)] }
+        })
+    }
+
+    /// Returns the place in [`LossFunction::ALL`], the form that kernels take.
+    #[doc(hidden)]
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Returns the values of the parameters; 0 for those that the function does not have.
+    #[doc(hidden)]
+    pub fn parameters(self) -> [f32; 2] {
+        self.parameters
+    }
+
+    /// Returns the declaration.
+    #[doc(hidden)]
+    pub fn function(self) -> &'static LossFunction {
+        &LossFunction::ALL[self.number as usize]
+    }
+
+    /// Returns the name.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Loss::mean_squared_error().name(), "mean_squared_error");
     /// ```
     pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
+        self.function().name
+    }
+
+    /// Returns the formula, for people: z is an output, t its target.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Loss::mean_squared_error().formula(), "(z - t)^2");
+    /// ```
+    pub fn formula(self) -> &'static str {
+        self.function().formula
     }
 
     /// Returns the kind of targets.
@@ -61,73 +140,151 @@ impl Loss {
     /// # Examples
     /// ```
     /// use wgrad::{Loss, loss::TargetKind};
-    /// assert_eq!(Loss::SoftmaxCrossEntropy.target_kind(), TargetKind::Class);
-    /// assert_eq!(Loss::BinaryCrossEntropy.target_kind(), TargetKind::Numbers);
+    /// assert_eq!(Loss::softmax_cross_entropy().target_kind(), TargetKind::Class);
+    /// assert_eq!(Loss::binary_cross_entropy().target_kind(), TargetKind::Numbers);
     /// ```
     pub fn target_kind(self) -> TargetKind {
-        match self {
-            Self::SoftmaxCrossEntropy => TargetKind::Class,
-            _ => TargetKind::Numbers,
+        match self.function().range {
+            Range::Class => TargetKind::Class,
+            Range::Any | Range::NotNegative | Range::Unit | Range::Bit => TargetKind::Numbers,
         }
     }
 
-    /// Returns true if outputs stand for classes, so that there is an accuracy. For softmax, the largest output is the
-    /// predicted class. For binary losses, each output above 0 predicts 1.
+    /// Returns the task of a network with this number of outputs.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Loss, loss::Task};
+    /// assert_eq!(Loss::mean_squared_error().task(3), Task::Regression);
+    /// assert_eq!([1, 3].map(|outputs| Loss::binary_cross_entropy().task(outputs)), [Task::Binary, Task::MultiLabel]);
+    /// ```
+    pub fn task(self, outputs: usize) -> Task {
+        match self.function().output {
+            Meaning::Number { .. } | Meaning::LogRate => Task::Regression,
+            Meaning::Logit | Meaning::Score if outputs == 1 => Task::Binary,
+            Meaning::Logit | Meaning::Score => Task::MultiLabel,
+            Meaning::ClassLogits => Task::MultiClass,
+        }
+    }
+
+    /// Returns `true` if an output is a prediction of its target, so that targets may be scaled for training.
     ///
     /// # Examples
     /// ```
     /// use wgrad::Loss;
-    /// assert!(Loss::Perceptron.is_classification() && !Loss::MeanSquaredError.is_classification());
+    /// assert!(Loss::mean_squared_error().scales_targets() && !Loss::perceptron().scales_targets());
     /// ```
-    pub fn is_classification(self) -> bool {
-        self != Self::MeanSquaredError
+    pub fn scales_targets(self) -> bool {
+        self.unit_power().is_some()
     }
 
-    /// Checks that the loss function fits the end of a network.
+    /// Returns the power of the target's unit that the loss has; `None` if outputs are no predictions of their targets.
+    pub(crate) fn unit_power(self) -> Option<i32> {
+        match self.function().output {
+            Meaning::Number { power } => Some(power),
+            Meaning::LogRate | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => None,
+        }
+    }
+
+    /// Checks the parameters, and that the loss function fits the end of a network.
     ///
     /// # Errors
-    /// The last layer is an activation that the loss function applies itself.
+    /// A parameter is out of range, or the last layer is an activation that the loss function applies itself.
     ///
     /// # Examples
     /// ```
     /// use wgrad::{Loss, Network};
     /// let network = Network::input(2).dense(1).sigmoid();
-    /// assert!(Loss::BinaryCrossEntropy.check(&network).is_err());
-    /// assert!(Loss::MeanSquaredError.check(&network).is_ok());
+    /// assert!(Loss::binary_cross_entropy().check(&network).is_err());
+    /// assert!(Loss::mean_squared_error().check(&network).is_ok());
     /// ```
     pub fn check(self, network: &Network) -> Result<()> {
+        self.check_parameters()?;
         let last = network.layers().len().saturating_sub(1);
         let Some(Layer::Activation(activation)) = network.layers().last() else { return Ok(()) };
-        let clash = match self {
-            Self::BinaryCrossEntropy if *activation == Activation::sigmoid() => "sigmoid",
-            Self::Perceptron if *activation == Activation::step() => "step function",
-            _ => return Ok(()),
+        let (applied, what) = match self.function().output {
+            Meaning::Logit => (Activation::sigmoid(), "sigmoid"),
+            Meaning::Score => (Activation::step(), "step function"),
+            Meaning::Number { .. } | Meaning::LogRate | Meaning::ClassLogits => return Ok(()),
         };
+        if *activation != applied {
+            return Ok(());
+        }
         Err(Error::conflict(
             format!("layer {last}"),
-            format!("{self} applies the {clash} itself"),
-            format!("leave the last {clash} out; the last layer's outputs are logits"),
+            format!("{self} applies the {what} itself"),
+            format!("leave the last {what} out; the last layer's outputs are logits"),
         ))
+    }
+
+    fn check_parameters(self) -> Result<()> {
+        let place = format!("loss `{}`", self.name());
+        let mut all = self.function().parameters.iter().zip(self.parameters);
+        all.try_for_each(|(parameter, value)| parameter.check(&place, value))
+    }
+
+    /// Returns the name with all parameters, such as `huber(delta=1)`.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Loss::mean_squared_error().signature(), "mean_squared_error");
+    /// ```
+    pub fn signature(self) -> String {
+        let parameters = self.function().parameters.iter().zip(self.parameters);
+        let values: Vec<_> = parameters.map(|(parameter, value)| format!("{}={value}", parameter.name)).collect();
+        if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
     }
 }
 
+/// The name, with all parameters if one of them is not the default.
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        let is_default = Self::all().any(|default| default == *self);
+        f.write_str(&if is_default { self.name().into() } else { self.signature() })
+    }
+}
+
+impl fmt::Debug for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loss({self})")
     }
 }
 
 impl FromStr for Loss {
     type Err = Error;
 
-    /// Parses a name, or one of the abbreviations `mse`, `bce` and `cross_entropy`.
+    /// Parses a name or an abbreviation (`mse`, `bce`, `cross_entropy`), with parameters such as `huber(delta=2)`.
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "mean_squared_error" | "mse" => Ok(Self::MeanSquaredError),
-            "binary_cross_entropy" | "bce" => Ok(Self::BinaryCrossEntropy),
-            "softmax_cross_entropy" | "cross_entropy" => Ok(Self::SoftmaxCrossEntropy),
-            "perceptron" => Ok(Self::Perceptron),
-            name => Err(Error::unknown("loss", name, &[&Self::NAMES[..], &["mse", "bce", "cross_entropy"]].concat())),
+        let term = Term::parse("loss", text)?;
+        let is_called = |loss: &Self| loss.name() == term.name || loss.function().aliases.contains(&term.name);
+        let Some(mut loss) = Self::all().find(is_called) else {
+            let aliases = LossFunction::ALL.iter().flat_map(|function| function.aliases);
+            let known: Vec<&str> = Self::NAMES.iter().chain(aliases).copied().collect();
+            return Err(Error::unknown("loss", term.name, &known));
+        };
+        let names: Vec<&str> = loss.function().parameters.iter().map(|parameter| parameter.name).collect();
+        let options = term.named("loss", &names)?;
+        let place = format!("loss `{}`", loss.name());
+        for (value, name) in loss.parameters.iter_mut().zip(names) {
+            if let Some(text) = option(&options, name) {
+                *value = number(&place, name, text, "a number")?;
+            }
         }
+        loss.check_parameters()?;
+        Ok(loss)
+    }
+}
+
+impl From<Loss> for String {
+    fn from(loss: Loss) -> Self {
+        loss.to_string()
+    }
+}
+
+impl TryFrom<String> for Loss {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }

@@ -57,7 +57,7 @@ fn digits() -> Dataset {
 
 fn trainer(threads: usize, accumulate: usize) -> Trainer {
     let network = Network::parse(64, "24 relu dropout(0.2) 10").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(4e-3)).seed(7);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(4e-3)).seed(7);
     let builder = builder.batch(17).accumulate(accumulate).steps_per_submission(2);
     builder.build(&Device::cpu().threads(threads)).expect("a trainer")
 }
@@ -120,7 +120,7 @@ fn another_number_of_batches_is_another_training() {
 #[test]
 fn a_number_of_batches_must_be_sensible() {
     for batches in [0, 1025, usize::MAX] {
-        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).accumulate(batches);
+        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).accumulate(batches);
         let Err(error) = builder.build(&Device::cpu()) else { panic!("{batches} micro-batches per step") };
         assert!(matches!(error, Error::Value { .. }), "{error}");
         for part in ["accumulate", &batches.to_string(), "at least 1 and at most 1024"] {

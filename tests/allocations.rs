@@ -43,7 +43,7 @@ static COUNTING: Counting = Counting;
 /// operands are packed; and a layer with so many rows that slices are added in f64.
 fn specs() -> [TrainingSpec; 3] {
     let network = |inputs, text| Network::parse(inputs, text).expect("the text is sound");
-    let describe = |network, batch| TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+    let describe = |network, batch| TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), batch);
     let mut small = describe(network(24, "32 tanh dropout(0.2) 32 sigmoid 5"), 1100);
     small.clip_norm = Some(1.0);
     [small, describe(network(200, "300 relu 10"), 96), describe(network(300, "300 relu 10"), 1050)]
@@ -80,15 +80,15 @@ fn steps_allocate_nothing() {
 fn predictions_of_rows_allocate_nothing() {
     let scaling = |columns: usize| Some(Standardization::new(vec![1.0; columns], vec![2.0; columns]).expect("sound"));
     for (loss, layers) in [
-        (Loss::SoftmaxCrossEntropy, "64 relu 64 relu 12"),
-        (Loss::BinaryCrossEntropy, "64 tanh 64 sigmoid 1"),
-        (Loss::MeanSquaredError, "64 relu 300 relu 1"),
+        (Loss::softmax_cross_entropy(), "64 relu 64 relu 12"),
+        (Loss::binary_cross_entropy(), "64 tanh 64 sigmoid 1"),
+        (Loss::mean_squared_error(), "64 relu 300 relu 1"),
     ] {
         let network = Network::parse(8, layers).expect("the text is sound");
         let trainer = Trainer::builder(network).loss(loss).build(&wgrad::Device::cpu());
         let mut model = trainer.and_then(Trainer::into_model).expect("a model");
         model.metadata.preprocessing = scaling(8);
-        model.metadata.target_scaling = scaling(1).filter(|_| loss == Loss::MeanSquaredError);
+        model.metadata.target_scaling = scaling(1).filter(|_| loss == Loss::mean_squared_error());
         let mut predictor = model.predictor(&wgrad::Device::cpu()).expect("it is sound");
         let mut output = vec![0.0; predictor.outputs()];
         let mut predict = |value: f32| predictor.predict_row(&[value; 8], &mut output).expect("the numbers are finite");

@@ -26,7 +26,7 @@ fn digits(rows: std::ops::Range<usize>) -> Dataset {
 /// Trainer with shuffling, dropout, clipping, a schedule and an optimizer with state.
 fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
     let network = Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) 10").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(optimizer);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(optimizer);
     let builder = builder.schedule(Schedule::cosine(STEPS * EPOCHS as u64)).clip_norm(1.0).batch(BATCH).seed(7);
     builder.steps_per_submission(4).build(device).expect("a trainer")
 }
@@ -343,7 +343,7 @@ fn checkpoints_of_trainings_whose_steps_have_failed_can_be_used() {
     // Two steps per epoch, or one, which always fails.
     for batch in [4, 8] {
         let build = || {
-            let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).batch(batch);
+            let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error()).batch(batch);
             builder.optimizer(Adam::new(0.1)).steps_per_submission(1).build(&Device::cpu()).expect("a trainer")
         };
         let mut trainer = build();
@@ -478,7 +478,7 @@ fn images_are_resumed_for_any_grouping_of_steps() {
     let images = Dataset::images("images", 7, bytes, classes, ["a", "b", "c"]).expect("images");
     let build = |steps| {
         let builder = Trainer::builder(Network::parse(7, "16 relu dropout(0.2) 3").expect("a network"));
-        let builder = builder.loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-2)).batch(16).seed(5);
+        let builder = builder.loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(1e-2)).batch(16).seed(5);
         let scaling = Standardization::fit(&images).expect("scales");
         builder.preprocessing(scaling).steps_per_submission(steps).build(&Device::cpu()).expect("a trainer")
     };

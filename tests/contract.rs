@@ -10,7 +10,7 @@ use std::process::Command;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, Module, ScalarKind, StorageAccess, StructMember, Type, TypeInner};
-use wgrad::elementwise::Function;
+use wgrad::elementwise::{Function, LossFunction};
 use wgrad::kernels;
 use wgrad::plan::{Access, Binding, Field, Kernel, Limits, Op, STEP_BYTES, Shader, Step, StepUse};
 use wgrad::shape::{Dtype, Shape};
@@ -42,12 +42,13 @@ impl Variant {
 }
 
 /// Ops of the kernel that compile to different variants: each tile that a matmul can have on a GPU or a software driver, and
-/// parameters of 0, of long rows, and of each activation.
+/// parameters of 0, of long rows, and of each activation and loss.
 fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let op = |parameter| {
         let params = vec![parameter; kernel.params.len()];
         let mut op = Op { kernel, views: Vec::new(), params, items: 1, layer: None, tile: None };
         op.set("function", parameter % Function::ALL.len() as u32);
+        op.set("loss", parameter % LossFunction::ALL.len() as u32);
         op
     };
     // Row lengths that are multiples of four, that are not, and both.
@@ -58,7 +59,7 @@ fn ops(kernel: &'static Kernel) -> Vec<Op> {
     let limited = |limits: Limits| shapes.iter().flat_map(move |shapes| candidates(&op(4096), shapes, &limits));
     let tiles = || [gpu, software].into_iter().flat_map(limited);
     let tiled = tiles().map(|tile| Op { tile: Some(tile), ..op(4096) });
-    let numbers = (0..Function::ALL.len() as u32).chain([4096]);
+    let numbers = (0..Function::ALL.len().max(LossFunction::ALL.len()) as u32).chain([4096]);
     let functions: Vec<Op> = numbers.map(|number| Op { tile: tiles().next(), ..op(number) }).collect();
     let mut undropped = functions.clone();
     undropped.iter_mut().for_each(|op| op.set("threshold", 0));

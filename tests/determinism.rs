@@ -13,7 +13,7 @@ fn digits() -> Dataset {
 fn trained(device: &Device, seed: u64, steps_per_submission: Option<usize>) -> Model {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     let mut builder = Trainer::builder(network)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(2e-3).weight_decay(1e-3))
         .schedule(Schedule::cosine(60))
         .clip_norm(1.0)
@@ -67,7 +67,8 @@ fn work_that_threads_share_has_the_same_bits() {
         let names = (0..network.outputs()).map(|class| class.to_string());
         let data = Dataset::classes("random", inputs, &values, &classes, names).expect("a data set");
         let trained = |threads| {
-            let builder = Trainer::builder(network.clone()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-3));
+            let builder =
+                Trainer::builder(network.clone()).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(1e-3));
             let mut trainer = builder.batch(batch).seed(7).build(&Device::cpu().threads(threads)).expect("a trainer");
             trainer.fit(&data, Fit::epochs(2)).expect("trained");
             let parameters = trainer.parameters().expect("read");
@@ -96,7 +97,7 @@ fn a_profile_changes_no_bits_and_has_every_op_of_every_step() {
     for device in [Device::cpu().threads(2), Device::reference()] {
         let trained = |profile: bool| {
             let network = Network::parse(64, "48 relu dropout(0.2) 10").expect("a network");
-            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(47).seed(7);
+            let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(47).seed(7);
             let builder = if profile { builder.profile() } else { builder };
             let mut trainer = builder.build(&device).expect("a trainer");
             trainer.fit(&digits(), Fit::epochs(3)).expect("trained");
@@ -138,7 +139,7 @@ fn a_loop_of_single_steps_is_the_same_training() {
     let data = digits();
     let build = || {
         let network = Network::parse(64, "20 relu dropout(0.3) 10").expect("a network");
-        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(300).seed(3);
+        let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(300).seed(3);
         builder.build(&Device::cpu().threads(2)).expect("a trainer")
     };
     // One batch per epoch, with the rows in the order of the first epoch.
@@ -158,7 +159,7 @@ fn a_loop_of_single_steps_is_the_same_training() {
 fn a_saved_model_predicts_what_the_trainer_did() {
     let data = data::iris();
     let mut trainer = Trainer::builder(Network::parse(4, "9 tanh 3").expect("a network"))
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .preprocessing(Standardization::fit(&data).expect("fitted"))
         .build(&Device::cpu())
         .expect("a trainer");
@@ -189,7 +190,7 @@ fn bytes_train_like_the_same_numbers() {
         for scaling in [None, Some(&columns), Some(&all)] {
             let train = |data: &Dataset| {
                 let network = Network::parse(7, "16 relu 3").expect("a network");
-                let mut builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(16);
+                let mut builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(16);
                 builder = scaling.map_or(builder.clone(), |scaling| builder.preprocessing(scaling.clone()));
                 let mut trainer = builder.build(&device).expect("a trainer");
                 let history = trainer.fit(data, Fit::epochs(3).validate(data)).expect("trained");

@@ -62,9 +62,9 @@ fn networks() {
 #[test]
 fn trainings() {
     says(Trainer::builder(Network::input(2).dense(1)).build(&Device::cpu()), &["no loss is set"]);
-    says(trainer("1 sigmoid", Loss::BinaryCrossEntropy), &["layer 1", "applies the sigmoid itself", "leave"]);
-    says(trainer("1 step", Loss::Perceptron), &["layer 1", "applies the step function itself"]);
-    let builder = || Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    says(trainer("1 sigmoid", Loss::binary_cross_entropy()), &["layer 1", "applies the sigmoid itself", "leave"]);
+    says(trainer("1 step", Loss::perceptron()), &["layer 1", "applies the step function itself"]);
+    let builder = || Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error());
     let cpu = Device::cpu();
     says(builder().batch(0).build(&cpu), &["batch is 0"]);
     says(builder().steps_per_submission(0).build(&cpu), &["steps_per_submission is 0"]);
@@ -87,44 +87,47 @@ fn trainings() {
 
 #[test]
 fn rows_and_targets() {
-    let mut softmax = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let mut softmax = trainer("3", Loss::softmax_cross_entropy()).expect("a trainer");
     says(softmax.step(&[1.0, 2.0, 3.0], &[0u32]), &["number of values is 3", "2", "whole rows"]);
     says(softmax.step(&[1.0, f32::NAN], &[0u32]), &["row 0, column 1", "NaN"]);
     says(softmax.step(&[1.0; 10], &[0u32; 5]), &["rows are 5", "4", "batch"]);
     says(softmax.step(&[1.0; 4], &[0u32]), &["number of values is 1", "2 rows need 2"]);
     says(softmax.step(&[1.0; 4], &[0u32, 3]), &["row 1", "class is 3", "3 outputs"]);
     says(softmax.step(&[1.0; 4], &[0.0f32, 1.0]), &["needs a class for each row"]);
-    let mut binary = trainer("1", Loss::BinaryCrossEntropy).expect("a trainer");
+    let mut binary = trainer("1", Loss::binary_cross_entropy()).expect("a trainer");
     says(binary.step(&[1.0; 4], &[0.0f32, 1.5]), &["row 1", "1.5", "between 0 and 1"]);
     says(binary.step(&[1.0; 4], &[0u32, 1]), &["needs numbers"]);
     says(
-        trainer("2", Loss::BinaryCrossEntropy).expect("a trainer").predict_classes(&[1.0; 2]),
+        trainer("2", Loss::binary_cross_entropy()).expect("a trainer").predict_classes(&[1.0; 2]),
         &["2 outputs", "predict"],
     );
-    says(trainer("1", Loss::MeanSquaredError).expect("a trainer").predict_classes(&[1.0; 2]), &["mean_squared_error"]);
+    says(
+        trainer("1", Loss::mean_squared_error()).expect("a trainer").predict_classes(&[1.0; 2]),
+        &["mean_squared_error"],
+    );
     says(binary.advance(), &["no data set is loaded", "load"]);
     says(binary.evaluate(&data::xor()).expect("evaluated").metric("accurcy"), &["did you mean `accuracy`?"]);
 }
 
 #[test]
 fn data_sets_that_do_not_fit() {
-    let mut softmax = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let mut softmax = trainer("3", Loss::softmax_cross_entropy()).expect("a trainer");
     says(softmax.fit(&data::iris(), Fit::epochs(1)), &["iris", "4", "2"]);
     let two = Dataset::classes("two", 2, &[0.0; 4], &[0, 1], ["a", "b"]).expect("fine");
     says(softmax.fit(&two, Fit::epochs(1)), &["classes are 2", "outputs are 3"]);
     let three = Dataset::classes("three", 2, &[0.0; 4], &[0, 2], ["a", "b", "c"]).expect("fine");
     says(
-        trainer("1", Loss::BinaryCrossEntropy).expect("a trainer").fit(&three, Fit::epochs(1)),
+        trainer("1", Loss::binary_cross_entropy()).expect("a trainer").fit(&three, Fit::epochs(1)),
         &["3 classes", "softmax"],
     );
     let numbers = Dataset::numbers("numbers", 2, &[0.0; 4], 2, &[0.0; 4]).expect("fine");
-    says(trainer("1", Loss::MeanSquaredError).expect("a trainer").fit(&numbers, Fit::epochs(1)), &["4", "2"]);
+    says(trainer("1", Loss::mean_squared_error()).expect("a trainer").fit(&numbers, Fit::epochs(1)), &["4", "2"]);
     says(softmax.fit(&three, Fit::epochs(1).patience(1)), &["chosen by validation"]);
 }
 
 #[test]
 fn parameters_that_do_not_fit() {
-    let mut trainer = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let mut trainer = trainer("3", Loss::softmax_cross_entropy()).expect("a trainer");
     let good = trainer.parameters().expect("read");
     let changed = |change: fn(&mut Vec<Tensor>)| {
         let mut parameters = good.clone();
@@ -142,7 +145,8 @@ fn parameters_that_do_not_fit() {
 fn a_number_that_is_not_finite_stops_training_before_the_bad_step() {
     for device in [Device::cpu(), Device::reference()] {
         let network = Network::input(1).layer(Dense::new(1).without_bias().init(Init::Normal { std: 1.0 }));
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e6)).batch(2).seed(1);
+        let builder =
+            Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e6)).batch(2).seed(1);
         let mut trainer = builder.build(&device).expect("a trainer");
         let (features, targets) = ([1.0f32, -2.0], [1.0f32, 1.0]);
         let (mut before, mut step) = (trainer.parameters().expect("read"), 0);
@@ -156,7 +160,7 @@ fn a_number_that_is_not_finite_stops_training_before_the_bad_step() {
         assert!(step > 1, "the first steps are finite");
         let Error::NotFinite { step: bad, ref op, ref layer, .. } = error else { panic!("{error}") };
         assert_eq!(bad, step);
-        assert!(op.contains("mean_squared_error") && layer == "no layer", "{error}");
+        assert!(op.contains("element_loss") && layer == "no layer", "{error}");
         assert_eq!(trainer.parameters().expect("read"), before);
         assert_eq!(trainer.steps(), step);
         // Training can continue from there.
@@ -172,7 +176,7 @@ fn the_layer_of_a_bad_gradient_is_named() {
     // The output 3e8 and its loss are finite, but its gradient times the hidden value 3e38 is not.
     let network = Network::parse(1, "dense(1, bias=false) dense(1, bias=false)").expect("a network");
     let mut trainer =
-        Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).build(&Device::cpu()).expect("a trainer");
+        Trainer::builder(network).loss(Loss::mean_squared_error()).batch(2).build(&Device::cpu()).expect("a trainer");
     let tensor = |name: &str, value| Tensor { name: name.into(), shape: vec![1, 1], values: vec![value] };
     let parameters = [tensor("layer0.weight", 3e38), tensor("layer1.weight", 1e-30)];
     trainer.set_parameters(&parameters).expect("set");
@@ -184,7 +188,7 @@ fn the_layer_of_a_bad_gradient_is_named() {
 
 fn saved(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("model.safetensors");
-    trainer("3", Loss::SoftmaxCrossEntropy)
+    trainer("3", Loss::softmax_cross_entropy())
         .expect("a trainer")
         .into_model()
         .expect("a model")
@@ -269,7 +273,7 @@ fn predictions_of_a_model_check_their_input() {
 fn sizes_beyond_any_device() {
     let network = || Network::input(2).dense(1);
     for batch in [1 << 60, usize::MAX, 1 << 31] {
-        let builder = Trainer::builder(network()).loss(Loss::MeanSquaredError).batch(batch);
+        let builder = Trainer::builder(network()).loss(Loss::mean_squared_error()).batch(batch);
         says(builder.build(&Device::cpu()), &["allocations of a batch", "rows", "1073741824", "smaller batch"]);
     }
     let huge = Network::input(usize::MAX).dense(usize::MAX).dense(usize::MAX);
@@ -280,7 +284,7 @@ fn sizes_beyond_any_device() {
 
 #[test]
 fn a_model_that_was_tampered_with() {
-    let model = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer").into_model().expect("a model");
+    let model = trainer("3", Loss::softmax_cross_entropy()).expect("a trainer").into_model().expect("a model");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.safetensors");
     model.save(&path).expect("saved");
@@ -335,7 +339,7 @@ fn a_saved_file_keeps_its_permissions() {
 
 #[test]
 fn a_refused_step_changes_nothing() {
-    let mut trainer = trainer("1", Loss::BinaryCrossEntropy).expect("a trainer");
+    let mut trainer = trainer("1", Loss::binary_cross_entropy()).expect("a trainer");
     trainer.load(&data::xor()).expect("loaded");
     says(trainer.step(&[f32::NAN, 0.0], &[1.0f32]), &["NaN"]);
     trainer.advance().expect("the data set is still loaded");
@@ -343,7 +347,7 @@ fn a_refused_step_changes_nothing() {
 
 #[test]
 fn a_validation_set_that_does_not_fit_is_refused_before_training() {
-    let mut trainer = trainer("3", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let mut trainer = trainer("3", Loss::softmax_cross_entropy()).expect("a trainer");
     let rows = Dataset::classes("rows", 2, &[0.0; 4], &[0, 2], ["a", "b", "c"]).expect("fine");
     says(trainer.fit(&rows, Fit::epochs(1).validate(&data::iris())), &["iris", "4", "2"]);
     assert_eq!(trainer.steps(), 0);
@@ -354,7 +358,7 @@ fn executors_refuse_arguments_that_do_not_fit_the_plan() {
     use wgrad::exec::{Cpu, Executor, Reference, Run};
     use wgrad::lower::{TrainingSpec, lower};
     use wgrad::plan::{Section, Step};
-    let plan = lower(&TrainingSpec::new(Network::input(2).dense(1), Loss::MeanSquaredError, Sgd::new(0.1), 4))
+    let plan = lower(&TrainingSpec::new(Network::input(2).dense(1), Loss::mean_squared_error(), Sgd::new(0.1), 4))
         .expect("a plan");
     let executors: [Box<dyn Executor>; 2] =
         [Box::new(Cpu::new(plan.clone(), 1).expect("a thread")), Box::new(Reference::new(plan).expect("memory"))];
@@ -378,7 +382,7 @@ fn sizes_of_different_allocations_are_not_multiplied() {
     let network = Network::input(28).dense(300).relu().dense(2);
     let spec = |rows: usize, batch: usize| TrainingSpec {
         data_rows: Some(rows),
-        ..TrainingSpec::new(network.clone(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch)
+        ..TrainingSpec::new(network.clone(), Loss::softmax_cross_entropy(), Adam::new(1e-3), batch)
     };
     // HIGGS, and the largest allowed number of elements.
     for (rows, batch) in [(11_000_000, 4096), ((1 << 30) / 28, 64)] {
@@ -397,7 +401,7 @@ fn sizes_of_different_allocations_are_not_multiplied() {
 #[test]
 fn trainings_of_nothing_are_refused() {
     let data = data::two_moons(20, 0.1, 0).expect("a data set");
-    let mut trainer = trainer("2", Loss::SoftmaxCrossEntropy).expect("a trainer");
+    let mut trainer = trainer("2", Loss::softmax_cross_entropy()).expect("a trainer");
     says(trainer.fit(&data, Fit::epochs(0)), &["epochs is 0", "at least 1"]);
     says(trainer.fit(&data, Fit::epochs(1).validate(&data).patience(0)), &["patience is 0", "at least 1"]);
 }

@@ -114,7 +114,7 @@ static FAULTS: LazyLock<[Fault; 6]> = LazyLock::new(|| {
 
 fn spec() -> TrainingSpec {
     let network = Network::parse(5, "6 tanh 3").expect("the text is sound");
-    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.1), 4)
+    TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(0.1), 4)
 }
 
 /// Result of lockstep for this plan on one thread, with three live rows of four, after a full batch.

@@ -29,8 +29,8 @@ struct Result {
 
 fn specs() -> Vec<TrainingSpec> {
     let networks = [
-        (Loss::SoftmaxCrossEntropy, "200 relu dropout(0.2) 65 tanh 10"),
-        (Loss::MeanSquaredError, "dropout(0.1) dense(33, bias=false) leaky_relu(0.1) 3"),
+        (Loss::softmax_cross_entropy(), "200 relu dropout(0.2) 65 tanh 10"),
+        (Loss::mean_squared_error(), "dropout(0.1) dense(33, bias=false) leaky_relu(0.1) 3"),
     ];
     let optimizers: [Optimizer; 5] = [
         Sgd::new(0.1).into(),

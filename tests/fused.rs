@@ -250,7 +250,7 @@ fn kernels(plan: &Plan, section: Section, loss: Loss) -> Vec<&'static str> {
 #[test]
 fn each_pattern_becomes_its_ops() {
     for (layers, wanted) in PATTERNS {
-        for loss in [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy] {
+        for loss in [Loss::mean_squared_error(), Loss::softmax_cross_entropy()] {
             let plan = plan(&describe(layers, loss, Sgd::default()), PlanKind::Fused);
             assert_eq!(kernels(&plan, Section::Gradients, loss), wanted, "{layers}");
             assert_eq!(kernels(&plan, Section::Update, loss), ["sgd"], "{layers}");
@@ -264,7 +264,7 @@ fn a_step_has_the_documented_number_of_ops() {
     for layers in 1..=6 {
         for ending in ["", " relu", " sigmoid dropout(0.1)"] {
             let hidden = format!("7{ending} ").repeat(layers - 1);
-            let mut spec = describe(&format!("{hidden}3"), Loss::SoftmaxCrossEntropy, Adam::new(1e-3));
+            let mut spec = describe(&format!("{hidden}3"), Loss::softmax_cross_entropy(), Adam::new(1e-3));
             for (clip_norm, more) in [(None, 0), (Some(1.0), 2)] {
                 spec.clip_norm = clip_norm;
                 let plan = plan(&spec, PlanKind::Fused);
@@ -311,7 +311,7 @@ fn five_steps_are_bit_equal_on_the_reference() {
     let mut compared = 0;
     for (layers, _) in PATTERNS.iter().filter(|(layers, _)| *layers != "7 sigmoid dropout(0.2) 3") {
         for optimizer in optimizers {
-            let mut spec = describe(layers, Loss::SoftmaxCrossEntropy, optimizer);
+            let mut spec = describe(layers, Loss::softmax_cross_entropy(), optimizer);
             spec.clip_norm = Some(0.5);
             let parameters = parameters(&spec.network, 1, Numbers::Real);
             let after = |kind| trained(&spec, kind, Device::Reference, &parameters, 1).persistent();
@@ -349,7 +349,7 @@ fn five_steps_of_every_plan_confirm_the_oracle() {
     let (mut compared, mut wanted) = (0, 0);
     for (layers, _) in PATTERNS {
         let mut loosest = 0.0f64;
-        let spec = describe(layers, Loss::SoftmaxCrossEntropy, Sgd::new(0.02));
+        let spec = describe(layers, Loss::softmax_cross_entropy(), Sgd::new(0.02));
         let draw = |seed| {
             let start = parameters(&spec.network, seed, Numbers::Real);
             five_steps(&spec, &start, seed).map(|after| (start, seed, after))
@@ -378,7 +378,7 @@ fn five_steps_of_every_plan_confirm_the_oracle() {
 #[test]
 fn evaluation_is_the_same_in_both_plans() {
     for (layers, _) in PATTERNS {
-        let spec = describe(layers, Loss::MeanSquaredError, Sgd::new(0.1));
+        let spec = describe(layers, Loss::mean_squared_error(), Sgd::new(0.1));
         let parameters = parameters(&spec.network, 1, Numbers::Real);
         let rows = batch(&spec.network, spec.loss, 5, 1, 0, Numbers::Real);
         let evaluated = |kind| {

@@ -47,9 +47,6 @@ const LAYERED: [&str; 13] = [
     "1024 relu 3",
 ];
 
-const LOSSES: [Loss; 4] =
-    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
-
 fn describe(layers: &str, loss: Loss, batch: usize) -> TrainingSpec {
     TrainingSpec::new(Network::parse(5, layers).expect("the text is sound"), loss, Adam::new(1e-2), batch)
 }
@@ -65,7 +62,7 @@ fn kernels(plan: &Plan) -> Vec<&'static str> {
 
 #[test]
 fn a_fused_step_is_three_ops_in_three_levels() {
-    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| Loss::all().map(move |loss| (layers, loss))) {
         let spec = describe(layers, loss, 100);
         if spec.check().is_err() {
             continue;
@@ -90,7 +87,7 @@ fn a_fused_step_is_three_ops_in_three_levels() {
 fn stages_have_the_names_of_layers() {
     let mut named = 0;
     for layers in FUSED {
-        let spec = describe(layers, Loss::MeanSquaredError, 6);
+        let spec = describe(layers, Loss::mean_squared_error(), 6);
         let layered = fitted(&spec, FusedStep::Never);
         let plan = fitted(&spec, FusedStep::Always);
         let names: Vec<&str> = layered.views().iter().map(|view| view.name.as_str()).collect();
@@ -128,7 +125,7 @@ fn stages_have_the_names_of_layers() {
 #[test]
 fn it_costs_the_operations_of_the_layers_and_moves_less() {
     let mut compared = 0;
-    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| Loss::all().map(move |loss| (layers, loss))) {
         let spec = describe(layers, loss, 100);
         if spec.check().is_err() {
             continue;
@@ -150,11 +147,12 @@ fn it_costs_the_operations_of_the_layers_and_moves_less() {
 #[test]
 fn others_stay_layered() {
     for layers in LAYERED {
-        let plan = fitted(&describe(layers, Loss::SoftmaxCrossEntropy, 100), FusedStep::Always);
+        let plan = fitted(&describe(layers, Loss::softmax_cross_entropy(), 100), FusedStep::Always);
         assert!(kernels(&plan).contains(&"softmax_cross_entropy"), "{layers}");
     }
     let host =
-        specialize(plan(&describe("7 relu 3", LOSSES[0], 8), PlanKind::Fused), &DeviceLimits::Cpu).expect("no limits");
+        specialize(plan(&describe("7 relu 3", Loss::mean_squared_error(), 8), PlanKind::Fused), &DeviceLimits::Cpu)
+            .expect("no limits");
     assert!(!kernels(&host).contains(&"mlp_step_fused"), "the CPU does not use it");
 }
 
@@ -163,7 +161,7 @@ fn others_stay_layered() {
 fn it_is_used_if_it_is_faster() {
     let chunk = |layers: &str, batch: usize, kib: u32, software: bool| {
         let limits = Limits { workgroup_bytes: kib << 10, software, ..Limits::default() };
-        let plan = plan(&describe(layers, Loss::SoftmaxCrossEntropy, batch), PlanKind::Fused);
+        let plan = plan(&describe(layers, Loss::softmax_cross_entropy(), batch), PlanKind::Fused);
         let plan = specialize(plan, &DeviceLimits::Gpu(limits)).expect("it fits");
         plan.ops(Section::Gradients)[0].param("chunk")
     };
@@ -182,7 +180,7 @@ fn it_is_used_if_it_is_faster() {
 /// Fused steps are verified stage by stage, so a step whose trace a device cannot hold or bind is not fused.
 #[test]
 fn a_step_is_fused_only_if_its_trace_fits() {
-    let spec = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::SoftmaxCrossEntropy, 640);
+    let spec = describe(&format!("{}3", "16 relu ".repeat(15)), Loss::softmax_cross_entropy(), 640);
     let large = Limits { fused_step: FusedStep::Always, ..Limits::default() };
     let is_fused = |limits| {
         let target = DeviceLimits::Gpu(limits);
@@ -202,7 +200,7 @@ fn a_step_is_fused_only_if_its_trace_fits() {
 #[test]
 fn with_one_part_the_bits_are_those_of_the_layers() {
     let mut compared = 0;
-    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| Loss::all().map(move |loss| (layers, loss))) {
         let mut spec = describe(layers, loss, 4);
         if spec.check().is_err() {
             continue;
@@ -232,7 +230,7 @@ fn with_one_part_the_bits_are_those_of_the_layers() {
 #[test]
 fn with_many_parts_gradients_confirm_the_oracle() {
     let mut compared = 0;
-    for (layers, loss) in FUSED.iter().flat_map(|layers| LOSSES.map(|loss| (layers, loss))) {
+    for (layers, loss) in FUSED.iter().flat_map(|layers| Loss::all().map(move |loss| (layers, loss))) {
         let spec = TrainingSpec { optimizer: Sgd::new(0.0).into(), ..describe(layers, loss, 21) };
         if spec.check().is_err() {
             continue;
@@ -261,7 +259,7 @@ fn with_many_parts_gradients_confirm_the_oracle() {
 /// Micro-batches are accumulated by a separate op, as without a fused step.
 #[test]
 fn micro_batches_are_accumulated_after_it() {
-    let spec = TrainingSpec { accumulate: 3, steps: 2, ..describe("7 relu 3", Loss::MeanSquaredError, 8) };
+    let spec = TrainingSpec { accumulate: 3, steps: 2, ..describe("7 relu 3", Loss::mean_squared_error(), 8) };
     let plan = fitted(&spec, FusedStep::Always);
     assert_eq!(kernels(&plan), ["mlp_step_fused", "mlp_step_sum", "accumulate", "update_adamw"]);
 }
@@ -269,7 +267,7 @@ fn micro_batches_are_accumulated_after_it() {
 /// Shaders of trusted plans rely on it.
 #[test]
 fn more_live_rows_than_a_batch_has_are_refused() {
-    let spec = describe("7 relu 3", Loss::MeanSquaredError, 8);
+    let spec = describe("7 relu 3", Loss::mean_squared_error(), 8);
     let mut driver = Driver::with_plan(&spec, fitted(&spec, FusedStep::Always), Device::Reference);
     let rows = batch(&spec.network, spec.loss, 8, 1, 0, Numbers::Real);
     let mut steps = driver.feed(&[rows]);

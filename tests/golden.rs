@@ -21,6 +21,7 @@ use driver::{Device, Driver, PlanKind, compare};
 use oracle::Value;
 use problem::{Batch, Labels};
 use serde::Deserialize;
+use wgrad::loss::TargetKind;
 use wgrad::lower::TrainingSpec;
 use wgrad::plan::Step;
 use wgrad::{Loss, Network, Optimizer, Schedule};
@@ -116,11 +117,9 @@ impl Case {
     }
 
     fn batches(&self) -> Vec<Batch> {
-        let target = |numbers: &Numbers| match self.loss {
-            Loss::SoftmaxCrossEntropy => {
-                Labels::Classes(numbers.flat().into_iter().map(|class| class as u32).collect())
-            }
-            _ => Labels::Numbers(numbers.single()),
+        let target = |numbers: &Numbers| match self.loss.target_kind() {
+            TargetKind::Class => Labels::Classes(numbers.flat().into_iter().map(|class| class as u32).collect()),
+            TargetKind::Numbers => Labels::Numbers(numbers.single()),
         };
         let batch =
             |rows: &Rows| Batch { rows: rows.input.len(), input: rows.input.single(), target: target(&rows.target) };

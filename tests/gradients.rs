@@ -14,13 +14,11 @@ use common::driver::{Device, Driver, PlanKind, SEED, compare, plan};
 use common::oracle::{DOUBLE, Oracle, Outcome, SINGLE, Tensors, exact};
 use common::problem::{Batch, Numbers, Parameters, batch, parameters};
 use wgrad::Activation;
-use wgrad::kernels::{activation_grad, dropout, matmul, mean_squared_error, softmax_cross_entropy};
+use wgrad::kernels::{activation_grad, dropout, element_loss, matmul, softmax_cross_entropy};
+use wgrad::loss::Task;
 use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Call, Kernel, Plan, Step};
 use wgrad::{Loss, Network, Sgd};
-
-const LOSSES: [Loss; 4] =
-    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
 
 /// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
 /// an activation, an activation first, last, and after another. Residual blocks first and last, before and after an activation,
@@ -44,9 +42,11 @@ fn functions() -> Vec<String> {
     Activation::all().map(|activation| activation.to_string()).collect()
 }
 
-/// Number of networks that end in the activation that their loss applies itself: binary cross-entropy after a sigmoid, the
-/// perceptron criterion after a step.
-const CLASHES: usize = 2;
+/// Number of networks that end in the activation that their loss applies itself: losses of logits after a sigmoid, losses of
+/// scores after a step.
+fn clashes() -> usize {
+    Loss::all().filter(|loss| loss.task(1) == Task::Binary).count()
+}
 
 /// Smallest distance of a value from a kink; the steps of the finite differences are a hundredth of it.
 const MARGIN: f64 = 1e-3;
@@ -107,21 +107,21 @@ impl Case {
 /// All losses with all networks, without those that exclude each other.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut clashes = 0;
-    for loss in LOSSES {
+    let mut left_out = 0;
+    for loss in Loss::all() {
         for function in functions() {
             for (inputs, text) in STRUCTURES {
                 let network = Network::parse(inputs, &text.replace('F', &function)).expect("the text is sound");
                 if loss.check(&network).is_err() {
-                    clashes += 1;
+                    left_out += 1;
                     continue;
                 }
                 cases.push(Case::draw(network, loss, ROWS, MARGIN));
             }
         }
     }
-    assert_eq!(clashes, CLASHES);
-    assert_eq!(cases.len(), LOSSES.len() * functions().len() * STRUCTURES.len() - CLASHES);
+    assert_eq!(left_out, clashes());
+    assert_eq!(cases.len(), Loss::NAMES.len() * functions().len() * STRUCTURES.len() - clashes());
     cases
 }
 
@@ -130,7 +130,7 @@ const PARAMETERS: [usize; 11] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21];
 
 /// Number of parameters of all cases, for each pair of loss and activation.
 fn parameters_of_all() -> usize {
-    LOSSES.len() * functions().len() * PARAMETERS.iter().sum::<usize>() - CLASHES * 12
+    Loss::NAMES.len() * functions().len() * PARAMETERS.iter().sum::<usize>() - clashes() * 12
 }
 
 /// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times the second
@@ -168,7 +168,8 @@ fn finite_differences_confirm_the_oracle() {
                 );
                 checked += 1;
                 not_zero += usize::from(gradient.value != 0.0);
-                loosest = loosest.max(tolerance);
+                // The error of a loss is relative to it.
+                loosest = loosest.max(tolerance / center.loss.value.abs().max(1.0));
             }
         }
     }
@@ -213,7 +214,7 @@ fn executors_confirm_the_oracle_at_odd_sizes() {
     let mut wanted = 0;
     let mut compared = 0;
     for (inputs, text, rows, batch) in ODD_SIZES {
-        for loss in LOSSES {
+        for loss in Loss::all() {
             let network = Network::parse(inputs, text).expect("the text is sound");
             let case = Case::draw(network, loss, rows, 0.0);
             wanted += PLANS.len() * (case.network.parameter_count() + 1);
@@ -273,9 +274,9 @@ static SABOTAGED: [Kernel; 5] = [
     Kernel {
         reference: |call| {
             let step = Step { loss_scale: call.step.loss_scale * (1.0 + 1.0 / (1 << 18) as f32), ..*call.step };
-            (mean_squared_error::KERNEL.reference)(Call { step: &step, ..call });
+            (element_loss::KERNEL.reference)(Call { step: &step, ..call });
         },
-        ..mean_squared_error::KERNEL
+        ..element_loss::KERNEL
     },
     // Writes nothing, so that NaN stays.
     Kernel { reference: |_| (), ..softmax_cross_entropy::KERNEL },
@@ -284,8 +285,11 @@ static SABOTAGED: [Kernel; 5] = [
 #[test]
 fn a_small_mistake_in_a_kernel_is_noticed() {
     for sabotaged in &SABOTAGED {
-        let loss =
-            if sabotaged.name.starts_with("softmax") { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };
+        let loss = if sabotaged.name.starts_with("softmax") {
+            Loss::softmax_cross_entropy()
+        } else {
+            Loss::mean_squared_error()
+        };
         let network = Network::parse(4, "6 sigmoid dropout(0.3) 3").expect("the text is sound");
         let case = Case::draw(network, loss, ROWS, MARGIN);
         let honest = plan(&case.spec(BATCH), PlanKind::Primitive);

@@ -19,7 +19,7 @@ const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
 
 fn one_weight(rate: f64) -> Builder {
     let network = Network::input(1).layer(Dense::new(1).without_bias());
-    Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(rate))
+    Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(rate))
 }
 
 /// A trainer whose weight is 1.
@@ -152,7 +152,7 @@ fn digits() -> (Dataset, Dataset) {
 
 fn builder(rate: f64) -> Builder {
     let network = Network::parse(64, "12 relu dropout(0.2) 10").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(rate));
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(rate));
     builder.batch(32).seed(3).steps_per_submission(1)
 }
 

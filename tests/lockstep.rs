@@ -44,9 +44,6 @@ const SHAPES: [Shape; 6] = [
     Shape { inputs: 17, layers: "3 identity dropout(0.9) 65 sigmoid sigmoid", batch: 7, rows: &[1, 7, 7] },
 ];
 
-const LOSSES: [Loss; 4] =
-    [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy, Loss::Perceptron, Loss::BinaryCrossEntropy];
-
 fn optimizers() -> [Optimizer; 7] {
     [
         Sgd::new(0.1).into(),
@@ -66,11 +63,8 @@ fn specs() -> Vec<(TrainingSpec, &'static [usize])> {
         for (number, optimizer) in optimizers().into_iter().enumerate() {
             let turn = specs.len();
             let network = Network::parse(shape.inputs, shape.layers).expect("the text is sound");
-            let losses = LOSSES.iter().cycle().skip(turn);
-            let loss = *losses
-                .clone()
-                .find(|loss| loss.check(&network).is_ok())
-                .expect("mean squared error fits all networks");
+            let losses: Vec<Loss> = Loss::all().filter(|loss| loss.check(&network).is_ok()).collect();
+            let loss = losses[turn % losses.len()];
             let mut spec = TrainingSpec::new(network, loss, optimizer, shape.batch);
             spec.clip_norm = (number % 2 == 0).then_some(0.05);
             spec.steps = shape.rows.len() + number % 2;
@@ -135,7 +129,7 @@ fn the_cpu_agrees_with_the_reference_in_lockstep() {
 #[test]
 fn the_number_of_elements_is_that_of_a_hand_count() {
     let network = Network::parse(3, "17 relu 2").expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 7);
+    let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 7);
     let (mut driver, steps) = ready(&spec, PlanKind::Fused, Device::Cpu { threads: 2 }, &[4], Numbers::Real);
     let plan = plan(&spec, PlanKind::Fused);
     let report = lockstep::run(&plan, &mut *driver.executor, &steps, &Run::submission(&steps)).expect("it agrees");
@@ -159,11 +153,11 @@ fn whole_numbers_are_exact() {
         (3, "1 relu 100 8"),
     ] {
         let network = Network::parse(inputs, layers).expect("the text is sound");
-        let spec = TrainingSpec::new(network.clone(), Loss::Perceptron, Sgd::new(0.125), ROWS + 1);
+        let spec = TrainingSpec::new(network.clone(), Loss::perceptron(), Sgd::new(0.125), ROWS + 1);
         let parameters = parameters(&network, 1, Numbers::Whole);
         wanted += 4 * (2 * network.parameter_count() + 1);
-        let oracle = Oracle { network: &network, loss: Loss::Perceptron, unit: 0.0, seed: 0 };
-        let batch = batch(&network, Loss::Perceptron, ROWS, 1, 0, Numbers::Whole);
+        let oracle = Oracle { network: &network, loss: Loss::perceptron(), unit: 0.0, seed: 0 };
+        let batch = batch(&network, Loss::perceptron(), ROWS, 1, 0, Numbers::Whole);
         let outcome = oracle.run(&exact(&parameters), &batch, 0);
         let mut changed = exact(&parameters);
         oracle.descend(&mut changed, &outcome.gradients, 0.125);
@@ -193,7 +187,7 @@ fn slices_of_a_large_batch() {
     // Of the second network, all sums of whole numbers stay below 2²⁴.
     for (inputs, layers, numbers) in [(24, "32 relu 32 relu 4", Numbers::Real), (3, "2 relu 4", Numbers::Whole)] {
         let network = Network::parse(inputs, layers).expect("the text is sound");
-        let loss = Loss::MeanSquaredError;
+        let loss = Loss::mean_squared_error();
         let spec = TrainingSpec::new(network, loss, Adam::new(0.01), 1100);
         let matmuls = spec.network.dense_layers().count();
         for rows in [1100, 1024, 70] {

@@ -34,7 +34,7 @@ fn trainer(network: Network, loss: Loss, batch: usize, threads: usize) -> Traine
 fn the_loss_of_equal_rows_is_that_of_one() {
     for rows in [1, 4_096, 100_000, 1_000_000] {
         let network = Network::input(1).layer(Dense::new(10).init(Init::Zeros));
-        let mut trainer = trainer(network, Loss::SoftmaxCrossEntropy, rows, 2);
+        let mut trainer = trainer(network, Loss::softmax_cross_entropy(), rows, 2);
         let classes: Vec<u32> = (0..rows as u32).map(|row| row % 10).collect();
         let loss = trainer.step(&vec![1.0; rows], &classes).and_then(|loss| loss.value()).expect("finite");
         near(loss, 10f64.ln(), &format!("{rows} rows"));
@@ -48,7 +48,7 @@ fn gradients_of_equal_rows_are_those_of_one() {
         for constant in CONSTANTS {
             let mut gradients = [1, 2, 3].map(|threads| {
                 let network = Network::input(inputs).layer(Dense::new(1).init(Init::Zeros));
-                let mut trainer = trainer(network, Loss::MeanSquaredError, rows, threads);
+                let mut trainer = trainer(network, Loss::mean_squared_error(), rows, threads);
                 let input = vec![constant; rows * inputs];
                 trainer.step(&input, &vec![constant; rows]).and_then(|loss| loss.value()).expect("finite");
                 trainer.gradients().expect("read")
@@ -112,7 +112,7 @@ fn gradients_of_many_micro_batches_are_those_of_one() {
         for (batch, batches) in [(4, 1_024), (3, 1_000)] {
             for constant in CONSTANTS {
                 let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
-                let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3));
+                let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e-3));
                 let mut trainer = builder.batch(batch).accumulate(1_024).build(&device).expect("a network");
                 let rows = vec![constant; batch * batches];
                 trainer.step(&rows, &rows).and_then(|loss| loss.value()).expect("finite");
@@ -131,7 +131,7 @@ fn gradients_of_many_micro_batches_are_those_of_one() {
 fn finite_gradients_are_clipped_whatever_their_size() {
     for size in [1e-12f32, 1.0, 1e18] {
         let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1.0)).batch(2);
+        let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1.0)).batch(2);
         let mut trainer = builder.clip_norm(1e-9).build(&Device::cpu()).expect("a network");
         let loss = trainer.step(&[1e3, 1e3], &[size; 2]).and_then(|loss| loss.value());
         assert!(loss.is_ok(), "{size}: {loss:?}");
@@ -150,7 +150,7 @@ fn finite_gradients_are_clipped_whatever_their_size() {
 fn advice_depends_on_the_settings() {
     let error = |clip: Option<f64>, steps: usize| {
         let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
-        let mut builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e15)).batch(1);
+        let mut builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e15)).batch(1);
         if let Some(norm) = clip {
             builder = builder.clip_norm(norm);
         }
@@ -188,7 +188,7 @@ fn no_shader_loops_longer_than_the_device_allows() {
     ] {
         for limits in [limits, Limits { software: true, ..limits }] {
             let network = Network::parse(inputs, layers).expect("a network");
-            let loss = if layers.ends_with('2') { Loss::SoftmaxCrossEntropy } else { Loss::MeanSquaredError };
+            let loss = if layers.ends_with('2') { Loss::softmax_cross_entropy() } else { Loss::mean_squared_error() };
             let spec = TrainingSpec::new(network, loss, Sgd::new(0.1), batch);
             let spec = TrainingSpec { clip_norm: Some(1.0), evaluate_rows: 10, ..spec };
             for plan in [lower(&spec), lower(&spec).and_then(|plan| fuse(&plan))] {

@@ -61,7 +61,7 @@ fn refused<T>(result: Result<T>, what: &str) {
 }
 
 fn builder(network: Network) -> wgrad::trainer::Builder {
-    Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Sgd::new(0.1))
+    Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Sgd::new(0.1))
 }
 
 /// A batch size, and a number of micro-batches per step, beyond the number of rows.

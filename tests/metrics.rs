@@ -2,8 +2,9 @@
 
 use approx::assert_relative_eq;
 use std::ops::ControlFlow;
+use wgrad::loss::Task;
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Trainer};
+use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Standardization, Trainer};
 
 /// Returns a model whose outputs equal its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -18,7 +19,7 @@ fn mirror(columns: usize, loss: Loss) -> Result<Model> {
 fn a_regression_s_errors_are_means_over_outputs() -> Result<()> {
     let (outputs, targets) = ([2., 3., 2., 0., 5., 10., 6., 6.], [1., 0., 2., 0., 3., 10., 6., 10.]);
     let data = Dataset::numbers("errors", 2, &outputs, 2, &targets)?;
-    let found = mirror(2, Loss::MeanSquaredError)?.evaluate(&data)?;
+    let found = mirror(2, Loss::mean_squared_error())?.evaluate(&data)?;
     assert_relative_eq!(found.metric("loss")?, (5.0 + 25.0) / 8.0);
     assert_relative_eq!(found.metric("mae")?, (3.0 / 4.0 + 7.0 / 4.0) / 2.0);
     assert_relative_eq!(found.metric("rmse")?, ((5.0f64 / 4.0).sqrt() + 2.5) / 2.0);
@@ -31,7 +32,7 @@ fn a_regression_s_errors_are_means_over_outputs() -> Result<()> {
 
 #[test]
 fn a_constant_target_has_an_r2_of_1_or_0() -> Result<()> {
-    let model = mirror(1, Loss::MeanSquaredError)?;
+    let model = mirror(1, Loss::mean_squared_error())?;
     let met = model.evaluate(&Dataset::numbers("met", 1, &[4.0, 4.0], 1, &[4.0, 4.0])?)?;
     assert_eq!((met.r2, met.mae, met.rmse), (Some(1.0), Some(0.0), Some(0.0)));
     let missed = model.evaluate(&Dataset::numbers("missed", 1, &[4.0, 5.0], 1, &[4.0, 4.0])?)?;
@@ -42,7 +43,7 @@ fn a_constant_target_has_an_r2_of_1_or_0() -> Result<()> {
 #[test]
 fn classes_have_no_errors_of_a_regression() -> Result<()> {
     let data = Dataset::classes("classes", 2, &[1., 0., 0., 1.], &[0, 1], ["a", "b"])?;
-    let found = mirror(2, Loss::SoftmaxCrossEntropy)?.evaluate(&data)?;
+    let found = mirror(2, Loss::softmax_cross_entropy())?.evaluate(&data)?;
     assert_eq!((found.accuracy, found.r2, found.mae, found.rmse), (Some(1.0), None, None, None));
     Ok(())
 }
@@ -86,7 +87,7 @@ fn what_would_be_divided_by_0_is_0() -> Result<()> {
 fn a_model_s_confusion_is_counted_from_its_outputs() -> Result<()> {
     let inputs = [[9., 1., 0.], [0., 8., 1.], [0., 7., 1.], [5., 0., 1.], [0., 1., 4.]];
     let data = Dataset::classes("rows", 3, inputs.as_flattened(), &[0, 1, 2, 2, 2], ["a", "b", "c"])?;
-    let model = mirror(3, Loss::SoftmaxCrossEntropy)?;
+    let model = mirror(3, Loss::softmax_cross_entropy())?;
     let found = model.confusion(&data)?;
     assert_eq!(found, Confusion::new(names(&["a", "b", "c"]), &[0, 1, 2, 2, 2], &[0, 1, 1, 0, 2])?);
     assert_eq!(Some(found.accuracy()), model.evaluate(&data)?.accuracy);
@@ -103,7 +104,7 @@ fn images_are_counted_batch_by_batch() -> Result<()> {
     let pixels: Vec<u8> = (0..2 * 1100).map(|at: usize| (at * at % 251) as u8).collect();
     let actual: Vec<u32> = (0..1100).map(|row| row / 3 % 2).collect();
     let images = Dataset::images("images", 2, pixels, actual.clone(), ["a", "b"])?;
-    let mut model = mirror(2, Loss::SoftmaxCrossEntropy)?;
+    let mut model = mirror(2, Loss::softmax_cross_entropy())?;
     let predicted = model.predict_classes(&images.input())?;
     assert_eq!(model.confusion(&images)?, Confusion::new(names(&["a", "b"]), &actual, &predicted)?);
     // Only the second batch has so bright a pixel.
@@ -119,7 +120,7 @@ fn images_are_counted_batch_by_batch() -> Result<()> {
 #[test]
 fn one_output_predicts_two_classes_or_0_and_1() -> Result<()> {
     let (outputs, actual) = ([2.0, -1.0, 3.0, -4.0], [1, 1, 0, 0]);
-    for loss in [Loss::BinaryCrossEntropy, Loss::Perceptron] {
+    for loss in [Loss::binary_cross_entropy(), Loss::perceptron()] {
         let mut model = mirror(1, loss)?;
         let counts = |name| Confusion::new(name, &actual, &[1, 0, 1, 0]);
         let classes = Dataset::classes("classes", 1, &outputs, &actual, ["no", "yes"])?;
@@ -140,11 +141,11 @@ fn what_has_no_confusion_says_why() -> Result<()> {
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
     let numbers = |targets: &[f32]| Dataset::numbers("half", 1, &[1.0, 2.0], 1, targets);
-    let regression = mirror(1, Loss::MeanSquaredError)?;
+    let regression = mirror(1, Loss::mean_squared_error())?;
     says(regression.confusion(&numbers(&[0.0, 1.0])?), &["mean_squared_error with 1 output does not", "`evaluate`"]);
     let several = Dataset::numbers("two", 2, &[1.0, 0.0], 2, &[1.0, 0.0])?;
-    says(mirror(2, Loss::BinaryCrossEntropy)?.confusion(&several), &["with 2 outputs"]);
-    let binary = mirror(1, Loss::BinaryCrossEntropy)?;
+    says(mirror(2, Loss::binary_cross_entropy())?.confusion(&several), &["with 2 outputs"]);
+    let binary = mirror(1, Loss::binary_cross_entropy())?;
     says(binary.confusion(&numbers(&[0.0, 0.5])?), &["`half`, row 1 (from 0)", "target is 0.5", "0 or 1"]);
     let far = Dataset::numbers("far", 1, &[0.0, 3e38], 1, &[0.0, 1.0])?;
     let mut steep = binary;
@@ -264,7 +265,7 @@ fn no_function_accepts_outputs_that_are_not_finite() -> Result<()> {
     };
     // Large weights of both signs: the sums of the second row are infinite, and those of the next layer NaN.
     let network = Network::input(2).dense(4).identity().dense(3);
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(2);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(2);
     let mut trainer = builder.build(&Device::cpu())?;
     let mut parameters = trainer.parameters()?;
     for tensor in parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
@@ -293,10 +294,10 @@ fn no_function_accepts_outputs_that_are_not_finite() -> Result<()> {
     refuses("trainer.evaluate", trainer.evaluate(&data).map(drop), &of_data);
     // After a step function, and for each loss function.
     for (layers, loss) in [
-        ("4 identity 4 step 1", Loss::Perceptron),
-        ("4 identity 1", Loss::Perceptron),
-        ("4 identity 1", Loss::BinaryCrossEntropy),
-        ("4 identity 1", Loss::MeanSquaredError),
+        ("4 identity 4 step 1", Loss::perceptron()),
+        ("4 identity 1", Loss::perceptron()),
+        ("4 identity 1", Loss::binary_cross_entropy()),
+        ("4 identity 1", Loss::mean_squared_error()),
     ] {
         let mut model = Trainer::builder(Network::parse(2, layers)?).loss(loss).build(&Device::cpu())?.into_model()?;
         for tensor in model.parameters.iter_mut().filter(|tensor| tensor.name.ends_with("weight")) {
@@ -323,7 +324,7 @@ fn with_a_different_end(rows: usize) -> Result<Dataset> {
 
 #[test]
 fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> Result<()> {
-    let model = mirror(1, Loss::MeanSquaredError)?;
+    let model = mirror(1, Loss::mean_squared_error())?;
     for device in [Device::cpu(), Device::reference()] {
         for rows in [4, 511, 512, 513, 515, 1030, 1537] {
             let data = with_a_different_end(rows)?;
@@ -338,7 +339,7 @@ fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> R
     let rows = 515;
     let input: Vec<f32> = (0..rows).flat_map(|row| if row < 512 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
     let data = Dataset::classes("end", 2, &input, &vec![0; rows], ["a", "b"])?;
-    let found = mirror(2, Loss::SoftmaxCrossEntropy)?.evaluate(&data)?;
+    let found = mirror(2, Loss::softmax_cross_entropy())?.evaluate(&data)?;
     let [right, wrong] = [(1.0 + (-1.0f64).exp()).ln(), (1.0 + 1.0f64.exp()).ln()];
     assert_relative_eq!(found.metric("accuracy")?, 512.0 / 515.0);
     assert_relative_eq!(found.metric("loss")?, (512.0 * right + 3.0 * wrong) / 515.0, max_relative = 1e-6);
@@ -348,11 +349,11 @@ fn an_evaluation_weighs_each_row_alike_however_many_are_evaluated_at_once() -> R
 /// The learning rate is so small that the parameters do not change.
 #[test]
 fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
-    let start = mirror(1, Loss::MeanSquaredError)?.parameters;
+    let start = mirror(1, Loss::mean_squared_error())?.parameters;
     let data = with_a_different_end(30)?;
     let wanted = (27.0 + 300.0) / 30.0;
     for (batch, accumulate) in [(30, 1), (29, 1), (8, 1), (8, 3), (7, 2)] {
-        let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+        let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
         let builder = builder.optimizer(Sgd::new(1e-30)).batch(batch).accumulate(accumulate);
         let mut trainer = builder.build(&Device::cpu())?;
         trainer.set_parameters(&start)?;
@@ -377,5 +378,71 @@ fn a_training_loss_weighs_each_row_alike_in_short_batches_too() -> Result<()> {
             max_relative = 1e-6
         );
     }
+    Ok(())
+}
+
+#[test]
+fn several_labels_have_exact_matches_and_f1() -> Result<()> {
+    let outputs = [2.0, -1.0, 3.0, -1.0, -2.0, -3.0, 1.0, 1.0, -1.0];
+    let mut tested = 0;
+    for loss in Loss::all().filter(|loss| loss.task(3) == Task::MultiLabel) {
+        let model = mirror(3, loss)?;
+        let evaluate = |targets: [f32; 9]| model.evaluate(&Dataset::numbers("labels", 3, &outputs, 3, &targets)?);
+        let found = evaluate([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0])?;
+        assert_eq!(
+            (found.accuracy, found.exact_match, found.f1),
+            (Some(7.0 / 9.0), Some(1.0 / 3.0), Some(0.75)),
+            "{loss}"
+        );
+        assert_eq!((found.metric("f1")?, found.r2, found.score()), (0.75, None, Some(("accuracy", 7.0 / 9.0))));
+        tested += 1;
+        if loss.function().range.contains(0.5) {
+            let between = evaluate([0.5; 9])?;
+            assert_eq!((between.accuracy, between.exact_match, between.f1), (None, None, None));
+        }
+    }
+    assert_eq!(tested, 5);
+    let one = mirror(1, Loss::hinge())?.evaluate(&Dataset::numbers("one", 1, &[1.0, 2.0], 1, &[0.0, 1.0])?)?;
+    assert_eq!((one.accuracy, one.exact_match, one.f1), (Some(0.5), None, None));
+    Ok(())
+}
+
+/// Outputs x of scaled targets predict 10 + 4·x. Errors are 2, −6 and 1, or 0.5, −1.5 and 0.25 of the scale.
+#[test]
+fn losses_of_scaled_targets_are_in_the_unit_of_the_target() -> Result<()> {
+    let data = Dataset::numbers("numbers", 1, &[0.5, -1.0, 2.0], 1, &[10.0, 12.0, 17.0])?;
+    let log_cosh = [0.5f64, 1.5, 0.25].map(|error| error.cosh().ln()).iter().sum::<f64>() / 3.0;
+    for (loss, wanted) in [
+        (Loss::mean_squared_error(), 41.0 / 3.0),
+        (Loss::mean_absolute_error(), 3.0),
+        // Beyond 4 it is straight.
+        (Loss::huber(1.0), (2.0 + 4.0 * (6.0 - 2.0) + 0.5) / 3.0),
+        (Loss::smooth_l1(1.0), (0.5 + 4.0 + 0.125) / 3.0),
+        (Loss::quantile(0.25), (0.75 * 2.0 + 0.25 * 6.0 + 0.75) / 3.0),
+        (Loss::log_cosh(), log_cosh),
+    ] {
+        let mut model = mirror(1, loss)?;
+        model.metadata.target_scaling = Some(Standardization::new(vec![10.0], vec![4.0])?);
+        assert_eq!(model.predict(&[0.5, -1.0, 2.0])?, [12.0, 6.0, 18.0]);
+        let found = model.evaluate(&data)?;
+        assert!((found.loss - wanted).abs() < 1e-9 * wanted, "{loss}: {} instead of {wanted}", found.loss);
+        assert_eq!((found.mae, found.accuracy), (Some(3.0), None));
+    }
+    Ok(())
+}
+
+#[test]
+fn outputs_of_poisson_are_logarithms_of_counts() -> Result<()> {
+    let model = mirror(1, Loss::poisson())?;
+    let [two, three] = [2.0f32.ln(), 3.0f32.ln()];
+    let found = model.evaluate(&Dataset::numbers("counts", 1, &[two, three], 1, &[2.0, 1.0])?)?;
+    assert!((found.metric("mae")? - 1.0).abs() < 1e-6 && (found.r2()? - (1.0 - 4.0 / 0.5)).abs() < 1e-5, "{found:?}");
+    let predicted = model.predict(&[two, three])?;
+    assert!((predicted[0] - 2.0).abs() < 1e-6 && (model.metadata.numbers(&[three])[0] - 3.0).abs() < 1e-6);
+    let negative = model.evaluate(&Dataset::numbers("negative", 1, &[two, three], 1, &[2.0, -1.0])?);
+    assert!(negative.expect_err("a count is not negative").to_string().contains("at least 0"));
+    assert!(model.predict(&[100.0]).is_err(), "it is beyond the numbers of f32");
+    let scaled = Trainer::builder(Network::input(1).dense(1)).loss(Loss::poisson()).scale_targets();
+    assert!(scaled.build(&Device::cpu()).is_err());
     Ok(())
 }

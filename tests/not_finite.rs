@@ -13,9 +13,6 @@ use common::problem::{Batch, Numbers, batch, parameters};
 use wgrad::lower::TrainingSpec;
 use wgrad::{Adam, Loss, Network};
 
-const LOSSES: [Loss; 4] =
-    [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
-
 const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
 
 const STEPS: usize = 5;
@@ -67,7 +64,7 @@ fn freezes(loss: Loss, network: &Network) -> usize {
 #[test]
 fn training_is_frozen_from_the_bad_step_on() {
     let mut runs = 0;
-    for loss in LOSSES {
+    for loss in Loss::all() {
         for function in FUNCTIONS {
             // Sigmoid and tanh of infinity are finite. Then only the checks of gradients detect it, which are fused if every
             // layer has a bias.
@@ -77,7 +74,7 @@ fn training_is_frozen_from_the_bad_step_on() {
             }
         }
     }
-    assert_eq!(runs, 4 * 6 * 2 * 3 * 2);
+    assert_eq!(runs, Loss::NAMES.len() * 6 * 2 * 3 * 2);
 }
 
 #[test]

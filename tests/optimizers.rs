@@ -36,7 +36,7 @@ fn file() -> File {
 }
 
 fn spec(optimizer: Optimizer) -> TrainingSpec {
-    TrainingSpec::new(Network::input(1).dense(1), Loss::MeanSquaredError, optimizer, 1)
+    TrainingSpec::new(Network::input(1).dense(1), Loss::mean_squared_error(), optimizer, 1)
 }
 
 fn update(optimizer: Optimizer) -> Op {

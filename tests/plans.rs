@@ -37,15 +37,21 @@ fn specs() -> Vec<(&'static str, TrainingSpec)> {
             "classification",
             64,
             "128 relu dropout(0.1) 64 relu dropout(0.1) 10",
-            Loss::SoftmaxCrossEntropy,
+            Loss::softmax_cross_entropy(),
             Adam::new(1e-3).into(),
         ),
-        ("regression", 13, "dense(50, bias=false) tanh 1", Loss::MeanSquaredError, RmsProp::new(1e-3).into()),
-        ("binary", 30, "16 leaky_relu(0.01) 1", Loss::BinaryCrossEntropy, AdamW::new(1e-3).into()),
-        ("perceptron", 4, "1", Loss::Perceptron, Sgd::new(1.0).into()),
-        ("resident", 17, "dropout(0.2) 65 sigmoid 3", Loss::SoftmaxCrossEntropy, Sgd::new(0.1).momentum(0.9).into()),
-        ("accumulated", 20, "30 relu dropout(0.1) 5", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into()),
-        ("unfused", 5, "7 tanh relu 6 dropout(0.5) sigmoid 3 tanh", Loss::MeanSquaredError, Sgd::new(0.1).into()),
+        ("regression", 13, "dense(50, bias=false) tanh 1", Loss::mean_squared_error(), RmsProp::new(1e-3).into()),
+        ("binary", 30, "16 leaky_relu(0.01) 1", Loss::binary_cross_entropy(), AdamW::new(1e-3).into()),
+        ("perceptron", 4, "1", Loss::perceptron(), Sgd::new(1.0).into()),
+        (
+            "resident",
+            17,
+            "dropout(0.2) 65 sigmoid 3",
+            Loss::softmax_cross_entropy(),
+            Sgd::new(0.1).momentum(0.9).into(),
+        ),
+        ("accumulated", 20, "30 relu dropout(0.1) 5", Loss::softmax_cross_entropy(), Adam::new(1e-3).into()),
+        ("unfused", 5, "7 tanh relu 6 dropout(0.5) sigmoid 3 tanh", Loss::mean_squared_error(), Sgd::new(0.1).into()),
     ];
     let mut specs: Vec<_> = named.map(|named| (named.0, described(named))).into();
     specs[2].1.clip_norm = Some(1.0);
@@ -74,8 +80,10 @@ fn sums_over_rows_have_no_more_parts_than_fit_a_binding() {
     let network = Network::parse(4096, "4096 relu 4096 relu 10").expect("the text is sound");
     for (software, batch) in [false, true].into_iter().flat_map(|s| [2048, 2049, 4096, 8192].map(|batch| (s, batch))) {
         let limits = Limits { software, subgroups: software, ..Limits::default() };
-        let spec =
-            TrainingSpec { evaluate_rows: 8, ..described(("", 1, "1", Loss::MeanSquaredError, Sgd::new(0.1).into())) };
+        let spec = TrainingSpec {
+            evaluate_rows: 8,
+            ..described(("", 1, "1", Loss::mean_squared_error(), Sgd::new(0.1).into()))
+        };
         let spec = TrainingSpec { network: network.clone(), micro_batch: batch, ..spec };
         for kind in [PlanKind::Primitive, PlanKind::Fused] {
             let plan = specialize(plan(&spec, kind), &DeviceLimits::Gpu(limits));
@@ -95,7 +103,7 @@ fn too_many_rows_are_refused() {
     let network = || Network::parse(4, "8 relu 3").expect("the text is sound");
     let most = 1 << 30;
     for rows in [most, most + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
-        let usual = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Sgd::new(0.1), 2);
+        let usual = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Sgd::new(0.1), 2);
         let resident = TrainingSpec { data_rows: Some(7), ..usual.clone() };
         let all = [
             lower(&TrainingSpec { micro_batch: rows, evaluate_rows: 2, ..usual.clone() }).err(),
@@ -104,7 +112,7 @@ fn too_many_rows_are_refused() {
             lower(&TrainingSpec { steps: rows, ..usual.clone() }).err(),
             lower(&TrainingSpec { steps: rows, accumulate: 1024, ..resident.clone() }).err(),
             lower_forward(&network(), rows).err(),
-            lower_evaluation(&network(), Loss::SoftmaxCrossEntropy, rows).err(),
+            lower_evaluation(&network(), Loss::softmax_cross_entropy(), rows).err(),
         ];
         for (number, error) in all.into_iter().enumerate() {
             let refused = matches!(error, Some(Error::Limit { allowed, .. }) if allowed == most as u64);
@@ -116,7 +124,7 @@ fn too_many_rows_are_refused() {
 /// A narrow network as a GPU runs it, with a fused step, and as lockstep checks it.
 #[test]
 fn fused_steps_are_the_golden_ones() {
-    let narrow = ("narrow", 10, "24 relu 16 tanh 3", Loss::SoftmaxCrossEntropy, Adam::new(1e-3).into());
+    let narrow = ("narrow", 10, "24 relu 16 tanh 3", Loss::softmax_cross_entropy(), Adam::new(1e-3).into());
     let spec = TrainingSpec { steps: 8, data_rows: Some(1000), evaluate_rows: 100, ..described(narrow) };
     let target = DeviceLimits::Gpu(Limits::default());
     let whole = specialize(plan(&spec, PlanKind::Fused), &target).expect("it fits");
@@ -352,7 +360,7 @@ fn refuses_to_write_what_overlaps() {
         let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
         // A kernel that writes two views: a loss, here with as many losses as gradients.
         let op = wgrad::kernels::shared::row_loss::op(
-            &wgrad::kernels::mean_squared_error::KERNEL,
+            Loss::mean_squared_error(),
             &bench.plan,
             grad,
             input,
@@ -360,7 +368,7 @@ fn refuses_to_write_what_overlaps() {
             second,
             flag,
         );
-        let place = ["gradients op 0 (mean_squared_error)", "lower (binding `grad`)"];
+        let place = ["gradients op 0 (element_loss)", "lower (binding `grad`)"];
         match problem {
             Some(problem) => bench.refuses(Section::Gradients, op, &[place[0], place[1], problem]),
             None => bench.accepts(Section::Gradients, op),
@@ -402,7 +410,7 @@ fn levels_count_serial_ops() {
 /// Contents move to another plan by name, if type and size are equal; everything else is reset.
 #[test]
 fn adopting_a_plan_keeps_contents_by_name() {
-    let small = described(("", 3, "5 relu 2", Loss::MeanSquaredError, Adam::new(0.1).into()));
+    let small = described(("", 3, "5 relu 2", Loss::mean_squared_error(), Adam::new(0.1).into()));
     let wide = TrainingSpec { micro_batch: 70, clip_norm: Some(1.0), ..small.clone() };
     for device in [Device::Reference, Device::Cpu { threads: 2 }] {
         let mut driver = Driver::new(&small, PlanKind::Primitive, device);
@@ -434,7 +442,7 @@ fn adopting_a_plan_keeps_contents_by_name() {
 #[test]
 fn adopting_goes_back_and_forth() {
     let network = Network::parse(3, "5 relu 2").expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 4);
+    let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 4);
     let mut host: Box<dyn Executor> = executor(plan(&spec, PlanKind::Primitive), Device::Reference);
     let view = |host: &dyn Executor| host.plan().find("layer0.weight").expect("every plan has it");
     let at = view(&*host);
@@ -450,7 +458,7 @@ fn adopting_goes_back_and_forth() {
 /// and parameters by blocks.
 fn spanning() -> (TrainingSpec, Limits) {
     let network = Network::parse(32, "60 sigmoid 60 relu dropout(0.1) 3").expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 32);
+    let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(0.01), 32);
     let spec = TrainingSpec { steps: 7, data_rows: Some(300), evaluate_rows: 20, clip_norm: Some(1.0), ..spec };
     (spec, Limits { binding_bytes: 16 << 10, ..Limits::default() })
 }
@@ -618,7 +626,7 @@ fn views_that_cannot_be_split_are_refused_with_both_numbers() {
     over(&spec, Limits { workgroup_bytes: 128, ..limits }, "every shader", 260, 128);
     // Only every 64th row of 65 words begins at a multiple of 64 words.
     let network = Network::parse(65, "3").expect("the text is sound");
-    let odd = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let odd = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 8);
     let odd = TrainingSpec { data_rows: Some(100), evaluate_rows: 8, ..odd };
     over(&odd, limits, "window op 0 (gather)", 4 * 100 * 65, 16 << 10);
 }
@@ -695,7 +703,7 @@ fn refuses_to_use_an_incomplete_sum() {
 #[test]
 fn the_least_memory_traffic_of_ops_is_counted() {
     let network = Network::parse(3, "2").expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 2);
+    let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 2);
     let spec = TrainingSpec { data_rows: Some(1000), steps: 2, ..spec };
     let plan = plan(&spec, PlanKind::Fused);
     let moved = |section: Section| plan.ops(section).iter().map(|op| plan.traffic(op)).collect::<Vec<_>>();

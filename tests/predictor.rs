@@ -16,7 +16,7 @@ fn model(network: Network, loss: Loss, values: &[&[f32]]) -> Model {
 #[test]
 fn a_row_is_predicted_as_by_hand() -> Result<()> {
     let weights: [&[f32]; 4] = [&[2.0, -1.0, -3.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
-    let mut model = model(Network::input(2).dense(2).relu().dense(1), Loss::MeanSquaredError, &weights);
+    let mut model = model(Network::input(2).dense(2).relu().dense(1), Loss::mean_squared_error(), &weights);
     let mut output = [0.0];
     model.predictor(&Device::cpu())?.predict_row(&[3.0, 4.0], &mut output)?;
     assert_eq!(output, [26.0]);
@@ -34,12 +34,12 @@ fn a_row_is_predicted_as_by_hand() -> Result<()> {
 /// Returns models with different first and last layers, wide and narrow, for each loss function.
 fn models() -> Vec<Model> {
     let cases = [
-        (3, "5 relu 4", Loss::SoftmaxCrossEntropy),
-        (2, "64 tanh 64 tanh 1", Loss::BinaryCrossEntropy),
-        (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::MeanSquaredError),
-        (1, "1 step 1", Loss::Perceptron),
-        (300, "17", Loss::SoftmaxCrossEntropy),
-        (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::SoftmaxCrossEntropy),
+        (3, "5 relu 4", Loss::softmax_cross_entropy()),
+        (2, "64 tanh 64 tanh 1", Loss::binary_cross_entropy()),
+        (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::mean_squared_error()),
+        (1, "1 step 1", Loss::perceptron()),
+        (300, "17", Loss::softmax_cross_entropy()),
+        (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::softmax_cross_entropy()),
     ];
     let made = cases.map(|(inputs, layers, loss)| {
         let network = Network::parse(inputs, layers).expect("the text is sound");
@@ -97,7 +97,7 @@ fn other_devices_predict_the_same_within_rounding() -> Result<()> {
 fn outputs_of_each_layer_are_as_by_hand() -> Result<()> {
     let weights: [&[f32]; 4] = [&[2.0, -1.0, -3.0, 1.0], &[0.5, -1.0], &[10.0, 1.0], &[1.0]];
     let network = Network::input(2).dropout(0.5).dense(2).dropout(0.5).tanh().dense(1);
-    let model = model(network, Loss::MeanSquaredError, &weights);
+    let model = model(network, Loss::mean_squared_error(), &weights);
     let layers = model.layer_outputs(&[3.0, 4.0])?;
     let names: Vec<&str> = layers.iter().map(|tensor| tensor.name.as_str()).collect();
     assert_eq!(names, ["layer0.output", "layer1.output", "layer2.output", "layer3.output", "layer4.output"]);
@@ -136,7 +136,7 @@ fn says(result: Result<impl Sized>, parts: &[&str]) -> Error {
 
 #[test]
 fn rows_that_do_not_fit_are_refused_and_named() -> Result<()> {
-    let model = model(Network::input(2).dense(1), Loss::MeanSquaredError, &[&[1.0, 3e38], &[0.0]]);
+    let model = model(Network::input(2).dense(1), Loss::mean_squared_error(), &[&[1.0, 3e38], &[0.0]]);
     let mut predictor = model.predictor(&Device::cpu())?;
     let mut output = [7.0];
     says(predictor.predict_row(&[1.0], &mut output), &["input", "is 1", "is 2", "one row"]);
@@ -162,7 +162,7 @@ fn rows_that_do_not_fit_are_refused_and_named() -> Result<()> {
 /// 3 · 2·10³⁸ overflows f32, though the output of the network is 3.
 #[test]
 fn a_number_that_overflows_in_the_units_of_the_target_is_refused() -> Result<()> {
-    let mut model = model(Network::input(1).dense(1), Loss::MeanSquaredError, &[&[1.0], &[0.0]]);
+    let mut model = model(Network::input(1).dense(1), Loss::mean_squared_error(), &[&[1.0], &[0.0]]);
     model.metadata.target_scaling = Some(Standardization::new(vec![0.0], vec![2e38])?);
     assert_eq!(model.predict(&[1.0])?, [2e38]);
     says(model.predict(&[1.0, 3.0]), &["row 1 (from 0)", "output 0", "inf"]);
@@ -171,7 +171,7 @@ fn a_number_that_overflows_in_the_units_of_the_target_is_refused() -> Result<()>
 
 #[test]
 fn parts_that_do_not_fit_are_refused_before_anything_is_compiled() -> Result<()> {
-    let mut broken = model(Network::input(2).dense(1), Loss::MeanSquaredError, &[]);
+    let mut broken = model(Network::input(2).dense(1), Loss::mean_squared_error(), &[]);
     broken.parameters[0].values[1] = f32::NAN;
     says(broken.predictor(&Device::cpu()), &["layer0.weight", "NaN"]);
     Ok(())
@@ -182,7 +182,7 @@ fn parts_that_do_not_fit_are_refused_before_anything_is_compiled() -> Result<()>
 fn a_predictor_predicts_the_classes_of_its_model() -> Result<()> {
     let iris: Dataset = data::iris();
     let network = Network::input(4).dense(16).relu().dense(3);
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01));
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(0.01));
     let mut trainer = builder.preprocessing(Standardization::fit(&iris)?).build(&Device::cpu())?;
     trainer.fit(&iris, Fit::epochs(60))?;
     let model = trainer.into_model()?;

@@ -69,7 +69,7 @@ impl Executor for Tampered {
 
 fn verify() -> Verify {
     let network = Network::parse(6, "10 tanh 5 sigmoid 3").expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 13);
+    let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(0.01), 13);
     Verify::network(&spec).expect("the spec is sound").seed(3)
 }
 
@@ -90,7 +90,7 @@ const LAYERED: [&str; 2] = ["20 relu dropout(0.3) 5", "7 leaky_relu(0.1) 7 leaky
 
 fn verify_layered(layers: &str) -> Verify {
     let network = Network::parse(13, layers).expect("the text is sound");
-    let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
+    let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(0.01), 9);
     Verify::network(&spec).expect("the spec is sound")
 }
 

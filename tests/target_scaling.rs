@@ -11,7 +11,10 @@ fn prices() -> Dataset {
 }
 
 fn builder(outputs: usize) -> wgrad::trainer::Builder {
-    Trainer::builder(Network::input(2).dense(outputs)).loss(Loss::MeanSquaredError).optimizer(Adam::new(0.05)).seed(3)
+    Trainer::builder(Network::input(2).dense(outputs))
+        .loss(Loss::mean_squared_error())
+        .optimizer(Adam::new(0.05))
+        .seed(3)
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn targets_that_cannot_be_scaled_are_refused() -> Result<()> {
         let error = error.expect("it is refused").to_string();
         parts.iter().for_each(|part| assert!(error.contains(part), "`{part}` is not in: {error}"));
     };
-    let classes = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).scale_targets();
+    let classes = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).scale_targets();
     says(classes.build(&Device::cpu()).err(), &["softmax_cross_entropy", "scale_targets"]);
     let two = Standardization::new(vec![0.0; 2], vec![1.0; 2])?;
     says(builder(1).target_scaling(two).build(&Device::cpu()).err(), &["target scaling", "2", "1"]);

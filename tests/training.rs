@@ -12,7 +12,7 @@ fn held_out(data: &Dataset, hidden: &str, epochs: usize, batch: usize) -> Result
     let network = Network::parse(data.inputs(), &format!("{hidden} {}", data.outputs()))?;
     let steps = epochs * train.len().div_ceil(batch);
     let mut trainer = Trainer::builder(network)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(AdamW::new(0.01))
         .schedule(Schedule::cosine(steps as u64))
         .batch(batch)
@@ -45,7 +45,7 @@ fn moons() -> (Dataset, Dataset, Trainer) {
     let moons = data::two_moons(200, 0.2, 0).expect("200 rows");
     let (train, validation, _) = moons.split(Split::parts(0.7, 0.3)).expect("parts");
     let network = Network::parse(2, "8 relu 2").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(AdamW::new(0.01)).batch(10);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(AdamW::new(0.01)).batch(10);
     (train, validation, builder.steps_per_submission(2).build(&Device::cpu()).expect("a trainer"))
 }
 

@@ -37,7 +37,7 @@ fn a_run_is_read_from_toml_as_a_user_would_write_it() {
         .dropout(0.25)
         .dense(10);
     assert_eq!(run.network, network);
-    assert_eq!(run.loss, Loss::SoftmaxCrossEntropy);
+    assert_eq!(run.loss, Loss::softmax_cross_entropy());
     assert_eq!(run.optimizer, AdamW::new(0.002).into());
     assert_eq!(run.schedule, Schedule::Cosine { start: 0.0, warmup_steps: 20, steps: 500, end: 0.0 });
 }
@@ -57,7 +57,8 @@ fn every_spec_is_the_same_after_toml_and_json() {
     ];
     let schedules =
         [Schedule::Constant, Schedule::linear_warmup(0.1, 7), Schedule::cosine(9), Schedule::linear_warmup(0.0, 1)];
-    let losses = [Loss::MeanSquaredError, Loss::BinaryCrossEntropy, Loss::SoftmaxCrossEntropy, Loss::Perceptron];
+    let losses =
+        [Loss::mean_squared_error(), Loss::binary_cross_entropy(), Loss::softmax_cross_entropy(), Loss::perceptron()];
     for ((optimizer, schedule), loss) in optimizers.into_iter().zip(schedules).zip(losses) {
         let run = Run { loss, network: network.clone(), optimizer, schedule };
         let toml = toml::to_string(&run).expect("written");
@@ -119,7 +120,7 @@ fn schedules_have_the_factors_of_their_formulas() {
 #[test]
 fn factors_of_a_schedule_lie_between_0_and_1() {
     let build = |schedule| {
-        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error());
         builder.schedule(schedule).build(&Device::cpu()).map(drop)
     };
     let cosine = |start, end| Schedule::Cosine { start, warmup_steps: 1, steps: 1, end };

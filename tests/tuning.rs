@@ -78,7 +78,7 @@ fn invalid_files_are_refused_with_their_problem() {
 #[test]
 fn the_cpu_has_no_tiles() {
     for device in [Device::cpu(), Device::reference()] {
-        let builder = || Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy);
+        let builder = || Trainer::builder(network()).loss(Loss::softmax_cross_entropy());
         let error = builder().tuning(tuning()).build(&device).expect_err("it is for a GPU").to_string();
         assert!(error.contains("this device is the CPU"), "{error}");
         let trainer = builder().suggest_tuning(tuning()).build(&device).expect("a trainer");
@@ -87,7 +87,7 @@ fn the_cpu_has_no_tiles() {
         assert!(tuned.matmuls == 5 && tuned.tuned == 0 && tuned.ignored.is_empty(), "{tuned:?}");
         assert!(device.machine().is_none());
     }
-    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 6);
+    let spec = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Adam::new(1e-3), 6);
     let verify = || Verify::network(&spec).expect("sound");
     let report = verify().suggest_tuning(tuning()).run(&Device::cpu(), |_| ()).expect("the CPU answers");
     assert!(report.passed() && report.header.tuned == 0 && report.header.tiles.is_empty());
@@ -97,7 +97,7 @@ fn the_cpu_has_no_tiles() {
 
 fn plan() -> Plan {
     let network = Network::parse(64, "40 relu 36").expect("a network");
-    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 32);
+    let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 32);
     fuse(&lower(&spec).expect("sound")).expect("sound")
 }
 

@@ -20,7 +20,7 @@ const BATCH: usize = 12;
 
 fn spec() -> TrainingSpec {
     let network = Network::parse(6, "10 tanh dropout(0.2) 5 relu 3").expect("the text is sound");
-    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, AdamW::new(0.01), BATCH)
+    TrainingSpec::new(network, Loss::softmax_cross_entropy(), AdamW::new(0.01), BATCH)
 }
 
 fn verify() -> Verify {
@@ -89,7 +89,7 @@ fn the_standard_set_runs_every_kernel() {
 fn a_model_is_verified_from_its_own_parameters() {
     let moons = data::two_moons(60, 0.1, 1).expect("60 rows");
     let mut trainer = Trainer::builder(Network::parse(2, "8 relu 2").expect("the text is sound"))
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .batch(20)
         .build(&Device::cpu())
         .expect("the CPU is there");

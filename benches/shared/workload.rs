@@ -30,7 +30,7 @@ impl Workload {
     }
 
     pub fn loss(&self) -> Loss {
-        if self.layers.ends_with(&[1]) { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy }
+        if self.layers.ends_with(&[1]) { Loss::mean_squared_error() } else { Loss::softmax_cross_entropy() }
     }
 
     fn data(&self, batches: usize) -> Result<Dataset> {

@@ -1,8 +1,5 @@
 // The activation function and its derivative, four at a time. The prelude defines both for one number, from the declaration
 // in src/elementwise/activations.rs. Needs functions.wgsl and above.wgsl.
-//
-// A NaN must be propagated. Hence `select` with comparisons, which are false for NaN, and never `max`, `min` or
-// `clamp`, which may return their other argument.
 
 fn activate_four(function: u32, parameters: vec2<f32>, x: vec4<f32>) -> vec4<f32> {
     return vec4(

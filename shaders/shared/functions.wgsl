@@ -4,7 +4,8 @@
 // src/numeric/rounding.rs.
 // Needs finite.wgsl.
 //
-// No shader calls the built-in functions. NaN is propagated.
+// No shader calls the built-in functions. NaN is propagated. Hence `select` with comparisons, which are false for NaN,
+// and never `max` or `min`, which may return their other argument.
 
 const LOG2_E = 1.44269504;
 

@@ -2,6 +2,9 @@
 
 struct Params {
     columns: u32,
+    loss: u32,
+    alpha: f32,
+    beta: f32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;

@@ -5,6 +5,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use wgrad::data::{
     Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals, two_moons, xor,
 };
+use wgrad::loss::TargetKind;
 use wgrad::model::Metadata;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
@@ -319,18 +320,18 @@ fn table_path(source: &str) -> Result<PathBuf> {
 /// Default loss function of a data set, by its targets.
 pub fn usual_loss(data: &Dataset) -> Loss {
     match data.targets() {
-        Targets::Classes { .. } => Loss::SoftmaxCrossEntropy,
+        Targets::Classes { .. } => Loss::softmax_cross_entropy(),
         Targets::Numbers { values, .. } if values.iter().all(|value| *value == 0.0 || *value == 1.0) => {
-            Loss::BinaryCrossEntropy
+            Loss::binary_cross_entropy()
         }
-        Targets::Numbers { .. } => Loss::MeanSquaredError,
+        Targets::Numbers { .. } => Loss::mean_squared_error(),
     }
 }
 
 /// Number of outputs that a network needs for a data set and a loss function. Binary losses have one output for two classes.
 pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     match data.outputs() {
-        2 if data.class_names().is_some() && loss != Loss::SoftmaxCrossEntropy => 1,
+        2 if data.class_names().is_some() && loss.target_kind() == TargetKind::Numbers => 1,
         outputs => outputs,
     }
 }

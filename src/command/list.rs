@@ -1,6 +1,6 @@
-//! `wgrad list`: the names that a network can have, with their formulas.
+//! `wgrad list`: the names that options take, with their formulas.
 
-use wgrad::{Activation, Optimizer, Schedule};
+use wgrad::{Activation, Loss, Optimizer, Schedule};
 
 use super::lines::table;
 use super::report::Output;
@@ -10,6 +10,8 @@ EXAMPLES
   wgrad list activations
   wgrad list optimizers
   wgrad train digits --hidden \"128 gelu 64 leaky_relu(0.1)\"
+  wgrad list losses
+  wgrad train prices.csv --loss \"huber(delta=0.5)\"
 ";
 
 /// Kind of names.
@@ -25,20 +27,31 @@ pub struct Arguments {
 enum Kind {
     /// Activation functions, with the defaults of their parameters, and formulas
     Activations,
+    /// Loss functions, with the defaults of their parameters and their tasks; z is an output, t its target
+    Losses,
     /// Optimizers
     Optimizers,
     /// Learning rate schedules, with their options
     Schedules,
 }
 
-/// Prints one line per name.
+/// Prints the names.
 pub fn run(arguments: &Arguments, output: &mut Output) {
-    let rows: Vec<Vec<String>> = match arguments.kind {
-        Kind::Activations => Activation::all().map(|f| vec![f.to_string(), f.formula().to_string()]).collect(),
-        Kind::Optimizers => Optimizer::all().map(|o| vec![o.name().into(), o.formula().into()]).collect(),
-        Kind::Schedules => Schedule::KINDS.iter().map(schedule).collect(),
-    };
-    output.text(&table(&rows, 2, 2));
+    let activation = |f: Activation| vec![f.to_string(), f.formula().to_string()];
+    let optimizer = |o: Optimizer| vec![o.name().to_string(), o.formula().to_string()];
+    let loss = |f: Loss| format!("{}: {}\n  {}\n", f.signature(), tasks(f), f.formula());
+    output.text(&match arguments.kind {
+        Kind::Activations => table(&Activation::all().map(activation).collect::<Vec<_>>(), 2, 2),
+        Kind::Optimizers => table(&Optimizer::all().map(optimizer).collect::<Vec<_>>(), 2, 2),
+        Kind::Schedules => table(&Schedule::KINDS.iter().map(schedule).collect::<Vec<_>>(), 2, 2),
+        Kind::Losses => Loss::all().map(loss).collect(),
+    });
+}
+
+/// Returns the tasks of networks with one output and with several.
+fn tasks(loss: Loss) -> String {
+    let [one, several] = [1, 2].map(|outputs| loss.task(outputs));
+    if one == several { one.to_string() } else { format!("{one}, {several}") }
 }
 
 /// Name with options, and formula.

@@ -24,11 +24,11 @@ pub struct Options {
     /// Loss function [default: by target or outputs]
     ///
     /// softmax_cross_entropy is for classes, mean_squared_error for numbers, binary_cross_entropy for two classes or
-    /// numbers from 0 to 1, and perceptron for two classes or the numbers 0 and 1. By default, classes have
-    /// softmax_cross_entropy, numbers that are all 0 or 1, as in `xor`, binary_cross_entropy, and other numbers
-    /// mean_squared_error. A table with a target of 0 and 1 has two classes if it has at least five rows. Without data,
-    /// the default is mean_squared_error for one output, else softmax_cross_entropy. Short names are mse, bce and
-    /// cross_entropy.
+    /// numbers from 0 to 1. By default, classes have softmax_cross_entropy, numbers that are all 0 or 1, as in `xor`,
+    /// binary_cross_entropy, and other numbers mean_squared_error. A table with a target of 0 and 1 has two classes if
+    /// it has at least five rows. Without data, the default is mean_squared_error for one output, else
+    /// softmax_cross_entropy. Other losses are used if named, with parameters as in "huber(delta=0.5)"; `wgrad list
+    /// losses` prints all, with their tasks. Short names are mse, bce and cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
@@ -162,7 +162,7 @@ impl Options {
 
     /// Returns the settings for a network with these numbers of inputs and outputs, without a data set.
     pub fn for_sizes(&self, inputs: usize, outputs: usize) -> Result<Recipe> {
-        let usual_loss = if outputs == 1 { Loss::MeanSquaredError } else { Loss::SoftmaxCrossEntropy };
+        let usual_loss = if outputs == 1 { Loss::mean_squared_error() } else { Loss::softmax_cross_entropy() };
         self.recipe(&usual("", usize::MAX), inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
     }
 
@@ -187,7 +187,13 @@ impl Options {
         };
         if let Some(momentum) = self.momentum {
             let name = optimizer.name();
-            let has_none = |_| Error::conflict("`--momentum`", format!("{name} has no momentum"), "leave it out, or use `--optimizer sgd`");
+            let has_none = |_| {
+                Error::conflict(
+                    "`--momentum`",
+                    format!("{name} has no momentum"),
+                    "leave it out, or use `--optimizer sgd`",
+                )
+            };
             optimizer = optimizer.with_momentum(momentum).map_err(has_none)?;
         }
         if let Some(decay) = self.weight_decay {

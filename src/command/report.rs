@@ -135,12 +135,15 @@ pub fn score(evaluation: &Evaluation) -> String {
     }
 }
 
-/// Accuracy, or R² with MAE and RMSE, then the loss; only the loss if there is no score.
+/// Accuracy, with exact match and F1 of several labels, or R² with MAE and RMSE, then the loss; only the loss if there is no
+/// score.
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
     let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
     let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
+    let labels = [("exact match", evaluation.exact_match), ("F1", evaluation.f1)].into_iter();
+    let labels = labels.filter_map(|(name, share)| Some(format!("{name} {:.1} %", 100.0 * share?)));
     let loss = evaluation.score().map(|_| format!("loss {}", number(evaluation.loss)));
-    std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
+    std::iter::once(score(evaluation)).chain(labels).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
 /// Formats a loss: with four decimals from 0.001 to 10, otherwise with five significant digits.

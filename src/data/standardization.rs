@@ -204,11 +204,6 @@ impl Standardization {
         columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32)
     }
 
-    /// Reverses the scaling of complete rows: value · scale + mean, in f64.
-    pub(crate) fn undone(&self, rows: &[f32]) -> Vec<f64> {
-        rows.iter().enumerate().map(|(at, value)| self.undone_value(at % self.columns(), *value)).collect()
-    }
-
     /// Reverses the scaling of one value of a column.
     pub(crate) fn undone_value(&self, column: usize, value: f32) -> f64 {
         f64::from(value) * self.scale[column] + self.mean[column]

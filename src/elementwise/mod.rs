@@ -1,4 +1,5 @@
-//! Functions of single numbers, declared once: `functions!` makes every form of them from one text.
+//! Functions of single numbers, and losses of an output and its target, declared once: `functions!` and `losses!` make every
+//! form of them from one text.
 //!
 //! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several kinds
 //! of numbers ([`numbers`]):
@@ -17,10 +18,15 @@
 
 mod activations;
 mod declare;
+mod declare_losses;
+mod loss_function;
+mod losses;
 pub mod numbers;
 mod update;
 pub mod updates;
 
+use crate::error::{Error, Result};
+pub use loss_function::{ElementLoss, Form, Formula, LossFunction, Meaning, Range, RowLoss};
 use numbers::{Dual, Rounded};
 pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update};
 
@@ -64,6 +70,25 @@ pub struct Parameter {
     pub default: f32,
     /// Smallest allowed value.
     pub least: f32,
+    /// Largest allowed value.
+    pub most: f32,
+}
+
+impl Parameter {
+    /// Checks a value.
+    pub(crate) fn check(&self, place: &str, value: f32) -> Result<()> {
+        let Self { name, least, most, .. } = *self;
+        if value.is_finite() && (least..=most).contains(&value) {
+            return Ok(());
+        }
+        let allowed = match (least == f32::MIN, most == f32::MAX) {
+            (true, true) => "finite".into(),
+            (false, true) => format!("finite and at least {least}"),
+            (true, false) => format!("finite and at most {most}"),
+            (false, false) => format!("from {least} to {most}"),
+        };
+        Err(Error::value(place, name, value, &allowed))
+    }
 }
 
 /// Number from which a derivative is computed.
@@ -103,13 +128,8 @@ impl Function {
     /// Returns the statements of function or derivative in WGSL, ending in `return`.
     fn body(&self, which: usize) -> String {
         let argument = if which == 1 && self.derivative_from == Side::Output { "y" } else { "x" };
-        let parameters = self.parameters.iter().zip(["parameters.x", "parameters.y"]);
-        let mut lines = vec![format!("let {argument} = argument;")];
-        lines.extend(parameters.map(|(parameter, value)| format!("let {} = {value};", parameter.name)));
-        let (statements, result) = self.bodies[which].rsplit_once(';').unwrap_or(("", self.bodies[which]));
-        lines.extend(statements.split(';').filter(|s| !s.trim().is_empty()).map(|s| format!("{};", s.trim())));
-        lines.push(format!("return {};", result.trim()));
-        lines.iter().map(|line| format!("            {line}\n")).collect()
+        format!("            let {argument} = argument;\n")
+            + &statements(self.parameters, self.bodies[which], "            ")
     }
 
     /// f(x) in f32.
@@ -141,4 +161,14 @@ impl Function {
     pub fn rounded_derivative(&self, argument: Rounded, parameters: [f32; 2]) -> Rounded {
         self.rounded[1](argument, parameters.map(Rounded::exact_f32))
     }
+}
+
+/// Returns a body in WGSL, ending in `return`. Parameters come from the vector `parameters`.
+fn statements(parameters: &[Parameter], body: &str, indent: &str) -> String {
+    let parameters = parameters.iter().zip(["parameters.x", "parameters.y"]);
+    let parameters = parameters.map(|(parameter, value)| format!("let {} = {value};", parameter.name));
+    let (statements, result) = body.rsplit_once(';').unwrap_or(("", body));
+    let statements = statements.split(';').filter(|s| !s.trim().is_empty()).map(|s| format!("{};", s.trim()));
+    let lines = parameters.chain(statements).chain([format!("return {};", result.trim())]);
+    lines.map(|line| format!("{indent}{line}\n")).collect()
 }

@@ -31,9 +31,9 @@ use std::sync::atomic::AtomicU32;
 
 use crate::elementwise::Function;
 use crate::kernels::dense_forward;
-use crate::kernels::shared::{self, step_tolerance};
-use crate::kernels::{binary_cross_entropy, mean_squared_error, perceptron, softmax_cross_entropy};
+use crate::kernels::shared::{self, row_loss, step_tolerance};
 use crate::kernels::{dense_grad_input, groups};
+use crate::loss::Loss;
 use crate::network::Activation;
 use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape, padded};
@@ -49,8 +49,12 @@ words! {
         inputs: u32,
         /// Number of layers.
         layers: u32,
-        /// Index of the loss in [`LOSSES`].
+        /// Number of the loss function.
         loss: u32,
+        /// First parameter of the loss function.
+        loss_alpha: f32,
+        /// Second parameter of the loss function.
+        loss_beta: f32,
         /// First parameter of every activation that has one.
         alpha: f32,
         /// Second parameter of every activation that has two.
@@ -91,15 +95,11 @@ words! {
     }
 }
 
-/// Losses, in the order of their index in [`Params`].
-pub static LOSSES: [&Kernel; 4] =
-    [&mean_squared_error::KERNEL, &binary_cross_entropy::KERNEL, &softmax_cross_entropy::KERNEL, &perceptron::KERNEL];
-
 /// Maximum number of layers that [`Params`] can hold.
 pub const MOST_LAYERS: usize = 16;
 
 /// Number of words before those of the layers in [`Params`].
-const HEAD: usize = 7;
+const HEAD: usize = 9;
 
 /// Number of invocations per workgroup.
 pub const GROUP: usize = 128;
@@ -131,15 +131,17 @@ pub struct Layer {
 
 impl Params {
     /// Creates the parameters of a network, with four rows per workgroup. Each layer is a pair of its number of outputs
-    /// and the number of its activation. `loss` is an index in [`LOSSES`]. `parameters` are those of all activations
+    /// and the number of its activation. `parameters` are those of all activations
     /// that have some.
-    pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: usize, parameters: [f32; 2]) -> Self {
+    pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: Loss, parameters: [f32; 2]) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
             *word = *outputs as u32 | function << 16;
         }
+        let [loss_alpha, loss_beta] = loss.parameters().map(f32::to_bits);
         let [alpha, beta] = parameters.map(f32::to_bits);
-        let head = [batch as u32, 4, inputs as u32, layers.len() as u32, loss as u32, alpha, beta];
+        let sizes = [batch as u32, 4, inputs as u32, layers.len() as u32];
+        let head = [&sizes[..], &[loss.number(), loss_alpha, loss_beta, alpha, beta]].concat();
         let mut all = [0; HEAD + MOST_LAYERS];
         all[..HEAD].copy_from_slice(&head);
         all[HEAD..].copy_from_slice(&words);
@@ -166,6 +168,11 @@ impl Params {
         let behind = before.output + padded(batch * before.outputs);
         layers.iter_mut().for_each(|layer| layer.gradient = behind + layer.output);
         layers
+    }
+
+    /// Returns the loss function.
+    pub fn loss(&self) -> Loss {
+        Loss::new(self.loss, [self.loss_alpha, self.loss_beta])
     }
 
     /// Returns the activation function of a layer.
@@ -287,7 +294,8 @@ fn flops(words: &[u32], _: &[Shape]) -> u64 {
     let grad_inputs: u64 = sizes.skip(1).map(|[inputs, outputs]| 2 * inputs * (outputs + 1)).sum();
     let Some(last) = layers.last() else { return 0 };
     let outputs = Shape::new(p.batch as usize, last.outputs);
-    let loss = (LOSSES[p.loss as usize].flops)(&[outputs.columns as u32], &[outputs]);
+    let params = row_loss::Params::new(p.loss(), outputs.columns);
+    let loss = (row_loss::kernel(p.loss()).flops)(words_of(&params), &[outputs]);
     let derivative = if last.function == 0 { 0 } else { 2 * outputs.elements() as u64 };
     batch * (forward_and_weights + grad_inputs) + loss + derivative
 }
@@ -310,15 +318,16 @@ fn prelude(op: &Op) -> String {
     functions.sort_unstable();
     functions.dedup();
     format!(
-        "const GROUP = {GROUP}u;\nconst CHUNK = {}u;\nconst UNITS = {}u;\nconst LAYERS = {}u;\nconst LOSS = {}u;\n\
+        "const GROUP = {GROUP}u;\nconst CHUNK = {}u;\nconst UNITS = {}u;\nconst LAYERS = {}u;\nconst ELEMENTWISE = {};\n\
          const PARAMETERS = {}u;\n\nfn layer_at(number: u32) -> Layer {{\n    switch number {{\n{cases}    }}\n}}\n",
         p.chunk(),
         // The maximum that WGSL allows to declare; no device has that much memory.
         p.units().clamp(1, 65_535 * 4 / p.chunk()),
         layers.len(),
-        p.loss,
+        p.loss().function().element().is_some(),
         p.parameters(),
     ) + &Function::wgsl(&functions)
+        + &p.loss().function().wgsl()
 }
 
 /// Buffers that the reference reads and writes.
@@ -423,23 +432,28 @@ fn loss(
     }
     let (row_loss, grad) = (bytemuck::cast_slice_mut(row_loss), bytemuck::cast_slice_mut(&mut d));
     let args = [BufferArg::Write(row_loss), BufferArg::Write(grad), BufferArg::Atomic(std::slice::from_ref(flag))];
-    (LOSSES[p.loss as usize].reference)(loss_call(&[layer.outputs as u32], step, y, targets, args));
+    let params = row_loss::Params::new(p.loss(), layer.outputs);
+    (row_loss::kernel(p.loss()).reference)(loss_call(&params, step, y, targets, args));
     for (d, y) in d.iter_mut().zip(y) {
         *d *= p.activation(layer).derivative(*y);
     }
     d
 }
 
+fn words_of(params: &row_loss::Params) -> &[u32] {
+    bytemuck::cast_slice(std::slice::from_ref(params))
+}
+
 /// Returns the call of the loss function's kernel. `args` are row_loss, grad and flag.
 pub(crate) fn loss_call<'a>(
-    columns: &'a [u32; 1],
+    params: &'a row_loss::Params,
     step: &'a Step,
     y: &'a [f32],
     targets: &'a [u32],
     args: [BufferArg<'a>; 3],
 ) -> Call<'a> {
     let items = 0..step.rows as usize;
-    let mut call = Call { params: columns, step, steps: &[], items, args: Default::default(), trace: None };
+    let mut call = Call { params: words_of(params), step, steps: &[], items, args: Default::default(), trace: None };
     let all = [BufferArg::Read(bytemuck::cast_slice(y)), BufferArg::Read(targets)].into_iter().chain(args);
     call.args.iter_mut().zip(all).for_each(|(place, argument)| *place = argument);
     call

@@ -18,7 +18,6 @@ pub mod activation_grad;
 pub mod add;
 pub mod argmax;
 pub mod bias_add;
-pub mod binary_cross_entropy;
 pub mod check_finite;
 pub mod column_sum;
 pub mod count_correct;
@@ -29,16 +28,15 @@ pub mod dense_grad_input_sum;
 pub mod dense_grad_weight;
 pub mod dense_grad_weight_sum;
 pub mod dropout;
+pub mod element_loss;
 pub mod gather;
 pub mod gather_bytes;
 pub mod matmul;
 pub mod matmul_split;
 pub mod mean_loss;
-pub mod mean_squared_error;
 pub mod mlp_step_fused;
 pub mod mlp_step_sum;
 pub mod norm;
-pub mod perceptron;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 pub mod update;
@@ -56,14 +54,13 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
 };
 
 /// Kernels that are not of a family.
-static DIFFERENT: [&Kernel; 36] = [
+static DIFFERENT: [&Kernel; 34] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &add::KERNEL,
     &argmax::KERNEL,
     &bias_add::KERNEL,
-    &binary_cross_entropy::KERNEL,
     &check_finite::KERNEL,
     &column_sum::KERNEL,
     &count_correct::KERNEL,
@@ -76,6 +73,7 @@ static DIFFERENT: [&Kernel; 36] = [
     &dense_grad_weight::KERNEL,
     &dense_grad_weight_sum::KERNEL,
     &dropout::KERNEL,
+    &element_loss::KERNEL,
     &gather::KERNEL,
     &gather_bytes::KERNEL,
     &matmul::NN,
@@ -85,12 +83,10 @@ static DIFFERENT: [&Kernel; 36] = [
     &matmul_split::NT,
     &matmul_split::TN,
     &mean_loss::KERNEL,
-    &mean_squared_error::KERNEL,
     &mlp_step_fused::KERNEL,
     &mlp_step_fused::TRACED,
     &mlp_step_sum::KERNEL,
     &norm::KERNEL,
-    &perceptron::KERNEL,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
 ];
@@ -128,8 +124,6 @@ pub mod shared {
     pub const CLIP: &str = include_str!("../../shaders/shared/clip.wgsl");
     /// Dropout masks.
     pub const DROPOUT: &str = include_str!("../../shaders/shared/dropout.wgsl");
-    /// Main function of a loss that is a mean over columns.
-    pub const ELEMENT_LOSS: &str = include_str!("../../shaders/shared/element_loss.wgsl");
     /// Checks for finite numbers.
     pub const FINITE: &str = include_str!("../../shaders/shared/finite.wgsl");
     /// Math functions, where WGSL guarantees too little accuracy. Needs [`FINITE`].

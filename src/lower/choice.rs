@@ -1,19 +1,8 @@
-//! Kernels of losses and optimizers.
+//! Kernels of optimizers.
 
-use crate::kernels::{binary_cross_entropy, mean_squared_error, perceptron, softmax_cross_entropy, update};
-use crate::loss::Loss;
+use crate::kernels::update;
 use crate::optim::Optimizer;
-use crate::plan::{Kernel, Op, Plan, ViewId};
-
-/// Returns the kernel of a loss, which also writes its gradient.
-pub(super) fn loss_kernel(loss: Loss) -> &'static Kernel {
-    match loss {
-        Loss::MeanSquaredError => &mean_squared_error::KERNEL,
-        Loss::BinaryCrossEntropy => &binary_cross_entropy::KERNEL,
-        Loss::SoftmaxCrossEntropy => &softmax_cross_entropy::KERNEL,
-        Loss::Perceptron => &perceptron::KERNEL,
-    }
-}
+use crate::plan::{Op, Plan, ViewId};
 
 /// Creates the op of an optimizer over `[parameters, gradients, norm, flag]` and its states.
 pub(super) fn optimizer_op(

@@ -13,12 +13,12 @@ use crate::kernels::shared::row_loss;
 use crate::kernels::{
     accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, square_sum,
 };
-use crate::loss::{Loss, TargetKind};
+use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
 use crate::optim::Sgd;
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
-use choice::{loss_kernel, optimizer_op};
+use choice::optimizer_op;
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
 /// the last row and column; this limit leaves three quarters of the range for that. Networks may have twice as many
@@ -47,7 +47,7 @@ pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
 /// Returns the errors of [`Network::check`], and an error if `rows` is 0, or if rows or elements of an allocation
 /// exceed what kernels can count.
 pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
-    let spec = TrainingSpec::new(network.clone(), Loss::MeanSquaredError, Sgd::default(), rows);
+    let spec = TrainingSpec::new(network.clone(), Loss::mean_squared_error(), Sgd::default(), rows);
     let mut lowering = Lowering::new(&spec)?;
     lowering.evaluate()?;
     lowering.finish()
@@ -193,7 +193,7 @@ impl<'a> Lowering<'a> {
         let last = network.layers().len() - 1;
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
         let target = self.plan.named("target")?;
-        let op = row_loss::op(loss_kernel(self.spec.loss), &self.plan, outputs[last + 1], target, row_loss, grad, flag);
+        let op = row_loss::op(self.spec.loss, &self.plan, outputs[last + 1], target, row_loss, grad, flag);
         self.plan.push(Section::Gradients, op)?;
         self.backward(&outputs, grad, prefix)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
@@ -258,20 +258,18 @@ impl<'a> Lowering<'a> {
             self.plan.windowed("evaluate.row_loss", Dtype::F32, Shape::new(rows, 1), 1, Contents::Computed);
         let grad = self.computed("evaluate.grad.output", rows, columns);
         let loss = self.computed("evaluate.loss", 1, 1);
-        let op = row_loss::op(loss_kernel(self.spec.loss), &self.plan, output, target, row_loss, grad, flag);
+        let op = row_loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
-        if !self.spec.loss.is_classification() {
-            return Ok(());
-        }
+        let predict: fn(&Plan, ViewId, ViewId) -> Op = match self.spec.loss.task(columns) {
+            Task::Regression => return Ok(()),
+            Task::MultiClass => argmax::op,
+            Task::Binary | Task::MultiLabel => |plan, z, class| activation::op(plan, Activation::step(), z, class),
+        };
         let predicted =
             self.plan.tensor("evaluate.predicted", target_type, Shape::new(rows, target_columns), Contents::Computed);
         let correct = self.plan.tensor("evaluate.correct", Dtype::U32, Shape::vector(1), Contents::Computed);
-        let op = match self.spec.loss.target_kind() {
-            TargetKind::Class => argmax::op(&self.plan, output, predicted),
-            TargetKind::Numbers => activation::op(&self.plan, Activation::step(), output, predicted),
-        };
-        self.plan.push(Section::Score, op)?;
+        self.plan.push(Section::Score, predict(&self.plan, output, predicted))?;
         self.plan.push(Section::Score, count_correct::op(&self.plan, predicted, target, correct))
     }
 }

@@ -9,10 +9,11 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Run};
 use crate::fuse::fuse;
-use crate::loss::{Loss, TargetKind};
+use crate::loss::{Loss, TargetKind, Task};
 use crate::lower::lower_evaluation;
+use crate::model::multi_label::MultiLabel;
 use crate::model::regression::Regression;
-use crate::model::{InputRows, Model, rows_at_once, target_of, undone, write_parameters};
+use crate::model::{InputRows, Model, numbers, rows_at_once, target_of, write_parameters};
 use crate::plan::{Plan, Section, Step, ViewId};
 
 /// Loss and metrics of a network on a data set.
@@ -23,10 +24,18 @@ pub struct Evaluation {
     pub rows: usize,
     /// Mean loss over all rows.
     pub loss: f64,
-    /// Accuracy, for classification: the fraction of correct predictions. For softmax, a row is one prediction; for a binary
-    /// loss, each output is one. `None` for a regression, or if a target lies between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions. With one class per row, a row is one prediction; of
+    /// several labels, each is one. `None` for a regression, or if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
+    /// Fraction of rows with all labels predicted correctly, if rows have several labels, as scikit-learn's `accuracy_score`.
+    /// `None` if a target lies between 0 and 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact_match: Option<f64>,
+    /// Micro-averaged F1, if rows have several labels, as scikit-learn's `f1_score`. Unlike the accuracy, it does not rise where
+    /// most labels are false. `None` if a target lies between 0 and 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
     /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a constant
     /// target it is 1 if all predictions are exact, else 0, as in scikit-learn.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +50,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Returns a metric by name: `loss`, `accuracy`, `r2`, `mae` or `rmse`.
+    /// Returns a metric by name: `loss`, `accuracy`, `exact_match`, `f1`, `r2`, `mae` or `rmse`.
     ///
     /// # Errors
     /// The name is unknown, or there is no such metric for the loss function.
@@ -49,7 +58,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -62,6 +71,8 @@ impl Evaluation {
         let all = [
             ("loss", Some(self.loss)),
             ("accuracy", self.accuracy),
+            ("exact_match", self.exact_match),
+            ("f1", self.f1),
             ("r2", self.r2),
             ("mae", self.mae),
             ("rmse", self.rmse),
@@ -79,7 +90,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 1], ["cat", "dog"])?;
@@ -98,7 +109,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -116,7 +127,7 @@ impl Evaluation {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -138,7 +149,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// let data = Dataset::numbers("three columns", 3, &[0.0; 3], 1, &[0.0])?;
     /// assert!(model.check_data(&data).is_err());
@@ -158,7 +169,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -178,7 +189,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let data = Dataset::numbers("sums", 2, &[3.0, 4.0, 1.0, 1.0], 1, &[10.0, 5.0])?;
@@ -214,6 +225,9 @@ pub(crate) fn evaluate(
     let target_columns = target.len() / data.len();
     let exact = loss_function.target_kind() == TargetKind::Class
         || target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
+    let task = loss_function.task(target_columns);
+    // Labels are counted here, since a device counts them only one by one.
+    let correct = views.correct.filter(|_| task != Task::MultiLabel);
     let batches = target.chunks(batch_size * target_columns).enumerate();
     let batches: Vec<Batch<'_>> = batches
         .map(|(number, target)| Batch { first: number * batch_size, rows: target.len() / target_columns, target })
@@ -221,7 +235,7 @@ pub(crate) fn evaluate(
     let (mut totals, mut in_flight) = (Totals::default(), VecDeque::new());
     for (number, batch) in batches.iter().enumerate() {
         submit(executor, &views, input, batch)?;
-        let result = executor.read(views.correct.unwrap_or(views.output), 0)?;
+        let result = executor.read(correct.unwrap_or(views.output), 0)?;
         in_flight.push_back((batch, executor.read(views.loss, 0)?, result));
         let most = if number + 1 < batches.len() { executor.in_flight() } else { 0 };
         while in_flight.len() > most {
@@ -231,29 +245,50 @@ pub(crate) fn evaluate(
                 return Err(not_finite(executor, &views, input, batch, mean)?);
             }
             totals.loss += f64::from(mean) * batch.rows as f64;
-            match views.correct {
+            match correct {
                 Some(_) => totals.correct += u64::from(result.wait()?[0]),
                 None => totals.outputs.extend_from_slice(&result.wait_f32()?[..batch.rows * target_columns]),
             }
         }
     }
-    let regression = match data.targets() {
-        Targets::Numbers { values, .. } if views.correct.is_none() => {
-            Some(Regression::of(&undone(scaling, &totals.outputs), values, target_columns))
-        }
+    let targets = match data.targets() {
+        Targets::Numbers { values, .. } if task == Task::Regression => Some(values),
         _ => None,
     };
+    let numbers = numbers(loss_function, scaling, target_columns, &totals.outputs);
+    let regression = targets.map(|targets| Regression::of(&numbers, targets, target_columns));
+    let labels = (task == Task::MultiLabel && exact).then(|| MultiLabel::of(&totals.outputs, target, target_columns));
+    let raw = targets.zip(scaling).and_then(|(targets, scaling)| raw_loss(loss_function, scaling, &numbers, targets));
     Ok(Evaluation {
         rows: data.len(),
-        loss: match &regression {
-            Some(regression) if scaling.is_some() => regression.mse,
-            _ => totals.loss / data.len() as f64,
+        loss: raw.unwrap_or(totals.loss / data.len() as f64),
+        accuracy: match &labels {
+            Some(labels) => Some(labels.accuracy),
+            None => correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
         },
-        accuracy: views.correct.filter(|_| exact).map(|_| totals.correct as f64 / target.len() as f64),
+        exact_match: labels.as_ref().map(|found| found.exact_match),
+        f1: labels.as_ref().map(|found| found.f1),
         r2: regression.as_ref().map(|found| found.r2),
         mae: regression.as_ref().map(|found| found.mae),
         rmse: regression.as_ref().map(|found| found.rmse),
     })
+}
+
+/// Returns the mean loss in the units of the targets. In each column, that is the loss of outputs and targets that are divided by
+/// the scale, times a power of the scale. `None` if the loss has no such unit.
+fn raw_loss(loss: Loss, scaling: &Standardization, outputs: &[f64], targets: &[f64]) -> Option<f64> {
+    let (power, element) = (loss.unit_power()?, loss.function().element()?);
+    let parameters = loss.parameters().map(f64::from);
+    let (columns, rows) = (scaling.columns(), targets.len() / scaling.columns());
+    // Without parameters, no distance has to be divided.
+    let is_scaled = power == 0 || !loss.function().parameters.is_empty();
+    let of_column = |(column, scale): (usize, &f64)| {
+        let scale = if is_scaled { *scale } else { 1.0 };
+        let scaled = |at: usize| element.double[0]((outputs[at] - targets[at]) / scale, 0.0, parameters);
+        let sum: f64 = (0..rows).map(|row| scaled(row * columns + column)).sum();
+        sum / rows as f64 * scale.powi(power)
+    };
+    Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
 /// Views that an evaluation writes and reads.

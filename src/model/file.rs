@@ -30,7 +30,7 @@ impl Model {
     /// # Examples
     /// ```no_run
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// model.save("model.safetensors")?;
     /// # Ok::<(), wgrad::Error>(())

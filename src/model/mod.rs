@@ -4,6 +4,7 @@ mod confusion;
 pub(crate) mod container;
 mod evaluate;
 mod file;
+mod multi_label;
 mod origin;
 mod output;
 mod predictor;
@@ -19,7 +20,7 @@ pub use predictor::Predictor;
 pub use rows::Labels;
 
 pub(crate) use evaluate::evaluate;
-pub(crate) use output::{check_finite, classes, probabilities, undone};
+pub(crate) use output::{check_finite, classes, numbers, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
 use std::borrow::Cow;
@@ -149,7 +150,7 @@ impl Metadata {
             if scaling.columns() != outputs {
                 return Err(wrong("scaled targets", scaling.columns(), outputs));
             }
-            if self.loss != Loss::MeanSquaredError {
+            if !self.loss.scales_targets() {
                 let problem = format!("{} does not scale targets, but there is a target scaling", self.loss);
                 return Err(Error::conflict("model", problem, "remove the target scaling"));
             }
@@ -182,7 +183,7 @@ impl Metadata {
 /// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
 /// let moons = data::two_moons(200, 0.1, 1)?;
 /// let mut trainer = Trainer::builder(Network::input(2).dense(16).relu().dense(2))
-///     .loss(Loss::SoftmaxCrossEntropy)
+///     .loss(Loss::softmax_cross_entropy())
 ///     .optimizer(Adam::new(0.01))
 ///     .build(&Device::cpu())?;
 /// trainer.fit(&moons, Fit::epochs(30))?;
@@ -210,7 +211,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// assert_eq!(model.predict(&[3.0, 4.0, 1.0, 1.0])?, [10.0, 3.0]);
@@ -230,7 +231,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// assert_eq!(model.predict_classes(&[0.2, 0.9, 0.7, 0.1])?, [1, 0]);
@@ -249,7 +250,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// assert!(model.check().is_ok());
@@ -271,7 +272,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// assert_eq!(model.outputs(&[0.25, 0.75])?, [0.25, 0.75]);
@@ -289,7 +290,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// assert_eq!(model.outputs_on(&Device::reference(), &[3.0_f64, 4.0])?, [10.0]);
@@ -310,7 +311,7 @@ impl Model {
     /// ```
     /// use wgrad::{Device, Loss, Network, Trainer};
     /// let network = Network::input(1).dense(1).relu();
-    /// let mut trainer = Trainer::builder(network).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// let mut trainer = Trainer::builder(network).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// let mut parameters = trainer.parameters()?;
     /// (parameters[0].values, parameters[1].values) = (vec![2.0], vec![-10.0]);
     /// trainer.set_parameters(&parameters)?;

@@ -1,8 +1,9 @@
 //! Meaning of a network's outputs, by the loss function of its training.
 
 use crate::data::Standardization;
+use crate::elementwise::Meaning;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
+use crate::loss::{Loss, Task};
 use crate::model::Metadata;
 use crate::network::Activation;
 
@@ -34,23 +35,23 @@ pub(crate) fn probabilities(
     outputs: &mut [f32],
 ) -> Result<()> {
     check_finite("predictions", 0, columns, outputs.iter().copied())?;
-    activate(loss, columns, outputs);
-    if let Some(scaling) = scaling {
-        let undone = |at: usize, output: f32| scaling.undone_value(at % columns, output) as f32;
-        let numbers = outputs.iter().enumerate().map(|(at, output)| undone(at, *output));
-        check_finite("predictions", 0, columns, numbers)?;
-        outputs.iter_mut().enumerate().for_each(|(at, output)| *output = undone(at, *output));
+    if loss.task(columns) != Task::Regression {
+        activate(loss, columns, outputs);
+        return Ok(());
     }
+    let number = |(at, output): (usize, &f32)| number(loss, scaling, at % columns, *output) as f32;
+    check_finite("predictions", 0, columns, outputs.iter().enumerate().map(number))?;
+    outputs.iter_mut().enumerate().for_each(|(at, output)| *output = number((at, output)));
     Ok(())
 }
 
 /// Converts finite outputs of shape [rows, columns] in place into probabilities; outputs of a regression do not change.
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
-    match loss {
-        Loss::MeanSquaredError => {}
-        Loss::BinaryCrossEntropy => apply(Activation::sigmoid(), outputs),
-        Loss::Perceptron => apply(Activation::step(), outputs),
-        Loss::SoftmaxCrossEntropy => outputs.chunks_mut(columns).for_each(softmax),
+    match loss.function().output {
+        Meaning::Number { .. } | Meaning::LogRate => {}
+        Meaning::Logit => apply(Activation::sigmoid(), outputs),
+        Meaning::Score => apply(Activation::step(), outputs),
+        Meaning::ClassLogits => outputs.chunks_mut(columns).for_each(softmax),
     }
 }
 
@@ -67,10 +68,10 @@ enum Rule {
 impl Rule {
     /// Returns the rule; `None` if a row does not belong to one class.
     fn of(loss: Loss, columns: usize) -> Option<Self> {
-        match loss {
-            Loss::SoftmaxCrossEntropy => Some(Self::Largest),
-            Loss::BinaryCrossEntropy | Loss::Perceptron => (columns == 1).then_some(Self::AboveZero),
-            Loss::MeanSquaredError => None,
+        match loss.task(columns) {
+            Task::MultiClass => Some(Self::Largest),
+            Task::Binary => Some(Self::AboveZero),
+            Task::MultiLabel | Task::Regression => None,
         }
     }
 
@@ -98,7 +99,7 @@ impl Metadata {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// assert_eq!(model.metadata.class_count(), Some(2));
     /// # Ok::<(), wgrad::Error>(())
@@ -117,7 +118,7 @@ impl Metadata {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let mut outputs = model.outputs(&[0.5, 0.5])?;
@@ -135,14 +136,14 @@ impl Metadata {
     /// # Examples
     /// ```
     /// use wgrad::{Device, Loss, Network, Standardization, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.metadata.target_scaling = Some(Standardization::new(vec![3e9], vec![4.0])?);
     /// assert_eq!(model.metadata.numbers(&[0.5]), [3e9 + 2.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn numbers(&self, outputs: &[f32]) -> Vec<f64> {
-        undone(self.target_scaling.as_ref(), outputs)
+        numbers(self.loss, self.target_scaling.as_ref(), self.network.outputs(), outputs)
     }
 
     /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each class;
@@ -154,7 +155,7 @@ impl Metadata {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let outputs = model.outputs(&[0.5, 0.5])?;
@@ -172,11 +173,17 @@ impl Metadata {
     }
 }
 
-/// Scales outputs of a regression back to the units of the targets, in f64.
-pub(crate) fn undone(scaling: Option<&Standardization>, outputs: &[f32]) -> Vec<f64> {
-    match scaling {
-        Some(scaling) => scaling.undone(outputs),
-        None => outputs.iter().map(|output| f64::from(*output)).collect(),
+/// Returns the predicted numbers of a regression in the units of the targets, in f64.
+pub(crate) fn numbers(loss: Loss, scaling: Option<&Standardization>, columns: usize, outputs: &[f32]) -> Vec<f64> {
+    outputs.iter().enumerate().map(|(at, output)| number(loss, scaling, at % columns, *output)).collect()
+}
+
+fn number(loss: Loss, scaling: Option<&Standardization>, column: usize, output: f32) -> f64 {
+    match loss.function().output {
+        Meaning::LogRate => f64::from(output).exp(),
+        Meaning::Number { .. } | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => {
+            scaling.map_or(output.into(), |scaling| scaling.undone_value(column, output))
+        }
     }
 }
 

@@ -22,7 +22,7 @@ const FEW_ROWS: usize = 8;
 /// ```
 /// use wgrad::{Device, Fit, Loss, Network, Trainer, data};
 /// let mut trainer =
-///     Trainer::builder(Network::input(4).dense(16).relu().dense(3)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+///     Trainer::builder(Network::input(4).dense(16).relu().dense(3)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
 /// trainer.fit(&data::iris(), Fit::epochs(2))?;
 /// let model = trainer.into_model()?;
 ///
@@ -46,7 +46,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let mut predictor = model.predictor(&Device::cpu())?;
@@ -64,7 +64,7 @@ impl Predictor {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// assert_eq!(model.predictor(&Device::cpu())?.inputs(), 2);
     /// # Ok::<(), wgrad::Error>(())
@@ -78,7 +78,7 @@ impl Predictor {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let model = trainer.into_model()?;
     /// assert_eq!(model.predictor(&Device::cpu())?.outputs(), 1);
     /// # Ok::<(), wgrad::Error>(())
@@ -95,7 +95,7 @@ impl Predictor {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let mut predictor = model.predictor(&Device::cpu())?;
@@ -122,7 +122,7 @@ impl Predictor {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![2.0, 1.0]; // The bias is 0.
     /// let mut predictor = model.predictor(&Device::cpu())?;
@@ -143,7 +143,7 @@ impl Predictor {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let mut predictor = model.predictor(&Device::cpu())?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::data::{Dataset, Standardization, Targets};
 use crate::error::{Error, Result, collected, copied};
-use crate::loss::{Loss, TargetKind};
+use crate::loss::{Loss, TargetKind, Task};
 use crate::model::check_inputs;
 use crate::network::Network;
 
@@ -130,7 +130,9 @@ pub(crate) fn target_of(
         }
         (Targets::Classes { indices, .. }, TargetKind::Class) => Labels::Classes(indices),
         // Binary losses take two classes as the numbers 0 and 1.
-        (Targets::Classes { indices, names }, TargetKind::Numbers) if names.len() == 2 && loss.is_classification() => {
+        (Targets::Classes { indices, names }, TargetKind::Numbers)
+            if names.len() == 2 && loss.task(1) == Task::Binary =>
+        {
             numbers = indices.iter().map(|index| *index as f32).collect();
             Labels::Numbers(&numbers)
         }
@@ -184,31 +186,17 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
                 &format!("below the network's {outputs} outputs"),
             )),
         },
-        (_, Labels::Numbers(numbers)) => match numbers.iter().position(|number| !allowed(loss, *number)) {
-            // -0 becomes 0, since predictions and targets are compared as words.
-            None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
-            Some(at) => Err(Error::value(
-                format!("targets, row {}, output {}", at / outputs, at % outputs),
-                "target",
-                numbers[at],
-                range(loss),
-            )),
-        },
-    }
-}
-
-fn allowed(loss: Loss, number: f32) -> bool {
-    match loss {
-        Loss::BinaryCrossEntropy => (0.0..=1.0).contains(&number),
-        Loss::Perceptron => number == 0.0 || number == 1.0,
-        _ => number.is_finite(),
-    }
-}
-
-fn range(loss: Loss) -> &'static str {
-    match loss {
-        Loss::BinaryCrossEntropy => "between 0 and 1",
-        Loss::Perceptron => "0 or 1",
-        _ => "finite",
+        (_, Labels::Numbers(numbers)) => {
+            match numbers.iter().position(|number| !loss.function().range.contains(*number)) {
+                // -0 becomes 0, since predictions and targets are compared as words.
+                None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
+                Some(at) => Err(Error::value(
+                    format!("targets, row {}, output {}", at / outputs, at % outputs),
+                    "target",
+                    numbers[at],
+                    loss.function().range.text(),
+                )),
+            }
+        }
     }
 }

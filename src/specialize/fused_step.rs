@@ -14,8 +14,13 @@
 
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
-use crate::kernels::mlp_step_fused::{self, GROUP, LOSSES, MOST_LAYERS, Params};
-use crate::kernels::{activation_grad, dense_forward, dense_grad_input, dense_grad_weight, mlp_step_sum};
+use crate::kernels::mlp_step_fused::{self, GROUP, MOST_LAYERS, Params};
+use crate::kernels::shared::row_loss;
+use crate::kernels::{
+    activation_grad, dense_forward, dense_grad_input, dense_grad_weight, element_loss, mlp_step_sum,
+    softmax_cross_entropy,
+};
+use crate::loss::Loss;
 use crate::network::Activation;
 use crate::plan::{Contents, FusedStep, Kernel, Limits, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
@@ -103,7 +108,7 @@ struct Step {
     /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
     layers: Vec<(usize, u32)>,
-    loss: usize,
+    loss: Loss,
     activation_parameters: [f32; 2],
     /// Number of the section's ops that the fused step replaces.
     ops: usize,
@@ -120,7 +125,8 @@ impl Step {
         let count = ops.iter().take_while(|op| is(op, &dense_forward::KERNEL)).count();
         let (forward, rest) = ops.split_at(count);
         let (loss_op, mut rest) = rest.split_first()?;
-        let loss = LOSSES.iter().position(|kernel| is(loss_op, kernel))?;
+        let is_loss = is(loss_op, &element_loss::KERNEL) || is(loss_op, &softmax_cross_entropy::KERNEL);
+        let loss = is_loss.then(|| loss_op.params::<row_loss::Params>().loss())?;
         let mut layers: Vec<Activation> = Vec::new();
         for (number, op) in forward.iter().enumerate() {
             let p: &dense_forward::Params = op.params();

@@ -22,7 +22,7 @@ use crate::trainer::{PendingLosses, Profile, SubmissionSizer, Trainer};
 /// ```
 /// use wgrad::{Adam, Device, Loss, Network, Schedule, Trainer};
 /// let trainer = Trainer::builder(Network::input(4).dense(16).relu().dense(3))
-///     .loss(Loss::SoftmaxCrossEntropy)
+///     .loss(Loss::softmax_cross_entropy())
 ///     .optimizer(Adam::new(0.01))
 ///     .schedule(Schedule::cosine(500))
 ///     .batch(32)
@@ -75,7 +75,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    /// let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error());
     /// let trainer = builder.build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -89,7 +89,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let trainer = builder.optimizer(wgrad::Sgd::new(0.1).momentum(0.9)).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -103,7 +103,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// use wgrad::Schedule;
     /// // The learning rate of step t is 0.99ᵗ times the optimizer's.
     /// let trainer = builder.schedule(Schedule::from_fn(1000, |step| 0.99f64.powf(step as f64))).build(&Device::cpu())?;
@@ -120,7 +120,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let trainer = builder.clip_norm(1.0).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -137,7 +137,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.batch(2).build(&Device::cpu())?;
     /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
     /// assert_eq!(trainer.steps(), 2, "4 rows in batches of 2");
@@ -157,7 +157,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.batch(2).accumulate(2).build(&Device::cpu())?;
     /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
     /// assert_eq!(trainer.steps(), 1, "4 rows in one step of 2 batches");
@@ -173,7 +173,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let [mut one, mut same] = [builder.clone().seed(7).build(&Device::cpu())?, builder.seed(7).build(&Device::cpu())?];
     /// assert_eq!(one.parameters()?, same.parameters()?);
     /// # Ok::<(), wgrad::Error>(())
@@ -189,7 +189,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let train = data::xor();
     /// let trainer = builder.preprocessing(wgrad::Standardization::fit(&train)?).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
@@ -212,7 +212,7 @@ impl Builder {
     /// ```
     /// use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
     /// let prices = Dataset::from_rows([[0.0], [1.0], [2.0], [3.0]], [100_000.0, 200_000.0, 300_000.0, 400_000.0])?;
-    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError).scale_targets();
+    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error()).scale_targets();
     /// let mut trainer = builder.optimizer(wgrad::Adam::new(0.1)).build(&Device::cpu())?;
     /// trainer.fit(&prices, Fit::epochs(300))?;
     /// assert!((trainer.predict(&[1.5])?[0] - 250_000.0).abs() < 100.0);
@@ -228,7 +228,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     /// let scaling = wgrad::Standardization::new(vec![250_000.0], vec![100_000.0])?;
     /// let trainer = builder.target_scaling(scaling).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
@@ -247,7 +247,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.batch(1).steps_per_submission(3).build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// assert_eq!(trainer.advance()?.losses.len(), 3);
@@ -266,7 +266,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.profile().build(&Device::cpu())?;
     /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
     /// for op in trainer.profile().unwrap().ops() {
@@ -288,7 +288,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// use wgrad::internals::specialize::Tuning;
     /// let trainer = builder.tuning(Tuning::default()).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
@@ -304,7 +304,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// use wgrad::internals::specialize::Tuning;
     /// let trainer = builder.suggest_tuning(Tuning::default()).build(&Device::cpu())?;
     /// assert!(trainer.tuned()?.ignored.is_empty());
@@ -320,7 +320,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let trainer = builder.primitive().build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -340,7 +340,7 @@ impl Builder {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let trainer = builder.build(&Device::cpu())?;
     /// let error = Trainer::builder(Network::input(2).dense(2)).build(&Device::cpu()).unwrap_err();
     /// assert_eq!(error.to_string(), "trainer: no loss is set; add `.loss(…)`");
@@ -351,7 +351,7 @@ impl Builder {
         if self.steps_per_submission == Some(0) {
             return Err(Error::value("trainer", "steps_per_submission", 0, "at least 1"));
         }
-        if self.scale_targets && loss != Loss::MeanSquaredError {
+        if self.scale_targets && !loss.scales_targets() {
             let problem = format!("{loss} cannot be used with scaled targets");
             return Err(Error::conflict("trainer", problem, "remove `.scale_targets()`, or use mean_squared_error"));
         }

@@ -14,7 +14,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let accuracy = trainer.evaluate(&data::xor())?.accuracy()?;
     /// assert!((0.0..=1.0).contains(&accuracy));
@@ -37,7 +37,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let probabilities = trainer.predict(&[0.0, 0.0, 0.0, 1.0])?;
     /// assert_eq!(probabilities.len(), 2, "2 rows");
@@ -58,7 +58,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let classes: Vec<u32> = trainer.predict_classes(&[0.0, 0.0, 0.0, 1.0])?;
     /// assert_eq!(classes.len(), 2);

@@ -103,7 +103,7 @@ impl History {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// let history = trainer.fit(&train, Fit::epochs(3))?;
@@ -119,7 +119,7 @@ impl History {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// assert!(!trainer.fit(&train, Fit::epochs(1))?.is_empty());
@@ -136,7 +136,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// let history = trainer.fit(&train, Fit::epochs(3))?;
@@ -163,7 +163,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
     /// let history = trainer.fit(&train, Fit::epochs(2).validate(&validation))?;
@@ -181,7 +181,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
     /// let history = trainer.fit(&train, Fit::epochs(20).validate(&validation).patience(3))?;
@@ -199,7 +199,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// trainer.fit(&train, Fit::epochs(1).accumulate(4))?;
@@ -216,7 +216,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
     /// let history = trainer.fit(&train, Fit::epochs(5).validate(&validation).restore_best())?;
@@ -237,7 +237,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// use std::ops::ControlFlow;
@@ -261,7 +261,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// # let folder = std::env::temp_dir().join(format!("wgrad-doc-fit-{}", std::process::id()));
@@ -280,7 +280,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// let fit = Fit::epochs(2).on_resume(|restored| println!("resumed after step {}", restored.step));
@@ -301,7 +301,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// let fit = Fit::epochs(2).on_begin_anew(|others| println!("starts a new training: {others:?}"));
@@ -321,7 +321,7 @@ impl<'a> Fit<'a> {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// use std::ops::ControlFlow;
@@ -354,7 +354,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// let history = trainer.fit(&train, Fit::epochs(3))?;
@@ -407,7 +407,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
     /// trainer.fit(&train, Fit::epochs(1))?;

@@ -113,7 +113,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// assert_eq!(trainer.advance()?.rows, [4]);
@@ -223,7 +223,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// assert!(trainer.check(&data::xor()).is_ok());
     /// assert!(trainer.check(&data::iris()).is_err(), "iris has 4 columns");
@@ -263,11 +263,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Returns the factor that converts the loss on scaled targets to the units of the raw targets. It is the square of the
-    /// scale, since errors are squared. It is 1 if targets are not scaled, and for several columns, whose scales differ.
+    /// Returns the factor that converts the loss on scaled targets to the units of the raw targets: a power of the scale. It is
+    /// 1 if targets are not scaled, and for several columns, whose scales differ.
     pub(super) fn loss_factor(&self) -> f64 {
-        match self.target_scaling.as_ref().map(Standardization::scale) {
-            Some([scale]) => scale * scale,
+        match (self.target_scaling.as_ref().map(Standardization::scale), self.spec.loss.unit_power()) {
+            (Some([scale]), Some(power)) => scale.powi(power),
             _ => 1.0,
         }
     }

@@ -52,7 +52,7 @@ use tuned::Planner;
 /// ```
 /// use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
 /// let mut trainer = Trainer::builder(Network::input(2).dense(8).tanh().dense(1))
-///     .loss(Loss::BinaryCrossEntropy)
+///     .loss(Loss::binary_cross_entropy())
 ///     .optimizer(Adam::new(0.05))
 ///     .build(&Device::cpu())?;
 /// trainer.fit(&data::xor(), Fit::epochs(200))?;
@@ -137,7 +137,7 @@ impl StepLoss {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let loss: f32 = trainer.step(&[0.0, 0.0], &[1.0, 3.0])?.value()?;
     /// assert_eq!(loss, 5.0, "the first bias is 0, so the loss is (1² + 3²) / 2");
@@ -170,7 +170,7 @@ impl Trainer {
     /// ```
     /// use wgrad::{Device, Loss, Network, Trainer};
     /// let builder = Trainer::builder(Network::input(2).dense(8).relu().dense(1));
-    /// let trainer = builder.loss(Loss::MeanSquaredError).build(&Device::cpu())?;
+    /// let trainer = builder.loss(Loss::mean_squared_error()).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn builder(network: Network) -> Builder {
@@ -182,7 +182,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::mean_squared_error());
     /// let trainer = builder.build(&Device::cpu())?;
     /// assert_eq!(trainer.network().parameter_count(), 2 * 3 + 3);
     /// # Ok::<(), wgrad::Error>(())
@@ -196,7 +196,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::mean_squared_error());
     /// let trainer = builder.build(&Device::cpu())?;
     /// println!("trains on {}", trainer.device());
     /// # Ok::<(), wgrad::Error>(())
@@ -210,7 +210,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::mean_squared_error());
     /// let trainer = builder.build(&Device::cpu())?;
     /// println!("{:?}", trainer.counters());
     /// # Ok::<(), wgrad::Error>(())
@@ -224,7 +224,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.profile().build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// trainer.advance()?;
@@ -240,7 +240,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.batch(2).build(&Device::cpu())?;
     /// trainer.fit(&data::xor(), Fit::epochs(3))?;
     /// assert_eq!(trainer.steps(), 6, "each epoch has 4 rows, and each step 2");
@@ -255,7 +255,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(2).dense(3)).loss(Loss::mean_squared_error());
     /// let trainer = builder.optimizer(Adam::new(0.01)).build(&Device::cpu())?;
     /// assert_eq!(trainer.learning_rate(), 0.01);
     /// # Ok::<(), wgrad::Error>(())
@@ -275,7 +275,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// let mut trainer = builder.optimizer(Adam::new(0.01)).build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// trainer.advance()?;
@@ -304,7 +304,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// use wgrad::{Device, Loss, Network, Sgd, Trainer};
-    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     /// let mut trainer = builder.optimizer(Sgd::new(0.1)).build(&Device::cpu())?;
     /// for _ in 0..200 {
     ///     let loss = trainer.step(&[0.0, 1.0, 2.0], &[1.0, 3.0, 5.0])?;
@@ -366,7 +366,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// loop {
@@ -421,7 +421,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let parameters = trainer.parameters()?;
     /// assert_eq!((parameters[0].name.as_str(), &parameters[0].shape[..]), ("layer0.weight", &[1, 2][..]));
@@ -442,7 +442,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let mut parameters = trainer.parameters()?;
     /// parameters[1].values = vec![0.5];
@@ -463,7 +463,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// trainer.step(&[0.0], &[3.0])?;
     /// assert_eq!(trainer.gradients()?[1].values, [-6.0], "the bias is 0, so its gradient is 2 · (0 − 3)");
@@ -482,7 +482,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;
     /// let model = trainer.into_model()?;
@@ -501,7 +501,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// let before = trainer.model()?;
     /// trainer.fit(&data::xor(), wgrad::Fit::epochs(1))?;

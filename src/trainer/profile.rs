@@ -38,7 +38,7 @@ pub struct OpTime {
 /// # Examples
 /// ```
 /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
-/// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+/// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
 /// let mut trainer = builder.profile().build(&Device::cpu())?;
 /// trainer.fit(&data::xor(), Fit::epochs(2))?;
 /// println!("{}", trainer.profile().unwrap().table(Default::default()));
@@ -104,7 +104,7 @@ impl Profile {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.profile().build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// trainer.advance()?;
@@ -121,7 +121,7 @@ impl Profile {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.profile().build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// trainer.advance()?;
@@ -151,7 +151,7 @@ impl Profile {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.profile().build(&Device::cpu())?;
     /// trainer.load(&data::xor())?;
     /// trainer.advance()?;

@@ -79,7 +79,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// assert_eq!(trainer.tuned()?.tuned, 0, "there is no tuning");
     /// # Ok::<(), wgrad::Error>(())
@@ -98,7 +98,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// assert!(trainer.tiles()?.is_empty(), "it trains on the CPU");
     /// # Ok::<(), wgrad::Error>(())

@@ -12,7 +12,7 @@
 //! use wgrad::tune::Tune;
 //! use wgrad::{Adam, Device, Loss, Network};
 //! let network = Network::input(8).dense(16).relu().dense(3);
-//! let tune = Tune::network(&TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 12))?;
+//! let tune = Tune::network(&TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), 12))?;
 //! let error = tune.run(&Device::cpu(), |_| ()).expect_err("the CPU has no tiles");
 //! assert!(error.to_string().contains("name a GPU"));
 //! # Ok::<(), wgrad::Error>(())

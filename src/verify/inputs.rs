@@ -1,8 +1,9 @@
 //! Random numbers that a network is verified on; the same seed gives the same numbers.
 
+use crate::elementwise::Range;
 use crate::error::Result;
 use crate::exec::Executor;
-use crate::loss::{Loss, TargetKind};
+use crate::loss::TargetKind;
 use crate::lower::TrainingSpec;
 use crate::model::{Tensor, parameter_shapes, write_parameters};
 use crate::network::Network;
@@ -63,11 +64,13 @@ fn target(random: &mut Philox, spec: &TrainingSpec, numbers: Numbers) -> u32 {
     if loss.target_kind() == TargetKind::Class {
         return random.below(network.outputs() as u32);
     }
-    let number = match (loss, random.below(4)) {
-        (Loss::MeanSquaredError, _) => numbers.draw(random, 1.0),
+    let word = random.below(4);
+    let number = match loss.function().range {
+        Range::Any => numbers.draw(random, 1.0),
+        Range::NotNegative => numbers.draw(random, 1.0).abs(),
         // 0, 1, and numbers between them.
-        (Loss::BinaryCrossEntropy, 2..) if numbers == Numbers::Real => random.uniform() as f32,
-        (_, word) => (word % 2) as f32,
+        Range::Unit if word >= 2 && numbers == Numbers::Real => random.uniform() as f32,
+        Range::Unit | Range::Bit | Range::Class => (word % 2) as f32,
     };
     number.to_bits()
 }

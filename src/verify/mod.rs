@@ -18,7 +18,7 @@
 //! use wgrad::verify::Verify;
 //! use wgrad::{Adam, Device, Loss, Network};
 //! let network = Network::input(8).dense(16).relu().dense(3);
-//! let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 12);
+//! let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), 12);
 //! let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?;
 //! assert!(report.passed() && report.elements() > 20_000, "{report}");
 //! # Ok::<(), wgrad::Error>(())
@@ -62,7 +62,7 @@ pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
 /// use wgrad::verify::Verify;
 /// use wgrad::{Adam, Device, Loss, Network};
 /// let network = Network::input(2).dense(3).relu().dense(1);
-/// let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+/// let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
 /// let report = Verify::network(&spec)?.seed(7).run(&Device::cpu(), |_| ())?;
 /// assert!(report.passed());
 /// # Ok::<(), wgrad::Error>(())
@@ -90,7 +90,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// assert!(Verify::network(&spec)?.run(&Device::cpu(), |_| ())?.passed());
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -115,7 +115,7 @@ impl Verify {
     /// ```
     /// use wgrad::verify::Verify;
     /// use wgrad::{Adam, Device, Loss, Network, Trainer};
-    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::MeanSquaredError);
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error());
     /// # let model = builder.build(&Device::cpu())?.into_model()?;
     /// let report = Verify::model(&model, Adam::new(1e-3), 4)?.run(&Device::cpu(), |_| ())?;
     /// assert!(report.passed());
@@ -155,7 +155,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.seed(7).run(&Device::cpu(), |_| ())?;
     /// assert_eq!(report.header.seed, 7);
     /// # Ok::<(), wgrad::Error>(())
@@ -174,7 +174,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// use wgrad::specialize::Tuning;
     /// let verify = Verify::network(&spec)?.tuning(Tuning::default());
     /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
@@ -194,7 +194,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// use wgrad::specialize::Tuning;
     /// let verify = Verify::network(&spec)?.suggest_tuning(Tuning::default());
     /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
@@ -213,7 +213,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.and_primitive().run(&Device::cpu(), |_| ())?;
     /// assert_eq!(report.free_runs.len(), 2 * 3);
     /// # Ok::<(), wgrad::Error>(())
@@ -235,7 +235,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let mut ops = 0;
     /// let report = Verify::network(&spec)?.run(&Device::cpu(), |event| {
     ///     ops += usize::from(matches!(event, wgrad::verify::Event::Op(_)));
@@ -262,7 +262,7 @@ impl Verify {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.run_on(&mut |plan| Device::reference().executor(plan), |_| ())?;
     /// assert!(report.passed());
     /// # Ok::<(), wgrad::Error>(())

@@ -160,7 +160,7 @@ impl Report {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?;
     /// assert!(report.passed());
     /// # Ok::<(), wgrad::Error>(())
@@ -177,7 +177,7 @@ impl Report {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?;
     /// assert!(report.elements() > 100);
     /// # Ok::<(), wgrad::Error>(())
@@ -197,7 +197,7 @@ impl Report {
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
-    /// # let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(1e-3), 4);
+    /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let report = Verify::network(&spec)?.run(&Device::cpu(), |_| ())?.into_result()?;
     /// assert!(report.failure.is_none());
     /// # Ok::<(), wgrad::Error>(())

@@ -24,8 +24,9 @@ const SIZES: [Sizes; 8] = [
     (19, "33 tanh 17 leaky_relu(0.2) 11 sigmoid 3", 45),
 ];
 
+/// Losses of the networks in [`SIZES`]. Each other one has a small network.
 const LOSSES: [Loss; 4] =
-    [Loss::MeanSquaredError, Loss::SoftmaxCrossEntropy, Loss::Perceptron, Loss::BinaryCrossEntropy];
+    [Loss::mean_squared_error(), Loss::softmax_cross_entropy(), Loss::perceptron(), Loss::binary_cross_entropy()];
 
 fn optimizers() -> [Optimizer; 8] {
     [
@@ -51,7 +52,7 @@ pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Ve
     let mut cases = Vec::new();
     for (inputs, layers, batch) in TILED {
         let network = Network::parse(inputs, layers)?;
-        let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), batch);
+        let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), batch);
         let case = Case::new(TrainingSpec { evaluate_rows: batch + 3, ..spec })?;
         let plans = plan_kinds.iter().map(|kind| case.plan(*kind)).collect::<Result<Vec<_>>>()?;
         let ranks = plans.iter().map(|plan| most_candidates(plan, limits)).max().unwrap_or(0);
@@ -78,7 +79,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;
         let mut losses = LOSSES.into_iter().cycle().skip(number);
-        let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::MeanSquaredError);
+        let loss = losses.find(|loss| loss.check(&network).is_ok()).unwrap_or(Loss::mean_squared_error());
         let clip_norm = (number % 2 == 0).then_some(0.05);
         let spec = TrainingSpec::new(network, loss, optimizer, batch);
         let (data_inputs, accumulate) =
@@ -87,7 +88,16 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         Ok(Case { fused_step: number + 1 == SIZES.len(), ..case })
     };
     let more = more_optimizers().map(small);
-    SIZES.into_iter().zip(optimizers()).enumerate().map(case).chain([activations()]).chain(BLOCKS.map(blocks)).chain(more).collect()
+    SIZES
+        .into_iter()
+        .zip(optimizers())
+        .enumerate()
+        .map(case)
+        .chain([activations()])
+        .chain(BLOCKS.map(blocks))
+        .chain(losses())
+        .chain(more)
+        .collect()
 }
 
 /// Returns an optimizer for each update that [`optimizers`] does not have.
@@ -110,6 +120,16 @@ const BLOCKS: [Sizes; 2] =
 fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(inputs, layers)?, LOSSES[1], Adam::new(0.01), batch);
     Case::new(TrainingSpec { clip_norm: Some(0.05), evaluate_rows: batch + 3, ..spec })
+}
+
+/// Returns one case for each loss that is not among [`LOSSES`], every other one with a fused step.
+fn losses() -> impl Iterator<Item = Result<Case>> {
+    let others = Loss::all().filter(|loss| !LOSSES.contains(loss)).enumerate();
+    others.map(|(number, loss)| {
+        let network = Network::parse(5, "7 tanh 3")?;
+        let spec = TrainingSpec::new(network, loss, Sgd::new(0.1), 9);
+        Ok(Case { fused_step: number % 2 == 1, ..Case::new(TrainingSpec { evaluate_rows: 11, ..spec })? })
+    })
 }
 
 /// Returns the case of a network with all activation functions, every third with dropout.

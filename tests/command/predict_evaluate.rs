@@ -132,10 +132,10 @@ fn one_output_is_read_as_the_loss_means_it() {
         model.save(folder.path().join("model.safetensors")).expect("saved");
         rows(&folder.succeed(&["predict", "model.safetensors", "rows.csv"]))
     };
-    let softmax = one_output(Loss::SoftmaxCrossEntropy, Some(&["a"]));
+    let softmax = one_output(Loss::softmax_cross_entropy(), Some(&["a"]));
     assert_eq!(softmax, [["predicted", "probability_a"], ["a", "1"], ["a", "1"]]);
-    assert_eq!(one_output(Loss::SoftmaxCrossEntropy, None)[1..], [["0", "1"], ["0", "1"]]);
-    let perceptron = one_output(Loss::Perceptron, Some(&["a", "b"]));
+    assert_eq!(one_output(Loss::softmax_cross_entropy(), None)[1..], [["0", "1"], ["0", "1"]]);
+    let perceptron = one_output(Loss::perceptron(), Some(&["a", "b"]));
     assert_eq!(perceptron, [["predicted", "probability_a", "probability_b"], ["b", "0", "1"], ["a", "1", "0"]]);
 }
 

@@ -212,7 +212,7 @@ fn a_model_of_classes_as_a_number_knows_its_target_column() {
     let data =
         Dataset::from_csv(folder.path().join("t.csv"), None).and_then(Dataset::class_as_number).expect("a table");
     assert_eq!(data.target_columns(), ["passed"]);
-    let builder = wgrad::Trainer::builder(wgrad::Network::input(1).dense(1)).loss(wgrad::Loss::BinaryCrossEntropy);
+    let builder = wgrad::Trainer::builder(wgrad::Network::input(1).dense(1)).loss(wgrad::Loss::binary_cross_entropy());
     let builder = builder.optimizer(wgrad::Adam::new(0.1)).preprocessing(Standardization::fit(&data).expect("rows"));
     let mut trainer = builder.build(&wgrad::Device::cpu()).expect("a trainer");
     trainer.fit(&data, wgrad::Fit::epochs(60)).expect("trained");

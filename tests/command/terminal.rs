@@ -70,6 +70,7 @@ fn output_is_in_lines_of_80_columns() {
         &["show", "many.safetensors"],
         &["devices"],
         &["list", "activations"],
+        &["list", "losses"],
         &["bench", "--hidden", hidden, "--steps", "1", "--device", "cpu", "--device", "reference"],
         &[
             "bench",

@@ -25,7 +25,8 @@ fn trainer(
     start: &[(String, Vec<f32>)],
     steps_per_submission: usize,
 ) -> Trainer {
-    let builder = Trainer::builder(network.clone()).loss(Loss::MeanSquaredError).optimizer(Sgd::new(rate)).seed(SEED);
+    let builder =
+        Trainer::builder(network.clone()).loss(Loss::mean_squared_error()).optimizer(Sgd::new(rate)).seed(SEED);
     let builder = builder.batch(batch).accumulate(accumulate).steps_per_submission(steps_per_submission);
     let mut trainer = builder.build(device).expect("a trainer");
     let mut parameters = trainer.parameters().expect("read");
@@ -61,7 +62,7 @@ fn whole() -> (Network, Vec<(String, Vec<f32>)>) {
 pub fn one_step_is_exact(device: &Device) {
     let (network, start) = whole();
     for (ways, rows) in [(vec![[8, 4], [16, 2], [1, 32], [11, 3]], ROWS), (vec![[8, 4], [5, 4], [3, 11]], 16)] {
-        let Batch { input, target, .. } = batch(&network, Loss::MeanSquaredError, rows, 1, 0, Numbers::Whole);
+        let Batch { input, target, .. } = batch(&network, Loss::mean_squared_error(), rows, 1, 0, Numbers::Whole);
         let step = |way| {
             let mut trainer = trainer(device, &network, 1.0 / 16.0, way, &start, 1);
             let loss = trainer.step(&input, numbers(&target)).expect("a step").value().expect("a loss");
@@ -83,7 +84,7 @@ pub fn one_step_is_exact(device: &Device) {
 pub fn an_epoch_is_exact(device: &Device) {
     let (network, start) = whole();
     let rows = ROWS + ROWS / 2;
-    let Batch { input, target, .. } = batch(&network, Loss::MeanSquaredError, rows, 1, 0, Numbers::Whole);
+    let Batch { input, target, .. } = batch(&network, Loss::mean_squared_error(), rows, 1, 0, Numbers::Whole);
     let data = Dataset::numbers("rows", 8, &input, 4, numbers(&target)).expect("a data set");
     let epoch = |way, steps_per_submission| {
         let rate = 1.0 / (1u64 << 40) as f64;
@@ -120,8 +121,8 @@ pub fn real_numbers_lie_within_tolerances(device: &Device) {
     let network = network(17, "65 relu dropout(0.2) 30 leaky_relu(0.01) dropout(0.4) 3");
     let draw = |seed| {
         let start = parameters(&network, seed, Numbers::Real);
-        let rows = batch(&network, Loss::MeanSquaredError, ROWS - 1, seed, 0, Numbers::Real);
-        let oracle = Oracle { network: &network, loss: Loss::MeanSquaredError, unit: SINGLE, seed: SEED };
+        let rows = batch(&network, Loss::mean_squared_error(), ROWS - 1, seed, 0, Numbers::Real);
+        let oracle = Oracle { network: &network, loss: Loss::mean_squared_error(), unit: SINGLE, seed: SEED };
         let outcome = oracle.run(&exact(&start), &rows, 0);
         (outcome.kinks.margin > 0.0).then_some((start, rows, outcome))
     };
@@ -146,7 +147,7 @@ pub fn real_numbers_lie_within_tolerances(device: &Device) {
 /// Parameters after three epochs with shuffling and dropout; the last step of each has one full micro-batch and a short one.
 fn trained(device: &Device, steps_per_submission: usize) -> Vec<u32> {
     let data = wgrad::data::digits().select(&(0..230).collect::<Vec<_>>());
-    let builder = Trainer::builder(network(64, "24 relu dropout(0.2) 13 tanh 10")).loss(Loss::SoftmaxCrossEntropy);
+    let builder = Trainer::builder(network(64, "24 relu dropout(0.2) 13 tanh 10")).loss(Loss::softmax_cross_entropy());
     let builder = builder.optimizer(Adam::new(2e-3)).clip_norm(1.0).batch(17).accumulate(4).seed(7);
     let mut trainer = builder.steps_per_submission(steps_per_submission).build(device).expect("a trainer");
     let history = trainer.fit(&data, Fit::epochs(3)).expect("trained");
@@ -214,7 +215,7 @@ pub fn a_sum_that_overflows_is_named(device: &Device) {
 /// Verification: each op in lockstep, and free runs.
 pub fn it_is_verified(device: &Device) {
     let described =
-        TrainingSpec::new(network(13, "20 relu dropout(0.3) 5"), Loss::SoftmaxCrossEntropy, Adam::new(0.01), 9);
+        TrainingSpec::new(network(13, "20 relu dropout(0.3) 5"), Loss::softmax_cross_entropy(), Adam::new(0.01), 9);
     let described = TrainingSpec { accumulate: 3, clip_norm: Some(0.05), ..described };
     let report = Verify::network(&described).and_then(|verify| verify.run(device, |_| ())).expect("it answers");
     assert!(report.passed(), "{report}");

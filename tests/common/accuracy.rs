@@ -41,10 +41,10 @@ fn loss<'a>(trainer: &mut Trainer, row: &[f32], target: impl Into<Labels<'a>>) -
 
 /// Tests each loss on single rows.
 pub fn losses_are_accurate(device: &Device) {
-    let mut binary = identity(1, Loss::BinaryCrossEntropy, device);
-    let mut squared = identity(1, Loss::MeanSquaredError, device);
-    let mut perceptron = identity(1, Loss::Perceptron, device);
-    let mut softmax = identity(3, Loss::SoftmaxCrossEntropy, device);
+    let mut binary = identity(1, Loss::binary_cross_entropy(), device);
+    let mut squared = identity(1, Loss::mean_squared_error(), device);
+    let mut perceptron = identity(1, Loss::perceptron(), device);
+    let mut softmax = identity(3, Loss::softmax_cross_entropy(), device);
     for size in SIZES {
         for z in [size, -size] {
             for t in [0.0, 1.0, 0.25, 0.999f32] {
@@ -90,7 +90,7 @@ pub fn activations_are_accurate(device: &Device) {
     let functions: [(&str, Exact); 2] = [("tanh", f64::tanh), ("sigmoid", |x| 1.0 / (1.0 + (-x).exp()))];
     for (name, exact) in functions {
         let network = Network::parse(1, &format!("1 {name} 1")).expect("a network");
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(1).seed(1);
+        let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(1).seed(1);
         let mut trainer = builder.build(device).expect("a trainer");
         trainer.set_parameters(&[weight(0, 1), zeros(0, 1), weight(2, 1), zeros(2, 1)]).expect("set");
         let near = (0..400).map(|i| 10f32.powf(f32::from(i as u16) / 25.0 - 14.0));

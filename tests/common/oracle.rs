@@ -89,24 +89,36 @@ fn slope(function: Activation, x: f64) -> f64 {
 }
 
 /// Largest slope of a function within the error of x, to second order. There is none where the function is straight.
-fn steepest(function: Activation, x: Value) -> f64 {
-    let slopes = [x.value - x.error, x.value, x.value + x.error].map(|x| slope(function, x).abs());
+fn steepest(slope: impl Fn(f64) -> f64, x: Value) -> f64 {
+    let slopes = [x.value - x.error, x.value, x.value + x.error].map(|x| slope(x).abs());
     let is_curved = slopes.iter().any(|slope| *slope != slopes[1]);
     slopes.into_iter().fold(0.0, f64::max) + if is_curved { x.error } else { 0.0 }
 }
 
-/// Places where a function has a kink or a jump, among 0, ±1, ±3, 6, and plus or minus its parameters.
-fn kinks_of(function: Activation) -> Vec<f64> {
-    let parameters = function.parameters().map(f64::from).into_iter().flat_map(|parameter| [parameter, -parameter]);
-    let mut places: Vec<f64> = parameters.chain([0.0, 1.0, -1.0, 3.0, -3.0, 6.0]).collect();
+/// Error of a derivative that follows from that of its argument. No kink lies within the error, and between two kinks no
+/// derivative turns within so small an interval by more than the second order of its length.
+fn carried(derivative: impl Fn(f64) -> f64, x: Value) -> f64 {
+    let ends = [x.value - x.error, x.value + x.error].map(|end| (derivative(end) - derivative(x.value)).abs());
+    let most = ends.into_iter().fold(0.0, f64::max);
+    most + if most > 0.0 { x.error * x.error } else { 0.0 }
+}
+
+/// Places where a function with this value and slope has a kink or a jump, among some.
+fn kinks_among(places: impl IntoIterator<Item = f64>, function: impl Fn(f64) -> (f64, f64)) -> Vec<f64> {
+    let mut places: Vec<f64> = places.into_iter().collect();
     places.sort_by(f64::total_cmp);
     places.dedup();
     let differs = |place: &f64| {
-        let sides = [place - 1e-9, place + 1e-9];
-        let [left, right] = sides.map(|x| (of(function, 0, x), slope(function, x)));
+        let [left, right] = [place - 1e-9, place + 1e-9].map(&function);
         (left.0 - right.0).abs() > 1e-6 || (left.1 - right.1).abs() > 1e-6
     };
     places.into_iter().filter(differs).collect()
+}
+
+/// Places where an activation has a kink or a jump, among 0, ±1, ±3, 6, and plus or minus its parameters.
+fn kinks_of(function: Activation) -> Vec<f64> {
+    let parameters = function.parameters().map(f64::from).into_iter().flat_map(|parameter| [parameter, -parameter]);
+    kinks_among(parameters.chain([0.0, 1.0, -1.0, 3.0, -3.0, 6.0]), |x| (of(function, 0, x), slope(function, x)))
 }
 
 pub struct Oracle<'a> {
@@ -299,7 +311,7 @@ impl Oracle<'_> {
             kinks.above(Value { value: x.value - kink, ..x });
         }
         let own = function.rounded(Rounded::exact(x.value)).error() * self.unit / SINGLE;
-        Value { value: of(function, 0, x.value), error: steepest(function, x) * x.error + own }
+        Value { value: of(function, 0, x.value), error: steepest(|x| slope(function, x), x) * x.error + own }
     }
 
     /// f′(x). If it is computed from y = f(x), y may have been scaled by dropout and back: four roundings.
@@ -307,14 +319,8 @@ impl Oracle<'_> {
         let argument =
             if function.keeps_input() { x } else { Value { error: y.error + 4.0 * self.unit * y.size(), ..y } };
         let at = |argument: f64| of(function, 1, argument);
-        let ends = [argument.value - argument.error, argument.value + argument.error].map(at);
         let own = function.rounded_derivative(Rounded::exact(argument.value)).error() * self.unit / SINGLE;
-        let value = at(argument.value);
-        // No kink lies within the error, and between two kinks no derivative turns within so small an interval by more than
-        // the second order of its length.
-        let carried = ends.iter().map(|end| (end - value).abs()).fold(0.0, f64::max);
-        let second_order = if carried > 0.0 { argument.error * argument.error } else { 0.0 };
-        Value { value, error: carried + second_order + own }
+        Value { value: at(argument.value), error: carried(at, argument) + own }
     }
 
     /// x / (1 − rate) where the random word of (layer, step, row, column) is at least rate·2³², else 0.
@@ -350,29 +356,23 @@ impl Oracle<'_> {
         (mean(self.sum(losses.into_iter())), gradients.into_iter().map(mean).collect())
     }
 
-    /// Loss of one output and its derivative, before any mean.
+    /// Loss of one output and its derivative, before any mean. Kinks are among 0, ±1, the target, and that plus or minus
+    /// parameters.
     fn element(&self, z: Value, t: f64, kinks: &mut Kinks) -> (Value, Value) {
-        match self.loss {
-            // (z − t)², and 2·(z − t).
-            Loss::MeanSquaredError => {
-                let difference = self.difference(z, t);
-                (self.product(difference, difference), self.scaled(difference, 2.0, 0.0))
-            }
-            // −t·ln σ(z) − (1 − t)·ln(1 − σ(z)), with a derivative by z of σ(z) − t, at most 1 in size.
-            Loss::BinaryCrossEntropy => {
-                let value = t * (-z.value).exp().ln_1p() + (1.0 - t) * z.value.exp().ln_1p();
-                // In any formulation: two products, three sums, an exponential and a logarithm of numbers of this size.
-                let error = z.error + 12.0 * self.unit * (1.0 + z.size() * (1.0 + t));
-                let sigmoid = self.activate(Activation::sigmoid(), z, kinks);
-                (Value { value, error }, self.difference(sigmoid, t))
-            }
-            // (step(z) − t)·z, and step(z) − t.
-            Loss::Perceptron => {
-                let error = f64::from(u8::from(kinks.above(z))) - t;
-                (self.scaled(z, error, 1.0), Value::exact(error))
-            }
-            _ => panic!("{} has no elements", self.loss),
+        let element = self.loss.function().element().expect("a loss per element");
+        let parameters = self.loss.parameters().map(f64::from);
+        let at = |which: usize, z: f64| element.double[which](z, t, parameters);
+        let slope = |z: f64| (element.dual)(Dual::variable(z), Dual::from(t), parameters.map(Dual::from)).slope;
+        let places = parameters.into_iter().flat_map(|parameter| [t - parameter, t + parameter]);
+        for kink in kinks_among(places.chain([0.0, 1.0, -1.0, t]), |z| (at(0, z), slope(z))) {
+            kinks.above(Value { value: z.value - kink, ..z });
         }
+        let own = |which: usize| {
+            let [z, t] = [z.value, t].map(Rounded::exact);
+            element.rounded[which](z, t, parameters.map(Rounded::exact)).error() * self.unit / SINGLE
+        };
+        let loss = Value { value: at(0, z.value), error: steepest(slope, z) * z.error + own(0) };
+        (loss, Value { value: at(1, z.value), error: carried(|z| at(1, z), z) + own(1) })
     }
 
     /// ln Σⱼ eᶻʲ − z_t per row, and softmax(z) − [c = t]. An evaluation may subtract the largest logit first.
@@ -402,8 +402,4 @@ impl Oracle<'_> {
         }
         (losses, gradients)
     }
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
 }

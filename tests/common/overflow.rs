@@ -32,7 +32,7 @@ fn overflows() -> Vec<Overflow> {
 
 fn trainer(case: &Overflow, device: &Device) -> Trainer {
     let network = Network::input(1).layer(Dense::new(1).without_bias());
-    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(case.optimizer).batch(2).seed(1);
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(case.optimizer).batch(2).seed(1);
     let mut trainer = builder.build(device).expect("a trainer");
     let weight = Tensor { name: "layer0.weight".into(), shape: vec![1, 1], values: vec![case.weight] };
     trainer.set_parameters(&[weight]).expect("set");

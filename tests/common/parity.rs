@@ -4,6 +4,7 @@
 //! within 1e-6. Our roundings are of the same number and size, in another order. The worst of both kinds add up to twice that.
 
 use serde::Deserialize;
+use wgrad::elementwise::Range;
 use wgrad::rng::philox;
 use wgrad::{Device, Loss, Network, Optimizer, Result, Schedule, Trainer};
 
@@ -84,15 +85,15 @@ impl Case {
     fn step(&self, trainer: &mut Trainer, step: usize) -> Result<f64> {
         let (rows, stream) = (self.rows[step], 2 * step + 1);
         let inputs: Vec<f32> = self.units(stream, rows * self.inputs).map(|unit| (4.0 * unit - 2.0) as f32).collect();
-        if self.loss == Loss::SoftmaxCrossEntropy {
+        if self.loss.function().range == Range::Class {
             let classes: Vec<u32> = self.words(stream + 1, rows).map(|word| word % self.outputs as u32).collect();
             return Ok(trainer.step(&inputs, &classes)?.value()?.into());
         }
-        let between = self.loss == Loss::BinaryCrossEntropy && step % 2 == 1;
-        let number = |unit: f64| match self.loss {
-            Loss::MeanSquaredError => 2.0 * unit - 1.0,
-            _ if between => unit,
-            _ => f64::from(unit >= 0.5),
+        let number = |unit: f64| match self.loss.function().range {
+            Range::Any => 2.0 * unit - 1.0,
+            Range::NotNegative => unit,
+            Range::Unit if step % 2 == 1 => unit,
+            Range::Unit | Range::Bit | Range::Class => f64::from(unit >= 0.5),
         };
         let targets: Vec<f32> = self.units(stream + 1, rows * self.outputs).map(|unit| number(unit) as f32).collect();
         Ok(trainer.step(&inputs, &targets)?.value()?.into())

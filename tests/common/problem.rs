@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test target uses some of it")]
 
+use wgrad::elementwise::Range;
 use wgrad::loss::TargetKind;
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Loss, Network};
@@ -58,11 +59,13 @@ impl Source {
     }
 
     fn target(&mut self, loss: Loss) -> f32 {
-        match (loss, self.0.below(4)) {
-            (Loss::MeanSquaredError, _) => self.draw(1.0),
+        let word = self.0.below(4);
+        match loss.function().range {
+            Range::Any => self.draw(1.0),
+            Range::NotNegative => self.draw(1.0).abs(),
             // Targets of 0, of 1 and in between.
-            (Loss::BinaryCrossEntropy, 2..) if self.1 == Numbers::Real => self.0.uniform() as f32,
-            (_, word) => (word % 2) as f32,
+            Range::Unit if word >= 2 && self.1 == Numbers::Real => self.0.uniform() as f32,
+            Range::Unit | Range::Bit | Range::Class => (word % 2) as f32,
         }
     }
 }

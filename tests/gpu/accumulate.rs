@@ -48,7 +48,7 @@ fn steps_cost_what_they_should() {
     let input: Vec<f32> = (0..200).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 100]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(10).accumulate(4);
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(10).accumulate(4);
     let mut trainer = builder.steps_per_submission(2).build(&gpu.clone().into()).expect("a trainer");
     let (compiled, before) = (gpu.pipelines_compiled(), trainer.counters());
     trainer.fit(&data, Fit::epochs(3)).expect("trained");

@@ -80,7 +80,7 @@ fn clones_share_what_was_compiled() {
 fn only_plans_of_our_own_run_without_checks() {
     let Some(name) = adapter_name() else { return };
     let network = Network::parse(3, "4 relu 2").expect("a network");
-    let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 8);
+    let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 8);
     let own = lower(&spec).and_then(|plan| fuse(&plan)).expect("it is sound");
     let mut foreign = own.clone();
     foreign.substitute(|kernel| kernel);

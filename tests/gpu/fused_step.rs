@@ -79,8 +79,8 @@ fn verified(gpu: &GpuDevice, layers: &str, loss: Loss, batch: usize, accumulate:
 fn networks_are_right_and_run_freely() {
     let Some(name) = adapter_name() else { return };
     let gpu = open(&name, GpuOptions::default().fused_step(FusedStep::Always));
-    let first = verified(&gpu, "17 relu 12 tanh 3", Loss::SoftmaxCrossEntropy, 33, 1);
-    let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::MeanSquaredError, 8, 3);
+    let first = verified(&gpu, "17 relu 12 tanh 3", Loss::softmax_cross_entropy(), 33, 1);
+    let second = verified(&gpu, "8 sigmoid 8 leaky_relu(0.1) 2 tanh", Loss::mean_squared_error(), 8, 3);
     for report in [&first, &second] {
         assert!(report.header.fused_step && report.to_string().contains("mlp_step_fused_traced"), "{report}");
         assert!(report.free_runs.iter().all(|run| run.changed > 100), "{report}");
@@ -95,7 +95,7 @@ fn a_training_step_is_three_dispatches() {
     let trained = |fused_step, batch, steps_per_submission| {
         let gpu = open(&name, GpuOptions::default().fused_step(fused_step));
         let mut trainer = Trainer::builder(Network::parse(64, "20 relu 10").expect("the text is sound"))
-            .loss(Loss::SoftmaxCrossEntropy)
+            .loss(Loss::softmax_cross_entropy())
             .optimizer(Adam::new(1e-2))
             .batch(batch)
             .seed(7)
@@ -134,7 +134,7 @@ fn a_number_that_is_not_finite_is_found_in_its_layer() {
     {
         let mut trainer =
             Trainer::builder(Network::parse(2, "3 leaky_relu(0.1) 1 sigmoid").expect("the text is sound"))
-                .loss(Loss::MeanSquaredError)
+                .loss(Loss::mean_squared_error())
                 .batch(3)
                 .build(&gpu.clone().into())
                 .expect("a trainer");
@@ -169,7 +169,7 @@ fn a_number_that_is_not_finite_is_named_as_in_layers() {
         for fused_step in [FusedStep::Never, FusedStep::Always] {
             let gpu = open(&name, GpuOptions::default().fused_step(fused_step));
             let network = Network::parse(2, "2 tanh 2 tanh 2 tanh 1").expect("the text is sound");
-            let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(3);
+            let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(3);
             let mut trainer = builder.build(&gpu.into()).expect("a trainer");
             let mut start = trainer.parameters().expect("read");
             for tensor in &mut start {

@@ -45,7 +45,7 @@ fn network() -> Network {
 }
 
 fn spec() -> TrainingSpec {
-    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), BATCH);
+    let spec = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Adam::new(1e-3), BATCH);
     TrainingSpec { clip_norm: Some(1.0), data_rows: Some(ROWS), steps: 3, evaluate_rows: 20, ..spec }
 }
 
@@ -123,7 +123,7 @@ fn verification_works_on_split_plans() {
         AdamW::new(1e-3).into(),
     ];
     for optimizer in optimizers {
-        let spec = TrainingSpec::new(network.clone(), Loss::SoftmaxCrossEntropy, optimizer, 32);
+        let spec = TrainingSpec::new(network.clone(), Loss::softmax_cross_entropy(), optimizer, 32);
         let verify = Verify::network(&TrainingSpec { clip_norm: Some(1.0), ..spec }).expect("it is sound");
         let report = verify.and_primitive().run(&device.clone().into(), |_| ());
         let report = report.and_then(Report::into_result).expect("the device is right");
@@ -147,7 +147,7 @@ fn bytes_that_span_several_bindings_train_as_numbers_do() {
         let scaling = scaling.expect("scales");
         let train = |data: &Dataset| {
             let network = Network::parse(WIDTH, "16 relu 3").expect("a network");
-            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(50);
+            let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(50);
             let mut trainer = builder.preprocessing(scaling.clone()).build(&gpu.clone().into()).expect("a trainer");
             trainer.load(data).expect("it fits");
             let advance = trainer.advance().expect("the device works");
@@ -160,7 +160,7 @@ fn bytes_that_span_several_bindings_train_as_numbers_do() {
 
 /// Returns the losses of two submissions, and the parameters after them.
 fn trained(device: &Device, network: Network, steps_per_submission: usize) -> (Vec<f32>, Vec<f32>) {
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(1e-3));
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(1e-3));
     let builder = builder.clip_norm(1.0).batch(BATCH).seed(5).steps_per_submission(steps_per_submission);
     let mut trainer = builder.build(device).expect("a trainer");
     trainer.load(&data()).expect("it fits");
@@ -202,7 +202,7 @@ fn results_are_those_of_the_whole_device() {
 fn a_weight_beyond_a_binding_is_refused_before_anything_is_made() {
     let Some(gpu) = little(LITTLE) else { return };
     let network = Network::parse(INPUTS, "3000 relu 10").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(8);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(8);
     let message = refused(builder.build(&gpu.clone().into()), 4 * 3000 * INPUTS as u64, 1 << 20);
     assert!(message.contains("(dense_forward)") && message.contains("layer0.weight"), "{message}");
     assert_eq!(gpu.pipelines_compiled(), 0, "shaders are compiled before memory is taken");
@@ -211,7 +211,7 @@ fn a_weight_beyond_a_binding_is_refused_before_anything_is_made() {
 #[test]
 fn a_data_set_beyond_an_allocation_is_refused_and_training_goes_on() {
     let Some(gpu) = little(Limits { allocation_bytes: 2 << 20, ..LITTLE }) else { return };
-    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+    let builder = Trainer::builder(network()).loss(Loss::softmax_cross_entropy()).batch(BATCH);
     let mut trainer = builder.build(&gpu.into()).expect("a trainer");
     let before = trainer.counters();
     let message = refused(trainer.load(&data()), 4 * (ROWS * INPUTS) as u64, 2 << 20);
@@ -226,7 +226,7 @@ fn too_few_bindings_or_invocations_are_refused() {
     let network = || Network::parse(3, "4 relu 2").expect("a network");
     let build = |limits| {
         let gpu = little(limits)?;
-        Some(Trainer::builder(network()).loss(Loss::MeanSquaredError).build(&gpu.into()))
+        Some(Trainer::builder(network()).loss(Loss::mean_squared_error()).build(&gpu.into()))
     };
     let Some(few) = build(Limits { storage_buffers: 6, ..LITTLE }) else { return };
     assert!(refused(few, 7, 6).contains("(update_adamw)"));

@@ -30,7 +30,7 @@ fn sums_over_many_equal_rows_are_those_of_one() {
     for (rows, bias) in [(300_000, true), (300_000, false), (2_049, true)] {
         let dense = Dense::new(1).init(Init::Zeros);
         let network = Network::input(1).layer(if bias { dense } else { dense.without_bias() });
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3));
+        let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e-3));
         let mut trainer = builder.clip_norm(1.0).batch(rows).build(&device).expect("it is cut into parts");
         let step = trainer.step(&vec![0.3; rows], &vec![1.7f32; rows]);
         near(step.and_then(|loss| loss.value()).expect("finite"), f64::from(1.7f32).powi(2), "loss");
@@ -83,7 +83,7 @@ fn every_core_sums_many_equal_rows() {
 fn sums_over_many_equal_batches_are_those_of_one() {
     let Some(device) = device() else { return };
     let network = Network::input(1).layer(Dense::new(1).init(Init::Zeros));
-    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3));
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e-3));
     let mut trainer = builder.batch(4).accumulate(1_024).build(&Device::from(device)).expect("a trainer");
     let step = trainer.step(&vec![0.3; 4_096], &vec![1.7f32; 4_096]);
     near(step.and_then(|loss| loss.value()).expect("finite"), f64::from(1.7f32).powi(2), "loss");
@@ -99,7 +99,7 @@ fn sums_over_many_columns_are_whole() {
     const COLUMNS: usize = 300_000;
     for dense in [Dense::new(1), Dense::new(1).without_bias()] {
         let network = Network::input(COLUMNS).layer(dense);
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).optimizer(Sgd::new(1e-3)).batch(1);
+        let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(Sgd::new(1e-3)).batch(1);
         let mut trainer = builder.build(&Device::from(device.clone())).expect("it is cut into parts");
         let mut parameters = trainer.parameters().expect("read");
         parameters[0].values.fill(1.0);

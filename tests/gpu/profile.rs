@@ -21,7 +21,7 @@ fn a_profile_changes_no_bits() {
     let rows = data::digits().select(&(0..300).collect::<Vec<_>>());
     // Submissions sized by the clock, or with a fixed number of steps.
     let trained = |profile: bool, steps: Option<usize>| {
-        let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+        let builder = Trainer::builder(network()).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(2e-3));
         let builder = builder.batch(47).seed(7);
         let builder = if profile { builder.profile() } else { builder };
         let builder = steps.into_iter().fold(builder, Builder::steps_per_submission);
@@ -51,7 +51,7 @@ fn long_submissions_are_timed_whole() {
     let device = open(&name, GpuOptions::default().timestamps());
     let spec = TrainingSpec::new(
         Network::parse(2, "3 relu 1").expect("a network"),
-        Loss::MeanSquaredError,
+        Loss::mean_squared_error(),
         Adam::new(1e-3),
         4,
     );
@@ -72,7 +72,7 @@ fn long_submissions_are_timed_whole() {
 #[test]
 fn repetitions_are_one_submission() {
     let Some(name) = adapter_name() else { return };
-    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
+    let spec = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Adam::new(1e-3), 4);
     let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     for options in [GpuOptions::default(), GpuOptions::default().timestamps()] {
         let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
@@ -88,7 +88,7 @@ fn repetitions_are_one_submission() {
 #[test]
 fn a_device_that_was_opened_without_timestamps_says_so() {
     let Some(gpu) = device() else { return };
-    let spec = TrainingSpec::new(network(), Loss::SoftmaxCrossEntropy, Adam::new(1e-3), 4);
+    let spec = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Adam::new(1e-3), 4);
     let mut gpu = Gpu::new(&gpu, lower(&spec).expect("sound")).expect("it fits");
     let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     let error = gpu.submit_timed(&[step], &Run::submission(&[step])).expect_err("it has none").to_string();

@@ -29,7 +29,7 @@ fn workloads() -> BTreeMap<String, TrainingSpec> {
         let [inputs, hidden_layers @ .., outputs] = &layers[..] else { panic!("two layers") };
         let network = hidden_layers.iter().fold(Network::input(*inputs), hidden).dense(*outputs);
         let batch = number(&workload["batch"]);
-        let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), batch);
         TrainingSpec { data_rows: Some(batch), ..spec }
     };
     workloads.iter().map(|(name, workload)| (name.clone(), spec(workload))).collect()

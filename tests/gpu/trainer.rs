@@ -23,7 +23,7 @@ fn digits() -> Dataset {
 fn digits_trainer(device: &Device, steps_per_submission: usize) -> Trainer {
     let network = Network::parse(64, "48 relu dropout(0.2) 33 tanh dropout(0.1) 10").expect("a network");
     Trainer::builder(network)
-        .loss(Loss::SoftmaxCrossEntropy)
+        .loss(Loss::softmax_cross_entropy())
         .optimizer(Adam::new(2e-3).weight_decay(1e-3))
         .schedule(Schedule::cosine(30 * STEPS as u64))
         .clip_norm(1.0)
@@ -83,7 +83,7 @@ fn each_steps_loss_is_that_of_the_cpu() {
     let Some(gpu) = device() else { return };
     let (rows, network) = (64, Network::parse(64, "48 relu dropout(0.2) 33 tanh 10").expect("a network"));
     let build = |device: &Device| {
-        let builder = Trainer::builder(network.clone()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+        let builder = Trainer::builder(network.clone()).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(2e-3));
         builder.batch(rows).seed(3).build(device).expect("a trainer")
     };
     let (mut gpu, mut cpu) = (build(&gpu.into()), build(&Device::cpu().threads(1)));
@@ -143,7 +143,7 @@ fn a_number_that_is_not_finite_is_found_later_and_undone() {
         input[2 * order[19]..][..2].fill(3e38);
         let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 40]).expect("a data set");
         let network = Network::parse(2, "9 leaky_relu(0.1) 1").expect("a network");
-        let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2).seed(3);
+        let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(2).seed(3);
         let mut trainer = builder.steps_per_submission(steps).build(device).expect("a trainer");
         let failed = trainer.fit(&data, Fit::epochs(1));
         (trainer, failed)
@@ -197,7 +197,7 @@ fn an_update_that_overflows_is_an_error_at_its_step_and_nothing_leaves() {
 fn single_steps_find_it_too() {
     let Some(gpu) = device() else { return };
     let network = Network::parse(2, "3 relu 1").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(2);
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(2);
     let mut trainer = builder.build(&gpu.into()).expect("a trainer");
     let good = [[0.1f32, 0.2], [0.3, -0.4]].concat();
     trainer.step(&good, &[1.0f32, 0.0]).expect("a step");
@@ -284,7 +284,7 @@ fn steps_cost_what_they_should(epochs: u64) {
     let input: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &vec![0.5; rows]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");
-    let builder = Trainer::builder(network).loss(Loss::MeanSquaredError).batch(batch);
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).batch(batch);
     let mut trainer = builder.steps_per_submission(steps_per_submission).build(&gpu.into()).expect("a trainer");
     trainer.fit(&data, Fit::epochs(1)).expect("trained");
     let before = trainer.counters();

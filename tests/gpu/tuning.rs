@@ -28,7 +28,7 @@ fn digits() -> Dataset {
 }
 
 fn spec(network: Network) -> TrainingSpec {
-    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(2e-3), BATCH)
+    TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(2e-3), BATCH)
 }
 
 fn tune(network: Network) -> Tune {
@@ -37,7 +37,7 @@ fn tune(network: Network) -> Tune {
 
 /// Creates a trainer with digits; without a tuning it has the heuristic's tiles.
 fn trainer(device: &Device, tuning: Option<Tuning>) -> Trainer {
-    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+    let builder = Trainer::builder(network()).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(2e-3));
     let builder = builder.batch(BATCH).seed(7).steps_per_submission(2);
     let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
     let mut trainer = builder.build(device).expect("a trainer");
@@ -167,7 +167,7 @@ fn a_suggested_tuning_gives_way_to_a_checkpoint() {
     advance(&mut whole, 2);
     let checkpoint = whole.checkpoint().expect("made");
     advance(&mut whole, 1);
-    let builder = Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(2e-3));
+    let builder = Trainer::builder(network()).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(2e-3));
     let builder = builder.batch(BATCH).seed(7).steps_per_submission(2).suggest_tuning(others(&device));
     let mut resumed = builder.build(&device).expect("a trainer");
     assert_eq!(resumed.tuned().expect("sound").tuned, 8);
@@ -185,7 +185,7 @@ fn tiles_that_cannot_be_had_are_refused_or_passed_over() {
     let mut tuning = trainer(&device, None).tiles().expect("sound");
     let wrong = Choice { tile: Tile { parts: 99, ..Tile::PLAIN }, ..tuning.choices()[0].clone() };
     tuning.set(wrong.clone());
-    let builder = || Trainer::builder(network()).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+    let builder = || Trainer::builder(network()).loss(Loss::softmax_cross_entropy()).batch(BATCH);
     let error = builder().tuning(tuning.clone()).build(&device).expect_err("it is no candidate").to_string();
     assert!(error.contains(&wrong.to_string()) && error.contains("`32×32 of 4×4 in 99 parts`"), "{error}");
     let tuned = builder().suggest_tuning(tuning).build(&device).expect("a trainer").tuned().expect("sound");
@@ -275,7 +275,7 @@ fn a_step_that_is_one_op_has_no_matmuls() {
     let report = tune(network.clone()).run(&device, |_| ()).expect("the device works");
     assert!(report.matmuls.is_empty() && report.to_string().contains("no tiles to choose"), "{report}");
     let tuning = Tuning::of(&lower(&spec(network.clone())).expect("sound"), &device.target());
-    let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH).tuning(tuning);
+    let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(BATCH).tuning(tuning);
     let trainer = builder.build(&device).expect("a trainer");
     assert_eq!(trainer.tuned().map(|tuned| [tuned.matmuls, tuned.tuned]).ok(), Some([0, 0]));
 }
@@ -290,7 +290,7 @@ fn a_fused_step_of_other_workgroups_is_said_to_differ() {
         let device = open(&name, options);
         assert_eq!(device.limits().fused_step, FusedStep::Always, "limits say nothing of it");
         let network = Network::parse(64, "100 relu 100 relu 10").expect("a network");
-        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(1400);
+        let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(1400);
         let mut trainer = builder.build(&Device::from(device)).expect("a trainer");
         trainer.load(&data::digits()).expect("it fits");
         trainer
@@ -310,7 +310,7 @@ fn a_checkpoint_of_layers_goes_on_in_fused_steps() {
     let trainer = |fused_step: FusedStep, tuning: Option<Tuning>| {
         let device = Device::from(device.clone()).with_fused_step(fused_step).expect("it opens again");
         let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
-        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).batch(BATCH);
+        let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(BATCH);
         let builder = tuning.into_iter().fold(builder, |builder, tuning| builder.tuning(tuning));
         let mut trainer = builder.build(&device).expect("a trainer");
         trainer.load(&digits()).expect("it fits");

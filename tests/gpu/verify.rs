@@ -24,8 +24,8 @@ fn networks_are_right_and_counted() {
     let device = Device::from(gpu);
     let mut elements = 0;
     for (layers, loss, batch) in [
-        ("36 relu dropout(0.2) 17 tanh 3", Loss::SoftmaxCrossEntropy, 33),
-        ("dense(8, bias=false) sigmoid 1", Loss::BinaryCrossEntropy, 8),
+        ("36 relu dropout(0.2) 17 tanh 3", Loss::softmax_cross_entropy(), 33),
+        ("dense(8, bias=false) sigmoid 1", Loss::binary_cross_entropy(), 8),
     ] {
         let verify = verify(layers, loss, batch).and_primitive();
         let report = verify.run(&device, |_| ()).and_then(Report::into_result).expect("the device is right");
@@ -45,7 +45,7 @@ fn the_shaders_hash_is_that_of_what_is_compiled() {
     let Some(gpu) = layered() else { return };
     let device = Device::from(gpu);
     let hash = |layers: &str| {
-        let report = verify(layers, Loss::MeanSquaredError, 4).run(&device, |_| ()).expect("the device answers");
+        let report = verify(layers, Loss::mean_squared_error(), 4).run(&device, |_| ()).expect("the device answers");
         report.header.shaders
     };
     assert_eq!(hash("4 relu 4"), hash("4 relu 8"), "sizes are parameters");
@@ -72,7 +72,8 @@ fn wrong_shaders_are_named() {
             plan.substitute(|kernel| if kernel.name == wrong.name { wrong } else { kernel });
             Ok(Box::new(Gpu::new(&gpu, plan)?) as Box<dyn Executor>)
         };
-        let report = verify("7 relu 3", Loss::MeanSquaredError, 9).run_on(make, |_| ()).expect("the device answers");
+        let report =
+            verify("7 relu 3", Loss::mean_squared_error(), 9).run_on(make, |_| ()).expect("the device answers");
         match report.into_result() {
             Err(Error::Mismatch { op, .. }) => assert_eq!(op, wanted),
             other => panic!("{from}: {other:?}"),

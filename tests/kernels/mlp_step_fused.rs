@@ -7,41 +7,52 @@ use super::case::{Case, Fill, Values};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
+use wgrad::Loss;
+use wgrad::elementwise::Range;
 use wgrad::kernels::mlp_step_fused::{self, Layer, Params};
+use wgrad::loss::TargetKind;
 use wgrad::plan::{Section, ViewId};
 use wgrad::shape::{Dtype, Shape};
 
 /// Rows, active rows, rows per workgroup; inputs; outputs and numbers of the activations of the layers; loss.
-type Network = (usize, usize, u32, usize, &'static [(usize, u32)], usize);
+type Network = (usize, usize, u32, usize, &'static [(usize, u32)], Loss);
+
+const SQUARED: Loss = Loss::mean_squared_error();
+const BINARY: Loss = Loss::binary_cross_entropy();
+const SOFTMAX: Loss = Loss::softmax_cross_entropy();
+const PERCEPTRON: Loss = Loss::perceptron();
 
 /// Every activation and loss, one layer and many, irregular batch sizes and widths, more units than a workgroup has
 /// invocations.
-const NETWORKS: [Network; 16] = [
-    (1, 1, 4, 1, &[(1, 0)], 0),
-    (5, 4, 4, 3, &[(2, 2)], 1),
-    (7, 0, 4, 2, &[(3, 4), (2, 0)], 2),
-    (9, 9, 8, 4, &[(5, 3), (3, 0)], 2),
-    (17, 13, 8, 2, &[(16, 4), (16, 3), (2, 0)], 0),
-    (33, 33, 16, 5, &[(7, 5), (4, 2), (3, 3), (1, 0)], 1),
-    (64, 61, 32, 2, &[(9, 3), (1, 1)], 0),
-    (6, 6, 4, 2, &[(2, 0)], 3),
-    (12, 11, 4, 3, &[(1, 0)], 3),
-    (20, 20, 4, 31, &[(67, 4), (10, 0)], 2),
-    (3, 2, 64, 130, &[(2, 2), (5, 3)], 0),
-    (40, 37, 4, 1, &[(2, 2), (2, 3), (2, 2), (2, 3), (2, 2), (2, 3), (3, 0)], 2),
-    (70, 69, 16, 6, &[(8, 3), (8, 5), (4, 2)], 1),
-    (19, 18, 8, 17, &[(65, 2), (33, 3), (5, 0)], 2),
-    (11, 10, 4, 3, &[(5, 3), (3, 0)], 1),
-    (70, 67, 64, 2, &[(9, 3), (3, 0)], 0),
+const NETWORKS: [Network; 19] = [
+    (1, 1, 4, 1, &[(1, 0)], SQUARED),
+    (5, 4, 4, 3, &[(2, 2)], BINARY),
+    (7, 0, 4, 2, &[(3, 4), (2, 0)], SOFTMAX),
+    (9, 9, 8, 4, &[(5, 3), (3, 0)], SOFTMAX),
+    (17, 13, 8, 2, &[(16, 4), (16, 3), (2, 0)], SQUARED),
+    (33, 33, 16, 5, &[(7, 5), (4, 2), (3, 3), (1, 0)], BINARY),
+    (64, 61, 32, 2, &[(9, 3), (1, 1)], SQUARED),
+    (6, 6, 4, 2, &[(2, 0)], PERCEPTRON),
+    (12, 11, 4, 3, &[(1, 0)], PERCEPTRON),
+    (20, 20, 4, 31, &[(67, 4), (10, 0)], SOFTMAX),
+    (3, 2, 64, 130, &[(2, 2), (5, 3)], SQUARED),
+    (40, 37, 4, 1, &[(2, 2), (2, 3), (2, 2), (2, 3), (2, 2), (2, 3), (3, 0)], SOFTMAX),
+    (70, 69, 16, 6, &[(8, 3), (8, 5), (4, 2)], BINARY),
+    (19, 18, 8, 17, &[(65, 2), (33, 3), (5, 0)], SOFTMAX),
+    (11, 10, 4, 3, &[(5, 3), (3, 0)], BINARY),
+    (70, 67, 64, 2, &[(9, 3), (3, 0)], SQUARED),
+    (13, 12, 8, 3, &[(6, 3), (2, 0)], Loss::huber(0.25)),
+    (9, 9, 4, 4, &[(5, 2), (3, 0)], Loss::poisson()),
+    (10, 9, 4, 3, &[(4, 3), (1, 0)], Loss::focal(1.5)),
 ];
 
 /// Networks whose numbers stay small integers, or halves: gradients are divided by two outputs, or one, and there is no
 /// scale. Some outputs are 0.
 const WHOLE: [Network; 4] = [
-    (5, 5, 4, 3, &[(2, 4)], 0),
-    (21, 19, 8, 4, &[(5, 4), (3, 0), (1, 4)], 0),
-    (34, 33, 16, 3, &[(4, 4), (2, 0)], 0),
-    (30, 29, 8, 3, &[(2, 0)], 3),
+    (5, 5, 4, 3, &[(2, 4)], SQUARED),
+    (21, 19, 8, 4, &[(5, 4), (3, 0), (1, 4)], SQUARED),
+    (34, 33, 16, 3, &[(4, 4), (2, 0)], SQUARED),
+    (30, 29, 8, 3, &[(2, 0)], PERCEPTRON),
 ];
 
 pub fn cases() -> Vec<Case> {
@@ -55,7 +66,7 @@ pub fn cases() -> Vec<Case> {
 
 /// Logits of 0 for binary cross-entropy, where the two branches of the sigmoid meet.
 fn level(traced: bool) -> Case {
-    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 1), Values::Special, 3, traced, u32::MAX);
+    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], BINARY), Values::Special, 3, traced, u32::MAX);
     let parameters = case.op().views[0];
     case.set_f32(parameters, &[0.0; 128]);
     case
@@ -64,7 +75,7 @@ fn level(traced: bool) -> Case {
 /// Inputs become logits in another order, and their exponentials exceed the range of f32. Each column is the largest of
 /// some row, and adjacent rows of a workgroup are far apart.
 fn steep(traced: bool) -> Case {
-    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], 2), Values::Special, 2, traced, u32::MAX);
+    let mut case = case(&(9, 8, 8, 3, &[(3, 0)], SOFTMAX), Values::Special, 2, traced, u32::MAX);
     let logits: [[f32; 3]; 8] = [
         [-100.0, -200.0, -300.0],
         [-10.0, 150.0, 0.0],
@@ -98,10 +109,11 @@ fn case(
     let outputs = layers[layers.len() - 1].0;
     let parameters = case.tensor("parameters", Shape::vector(params.parameters()), Fill::Real(1.0));
     let input = case.batch("input", Shape::new(*rows, *inputs), Fill::Real(1.0));
-    let (columns, fill) = match loss {
-        0 => (outputs, Fill::Real(1.0)),
-        2 => (1, Fill::Below(outputs as u32)),
-        _ => (outputs, Fill::Bit),
+    let (columns, fill) = match loss.function().range {
+        Range::Any => (outputs, Fill::Real(1.0)),
+        Range::NotNegative => (outputs, Fill::Positive(1.0)),
+        Range::Class => (1, Fill::Below(outputs as u32)),
+        Range::Unit | Range::Bit => (outputs, Fill::Bit),
     };
     let targets = case.batch("targets", Shape::new(*rows, columns), fill);
     let [partial, row_loss, trace] = mlp_step_fused::written(&params);
@@ -121,7 +133,7 @@ fn case(
 /// An infinite loss in an active row, with a flag that is not set, and one that an earlier step has set.
 fn broken() -> impl Iterator<Item = Case> {
     [(u32::MAX, false), (2, false), (u32::MAX, true)].into_iter().map(|(flag, traced)| {
-        let mut case = case(&(6, 5, 4, 1, &[(1, 0)], 0), Values::Special, 1, traced, flag);
+        let mut case = case(&(6, 5, 4, 1, &[(1, 0)], SQUARED), Values::Special, 1, traced, flag);
         let input = case.op().views[1];
         case.set_f32(input, &[1.0, 2.0, 3.0, 4.0, 1e30, f32::INFINITY]);
         case
@@ -164,29 +176,16 @@ fn derivative(function: u32, y: f64) -> f64 {
 }
 
 /// Returns the loss of a row, and its derivative with respect to each output.
-fn loss(code: u32, z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
-    let n = z.len() as f64;
-    let pairs = || z.iter().zip(t);
-    let sign = |z: f64| f64::from(u8::from(z > 0.0));
-    match code {
-        0 => {
-            (pairs().map(|(z, t)| (z - t).powi(2)).sum::<f64>() / n, pairs().map(|(z, t)| 2.0 * (z - t) / n).collect())
-        }
-        1 => {
-            let each = |(z, t): (&f64, &f64)| z.max(0.0) - z * t + (-z.abs()).exp().ln_1p();
-            (pairs().map(each).sum::<f64>() / n, pairs().map(|(z, t)| (activate(2, *z) - t) / n).collect())
-        }
-        2 => {
-            let total = z.iter().map(|z| z.exp()).sum::<f64>();
-            let class = t[0] as usize;
-            let gradient = |(c, z): (usize, &f64)| z.exp() / total - f64::from(u8::from(c == class));
-            (total.ln() - z[class], z.iter().enumerate().map(gradient).collect())
-        }
-        _ => {
-            let errors: Vec<f64> = pairs().map(|(z, t)| sign(*z) - t).collect();
-            (errors.iter().zip(z).map(|(e, z)| e * z).sum::<f64>() / n, errors.iter().map(|e| e / n).collect())
-        }
-    }
+fn loss(loss: Loss, z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
+    let Some(element) = loss.function().element() else {
+        let total = z.iter().map(|z| z.exp()).sum::<f64>();
+        let class = t[0] as usize;
+        let gradient = |(c, z): (usize, &f64)| z.exp() / total - f64::from(u8::from(c == class));
+        return (total.ln() - z[class], z.iter().enumerate().map(gradient).collect());
+    };
+    let (n, parameters) = (z.len() as f64, loss.parameters().map(f64::from));
+    let each = |which: usize| z.iter().zip(t).map(move |(z, t)| element.double[which](*z, *t, parameters) / n);
+    (each(0).sum(), each(1).collect())
 }
 
 impl Step<'_> {
@@ -215,13 +214,15 @@ impl Step<'_> {
     /// Returns the losses, and d of the last layer.
     fn losses(&self, layer: &Layer, y: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (words, n) = (self.seen.words(2), layer.outputs);
-        let target = |r: usize| match self.params.loss {
-            2 => vec![f64::from(words[r])],
-            _ => words[r * n..(r + 1) * n].iter().map(|word| f64::from(f32::from_bits(*word))).collect(),
+        let target = |r: usize| match self.params.loss().target_kind() {
+            TargetKind::Class => vec![f64::from(words[r])],
+            TargetKind::Numbers => {
+                words[r * n..(r + 1) * n].iter().map(|word| f64::from(f32::from_bits(*word))).collect()
+            }
         };
         let (mut losses, mut ds) = (Vec::new(), Vec::new());
         for (r, row) in y.chunks(n).enumerate() {
-            let (loss, gradient) = loss(self.params.loss, row, &target(r));
+            let (loss, gradient) = loss(self.params.loss(), row, &target(r));
             losses.push(loss);
             let scale = f64::from(self.seen.step().loss_scale);
             ds.extend(gradient.iter().zip(row).map(|(g, y)| g * scale * derivative(layer.function, *y)));
@@ -298,7 +299,7 @@ fn cpu_kernels_are_right() {
 
 #[test]
 fn layers_lie_where_the_plan_has_them() {
-    let layers = Params::new(5, 3, &[(4, 4), (2, 0)], 0, [0.0; 2]).network();
+    let layers = Params::new(5, 3, &[(4, 4), (2, 0)], SQUARED, [0.0; 2]).network();
     let places = |layer: &Layer| [layer.weight, layer.bias, layer.end, layer.output, layer.gradient];
     assert_eq!(layers.iter().map(places).collect::<Vec<_>>(), [[0, 64, 128, 0, 128], [128, 192, 256, 64, 192]]);
 }

@@ -5,7 +5,7 @@ use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
 use approx::{assert_abs_diff_eq, assert_relative_eq};
-use wgrad::kernels::{shared::row_loss, softmax_cross_entropy};
+use wgrad::kernels::shared::row_loss;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
@@ -25,7 +25,7 @@ fn case(shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> C
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = row_loss::op(&softmax_cross_entropy::KERNEL, &case.plan, output, target, row_loss, grad, flag);
+    let op = row_loss::op(wgrad::Loss::softmax_cross_entropy(), &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 

@@ -42,7 +42,7 @@ fn optimizers() -> Vec<Optimizer> {
 }
 
 fn spec(optimizer: Optimizer) -> TrainingSpec {
-    TrainingSpec::new(Network::input(1).dense(1), Loss::MeanSquaredError, optimizer, 1)
+    TrainingSpec::new(Network::input(1).dense(1), Loss::mean_squared_error(), optimizer, 1)
 }
 
 /// Kernel of an optimizer, and its parameters.

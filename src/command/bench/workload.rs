@@ -80,7 +80,7 @@ impl Workload {
         };
         let hidden = hidden.iter().fold(Network::input(*inputs), |network, outputs| network.dense(*outputs).relu());
         let (network, optimizer) = (hidden.dense(*last), wgrad::Adam::new(1e-3).into());
-        let (loss, batch) = (Loss::SoftmaxCrossEntropy, *batch);
+        let (loss, batch) = (Loss::softmax_cross_entropy(), *batch);
         let new = Self::new(name, Recipe { network, loss, optimizer, clip_norm: None, batch })?;
         Ok(Self { trained: trained.is_some(), ..new })
     }
@@ -93,13 +93,13 @@ impl Workload {
         let mut random = Philox::new(0, Stream::Data, 0);
         let mut signed = |_| (2.0 * random.uniform() - 1.0) as f32;
         let input: Vec<f32> = (0..rows * inputs).map(&mut signed).collect();
-        match self.loss {
-            Loss::SoftmaxCrossEntropy => {
+        match self.loss.target_kind() {
+            TargetKind::Class => {
                 let classes: Vec<u32> = (0..rows).map(|_| random.below(outputs as u32)).collect();
                 let names = (0..outputs).map(|class| format!("class{class}"));
                 Dataset::classes(self.name, inputs, &input, &classes, names)
             }
-            _ => {
+            TargetKind::Numbers => {
                 let values: Vec<f32> = (0..rows * outputs).map(|_| random.below(2) as f32).collect();
                 Dataset::numbers(self.name, inputs, &input, outputs, &values)
             }

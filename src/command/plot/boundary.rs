@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use wgrad::data::shown;
-use wgrad::{Dataset, Device, Error, Loss, Model, Result, Targets};
+use wgrad::elementwise::Meaning;
+use wgrad::{Dataset, Device, Error, Model, Result, Targets};
 
 use super::axis::Axis;
 use super::canvas::PictureFile;
@@ -165,7 +166,7 @@ fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) ->
     let told = head.class_count().unwrap_or(0);
     let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
     let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
-    if head.loss == Loss::BinaryCrossEntropy {
+    if head.loss.function().output == Meaning::Logit {
         head.probabilities(&mut outputs)?;
         return Ok(Values::Probabilities { names, values: outputs });
     }

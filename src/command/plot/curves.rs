@@ -1,6 +1,7 @@
 //! Learning curves: losses, and the score on the validation set, by epoch.
 
 use plotters::prelude::*;
+use wgrad::elementwise::Meaning;
 use wgrad::{Epoch, Loss};
 
 use super::axis::Axis;
@@ -72,13 +73,20 @@ impl Curves {
 
     fn loss_name(&self, logarithmic: bool) -> String {
         let name = self.loss.name().replace('_', " ");
-        let unit = match (self.loss, &self.target) {
-            (Loss::MeanSquaredError, Some(target)) => format!("{target}²"),
-            (Loss::MeanSquaredError, None) => "target²".into(),
-            (Loss::Perceptron, _) => "of the outputs".into(),
-            _ => "nats".into(),
+        let target = self.target.as_deref().unwrap_or("target");
+        let unit = match self.loss.function().output {
+            Meaning::Number { power: 0 } => "".into(),
+            Meaning::Number { power: 1 } => target.into(),
+            Meaning::Number { power: 2 } => format!("{target}²"),
+            Meaning::Number { power } => format!("{target}^{power}"),
+            Meaning::LogRate | Meaning::Logit | Meaning::ClassLogits => "nats".into(),
+            Meaning::Score => "of the outputs".into(),
         };
-        format!("{name} ({unit}{})", if logarithmic { ", logarithmic" } else { "" })
+        let notes: Vec<&str> = [&unit[..], if logarithmic { "logarithmic" } else { "" }]
+            .into_iter()
+            .filter(|note| !note.is_empty())
+            .collect();
+        if notes.is_empty() { name } else { format!("{name} ({})", notes.join(", ")) }
     }
 
     fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, Record, TableLayout, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Dataset, Error, Fit, History, Loss, Model, Result, Standardization, Targets, Trainer};
+use wgrad::{Checkpoints, Dataset, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
 
 use super::split::Sets;
 use super::stopping::Interrupt;
@@ -304,7 +304,7 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Bu
     if let Some(norm) = recipe.clip_norm {
         builder = builder.clip_norm(norm);
     }
-    if recipe.loss == Loss::MeanSquaredError && train.target_values().is_some() {
+    if recipe.loss.scales_targets() && train.target_values().is_some() {
         builder = builder.target_scaling(Standardization::fit_targets(train)?);
     }
     Ok(if arguments.profile { builder.profile() } else { builder })

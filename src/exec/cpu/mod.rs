@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_step_needs_no_thread_of_another_process() {
         let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
-        let spec = TrainingSpec::new(network, Loss::MeanSquaredError, Sgd::new(0.1), 256);
+        let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 256);
         let stepped = |forked: bool| {
             let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
             let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");

@@ -187,7 +187,7 @@ mod tests {
             [("65 relu dropout(0.1) 17 tanh 3", 33), ("64 relu 16", 4096), ("512 relu 512 relu 3", 16)]
         {
             let network = crate::network::Network::parse(20, layers).expect("the text is sound");
-            let loss = crate::loss::Loss::SoftmaxCrossEntropy;
+            let loss = crate::loss::Loss::softmax_cross_entropy();
             let mut spec = crate::lower::TrainingSpec::new(network, loss, crate::optim::Adam::new(1e-3), batch);
             (spec.clip_norm, spec.accumulate) = (Some(1.0), 2);
             let plan = crate::lower::lower(&spec).expect("it is sound");

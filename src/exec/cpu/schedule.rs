@@ -228,7 +228,7 @@ mod tests {
 
     fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
         let network = Network::parse(inputs, layers).expect("the text is sound");
-        let spec = TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(1e-3), batch);
+        let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), batch);
         let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
         specialize(plan, &DeviceLimits::Cpu).expect("the host has no limits")
     }

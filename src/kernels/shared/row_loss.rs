@@ -1,9 +1,11 @@
-//! Code that all losses share: one parameter (the number of columns), five bindings, and the flag that records the
-//! first step with a loss that is not finite.
+//! Code that all losses share: parameters, five bindings, and the flag that records the first step with a loss that is not
+//! finite.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::elementwise::{Form, RowLoss};
+use crate::kernels::{along_row, element_loss, line, per_row, row_prelude, softmax_cross_entropy};
+use crate::loss::Loss;
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
 use crate::shape::{Dtype, Shape};
 
@@ -12,6 +14,33 @@ words! {
     pub struct Params {
         /// Number of columns.
         columns: u32,
+        /// Number of the loss function.
+        loss: u32,
+        /// First parameter of the loss function.
+        alpha: f32,
+        /// Second parameter of the loss function.
+        beta: f32,
+    }
+}
+
+impl Params {
+    /// Creates the parameters of a loss function.
+    pub fn new(loss: Loss, columns: usize) -> Self {
+        let [alpha, beta] = loss.parameters();
+        Self { columns: columns as u32, loss: loss.number(), alpha, beta }
+    }
+
+    /// Returns the loss function.
+    pub fn loss(&self) -> Loss {
+        Loss::new(self.loss, [self.alpha, self.beta])
+    }
+}
+
+/// Returns the kernel of a loss function.
+pub fn kernel(loss: Loss) -> &'static Kernel {
+    match loss.function().form {
+        Form::Element(_) => &element_loss::KERNEL,
+        Form::Rows(RowLoss::SoftmaxCrossEntropy) => &softmax_cross_entropy::KERNEL,
     }
 }
 
@@ -31,19 +60,6 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
     ]
 }
 
-/// Shared WGSL sources of a loss that is a mean over columns. Its own file holds only `element`, the loss of one output
-/// and its target.
-pub const ELEMENTWISE: &[&str] = &[
-    shared::STEP,
-    shared::LINE,
-    shared::FINITE,
-    shared::FUNCTIONS,
-    shared::TREE,
-    shared::ROW,
-    shared::ROW_LOSS,
-    shared::ELEMENT_LOSS,
-];
-
 /// Shader of a loss: one or more invocations per row.
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
     // The softmax passes over its row three times.
@@ -52,18 +68,10 @@ pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Sh
     Shader { source, shared, prelude: row_prelude, grid, rounds: Some(rounds), tiles: None }
 }
 
-/// Op of a loss kernel: computes row_loss and grad from output and target.
-pub fn op(
-    kernel: &'static Kernel,
-    plan: &Plan,
-    output: ViewId,
-    target: ViewId,
-    row_loss: ViewId,
-    grad: ViewId,
-    flag: ViewId,
-) -> Op {
+/// Op of a loss function: computes row_loss and grad from output and target.
+pub fn op(loss: Loss, plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
     let shape = plan.shape(output);
-    Op::new(kernel, &[output, target, row_loss, grad, flag], &Params { columns: shape.columns as u32 }, shape.rows)
+    Op::new(kernel(loss), &[output, target, row_loss, grad, flag], &Params::new(loss, shape.columns), shape.rows)
 }
 
 /// Stores the loss of a row. If it is not finite, records the step in the flag (atomic min).

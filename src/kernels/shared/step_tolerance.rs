@@ -5,7 +5,7 @@
 //! tolerance of the stage itself:
 //!
 //! - x = f(s), s = Σᵢ x′ᵢ·wᵢ + b: e(s) = r(s) + Σ|wᵢ|·e(x′ᵢ); [`Rounded`] propagates it through f.
-//! - losses and their gradients: `carried`, from the largest slope in the neighborhood.
+//! - losses and their gradients: [`Rounded`] propagates e(y); of the softmax, `carried` does.
 //! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s) = r(s) + Σ|wₒ|·e(dₒ); [`Rounded`] propagates e(s) and e(y).
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
@@ -14,8 +14,10 @@
 //! covers that.
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::dense_grad_input;
-use crate::kernels::mlp_step_fused::{self, LOSSES, Layer, Params, Views};
+use crate::elementwise::{ElementLoss, Form, RowLoss};
+use crate::kernels::mlp_step_fused::{self, Layer, Params, Views};
+use crate::kernels::shared::row_loss;
+use crate::kernels::{dense_grad_input, element_loss, softmax_cross_entropy};
 use crate::numeric::Sum;
 use crate::plan::{BufferArg, Call, Step, Tolerance};
 
@@ -125,24 +127,52 @@ impl Stages<'_> {
 
     /// Computes the tolerances of d of the last layer, whose outputs are `y`. Returns those of the row losses.
     fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
-        let (rows, columns) = (self.rows(), layer.outputs);
-        let own = Loss::new(self.p, self.step, columns, &y.numbers, targets);
-        let mut losses = own.losses.clone();
-        for r in 0..rows {
-            let errors = &y.errors[r * columns..(r + 1) * columns];
-            let (loss, gradients) = carried(self.p.loss as usize, self.step, &y.numbers[r * columns..], errors, |c| {
-                f64::from(f32::from_bits(targets[r * columns + c]))
-            });
-            losses[r] = more(losses[r], loss);
-            for c in 0..columns {
-                let at = r * columns + c;
-                let error = more(own.tolerances[at], gradients[c]);
-                let gradient = Rounded::new(own.gradients[at].into(), error);
-                let derivative = self.p.activation(layer).rounded_derivative(y.rounded(at));
-                self.tolerances[layer.gradient + at] = (gradient * derivative).error();
-            }
+        let (losses, gradients) = match &self.p.loss().function().form {
+            Form::Element(function) => self.elements(function, layer.outputs, y, targets),
+            Form::Rows(RowLoss::SoftmaxCrossEntropy) => self.softmax(layer.outputs, y, targets),
+        };
+        for (at, gradient) in gradients.into_iter().enumerate() {
+            let derivative = self.p.activation(layer).rounded_derivative(y.rounded(at));
+            self.tolerances[layer.gradient + at] = (gradient * derivative).error();
         }
         losses
+    }
+
+    /// Returns the tolerances of the row losses, and the gradients with their errors.
+    fn elements(
+        &self,
+        function: &ElementLoss,
+        columns: usize,
+        y: &Values,
+        targets: &[u32],
+    ) -> (Vec<f64>, Vec<Rounded>) {
+        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+        for r in 0..self.rows() {
+            let outputs: Vec<_> = (0..columns).map(|c| y.rounded(r * columns + c)).collect();
+            let parameters = [self.p.loss_alpha, self.p.loss_beta];
+            let target = |c| f32::from_bits(targets[r * columns + c]);
+            let (loss, found) = element_loss::rounded(function, parameters, self.step.loss_scale, &outputs, target);
+            losses.push(loss.error());
+            gradients.extend(found);
+        }
+        (losses, gradients)
+    }
+
+    /// As [`Self::elements`]. The results of the loss's own kernel have its tolerances, and what the errors of `y` add.
+    fn softmax(&self, columns: usize, y: &Values, targets: &[u32]) -> (Vec<f64>, Vec<Rounded>) {
+        let own = Softmax::new(self.p, self.step, columns, &y.numbers, targets);
+        let mut losses = own.losses;
+        let mut gradients = Vec::new();
+        for (r, loss) in losses.iter_mut().enumerate() {
+            let all = r * columns..(r + 1) * columns;
+            let (carried_loss, carried) = carried(self.step, &y.numbers[all.clone()], &y.errors[all.clone()]);
+            *loss = more(*loss, carried_loss);
+            gradients.extend(
+                all.zip(carried)
+                    .map(|(at, carried)| Rounded::new(own.gradients[at].into(), more(own.tolerances[at], carried))),
+            );
+        }
+        (losses, gradients)
     }
 
     fn grad_input(&mut self, layer: &Layer, lower: &Layer) {
@@ -197,17 +227,17 @@ fn more(own: f64, carried: f64) -> f64 {
     if carried > 0.0 { MORE * (own + carried) } else { own }
 }
 
-/// Results and tolerances of the loss's own kernel for these outputs.
-struct Loss {
+/// Results and tolerances of `softmax_cross_entropy` for these outputs.
+struct Softmax {
     gradients: Vec<f32>,
     losses: Vec<f64>,
     tolerances: Vec<f64>,
 }
 
-impl Loss {
+impl Softmax {
     fn new(p: &Params, step: &Step, columns: usize, y: &[f32], targets: &[u32]) -> Self {
-        let kernel = LOSSES[p.loss as usize];
-        let (params, flag) = ([columns as u32], [u32::MAX.into()]);
+        let kernel = &softmax_cross_entropy::KERNEL;
+        let (params, flag) = (row_loss::Params::new(p.loss(), columns), [u32::MAX.into()]);
         let (mut losses, mut gradients) = (vec![0u32; step.rows as usize], vec![0u32; y.len()]);
         let args = [BufferArg::Write(&mut losses), BufferArg::Write(&mut gradients), BufferArg::Atomic(&flag)];
         if step.rows > 0 {
@@ -229,32 +259,12 @@ fn largest(errors: &[f64]) -> f64 {
     errors.iter().copied().fold(0.0, f64::max)
 }
 
-/// Returns the errors of a row's loss and of its gradients that follow from the errors of its outputs.
-///
-/// The squared error has the slope 2·(z − t), whose own slope is 2. The cross-entropy of z has the slope σ(z) − t, at
-/// most 1 + |t|, whose own slope is at most 1/4. The softmax loss changes by at most twice the largest error e. Its
-/// probabilities change by factors between e^(−2e) and e^(2e), and by at most 1. The perceptron criterion has a slope
-/// of at most 1 + |t|, which is off by 1 where the output may have either sign.
-fn carried(loss: usize, step: &Step, y: &[f32], errors: &[f64], target: impl Fn(usize) -> f64) -> (f64, Vec<f64>) {
-    let (n, scale) = (errors.len() as f64, f64::from(step.loss_scale));
-    if largest(errors) == 0.0 {
-        return (0.0, vec![0.0; errors.len()]);
-    }
-    if loss == 2 {
-        let most = 2.0 * largest(errors);
-        return (most, softmax(&y[..errors.len()]).map(|p| (p * most.exp_m1()).min(1.0) * scale).collect());
-    }
-    let column = |(c, e): (usize, &f64)| {
-        let (z, t) = (f64::from(y[c]), target(c));
-        let turns = f64::from(u8::from(z.abs() <= *e));
-        match loss {
-            0 => (2.0 * (z - t).abs() * e + e * e, 2.0 * e),
-            1 => (e * (1.0 + t.abs()), e / 4.0),
-            _ => (e * (1.0 + t.abs()) + turns * (z.abs() + e), turns),
-        }
-    };
-    let columns: Vec<_> = errors.iter().enumerate().map(column).collect();
-    (columns.iter().map(|(loss, _)| loss).sum::<f64>() / n, columns.iter().map(|(_, g)| g / n * scale).collect())
+/// Returns the errors of a row's loss and of its gradients that follow from the errors of its outputs. The loss changes by at
+/// most twice the largest error e. The probabilities change by factors between e^(−2e) and e^(2e), and by at most 1.
+fn carried(step: &Step, y: &[f32], errors: &[f64]) -> (f64, Vec<f64>) {
+    let most = 2.0 * largest(errors);
+    let scale = f64::from(step.loss_scale);
+    (most, softmax(y).map(|p| (p * most.exp_m1()).min(1.0) * scale).collect())
 }
 
 fn softmax(z: &[f32]) -> impl Iterator<Item = f64> {

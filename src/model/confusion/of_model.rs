@@ -20,7 +20,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 0], ["cat", "dog"])?;
@@ -39,7 +39,7 @@ impl Model {
     /// # Examples
     /// ```
     /// # use wgrad::{Dataset, Device, Loss, Network, Trainer};
-    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::SoftmaxCrossEntropy).build(&Device::cpu())?;
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
     /// # let mut model = trainer.into_model()?;
     /// model.parameters[0].values = vec![1.0, 0.0, 0.0, 1.0]; // The bias is 0.
     /// let data = Dataset::classes("pets", 2, &[0.9, 0.1, 0.2, 0.8], &[0, 0], ["cat", "dog"])?;

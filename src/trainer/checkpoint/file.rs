@@ -39,7 +39,7 @@ impl Checkpoint {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// # let path = std::env::temp_dir().join(format!("wgrad-doc-save-{}.safetensors", std::process::id()));
     /// use wgrad::Checkpoint;
@@ -69,7 +69,7 @@ impl Checkpoint {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// # let path = std::env::temp_dir().join(format!("wgrad-doc-load-{}.safetensors", std::process::id()));
     /// use wgrad::Checkpoint;

@@ -32,7 +32,7 @@ use settings::{MadeOn, Settings};
 /// # Examples
 /// ```
 /// use wgrad::{Device, Loss, Network, Trainer, data};
-/// let builder = Trainer::builder(Network::input(2).dense(4).tanh().dense(2)).loss(Loss::SoftmaxCrossEntropy);
+/// let builder = Trainer::builder(Network::input(2).dense(4).tanh().dense(2)).loss(Loss::softmax_cross_entropy());
 /// let build = || builder.clone().build(&Device::cpu());
 /// let moons = data::two_moons(200, 0.1, 0)?;
 /// let (mut whole, mut stopped, mut resumed) = (build()?, build()?, build()?);
@@ -113,7 +113,7 @@ impl Restored {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.01)?);
     /// assert!(resumed.restore(&stopped.checkpoint()?)?.is_exact());
@@ -130,7 +130,7 @@ impl Checkpoint {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// let mut trainer = build(0.01)?;
     /// trainer.fit(&data::xor(), Fit::epochs(3))?;
@@ -166,7 +166,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// let mut trainer = build(0.01)?;
     /// trainer.fit(&data::xor(), Fit::epochs(3))?;
@@ -211,7 +211,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.01)?);
     /// stopped.set_learning_rate(0.001)?;
@@ -234,7 +234,7 @@ impl Trainer {
     /// # Examples
     /// ```
     /// # use wgrad::{Adam, Device, Fit, Loss, Network, Trainer, data};
-    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::BinaryCrossEntropy)
+    /// # let build = |rate| Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy())
     /// #     .optimizer(Adam::new(rate)).build(&Device::cpu());
     /// let (mut stopped, mut resumed) = (build(0.01)?, build(0.005)?);
     /// assert!(resumed.restore(&stopped.checkpoint()?).is_err());
@@ -314,7 +314,7 @@ mod tests {
     /// A file with a right checksum may still hold anything.
     #[test]
     fn a_checkpoint_that_is_not_finite_is_not_restored() {
-        let builder = Trainer::builder(Network::input(1).dense(2)).loss(Loss::MeanSquaredError);
+        let builder = Trainer::builder(Network::input(1).dense(2)).loss(Loss::mean_squared_error());
         let mut trainer = builder.optimizer(Adam::new(0.1)).build(&Device::cpu()).expect("a trainer");
         let good = trainer.checkpoint().expect("finite");
         for number in [f32::INFINITY, f32::NAN] {

@@ -115,7 +115,7 @@ impl Settings {
         })?;
         let [columns, outputs] =
             [self.target_scaling.as_ref().map(Standardization::columns), Some(self.network.outputs())];
-        ensure(columns.is_none() || columns == outputs && self.loss == Loss::MeanSquaredError, || {
+        ensure(columns.is_none() || columns == outputs && self.loss.scales_targets(), || {
             format!(
                 "{columns:?} target columns are scaled, but the network has {outputs:?} and is trained with {}",
                 self.loss

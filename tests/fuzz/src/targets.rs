@@ -72,7 +72,7 @@ impl Sandbox {
 
     fn trainer(&self) -> Trainer {
         let builder = Trainer::builder(Network::input(2).dense(3).tanh().dropout(0.1).dense(2));
-        let builder = builder.loss(Loss::SoftmaxCrossEntropy).optimizer(Adam::new(0.01)).batch(2).accumulate(2);
+        let builder = builder.loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(0.01)).batch(2).accumulate(2);
         let scaling = Standardization::fit(&self.data).expect("it has rows");
         builder.preprocessing(scaling).steps_per_submission(1).build(&Device::cpu().threads(1)).expect("a trainer")
     }
@@ -131,7 +131,7 @@ impl Sandbox {
 
 fn description() -> TrainingSpec {
     let network = Network::input(8).dense(64).relu().dense(4);
-    TrainingSpec::new(network, Loss::SoftmaxCrossEntropy, Adam::new(0.01), 64)
+    TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(0.01), 64)
 }
 
 fn gpu() -> wgrad::specialize::DeviceLimits {
@@ -265,7 +265,7 @@ fn network(_: &Sandbox, input: &[u8]) -> String {
     assert!(Network::parse(network.inputs(), layers).expect("it was printed just now") == network);
     let stored = serde_json::to_string(&network).expect("it has text for keys");
     assert!(serde_json::from_str::<Network>(&stored).expect("it was written just now") == network);
-    let description = TrainingSpec::new(network, Loss::MeanSquaredError, Adam::new(0.01), 8);
+    let description = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(0.01), 8);
     let planned = lower(&description).and_then(|plan| specialize(fuse(&plan)?, &gpu()));
     format!("{:?} | {}", description.network.parameter_count().checked_ilog2(), said(&planned))
 }

@@ -1,53 +1,71 @@
 //! Faulty kernels: losses.
 
-use super::{Sabotage, at_step, each, flagging, reading, skip, writing};
+use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
-use wgrad::kernels::{binary_cross_entropy, mean_loss, mean_squared_error, perceptron, softmax_cross_entropy};
+use wgrad::Loss;
+use wgrad::kernels::shared::row_loss::Params;
+use wgrad::kernels::{element_loss, mean_loss, softmax_cross_entropy};
 use wgrad::plan::{Call, Kernel, Step};
 
-const SQUARED: &Kernel = &mean_squared_error::KERNEL;
-const BINARY: &Kernel = &binary_cross_entropy::KERNEL;
+const ELEMENT: &Kernel = &element_loss::KERNEL;
 const SOFTMAX: &Kernel = &softmax_cross_entropy::KERNEL;
-const PERCEPTRON: &Kernel = &perceptron::KERNEL;
 
 pub(super) const TABLE: &[Sabotage] = &[
-    ("mean_squared_error", "loss not divided by the columns", |call| {
+    ("element_loss", "loss not divided by the columns", |call| {
         let columns = columns(&call) as f32;
-        writing(call, SQUARED, 2, |loss, _| each(loss, |loss| loss * columns));
+        writing(call, ELEMENT, 2, |loss, _| each(loss, |loss| loss * columns));
     }),
-    ("mean_squared_error", "the derivative's 2 missing", |call| {
-        writing(call, SQUARED, 3, |grad, _| each(grad, |grad| 0.5 * grad));
+    ("element_loss", "half of the gradient", |call| {
+        writing(call, ELEMENT, 3, |grad, _| each(grad, |grad| 0.5 * grad));
     }),
-    ("mean_squared_error", "sign of the gradient", |call| {
-        writing(call, SQUARED, 3, |grad, _| each(grad, |grad| -grad))
-    }),
-    ("mean_squared_error", "gradient not scaled", |call| at_step(call, SQUARED, |step| step.loss_scale = 1.0)),
-    ("mean_squared_error", "target of the next row", |call| {
+    ("element_loss", "sign of the gradient", |call| writing(call, ELEMENT, 3, |grad, _| each(grad, |grad| -grad))),
+    ("element_loss", "gradient not scaled", |call| at_step(call, ELEMENT, |step| step.loss_scale = 1.0)),
+    ("element_loss", "target of the next row", |call| {
         let columns = columns(&call);
-        reading(call, SQUARED, 1, |target| target.rotate_left(columns));
+        reading(call, ELEMENT, 1, |target| target.rotate_left(columns));
     }),
-    ("mean_squared_error", "flag never set", |call| flagging(call, SQUARED, 4, |_, _| ())),
-    ("mean_squared_error", "flag set to the next step", |call| at_step(call, SQUARED, |step| step.index += 1)),
-    ("binary_cross_entropy", "loss overflows", |call| {
+    ("element_loss", "flag never set", |call| flagging(call, ELEMENT, 4, |_, _| ())),
+    ("element_loss", "flag set to the next step", |call| at_step(call, ELEMENT, |step| step.index += 1)),
+    ("element_loss", "binary cross-entropy overflows", |call| {
         let (columns, output, target) = (columns(&call), call.f32(0), call.f32(1));
         let unstable = |i: usize| (1.0 + output[i].exp()).ln() - target[i] * output[i];
         let loss = |r: usize| (r * columns..(r + 1) * columns).map(unstable).sum::<f32>() / columns as f32;
-        writing(call, BINARY, 2, |losses, _| (0..losses.len()).for_each(|r| losses[r] = loss(r).to_bits()));
+        let is_binary = of(&call, Loss::binary_cross_entropy());
+        writing(call, ELEMENT, 2, |losses, _| {
+            (0..losses.len()).filter(|_| is_binary).for_each(|r| losses[r] = loss(r).to_bits());
+        });
     }),
-    ("binary_cross_entropy", "logits taken for probabilities in the gradient", |call| {
+    ("element_loss", "logits taken for probabilities in the gradient of binary cross-entropy", |call| {
         let (columns, output, target, scale) = (columns(&call), call.f32(0), call.f32(1), call.step.loss_scale);
         let wrong = |i: usize| ((output[i] - target[i]) / columns as f32 * scale).to_bits();
-        writing(call, BINARY, 3, |grad, _| (0..grad.len()).for_each(|i| grad[i] = wrong(i)));
+        let is_binary = of(&call, Loss::binary_cross_entropy());
+        writing(call, ELEMENT, 3, |grad, _| (0..grad.len()).filter(|_| is_binary).for_each(|i| grad[i] = wrong(i)));
     }),
-    ("binary_cross_entropy", "targets flipped", |call| {
-        reading(call, BINARY, 1, |target| each(target, |target| 1.0 - target));
+    ("element_loss", "targets of binary cross-entropy flipped", |call| {
+        let is_binary = of(&call, Loss::binary_cross_entropy());
+        reading(call, ELEMENT, 1, |target| each(target, |target| if is_binary { 1.0 - target } else { target }));
     }),
-    ("binary_cross_entropy", "gradient not divided by the columns", |call| {
+    ("element_loss", "gradient not divided by the columns", |call| {
         let columns = columns(&call) as f32;
-        writing(call, BINARY, 3, |grad, _| each(grad, |grad| grad * columns));
+        writing(call, ELEMENT, 3, |grad, _| each(grad, |grad| grad * columns));
     }),
-    ("binary_cross_entropy", "flag overwritten, no minimum", |call| {
-        flagging(call, BINARY, 4, |flag, own| flag.store(own, Ordering::Relaxed));
+    ("element_loss", "flag overwritten, no minimum", |call| {
+        flagging(call, ELEMENT, 4, |flag, own| flag.store(own, Ordering::Relaxed));
+    }),
+    ("element_loss", "the next loss", |call| {
+        changed(call, ELEMENT, |p: &mut Params, _| p.loss = if p.loss == 0 { 1 } else { 0 });
+    }),
+    ("element_loss", "an output of 0 says yes to the perceptron", |call| {
+        let is_perceptron = of(&call, Loss::perceptron());
+        let above = |z: f32| if z == 0.0 && is_perceptron { f32::MIN_POSITIVE } else { z };
+        reading(call, ELEMENT, 0, |output| each(output, above));
+    }),
+    ("element_loss", "no gradient for targets of 0", |call| {
+        let target = call.words(1).to_vec();
+        writing(call, ELEMENT, 3, |grad, _| (0..grad.len()).filter(|i| target[*i] == 0).for_each(|i| grad[i] = 0));
+    }),
+    ("element_loss", "flag records the batch index", |call| {
+        at_step(call, ELEMENT, |step| step.index = step.batch_index)
     }),
     ("softmax_cross_entropy", "largest logit not taken away", |call| {
         let (columns, output, class) = (columns(&call), call.f32(0), call.words(1));
@@ -79,20 +97,6 @@ pub(super) const TABLE: &[Sabotage] = &[
         let index = call.step.index;
         flagging(call, SOFTMAX, 4, |flag, _| flag.store(index, Ordering::Relaxed));
     }),
-    ("perceptron", "an output of 0 says yes", |call| {
-        reading(call, PERCEPTRON, 0, |output| each(output, |z| if z == 0.0 { f32::MIN_POSITIVE } else { z }));
-    }),
-    ("perceptron", "loss not divided by the columns", |call| {
-        let columns = columns(&call) as f32;
-        writing(call, PERCEPTRON, 2, |loss, _| each(loss, |loss| loss * columns));
-    }),
-    ("perceptron", "no gradient for targets of 0", |call| {
-        let target = call.words(1).to_vec();
-        writing(call, PERCEPTRON, 3, |grad, _| (0..grad.len()).filter(|i| target[*i] == 0).for_each(|i| grad[i] = 0));
-    }),
-    ("perceptron", "flag records the batch index", |call| {
-        at_step(call, PERCEPTRON, |step| step.index = step.batch_index)
-    }),
     ("mean_loss", "scale of the first step for all", |call| {
         let scale = call.steps[0].loss_scale;
         mean(call, |step| step.loss_scale = scale);
@@ -105,7 +109,11 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("mean_loss", "sum, not mean", |call| mean(call, |step| step.loss_scale = 1.0)),
 ];
 
-/// Returns the number of columns, the only parameter of every loss.
+fn of(call: &Call<'_>, loss: Loss) -> bool {
+    call.params::<Params>().loss() == loss
+}
+
+/// Returns the number of columns, the first parameter of every loss.
 fn columns(call: &Call<'_>) -> usize {
     call.params[0] as usize
 }

@@ -22,6 +22,9 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("mlp_step_fused", "the slope of leaky_relu turned", |call| {
         changed(call, PLAIN, |p: &mut Params, _| p.alpha = -p.alpha);
     }),
+    ("mlp_step_fused", "the loss's parameter forgotten", |call| {
+        changed(call, PLAIN, |p: &mut Params, _| p.loss_alpha = 0.0);
+    }),
     ("mlp_step_fused", "the loss scale forgotten", |call| at_step(call, PLAIN, |step| step.loss_scale = 1.0)),
     ("mlp_step_fused", "the first bias is the second", |call| {
         let bias = call.params::<Params>().network()[0].bias;
@@ -69,6 +72,6 @@ const SUM: &Kernel = &mlp_step_sum::KERNEL;
 fn forgets_the_last(call: Call<'_>) {
     changed(call, TRACED, |p: &mut Params, _| {
         let words: &mut [u32] = bytemuck::cast_slice_mut(std::slice::from_mut(p));
-        words[5 + words[3] as usize] &= 0xFFFF;
+        words[8 + words[3] as usize] &= 0xFFFF;
     });
 }

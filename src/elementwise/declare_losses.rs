@@ -1,0 +1,151 @@
+//! The macro that declares loss functions; see [`losses!`].
+
+/// Declares loss functions as `ALL`, a list of [`LossFunction`](crate::elementwise::LossFunction)s.
+///
+/// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a formula for people, the
+/// meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss `l(z, t)` and its
+/// derivative `d(z, t)` by z, or the kernel of a loss that needs the whole row. The constructor takes all parameters; where
+/// `with NAME` follows them, that one does, and the constructor uses the defaults.
+macro_rules! losses {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $(/ $alias:ident)*
+            ($($p:ident = $default:literal >= $least:literal $(<= $most:literal)?),*) $(with $with:ident)?
+            $formula:literal, $output:expr, $range:expr, { $($form:tt)* }
+    )*) => {
+        pub(super) const ALL: &[$crate::elementwise::LossFunction] = &[$($crate::elementwise::LossFunction {
+            name: stringify!($name),
+            aliases: &[$(stringify!($alias)),*],
+            formula: $formula,
+            parameters: &[$($crate::elementwise::Parameter {
+                name: stringify!($p),
+                default: $default,
+                least: $least,
+                most: [$($most,)? f32::MAX][0],
+            }),*],
+            output: $output,
+            range: $range,
+            form: $crate::elementwise::declare_losses::form!(($($p),*) $($form)*),
+        }),*];
+
+        /// Places of the functions in [`ALL`].
+        #[allow(non_camel_case_types, reason = "names are those of the functions")]
+        enum Place {
+            $($name),*
+        }
+
+        const fn parameters(values: &[f32]) -> [f32; 2] {
+            [if values.is_empty() { 0.0 } else { values[0] }, if values.len() < 2 { 0.0 } else { values[1] }]
+        }
+
+        /// One constructor per function.
+        impl $crate::loss::Loss {$(
+            $crate::elementwise::declare_losses::constructors! {
+                $(#[$doc])*
+                #[doc = ""]
+                #[doc = concat!("l(z, t) = ", $formula, ".")]
+                $name, ($($p = $default),*) $(, $with)?
+            }
+        )*}
+    };
+}
+
+/// Constructors of one loss function.
+macro_rules! constructors {
+    ($(#[$doc:meta])* $name:ident, ($($p:ident = $default:literal),*)) => {
+        $(#[$doc])*
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("let loss = wgrad::Loss::", stringify!($name), "(", $(stringify!($default), ", ",)* ");")]
+        #[doc = concat!("assert_eq!(loss.name(), \"", stringify!($name), "\");")]
+        /// ```
+        pub const fn $name($($p: f32),*) -> Self {
+            Self::new(Place::$name as u32, parameters(&[$($p),*]))
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, ($($p:ident = $default:literal),*), $with:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("let loss = wgrad::Loss::", stringify!($name), "();")]
+        #[doc = concat!("assert_eq!(loss.name(), \"", stringify!($name), "\");")]
+        /// ```
+        pub const fn $name() -> Self {
+            Self::new(Place::$name as u32, parameters(&[$($default),*]))
+        }
+
+        #[doc = concat!("[`Loss::", stringify!($name), "`] with its parameters.")]
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("let loss = wgrad::Loss::", stringify!($with), "(", $(stringify!($default), ", ",)* ");")]
+        #[doc = concat!("assert_eq!(loss, wgrad::Loss::", stringify!($name), "());")]
+        /// ```
+        ///
+        #[doc = concat!("[`Loss::", stringify!($name), "`]: Self::", stringify!($name))]
+        pub const fn $with($($p: f32),*) -> Self {
+            Self::new(Place::$name as u32, parameters(&[$($p),*]))
+        }
+    };
+}
+
+/// Bodies of a loss per element, or the kernel of a loss that needs the whole row.
+macro_rules! form {
+    (($($p:ident),*) rows $kernel:ident) => {
+        $crate::elementwise::Form::Rows($crate::elementwise::RowLoss::$kernel)
+    };
+    (($($p:ident),*) flops $flops:literal; l($z:ident, $t:ident) { $($l:tt)* } d($z2:ident, $t2:ident) { $($d:tt)* }) => {
+        $crate::elementwise::Form::Element($crate::elementwise::ElementLoss {
+            flops: $flops,
+            bodies: [stringify!($($l)*), stringify!($($d)*)],
+            row: {
+                #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
+                fn row(z: &[f32], t: &[f32], parameters: [f32; 2], scale: f32, gradients: &mut [f32]) -> f32 {
+                    use $crate::elementwise::numbers::single::*;
+                    let [first, second] = parameters;
+                    $crate::elementwise::declare::parameters!(first, second, $($p),*);
+                    let n = z.len() as f32;
+                    let mut sum = 0.0;
+                    for ((z, t), gradient) in z.iter().zip(t).zip(gradients) {
+                        let loss = { let ($z, $t) = (*z, *t); $($l)* };
+                        sum += f64::from(loss);
+                        let derivative = { let ($z2, $t2) = (*z, *t); $($d)* };
+                        *gradient = derivative / n * scale;
+                    }
+                    sum as f32 / n
+                }
+                row
+            },
+            double: [
+                $crate::elementwise::declare_losses::body!(double, $z, $t, ($($p),*), { $($l)* }),
+                $crate::elementwise::declare_losses::body!(double, $z2, $t2, ($($p),*), { $($d)* }),
+            ],
+            rounded: [
+                $crate::elementwise::declare_losses::body!(rounded, $z, $t, ($($p),*), { $($l)* }),
+                $crate::elementwise::declare_losses::body!(rounded, $z2, $t2, ($($p),*), { $($d)* }),
+            ],
+            dual: $crate::elementwise::declare_losses::body!(dual, $z, $t, ($($p),*), { $($l)* }),
+        })
+    };
+}
+
+/// Body of a declared loss as a Rust function of one kind of numbers.
+macro_rules! body {
+    ($numbers:ident, $z:ident, $t:ident, ($($p:ident),*), $body:block) => {{
+        #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
+        fn call(
+            $z: $crate::elementwise::numbers::$numbers::Number,
+            $t: $crate::elementwise::numbers::$numbers::Number,
+            parameters: [$crate::elementwise::numbers::$numbers::Number; 2],
+        ) -> $crate::elementwise::numbers::$numbers::Number {
+            use $crate::elementwise::numbers::$numbers::*;
+            let [first, second] = parameters;
+            $crate::elementwise::declare::parameters!(first, second, $($p),*);
+            $body.into()
+        }
+        call
+    }};
+}
+pub(crate) use {body, constructors, form, losses};

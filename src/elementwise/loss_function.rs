@@ -1,0 +1,149 @@
+//! Declared loss functions.
+
+use super::numbers::{Dual, Rounded};
+use super::{Parameter, losses, statements};
+
+/// Declared loss function, with up to two parameters.
+#[derive(Debug)]
+pub struct LossFunction {
+    /// Name.
+    pub name: &'static str,
+    /// Abbreviations of the name.
+    pub aliases: &'static [&'static str],
+    /// Formula, for people.
+    pub formula: &'static str,
+    /// Parameters.
+    pub parameters: &'static [Parameter],
+    /// Meaning of an output.
+    pub output: Meaning,
+    /// Valid targets.
+    pub range: Range,
+    /// Kernel that computes it.
+    pub form: Form,
+}
+
+/// Meaning of an output of a network, by the loss function of its training. It decides on the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Prediction of the target. If all outputs, targets and distances among the parameters are multiplied by c, the loss is
+    /// multiplied by c to this power. With a power of 0, the loss has no unit.
+    Number {
+        /// Power of the target's unit that the loss has.
+        power: i32,
+    },
+    /// Logarithm of the expected count.
+    LogRate,
+    /// Logit: the probability of a target of 1 is its sigmoid. The loss is in nats.
+    Logit,
+    /// Score: above 0 it predicts 1.
+    Score,
+    /// One of the logits of a row: their softmax is the probabilities of the classes. The loss is in nats.
+    ClassLogits,
+}
+
+/// Valid targets of a loss function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Any number.
+    Any,
+    /// Numbers that are not negative.
+    NotNegative,
+    /// Numbers from 0 to 1.
+    Unit,
+    /// The numbers 0 and 1.
+    Bit,
+    /// One class per row.
+    Class,
+}
+
+impl Range {
+    /// Returns `true` if a number is a valid target.
+    pub fn contains(self, target: f32) -> bool {
+        match self {
+            Self::Any => target.is_finite(),
+            Self::NotNegative => target.is_finite() && target >= 0.0,
+            Self::Unit => (0.0..=1.0).contains(&target),
+            Self::Bit => target == 0.0 || target == 1.0,
+            Self::Class => false,
+        }
+    }
+
+    /// Returns the range in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Any => "finite",
+            Self::NotNegative => "finite and at least 0",
+            Self::Unit => "between 0 and 1",
+            Self::Bit => "0 or 1",
+            Self::Class => "a class",
+        }
+    }
+}
+
+/// Kernel of a loss function.
+#[derive(Debug)]
+pub enum Form {
+    /// `element_loss`: the mean over columns of a function of one output and its target.
+    Element(ElementLoss),
+    /// A kernel of its own, which needs all outputs of a row.
+    Rows(RowLoss),
+}
+
+/// Losses that need all outputs of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowLoss {
+    /// `softmax_cross_entropy`.
+    SoftmaxCrossEntropy,
+}
+
+/// Function of an output, its target and the parameters.
+pub type Formula<N> = fn(N, N, [N; 2]) -> N;
+
+/// Returns the mean loss of outputs and targets, and writes the gradients, which are those of the mean times a scale. Arguments:
+/// outputs, targets, parameters, scale, gradients.
+pub type Row = fn(&[f32], &[f32], [f32; 2], f32, &mut [f32]) -> f32;
+
+/// Loss of one output z and its target t, and its derivative by z.
+#[derive(Debug)]
+pub struct ElementLoss {
+    /// Operations per element, with those of mean and scaling.
+    pub flops: u64,
+    /// Loss and derivative in WGSL.
+    pub(super) bodies: [&'static str; 2],
+    /// Loss of a row in f32.
+    pub row: Row,
+    /// Loss and derivative in f64.
+    pub double: [Formula<f64>; 2],
+    /// Loss and derivative, with rounding errors.
+    pub rounded: [Formula<Rounded>; 2],
+    /// Loss of dual numbers.
+    pub dual: Formula<Dual>,
+}
+
+impl LossFunction {
+    /// All loss functions. A function's place in it is its number in the parameters of kernels.
+    pub const ALL: &[Self] = losses::ALL;
+
+    /// Returns the loss per element; `None` if it needs the whole row.
+    pub fn element(&self) -> Option<&ElementLoss> {
+        match &self.form {
+            Form::Element(element) => Some(element),
+            Form::Rows(_) => None,
+        }
+    }
+
+    /// Returns WGSL functions `element_loss` and `element_derivative`. For a loss that needs the whole row, they are those of the
+    /// first loss per element, for shaders that contain both kinds of losses and call one of them.
+    pub fn wgsl(&self) -> String {
+        let all = std::iter::once(self).chain(Self::ALL).filter_map(|function| Some((function, function.element()?)));
+        let function = |(function, element): (&Self, &ElementLoss)| {
+            let names = ["element_loss", "element_derivative"].into_iter().zip(element.bodies);
+            let body = |body: &str| statements(function.parameters, body, "    ");
+            let text = |(name, text): (&str, &str)| {
+                format!("fn {name}(parameters: vec2<f32>, z: f32, t: f32) -> f32 {{\n{}}}\n", body(text))
+            };
+            names.map(text).collect::<String>()
+        };
+        all.take(1).map(function).collect()
+    }
+}

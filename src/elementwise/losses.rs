@@ -1,0 +1,136 @@
+//! The loss functions of an output z and its target t. Formulas and defaults are PyTorch's where it has the function.
+//!
+//! Each declaration says what outputs mean and which targets are valid; everything else in the library asks it. The rules of
+//! [`activations`](super::activations) hold: `exponential` is called with arguments up to 0 only, and a NaN of z makes the loss
+//! NaN. A derivative is by z, and is continuous where the loss is smooth even if rounding decides on the side: both branches of
+//! `above` have the same limit.
+
+use super::declare_losses::losses;
+use super::loss_function::{Meaning, Range};
+
+losses! {
+    /// Mean squared error, `torch.nn.MSELoss`.
+    mean_squared_error / mse() "(z - t)^2", Meaning::Number { power: 2 }, Range::Any, {
+        flops 5;
+        l(z, t) { let d = z - t; d * d }
+        d(z, t) { 2.0 * (z - t) }
+    }
+    /// Mean absolute error, `torch.nn.L1Loss`.
+    mean_absolute_error / mae() "|z - t|", Meaning::Number { power: 1 }, Range::Any, {
+        flops 6;
+        l(z, t) { abs(z - t) }
+        d(z, t) { let d = z - t; above(d, 1.0, above(-d, -1.0, 0.0)) }
+    }
+    /// Huber loss, `torch.nn.HuberLoss`: squared for errors up to delta, straight beyond. With scaled targets, delta is in
+    /// standard deviations of the target.
+    huber(delta = 1.0 >= 0.000001) "(z - t)^2 / 2 for |z - t| < delta, else delta·(|z - t| - delta/2)",
+        Meaning::Number { power: 2 }, Range::Any, {
+        flops 12;
+        l(z, t) { let d = z - t; above(abs(d) - delta, delta * (abs(d) - 0.5 * delta), 0.5 * d * d) }
+        d(z, t) { let d = z - t; above(abs(d) - delta, above(d, delta, -delta), d) }
+    }
+    /// Smooth L1 loss, `torch.nn.SmoothL1Loss`: the Huber loss divided by beta.
+    smooth_l1(beta = 1.0 >= 0.000001) "(z - t)^2 / (2·beta) for |z - t| < beta, else |z - t| - beta/2",
+        Meaning::Number { power: 1 }, Range::Any, {
+        flops 13;
+        l(z, t) { let d = z - t; above(abs(d) - beta, abs(d) - 0.5 * beta, 0.5 * d * d / beta) }
+        d(z, t) { let d = z - t; above(abs(d) - beta, above(d, 1.0, -1.0), d / beta) }
+    }
+    /// Logarithm of the hyperbolic cosine, Keras' `LogCosh`: near the squared error for small errors, near the absolute error for
+    /// large ones. With scaled targets, it is that of the scaled numbers.
+    ///
+    /// Below 1 it is −ln(1 − tanh²)/2, which loses no digits near 0.
+    log_cosh() "ln cosh(z - t)", Meaning::Number { power: 0 }, Range::Any, {
+        flops 30;
+        l(z, t) {
+            let a = abs(z - t);
+            let h = tanh_of(above(a - 1.0, 1.0, a));
+            above(a - 1.0, a + log_1p(exponential(-2.0 * a)) - 0.6931471805599453, 0.5 * log_1p(h * h / ((1.0 - h) * (1.0 + h))))
+        }
+        d(z, t) { tanh_of(z - t) }
+    }
+    /// Quantile (pinball) loss: the best prediction is the q-quantile of the targets. scikit-learn's `mean_pinball_loss`.
+    quantile(q = 0.5 >= 0.000001 <= 0.999999) "q·(t - z) for t > z, else (1 - q)·(z - t)",
+        Meaning::Number { power: 1 }, Range::Any, {
+        flops 9;
+        l(z, t) { let d = t - z; above(d, q * d, (q - 1.0) * d) }
+        d(z, t) { let d = t - z; above(d, -q, above(-d, 1.0 - q, 0.0)) }
+    }
+    /// Negative logarithm of a Poisson likelihood, `torch.nn.PoissonNLLLoss` without the constant term. An output is the logarithm
+    /// of the expected count; above 80 it counts as 80 there, so that nothing overflows.
+    poisson() "e^z - t·z", Meaning::LogRate, Range::NotNegative, {
+        flops 12;
+        l(z, t) {
+            let c = above(z - 80.0, 80.0, z);
+            let e = exponential(-abs(c));
+            above(c, 1.0 / e, e) - t * z
+        }
+        d(z, t) {
+            let c = above(z - 80.0, 80.0, z);
+            let e = exponential(-abs(c));
+            above(c, 1.0 / e, e) - t
+        }
+    }
+    /// Binary cross-entropy from logits, `torch.nn.BCEWithLogitsLoss`. Several outputs are labels that exclude nothing
+    /// (multi-label). `positive_weight` is PyTorch's `pos_weight`: a factor for targets of 1.
+    ///
+    /// With w the distance of the target from the side of z, and a weight of 1, it is |z|·w + ln(1 + e⁻|ᶻ|): nothing overflows,
+    /// and nothing cancels for targets from 0 to 1, however confident the prediction is.
+    binary_cross_entropy / bce(positive_weight = 1.0 >= 0.0) with weighted_binary_cross_entropy
+        "-positive_weight·t·ln sigmoid z - (1 - t)·ln(1 - sigmoid z)", Meaning::Logit, Range::Unit, {
+        flops 12;
+        l(z, t) {
+            let e = exponential(-abs(z));
+            let w = above(z, 1.0 - t, positive_weight * t);
+            abs(z) * w + (1.0 + (positive_weight - 1.0) * t) * log_1p(e)
+        }
+        d(z, t) {
+            let e = exponential(-abs(z));
+            let s = (1.0 + (positive_weight - 1.0) * t) * (e / (1.0 + e));
+            above(z, -(s - (1.0 - t)), s - positive_weight * t)
+        }
+    }
+    /// Softmax and cross-entropy from logits, `torch.nn.CrossEntropyLoss`.
+    softmax_cross_entropy / cross_entropy() "ln sum e^z - z of the class", Meaning::ClassLogits, Range::Class, {
+        rows SoftmaxCrossEntropy
+    }
+    /// Rosenblatt's perceptron criterion, max(0, −(2t − 1)·z). Its gradient is the perceptron learning rule.
+    perceptron() "(step z - t)·z", Meaning::Score, Range::Bit, {
+        flops 4;
+        l(z, t) { (above(z, 1.0, 0.0) - t) * z }
+        d(z, t) { above(z, 1.0, 0.0) - t }
+    }    /// Binary focal loss, `torchvision.ops.sigmoid_focal_loss` without alpha: binary cross-entropy times (1 − p)^gamma, where p is
+    /// the predicted probability of the target. Confident predictions count less.
+    ///
+    /// With m = ±z, the side of the target, 1 − p is the sigmoid of −m, so its power is e^(−gamma·softplus m).
+    focal(gamma = 2.0 >= 0.0) "(1 - p)^gamma·(-ln p), p = sigmoid z for t = 1, else sigmoid(-z)", Meaning::Logit, Range::Bit, {
+        flops 30;
+        l(z, t) {
+            let m = (2.0 * t - 1.0) * z;
+            let r = log_1p(exponential(-abs(m)));
+            exponential(-gamma * (above(m, m, 0.0) + r)) * (above(m, 0.0, -m) + r)
+        }
+        d(z, t) {
+            let y = 2.0 * t - 1.0;
+            let m = y * z;
+            let e = exponential(-abs(m));
+            let r = log_1p(e);
+            let p = above(m, 1.0, e) / (1.0 + e);
+            let n = above(m, e, 1.0) / (1.0 + e);
+            -y * exponential(-gamma * (above(m, m, 0.0) + r)) * (gamma * p * (above(m, 0.0, -m) + r) + n)
+        }
+    }
+    /// Hinge loss of a linear support vector machine, scikit-learn's `hinge_loss` and Keras' `Hinge`. Targets of 0 and 1 stand for
+    /// −1 and 1.
+    hinge() "max(0, 1 - (2t - 1)·z)", Meaning::Score, Range::Bit, {
+        flops 9;
+        l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; above(m, m, 0.0) }
+        d(z, t) { let y = 2.0 * t - 1.0; above(1.0 - y * z, -y, 0.0) }
+    }
+    /// Squared hinge loss, Keras' `SquaredHinge`. Targets of 0 and 1 stand for −1 and 1.
+    squared_hinge() "max(0, 1 - (2t - 1)·z)^2", Meaning::Score, Range::Bit, {
+        flops 12;
+        l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; let h = above(m, m, 0.0); h * h }
+        d(z, t) { let y = 2.0 * t - 1.0; let m = 1.0 - y * z; -2.0 * y * above(m, m, 0.0) }
+    }
+}

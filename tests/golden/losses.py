@@ -1,0 +1,68 @@
+"""Losses and gradients of PyTorch in f64, for tests/losses.rs.
+
+    python3 tests/golden/losses.py > tests/golden/losses.json
+
+With torch 2.x. Each row is output z, target t, loss l(z, t) and its gradient by z, which is autograd's. Parameters are exact
+in f32. What torch.nn lacks is written from the named source, for autograd. No row lies on a kink.
+"""
+
+import json
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def sigmoid_focal_loss(z, t, gamma):
+    """torchvision.ops.sigmoid_focal_loss with alpha = -1 (Lin et al., Focal Loss for Dense Object Detection, 2017)."""
+    p = torch.sigmoid(z)
+    p_t = p * t + (1 - p) * (1 - t)
+    return F.binary_cross_entropy_with_logits(z, t, reduction="none") * (1 - p_t) ** gamma
+
+
+def positive(t):
+    """Targets of 0 and 1 as -1 and 1."""
+    return 2 * t - 1
+
+
+NUMBERS = [-30.0, -4.0, -1.0, -0.25, 0.0, 0.125, 1.0, 3.0]
+COUNTS = [0.0, 0.5, 1.0, 7.0]
+UNIT = [0.0, 0.25, 0.75, 1.0]
+BITS = [0.0, 1.0]
+
+# By wgrad's text: the targets, and the loss of each element.
+LOSSES = {
+    "mean_squared_error": (NUMBERS, nn.MSELoss(reduction="none")),
+    "mean_absolute_error": (NUMBERS, nn.L1Loss(reduction="none")),
+    "huber(delta=0.75)": (NUMBERS, nn.HuberLoss(reduction="none", delta=0.75)),
+    "smooth_l1(beta=0.75)": (NUMBERS, nn.SmoothL1Loss(reduction="none", beta=0.75)),
+    # Keras: keras.losses.LogCosh.
+    "log_cosh": (NUMBERS, lambda z, t: torch.log(torch.cosh(z - t))),
+    # scikit-learn: sklearn.metrics.mean_pinball_loss.
+    "quantile(q=0.125)": (NUMBERS, lambda z, t: torch.maximum(0.125 * (t - z), (0.125 - 1) * (t - z))),
+    "poisson": (COUNTS, nn.PoissonNLLLoss(reduction="none", log_input=True, full=False)),
+    "binary_cross_entropy": (UNIT, nn.BCEWithLogitsLoss(reduction="none")),
+    "binary_cross_entropy(positive_weight=2.5)": (
+        UNIT, nn.BCEWithLogitsLoss(reduction="none", pos_weight=torch.tensor(2.5, dtype=torch.float64))),
+    # Rosenblatt's criterion: max(0, -y·z).
+    "perceptron": (BITS, lambda z, t: torch.relu(-positive(t) * z)),
+    "focal(gamma=1.5)": (BITS, lambda z, t: sigmoid_focal_loss(z, t, 1.5)),
+    # scikit-learn: sklearn.metrics.hinge_loss; Keras: keras.losses.Hinge and SquaredHinge.
+    "hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z)),
+    "squared_hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z) ** 2),
+}
+OUTPUTS = [-28.5, -8.5, -3.5, -1.75, -0.875, -0.5, -0.1, -1e-3, 1e-3, 0.1, 0.3, 0.5, 0.875, 1.75, 3.5, 8.5, 28.5]
+
+
+def rows(targets, loss):
+    """Returns output, target, loss and gradient for each pair."""
+    pairs = [(z, t) for t in targets for z in OUTPUTS]
+    z = torch.tensor([z for z, _ in pairs], dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([t for _, t in pairs], dtype=torch.float64)
+    found = loss(z, t)
+    found.sum().backward()
+    return [list(row) for row in zip(z.tolist(), t.tolist(), found.tolist(), z.grad.tolist())]
+
+
+lines = ",\n".join(f"  {json.dumps(text)}: {json.dumps(rows(*row))}" for text, row in LOSSES.items())
+print("{\n" + lines + "\n}")
