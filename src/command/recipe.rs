@@ -15,8 +15,9 @@ pub struct Options {
     ///
     /// As in "128 relu dropout(0.2) 64 relu". A number is a dense layer of that many units, or in full dense(128, bias=false,
     /// init=he_normal). Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh, sigmoid, softplus, …;
-    /// `wgrad list activations` prints all. dropout(0.2) drops each unit with probability 0.2. Brackets add the input of
-    /// layers to their output, as in "64 relu [64 relu 64] relu". The output layer is added automatically.
+    /// `wgrad list activations` prints all. dropout(0.2) drops each unit with probability 0.2. layer_norm and rms_norm normalize
+    /// rows. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output layer is added
+    /// automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
     /// Loss function [default: by the target]

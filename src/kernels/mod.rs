@@ -36,12 +36,15 @@ pub mod mlp_step_sum;
 pub mod norm;
 pub mod perceptron;
 pub mod rmsprop;
+pub mod row_norm;
+pub mod row_norm_grad;
+pub mod row_norm_grad_weight;
 pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 
 /// All kernels.
-pub static ALL: [&Kernel; 40] = [
+pub static ALL: [&Kernel; 43] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -78,6 +81,9 @@ pub static ALL: [&Kernel; 40] = [
     &norm::KERNEL,
     &perceptron::KERNEL,
     &rmsprop::KERNEL,
+    &row_norm::KERNEL,
+    &row_norm_grad::KERNEL,
+    &row_norm_grad_weight::KERNEL,
     &sgd::KERNEL,
     &sgd::MOMENTUM,
     &softmax_cross_entropy::KERNEL,

@@ -43,6 +43,9 @@ mod mlp_step_sum;
 mod norm;
 mod perceptron;
 mod rmsprop;
+mod row_norm;
+mod row_norm_grad;
+mod row_norm_grad_weight;
 mod sabotage;
 mod sgd;
 mod softmax_cross_entropy;
@@ -55,7 +58,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 32] = [
+pub const STEMS: [Stem; 35] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -85,6 +88,9 @@ pub const STEMS: [Stem; 32] = [
     ("norm", norm::cases),
     ("perceptron", perceptron::cases),
     ("rmsprop", rmsprop::cases),
+    ("row_norm", row_norm::cases),
+    ("row_norm_grad", row_norm_grad::cases),
+    ("row_norm_grad_weight", row_norm_grad_weight::cases),
     ("sgd", sgd::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
