@@ -34,6 +34,11 @@ pub enum Layer {
         /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
+    /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with weight w and
+    /// bias b, both trained.
+    LayerNorm,
+    /// Root mean square normalization, as `torch.nn.RMSNorm`: y = x / √(mean of x² + 10⁻⁵)·w for each row, with a trained weight w.
+    RmsNorm,
     /// Start of a residual block, `[`: y = x.
     ResidualStart,
     /// End of a residual block, `]`: y = x + s, with the input s of the block; y = x + s·Wᵀ if the widths differ.
@@ -191,7 +196,7 @@ impl Layer {
     /// Returns the names of all kinds of layers.
     fn names() -> Vec<&'static str> {
         let activations = Function::ALL.iter().map(|function| function.name);
-        std::iter::once("dense").chain(activations).chain(["dropout"]).collect()
+        std::iter::once("dense").chain(activations).chain(["dropout", "layer_norm", "rms_norm"]).collect()
     }
 
     /// Returns the kind of layer, as in the text of a network.
@@ -205,6 +210,8 @@ impl Layer {
         match self {
             Self::Dense(_) => "dense",
             Self::Dropout { .. } => "dropout",
+            Self::LayerNorm => "layer_norm",
+            Self::RmsNorm => "rms_norm",
             Self::ResidualStart => "[",
             Self::ResidualEnd => "]",
             Self::Activation(activation) => activation.name(),
@@ -235,6 +242,11 @@ impl Layer {
                 let bias = bias.then(|| LayerTensor::trained("bias", vec![outputs], Initial::Constant(0.0)));
                 std::iter::once(weight).chain(bias).collect()
             }
+            Self::LayerNorm | Self::RmsNorm => {
+                let tensor = |name, value| LayerTensor::trained(name, vec![inputs], Initial::Constant(value));
+                let bias = (*self == Self::LayerNorm).then(|| tensor("bias", 0.0));
+                std::iter::once(tensor("weight", 1.0)).chain(bias).collect()
+            }
             Self::ResidualEnd => {
                 let projected = shortcut.filter(|shortcut| *shortcut != inputs);
                 let weight = |shortcut| LayerTensor::trained("weight", vec![inputs, shortcut], Initial::Weights(None));
@@ -248,7 +260,12 @@ impl Layer {
     pub(crate) fn outputs(&self, inputs: usize) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,
-            Self::Activation(_) | Self::Dropout { .. } | Self::ResidualStart | Self::ResidualEnd => inputs,
+            Self::Activation(_)
+            | Self::Dropout { .. }
+            | Self::LayerNorm
+            | Self::RmsNorm
+            | Self::ResidualStart
+            | Self::ResidualEnd => inputs,
         }
     }
 
@@ -279,7 +296,7 @@ impl fmt::Display for Layer {
                 f.write_str(")")
             }
             Self::Dropout { rate } => write!(f, "dropout({rate})"),
-            Self::ResidualStart | Self::ResidualEnd => f.write_str(self.name()),
+            Self::LayerNorm | Self::RmsNorm | Self::ResidualStart | Self::ResidualEnd => f.write_str(self.name()),
             Self::Activation(activation) => activation.fmt(f),
         }
     }
@@ -308,6 +325,8 @@ impl FromStr for Layer {
                     rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
                 }
             }
+            "layer_norm" => term.named("layer", &[]).map(|_| Self::LayerNorm)?,
+            "rms_norm" => term.named("layer", &[]).map(|_| Self::RmsNorm)?,
             "softmax" | "log_softmax" => {
                 let remedy = "leave the softmax layer out; the last layer's outputs are logits";
                 return Err(Error::conflict(place, "softmax_cross_entropy applies the softmax itself", remedy));

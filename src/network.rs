@@ -84,6 +84,30 @@ impl Network {
         self.layer(Layer::Dropout { rate })
     }
 
+    /// Adds layer normalization with a trained weight and bias, [`Layer::LayerNorm`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(8).layer_norm().relu(), Network::parse(2, "8 layer_norm relu")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn layer_norm(self) -> Self {
+        self.layer(Layer::LayerNorm)
+    }
+
+    /// Adds root mean square normalization with a trained weight, [`Layer::RmsNorm`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(8).rms_norm().relu(), Network::parse(2, "8 rms_norm relu")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn rms_norm(self) -> Self {
+        self.layer(Layer::RmsNorm)
+    }
+
     /// Adds a residual block: `layers` adds layers f to a network, and the block is y = x + f(x). If f changes the number of
     /// columns, y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
     ///
@@ -103,7 +127,7 @@ impl Network {
     }
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
-    /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)` and the activation functions, such as `relu` or
+    /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)`, `layer_norm`, `rms_norm` and the activation functions, such as `relu` or
     /// `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around layers add their input to their output, as in
     /// `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
@@ -183,7 +207,9 @@ impl Network {
                     None
                 }
                 Layer::ResidualEnd => open.pop(),
-                Layer::Dense(_) | Layer::Activation(_) | Layer::Dropout { .. } => None,
+                Layer::Dense(_) | Layer::Activation(_) | Layer::Dropout { .. } | Layer::LayerNorm | Layer::RmsNorm => {
+                    None
+                }
             };
             columns = layer.outputs(inputs);
             Node { number, layer: *layer, inputs, start }
@@ -196,8 +222,7 @@ impl Network {
         self.nodes().flat_map(|node| node.tensors().into_iter().map(move |tensor| (node.number, tensor)))
     }
 
-    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Dropout and brackets of
-    /// residual blocks are skipped.
+    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Other layers are skipped.
     ///
     /// # Panics
     /// There is no layer `number`.
@@ -212,7 +237,12 @@ impl Network {
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
         self.layers[number + 1..].iter().take_while(|l| l.as_dense().is_none()).find_map(|layer| match layer {
             Layer::Activation(activation) => Some(*activation),
-            Layer::Dense(_) | Layer::Dropout { .. } | Layer::ResidualStart | Layer::ResidualEnd => None,
+            Layer::Dense(_)
+            | Layer::Dropout { .. }
+            | Layer::LayerNorm
+            | Layer::RmsNorm
+            | Layer::ResidualStart
+            | Layer::ResidualEnd => None,
         })
     }
 

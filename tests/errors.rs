@@ -42,6 +42,8 @@ fn networks() {
     says(Network::parse(2, "3 [2 [dropout(0.1)]] 3"), &["layer 3 ([)", "no layers, or only dropout"]);
     says(Network::input(2).residual(|block| block).dense(3).check(), &["layer 0 ([)", "no layers"]);
     says(Network::parse(2, "[relu]"), &["no dense layer"]);
+    says(Network::parse(2, "3 layer_norm(1e-3)"), &["layer `layer_norm`", "number of values is 1", "at most 0"]);
+    says(Network::parse(2, "3 layernorm"), &["unknown layer `layernorm`", "did you mean `layer_norm`?"]);
     says(Network::parse(2, "dense([3])"), &["number of outputs"]);
     says(Network::parse(2, "dense(4, bais=false)"), &["unknown option `bais`", "did you mean `bias`?"]);
     says(Network::parse(2, "dense(4, 5=true)"), &["unknown option `5`"]);

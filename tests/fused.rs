@@ -14,7 +14,7 @@ use wgrad::plan::{Plan, Section};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
 /// Layers after 5 input columns, and the ops of the fused `gradients` section.
-const PATTERNS: [(&str, &[&str]); 19] = [
+const PATTERNS: [(&str, &[&str]); 21] = [
     // All layers have a bias: 3·L ops, and the optimizer's.
     ("3", &["dense_forward", "loss", "dense_grad_weight"]),
     (
@@ -195,6 +195,44 @@ const PATTERNS: [(&str, &[&str]); 19] = [
             "dense_grad_weight",
             "matmul_nn",
             "activation_grad",
+            "dense_grad_weight",
+        ],
+    ),
+    // Normalizations: one op forward, two backward, one if the input needs no gradient.
+    (
+        "layer_norm 7 rms_norm relu 3",
+        &[
+            "row_norm",
+            "dense_forward",
+            "row_norm",
+            "activation",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "row_norm_grad_weight",
+            "row_norm_grad",
+            "dense_grad_weight",
+            "matmul_nn",
+            "row_norm_grad_weight",
+        ],
+    ),
+    (
+        "5 [layer_norm 5] 3",
+        &[
+            "dense_forward",
+            "row_norm",
+            "dense_forward",
+            "add",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "matmul_nn",
+            "dense_grad_weight",
+            "matmul_nn",
+            "row_norm_grad_weight",
+            "row_norm_grad",
+            "add",
             "dense_grad_weight",
         ],
     ),

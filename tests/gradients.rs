@@ -23,7 +23,8 @@ use wgrad::{Loss, Network, Sgd};
 /// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
 /// an activation, an activation first, last, and after another. Residual blocks first and last, before and after an activation,
 /// with and without a projection, with dropout inside and around, in a row, and nested: at the start of a block, and at its end.
-const STRUCTURES: [(usize, &str); 11] = [
+/// Normalizations first, between, last, and in a block.
+const STRUCTURES: [(usize, &str); 15] = [
     (4, "F 1"),
     (3, "dense(4, bias=false) F"),
     (5, "7 F 3"),
@@ -35,6 +36,10 @@ const STRUCTURES: [(usize, &str); 11] = [
     (3, "3 [[2 F 3] F 3] 2"),
     (3, "[F 2 [2 F]] 2"),
     (2, "[F 2] F [3 tanh]"),
+    (4, "layer_norm 5 F dropout(0.2) 2"),
+    (3, "8 rms_norm F 2"),
+    (3, "F 8 layer_norm"),
+    (3, "[rms_norm F 3] 2"),
 ];
 
 /// All activation functions.
@@ -126,7 +131,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Number of parameters of the structures.
-const PARAMETERS: [usize; 11] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21];
+const PARAMETERS: [usize; 15] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23];
 
 /// Number of parameters of all cases, for each pair of loss and activation.
 fn parameters_of_all() -> usize {

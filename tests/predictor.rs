@@ -41,11 +41,15 @@ fn models() -> Vec<Model> {
         (300, "17", Loss::softmax_cross_entropy()),
         (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::softmax_cross_entropy()),
     ];
+    let cases = cases.into_iter().chain([
+        (5, "layer_norm 70 rms_norm relu [layer_norm 70] 3", Loss::SoftmaxCrossEntropy),
+        (70, "rms_norm 1", Loss::MeanSquaredError),
+    ]);
     let made = cases.map(|(inputs, layers, loss)| {
         let network = Network::parse(inputs, layers).expect("the text is sound");
         model(network, loss, &[])
     });
-    made.into()
+    made.collect()
 }
 
 fn rows(model: &Model, count: usize) -> Vec<f32> {

@@ -85,7 +85,7 @@ fn after_their_end_schedules_stay() {
 #[test]
 fn wrong_values_are_errors_that_name_them() {
     let wrong = [
-        ("stp(3)", "schedule `stp` is not known; did you mean `step`"),
+        ("stp(3)", "unknown schedule `stp`, did you mean `step`"),
         ("step(0)", "steps is 0"),
         ("step(3, factor=1.5)", "factor is 1.5"),
         ("step(3, speed=2)", "speed"),

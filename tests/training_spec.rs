@@ -46,7 +46,8 @@ fn a_run_is_read_from_toml_as_a_user_would_write_it() {
 fn every_spec_is_the_same_after_toml_and_json() {
     let network = Network::parse(
         5,
-        "dense(7, init=normal(0.5)) step 6 identity 5 sigmoid 4 tanh dropout(0.5) 3 relu dense(2, init=zeros) leaky_relu(0.2) 1",
+        "dense(7, init=normal(0.5)) step 6 identity 5 sigmoid 4 tanh dropout(0.5) 3 relu [[layer_norm 3] \
+         dense(2, init=zeros)] rms_norm leaky_relu(0.2) 1",
     );
     let network = network.expect("valid");
     let optimizers: [Optimizer; 4] = [

@@ -17,7 +17,7 @@ pub struct Options {
     /// dense(128, bias=false, init=he_normal). Other values of init are he_uniform, xavier_normal, xavier_uniform,
     /// normal(0.02) and zeros. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
     /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
-    /// probability 0.2. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
+    /// probability 0.2. layer_norm and rms_norm normalize rows. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
     /// layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,

@@ -37,6 +37,9 @@ pub mod mean_loss;
 pub mod mlp_step_fused;
 pub mod mlp_step_sum;
 pub mod norm;
+pub mod row_norm;
+pub mod row_norm_grad;
+pub mod row_norm_grad_weight;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 pub mod update;
@@ -54,7 +57,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
 };
 
 /// Kernels that are not of a family.
-static DIFFERENT: [&Kernel; 34] = [
+static DIFFERENT: [&Kernel; 37] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -87,6 +90,9 @@ static DIFFERENT: [&Kernel; 34] = [
     &mlp_step_fused::TRACED,
     &mlp_step_sum::KERNEL,
     &norm::KERNEL,
+    &row_norm::KERNEL,
+    &row_norm_grad::KERNEL,
+    &row_norm_grad_weight::KERNEL,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
 ];

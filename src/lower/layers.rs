@@ -6,7 +6,10 @@
 use super::{Lowering, Pass};
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
-use crate::kernels::{activation, activation_grad, add, bias_add, column_sum, dropout, matmul};
+use crate::kernels::{
+    activation, activation_grad, add, bias_add, column_sum, dense_forward, dropout, matmul, row_norm, row_norm_grad,
+    row_norm_grad_weight,
+};
 use crate::network::{Layer, LayerTensor, Node};
 use crate::plan::{Op, Plan, Section, ViewId};
 
@@ -52,6 +55,16 @@ impl Lowering<'_> {
             }),
             Layer::Activation(function) => {
                 self.emit(pass, number, "output", columns, |plan, output| activation::op(plan, function, input, output))
+            }
+            Layer::LayerNorm | Layer::RmsNorm => {
+                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                let bias = self.plan.find(&format!("layer{number}.bias"));
+                let bias = bias.unwrap_or_else(|| dense_forward::no_bias(&mut self.plan, columns));
+                let statistics = self.computed(format!("{}layer{number}.statistics", pass.prefix), pass.rows, 2);
+                let centered = layer == Layer::LayerNorm;
+                self.emit(pass, number, "output", columns, |plan, output| {
+                    row_norm::op(plan, centered, [input, weight, bias, output, statistics])
+                })
             }
             Layer::Dense(dense) => {
                 let weight = self.plan.named(&format!("layer{number}.weight"))?;
@@ -121,6 +134,21 @@ impl Lowering<'_> {
                 let argument = if function.keeps_input() { input } else { output };
                 self.pass_on(backward, number, number, below, |plan, gradient| {
                     activation_grad::op(plan, function, above, argument, gradient)
+                })
+            }
+            Layer::LayerNorm | Layer::RmsNorm => {
+                let [weight, statistics] =
+                    ["weight", "statistics"].map(|part| self.plan.named(&format!("layer{number}.{part}")));
+                let (weight, statistics, flag) = (weight?, statistics?, self.plan.named("flag")?);
+                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
+                // The kernel writes a gradient of the bias in any case.
+                let bias = self.plan.find(&format!("{}layer{number}.bias", backward.prefix));
+                let bias = bias.unwrap_or_else(|| self.computed(format!("grad.layer{number}.no_bias"), 1, node.inputs));
+                let op = row_norm_grad_weight::op(&self.plan, [above, input, statistics, own, bias, flag]);
+                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                let centered = layer == Layer::LayerNorm;
+                self.pass_on(backward, number, number, below, |plan, gradient| {
+                    row_norm_grad::op(plan, centered, [above, input, statistics, weight, gradient])
                 })
             }
             Layer::Dense(_) => {

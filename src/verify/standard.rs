@@ -113,9 +113,12 @@ fn small(optimizer: Optimizer) -> Result<Case> {
     Case::new(TrainingSpec { clip_norm: Some(0.05), ..spec })
 }
 
-/// Residual blocks: in a row, nested, and with projections.
-const BLOCKS: [Sizes; 2] =
-    [(21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35), (9, "[66 gelu 13] relu [4 tanh] 6", 19)];
+/// Residual blocks: in a row, nested, and with projections; and normalizations, of narrow and of wide rows.
+const BLOCKS: [Sizes; 3] = [
+    (14, "layer_norm 66 rms_norm relu [layer_norm 66] rms_norm 5", 37),
+    (21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35),
+    (9, "[66 gelu 13] relu [4 tanh] 6", 19),
+];
 
 fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(inputs, layers)?, LOSSES[1], Adam::new(0.01), batch);

@@ -141,6 +141,7 @@ impl Oracle<'_> {
                 Layer::Dense(dense) => self.dense(parameters, number, dense, input, batch.rows),
                 Layer::Activation(function) => input.iter().map(|x| self.activate(function, *x, &mut kinks)).collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, input, batch.rows),
+                Layer::LayerNorm | Layer::RmsNorm => self.normalize(parameters, number, input, batch.rows),
                 Layer::ResidualStart => input.clone(),
                 Layer::ResidualEnd => {
                     let shortcut = &views[self.start_of(number)];
@@ -169,6 +170,9 @@ impl Oracle<'_> {
                     .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
                     .collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
+                Layer::LayerNorm | Layer::RmsNorm => {
+                    self.normalize_gradients(parameters, number, input, &grad, batch.rows, &mut gradients)
+                }
                 Layer::ResidualStart => self.sums(&grad, &around[&number]),
                 Layer::ResidualEnd => {
                     let start = self.start_of(number);
@@ -304,6 +308,75 @@ impl Oracle<'_> {
             }
         }
         result
+    }
+
+    /// (x − m) / √(v + 10⁻⁵) for each x of a row, and 1 / √(v + 10⁻⁵); m is the mean for layer normalization, else 0, and v
+    /// the mean of (x − m)².
+    fn normal(&self, number: usize, row: &[Value]) -> (Vec<Value>, Value) {
+        let mean = |sum: Value| self.scaled(sum, 1.0 / row.len() as f64, 1.0);
+        let center = match self.network.layers()[number] {
+            Layer::LayerNorm => mean(self.sum(row.iter().copied())),
+            _ => Value::exact(0.0),
+        };
+        let minus = Value { value: -center.value, ..center };
+        let distances: Vec<Value> = row.iter().map(|x| self.sum([*x, minus].into_iter())).collect();
+        let variance = mean(self.dot(distances.iter().map(|d| (*d, *d))));
+        let epsilon = Value { value: 1e-5, error: 1e-5 * self.unit };
+        let sum = self.sum([variance, epsilon].into_iter());
+        let root = |x: f64| 1.0 / x.sqrt();
+        // No variance is below 0.
+        let largest = root((sum.value - sum.error).max(1e-5));
+        let value = root(sum.value);
+        let scale = Value { value, error: largest - value + 4.0 * self.unit * largest };
+        (distances.iter().map(|d| self.product(*d, scale)).collect(), scale)
+    }
+
+    fn normalize(&self, parameters: &Tensors, number: usize, input: &[Value], rows: usize) -> Vec<Value> {
+        let weight = &parameters[&format!("layer{number}.weight")];
+        let bias = parameters.get(&format!("layer{number}.bias"));
+        let row = |row: &[Value]| {
+            let (normal, _) = self.normal(number, row);
+            let element = |c: usize| {
+                let bias = bias.map(|bias| bias[c]);
+                self.sum(std::iter::once(self.product(normal[c], weight[c])).chain(bias))
+            };
+            (0..row.len()).map(element).collect::<Vec<_>>()
+        };
+        input.chunks(input.len() / rows).flat_map(row).collect()
+    }
+
+    /// With x the normalized row, s its scale and d = g·w: dx = s·(d − mean d − x·mean(d·x)), the mean of d only for layer
+    /// normalization; dw = Σᵣ g·x, db = Σᵣ g.
+    fn normalize_gradients(
+        &self,
+        parameters: &Tensors,
+        number: usize,
+        input: &[Value],
+        grad: &[Value],
+        rows: usize,
+        gradients: &mut Tensors,
+    ) -> Vec<Value> {
+        let weight = &parameters[&format!("layer{number}.weight")];
+        let columns = input.len() / rows;
+        let normal: Vec<_> = input.chunks(columns).map(|row| self.normal(number, row)).collect();
+        let column = |c: usize| (0..rows).map(move |r| (grad[r * columns + c], r));
+        let of_weight = |c: usize| self.dot(column(c).map(|(g, r)| (g, normal[r].0[c])));
+        gradients.insert(format!("layer{number}.weight"), (0..columns).map(of_weight).collect());
+        if self.network.layers()[number] == Layer::LayerNorm {
+            let of_bias = |c: usize| self.sum(column(c).map(|(g, _)| g));
+            gradients.insert(format!("layer{number}.bias"), (0..columns).map(of_bias).collect());
+        }
+        let minus_mean = |sum: Value| self.scaled(sum, -1.0 / columns as f64, 1.0);
+        let row = |r: usize| {
+            let (x, scale) = &normal[r];
+            let d: Vec<Value> = (0..columns).map(|c| self.product(grad[r * columns + c], weight[c])).collect();
+            let centered = self.network.layers()[number] == Layer::LayerNorm;
+            let mean = if centered { minus_mean(self.sum(d.iter().copied())) } else { Value::exact(0.0) };
+            let along = minus_mean(self.dot(d.iter().copied().zip(x.iter().copied())));
+            let terms = |c: usize| [d[c], mean, self.product(x[c], along)];
+            (0..columns).map(|c| self.product(*scale, self.sum(terms(c).into_iter()))).collect::<Vec<_>>()
+        };
+        (0..rows).flat_map(row).collect()
     }
 
     fn activate(&self, function: Activation, x: Value, kinks: &mut Kinks) -> Value {

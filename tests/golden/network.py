@@ -70,6 +70,10 @@ def module(text, columns):
             # `init=…` is ignored, since the parameters are loaded.
             outputs = int(arguments[0].removeprefix("outputs="))
             return nn.Linear(columns, outputs, bias="bias=false" not in arguments), outputs
+        case "layer_norm":
+            return nn.LayerNorm(columns), columns
+        case "rms_norm":
+            return nn.RMSNorm(columns, eps=1e-5), columns
         case "dropout":
             return nn.Dropout(float(arguments[0].removeprefix("rate="))), columns
         case _:

@@ -40,7 +40,7 @@ CASES = {
     "cosine_restarts(steps=13)": factors(lambda o: lr.CosineAnnealingWarmRestarts(o, 13)),
     "one_cycle(steps=80)": factors(lambda o: lr.OneCycleLR(o, 1.0, 80, cycle_momentum=False))[:80],
     "one_cycle(steps=80, rise=0.5, start=0.2, end=0.01)": factors(
-        lambda o: lr.OneCycleLR(o, 1.0, 80, 0.5, div_factor=5, final_div_factor=20, cycle_momentum=False)
+        lambda o: lr.OneCycleLR(o, 1.0, 80, pct_start=0.5, div_factor=5, final_div_factor=20, cycle_momentum=False)
     ),
     "inverse_square_root(steps=9)": [math.sqrt(9 / max(step, 9)) for step in range(STEPS)],
     "cosine_log(steps=80)": [0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * step / 80))) for step in range(STEPS)],

@@ -4,7 +4,8 @@
 
 Each case holds a network, its initial parameters, ten batches, and PyTorch's results. Networks, optimizers and schedules
 have wgrad's names. The cases combine every optimizer with every schedule; losses and networks rotate, so that each optimizer
-and each schedule is used with each loss. A few cases at the end clip the gradient norm, and two have residual blocks.
+and each schedule is used with each loss. A few cases at the end clip the gradient norm, and some have residual blocks
+and normalizations.
 
 Every correct implementation must reproduce the numbers, for any order of summation. So each case is also computed in
 float64, and random draws are rejected if
@@ -126,10 +127,12 @@ CLIPPED = [
     ("adamw", "binary_cross_entropy", (5, "6 tanh 1"), OPTIMIZERS["adamw"], SCHEDULES["cosine_warmup"][1], 0.4),
 ]
 
-# Residual blocks: name, loss, network, optimizer and schedule.
-RESIDUAL = [
-    ("identity", "mean_squared_error", (4, "6 tanh [5 relu dense(6, bias=false)] tanh 2"), OPTIMIZERS["sgd"], SCHEDULES["constant"][0]),
-    ("projected", "softmax_cross_entropy", (5, "[7 tanh] [[4 relu 7] tanh 3] 3"), OPTIMIZERS["sgd_momentum"], SCHEDULES["constant"][0]),
+# Residual blocks and normalizations: name, loss, network, optimizer and schedule.
+BLOCKS = [
+    ("residual-identity", "mean_squared_error", (4, "6 tanh [5 relu dense(6, bias=false)] tanh 2"), OPTIMIZERS["sgd"], SCHEDULES["constant"][0]),
+    ("residual-projected", "softmax_cross_entropy", (5, "[7 tanh] [[4 relu 7] tanh 3] 3"), OPTIMIZERS["sgd_momentum"], SCHEDULES["constant"][0]),
+    ("layer-norm", "mean_squared_error", (5, "layer_norm 7 layer_norm relu 2"), OPTIMIZERS["sgd"], SCHEDULES["constant"][0]),
+    ("rms-norm", "softmax_cross_entropy", (5, "8 rms_norm tanh [rms_norm 8] 3"), OPTIMIZERS["sgd"], SCHEDULES["constant"][0]),
 ]
 
 
@@ -355,8 +358,8 @@ def cases():
             yield case(name, loss, next(turns[loss]), optimizer, schedules[i % len(schedules)], None)
     for name, loss, network, optimizer, schedule, clip_norm in CLIPPED:
         yield case(f"{name}-clipped-{SHORT[loss]}", loss, network, optimizer, schedule, clip_norm)
-    for name, loss, network, optimizer, schedule in RESIDUAL:
-        yield case(f"residual-{name}-{SHORT[loss]}", loss, network, optimizer, schedule, None)
+    for name, loss, network, optimizer, schedule in BLOCKS:
+        yield case(f"{name}-{SHORT[loss]}", loss, network, optimizer, schedule, None)
 
 
 def write(path, solved):

@@ -39,6 +39,9 @@ mod mean_loss;
 mod mlp_step_fused;
 mod mlp_step_sum;
 mod norm;
+mod row_norm;
+mod row_norm_grad;
+mod row_norm_grad_weight;
 mod sabotage;
 mod softmax_cross_entropy;
 mod square_sum;
@@ -51,7 +54,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 28] = [
+pub const STEMS: [Stem; 31] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -77,6 +80,9 @@ pub const STEMS: [Stem; 28] = [
     ("mlp_step_fused", mlp_step_fused::cases),
     ("mlp_step_sum", mlp_step_sum::cases),
     ("norm", norm::cases),
+    ("row_norm", row_norm::cases),
+    ("row_norm_grad", row_norm_grad::cases),
+    ("row_norm_grad_weight", row_norm_grad_weight::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
     ("update", update::cases),

@@ -4,6 +4,7 @@
 mod comparator;
 mod losses;
 mod matmul;
+mod normalizations;
 mod optimizers;
 mod parts;
 mod rest;
@@ -22,8 +23,8 @@ use wgrad::plan::{BufferArg, Call, Kernel, MAX_BINDINGS, Step, Tolerance};
 /// A faulty kernel: name of the kernel, description of the mistake, faulty CPU kernel.
 type Sabotage = (&'static str, &'static str, fn(Call<'_>));
 
-const TABLES: [&[Sabotage]; 6] =
-    [matmul::TABLE, parts::TABLE, losses::TABLE, optimizers::TABLE, rest::TABLE, steps::TABLE];
+const TABLES: [&[Sabotage]; 7] =
+    [matmul::TABLE, parts::TABLE, losses::TABLE, normalizations::TABLE, optimizers::TABLE, rest::TABLE, steps::TABLE];
 
 /// Returns all but the largest cases of a kernel. Its name must begin with the stem of its file.
 fn cases(kernel: &str) -> Vec<Case> {

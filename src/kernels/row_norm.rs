@@ -1,0 +1,152 @@
+//! Normalizes each row: layer normalization, or root mean square normalization.
+//!
+//! Formula: `output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c]`, with the mean m of the row, or 0 if it is not
+//! centered, and s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the row are m and s.
+//! Symbols: r a row of the batch, c one of n columns.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | input | rows×columns | read |
+//! | 3 | weight | 1×columns | read |
+//! | 4 | bias | 1×columns | read |
+//! | 5 | output | rows×columns | write |
+//! | 6 | statistics | rows×2 | write |
+//!
+//! Where v overflows, s is v, so that the output is not finite.
+//! Derivative: `row_norm_grad`, `row_norm_grad_weight`.
+//! Rounding: [`Rounded`]; the two sums are [`Sum`] with n / PER_ROW terms and a tree, in f64 in the reference.
+
+use crate::elementwise::numbers::Rounded;
+use crate::elementwise::numbers::rounded::{abs, inverse_root};
+use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::numeric::{Sum, UNIT_ROUNDOFF};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
+use crate::shape::Dtype;
+
+words! {
+    /// Kernel parameters.
+    pub struct Params {
+        /// Number of columns.
+        columns: u32,
+        /// 1 if the mean is subtracted, else 0.
+        centered: u32,
+    }
+}
+
+/// Kernel definition; see the module documentation.
+pub static KERNEL: Kernel = Kernel {
+    name: "row_norm",
+    bindings: &[
+        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("weight", Dtype::F32),
+        Binding::read("bias", Dtype::F32),
+        Binding::write("output", Dtype::F32),
+        Binding::write("statistics", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    item: WorkItem::BatchRow,
+    flops: |_, s| 8 * s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [input, weight, bias, output, statistics] = call.args();
+        reference(&p, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut(), statistics.f32_mut());
+    },
+    fast: None,
+    tolerance,
+    shader: Shader {
+        source: include_str!("../../shaders/row_norm.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW],
+        prelude: row_prelude,
+        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        rounds: Some(|_, shapes| 3 * along_row(shapes[0].columns)),
+        tiles: None,
+    },
+};
+
+/// Added to the variance.
+pub const EPSILON: f64 = 1e-5;
+
+/// output = the normalized rows of input.
+pub fn op(plan: &Plan, centered: bool, [input, weight, bias, output, statistics]: [ViewId; 5]) -> Op {
+    let shape = plan.shape(input);
+    let params = Params { columns: shape.columns as u32, centered: centered.into() };
+    Op::new(&KERNEL, &[input, weight, bias, output, statistics], &params, shape.rows)
+}
+
+/// Mean and variance of a row; the mean is 0 if it is not centered.
+fn moments(p: &Params, row: &[f32]) -> [f64; 2] {
+    let count = row.len() as f64;
+    let mean = |sum: f64| sum / count;
+    let center = if p.centered == 1 { mean(row.iter().map(|x| f64::from(*x)).sum()) } else { 0.0 };
+    [center, mean(row.iter().map(|x| (f64::from(*x) - center).powi(2)).sum())]
+}
+
+/// The reference implementation.
+pub fn reference(
+    p: &Params,
+    rows: usize,
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    output: &mut [f32],
+    statistics: &mut [f32],
+) {
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        let row = &input[r * columns..(r + 1) * columns];
+        let [mean, variance] = moments(p, row);
+        let scale = if (variance as f32).is_finite() { 1.0 / (variance + EPSILON).sqrt() } else { variance };
+        statistics[2 * r] = mean as f32;
+        statistics[2 * r + 1] = scale as f32;
+        for c in 0..columns {
+            let normal = (f64::from(row[c]) - mean) * scale;
+            output[r * columns + c] = (normal * f64::from(weight[c]) + f64::from(bias[c])) as f32;
+        }
+    }
+}
+
+/// Returns the largest number of rounded additions per term of a sum over a row, on any device.
+pub fn depth(columns: usize) -> usize {
+    columns.div_ceil(per_row(columns)) + 6
+}
+
+/// Returns the sum of numbers with errors, which a device adds up in any order with at most `depth` additions per term.
+pub fn total(terms: impl Iterator<Item = Rounded>, depth: usize) -> Rounded {
+    let (mut value, mut carried, mut size) = (0.0, 0.0, 0.0);
+    for term in terms {
+        value += term.value;
+        carried += term.error();
+        size += term.value.abs() + term.error();
+    }
+    // A sum below the normal range may be flushed to zero.
+    let flushing = if size > 0.0 { f64::from(f32::MIN_POSITIVE) } else { 0.0 };
+    Rounded::new(value, carried + (depth + 2) as f64 * UNIT_ROUNDOFF * size + flushing)
+}
+
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
+    let p = before.params::<Params>();
+    let columns = p.columns as usize;
+    let count = Rounded::exact(columns as f64);
+    let mut outputs = vec![0.0; after.f32(3).len()];
+    let mut statistics = vec![0.0; after.f32(4).len()];
+    for r in 0..before.items.len() {
+        let row = &before.f32(0)[r * columns..(r + 1) * columns];
+        let mut mean = Rounded::exact(0.0);
+        if p.centered == 1 {
+            let mut sum = Sum::default();
+            row.iter().for_each(|x| sum.add(*x, 1.0));
+            mean = Rounded::sum(&sum.in_blocks(depth(columns))) / count;
+        }
+        let distance = |c: usize| Rounded::exact_f32(row[c]) - mean;
+        let variance = total((0..columns).map(|c| abs(distance(c)) * abs(distance(c))), depth(columns)) / count;
+        let scale = inverse_root(variance + Rounded::from(EPSILON));
+        statistics[2 * r] = mean.error();
+        statistics[2 * r + 1] = scale.error();
+        for c in 0..columns {
+            let [weight, bias] = [1, 2].map(|binding| Rounded::exact_f32(before.f32(binding)[c]));
+            outputs[r * columns + c] = (distance(c) * scale * weight + bias).error();
+        }
+    }
+    vec![Tolerance::Each(outputs), Tolerance::Each(statistics)]
+}

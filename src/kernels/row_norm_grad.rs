@@ -1,0 +1,102 @@
+//! Gradient of `row_norm` with respect to its input.
+//!
+//! Formula: `grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b)`, with the statistics m and s of the row, `x[r, c] =
+//! (input[r, c] − m)·s`, `d[r, c] = grad_output[r, c]·weight[c]`, the mean a of d over the row, or 0 if it is not
+//! centered, and the mean b of d·x. Symbols: r a row of the batch, c one of n columns.
+//!
+//! | binding | view | shape | access |
+//! |---|---|---|---|
+//! | 2 | grad_output | rows×columns | read |
+//! | 3 | input | rows×columns | read |
+//! | 4 | statistics | rows×2 | read |
+//! | 5 | weight | 1×columns | read |
+//! | 6 | grad_input | rows×columns | write |
+//!
+//! Rounding: [`Rounded`]; the two sums as in `row_norm`.
+
+use crate::elementwise::numbers::Rounded;
+use crate::kernels::row_norm::{Params, depth, total};
+use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
+use crate::shape::Dtype;
+
+/// Kernel definition; see the module documentation.
+pub static KERNEL: Kernel = Kernel {
+    name: "row_norm_grad",
+    bindings: &[
+        Binding::read("grad_output", Dtype::F32).cut(),
+        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("statistics", Dtype::F32).cut(),
+        Binding::read("weight", Dtype::F32),
+        Binding::write("grad_input", Dtype::F32),
+    ],
+    params: Params::FIELDS,
+    step: StepUse::One,
+    item: WorkItem::BatchRow,
+    flops: |_, s| 10 * s[0].elements() as u64,
+    reference: |call| {
+        let (p, rows) = (*call.params::<Params>(), call.items.len());
+        let [grad_output, input, statistics, weight, grad_input] = call.args();
+        let views = [grad_output.f32(), input.f32(), statistics.f32(), weight.f32()];
+        reference(&p, rows, views, grad_input.f32_mut());
+    },
+    fast: None,
+    tolerance,
+    shader: Shader {
+        source: include_str!("../../shaders/row_norm_grad.wgsl"),
+        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::ROW],
+        prelude: row_prelude,
+        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        rounds: Some(|_, shapes| 2 * along_row(shapes[0].columns)),
+        tiles: None,
+    },
+};
+
+/// grad_input = the gradient with respect to the input, from that with respect to the output.
+pub fn op(plan: &Plan, centered: bool, views: [ViewId; 5]) -> Op {
+    let shape = plan.shape(views[0]);
+    let params = Params { columns: shape.columns as u32, centered: centered.into() };
+    Op::new(&KERNEL, &views, &params, shape.rows)
+}
+
+/// The reference implementation; `views` are all that it reads.
+pub fn reference(p: &Params, rows: usize, views: [&[f32]; 4], grad_input: &mut [f32]) {
+    let [grad_output, input, statistics, weight] = views;
+    let columns = p.columns as usize;
+    for r in 0..rows {
+        let [mean, scale] = [0, 1].map(|which| f64::from(statistics[2 * r + which]));
+        let normal = |c: usize| (f64::from(input[r * columns + c]) - mean) * scale;
+        let weighted = |c: usize| f64::from(grad_output[r * columns + c]) * f64::from(weight[c]);
+        let (mut sum, mut product) = (0.0, 0.0);
+        for c in 0..columns {
+            sum += weighted(c);
+            product += weighted(c) * normal(c);
+        }
+        let count = columns as f64;
+        let a = if p.centered == 1 { sum / count } else { 0.0 };
+        let b = product / count;
+        for c in 0..columns {
+            grad_input[r * columns + c] = (scale * (weighted(c) - a - normal(c) * b)) as f32;
+        }
+    }
+}
+
+fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
+    let p = before.params::<Params>();
+    let columns = p.columns as usize;
+    let mut tolerances = vec![0.0; after.f32(4).len()];
+    let number = |binding: usize, place: usize| Rounded::exact_f32(before.f32(binding)[place]);
+    let average = |terms: &[Rounded]| total(terms.iter().copied(), depth(columns)) / Rounded::exact(columns as f64);
+    for r in 0..before.items.len() {
+        let [mean, scale] = [0, 1].map(|which| number(2, 2 * r + which));
+        let normal: Vec<_> = (0..columns).map(|c| (number(1, r * columns + c) - mean) * scale).collect();
+        let weighted: Vec<_> = (0..columns).map(|c| number(0, r * columns + c) * number(3, c)).collect();
+        let products: Vec<_> = weighted.iter().zip(&normal).map(|(weighted, normal)| *weighted * *normal).collect();
+        let a = if p.centered == 1 { average(&weighted) } else { Rounded::exact(0.0) };
+        let b = average(&products);
+        for c in 0..columns {
+            tolerances[r * columns + c] = (scale * (weighted[c] - a - normal[c] * b)).error();
+        }
+    }
+    vec![Tolerance::Each(tolerances)]
+}
