@@ -2,7 +2,8 @@
 //
 // row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1))), grad[r, c] = e꜀ / total · scale, and −others / total ·
 // scale for c = t, with e꜀ = e^(z꜀ − max z), others = Σ e꜀ over all c except t, total = others + e_t. Nothing cancels,
-// however confident the prediction is. Symbols: r a row of the batch, c one of its columns, z the outputs of the row, t
+// however confident the prediction is. Label smoothing (alpha, if SMOOTHS) adds alpha·(z_t − mean z) to the loss, and
+// alpha·([c = t] − 1/n) · scale to the gradient. Symbols: r a row of the batch, c one of its columns, z the outputs of the row, t
 // its class, scale = 1 / rows of the whole batch.
 //
 // | binding | view     | shape        | access                                                      |
@@ -46,10 +47,17 @@ fn main(
         correct = min(targets[row], columns - 1u);
     }
     var others = 0.0;
+    var spread = 0.0;
     for (var c = lane; c < columns; c += PER_ROW) {
         others += select(exponential_below(output[begin + c], largest), 0.0, c == correct);
+        if SMOOTHS {
+            spread += output[begin + correct] - output[begin + c];
+        }
     }
     others = row_sum(others, local);
+    if SMOOTHS {
+        spread = row_sum(spread, local);
+    }
     if !live {
         return;
     }
@@ -57,10 +65,18 @@ fn main(
     let total = others + own;
     for (var c = lane; c < columns; c += PER_ROW) {
         // Computes the exponential again, which is cheaper than storing and loading it.
-        let share = select(exponential_below(output[begin + c], largest), -others, c == correct);
-        grad[begin + c] = share / total * step.loss_scale;
+        var share = select(exponential_below(output[begin + c], largest), -others, c == correct) / total;
+        if SMOOTHS {
+            let n = f32(columns);
+            share += select(-params.alpha / n, params.alpha * (n - 1.0) / n, c == correct);
+        }
+        grad[begin + c] = share * step.loss_scale;
     }
     if lane == 0u {
-        write_row_loss(row, (largest - output[begin + correct]) + log_1p(others + (own - 1.0)));
+        var loss = (largest - output[begin + correct]) + log_1p(others + (own - 1.0));
+        if SMOOTHS {
+            loss += params.alpha * (spread / f32(columns));
+        }
+        write_row_loss(row, loss);
     }
 }

@@ -90,8 +90,10 @@ losses! {
             above(z, -(s - (1.0 - t)), s - positive_weight * t)
         }
     }
-    /// Softmax and cross-entropy from logits, `torch.nn.CrossEntropyLoss`.
-    softmax_cross_entropy / cross_entropy() "ln sum e^z - z of the class", Meaning::ClassLogits, Range::Class, {
+    /// Softmax and cross-entropy from logits, `torch.nn.CrossEntropyLoss`. Targets are mixed with equal shares of
+    /// `label_smoothing` for all classes.
+    softmax_cross_entropy / cross_entropy(label_smoothing = 0.0 >= 0.0 <= 1.0) with smoothed_cross_entropy
+        "ln sum e^z - (1 - label_smoothing)·z of the class - label_smoothing·mean z", Meaning::ClassLogits, Range::Class, {
         rows SoftmaxCrossEntropy
     }
     /// Rosenblatt's perceptron criterion, max(0, −(2t − 1)·z). Its gradient is the perceptron learning rule.

@@ -5,6 +5,7 @@
 //! `row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1)))`, which equals −ln softmax(z)_t;
 //! `grad[r, c] = e꜀ / total · scale`, and −others / total · scale for c = t, which equals (softmax(z)꜀ − [c = t]) ·
 //! scale.
+//! Label smoothing ε adds `ε·(z_t − mean z)` to the loss, and `ε·([c = t] − 1/n) · scale` to the gradient.
 //! If t is the largest, e_t − 1 is 0 and the loss is ln(1 + others): nothing cancels, however confident the prediction
 //! is. Otherwise others is at least 1.
 //! Symbols: r a row of the batch, c one of n columns, scale = 1 / number of rows of the step.
@@ -24,10 +25,10 @@
 
 use std::sync::atomic::AtomicU32;
 
-use crate::kernels::shared;
 use crate::kernels::shared::row_loss::{self, Params};
+use crate::kernels::{row_prelude, shared};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
-use crate::plan::{Call, Kernel, Step, StepUse, Tolerance, WorkItem};
+use crate::plan::{Call, Kernel, Shader, Step, StepUse, Tolerance, WorkItem};
 
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
@@ -44,10 +45,21 @@ pub static KERNEL: Kernel = Kernel {
     },
     fast: Some(fast),
     tolerance,
-    shader: row_loss::shader(
-        include_str!("../../shaders/softmax_cross_entropy.wgsl"),
-        &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::TREE, shared::ROW, shared::ROW_LOSS],
-    ),
+    shader: Shader {
+        prelude: |op| format!("{}const SMOOTHS = {};\n", row_prelude(op), op.params::<Params>().alpha > 0.0),
+        ..row_loss::shader(
+            include_str!("../../shaders/softmax_cross_entropy.wgsl"),
+            &[
+                shared::STEP,
+                shared::LINE,
+                shared::FINITE,
+                shared::FUNCTIONS,
+                shared::TREE,
+                shared::ROW,
+                shared::ROW_LOSS,
+            ],
+        )
+    },
 };
 
 /// Operations per element.
@@ -82,17 +94,31 @@ pub fn reference(
         let (others, own) = (others as f32, grad[r * columns + class]);
         let total = others + own;
         for c in 0..columns {
-            let share = if c == class { -others } else { grad[r * columns + c] };
-            grad[r * columns + c] = share / total * step.loss_scale;
+            let share = if c == class { -others } else { grad[r * columns + c] } / total;
+            let smoothed = if p.alpha > 0.0 { share + smoothing(p, c == class) } else { share };
+            grad[r * columns + c] = smoothed * step.loss_scale;
         }
         let loss = (largest - logits[class]) + (others + (own - 1.0)).ln_1p();
+        let loss = if p.alpha > 0.0 { loss + p.alpha * (spread(logits, class) / columns as f32) } else { loss };
         row_loss::write(&mut row_loss[r], loss, step, flag);
     }
 }
 
+/// Returns what label smoothing adds to a gradient before scaling.
+fn smoothing(p: &Params, is_class: bool) -> f32 {
+    let n = p.columns as f32;
+    if is_class { p.alpha * (n - 1.0) / n } else { -p.alpha / n }
+}
+
+/// Returns the sum of the differences between the logit of the class and every logit.
+fn spread(logits: &[f32], class: usize) -> f32 {
+    logits.iter().map(|z| f64::from(logits[class]) - f64::from(*z)).sum::<f64>() as f32
+}
+
 /// Same computation as [`reference`], in passes, so that the exponentials of all rows are one vectorized loop.
 fn fast(call: Call<'_>) {
-    let (columns, step) = (call.params::<Params>().columns as usize, *call.step);
+    let (p, step) = (*call.params::<Params>(), *call.step);
+    let columns = p.columns as usize;
     let [output, target, row_loss, grad, flag] = call.args();
     let (output, target, row_loss, grad, flag) =
         (output.f32(), target.words(), row_loss.f32_mut(), grad.f32_mut(), flag.atomic());
@@ -103,7 +129,12 @@ fn fast(call: Call<'_>) {
         let class = target[r] as usize;
         let own = std::mem::take(&mut row[class]);
         let others = gradient_of_row(row, own, class, step.loss_scale);
-        let loss = (row_loss[r] - output[r * columns + class]) + (others + (own - 1.0)).ln_1p();
+        let mut loss = (row_loss[r] - output[r * columns + class]) + (others + (own - 1.0)).ln_1p();
+        if p.alpha > 0.0 {
+            loss += p.alpha * (spread(&output[r * columns..(r + 1) * columns], class) / columns as f32);
+            let add = |(c, gradient): (usize, &mut f32)| *gradient += smoothing(&p, c == class) * step.loss_scale;
+            row.iter_mut().enumerate().for_each(add);
+        }
         row_loss::write(&mut row_loss[r], loss, &step, flag);
     }
 }
@@ -148,7 +179,8 @@ fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
 }
 
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
-    let columns = before.params::<Params>().columns as usize;
+    let Params { columns, alpha, .. } = *before.params::<Params>();
+    let columns = columns as usize;
     let mut losses = vec![0.0; after.f32(2).len()];
     let mut gradients = vec![0.0; after.f32(3).len()];
     for r in 0..before.items.len() {
@@ -168,12 +200,28 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         let terms = or_flushed(relative * others)
             + if distance > 0.0 { power * below(class).exp() + 8.0 * UNIT_ROUNDOFF } else { 0.0 };
         let rounding = 8.0 * UNIT_ROUNDOFF * (distance + inner.ln_1p());
-        losses[r] = or_flushed(terms / (1.0 + inner) + LOG_1P_ERROR * inner.ln_1p() + rounding);
+        // What label smoothing adds: a sum of n differences, its quotient, the product, and the sum with the rest.
+        let epsilon = f64::from(alpha);
+        let differences: f64 = logits.iter().map(|z| (f64::from(logits[class]) - f64::from(*z)).abs()).sum();
+        let smoothing = epsilon * differences / columns as f64;
+        let smoothing = if epsilon > 0.0 {
+            or_flushed(
+                2.0 * (columns + 8) as f64 * UNIT_ROUNDOFF * smoothing
+                    + 2.0 * UNIT_ROUNDOFF * (distance + inner.ln_1p()),
+            )
+        } else {
+            0.0
+        };
+        losses[r] = or_flushed(terms / (1.0 + inner) + LOG_1P_ERROR * inner.ln_1p() + rounding) + smoothing;
         for c in 0..columns {
             let share = if c == class { others / total } else { below(c).exp() / total };
             // Errors of the total, of the exponential or the sum of the others, of a quotient accurate to 2.5 ULP, and
             // of the scaling.
             let error = or_flushed(share * (2.0 * relative + 16.0 * UNIT_ROUNDOFF));
+            // Of a product, a quotient, the sum and the scaling.
+            let smoothing = epsilon * if c == class { (columns - 1) as f64 } else { 1.0 } / columns as f64;
+            let added = UNIT_ROUNDOFF * (12.0 * smoothing + 4.0 * share);
+            let error = error + if smoothing > 0.0 { or_flushed(added) } else { 0.0 };
             gradients[r * columns + c] = or_flushed(error * f64::from(before.step.loss_scale));
         }
     }

@@ -5,6 +5,7 @@
 //! - all its layers are dense, at most 16, with biases and without dropout;
 //! - each layer but the last has one activation (an `identity` layer counts, no activation does not), those with
 //!   parameters have the same ones, and all derivatives are computed from outputs;
+//! - its loss is one per element, or the softmax without label smoothing;
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!
@@ -125,7 +126,9 @@ impl Step {
         let count = ops.iter().take_while(|op| is(op, &dense_forward::KERNEL)).count();
         let (forward, rest) = ops.split_at(count);
         let (loss_op, mut rest) = rest.split_first()?;
-        let is_loss = is(loss_op, &element_loss::KERNEL) || is(loss_op, &softmax_cross_entropy::KERNEL);
+        let is_plain_softmax =
+            |op: &Op| is(op, &softmax_cross_entropy::KERNEL) && op.params::<row_loss::Params>().alpha == 0.0;
+        let is_loss = is(loss_op, &element_loss::KERNEL) || is_plain_softmax(loss_op);
         let loss = is_loss.then(|| loss_op.params::<row_loss::Params>().loss())?;
         let mut layers: Vec<Activation> = Vec::new();
         for (number, op) in forward.iter().enumerate() {

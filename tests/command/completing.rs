@@ -41,7 +41,7 @@ fn bash_completes_commands_options_and_names() {
     let cases: [(&[&str], &[&str]); 7] = [
         (&["wgrad", "train", "di"], &["digits"]),
         (&["wgrad", "train", "digits", "--lea"], &["--learning-rate"]),
-        (&["wgrad", "train", "digits", "--loss", "mean"], &["mean_absolute_error", "mean_squared_error"]),
+        (&["wgrad", "train", "digits", "--loss", "mean"], &["mean_squared_error", "mean_absolute_error"]),
         (&["wgrad", "train", "digits", "--optimizer", "sgd"], &["sgd", "sgd_momentum"]),
         (&["wgrad", "train", "digits", "--schedule", "co"], &["constant", "cosine"]),
         (&["wgrad", "train", "digits", "--device", "r"], &["reference"]),

@@ -466,11 +466,25 @@ impl Oracle<'_> {
                 value: total.ln() - logits[class].value,
                 error: 2.0 * carried + sum + 8.0 * self.unit * size,
             });
+            // Label smoothing adds ε·(z_t − mean z), a sum of n terms, and ε·([c = t] − 1/n).
+            let [epsilon, _] = self.loss.parameters().map(f64::from);
+            if epsilon > 0.0 {
+                let terms = logits
+                    .iter()
+                    .map(|z| self.dot([(logits[class], Value::exact(1.0)), (*z, Value::exact(-1.0))].into_iter()));
+                let spread = self.scaled(self.sum(terms), epsilon / n as f64, 3.0);
+                let last = losses.len() - 1;
+                losses[last] = self.sum([losses[last], spread].into_iter());
+            }
             for (c, z) in logits.iter().enumerate() {
                 let probability = z.value.exp() / total;
                 let relative = (2.0 * carried).exp_m1() + 2.0 * (power + sum + self.unit);
                 let probability = Value { value: probability, error: probability * relative };
-                gradients.push(self.difference(probability, f64::from(u8::from(c == class))));
+                let own = f64::from(u8::from(c == class));
+                let gradient = self.difference(probability, own);
+                let smoothing = epsilon * (own - 1.0 / n as f64);
+                let smoothing = Value { value: smoothing, error: 3.0 * self.unit * epsilon };
+                gradients.push(if epsilon > 0.0 { self.sum([gradient, smoothing].into_iter()) } else { gradient });
             }
         }
         (losses, gradients)

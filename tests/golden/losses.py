@@ -51,6 +51,12 @@ LOSSES = {
     "hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z)),
     "squared_hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z) ** 2),
 }
+# Losses that need the whole row: logits, class, loss and gradient, in tests/kernels/softmax_cross_entropy.rs.
+ROW_LOSSES = {
+    "softmax_cross_entropy": nn.CrossEntropyLoss(),
+    "softmax_cross_entropy(label_smoothing=0.125)": nn.CrossEntropyLoss(label_smoothing=0.125),
+}
+LOGITS = [[0.5, -1.25, 3.0], [40.0, -40.0, 0.0], [2.0], [1.0, 1.0, 1.0, 1.0, -7.5]]
 OUTPUTS = [-28.5, -8.5, -3.5, -1.75, -0.875, -0.5, -0.1, -1e-3, 1e-3, 0.1, 0.3, 0.5, 0.875, 1.75, 3.5, 8.5, 28.5]
 
 
@@ -64,5 +70,17 @@ def rows(targets, loss):
     return [list(row) for row in zip(z.tolist(), t.tolist(), found.tolist(), z.grad.tolist())]
 
 
-lines = ",\n".join(f"  {json.dumps(text)}: {json.dumps(rows(*row))}" for text, row in LOSSES.items())
+def class_rows(loss):
+    """Returns logits, class, loss and gradient for each class of each row of logits."""
+    found = []
+    for logits, t in [(logits, t) for logits in LOGITS for t in range(len(logits))]:
+        z = torch.tensor([logits], dtype=torch.float64, requires_grad=True)
+        value = loss(z, torch.tensor([t]))
+        value.backward()
+        found.append([logits, t, value.item(), z.grad[0].tolist()])
+    return found
+
+
+table = {text: rows(*row) for text, row in LOSSES.items()} | {text: class_rows(l) for text, l in ROW_LOSSES.items()}
+lines = ",\n".join(f"  {json.dumps(text)}: {json.dumps(row)}" for text, row in table.items())
 print("{\n" + lines + "\n}")

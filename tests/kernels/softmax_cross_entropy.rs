@@ -5,6 +5,7 @@ use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
 use approx::{assert_abs_diff_eq, assert_relative_eq};
+use wgrad::Loss;
 use wgrad::kernels::shared::row_loss;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
@@ -12,6 +13,9 @@ use wgrad::shape::{Dtype, Shape};
 pub fn cases() -> Vec<Case> {
     let mut cases = over_rows(|shape, live, values, seed| case(shape, live, values, seed, 4.0));
     cases.extend(over_rows(|shape, live, _, seed| case(shape, live, Values::Special, seed, 1e4)));
+    cases.extend(over_rows(|shape, live, values, seed| {
+        case_of(Loss::smoothed_cross_entropy(0.125), shape, live, values, seed, 4.0)
+    }));
     cases.push(extreme());
     cases.push(sure());
     cases.extend(broken());
@@ -19,13 +23,17 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn case(shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> Case {
+    case_of(Loss::softmax_cross_entropy(), shape, live, values, seed, range)
+}
+
+fn case_of(loss: Loss, shape: Shape, live: usize, values: Values, seed: usize, range: f64) -> Case {
     let mut case = Case::new(Section::Gradients, live, values, seed);
     let output = case.batch("output", shape, Fill::Real(range));
     let target = case.batch("target", Shape::new(shape.rows, 1), Fill::Below(shape.columns as u32));
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = row_loss::op(wgrad::Loss::softmax_cross_entropy(), &case.plan, output, target, row_loss, grad, flag);
+    let op = row_loss::op(loss, &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 
@@ -76,10 +84,19 @@ fn formula(z: &[f64], t: usize) -> (f64, Vec<f64>) {
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (output, target, n) = (seen.numbers(0), seen.words(1), seen.shape(0).columns);
+    let [epsilon, _] = seen.params::<row_loss::Params>().loss().parameters().map(f64::from);
     let scale = f64::from(seen.step().loss_scale);
     let (mut losses, mut grads) = (Vec::new(), Vec::new());
     for (r, row) in output[..seen.live(0)].chunks(n).enumerate() {
-        let (loss, grad) = formula(row, target[r] as usize);
+        let class = target[r] as usize;
+        let (mut loss, mut grad) = formula(row, class);
+        if epsilon > 0.0 {
+            // Targets are (1 − ε)·[c = t] + ε/n, so both are mixed with the mean over all classes.
+            let (all, grads): (Vec<f64>, Vec<Vec<f64>>) = (0..n).map(|class| formula(row, class)).unzip();
+            let mixed = |own: f64, sum: f64| (1.0 - epsilon) * own + epsilon / n as f64 * sum;
+            loss = mixed(loss, all.iter().sum());
+            grad = (0..n).map(|c| mixed(grad[c], grads.iter().map(|grad| grad[c]).sum())).collect();
+        }
         losses.push(loss);
         grads.extend(grad.iter().map(|g| g * scale));
     }
@@ -89,7 +106,11 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 
 #[test]
 fn cpu_kernels_are_right() {
-    assert!(prove(&cases(), oracle, 0.001) > 30_000);
+    let (plain, smoothed): (Vec<Case>, Vec<Case>) =
+        cases().into_iter().partition(|case| case.op().params::<row_loss::Params>().alpha == 0.0);
+    assert!(prove(&plain, oracle, 0.001) > 30_000);
+    // The gradient cancels where a probability is near its smoothed target of ε/n.
+    assert!(prove(&smoothed, oracle, 0.005) > 30_000);
 }
 
 #[test]
@@ -101,6 +122,31 @@ fn large_logits_do_not_overflow_and_wrong_rows_have_the_full_gradient() {
     assert_abs_diff_eq!(losses[2], 2f64.ln(), epsilon = 1e-6);
     assert_abs_diff_eq!(losses[3], 2f64.ln(), epsilon = 1e-6);
     assert_eq!(grads[..8], [0.0, 0.0, 1.0, -1.0, 0.5, -0.5, -0.5, 0.5].map(|g| g * scale));
+}
+
+/// Numbers by `tests/golden/losses.py`: logits, class, loss and gradient.
+#[test]
+fn losses_and_gradients_are_those_of_pytorch() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../golden/losses.json")).expect("JSON");
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        value.as_array().expect("numbers").iter().map(|number| number.as_f64().expect("a number")).collect()
+    };
+    for text in ["softmax_cross_entropy", "softmax_cross_entropy(label_smoothing=0.125)"] {
+        for row in golden[text].as_array().expect("rows") {
+            let (z, class) = (numbers(&row[0]), row[1].as_u64().expect("a class") as u32);
+            let loss: Loss = text.parse().expect("a loss");
+            let mut case = case_of(loss, Shape::new(1, z.len()), 1, Values::Special, 0, 1.0);
+            let views = case.op().views.clone();
+            case.set_f32(views[0], &z.iter().map(|z| *z as f32).collect::<Vec<_>>());
+            case.set(views[1], vec![class]);
+            let seen = Seen::new(&case);
+            assert_relative_eq!(seen.results(2)[0], row[2].as_f64().expect("a loss"), max_relative = 1e-6);
+            let scale = f64::from(seen.step().loss_scale);
+            for (found, wanted) in seen.results(3).iter().zip(numbers(&row[3])) {
+                assert_abs_diff_eq!(found / scale, wanted, epsilon = 1e-6);
+            }
+        }
+    }
 }
 
 #[test]

@@ -208,6 +208,13 @@ pub(super) const TABLE: &[Sabotage] = &[
         "exponential_of_sum(floor(z) - floor(most), (z - floor(z)) - (most - floor(most)))",
         "exponential(z - most)",
     ),
+    ("softmax_cross_entropy", "the loss is not smoothed", "loss += params.alpha * (spread / f32(columns));", ""),
+    (
+        "softmax_cross_entropy",
+        "the own class is smoothed like the others",
+        "params.alpha * (n - 1.0) / n",
+        "-params.alpha / n",
+    ),
     ("softmax_cross_entropy", "the wrong class", "c == correct", "c == correct + 1u"),
     ("softmax_cross_entropy", "dead rows are written", "row < step.rows;", "row < arrayLength(&row_loss);"),
     ("softmax_cross_entropy", "a shared row has many largest", "return tree_max(value, local);", "return value;"),

@@ -85,6 +85,9 @@ pub(super) const TABLE: &[Sabotage] = &[
             }
         });
     }),
+    ("softmax_cross_entropy", "labels not smoothed", |call| {
+        changed(call, SOFTMAX, |p: &mut Params, _| p.alpha = 0.0);
+    }),
     ("softmax_cross_entropy", "last column skipped", |call| {
         let columns = columns(&call);
         writing(call, SOFTMAX, 3, |grad, old| skip(grad, old, |i| i % columns == columns - 1));
