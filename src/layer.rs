@@ -37,7 +37,8 @@ pub enum Layer {
     /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with weight w and
     /// bias b, both trained.
     LayerNorm,
-    /// Root mean square normalization, as `torch.nn.RMSNorm`: y = x / √(mean of x² + 10⁻⁵)·w for each row, with a trained weight w.
+    /// Root mean square normalization, as `torch.nn.RMSNorm` with `eps=1e-5`: y = x / √(mean of x² + 10⁻⁵)·w for each row, with a
+    /// trained weight w.
     RmsNorm,
     /// Start of a residual block, `[`: y = x.
     ResidualStart,

@@ -22,12 +22,7 @@ fn every_loss_and_derivative_is_that_of_pytorch() {
         for (place, parameter) in function.parameters.iter().enumerate() {
             let is_set =
                 |text: &&String| text.parse::<Loss>().is_ok_and(|l| l.parameters()[place] != parameter.default);
-            assert!(
-                texts.iter().any(|text| is_set(text)),
-                "{}: {} is always the default",
-                function.name,
-                parameter.name
-            );
+            assert!(texts.iter().any(is_set), "{}: {} is always the default", function.name, parameter.name);
         }
     }
     let mut compared = 0;

@@ -2,7 +2,6 @@
 //!
 //! Each layer has a rule for its forward ops and one for its backward ops, in `layers.rs`.
 
-mod choice;
 mod layers;
 mod spec;
 
@@ -12,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
     accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, square_sum,
+    update,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
 use crate::optim::Sgd;
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
-use choice::optimizer_op;
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
 /// the last row and column; this limit leaves three quarters of the range for that. Networks may have twice as many
@@ -225,8 +224,12 @@ impl<'a> Lowering<'a> {
             tensors(&mut self.plan, &self.spec.network, &prefix, &format!("{prefix}."))
         };
         let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
+        let rule = optimizer.rule();
         let max_norm = self.spec.clip_norm.map_or(f32::MAX, |norm| norm as f32);
-        let op = optimizer_op(optimizer, &self.plan, max_norm, [parameters, gradients, norm, flag], &states);
+        let common = update::Common { max_norm, l2: rule.l2 as f32, decay: rule.decay as f32 };
+        let settings: Vec<f32> = rule.settings.iter().map(|(_, value)| *value as f32).collect();
+        let views = [parameters, gradients, norm, flag];
+        let op = update::op(&self.plan, rule.update, common, &settings, views, &states);
         self.plan.push(Section::Update, op)
     }
 
