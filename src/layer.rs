@@ -277,7 +277,12 @@ impl Layer {
                 Err(Error::value(place, "rate", rate, "at least 0 and below 1"))
             }
             Self::Activation(activation) => activation.check(place),
-            _ => Ok(()),
+            Self::Dense(_)
+            | Self::Dropout { .. }
+            | Self::LayerNorm
+            | Self::RmsNorm
+            | Self::ResidualStart
+            | Self::ResidualEnd => Ok(()),
         }
     }
 }
