@@ -59,7 +59,8 @@ pub struct Dense {
     pub outputs: usize,
     /// Use of a bias; default true.
     pub bias: bool,
-    /// Initialization of the weights; by default [`Init::default_before`] the next activation.
+    /// Initialization of the weights; by default zeros at the end of a residual block, else [`Init::default_before`] the next
+    /// activation.
     pub init: Option<Init>,
 }
 
@@ -81,7 +82,7 @@ pub struct LayerTensor {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
-    /// Drawn from this distribution, or the default before the next activation.
+    /// Drawn from this distribution, or from the layer's default.
     Weights(Option<Init>),
     /// The same number everywhere.
     Constant(f32),

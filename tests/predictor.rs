@@ -39,10 +39,14 @@ fn models() -> Vec<Model> {
         (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::MeanSquaredError),
         (1, "1 step 1", Loss::Perceptron),
         (300, "17", Loss::SoftmaxCrossEntropy),
-        (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::SoftmaxCrossEntropy),
+        (
+            5,
+            "70 relu [33 tanh dropout(0.1) dense(70, init=he_normal)] relu [9 [9 gelu dense(9, init=he_normal)]] 3",
+            Loss::SoftmaxCrossEntropy,
+        ),
     ];
     let cases = cases.into_iter().chain([
-        (5, "layer_norm 70 rms_norm relu [layer_norm 70] 3", Loss::SoftmaxCrossEntropy),
+        (5, "layer_norm 70 rms_norm relu [layer_norm dense(70, init=he_normal)] 3", Loss::SoftmaxCrossEntropy),
         (70, "rms_norm 1", Loss::MeanSquaredError),
     ]);
     let made = cases.map(|(inputs, layers, loss)| {
