@@ -15,8 +15,7 @@ use crate::text::{Term, number, required};
 /// Its text is `zeros`, `normal(0.02)`, `xavier_uniform`, `xavier_normal`, `he_uniform` or `he_normal`.
 /// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is that
 /// of the activation after the layer, see [`Activation::gain`]. Dropout and brackets of residual blocks between them are
-/// skipped. Each residual block adds to the variance of its input; with `init=zeros` in the last layer of each block, a deep
-/// network begins as the identity.
+/// skipped. A dense layer that ends a residual block starts at zeros, see [`Network::residual`](crate::Network::residual).
 ///
 /// # Examples
 /// ```

@@ -60,7 +60,8 @@ pub struct Dense {
     pub outputs: usize,
     /// Use of a bias; default true.
     pub bias: bool,
-    /// Initialization of the weights; by default [`Init::default_before`] the next activation.
+    /// Initialization of the weights; by default zeros at the end of a residual block, else [`Init::default_before`] the next
+    /// activation.
     pub init: Option<Init>,
 }
 
@@ -82,7 +83,7 @@ pub struct LayerTensor {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
-    /// Drawn from this distribution, or the default before the next activation.
+    /// Drawn from this distribution, or from the layer's default.
     Weights(Option<Init>),
     /// The same number everywhere.
     Constant(f32),
@@ -278,7 +279,12 @@ impl Layer {
                 Err(Error::value(place, "rate", rate, "at least 0 and below 1"))
             }
             Self::Activation(activation) => activation.check(place),
-            _ => Ok(()),
+            Self::Dense(_)
+            | Self::Dropout { .. }
+            | Self::LayerNorm
+            | Self::RmsNorm
+            | Self::ResidualStart
+            | Self::ResidualEnd => Ok(()),
         }
     }
 }

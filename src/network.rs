@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::activation::Activation;
 use crate::error::{Error, Result};
+use crate::init::Init;
 pub use crate::layer::{Dense, Layer};
 #[doc(hidden)]
 pub use crate::layer::{Initial, LayerTensor, Node, TensorKind};
@@ -110,6 +111,9 @@ impl Network {
 
     /// Adds a residual block: `layers` adds layers f to a network, and the block is y = x + f(x). If f changes the number of
     /// columns, y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
+    ///
+    /// By default, the weights of a dense layer that ends a block start at zero, so that f(x) = 0 and a deep network trains like a
+    /// shallow one at first. [`Dense::init`](crate::Dense::init) sets another initialization.
     ///
     /// # Examples
     /// ```
@@ -244,6 +248,16 @@ impl Network {
             | Layer::ResidualStart
             | Layer::ResidualEnd => None,
         })
+    }
+
+    /// Returns the default initialization of the weights of layer `number`: zeros for the last dense layer of a residual block,
+    /// unless an activation or normalization follows in the block; otherwise [`Init::default_before`] the next activation.
+    pub(crate) fn default_init(&self, number: usize) -> Init {
+        let next = self.layers[number + 1..].iter().find(|layer| !matches!(layer, Layer::Dropout { .. }));
+        match (self.layers[number], next) {
+            (Layer::Dense(_), Some(Layer::ResidualEnd)) => Init::Zeros,
+            _ => Init::default_before(self.activation_after(number)),
+        }
     }
 
     /// Returns the number of trainable parameters.

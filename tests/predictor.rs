@@ -39,11 +39,15 @@ fn models() -> Vec<Model> {
         (70, "tanh dropout(0.5) 130 leaky_relu dense(33, bias=false) sigmoid 3", Loss::mean_squared_error()),
         (1, "1 step 1", Loss::perceptron()),
         (300, "17", Loss::softmax_cross_entropy()),
-        (5, "70 relu [33 tanh dropout(0.1) 70] relu [9 [9 gelu 9]] 3", Loss::softmax_cross_entropy()),
+        (
+            5,
+            "70 relu [33 tanh dropout(0.1) dense(70, init=he_normal)] relu [9 [9 gelu dense(9, init=he_normal)]] 3",
+            Loss::softmax_cross_entropy(),
+        ),
     ];
     let cases = cases.into_iter().chain([
-        (5, "layer_norm 70 rms_norm relu [layer_norm 70] 3", Loss::SoftmaxCrossEntropy),
-        (70, "rms_norm 1", Loss::MeanSquaredError),
+        (5, "layer_norm 70 rms_norm relu [layer_norm dense(70, init=he_normal)] 3", Loss::softmax_cross_entropy()),
+        (70, "rms_norm 1", Loss::mean_squared_error()),
     ]);
     let made = cases.map(|(inputs, layers, loss)| {
         let network = Network::parse(inputs, layers).expect("the text is sound");

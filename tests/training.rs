@@ -92,3 +92,27 @@ fn patience_ends_training_and_restores_the_best_epoch() -> Result<()> {
     assert_eq!(trainer.parameters()?, best.expect("an epoch").1);
     Ok(())
 }
+
+/// A dense layer that ends a residual block starts at zero, unless its init says otherwise or an activation follows it.
+#[test]
+fn residual_blocks_start_at_zero() {
+    for (layers, number, is_zero) in [
+        ("5 [7 relu 5] relu 3", 4, true),
+        ("5 [7 relu 5 dropout(0.1)] relu 3", 4, true),
+        ("5 [4] 3", 2, true),
+        ("5 [4] 3", 3, false),
+        ("5 [7 relu 5] relu 3", 2, false),
+        ("5 [7 relu 5 relu] 3", 4, false),
+        ("5 [7 relu 5 layer_norm] 3", 4, false),
+        ("5 [7 relu dense(5, init=he_normal)] 3", 4, false),
+        ("5 [7 relu [3]] 3", 6, false),
+    ] {
+        let network = Network::parse(4, layers).expect("the text is sound");
+        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy);
+        let mut trainer = builder.build(&Device::cpu()).expect("a trainer");
+        let parameters = trainer.parameters().expect("read");
+        let name = format!("layer{number}.weight");
+        let weight = parameters.iter().find(|tensor| tensor.name == name).expect("the layer has a weight");
+        assert_eq!(weight.values.iter().all(|value| *value == 0.0), is_zero, "{layers}: {name}");
+    }
+}

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use crate::data::Standardization;
 use crate::device::Device;
 use crate::error::{Error, Result, collected};
-use crate::init::Init;
 use crate::loss::Loss;
 use crate::lower::{InputStorage, TrainingSpec};
 use crate::model::{Tensor, evaluate_rows, write_parameters};
@@ -427,7 +426,7 @@ fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
         let values = match tensor.initial {
             Initial::Weights(init) => {
                 let following = network.activation_after(number);
-                let init = init.unwrap_or_else(|| Init::default_before(following));
+                let init = init.unwrap_or_else(|| network.default_init(number));
                 let [outputs, inputs] = [tensor.shape.first(), tensor.shape.last()].map(|n| n.copied().unwrap_or(1));
                 init.weights(inputs, outputs, following, seed, number as u32)?
             }
