@@ -152,6 +152,8 @@ fn others_stay_layered() {
         let plan = fitted(&describe(layers, Loss::softmax_cross_entropy(), 100), FusedStep::Always);
         assert!(kernels(&plan).contains(&"softmax_cross_entropy"), "{layers}");
     }
+    let smoothed = fitted(&describe("7 relu 3", Loss::smoothed_cross_entropy(0.1), 100), FusedStep::Always);
+    assert!(kernels(&smoothed).contains(&"softmax_cross_entropy"), "labels are not smoothed in fused steps");
     let host =
         specialize(plan(&describe("7 relu 3", Loss::mean_squared_error(), 8), PlanKind::Fused), &DeviceLimits::Cpu)
             .expect("no limits");

@@ -100,23 +100,33 @@ macro_rules! form {
         $crate::elementwise::Form::Element($crate::elementwise::ElementLoss {
             flops: $flops,
             bodies: [stringify!($($l)*), stringify!($($d)*)],
-            row: {
+            rows: {
                 #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
-                fn row(z: &[f32], t: &[f32], parameters: [f32; 2], scale: f32, gradients: &mut [f32]) -> f32 {
+                fn rows(
+                    z: &[f32],
+                    t: &[f32],
+                    parameters: [f32; 2],
+                    scale: f32,
+                    losses: &mut [f32],
+                    gradients: &mut [f32],
+                ) {
                     use $crate::elementwise::numbers::single::*;
                     let [first, second] = parameters;
                     $crate::elementwise::declare::parameters!(first, second, $($p),*);
-                    let n = z.len() as f32;
-                    let mut sum = 0.0;
-                    for ((z, t), gradient) in z.iter().zip(t).zip(gradients) {
-                        let loss = { let ($z, $t) = (*z, *t); $($l)* };
-                        sum += f64::from(loss);
-                        let derivative = { let ($z2, $t2) = (*z, *t); $($d)* };
-                        *gradient = derivative / n * scale;
+                    let columns = z.len() / losses.len().max(1);
+                    let n = columns as f32;
+                    for (r, row_loss) in losses.iter_mut().enumerate() {
+                        let mut sum = 0.0;
+                        for i in r * columns..(r + 1) * columns {
+                            let loss = { let ($z, $t) = (z[i], t[i]); $($l)* };
+                            sum += f64::from(loss);
+                            let derivative = { let ($z2, $t2) = (z[i], t[i]); $($d)* };
+                            gradients[i] = derivative / n * scale;
+                        }
+                        *row_loss = sum as f32 / n;
                     }
-                    sum as f32 / n
                 }
-                row
+                rows
             },
             double: [
                 $crate::elementwise::declare_losses::body!(double, $z, $t, ($($p),*), { $($l)* }),

@@ -99,9 +99,9 @@ pub enum RowLoss {
 /// Function of an output, its target and the parameters.
 pub type Formula<N> = fn(N, N, [N; 2]) -> N;
 
-/// Returns the mean loss of outputs and targets, and writes the gradients, which are those of the mean times a scale. Arguments:
-/// outputs, targets, parameters, scale, gradients.
-pub type Row = fn(&[f32], &[f32], [f32; 2], f32, &mut [f32]) -> f32;
+/// Writes the mean loss of each row, and the gradients, which are those of the mean times a scale. Arguments: outputs, targets,
+/// parameters, scale, losses, gradients.
+pub type Rows = fn(&[f32], &[f32], [f32; 2], f32, &mut [f32], &mut [f32]);
 
 /// Loss of one output z and its target t, and its derivative by z.
 #[derive(Debug)]
@@ -110,8 +110,8 @@ pub struct ElementLoss {
     pub flops: u64,
     /// Loss and derivative in WGSL.
     pub(super) bodies: [&'static str; 2],
-    /// Loss of a row in f32.
-    pub row: Row,
+    /// Losses of rows in f32.
+    pub rows: Rows,
     /// Loss and derivative in f64.
     pub double: [Formula<f64>; 2],
     /// Loss and derivative, with rounding errors.

@@ -134,5 +134,19 @@ losses! {
         flops 12;
         l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; let h = above(m, m, 0.0); h * h }
         d(z, t) { let y = 2.0 * t - 1.0; let m = 1.0 - y * z; -2.0 * y * above(m, m, 0.0) }
+    }    /// Modified Huber loss, scikit-learn's `SGDClassifier(loss="modified_huber")`: the squared hinge loss, but straight for
+    /// predictions that are far on the wrong side. Targets of 0 and 1 stand for −1 and 1.
+    modified_huber() "max(0, 1 - m)^2 for m > -1, else -4m, m = (2t - 1)·z", Meaning::Score, Range::Bit, {
+        flops 13;
+        l(z, t) {
+            let m = (2.0 * t - 1.0) * z;
+            let h = above(1.0 - m, 1.0 - m, 0.0);
+            above(m + 1.0, h * h, -4.0 * m)
+        }
+        d(z, t) {
+            let y = 2.0 * t - 1.0;
+            let m = y * z;
+            y * above(m + 1.0, -2.0 * above(1.0 - m, 1.0 - m, 0.0), -4.0)
+        }
     }
 }

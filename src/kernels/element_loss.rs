@@ -69,12 +69,13 @@ pub fn reference(call: Call<'_>) {
     let (p, step, rows) = (*call.params::<Params>(), *call.step, call.items.len());
     let [output, target, row_loss, grad, flag] = call.args();
     let (output, target, row_loss, grad) = (output.f32(), target.f32(), row_loss.f32_mut(), grad.f32_mut());
-    let (columns, row, flag) = (p.columns as usize, function(&p).row, flag.atomic());
-    for r in 0..rows {
-        let all = r * columns..(r + 1) * columns;
-        let parameters = [p.alpha, p.beta];
-        let loss = row(&output[all.clone()], &target[all.clone()], parameters, step.loss_scale, &mut grad[all]);
-        row_loss::write(&mut row_loss[r], loss, &step, flag);
+    let (row_loss, live) = (&mut row_loss[..rows], rows * p.columns as usize);
+    let (output, target, grad) = (&output[..live], &target[..live], &mut grad[..live]);
+    (function(&p).rows)(output, target, [p.alpha, p.beta], step.loss_scale, row_loss, grad);
+    let flag = flag.atomic();
+    for found in row_loss {
+        let loss = *found;
+        row_loss::write(found, loss, &step, flag);
     }
 }
 

@@ -49,6 +49,9 @@ LOSSES = {
     "focal(gamma=1.5)": (BITS, lambda z, t: sigmoid_focal_loss(z, t, 1.5)),
     # scikit-learn: sklearn.metrics.hinge_loss; Keras: keras.losses.Hinge and SquaredHinge.
     "hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z)),
+    # scikit-learn: SGDClassifier(loss="modified_huber").
+    "modified_huber": (BITS, lambda z, t: torch.where(
+        positive(t) * z > -1, torch.relu(1 - positive(t) * z) ** 2, -4 * positive(t) * z)),
     "squared_hinge": (BITS, lambda z, t: torch.relu(1 - positive(t) * z) ** 2),
 }
 # Losses that need the whole row: logits, class, loss and gradient, in tests/kernels/softmax_cross_entropy.rs.
