@@ -66,6 +66,7 @@ pub mod kernels;
 pub mod loss;
 #[doc(hidden)]
 pub mod lower;
+pub mod metrics;
 pub mod model;
 pub mod network;
 #[doc(hidden)]
