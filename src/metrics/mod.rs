@@ -30,6 +30,7 @@ pub use predictions::Predictions;
 pub use table::*;
 
 pub(crate) use counts::{ClassCounts, Counts};
+pub(crate) use scorer::{Scorer, of_numbers};
 
 use std::fmt;
 use std::str::FromStr;
@@ -87,6 +88,12 @@ impl Needs {
             Self::Probabilities => "probabilities",
             Self::Numbers => "numbers",
         }
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -224,6 +231,11 @@ impl Metric {
 
     fn compute_kind(&self) -> &'static Compute {
         &self.declaration().compute
+    }
+
+    /// Returns `true` if the scores of all rows must be kept and sorted.
+    pub(crate) fn is_of_ranking(&self) -> bool {
+        matches!(self.compute_kind(), Compute::Ranking(_))
     }
 
     /// Returns the name.

@@ -1,6 +1,6 @@
 //! Computes several metrics from rows that come one after another.
 
-use crate::error::{Result, collected};
+use crate::error::{Result, collected, room};
 use crate::metrics::column::Column;
 use crate::metrics::counts::Counts;
 use crate::metrics::declare::Compute;
@@ -38,18 +38,17 @@ impl Scorer {
         let mut scorer = Self::with_labels(metrics, collected("classes", class_count, 0..class_count as u32)?)?;
         if let Some(kept) = &mut scorer.kept {
             let columns = if class_count == 2 { 1 } else { class_count };
-            kept.scores = crate::error::room("scores of all rows", rows.saturating_mul(columns))?;
+            kept.scores = room("scores of all rows", rows.saturating_mul(columns))?;
         }
         Ok(scorer)
     }
 
     /// Starts metrics of rows with these classes, in ascending order.
     pub(crate) fn with_labels(metrics: &[Metric], labels: Vec<u32>) -> Result<Self> {
-        let is_ranking = |metric: &Metric| matches!(metric.compute_kind(), Compute::Ranking(_));
         Ok(Self {
             counts: Counts::new(labels)?,
             weight: Sum::default(),
-            kept: metrics.iter().any(is_ranking).then(Kept::default),
+            kept: metrics.iter().any(Metric::is_of_ranking).then(Kept::default),
             metrics: metrics.iter().map(|metric| (*metric, Vec::new())).collect(),
         })
     }

@@ -7,8 +7,8 @@ mod file;
 mod origin;
 mod output;
 mod predictor;
-mod regression;
 mod rows;
+mod scores;
 
 pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
@@ -18,7 +18,7 @@ pub use origin::{Origin, Record, TableLayout};
 pub use predictor::Predictor;
 pub use rows::Labels;
 
-pub(crate) use evaluate::evaluate;
+pub(crate) use evaluate::{Wanted, evaluate};
 pub(crate) use output::{check_finite, classes, probabilities, undone};
 pub(crate) use rows::{InputRows, target_of, target_words};
 

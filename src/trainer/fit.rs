@@ -80,7 +80,7 @@ pub struct Epoch {
     pub loss: f64,
     /// Learning rate of the epoch's last step, with the schedule's factor.
     pub learning_rate: f64,
-    /// Evaluation of the validation set, if there is one.
+    /// Evaluation of the validation set, if there is one: loss and accuracy, or R², MAE and RMSE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Evaluation>,
 }
@@ -221,7 +221,7 @@ impl<'a> Fit<'a> {
     /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
     /// let history = trainer.fit(&train, Fit::epochs(5).validate(&validation).restore_best())?;
     /// let best = &history.epochs[history.best.unwrap() - 1];
-    /// assert_eq!(trainer.evaluate(&validation)?, *best.validation.as_ref().unwrap());
+    /// assert_eq!(trainer.evaluate_with(&validation, &[])?, *best.validation.as_ref().unwrap());
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn restore_best(mut self) -> Self {
@@ -487,7 +487,7 @@ impl Trainer {
     fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
-        let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
+        let validation = fit.validation.map(|data| self.evaluate_with(data, &[])).transpose()?;
         let loss = validation.as_ref().filter(|_| fit.restore_best).map(|evaluation| evaluation.loss);
         let best = loss.filter(|loss| state.is_best(*loss));
         if let Some(loss) = best {
