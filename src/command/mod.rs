@@ -61,6 +61,7 @@ EXAMPLES
   wgrad tune digits                           makes training on a GPU faster
   wgrad plan digits --hidden \"256 relu\"       operations of a training step
   wgrad list activations                      activation functions for --hidden
+  wgrad list metrics                          metrics of evaluate --json
   wgrad devices                               GPUs and the CPU
   wgrad completions bash                      completes words in your shell
 

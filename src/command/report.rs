@@ -143,6 +143,24 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
+/// Further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if there are none.
+pub fn further_metrics(evaluation: &Evaluation, class_count: Option<usize>) -> Option<String> {
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let three = |value: f64| format!("{value:.3}");
+    let metrics: [(&str, &str, &dyn Fn(f64) -> String); 4] = [
+        ("balanced_accuracy", "balanced accuracy", &percent),
+        ("log_loss", "log loss", &number),
+        ("roc_auc", "ROC-AUC", &three),
+        ("explained_variance", "explained variance", &three),
+    ];
+    let metrics = metrics.iter().filter(|(key, ..)| *key != "roc_auc" || class_count == Some(2));
+    let text = |(key, name, format): &(&str, &str, &dyn Fn(f64) -> String)| {
+        evaluation.metrics.get(*key).map(|value| format!("{name} {}", format(*value)))
+    };
+    let found: Vec<String> = metrics.filter_map(text).collect();
+    (!found.is_empty()).then(|| found.join(", "))
+}
+
 /// Formats a loss: with four decimals from 0.001 to 10, otherwise with five significant digits.
 pub fn number(loss: f64) -> String {
     if (1e-3..10.0).contains(&loss) { format!("{loss:.4}") } else { significant(loss) }

@@ -97,7 +97,7 @@ metrics! {
     /// width, weighted by rows. It is that of Guo et al., *On Calibration of Modern Neural Networks* (2017); scikit-learn has none.
     /// A bin holds its upper limit. Among equal probabilities, the class with the smaller index is the predicted one.
     pub fn expected_calibration_error();
-    formula "sum over 15 bins of rows/n |accuracy - mean max q|", from Probabilities, smaller is better, range [0.0, 1.0];
+    formula "mean |accuracy - confidence| of 15 bins, by rows", from Probabilities, smaller is better, range [0.0, 1.0];
     example ("&Predictions::probabilities(&[1, 0, 0], &[0.9, 0.9, 0.25])") = "0.8 / 3.0 + 0.25 / 3.0";
     Bins(|row| {
         let confidence = row.scores[row.predicted as usize];
@@ -153,7 +153,7 @@ metrics! {
     /// Pinball loss (`mean_pinball_loss` with `alpha` = `quantile`), averaged over target columns: smallest for outputs that are this
     /// quantile of the targets. With 0.5 it is half the mean absolute error.
     pub fn pinball(quantile: f64 = Fraction 0.5);
-    formula "mean of max(quantile (t - y), (1 - quantile) (y - t))", from Numbers, smaller is better, range [0.0, INFINITE];
+    formula "mean of max(quantile e, quantile e - e), e = t-y", from Numbers, smaller is better, range [0.0, INFINITE];
     example ("&Predictions::numbers(&[1.0, 2.0], &[2.0, 0.0]), 0.75") = "(0.25 * 1.0 + 0.75 * 2.0) / 2.0";
     Columns(|column, [quantile, _]| column.mean(|t, y| (quantile * (t - y)).max((1.0 - quantile) * (y - t))));
 }
