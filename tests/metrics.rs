@@ -4,7 +4,9 @@ use approx::assert_relative_eq;
 use std::ops::ControlFlow;
 use wgrad::metrics::{Metric, Needs, Predictions};
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Trainer, data};
+use wgrad::{
+    Checkpoints, Dataset, Device, Evaluation, Fit, History, Loss, Model, Network, Result, Sgd, Split, Trainer, data,
+};
 
 /// Returns a model whose outputs equal its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -112,7 +114,7 @@ fn an_evaluation_has_all_metrics_of_its_predictions() -> Result<()> {
             assert!(count > 7, "{loss}: {count}");
             let json = serde_json::to_value(&found).expect("JSON");
             assert_eq!(json.as_object().expect("an object").len(), count + 1, "all metrics, loss and rows: {json}");
-            let read: wgrad::Evaluation = serde_json::from_value(json).expect("an evaluation");
+            let read: Evaluation = serde_json::from_value(json).expect("an evaluation");
             assert_eq!(read, found);
         }
     }
@@ -185,6 +187,76 @@ fn a_validation_has_the_main_metrics() -> Result<()> {
     let all = trainer.evaluate(&moons)?;
     assert_eq!((all.loss, all.accuracy), (validation.loss, validation.accuracy));
     assert_relative_eq!(all.metric("log_loss")?, all.loss, max_relative = 1e-6);
+    Ok(())
+}
+
+/// With a metric, another epoch is the best than with the loss.
+#[test]
+fn early_stopping_watches_a_metric() -> Result<()> {
+    let (train, validation, _) = data::two_moons(120, 0.4, 3)?.split(Split::parts(0.5, 0.5))?;
+    let builder = || {
+        let network = Network::input(2).dense(32).relu().dense(2);
+        Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Sgd::new(0.9)).batch(8).seed(1)
+    };
+    let fit = |fit: Fit<'_>| -> Result<(History, Evaluation)> {
+        let mut trainer = builder().build(&Device::cpu())?;
+        let history = trainer.fit(&train, fit.validate(&validation))?;
+        Ok((history, trainer.evaluate(&validation)?))
+    };
+    let (by_loss, _) = fit(Fit::epochs(40).restore_best())?;
+    for text in ["f_beta(beta=2)", "accuracy", "brier_score", "roc_auc"] {
+        let metric: Metric = text.parse()?;
+        let (history, restored) = fit(Fit::epochs(40).metric(metric))?;
+        let values: Vec<f64> = history
+            .epochs
+            .iter()
+            .map(|epoch| epoch.validation.as_ref().map_or(f64::NAN, |found| found.metric(text).expect(text)))
+            .collect();
+        let better = |a: f64, b: f64| if metric.larger_is_better() { a > b } else { a < b };
+        let best = (1..values.len()).fold(0, |best, at| if better(values[at], values[best]) { at } else { best });
+        assert_eq!(history.best, Some(best + 1), "{text}: {values:?}");
+        assert!(values.iter().any(|value| *value != values[best]), "{text}");
+        if let Ok(value) = restored.metric(text) {
+            assert_eq!(value, values[best]);
+        }
+        let (stopped, _) = fit(Fit::epochs(40).metric(metric).patience(1))?;
+        let end = (1..values.len()).find(|at| !(0..*at).all(|before| better(values[*at], values[before])));
+        assert_eq!(Some(stopped.len()), end.map(|at| at + 1), "{text}: {values:?}");
+    }
+    let (by_accuracy, _) = fit(Fit::epochs(40).metric("accuracy".parse()?))?;
+    assert_ne!(by_accuracy.best, by_loss.best, "the test could not tell them apart");
+    // Before training, not after an epoch.
+    let mut trainer = builder().build(&Device::cpu())?;
+    let message =
+        trainer.fit(&train, Fit::epochs(1).validate(&validation).metric("mae".parse()?)).expect_err("numbers");
+    assert!(message.to_string().contains("`mae`: it needs numbers") && trainer.steps() == 0, "{message}");
+    let message = trainer.fit(&train, Fit::epochs(1).metric("roc_auc".parse()?)).expect_err("no validation set");
+    assert!(message.to_string().contains("there is no validation set"), "{message}");
+    Ok(())
+}
+
+/// Resumed training compares with the metric of epochs before; another metric is refused.
+#[test]
+fn a_resumed_training_watches_the_same_metric() -> Result<()> {
+    let (train, validation, _) = data::two_moons(120, 0.4, 3)?.split(Split::parts(0.5, 0.5))?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let run =
+        |epochs: usize, metric: &str, checkpoints: Option<Checkpoints>| -> Result<(History, Vec<wgrad::Tensor>)> {
+            let network = Network::input(2).dense(32).relu().dense(2);
+            let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy).optimizer(Sgd::new(0.9)).batch(8);
+            let mut trainer = builder.seed(1).build(&Device::cpu())?;
+            let mut fit = Fit::epochs(epochs).validate(&validation).metric(metric.parse()?);
+            if let Some(checkpoints) = checkpoints {
+                fit = fit.checkpoints(checkpoints);
+            }
+            let history = trainer.fit(&train, fit)?;
+            Ok((history, trainer.parameters()?))
+        };
+    let in_folder = || Checkpoints::in_folder(folder.path()).every_steps(1);
+    run(4, "roc_auc", Some(in_folder()))?;
+    assert_eq!(run(12, "roc_auc", Some(in_folder().resume()))?, run(12, "roc_auc", None)?);
+    let message = run(12, "accuracy", Some(in_folder().resume())).expect_err("another metric").to_string();
+    assert!(message.contains("roc_auc") && message.contains("accuracy"), "{message}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
+use wgrad::metrics::Metric;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
@@ -235,6 +236,9 @@ pub struct Summary {
     /// Epoch whose parameters were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
+    /// Metric by which it is the best, if not by the loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     pub seconds: f64,
     /// `true` if training was resumed from a checkpoint. `seconds` is then the time since it was resumed.
     pub resumed: bool,
@@ -303,6 +307,11 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }
 
+/// Returns `the lowest validation loss`, or `the best validation roc_auc`.
+pub fn best_by(metric: Option<Metric>) -> String {
+    metric.map_or("the lowest validation loss".into(), |metric| format!("the best validation {metric}"))
+}
+
 /// Prints the results of a training run, and the next command to try.
 pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
@@ -312,7 +321,8 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     };
     output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
-    let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with the lowest validation loss"));
+    let by = best_by(summary.metric);
+    let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with {by}"));
     let s = if *epochs == 1 { "" } else { "s" };
     output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(confusion) = &summary.confusion {

@@ -35,6 +35,8 @@ pub(crate) use scorer::{Scorer, of_numbers};
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::text::{Term, number, option};
 use declare::{Compute, Declaration, ParameterKind};
@@ -49,7 +51,8 @@ use declare::{Compute, Declaration, ParameterKind};
 /// assert_eq!("f_beta".parse::<Metric>()?.to_string(), "f_beta");
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Metric {
     /// Place in the table.
     place: usize,
@@ -356,6 +359,20 @@ impl fmt::Display for Metric {
 impl fmt::Debug for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Metric({self})")
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.to_string()
+    }
+}
+
+impl TryFrom<String> for Metric {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }
 
