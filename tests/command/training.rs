@@ -161,6 +161,7 @@ fn the_best_epoch_may_be_chosen_by_a_metric() {
     let words = format!("epoch {}, kept: the best validation brier_score", best + 1);
     assert!(String::from_utf8_lossy(&folder.read("curves.svg")).contains(&words), "{words}");
     let text = folder.succeed(&[&line[..], &["--force"]].concat());
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("%, brier_score 0.") && text.contains("with the best validation brier_score"), "{text}");
 }
 

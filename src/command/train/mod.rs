@@ -128,14 +128,14 @@ pub struct Arguments {
     epochs: Option<usize>,
     /// Stops N epochs after the best one [default: never]
     ///
-    /// Early stopping: training ends once the validation loss (or the --metric) has not become better for N epochs. It
-    /// needs a validation set.
+    /// Early stopping: training ends once the validation loss or the chosen metric has not become better for N
+    /// epochs. It needs a validation set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,
     /// Metric of the best epoch, as "roc_auc" [default: the loss]
     ///
-    /// The parameters of the epoch with the best value on the validation set are kept, and --patience counts from it. `wgrad list
-    /// metrics` has the names; parameters are written as in "f_beta(beta=2)".
+    /// The parameters of the epoch with the best value on the validation set are kept, and early stopping counts from it. The
+    /// names are those of `wgrad list metrics`, with parameters as in "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
     metric: Option<Metric>,
     /// Random seed
