@@ -146,18 +146,15 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
 
 /// Further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if there are none.
 pub fn further_metrics(evaluation: &Evaluation, class_count: Option<usize>) -> Option<String> {
-    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
-    let three = |value: f64| format!("{value:.3}");
-    let metrics: [(&str, &str, &dyn Fn(f64) -> String); 4] = [
-        ("balanced_accuracy", "balanced accuracy", &percent),
-        ("log_loss", "log loss", &number),
-        ("roc_auc", "ROC-AUC", &three),
-        ("explained_variance", "explained variance", &three),
+    type Shown = (&'static str, &'static str, fn(f64) -> String);
+    let metrics: [Shown; 4] = [
+        ("balanced_accuracy", "balanced accuracy", |value| format!("{:.1} %", 100.0 * value)),
+        ("log_loss", "log loss", number),
+        ("roc_auc", "ROC-AUC", |value| format!("{value:.3}")),
+        ("explained_variance", "explained variance", |value| format!("{value:.3}")),
     ];
     let metrics = metrics.iter().filter(|(key, ..)| *key != "roc_auc" || class_count == Some(2));
-    let text = |(key, name, format): &(&str, &str, &dyn Fn(f64) -> String)| {
-        evaluation.metrics.get(*key).map(|value| format!("{name} {}", format(*value)))
-    };
+    let text = |(key, name, format): &Shown| Some(format!("{name} {}", format(*evaluation.metrics.get(*key)?)));
     let found: Vec<String> = metrics.filter_map(text).collect();
     (!found.is_empty()).then(|| found.join(", "))
 }
