@@ -90,7 +90,8 @@ macro_rules! metrics {
             /// ```
             /// use wgrad::metrics::{self, Average, Predictions};
             #[doc = concat!("let found = metrics::", stringify!($name), "(", $example, ")?;")]
-            #[doc = concat!("assert!((found - ", $value, ").abs() < 1e-12, \"{found}\");")]
+            #[doc = concat!("let wanted: f64 = ", $value, ";")]
+            /// assert!((found - wanted).abs() < 1e-12, "{found}");
             /// # let _ = Average::Macro;
             /// # Ok::<(), wgrad::Error>(())
             /// ```
