@@ -67,6 +67,7 @@ mod layer;
 pub mod loss;
 #[doc(hidden)]
 pub mod lower;
+pub mod metrics;
 pub mod model;
 pub mod network;
 #[doc(hidden)]

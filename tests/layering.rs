@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules of each layer, from the bottom. `lib`, `main` and `command` are above all.
 const LAYERS: [&[&str]; 7] = [
     &["shape", "rng", "error", "text", "numeric", "replace"],
-    &["elementwise", "activation", "layer", "network", "loss", "optim", "init", "schedule"],
+    &["elementwise", "activation", "layer", "network", "loss", "optim", "init", "schedule", "metrics"],
     &["plan"],
     &["kernels"],
     &["lower", "fuse", "specialize"],

@@ -3,8 +3,12 @@
 use approx::assert_relative_eq;
 use std::ops::ControlFlow;
 use wgrad::loss::Task;
+use wgrad::metrics::{Metric, Needs, Predictions};
 use wgrad::model::Confusion;
-use wgrad::{Dataset, Device, Fit, Loss, Model, Network, Result, Sgd, Standardization, Trainer};
+use wgrad::{
+    Checkpoints, Dataset, Device, Evaluation, Fit, History, Loss, Model, Network, Result, Sgd, Split, Standardization,
+    Trainer, data,
+};
 
 /// Returns a model whose outputs equal its inputs.
 fn mirror(columns: usize, loss: Loss) -> Result<Model> {
@@ -26,7 +30,12 @@ fn a_regression_s_errors_are_means_over_outputs() -> Result<()> {
     assert_relative_eq!(found.metric("r2")?, ((1.0 - 5.0 / 14.0) + (1.0 - 25.0 / 100.0)) / 2.0);
     assert_eq!(found.score(), Some(("r2", found.metric("r2")?)));
     let message = found.metric("accuracy").expect_err("a regression has none").to_string();
-    assert!(message.contains("known: loss, r2, mae, rmse"), "{message}");
+    assert!(
+        message.contains("`accuracy`: it is not in this evaluation, which has: loss, r2, mae, rmse, "),
+        "{message}"
+    );
+    let message = found.metric("rsme").expect_err("it is unknown").to_string();
+    assert!(message.contains("unknown metric `rsme`, did you mean `rmse`?"), "{message}");
     Ok(())
 }
 
@@ -45,6 +54,224 @@ fn classes_have_no_errors_of_a_regression() -> Result<()> {
     let data = Dataset::classes("classes", 2, &[1., 0., 0., 1.], &[0, 1], ["a", "b"])?;
     let found = mirror(2, Loss::softmax_cross_entropy())?.evaluate(&data)?;
     assert_eq!((found.accuracy, found.r2, found.mae, found.rmse), (Some(1.0), None, None, None));
+    Ok(())
+}
+
+/// Returns the probability of each class, computed in f64 from logits.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let exponentials = logits.iter().map(|z| f64::from(*z).exp());
+    let total: f64 = exponentials.clone().sum();
+    exponentials.map(|e| e / total).collect()
+}
+
+/// Three evaluated batches, and ties among the outputs of two classes. (Ties of a softmax depend on how it is rounded.)
+#[test]
+fn an_evaluation_has_all_metrics_of_its_predictions() -> Result<()> {
+    let rows = 1100;
+    let logits: Vec<f32> = (0..rows * 3).map(|at| 4.0 * (at as f32 * 0.7).sin()).collect();
+    let actual: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 11 % 3).collect();
+    let probabilities: Vec<f64> = logits.chunks(3).flat_map(softmax).collect();
+    let of_three = Dataset::classes("three", 3, &logits, &actual, ["a", "b", "c"])?;
+    let single: Vec<f32> = logits[..rows].iter().map(|z| z.round()).collect();
+    let binary: Vec<u32> = actual.iter().map(|class| class % 2).collect();
+    let of_two = Dataset::classes("two", 1, &single, &binary, ["a", "b"])?;
+    let of_class_1: Vec<f64> = single.iter().map(|z| 1.0 / (1.0 + (-f64::from(*z)).exp())).collect();
+    let scores: Vec<f64> = single.iter().map(|z| f64::from(*z)).collect();
+    let targets: Vec<f32> = logits.iter().map(|z| z * 0.5 + (z * 9.0).sin()).collect();
+    let of_numbers = Dataset::numbers("numbers", 3, &logits, 3, &targets)?;
+    let [targets, outputs] = [&targets, &logits].map(|all| all.iter().map(|y| f64::from(*y)).collect::<Vec<_>>());
+    for (loss, columns, data, predictions, kind) in [
+        (
+            Loss::softmax_cross_entropy(),
+            3,
+            &of_three,
+            Predictions::probabilities(&actual, &probabilities),
+            Needs::Probabilities,
+        ),
+        (
+            Loss::binary_cross_entropy(),
+            1,
+            &of_two,
+            Predictions::probabilities(&binary, &of_class_1),
+            Needs::Probabilities,
+        ),
+        (Loss::perceptron(), 1, &of_two, Predictions::scores(&binary, &scores), Needs::Scores),
+        (
+            Loss::mean_squared_error(),
+            3,
+            &of_numbers,
+            Predictions::numbers(&targets, &outputs).columns(3),
+            Needs::Numbers,
+        ),
+    ] {
+        let model = mirror(columns, loss)?;
+        for device in [Device::cpu(), Device::reference()] {
+            let found = model.evaluate_on(&device, data)?;
+            let mut count = 1;
+            for metric in Metric::all() {
+                let has = match metric.needs() {
+                    Needs::Probabilities => kind == Needs::Probabilities,
+                    Needs::Numbers => kind == Needs::Numbers,
+                    _ => kind != Needs::Numbers,
+                };
+                assert_eq!(found.metric(metric.name()).is_ok(), has, "{loss}: {metric}");
+                if has {
+                    count += 1;
+                    // The matmul of the mirror is exact, so that only sums are rounded.
+                    assert_relative_eq!(
+                        found.metric(metric.name())?,
+                        metric.compute(&predictions)?,
+                        max_relative = 1e-12
+                    );
+                }
+            }
+            assert!(count > 7, "{loss}: {count}");
+            let json = serde_json::to_value(&found).expect("JSON");
+            assert_eq!(json.as_object().expect("an object").len(), count + 1, "all metrics, loss and rows: {json}");
+            let read: Evaluation = serde_json::from_value(json).expect("an evaluation");
+            assert_eq!(read, found);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn metrics_can_be_requested_with_parameters() -> Result<()> {
+    let logits = [[0.5, 1.5, -1.0], [2.0, 0.0, 1.0], [0.0, 0.5, 0.25]];
+    let data = Dataset::classes("rows", 3, logits.as_flattened(), &[0, 0, 2], ["a", "b", "c"])?;
+    let model = mirror(3, Loss::softmax_cross_entropy())?;
+    let wanted: Vec<Metric> = vec!["top_k_accuracy(k=2)".parse()?, "f_beta(beta=2, average=micro)".parse()?];
+    let found = model.evaluate_with(&Device::cpu(), &data, &wanted)?;
+    assert_eq!(found.metric("top_k_accuracy(k=2)")?, 1.0);
+    assert_relative_eq!(found.metric("f_beta(2,micro)")?, 1.0 / 3.0);
+    assert_eq!(found.metrics.len(), 2);
+    let message = found.metric("log_loss").expect_err("it was not requested").to_string();
+    assert!(message.contains("request it with `evaluate_with`"), "{message}");
+    // Class b has no rows: all metrics but one are there; a request of that one is an error.
+    let all = model.evaluate(&data)?;
+    assert!(all.metric("roc_auc").is_err() && all.metric("pr_auc").is_ok());
+    for (metric, problem) in [
+        ("roc_auc", "undefined, since no row, or every row, is of class 1"),
+        ("mae", "it needs numbers, but loss function and targets give probabilities"),
+        ("precision(average=binary)", "a class is 2, but must be 0 or 1"),
+    ] {
+        let message = model.evaluate_with(&Device::cpu(), &data, &[metric.parse()?]).expect_err(metric).to_string();
+        assert!(message.contains(problem), "{metric}: {message}");
+    }
+    // Several outputs that are 0 or 1 each have an accuracy alone, and so have targets between 0 and 1.
+    let several = Dataset::numbers("several", 2, &[1.0, -1.0], 2, &[1.0, 0.0])?;
+    let model = mirror(2, Loss::binary_cross_entropy())?;
+    let found = model.evaluate(&several)?;
+    assert_eq!((found.accuracy, found.metrics.len()), (Some(1.0), 0));
+    let message =
+        model.evaluate_with(&Device::cpu(), &several, &["recall".parse()?]).expect_err("no class").to_string();
+    assert!(message.contains("needs classes, but loss function and targets give no single class per row"), "{message}");
+    let soft = Dataset::numbers("soft", 1, &[1.0, -1.0], 1, &[0.75, 0.0])?;
+    let found = mirror(1, Loss::binary_cross_entropy())?.evaluate(&soft)?;
+    assert_eq!((found.accuracy, found.metrics.len()), (None, 0));
+    Ok(())
+}
+
+#[test]
+fn rankings_of_many_classes_are_computed_on_request_alone() -> Result<()> {
+    for (classes, is_ranked) in [(32, true), (33, false)] {
+        let mut one_hot = vec![0.0; classes * classes];
+        (0..classes).for_each(|class| one_hot[class * (classes + 1)] = 1.0);
+        let actual: Vec<u32> = (0..classes as u32).collect();
+        let data = Dataset::classes("many", classes, &one_hot, &actual, (0..classes).map(|class| class.to_string()))?;
+        let model = mirror(classes, Loss::softmax_cross_entropy())?;
+        let found = model.evaluate(&data)?;
+        assert_eq!(["roc_auc", "pr_auc"].map(|name| found.metric(name).is_ok()), [is_ranked; 2]);
+        assert!(found.metric("log_loss").is_ok() && found.metric("brier_score").is_ok());
+        let found = model.evaluate_with(&Device::cpu(), &data, &["roc_auc".parse()?])?;
+        assert_eq!(found.metric("roc_auc")?, 1.0);
+    }
+    Ok(())
+}
+
+/// Epochs are evaluated quickly: they have the metrics with fields alone.
+#[test]
+fn a_validation_has_the_main_metrics() -> Result<()> {
+    let moons = data::two_moons(60, 0.1, 0)?;
+    let builder = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy());
+    let mut trainer = builder.build(&Device::cpu())?;
+    let history = trainer.fit(&moons, Fit::epochs(1).validate(&moons))?;
+    let validation = history.epochs[0].validation.clone().expect("validated");
+    assert!(validation.accuracy.is_some() && validation.metrics.is_empty());
+    let all = trainer.evaluate(&moons)?;
+    assert_eq!((all.loss, all.accuracy), (validation.loss, validation.accuracy));
+    assert_relative_eq!(all.metric("log_loss")?, all.loss, max_relative = 1e-6);
+    Ok(())
+}
+
+/// With a metric, another epoch is the best than with the loss.
+#[test]
+fn early_stopping_watches_a_metric() -> Result<()> {
+    let (train, validation, _) = data::two_moons(120, 0.4, 3)?.split(Split::parts(0.5, 0.5))?;
+    let builder = || {
+        let network = Network::input(2).dense(32).relu().dense(2);
+        Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Sgd::new(0.9)).batch(8).seed(1)
+    };
+    let fit = |fit: Fit<'_>| -> Result<(History, Evaluation)> {
+        let mut trainer = builder().build(&Device::cpu())?;
+        let history = trainer.fit(&train, fit.validate(&validation))?;
+        Ok((history, trainer.evaluate(&validation)?))
+    };
+    let (by_loss, _) = fit(Fit::epochs(40).restore_best())?;
+    for text in ["f_beta(beta=2)", "accuracy", "brier_score", "roc_auc"] {
+        let metric: Metric = text.parse()?;
+        let (history, restored) = fit(Fit::epochs(40).metric(metric))?;
+        let values: Vec<f64> = history
+            .epochs
+            .iter()
+            .map(|epoch| epoch.validation.as_ref().map_or(f64::NAN, |found| found.metric(text).expect(text)))
+            .collect();
+        let better = |a: f64, b: f64| if metric.larger_is_better() { a > b } else { a < b };
+        let best = (1..values.len()).fold(0, |best, at| if better(values[at], values[best]) { at } else { best });
+        assert_eq!(history.best, Some(best + 1), "{text}: {values:?}");
+        assert!(values.iter().any(|value| *value != values[best]), "{text}");
+        if let Ok(value) = restored.metric(text) {
+            assert_eq!(value, values[best]);
+        }
+        let (stopped, _) = fit(Fit::epochs(40).metric(metric).patience(1))?;
+        let end = (1..values.len()).find(|at| !(0..*at).all(|before| better(values[*at], values[before])));
+        assert_eq!(Some(stopped.len()), end.map(|at| at + 1), "{text}: {values:?}");
+    }
+    let (by_accuracy, _) = fit(Fit::epochs(40).metric("accuracy".parse()?))?;
+    assert_ne!(by_accuracy.best, by_loss.best, "the test could not tell them apart");
+    // Before training, not after an epoch.
+    let mut trainer = builder().build(&Device::cpu())?;
+    let message =
+        trainer.fit(&train, Fit::epochs(1).validate(&validation).metric("mae".parse()?)).expect_err("numbers");
+    assert!(message.to_string().contains("`mae`: it needs numbers") && trainer.steps() == 0, "{message}");
+    let message = trainer.fit(&train, Fit::epochs(1).metric("roc_auc".parse()?)).expect_err("no validation set");
+    assert!(message.to_string().contains("there is no validation set"), "{message}");
+    Ok(())
+}
+
+/// Resumed training compares with the metric of epochs before; another metric is refused.
+#[test]
+fn a_resumed_training_watches_the_same_metric() -> Result<()> {
+    let (train, validation, _) = data::two_moons(120, 0.4, 3)?.split(Split::parts(0.5, 0.5))?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let run =
+        |epochs: usize, metric: &str, checkpoints: Option<Checkpoints>| -> Result<(History, Vec<wgrad::Tensor>)> {
+            let network = Network::input(2).dense(32).relu().dense(2);
+            let builder =
+                Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Sgd::new(0.9)).batch(8);
+            let mut trainer = builder.seed(1).build(&Device::cpu())?;
+            let mut fit = Fit::epochs(epochs).validate(&validation).metric(metric.parse()?);
+            if let Some(checkpoints) = checkpoints {
+                fit = fit.checkpoints(checkpoints);
+            }
+            let history = trainer.fit(&train, fit)?;
+            Ok((history, trainer.parameters()?))
+        };
+    let in_folder = || Checkpoints::in_folder(folder.path()).every_steps(1);
+    run(4, "roc_auc", Some(in_folder()))?;
+    assert_eq!(run(12, "roc_auc", Some(in_folder().resume()))?, run(12, "roc_auc", None)?);
+    let message = run(12, "accuracy", Some(in_folder().resume())).expect_err("another metric").to_string();
+    assert!(message.contains("roc_auc") && message.contains("accuracy"), "{message}");
     Ok(())
 }
 

@@ -102,6 +102,9 @@ fn public_items(source: &str) -> BTreeSet<String> {
             if item.starts_with("impl") {
                 items.extend((item.contains(" for ") && !hidden).then(|| item.clone()));
                 owner = if item.contains(" for ") { String::new() } else { item.clone() };
+            } else if item.ends_with('!') {
+                // Functions that a macro writes from declarations.
+                owner = item.clone();
             } else if item.starts_with("pub ") && !hidden {
                 items.insert(format!("{kept}{item}"));
                 if is_header(&item) {

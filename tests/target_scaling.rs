@@ -52,7 +52,7 @@ fn returned_values_are_in_the_units_of_the_targets() -> Result<()> {
     near(history.epochs[0].loss, 1e4);
     assert_eq!((progress, epochs), (vec![history.epochs[0].loss], vec![history.epochs[0].loss]));
     let validation = history.epochs[0].validation.clone().expect("it was validated");
-    assert_eq!(validation, trainer.evaluate(&data)?);
+    assert_eq!(validation, trainer.evaluate_with(&data, &[])?);
     for (metric, wanted) in [("loss", 1e4), ("mae", 100.0), ("rmse", 100.0)] {
         near(validation.metric(metric)?, wanted);
     }
@@ -62,7 +62,7 @@ fn returned_values_are_in_the_units_of_the_targets() -> Result<()> {
     let model = trainer.into_model()?;
     assert_eq!(model.metadata.target_scaling, Some(Standardization::new(vec![1e6], vec![100.0])?));
     near(f64::from(model.predict(&[0.0, 0.0])?[0]), 1e6);
-    assert_eq!(model.evaluate(&data)?, validation);
+    assert_eq!(model.evaluate_with(&Device::cpu(), &data, &[])?, validation);
     Ok(())
 }
 

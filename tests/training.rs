@@ -108,7 +108,7 @@ fn residual_blocks_start_at_zero() {
         ("5 [7 relu [3]] 3", 6, false),
     ] {
         let network = Network::parse(4, layers).expect("the text is sound");
-        let builder = Trainer::builder(network).loss(Loss::SoftmaxCrossEntropy);
+        let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy());
         let mut trainer = builder.build(&Device::cpu()).expect("a trainer");
         let parameters = trainer.parameters().expect("read");
         let name = format!("layer{number}.weight");

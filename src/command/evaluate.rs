@@ -11,7 +11,7 @@ use super::columns::Reading;
 use super::data;
 use super::device::DeviceOptions;
 use super::lines::wrapped;
-use super::report::{Output, confusion, score_and_loss};
+use super::report::{Output, confusion, further_metrics, score_and_loss};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -24,6 +24,11 @@ The loss function is the one that the model was trained with.
 mean_squared_error is in the square of the target column's unit; MAE (mean
 absolute error) and RMSE (root mean squared error) are in that unit. With
 binary_cross_entropy, there is no accuracy if targets lie between 0 and 1.
+
+Then come balanced accuracy, log loss and (for two classes) ROC-AUC, or for
+numbers explained variance. --json has all metrics of `wgrad list metrics` that
+suit the model and are defined for the data, with the defaults of their
+parameters. roc_auc and pr_auc are left out for more than 32 classes.
 
 For classes, there is a confusion matrix, and each class has precision, recall
 and F1 (0 in place of 0/0). Of more than 30 classes, only those with the lowest
@@ -82,6 +87,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
         let text = format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data));
         output.line(wrapped("", "  ", &text));
+        if let Some(further) = further_metrics(evaluation, model.metadata.class_count()) {
+            output.line(wrapped("", "  ", &further));
+        }
         if let Some(confusion) = confusion {
             output.text(&format!("\n{confusion}"));
         }

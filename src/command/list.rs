@@ -1,5 +1,6 @@
 //! `wgrad list`: the names that options take, with their formulas.
 
+use wgrad::metrics::Metric;
 use wgrad::{Activation, Loss, Optimizer, Schedule};
 
 use super::lines::table;
@@ -12,6 +13,11 @@ EXAMPLES
   wgrad train digits --hidden \"128 gelu 64 leaky_relu(0.1)\"
   wgrad list losses
   wgrad train prices.csv --loss \"huber(delta=0.5)\"
+  wgrad list metrics
+
+In formulas of metrics, t is the actual class or target, p the predicted class,
+s a score, q a probability, y an output, P precision and R recall. Parameters
+have their defaults. `evaluate --json` has all metrics that suit the model.
 ";
 
 /// Kind of names.
@@ -33,17 +39,21 @@ enum Kind {
     Optimizers,
     /// Learning rate schedules, with their options
     Schedules,
+    /// Metrics, with the defaults of their parameters
+    Metrics,
 }
 
 /// Prints the names.
 pub fn run(arguments: &Arguments, output: &mut Output) {
     let activation = |f: Activation| vec![f.to_string(), f.formula().to_string()];
     let optimizer = |o: Optimizer| vec![o.name().to_string(), o.formula().to_string()];
+    let metric = |m: Metric| vec![m.signature(), m.formula().to_string()];
     let loss = |f: Loss| format!("{}: {}\n  {}\n", f.signature(), tasks(f), f.formula());
     output.text(&match arguments.kind {
         Kind::Activations => table(&Activation::all().map(activation).collect::<Vec<_>>(), 2, 2),
         Kind::Optimizers => table(&Optimizer::all().map(optimizer).collect::<Vec<_>>(), 2, 2),
         Kind::Schedules => table(&Schedule::KINDS.iter().map(schedule).collect::<Vec<_>>(), 2, 2),
+        Kind::Metrics => table(&Metric::all().map(metric).collect::<Vec<_>>(), 2, 2),
         Kind::Losses => Loss::all().map(loss).collect(),
     });
 }

@@ -61,7 +61,7 @@ EXAMPLES
   wgrad tune digits                           finds fast tile sizes for a GPU
   wgrad plan digits --hidden \"256 relu\"       operations of training
   wgrad list activations                      activation functions for --hidden
-  wgrad list losses                           loss functions for --loss
+  wgrad list losses                           also optimizers, schedules, metrics
   wgrad devices                               GPUs and the CPU
   wgrad completions bash                      completes words in your shell
 

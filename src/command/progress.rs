@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wgrad::data::shown;
 use wgrad::trainer::Restored;
-use wgrad::{Epoch, History, Progress};
+use wgrad::{Epoch, Evaluation, History, Progress};
 
 use super::lines::{sparkline, wrapped};
 use super::report::{Output, number, score};
@@ -236,7 +236,9 @@ fn short(line: &str) -> String {
 /// `epoch  5/40  loss 0.1234  validation accuracy 97.5 %`
 fn line(epoch: &Epoch, epochs: usize) -> String {
     let digits = epochs.to_string().len();
-    let validation = epoch.validation.as_ref().map(|found| format!("  validation {}", score(found)));
+    let further = |(name, value): (&String, &f64)| format!(", {name} {}", number(*value));
+    let further = |found: &Evaluation| found.metrics.iter().map(further).collect::<String>();
+    let validation = epoch.validation.as_ref().map(|found| format!("  validation {}{}", score(found), further(found)));
     format!("epoch {:>digits$}/{epochs}  loss {}{}", epoch.epoch, number(epoch.loss), validation.unwrap_or_default())
 }
 

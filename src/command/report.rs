@@ -6,6 +6,7 @@ use std::path::Path;
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
+use wgrad::metrics::Metric;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
@@ -146,6 +147,21 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(labels).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
+/// Further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if there are none.
+pub fn further_metrics(evaluation: &Evaluation, class_count: Option<usize>) -> Option<String> {
+    type Shown = (&'static str, &'static str, fn(f64) -> String);
+    let metrics: [Shown; 4] = [
+        ("balanced_accuracy", "balanced accuracy", |value| format!("{:.1} %", 100.0 * value)),
+        ("log_loss", "log loss", number),
+        ("roc_auc", "ROC-AUC", |value| format!("{value:.3}")),
+        ("explained_variance", "explained variance", |value| format!("{value:.3}")),
+    ];
+    let metrics = metrics.iter().filter(|(key, ..)| *key != "roc_auc" || class_count == Some(2));
+    let text = |(key, name, format): &Shown| Some(format!("{name} {}", format(*evaluation.metrics.get(*key)?)));
+    let found: Vec<String> = metrics.filter_map(text).collect();
+    (!found.is_empty()).then(|| found.join(", "))
+}
+
 /// Formats a loss: with four decimals from 0.001 to 10, otherwise with five significant digits.
 pub fn number(loss: f64) -> String {
     if (1e-3..10.0).contains(&loss) { format!("{loss:.4}") } else { significant(loss) }
@@ -220,6 +236,9 @@ pub struct Summary {
     /// Epoch whose parameters were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
+    /// Metric by which it is the best, if not by the loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     pub seconds: f64,
     /// `true` if training was resumed from a checkpoint. `seconds` is then the time since it was resumed.
     pub resumed: bool,
@@ -288,6 +307,11 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }
 
+/// Returns `the lowest validation loss`, or `the best validation roc_auc`.
+pub fn best_by(metric: Option<Metric>) -> String {
+    metric.map_or("the lowest validation loss".into(), |metric| format!("the best validation {metric}"))
+}
+
 /// Prints the results of a training run, and the next command to try.
 pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
@@ -297,7 +321,8 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     };
     output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
-    let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with the lowest validation loss"));
+    let by = best_by(summary.metric);
+    let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with {by}"));
     let s = if *epochs == 1 { "" } else { "s" };
     output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(confusion) = &summary.confusion {

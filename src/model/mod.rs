@@ -8,8 +8,8 @@ mod multi_label;
 mod origin;
 mod output;
 mod predictor;
-mod regression;
 mod rows;
+mod scores;
 
 pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
@@ -19,7 +19,7 @@ pub use origin::{Origin, Record, TableLayout};
 pub use predictor::Predictor;
 pub use rows::Labels;
 
-pub(crate) use evaluate::evaluate;
+pub(crate) use evaluate::{Wanted, evaluate};
 pub(crate) use output::{check_finite, classes, numbers, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 

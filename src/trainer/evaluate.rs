@@ -2,11 +2,13 @@
 
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::model::{Evaluation, InputRows, classes, evaluate, forward, prepared, probabilities, target_of};
+use crate::metrics::Metric;
+use crate::model::{Evaluation, InputRows, Wanted, classes, evaluate, forward, prepared, probabilities, target_of};
 use crate::trainer::Trainer;
 
 impl Trainer {
-    /// Returns loss and accuracy (or R², MAE and RMSE) on a data set, without dropout. This does not affect the training.
+    /// Returns loss and metrics on a data set, without dropout, as [`Model::evaluate`](crate::Model::evaluate). This does not affect
+    /// the training.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
@@ -21,12 +23,34 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation> {
+        self.evaluate_wanted(data, Wanted::All)
+    }
+
+    /// Returns the loss and these metrics on a data set, as [`Model::evaluate_with`](crate::Model::evaluate_with).
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate`]; a metric that does not suit the loss function, or is undefined for the data.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let evaluation = trainer.evaluate_with(&data::xor(), &["f_beta(beta=2)".parse()?])?;
+    /// assert!((0.0..=1.0).contains(&evaluation.metric("f_beta(beta=2)")?));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn evaluate_with(&mut self, data: &Dataset, metrics: &[Metric]) -> Result<Evaluation> {
+        self.evaluate_wanted(data, Wanted::These(metrics))
+    }
+
+    fn evaluate_wanted(&mut self, data: &Dataset, wanted: Wanted<'_>) -> Result<Evaluation> {
         self.settle(0)?;
         let network = &self.spec.network;
         let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
         let scaling = self.target_scaling.as_ref();
         let target = target_of(network, self.spec.loss, scaling, data)?;
-        evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target)
+        evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target, wanted)
     }
 
     /// Returns probabilities, or numbers for a regression, for rows of raw inputs; see [`Model::predict`](crate::Model::predict).

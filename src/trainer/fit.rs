@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::metrics::Metric;
 use crate::trainer::checkpoint::{Beginning, CheckpointWriter, Fingerprint, Validation};
 use crate::trainer::fit_state::{Best, FitState};
 use crate::trainer::{Checkpoints, Evaluation, PendingLosses, Restored, Trainer};
@@ -23,6 +24,7 @@ pub struct Fit<'a> {
     epochs: usize,
     validation: Option<&'a Dataset>,
     patience: Option<usize>,
+    metric: Option<Metric>,
     restore_best: bool,
     accumulate: Option<usize>,
     on_submission: Option<Callback<'a, Progress>>,
@@ -45,6 +47,7 @@ impl fmt::Debug for Fit<'_> {
             .field("epochs", &self.epochs)
             .field("validation", &self.validation.map(Dataset::name))
             .field("patience", &self.patience)
+            .field("metric", &self.metric)
             .field("restore_best", &self.restore_best)
             .field("accumulate", &self.accumulate)
             .field("checkpoints", &self.checkpoints)
@@ -80,7 +83,7 @@ pub struct Epoch {
     pub loss: f64,
     /// Learning rate of the epoch's last step, with the schedule's factor.
     pub learning_rate: f64,
-    /// Evaluation of the validation set, if there is one.
+    /// Evaluation of the validation set, if there is one: loss and accuracy, or R², MAE and RMSE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Evaluation>,
 }
@@ -148,6 +151,7 @@ impl<'a> Fit<'a> {
             epochs,
             validation: None,
             patience: None,
+            metric: None,
             restore_best: false,
             accumulate: None,
             on_submission: None,
@@ -175,8 +179,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Stops training once the validation loss has not decreased for `epochs` epochs (early stopping). This needs a [validation
-    /// set](Fit::validate). At the end, the best parameters are restored as by [`Fit::restore_best`].
+    /// Stops training once the validation loss, or the [metric](Fit::metric), has not become better for `epochs` epochs (early
+    /// stopping). This needs a [validation set](Fit::validate). At the end, the best parameters are restored as by [`Fit::restore_best`].
     ///
     /// # Examples
     /// ```
@@ -190,6 +194,28 @@ impl<'a> Fit<'a> {
     /// ```
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = Some(epochs);
+        self.restore_best()
+    }
+
+    /// Chooses the best epoch by a metric of the validation set instead of the loss, for [`Fit::patience`] and
+    /// [`Fit::restore_best`], and restores it at the end. This needs a [validation set](Fit::validate). It is an error if the metric
+    /// does not suit the loss function or is undefined for the set, such as `roc_auc` if a class has no rows.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Fit, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
+    /// let fit = Fit::epochs(20).validate(&validation).patience(3).metric("roc_auc".parse()?);
+    /// let history = trainer.fit(&train, fit)?;
+    /// let best = &history.epochs[history.best.unwrap() - 1];
+    /// let area = best.validation.as_ref().unwrap().metric("roc_auc")?;
+    /// assert_eq!(trainer.evaluate(&validation)?.metric("roc_auc")?, area);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metric = Some(metric);
         self.restore_best()
     }
 
@@ -210,7 +236,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Restores, at the end of training, the parameters of the epoch with the lowest validation loss. This needs a [validation
+    /// Restores, at the end of training, the parameters of the epoch with the lowest validation loss, or the best
+    /// [metric](Fit::metric). This needs a [validation
     /// set](Fit::validate).
     ///
     /// # Examples
@@ -221,7 +248,7 @@ impl<'a> Fit<'a> {
     /// # let (train, validation, _) = data::two_moons(100, 0.1, 0)?.split(wgrad::Split::parts(0.8, 0.2))?;
     /// let history = trainer.fit(&train, Fit::epochs(5).validate(&validation).restore_best())?;
     /// let best = &history.epochs[history.best.unwrap() - 1];
-    /// assert_eq!(trainer.evaluate(&validation)?, *best.validation.as_ref().unwrap());
+    /// assert_eq!(trainer.evaluate_with(&validation, &[])?, *best.validation.as_ref().unwrap());
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn restore_best(mut self) -> Self {
@@ -377,6 +404,10 @@ impl Trainer {
         }
         self.fit_target_scaling(data)?;
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
+        if let (Some(metric), Some(validation)) = (fit.metric, fit.validation) {
+            // A metric that cannot be computed shall not end training after the first epoch.
+            self.evaluate_with(validation, &[metric])?;
+        }
         if let Some(batches) = fit.accumulate {
             self.accumulate(batches)?;
         }
@@ -424,7 +455,7 @@ impl Trainer {
         let (writer, beginning) = CheckpointWriter::begin(
             checkpoints,
             self,
-            fit.validation.map(|data| Validation::of(data, fit.restore_best)),
+            fit.validation.map(|data| Validation::of(data, fit.restore_best, fit.metric)),
         )?;
         let state = match beginning {
             Beginning::Resumed(state, restored) => {
@@ -487,11 +518,15 @@ impl Trainer {
     fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
-        let validation = fit.validation.map(|data| self.evaluate(data)).transpose()?;
-        let loss = validation.as_ref().filter(|_| fit.restore_best).map(|evaluation| evaluation.loss);
-        let best = loss.filter(|loss| state.is_best(*loss));
-        if let Some(loss) = best {
-            state.best = Some(Best { epoch, step: self.step, loss, parameters: self.parameters()? });
+        let validation = fit.validation.map(|data| self.evaluate_with(data, fit.metric.as_slice())).transpose()?;
+        let judged = validation.as_ref().filter(|_| fit.restore_best);
+        let mut is_best = false;
+        if let Some(evaluation) = judged
+            && state.is_best(evaluation, fit.metric)?
+        {
+            is_best = true;
+            let (step, loss) = (self.step, evaluation.loss);
+            state.best = Some(Best { epoch, step, loss, parameters: self.parameters()? });
         }
         let record = Epoch {
             epoch,
@@ -513,7 +548,7 @@ impl Trainer {
             }
         }
         state.epochs.push(record);
-        Ok(best.is_some())
+        Ok(is_best)
     }
 
     /// Returns the part of the state that a callback must not change: step, epoch, batches per step, and position in the data.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::model::Tensor;
+use crate::metrics::Metric;
+use crate::model::{Evaluation, Tensor};
 use crate::trainer::Epoch;
 use crate::trainer::checkpoint::{Validation, ensure};
 
@@ -23,6 +24,7 @@ pub(super) struct Best {
     pub(super) epoch: usize,
     /// Steps since training began.
     pub(super) step: u64,
+    /// Validation loss.
     pub(super) loss: f64,
     pub(super) parameters: Vec<Tensor>,
 }
@@ -53,15 +55,19 @@ impl Running {
 }
 
 impl FitState {
-    /// Returns true if the validation loss has not decreased for `patience` epochs; false if there is no patience.
+    /// Returns true if no epoch was the best for `patience` epochs; false if there is no patience.
     pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
         let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
         patience.is_some_and(|patience| since >= patience && !self.epochs.is_empty())
     }
 
-    /// Returns true if a loss is the first or the lowest so far.
-    pub(super) fn is_best(&self, loss: f64) -> bool {
-        self.best.as_ref().is_none_or(|best| loss < best.loss)
+    /// Returns true if an evaluation is the first, or the best so far: by a metric, or else by the loss.
+    pub(super) fn is_best(&self, found: &Evaluation, metric: Option<Metric>) -> Result<bool> {
+        let best = self.best.as_ref().and_then(|best| self.epochs.get(best.epoch - 1)?.validation.as_ref());
+        let Some(best) = best else { return Ok(true) };
+        let Some(metric) = metric else { return Ok(found.loss < best.loss) };
+        let [found, best] = [found, best].map(|evaluation| evaluation.metric(&metric.to_string()));
+        Ok(if metric.larger_is_better() { found? > best? } else { found? < best? })
     }
 }
 

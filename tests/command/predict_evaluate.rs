@@ -22,7 +22,7 @@ fn the_summary_is_what_the_saved_model_does_on_the_test_set() {
     assert_eq!((all["accuracy"].as_f64(), all["loss"].as_f64()), (evaluation.accuracy, Some(evaluation.loss)));
     assert_eq!(all["rows"], 150);
     let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
-    assert!(text.starts_with("accuracy ") && text.contains(" on all 150 rows of iris\n\nclass "), "{text}");
+    assert!(text.starts_with("accuracy ") && text.contains(" on all 150 rows of iris\nbalanced accuracy "), "{text}");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn metrics_of_classes_are_in_a_table_and_in_json() {
     }
     let whole = model.confusion(&data::iris()).expect("counted");
     let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
-    let table: Vec<Vec<&str>> = text.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+    let table: Vec<Vec<&str>> = text.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(table[0], ["class", "precision", "recall", "F1", "rows"]);
     for (class, found) in whole.per_class().iter().enumerate() {
         assert_eq!(table[1 + class][..2], [found.class.as_str(), &format!("{:.3}", found.precision)], "{text}");
@@ -56,6 +56,38 @@ fn metrics_of_classes_are_in_a_table_and_in_json() {
     folder.write("house.csv", "area,price\n1,2.5\n2,4.5\n3,5\n");
     let events = folder.events(&["train", "house.csv", "--epochs", "1"]);
     assert!(events[2]["r2"].is_f64() && events[2]["confusion"].is_null(), "{}", events[2]);
+}
+
+#[test]
+fn metrics_are_printed_and_all_of_them_are_in_json() {
+    let folder = Folder::new();
+    folder.write("house.csv", "area,price\n1,2.5\n2,4.5\n3,5\n4,9\n");
+    for (data, lines) in [
+        ("iris", ["balanced accuracy ", "log loss "].as_slice()),
+        ("two_moons", &["balanced accuracy ", "log loss ", "ROC-AUC "]),
+        ("house.csv", &["explained variance "]),
+    ] {
+        folder.succeed(&["train", data, "--epochs", "2"]);
+        let model = format!("{}.safetensors", data.trim_end_matches(".csv"));
+        let text = folder.succeed(&["evaluate", &model, data]);
+        let found = &folder.events(&["evaluate", &model, data])[0];
+        let line = text.lines().nth(1).expect("a second line");
+        let names: Vec<&str> =
+            line.split(", ").map(|part| part.trim_end_matches(|c: char| !c.is_alphabetic())).collect();
+        assert_eq!(names, lines.iter().map(|name| name.trim()).collect::<Vec<_>>(), "{text}");
+        for (part, name) in line.split(", ").zip(lines) {
+            let key = name.trim().to_lowercase().replace([' ', '-'], "_");
+            let value = found[&key].as_f64().unwrap_or_else(|| panic!("{key}: {found}"));
+            let shown: f64 = part[name.len()..].trim_end_matches(" %").parse().expect("a number");
+            let shown = if part.ends_with('%') { shown / 100.0 } else { shown };
+            assert!((shown - value).abs() <= 6e-4 * value.abs().max(1.0), "{part}: {value}");
+        }
+        let is_regression = data == "house.csv";
+        for metric in wgrad::metrics::Metric::all() {
+            let is_of_numbers = metric.needs() == wgrad::metrics::Needs::Numbers;
+            assert_eq!(found[metric.name()].is_f64(), is_of_numbers == is_regression, "{metric}: {found}");
+        }
+    }
 }
 
 #[test]

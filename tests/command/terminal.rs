@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use wgrad::metrics::Metric;
+
 use super::{Folder, assert_narrow, stderr, text};
 
 const COMMANDS: [&str; 14] = [
@@ -71,6 +73,9 @@ fn output_is_in_lines_of_80_columns() {
         &["devices"],
         &["list", "activations"],
         &["list", "losses"],
+        &["list", "optimizers"],
+        &["list", "schedules"],
+        &["list", "metrics"],
         &["bench", "--hidden", hidden, "--steps", "1", "--device", "cpu", "--device", "reference"],
         &[
             "bench",
@@ -157,6 +162,17 @@ fn every_activation_that_is_listed_can_be_used() {
         let (name, formula) = line.split_once("  ").expect("a name and its formula");
         assert!(!formula.trim().is_empty(), "{line}");
         folder.succeed(&["train", "xor", "--hidden", &format!("4 {name}"), "--epochs", "1", "--force"]);
+    }
+}
+
+#[test]
+fn every_metric_that_is_listed_can_be_parsed() {
+    let listed = Folder::new().succeed(&["list", "metrics"]);
+    let metrics: Vec<Metric> = Metric::all().collect();
+    assert_eq!(listed.lines().count(), metrics.len());
+    for (line, metric) in listed.lines().zip(metrics) {
+        let (text, formula) = line.split_once("  ").expect("a metric and its formula");
+        assert_eq!((text.parse::<Metric>().expect(text), formula.trim()), (metric, metric.formula()));
     }
 }
 

@@ -146,6 +146,26 @@ fn losses_are_in_the_units_of_the_table() {
 }
 
 #[test]
+fn the_best_epoch_may_be_chosen_by_a_metric() {
+    let folder = Folder::new();
+    let line = ["train", "two_moons", "--epochs", "12", "--metric", "brier_score", "--plot", "curves.svg"];
+    let events = folder.events(&line);
+    let summary = &events[events.len() - 1];
+    let values: Vec<f64> = events[1..events.len() - 1]
+        .iter()
+        .map(|epoch| epoch["validation"]["brier_score"].as_f64().expect("a metric"))
+        .collect();
+    let best = (1..values.len()).fold(0, |best, at| if values[at] < values[best] { at } else { best });
+    assert_eq!((values.len(), &summary["metric"]), (12, &"brier_score".into()));
+    assert_eq!(summary["best_epoch"], best + 1);
+    let words = format!("epoch {}, kept: the best validation brier_score", best + 1);
+    assert!(String::from_utf8_lossy(&folder.read("curves.svg")).contains(&words), "{words}");
+    let text = folder.succeed(&[&line[..], &["--force"]].concat());
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("%, brier_score 0.") && text.contains("with the best validation brier_score"), "{text}");
+}
+
+#[test]
 fn patience_stops_early_and_the_best_epoch_is_reported() {
     let folder = Folder::new();
     let events = folder.events(&["train", "moons", "--epochs", "200", "--patience", "3", "--schedule", "constant"]);

@@ -2,11 +2,13 @@
 
 use plotters::prelude::*;
 use wgrad::elementwise::Meaning;
+use wgrad::metrics::Metric;
 use wgrad::{Epoch, Loss};
 
 use super::axis::Axis;
 use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Mark, Named};
+use crate::command::report::best_by;
 
 /// With more epochs than this, only the best epoch is marked by a dot.
 const DOTS: usize = 30;
@@ -24,6 +26,8 @@ pub struct Curves {
     pub epochs: Vec<Epoch>,
     /// Epoch whose parameters were kept.
     pub best: Option<usize>,
+    /// Metric by which it is the best, if not by the loss.
+    pub metric: Option<Metric>,
 }
 
 /// Points and color of a curve.
@@ -96,7 +100,7 @@ impl Curves {
             entries.push((Mark::Line(theme.series(1)), "validation".into()));
         }
         if let Some(best) = self.best {
-            entries.push((Mark::Dashes(theme.muted), format!("epoch {best}, kept: the lowest validation loss")));
+            entries.push((Mark::Dashes(theme.muted), format!("epoch {best}, kept: {}", best_by(self.metric))));
         }
         let mut x = 88;
         for (mark, text) in entries {

@@ -62,9 +62,13 @@ impl<'a> Job<'a> {
         let found = source.found.clone();
         let contents = (source.rows.len(), source.rows.checksum());
         let sets = Sets::of(source, &arguments.split, reading, arguments.seed)?;
-        if arguments.patience.is_some() && sets.validation.is_none() {
-            let problem = format!("there is no validation set beside {} training rows", sets.train.rows.len());
-            return Err(Error::conflict("`--patience`", problem, "add `--validation`, or leave it out"));
+        for (option, is_given) in
+            [("`--patience`", arguments.patience.is_some()), ("`--metric`", arguments.metric.is_some())]
+        {
+            if is_given && sets.validation.is_none() {
+                let problem = format!("there is no validation set beside {} training rows", sets.train.rows.len());
+                return Err(Error::conflict(option, problem, "add `--validation`, or leave it out"));
+            }
         }
         let train = &sets.train.rows;
         let warnings = found.as_ref().map_or(vec![], |found| found.warnings.clone());
@@ -178,6 +182,9 @@ impl<'a> Job<'a> {
         if let Some(patience) = arguments.patience {
             fit = fit.patience(patience);
         }
+        if let Some(metric) = arguments.metric {
+            fit = fit.metric(metric);
+        }
         let history = trainer.fit(train, fit)?;
         interrupt.end();
         let (seconds, is_resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
@@ -230,6 +237,7 @@ impl<'a> Job<'a> {
             epochs: history.len(),
             steps: self.trainer.steps(),
             best_epoch: history.best,
+            metric: self.arguments.metric,
             seconds,
             resumed: is_resumed,
             device: device.to_string(),
@@ -282,6 +290,7 @@ impl<'a> Job<'a> {
             target,
             epochs: history.epochs.clone(),
             best: history.best,
+            metric: self.arguments.metric,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueHint;
+use wgrad::metrics::Metric;
 use wgrad::model::{Origin, check_replaceable};
 use wgrad::{Dataset, Error, Model, Result, Schedule};
 
@@ -129,9 +130,16 @@ pub struct Arguments {
     epochs: Option<usize>,
     /// Stops N epochs after the best one [default: never]
     ///
-    /// Early stopping: training ends once the validation loss has not decreased for N epochs. It needs a validation set.
+    /// Early stopping: training ends once the validation loss or the chosen metric has not become better for N
+    /// epochs. It needs a validation set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,
+    /// Metric of the best epoch, as "roc_auc" [default: the loss]
+    ///
+    /// The parameters of the epoch with the best value on the validation set are kept, and early stopping counts from it. The
+    /// names are those of `wgrad list metrics`, with parameters as in "f_beta(beta=2)".
+    #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
+    metric: Option<Metric>,
     /// Random seed
     ///
     /// It determines the split, the initial weights, the order of rows and dropout. Generated data sets such as moons
@@ -294,6 +302,7 @@ impl Arguments {
             ("accumulate", self.accumulate.to_string()),
             ("epochs", epochs.to_string()),
             ("patience", given(self.patience.map(|epochs| epochs.to_string()))),
+            ("metric", given(self.metric.map(|metric| metric.to_string()))),
             ("seed", self.seed.to_string()),
         ];
         let settings = settings.into_iter().chain(self.split.settings(sets));

@@ -3,12 +3,11 @@
 mod of_model;
 mod table;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, collected};
+use crate::metrics::{ClassCounts, Counts};
 
 /// Largest number of classes whose matrix is written as JSON: 50,000 classes have 2.5 billion counts.
 const MOST_IN_JSON: usize = 100;
@@ -37,12 +36,8 @@ const MOST_IN_JSON: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     classes: Vec<String>,
-    /// Number of rows per pair (actual, predicted), for pairs that occur.
-    counts: BTreeMap<(u32, u32), u64>,
-    /// Number of rows per actual class.
-    support: Vec<u64>,
-    /// Number of rows per predicted class.
-    predicted: Vec<u64>,
+    /// Numbers of rows; f64 has all whole numbers up to 2⁵³.
+    counts: Counts,
 }
 
 /// Metrics of one class, from 0 to 1.
@@ -85,18 +80,16 @@ impl Confusion {
                 remedy: "give one actual and one predicted class per row".into(),
             });
         }
-        let (mut counts, mut support, mut found) = (BTreeMap::new(), vec![0; classes.len()], vec![0; classes.len()]);
+        let mut counts = Counts::new(collected("classes", classes.len(), (0..).take(classes.len()))?)?;
         for (row, (&actual, &predicted)) in actual.iter().zip(predicted).enumerate() {
             let largest = actual.max(predicted);
             if largest as usize >= classes.len() {
                 let wanted = format!("below the number of classes, {}", classes.len());
                 return Err(Error::value(format!("confusion matrix, row {row} (from 0)"), "class", largest, &wanted));
             }
-            *counts.entry((actual, predicted)).or_default() += 1;
-            support[actual as usize] += 1;
-            found[predicted as usize] += 1;
+            counts.add(actual, predicted, 1.0);
         }
-        Ok(Self { classes, counts, support, predicted: found })
+        Ok(Self { classes, counts })
     }
 
     /// Returns the names of the classes.
@@ -129,7 +122,7 @@ impl Confusion {
     pub fn count(&self, actual: usize, predicted: usize) -> u64 {
         let classes = self.classes.len();
         assert!(actual.max(predicted) < classes, "class {} of {classes}", actual.max(predicted));
-        self.counts.get(&(actual as u32, predicted as u32)).copied().unwrap_or(0)
+        self.counts.pair(actual, predicted) as u64
     }
 
     /// Returns the number of rows.
@@ -143,7 +136,7 @@ impl Confusion {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn rows(&self) -> u64 {
-        self.support.iter().sum()
+        self.counts.total() as u64
     }
 
     /// Returns the fraction of rows whose predicted class is the actual one.
@@ -157,8 +150,7 @@ impl Confusion {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn accuracy(&self) -> f64 {
-        let right: u64 = (0..self.classes.len()).map(|class| self.count(class, class)).sum();
-        fraction(right, self.rows())
+        self.counts.right() / self.counts.total()
     }
 
     /// Returns the metrics of a class, given its index from 0.
@@ -175,14 +167,13 @@ impl Confusion {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn class(&self, class: usize) -> ClassMetrics {
-        let (right, support, predicted) = (self.count(class, class), self.support[class], self.predicted[class]);
+        let found = self.counts.class(class);
         ClassMetrics {
             class: self.classes[class].clone(),
-            precision: fraction(right, predicted),
-            recall: fraction(right, support),
-            // 2pr / (p + r), without 0/0 where p and r are 0.
-            f1: fraction(2 * right, support + predicted),
-            support,
+            precision: found.precision(),
+            recall: found.recall(),
+            f1: found.f_beta(1.0),
+            support: found.support as u64,
         }
     }
 
@@ -211,13 +202,11 @@ impl Confusion {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn macro_average(&self) -> ClassMetrics {
-        let all = self.per_class();
-        let mean = |metric: fn(&ClassMetrics) -> f64| all.iter().map(metric).sum::<f64>() / all.len() as f64;
         ClassMetrics {
             class: "macro average".into(),
-            precision: mean(|class| class.precision),
-            recall: mean(|class| class.recall),
-            f1: mean(|class| class.f1),
+            precision: self.counts.mean(ClassCounts::precision),
+            recall: self.counts.mean(ClassCounts::recall),
+            f1: self.counts.mean(|class| class.f_beta(1.0)),
             support: self.rows(),
         }
     }
@@ -226,10 +215,6 @@ impl Confusion {
     fn row(&self, actual: usize) -> Vec<u64> {
         (0..self.classes.len()).map(|predicted| self.count(actual, predicted)).collect()
     }
-}
-
-fn fraction(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 impl Serialize for Confusion {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{ClassMetrics, Confusion};
+use crate::metrics::ClassCounts;
 use crate::text::{shown, table, table_with_gap};
 
 /// Largest width in characters.
@@ -54,8 +55,9 @@ impl Confusion {
     /// Returns the classes with the lowest F1, without those that have no rows and are never predicted: these say nothing
     /// about the model.
     fn worst_classes(&self) -> Vec<ClassMetrics> {
-        let occurs = |class: &usize| self.support[*class] + self.predicted[*class] > 0;
-        let mut classes: Vec<_> = (0..self.classes.len()).filter(occurs).map(|class| self.class(class)).collect();
+        let occurs = |(_, found): &(usize, ClassCounts)| found.support + found.predicted > 0.0;
+        let classes = self.counts.classes().enumerate().filter(occurs);
+        let mut classes: Vec<_> = classes.map(|(class, _)| self.class(class)).collect();
         classes.sort_by(|a, b| a.f1.total_cmp(&b.f1));
         classes.truncate(FEW);
         classes
@@ -63,14 +65,13 @@ impl Confusion {
 
     /// Returns the table of the most frequent errors; `None` if there are none.
     fn errors(&self, most: usize) -> Option<String> {
-        let wrong = self.counts.iter().filter(|((actual, predicted), _)| actual != predicted);
-        let mut wrong: Vec<((usize, usize), u64)> =
-            wrong.map(|(&(actual, predicted), &rows)| ((actual as usize, predicted as usize), rows)).collect();
-        wrong.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        let wrong = self.counts.pairs().filter(|((actual, predicted), _)| actual != predicted);
+        let mut wrong: Vec<((usize, usize), f64)> = wrong.collect();
+        wrong.sort_by(|one, two| two.1.total_cmp(&one.1));
         wrong.truncate(most);
         let name = |class: usize| shortened(&self.classes[class], NAME);
-        let cells = |((actual, predicted), rows): ((usize, usize), u64)| {
-            let share = format!("{:.1} %", 100.0 * rows as f64 / self.support[actual] as f64);
+        let cells = |((actual, predicted), rows): ((usize, usize), f64)| {
+            let share = format!("{:.1} %", 100.0 * rows / self.counts.class(actual).support);
             vec![name(actual), name(predicted), rows.to_string(), share, String::new()]
         };
         let head = ["most frequent errors", "predicted as", "rows", "of class", ""].map(String::from).to_vec();
@@ -119,7 +120,7 @@ impl Confusion {
 
     /// Returns the number of digits of the largest count.
     fn digits(&self) -> usize {
-        self.counts.values().max().map_or(0, |most| most.to_string().len())
+        self.counts.pairs().map(|(_, rows)| rows.to_string().len()).max().unwrap_or(0)
     }
 }
 

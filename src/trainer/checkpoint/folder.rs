@@ -22,7 +22,7 @@ const NUMBERED: u32 = 999;
 /// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` has the state after
 /// 1,200 steps.
 ///
-/// A checkpoint is written at the end of each interval, after an epoch with the lowest validation loss so far, when a callback
+/// A checkpoint is written at the end of each interval, after the best epoch so far, when a callback
 /// stops training, and at the end. The newest three are kept, and so is the one of the best epoch.
 ///
 /// # Examples

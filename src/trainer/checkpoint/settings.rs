@@ -10,6 +10,7 @@ use crate::data::{Dataset, Standardization};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::lower::TrainingSpec;
+use crate::metrics::Metric;
 use crate::network::Network;
 use crate::optim::Optimizer;
 use crate::plan::{Plan, Section};
@@ -50,12 +51,14 @@ pub(in crate::trainer) struct Fingerprint {
     checksum: u32,
 }
 
-/// Validation set of a fit, and whether the fit restores the best epoch.
+/// Validation set of a fit, whether the fit restores the best epoch, and the metric by which it is the best, if not by the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Validation {
     data: Fingerprint,
     restore_best: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metric: Option<Metric>,
 }
 
 impl Validation {
@@ -64,8 +67,8 @@ impl Validation {
         (self.data.rows, self.restore_best)
     }
 
-    pub(in crate::trainer) fn of(data: &Dataset, restore_best: bool) -> Self {
-        Self { data: Fingerprint::of(data), restore_best }
+    pub(in crate::trainer) fn of(data: &Dataset, restore_best: bool, metric: Option<Metric>) -> Self {
+        Self { data: Fingerprint::of(data), restore_best, metric }
     }
 }
 

@@ -1,0 +1,61 @@
+//! One target column of a regression with its predictions.
+
+use crate::metrics::sum::Sum;
+
+/// Targets and outputs of one column, with weights.
+pub(crate) struct Column {
+    /// Target, output and weight of each row whose weight is not 0.
+    rows: Vec<[f64; 3]>,
+    weight: f64,
+}
+
+impl Column {
+    /// Takes rows of target, output and weight. At least one weight is not 0.
+    pub(crate) fn new(rows: impl Iterator<Item = [f64; 3]>) -> Self {
+        let rows: Vec<_> = rows.filter(|[.., weight]| *weight > 0.0).collect();
+        let weight = rows.iter().map(|[.., weight]| *weight).collect::<Sum>().value();
+        Self { rows, weight }
+    }
+
+    /// Returns the weighted mean of a function of target and output.
+    pub(crate) fn mean(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
+        self.rows.iter().map(|[target, output, weight]| weight * f(*target, *output)).collect::<Sum>().value()
+            / self.weight
+    }
+
+    /// Returns the weighted variance of a function of target and output; exactly 0 if it has one value.
+    pub(crate) fn variance(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
+        let first = self.rows.first().map_or(0.0, |[target, output, _]| f(*target, *output));
+        if self.rows.iter().all(|[target, output, _]| f(*target, *output) == first) {
+            return 0.0;
+        }
+        let mean = self.mean(&f);
+        self.mean(|target, output| (f(target, output) - mean).powi(2))
+    }
+
+    /// Returns 1 − `unexplained` / variance of the targets. For constant targets it is 1 if `unexplained` is 0, else 0.
+    pub(crate) fn explained(&self, unexplained: f64) -> f64 {
+        let variance = self.variance(|target, _| target);
+        if variance > 0.0 { 1.0 - unexplained / variance } else { f64::from(unexplained == 0.0) }
+    }
+
+    /// Returns the weighted median of a function of target and output: the mean of two values if half of the weight lies on
+    /// either side (scikit-learn's `_weighted_percentile` with `average=True`).
+    pub(crate) fn median(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
+        let mut values: Vec<_> =
+            self.rows.iter().map(|[target, output, weight]| (f(*target, *output), *weight)).collect();
+        values.sort_by(|one, two| one.0.total_cmp(&two.0));
+        // A plain running sum, as in scikit-learn: the comparisons below decide alike.
+        let below: Vec<f64> = values
+            .iter()
+            .scan(0.0, |sum, (_, weight)| {
+                *sum += weight;
+                Some(*sum)
+            })
+            .collect();
+        let half = below.last().map_or(0.0, |all| 0.5 * all);
+        let at = below.partition_point(|sum| *sum < half);
+        let next = if below[at] - half > f64::EPSILON { at } else { (at + 1).min(values.len() - 1) };
+        (values[at].0 + values[next].0) / 2.0
+    }
+}

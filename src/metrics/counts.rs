@@ -1,0 +1,187 @@
+//! Counts of rows per actual and predicted class, and the metrics that need no more.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result, collected};
+use crate::metrics::Average;
+use crate::metrics::sum::Sum;
+
+/// Weight of the rows per pair of actual and predicted class; the number of rows, without weights. Memory grows with the number
+/// of pairs that occur and with the number of classes, not with its square.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Counts {
+    /// Class at each place.
+    labels: Vec<u32>,
+    /// Weight per pair of places (actual, predicted), for pairs that occur.
+    pairs: BTreeMap<(u32, u32), Sum>,
+    /// Weight per actual class.
+    support: Vec<Sum>,
+    /// Weight per predicted class.
+    predicted: Vec<Sum>,
+}
+
+/// Weights of one class.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClassCounts {
+    /// Rows of the class that are predicted as the class.
+    pub(crate) right: f64,
+    /// Rows of the class.
+    pub(crate) support: f64,
+    /// Rows predicted as the class.
+    pub(crate) predicted: f64,
+}
+
+impl ClassCounts {
+    /// Returns the fraction of the rows predicted as the class that belong to it; 0 for 0/0.
+    pub(crate) fn precision(self) -> f64 {
+        ratio(self.right, self.predicted)
+    }
+
+    /// Returns the fraction of the rows of the class that are predicted as the class; 0 for 0/0.
+    pub(crate) fn recall(self) -> f64 {
+        ratio(self.right, self.support)
+    }
+
+    /// Returns (1 + β²)·precision·recall / (β²·precision + recall), without its 0/0 where precision and recall are 0.
+    pub(crate) fn f_beta(self, beta: f64) -> f64 {
+        let square = beta * beta;
+        ratio((1.0 + square) * self.right, square * self.support + self.predicted)
+    }
+}
+
+/// Returns a quotient, or 0 for 0/0, as scikit-learn's `zero_division=0`.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+impl Counts {
+    /// Creates counts of 0 for classes in ascending order.
+    pub(crate) fn new(labels: Vec<u32>) -> Result<Self> {
+        let zeros = || collected("counts of classes", labels.len(), labels.iter().map(|_| Sum::default()));
+        Ok(Self { support: zeros()?, predicted: zeros()?, pairs: BTreeMap::new(), labels })
+    }
+
+    /// Adds a row. Classes that are not among the labels are not counted; callers check them before.
+    pub(crate) fn add(&mut self, actual: u32, predicted: u32, weight: f64) {
+        let place = |class: u32| match self.labels.get(class as usize) {
+            Some(same) if *same == class => Ok(class as usize),
+            _ => self.labels.binary_search(&class),
+        };
+        let (Ok(actual), Ok(predicted)) = (place(actual), place(predicted)) else { return };
+        self.pairs.entry((actual as u32, predicted as u32)).or_default().add(weight);
+        self.support[actual].add(weight);
+        self.predicted[predicted].add(weight);
+    }
+
+    /// Returns the number of classes.
+    pub(crate) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Returns the weight of a pair of places.
+    pub(crate) fn pair(&self, actual: usize, predicted: usize) -> f64 {
+        self.pairs.get(&(actual as u32, predicted as u32)).map_or(0.0, |sum| sum.value())
+    }
+
+    /// Returns the pairs of places that occur, with their weights.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = ((usize, usize), f64)> {
+        self.pairs.iter().map(|(&(actual, predicted), sum)| ((actual as usize, predicted as usize), sum.value()))
+    }
+
+    /// Returns the weights of the class at a place.
+    ///
+    /// # Panics
+    /// There is no such place.
+    pub(crate) fn class(&self, place: usize) -> ClassCounts {
+        let (support, predicted) = (self.support[place].value(), self.predicted[place].value());
+        ClassCounts { right: self.pair(place, place), support, predicted }
+    }
+
+    /// Returns the weights of all classes, in order.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = ClassCounts> {
+        (0..self.len()).map(|place| self.class(place))
+    }
+
+    /// Returns the weight of all rows.
+    pub(crate) fn total(&self) -> f64 {
+        sum(self.support.iter().map(|sum| sum.value()))
+    }
+
+    /// Returns the weight of the rows whose predicted class is the actual one.
+    pub(crate) fn right(&self) -> f64 {
+        sum(self.classes().map(|class| class.right))
+    }
+
+    /// Returns the unweighted mean of a metric over all classes.
+    pub(crate) fn mean(&self, metric: impl Fn(ClassCounts) -> f64) -> f64 {
+        sum(self.classes().map(metric)) / self.len() as f64
+    }
+
+    /// Returns a metric of the classes, averaged.
+    pub(crate) fn average(&self, average: Average, metric: impl Fn(ClassCounts) -> f64) -> Result<f64> {
+        Ok(match average {
+            Average::Macro => self.mean(metric),
+            Average::Weighted => sum(self.classes().map(|class| class.support * metric(class))) / self.total(),
+            Average::Micro => {
+                let total = self.total();
+                metric(ClassCounts { right: self.right(), support: total, predicted: total })
+            }
+            Average::Binary => {
+                if let Some(class) = self.labels.iter().find(|class| **class > 1) {
+                    return Err(Error::value(
+                        "average=binary",
+                        "a class",
+                        class,
+                        "0 or 1; for more than two classes, use macro, micro or weighted",
+                    ));
+                }
+                metric(
+                    self.labels
+                        .iter()
+                        .position(|class| *class == 1)
+                        .map_or(ClassCounts::default(), |at| self.class(at)),
+                )
+            }
+        })
+    }
+
+    /// Returns the mean recall of the classes that have rows.
+    pub(crate) fn balanced_accuracy(&self) -> f64 {
+        let (mut recalls, mut count) = (Sum::default(), 0.0);
+        for class in self.classes().filter(|class| class.support > 0.0) {
+            recalls.add(class.recall());
+            count += 1.0;
+        }
+        recalls.value() / count
+    }
+
+    /// Returns the correlation of actual and predicted classes; 0 if either are all of one class.
+    pub(crate) fn matthews_correlation(&self) -> f64 {
+        let total = self.total();
+        let one_class = |weights: &[Sum]| weights.iter().filter(|sum| sum.value() > 0.0).count() < 2;
+        if one_class(&self.support) || one_class(&self.predicted) {
+            return 0.0;
+        }
+        let both = sum(self.classes().map(|class| class.right * total - class.support * class.predicted));
+        let actual = sum(self.classes().map(|class| class.support * (total - class.support)));
+        let predicted = sum(self.classes().map(|class| class.predicted * (total - class.predicted)));
+        // Rounding may exceed 1 by a little.
+        (both / (actual * predicted).sqrt()).clamp(-1.0, 1.0)
+    }
+
+    /// Returns the agreement beyond chance; `None` if actual and predicted classes are all of one class.
+    pub(crate) fn cohen_kappa(&self) -> Option<f64> {
+        let total = self.total();
+        if self.pairs.len() == 1 && self.pairs.keys().all(|(actual, predicted)| actual == predicted) {
+            return None;
+        }
+        // Sums of what is wrong, not 1 minus what is right, so that few errors keep their digits.
+        let wrong = sum(self.pairs().filter(|((actual, predicted), _)| actual != predicted).map(|(_, weight)| weight));
+        let expected = sum(self.classes().map(|class| class.support / total * (total - class.predicted)));
+        Some(1.0 - wrong / expected)
+    }
+}
+
+fn sum(terms: impl Iterator<Item = f64>) -> f64 {
+    terms.collect::<Sum>().value()
+}

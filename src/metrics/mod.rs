@@ -1,0 +1,402 @@
+//! Metrics of predictions, with scikit-learn's formulas and conventions: one function each, and [`Metric`] as a value.
+//!
+//! All take [`Predictions`]: actual classes with predicted classes, scores or probabilities, or targets with predicted numbers;
+//! optionally with a weight per row. [`Model::evaluate`](crate::Model::evaluate) computes those that fit a model, with the default
+//! of each parameter. They are computed in f64, and sums over rows are compensated, so that their error does not grow with the
+//! number of rows.
+//!
+//! ```
+//! use wgrad::metrics::{self, Metric, Predictions};
+//! let (actual, predicted) = ([0, 1, 2, 2, 2], [0, 0, 2, 2, 1]);
+//! let predictions = Predictions::classes(&actual, &predicted);
+//! assert_eq!(metrics::accuracy(&predictions)?, 0.6);
+//! let metric: Metric = "recall(average=micro)".parse()?;
+//! assert_eq!(metric.compute(&predictions)?, 0.6);
+//! // Only the first two rows count, the first three times as much.
+//! assert_eq!(metrics::accuracy(&predictions.weights(&[3.0, 1.0, 0.0, 0.0, 0.0]))?, 0.75);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod column;
+mod counts;
+mod declare;
+mod predictions;
+mod ranking;
+mod scorer;
+mod sum;
+mod table;
+
+pub use predictions::Predictions;
+pub use table::*;
+
+pub(crate) use counts::{ClassCounts, Counts};
+pub(crate) use scorer::{Scorer, of_numbers};
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::text::{Term, number, option};
+use declare::{Compute, Declaration, ParameterKind};
+
+/// Metric with its parameters. Its text is the name, followed by all parameters if one of them is not the default.
+///
+/// # Examples
+/// ```
+/// use wgrad::metrics::Metric;
+/// let metric: Metric = "f_beta(beta=2)".parse()?;
+/// assert_eq!(metric.to_string(), "f_beta(beta=2, average=macro)");
+/// assert_eq!("f_beta".parse::<Metric>()?.to_string(), "f_beta");
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Metric {
+    /// Place in the table.
+    place: usize,
+    values: [f64; 2],
+}
+
+/// Predictions that a metric needs. Predicted classes follow from scores, and probabilities are scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Needs {
+    /// Actual and predicted classes.
+    Classes,
+    /// Actual classes and a score per class.
+    Scores,
+    /// Actual classes and a probability per class.
+    Probabilities,
+    /// Targets and outputs that are numbers.
+    Numbers,
+}
+
+impl Needs {
+    /// Returns `true` if predictions of the kind `given` suffice.
+    pub(crate) fn is_met_by(self, given: Self) -> bool {
+        match self {
+            Self::Numbers => given == Self::Numbers,
+            Self::Classes => given != Self::Numbers,
+            Self::Scores => matches!(given, Self::Scores | Self::Probabilities),
+            Self::Probabilities => given == Self::Probabilities,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Classes => "classes",
+            Self::Scores => "scores",
+            Self::Probabilities => "probabilities",
+            Self::Numbers => "numbers",
+        }
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Average of a metric over classes.
+///
+/// # Examples
+/// ```
+/// use wgrad::metrics::{Average, Predictions, precision};
+/// let predictions = Predictions::classes(&[0, 0, 0, 1], &[0, 0, 1, 1]);
+/// assert_eq!(precision(&predictions, Average::Binary)?, 0.5);
+/// assert_eq!(precision(&predictions, Average::Macro)?, (1.0 + 0.5) / 2.0);
+/// assert_eq!(precision(&predictions, Average::Weighted)?, (3.0 * 1.0 + 1.0 * 0.5) / 4.0);
+/// assert_eq!(precision(&predictions, Average::Micro)?, 0.75);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Average {
+    /// Mean over classes.
+    #[default]
+    Macro,
+    /// The metric of all rows together.
+    Micro,
+    /// Mean over classes, weighted by their rows.
+    Weighted,
+    /// The metric of class 1, for two classes.
+    Binary,
+}
+
+impl Average {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Macro, "macro"), (Self::Micro, "micro"), (Self::Weighted, "weighted"), (Self::Binary, "binary")];
+
+    /// Returns the average that is stored as a number.
+    fn at(number: f64) -> Self {
+        Self::ALL.get(number as usize).map_or_else(Self::default, |(average, _)| *average)
+    }
+}
+
+/// Value of a parameter as the number that is stored.
+trait IntoNumber {
+    fn number(self) -> f64;
+}
+
+impl IntoNumber for f64 {
+    fn number(self) -> f64 {
+        self
+    }
+}
+
+impl IntoNumber for usize {
+    fn number(self) -> f64 {
+        self as f64
+    }
+}
+
+impl IntoNumber for Average {
+    fn number(self) -> f64 {
+        self as usize as f64
+    }
+}
+
+/// Row of a classification.
+pub(crate) struct Row<'a> {
+    pub(crate) actual: u32,
+    pub(crate) predicted: u32,
+    /// Score of each class, at least two; empty if only classes are known.
+    pub(crate) scores: &'a [f64],
+}
+
+impl Row<'_> {
+    /// Returns the rank of the actual class by score, from 1. Among equal scores, the larger index ranks first, as in scikit-learn;
+    /// with two classes, the predicted one.
+    fn rank(&self) -> f64 {
+        if self.scores.len() == 2 {
+            return if self.actual == self.predicted { 1.0 } else { 2.0 };
+        }
+        let actual = self.actual as usize;
+        let own = self.scores[actual];
+        let is_before = |(class, score): &(usize, &f64)| **score > own || (**score == own && *class > actual);
+        1.0 + self.scores.iter().enumerate().filter(is_before).count() as f64
+    }
+
+    fn brier_score(&self) -> f64 {
+        let error = |(class, q): (usize, &f64)| (q - f64::from(class == self.actual as usize)).powi(2);
+        let squares = self.scores.iter().enumerate().map(error).collect::<sum::Sum>().value();
+        if self.scores.len() == 2 { squares / 2.0 } else { squares }
+    }
+}
+
+impl Metric {
+    /// Returns all metrics, with the default of every parameter.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::metrics::Metric;
+    /// assert!(Metric::all().any(|metric| metric.name() == "roc_auc"));
+    /// ```
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALL.iter().enumerate().map(|(place, declaration)| {
+            let value = |at: usize| declaration.parameters.get(at).map_or(0.0, |parameter| parameter.default);
+            Self { place, values: [value(0), value(1)] }
+        })
+    }
+
+    /// Creates a metric from its name and the values of all its parameters.
+    fn with_values(name: &str, values: &[f64]) -> Result<Self> {
+        let mut metric = Self::named(name)?;
+        metric.values.iter_mut().zip(values).for_each(|(value, given)| *value = *given);
+        metric.check()
+    }
+
+    fn named(name: &str) -> Result<Self> {
+        let names = || ALL.iter().map(|declaration| declaration.name).collect::<Vec<_>>();
+        Self::all().find(|metric| metric.name() == name).ok_or_else(|| Error::unknown("metric", name, &names()))
+    }
+
+    fn check(self) -> Result<Self> {
+        for (parameter, value) in self.declaration().parameters.iter().zip(self.values) {
+            let (is_allowed, wanted) = match parameter.kind {
+                ParameterKind::Whole => (value >= 1.0 && value.fract() == 0.0, "a whole number of at least 1"),
+                ParameterKind::NotNegative => (value >= 0.0 && value.is_finite(), "finite and at least 0"),
+                ParameterKind::Fraction => ((0.0..=1.0).contains(&value), "between 0 and 1"),
+                ParameterKind::Average => ((0.0..Average::ALL.len() as f64).contains(&value), "an average"),
+            };
+            if !is_allowed {
+                return Err(Error::value(format!("metric `{}`", self.name()), parameter.name, value, wanted));
+            }
+        }
+        Ok(self)
+    }
+
+    fn declaration(&self) -> &'static Declaration {
+        &ALL[self.place]
+    }
+
+    fn compute_kind(&self) -> &'static Compute {
+        &self.declaration().compute
+    }
+
+    /// Returns `true` if the scores of all rows must be kept and sorted.
+    pub(crate) fn is_of_ranking(&self) -> bool {
+        matches!(self.compute_kind(), Compute::Ranking(_))
+    }
+
+    /// Returns the name.
+    ///
+    /// # Examples
+    /// ```
+    /// let metric: wgrad::metrics::Metric = "pinball(quantile=0.9)".parse()?;
+    /// assert_eq!(metric.name(), "pinball");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn name(&self) -> &'static str {
+        self.declaration().name
+    }
+
+    /// Returns the name with all parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// let metric: wgrad::metrics::Metric = "pinball".parse()?;
+    /// assert_eq!(metric.signature(), "pinball(quantile=0.5)");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn signature(&self) -> String {
+        let text = |(parameter, value): (&declare::Parameter, f64)| match parameter.kind {
+            ParameterKind::Average => format!("{}={}", parameter.name, Average::ALL[value as usize].1),
+            _ => format!("{}={value}", parameter.name),
+        };
+        let values: Vec<_> = self.declaration().parameters.iter().zip(self.values).map(text).collect();
+        if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
+    }
+
+    /// Returns the formula, for people: t is the actual class or target, p the predicted class, q a probability, s a score, y an
+    /// output.
+    ///
+    /// # Examples
+    /// ```
+    /// let metric: wgrad::metrics::Metric = "mae".parse()?;
+    /// assert_eq!(metric.formula(), "mean of |y - t|");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn formula(&self) -> &'static str {
+        self.declaration().formula
+    }
+
+    /// Returns the kind of predictions that the metric needs.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::metrics::{Metric, Needs};
+    /// assert_eq!("log_loss".parse::<Metric>()?.needs(), Needs::Probabilities);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn needs(&self) -> Needs {
+        self.declaration().needs
+    }
+
+    /// Returns `true` if larger values are better.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::metrics::Metric;
+    /// assert!("r2".parse::<Metric>()?.larger_is_better() && !"mae".parse::<Metric>()?.larger_is_better());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn larger_is_better(&self) -> bool {
+        self.declaration().larger_is_better
+    }
+
+    /// Returns the smallest and the largest value that the metric can have.
+    ///
+    /// # Examples
+    /// ```
+    /// let metric: wgrad::metrics::Metric = "r2".parse()?;
+    /// assert_eq!(metric.range(), [f64::NEG_INFINITY, 1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn range(&self) -> [f64; 2] {
+        self.declaration().range
+    }
+
+    /// Computes the metric.
+    ///
+    /// # Errors
+    /// There are no rows; numbers of values that do not fit; values that are not finite, probabilities outside \[0, 1\], or classes
+    /// without a score; predictions of another kind than the metric needs; a metric that is undefined for them.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::metrics::{Metric, Predictions};
+    /// let metric: Metric = "mae".parse()?;
+    /// assert_eq!(metric.compute(&Predictions::numbers(&[1.0, 2.0], &[2.0, 5.0]))?, 2.0);
+    /// assert!(metric.compute(&Predictions::classes(&[0, 1], &[0, 1])).is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn compute(&self, predictions: &Predictions<'_>) -> Result<f64> {
+        if !self.needs().is_met_by(predictions.kind()) {
+            let (needed, given) = (self.needs().name(), predictions.kind().name());
+            let problem = format!("it needs {needed}, but the predictions are {given}");
+            let remedy = format!("use `Predictions::{needed}`, or another metric");
+            return Err(Error::conflict(format!("metric `{self}`"), problem, remedy));
+        }
+        predictions.compute(*self)
+    }
+}
+
+/// Returns the error of a metric that has no value.
+fn undefined(name: &str, why: &str) -> Error {
+    Error::data(format!("metric `{name}`"), format!("it is undefined, since {why}"), "use other rows or another metric")
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_default = Self::all().any(|default| default == *self);
+        f.write_str(&if is_default { self.name().into() } else { self.signature() })
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metric({self})")
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.to_string()
+    }
+}
+
+impl TryFrom<String> for Metric {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    /// Parses a name, with parameters such as `f_beta(beta=2, average=macro)`.
+    fn from_str(text: &str) -> Result<Self> {
+        let term = Term::parse("metric", text)?;
+        let mut metric = Self::named(term.name)?;
+        let parameters = metric.declaration().parameters;
+        let options = term.named("metric", &parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>())?;
+        let place = format!("metric `{}`", term.name);
+        for (value, parameter) in metric.values.iter_mut().zip(parameters) {
+            let Some(text) = option(&options, parameter.name) else { continue };
+            *value = match parameter.kind {
+                ParameterKind::Average => {
+                    let names = Average::ALL.map(|(_, name)| name);
+                    let place = names.iter().position(|name| *name == text);
+                    place.ok_or_else(|| Error::unknown("average", text, &names))? as f64
+                }
+                _ => number(&place, parameter.name, text, "a number")?,
+            };
+        }
+        metric.check()
+    }
+}
