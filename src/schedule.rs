@@ -156,7 +156,7 @@ impl Schedule {
         ("constant", &[], "1"),
         ("cosine", &["steps", "end"], "(1 + cos(pi·t / steps)) / 2, from 1 to end"),
         ("cosine_restarts", &["steps", "growth", "end"], "half cosines, each growth times as long"),
-        ("cosine_log", &["steps", "cycles"], "(1 - cos(2 pi·log2(1 + (2^cycles - 1)·t / steps))) / 2"),
+        ("cosine_log", &["steps", "cycles"], "cosine of a logarithm of t: growing cycles"),
         ("exponential", &["factor"], "factor^t"),
         ("inverse_square_root", &["steps"], "sqrt(steps / t), at most 1"),
         ("multi_step", &["milestones", "factor"], "factor^(number of milestones so far)"),

@@ -65,12 +65,17 @@ fn public_items(source: &str) -> BTreeSet<String> {
             attributes.push(' ');
             continue;
         }
-        // Types and methods that a macro makes: what is declared, and its fields.
+        // Types and methods that a macro makes: what is declared, and its fields; of functions, those that are public.
         if indent == 0 && item.ends_with("! {") {
+            let mut block = lines.clone().take_while(|line| *line != "}");
+            let is_of_functions = block.any(|line| line.starts_with("    pub fn "));
             let mut declared = "";
             for line in lines.by_ref().take_while(|line| *line != "}") {
                 let depth = line.len() - line.trim_start().len();
                 let line = line.trim().trim_end_matches(['{', ',', ';']).trim_end();
+                if is_of_functions && !line.starts_with("pub fn ") {
+                    continue;
+                }
                 if depth == 4 && line.starts_with(char::is_alphabetic) {
                     declared = line.split(['(', ' ']).next().unwrap_or_default();
                     items.insert(format!("{} {line}", item.trim_end_matches(" {")));
@@ -102,9 +107,6 @@ fn public_items(source: &str) -> BTreeSet<String> {
             if item.starts_with("impl") {
                 items.extend((item.contains(" for ") && !hidden).then(|| item.clone()));
                 owner = if item.contains(" for ") { String::new() } else { item.clone() };
-            } else if item.ends_with('!') {
-                // Functions that a macro writes from declarations.
-                owner = item.clone();
             } else if item.starts_with("pub ") && !hidden {
                 items.insert(format!("{kept}{item}"));
                 if is_header(&item) {

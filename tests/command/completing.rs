@@ -43,7 +43,7 @@ fn bash_completes_commands_options_and_names() {
         (&["wgrad", "train", "digits", "--lea"], &["--learning-rate"]),
         (&["wgrad", "train", "digits", "--loss", "mean"], &["mean_squared_error", "mean_absolute_error"]),
         (&["wgrad", "train", "digits", "--optimizer", "sgd"], &["sgd", "sgd_momentum"]),
-        (&["wgrad", "train", "digits", "--schedule", "co"], &["constant", "cosine"]),
+        (&["wgrad", "train", "digits", "--schedule", "cosine"], &["cosine", "cosine_restarts", "cosine_log"]),
         (&["wgrad", "train", "digits", "--device", "r"], &["reference"]),
         (&["wgrad", "completions", "po"], &["powershell"]),
     ];
