@@ -5,7 +5,7 @@ use wgrad::exec::Counters;
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 use wgrad::plan::STEP_BYTES;
 use wgrad::specialize::FusedStep;
-use wgrad::{Adam, Dataset, Device, Error, Fit, Loss, Network, Schedule, Tensor, Trainer, data};
+use wgrad::{Adam, Dataset, Device, Error, Evaluation, Fit, Loss, Network, Schedule, Tensor, Trainer, data};
 
 use crate::accuracy;
 use crate::common::{adapter_name, device, layered, open};
@@ -114,7 +114,8 @@ fn it_learns_and_evaluates_as_the_cpu_does() {
         let history = trainer.fit(&data, Fit::epochs(30).validate(&data)).expect("trained");
         let evaluation = trainer.evaluate(&data).expect("evaluated");
         let last = history.epochs[29].validation.clone().expect("it was validated");
-        assert_eq!(last, evaluation, "the same parameters, the same device");
+        let figures = |found: &Evaluation| (found.rows, found.loss, found.accuracy);
+        assert_eq!(figures(&last), figures(&evaluation), "the same parameters, the same device");
         (trainer.into_model().expect("a model"), evaluation)
     };
     let gpu = Device::from(gpu);
