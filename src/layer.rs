@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::text::{Term, number, option, required};
 
-/// Layer of a network. Its text is that of [`Network::parse`].
+/// Layer of a network. Its text is that of [`Network::parse`](crate::Network::parse).
 ///
 /// Layers of all kinds are numbered from 0, as in PyTorch's `Sequential`; errors and parameter names use these numbers.
 ///
