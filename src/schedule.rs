@@ -160,7 +160,7 @@ impl Schedule {
         ("exponential", &["factor"], "factor^t"),
         ("inverse_square_root", &["steps"], "sqrt(steps / t), at most 1"),
         ("multi_step", &["milestones", "factor"], "factor^(number of milestones so far)"),
-        ("one_cycle", &["steps", "rise", "start", "end"], "half cosines from start up to 1 and down to end"),
+        ("one_cycle", &["steps", "rise", "start", "end"], "half cosines from start to 1 and to end"),
         ("polynomial", &["steps", "power"], "(1 - t / steps)^power"),
         ("step", &["steps", "factor"], "factor^(t / steps, rounded down)"),
     ];

@@ -28,9 +28,13 @@ impl Rounded {
         Self::new(value, 0.0)
     }
 
-    /// [`Rounded::exact`], of f32.
+    /// Creates an operand that is the same on both sides, unless a device flushes it to 0 because it is below the normal range.
     pub fn exact_f32(value: f32) -> Self {
-        Self::exact(value.into())
+        let exact = Self::exact(value.into());
+        match value.is_subnormal() {
+            true => Self { low: exact.low.min(0.0), high: exact.high.max(0.0), ..exact },
+            false => exact,
+        }
     }
 
     /// Creates a number from which that of a device differs by at most `error`.
@@ -70,7 +74,9 @@ impl Rounded {
         if low >= least || high <= -least {
             return Self { low, high, ..self };
         }
-        Self { low: (low - smallest).min(0.0), high: (high + smallest).max(0.0), ..self }
+        // With the rounding of the other side, which is not flushed.
+        let more = rounding + smallest;
+        Self { low: self.low.min(0.0) - more, high: self.high.max(0.0) + more, ..self }
     }
 
     /// Maps all pairs of ends by an operation that is monotone in each operand.
@@ -203,6 +209,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A device may flush the operand, which a small divisor would have made large, or the result.
+    #[test]
+    fn numbers_below_the_normal_range_may_be_flushed() {
+        let x = Rounded::exact_f32(1e-39);
+        assert!((x / 1e-10).error() >= 1e-29 && (x * 0.5).error() > 5e-40);
+        assert_eq!(normal(x * 0.5).error(), 0.0);
     }
 
     #[test]
