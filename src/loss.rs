@@ -36,7 +36,7 @@ pub enum TargetKind {
     Class,
 }
 
-/// What a network is trained to predict.
+/// Task of a network: the kind of its predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Task {

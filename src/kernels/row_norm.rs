@@ -12,7 +12,7 @@
 //! | 5 | output | rows×columns | write |
 //! | 6 | statistics | rows×2 | write |
 //!
-//! Where v overflows, s is v, so that the output is not finite.
+//! If v overflows, s is v, so that the output is not finite.
 //! Derivative: `row_norm_grad`, `row_norm_grad_weight`.
 //! Rounding: [`Rounded`]; the two sums are [`Sum`] with n / PER_ROW terms and a tree, in f64 in the reference.
 

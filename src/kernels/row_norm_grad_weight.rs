@@ -2,7 +2,7 @@
 //!
 //! Formula: `grad_weight[c] = Σᵣ grad_output[r, c]·(input[r, c] − m[r])·s[r]`, `grad_bias[c] = Σᵣ grad_output[r, c]`,
 //! with the statistics m and s of each row; flag = min(flag, index of the step) if any of them is not finite.
-//! Symbols: r an active row of the batch, c a column.
+//! Symbols: r a row in use of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
