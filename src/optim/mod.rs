@@ -1,0 +1,152 @@
+//! Optimizers. Formulas, names and defaults are PyTorch's, except the default learning rate of SGD: PyTorch's depends on its
+//! version.
+//!
+//! In the formulas, p is a parameter, g its gradient, η the learning rate of the step, and t the step from 1. Each optimizer
+//! has a weight decay λ, either as an L2 penalty (g ← g + λ·p before everything else) or decoupled (p ← p·(1 − η·λ) before the
+//! rest of the update).
+
+mod declare;
+mod table;
+
+pub use table::*;
+
+use std::str::FromStr;
+
+use crate::elementwise::Update;
+use crate::error::{Error, Result};
+use crate::text::Term;
+
+/// Declared update of an optimizer, with the settings of its kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// The update.
+    pub update: &'static Update,
+    /// Weight decay as an L2 penalty.
+    pub l2: f64,
+    /// Decoupled weight decay.
+    pub decay: f64,
+    /// Names and values of the settings, in the order of [`Update::settings`].
+    pub settings: Vec<(&'static str, f64)>,
+}
+
+impl Rule {
+    fn new(update: &'static Update, weight_decay: f64, decoupled: bool, settings: &[(&'static str, f64)]) -> Self {
+        let [l2, decay] = if decoupled { [0.0, weight_decay] } else { [weight_decay, 0.0] };
+        Self { update, l2, decay, settings: settings.to_vec() }
+    }
+}
+/// Name of SGD with momentum.
+const SGD_MOMENTUM: &str = "sgd_momentum";
+impl Optimizer {
+    /// Returns an optimizer for each update: all optimizers, and settings that have an update of their own.
+    #[doc(hidden)]
+    pub fn one_per_update() -> Vec<Self> {
+        let momentum = RmsProp::default().momentum(0.9);
+        let more: [Self; 5] = [
+            Adam::default().amsgrad().into(),
+            momentum.into(),
+            RmsProp::default().centered().into(),
+            momentum.centered().into(),
+            Sgd::default().momentum(0.9).into(),
+        ];
+        let mut optimizers: Vec<Self> = Self::all().chain(more).collect();
+        optimizers.sort_by_key(|optimizer| optimizer.rule().update.name);
+        optimizers.dedup_by_key(|optimizer| optimizer.rule().update.name);
+        optimizers
+    }
+
+    /// Returns the names of the state tensors per parameter.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Adam, Optimizer, Sgd};
+    /// assert_eq!(Optimizer::from(Adam::default()).states(), ["m", "v"]);
+    /// assert!(Optimizer::from(Sgd::default()).states().is_empty());
+    /// ```
+    pub fn states(&self) -> &'static [&'static str] {
+        self.rule().update.states
+    }
+
+    /// Sets the momentum of SGD or RMSprop.
+    ///
+    /// # Errors
+    /// The optimizer has no momentum.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Optimizer, Sgd};
+    /// let optimizer = Optimizer::from(Sgd::new(0.1)).with_momentum(0.9)?;
+    /// assert_eq!(optimizer, Sgd::new(0.1).momentum(0.9).into());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn with_momentum(self, momentum: f64) -> Result<Self> {
+        match self {
+            Self::Sgd(sgd) => Ok(sgd.momentum(momentum).into()),
+            Self::RmsProp(rmsprop) => Ok(rmsprop.momentum(momentum).into()),
+            other => {
+                let problem = format!("{} has no momentum", other.name());
+                Err(Error::conflict("optimizer", problem, "leave it out, or use sgd or rmsprop"))
+            }
+        }
+    }
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// A learning rate or weight decay that is negative or not finite as an f32; a momentum, dampening, α, β or ρ outside
+    /// [0, 1); an ε that is not above 0; Nesterov momentum without momentum or with dampening; dampening without momentum. A
+    /// learning rate of 0 is allowed, as in PyTorch: it computes losses and gradients without changing parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Adam, Optimizer};
+    /// let error = Optimizer::from(Adam::new(-1.0)).check().expect_err("the rate is negative");
+    /// assert!(error.to_string().contains("learning_rate is -1"));
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        self.check_settings()?;
+        let Self::Sgd(Sgd { momentum, dampening, nesterov, .. }) = *self else { return Ok(()) };
+        let conflict = |problem: &str, remedy| Err(Error::conflict("optimizer sgd", problem, remedy));
+        match (momentum == 0.0, dampening == 0.0, nesterov) {
+            (true, _, true) => conflict("nesterov needs momentum, which is 0", "set momentum, for example to 0.9"),
+            (true, false, false) => {
+                conflict("dampening needs momentum, which is 0", "set momentum, for example to 0.9")
+            }
+            (false, false, true) => conflict("nesterov needs a dampening of 0", "leave out one of the two"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Optimizer {
+    type Err = Error;
+
+    /// Returns the optimizer of this name with its defaults, except for the settings in parentheses: `rmsprop(centered=true)`.
+    /// `sgd_momentum` is SGD with momentum 0.9.
+    fn from_str(text: &str) -> Result<Self> {
+        let term = Term::parse("optimizer", text)?;
+        if term.name == SGD_MOMENTUM {
+            let sgd = Sgd::from_term(&term)?;
+            return Ok(if sgd.momentum == 0.0 { sgd.momentum(0.9) } else { sgd }.into());
+        }
+        Self::from_term(&term).unwrap_or_else(|| Err(Error::unknown("optimizer", term.name, Self::NAMES)))
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elementwise::updates;
+
+    /// The settings of a rule are positions in the parameters of a kernel.
+    #[test]
+    fn every_rule_has_the_settings_of_its_update() {
+        let mut unused: Vec<&str> = updates::ALL.iter().map(|update| update.name).collect();
+        for optimizer in Optimizer::all().chain(Optimizer::one_per_update()) {
+            let rule = optimizer.rule();
+            let names: Vec<&str> = rule.settings.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, rule.update.settings, "{optimizer:?}");
+            unused.retain(|name| *name != rule.update.name);
+        }
+        assert!(unused.is_empty(), "no optimizer has the updates {unused:?}");
+    }
+}
