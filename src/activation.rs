@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::elementwise::numbers::Rounded;
-use crate::elementwise::{Function, Side};
+use crate::elementwise::{Declared, Function, Side};
 use crate::error::Result;
-use crate::text::{Term, number, option};
+use crate::text::Term;
 
 /// Activation function, applied to each element. There is a constructor for each, such as [`Activation::relu`]; their text is
 /// that of [`Network::parse`](crate::Network::parse).
@@ -18,20 +18,21 @@ use crate::text::{Term, number, option};
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq)]
-pub struct Activation {
-    number: u32,
-    parameters: [f32; 2],
-}
+pub struct Activation(Declared<Function>);
 
 impl Activation {
-    /// Creates the function with this place in [`Function::ALL`], without those parameters that the function does not have.
+    /// Creates the function with this number and exactly these parameters.
+    pub(crate) const fn exactly(number: u32, parameters: [f32; 2]) -> Self {
+        Self(Declared::exactly(number, parameters))
+    }
+
+    /// Creates the function with this number, without those parameters that the function does not have.
     ///
     /// # Panics
-    /// If there is no such place. Numbers in ops come from [`Self::number`], so none from a file or a user reaches this.
+    /// If there is no such function.
     #[doc(hidden)]
-    pub const fn new(number: u32, [first, second]: [f32; 2]) -> Self {
-        let count = Function::ALL[number as usize].parameters.len();
-        Self { number, parameters: [if count > 0 { first } else { 0.0 }, if count > 1 { second } else { 0.0 }] }
+    pub fn new(number: u32, parameters: [f32; 2]) -> Self {
+        Self(Declared::new(number, parameters))
     }
 
     /// Returns all functions, with the default of every parameter.
@@ -42,64 +43,61 @@ impl Activation {
     /// assert!(Activation::all().any(|activation| activation == Activation::leaky_relu(0.01)));
     /// ```
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..).zip(Function::ALL).map(|(number, function)| {
-            let value = |place: usize| function.parameters.get(place).map_or(0.0, |parameter| parameter.default);
-            Self { number, parameters: [value(0), value(1)] }
-        })
+        Declared::all().map(Self)
     }
 
     /// Returns the place in [`Function::ALL`], the form that kernels take.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
-        self.number
+        self.0.number()
     }
 
     /// Returns the values of the parameters; 0 for those that the function does not have.
     #[doc(hidden)]
     pub fn parameters(self) -> [f32; 2] {
-        self.parameters
+        self.0.values()
     }
 
     /// f(x) in f32.
     #[doc(hidden)]
     pub fn apply(self, x: f32) -> f32 {
-        self.function().apply(x, self.parameters)
+        self.function().apply(x, self.parameters())
     }
 
     /// f′ in f32, from the input or the output; see [`Self::keeps_input`].
     #[doc(hidden)]
     pub fn derivative(self, argument: f32) -> f32 {
-        self.function().derivative(argument, self.parameters)
+        self.function().derivative(argument, self.parameters())
     }
 
     /// Replaces each x by f(x), as fast CPU kernels do.
     #[doc(hidden)]
     pub fn apply_all(self, values: &mut [f32]) {
-        self.function().apply_all(values, self.parameters);
+        self.function().apply_all(values, self.parameters());
     }
 
     /// Multiplies each gradient by f′ at its argument times `factor`, as fast CPU kernels do.
     #[doc(hidden)]
     pub fn times_derivative(self, arguments: &[f32], factor: f32, gradients: &mut [f32]) {
-        self.function().times_derivative(arguments, factor, self.parameters, gradients);
+        self.function().times_derivative(arguments, factor, self.parameters(), gradients);
     }
 
     /// f(x) with its rounding error.
     #[doc(hidden)]
     pub fn rounded(self, x: Rounded) -> Rounded {
-        self.function().rounded(x, self.parameters)
+        self.function().rounded(x, self.parameters())
     }
 
     /// f′ with its rounding error.
     #[doc(hidden)]
     pub fn rounded_derivative(self, argument: Rounded) -> Rounded {
-        self.function().rounded_derivative(argument, self.parameters)
+        self.function().rounded_derivative(argument, self.parameters())
     }
 
     /// Returns the declaration.
     #[doc(hidden)]
     pub fn function(self) -> &'static Function {
-        &Function::ALL[self.number as usize]
+        self.0.declaration()
     }
 
     /// Returns `true` if the derivative is computed from the input, not from the output.
@@ -137,37 +135,24 @@ impl Activation {
     /// assert_eq!((Activation::tanh().gain(), Activation::relu().gain()), (5.0 / 3.0, 2f64.sqrt()));
     /// ```
     pub fn gain(self) -> f64 {
-        (self.function().gain)(self.parameters.map(f64::from))
+        (self.function().gain)(self.parameters().map(f64::from))
     }
 
     /// Parses a term; `None` if no function has its name.
     pub(crate) fn from_term(term: &Term<'_>, place: &str) -> Option<Result<Self>> {
-        let default = Self::all().find(|activation| activation.name() == term.name)?;
-        Some(default.with_options(term, place))
-    }
-
-    fn with_options(mut self, term: &Term<'_>, place: &str) -> Result<Self> {
-        let names: Vec<&str> = self.function().parameters.iter().map(|parameter| parameter.name).collect();
-        let options = term.named("layer", &names)?;
-        for (value, name) in self.parameters.iter_mut().zip(names) {
-            if let Some(text) = option(&options, name) {
-                *value = number(place, name, text, "a number")?;
-            }
-        }
-        Ok(self)
+        Declared::from_term(term, place).map(|declared| declared.map(Self))
     }
 
     /// Checks the parameters.
     pub(crate) fn check(self, place: &str) -> Result<()> {
-        let mut all = self.function().parameters.iter().zip(self.parameters);
-        all.try_for_each(|(parameter, value)| parameter.check(place, value))
+        self.0.check(place)
     }
 }
 
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        match (self.function().parameters.len(), self.parameters) {
+        match (self.function().parameters.len(), self.parameters()) {
             (0, _) => Ok(()),
             (1, [first, _]) => write!(f, "({first})"),
             (_, [first, second]) => write!(f, "({first}, {second})"),

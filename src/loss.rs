@@ -5,10 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::elementwise::{LossFunction, Meaning, Range};
+use crate::elementwise::{Declared, LossFunction, Meaning, Range};
 use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
-use crate::text::{Term, number, option};
 
 /// Loss function: the mean over all rows, and over outputs if each output has a target, as PyTorch's `reduction="mean"`. There is
 /// a constructor for each, such as [`Loss::mean_squared_error`].
@@ -22,10 +21,7 @@ use crate::text::{Term, number, option};
 /// ```
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Loss {
-    number: u32,
-    parameters: [f32; 2],
-}
+pub struct Loss(Declared<LossFunction>);
 
 /// Kind of targets that a loss function needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,14 +69,18 @@ impl Loss {
         names
     };
 
-    /// Creates the function with this place in [`LossFunction::ALL`], without those parameters that the function does not have.
+    /// Creates the function with this number and exactly these parameters.
+    pub(crate) const fn exactly(number: u32, parameters: [f32; 2]) -> Self {
+        Self(Declared::exactly(number, parameters))
+    }
+
+    /// Creates the function with this number, without those parameters that the function does not have.
     ///
     /// # Panics
-    /// If there is no such place. Numbers in ops come from [`Self::number`], so none from a file or a user reaches this.
+    /// If there is no such function.
     #[doc(hidden)]
-    pub const fn new(number: u32, [first, second]: [f32; 2]) -> Self {
-        let count = LossFunction::ALL[number as usize].parameters.len();
-        Self { number, parameters: [if count > 0 { first } else { 0.0 }, if count > 1 { second } else { 0.0 }] }
+    pub fn new(number: u32, parameters: [f32; 2]) -> Self {
+        Self(Declared::new(number, parameters))
     }
 
     /// Returns all loss functions, with the default of every parameter.
@@ -91,28 +91,25 @@ impl Loss {
     /// assert!(Loss::all().any(|loss| loss == Loss::mean_squared_error()));
     /// ```
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..).zip(LossFunction::ALL).map(|(number, function)| {
-            let value = |place: usize| function.parameters.get(place).map_or(0.0, |parameter| parameter.default);
-            Self { number, parameters: [value(0), value(1)] }
-        })
+        Declared::all().map(Self)
     }
 
     /// Returns the place in [`LossFunction::ALL`], the form that kernels take.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
-        self.number
+        self.0.number()
     }
 
     /// Returns the values of the parameters; 0 for those that the function does not have.
     #[doc(hidden)]
     pub fn parameters(self) -> [f32; 2] {
-        self.parameters
+        self.0.values()
     }
 
     /// Returns the declaration.
     #[doc(hidden)]
     pub fn function(self) -> &'static LossFunction {
-        &LossFunction::ALL[self.number as usize]
+        self.0.declaration()
     }
 
     /// Returns the name.
@@ -199,7 +196,7 @@ impl Loss {
     /// assert!(Loss::mean_squared_error().check(&network).is_ok());
     /// ```
     pub fn check(self, network: &Network) -> Result<()> {
-        self.check_parameters()?;
+        self.0.check(&format!("loss `{}`", self.name()))?;
         let last = network.layers().len().saturating_sub(1);
         let Some(Layer::Activation(activation)) = network.layers().last() else { return Ok(()) };
         let (applied, what) = match self.function().output {
@@ -217,12 +214,6 @@ impl Loss {
         ))
     }
 
-    fn check_parameters(self) -> Result<()> {
-        let place = format!("loss `{}`", self.name());
-        let mut all = self.function().parameters.iter().zip(self.parameters);
-        all.try_for_each(|(parameter, value)| parameter.check(&place, value))
-    }
-
     /// Returns the name with all parameters, such as `huber(delta=1)`.
     ///
     /// # Examples
@@ -230,8 +221,8 @@ impl Loss {
     /// assert_eq!(wgrad::Loss::mean_squared_error().signature(), "mean_squared_error");
     /// ```
     pub fn signature(self) -> String {
-        let parameters = self.function().parameters.iter().zip(self.parameters);
-        let values: Vec<_> = parameters.map(|(parameter, value)| format!("{}={value}", parameter.name)).collect();
+        let values: Vec<_> =
+            self.0.parameters().map(|(parameter, value)| format!("{}={value}", parameter.name)).collect();
         if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
     }
 }
@@ -255,23 +246,7 @@ impl FromStr for Loss {
 
     /// Parses a name or an abbreviation (`mse`, `bce`, `cross_entropy`), with parameters such as `huber(delta=2)`.
     fn from_str(text: &str) -> Result<Self> {
-        let term = Term::parse("loss", text)?;
-        let is_called = |loss: &Self| loss.name() == term.name || loss.function().aliases.contains(&term.name);
-        let Some(mut loss) = Self::all().find(is_called) else {
-            let aliases = LossFunction::ALL.iter().flat_map(|function| function.aliases);
-            let known: Vec<&str> = Self::NAMES.iter().chain(aliases).copied().collect();
-            return Err(Error::unknown("loss", term.name, &known));
-        };
-        let names: Vec<&str> = loss.function().parameters.iter().map(|parameter| parameter.name).collect();
-        let options = term.named("loss", &names)?;
-        let place = format!("loss `{}`", loss.name());
-        for (value, name) in loss.parameters.iter_mut().zip(names) {
-            if let Some(text) = option(&options, name) {
-                *value = number(&place, name, text, "a number")?;
-            }
-        }
-        loss.check_parameters()?;
-        Ok(loss)
+        Declared::parse(text).map(Self)
     }
 }
 

@@ -51,6 +51,10 @@ impl<'a> Term<'a> {
                         &format!("at most {}", names.len()),
                     ));
                 }
+                None if names.is_empty() => {
+                    let place = format!("{kind} `{}`", self.name);
+                    return Err(Error::conflict(place, format!("it has no option `{key}`"), "leave the option out"));
+                }
                 None => return Err(Error::unknown("option", key, names)),
             };
             if found.iter().any(|(n, _)| *n == name) {

@@ -47,6 +47,8 @@ fn networks() {
     says(Network::parse(2, "dense([3])"), &["number of outputs"]);
     says(Network::parse(2, "dense(4, bais=false)"), &["unknown option `bais`", "did you mean `bias`?"]);
     says(Network::parse(2, "dense(4, 5=true)"), &["unknown option `5`"]);
+    says(Network::parse(2, "4 tanh(a=1)"), &["`tanh`: it has no option `a`; leave the option out"]);
+    says("perceptron(a=1)".parse::<Loss>(), &["loss `perceptron`: it has no option `a`"]);
     says(Network::parse(2, "dense(4, init=he)"), &["unknown initialization `he`", "he_normal"]);
     says(Network::parse(2, "dense(4, init=normal(-1))"), &["std is -1"]);
     says(Network::parse(2, "dropout(1) 3"), &["rate is 1", "below 1"]);

@@ -111,7 +111,7 @@ fn an_evaluation_has_all_metrics_of_its_predictions() -> Result<()> {
             for metric in Metric::all() {
                 let has = match metric.needs() {
                     Needs::Probabilities => kind == Needs::Probabilities,
-                    Needs::Numbers => kind == Needs::Numbers,
+                    Needs::Numbers | Needs::Labels => kind == metric.needs(),
                     _ => kind != Needs::Numbers,
                 };
                 assert_eq!(found.metric(metric.name()).is_ok(), has, "{loss}: {metric}");
@@ -158,14 +158,20 @@ fn metrics_can_be_requested_with_parameters() -> Result<()> {
         let message = model.evaluate_with(&Device::cpu(), &data, &[metric.parse()?]).expect_err(metric).to_string();
         assert!(message.contains(problem), "{metric}: {message}");
     }
-    // Several outputs that are 0 or 1 each have an accuracy alone, and so have targets between 0 and 1.
+    // Several outputs that are 0 or 1 each are labels. One row has no order, and label 1 is neither actual nor predicted.
     let several = Dataset::numbers("several", 2, &[1.0, -1.0], 2, &[1.0, 0.0])?;
     let model = mirror(2, Loss::binary_cross_entropy())?;
     let found = model.evaluate(&several)?;
-    assert_eq!((found.accuracy, found.metrics.len()), (Some(1.0), 0));
+    assert_eq!(
+        (found.accuracy, found.metrics.keys().map(String::as_str).collect::<Vec<_>>()),
+        (Some(1.0), vec!["f_beta", "pr_auc", "precision", "recall"])
+    );
+    assert_eq!((found.metric("recall")?, found.metric("recall(average=micro)").is_err()), (0.5, true));
     let message =
-        model.evaluate_with(&Device::cpu(), &several, &["recall".parse()?]).expect_err("no class").to_string();
-    assert!(message.contains("needs classes, but loss function and targets give no single class per row"), "{message}");
+        model.evaluate_with(&Device::cpu(), &several, &["log_loss".parse()?]).expect_err("labels").to_string();
+    assert!(message.contains("needs probabilities, but loss function and targets give labels"), "{message}");
+    let message = model.evaluate_with(&Device::cpu(), &several, &["recall(average=binary)".parse()?]);
+    assert!(message.expect_err("labels").to_string().contains("must be macro, micro or weighted"));
     let soft = Dataset::numbers("soft", 1, &[1.0, -1.0], 1, &[0.75, 0.0])?;
     let found = mirror(1, Loss::binary_cross_entropy())?.evaluate(&soft)?;
     assert_eq!((found.accuracy, found.metrics.len()), (None, 0));
@@ -622,6 +628,10 @@ fn several_labels_have_exact_matches_and_f1() -> Result<()> {
             "{loss}"
         );
         assert_eq!((found.metric("f1")?, found.r2, found.score()), (0.75, None, Some(("accuracy", 7.0 / 9.0))));
+        let all =
+            model.evaluate(&Dataset::numbers("labels", 3, &outputs, 3, &[1., 0., 1., 0., 1., 0., 1., 0., 0.])?)?;
+        // Predicted: 3 labels, of which all are actual; actual: 4 labels, or 2, 1 and 1 per column.
+        assert_eq!((all.metric("precision")?, all.metric("recall")?), (2.0 / 3.0, (1.0 + 0.0 + 1.0) / 3.0), "{loss}");
         tested += 1;
         if loss.function().range.contains(0.5) {
             let between = evaluate([0.5; 9])?;
@@ -671,5 +681,24 @@ fn outputs_of_poisson_are_logarithms_of_counts() -> Result<()> {
     assert!(model.predict(&[100.0]).is_err(), "it is beyond the numbers of f32");
     let scaled = Trainer::builder(Network::input(1).dense(1)).loss(Loss::poisson()).scale_targets();
     assert!(scaled.build(&Device::cpu()).is_err());
+    Ok(())
+}
+
+/// Only the second label's bias changes sign while training: the metric of the best epoch is that of its parameters.
+#[test]
+fn early_stopping_watches_metrics_of_labels() -> Result<()> {
+    let input: Vec<f32> = (0..60).map(|at| (at % 7) as f32 - 3.0).collect();
+    let targets: Vec<f32> = input.chunks(2).flat_map(|x| [f32::from(x[0] > 0.0), f32::from(x[0] > x[1])]).collect();
+    let data = Dataset::numbers("labels", 2, &input, 2, &targets)?;
+    for metric in ["exact_match", "f1", "accuracy", "f_beta(beta=2, average=weighted)", "roc_auc"] {
+        let builder = Trainer::builder(Network::input(2).dense(2)).loss(Loss::binary_cross_entropy());
+        let mut trainer = builder.optimizer(Sgd::new(0.5)).batch(8).build(&Device::cpu())?;
+        let history = trainer.fit(&data, Fit::epochs(6).validate(&data).metric(metric.parse()?).patience(3))?;
+        let values = history.epochs.iter().map(|epoch| epoch.validation.as_ref().map_or(Ok(0.0), |v| v.metric(metric)));
+        let values = values.collect::<Result<Vec<f64>>>()?;
+        let best = values[history.best.unwrap_or_default() - 1];
+        assert!(values.iter().all(|value| *value <= best), "{metric}: {values:?}");
+        assert_eq!(trainer.evaluate_with(&data, &[metric.parse()?])?.metric(metric)?, best);
+    }
     Ok(())
 }

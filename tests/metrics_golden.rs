@@ -30,6 +30,9 @@ fn every_metric_is_that_of_scikit_learn() {
         let mut predictions = match case["kind"].as_str() {
             Some("classes") => Predictions::classes(&actual, &predicted),
             Some("scores") => Predictions::scores(&actual, &outputs),
+            Some("labels") => {
+                Predictions::labels(&actual, &outputs, case["columns"].as_u64().expect("a number") as usize)
+            }
             Some("probabilities") => Predictions::probabilities(&actual, &outputs),
             _ => Predictions::numbers(&targets, &outputs).columns(case["columns"].as_u64().expect("a number") as usize),
         };
@@ -89,6 +92,7 @@ fn the_text_of_a_metric_is_parsed_again() -> Result<()> {
         ("top_k_accuracy(k=1.5)", "k is 1.5"),
         ("top_k_accuracy(k=NaN)", "k is NaN"),
         ("pinball(quantile=1.5)", "quantile is 1.5, but must be between 0 and 1"),
+        ("mae(quantile=2)", "it has no option `quantile`"),
         ("mae(2)", "number of values is 1, but must be at most 0"),
         ("recall(beta=2)", "unknown option `beta`"),
     ] {
@@ -103,7 +107,7 @@ fn predictions_that_do_not_fit_say_where_and_why() {
     type Function = fn(&Predictions<'_>) -> Result<f64>;
     let [accuracy, log_loss, r2, roc_auc]: [Function; 4] =
         [metrics::accuracy, metrics::log_loss, metrics::r2, metrics::roc_auc];
-    let cases: [(Function, Predictions<'_>, &str); 22] = [
+    let cases: [(Function, Predictions<'_>, &str); 27] = [
         (accuracy, Predictions::classes(&[], &[]), "no rows"),
         (accuracy, Predictions::classes(&[0, 1], &[0]), "number of predicted classes is 1"),
         (accuracy, Predictions::classes(&[0, 1], &[0, 2]).class_count(2), "row 1 (from 0): predicted class is 2"),
@@ -126,6 +130,11 @@ fn predictions_that_do_not_fit_say_where_and_why() {
         (roc_auc, Predictions::classes(&[1], &[1]), "needs scores, but the predictions are classes"),
         (roc_auc, Predictions::scores(&[0, 1], &[0.0, f64::NAN]), "row 1 (from 0): score 0 is NaN"),
         (roc_auc, Predictions::scores(&[0, 1, 0], &[1.0; 9]), "no row, or every row, is of class 2"),
+        (accuracy, Predictions::labels(&[0, 2], &[0.0; 2], 2), "row 0 (from 0): label 1 is 2, but must be 0 or 1"),
+        (accuracy, Predictions::labels(&[0, 1], &[0.0; 3], 2), "number of scores is 3"),
+        (accuracy, Predictions::labels(&[0, 1, 1], &[0.0; 3], 2), "number of actual labels is 3"),
+        (log_loss, Predictions::labels(&[0, 1], &[0.0; 2], 2), "needs probabilities, but the predictions are labels"),
+        (roc_auc, Predictions::labels(&[0, 1, 1, 1], &[0.5; 4], 2), "no row, or every row, has label 1"),
         (r2, Predictions::numbers(&[1.0, 2.0], &[1.0]), "number of outputs is 1"),
         (r2, Predictions::numbers(&[1.0; 3], &[1.0; 3]).columns(2), "number of targets is 3"),
         (
@@ -171,12 +180,20 @@ fn rows_of_weight_0_do_not_count_and_weight_2_is_that_of_two_rows() -> Result<()
     let (actual, q) = ([0, 1, 1, 0, 1, 0], [0.25, 0.75, 0.4, 0.6, 0.4, 0.9]);
     let weights = [2.0, 1.0, 1.0, 2.0, 1.0, 0.0];
     let (twice, q_twice) = ([0, 0, 1, 1, 0, 0, 1], [0.25, 0.25, 0.75, 0.4, 0.6, 0.6, 0.4]);
+    let (labels, labels_twice) = ([0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0], [0, 1, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1]);
+    let [scores, scores_twice] = [&actual[..], &twice[..]]
+        .map(|rows| rows.iter().flat_map(|class| [0.5, f64::from(*class) - 0.5]).collect::<Vec<_>>());
     let predictions = [
         (Predictions::probabilities(&actual, &q).weights(&weights), Predictions::probabilities(&twice, &q_twice)),
         (Predictions::numbers(&q, &[0.5; 6]).weights(&weights), Predictions::numbers(&q_twice, &[0.5; 7])),
+        (
+            Predictions::labels(&labels, &scores, 2).weights(&weights),
+            Predictions::labels(&labels_twice, &scores_twice, 2),
+        ),
     ];
     for metric in Metric::all() {
-        let (weighted, repeated) = &predictions[usize::from(metric.needs() == Needs::Numbers)];
+        let place = [Needs::Numbers, Needs::Labels].iter().position(|needs| *needs == metric.needs());
+        let (weighted, repeated) = &predictions[place.map_or(0, |place| place + 1)];
         assert_relative_eq!(metric.compute(weighted)?, metric.compute(repeated)?, max_relative = 1e-14);
     }
     Ok(())

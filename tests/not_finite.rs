@@ -11,9 +11,7 @@ mod common {
 use common::driver::{Device, Driver, PlanKind};
 use common::problem::{Batch, Numbers, batch, parameters};
 use wgrad::lower::TrainingSpec;
-use wgrad::{Adam, Loss, Network};
-
-const FUNCTIONS: [&str; 6] = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu(0.1)"];
+use wgrad::{Activation, Adam, Loss, Network};
 
 const STEPS: usize = 5;
 
@@ -65,7 +63,7 @@ fn freezes(loss: Loss, network: &Network) -> usize {
 fn training_is_frozen_from_the_bad_step_on() {
     let mut runs = 0;
     for loss in Loss::all() {
-        for function in FUNCTIONS {
+        for function in Activation::all() {
             // Sigmoid and tanh of infinity are finite. Then only the checks of gradients detect it, which are fused if every
             // layer has a bias.
             for last in ["3", "dense(3, bias=false)"] {
@@ -74,7 +72,7 @@ fn training_is_frozen_from_the_bad_step_on() {
             }
         }
     }
-    assert_eq!(runs, Loss::NAMES.len() * 6 * 2 * 3 * 2);
+    assert_eq!(runs, Loss::NAMES.len() * Activation::all().count() * 2 * 3 * 2);
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use wgrad::data::{
-    Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals, two_moons, xor,
+    CsvOptions, Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals,
+    two_moons, xor,
 };
-use wgrad::loss::TargetKind;
+use wgrad::loss::{TargetKind, Task};
 use wgrad::model::Metadata;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
@@ -76,23 +77,29 @@ fn folder(reading: &Reading) -> Result<&Path> {
     })
 }
 
-/// The data set of that name, or the table at that path.
-pub fn load(source: &str, columns: &Columns) -> Result<Source> {
+/// The data set of that name, or the table at that path, to train with a loss function if one is given.
+pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
-        None => Ok(Dataset::from_csv(table_path(source)?, columns.form())?.into()),
+        None => Ok(Dataset::from_csv(table_path(source)?, form(columns, loss))?.into()),
     }
 }
 
 /// Like [`load`]; also inspects a table.
-pub fn load_inspected(source: &str, columns: &Columns) -> Result<Source> {
+pub fn load_inspected(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
     match by_name(source, &columns.reading, columns.given())? {
         Some(data) => Ok(data),
         None => {
-            let (found, rows) = Inspection::with_data(table_path(source)?, columns.form())?;
+            let (found, rows) = Inspection::with_data(table_path(source)?, form(columns, loss))?;
             Ok(Source { found: Some(found), ..rows.into() })
         }
     }
+}
+
+/// Returns the options for a table. The target of a regression is read as numbers.
+fn form(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
+    let is_regression = loss.is_some_and(|loss| loss.task(1) == Task::Regression);
+    if is_regression { columns.form().numbers() } else { columns.form() }
 }
 
 /// Inspects the data set of that name, or the table at that path.

@@ -26,6 +26,8 @@ pub struct CsvOptions {
     pub delimiter: Option<u8>,
     /// Columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
+    /// True if the target is read as numbers, even if it has few different whole numbers; false, the default, to detect it.
+    pub numbers: bool,
     /// True if the first row holds the column names; `None`, the default, to detect it.
     pub header: Option<bool>,
     /// Known number formats of columns, by name; none by default. A known format is used if that of the column is ambiguous. A
@@ -50,6 +52,21 @@ impl CsvOptions {
     /// ```
     pub fn target(self, column: impl Into<String>) -> Self {
         Self { target: Some(column.into()), ..self }
+    }
+
+    /// Reads the target as numbers, for a regression. By default, few different whole numbers are classes.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let text = "area,rooms\n1.5,2\n2.5,3\n3.5,3\n4.5,2\n5.5,3\n";
+    /// assert!(Dataset::from_csv_text("houses", text, None)?.class_names().is_some());
+    /// let houses = Dataset::from_csv_text("houses", text, CsvOptions::default().numbers())?;
+    /// assert_eq!(houses.target_values(), Some(&[2.0, 3.0, 3.0, 2.0, 3.0][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn numbers(self) -> Self {
+        Self { numbers: true, ..self }
     }
 
     /// Sets whether the first row holds the column names. By default this is detected.

@@ -9,7 +9,7 @@ use super::inputs::Inputs;
 use super::layout::{FirstRow, Layout};
 use super::number_format::{Column, Found};
 use super::text::{Text, WRITE_A_NUMBER, WRITE_THE_TARGET, drop_option, is_missing, number};
-use super::{CsvOptions, Dataset, Targets, bytes};
+use super::{CsvOptions, Dataset, ReadAs, Targets, bytes};
 use crate::error::{Error, Result};
 
 /// Most different values that whole-number targets may have to be read as classes.
@@ -105,6 +105,8 @@ pub(super) struct Header<'a> {
     pub(super) target: usize,
     /// For each column, true if it is neither the target nor dropped.
     pub(super) is_input: Vec<bool>,
+    /// Kind of the target, if it is not to be detected.
+    pub(super) read_as: Option<ReadAs>,
 }
 
 impl<'a> Header<'a> {
@@ -121,7 +123,7 @@ impl<'a> Header<'a> {
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
         let is_input = inputs(text, &layout, target, form)?;
-        Ok(Self { text, layout, target, is_input })
+        Ok(Self { text, layout, target, is_input, read_as: form.numbers.then_some(ReadAs::Number) })
     }
 
     fn inputs(&self) -> Vec<String> {
@@ -161,7 +163,8 @@ impl<'a> Header<'a> {
         }
         let numbers: Option<Vec<f64>> =
             cells.iter().map(|found| self.layout.number(self.target, &found.cell)).collect();
-        let Some(numbers) = numbers else {
+        let must_be_numbers = self.read_as == Some(ReadAs::Number);
+        let Some(numbers) = numbers.or_else(|| must_be_numbers.then(Vec::new)) else {
             self.check_missing(cells)?;
             let names: BTreeSet<&str> = cells.iter().map(|found| found.cell.as_str()).collect();
             self.check_classes(names.len(), cells.len())?;
@@ -169,7 +172,7 @@ impl<'a> Header<'a> {
             return Ok(classes(cells.iter().map(|found| found.cell.clone()), names));
         };
         let values = cells.iter().map(|found| self.target(found)).collect::<Result<_>>()?;
-        Ok(match whole_number_classes(&numbers) {
+        Ok(match whole_number_classes(&numbers).filter(|_| !must_be_numbers) {
             Some(names) => classes(numbers.iter().map(|&number| whole(number)), names),
             None => Targets::Numbers { values, columns: vec![self.layout.columns[self.target].clone()] },
         })

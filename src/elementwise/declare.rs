@@ -94,7 +94,7 @@ macro_rules! functions {
                 const fn parameters(values: &[f32]) -> [f32; 2] {
                     [if values.is_empty() { 0.0 } else { values[0] }, if values.len() < 2 { 0.0 } else { values[1] }]
                 }
-                Self::new(Place::$name as u32, parameters(&[$($p),*]))
+                Self::exactly(Place::$name as u32, parameters(&[$($p),*]))
             }
         )*}
 

@@ -61,7 +61,7 @@ macro_rules! constructors {
         #[doc = concat!("assert_eq!(loss.name(), \"", stringify!($name), "\");")]
         /// ```
         pub const fn $name($($p: f32),*) -> Self {
-            Self::new(Place::$name as u32, parameters(&[$($p),*]))
+            Self::exactly(Place::$name as u32, parameters(&[$($p),*]))
         }
     };
     ($(#[$doc:meta])* $name:ident, ($($p:ident = $default:literal),*), $with:ident) => {
@@ -73,7 +73,7 @@ macro_rules! constructors {
         #[doc = concat!("assert_eq!(loss.name(), \"", stringify!($name), "\");")]
         /// ```
         pub const fn $name() -> Self {
-            Self::new(Place::$name as u32, parameters(&[$($default),*]))
+            Self::exactly(Place::$name as u32, parameters(&[$($default),*]))
         }
 
         #[doc = concat!("[`Loss::", stringify!($name), "`] with its parameters.")]
@@ -86,7 +86,7 @@ macro_rules! constructors {
         ///
         #[doc = concat!("[`Loss::", stringify!($name), "`]: Self::", stringify!($name))]
         pub const fn $with($($p: f32),*) -> Self {
-            Self::new(Place::$name as u32, parameters(&[$($p),*]))
+            Self::exactly(Place::$name as u32, parameters(&[$($p),*]))
         }
     };
 }

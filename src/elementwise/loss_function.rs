@@ -1,7 +1,7 @@
 //! Declared loss functions.
 
 use super::numbers::{Dual, Rounded};
-use super::{Parameter, losses, statements};
+use super::{Declaration, Parameter, losses, statements};
 
 /// Declared loss function, with up to two parameters.
 #[derive(Debug)]
@@ -118,6 +118,23 @@ pub struct ElementLoss {
     pub rounded: [Formula<Rounded>; 2],
     /// Loss of dual numbers.
     pub dual: Formula<Dual>,
+}
+
+impl Declaration for LossFunction {
+    const ALL: &'static [Self] = Self::ALL;
+    const KIND: &'static str = "loss";
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        self.parameters
+    }
 }
 
 impl LossFunction {

@@ -19,6 +19,7 @@
 mod activations;
 mod declare;
 mod declare_losses;
+mod declared;
 mod loss_function;
 mod losses;
 pub mod numbers;
@@ -26,6 +27,7 @@ mod update;
 pub mod updates;
 
 use crate::error::{Error, Result};
+pub use declared::{Declaration, Declared};
 pub use loss_function::{ElementLoss, Form, Formula, LossFunction, Meaning, Range, RowLoss};
 use numbers::{Dual, Rounded};
 pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update};
@@ -160,6 +162,19 @@ impl Function {
     /// f′ with its rounding error.
     pub fn rounded_derivative(&self, argument: Rounded, parameters: [f32; 2]) -> Rounded {
         self.rounded[1](argument, parameters.map(Rounded::exact_f32))
+    }
+}
+
+impl Declaration for Function {
+    const ALL: &'static [Self] = Self::ALL;
+    const KIND: &'static str = "activation";
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        self.parameters
     }
 }
 

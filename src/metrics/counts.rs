@@ -32,6 +32,15 @@ pub(crate) struct ClassCounts {
 }
 
 impl ClassCounts {
+    /// Returns the sums over classes or labels.
+    pub(crate) fn total(classes: &[Self]) -> Self {
+        Self {
+            right: sum(classes.iter().map(|class| class.right)),
+            support: sum(classes.iter().map(|class| class.support)),
+            predicted: sum(classes.iter().map(|class| class.predicted)),
+        }
+    }
+
     /// Returns the fraction of the rows predicted as the class that belong to it; 0 for 0/0.
     pub(crate) fn precision(self) -> f64 {
         ratio(self.right, self.predicted)
@@ -119,30 +128,15 @@ impl Counts {
 
     /// Returns a metric of the classes, averaged.
     pub(crate) fn average(&self, average: Average, metric: impl Fn(ClassCounts) -> f64) -> Result<f64> {
-        Ok(match average {
-            Average::Macro => self.mean(metric),
-            Average::Weighted => sum(self.classes().map(|class| class.support * metric(class))) / self.total(),
-            Average::Micro => {
-                let total = self.total();
-                metric(ClassCounts { right: self.right(), support: total, predicted: total })
-            }
-            Average::Binary => {
-                if let Some(class) = self.labels.iter().find(|class| **class > 1) {
-                    return Err(Error::value(
-                        "average=binary",
-                        "a class",
-                        class,
-                        "0 or 1; for more than two classes, use macro, micro or weighted",
-                    ));
-                }
-                metric(
-                    self.labels
-                        .iter()
-                        .position(|class| *class == 1)
-                        .map_or(ClassCounts::default(), |at| self.class(at)),
-                )
-            }
-        })
+        if let Some(value) = average.of(&self.classes().collect::<Vec<_>>(), &metric) {
+            return Ok(value);
+        }
+        if let Some(class) = self.labels.iter().find(|class| **class > 1) {
+            let wanted = "0 or 1; for more than two classes, use macro, micro or weighted";
+            return Err(Error::value("average=binary", "a class", class, wanted));
+        }
+        let one = self.labels.iter().position(|class| *class == 1).map(|at| self.class(at));
+        Ok(metric(one.unwrap_or_default()))
     }
 
     /// Returns the mean recall of the classes that have rows.
@@ -179,6 +173,21 @@ impl Counts {
         let wrong = sum(self.pairs().filter(|((actual, predicted), _)| actual != predicted).map(|(_, weight)| weight));
         let expected = sum(self.classes().map(|class| class.support / total * (total - class.predicted)));
         Some(1.0 - wrong / expected)
+    }
+}
+
+impl Average {
+    /// Returns a metric averaged over classes or labels; `None` for the binary average, which is of one class alone.
+    pub(crate) fn of(self, classes: &[ClassCounts], metric: impl Fn(ClassCounts) -> f64) -> Option<f64> {
+        let support = classes.iter().map(|class| class.support);
+        match self {
+            Self::Macro => Some(sum(classes.iter().map(|class| metric(*class))) / classes.len() as f64),
+            Self::Weighted => {
+                Some(ratio(sum(classes.iter().map(|class| class.support * metric(*class))), sum(support)))
+            }
+            Self::Micro => Some(metric(ClassCounts::total(classes))),
+            Self::Binary => None,
+        }
     }
 }
 

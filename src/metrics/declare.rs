@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::metrics::column::Column;
-use crate::metrics::counts::Counts;
+use crate::metrics::counts::{ClassCounts, Counts};
+use crate::metrics::labels::LabelScores;
 use crate::metrics::ranking::Ranking;
 use crate::metrics::{Needs, Row};
 
@@ -47,6 +48,10 @@ pub(crate) enum Compute {
     Bins(fn(&Row<'_>) -> (usize, f64)),
     /// From the counts of actual and predicted classes.
     Counts(fn(&Counts, [f64; 2]) -> Result<f64>),
+    /// From the counts of each class, averaged over classes or labels.
+    Averaged(fn(ClassCounts, [f64; 2]) -> f64),
+    /// From several labels per row.
+    Labels(fn(&LabelScores<'_>) -> f64),
     /// From the rows sorted by score: of class 1 for two classes, otherwise the mean over one-vs-rest of each class. `None` if
     /// there are no rows of a class, or of the others.
     Ranking(fn(&Ranking) -> Option<f64>),

@@ -20,6 +20,7 @@
 mod column;
 mod counts;
 mod declare;
+mod labels;
 mod predictions;
 mod ranking;
 mod scorer;
@@ -30,6 +31,7 @@ pub use predictions::Predictions;
 pub use table::*;
 
 pub(crate) use counts::{ClassCounts, Counts};
+pub(crate) use labels::LabelScores;
 pub(crate) use scorer::{Scorer, of_numbers};
 
 use std::fmt;
@@ -71,6 +73,8 @@ pub enum Needs {
     Probabilities,
     /// Targets and outputs that are numbers.
     Numbers,
+    /// Several labels per row, each with a score.
+    Labels,
 }
 
 impl Needs {
@@ -78,9 +82,10 @@ impl Needs {
     pub(crate) fn is_met_by(self, given: Self) -> bool {
         match self {
             Self::Numbers => given == Self::Numbers,
-            Self::Classes => given != Self::Numbers,
+            Self::Classes => !matches!(given, Self::Numbers | Self::Labels),
             Self::Scores => matches!(given, Self::Scores | Self::Probabilities),
             Self::Probabilities => given == Self::Probabilities,
+            Self::Labels => given == Self::Labels,
         }
     }
 
@@ -90,6 +95,7 @@ impl Needs {
             Self::Scores => "scores",
             Self::Probabilities => "probabilities",
             Self::Numbers => "numbers",
+            Self::Labels => "labels",
         }
     }
 }
@@ -236,6 +242,24 @@ impl Metric {
         &self.declaration().compute
     }
 
+    /// Returns `true` if the metric can be computed from predictions of a kind. Means of rows, means of classes and rankings of
+    /// classes have the same meaning for labels, each of which is a class of its own.
+    pub(crate) fn suits(&self, kind: Needs) -> bool {
+        let needs = self.needs();
+        match (kind, self.compute_kind()) {
+            (Needs::Labels, Compute::Averaged(_) | Compute::Ranking(_)) => true,
+            (Needs::Labels, Compute::Rows(_)) => needs == Needs::Classes,
+            _ => needs.is_met_by(kind),
+        }
+    }
+
+    /// Returns the average over classes.
+    fn average(&self) -> Average {
+        let mut values = self.declaration().parameters.iter().zip(self.values);
+        let average = values.find(|(parameter, _)| parameter.kind == ParameterKind::Average);
+        average.map_or_else(Average::default, |(_, value)| Average::at(value))
+    }
+
     /// Returns `true` if the scores of all rows must be kept and sorted.
     pub(crate) fn is_of_ranking(&self) -> bool {
         matches!(self.compute_kind(), Compute::Ranking(_))
@@ -334,7 +358,7 @@ impl Metric {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn compute(&self, predictions: &Predictions<'_>) -> Result<f64> {
-        if !self.needs().is_met_by(predictions.kind()) {
+        if !self.suits(predictions.kind()) {
             let (needed, given) = (self.needs().name(), predictions.kind().name());
             let problem = format!("it needs {needed}, but the predictions are {given}");
             let remedy = format!("use `Predictions::{needed}`, or another metric");

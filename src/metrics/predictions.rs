@@ -1,6 +1,7 @@
 //! Predictions with what is true, as metrics take them.
 
 use crate::error::{Error, Result, room};
+use crate::metrics::labels::LabelScores;
 use crate::metrics::scorer::{Scorer, of_numbers};
 use crate::metrics::{Metric, Needs};
 
@@ -28,6 +29,7 @@ enum Data<'a> {
     Classes { actual: &'a [u32], predicted: &'a [u32], count: Option<usize> },
     Scores { actual: &'a [u32], scores: &'a [f64], are_probabilities: bool },
     Numbers { targets: &'a [f64], outputs: &'a [f64], columns: usize },
+    Labels { actual: &'a [u32], scores: &'a [f64], columns: usize },
 }
 
 impl<'a> Predictions<'a> {
@@ -81,6 +83,21 @@ impl<'a> Predictions<'a> {
     /// ```
     pub fn numbers(targets: &'a [f64], outputs: &'a [f64]) -> Self {
         Self { data: Data::Numbers { targets, outputs, columns: 1 }, weights: None }
+    }
+
+    /// Takes several labels per row: the actual ones, 0 or 1, and a score for each, both of shape `[rows, columns]`, row-major. Scores
+    /// above 0 predict the label, as logits do; subtract 0.5 from probabilities.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::metrics::{Average, Predictions, exact_match, recall};
+    /// let predictions = Predictions::labels(&[1, 0, 1, 1], &[2.0, -1.0, 3.0, -0.5], 2);
+    /// assert_eq!(exact_match(&predictions)?, 0.5);
+    /// assert_eq!(recall(&predictions, Average::Micro)?, 2.0 / 3.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn labels(actual: &'a [u32], scores: &'a [f64], columns: usize) -> Self {
+        Self { data: Data::Labels { actual, scores, columns }, weights: None }
     }
 
     /// Sets the number of target columns of numbers: they have the shape `[rows, columns]`, row-major. Metrics are the mean over
@@ -138,6 +155,7 @@ impl<'a> Predictions<'a> {
             Data::Scores { are_probabilities: false, .. } => Needs::Scores,
             Data::Scores { are_probabilities: true, .. } => Needs::Probabilities,
             Data::Numbers { .. } => Needs::Numbers,
+            Data::Labels { .. } => Needs::Labels,
         }
     }
 
@@ -147,7 +165,10 @@ impl<'a> Predictions<'a> {
         let weight = |row: usize| self.weights.map_or(1.0, |weights| weights[row]);
         let mut scorer = match self.data {
             Data::Numbers { targets, outputs, columns } => {
-                return of_numbers(metric, targets, outputs, columns, self.weights);
+                return of_numbers(&[metric], targets, outputs, columns, self.weights).swap_remove(0);
+            }
+            Data::Labels { actual, scores, columns } => {
+                return LabelScores { actual, scores, columns, weights: self.weights }.compute(metric);
             }
             Data::Classes { count: Some(count), .. } => Scorer::new(&[metric], count, rows)?,
             Data::Classes { actual, predicted, count: None } => {
@@ -160,7 +181,7 @@ impl<'a> Predictions<'a> {
             Data::Scores { scores, .. } => Scorer::new(&[metric], (scores.len() / rows).max(2), rows)?,
         };
         match self.data {
-            Data::Numbers { .. } => {}
+            Data::Numbers { .. } | Data::Labels { .. } => {}
             Data::Classes { actual, predicted, .. } => {
                 (0..rows).for_each(|row| scorer.add_class(actual[row], predicted[row], weight(row)));
             }
@@ -184,23 +205,15 @@ impl<'a> Predictions<'a> {
     fn check(&self) -> Result<usize> {
         let (rows, columns) = match self.data {
             Data::Classes { actual, .. } | Data::Scores { actual, .. } => (actual.len(), 1),
-            Data::Numbers { columns: 0, .. } => return Err(Error::value("predictions", "columns", 0, "at least 1")),
+            Data::Numbers { columns: 0, .. } | Data::Labels { columns: 0, .. } => {
+                return Err(Error::value("predictions", "columns", 0, "at least 1"));
+            }
             Data::Numbers { targets, columns, .. } => (targets.len() / columns, columns),
+            Data::Labels { actual, columns, .. } => (actual.len() / columns, columns),
         };
         if rows == 0 {
             return Err(Error::data("predictions", "they have no rows", "give at least one"));
         }
-        let same = |what: &str, found: usize, of: &str, wanted: usize| match found == wanted {
-            true => Ok(()),
-            false => Err(Error::Shape {
-                place: "predictions".into(),
-                found_what: format!("the number of {what} is"),
-                found,
-                wanted_what: format!("the number of {of} is"),
-                wanted,
-                remedy: "give the same number of values for each row".into(),
-            }),
-        };
         match self.data {
             Data::Classes { actual, predicted, count } => {
                 same("predicted classes", predicted.len(), "actual classes", rows)?;
@@ -217,6 +230,12 @@ impl<'a> Predictions<'a> {
                     check_probabilities(scores, columns)?;
                 }
             }
+            Data::Labels { actual, scores, .. } => {
+                same("scores", scores.len(), "actual labels", actual.len())?;
+                same("actual labels", actual.len(), "rows times that of columns", rows * columns)?;
+                check_labels(actual, columns)?;
+                check_finite("score", scores, columns)?;
+            }
             Data::Numbers { targets, outputs, .. } => {
                 same("outputs", outputs.len(), "targets", targets.len())?;
                 same("targets", targets.len(), "rows times that of columns", rows * columns)?;
@@ -224,6 +243,11 @@ impl<'a> Predictions<'a> {
                 check_finite("output", outputs, columns)?;
             }
         }
+        self.check_weights(rows)
+    }
+
+    /// Checks the weights of so many rows; returns their number.
+    fn check_weights(&self, rows: usize) -> Result<usize> {
         let Some(weights) = self.weights else { return Ok(rows) };
         same("weights", weights.len(), "rows", rows)?;
         if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
@@ -234,6 +258,21 @@ impl<'a> Predictions<'a> {
             sum => Err(Error::value("predictions", "the sum of all weights", sum, "finite and above 0")),
         }
     }
+}
+
+/// Checks that two numbers of values are the same.
+fn same(what: &str, found: usize, of: &str, wanted: usize) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        place: "predictions".into(),
+        found_what: format!("the number of {what} is"),
+        found,
+        wanted_what: format!("the number of {of} is"),
+        wanted,
+        remedy: "give the same number of values for each row".into(),
+    })
 }
 
 fn row_name(row: usize) -> String {
@@ -247,6 +286,13 @@ fn check_classes(what: &str, classes: &[u32], count: usize) -> Result<()> {
             let wanted = format!("below the number of classes, {count}");
             Err(Error::value(row_name(row), &format!("{what} class"), classes[row], &wanted))
         }
+    }
+}
+
+fn check_labels(labels: &[u32], columns: usize) -> Result<()> {
+    match labels.iter().position(|label| *label > 1) {
+        None => Ok(()),
+        Some(at) => Err(Error::value(row_name(at / columns), &format!("label {}", at % columns), labels[at], "0 or 1")),
     }
 }
 

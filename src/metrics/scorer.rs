@@ -79,7 +79,11 @@ impl Scorer {
             let (bin, term) = match metric.compute_kind() {
                 Compute::Rows(term) => (0, term(row, metric.values)),
                 Compute::Bins(term) => term(row),
-                Compute::Counts(_) | Compute::Ranking(_) | Compute::Columns(_) => continue,
+                Compute::Averaged(_)
+                | Compute::Counts(_)
+                | Compute::Ranking(_)
+                | Compute::Columns(_)
+                | Compute::Labels(_) => continue,
             };
             if sums.len() <= bin {
                 sums.resize(bin + 1, Sum::default());
@@ -98,14 +102,19 @@ impl Scorer {
                 Ok(sums.iter().map(|sum| sum.value().abs()).collect::<Sum>().value() / weight)
             }
             Compute::Counts(compute) => compute(&self.counts, metric.values),
-            Compute::Ranking(_) | Compute::Columns(_) => areas.next().unwrap_or_else(|| no_scores(metric)),
+            Compute::Averaged(of_class) => {
+                self.counts.average(metric.average(), |class| of_class(class, metric.values))
+            }
+            Compute::Ranking(_) | Compute::Columns(_) | Compute::Labels(_) => {
+                areas.next().unwrap_or_else(|| no_scores(metric))
+            }
         };
         self.metrics.iter().map(value).collect()
     }
 }
 
 /// Returns the error of a metric of scores or numbers if only classes were added; [`Metric::compute`] checks it before.
-fn no_scores(metric: &Metric) -> Result<f64> {
+pub(super) fn no_scores(metric: &Metric) -> Result<f64> {
     Err(undefined(metric.name(), "there are no scores"))
 }
 
@@ -134,23 +143,27 @@ impl Kept {
     }
 }
 
-/// Computes a metric of numbers: the mean over columns. Targets and outputs have the shape [rows, columns], with at least one row.
+/// Computes metrics of numbers: means over columns. Targets and outputs have the shape [rows, columns], with at least one row.
 pub(crate) fn of_numbers(
-    metric: Metric,
+    metrics: &[Metric],
     targets: &[f64],
     outputs: &[f64],
     columns: usize,
     weights: Option<&[f64]>,
-) -> Result<f64> {
-    let Compute::Columns(compute) = metric.compute_kind() else { return no_scores(&metric) };
+) -> Vec<Result<f64>> {
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
-    let of_column = |first: usize| {
+    let column = |first: usize| {
         let places = (first..targets.len()).step_by(columns);
-        let column = Column::new(places.map(|at| [targets[at], outputs[at], weight(at / columns)]));
-        compute(&column, metric.values)
+        Column::new(places.map(|at| [targets[at], outputs[at], weight(at / columns)]))
     };
-    match (0..columns).map(of_column).collect::<Sum>().value() / columns as f64 {
-        value if value.is_finite() => Ok(value),
-        value => Err(undefined(metric.name(), &format!("the numbers are so large that it is {value}"))),
-    }
+    let all: Vec<Column> = if metrics.is_empty() { Vec::new() } else { (0..columns).map(column).collect() };
+    let of_one = |metric: &Metric| {
+        let Compute::Columns(compute) = metric.compute_kind() else { return no_scores(metric) };
+        let sum = all.iter().map(|column| compute(column, metric.values)).collect::<Sum>();
+        match sum.value() / columns as f64 {
+            value if value.is_finite() => Ok(value),
+            value => Err(undefined(metric.name(), &format!("the numbers are so large that it is {value}"))),
+        }
+    };
+    metrics.iter().map(of_one).collect()
 }

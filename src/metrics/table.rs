@@ -1,9 +1,9 @@
 //! Declarations of all metrics. t is the actual class or target, p the predicted class, q a probability, s a score, y an output.
 
-use super::Average;
-use super::declare::Compute::{Bins, Columns, Counts, Ranking, Rows};
+use super::declare::Compute::{Averaged, Bins, Columns, Counts, Labels, Ranking, Rows};
 use super::declare::metrics;
 use super::undefined;
+use super::{Average, ClassCounts};
 
 const INFINITE: f64 = f64::INFINITY;
 
@@ -11,7 +11,8 @@ const INFINITE: f64 = f64::INFINITY;
 const BINS: u32 = 15;
 
 metrics! {
-    /// Accuracy: fraction of the rows whose predicted class is the actual one (scikit-learn's `accuracy_score`).
+    /// Accuracy: fraction of the rows whose predicted class is the actual one (scikit-learn's `accuracy_score`). With several labels
+    /// per row, it is the fraction of correct labels, 1 − `hamming_loss`; see [`exact_match`].
     pub fn accuracy();
     formula "mean of [p = t]", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 1, 1, 0], &[0, 1, 0, 0])") = "0.75";
@@ -36,21 +37,21 @@ metrics! {
     pub fn precision(average: Average = Average 0.0);
     formula "right / predicted as the class, averaged", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), Average::Macro") = "(1.0 + 2.0 / 3.0) / 2.0";
-    Counts(|counts, [average, _]| counts.average(Average::at(average), |class| class.precision()));
+    Averaged(|class, _| class.precision());
 
     /// Fraction of the rows of a class that are predicted as the class, averaged over classes (`recall_score` with
     /// `zero_division=0`).
     pub fn recall(average: Average = Average 0.0);
     formula "right / rows of the class, averaged", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), Average::Binary") = "1.0";
-    Counts(|counts, [average, _]| counts.average(Average::at(average), |class| class.recall()));
+    Averaged(|class, _| class.recall());
 
     /// F-score: weighted harmonic mean of precision P and recall R, averaged over classes (`fbeta_score` with `zero_division=0`).
     /// A `beta` of 1 is the F1 score; a larger one gives recall more weight.
     pub fn f_beta(beta: f64 = NotNegative 1.0, average: Average = Average 0.0);
     formula "(1 + beta^2) P R / (beta^2 P + R), averaged", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), 2.0, Average::Binary") = "5.0 * 2.0 / (4.0 * 2.0 + 3.0)";
-    Counts(|counts, [beta, average]| counts.average(Average::at(average), |class| class.f_beta(beta)));
+    Averaged(|class, [beta, _]| class.f_beta(beta));
 
     /// Area under the ROC curve (`roc_auc_score`). For more than two classes, the mean of each class against the rest
     /// (`multi_class="ovr"`). An error if a class has no rows, where scikit-learn returns NaN.
@@ -104,6 +105,19 @@ metrics! {
         let bin = (1..BINS).filter(|bin| confidence > f64::from(*bin) / f64::from(BINS)).count();
         (bin, f64::from(row.actual == row.predicted) - confidence)
     });
+
+    /// Fraction of the rows with all labels predicted correctly (`accuracy_score` of several labels per row).
+    pub fn exact_match();
+    formula "mean of [all labels of the row are right]", from Labels, larger is better, range [0.0, 1.0];
+    example ("&Predictions::labels(&[1, 0, 0, 1], &[0.5, -1.0, 2.0, 3.0], 2)") = "0.5";
+    Labels(|labels| labels.mean(|row| f64::from(row.iter().all(|(actual, predicted)| actual == predicted))));
+
+    /// F1 over all labels of all rows (`f1_score` with `average="micro"`): 0 if no label is actual or predicted. Unlike the accuracy,
+    /// it does not rise where most labels are absent. [`f_beta`] has other averages, and is for classes, too.
+    pub fn f1();
+    formula "2 right / (actual + predicted labels)", from Labels, larger is better, range [0.0, 1.0];
+    example ("&Predictions::labels(&[1, 0, 0, 1], &[0.5, -1.0, 2.0, 3.0], 2)") = "0.8";
+    Labels(|labels| ClassCounts::total(&labels.counts()).f_beta(1.0));
 
     /// Coefficient of determination R² (`r2_score`), averaged over target columns. For constant targets, and so for a single row, it
     /// is 1 if all outputs are exact, else 0. (scikit-learn returns NaN for a single row.)

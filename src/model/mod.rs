@@ -1,10 +1,11 @@
 //! Trained models: a network, its parameters, and the metadata for raw input data.
 
+mod batches;
 mod confusion;
 pub(crate) mod container;
 mod evaluate;
+mod evaluation;
 mod file;
-mod multi_label;
 mod origin;
 mod output;
 mod predictor;
@@ -13,7 +14,7 @@ mod scores;
 
 pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
-pub use evaluate::Evaluation;
+pub use evaluation::Evaluation;
 pub use file::FORMAT_VERSION;
 pub use origin::{Origin, Record, TableLayout};
 pub use predictor::Predictor;

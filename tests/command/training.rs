@@ -216,3 +216,22 @@ fn what_is_saved_in_a_model_s_place_while_it_trains_is_not_replaced() {
     let model = Model::load(folder.path().join("m-2.safetensors")).expect("a model");
     assert_eq!(model.metadata.origin.expect("it says so").settings["seed"], "2");
 }
+
+/// Few different whole numbers are classes by default.
+#[test]
+fn a_loss_for_numbers_reads_whole_numbers_as_numbers() {
+    let folder = Folder::new();
+    folder
+        .write("visits.csv", format!("x,visits\n{}", (0..60).map(|x| format!("{x},{}\n", x / 12)).collect::<String>()));
+    let classes = folder.events(&["train", "visits.csv", "--epochs", "1"]);
+    assert_eq!((&classes[0]["outputs"], &classes[0]["loss"]), (&5.into(), &"softmax_cross_entropy".into()));
+    for loss in ["poisson", "mse", "huber(delta=2)"] {
+        let events = folder.events(&["train", "visits.csv", "--epochs", "1", "--loss", loss, "--force"]);
+        let (start, summary) = (&events[0], &events[events.len() - 1]);
+        assert_eq!(start["outputs"], 1, "{loss}: {start}");
+        assert!(summary["mae"].is_f64() && summary["accuracy"].is_null(), "{loss}: {summary}");
+    }
+    folder.write("text.csv", "x,y\n1,a\n2,b\n3,a\n4,b\n");
+    let message = folder.fail(&["train", "text.csv", "--loss", "poisson"]);
+    assert!(message.contains("column `y`") && message.contains("`a`"), "{message}");
+}

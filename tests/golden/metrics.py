@@ -108,6 +108,24 @@ def of_numbers(t, y, w):
     return values
 
 
+def of_labels(actual, scores, w):
+    """Metrics of several labels per row. wgrad's accuracy is that of single labels."""
+    predicted = (scores > 0).astype(int)
+    values = {
+        "accuracy": 1 - sk.hamming_loss(actual, predicted, sample_weight=w),
+        "exact_match": sk.accuracy_score(actual, predicted, sample_weight=w),
+        "f1": sk.f1_score(actual, predicted, average="micro", zero_division=0, sample_weight=w),
+        "roc_auc": sk.roc_auc_score(actual, scores, average="macro", sample_weight=w),
+        "pr_auc": sk.average_precision_score(actual, scores, average="macro", sample_weight=w),
+    }
+    for average in AVERAGES:
+        options = dict(average=average, zero_division=0, sample_weight=w)
+        values[f"precision(average={average})"] = sk.precision_score(actual, predicted, **options)
+        values[f"recall(average={average})"] = sk.recall_score(actual, predicted, **options)
+        values[f"f_beta(beta=2, average={average})"] = sk.fbeta_score(actual, predicted, beta=2, **options)
+    return values
+
+
 def case(name, kind, weights=None, columns=1, labels=None, **data):
     data = {key: np.array(value) for key, value in data.items()}
     w = None if weights is None else np.array(weights, dtype=float)
@@ -115,6 +133,8 @@ def case(name, kind, weights=None, columns=1, labels=None, **data):
         values = of_classes(data["actual"], data["predicted"], labels, w)
     elif kind == "scores":
         values = of_scores(data["actual"], data["scores"], w)
+    elif kind == "labels":
+        values = of_labels(data["actual"].reshape(-1, columns), data["scores"].reshape(-1, columns), w)
     elif kind == "probabilities":
         values = of_probabilities(data["actual"], data["scores"], w)
     else:
@@ -209,6 +229,11 @@ cases = [
     case("one constant column", "numbers", columns=2, targets=[4.0, 1.0, 4.0, 2.0], outputs=[5.0, 1.0, 4.0, 3.0]),
     case("shifted", "numbers", targets=[1.0, 2.0, 3.0], outputs=[2.0, 3.0, 4.0]),
     case("one row of numbers", "numbers", targets=[2.0], outputs=[3.5]),
+    case("labels", "labels", columns=3, actual=draw(2, 120), scores=normal(size=120)),
+    case("labels with weights", "labels", columns=4, actual=draw(2, 160), scores=normal(size=160).round(1),
+         weights=weights(40)),
+    case("labels that are never predicted or never actual", "labels", columns=3, actual=[0, 1, 0, 0, 0, 0, 0, 1, 0],
+         scores=[1.0, -1.0, -2.0, -1.0, -3.0, -0.5, 2.0, -0.25, -4.0]),
     case("large offset", "numbers", targets=1e9 + np.arange(50.0), outputs=1e9 + np.arange(50.0)[::-1]),
 ]
 print("[\n" + ",\n".join("  " + json.dumps(one) for one in cases) + "\n]")

@@ -58,7 +58,7 @@ impl<'a> Job<'a> {
     /// Reads and splits the data, and checks everything that would otherwise fail after hours of training.
     pub fn prepare(arguments: &'a Arguments, output: &Output) -> Result<Self> {
         let reading = &arguments.columns.reading;
-        let source = data::load_inspected(&arguments.data, &arguments.columns)?;
+        let source = data::load_inspected(&arguments.data, &arguments.columns, arguments.recipe.loss)?;
         let found = source.found.clone();
         let contents = (source.rows.len(), source.rows.checksum());
         let sets = Sets::of(source, &arguments.split, reading, arguments.seed)?;

@@ -181,7 +181,7 @@ impl Inspection {
 }
 
 fn of_header(name: &str, header: Header) -> Result<Inspection> {
-    let Header { text, layout, target, is_input } = header;
+    let Header { text, layout, target, is_input, read_as } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
     let mut roles: Vec<Role> = roles.collect();
     roles[target] = Role::Target;
@@ -195,5 +195,5 @@ fn of_header(name: &str, header: Header) -> Result<Inspection> {
         return Err(no_rows(text));
     }
     let (delimiter, line) = (Some(text.delimiter.into()), |start| text.line(start));
-    Ok(all.inspection(name.into(), delimiter, None, Some(&layout), &line))
+    Ok(all.inspection(name.into(), delimiter, read_as, Some(&layout), &line))
 }
