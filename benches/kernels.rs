@@ -47,7 +47,7 @@ fn plans() -> Result<Vec<(&'static str, TrainingSpec, Plan)>> {
             plans.push((name, spec.clone(), fuse(&primitive)?));
             plans.push((name, spec.clone(), primitive));
             let images = TrainingSpec { data_inputs: InputStorage::Bytes, ..spec };
-            plans.push((name, images.clone(), fuse(&lower(&images)?)?));
+            plans.push((name, images.clone(), Plan::for_training(&images)?));
         }
     }
     Ok(plans)

@@ -11,9 +11,8 @@
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
-use wgrad::plan::Section;
+use wgrad::lower::TrainingSpec;
+use wgrad::plan::{Plan, Section};
 use wgrad::{Adam, Device, Result, Trainer};
 use workload::{Workload, named};
 
@@ -31,7 +30,7 @@ fn batches(workload: &Workload) -> usize {
 /// Returns the operations of a step, including the optimizer's.
 fn flops(workload: &Workload) -> Result<u64> {
     let spec = TrainingSpec::new(workload.network(), workload.loss(), Adam::new(1e-3), workload.batch);
-    let plan = fuse(&lower(&spec)?)?;
+    let plan = Plan::for_training(&spec)?;
     let ops = [Section::Gradients, Section::Update].into_iter().flat_map(|section| plan.ops(section));
     Ok(ops.map(|op| plan.flops(op)).sum())
 }

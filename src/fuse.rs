@@ -17,8 +17,49 @@ use crate::kernels::{
     activation, activation_grad, bias_add, check_finite, column_sum, dense_forward, dense_grad_input,
     dense_grad_weight, dropout, matmul,
 };
-use crate::network::Activation;
+use crate::loss::Loss;
+use crate::lower::{TrainingSpec, lower, lower_evaluation, lower_forward};
+use crate::network::{Activation, Network};
 use crate::plan::{Kernel, Op, Plan, Section, ViewId};
+
+impl Plan {
+    /// Creates the fused plan of a training step: all sections.
+    ///
+    /// # Errors
+    /// As [`lower`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::lower::TrainingSpec;
+    /// use wgrad::plan::{Plan, Section};
+    /// use wgrad::{Adam, Loss, Network};
+    /// let network = Network::parse(64, "128 relu 10")?;
+    /// let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), 64);
+    /// let plan = Plan::for_training(&spec)?;
+    /// // 3·L + 1 ops for L = 2 dense layers.
+    /// assert_eq!(plan.ops(Section::Gradients).len() + plan.ops(Section::Update).len(), 7);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn for_training(spec: &TrainingSpec) -> Result<Self> {
+        fuse(&lower(spec)?)
+    }
+
+    /// Creates the fused plan of a forward pass and its loss, for `rows` rows at once: the sections `evaluate` and `score`.
+    ///
+    /// # Errors
+    /// As [`lower_evaluation`].
+    pub fn for_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Self> {
+        fuse(&lower_evaluation(network, loss, rows)?)
+    }
+
+    /// Creates the fused plan of a forward pass, for `rows` rows at once: the section `evaluate`.
+    ///
+    /// # Errors
+    /// As [`lower_forward`].
+    pub fn for_inference(network: &Network, rows: usize) -> Result<Self> {
+        fuse(&lower_forward(network, rows)?)
+    }
+}
 
 /// Fuses all ops that can be fused.
 ///

@@ -11,9 +11,12 @@ use rand::TryRng;
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
+/// Number of rounds of [`philox`], on every device.
+pub const PHILOX_ROUNDS: usize = 10;
+
 /// Returns the four words at `counter` under `key`, after ten rounds.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
+    for _ in 0..PHILOX_ROUNDS {
         let a = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
         let b = u64::from(MULTIPLIER[1]) * u64::from(counter[2]);
         counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
@@ -26,7 +29,7 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// the function is inlined into one compiled for vector instructions.
 #[inline(always)]
 pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
-    for _ in 0..10 {
+    for _ in 0..PHILOX_ROUNDS {
         let [mut c0, mut c1, mut c2, mut c3] = [[0; LANES]; 4];
         for lane in 0..LANES {
             let a = u64::from(MULTIPLIER[0]) * u64::from(counters[0][lane]);

@@ -3,7 +3,6 @@
 //!
 //! Equal rows are the hard case: a simple sum in f32 rounds each of them in the same direction.
 
-use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::numeric::{Matrix, MatrixMut, column_sum, matmul_over_rows};
 use wgrad::plan::{Plan, Section};
@@ -191,7 +190,7 @@ fn no_shader_loops_longer_than_the_device_allows() {
             let loss = if layers.ends_with('2') { Loss::softmax_cross_entropy() } else { Loss::mean_squared_error() };
             let spec = TrainingSpec::new(network, loss, Sgd::new(0.1), batch);
             let spec = TrainingSpec { clip_norm: Some(1.0), evaluate_rows: 10, ..spec };
-            for plan in [lower(&spec), lower(&spec).and_then(|plan| fuse(&plan))] {
+            for plan in [lower(&spec), Plan::for_training(&spec)] {
                 let plan = specialize(plan.expect("a plan"), &DeviceLimits::Gpu(limits)).expect("it is cut");
                 assert!((1_000..=65_535).contains(&rounds(&plan)), "{layers}: {} rounds", rounds(&plan));
             }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section, Tile};
 use wgrad::specialize::{Choice, DeviceLimits, FusedStep, Limits, Machine, Tuning, candidates, specialize};
 use wgrad::verify::Verify;
@@ -98,7 +97,7 @@ fn the_cpu_has_no_tiles() {
 fn plan() -> Plan {
     let network = Network::parse(64, "40 relu 36").expect("a network");
     let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 32);
-    fuse(&lower(&spec).expect("sound")).expect("sound")
+    Plan::for_training(&spec).expect("sound")
 }
 
 fn gpu() -> DeviceLimits {

@@ -1,8 +1,7 @@
 //! `wgrad plan`: ops of a training step.
 
-use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};
-use wgrad::plan::Rates;
+use wgrad::plan::{Plan, Rates};
 use wgrad::{Device, Result};
 
 use super::autotune::{Followed, TuningOptions};
@@ -69,8 +68,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = arguments.subject.spec()?;
     let TrainingSpec { network, loss, optimizer, .. } = &spec;
     let mut heading = wrapped("", "  ", &format!("{network}, {loss}, {}", optimizer.name())) + "\n";
-    let plan = lower(&spec)?;
-    let plan = if arguments.primitive { plan } else { fuse(&plan)? };
+    let plan = if arguments.primitive { lower(&spec)? } else { Plan::for_training(&spec)? };
     let plan = match &arguments.fused_step.of_named(arguments.device.as_ref())? {
         Some(device) => {
             let (plan, followed) = arguments.tuning.choose(device)?.tiled(plan, device)?;

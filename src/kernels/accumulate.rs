@@ -24,7 +24,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::numeric::{Sum, add_compensated, all_finite};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};

@@ -11,7 +11,7 @@
 //! Rounding: [`Rounded`], from the declaration of f′.
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::{activation_prelude, line, line_prelude, shared};
+use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
 use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

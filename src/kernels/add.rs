@@ -11,7 +11,7 @@
 //! Derivative: with respect to both inputs the identity.
 //! Rounding: one rounded addition.
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::numeric::Sum;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

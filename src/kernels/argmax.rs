@@ -10,7 +10,7 @@
 //!
 //! Exact.
 
-use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 

@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, StepUse, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 

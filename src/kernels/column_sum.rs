@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{groups, line_prelude, shared, taking_turns};
+use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

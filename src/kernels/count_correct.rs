@@ -11,7 +11,7 @@
 //!
 //! Exact.
 
-use crate::kernels::{line_prelude, shared, taking_turns};
+use crate::kernels::shared::{self, line_prelude, taking_turns};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 

@@ -16,12 +16,12 @@
 
 use std::ops::Range;
 
-use crate::elementwise::numbers::Rounded;
-use crate::kernels::activation_prelude;
-use crate::kernels::dense_forward_sum;
-use crate::kernels::dropout::{self, Mask};
-use crate::kernels::matmul_split::{self, Transpose};
-use crate::kernels::shared::{self, tiles};
+use crate::kernels::shared::{self, activation_prelude, tiles};
+use crate::kernels::{
+    dense_forward_sum,
+    dropout::{self, Mask},
+    matmul_split::{self, Transpose},
+};
 use crate::network::Activation;
 use crate::numeric::{Matrix, Sum, matmul};
 use crate::plan::{
@@ -181,7 +181,9 @@ pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nt, op.tile(), input, weight, output);
-    [first, dense_forward_sum::op(plan, op.params(), partial, bias, output, op.views.get(4).copied())]
+    let p = op.params::<Params>();
+    let mask = Mask { layer: p.layer, threshold: p.threshold, scale: p.scale };
+    [first, dense_forward_sum::op(plan, p.activation(), mask, partial, bias, output, op.views.get(4).copied())]
 }
 
 /// The reference implementation; input and output begin at row `first` of the batch.
@@ -259,15 +261,10 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
             sum.add(bias[o], 1.0);
             tolerances_kept[r * outputs + o] = sum.tolerance();
             if dropout::keeps(p.threshold, before.step, p.layer, r, o) {
-                tolerances[r * outputs + o] = rounding(p.activation(), p.scale, &sum);
+                tolerances[r * outputs + o] = dense_forward_sum::rounding(p.activation(), p.scale, &sum);
             }
         }
     }
     let written = [tolerances, tolerances_kept].map(Tolerance::Each);
     written.into_iter().take(if matches!(after.args[4], BufferArg::None) { 1 } else { 2 }).collect()
-}
-
-/// Returns the tolerance of a kept element f(sum)·scale.
-pub fn rounding(activation: Activation, scale: f32, sum: &Sum) -> f64 {
-    (activation.rounded(Rounded::sum(sum)) * Rounded::exact_f32(scale)).error()
 }

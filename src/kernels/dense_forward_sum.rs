@@ -13,12 +13,16 @@
 //! With `matmul_split_nt` it replaces `dense_forward`, and with a view `kept` `dense_forward_kept`.
 //! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, propagated through f and the dropout factor.
 
+use crate::elementwise::numbers::Rounded;
+use crate::kernels::dropout::{self, Mask};
 use crate::kernels::shared::parts;
-use crate::kernels::{activation_prelude, dense_forward, dropout, line, line_prelude, shared};
+use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
 use crate::network::Activation;
+use crate::numeric::Sum;
 use crate::plan::{
     Binding, BufferArg, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words,
 };
+use crate::rng::PHILOX_ROUNDS;
 use crate::shape::Dtype;
 
 words! {
@@ -73,7 +77,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
             shared,
             prelude: |op| line_prelude(op) + &activation_prelude(op),
             grid: |_, shapes| line(shapes[2].elements()),
-            rounds: Some(|_, shapes| (shapes[0].rows + dropout::PHILOX_ROUNDS) as u64),
+            rounds: Some(|_, shapes| (shapes[0].rows + PHILOX_ROUNDS) as u64),
             tiles: None,
         },
     }
@@ -104,29 +108,31 @@ pub static KERNEL: Kernel = kernel("dense_forward_sum", BINDINGS.split_at(3).0, 
 /// Kernel that also writes the argument of f; see the module documentation.
 pub static KEPT: Kernel = kernel("dense_forward_sum_kept", &BINDINGS, shared!(SUM_KEPT));
 
-/// output = drop(f(the sum of the parts of partial + bias)), for the dense layer with the parameters `layer`.
+/// output = drop(f(the sum of the parts of partial + bias)).
 pub fn op(
     plan: &Plan,
-    layer: &dense_forward::Params,
+    activation: Activation,
+    mask: Mask,
     partial: ViewId,
     bias: ViewId,
     output: ViewId,
     kept: Option<ViewId>,
 ) -> Op {
-    let parts = plan.shape(partial);
+    let (parts, output_shape) = (plan.shape(partial), plan.shape(output));
+    let [alpha, beta] = activation.parameters();
     let params = Params {
         parts: parts.rows as u32,
         part_size: parts.columns as u32,
-        outputs: layer.outputs,
-        function: layer.function,
-        alpha: layer.alpha,
-        beta: layer.beta,
-        layer: layer.layer,
-        threshold: layer.threshold,
-        scale: layer.scale,
+        outputs: output_shape.columns as u32,
+        function: activation.number(),
+        alpha,
+        beta,
+        layer: mask.layer,
+        threshold: mask.threshold,
+        scale: mask.scale,
     };
     let views: Vec<ViewId> = [partial, bias, output].into_iter().chain(kept).collect();
-    Op::new(if kept.is_some() { &KEPT } else { &KERNEL }, &views, &params, plan.shape(output).rows)
+    Op::new(if kept.is_some() { &KEPT } else { &KERNEL }, &views, &params, output_shape.rows)
 }
 
 impl Params {
@@ -174,9 +180,14 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         sum.add(bias[i % outputs], 1.0);
         tolerances_kept[i] = sum.tolerance();
         if dropout::keeps(p.threshold, before.step, p.layer, i / outputs, i % outputs) {
-            tolerances[i] = dense_forward::rounding(p.activation(), p.scale, &sum);
+            tolerances[i] = rounding(p.activation(), p.scale, &sum);
         }
     }
     let written = [tolerances, tolerances_kept].map(Tolerance::Each);
     written.into_iter().take(if matches!(after.args[3], BufferArg::None) { 1 } else { 2 }).collect()
+}
+
+/// Returns the tolerance of a kept element f(sum)·scale.
+pub fn rounding(activation: Activation, scale: f32, sum: &Sum) -> f64 {
+    (activation.rounded(Rounded::sum(sum)) * Rounded::exact_f32(scale)).error()
 }

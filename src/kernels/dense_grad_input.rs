@@ -17,11 +17,12 @@
 //! Rounding: [`Sum`] of `outputs` terms, times f′ with its own error.
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::activation_prelude;
-use crate::kernels::dense_grad_input_sum;
-use crate::kernels::dropout::{self, Mask};
-use crate::kernels::matmul_split::{self, Transpose};
-use crate::kernels::shared::{self, tiles};
+use crate::kernels::shared::{self, activation_prelude, tiles};
+use crate::kernels::{
+    dense_grad_input_sum,
+    dropout::{self, Mask},
+    matmul_split::{self, Transpose},
+};
 use crate::network::Activation;
 use crate::numeric::{Matrix, Sum, matmul};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
@@ -128,7 +129,7 @@ pub fn op(
         layer: mask.layer,
         threshold: mask.threshold,
         scale: mask.scale,
-        keep: if activation.keeps_input() { 1.0 } else { 1.0 / mask.scale },
+        keep: dense_grad_input_sum::keep(activation, mask),
     };
     Op::new(&KERNEL, &[grad_output, weight, lower, grad_input], &params, rows)
 }
@@ -144,7 +145,9 @@ impl Params {
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, weight, lower, grad_input] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nn, op.tile(), grad_output, weight, grad_input);
-    [first, dense_grad_input_sum::op(plan, op.params(), partial, lower, grad_input)]
+    let p = op.params::<Params>();
+    let mask = Mask { layer: p.layer, threshold: p.threshold, scale: p.scale };
+    [first, dense_grad_input_sum::op(plan, p.activation(), mask, partial, lower, grad_input)]
 }
 
 /// The reference implementation; all views but weight begin at row `first` of the batch.
@@ -203,7 +206,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
             }
             let mut sum = Sum::default();
             (0..outputs).for_each(|o| sum.add(grad_output[r * outputs + o], weight[o * inputs + i]));
-            tolerances[r * inputs + i] = rounding(
+            tolerances[r * inputs + i] = dense_grad_input_sum::rounding(
                 p.activation(),
                 [p.scale, p.keep],
                 Rounded::sum(&sum),
@@ -212,10 +215,4 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         }
     }
     vec![Tolerance::Each(tolerances)]
-}
-
-/// Returns the tolerance of a kept element sum·scale·f′(lower·keep).
-pub fn rounding(activation: Activation, [scale, keep]: [f32; 2], sum: Rounded, lower: Rounded) -> f64 {
-    let [scale, keep] = [scale, keep].map(Rounded::exact_f32);
-    (sum * scale * activation.rounded_derivative(lower * keep)).error()
 }

@@ -14,10 +14,12 @@
 //! Rounding: [`Sum`](crate::numeric::Sum) of one term per part, times f′ with its own error.
 
 use crate::elementwise::numbers::Rounded;
+use crate::kernels::dropout::{self, Mask};
 use crate::kernels::shared::parts;
-use crate::kernels::{activation_prelude, dense_grad_input, dropout, line, line_prelude, shared};
+use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
 use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
+use crate::rng::PHILOX_ROUNDS;
 use crate::shape::Dtype;
 
 words! {
@@ -81,27 +83,28 @@ pub static KERNEL: Kernel = Kernel {
         ],
         prelude: |op| line_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| line(shapes[2].elements()),
-        rounds: Some(|_, shapes| (shapes[0].rows + dropout::PHILOX_ROUNDS) as u64),
+        rounds: Some(|_, shapes| (shapes[0].rows + PHILOX_ROUNDS) as u64),
         tiles: None,
     },
 };
 
-/// grad_input from partial, for the dense layer with the parameters `layer`.
-pub fn op(plan: &Plan, layer: &dense_grad_input::Params, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
-    let parts = plan.shape(partial);
+/// grad_input from partial. `lower` is drop(f(x)), or x if f′ is computed from it.
+pub fn op(plan: &Plan, activation: Activation, mask: Mask, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
+    let (parts, shape) = (plan.shape(partial), plan.shape(grad_input));
+    let [alpha, beta] = activation.parameters();
     let params = Params {
         parts: parts.rows as u32,
         part_size: parts.columns as u32,
-        inputs: layer.inputs,
-        function: layer.function,
-        alpha: layer.alpha,
-        beta: layer.beta,
-        layer: layer.layer,
-        threshold: layer.threshold,
-        scale: layer.scale,
-        keep: layer.keep,
+        inputs: shape.columns as u32,
+        function: activation.number(),
+        alpha,
+        beta,
+        layer: mask.layer,
+        threshold: mask.threshold,
+        scale: mask.scale,
+        keep: keep(activation, mask),
     };
-    Op::new(&KERNEL, &[partial, lower, grad_input], &params, plan.shape(grad_input).rows)
+    Op::new(&KERNEL, &[partial, lower, grad_input], &params, shape.rows)
 }
 
 impl Params {
@@ -140,13 +143,20 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     for i in 0..before.items.len() * inputs {
         if dropout::keeps(p.threshold, before.step, p.layer, i / inputs, i % inputs) {
             let sum = parts::bounded(partial, p.parts, part_size, i);
-            tolerances[i] = dense_grad_input::rounding(
-                p.activation(),
-                [p.scale, p.keep],
-                Rounded::sum(&sum),
-                Rounded::exact_f32(lower[i]),
-            );
+            tolerances[i] =
+                rounding(p.activation(), [p.scale, p.keep], Rounded::sum(&sum), Rounded::exact_f32(lower[i]));
         }
     }
     vec![Tolerance::Each(tolerances)]
+}
+
+/// Returns the tolerance of a kept element sum·scale·f′(lower·keep).
+pub fn rounding(activation: Activation, [scale, keep]: [f32; 2], sum: Rounded, lower: Rounded) -> f64 {
+    let [scale, keep] = [scale, keep].map(Rounded::exact_f32);
+    (sum * scale * activation.rounded_derivative(lower * keep)).error()
+}
+
+/// Returns the factor by which the argument of f′ exceeds `lower`: 1 if f′ is computed from x, else that of dropout.
+pub fn keep(activation: Activation, mask: Mask) -> f32 {
+    if activation.keeps_input() { 1.0 } else { 1.0 / mask.scale }
 }

@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::shared::parts;
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::numeric::{Matrix, all_finite, column_sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

@@ -11,10 +11,10 @@
 //!
 //! Derivative: the same op with the same random words. Rounding: the mask is exact; one rounded multiplication.
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::numeric::{MatrixMut, UNIT_ROUNDOFF, or_flushed, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
-use crate::rng::{Stream, philox, philox_lanes};
+use crate::rng::{PHILOX_ROUNDS, Stream, philox, philox_lanes};
 use crate::shape::Dtype;
 
 words! {
@@ -30,9 +30,6 @@ words! {
         scale: f32,
     }
 }
-
-/// Number of Philox rounds for the random words of four columns, in `shaders/shared/philox.wgsl`.
-pub const PHILOX_ROUNDS: usize = 10;
 
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {

@@ -18,7 +18,7 @@
 use crate::elementwise::ElementLoss;
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::kernels::{row_prelude, shared};
+use crate::kernels::shared::{self, row_prelude};
 use crate::numeric::UNIT_ROUNDOFF;
 use crate::plan::{Call, Kernel, Op, Shader, StepUse, Tolerance, WorkItem};
 

@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use crate::kernels::shared::rows::Rows;
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::plan::{
     Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, Touches, ViewId, WorkItem, words,
 };

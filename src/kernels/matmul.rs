@@ -17,9 +17,11 @@
 //! Derivative: that of `NT` is `NN` with respect to a, and `TN` with respect to b.
 //! Rounding: [`Sum`] of k terms, for `TN` in blocks.
 
+use crate::kernels::dropout::Mask;
 use crate::kernels::matmul_split::{self, Transpose};
 use crate::kernels::shared::{self, tiles};
 use crate::kernels::{dense_forward, dense_forward_sum, dense_grad_weight_sum};
+use crate::network::Activation;
 use crate::numeric::{Matrix, MatrixMut, Sum, matmul, matmul_over_rows};
 use crate::plan::{Binding, Contents, Kernel, Op, Plan, Shader, StepUse, Tiles, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, Shape};
@@ -196,9 +198,8 @@ fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
         };
         return [first, dense_grad_weight_sum::op(plan, partial, out, bias, flag)];
     }
-    let layer = dense_forward::Params { outputs: shape.columns as u32, scale: 1.0, ..Default::default() };
     let bias = dense_forward::no_bias(plan, shape.columns);
-    [first, dense_forward_sum::op(plan, &layer, partial, bias, out, None)]
+    [first, dense_forward_sum::op(plan, Activation::identity(), Mask::NONE, partial, bias, out, None)]
 }
 
 /// The reference implementation of [`NT`].

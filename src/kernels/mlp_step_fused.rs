@@ -24,15 +24,16 @@
 //! Rounding: stage by stage as in `dense_forward`, the loss, `dense_grad_input` and `dense_grad_weight`. [`TRACED`]
 //! writes the results of each stage to a trace. The reference and the tolerances then start each stage from the trace
 //! of the device, so each stage is checked alone. [`KERNEL`] has no trace, so the errors of earlier stages are
-//! propagated; see `shared::step_tolerance`.
+//! propagated; see `tolerance.rs`.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
+pub mod tolerance;
+
 use crate::elementwise::Function;
-use crate::kernels::dense_forward;
-use crate::kernels::shared::{self, row_loss, step_tolerance};
-use crate::kernels::{dense_grad_input, groups};
+use crate::kernels::shared::{self, groups, row_loss};
+use crate::kernels::{dense_forward, dense_grad_input};
 use crate::loss::Loss;
 use crate::network::Activation;
 use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, ViewId, WorkItem, words};
@@ -235,7 +236,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
         flops,
         reference: run,
         fast: None,
-        tolerance: step_tolerance::tolerance,
+        tolerance: tolerance::tolerance,
         shader: Shader {
             source: include_str!("../../shaders/mlp_step_fused.wgsl"),
             shared,

@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::{self, Rounded};
-use crate::kernels::{line_prelude, shared, taking_turns};
+use crate::kernels::shared::{self, line_prelude, taking_turns};
 use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;

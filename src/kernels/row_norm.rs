@@ -18,7 +18,7 @@
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::{abs, inverse_root};
-use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
 use crate::numeric::{Sum, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

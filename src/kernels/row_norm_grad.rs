@@ -16,7 +16,7 @@
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{Params, depth, total};
-use crate::kernels::{along_row, line, per_row, row_prelude, shared};
+use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
 

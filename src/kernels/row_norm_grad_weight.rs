@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::total;
-use crate::kernels::{groups, line_prelude, shared, taking_turns};
+use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;

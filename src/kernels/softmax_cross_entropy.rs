@@ -26,7 +26,7 @@
 use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared::row_loss::{self, Params};
-use crate::kernels::{row_prelude, shared};
+use crate::kernels::shared::{self, row_prelude};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
 use crate::plan::{Call, Kernel, Shader, Step, StepUse, Tolerance, WorkItem};
 

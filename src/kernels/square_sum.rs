@@ -11,7 +11,7 @@
 //! Rounding: half of the relative error of 64 positive terms, and a square root accurate to 4.5 ULP; elements below the
 //! normal range may be flushed to 0.
 
-use crate::kernels::{line, line_prelude, shared};
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::numeric::UNIT_ROUNDOFF;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};

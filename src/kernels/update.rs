@@ -29,7 +29,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::{MAX_SETTINGS, MAX_STATES, Shared, Update, updates};
-use crate::kernels::{line, line_prelude, norm, shared};
+use crate::kernels::norm;
+use crate::kernels::shared::{self, line, line_prelude};
 use crate::plan::{Binding, Call, Field, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 

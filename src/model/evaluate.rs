@@ -6,13 +6,12 @@ use crate::data::{Dataset, Standardization};
 use crate::device::Device;
 use crate::error::{Error, Result, room};
 use crate::exec::Executor;
-use crate::fuse::fuse;
 use crate::loss::{Loss, TargetKind, Task};
-use crate::lower::lower_evaluation;
 use crate::metrics::{LabelScores, Metric, Needs, Scorer, of_numbers};
 use crate::model::batches::{Batch, Receiver, Totals, run};
 use crate::model::scores::ClassScores;
 use crate::model::{Evaluation, InputRows, Model, check_finite, numbers, rows_at_once, target_of, write_parameters};
+use crate::plan::Plan;
 
 /// Largest number of classes for which every evaluation includes the metrics of the ranking, `roc_auc` and `pr_auc`: they keep and
 /// sort the scores of all rows.
@@ -110,7 +109,7 @@ impl Model {
         let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
         let scaling = self.metadata.target_scaling.as_ref();
         let target = target_of(network, loss, scaling, data)?;
-        let plan = fuse(&lower_evaluation(network, loss, rows_at_once(network, device, data.len()))?)?;
+        let plan = Plan::for_evaluation(network, loss, rows_at_once(network, device, data.len()))?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         evaluate(executor.as_mut(), loss, scaling, &input, &target, wanted)

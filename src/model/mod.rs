@@ -34,7 +34,7 @@ use crate::data::Standardization;
 use crate::device::Device;
 use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
-use crate::fuse::{fuse, fuse_keeping};
+use crate::fuse::fuse_keeping;
 use crate::loss::Loss;
 use crate::lower::lower_forward;
 use crate::network::Network;
@@ -351,7 +351,7 @@ impl Model {
 
     /// Creates the executor for [`forward`] on `rows` rows. The model must be checked before.
     fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
-        let plan = fuse(&lower_forward(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?)?;
+        let plan = Plan::for_inference(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
         Ok(executor)

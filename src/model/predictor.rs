@@ -6,8 +6,7 @@ use super::{Metadata, Model, check_finite, check_inputs, classes, forward, prepa
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, RowExecutor};
-use crate::fuse::fuse;
-use crate::lower::lower_forward;
+use crate::plan::Plan;
 
 /// On the CPU, fewer rows than this are predicted one by one: a row takes about a microsecond, and the overhead of a batch is
 /// several microseconds.
@@ -180,7 +179,7 @@ impl Compiled {
         model.check()?;
         let mut compiled = Self { device: device.clone(), row: None, rows: None };
         if device.is_cpu() {
-            let mut row = RowExecutor::new(fuse(&lower_forward(&model.metadata.network, 1)?)?)?;
+            let mut row = RowExecutor::new(Plan::for_inference(&model.metadata.network, 1)?)?;
             model.parameters.iter().try_for_each(|tensor| row.write(&tensor.name, &tensor.values))?;
             compiled.row = Some(row);
         } else {

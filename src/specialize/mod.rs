@@ -110,8 +110,8 @@ fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
 /// Checks the limits that every shader needs.
 fn shaders(limits: &Limits) -> Result<()> {
     let needs = [
-        ("invocations in one workgroup", kernels::GROUP as u64, limits.invocations),
-        ("bytes of workgroup memory", kernels::GROUP_BYTES as u64, limits.workgroup_bytes),
+        ("invocations in one workgroup", kernels::shared::GROUP as u64, limits.invocations),
+        ("bytes of workgroup memory", kernels::shared::GROUP_BYTES as u64, limits.workgroup_bytes),
     ];
     needs.into_iter().try_for_each(|(what, needed, allowed)| {
         limit(|| "every shader".into(), what, needed, allowed.into(), || "use another device".into())

@@ -2,7 +2,6 @@
 //! checkpoint that training resumes from.
 
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
 use crate::lower::{TrainingSpec, lower};
 use crate::plan::{Plan, Section};
 use crate::specialize::{Choice, DeviceLimits, Tuning, TuningPolicy, with_fused_step};
@@ -45,8 +44,7 @@ impl Planner {
     /// Returns the training plan before it is specialized for the device. Only its fused step and its tiles depend on the
     /// device.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
-        let plan = lower(spec)?;
-        let mut plan = with_fused_step(if self.fused { fuse(&plan)? } else { plan }, &self.target)?;
+        let mut plan = with_fused_step(self.untiled(spec)?, &self.target)?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
     }
@@ -56,11 +54,13 @@ impl Planner {
     /// changes.
     pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
-        let plan = lower(&spec)?;
-        let plan = if self.fused { fuse(&plan)? } else { plan };
-        let mut plan = plan.only(&[Section::Evaluate, Section::Score])?;
+        let mut plan = self.untiled(&spec)?.only(&[Section::Evaluate, Section::Score])?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
+    }
+
+    fn untiled(&self, spec: &TrainingSpec) -> Result<Plan> {
+        if self.fused { Plan::for_training(spec) } else { lower(spec) }
     }
 
     /// Returns the tiles of all matrix multiplications.

@@ -30,8 +30,7 @@ use std::time::Duration;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
-use crate::lower::{TrainingSpec, lower};
+use crate::lower::TrainingSpec;
 use crate::plan::{Op, Plan, Section};
 use crate::specialize::{DeviceLimits, candidates, with_fused_step};
 use crate::verify::{Make, whole};
@@ -137,9 +136,11 @@ struct Subject {
 
 impl Plans {
     fn of(spec: &TrainingSpec) -> Result<Self> {
-        let plan = |spec: &TrainingSpec| fuse(&lower(spec)?);
         let network = whole(&spec.network);
-        Ok(Self { real: plan(spec)?, whole: plan(&TrainingSpec { network, ..spec.clone() })? })
+        Ok(Self {
+            real: Plan::for_training(spec)?,
+            whole: Plan::for_training(&TrainingSpec { network, ..spec.clone() })?,
+        })
     }
 
     fn op(&self, index: usize) -> &Op {

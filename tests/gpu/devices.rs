@@ -2,8 +2,8 @@
 
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{AdapterKind, Gpu, GpuDevice, GpuOptions, wgpu};
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
+use wgrad::plan::Plan;
 use wgrad::specialize::FusedStep;
 use wgrad::{Device, Error, Loss, Network, Sgd};
 
@@ -81,7 +81,7 @@ fn only_plans_of_our_own_run_without_checks() {
     let Some(name) = adapter_name() else { return };
     let network = Network::parse(3, "4 relu 2").expect("a network");
     let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 8);
-    let own = lower(&spec).and_then(|plan| fuse(&plan)).expect("it is sound");
+    let own = Plan::for_training(&spec).expect("it is sound");
     let mut foreign = own.clone();
     foreign.substitute(|kernel| kernel);
     assert!(own.is_trusted() && !foreign.is_trusted());

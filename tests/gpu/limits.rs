@@ -6,8 +6,7 @@
 
 use wgrad::exec::gpu::{Gpu, GpuDevice, GpuOptions};
 use wgrad::exec::{Executor, Run, lockstep};
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{FusedStep, Limits, Plan, Section};
 use wgrad::verify::{Report, Verify};
 use wgrad::{
@@ -50,7 +49,7 @@ fn spec() -> TrainingSpec {
 }
 
 fn fused(spec: &TrainingSpec) -> Plan {
-    lower(spec).and_then(|plan| fuse(&plan)).expect("the spec is sound")
+    Plan::for_training(spec).expect("the spec is sound")
 }
 
 /// 2.4 MB of inputs.

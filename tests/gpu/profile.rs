@@ -2,9 +2,8 @@
 
 use wgrad::exec::gpu::{Gpu, GpuOptions};
 use wgrad::exec::{Executor, Run};
-use wgrad::fuse::fuse;
 use wgrad::lower::{TrainingSpec, lower};
-use wgrad::plan::Section;
+use wgrad::plan::{Plan, Section};
 use wgrad::trainer::Builder;
 use wgrad::{Adam, Device, Fit, Loss, Network, Schedule, Trainer, data};
 
@@ -55,7 +54,7 @@ fn long_submissions_are_timed_whole() {
         Adam::new(1e-3),
         4,
     );
-    let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
+    let plan = Plan::for_training(&spec).expect("sound");
     let mut gpu = Gpu::new(&device, plan).expect("it fits");
     let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     let runs = vec![Run { section: Section::Update, batch_index: 0 }; 5000 / gpu.plan().ops(Section::Update).len()];
@@ -75,7 +74,7 @@ fn repetitions_are_one_submission() {
     let spec = TrainingSpec::new(network(), Loss::softmax_cross_entropy(), Adam::new(1e-3), 4);
     let step = spec.record(&Schedule::Constant, 0, 0, 0, 4);
     for options in [GpuOptions::default(), GpuOptions::default().timestamps()] {
-        let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
+        let plan = Plan::for_training(&spec).expect("sound");
         let mut gpu = Gpu::new(&open(&name, options), plan).expect("it fits");
         let before = gpu.counters();
         let secs = gpu.submit_repeated(&[step], Run { section: Section::Gradients, batch_index: 0 }, 0..2, 5);

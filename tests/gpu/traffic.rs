@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use wgrad::exec::Executor;
 use wgrad::exec::gpu::{Gpu, GpuDevice};
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
-use wgrad::plan::{Op, Section};
+use wgrad::lower::TrainingSpec;
+use wgrad::plan::{Op, Plan, Section};
 use wgrad::specialize::FusedStep;
 use wgrad::{Adam, Loss, Network};
 
@@ -50,7 +49,7 @@ fn ops_bind_hardly_more_than_they_must_move() {
 fn compare(device: &GpuDevice) -> usize {
     let mut compared = 0;
     for (name, spec) in workloads() {
-        let plan = fuse(&lower(&spec).expect("sound")).expect("sound");
+        let plan = Plan::for_training(&spec).expect("sound");
         let gpu = Gpu::new(device, plan).unwrap_or_else(|error| panic!("{name} on {}: {error}", device.adapter()));
         let plan = gpu.plan();
         for section in Section::ALL {

@@ -6,7 +6,6 @@ use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
 use super::prove::prove;
-use wgrad::kernels::dense_forward;
 use wgrad::kernels::dense_forward_sum::{self, Params};
 use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
@@ -27,20 +26,9 @@ fn case(rate: f32, [rows, outputs, k]: [usize; 3], live: usize, values: Values, 
     let output = case.batch_output("output", Dtype::F32, Shape::new(rows, outputs));
     let mask = if rate > 0.0 { Mask::new(seed, rate) } else { Mask::NONE };
     let function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % FUNCTIONS.len()];
-    let [alpha, beta] = function.parameters();
-    let layer = dense_forward::Params {
-        inputs: 0,
-        outputs: outputs as u32,
-        function: function.number(),
-        alpha,
-        beta,
-        layer: mask.layer,
-        threshold: mask.threshold,
-        scale: mask.scale,
-    };
     // The argument of f is kept in every other case.
     let kept = (seed % 2 == 1).then(|| case.batch_output("kept", Dtype::F32, Shape::new(rows, outputs)));
-    let op = dense_forward_sum::op(&case.plan, &layer, partial, bias, output, kept);
+    let op = dense_forward_sum::op(&case.plan, function, mask, partial, bias, output, kept);
     case.with(op)
 }
 

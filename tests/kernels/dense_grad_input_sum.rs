@@ -6,7 +6,6 @@ use super::compare::Expected;
 use super::dropout::keeps;
 use super::memory::Seen;
 use super::prove::prove;
-use wgrad::kernels::dense_grad_input;
 use wgrad::kernels::dense_grad_input_sum::{self, Params};
 use wgrad::kernels::dropout::Mask;
 use wgrad::plan::Section;
@@ -28,19 +27,7 @@ fn case(rate: f32, [rows, inputs, k]: [usize; 3], live: usize, values: Values, s
     let lower = case.batch("lower", Shape::new(rows, inputs), Fill::Between(0.0, f64::from(mask.scale)));
     let grad_input = case.batch_output("grad_input", Dtype::F32, Shape::new(rows, inputs));
     let function = FUNCTIONS[(seed + if rate > 0.0 { 3 } else { 0 }) % FUNCTIONS.len()];
-    let [alpha, beta] = function.parameters();
-    let layer = dense_grad_input::Params {
-        inputs: inputs as u32,
-        outputs: 0,
-        function: function.number(),
-        alpha,
-        beta,
-        layer: mask.layer,
-        threshold: mask.threshold,
-        scale: mask.scale,
-        keep: 1.0 / mask.scale,
-    };
-    let op = dense_grad_input_sum::op(&case.plan, &layer, partial, lower, grad_input);
+    let op = dense_grad_input_sum::op(&case.plan, function, mask, partial, lower, grad_input);
     case.with(op)
 }
 

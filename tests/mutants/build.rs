@@ -120,13 +120,19 @@ fn write_mutants(stem: &str, mutants: &[Mutant], modules: &mut String, table: &m
         let module = format!("{stem}_{index}");
         // A shader's path is relative to its file, and mutants have no shaders.
         let text = mutant.text.replace("crate::", "wgrad::").replace("include_str!", "stringify!");
-        let text: String =
-            text.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
+        let lines = text.lines().filter(|line| !line.starts_with("//!"));
+        let text: String = lines.map(|line| imported(stem, line) + "\n").collect();
         writeln!(modules, "mod {module} {{\n{text}\npub static ALL: &[&Kernel] = {list};\n}}").expect("to a string");
         let (line, change) = (mutant.line, &mutant.change);
         writeln!(table, "Mutant {{ stem: {stem:?}, line: {line}, change: {change:?}, kernels: {module}::ALL }},")
             .expect("to a string");
     }
+}
+
+/// Returns a line of a kernel's file; a submodule is not copied but imported.
+fn imported(stem: &str, line: &str) -> String {
+    let module = line.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(';'));
+    module.map_or(line.into(), |module| format!("use wgrad::kernels::{stem}::{module};"))
 }
 
 /// Returns all single changes in the bodies of [`FUNCTIONS`].

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use wgrad::exec::{Executor, Run};
-use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Op, Plan, Rates, Section, Step, Tile, Work};
 use wgrad::rng::{Philox, Stream};
 use wgrad::specialize::{DeviceLimits, candidates};
@@ -84,7 +83,7 @@ pub fn measure(
 ) -> Result<()> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
     let spec = TrainingSpec { evaluate_rows: 1, ..new };
-    let plan = fuse(&lower(&spec)?)?;
+    let plan = Plan::for_training(&spec)?;
     let mut executor = device.executor(settings.tuning.tiled(plan.clone(), device)?.0)?;
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;

@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Rates, Section};
 use wgrad::{Device, Error, Result};
 
@@ -228,7 +227,7 @@ fn line([layer, median, best, rate]: [String; 4], roofline: &[String], what: &st
 /// Returns the event `step`: the measurement, with the dispatches, serial levels and roofline of the plan.
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
-    let plan = fuse(&lower(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?)?;
+    let plan = Plan::for_training(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?;
     let plan = device.specialize(settings.tuning.tiled(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use wgrad::fuse::fuse;
 use wgrad::loss::TargetKind;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
@@ -56,7 +55,7 @@ impl Workload {
     pub fn new(name: &'static str, recipe: Recipe) -> Result<Self> {
         let Recipe { network, loss, optimizer, clip_norm, batch } = recipe;
         let spec = TrainingSpec { clip_norm, ..TrainingSpec::new(network.clone(), loss, optimizer, batch) };
-        let plan = fuse(&lower(&spec)?)?;
+        let plan = Plan::for_training(&spec)?;
         Ok(Self { name, network, loss, optimizer, clip_norm, batch, trained: true, flops: flops(&plan) })
     }
 

@@ -183,9 +183,9 @@ impl Executor for Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuse::fuse;
+
     use crate::loss::Loss;
-    use crate::lower::{TrainingSpec, lower};
+    use crate::lower::TrainingSpec;
     use crate::network::Network;
     use crate::optim::Sgd;
 
@@ -195,7 +195,7 @@ mod tests {
         let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");
         let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Sgd::new(0.1), 256);
         let stepped = |forked: bool| {
-            let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
+            let plan = Plan::for_training(&spec).expect("it can be fused");
             let mut cpu = Cpu::new(plan, 3).expect("the system gives threads");
             assert_eq!(cpu.pool.size(), 3);
             if forked {

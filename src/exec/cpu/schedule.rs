@@ -216,10 +216,10 @@ fn item_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuse::fuse;
+
     use crate::kernels::{activation, matmul};
     use crate::loss::Loss;
-    use crate::lower::{TrainingSpec, lower};
+    use crate::lower::TrainingSpec;
     use crate::network::{Activation, Network};
     use crate::optim::Adam;
     use crate::plan::{Contents, ViewId};
@@ -229,7 +229,7 @@ mod tests {
     fn plan(inputs: usize, layers: &str, batch: usize) -> Plan {
         let network = Network::parse(inputs, layers).expect("the text is sound");
         let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Adam::new(1e-3), batch);
-        let plan = fuse(&lower(&spec).expect("it is sound")).expect("it can be fused");
+        let plan = Plan::for_training(&spec).expect("it can be fused");
         specialize(plan, &DeviceLimits::Cpu).expect("the host has no limits")
     }
 

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::{Form, RowLoss};
-use crate::kernels::{along_row, element_loss, line, per_row, row_prelude, softmax_cross_entropy};
+use crate::kernels::shared::{along_row, line, per_row, row_prelude};
+use crate::kernels::{element_loss, softmax_cross_entropy};
 use crate::loss::Loss;
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
 use crate::shape::{Dtype, Shape};

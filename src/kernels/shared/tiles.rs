@@ -3,10 +3,10 @@
 //! All matrix multiplications use one of three cores: `tiles.wgsl`, `subgroups.wgsl` or `registers.wgsl` in
 //! `shaders/shared`. Each kernel's own file defines what is read and how the sums are stored.
 
-use crate::kernels::dropout::PHILOX_ROUNDS;
 use crate::kernels::shared;
 use crate::numeric::SUM_DEPTH;
 use crate::plan::{Limits, Op, OperandSharing, Tile};
+use crate::rng::PHILOX_ROUNDS;
 
 /// Sizes of a matrix multiplication: the output is rows×columns, each element a sum of `terms` terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

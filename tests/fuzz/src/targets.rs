@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use wgrad::data::{CsvOptions, Inspection, NumberFormat, Table, mnist, read_idx_images, read_idx_labels};
-use wgrad::fuse::fuse;
-use wgrad::lower::{TrainingSpec, lower};
+use wgrad::lower::TrainingSpec;
 use wgrad::model::TableLayout;
+use wgrad::plan::Plan;
 use wgrad::specialize::{Choice, Limits, Machine, Tuning, specialize};
 use wgrad::{
     Adam, Checkpoint, Checkpoints, Dataset, Device, Error, Fit, Loss, Model, Network, Split, Standardization, Trainer,
@@ -122,7 +122,7 @@ impl Sandbox {
         let [adapter, interface, driver, wgrad] = ["An adapter", "vulkan", "1.2", "0.1.0"].map(String::from);
         let machine = Machine { adapter, vendor: 1, device: 2, interface, driver, wgrad };
         let path = self.file("tuning", b"");
-        let plan = fuse(&lower(&description()).expect("sound")).expect("sound");
+        let plan = Plan::for_training(&description()).expect("sound");
         let choices = Tuning::of(&plan, &gpu()).choices().to_vec();
         Tuning::new(Some(machine), choices).save(&path).expect("saved");
         std::fs::read(path).expect("saved just now")
@@ -245,7 +245,7 @@ fn tuning(sandbox: &Sandbox, input: &[u8]) -> String {
     tuning.save(&path).expect("what was read can be written");
     assert!(Tuning::load(&path).expect("it was written just now") == tuning);
     tuning.choices().iter().for_each(|choice: &Choice| drop(choice.to_string()));
-    let mut plan = fuse(&lower(&description()).expect("sound")).expect("sound");
+    let mut plan = Plan::for_training(&description()).expect("sound");
     let (fitting, ignored) = tuning.clone().fitting(&plan, &gpu());
     fitting.cut(&mut plan, &gpu()).expect("what does not fit was left out");
     specialize(plan.clone(), &gpu()).expect("its tiles are possible");
@@ -266,7 +266,7 @@ fn network(_: &Sandbox, input: &[u8]) -> String {
     let stored = serde_json::to_string(&network).expect("it has text for keys");
     assert!(serde_json::from_str::<Network>(&stored).expect("it was written just now") == network);
     let description = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(0.01), 8);
-    let planned = lower(&description).and_then(|plan| specialize(fuse(&plan)?, &gpu()));
+    let planned = Plan::for_training(&description).and_then(|plan| specialize(plan, &gpu()));
     format!("{:?} | {}", description.network.parameter_count().checked_ilog2(), said(&planned))
 }
 

@@ -13,11 +13,11 @@
 //! are larger by the propagated error. Since a tolerance is less than a hundredth of its magnitude, the factor `MORE`
 //! covers that.
 
+use super::{Layer, Params, Views, loss_call, reference, written};
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::{ElementLoss, Form, RowLoss};
-use crate::kernels::mlp_step_fused::{self, Layer, Params, Views};
 use crate::kernels::shared::row_loss;
-use crate::kernels::{dense_grad_input, element_loss, softmax_cross_entropy};
+use crate::kernels::{dense_grad_input_sum, element_loss, softmax_cross_entropy};
 use crate::numeric::Sum;
 use crate::plan::{BufferArg, Call, Step, Tolerance};
 
@@ -89,12 +89,12 @@ pub fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
 
 /// Returns the trace that the reference implementation computes.
 fn recomputed(p: &Params, before: &Call<'_>) -> Vec<f32> {
-    let [partial, row_loss, trace] = mlp_step_fused::written(p).map(|shape| vec![0.0; shape.elements()]);
+    let [partial, row_loss, trace] = written(p).map(|shape| vec![0.0; shape.elements()]);
     let (mut partial, mut row_loss, mut trace, flag) = (partial, row_loss, trace, u32::MAX.into());
     let (parameters, input, targets) = (before.f32(0), before.f32(1), before.words(2));
     let (partial, row_loss) = (&mut partial, &mut row_loss);
     let views = Views { parameters, input, targets, partial, row_loss, flag: &flag, trace: &mut trace };
-    mlp_step_fused::reference(p, before.step, None, views);
+    reference(p, before.step, None, views);
     trace
 }
 
@@ -187,7 +187,7 @@ impl Stages<'_> {
                 carried += f64::from(w.abs()) * d.errors[r * outputs + o];
             }
             let sum = rounded(&sum, carried);
-            let tolerance = dense_grad_input::rounding(self.p.activation(lower), [1.0; 2], sum, y.rounded(at));
+            let tolerance = dense_grad_input_sum::rounding(self.p.activation(lower), [1.0; 2], sum, y.rounded(at));
             self.tolerances[lower.gradient + at] = tolerance;
         }
     }
@@ -241,10 +241,10 @@ impl Softmax {
         let (mut losses, mut gradients) = (vec![0u32; step.rows as usize], vec![0u32; y.len()]);
         let args = [BufferArg::Write(&mut losses), BufferArg::Write(&mut gradients), BufferArg::Atomic(&flag)];
         if step.rows > 0 {
-            (kernel.reference)(mlp_step_fused::loss_call(&params, step, y, targets, args));
+            (kernel.reference)(loss_call(&params, step, y, targets, args));
         }
         let args = || [BufferArg::Read(&losses), BufferArg::Read(&gradients), BufferArg::Read(&[0])];
-        let [before, after] = [args(), args()].map(|args| mlp_step_fused::loss_call(&params, step, y, targets, args));
+        let [before, after] = [args(), args()].map(|args| loss_call(&params, step, y, targets, args));
         let mut tolerances = (kernel.tolerance)(&before, &after).into_iter();
         let mut next = || match tolerances.next() {
             Some(Tolerance::Each(tolerances)) => tolerances,
