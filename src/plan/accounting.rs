@@ -1,4 +1,4 @@
-//! Lower bounds on an op's cost: operations, bytes, and the time that both take at given rates.
+//! Lower bounds on an op's cost: operations, bytes, and the time of each at given rates.
 
 use crate::plan::{Binding, Op, Plan, Section, Touches, View};
 
@@ -26,8 +26,8 @@ impl Work {
         (self.bytes > 0).then(|| self.flops as f64 / self.bytes as f64)
     }
 
-    /// Returns lower bounds in seconds for arithmetic and for memory, if the rates are known. No device is faster than
-    /// the larger one, except for data that is still in its caches.
+    /// Returns two lower bounds on the time in seconds: for arithmetic, and for memory traffic. Each is `None` if its
+    /// rate is unknown. No device is faster than the larger bound, except for data that is still in a cache.
     pub fn roofline(&self, rates: Rates) -> [Option<f64>; 2] {
         [rates.flops.map(|rate| self.flops as f64 / rate), rates.bytes.map(|rate| self.bytes as f64 / rate)]
     }
@@ -56,8 +56,8 @@ impl Plan {
 
     /// Returns a lower bound on the bytes that one run of an op moves, on full batches. Each element of its views
     /// counts once, or twice if it is changed in place; if the op uses only a part of a view, only that part counts
-    /// ([`Touches`]). Padding between tensors counts if a view spans several. If several ops share the rows of a data
-    /// set, each is counted as if it read all rows.
+    /// ([`Touches`]). Padding between tensors counts if a view spans several tensors. If several ops read different
+    /// rows of a data set, each is counted as if it read all rows.
     pub fn traffic(&self, op: &Op) -> u64 {
         let bytes =
             |(binding, view): (&Binding, _)| 4 * moves(binding) * touched(op, binding.touches, self.get(view)) as u64;
@@ -75,12 +75,12 @@ impl Plan {
     }
 }
 
-/// Number of times that a touched element is moved.
+/// Number of times that an element is moved, if the op uses it.
 fn moves(binding: &Binding) -> u64 {
     if binding.access.is_in_place() { 2 } else { 1 }
 }
 
-/// Number of elements of a view that an op touches.
+/// Number of elements of a view that an op uses.
 fn touched(op: &Op, touches: Touches, view: &View) -> usize {
     let rows = match touches {
         Touches::All => view.shape.rows,

@@ -160,7 +160,7 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
     };
     let allowed = |other: &Op| std::ptr::eq(op.kernel, other.kernel) && other.views.contains(&b.id) && apart(other);
     // Usually no other op uses these elements. Several ops fill one view only if a data set exceeds the binding limit:
-    // one op for each of its parts.
+    // one op for each part of the data set.
     let others = if plan.touched[section as usize].all.covers(b.view) { plan.ops(section) } else { &[] };
     let refused = others.iter().filter(writes).any(|other| !allowed(other));
     refused.then(|| "is written by two ops of one section, which do not fill it from different rows".into())

@@ -23,9 +23,9 @@ pub struct Kernel {
     pub bindings: &'static [Binding],
     /// Fields of `Params`, in order.
     pub params: &'static [Field],
-    /// Step records that it reads.
+    /// Step records that the kernel reads.
     pub step: StepUse,
-    /// Kind of its work items.
+    /// Kind of work items.
     pub item: WorkItem,
     /// Floating-point operations of one run, from the parameters and the shapes of the views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
@@ -49,26 +49,27 @@ pub struct Binding {
     pub dtype: Option<Dtype>,
     /// Kind of access.
     pub access: Access,
-    /// `true` if the view is split along the items: a range of items accesses only its part. If `false`, it may access
-    /// the whole view.
+    /// `true` if the view is split along the work items: each item accesses only its part. If `false`, any item may
+    /// access the whole view.
     pub cut: bool,
     /// `true` if the view may be only a range of the rows of a larger matrix. The parameters `first_row` and `rows`
     /// give this range, and the op skips accesses to rows outside it.
     pub by_rows: bool,
-    /// `true` if the binding holds the outputs of the op's stages, each of which continues from those before. Lockstep
-    /// passes the device's outputs to the CPU kernel ([`Call::trace`]), so that each stage is checked alone.
+    /// `true` if the binding holds the outputs of the op's stages. Each stage continues from the outputs of earlier
+    /// stages. Lockstep passes the device's outputs to the CPU kernel ([`Call::trace`]), so that each stage is checked
+    /// alone.
     pub trace: bool,
-    /// `true` if the fast CPU kernel can be told to compute only some columns of the view. The op's other bindings then
-    /// stay the same.
+    /// `true` if a call of the fast CPU kernel can compute only some columns of the view. The arguments for other
+    /// bindings then stay the same.
     pub by_columns: bool,
-    /// Part of the view that an op touches.
+    /// Part of the view that an op reads or writes.
     pub touches: Touches,
 }
 
-/// Part of a view that an op touches. [`Plan::traffic`] uses it to count bytes.
+/// Part of a view that an op reads or writes. [`Plan::traffic`] uses it to count bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touches {
-    /// All of it.
+    /// The whole view.
     All,
     /// One row per item.
     RowPerItem,
@@ -131,19 +132,19 @@ impl Binding {
         self
     }
 
-    /// Returns the same binding, of which the fast CPU kernel can be told to compute only some columns.
+    /// Returns the same binding, of which a call of the fast CPU kernel can compute only some columns.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
     }
 
-    /// Returns the same binding, of which an op touches only a part.
+    /// Returns the same binding, of which an op reads or writes only a part.
     pub const fn touches(mut self, touches: Touches) -> Self {
         self.touches = touches;
         self
     }
 
-    /// Returns the same binding, for words of any type.
+    /// Returns the same binding, for elements of any type.
     pub const fn any(mut self) -> Self {
         self.dtype = None;
         self
@@ -197,8 +198,8 @@ pub enum WorkItem {
     /// Any other unit whose position matters: a row of a weight matrix, or the whole op.
     Part,
     /// A unit whose position does not matter, such as a block of parameters. An op can be split into ops over ranges of
-    /// items, each with the matching parts of the split views. The parameter `first_item`, if the kernel has it, is then
-    /// the index of its first item in the original op.
+    /// items, each with the matching parts of the split views. The parameter `first_item`, if the kernel has it, is
+    /// then the index in the original op of the range's first item.
     Block,
 }
 
@@ -221,17 +222,17 @@ pub struct Field {
 }
 
 /// WGSL of a kernel. Its entry point is `main`. Binding 0 is `var<storage, read> params: Params`, because lavapipe
-/// recompiles a shader for each dispatch if branches depend on a uniform (5 ms). Binding 1 is
+/// (Mesa's software driver) recompiles a shader for each dispatch if branches depend on a uniform (5 ms). Binding 1 is
 /// `var<uniform> step: Step`, and the views follow. For [`StepUse::All`] binding 1 is `var<storage, read> steps: Steps`
 /// with `struct Steps { @size(256) count: u32, records: array<Record> }`, `struct Record { @size(256) step: Step }`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Text of `shaders/NAME.wgsl`.
     pub source: &'static str,
-    /// Texts of the `shaders/shared/*.wgsl` that it needs, in order.
+    /// Texts of the files `shaders/shared/*.wgsl` that the shader needs, in order.
     pub shared: &'static [&'static str],
-    /// Returns the `const` lines before the source, from the op's parameters and tile: workgroup sizes, which `grid`
-    /// needs too, and values that all invocations would otherwise branch on.
+    /// Returns the `const` lines before the source, from the op's parameters and tile. They define workgroup sizes,
+    /// which `grid` needs too, and values on which all invocations would otherwise branch alike.
     pub prelude: fn(&Op) -> String,
     /// Returns the number of workgroups, from the op and the shapes of its views.
     pub grid: fn(&Op, &[Shape]) -> [u32; 3],
@@ -245,7 +246,8 @@ pub struct Shader {
 /// Tiling of a kernel's output.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
-    /// Returns the tiles that an op with views of these shapes can have on a GPU with these limits, the best one first.
+    /// Returns the tiles that an op with views of these shapes can have on a GPU with these limits, the heuristic's
+    /// choice first.
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Returns the shader texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> Vec<&'static str>,
@@ -288,8 +290,8 @@ pub enum BufferArg<'a> {
     Atomic(&'a [AtomicU32]),
 }
 
-/// Executors build the arguments from the kernel's declaration, so an argument that does not match its binding is a bug
-/// in a kernel's file. Any run shows it, and `tests/kernels` runs every kernel. No user input leads here.
+/// Panic message for an argument that does not match its binding. Executors build the arguments from the kernel's
+/// declaration, so the bug is in the kernel's file. `tests/kernels` runs every kernel. No user input leads here.
 const WRONG_ARG: &str = "the kernel takes a binding in another way than it declares it";
 
 impl<'a> BufferArg<'a> {
@@ -351,7 +353,8 @@ pub struct Call<'a> {
     pub step: &'a Step,
     /// Step records of the submission, for kernels that read them all.
     pub steps: &'a [Step],
-    /// Items to compute. Split views begin at the first of them; if an item is a [`WorkItem::Slice`], all views do.
+    /// Items to compute. Arguments for split views begin at the first of these items. If items are
+    /// [`WorkItem::Slice`]s, all arguments do.
     pub items: Range<usize>,
     /// One argument for each binding.
     pub args: [BufferArg<'a>; MAX_BINDINGS],
@@ -376,12 +379,13 @@ impl<'a> Call<'a> {
         std::array::from_fn(|_| args.next().unwrap_or_default())
     }
 
-    /// Returns the numbers of argument `index`, which is read (as all are when a tolerance is computed).
+    /// Returns the numbers of argument `index`, which must be a [`BufferArg::Read`]. When a tolerance is computed, all
+    /// arguments are.
     pub fn f32(&self, index: usize) -> &'a [f32] {
         bytemuck::cast_slice(self.words(index))
     }
 
-    /// Returns the words of argument `index`, which is read.
+    /// Returns the words of argument `index`, which must be a [`BufferArg::Read`].
     pub fn words(&self, index: usize) -> &'a [u32] {
         match self.args[index] {
             BufferArg::Read(words) => words,

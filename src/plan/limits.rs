@@ -1,4 +1,4 @@
-//! Limits of a GPU that a plan depends on: plain numbers, no handle.
+//! Limits of a GPU that a plan depends on: plain numbers, without an open device.
 
 use std::str::FromStr;
 
@@ -22,7 +22,8 @@ pub struct Limits {
     /// Largest total number of iterations of all loops of one invocation; some drivers stop longer loops without an
     /// error.
     pub loop_rounds: u32,
-    /// `true` if kernels may use subgroups: all have [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP) invocations.
+    /// `true` if kernels may use subgroups. Every subgroup then has [`Tile::SUBGROUP`](crate::plan::Tile::SUBGROUP)
+    /// invocations.
     pub subgroups: bool,
     /// `true` for a software renderer on the CPU, where barriers cost more than they save.
     pub software: bool,
@@ -30,9 +31,9 @@ pub struct Limits {
     pub fused_step: FusedStep,
 }
 
-/// Use of the fused step for small networks. It replaces forward pass, loss and backward pass by two ops:
-/// `mlp_step_fused`, and `mlp_step_sum`, which adds its partial sums. Which networks can have one is described in
-/// `specialize/fused_step.rs`.
+/// Use of the fused step for small networks. A fused step replaces forward pass, loss and backward pass by two ops.
+/// `mlp_step_fused` computes partial sums of the gradients, and `mlp_step_sum` adds them. `specialize/fused_step.rs`
+/// lists the conditions for a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FusedStep {
     /// Used if it is possible and probably faster, judging by shapes and limits; never on a software renderer.

@@ -33,8 +33,8 @@ pub use tile::{OperandSharing, Tile};
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
 
-/// Fill value of fresh memory, unless another is asked for: a NaN, so that reading a value before it is written shows
-/// up.
+/// Fill value of new memory, unless [`Contents::Persistent`] names another. It is a NaN, so that reading a value before
+/// it is written shows up.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
 /// Section of a plan. All ops of a section run together.
@@ -68,12 +68,12 @@ impl Section {
 /// Source of an allocation's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Written by the host; poisoned at first.
+    /// Written by the host; filled with [`POISON`] at first.
     Host,
     /// Filled with this word at first, and kept from step to step: parameters, padding of gradients, optimizer state,
     /// flags.
     Persistent(u32),
-    /// Computed by ops in each run of their section; poisoned at first.
+    /// Computed by ops in each run of their section; filled with [`POISON`] at first.
     Computed,
 }
 
@@ -86,7 +86,7 @@ pub struct Allocation {
     pub dtype: Dtype,
     /// Number of elements.
     pub elements: usize,
-    /// Source of its contents.
+    /// Source of the allocation's contents.
     pub contents: Contents,
 }
 
@@ -101,8 +101,8 @@ pub struct View {
     pub offset: usize,
     /// Rows and columns.
     pub shape: Shape,
-    /// Number of elements from the view's part for one batch of a submission to its part for the next; 0 for most
-    /// views, which all batches share.
+    /// Number of elements between the starts of the parts for two successive batches of a submission. 0 if all batches
+    /// share the view, as they do for most views.
     pub batch_stride: usize,
 }
 
@@ -167,13 +167,13 @@ impl Op {
         bytemuck::from_bytes(bytemuck::cast_slice(&self.params))
     }
 
-    /// Returns the parameter of that name, if the kernel has one.
+    /// Returns the parameter `name`, if the kernel has it.
     pub fn param(&self, name: &str) -> Option<u32> {
         let at = self.kernel.params.iter().position(|field| field.name == name)?;
         self.params.get(at).copied()
     }
 
-    /// Sets the parameter of that name, if the kernel has one.
+    /// Sets the parameter `name` to `word`, if the kernel has it.
     pub fn set(&mut self, name: &str, word: u32) {
         let fields = self.kernel.params.iter().zip(&mut self.params);
         fields.filter(|(field, _)| field.name == name).for_each(|(_, param)| *param = word);
@@ -188,7 +188,7 @@ impl Op {
         }
     }
 
-    /// Returns the largest number of rows of a step that the op supports; `None` if there is no limit.
+    /// Returns the largest number of rows per batch that the op supports; `None` if there is no limit.
     pub fn most_rows(&self) -> Option<usize> {
         match self.kernel.item {
             WorkItem::BatchRow => Some(self.items),
@@ -309,8 +309,8 @@ impl Plan {
     /// Replaces kernels. Tests use it to run faulty kernels and see whether the checks notice.
     ///
     /// # Panics
-    /// Panics if a replacement declares other bindings or parameters than the original, because its op was checked with
-    /// those.
+    /// Panics if a replacement declares other bindings or parameters than the original, because the op was checked with
+    /// those of the original.
     pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
         let declared = |kernel: &Kernel| (kernel.bindings, kernel.params);
         self.trusted = false;
@@ -338,8 +338,8 @@ impl Plan {
     }
 
     /// Returns `true` if all ops are this crate's own: `lower` made them from a checked spec, and only `fuse` and
-    /// `specialize` changed them. Their shaders stay within their views, whatever the memory and the step records
-    /// contain.
+    /// `specialize` changed them. The shaders of such ops stay within the ops' views, whatever the memory and the step
+    /// records contain.
     pub fn is_trusted(&self) -> bool {
         self.trusted
     }
@@ -420,7 +420,7 @@ impl Plan {
     }
 
     /// Returns the view, row and column by which messages name element `index` of a view. If the view is a vector of
-    /// several tensors, such as `parameters`, the returned view is that of the tensor with the element.
+    /// several tensors, such as `parameters`, the returned view is the tensor that contains the element.
     pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
         let (range, at) = (view.range(0), view.offset + index);
         let vector = view.shape.rows == 1 && view.batch_stride == 0;
@@ -435,7 +435,7 @@ impl Plan {
         (view, index / view.shape.columns, index % view.shape.columns)
     }
 
-    /// Returns all other views of a view's allocation, in order of their offset.
+    /// Returns the other views of the allocation of view `all`, in order of their offset.
     pub fn within(&self, all: ViewId) -> Vec<ViewId> {
         let allocation = self.get(all).allocation;
         let others = (0..self.views.len()).map(ViewId).filter(|id| *id != all);
@@ -449,8 +449,8 @@ impl Plan {
         self.names.views.get(name).copied()
     }
 
-    /// Returns the allocation with the same name, type and size as `like`, if there is one. Executors keep its contents
-    /// when they change to another plan.
+    /// Returns the allocation with the same name, type and size as `like`, if there is one. Executors keep the contents
+    /// of such allocations when they change to another plan.
     pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
         let same = |id: &AllocationId| {
             let own = &self.allocations[id.0];

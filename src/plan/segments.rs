@@ -26,7 +26,7 @@ fn elements(view: &View) -> Range<usize> {
 }
 
 impl<T: Clone + Default> Segments<T> {
-    /// Returns the notes on a view's elements, one for each segment that has one.
+    /// Returns the notes on a view's elements, one for each segment that the view overlaps.
     pub(crate) fn on(&self, view: &View) -> impl Iterator<Item = &T> {
         let Range { start, end } = elements(view);
         let segments = self.allocations.get(&view.allocation).into_iter();

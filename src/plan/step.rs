@@ -19,7 +19,7 @@ words! {
         /// Number of rows in use: the first rows of the batch. Its other rows are neither read nor written.
         rows: u32,
         /// Index in the step of the batch's first row: 0 for the first or only batch. Dropout masks depend on the row's
-        /// index in the step, and accumulators are overwritten at 0.
+        /// index in the step. If this is 0, accumulators are overwritten instead of added to.
         first_row: u32,
         /// Low word of the seed.
         seed_low: u32,

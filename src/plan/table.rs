@@ -7,7 +7,7 @@ use crate::text::grouped;
 
 impl Plan {
     /// Returns the serial level of each op of a section, from 1: one more than the highest level of the ops that it
-    /// must wait for. Ops of one level may overlap on a device that tracks whole buffers.
+    /// must wait for. Ops of one level may run at the same time on a device that tracks dependencies by whole buffers.
     pub fn levels(&self, section: Section) -> Vec<usize> {
         // For each allocation, the highest level so far of an op that reads it, and of one that writes it.
         let mut highest = vec![[0; 2]; self.allocations.len()];
@@ -15,8 +15,8 @@ impl Plan {
             let uses = || {
                 op.kernel.bindings.iter().zip(&op.views).map(|(b, v)| (b.access.writes(), self.get(*v).allocation.0))
             };
-            // An op waits for earlier ops that write an allocation that it uses, and for those that read one that it
-            // writes. Allocations with atomic words are no exception.
+            // An op waits for earlier ops that write an allocation that it uses, and for earlier ops that read an
+            // allocation that it writes. Allocations with atomic words are no exception.
             let waits =
                 uses().map(|(writes, at)| if writes { highest[at][0].max(highest[at][1]) } else { highest[at][1] });
             let level = 1 + waits.max().unwrap_or(0);
@@ -52,7 +52,7 @@ impl Plan {
         writeln!(f)
     }
 
-    /// `input 64×64, layer0.weight 128×64 → layer0.output 64×128`.
+    /// Formats the views of an op: `input 64×64, layer0.weight 128×64 → layer0.output 64×128`.
     fn operands(&self, op: &Op) -> String {
         let list = |written: bool| {
             let views = op.kernel.bindings.iter().zip(&op.views).filter(|(b, _)| b.access.writes() == written);

@@ -20,8 +20,8 @@ pub struct Tile {
     pub each: [u32; 2],
     /// Sharing of operands among the invocations.
     pub sharing: OperandSharing,
-    /// `true` for each of a, b and the output that is read or written as vec4; its rows must then be a multiple of four
-    /// long.
+    /// `true` for each of the operands a and b and the output that is accessed as vec4. The length of its rows must
+    /// then be a multiple of four.
     pub vector: [bool; 3],
     /// Number of parts that the inner dimension is split into (split-K), mostly 1. Each part has its own sums, which
     /// another op adds.
@@ -55,7 +55,7 @@ impl Tile {
     /// Tile for devices with subgroups of [`Tile::SUBGROUP`]: 16×4 sums per invocation.
     pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], OperandSharing::Subgroup);
 
-    /// Creates a tile with scalar access and all terms in one part.
+    /// Creates a tile with scalar access, all terms in one part, and no bands.
     pub const fn new(rows: u32, columns: u32, each: [u32; 2], sharing: OperandSharing) -> Self {
         Self { rows, columns, each, sharing, vector: [false; 3], parts: 1, band: 1 }
     }
@@ -73,8 +73,8 @@ impl Tile {
         }
     }
 
-    /// Returns the stride from one staged term to the next, in groups of four rows and of four columns; padded by one
-    /// group.
+    /// Returns the strides between staged terms: for a in groups of four rows, for b in groups of four columns. Each
+    /// includes one group of padding.
     pub fn staged_strides(&self) -> [u32; 2] {
         [self.rows, self.columns].map(|length| length / 4 + 1)
     }
@@ -86,7 +86,8 @@ impl Tile {
 }
 
 impl fmt::Display for Tile {
-    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`, `128×128×16 of 8×8 in bands of 8`
+    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`, `128×128×16 of 8×8 in bands
+    /// of 8`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}", self.rows, self.columns)?;
         if let Some(terms) = self.staged() {
@@ -112,7 +113,7 @@ impl FromStr for Tile {
 
     /// Parses the exact text that `Display` writes. `specialize` checks whether a device can have the tile.
     fn from_str(text: &str) -> Result<Self, Error> {
-        // Rejects text that `read` skips or understands differently, since the tile is then printed differently.
+        // `read` skips or misreads some invalid texts. The tile then prints differently, and the text is rejected.
         let read = read(text).filter(|tile| tile.to_string() == text);
         read.ok_or_else(|| Error::value("tile", "text", format!("`{text}`"), "of the form `64×64×16 of 8×8 vec4`"))
     }
