@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::plan::{Limits, Op, Plan, Section, View, ViewId, WorkItem};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
-/// Splits the ops that can be split. The check of limits rejects the others later.
+/// Splits ops that exceed the limit, if they can be split. The later check of limits rejects all others.
 pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     let most = (limits.binding_bytes / 4) as usize;
     let mut ops = Vec::new();
@@ -24,8 +24,8 @@ pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
-/// Splits an op into one op per range of rows. Returns the op alone if none of its bindings can be split by rows, or if
-/// no split is needed.
+/// Splits an op into one op per range of rows, so that a view has at most `most` elements. Returns the op alone if none
+/// of its bindings can be split by rows, or if no split is needed.
 fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let Some(binding) = op.kernel.bindings.iter().position(|binding| binding.by_rows) else { return vec![op] };
     let Shape { rows, columns } = plan.shape(op.views[binding]);
@@ -42,7 +42,8 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// Splits an op into one op per range of items. Returns the op alone if its items are not blocks or no split is needed.
+/// Splits an op into one op per range of items, so that a view has at most `most` elements. Returns the op alone if its
+/// items are not blocks or no split is needed.
 fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
@@ -66,11 +67,12 @@ fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// Splits `count` units into ranges, so that no view exceeds `most` elements and all begin at an offset that a device
-/// can bind. `each` is the number of elements per unit of each view. `None` if no split is needed or possible.
+/// Splits `count` units into ranges, so that no view exceeds `most` elements and every range begins at an offset that a
+/// device can bind. `each` has the number of elements per unit, for each view. `None` if no split is needed or
+/// possible.
 fn ranges(count: usize, each: &[usize], most: usize) -> Option<Vec<Range<usize>>> {
     let largest = each.iter().copied().max().filter(|largest| count * largest > most)?;
-    // Powers of two, so the largest is a multiple of all others.
+    // These are powers of two, so the largest is a multiple of all others.
     let together = each.iter().map(|each| TENSOR_ALIGNMENT >> each.trailing_zeros().min(6)).max().unwrap_or(1);
     let units = most / largest / together * together;
     let range = |start: usize| start..count.min(start + units);

@@ -1,17 +1,18 @@
-//! Fused step: replaces the ops of forward pass, loss and backward pass of a small network by two. The first runs all
-//! three. The second adds the partial sums of its workgroups.
+//! Fused step: replaces the ops of forward pass, loss and backward pass of a small network by two ops. The first op
+//! runs all three. The second op adds the partial sums of the first op's workgroups.
 //!
 //! A network can have a fused step if
 //! - all its layers are dense, at most 16, with biases and without dropout;
-//! - each layer but the last has one activation (an `identity` layer counts, no activation does not), those with
-//!   parameters have the same ones, and all derivatives are computed from outputs;
-//! - its loss is one per element, or the softmax without label smoothing;
+//! - each dense layer but the last is followed by one activation layer, which may be an `identity`;
+//! - activations with parameters all have the same parameters, and all derivatives are computed from outputs;
+//! - its loss is computed per element, or is the softmax cross-entropy without label smoothing;
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!
-//! [`FusedStep`] decides whether it is used. By default it is used if a GPU would wait between ops longer than it
-//! computes, or spend more time on memory traffic of activations than on matrix multiplications. The choice depends on
-//! shapes and limits alone. [`traced`] turns such a plan into the one that lockstep checks.
+//! The option [`FusedStep`] controls the use of fused steps. The default is to use one if a GPU would otherwise wait
+//! between ops longer than it computes, or spend more time on memory traffic of activations than on matrix
+//! multiplications. The choice depends on shapes and limits alone. [`traced`] turns a plan with a fused step into the
+//! plan that lockstep checks.
 
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
@@ -33,7 +34,7 @@ const CHUNKS: [u32; 5] = [64, 32, 16, 8, 4];
 /// this many, if possible.
 const WORKGROUPS: usize = 64;
 
-/// Largest layer width for which the kernel is efficient. It has one invocation per four rows of a unit.
+/// Largest layer width for which the kernel is efficient. The kernel has one invocation per four rows of a unit.
 const WIDEST: usize = 128;
 
 /// Largest number of parameters of a network with a fused step, since each workgroup reads all of them.
@@ -43,7 +44,7 @@ const MOST_PARAMETERS: usize = 50_000;
 /// TFLOP/s.
 const SMALL: usize = 16_000_000;
 
-/// Batch size from which memory, not launch overhead, dominates the time of a step.
+/// Smallest batch size for which memory traffic, not launch overhead, dominates the time of a step.
 const LARGE_BATCH: usize = 4096;
 
 /// Replaces the ops of `gradients` by the fused step, if that is possible and wanted. Otherwise returns the plan
@@ -61,12 +62,12 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
 }
 
 /// Returns the traced build of a plan: the same plan, but with a fused step that also stores the results of each stage.
-/// `None` if there is no fused step. Ops and results are the same, to the bit. A new allocation stores the outputs of
-/// the layers and their gradients. Its views have the names that they have in a plan without a fused step, such as
-/// `layer2.output` and `grad.layer1.output`.
+/// `None` if there is no fused step. The results are the same, to the bit. A new allocation stores the outputs of the
+/// layers and their gradients. Its views have the same names as in a plan without a fused step, such as `layer2.output`
+/// and `grad.layer1.output`.
 ///
 /// # Errors
-/// None, unless a test missed a bug.
+/// None are expected. An error would be a bug of this crate.
 pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let step = |op: &&Op| op.kernel.name == mlp_step_fused::KERNEL.name;
     let Some(op) = plan.ops(Section::Gradients).iter().find(step) else { return Ok(None) };
@@ -80,7 +81,8 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
         let number = plan.views().iter().filter(weight).find_map(|view| view.layer());
         let Some(number) = number else { continue };
         let shape = Shape::new(params.batch as usize, layer.outputs);
-        // An activation is a layer of its own; all dense layers but the last have one, perhaps the identity.
+        // In layer numbers, an activation is a layer of its own. All dense layers but the last have one, perhaps the
+        // identity.
         let output = number + usize::from(at + 1 < network.len() || params.activation(layer) != Activation::identity());
         traced.view(format!("layer{output}.output"), allocation, layer.output, shape);
         traced.view(format!("grad.layer{number}.output"), allocation, layer.gradient, shape);
@@ -94,8 +96,8 @@ pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
 
 /// Estimates whether the fused step is faster. With R rows per workgroup, each row accounts for 1/R of reading all
 /// weights twice from a cache, and of writing and adding their gradients once. A step without fusion moves each number
-/// between layers to or from memory about seven times: it is written and read once in the forward pass, so is its
-/// gradient, and both are read for the weights' gradients.
+/// between layers to or from memory about seven times: the forward pass writes and reads it, the backward pass writes
+/// and reads its gradient, and the weights' gradients read both.
 fn pays(params: &Params, limits: &Limits) -> bool {
     let (batch, parameters, units) = (params.batch as usize, params.parameters(), params.units());
     let small = batch * parameters <= SMALL;
@@ -108,6 +110,7 @@ fn pays(params: &Params, limits: &Limits) -> bool {
 struct Step {
     /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
+    /// Number of outputs and number of the activation function, per layer.
     layers: Vec<(usize, u32)>,
     loss: Loss,
     activation_parameters: [f32; 2],
@@ -240,14 +243,16 @@ impl Step {
     }
 }
 
-/// Returns the gradient of the last layer's output before the activation, if the op computes it from the loss gradient.
+/// Returns the gradient of the last layer's output before the activation, if `op` computes it from the loss gradient
+/// `d`.
 fn derived(op: &Op, d: ViewId, last: &Op) -> Option<ViewId> {
     let (own, forward): (&activation_grad::Params, &dense_forward::Params) = (op.params(), last.params());
     let same = own.activation() == forward.activation();
     (same && op.views[..2] == [d, last.views[3]]).then_some(op.views[2])
 }
 
-/// Returns the gradient that a layer passes to the layer below, if the op computes it as the fused kernel does.
+/// Returns the gradient that `layer` passes to the layer below, if `op` computes it from `d` as the fused kernel does.
+/// `lower` is the activation of the layer below.
 fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Activation) -> Option<ViewId> {
     let p = is(op, &dense_grad_input::KERNEL).then(|| *op.params::<dense_grad_input::Params>())?;
     let same = (p.activation(), p.threshold, p.scale) == (lower, 0, Mask::NONE.scale);
@@ -255,7 +260,8 @@ fn grad_input(op: &Op, d: ViewId, layer: &Op, lower: Activation) -> Option<ViewI
     (same && reads).then_some(op.views[3])
 }
 
-/// Returns the parameters of all activations that have some, if they agree, and all derivatives are computed from outputs.
+/// Returns the parameters that all activations with parameters have in common. `None` if they differ, or if a
+/// derivative is computed from an input.
 fn shared_parameters(layers: &[Activation]) -> Option<[f32; 2]> {
     if layers.iter().any(|activation| activation.keeps_input()) {
         return None;
@@ -266,7 +272,7 @@ fn shared_parameters(layers: &[Activation]) -> Option<[f32; 2]> {
     parameters.all(|other| other == first).then_some(first)
 }
 
-/// Returns the view that covers the whole allocation of another view, if there is one.
+/// Returns the view that covers the whole allocation of the view `part`, if there is one.
 fn whole(plan: &Plan, part: ViewId) -> Option<ViewId> {
     let allocation = plan.get(part).allocation;
     let elements = plan.allocations()[allocation.0].elements;

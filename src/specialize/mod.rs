@@ -15,7 +15,7 @@ use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, 
 pub use crate::plan::{FusedStep, Limits};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
-/// Limits of a device that a plan depends on: plain numbers, no handle.
+/// Limits of a device that a plan depends on: plain numbers, without an open device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceLimits {
     /// The host, which has no limits except its memory.
@@ -32,7 +32,8 @@ pub enum DeviceLimits {
 /// span many bindings. A data set must fit into one allocation, though, and a weight into one binding.
 ///
 /// # Errors
-/// [`Error::Limit`] with the op and both numbers; an error if an op cannot have its tile on this device.
+/// [`Error::Limit`] with the op, the needed and the allowed number; an error if an op cannot have its tile on this
+/// device.
 pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     let trusted = plan.is_trusted();
     if *target == DeviceLimits::Cpu {
@@ -52,11 +53,11 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     Ok(plan.with_trusted(trusted))
 }
 
-/// Replaces the gradients of a small network by a fused step, if the device should use one. This must happen before
-/// tiles are chosen, since the fused step has none.
+/// Replaces the forward pass, loss and backward pass of a small network by a fused step, if the device should use one.
+/// This must happen before tiles are chosen, since the fused step has no tiles.
 ///
 /// # Errors
-/// None, unless a test missed a bug.
+/// None are expected. An error would be a bug of this crate.
 pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     let trusted = plan.is_trusted();
     match target {
@@ -80,12 +81,14 @@ fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
     pays.then_some(Tile { parts: (batch / SLICE) as u32, ..Tile::PLAIN })
 }
 
-/// Returns the tiles that an op can have, the best one first; none if it is not a matrix multiplication.
+/// Returns the tiles that an op with views of these shapes can have, the heuristic's choice first. Empty if the op is
+/// not a matrix multiplication.
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
     op.kernel.shader.tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
-/// Replaces each matrix multiplication with several parts (split-K) by two ops; the first keeps its tile if `tiled`.
+/// Replaces each matrix multiplication whose tile has several parts (split-K) by two ops. They have tiles only if
+/// `tiled`: the CPU needs none.
 fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
     let parted = |op: &Op| op.kernel.shader.tiles.and_then(|tiles| tiles.split).filter(|_| op.tile().parts > 1);
     if !Section::ALL.iter().flat_map(|section| plan.ops(*section)).any(|op| parted(op).is_some()) {

@@ -1,5 +1,5 @@
-//! Tile sizes that autotuning has measured, as plain data. `specialize` keeps them, and its heuristic chooses the tiles
-//! of all other matrix multiplications. Nothing here measures time.
+//! Tile sizes that autotuning has measured, as plain data. `specialize` keeps these tiles, and its heuristic chooses
+//! the tiles of all other matrix multiplications. Nothing here measures time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,11 +22,11 @@ pub struct Machine {
     pub adapter: String,
     /// PCI number of the vendor.
     pub vendor: u32,
-    /// Number that the vendor gave the adapter.
+    /// PCI number of the adapter.
     pub device: u32,
     /// Graphics API: `vulkan`, `metal`, `dx12`.
     pub interface: String,
-    /// Driver, with its version as it reports it.
+    /// Driver, with its version as the driver reports it.
     pub driver: String,
     /// Version of this crate, whose shaders were measured.
     pub wgrad: String,
@@ -46,7 +46,7 @@ impl fmt::Display for Machine {
 pub struct Choice {
     /// Name of the kernel in plans before they are fitted to a device.
     pub kernel: String,
-    /// Rows and columns of its views, in order.
+    /// Rows and columns of the op's views, in order.
     pub shapes: Vec<[usize; 2]>,
     /// Tile sizes.
     pub tile: Tile,
@@ -83,7 +83,7 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Tile sizes of matrix multiplications that are not left to the heuristic; made by [`Tune`](crate::tune::Tune), or
+/// Tile sizes that replace the heuristic's for some matrix multiplications; made by [`Tune`](crate::tune::Tune), or
 /// read from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tuning {
@@ -155,7 +155,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// Returns the choices that [`Tuning::cut`] accepts for this plan, and the reasons why it rejects the others.
+    /// Returns the choices that [`Tuning::cut`] accepts for this plan, and the reasons why it rejects other choices.
     pub fn fitting(mut self, plan: &Plan, target: &DeviceLimits) -> (Self, Vec<String>) {
         let mut problems = BTreeSet::new();
         for (op, shapes) in matmuls(plan) {
@@ -167,8 +167,8 @@ impl Tuning {
         (self, problems.into_iter().collect())
     }
 
-    /// Returns the number of matrix multiplications in the steps of a plan, and the number of those with a choice.
-    /// Matrix multiplications with the same kernel and the same shapes count once.
+    /// Returns two numbers: matrix multiplications in a step of the plan, and how many of these have a choice. Matrix
+    /// multiplications with the same kernel and the same shapes count once.
     pub fn share(&self, plan: &Plan) -> [usize; 2] {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());
