@@ -1,7 +1,8 @@
 //! Rules of layers: their forward ops and their backward ops.
 //!
-//! Node 0 of a network is its input, and node n + 1 is the output of layer n. The forward rule of a layer returns the view of its
-//! output. The backward rule has the gradient of the output, and passes gradients to the nodes that the layer reads.
+//! Node 0 of a network is its input, and node n + 1 is the output of layer n. The forward rule of a layer returns the
+//! view of its output. The backward rule has the gradient of the output, and passes gradients to the nodes that the
+//! layer reads.
 
 use super::{Lowering, Pass};
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::plan::{Op, Plan, Section, ViewId};
 struct Backward<'a> {
     /// Views of the nodes.
     nodes: &'a [ViewId],
-    /// Gradients of the nodes.
+    /// Gradients of the nodes, as far as ops for them were added.
     gradients: Vec<Option<ViewId>>,
     /// First layer with trained tensors. The nodes up to its input need no gradient.
     first: usize,
@@ -80,7 +81,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Adds a forward op and the view `layerN.{part}` that it writes.
+    /// Adds a forward op and the view `layerN.{part}` that the op writes; returns the view.
     fn emit(
         &mut self,
         pass: &Pass,
@@ -94,8 +95,8 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    /// Adds the backward ops, from the gradient of the last node down to the first layer with trained tensors. Gradients of
-    /// tensors are called `{prefix}layerN.weight` and so on.
+    /// Adds the backward ops, from the gradient of the last node down to the first layer with trained tensors.
+    /// Gradients of tensors are called `{prefix}layerN.weight` and so on.
     pub(super) fn backward(&mut self, nodes: &[ViewId], gradient: ViewId, prefix: &str) -> Result<()> {
         let network = &self.spec.network;
         let trained = |(number, tensor): (usize, LayerTensor)| tensor.is_trained().then_some(number);
@@ -141,7 +142,7 @@ impl Lowering<'_> {
                     ["weight", "statistics"].map(|part| self.plan.named(&format!("layer{number}.{part}")));
                 let (weight, statistics, flag) = (weight?, statistics?, self.plan.named("flag")?);
                 let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
-                // The kernel writes a gradient of the bias in any case.
+                // The kernel writes a gradient of the bias even if the layer has no bias.
                 let bias = self.plan.find(&format!("{}layer{number}.bias", backward.prefix));
                 let bias = bias.unwrap_or_else(|| self.computed(format!("grad.layer{number}.no_bias"), 1, node.inputs));
                 let op = row_norm_grad_weight::op(&self.plan, [above, input, statistics, own, bias, flag]);
@@ -166,7 +167,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Adds an op of layer `number` that computes a gradient of `node`, if that node needs one.
+    /// Adds an op of layer `number` that computes the view `name`, a gradient of `node`, if that node needs one.
     fn pass_on(
         &mut self,
         backward: &mut Backward<'_>,

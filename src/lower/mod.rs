@@ -20,8 +20,8 @@ use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId}
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
-/// the last row and column; this limit leaves three quarters of the range for that. Networks may have twice as many
-/// parameters (checked there), since kernels over all parameters overrun by less than a workgroup.
+/// the last row and column; this limit leaves three quarters of the range for that. `Network::check` allows twice as
+/// many parameters, since kernels over all parameters overrun by less than a workgroup.
 const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a spec to a plan of primitive ops.
@@ -107,8 +107,8 @@ impl<'a> Lowering<'a> {
         Ok(Self { spec, plan })
     }
 
-    /// Returns the plan after checking that kernels can count the elements of each allocation. Parameters, and tensors
-    /// of their size, were checked with the network.
+    /// Returns the plan after checking that kernels can count the elements of each allocation. The number of
+    /// parameters, and so the size of all persistent memory, was checked with the network.
     fn finish(self) -> Result<Plan> {
         for Allocation { name, elements, contents, .. } in self.plan.allocations() {
             let remedy = match contents {
@@ -180,7 +180,7 @@ impl<'a> Lowering<'a> {
 
     fn gradients(&mut self) -> Result<()> {
         let network = &self.spec.network;
-        // The optimizer reads the same name, whether it is the gradient of one batch or the sum of several.
+        // The optimizer always reads `gradients`: the gradients of the only batch, or the sum over several batches.
         let adds = self.spec.accumulate > 1;
         let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
         let gradients = tensors(&mut self.plan, network, name, prefix);
@@ -277,8 +277,9 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Adds the allocation `name` with one zeroed tensor per trained tensor of the layers, at the same offsets in each such
-/// allocation, and views such as `{prefix}layerN.weight`. Returns a view `name` of the whole allocation.
+/// Adds the allocation `name` with one zeroed tensor per trained tensor of the layers, and a view such as
+/// `{prefix}layerN.weight` of each. The offsets are the same in all such allocations. Returns a view `name` of the
+/// whole allocation.
 fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
     allocate(plan, network.tensors().filter(|(_, tensor)| tensor.is_trained()).collect(), name, prefix)
 }

@@ -8,7 +8,8 @@ use crate::plan::Step;
 use crate::rng;
 use crate::schedule::Schedule;
 
-/// Largest number of batches per step: they share a submission, and a driver considers a GPU hung if one takes seconds.
+/// Largest number of micro-batches per step. They share a submission, and drivers reset a GPU if a submission takes
+/// seconds.
 const MOST_BATCHES: usize = 1024;
 
 /// Storage of the inputs of a resident data set.
@@ -37,11 +38,11 @@ pub struct TrainingSpec {
     pub micro_batch: usize,
     /// Micro-batches per step, whose gradients are added (gradient accumulation); 1 without accumulation.
     pub accumulate: usize,
-    /// Steps per submission; the window has a part for each of their batches.
+    /// Steps per submission. The window has a part for each micro-batch of these steps.
     pub steps: usize,
     /// Rows of the resident data set; `None` if the host fills the window.
     pub data_rows: Option<usize>,
-    /// Storage of the inputs of the resident data set; without effect if there is none.
+    /// Storage of the inputs of the resident data set; without effect if no data set is resident.
     pub data_inputs: InputStorage,
     /// Rows per evaluation.
     pub evaluate_rows: usize,
@@ -75,8 +76,8 @@ impl TrainingSpec {
         self.steps.saturating_mul(self.accumulate)
     }
 
-    /// Returns the records of step `index`, one per batch of its `rows` rows, beginning with batch `batch_index` of the
-    /// submission. Otherwise like [`TrainingSpec::record`].
+    /// Returns the records of step `index` with `rows` rows, one record per micro-batch. The first one is batch
+    /// `batch_index` of the submission. Otherwise like [`TrainingSpec::record`].
     pub fn records(
         &self,
         schedule: &Schedule,
@@ -95,8 +96,8 @@ impl TrainingSpec {
         })
     }
 
-    /// Returns the record of step `index`, which works on `rows` rows in batch `batch_index` of the submission. It is
-    /// computed in f64 and rounded once, for an epoch that begins with the submission.
+    /// Returns the record of step `index`, which works on `rows` rows in batch `batch_index` of the submission. Its
+    /// values are computed in f64 and rounded once. `epoch_step` is set for an epoch that begins with the submission.
     pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [optimizer1, optimizer2, optimizer3, optimizer4] = self.optimizer.scalars(index).map(|value| value as f32);
