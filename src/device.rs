@@ -1,4 +1,4 @@
-//! Devices: the CPU, a GPU or the reference, chosen at run time.
+//! Devices: the CPU, a GPU, or the slow reference for checks; chosen at run time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,11 +37,11 @@ enum Kind {
     Gpu(GpuDevice),
 }
 
-/// Reason for a device that the user has named.
+/// Result of [`Device::reason`] for a device that was chosen by name.
 const REQUESTED: &str = "requested";
 
 impl Device {
-    /// Device names that exist on every machine.
+    /// Device names that [`Device::named`] accepts on every machine. The adapters of a machine have further names.
     pub const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
 
     /// Selects the best GPU, or the CPU if there is none. A GPU with its own memory comes before one that shares the
@@ -77,7 +77,8 @@ impl Device {
         Self { kind: Kind::Cpu { threads }, reason: REQUESTED.into() }
     }
 
-    /// Returns the reference: plain loops on one thread of the CPU. It is slow; all other devices are checked against it.
+    /// Returns the reference: plain loops on one thread of the CPU. It is slow; all other devices are checked against
+    /// it.
     ///
     /// # Examples
     /// ```
@@ -87,10 +88,10 @@ impl Device {
         Self { kind: Kind::Reference, reason: REQUESTED.into() }
     }
 
-    /// Opens the best GPU of this machine; never a software adapter.
+    /// Opens the best GPU of this machine, chosen as by [`Device::auto`]; never a software adapter.
     ///
     /// # Errors
-    /// There is no GPU (the message lists the adapters); the driver refuses; the build lacks the feature `gpu`.
+    /// There is no GPU (the message lists the adapters); the driver cannot open one; the build lacks the feature `gpu`.
     ///
     /// # Examples
     /// ```no_run
@@ -106,7 +107,8 @@ impl Device {
     /// open a software adapter.
     ///
     /// # Errors
-    /// The name is unknown (the message lists the devices) or matches several adapters; the driver refuses.
+    /// The name is unknown (the message lists the devices) or matches several adapters; the driver cannot open the
+    /// device.
     ///
     /// # Examples
     /// ```
@@ -149,8 +151,8 @@ impl Device {
         }
     }
 
-    /// Sets the number of threads of the CPU; other devices are returned unchanged. The results of training have the same
-    /// bits for any number of threads.
+    /// Sets the number of threads of the CPU; other devices are returned unchanged. The results of training have the
+    /// same bits for any number of threads.
     ///
     /// # Examples
     /// ```
@@ -169,7 +171,7 @@ impl Device {
     /// unchanged.
     ///
     /// # Errors
-    /// The GPU has no timestamps; the driver refuses.
+    /// The GPU has no timestamps, or the driver cannot open it again.
     ///
     /// # Examples
     /// ```
@@ -185,11 +187,11 @@ impl Device {
         Ok(self)
     }
 
-    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a small network in one op. A GPU
-    /// is opened again for this; other devices have no fused steps and are returned unchanged.
+    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a small network in one op. A
+    /// GPU is opened again for this; other devices have no fused steps and are returned unchanged.
     ///
     /// # Errors
-    /// The driver refuses.
+    /// The driver cannot open the GPU again.
     ///
     /// # Examples
     /// ```
@@ -220,8 +222,8 @@ impl Device {
         }
     }
 
-    /// Returns the properties of the device that the bits of results depend on: for the CPU its instruction sets, but not
-    /// the number of threads.
+    /// Returns the properties of the device on which the bits of results depend. For the CPU these are operating
+    /// system, architecture and instruction sets, but not the number of threads.
     ///
     /// # Examples
     /// ```
@@ -237,7 +239,8 @@ impl Device {
         }
     }
 
-    /// Returns the adapter, driver and version that measurements of a GPU belong to; `None` for other devices.
+    /// Returns the adapter, its driver and the version of wgrad, for which the times of a [`tune`](crate::tune) are
+    /// valid. `None` unless the device is a GPU.
     ///
     /// # Examples
     /// ```
@@ -315,7 +318,7 @@ impl Device {
     /// Fits a plan to this device; see [`specialize()`].
     ///
     /// # Errors
-    /// An op exceeds a limit of the device; the message has both numbers.
+    /// An op exceeds a limit of the device. The message has the needed and the allowed number.
     ///
     /// # Examples
     /// ```

@@ -21,11 +21,11 @@ pub enum Error {
     Shape {
         /// Place: a layer, an op, an argument.
         place: String,
-        /// Subject and verb for the found size: `the number of values is`.
+        /// Words before the found size in the message: `the number of values is`.
         found_what: String,
         /// Size that was found.
         found: usize,
-        /// Subject and verb for the expected size: `the network expects`.
+        /// Words before the expected size in the message: `the network expects`.
         wanted_what: String,
         /// Expected size.
         wanted: usize,
@@ -102,7 +102,7 @@ pub enum Error {
     /// An output of a network is NaN or infinite, so there is no prediction.
     #[non_exhaustive]
     Output {
-        /// Computation and its data.
+        /// Computation, and the data that it ran on.
         place: String,
         /// Row of the data, from 0.
         row: usize,
@@ -111,7 +111,8 @@ pub enum Error {
         /// Value of the output.
         value: f32,
     },
-    /// A loss or gradient became infinite or NaN. Parameters and optimizer state are those before the step.
+    /// A loss or gradient became infinite or NaN. Parameters and optimizer state keep their values from before the
+    /// step.
     #[non_exhaustive]
     NotFinite {
         /// Step index, from 0.
@@ -122,16 +123,18 @@ pub enum Error {
         layer: String,
         /// View (named part of the device's memory) that the op wrote.
         view: String,
-        /// Row in the view. If the view has one row per row of the batch, this is the row of the step.
+        /// Row in the view. If the view has one row per row of the batch, this is the row's index in the whole step,
+        /// which may have several micro-batches.
         row: usize,
         /// Column in the view.
         column: usize,
         /// Value.
         value: f32,
-        /// Remedy, chosen by the settings. Boxed, since every `Result` is as large as the largest error.
+        /// Remedy that fits the settings of the training. Boxed, since every `Result` is as large as the largest error.
         remedy: Box<str>,
     },
-    /// An update wrote an infinite or NaN parameter or optimizer state. The rest of the state was updated, too.
+    /// An update wrote an infinite or NaN parameter or optimizer state. All other parameters were updated as well, so
+    /// training cannot continue from here.
     StateNotFinite {
         /// Step index, from 0.
         step: u64,
@@ -146,7 +149,7 @@ pub enum Error {
     },
     /// A result of a device differs from the reference by more than its tolerance.
     Mismatch {
-        /// Op: section, number and kernel.
+        /// Op: section, index and kernel.
         op: String,
         /// View with the difference.
         view: String,
@@ -224,8 +227,8 @@ impl std::error::Error for Error {
 /// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Returns an empty vector with capacity for `count` elements. Use it where a user chooses the size: it returns an
-/// error where a plain `Vec` would abort the process.
+/// Returns an empty vector with capacity for `count` elements, for sizes that a user chooses. If memory is short, it
+/// returns an error that names `what`; a plain `Vec` would abort the process.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -239,7 +242,7 @@ pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
     Ok(vector)
 }
 
-/// Collects `count` elements into a vector, where a user chooses `count`; see [`room`].
+/// Collects `count` elements into a vector. Like [`room`], it returns an error if memory is short.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -249,7 +252,7 @@ pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator
     Ok(all)
 }
 
-/// Copies values to a new vector, where a user chooses their number; see [`room`].
+/// Copies values to a new vector. Like [`room`], it returns an error if memory is short.
 ///
 /// # Errors
 /// [`Error::Memory`].
@@ -307,8 +310,8 @@ impl Error {
         }
     }
 
-    /// Creates an [`Error::Unknown`] that suggests the nearest of `known`: one at a small edit distance, or one that begins
-    /// with `name`.
+    /// Creates an [`Error::Unknown`] that suggests the nearest of `known`: one at a small edit distance, or one that
+    /// begins with `name`.
     pub fn unknown(kind: &'static str, name: &str, known: &[&str]) -> Self {
         let lower = name.to_lowercase();
         let begins = |k: &str| lower.chars().count() >= 3 && k.starts_with(&lower);

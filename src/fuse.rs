@@ -3,11 +3,12 @@
 //!
 //! | consecutive primitive ops | fused op |
 //! |---|---|
-//! | `matmul_nt` [`bias_add`] [`activation`] [`dropout`] | `dense_forward` |
-//! | `matmul_nn` [`dropout`] [`activation_grad`] | `dense_grad_input` |
-//! | `matmul_tn` `column_sum`, and `check_finite` | `dense_grad_weight` |
+//! | `matmul_nt` `[bias_add]` `[activation]` `[dropout]` | `dense_forward` |
+//! | `matmul_nn` `[dropout]` `[activation_grad]` | `dense_grad_input` |
+//! | `matmul_tn` `column_sum`; at the end also `check_finite` | `dense_grad_weight` |
 //!
-//! Ops are fused only if no other op reads the view between them; the inputs of residual blocks have two readers.
+//! Ops in square brackets are optional. Ops are fused only if no other op reads the view between them. For example, the
+//! input of a residual block has a second reader.
 
 use std::collections::HashMap;
 
@@ -69,7 +70,7 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
     fuse_keeping(plan, &[])
 }
 
-/// Like [`fuse`], except that `kept` views are still written.
+/// Like [`fuse`], except that the ops still write the views `kept`.
 ///
 /// # Errors
 /// As [`fuse`].
@@ -79,7 +80,8 @@ pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
     let mut sections: Vec<(Section, Vec<Op>)> = Section::ALL.iter().map(|s| (*s, plan.ops(*s).to_vec())).collect();
     for (section, ops) in &mut sections {
         if matches!(section, Section::Gradients | Section::Evaluate) {
-            // Backward ops come first: a fused gradient no longer reads the view between activation and dropout.
+            // Backward ops are fused first. A fused gradient does not read the view between activation and dropout, so
+            // these two ops can be fused afterwards.
             replace(ops, kept, |ops, uses, at| grad_input(&plan, ops, uses, at));
             let flag = ops.iter().find(|op| is(op, &check_finite::KERNEL)).map(|op| op.views[1]);
             replace(ops, kept, |ops, _, at| grad_weight(&plan, ops, flag?, at));
@@ -94,7 +96,7 @@ pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
 /// Fused op, and the number of ops that it replaces.
 type Fused = Option<(Op, usize)>;
 
-/// Replaces ops by their fused ops, from the first to the last.
+/// Replaces ops, from the first to the last. `fused` returns the fused op that begins at an index, if there is one.
 fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
     let (uses, mut made) = (Uses::of(ops, kept), Vec::with_capacity(ops.len()));
     let mut at = 0;
@@ -106,8 +108,8 @@ fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Use
     *ops = made;
 }
 
-/// For each view, the first op of a section that uses it (the one that writes it, if it is computed), and the number of
-/// uses. Keeping a view counts as a use.
+/// For each view, the index of the first op of a section that uses it, and the number of uses. The first op writes the
+/// view if it is a computed one. A view that must be kept has one more use.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 
 impl Uses {
@@ -120,19 +122,19 @@ impl Uses {
         Self(uses)
     }
 
-    /// Returns `true` if only two ops use a view: the one that writes it, and the next.
+    /// Returns `true` if only two ops use a view: the op that writes it, and one that reads it.
     fn between_two(&self, view: ViewId) -> bool {
         self.0.get(&view).is_some_and(|(_, count)| *count == 2)
     }
 
-    /// Returns the first op that uses a view, if it runs `kernel` and its binding 1 is the view.
+    /// Returns the first op that uses `view`, if that op runs `kernel` with `view` as binding 1.
     fn first<'a>(&self, ops: &'a [Op], view: ViewId, kernel: &'static Kernel) -> Option<&'a Op> {
         let (at, _) = self.0.get(&view)?;
         ops.get(*at).filter(|op| is(op, kernel) && op.views[1] == view)
     }
 }
 
-/// Returns the op at `at`, if it runs `kernel` and its binding `binding` is `view`.
+/// Returns the op with index `at`, if it runs `kernel` with `view` as the binding of index `binding`.
 fn follows<'a>(ops: &'a [Op], at: usize, kernel: &'static Kernel, binding: usize, view: ViewId) -> Option<&'a Op> {
     ops.get(at).filter(|op| is(op, kernel) && op.views[binding] == view)
 }
@@ -209,7 +211,7 @@ fn grad_weight(plan: &Plan, ops: &[Op], flag: ViewId, at: usize) -> Fused {
     Some((Op { layer: first.layer, ..op }, 2))
 }
 
-/// Drops the check of all gradients if each fused op checks its own.
+/// Drops `check_finite` if all weight gradients are fused, since each of these ops checks its own gradients.
 fn drop_check(ops: &mut Vec<Op>) {
     if !ops.iter().any(|op| is(op, &matmul::TN) || is(op, &column_sum::KERNEL)) {
         ops.retain(|op| !is(op, &check_finite::KERNEL));

@@ -54,23 +54,23 @@ fn sync(file: &File) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Renames a file, replacing another.
+/// Renames `from` to `to`, and replaces the file `to` if there is one.
 fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
     #[cfg(test)]
     tests::note("rename", &std::fs::metadata(from)?);
     std::fs::rename(from, to)
 }
 
-/// Removes temporary files that killed processes left in a folder. `is_ours` receives the name of the file that each
-/// was to replace, and returns `true` if it may be removed. Files of live processes stay, and so do files that cannot
-/// be locked or removed, which do no harm.
+/// Removes temporary files that killed processes left in a folder. `is_ours` receives the name of the file that a
+/// temporary file was to replace, and returns `true` if the temporary file may be removed. Files of live processes
+/// stay, and so do files that cannot be locked or removed, which do no harm.
 pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(target).is_some_and(&is_ours) {
-            // Not created: a file that was removed in the meantime must not come back.
-            // Opened for writing, since some file systems lock no others. If the lock fails, a writer holds it.
+            // Without `create`: a file that was removed in the meantime must not come back. Opened for writing, since
+            // some file systems lock only such files. If the lock fails, a writer holds it.
             let opened = File::options().write(true).open(entry.path());
-            // Removed while it is locked, so that a writer that has just created it notices the loss.
+            // Removed while it is locked, so that a writer that has just created the file notices the loss.
             let removed =
                 opened.is_ok_and(|file| file.try_lock().is_ok() && std::fs::remove_file(entry.path()).is_ok());
             if removed {
@@ -92,7 +92,7 @@ fn target(name: &str) -> Option<&str> {
     (number(count) && number(process)).then_some(target)
 }
 
-/// Temporary file next to another. It is removed on drop, unless it was renamed.
+/// Temporary file in the folder of the file that it replaces. It is removed on drop, unless it was renamed.
 struct Beside {
     file: File,
     path: PathBuf,
@@ -102,7 +102,7 @@ impl Beside {
     /// Creates an empty file in the folder of `path`, under an unused name.
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Shortened, since the length of names is limited.
+        // Shortened, since file systems limit the length of names.
         let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
         remove_leftovers(folder_of(path), |target| target == stem);
         loop {
@@ -110,7 +110,7 @@ impl Beside {
             let beside = folder_of(path).join(name);
             match File::create_new(&beside) {
                 Ok(file) if is_owned(&file, &beside) => return Ok(Self { file, path: beside }),
-                // Another process removed it as a leftover before it was locked.
+                // Another process removed the new file as a leftover before it was locked.
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::file(path, "creating a file beside it", error)),
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// Calls of this thread: the operation, and a folder or a file with its number of bytes.
+        /// Recorded system calls of this thread: the operation, and `folder` or `file of N bytes`.
         static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 

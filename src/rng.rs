@@ -26,7 +26,7 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 }
 
 /// [`philox`] at several counters: word i of counter l is `counters[i][l]`. The loops over counters are vectorized if
-/// the function is inlined into one compiled for vector instructions.
+/// the caller is compiled for vector instructions.
 #[inline(always)]
 pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
     for _ in 0..PHILOX_ROUNDS {
@@ -48,7 +48,7 @@ pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// Purpose of random numbers. Numbers of two streams never share a counter.
+/// Purpose of random numbers. No two streams have a counter in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
@@ -64,7 +64,8 @@ pub enum Stream {
     Data = 4,
 }
 
-/// Sequence of random numbers from one stream. It is a generator of the crate `rand`, so all of its distributions work.
+/// Sequence of random numbers from one stream. It implements the generator trait of the crate `rand`, so all
+/// distributions of that crate work.
 ///
 /// ```
 /// use rand::{Rng, RngExt};
@@ -78,15 +79,15 @@ pub enum Stream {
 #[derive(Clone, Debug)]
 pub struct Philox {
     key: [u32; 2],
-    /// `[block, block's high word, index, stream]`
+    /// `[low word of the block number, its high word, index, stream]`
     counter: [u32; 4],
     words: [u32; 4],
     used: usize,
 }
 
 impl Philox {
-    /// Creates the sequence of `stream` under `seed`. `index` distinguishes sequences of one stream (number of a
-    /// parameter, epoch).
+    /// Creates the sequence of `stream` under `seed`. `index` distinguishes the sequences of a stream, such as the
+    /// epochs of `Shuffle`.
     pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
         Self { key: key(seed), counter: [0, 0, index, stream as u32], words: [0; 4], used: 4 }
     }
@@ -120,7 +121,8 @@ impl Philox {
         debug_assert!(bound > 0);
         loop {
             let product = u64::from(self.word()) * u64::from(bound);
-            // The remainder is below `bound`, so it is rarely needed.
+            // Products with a low word below the remainder are rejected. The remainder is less than `bound`, so it is
+            // computed only if the low word is.
             if product as u32 >= bound || product as u32 >= bound.wrapping_neg() % bound {
                 return (product >> 32) as u32;
             }

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Shape {
     /// Number of rows.
     pub rows: usize,
-    /// Number of columns: consecutive elements in memory.
+    /// Number of columns. The elements of a row are consecutive in memory.
     pub columns: usize,
 }
 

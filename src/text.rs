@@ -36,7 +36,7 @@ impl<'a> Term<'a> {
         Ok(Self { name: text[..open].trim(), arguments })
     }
 
-    /// Returns the arguments with their names: a plain value takes the next of `names` in order.
+    /// Returns the arguments with their names. A plain value at position i gets the i-th of `names`.
     pub(crate) fn named(&self, kind: &'static str, names: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>> {
         let mut found: Vec<(&'static str, &'a str)> = Vec::new();
         for (position, (key, value)) in self.arguments.iter().enumerate() {
@@ -66,17 +66,17 @@ impl<'a> Term<'a> {
     }
 }
 
-/// Returns the value of an option among those that [`Term::named`] found.
+/// Returns the value of option `name` in the result of [`Term::named`], if it is given.
 pub(crate) fn option<'a>(options: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
     options.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
 }
 
-/// Returns the value of a required option.
+/// Like [`option`], but it is an error if the option is missing. The message shows `example`.
 pub(crate) fn required<'a>(options: &[(&str, &'a str)], place: &str, name: &str, example: &str) -> Result<&'a str> {
     option(options, name).ok_or_else(|| Error::value(place, name, "missing", &format!("given, as in `{example}`")))
 }
 
-/// Parses a number; the error names the place where it was expected.
+/// Parses a number; the error names `place`, where the number was expected.
 pub(crate) fn number<T: std::str::FromStr>(place: &str, name: &str, text: &str, wanted: &str) -> Result<T> {
     text.parse().map_err(|_| Error::value(place, name, format!("`{text}`"), wanted))
 }
@@ -135,7 +135,7 @@ pub fn shown_json(text: &str) -> Cow<'_, str> {
     let mut safe = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         if is_hazard(c) {
-            // All of them have at most four hexadecimal digits.
+            // The code of every such character has at most four hexadecimal digits.
             write!(safe, "\\u{:04x}", u32::from(c)).ok();
         } else {
             safe.push(c);
@@ -149,8 +149,8 @@ fn is_hazard(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Quotes a word as it must be typed in a shell. Words that cannot be shown, or are not UTF-8, are written as `$'…'`,
-/// which bash, zsh and ksh understand.
+/// Quotes a word as it must be typed in a shell. Words with characters that [`shown`] escapes, and words that are not
+/// UTF-8, are written as `$'…'`, which bash, zsh and ksh understand.
 pub fn quoted(word: impl AsRef<OsStr>) -> String {
     let bytes = word.as_ref().as_encoded_bytes();
     let Some(word) = word.as_ref().to_str().filter(|word| shown(word) == *word) else {
