@@ -2,10 +2,10 @@
 //! (`tests/numeric.rs` checks millions of numbers). Coefficients are those of the Cephes library (S. L. Moshier,
 //! `expf.c`, `tanhf.c`).
 
-/// Below this, eˣ is less than the smallest normal number and becomes 0.
+/// For smaller x, eˣ is below the smallest normal number, and the result is 0.
 const LEAST: f32 = -87.336_54;
 
-/// Returns eˣ for x up to 88; 0 where it is below the normal range.
+/// Returns eˣ for x up to 88; 0 if eˣ is below the normal range.
 #[inline(always)]
 pub fn exponential(x: f32) -> f32 {
     // 1.5·2²³: adding it leaves the nearest integer in the lowest bits.
@@ -63,7 +63,8 @@ pub fn log_1p(x: f32) -> f32 {
     if x.is_finite() { sum } else { x }
 }
 
-/// Returns erf x: an odd polynomial near 0, else 1 − e^−q with a polynomial q. Both are minimax fits to double precision.
+/// Returns erf x: an odd polynomial near 0, else 1 − e^−q with a polynomial q. Both are minimax fits to double
+/// precision.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let z = x * x;
@@ -88,8 +89,8 @@ pub fn erf(x: f32) -> f32 {
     (if x.abs() < 0.93 { near } else { far }).copysign(x)
 }
 
-/// Returns erf x in f64, by e^(−x²)·2/√π·Σ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms are all positive (Abramowitz and Stegun,
-/// 7.1.6). For the reference, not for speed.
+/// Returns erf x in f64, by e^(−x²)·2/√π·Σ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms are all positive (Abramowitz and
+/// Stegun, 7.1.6). For the reference, not for speed.
 pub fn erf_f64(x: f64) -> f64 {
     if x.is_nan() || x.abs() > 6.0 {
         return if x.is_nan() { x } else { x.signum() };

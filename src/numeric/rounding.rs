@@ -3,17 +3,18 @@
 /// Largest relative error of one rounded f32 operation.
 pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
 
-/// Factor for device and reference, where both have the same error.
+/// Factor for the errors of device and reference together, if both have the same bound.
 const BOTH_SIDES: f64 = 2.0;
 
 /// Maximum number of rounded additions per term in a sum over rows, on any device, for up to 7·10⁷ rows. Such sums are
-/// computed in blocks of fixed size. `shaders/shared/blocks.wgsl` has sixteen additions at each of four levels, plus
-/// six of the reduction tree and a few more; [`matmul_over_rows`](crate::numeric::matmul_over_rows) has 65. From 65,536
-/// numbers per invocation on (1.7·10⁷ rows), the fourth level of `blocks.wgsl` has one more addition for every 4,096
-/// numbers. A matmul on a GPU may sum more rows in one part: [`depth`](crate::kernels::shared::tiles::depth).
+/// computed in blocks of fixed size. In `shaders/shared/blocks.wgsl`, a term takes part in sixteen additions at each of
+/// four levels, six in the reduction tree and a few more; in [`matmul_over_rows`](crate::numeric::matmul_over_rows) in
+/// 65. From 65,536 numbers per invocation on (1.7·10⁷ rows), the fourth level of `blocks.wgsl` has one more addition
+/// for every 4,096 numbers. A matmul on a GPU may sum more rows in one part:
+/// [`depth`](crate::kernels::shared::tiles::depth).
 pub const SUM_DEPTH: usize = 128;
 
-/// Integers up to this value are exact in f32, and so are sums of them with partial sums below it.
+/// Integers up to this value are exact in f32. So are their sums, if all partial sums stay below this value.
 const WHOLE: f64 = (1 << 24) as f64;
 
 /// A sum in f64, with the data that its rounding tolerance needs.
@@ -50,8 +51,8 @@ impl Sum {
         Self { terms: self.terms.min(depth), exact_reference: true, ..self }
     }
 
-    /// Returns the largest difference between the reference and a device, whatever its order of summation. It is 0
-    /// where all terms are small integers, whose sums are exact.
+    /// Returns the largest difference between the reference and a device, whatever its order of summation. It is 0 if
+    /// all terms are small integers, whose sums are exact.
     ///
     /// For any order, the error of a sum of n products in f32 is at most (n + 1)·u·Σ|terms| to first order (Higham,
     /// *Accuracy and Stability of Numerical Algorithms*, §3.1), and one more operation may follow. The reference has
@@ -69,19 +70,21 @@ impl Sum {
 }
 
 /// Returns the tolerance, widened for results below the normal range, which a device may flush to zero (WGSL §15.7.2).
-/// A tolerance of 0 stays 0, since it is used only where nothing is rounded.
+/// A tolerance of 0 stays 0, since it means that nothing is rounded.
 pub fn or_flushed(tolerance: f64) -> f64 {
     if tolerance > 0.0 { tolerance + f64::from(f32::MIN_POSITIVE) } else { tolerance }
 }
 
 /// Largest relative error of eˣ on the device and in the reference together, 4 units of roundoff each. It holds for
-/// `exponential` in `shaders/shared/functions.wgsl` and for `numeric::exponential` (tests measure 1 ULP). x − n·ln 2 is
-/// off by 0.4 units of e⁰ (the multiplication by the rest of ln 2, its representation, the difference), r²·p by 0.3,
-/// the two sums by 0.4 and 0.5, all relative to an exponential of at least 0.7.
+/// `exponential` in `shaders/shared/functions.wgsl` and for `numeric::exponential` (tests measure 1 ULP). The reduced
+/// argument x − n·ln 2 contributes 0.4 units (the multiplication by the rest of ln 2, the representation of this rest,
+/// the difference), r²·p 0.3 units, and the two sums 0.4 and 0.5 units. The exponential of the reduced argument is at
+/// least 0.7.
 pub const EXPONENTIAL_ERROR: f64 = BOTH_SIDES * 4.0 * UNIT_ROUNDOFF;
 
 /// Largest relative error of ln(1 + x) for x ≥ 0, on the device and in the reference together: 12 units of roundoff in
-/// `shaders/shared/functions.wgsl`, and 2 in the system library. The former is k·ln 2 + 2·artanh(s), both positive. The
-/// quotient s has 5 units (2.5 ULP, WGSL §15.7.4) and one for its divisor, the series less than one, its sum and
-/// multiplication two, and the sum with k·ln 2 three. 1 + x, which is used for x ≥ 1, has half a unit over ln 2.
+/// `shaders/shared/functions.wgsl`, and 2 in the system library. The shader computes k·ln 2 + 2·artanh(s), both
+/// positive. The quotient s has 5 units (2.5 ULP, WGSL §15.7.4) and one for its divisor, the series less than one, its
+/// sum and multiplication two, and the sum with k·ln 2 three. 1 + x, which is used for x ≥ 1, has half a unit over ln
+/// 2.
 pub const LOG_1P_ERROR: f64 = 14.0 * UNIT_ROUNDOFF;

@@ -2,9 +2,9 @@
 
 use crate::numeric::Matrix;
 
-/// Compiles functions for several vector widths, and selects one at run time. Their loops are vectorized if everything
-/// they call is inlined. No sum is reordered and no multiply-add is fused, so the bits are those of the same loops
-/// without vectors.
+/// Compiles functions for several vector widths, and selects one at run time. The loops of these functions are
+/// vectorized if all functions that they call are inlined. No sum is reordered and no multiply-add is fused, so the
+/// bits are those of the same loops without vectors.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! widest {
@@ -18,8 +18,7 @@ macro_rules! widest {
 }
 pub use widest;
 
-/// Returns the bits of the absolute value, which order numbers by magnitude. For numbers that are not finite they are those of
-/// infinity or more.
+/// Returns the bits of the absolute value, which order numbers by magnitude. Infinity and NaN have the largest values.
 #[inline(always)]
 pub fn magnitude_bits(x: f32) -> u32 {
     x.to_bits() & !(1 << 31)
@@ -32,7 +31,7 @@ widest! {
     }
 
     /// Adds `values` to `sums`, element by element, with compensated (Kahan) summation. `compensations` holds the
-    /// rounding error of each sum for the next call. It is 0 for sums that are not finite.
+    /// rounding error of each sum for the next call. The compensation of a sum that is not finite is 0.
     pub fn add_compensated(values: &[f32], sums: &mut [f32], compensations: &mut [f32]) {
         for ((sum, compensation), value) in sums.iter_mut().zip(compensations).zip(values) {
             let term = value - *compensation;
@@ -53,10 +52,11 @@ widest! {
     }
 }
 
-/// Number of rows per block that is summed in f32. The error for sixteen equal numbers is at most 2.7e-7.
+/// Number of rows per block that is summed in f32. The relative error for sixteen equal numbers is at most 2.7e-7.
 const BLOCK: usize = 16;
 
-/// Sums columns from `first` on, `N` at a time. Returns the remaining sums.
+/// Sums columns from `first` on, `N` at a time. Returns the part of `sums` for the last columns, which are fewer than
+/// `N`.
 #[inline(always)]
 fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
     let (blocks, rest) = sums.as_chunks_mut::<N>();

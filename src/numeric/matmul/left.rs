@@ -1,4 +1,4 @@
-//! Packing of the left operand, a. It is packed once and multiplied with many parts of the right operand, b.
+//! Packing of the left operand, a. Rows of a are packed once and multiplied with many parts of the right operand, b.
 
 use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
 
@@ -14,7 +14,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// Returns the best packing for `columns` columns of b.
+    /// Returns the fastest packing of `a` for a multiplication with `columns` columns of b.
     pub fn of(a: Matrix<'_>, columns: usize) -> Self {
         if a.column_stride >= FAR {
             Self::Tiles
@@ -30,8 +30,8 @@ impl Order {
         if self == Self::Given { usize::MAX } else { GROUP }
     }
 
-    /// Packs rows of a over one block of terms. Returns their location, and, if they are not copied yet, the location
-    /// that the tiles of the first panel copy them from.
+    /// Packs rows of a over one block of terms, and returns the location of the packed rows. With `Order::Rows` nothing
+    /// is copied yet: the second location is the one from which the tiles of the first panel copy the rows.
     pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::A, Option<tile::A>) {
         let terms = a.columns;
         let given = tile::A {

@@ -152,7 +152,8 @@ impl<'a> MatrixMut<'a> {
             columns if columns == self.row_stride => (1, self.rows * columns),
             columns => (self.rows, columns),
         };
-        // SAFETY: these rows are in memory, each is given once, and self is exclusively borrowed as long as they are used.
+        // SAFETY: these rows are in memory, each is given once, and self is exclusively borrowed as long as they are
+        // used.
         (0..count).map(move |row| unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), len) })
     }
 

@@ -2,17 +2,17 @@
 //!
 //! Every element of the output is summed by fused multiply-adds, from its first term to its last, whatever other
 //! elements are computed at the same time. So its bits depend only on the terms, and neither on the tile sizes nor on
-//! the vector width. Where terms are rows of a batch, of which there may be millions, they are summed in blocks of
-//! fixed size ([`matmul_over_rows`]), since the error of a plain sum grows with the number of terms. (x86 processors
-//! without AVX2 have no vectorized fused multiply-add; there each term is rounded twice.)
+//! the vector width. The error of such a sum grows with the number of terms. If the terms are rows of a batch, there
+//! may be millions. They are then summed in blocks of fixed size ([`matmul_over_rows`]). (x86 processors without AVX2
+//! have no vectorized fused multiply-add; there each term is rounded twice.)
 //!
 //! The left operand is read number by number, the right operand in vectors of columns. So a right operand that is a
-//! transpose must be transposed first. If it is the larger operand, as the weight of a layer is for a small batch, the
-//! operands are exchanged instead: outᵀ = bᵀ·aᵀ.
+//! transpose must be transposed first. If this transpose is the larger operand, as the weight of a layer is for a small
+//! batch, the operands are exchanged instead: outᵀ = bᵀ·aᵀ.
 //!
-//! The right operand is processed in parts that fit into the L1 cache (`right.rs`). Each is multiplied with all packed
-//! rows of the left operand (`left.rs`), tile by tile (`tile.rs`, `registers.rs`). On x86 the next part is prefetched
-//! meanwhile. benches/results has a comparison with the crates `gemm` and `matrixmultiply`.
+//! The right operand is processed in parts that fit into the L1 cache (`right.rs`). Each part is multiplied with all
+//! packed rows of the left operand (`left.rs`), tile by tile (`tile.rs`, `registers.rs`). On x86 the next part is
+//! prefetched meanwhile. benches/results has a comparison with the crates `gemm` and `matrixmultiply`.
 
 mod left;
 mod matrix;
@@ -43,17 +43,17 @@ const BLOCK: usize = 512;
 /// Maximum number of terms per block for few rows, where memory bandwidth is the limit.
 const FEW: usize = 32;
 
-/// Maximum number of rows of a that are packed together, whose sums are stored together, or that are transposed back. A
-/// multiple of the rows of a tile and of a cache line.
+/// Maximum number of rows of a that are processed together: packed, with their sums stored contiguously, or transposed
+/// back. A multiple of the rows of a tile and of the numbers of a cache line.
 const GROUP: usize = 48 * tile::ROWS;
 
 /// Number of terms per chunk. In a sum over rows, the terms of a chunk are added one by one. For equal numbers the
-/// error is at most 5.0e-7 with 32 of them, 9.8e-7 with 64, and 1.9e-6 with 128. A divisor of [`FEW`], [`BLOCK`] and
-/// parts of b.
+/// relative error is at most 5.0e-7 with chunks of 32 terms, 9.8e-7 with 64, and 1.9e-6 with 128. A divisor of [`FEW`],
+/// [`BLOCK`] and the number of terms of a part of b.
 const CHUNK: usize = 32;
 
-/// Number of terms per chunk for sums of up to two such chunks. These are the usual batches, whose step would take 2 %
-/// longer with chunks of 32. A multiple of [`CHUNK`], and half of [`PART`].
+/// Number of terms per chunk for sums of up to two such chunks. Usual batches have so few rows, and their steps would
+/// take 2 % longer with chunks of 32. A multiple of [`CHUNK`], and half of [`PART`].
 const LARGE_CHUNK: usize = 64;
 
 /// Number of terms per slice of a sum over rows. The chunks of a slice are added one by one in f32, and slices are
@@ -63,11 +63,11 @@ const SLICE: usize = CHUNK * CHUNK;
 /// Maximum number of sums that are added in f64 at once; they stay in the L2 cache.
 const TOTALS: usize = 1 << 16;
 
-/// Stride, in numbers, from which each access is in another page of memory, and all accesses map to the same few sets
-/// of a cache.
+/// Smallest stride, in numbers, with which each access is in another page of memory, and all accesses map to the same
+/// few sets of a cache.
 const FAR: usize = 1024;
 
-/// Maximum rows and terms of a that are transposed at once, where the operands are exchanged: 4 MiB.
+/// Maximum rows and terms of a that are transposed at once, if the operands are exchanged: 4 MiB.
 const TURNED: [usize; 2] = [256, 4096];
 
 /// out = a·b, or a·b + bias in each row. `out` is [rows of a, columns of b]; `bias` has one number per column.
@@ -97,8 +97,8 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matri
     });
 }
 
-/// out = a·b where the terms are rows of a batch. They are summed in blocks, so that the error does not grow with their
-/// number.
+/// out = a·b, if the terms are rows of a batch. They are summed in blocks, so that the error does not grow with the
+/// number of rows.
 ///
 /// # Panics
 /// If the sizes do not match, or a matrix is larger than its memory.
@@ -293,7 +293,7 @@ thread_local! {
     };
 }
 
-/// Allocates the calling thread's buffers, so that its first matmul need not.
+/// Allocates the calling thread's buffers, so that the thread's first matmul need not allocate them.
 pub fn reserve_for_matmuls() {
     SPACE.with_borrow_mut(|Space { together, turned, sums, totals }| {
         room::<{ GROUP * BLOCK }>(&mut together.left, 0);

@@ -55,7 +55,7 @@ widest! {
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
                 if r % Line::WORDS == 0 {
-                    // Prefetches what is read two cache lines later.
+                    // Prefetches the numbers that are read two cache lines later.
                     let (ahead, last) = (r + 2 * Line::WORDS, columns.min(first + Line::WORDS));
                     (first..last).for_each(|c| will_read(b.values.as_ptr().wrapping_add(ahead + c * b.column_stride)));
                 }
@@ -112,8 +112,8 @@ unsafe fn square(from: *const f32, stride: usize, to: *mut f32, to_stride: usize
     }
 }
 
-/// Packs rows of a as tiles: for each tile the elements of its rows for the first term, then for the second, and so on.
-/// Missing rows of the last tile are not written.
+/// Packs rows of a as tiles: for each tile the elements of the tile's rows for the first term, then for the second
+/// term, and so on. Missing rows of the last tile are not written.
 pub(super) fn tiles(a: Matrix<'_>, out: &mut [f32]) {
     for (first, tile) in (0..a.rows).step_by(ROWS).zip(out.chunks_mut(ROWS * a.columns)) {
         let rows = ROWS.min(a.rows - first);

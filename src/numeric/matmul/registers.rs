@@ -66,7 +66,7 @@ pub(super) unsafe fn vectors<S: Simd, const WIDE: usize>(simd: S, from: *const f
     vectors
 }
 
-/// Returns sums\[i\] + a\[i\]·b.
+/// Returns sums\[i\] + a\[i\]·b, for the elements a\[i\] at `left`.
 ///
 /// # Safety
 /// `HIGH` numbers are readable at `left`, with stride `row`.

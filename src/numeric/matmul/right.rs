@@ -27,7 +27,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Returns `true` if b is read only once for `rows` rows of a, so that packing does not pay.
+    /// Returns `true` if a multiplication with `rows` rows of a reads b only once, so that packing does not pay.
     pub fn is_read_once(&self, rows: usize) -> bool {
         matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
     }
@@ -38,7 +38,7 @@ impl<'a> Right<'a> {
         let most = match self {
             // With such a stride, the rows of a part map to the same few sets of a cache.
             Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
-            // With few columns, more terms per part; otherwise loading and storing the sums would dominate.
+            // If there are few columns, a part has more terms; otherwise loading and storing the sums would dominate.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
         let each = even(block.len(), most).next_multiple_of(chunk.unwrap_or(1));
@@ -67,9 +67,10 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Returns the rows of b in `part`, which is needed next. The tiles of `rows` rows of a prefetch them.
+    /// Returns the rows of b in `part`, the next part to be multiplied. The current tiles, of `rows` rows of a,
+    /// prefetch these rows.
     pub fn next(self, part: &Part, rows: usize) -> tile::Next {
-        // The first tile packs what is needed now, and prefetches nothing.
+        // The first tile of an unpacked matrix packs the current part, and prefetches nothing.
         let (apart, tiles) = match self {
             Self::Panels { .. } => (PANEL, rows.div_ceil(tile::ROWS)),
             Self::Matrix(b) if b.column_stride == 1 => (b.row_stride, rows.div_ceil(tile::ROWS) - 1),

@@ -1,6 +1,6 @@
 //! The innermost loops: up to six rows and four vectors of columns of the output, kept in registers over some terms. 24
-//! sums, four vectors of b and one element of a fill the 32 registers of AVX-512 and NEON. AVX2 has 16 registers, and
-//! uses two vectors of columns.
+//! sums, four vectors of b and one element of a fit into the 32 registers of AVX-512 and NEON. AVX2 has 16 registers,
+//! and uses two vectors of columns.
 //!
 //! A loop does little besides multiply-adds and loads, since address computations would slow it down. So strides are
 //! constants where possible, and prefetches for later tiles are issued only every few terms.
@@ -41,7 +41,8 @@ pub(super) enum B {
     Matrix { start: *const f32, apart: usize, near: *mut f32 },
 }
 
-/// Rows of b that are needed next. Each tile prefetches `each` of them, as far as its loop is long enough.
+/// Rows of b that are needed next, `apart` numbers apart. Each tile prefetches `each` of these rows, as far as the loop
+/// of the tile is long enough.
 #[derive(Clone, Copy)]
 pub(super) struct Next {
     pub start: *const f32,
@@ -71,8 +72,8 @@ pub(super) enum Begin {
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub left: A,
-    /// Location of rows of a that are not packed yet; each tile first copies its rows from there to `left`. Both have
-    /// `term` 1.
+    /// Location of rows of a that are not packed yet; each tile first copies its rows from there to `left`. `term` is 1
+    /// in both locations.
     pub far: Option<A>,
     pub right: B,
     pub next: Next,
@@ -86,8 +87,8 @@ pub(super) struct Panel {
     pub chunk: Option<usize>,
 }
 
-/// Rows that a tile prefetches while it computes: address of the first, stride, count, and whether they are longer than
-/// a panel.
+/// Rows that a tile prefetches while it computes: address of the first row, stride in numbers, number of rows, and
+/// `true` if more than a panel's width is prefetched of each.
 struct Asked {
     soon: *const f32,
     apart: usize,
@@ -99,8 +100,8 @@ struct Asked {
 ///
 /// # Safety
 /// All memory that the panel's sizes and strides reach is valid, except that of `next`. Panels, given or `near`, are
-/// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1; with `far` it is `term`, in both.
-/// Nobody else accesses what `out`, `near` and, with `far`, `left` reach.
+/// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1. With `far`, `left.term` and
+/// `far.term` are 1. Nobody else accesses the memory that `out`, `near` and, with `far`, `left` reach.
 pub(super) unsafe fn run(panel: Panel) {
     PROCESSOR.dispatch(panel);
 }
@@ -139,7 +140,7 @@ const COLUMNS_BY_PANEL: u8 = 2;
 struct Stripe {
     column: usize,
     columns: usize,
-    /// Start of the panel, packed now or by the first tile.
+    /// Start of the panel, which is packed already, or by the first tile.
     panel: *mut f32,
 }
 
@@ -286,7 +287,7 @@ impl Panel {
         }
     }
 
-    /// Adds terms where b is an unpacked matrix; a full tile also packs it.
+    /// Adds terms if b is an unpacked matrix; a full tile also packs b.
     ///
     /// # Safety
     /// As [`run`].
@@ -304,8 +305,8 @@ impl Panel {
         let mut right = start.wrapping_add(column + terms.start * apart);
         let mut near = panel.wrapping_add(column + terms.start * PANEL);
         for _ in terms {
-            // SAFETY: as the callers of `run` promise. For the last vector only columns of the panel are read, but all
-            // of it is written, since packed panels have their full width.
+            // SAFETY: as the callers of `run` promise. Of the last vector, only columns of the panel are read. The
+            // whole vector is written, since packed panels have their full width.
             unsafe {
                 let b = columns.load(right);
                 if HIGH == ROWS {
@@ -322,7 +323,7 @@ impl Panel {
         sums
     }
 
-    /// Adds terms where b is a panel, and prefetches what is needed next.
+    /// Adds terms if b is a panel, and prefetches the rows in `asked`.
     ///
     /// # Safety
     /// As [`run`]; a panel at `near` has been written by the first tile of the stripe.
