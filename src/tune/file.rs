@@ -1,5 +1,5 @@
 //! Tunings as files: JSON, one matrix multiplication per line. Each machine has one such file in the folder of the
-//! pipeline cache, and each new tuning is added to it.
+//! pipeline cache. Each new tuning of the machine is added to this file.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ impl Tuning {
             }
             _ => {}
         }
-        // Parsed from the text again, so that an error has its line number.
+        // Parsed from the text again, so that an error message has the line number.
         let Stored { machine, products, .. } = serde_json::from_str(&text).map_err(bad)?;
         let count = products.len();
         let tuning = Self::new(Some(machine), products);
@@ -75,11 +75,11 @@ impl Tuning {
         Ok(tuning)
     }
 
-    /// Returns the stored tuning of this very machine (adapter, driver, and version of this crate) and its file; `None`
-    /// if there is none.
+    /// Returns the path of the tuning file of `machine` (adapter, driver, and version of this crate), and the tuning.
+    /// `None` if there is no file.
     ///
     /// # Errors
-    /// As [`Tuning::load`]; also if the file is for another machine.
+    /// As [`Tuning::load`]; also if the tuning was measured on another machine.
     pub fn cached(machine: &Machine) -> Result<Option<(PathBuf, Self)>> {
         let Some(path) = path(machine).filter(|path| path.exists()) else { return Ok(None) };
         let tuning = Self::load(&path)?;
@@ -92,9 +92,10 @@ impl Tuning {
         }
     }
 
-    /// Adds the tuning to the stored one of its machine, and replaces older tiles of the same matrix multiplications.
-    /// Returns the path of the file. Stores nothing and returns `None` if the tuning was not measured on a machine, or
-    /// if the cache on disk is turned off: see [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
+    /// Adds the tuning to the stored tuning of the same machine, and replaces older tiles of the same matrix
+    /// multiplications. Returns the path of the file. Stores nothing and returns `None` if the tuning was not measured
+    /// on a machine, or if the cache on disk is turned off: see
+    /// [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions).
     ///
     /// # Errors
     /// Returns an error if the folder or file cannot be written.

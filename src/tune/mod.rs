@@ -2,10 +2,10 @@
 //! [`Tuning`].
 //!
 //! Each matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
-//! have](crate::specialize::candidates). Those with the same kernel and the same shapes are measured once. A tile must
-//! first compute the right result: for small whole numbers, in a full batch and in a short one, it must give the same
-//! numbers as the CPU, and must not write any other memory. Sums of whole numbers are exact in any order. A tile
-//! replaces the heuristic's if it is faster by more than [`MARGIN`] in two measurements.
+//! have](crate::specialize::candidates). Matrix multiplications with the same kernel and the same shapes are measured
+//! once. A tile must first compute the right result: for small whole numbers, in a full batch and in a short one, it
+//! must give the same numbers as the CPU, and must not write outside its output. Sums of whole numbers are exact in any
+//! order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`] in two measurements.
 //!
 //! ```
 //! use wgrad::lower::TrainingSpec;
@@ -36,10 +36,11 @@ use crate::specialize::{DeviceLimits, candidates, with_fused_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
-/// Required advantage of a tile over the heuristic's, as a fraction of the latter's time.
+/// Time that a tile must save in comparison with the heuristic's tile, as a fraction of the time of the heuristic's
+/// tile.
 pub const MARGIN: f64 = 0.03;
 
-/// Tiles that take this many times as long as the best so far are not measured again.
+/// A tile that takes at least this many times as long as the best so far is not measured again.
 const HOPELESS: f64 = 2.0;
 
 /// Autotuning of a network.
@@ -66,8 +67,8 @@ impl Tune {
         self
     }
 
-    /// Measures the tiles on a device; `on_event` receives the progress. Times are those of the device's clock, or of
-    /// the host's if the device has none.
+    /// Measures the tiles on a device; `on_event` receives the progress. The device's clock measures the times, or the
+    /// host's clock if the device has no timestamps.
     ///
     /// # Errors
     /// Returns an error if the device is not a GPU or stops responding, and [`Error::Mismatch`] if even the heuristic's
@@ -79,7 +80,8 @@ impl Tune {
         self.run_on(device.machine(), clocks, &mut |plan| device.executor(plan), on_event)
     }
 
-    /// Like [`Tune::run`] on executors that `make` creates; `clocks` is `true` if they have a clock of their own.
+    /// Like [`Tune::run`] on executors that `make` creates; `clocks` is `true` if these have timestamps of their own.
+    /// The report is for `machine`.
     ///
     /// # Errors
     /// As [`Tune::run`].
@@ -115,21 +117,21 @@ impl Tune {
     }
 }
 
-/// Plan of a step, and the same plan for whole numbers: every activation except the identity is a ReLU, and there is no
-/// dropout.
+/// Plan of a step with the network itself (`real`), and with a network for whole numbers (`whole`). In the latter,
+/// every activation except the identity is a ReLU, and there is no dropout.
 struct Plans {
     real: Plan,
     whole: Plan,
 }
 
-/// Matrix multiplication of a step, with the tiles that it can have.
+/// Matrix multiplication of a step, and the tiles to measure.
 struct Subject {
-    /// Indices of its ops in the section of gradients.
+    /// Indices in the section `gradients` of the ops with this kernel and these shapes.
     ops: Vec<usize>,
     kernel: &'static str,
-    /// `64×64 → 64×128`: shapes of the first view that it reads, and of the first that it writes.
+    /// `64×64 → 64×128`: shapes of the first view that the op reads, and of the first view that it writes.
     shape: String,
-    /// Possible tiles, the heuristic's first.
+    /// Possible tiles, the heuristic's choice first.
     tiles: Vec<Tile>,
     choice: Choice,
 }
@@ -158,7 +160,7 @@ impl Plans {
         self.real.ops(Section::Gradients).iter().position(|op| op.kernel.shader.tiles.is_some())
     }
 
-    /// Returns the matrix multiplications; those with the same kernel and the same shapes once.
+    /// Returns the matrix multiplications. Those with the same kernel and the same shapes are one entry.
     fn matmuls(&self, target: &DeviceLimits) -> Result<Vec<Subject>> {
         let DeviceLimits::Gpu(limits) = target else {
             let problem = "only GPUs have tiles";
@@ -199,7 +201,7 @@ impl Subject {
             let found = trial.test(*tile).and_then(|()| trial.time(*tile, each, hopeless));
             tried.push(match found {
                 Ok(secs) => Candidate::timed(*tile, secs),
-                // Training would use the heuristic's tile.
+                // The tile at rank 0 is the heuristic's, which training would use: its failure is an error.
                 Err(error) if rank == 0 => return Err(error),
                 Err(error) => Candidate::refused(*tile, &error),
             });
@@ -209,8 +211,8 @@ impl Subject {
         Ok(Matmul::new(self, tried, chosen))
     }
 
-    /// Returns `true` if a tile is faster than the heuristic's by more than the margin, also when both are measured
-    /// again.
+    /// Returns `true` if the tile with index `best` is faster than the heuristic's by more than the margin. If it is,
+    /// both are measured again, for `each` seconds, and the tile must be faster by the margin again.
     fn wins(&self, trial: &mut Trial<'_>, tried: &mut [Candidate], best: usize, each: f64) -> Result<bool> {
         let first = [0, best].map(|at| tried[at].secs);
         wins_twice(first, || {

@@ -15,10 +15,10 @@ use crate::tune::Subject;
 pub struct Candidate {
     /// Tile sizes.
     pub tile: Tile,
-    /// Shortest time of a run in seconds; `None` if it was not measured.
+    /// Shortest time of a run in seconds; `None` if the tile was not measured.
     #[serde(rename = "seconds", skip_serializing_if = "Option::is_none")]
     pub secs: Option<f64>,
-    /// Reason why it was not measured: a wrong result, or an error of the device.
+    /// Reason why the tile was not measured: a wrong result, or an error of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -36,12 +36,12 @@ impl Candidate {
 /// Results for one matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Matmul {
-    /// Indices of its ops in the section of gradients.
+    /// Indices in the section `gradients` of the ops with this kernel and these shapes.
     pub ops: Vec<usize>,
-    /// Kernel, shapes of its views, and the chosen tile.
+    /// Kernel, shapes of the op's views, and the chosen tile.
     #[serde(flatten)]
     pub choice: Choice,
-    /// All tiles, the heuristic's first.
+    /// All possible tiles, the heuristic's choice first.
     pub candidates: Vec<Candidate>,
     /// Index of the chosen tile in `candidates`.
     pub chosen: usize,
@@ -93,12 +93,12 @@ pub enum Event<'a> {
     Progress {
         /// Matrix multiplication and tile.
         what: String,
-        /// Number of tiles that are done.
+        /// Number of tiles that are measured already.
         done: usize,
         /// Number of tiles in total.
         total: usize,
     },
-    /// A matrix multiplication is done.
+    /// All tiles of a matrix multiplication are measured.
     Matmul(&'a Matmul),
 }
 
@@ -107,9 +107,9 @@ pub enum Event<'a> {
 pub struct Report {
     /// One entry per distinct matrix multiplication (kernel and shapes) of a step.
     pub matmuls: Vec<Matmul>,
-    /// Resulting tuning. It has a tile for each matrix multiplication, even if it is the heuristic's.
+    /// Resulting tuning. It has a tile for each matrix multiplication, even if the chosen tile is the heuristic's.
     pub tuning: Tuning,
-    /// `true` if times are those of the device's clock, `false` for the host's.
+    /// `true` if the device's clock measured the times, `false` if the host's clock did.
     pub device_clock: bool,
 }
 
@@ -141,8 +141,8 @@ impl Report {
         self.matmuls.iter().flat_map(of)
     }
 
-    /// Returns the total time in seconds of the matrix multiplications of a step: with the heuristic's tiles, and with
-    /// the chosen ones.
+    /// Returns the total time in seconds of the matrix multiplications of a step: first with the heuristic's tiles,
+    /// then with the chosen tiles.
     pub fn secs(&self) -> [f64; 2] {
         let of = |chosen: bool| {
             let matmul =

@@ -31,15 +31,15 @@ pub(super) struct Trial<'a> {
     executor: Box<dyn Executor>,
     /// Step records of a full batch and a short one.
     steps: [Step; 2],
-    /// Contents of the op's allocations before it runs (`before`), and expected contents after each of the steps
-    /// (`after`), in the order of its bindings.
+    /// Contents of the op's allocations before it runs (`before`), and expected contents after each of the two steps
+    /// (`after`), one vector per binding.
     before: Vec<Vec<u32>>,
     after: [Vec<Vec<u32>>; 2],
     clock: bool,
 }
 
 impl<'a> Trial<'a> {
-    /// Creates a trial on an executor that `make` creates; `clock` is `true` if it has a clock of its own.
+    /// Creates a trial on an executor that `make` creates; `clock` is `true` if the executor has timestamps of its own.
     pub(super) fn new(
         plans: &'a Plans,
         matmul: &Subject,
@@ -57,7 +57,7 @@ impl<'a> Trial<'a> {
         Ok(Self { plans, op, executor: make(first)?, steps, before, after: [full?, short?], clock })
     }
 
-    /// Returns `true` if times are those of the device's clock.
+    /// Returns `true` if the device's clock measures the times, and `false` if the host's clock does.
     pub(super) fn has_clock(&self) -> bool {
         self.clock
     }
@@ -75,8 +75,8 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Returns the first element that differs. Zeros may have either sign: it depends on whether a sum begins or ends
-    /// with the bias.
+    /// Returns an error for the first element that differs. Zeros may have either sign, since the sign depends on
+    /// whether a sum begins or ends with the bias.
     fn difference(&self, found: &[Vec<u32>], wanted: &[Vec<u32>]) -> Option<Error> {
         let (plan, op) = (&self.plans.real, self.plans.op(self.op));
         op.views.iter().zip(found.iter().zip(wanted)).find_map(|(view, (found, wanted))| {
@@ -100,7 +100,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Returns the shortest time of a run in seconds. It makes about as many runs as fit into `secs` seconds. If the
-    /// second run already takes `hopeless` seconds or more, it stops there.
+    /// first run after the warm-up takes `hopeless` seconds or more, there are no further runs.
     pub(super) fn time(&mut self, tile: Tile, secs: f64, hopeless: f64) -> Result<f64> {
         self.executor.adopt(alone(&self.plans.real, self.op, Some(tile))?)?;
         // Warm-up: the first run may include other work.
@@ -121,8 +121,8 @@ impl<'a> Trial<'a> {
         Ok(least)
     }
 
-    /// Returns the mean seconds per run of `runs` runs in one submission: by the device's clock, or by the host's,
-    /// which includes the launch overhead.
+    /// Returns the mean seconds per run of `runs` runs in one submission: by the device's clock, or by the host's
+    /// clock, whose times include the launch overhead.
     fn runs(&mut self, runs: usize) -> Result<f64> {
         let (began, ops) = (Instant::now(), self.executor.plan().ops(RUN.section).len());
         let by_device = self.executor.submit_repeated(&self.steps[..1], RUN, 0..ops, runs)?;
@@ -130,7 +130,8 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Returns a plan that consists of one op: the gradient op with this index. Its views have the same names and shapes.
+/// Returns a plan with a single op: op number `op` of the section `gradients`, with tile `tile`. Its views keep their
+/// names and shapes.
 pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
     let op = &plan.ops(Section::Gradients)[op];
     let mut alone = Plan::new();
@@ -152,7 +153,7 @@ pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> 
     Ok(alone.with_trusted(plan.is_trusted()))
 }
 
-/// Name of the view of a whole allocation.
+/// Returns the name of the view of the whole allocation of the view called `view`.
 fn all_of(view: &str) -> String {
     format!("{view}.all")
 }
@@ -173,10 +174,11 @@ fn before(plan: &Plan) -> Vec<Vec<u32>> {
     bound.collect()
 }
 
-/// Writes `before` to the op's allocations, runs the op, and returns their contents.
+/// Writes `before` to the op's allocations, runs the op, and returns the contents of the allocations afterwards.
 fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
     let plan = executor.plan();
-    // Only the views of the original plan: fitting it to the device may have added views of parts.
+    // Views of whole allocations, which `alone` adds at even indices. Behind them may be views of parts, which fitting
+    // the plan to the device has added.
     let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
     let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
     for (view, words) in views.iter().zip(before) {
