@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::exec::Run;
 use crate::plan::{Plan, Step, View, ViewId};
 
-/// Returns the number of batches that a view has parts for; `None` if all batches share the whole view.
+/// Returns the number of batches of a submission for which a view has a part; `None` if all batches share the whole
+/// view.
 pub(super) fn batches(plan: &Plan, view: &View) -> Option<usize> {
     let elements = plan.allocations()[view.allocation.0].elements;
     let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
@@ -24,8 +25,8 @@ pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Resu
     }
 }
 
-/// Checks that words can be written to the beginning of a view, in batch `at` of the submission. Returns the elements
-/// of the allocation that they will occupy.
+/// Checks that words can be written to the beginning of a view, in batch `at` of the submission. Returns the range of
+/// the allocation's elements that the words will occupy.
 pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
     batch_index(plan, view, at)?;
     let view = plan.get(view);
@@ -43,7 +44,7 @@ pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Resu
     Ok(start..start + words.len())
 }
 
-/// Checks each run of a submission: its batch must have a step record and a part of each view, and the record must not
+/// Checks each run of a submission: the batch must have a step record and a part of each view, and the record must not
 /// have more rows than the ops support.
 pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
     for run in runs {

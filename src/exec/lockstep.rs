@@ -1,7 +1,7 @@
 //! Lockstep: runs a plan on a device op by op, and checks every element of every op's outputs.
 //!
 //! Before each op the reference gets the device's own inputs. So only this op is checked, and errors of earlier ops
-//! neither hide nor add up. The device's outputs must lie within the kernel's derived tolerance of the reference's.
+//! have no influence. The device's outputs must lie within the kernel's derived tolerance of the reference's.
 //! Everything else in the allocations that the op writes must keep its bits: unused rows of a batch, padding, and other
 //! tensors.
 
@@ -14,8 +14,8 @@ use crate::exec::{Executor, Run};
 use crate::plan::{Access, AllocationId, Call, Op, POISON, Plan, Step, Tolerance, View, ViewId};
 use crate::shape::Dtype;
 
-/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`. This is the device's
-/// own plan. In tests that give the device faulty kernels, it is the plan with the original kernels.
+/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`. `plan` is the device's
+/// own plan. Only tests that give the device faulty kernels pass the plan with the original kernels.
 ///
 /// # Errors
 /// [`Error::Mismatch`] for the first element outside its tolerance; errors of the device.
@@ -30,13 +30,13 @@ pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run])
     Ok(report)
 }
 
-/// Checks ops one by one. The device's memory is read once and then tracked: after an op, only the allocations that it
-/// writes are read again. So if an op changes anything else, the next op that reads it shows a mismatch.
+/// Checks ops one by one. The device's memory is read once and then tracked: after an op, only the allocations that the
+/// op writes are read again. If the op changes other memory, the next op that reads this memory shows a mismatch.
 pub struct Lockstep<'a> {
     plan: &'a Plan,
-    /// Contents of the device's memory, as far as it was read.
+    /// Contents of the device's memory before the current op, as far as they were read.
     before: Memory,
-    /// The same with the reference's outputs of the current op.
+    /// The same contents, but with the reference's outputs of the current op.
     after: Memory,
     /// `true` for each allocation whose contents `before` holds.
     known: Vec<bool>,
@@ -75,7 +75,7 @@ impl<'a> Lockstep<'a> {
             steps,
             batch_index: run.batch_index,
         };
-        // Few ops have `fill` access.
+        // Most ops have no `fill` access, and need no search of the earlier ops.
         let fills_any = op.kernel.bindings.iter().any(|binding| binding.access == Access::Fill);
         let first = !fills_any || !self.plan.ops(run.section)[..index].iter().any(|earlier| fills(earlier, op));
         self.load(device, &checker, first)?;
@@ -85,7 +85,8 @@ impl<'a> Lockstep<'a> {
         checker.check(device, &mut self.before, &mut self.after, trace.as_deref())
     }
 
-    /// Runs the reference. If the op has stages, each continues from the device's outputs of the stages before.
+    /// Runs the reference implementation. If the op has stages, each continues from the device's outputs of earlier
+    /// stages, in `trace`.
     fn reference(&mut self, checker: &Checker<'_>, trace: Option<&[f32]>) {
         // SAFETY: one call at a time, under an exclusive borrow.
         let call = unsafe {
@@ -98,8 +99,8 @@ impl<'a> Lockstep<'a> {
 
     /// Poisons the elements that the op must write, and copies the device's contents to `before` and `after`. An
     /// element that the op skips could still hold the right value of an earlier step; the poison reveals this. It also
-    /// reveals `+=` in place of `=`. Views that several ops fill are poisoned before the first of them, and
-    /// accumulators before the first batch of a step.
+    /// reveals `+=` in place of `=`. Views that several ops fill are poisoned before the first of these ops (`first`),
+    /// and accumulators before the first batch of a step.
     fn load(&mut self, device: &mut dyn Executor, checker: &Checker<'_>, first: bool) -> Result<()> {
         for (binding, view) in checker.op.kernel.bindings.iter().zip(&checker.op.views) {
             let poisoned = match binding.access {
@@ -125,7 +126,7 @@ impl<'a> Lockstep<'a> {
     }
 }
 
-/// Returns `true` if two ops fill the same view.
+/// Returns `true` if both ops fill the same view.
 fn fills(earlier: &Op, later: &Op) -> bool {
     let filled = |op: &Op| {
         let all = op.kernel.bindings.iter().zip(op.views.clone());
@@ -152,8 +153,8 @@ impl Checker<'_> {
         Ok(Some(bytemuck::cast_slice(words).to_vec()))
     }
 
-    /// Compares all allocations that the op writes with the reference. Then stores their contents on the device in
-    /// `before`.
+    /// Compares all allocations that the op writes with the reference. Then stores the device's contents of these
+    /// allocations in `before`.
     fn check(
         &self,
         device: &mut dyn Executor,
@@ -196,8 +197,8 @@ impl Checker<'_> {
         calls.map(|(before, after)| (self.op.kernel.tolerance)(&Call { trace, ..before }, &after)).unwrap_or_default()
     }
 
-    /// Checks one written view. Elements beyond the length of the tolerances belong to unused rows of the batch, and
-    /// must keep their bits.
+    /// Checks one written view. Elements beyond the end of the list of tolerances belong to unused rows of the batch,
+    /// and must keep their bits.
     fn compare(
         &self,
         view: &View,

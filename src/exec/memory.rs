@@ -1,4 +1,4 @@
-//! Memory of a plan on the host. Only this file creates slices of its views.
+//! Memory of a plan on the host. Only this file creates slices of the memory of views.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::plan::{
     ViewId, WorkItem,
 };
 
-/// Words of one allocation. They are in cells because several threads use disjoint parts while an op runs.
+/// Words of one allocation. They are in `UnsafeCell`s because several threads use disjoint parts while an op runs.
 #[derive(Default)]
 struct Words {
     lines: Box<[UnsafeCell<Line>]>,
@@ -29,13 +29,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Allocates memory, poisoned or filled as the plan specifies.
+    /// Allocates memory with the initial contents that the plan specifies.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         Ok(Self { words: plan.allocations().iter().map(Words::new).collect::<Result<_>>()? })
     }
 
-    /// Changes to another plan, and keeps allocations of the same name, type and size. Unchanged if there is too little
-    /// memory.
+    /// Changes to another plan, and keeps allocations of the same name, type and size. If there is too little memory,
+    /// nothing changes.
     pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
         let kept: Vec<Option<usize>> = new.allocations().iter().map(|a| Some(old.find_allocation(a)?.0)).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
@@ -78,9 +78,9 @@ impl Memory {
         copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// Returns the arguments of a CPU kernel that computes the items in use among `items`; see [`live`]. `None` if
-    /// there are none. With `columns`, the kernel must be the fast one, and computes only these columns of the bindings
-    /// that can be split by columns.
+    /// Returns the arguments of a CPU kernel that computes the items in use among `items`; see [`live`]. `None` if no
+    /// item is in use. With `columns`, the call is for the fast kernel and computes only these columns of views that
+    /// can be split by columns.
     ///
     /// # Safety
     /// While the returned call lives, no other call may write memory that it accesses, or access memory that it writes.
@@ -131,7 +131,7 @@ impl Memory {
         Some(call)
     }
 
-    /// Like [`Memory::call`] for all items, but every argument can be read. Tolerances are computed from it.
+    /// Like [`Memory::call`] for all items, but every argument can be read. Tolerances are computed from such a call.
     pub(super) fn inspect<'a>(
         &'a mut self,
         plan: &Plan,
@@ -152,7 +152,7 @@ impl Memory {
     }
 }
 
-/// Returns atomic words as plain ones. No kernel changes them while a tolerance is computed.
+/// Returns atomic words as plain ones. No kernel changes the words while a tolerance is computed.
 fn atomic_words(words: &[AtomicU32]) -> &[u32] {
     // SAFETY: same layout; `inspect` borrows the memory exclusively, so nothing changes them.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
@@ -177,8 +177,9 @@ impl Words {
     }
 }
 
-/// Returns the items in use of a range; `None` if there are none. Rows of the batch are in use up to the number of rows
-/// of the step. Step records are in use up to the number of records of the submission. All other items are in use.
+/// Returns the items in use of the range `items`; `None` if no item is in use. Rows of the batch are in use up to the
+/// number of rows of the step. Step records are in use up to the number of records of the submission. All other items
+/// are in use.
 fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
     let live = match (op.kernel.item, op.kernel.step) {
         (WorkItem::BatchRow, _) => step.rows as usize,

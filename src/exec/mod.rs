@@ -1,8 +1,8 @@
 //! Executors of plans: [`Reference`] with plain loops, [`Cpu`] with fast CPU kernels on a thread pool, `Gpu` with
 //! shaders, through wgpu. [`lockstep`] compares any of them with the reference, op by op.
 //!
-//! A submission is work that the host sends to the device at once, usually a few training steps. It is split into
-//! batches, each with a record of its values (`Step`).
+//! A submission is work that the host sends to the device at once, usually a few training steps. Each batch of a
+//! submission has a record of the values that change from step to step ([`Step`]).
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -46,7 +46,7 @@ pub struct Counters {
     pub uploaded_bytes: u64,
     /// Bytes copied to the host.
     pub downloaded_bytes: u64,
-    /// Number of pipelines compiled for this executor; those that its device had already compiled are not counted.
+    /// Number of pipelines compiled for this executor; pipelines that the device had already compiled are not counted.
     pub pipelines: u64,
     /// Number of readbacks of views and allocations.
     pub readbacks: u64,
@@ -55,9 +55,9 @@ pub struct Counters {
 }
 
 impl Run {
-    /// Returns the runs of a submission, given one record per batch. It begins with the section `window`. For each step
-    /// follow `gradients` of each of its batches and one `update`, with the record of the last batch. It ends with
-    /// `report`.
+    /// Returns the runs of a submission, given one record per batch. The first run is the section `window`. Each step
+    /// has one run of `gradients` per batch, and then one of `update` with the record of the last batch. The last run
+    /// is `report`.
     pub fn submission(records: &[Step]) -> Vec<Self> {
         let mut runs = vec![Self { section: Section::Window, batch_index: 0 }];
         let mut batch_index = 0;
@@ -96,7 +96,7 @@ pub trait Executor: Send {
     /// initial contents of the plan.
     ///
     /// # Errors
-    /// Returns an error if the device cannot hold or run the plan; the old one then stays.
+    /// Returns an error if the device cannot hold or run the plan. The old plan then stays.
     fn adopt(&mut self, plan: Plan) -> Result<()>;
 
     /// Prepares a later [`Executor::adopt`] of this plan: does the slow work, such as compiling shaders, but allocates
@@ -115,7 +115,7 @@ pub trait Executor: Send {
         0
     }
 
-    /// Returns the counts so far; zeros if the executor does not count.
+    /// Returns the counts since the executor was created; zeros if the executor does not count.
     fn counters(&self) -> Counters {
         Counters::default()
     }
@@ -135,7 +135,7 @@ pub trait Executor: Send {
     /// Returns an error if the view has no part for the batch, or if the device does not respond.
     fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket>;
 
-    /// Runs sections in order, as one submission; `steps` holds one record for each of its batches.
+    /// Runs sections in order, as one submission; `steps` holds one record for each batch of the submission.
     ///
     /// # Errors
     /// Returns an error if a batch has no record or a view has no part for it, if a record has more rows than a batch
@@ -161,9 +161,9 @@ pub trait Executor: Send {
         profile::by_the_hosts_clock(self, steps, runs)
     }
 
-    /// Runs ops of a section one after the other, all of them `times` times, and returns the total time in seconds when
-    /// they are done. Repetition makes the launch overhead per run small. Times are those of the GPU's clock if it was
-    /// opened with `GpuOptions::timestamps`, otherwise the host's.
+    /// Runs the ops with the indices `ops` in the section of `run`, one after the other, `times` times. Returns the
+    /// total time in seconds, after all runs are done. Repetition makes the launch overhead per run small. A GPU that
+    /// was opened with `GpuOptions::timestamps` measures the time by its own clock; otherwise the host's clock does.
     ///
     /// # Errors
     /// As [`Executor::submit`].
@@ -185,7 +185,7 @@ pub trait Executor: Send {
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>>;
 }
 
-/// Readback: words on their way from the device to the host, which may not have arrived yet.
+/// Readback: words that are copied from the device to the host, and may not have arrived yet.
 pub struct Ticket(State);
 
 enum State {

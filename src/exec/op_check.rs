@@ -3,8 +3,8 @@
 use crate::plan::{Op, Tile};
 use crate::shape::Shape;
 
-/// Largest ratio of a tolerance to the result for which the check is meaningful. Elements with a larger ratio count as
-/// weakly checked.
+/// Largest ratio of an element's tolerance to its value for which the check is meaningful. Elements with a larger ratio
+/// count as weakly checked.
 const WEAK: f64 = 0.01;
 
 /// Tolerances up to this value only allow a device to flush tiny results to zero. Such elements do not count as weakly
@@ -28,7 +28,7 @@ impl Report {
 /// Results of lockstep for one op, or for several runs of it.
 #[derive(Clone, Debug)]
 pub struct OpCheck {
-    /// Section, index and kernel.
+    /// Section, index in the section, and kernel.
     pub op: String,
     /// Name of the kernel.
     pub kernel: &'static str,
@@ -36,11 +36,11 @@ pub struct OpCheck {
     pub tile: Option<Tile>,
     /// Shapes of the op's views.
     pub shapes: Vec<Shape>,
-    /// Shape of the first view that it writes.
+    /// Shape of the first view that the op writes.
     pub written: Shape,
     /// Number of elements that were compared with the reference.
     pub elements: usize,
-    /// Number of elements that had to have the reference's bits: their tolerance was 0.
+    /// Number of elements with a tolerance of 0: their bits had to be the reference's.
     pub exact: usize,
     /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
@@ -84,8 +84,8 @@ impl OpCheck {
         }
     }
 
-    /// Returns the size of the tolerances relative to the results: the square root of the ratio of their sums of
-    /// squares; 0 if all had to be exact.
+    /// Returns the size of the tolerances relative to the results: the square root of the ratio of the sums of squares;
+    /// 0 if all elements had to be exact.
     pub fn tightness(&self) -> f64 {
         if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }
     }

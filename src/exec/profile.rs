@@ -13,21 +13,21 @@ pub struct Span {
     pub section: Section,
     /// Index of the op in the section.
     pub op: usize,
-    /// Batch of the submission that it ran for.
+    /// Index of the batch of the submission for which the op ran.
     pub batch_index: usize,
-    /// Seconds from the start of the first op to its start.
+    /// Seconds from the start of the submission's first op to the start of this op.
     pub start_secs: f64,
     /// Duration in seconds.
     pub secs: f64,
 }
 
-/// Returns all ops of the runs, in order.
+/// Returns all ops of the runs, in order: the run, and the op's index in the run's section.
 pub(super) fn ops(executor: &(impl Executor + ?Sized), runs: &[Run]) -> Vec<(Run, usize)> {
     let of = |run: &Run| (0..executor.plan().ops(run.section).len()).zip(std::iter::repeat(*run));
     runs.iter().flat_map(of).map(|(op, run)| (run, op)).collect()
 }
 
-/// Runs the ops one by one, waits for each, and measures it with the host's clock.
+/// Runs the ops one by one, waits for the end of each, and measures its time by the host's clock.
 pub(super) fn by_the_hosts_clock(
     executor: &mut (impl Executor + ?Sized),
     steps: &[Step],

@@ -38,7 +38,7 @@ pub struct Cpu {
     tuner: [ThreadingTuner; Section::ALL.len()],
 }
 
-/// Schedules of each section, for one thread and for all.
+/// Schedules of each section: for one thread, and for all threads.
 type Schedules = [[Schedule; Section::ALL.len()]; 2];
 
 impl Cpu {
@@ -65,7 +65,7 @@ impl Cpu {
         let threads = pool.threads();
         let all = &schedules[Way::Shared as usize];
         let Some(first) = runs.first().filter(|_| threads > 1) else {
-            // In a forked child, the threads that the stages are split for do not exist.
+            // A forked child process does not have the threads for which the stages are split.
             let own = if threads < pool.size() { &schedules[Way::Alone as usize] } else { all };
             return runs.iter().for_each(|run| runner.run(steps, *run, &own[run.section as usize], pool));
         };
@@ -93,7 +93,7 @@ fn pool(schedules: &Schedules) -> Result<ThreadPool> {
     })
 }
 
-/// Runs schedules. It borrows the executor's memory exclusively.
+/// Runs schedules. The runner borrows the executor's memory exclusively.
 struct Runner<'a> {
     plan: &'a Plan,
     memory: &'a mut Memory,
@@ -189,7 +189,7 @@ mod tests {
     use crate::network::Network;
     use crate::optim::Sgd;
 
-    /// In a forked child, steps run on the calling thread, with the same results to the bit.
+    /// In a forked child process, steps run on the calling thread, with the same results to the bit.
     #[test]
     fn a_step_needs_no_thread_of_another_process() {
         let network = Network::parse(64, "512 relu 300 relu 10").expect("the text is sound");

@@ -1,6 +1,6 @@
 //! Rounds of a section's ops, by their dependencies. Each round is a group of row-wise ops that run in one stage,
 //! followed by a group of other ops that can run in parallel. The round of an op follows from the rounds of earlier ops
-//! that share elements with it. They are looked up by element, so the time is proportional to the number of ops.
+//! that share elements with it. Earlier ops are looked up by element, so the time is proportional to the number of ops.
 
 use crate::plan::{Access, Binding, Op, Plan, Segments, View, WorkItem};
 use crate::shape::Shape;
@@ -8,7 +8,7 @@ use crate::shape::Shape;
 /// Ops of one round, each in the order of the section.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Round {
-    /// Row-wise ops; they are done before the others begin.
+    /// Row-wise ops. All of them are done before the ops in `others` begin.
     pub rows: Vec<usize>,
     pub others: Vec<usize>,
 }
@@ -38,9 +38,9 @@ impl Touch {
         (self.access.writes() || other.access.writes()) && !both_lower
     }
 
-    /// Returns the first possible round for an op with the access `later`, which must wait for an op with this access
-    /// in `round`. A row-wise op can run in the same round after an op on the same rows, and otherwise in the next
-    /// round. Any other op can run in the same round after a row-wise op, and otherwise in the next round.
+    /// Returns the first possible round for an op with access `later` that must wait for an op in `round` with this
+    /// access. A row-wise op can run in the same round if both accesses are to the same rows of the same view. Any
+    /// other op can run in the same round if the earlier op is row-wise. In all other cases the next round is returned.
     fn round_behind(&self, round: usize, later: &Self) -> usize {
         let along = if later.by_rows { later.matrix.is_some() && self.matrix == later.matrix } else { self.by_rows };
         if along { round } else { round + 1 }
@@ -50,8 +50,8 @@ impl Touch {
 /// Accesses to elements so far, each with the last round in which it occurred.
 type Seen = Vec<(Touch, usize)>;
 
-/// Returns the rounds of the ops with the indices `which`. Ops over slices of the batch share a round only if the
-/// slices have the same size.
+/// Returns the rounds of the ops with the indices `which`. `goes_by_rows` returns `true` for row-wise ops. Ops over
+/// slices of the batch share a round only if the slices have the same size.
 pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: impl Fn(usize) -> bool) -> Vec<Round> {
     let (mut seen, mut rounds) = (Segments::<Seen>::default(), Vec::<(Round, Option<usize>)>::new());
     for index in which {
@@ -97,7 +97,7 @@ mod tests {
     use crate::rng::{Philox, Stream};
     use crate::shape::Dtype;
 
-    /// Definition of the rounds: each op is compared with all before it, round after round.
+    /// Computes the rounds by their definition: compares each op with all earlier ops, round after round.
     fn by_comparing(plan: &Plan, ops: &[Op], goes_by_rows: &dyn Fn(usize) -> bool) -> Vec<Round> {
         let bound = |op: &usize| -> Vec<(&'static Binding, &View)> {
             ops[*op].kernel.bindings.iter().zip(ops[*op].views.iter().map(|view| plan.get(*view))).collect()

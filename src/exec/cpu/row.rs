@@ -1,8 +1,8 @@
 //! Runs a single row through a plan's `evaluate` section, on the calling thread, without allocation.
 //!
-//! A matrix multiplication of one row reads its weight once, and reading it takes all the time. The kernel reads
-//! vectors of outputs, which are not contiguous in a weight [outputs, inputs]. So weights are stored transposed,
-//! [inputs, outputs], from the moment they are written.
+//! A matrix multiplication of one row reads the weight once, which takes nearly all of its time. The kernel reads
+//! vectors of outputs, which are not contiguous in a weight [outputs, inputs]. So [`RowExecutor::write`] stores weights
+//! transposed: [inputs, outputs].
 
 use crate::error::Result;
 use crate::exec::memory::Memory;

@@ -1,12 +1,12 @@
-//! Splits a section into stages, and stages into tasks for the thread pool. The results do not depend on the split, to
-//! the bit. Only the split of a batch into slices affects the results. `specialize` makes it from shapes alone.
+//! Splits a section into stages, and stages into tasks for the thread pool. The bits of the results do not depend on
+//! this split. They depend on the split of a batch into slices, which `specialize` derives from shapes alone.
 
 use std::ops::{Range, RangeInclusive};
 
 use crate::exec::cpu::rounds::{Round, rounds};
 use crate::plan::{Binding, Op, Plan, Section, View};
 
-/// Smallest amount of work, in the unit of [`work`], that is worth passing to another thread: about four microseconds.
+/// Smallest work, in the unit of [`work`], that is worth passing to another thread. It takes about four microseconds.
 const WORK_PER_TASK: u64 = 400_000;
 
 /// Largest number of tasks per op: enough to balance the load on any desktop's cores.
@@ -20,10 +20,11 @@ const ROWS: RangeInclusive<usize> = 32..=256;
 /// multiplication.
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
-/// Number of columns that a matrix multiplication processes together. The columns per task are a multiple of it.
+/// Number of columns that a matrix multiplication processes together. The number of columns per task is a multiple of
+/// this one.
 const COLUMNS: usize = 64;
 
-/// Tasks of a weight gradient per thread, if there are several threads. They are many, so that no thread waits long for
+/// Tasks of a weight gradient per thread, if there are several threads. With many small tasks, no thread waits long for
 /// the last task.
 const WEIGHT_TASKS: usize = 8;
 
@@ -44,8 +45,8 @@ pub(super) struct Stage {
     /// Row-wise ops, in order.
     pub rows: Vec<usize>,
     pub tasks: Vec<Task>,
-    /// Range of tasks that each thread begins with. The ranges have about the same work. There is only one if the work
-    /// is too little for two threads.
+    /// Range of tasks that each thread begins with. The ranges have about the same work. There is only one range if the
+    /// work is too little for two threads.
     pub queues: Vec<Range<usize>>,
 }
 
@@ -53,7 +54,7 @@ pub(super) struct Stage {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
     pub stages: Vec<Stage>,
-    /// Total work of its ops.
+    /// Total work of the section's ops, in the unit of [`work`].
     pub work: u64,
 }
 
@@ -107,7 +108,8 @@ impl Schedule {
     }
 }
 
-/// Splits ops into stages. Each round of ops becomes two: one for its row-wise ops, then one for its other ops.
+/// Splits the ops with the indices `which` into stages. Each round of ops becomes up to two stages: one for its
+/// row-wise ops, then one for its other ops.
 fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     let goes_by_rows = |op: usize| ops[op].rows_per_item().is_some() && !goes_by_columns(plan, &ops[op], threads);
@@ -117,8 +119,8 @@ fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage
             stages.push(Stage::new(rows, tasks, threads));
         }
         if !others.is_empty() {
-            // Sorted by the address that they write, so that a thread finds its results of an earlier stage in its
-            // cache.
+            // Ops are sorted by the address that they write, so that a thread finds its results of an earlier stage in
+            // its cache.
             others.sort_by_key(|op| first_written(plan, &ops[*op]));
             let tasks = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
                 true => column_tasks(plan, &ops[*op], *op, threads),
@@ -131,7 +133,7 @@ fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage
     stages
 }
 
-/// Returns allocation and first element of the first view that an op writes.
+/// Returns the allocation and the first element of the first view that an op writes.
 fn first_written(plan: &Plan, op: &Op) -> Option<(usize, usize)> {
     let written = bound(plan, op).find(|(binding, _)| binding.access.writes());
     written.map(|(_, view)| (view.allocation.0, view.offset))
@@ -171,8 +173,8 @@ fn row_tasks(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Ta
 }
 
 /// Returns `true` if an op is split by columns of its output instead of rows of the batch. That pays if there are too
-/// few rows for all threads, and if the weights are larger than the rows: each thread then reads all rows, but only its
-/// part of the weights.
+/// few rows for all threads, and if the weights have more elements than the rows. Each thread then reads all rows, but
+/// only its part of the weights.
 fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     let elements = |by_rows: bool| -> usize {
         bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
@@ -180,7 +182,7 @@ fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }
 
-/// Returns the number of columns of the view by which an op can be split; `None` if it cannot be split by columns.
+/// Returns the number of columns of the view by whose columns an op can be split; `None` if there is no such view.
 fn columns(plan: &Plan, op: &Op) -> Option<usize> {
     bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
 }
@@ -202,7 +204,7 @@ fn item_tasks(plan: &Plan, op: &Op, index: usize, threads: usize) -> Vec<(Task, 
     let least = op.items.div_ceil(task_count(work)).max(1);
     let each = if op.kernel.shader.tiles.is_some() {
         let (few, many) = (*WEIGHT_ROWS.start(), *WEIGHT_ROWS.end());
-        // A single thread never waits: as few tasks as possible, of about the same size.
+        // A single thread never waits for others, so it gets as few tasks as possible, of about the same size.
         let fewest = op.items.div_ceil(many).max(1);
         let wanted = if threads > 1 { op.items / (WEIGHT_TASKS * threads) } else { op.items.div_ceil(fewest) };
         least.max(wanted).next_multiple_of(few).min(many.max(least))

@@ -1,10 +1,10 @@
 //! Thread pool with work stealing. It runs the tasks of one stage after another.
 //!
 //! A stage of a small network takes ten microseconds, less than waking a thread. So threads spin for a short while
-//! before they sleep. No thread waits for a sleeping one, since the threads that are awake steal its tasks. The results
-//! do not depend on which thread runs a task. But the operands of a task may be in the cache of the thread that ran it
-//! last. So each thread starts with its own queue, which has the same tasks each time, and then steals from the end of
-//! the other queues.
+//! before they sleep. No thread waits for a sleeping thread, since threads that are awake steal its tasks. The results
+//! do not depend on which thread runs a task. But the operands of a task may be in the cache of the thread that ran
+//! this task last. So each thread starts with its own queue, which has the same tasks each time. It then steals from
+//! the end of the other queues.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -28,7 +28,7 @@ const SPINS: usize = 200;
 pub(super) struct ThreadPool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// Id of the process that the workers run in; a forked child has none of them.
+    /// Id of the process in which the workers run. A forked child process has no workers.
     process: u32,
 }
 
@@ -37,7 +37,7 @@ type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// State that all threads share.
 struct Shared {
-    /// Tasks that have not begun, one queue per thread; the calling thread's first.
+    /// Tasks that have not begun, one queue per thread. The first queue is the calling thread's.
     queues: Box<[WorkQueue]>,
     /// Function of the current stage. It is written while all queues are empty and no task is running, and read by
     /// threads that have taken a task.
@@ -49,7 +49,7 @@ struct Shared {
     ended: AtomicBool,
     /// Number of threads that sleep, or are about to.
     sleepers: AtomicUsize,
-    /// Payload of the first panic of a task. Its lock is held by a thread that falls asleep.
+    /// Payload of the first panic of a task. A thread holds this lock while it falls asleep.
     first_panic: Mutex<Option<Box<dyn Any + Send>>>,
     wake: Condvar,
 }
@@ -60,7 +60,8 @@ unsafe impl Sync for Shared {}
 // SAFETY: the borrows in `work` may be used on any thread.
 unsafe impl Send for Shared {}
 
-/// Work queue: index of the next task, and of the end, in the upper and lower half of a word, on its own cache line.
+/// Work queue: a range of task indices, with the start in the upper half of a word and the end in the lower half. Each
+/// queue has its own cache line.
 #[repr(align(128))]
 #[derive(Default)]
 struct WorkQueue(AtomicU64);
@@ -112,14 +113,14 @@ impl ThreadPool {
                 .spawn(move || shared.work_until_end(thread_index, ready))?;
             pool.workers.push(worker);
         }
-        // A worker that starts late would reserve its memory for matrix multiplications during a step. Each drops its
-        // sender when it is ready.
+        // A worker that starts late would reserve its memory for matrix multiplications during a step. Each worker
+        // drops its sender when it is ready, so `all_ready` ends once all are.
         drop(ready);
         all_ready.iter().for_each(drop);
         Ok(pool)
     }
 
-    /// Returns the number of threads, including the calling thread; 1 in a forked child, which has no workers.
+    /// Returns the number of threads, including the calling thread; 1 in a forked child process, which has no workers.
     pub fn threads(&self) -> usize {
         // A pool without workers need not ask the operating system.
         if self.size() == 1 || self.in_own_process() { self.size() } else { 1 }
@@ -135,10 +136,11 @@ impl ThreadPool {
         self.process == std::process::id()
     }
 
-    /// Computes all tasks, and returns when all are done. Thread m begins with the tasks of `queues[m]`.
+    /// Computes the tasks of all queues by `work`, and returns when all are done. Thread m begins with the tasks of
+    /// `queues[m]`.
     ///
     /// # Panics
-    /// Panics if there are more queues than threads. If a task panics, it resumes that panic.
+    /// Panics if there are more queues than threads. If a task panics, this function resumes that panic.
     pub fn run(&mut self, queues: &[Range<usize>], work: Work<'_>) {
         let shared = &*self.shared;
         assert!(queues.len() <= shared.queues.len(), "more queues than threads");
@@ -164,7 +166,7 @@ impl ThreadPool {
 
 #[cfg(test)]
 impl ThreadPool {
-    /// Makes the pool look as in a forked child.
+    /// Makes the pool look as in a forked child process.
     pub fn pretend_forked(&mut self) {
         self.process = self.process.wrapping_add(1);
     }
@@ -203,7 +205,7 @@ impl Shared {
         }
     }
 
-    /// Computes tasks until all are taken: first the thread's own, then those of the next threads.
+    /// Computes tasks until all are taken: first the tasks of the thread's own queue, then those of the next queues.
     fn run_tasks(&self, thread_index: usize) {
         let threads = self.queues.len();
         for other in 0..threads {
@@ -250,7 +252,8 @@ impl Shared {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes sleeping threads. A thread that is about to sleep counts as a sleeper before its last check.
+    /// Wakes sleeping threads. A thread that is about to sleep counts as a sleeper before it checks for the last time
+    /// whether it must sleep.
     fn wake_sleepers(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             let _guard = self.lock();
@@ -275,7 +278,7 @@ mod tests {
             let tasks = 37;
             for stage in 0..300 {
                 let seen: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
-                // Also fewer queues than threads, and empty ones.
+                // Also fewer queues than threads, and empty queues.
                 let queues = [[0..tasks, 0..0, 0..0], [0..20, 20..tasks, 0..0], [0..20, 20..20, 20..tasks]];
                 pool.run(&queues[threads.min(3) - 1][..threads.min(3)], &|task| {
                     (0..task * 20).for_each(|_| std::hint::spin_loop());

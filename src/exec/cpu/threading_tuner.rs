@@ -12,10 +12,11 @@ const LITTLE: u64 = 20_000_000;
 /// Number of submissions that try each way at the beginning.
 const FIRST: usize = 3;
 
-/// Interval, in submissions, after which the slower way is tried again.
+/// Interval, in submissions, at which the slower way is tried again.
 const AGAIN: usize = 64;
 
-/// Number of recent times per way; the best of them counts, since interference only makes a run slower.
+/// Number of recent times that are kept per way. The shortest of them counts, since interference only makes a run
+/// slower.
 const LAST: usize = 4;
 
 /// Timings of submissions that do the same work.

@@ -15,7 +15,7 @@ pub enum AdapterKind {
     Integrated,
     /// GPU of a virtual machine.
     Virtual,
-    /// Unknown: the driver does not report it.
+    /// Unknown: the driver does not report the kind.
     Unknown,
     /// Software renderer on the CPU: right for tests, slower than this crate's CPU executor.
     Software,
@@ -26,7 +26,7 @@ pub enum AdapterKind {
 pub struct Adapter {
     /// Name that the driver reports.
     pub name: String,
-    /// PCI number of the vendor, and the vendor's number of the adapter; 0 if the API does not report them.
+    /// PCI numbers of the vendor and of the adapter; 0 if the API does not report them.
     pub ids: [u32; 2],
     /// PCI bus address, `0000:01:00.0`; empty if the API does not report it.
     pub pci: String,
@@ -34,9 +34,9 @@ pub struct Adapter {
     pub kind: AdapterKind,
     /// Graphics API: `vulkan`, `metal`, `dx12`.
     pub interface: String,
-    /// Driver and its version, as far as it reports them.
+    /// Driver and its version, as far as the driver reports them.
     pub driver: String,
-    /// Largest limits that it supports.
+    /// Largest limits that the adapter supports.
     pub limits: Limits,
     /// Supported features among `f16`, `subgroups` and `timestamps`.
     pub features: Vec<&'static str>,
@@ -124,8 +124,8 @@ fn features(features: wgpu::Features) -> Vec<&'static str> {
     named.into_iter().filter(|(_, feature)| features.contains(*feature)).map(|(name, _)| name).collect()
 }
 
-/// Returns `true` if an adapter runs shaders. One of Mesa's drivers for AMD GPUs only compiles them, for GPUs that are
-/// not present.
+/// Returns `true` if an adapter runs shaders. One of Mesa's drivers for AMD GPUs only compiles shaders, for GPUs that
+/// are not present.
 fn computes(adapter: &Adapter) -> bool {
     !adapter.name.to_lowercase().contains("null hardware")
 }
@@ -177,7 +177,7 @@ pub(super) fn choose(adapters: &[Adapter], name: Option<&str>) -> Result<usize> 
     let (part, place) = numbered.map_or((name, None), |(part, place)| (part, Some(place)));
     let part = part.to_lowercase();
     let fitting = |fits: &dyn Fn(&Adapter) -> bool| all.iter().copied().filter(|i| fits(&adapters[*i])).collect();
-    // A full name counts first, since it may be part of another's.
+    // Full names are compared first, since a full name may be part of another name.
     let whole = |adapter: &Adapter| {
         [&adapter.name.to_lowercase(), &adapter.to_string().to_lowercase(), &adapter.pci].contains(&&part)
     };

@@ -16,7 +16,7 @@ use crate::replace::replace;
 /// First bytes of a file, before the checksum of the rest.
 const MAGIC: [u8; 8] = *b"wgradpc1";
 
-/// Number of bytes before the driver's data.
+/// Number of bytes before the driver's data in a file.
 const HEAD: usize = MAGIC.len() + 4;
 
 /// Largest size of a file in bytes, enough for the shaders of thousands of networks. Larger files are neither written
@@ -24,7 +24,7 @@ const HEAD: usize = MAGIC.len() + 4;
 /// compiles.)
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Pipelines that a device has compiled, and the path of their file.
+/// Pipelines that a device has compiled, and the path of the file that stores them.
 pub(super) struct DiskCache {
     pub(super) cache: wgpu::PipelineCache,
     path: PathBuf,

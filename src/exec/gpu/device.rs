@@ -34,7 +34,7 @@ enum Checks {
 }
 
 impl GpuOptions {
-    /// Options with index checks in all shaders, including this crate's own.
+    /// Options with index checks in all shaders, including those of this crate.
     pub const fn checked() -> Self {
         Self::with(Checks::All)
     }
@@ -42,9 +42,9 @@ impl GpuOptions {
     /// Options without index checks in any shader, including shaders that are not this crate's own.
     ///
     /// # Safety
-    /// Every shader that runs on the device must stay within its views without checks. Those of this crate do: tests
-    /// run them with and without checks, compare the bits, and check that memory outside the written views does not
-    /// change.
+    /// Every shader that runs on the device must stay within its views without checks. The shaders of this crate do:
+    /// tests run them with and without checks, compare the bits, and check that memory outside the written views does
+    /// not change.
     pub const unsafe fn unchecked() -> Self {
         Self::with(Checks::None)
     }
@@ -68,16 +68,16 @@ impl GpuOptions {
 
     /// Turns off the pipeline cache on disk. By default, if the backend supports it (Vulkan), compiled shaders are kept
     /// in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, on Windows `LOCALAPPDATA`), or
-    /// in the folder named by the variable `WGRAD_PIPELINE_CACHE`. Its value `off` also turns the cache off.
+    /// in the folder named by the variable `WGRAD_PIPELINE_CACHE`. The value `off` of this variable also turns the
+    /// cache off.
     pub const fn without_pipeline_cache(mut self) -> Self {
         self.pipeline_cache = false;
         self
     }
 
     /// Lowers the limits of the device to these; limits above the adapter's have no effect. This is for tests, and for
-    /// programs that must also run on smaller GPUs. wgpu rejects anything beyond the limits, except loop iterations,
-    /// which are checked when a plan is fitted to the device. The fields `software` and `fused_step` are no limits and
-    /// are ignored; see [`GpuOptions::fused_step`].
+    /// programs that must also run on smaller GPUs. A plan that exceeds a limit is an error when it is fitted to the
+    /// device. The fields `software` and `fused_step` are not limits and are ignored; see [`GpuOptions::fused_step`].
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -143,8 +143,8 @@ impl GpuDevice {
     /// number must match a whole word, as in `4090`. `NAME#1` is the second adapter that matches NAME.
     ///
     /// # Errors
-    /// Returns an error if no adapter has the name (with a list of those present), if several match it, if no name is
-    /// given and there are only software adapters, or if the driver fails to open it.
+    /// Returns an error if no adapter has the name (with a list of the adapters), if several adapters match the name,
+    /// if no name is given and there are only software adapters, or if the driver fails to open the adapter.
     pub fn open(name: Option<&str>) -> Result<Self> {
         Self::open_with(name, GpuOptions::default())
     }
@@ -166,7 +166,7 @@ impl GpuDevice {
 
     fn open_handle(adapter: Adapter, handle: wgpu::Adapter, options: GpuOptions) -> Result<Self> {
         log::info!("gpu: {adapter}, driver {}", adapter.driver);
-        // No feature is requested that no kernel uses: some of them change the compilation of every shader.
+        // Only features that kernels use are requested: some features change the compilation of every shader.
         let subgroups = adapter.limits.subgroups && options.limits.is_none_or(|limits| limits.subgroups);
         let mut features = if subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         if options.timestamps {
@@ -188,8 +188,8 @@ impl GpuDevice {
         let (device, queue) = pollster::block_on(handle.request_device(&descriptor))
             .map_err(|error| unusable(&adapter.to_string(), "opening it", &error.to_string()))?;
         let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
-        // Without these handlers, an error outside a scope or a loss of the device would panic. The first error is
-        // kept; every later call reports it.
+        // Without these handlers, an error outside a scope or a loss of the device would panic. The handler keeps the
+        // first error, and every later call reports it.
         let (uncaptured, gone) = (failure.clone(), lost.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let _ = uncaptured.set(error.to_string());
@@ -206,8 +206,9 @@ impl GpuDevice {
 
     /// Wraps a GPU that a program has opened for another purpose, such as rendering, and keeps using.
     ///
-    /// The program keeps its own handlers for errors and device loss, so a loss shows here at the next readback. Plans
-    /// must fit the limits that the device was opened with. The shaders of this crate check their indices.
+    /// The program keeps its own handlers for errors and device loss, so this crate notices a loss only at the next
+    /// readback. Plans must fit the limits that the device was opened with. The shaders of this crate check their
+    /// indices.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Self(Arc::new(Inner {
             adapter: Adapter::of(adapter),
@@ -222,10 +223,10 @@ impl GpuDevice {
         }))
     }
 
-    /// Returns the same GPU, reopened if it has no timestamps: see [`GpuOptions::timestamps`].
+    /// Returns the same GPU, reopened if it was opened without timestamps: see [`GpuOptions::timestamps`].
     ///
     /// # Errors
-    /// Returns an error if the adapter has no timestamps, or if the driver fails to open it.
+    /// Returns an error if the adapter has no timestamps, or if the driver fails to open it again.
     pub fn timed(&self) -> Result<Self> {
         if self.check_timestamps().is_ok() {
             return Ok(self.clone());
@@ -314,7 +315,7 @@ impl GpuDevice {
         if self.is_lost() { lost(&device, doing) } else { unusable(&device, doing, &problem.to_string()) }
     }
 
-    /// Checks whether the device is lost, which it may not have reported yet.
+    /// Returns `true` if the device is lost, even if it has not reported the loss yet.
     fn is_lost(&self) -> bool {
         let Inner { device, lost, .. } = &*self.0;
         // wgpu 30 panics here if the device is lost, instead of returning an error.
@@ -325,8 +326,9 @@ impl GpuDevice {
         lost.load(Ordering::Relaxed)
     }
 
-    /// Checks whether the device still creates a tiny buffer. If that fails without an error, the device is lost: wgpu
-    /// reports a loss in no error scope, only to one handler, which may belong to the program that opened the device.
+    /// Returns `true` if the device still creates a tiny buffer. If that fails without an error, the device is lost:
+    /// wgpu reports a loss in no error scope, only to one handler, which may belong to the program that opened the
+    /// device.
     fn allocates(&self) -> bool {
         let (label, size, usage) = (Some("is it there"), 4, wgpu::BufferUsages::COPY_SRC);
         let buffer = wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: true };
@@ -352,7 +354,7 @@ impl GpuDevice {
         error.map_or(Ok(value), |error| Err(self.refused(doing, &error)))
     }
 
-    /// Converts an error of the device: out of memory, or another reason.
+    /// Converts an error of wgpu that occurred while `doing` something. Lack of memory gets a remedy of its own.
     fn refused(&self, doing: &str, error: &wgpu::Error) -> Error {
         match error {
             wgpu::Error::OutOfMemory { .. } if !self.is_lost() => without_memory(&self.0.adapter.to_string(), doing),
@@ -360,7 +362,8 @@ impl GpuDevice {
         }
     }
 
-    /// Polls the device for completed work and its loss; waits for a submission if one is given.
+    /// Processes completed work, and checks for errors and for the loss of the device. Waits for the submission
+    /// `wait_for`, if it is given.
     pub(super) fn poll(&self, doing: &str, wait_for: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let poll = match wait_for {
             Some(index) => wgpu::PollType::Wait { submission_index: Some(index), timeout: None },

@@ -13,7 +13,7 @@ pub(super) struct Dispatch {
     grid: [u32; 3],
     /// Increment in bytes of each dynamic offset per batch of the submission, in the order of bindings.
     strides: Vec<u32>,
-    /// Number of bytes that each view binds.
+    /// Size in bytes of the binding of each view.
     pub(super) bound: Vec<u64>,
 }
 
@@ -36,7 +36,7 @@ impl Dispatch {
     ) -> Result<Self> {
         let step_bytes = size_of::<Step>();
         let steps = match op.kernel.step {
-            // Starts after the record that holds the number of steps; the dynamic offset selects the step.
+            // The range starts after the record that holds the number of steps. The dynamic offset selects the step.
             StepUse::One => range(buffers.steps, RECORD, step_bytes),
             StepUse::All => buffers.steps.as_entire_binding(),
         };

@@ -62,8 +62,8 @@ pub struct Gpu {
     counters: Counters,
 }
 
-/// Number of submissions in flight while the host prepares the next one: enough that the device never waits for the
-/// host, and few enough that errors show soon.
+/// Number of submissions in flight while the host prepares the next submission. Two are enough that the device never
+/// waits for the host, and few enough that errors show soon.
 const IN_FLIGHT: usize = 2;
 
 impl Gpu {
@@ -78,8 +78,8 @@ impl Gpu {
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
-    /// Returns the number of bytes that an op binds for each of its views. Its shader can reach no other memory, except
-    /// parameters and step records.
+    /// Returns the number of bytes that an op binds for each of its views. The op's shader can reach no other memory,
+    /// except parameters and step records.
     ///
     /// # Panics
     /// Panics if the section has no such op.
@@ -105,7 +105,7 @@ impl Gpu {
         self.device.check("submitting")
     }
 
-    /// Writes the step records of a submission, after making room for them.
+    /// Checks a submission, and writes its step records into a buffer that is large enough.
     fn write_records(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         self.device.poll("submitting", None)?;
         self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
@@ -241,7 +241,7 @@ impl State {
         device.poll("making a plan ready", None)?;
         let plan = specialize(plan, &DeviceLimits::Gpu(device.limits()))?;
         let old = old.map(|old| (&old.plan, old.allocations.as_slice()));
-        // Before memory is allocated, since the driver may reject a shader.
+        // Shaders are compiled before memory is allocated, since the driver may reject a shader.
         counters.pipelines += device.pipelines().prepare(device, &plan)?;
         let (allocations, made) = buffers::allocate(device, &plan, old)?;
         let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;

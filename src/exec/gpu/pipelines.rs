@@ -1,4 +1,4 @@
-//! Compiled shaders, one per distinct WGSL text and bind group layout, with or without index checks.
+//! Compiled shaders: one for each combination of WGSL text, bind group layout, and use of index checks.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -71,7 +71,7 @@ impl Pipelines {
         if let Some(folder) = std::env::var_os("WGRAD_DUMP_WGSL") {
             dump(Path::new(&folder), name, &key.wgsl)?;
         }
-        // Error scopes belong to a thread.
+        // wgpu's error scopes belong to a thread, so each thread opens its own.
         let pipeline = device.scoped(&format!("shader of {name}"), || compile(device, name, key))?;
         lock(&self.known).insert(key.clone(), pipeline);
         Ok(())
@@ -82,7 +82,7 @@ impl Pipelines {
         lock(&self.known).len()
     }
 
-    /// Returns the compiled pipeline of an op. It is an error if its plan was not [prepared](Self::prepare).
+    /// Returns the compiled pipeline of an op. It is an error if `plan` was not [prepared](Self::prepare).
     pub(super) fn get(&self, device: &GpuDevice, plan: &Plan, op: &Op) -> Result<Pipeline> {
         let found = lock(&self.known).get(&key(device, plan, op)).cloned();
         found.ok_or_else(|| device.error(&format!("shader of {}", op.kernel.name), "it was not compiled"))

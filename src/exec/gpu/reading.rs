@@ -83,7 +83,7 @@ impl Kept {
     }
 }
 
-/// Submitted copy to a staging buffer.
+/// Readback in progress: a submitted copy to a staging buffer.
 pub(super) struct Reading {
     device: GpuDevice,
     pool: Pool,
@@ -115,7 +115,7 @@ impl Reading {
     fn words(&mut self) -> Result<Option<Vec<u32>>> {
         let (device, bytes) = (&self.device, self.bytes);
         let failed = |problem: String| device.error("reading", problem);
-        // It is taken out only when the readback is dropped.
+        // The mapping is taken out only when the readback is dropped.
         let Some(mapping) = &mut self.mapping else { return Err(failed("it is over".into())) };
         let Some(answer) = mapping.poll() else { return Ok(None) };
         device.check("reading")?;
@@ -151,7 +151,7 @@ impl Pending for Reading {
         if let Some(mapping) = &mut self.mapping
             && mapping.answer.is_none()
         {
-            // The result is there, or on its way in another thread that polls.
+            // The result has arrived, or another thread that polls the device is about to send it.
             mapping.answer = Some(pollster::block_on(mapping.future.as_mut()));
         }
         self.words()?.ok_or_else(|| self.device.error("reading", "the device does not respond"))

@@ -1,5 +1,5 @@
-//! Timing of ops by the device's own clock. Each op, or all repetitions of one measurement, run in a compute pass,
-//! since every backend can write timestamps at the start and end of a pass.
+//! Timing of ops by the device's own clock. Each op runs in a compute pass of its own, or all repetitions of a
+//! measurement in one pass, since every backend can write timestamps at the start and end of a pass.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -10,15 +10,15 @@ use crate::exec::gpu::reading::Reading;
 use crate::exec::gpu::{Gpu, wgpu};
 use crate::exec::{Pending, Run};
 
-/// Number of passes that share a query set, which holds two queries for each.
+/// Number of passes that share a query set. The set holds two queries for each pass.
 const TOGETHER: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
 /// Size of a timestamp in bytes.
 const STAMP: u64 = wgpu::QUERY_SIZE as u64;
 
 impl Gpu {
-    /// Runs ops whose step records are on the device. Returns the start and end of each, in seconds of the device's
-    /// clock.
+    /// Runs ops whose step records are on the device. Returns the start and end of each op in seconds since the start
+    /// of the first op, by the device's clock.
     pub(super) fn timed(&mut self, ops: &[(Run, usize)]) -> Result<Vec<[f64; 2]>> {
         let passes: Vec<_> = ops.chunks(1).collect();
         let ticks = passes.chunks(TOGETHER).map(|part| self.ticks(part)).collect::<Result<Vec<_>>>()?.concat();
@@ -33,15 +33,15 @@ impl Gpu {
         1e-9 * f64::from(self.device.queue().get_timestamp_period())
     }
 
-    /// Runs ops `times` times in one pass, and returns the total seconds: by the device's clock, or by the host's if it
-    /// has none.
+    /// Runs ops `times` times in one pass, and returns the total seconds: by the device's clock, or by the host's clock
+    /// if the device was opened without timestamps.
     pub(super) fn repeated(&mut self, run: Run, ops: &Range<usize>, times: usize) -> Result<f64> {
         let pass: Vec<_> = (0..times).flat_map(|_| ops.clone()).map(|op| (run, op)).collect();
         if self.device.check_timestamps().is_ok() {
             let stamps = self.ticks(&[&pass])?;
             return Ok(stamps.iter().map(|[began, ended]| ended.saturating_sub(*began) as f64 * self.tick()).sum());
         }
-        // Earlier submissions must not count.
+        // Waits for earlier submissions, whose time must not count.
         self.device.poll("waiting", Some(self.device.queue().submit([])))?;
         let began = Instant::now();
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
@@ -66,7 +66,7 @@ impl Gpu {
         self.counters.dispatches += ops.iter().map(ready).map(u64::from).sum::<u64>();
     }
 
-    /// Submits passes, waits until they are done, and returns their timestamps.
+    /// Submits passes, waits until they are done, and returns the timestamps of the start and end of each, in ticks.
     fn ticks(&mut self, passes: &[&[(Run, usize)]]) -> Result<Vec<[u64; 2]>> {
         let (device, count) = (self.device.clone(), 2 * passes.len() as u32);
         let bytes = STAMP * u64::from(count);
