@@ -18,9 +18,9 @@
 //! | 5 | flag | 1 | atomic |
 //!
 //! Each gradient was scaled by 1 / rows of the step, so the sum over its micro-batches is the gradient of the mean over
-//! its rows. The sum may overflow where no gradient did, hence the flag; c is 0 there. Without compensation, a sum over
-//! a thousand similar micro-batches would be off by 1.5e-5. Rounding: the first micro-batch is copied; each other one
-//! adds one rounded sum of three terms, and c holds its rounding error.
+//! its rows. The sum may overflow even if no gradient did, hence the flag; c is then 0. Without compensation, a sum
+//! over a thousand similar micro-batches would be off by 1.5e-5. Rounding: the first micro-batch is copied. Each later
+//! one adds one rounded sum of three terms, and c holds its rounding error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

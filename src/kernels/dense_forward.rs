@@ -100,7 +100,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
     }
 }
 
-/// Shared sources of both kernels; the last is that of [`KERNEL`].
+/// WGSL sources that both kernels need. The last one, `$kept`, differs between them.
 macro_rules! shared {
     ($kept:ident) => {
         &[
@@ -177,7 +177,7 @@ pub fn no_bias(plan: &mut Plan, columns: usize) -> ViewId {
     plan.find(&name).unwrap_or_else(|| plan.tensor(name, Dtype::F32, Shape::vector(columns), Contents::Persistent(0)))
 }
 
-/// Returns the two ops that replace this op where its terms are split into parts.
+/// Returns the two ops that replace `op` if its sums are split into parts. The second op adds the parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [input, weight, bias, output] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nt, op.tile(), input, weight, output);
@@ -223,13 +223,13 @@ fn fast(call: Call<'_>) {
     });
 }
 
-/// Fast CPU kernel for a transposed weight: [inputs, outputs].
+/// Fast CPU kernel for a weight that is stored transposed: [inputs, outputs].
 pub fn fast_with_turned_weight(call: Call<'_>) {
     with_weight(call, |weight, outputs, inputs, columns| Matrix::new(weight, inputs, outputs).columns(columns));
 }
 
-/// Matrix multiplication, starting from the bias; then the activation over all elements as one vector, while they are
-/// in cache. `turned` returns the weight as a matrix [inputs, columns] for the given range of outputs.
+/// Multiplies the matrices, starting each sum from the bias. Then applies the activation to all elements as one vector,
+/// while they are in cache. `turned` returns the weight as a matrix [inputs, columns] for a range of outputs.
 fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
     let [input, weight, bias, output, kept] = call.args();

@@ -1,7 +1,7 @@
 //! Second half of a dense layer whose matrix multiplication was split into parts: sum, bias, activation, dropout.
 //!
-//! Formula: `output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o]))`, with f as in `activation` and drop as in `dropout`.
-//! Symbols: p a part, r a row of the batch, o an output.
+//! Formula: `output[r, o] = drop(f(Σₚ partial[p, r, o] + bias[o]))`, with f as in `activation` and drop as in
+//! `dropout`. Symbols: p a part, r a row of the batch, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | 4 | output | rows×outputs | write |
 //! | 5 | kept | rows×outputs | write, only in [`KEPT`]: the argument of f |
 //!
-//! With `matmul_split_nt` it replaces `dense_forward`, and with a view `kept` `dense_forward_kept`.
+//! Together with `matmul_split_nt`, it replaces `dense_forward`, or `dense_forward_kept` if there is a view `kept`.
 //! Rounding: [`Sum`](crate::numeric::Sum) of parts + 1 terms, propagated through f and the dropout factor.
 
 use crate::elementwise::numbers::Rounded;
@@ -83,7 +83,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
     }
 }
 
-/// Shared sources of both kernels; the last is that of [`KERNEL`].
+/// WGSL sources that both kernels need. The last one, `$kept`, differs between them.
 macro_rules! shared {
     ($kept:ident) => {
         &[

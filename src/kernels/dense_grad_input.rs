@@ -1,10 +1,9 @@
 //! Backward pass of a dense layer: the gradient of its input, through the dropout and the activation of the layer
 //! below.
 //!
-//! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f and drop belong to
-//! the layer below. If f′ is computed from the output, `lower` = drop(f(x)), and keep = 1 / scale cancels the dropout factor;
-//! otherwise `lower` = x, and keep = 1.
-//! Symbols: r a row of the batch, i an input, o an output.
+//! Formula: grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f and drop belong
+//! to the layer below. If f′ is computed from the output, `lower` = drop(f(x)), and keep = 1 / scale cancels the
+//! dropout factor; otherwise `lower` = x, and keep = 1. Symbols: r a row of the batch, i an input, o an output.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -108,7 +107,7 @@ fn size(shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// grad_input from grad_output. `lower` is drop(f(x)), the input of the layer, or x if f′ is computed from it.
+/// grad_input from grad_output. `lower` is drop(f(x)), the input of the layer, or x if f′ is computed from x.
 pub fn op(
     plan: &Plan,
     activation: Activation,
@@ -141,7 +140,7 @@ impl Params {
     }
 }
 
-/// Returns the two ops that replace this op where its terms are split into parts.
+/// Returns the two ops that replace `op` if its sums are split into parts. The second op adds the parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, weight, lower, grad_input] = [0, 1, 2, 3].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Nn, op.tile(), grad_output, weight, grad_input);
@@ -176,7 +175,7 @@ pub fn reference(
     }
 }
 
-/// Matrix multiplication, then the derivative over all elements as one vector, while they are in cache.
+/// Multiplies the matrices. Then multiplies all elements by the derivative as one vector, while they are in cache.
 fn fast(call: Call<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
     let [grad_output, weight, lower, grad_input] = call.args();

@@ -1,7 +1,7 @@
 //! Backward pass of a dense layer: the gradients of its weight and bias, with a check that they are finite.
 //!
 //! Formula: `grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i]`, `grad_bias[o] = Σᵣ grad_output[r, o]`;
-//! flag = min(flag, index of the step) if any of them is not finite.
+//! flag = min(flag, index of the step) if any gradient is not finite.
 //! Symbols: r a row in use, i an input, o an output.
 //!
 //! | binding | view | shape | access |
@@ -91,7 +91,7 @@ pub fn op(plan: &Plan, grad_output: ViewId, input: ViewId, grad_weight: ViewId, 
     Op::new(&KERNEL, &[grad_output, input, grad_weight, grad_bias, flag], &params, outputs)
 }
 
-/// Returns the two ops that replace this op where its terms are split into parts.
+/// Returns the two ops that replace `op` if its sums are split into parts. The second op adds the parts.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [grad_output, input, grad_weight, grad_bias, flag] = [0, 1, 2, 3, 4].map(|binding| op.views[binding]);
     let (first, partial) = matmul_split::op(plan, Transpose::Tn, op.tile(), grad_output, input, grad_weight);
@@ -135,7 +135,7 @@ pub fn reference(
     }
 }
 
-/// Matrix multiplication; the bias gradient row by row, so that memory is read in order.
+/// Multiplies the matrices. Sums the bias gradient row by row, so that memory is read in order.
 fn fast(call: Call<'_>) {
     let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [grad_output, input, grad_weight, grad_bias, flag] = call.args();

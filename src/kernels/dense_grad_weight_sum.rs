@@ -2,7 +2,7 @@
 //! finite.
 //!
 //! Formula: `grad_weight[o, i] = Σₚ partial[p, o·inputs + i]`, `grad_bias[o] = Σₚ partial[p, outputs·inputs + o]`;
-//! flag = min(flag, index of the step) if any of them is not finite.
+//! flag = min(flag, index of the step) if any gradient is not finite.
 //! Symbols: p a part, i an input, o an output.
 //!
 //! | binding | view | shape | access |

@@ -1,6 +1,6 @@
 //! Dropout; the same op also drops the gradient in the backward pass.
 //!
-//! Formula: output[r, c] = input[r, c]·scale where the random word of (layer, step, first_row + r, c) is at least
+//! Formula: output[r, c] = input[r, c]·scale if the random word of (layer, step, first_row + r, c) is at least
 //! `threshold`, else 0. Symbols: r a row of the batch, first_row the index in the step of the batch's first row, c a
 //! column; scale = 1 / (1 − rate), threshold = rate·2³².
 //!
@@ -102,7 +102,7 @@ pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize)
     threshold == 0 || four_words(step, layer, row, column / 4)[column % 4] >= threshold
 }
 
-/// Returns the random words of four neighboring columns.
+/// Returns the random words of four neighboring columns, from column 4·`quarter` on.
 fn four_words(step: &Step, layer: u32, row: usize, quarter: usize) -> [u32; 4] {
     philox(counter(step, layer, row, quarter), [step.seed_low, step.seed_high])
 }

@@ -1,8 +1,8 @@
 //! Mean over columns of a loss per element, with its gradient.
 //!
-//! Formulas: `row_loss[r] = Σ꜀ l(z, t) / n`, `grad[r, c] = l′(z, t) / n · scale`, with l and its derivative l′ by z from
-//! `src/elementwise/losses.rs`.
-//! Symbols: r a row of the batch, c one of n columns, z the output and t the target there, scale = 1 / rows of the whole batch.
+//! Formulas: `row_loss[r] = Σ꜀ l(z, t) / n`, `grad[r, c] = l′(z, t) / n · scale`, with l and its derivative l′ by z
+//! from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns, z the output and t the target
+//! there, scale = 1 / rows of the whole batch.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -13,7 +13,8 @@
 //! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: [`Rounded`], from the declaration of l, and the roundings of a sum of n terms, which the reference sums in f64.
+//! Rounding: [`Rounded`], from the declaration of l, and the roundings of a sum of n terms, which the reference sums in
+//! f64.
 
 use crate::elementwise::ElementLoss;
 use crate::elementwise::numbers::Rounded;
@@ -59,7 +60,7 @@ fn prelude(op: &Op) -> String {
     row_prelude(op) + &op.params::<Params>().loss().function().wgsl()
 }
 
-/// Returns the loss per element. `row_loss::kernel` chooses this kernel for such losses alone.
+/// Returns the element-wise loss. `row_loss::kernel` chooses this kernel only for losses that have one.
 fn function(p: &Params) -> &'static ElementLoss {
     p.loss().function().element().unwrap_or_else(|| panic!("{} has no loss per element", p.loss()))
 }
@@ -96,7 +97,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     vec![Tolerance::Each(losses), Tolerance::Each(gradients), Tolerance::Exact]
 }
 
-/// Returns the loss of a row and its gradients with their rounding errors, also if the outputs have some.
+/// Returns the loss of a row and its gradients, with their rounding errors. Errors of the outputs are propagated.
 pub(crate) fn rounded(
     function: &ElementLoss,
     parameters: [f32; 2],

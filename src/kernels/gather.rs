@@ -3,8 +3,8 @@
 //! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for
 //! a batch beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows;
 //! w a word of the row; epoch_step the row of the index at which the submission begins. first_item is the batch at
-//! which window begins, and first_row the row of the data set at which data begins; they are not 0 where several ops
-//! share the work.
+//! which window begins, and first_row the row of the data set at which data begins. They are not 0 if several ops share
+//! the work.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -101,7 +101,7 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
     }
 }
 
-/// Same computation as [`reference`], row by row. It may also be limited to some columns of the window.
+/// Same computation as [`reference`], row by row. Can also be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, window] = call.args();

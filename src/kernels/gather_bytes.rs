@@ -139,7 +139,7 @@ fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(to, byte)| *to = table[usize::from(byte)]);
 }
 
-/// Same computation as [`reference`], row by row. It may also be limited to some columns of the window.
+/// Same computation as [`reference`], row by row. Can also be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, table, window] = call.args();

@@ -178,8 +178,9 @@ pub fn tn(plan: &Plan, a: ViewId, b: ViewId, out: ViewId) -> Op {
     Op::new(&TN, &[a, b, out], &Params { n: n as u32, k: rows as u32, m: m as u32 }, m)
 }
 
-/// Returns the two ops that replace one of these where its terms are split into parts. `NT` and `NN` become those of a
-/// layer without bias and activation. `TN` becomes those of a weight gradient, with a bias gradient that nobody reads.
+/// Returns the two ops that replace `op`, one of these matrix multiplications, if its sums are split into parts. For
+/// `NT` and `NN`, the second op is that of a dense layer without bias and activation. For `TN`, it is that of a weight
+/// gradient, with a bias gradient that nothing reads.
 fn split(plan: &mut Plan, op: &Op) -> [Op; 2] {
     let [a, b, out] = [op.views[0], op.views[1], op.views[2]];
     let shape = plan.shape(out);

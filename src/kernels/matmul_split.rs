@@ -139,8 +139,8 @@ fn size(op: &Op) -> tiles::Matmul {
     }
 }
 
-/// Creates the op for the first half of a split matrix multiplication, tiled by `tile`. Adds a view for the sums of the
-/// parts to the plan and returns it, too.
+/// Creates the op for the first half of a split matrix multiplication, tiled by `tile`. `matmul` is the output of the
+/// whole multiplication. Adds a view for the sums of the parts to the plan, and returns this view, too.
 pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewId, matmul: ViewId) -> (Op, ViewId) {
     let [(m, n), a_shape] = [plan.shape(matmul), plan.shape(a)].map(|shape| (shape.rows, shape.columns));
     let k = if transpose == Transpose::Tn { a_shape.0 } else { a_shape.1 };
@@ -165,7 +165,7 @@ fn span(part: usize, chunk: usize, terms: usize) -> Range<usize> {
     (part * chunk).min(terms)..((part + 1) * chunk).min(terms)
 }
 
-/// Returns the number of rows in use of the output, and of terms in use of all parts together.
+/// Returns the number of output rows in use, and the number of terms in use of all parts together.
 fn live(transpose: Transpose, p: &Params, rows: usize) -> (usize, usize) {
     if transpose == Transpose::Tn { (p.m as usize, rows) } else { (rows, p.k as usize) }
 }
@@ -180,7 +180,7 @@ fn at(transpose: Transpose, p: &Params, i: usize, j: usize, l: usize) -> (usize,
     }
 }
 
-/// The reference implementation; `partial` begins at the first of `parts`, and for `TN` so do a and b.
+/// The reference implementation; `partial` begins at part `parts.start`, and for `TN` so do the rows of a and b.
 pub fn reference(
     transpose: Transpose,
     p: &Params,

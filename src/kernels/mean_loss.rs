@@ -1,5 +1,5 @@
-//! Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of
-//! a micro-batch in the loss of its step.
+//! Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation, this is a
+//! micro-batch's share of the loss of its step.
 //!
 //! Formula: `loss[s] = scale_s · Σ_r row_loss[s, r]`. Symbols: s a batch of the submission, r one of its rows in use,
 //! scale_s its `loss_scale`.

@@ -40,7 +40,7 @@ use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, V
 use crate::shape::{Dtype, Shape, padded};
 
 words! {
-    /// Kernel parameters: the network. Most of it becomes constants in the generated shader.
+    /// Kernel parameters: the network. Most of them become constants in the generated shader.
     pub struct Params {
         /// Number of rows per batch.
         batch: u32,
@@ -50,7 +50,7 @@ words! {
         inputs: u32,
         /// Number of layers.
         layers: u32,
-        /// Number of the loss function.
+        /// Index of the loss function in `LossFunction::ALL`.
         loss: u32,
         /// First parameter of the loss function.
         loss_alpha: f32,
@@ -60,8 +60,8 @@ words! {
         alpha: f32,
         /// Second parameter of every activation that has two.
         beta: f32,
-        /// Number of outputs + 2¹⁶·number of the activation, for the first layer. The fields below describe the other
-        /// layers.
+        /// Number of outputs + 2¹⁶·index of the activation in `Function::ALL`, for the first layer. The fields below
+        /// describe the other layers.
         layer0: u32,
         /// Like `layer0`.
         layer1: u32,
@@ -99,7 +99,7 @@ words! {
 /// Maximum number of layers that [`Params`] can hold.
 pub const MOST_LAYERS: usize = 16;
 
-/// Number of words before those of the layers in [`Params`].
+/// Number of words in [`Params`] before `layer0`.
 const HEAD: usize = 9;
 
 /// Number of invocations per workgroup.
@@ -131,9 +131,8 @@ pub struct Layer {
 }
 
 impl Params {
-    /// Creates the parameters of a network, with four rows per workgroup. Each layer is a pair of its number of outputs
-    /// and the number of its activation. `parameters` are those of all activations
-    /// that have some.
+    /// Creates the parameters of a network, with four rows per workgroup. Each layer is given by its number of outputs
+    /// and the index of its activation in `Function::ALL`. All activations that have parameters share `parameters`.
     pub fn new(batch: usize, inputs: usize, layers: &[(usize, u32)], loss: Loss, parameters: [f32; 2]) -> Self {
         let mut words = [0; MOST_LAYERS];
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
@@ -181,7 +180,7 @@ impl Params {
         Activation::new(layer.function, [self.alpha, self.beta])
     }
 
-    /// Returns the number of elements of the parameters.
+    /// Returns the number of elements of the view `parameters`.
     pub fn parameters(&self) -> usize {
         self.network().last().map_or(0, |layer| layer.end)
     }
@@ -220,7 +219,7 @@ impl Params {
         self.chunk.clamp(4, 64) as usize
     }
 
-    /// Returns the rows in use of a workgroup.
+    /// Returns the rows of workgroup `part` that are in use. The batch has `rows` rows in use.
     pub fn rows_of(&self, part: usize, rows: usize) -> Range<usize> {
         (part * self.chunk()).min(rows)..((part + 1) * self.chunk()).min(rows)
     }
@@ -286,7 +285,7 @@ pub fn op(params: &Params, views: &[ViewId]) -> Op {
     Op::new(kernel, views, params, 1)
 }
 
-/// Returns the operations of the ops that this one replaces, since it computes the same.
+/// Returns the floating-point operations of the ops that the fused step replaces, since it computes the same.
 fn flops(words: &[u32], _: &[Shape]) -> u64 {
     let p: &Params = bytemuck::from_bytes(bytemuck::cast_slice(words));
     let (batch, layers) = (u64::from(p.batch), p.network());
@@ -345,7 +344,7 @@ pub struct Views<'a> {
     pub row_loss: &'a mut [f32],
     /// The flag.
     pub flag: &'a AtomicU32,
-    /// All x, then all d.
+    /// All x_l, then all d_l.
     pub trace: &'a mut [f32],
 }
 
@@ -365,8 +364,8 @@ fn run(call: Call<'_>) {
     reference(&p, &step, seen, Views { parameters, input, targets, partial, row_loss, flag, trace });
 }
 
-/// The reference implementation, built from those of the stages. `seen` is the trace of a device. If given, each stage
-/// starts from it and not from the results of the previous stage here.
+/// The reference implementation, made of the reference implementations of the stages. `seen` is the trace of a device.
+/// If given, each stage starts from this trace, not from the results of the previous stage here.
 pub fn reference(p: &Params, step: &Step, seen: Option<&[f32]>, views: Views<'_>) {
     let Views { parameters, input, targets, partial, row_loss, flag, trace } = views;
     let (layers, rows) = (p.network(), step.rows as usize);

@@ -1,6 +1,6 @@
 //! Gradients of a fused step: the sums over its workgroups, with a check that they are finite.
 //!
-//! Formula: `gradients[i] = Σₚ partial[p, i]`; flag = min(flag, index of the step) if any of them is not finite.
+//! Formula: `gradients[i] = Σₚ partial[p, i]`; flag = min(flag, index of the step) if any gradient is not finite.
 //! Symbols: p a workgroup of the step, i an element of the parameters.
 //!
 //! | binding | view | shape | access |

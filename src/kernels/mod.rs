@@ -1,13 +1,13 @@
-//! The kernels, each in a file of its own, or with its variants. `NAME.rs` here, `shaders/NAME.wgsl` and
-//! `tests/kernels/NAME.rs` share a file stem.
+//! The kernels. Each has a file of its own; variants of a kernel share one. `NAME.rs` here, `shaders/NAME.wgsl` and
+//! `tests/kernels/NAME.rs` have the same file stem.
 //!
 //! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
 //! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
 //! have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or devices.
 //!
 //! Rows in use: views have room for the rows of a full batch, but a step may have fewer, such as the last of an epoch.
-//! Its [`Step::rows`](crate::plan::Step::rows) first rows are in use. Kernels neither read nor write the others. The
-//! elements of a row in use are in use, too.
+//! Only the first [`Step::rows`](crate::plan::Step::rows) rows are then in use. Kernels neither read nor write the
+//! remaining rows. All elements of a row in use are in use.
 
 use crate::plan::Kernel;
 
@@ -56,7 +56,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
     all
 };
 
-/// Kernels that are not of a family.
+/// All kernels except those of [`update`], which a macro declares.
 static DIFFERENT: [&Kernel; 37] = [
     &accumulate::KERNEL,
     &activation::KERNEL,

@@ -76,7 +76,7 @@ pub fn rounded_clip(norm: f32, max_norm: f32) -> Rounded {
 }
 
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
-    // Half of the relative error of the sum, plus that of the square root, on both sides.
+    // Half of the sum's relative error, plus the error of the square root, on both the device and the reference.
     let blocks = before.f32(0).len();
     let relative = (blocks.min(SUM_DEPTH) + 2) as f64 * UNIT_ROUNDOFF + 12.0 * UNIT_ROUNDOFF;
     let flushed = (blocks as f64).sqrt() * f64::from(f32::MIN_POSITIVE);

@@ -1,7 +1,7 @@
 //! Normalizes each row: layer normalization, or root mean square normalization.
 //!
-//! Formula: `output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c]`, with the mean m of the row, or 0 if it is not
-//! centered, and s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the row are m and s.
+//! Formula: `output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c]`, where m is the mean of the row, or 0 without
+//! centering, s = 1/√(v + 10⁻⁵), and v is the mean of (input[r, c] − m)². The statistics of the row are m and s.
 //! Symbols: r a row of the batch, c one of n columns.
 //!
 //! | binding | view | shape | access |
@@ -64,7 +64,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Added to the variance.
+/// Constant that is added to the variance.
 pub const EPSILON: f64 = 1e-5;
 
 /// output = the normalized rows of input.
@@ -74,7 +74,7 @@ pub fn op(plan: &Plan, centered: bool, [input, weight, bias, output, statistics]
     Op::new(&KERNEL, &[input, weight, bias, output, statistics], &params, shape.rows)
 }
 
-/// Mean and variance of a row; the mean is 0 if it is not centered.
+/// Mean and variance of a row. Without centering, 0 replaces the mean.
 fn moments(p: &Params, row: &[f32]) -> [f64; 2] {
     let count = row.len() as f64;
     let mean = |sum: f64| sum / count;

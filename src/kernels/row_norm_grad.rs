@@ -1,9 +1,8 @@
 //! Gradient of `row_norm` with respect to its input.
 //!
-//! Formula: `grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b)`, with the statistics m and s of the row, `x[r, c] =
-//! (input[r, c] − m)·s`, `d[r, c] = grad_output[r, c]·weight[c]`, the mean a of d over the row, or 0 if it is not
-//! centered, and the mean b of d·x. Symbols: r a row of the batch, c one of n columns.
-//!
+//! Formula: `grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b)`, with the statistics m and s of the row,
+//! `x[r, c] = (input[r, c] − m)·s`, and `d[r, c] = grad_output[r, c]·weight[c]`. a is the mean of d over the row, or 0
+//! without centering. b is the mean of d·x. Symbols: r a row of the batch, c one of n columns.
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | grad_output | rows×columns | read |
@@ -52,14 +51,14 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input = the gradient with respect to the input, from that with respect to the output.
+/// grad_input = the gradient with respect to the input. `views` are all bindings, in order.
 pub fn op(plan: &Plan, centered: bool, views: [ViewId; 5]) -> Op {
     let shape = plan.shape(views[0]);
     let params = Params { columns: shape.columns as u32, centered: centered.into() };
     Op::new(&KERNEL, &views, &params, shape.rows)
 }
 
-/// The reference implementation; `views` are all that it reads.
+/// The reference implementation; `views` are all bindings that are read, in order.
 pub fn reference(p: &Params, rows: usize, views: [&[f32]; 4], grad_input: &mut [f32]) {
     let [grad_output, input, statistics, weight] = views;
     let columns = p.columns as usize;

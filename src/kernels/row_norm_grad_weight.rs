@@ -1,7 +1,7 @@
 //! Gradients of `row_norm` with respect to weight and bias, with a check that they are finite.
 //!
 //! Formula: `grad_weight[c] = Σᵣ grad_output[r, c]·(input[r, c] − m[r])·s[r]`, `grad_bias[c] = Σᵣ grad_output[r, c]`,
-//! with the statistics m and s of each row; flag = min(flag, index of the step) if any of them is not finite.
+//! with the statistics m and s of each row; flag = min(flag, index of the step) if any gradient is not finite.
 //! Symbols: r a row in use of the batch, c a column.
 //!
 //! | binding | view | shape | access |
@@ -75,7 +75,7 @@ pub fn op(plan: &Plan, views: [ViewId; 6]) -> Op {
     Op::new(&KERNEL, &views, &Params { columns: columns as u32 }, columns)
 }
 
-/// The reference implementation; `views` are all that it reads, `gradients` begin at column `items.start`.
+/// The reference implementation; grad_weight and grad_bias begin at column `items.start`.
 pub fn reference(
     p: &Params,
     step: &Step,

@@ -1,7 +1,7 @@
 //! Softmax and cross-entropy from logits, with the gradient.
 //!
-//! Formulas, with outputs z of the row, its class t, `e꜀ = e^(z꜀ − max z)`, others = Σ e꜀ over all c except t, total =
-//! others + e_t:
+//! Formulas, with the outputs z and the class t of the row, `e꜀ = e^(z꜀ − max z)`, others = Σ e꜀ over all c except t,
+//! total = others + e_t:
 //! `row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1)))`, which equals −ln softmax(z)_t;
 //! `grad[r, c] = e꜀ / total · scale`, and −others / total · scale for c = t, which equals (softmax(z)꜀ − [c = t]) ·
 //! scale.
@@ -104,7 +104,7 @@ pub fn reference(
     }
 }
 
-/// Returns what label smoothing adds to a gradient before scaling.
+/// Returns the term that label smoothing adds to a gradient before scaling.
 fn smoothing(p: &Params, is_class: bool) -> f32 {
     let n = p.columns as f32;
     if is_class { p.alpha * (n - 1.0) / n } else { -p.alpha / n }
@@ -161,7 +161,7 @@ widest! {
                 let below = z - largest;
                 let of_largest = below - z;
                 let rounded = (z - (below - of_largest)) - (largest + of_largest);
-                // An exponential of 0 stays 0, also where the difference is infinite.
+                // An exponential of 0 stays 0, even if the difference is infinite.
                 *power += if *power == 0.0 { 0.0 } else { *power * rounded };
             }
         }
@@ -169,7 +169,7 @@ widest! {
 }
 
 /// Turns a row of exponentials into its gradient. `own` is the exponential of the class, which is 0 in the row. Returns
-/// the sum of the others.
+/// the sum of the other exponentials.
 fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
     let others = row.iter().map(|e| f64::from(*e)).sum::<f64>() as f32;
     let factor = scale / (others + own);
@@ -200,7 +200,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
         let terms = or_flushed(relative * others)
             + if distance > 0.0 { power * below(class).exp() + 8.0 * UNIT_ROUNDOFF } else { 0.0 };
         let rounding = 8.0 * UNIT_ROUNDOFF * (distance + inner.ln_1p());
-        // What label smoothing adds: a sum of n differences, its quotient, the product, and the sum with the rest.
+        // Label smoothing adds a sum of n differences, a quotient, a product, and a sum with the rest.
         let epsilon = f64::from(alpha);
         let differences: f64 = logits.iter().map(|z| (f64::from(logits[class]) - f64::from(*z)).abs()).sum();
         let smoothing = epsilon * differences / columns as f64;
@@ -218,7 +218,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
             // Errors of the total, of the exponential or the sum of the others, of a quotient accurate to 2.5 ULP, and
             // of the scaling.
             let error = or_flushed(share * (2.0 * relative + 16.0 * UNIT_ROUNDOFF));
-            // Of a product, a quotient, the sum and the scaling.
+            // Rounding errors of a product, a quotient, the sum and the scaling.
             let smoothing = epsilon * if c == class { (columns - 1) as f64 } else { 1.0 } / columns as f64;
             let added = UNIT_ROUNDOFF * (12.0 * smoothing + 4.0 * share);
             let error = error + if smoothing > 0.0 { or_flushed(added) } else { 0.0 };

@@ -17,10 +17,10 @@
 //! | 5 | flag | 1 | atomic |
 //! | 6 … | the states, if any | 1×(64·blocks) each | read-write |
 //!
-//! The flag holds the index of the first step that is not applied (atomic min). A loss, gradient or norm that is not finite
-//! records its own step there, and the update of that step then changes nothing. An update that writes a number that is not
-//! finite records the next step. All elements of this update are still written, whichever thread or workgroup sees the flag
-//! first, and no update follows.
+//! The flag holds the index of the first step that is not applied (atomic min). A loss, gradient or norm that is not
+//! finite records its own step there, and the update of that step then changes nothing. An update that writes a number
+//! that is not finite records the next step. All elements of this update are still written, whichever thread or
+//! workgroup sees the flag first, and no update follows.
 //!
 //! Source: `optim`, for each optimizer.
 //! Rounding: running error analysis of the declared formula.
@@ -34,12 +34,12 @@ use crate::kernels::shared::{self, line, line_prelude};
 use crate::plan::{Binding, Call, Field, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
-/// Bindings before those of the states.
+/// Number of bindings before the states.
 const COMMON_BINDINGS: usize = 4;
 
 const MOST_BINDINGS: usize = COMMON_BINDINGS + MAX_STATES;
 
-/// Parameters before the settings.
+/// Number of parameters before the settings.
 const COMMON_PARAMS: usize = 3;
 
 /// Parameters that all updates have. The settings follow.
@@ -58,7 +58,7 @@ pub const fn kernels() -> &'static [Kernel] {
     KERNELS.split_at(updates::ALL.len()).0
 }
 
-/// Kernel of an update.
+/// Returns the kernel of an update.
 ///
 /// # Panics
 /// If the update is not one of [`updates::ALL`].
@@ -88,7 +88,7 @@ pub fn op(
     }
 }
 
-/// The kernels. The functions of a kernel cannot capture its update, so they are compiled once for each place in
+/// The kernels. The functions of a kernel cannot capture its update, so they are compiled once for each index of
 /// [`updates::ALL`].
 static KERNELS: [Kernel; 24] = {
     macro_rules! each {
@@ -99,7 +99,7 @@ static KERNELS: [Kernel; 24] = {
 
 const _: () = assert!(updates::ALL.len() <= KERNELS.len(), "KERNELS needs more places");
 
-/// Functions of the update with this place.
+/// Kernel functions of the update at index `PLACE` of [`updates::ALL`].
 struct Of<const PLACE: usize>;
 
 impl<const PLACE: usize> Of<PLACE> {
@@ -152,7 +152,7 @@ impl<const PLACE: usize> Of<PLACE> {
     };
 }
 
-/// Values of a call that are the same for all elements, and the L2 penalty.
+/// Returns the parameters that all updates have, and the values of a call that all elements share.
 fn values(update: &Update, call: &Call<'_>) -> (Common, Shared<f32>) {
     let params: &[f32] = bytemuck::cast_slice(call.params);
     let common = Common { max_norm: params[0], l2: params[1], decay: params[2] };
@@ -234,7 +234,7 @@ fn tolerance(update: &Update, before: &Call<'_>) -> Vec<Tolerance> {
     tolerances
 }
 
-/// Returns whether the update of a step is skipped.
+/// Returns `true` if the update of a step is skipped.
 fn is_frozen(step: &Step, flag: u32) -> bool {
     flag < next(step)
 }

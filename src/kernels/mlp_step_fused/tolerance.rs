@@ -9,9 +9,9 @@
 //! - d = s·f′(y), s = Σₒ dₒ·wₒ: e(s) = r(s) + Σ|wₒ|·e(dₒ); [`Rounded`] propagates e(s) and e(y).
 //! - Σᵣ dᵣ·xᵣ: r(…) + Σ(|dᵣ|·e(xᵣ) + |xᵣ|·e(dᵣ) + e(dᵣ)·e(xᵣ)).
 //!
-//! The tolerance of a stage is proportional to magnitudes, and these are taken from the reference. On the device they
-//! are larger by the propagated error. Since a tolerance is less than a hundredth of its magnitude, the factor `MORE`
-//! covers that.
+//! The tolerance of a stage is proportional to magnitudes, which are taken from the reference. On the device, a
+//! magnitude can be larger by the propagated error. The factor `MORE` covers this, since a tolerance is less than a
+//! hundredth of its magnitude.
 
 use super::{Layer, Params, Views, loss_call, reference, written};
 use crate::elementwise::numbers::Rounded;
@@ -50,7 +50,7 @@ struct Stages<'a> {
     tolerances: Vec<f64>,
 }
 
-/// Returns the tolerances of partial, row_loss and flag, and of the trace where there is one.
+/// Returns the tolerances of partial, row_loss and flag, and of the trace if there is one.
 pub fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = *before.params::<Params>();
     let traced = !matches!(after.args[6], BufferArg::None);
@@ -125,7 +125,7 @@ impl Stages<'_> {
         }
     }
 
-    /// Computes the tolerances of d of the last layer, whose outputs are `y`. Returns those of the row losses.
+    /// Computes the tolerances of d of the last layer, whose outputs are `y`. Returns the tolerances of the row losses.
     fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
         let (losses, gradients) = match &self.p.loss().function().form {
             Form::Element(function) => self.elements(function, layer.outputs, y, targets),
@@ -158,7 +158,8 @@ impl Stages<'_> {
         (losses, gradients)
     }
 
-    /// As [`Self::elements`]. The results of the loss's own kernel have its tolerances, and what the errors of `y` add.
+    /// Like [`Self::elements`], for the softmax: the tolerances of its own kernel, plus the effects of the errors of
+    /// `y`.
     fn softmax(&self, columns: usize, y: &Values, targets: &[u32]) -> (Vec<f64>, Vec<Rounded>) {
         let own = Softmax::new(self.p, self.step, columns, &y.numbers, targets);
         let mut losses = own.losses;
@@ -227,7 +228,7 @@ fn more(own: f64, carried: f64) -> f64 {
     if carried > 0.0 { MORE * (own + carried) } else { own }
 }
 
-/// Results and tolerances of `softmax_cross_entropy` for these outputs.
+/// Results and tolerances of `softmax_cross_entropy` for given outputs.
 struct Softmax {
     gradients: Vec<f32>,
     losses: Vec<f64>,
@@ -259,8 +260,9 @@ fn largest(errors: &[f64]) -> f64 {
     errors.iter().copied().fold(0.0, f64::max)
 }
 
-/// Returns the errors of a row's loss and of its gradients that follow from the errors of its outputs. The loss changes by at
-/// most twice the largest error e. The probabilities change by factors between e^(−2e) and e^(2e), and by at most 1.
+/// Returns the errors of a row's loss and of its gradients that follow from the errors of its outputs. The loss changes
+/// by at most twice the largest error e. The probabilities change by factors between e^(−2e) and e^(2e), and by at
+/// most 1.
 fn carried(step: &Step, y: &[f32], errors: &[f64]) -> (f64, Vec<f64>) {
     let most = 2.0 * largest(errors);
     let scale = f64::from(step.loss_scale);

@@ -14,8 +14,8 @@ pub fn line_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
 }
 
-/// WGSL prelude of kernels with an activation and optional dropout: the op's own function, its derivative, and a constant, so
-/// that the shader has no code, and no branch, that its op does not need.
+/// WGSL prelude of kernels with an activation and optional dropout: the op's activation function, its derivative, and
+/// constants. The shader then has no code and no branch that the op does not need.
 pub fn activation_prelude(op: &Op) -> String {
     // `Plan::push` rejects an op that lacks a parameter of its kernel. `tests/contract` compiles every kernel and so
     // checks that the parameter exists.
@@ -40,8 +40,8 @@ pub fn taking_turns(count: usize) -> u64 {
     (count.div_ceil(4 * GROUP) + GROUP) as u64
 }
 
-/// Maximum number of loop iterations of one invocation that processes a row of `columns` elements, alone or with
-/// others. Includes the reduction tree.
+/// Maximum number of loop iterations of one invocation that processes a row of `columns` elements, alone or together
+/// with other invocations. Includes the reduction tree.
 pub fn along_row(columns: usize) -> u64 {
     (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
@@ -51,7 +51,7 @@ pub fn line(count: usize) -> [u32; 3] {
     groups(count.div_ceil(GROUP))
 }
 
-/// Grid of `count` workgroups in one dimension, folded into rows where one axis cannot hold them. `line` in
+/// Grid of `count` workgroups in one dimension, folded into rows if one axis cannot hold them. `line` in
 /// `shaders/shared/linear_index.wgsl` computes the linear index.
 pub fn groups(count: usize) -> [u32; 3] {
     // The limit per axis that WebGPU guarantees.

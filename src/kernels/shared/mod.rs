@@ -25,7 +25,7 @@ pub const BESIDE: [&str; 2] = [
     include_str!("../../../shaders/shared/beside_scalar.wgsl"),
     include_str!("../../../shaders/shared/beside_vector.wgsl"),
 ];
-/// A choice by sign, for declared functions.
+/// The function `above`, a choice by sign, which bodies of declared functions call.
 pub const ABOVE: &str = include_str!("../../../shaders/shared/above.wgsl");
 /// Activation functions and their derivatives. Needs [`FUNCTIONS`] and [`ABOVE`].
 pub const ACTIVATION: &str = include_str!("../../../shaders/shared/activation.wgsl");
@@ -37,7 +37,7 @@ pub const CLIP: &str = include_str!("../../../shaders/shared/clip.wgsl");
 pub const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.wgsl");
 /// Checks for finite numbers.
 pub const FINITE: &str = include_str!("../../../shaders/shared/finite.wgsl");
-/// Math functions, where WGSL guarantees too little accuracy. Needs [`FINITE`].
+/// Math functions that replace WGSL's own, which guarantee too little accuracy. Needs [`FINITE`].
 pub const FUNCTIONS: &str = include_str!("../../../shaders/shared/functions.wgsl");
 /// Linear invocation index in a 1-D grid that may be folded into rows.
 pub const LINE: &str = include_str!("../../../shaders/shared/linear_index.wgsl");

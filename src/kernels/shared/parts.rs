@@ -12,7 +12,7 @@ pub fn sum(partial: &[f32], parts: u32, part_size: usize, i: usize) -> f32 {
     sum as f32
 }
 
-/// [`sum`] with its rounding tolerance.
+/// Returns [`sum`] with its rounding tolerance.
 pub fn bounded(partial: &[f32], parts: u32, part_size: usize, i: usize) -> Sum {
     let mut sum = Sum::default();
     (0..parts as usize).for_each(|part| sum.add(partial[part * part_size + i], 1.0));

@@ -1,5 +1,5 @@
-//! Code that all losses share: parameters, five bindings, and the flag that records the first step with a loss that is not
-//! finite.
+//! Code that all losses share: parameters, five bindings, and the flag that records the first step with a loss that is
+//! not finite.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,7 +15,7 @@ words! {
     pub struct Params {
         /// Number of columns.
         columns: u32,
-        /// Number of the loss function.
+        /// Index of the loss function in `LossFunction::ALL`.
         loss: u32,
         /// First parameter of the loss function.
         alpha: f32,

@@ -11,7 +11,7 @@ const AHEAD: usize = 1024;
 pub struct Rows<'a, T> {
     /// Values of all rows.
     pub values: &'a [T],
-    /// Number of values per row: words, or numbers.
+    /// Number of values per row. A value is a number, or a word of four bytes.
     pub each: usize,
     /// Index of the first row in the data set.
     pub first: u32,
@@ -27,8 +27,9 @@ impl<'a, T> Rows<'a, T> {
         (row < self.count).then(|| &self.values[row as usize * self.each..][..self.each])
     }
 
-    /// Calls `copy` for each row that `batch` names and that is in the range. `copy` gets the row, the range of its
-    /// `width` numbers that is wanted, and the destination. `to` holds `columns` of the numbers of the whole batch.
+    /// Calls `copy` for each row of `batch` that is in the range. Each row has `width` numbers. `columns` is the wanted
+    /// range among the numbers of the whole batch, and `to` is the destination of this range. `copy` gets a row, the
+    /// wanted range of its numbers, and their destination.
     pub fn bring(
         &self,
         batch: &[u32],

@@ -21,19 +21,19 @@ pub struct Matmul {
     pub aligned: [bool; 3],
     /// True if the terms are rows of a batch, of which there may be millions.
     pub over_rows: bool,
-    /// True if dropout may be applied where the output is stored.
+    /// True if dropout may be applied when the output is stored.
     pub may_drop: bool,
 }
 
 /// Minimum number of terms per part. With fewer, writing and reading the partial sums costs more than it saves.
 const TERMS_OF_A_PART: usize = 256;
 
-/// Maximum number of parts that pays for its memory.
+/// Maximum number of parts for speed. More parts need more memory than they are worth.
 const MOST_PARTS: usize = 8;
 
-/// Maximum number of batch rows per part. They are summed in blocks of 64: at most 32 block sums are added one by one,
+/// Maximum number of batch rows per part. They are summed in blocks of 64. At most 32 block sums are added one by one,
 /// and parts in four levels of sixteen. More parts would cost more to write and add than they gain in accuracy. A part
-/// has more rows only where one binding cannot hold the sums of that many parts.
+/// has more rows only if one binding cannot hold the sums of that many parts.
 const ROWS_OF_A_PART: usize = 2048;
 
 /// Number of batch rows per block. Each block is summed from zero, then added: `BLOCK` in
@@ -42,13 +42,13 @@ const BLOCK: usize = 64;
 
 const STAGED: OperandSharing = OperandSharing::Workgroup { terms: 16 };
 
-/// Rows of tiles per band. Bands are used for outputs of at least twice as many rows and columns of tiles, where the
-/// GPU cache does not hold what all concurrent workgroups read.
+/// Rows of tiles per band. Bands are used for outputs of at least twice as many rows and columns of tiles. For these,
+/// the GPU's cache does not hold what all concurrent workgroups read.
 const BAND: u32 = 8;
 
 /// All tile sizes, from small to large. The largest also comes with half as many terms, for devices with only the
 /// workgroup memory that WebGPU guarantees. The first needs no workgroup memory and only 64 invocations, which every
-/// GPU has. The second is for software drivers, where it is the fastest.
+/// GPU has. The second is the fastest on software drivers.
 const TILES: [Tile; 7] = [
     Tile::PLAIN,
     Tile::SUBGROUPS,
@@ -62,9 +62,9 @@ const TILES: [Tile; 7] = [
 /// Number of workgroups that keep a mid-range GPU busy. A larger tile must not leave fewer.
 const WORKGROUPS: usize = 96;
 
-/// Returns the tiles that a matrix multiplication can use on a device, the default choice first. That is the largest
-/// tile with enough workgroups to fill a GPU; the others follow from small to large. The result depends on shape and
-/// limits alone, never on timing. Each tile has at least as many parts as its sums need.
+/// Returns the tiles that a matrix multiplication can use on a device. The first is the default: the largest tile with
+/// enough workgroups to fill a GPU. The other tiles follow from small to large. The result depends on shape and limits
+/// alone, never on timing. Each tile has at least as many parts as its sums need.
 pub fn candidates(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     in_parts(uncut(matmul, limits), matmul, limits)
 }
@@ -99,15 +99,15 @@ fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Maximum number of rows per part where `terms` rows are not split. It exceeds `ROWS_OF_A_PART` only where one binding
-/// cannot hold two parts. The binding does hold both operands: its size is at least that of the longer operand, and
-/// less than that of two parts.
+/// Maximum number of rows per part if `terms` rows are not split. It exceeds `ROWS_OF_A_PART` only if one binding
+/// cannot hold the sums of two parts. One binding always holds the longer operand, which is then smaller than the sums
+/// of two parts. This limits its number of rows.
 pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }
 
 /// Maximum number of rounded additions per term, on any device, for parts of `rows` rows: those within a block, and one
-/// per block.
+/// for each block.
 pub fn depth(rows: usize) -> usize {
     SUM_DEPTH.max(BLOCK + rows.div_ceil(BLOCK))
 }
@@ -142,7 +142,7 @@ pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
     (rounds + drawing) as u64
 }
 
-/// Returns the tiles before the split into required parts; also used for the parts themselves.
+/// Returns the tiles without the parts that long sums require. The ops that compute the parts use the same tiles.
 pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
@@ -173,8 +173,8 @@ pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     first.into_iter().chain([best]).chain(sizes).chain(last).flat_map(both).collect()
 }
 
-/// [`candidates`], and for matmuls with enough terms also the best tile with split terms. The split tile comes first
-/// where the unsplit one would leave a GPU idle. The sums of all parts must fit one binding.
+/// Returns [`candidates`], and for matmuls with enough terms also the best tile with split terms. The split tile comes
+/// first if the unsplit tile would leave a GPU idle. The sums of all parts must fit one binding.
 pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut tiles = uncut(matmul, limits);
     let fitting = fitting(matmul, limits);
@@ -298,8 +298,8 @@ mod tests {
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
 
-    /// A part has more than 2,048 rows only where a binding holds no more parts. Even then it has few more rows than
-    /// the operands that a binding holds. Tolerances rely on it.
+    /// A part has more than 2,048 rows only if a binding holds no more parts. Even then it has few more rows than the
+    /// operands that a binding holds. Tolerances rely on it.
     #[test]
     fn parts_have_as_many_rows_as_tolerances_say() {
         let mut long = 0;
@@ -331,8 +331,7 @@ mod tests {
         assert!(long > 10, "{long} parts are longer");
     }
 
-    /// Counts blocks where terms are batch rows, and ten Philox rounds for every four stored numbers where dropout may
-    /// apply.
+    /// Counts blocks if terms are batch rows, and ten Philox rounds for every four stored numbers if dropout may apply.
     #[test]
     fn rounds_are_those_of_the_loops() {
         let matmul =
