@@ -1,10 +1,13 @@
-//! The activation functions. Formulas and defaults are PyTorch's; names have underscores. softplus has no linear branch.
+//! The activation functions. Formulas and defaults are PyTorch's; names have underscores. softplus has no linear
+//! branch.
 //!
-//! Every function propagates NaN. `above(c, a, b)` is b if c ≤ 0, else a; so where c is NaN, a must be NaN. `exponential` is
-//! called with arguments up to 0 only, so that nothing overflows. eˣ − 1 is written as tanh(x/2)·(eˣ + 1), which loses no
-//! digits near 0, and (1 + tanh u)/2 as the sigmoid of 2u. A derivative is computed from the output where its error stays
-//! within a few units of its largest value, also if the output was scaled by dropout and back; otherwise from the input, which
-//! the forward pass then keeps.
+//! Every function propagates NaN. `above(c, a, b)` is b if c ≤ 0, else a. So if c is NaN, a must be NaN. `exponential`
+//! is called only with arguments of at most 0, so that nothing overflows. eˣ − 1 is written as tanh(x/2)·(eˣ + 1),
+//! which loses no digits near 0. (1 + tanh u)/2 is written as the sigmoid of 2u.
+//!
+//! `d(y)` computes the derivative from the output y, `d(x)` from the input x, which the forward pass then keeps. `d(y)`
+//! is used if its error stays within a few ULP of the derivative's largest value. This must hold even if dropout scaled
+//! y and the backward pass scaled it back.
 
 use super::declare::functions;
 

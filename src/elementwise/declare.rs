@@ -2,8 +2,9 @@
 
 /// Declares elementwise functions as `ALL`, a list of [`Function`](crate::elementwise::Function)s.
 ///
-/// A declaration has a name, parameters with default and smallest value, a formula for people, optionally the gain for
-/// initialization, the function `f(x)`, and its derivative `d(x)` from the input or `d(y)` from the output.
+/// A declaration has a name, parameters with default and smallest value, a readable formula, and optionally the gain
+/// for initialization. Then follow the function `f(x)`, and its derivative: `d(x)` from the input or `d(y)` from the
+/// output.
 macro_rules! functions {
     ($(
         $name:ident($($p:ident = $default:literal >= $least:expr),*) $formula:literal $(gain $gain:expr)? $(, $rectifies:ident)?;
@@ -75,7 +76,7 @@ macro_rules! functions {
             dual: $crate::elementwise::declare::body!(dual, $x, ($($p),*), { $($f)* }),
         }),*];
 
-        /// Places of the functions in [`ALL`].
+        /// Indices of the functions in [`ALL`].
         #[allow(non_camel_case_types, reason = "names are those of the functions")]
         enum Place {
             $($name),*
@@ -115,7 +116,7 @@ macro_rules! functions {
     };
 }
 
-/// Side from which a derivative is computed, by the name of its argument.
+/// Maps the name of a derivative's argument to a side: x is the input, y the output.
 macro_rules! side {
     (x) => {
         $crate::elementwise::Side::Input

@@ -2,10 +2,11 @@
 
 /// Declares loss functions as `ALL`, a list of [`LossFunction`](crate::elementwise::LossFunction)s.
 ///
-/// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a formula for people, the
-/// meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss `l(z, t)` and its
-/// derivative `d(z, t)` by z, or the kernel of a loss that needs the whole row. The constructor takes all parameters; where
-/// `with NAME` follows them, that one does, and the constructor uses the defaults.
+/// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a readable
+/// formula, the meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss
+/// `l(z, t)` and its derivative `d(z, t)` by z, or the kernel of a loss that needs the whole row. The constructor takes
+/// all parameters. If `with NAME` follows the parameters, it uses their defaults, and a second constructor `NAME` takes
+/// them.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*
@@ -28,7 +29,7 @@ macro_rules! losses {
             form: $crate::elementwise::declare_losses::form!(($($p),*) $($form)*),
         }),*];
 
-        /// Places of the functions in [`ALL`].
+        /// Indices of the functions in [`ALL`].
         #[allow(non_camel_case_types, reason = "names are those of the functions")]
         enum Place {
             $($name),*

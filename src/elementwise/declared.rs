@@ -8,7 +8,7 @@ use crate::text::{Term, number, option};
 
 /// Declaration in a table of functions.
 pub trait Declaration: Sized + 'static {
-    /// The table. A function's place in it is its number in the parameters of kernels.
+    /// The table. Kernels identify a function by its index in this table.
     const ALL: &'static [Self];
     /// Kind of the functions, for messages.
     const KIND: &'static str;
@@ -25,7 +25,7 @@ pub trait Declaration: Sized + 'static {
     fn parameters(&self) -> &'static [Parameter];
 }
 
-/// Function of a table, with a value for each parameter; 0 for those that it does not have.
+/// Function of a table, with values for up to two parameters. Values of missing parameters are 0.
 pub struct Declared<D> {
     number: u32,
     values: [f32; 2],
@@ -47,27 +47,27 @@ impl<D> PartialEq for Declared<D> {
 }
 
 impl<D> Declared<D> {
-    /// Creates the function with this number. The values are those of its parameters, followed by zeros.
+    /// Creates the function with index `number`. `values` has its parameters, followed by zeros.
     pub const fn exactly(number: u32, values: [f32; 2]) -> Self {
         Self { number, values, table: PhantomData }
     }
 
-    /// Returns the number.
+    /// Returns the index in the table.
     pub const fn number(self) -> u32 {
         self.number
     }
 
-    /// Returns the values of the parameters.
+    /// Returns the values of the parameters, followed by zeros.
     pub const fn values(self) -> [f32; 2] {
         self.values
     }
 }
 
 impl<D: Declaration> Declared<D> {
-    /// Creates the function with this number, without values of parameters that it does not have.
+    /// Creates the function with index `number`. Values of parameters that it does not have become 0.
     ///
     /// # Panics
-    /// If there is no such function. Numbers in ops come from [`Self::number`], so none from a file or a user reaches this.
+    /// If `number` is not an index of the table. It always comes from [`Self::number`], never from a file or a user.
     pub fn new(number: u32, mut values: [f32; 2]) -> Self {
         let count = D::ALL[number as usize].parameters().len();
         values.iter_mut().skip(count).for_each(|value| *value = 0.0);
@@ -92,7 +92,7 @@ impl<D: Declaration> Declared<D> {
         self.declaration().parameters().iter().zip(self.values)
     }
 
-    /// Parses a term; `None` if no function has its name.
+    /// Parses a term. Returns `None` if no function has the term's name.
     pub(crate) fn from_term(term: &Term<'_>, place: &str) -> Option<Result<Self>> {
         let is_called = |function: &Self| {
             function.declaration().name() == term.name || function.declaration().aliases().contains(&term.name)
@@ -100,7 +100,7 @@ impl<D: Declaration> Declared<D> {
         Self::all().find(is_called).map(|function| function.with_arguments(term, place))
     }
 
-    /// Parses a text; the error for an unknown name lists all names.
+    /// Parses a text. The error for an unknown name lists all names.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let term = Term::parse(D::KIND, text)?;
         let place = format!("{} `{}`", D::KIND, term.name);
@@ -125,7 +125,7 @@ impl<D: Declaration> Declared<D> {
         Ok(self)
     }
 
-    /// Checks the values of the parameters.
+    /// Checks that the values of the parameters are within their limits.
     pub(crate) fn check(self, place: &str) -> Result<()> {
         self.parameters().try_for_each(|(parameter, value)| parameter.check(place, value))
     }

@@ -10,7 +10,7 @@ pub struct LossFunction {
     pub name: &'static str,
     /// Abbreviations of the name.
     pub aliases: &'static [&'static str],
-    /// Formula, for people.
+    /// Formula as readable text.
     pub formula: &'static str,
     /// Parameters.
     pub parameters: &'static [Parameter],
@@ -18,26 +18,26 @@ pub struct LossFunction {
     pub output: Meaning,
     /// Valid targets.
     pub range: Range,
-    /// Kernel that computes it.
+    /// Kernel that computes the loss.
     pub form: Form,
 }
 
-/// Meaning of an output of a network, by the loss function of its training. It decides on the task.
+/// Meaning of a network's output, which follows from the loss function. The task follows from this meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Prediction of the target. If all outputs, targets and distances among the parameters are multiplied by c, the loss is
-    /// multiplied by c to this power. With a power of 0, the loss has no unit.
+    /// Prediction of the target. If outputs, targets and all parameters that are distances are multiplied by c, the
+    /// loss is multiplied by c to this power. With a power of 0, the loss has no unit.
     Number {
         /// Power of the target's unit that the loss has.
         power: i32,
     },
     /// Logarithm of the expected count.
     LogRate,
-    /// Logit: the probability of a target of 1 is its sigmoid. The loss is in nats.
+    /// Logit. Its sigmoid is the probability that the target is 1. The loss is in nats.
     Logit,
-    /// Score: above 0 it predicts 1.
+    /// Score. A score above 0 predicts a target of 1.
     Score,
-    /// One of the logits of a row: their softmax is the probabilities of the classes. The loss is in nats.
+    /// Logit of a class. The softmax of a row's logits is the probabilities of the classes. The loss is in nats.
     ClassLogits,
 }
 
@@ -99,24 +99,24 @@ pub enum RowLoss {
 /// Function of an output, its target and the parameters.
 pub type Formula<N> = fn(N, N, [N; 2]) -> N;
 
-/// Writes the mean loss of each row, and the gradients, which are those of the mean times a scale. Arguments: outputs, targets,
-/// parameters, scale, losses, gradients.
+/// Writes the mean loss of each row, and its gradients multiplied by a scale. Arguments: outputs, targets, parameters,
+/// scale, losses, gradients.
 pub type Rows = fn(&[f32], &[f32], [f32; 2], f32, &mut [f32], &mut [f32]);
 
 /// Loss of one output z and its target t, and its derivative by z.
 #[derive(Debug)]
 pub struct ElementLoss {
-    /// Operations per element, with those of mean and scaling.
+    /// Floating-point operations per element, including mean and scaling.
     pub flops: u64,
     /// Loss and derivative in WGSL.
     pub(super) bodies: [&'static str; 2],
-    /// Losses of rows in f32.
+    /// Losses and gradients of rows, in f32.
     pub rows: Rows,
     /// Loss and derivative in f64.
     pub double: [Formula<f64>; 2],
     /// Loss and derivative, with rounding errors.
     pub rounded: [Formula<Rounded>; 2],
-    /// Loss of dual numbers.
+    /// Loss for dual numbers (automatic differentiation).
     pub dual: Formula<Dual>,
 }
 
@@ -138,7 +138,7 @@ impl Declaration for LossFunction {
 }
 
 impl LossFunction {
-    /// All loss functions. A function's place in it is its number in the parameters of kernels.
+    /// All loss functions. Kernels identify a function by its index in this list.
     pub const ALL: &[Self] = losses::ALL;
 
     /// Returns the loss per element; `None` if it needs the whole row.
@@ -149,8 +149,9 @@ impl LossFunction {
         }
     }
 
-    /// Returns WGSL functions `element_loss` and `element_derivative`. For a loss that needs the whole row, they are those of the
-    /// first loss per element, for shaders that contain both kinds of losses and call one of them.
+    /// Returns the WGSL functions `element_loss` and `element_derivative`. A loss that needs the whole row has none of
+    /// its own, and gets those of the first element-wise loss. Shaders that contain both kinds of losses need them,
+    /// though they call only one kind.
     pub fn wgsl(&self) -> String {
         let all = std::iter::once(self).chain(Self::ALL).filter_map(|function| Some((function, function.element()?)));
         let function = |(function, element): (&Self, &ElementLoss)| {

@@ -1,9 +1,9 @@
 //! The loss functions of an output z and its target t. Formulas and defaults are PyTorch's where it has the function.
 //!
-//! Each declaration says what outputs mean and which targets are valid; everything else in the library asks it. The rules of
-//! [`activations`](super::activations) hold: `exponential` is called with arguments up to 0 only, and a NaN of z makes the loss
-//! NaN. A derivative is by z, and is continuous where the loss is smooth even if rounding decides on the side: both branches of
-//! `above` have the same limit.
+//! Each declaration states the meaning of outputs and the valid targets. The rest of the library reads both from it.
+//! The rules of [`activations`](super::activations) hold: `exponential` is called only with arguments of at most 0, and
+//! a NaN of z makes the loss NaN. Derivatives are by z. Where the loss is smooth, both branches of `above` have the
+//! same limit. Rounding that selects the other branch then changes little.
 
 use super::declare_losses::losses;
 use super::loss_function::{Meaning, Range};
@@ -21,8 +21,8 @@ losses! {
         l(z, t) { abs(z - t) }
         d(z, t) { let d = z - t; above(d, 1.0, above(-d, -1.0, 0.0)) }
     }
-    /// Huber loss, `torch.nn.HuberLoss`: squared for errors up to delta, straight beyond. With scaled targets, delta is in
-    /// standard deviations of the target.
+    /// Huber loss, `torch.nn.HuberLoss`: squared for errors up to delta, linear beyond. With scaled targets, delta is
+    /// in standard deviations of the target.
     huber(delta = 1.0 >= 0.000001) "(z - t)^2 / 2 for |z - t| < delta, else delta·(|z - t| - delta/2)",
         Meaning::Number { power: 2 }, Range::Any, {
         flops 12;
@@ -36,10 +36,10 @@ losses! {
         l(z, t) { let d = z - t; above(abs(d) - beta, abs(d) - 0.5 * beta, 0.5 * d * d / beta) }
         d(z, t) { let d = z - t; above(abs(d) - beta, above(d, 1.0, -1.0), d / beta) }
     }
-    /// Logarithm of the hyperbolic cosine, Keras' `LogCosh`: near the squared error for small errors, near the absolute error for
-    /// large ones. With scaled targets, it is that of the scaled numbers.
+    /// Logarithm of the hyperbolic cosine, Keras' `LogCosh`: close to half the squared error for small errors, close to
+    /// the absolute error for large ones. With scaled targets, it is computed from the scaled numbers.
     ///
-    /// Below 1 it is −ln(1 − tanh²)/2, which loses no digits near 0.
+    /// For |z − t| up to 1 it is computed as −ln(1 − tanh²)/2, which loses no digits near 0.
     log_cosh() "ln cosh(z - t)", Meaning::Number { power: 0 }, Range::Any, {
         flops 30;
         l(z, t) {
@@ -49,15 +49,16 @@ losses! {
         }
         d(z, t) { tanh_of(z - t) }
     }
-    /// Quantile (pinball) loss: the best prediction is the q-quantile of the targets. scikit-learn's `mean_pinball_loss`.
+    /// Quantile (pinball) loss: the best prediction is the q-quantile of the targets. scikit-learn's
+    /// `mean_pinball_loss`.
     quantile(q = 0.5 >= 0.000001 <= 0.999999) "q·(t - z) for t > z, else (1 - q)·(z - t)",
         Meaning::Number { power: 1 }, Range::Any, {
         flops 9;
         l(z, t) { let d = t - z; above(d, q * d, (q - 1.0) * d) }
         d(z, t) { let d = t - z; above(d, -q, above(-d, 1.0 - q, 0.0)) }
     }
-    /// Negative logarithm of a Poisson likelihood, `torch.nn.PoissonNLLLoss` without the constant term. An output is the logarithm
-    /// of the expected count; above 80 it counts as 80 there, so that nothing overflows.
+    /// Negative logarithm of a Poisson likelihood, `torch.nn.PoissonNLLLoss` without the constant term. An output is
+    /// the logarithm of the expected count. In e^z, an output above 80 counts as 80, so that nothing overflows.
     poisson() "e^z - t·z", Meaning::LogRate, Range::NotNegative, {
         flops 12;
         l(z, t) {
@@ -71,11 +72,11 @@ losses! {
             above(c, 1.0 / e, e) - t
         }
     }
-    /// Binary cross-entropy from logits, `torch.nn.BCEWithLogitsLoss`. Several outputs are labels that exclude nothing
+    /// Binary cross-entropy from logits, `torch.nn.BCEWithLogitsLoss`. Several outputs are independent labels
     /// (multi-label). `positive_weight` is PyTorch's `pos_weight`: a factor for targets of 1.
     ///
-    /// With w the distance of the target from the side of z, and a weight of 1, it is |z|·w + ln(1 + e⁻|ᶻ|): nothing overflows,
-    /// and nothing cancels for targets from 0 to 1, however confident the prediction is.
+    /// With a weight of 1, it is computed as |z|·w + ln(1 + e⁻|ᶻ|), where w is 1 − t for z > 0, else t. Nothing
+    /// overflows, and nothing cancels for targets from 0 to 1, however confident the prediction is.
     binary_cross_entropy / bce(positive_weight = 1.0 >= 0.0) with weighted_binary_cross_entropy
         "-positive_weight·t·ln sigmoid z - (1 - t)·ln(1 - sigmoid z)", Meaning::Logit, Range::Unit, {
         flops 12;
@@ -90,8 +91,8 @@ losses! {
             above(z, -(s - (1.0 - t)), s - positive_weight * t)
         }
     }
-    /// Softmax and cross-entropy from logits, `torch.nn.CrossEntropyLoss`. Targets are mixed with equal shares of
-    /// `label_smoothing` for all classes.
+    /// Softmax and cross-entropy from logits, `torch.nn.CrossEntropyLoss`. `label_smoothing` is the fraction of each
+    /// target that is spread evenly over all classes.
     softmax_cross_entropy / cross_entropy(label_smoothing = 0.0 >= 0.0 <= 1.0) with smoothed_cross_entropy
         "ln sum e^z - (1 - label_smoothing)·z of the class - label_smoothing·mean z", Meaning::ClassLogits, Range::Class, {
         rows SoftmaxCrossEntropy
@@ -101,10 +102,12 @@ losses! {
         flops 4;
         l(z, t) { (above(z, 1.0, 0.0) - t) * z }
         d(z, t) { above(z, 1.0, 0.0) - t }
-    }    /// Binary focal loss, `torchvision.ops.sigmoid_focal_loss` without alpha: binary cross-entropy times (1 − p)^gamma, where p is
-    /// the predicted probability of the target. Confident predictions count less.
+    }
+    /// Binary focal loss, `torchvision.ops.sigmoid_focal_loss` without alpha: binary cross-entropy times (1 − p)^gamma,
+    /// where p is the predicted probability of the target. Confident predictions count less.
     ///
-    /// With m = ±z, the side of the target, 1 − p is the sigmoid of −m, so its power is e^(−gamma·softplus m).
+    /// Let m be z for a target of 1, and −z for a target of 0. Then 1 − p is the sigmoid of −m, and its power is
+    /// e^(−gamma·softplus m).
     focal(gamma = 2.0 >= 0.0) "(1 - p)^gamma·(-ln p), p = sigmoid z for t = 1, else sigmoid(-z)", Meaning::Logit, Range::Bit, {
         flops 30;
         l(z, t) {
@@ -122,8 +125,8 @@ losses! {
             -y * exponential(-gamma * (above(m, m, 0.0) + r)) * (gamma * p * (above(m, 0.0, -m) + r) + n)
         }
     }
-    /// Hinge loss of a linear support vector machine, scikit-learn's `hinge_loss` and Keras' `Hinge`. Targets of 0 and 1 stand for
-    /// −1 and 1.
+    /// Hinge loss of a linear support vector machine, scikit-learn's `hinge_loss` and Keras' `Hinge`. Targets of 0 and
+    /// 1 stand for −1 and 1.
     hinge() "max(0, 1 - (2t - 1)·z)", Meaning::Score, Range::Bit, {
         flops 9;
         l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; above(m, m, 0.0) }
@@ -134,7 +137,8 @@ losses! {
         flops 12;
         l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; let h = above(m, m, 0.0); h * h }
         d(z, t) { let y = 2.0 * t - 1.0; let m = 1.0 - y * z; -2.0 * y * above(m, m, 0.0) }
-    }    /// Modified Huber loss, scikit-learn's `SGDClassifier(loss="modified_huber")`: the squared hinge loss, but straight for
+    }
+    /// Modified Huber loss, scikit-learn's `SGDClassifier(loss="modified_huber")`: the squared hinge loss, but linear for
     /// predictions that are far on the wrong side. Targets of 0 and 1 stand for −1 and 1.
     modified_huber() "max(0, 1 - m)^2 for m > -1, else -4m, m = (2t - 1)·z", Meaning::Score, Range::Bit, {
         flops 13;

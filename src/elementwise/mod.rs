@@ -1,8 +1,8 @@
-//! Functions of single numbers, and losses of an output and its target, declared once: `functions!` and `losses!` make every
-//! form of them from one text.
+//! Element-wise functions and losses. Each is declared once. The macros `functions!` and `losses!` generate every form
+//! of it from this text.
 //!
-//! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several kinds
-//! of numbers ([`numbers`]):
+//! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several
+//! kinds of numbers ([`numbers`]):
 //!
 //! | form | use |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | [`dual`](numbers::dual) | derivative by automatic differentiation, for tests |
 //! | WGSL | shaders |
 //!
-//! Reference and shader come from the same text, so lockstep detects errors of compilers, drivers and devices. Errors in a
-//! formula are detected by dual numbers and by PyTorch's values, in tests.
+//! Reference and shader come from the same text, so lockstep detects errors of compilers, drivers and devices. Errors
+//! in a formula are detected by dual numbers and by PyTorch's values, in tests.
 
 mod activations;
 mod declare;
@@ -37,23 +37,24 @@ pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update}
 pub struct Function {
     /// Name in the text of networks.
     pub name: &'static str,
-    /// Formula, for people.
+    /// Formula as readable text.
     pub formula: &'static str,
     /// Parameters.
     pub parameters: &'static [Parameter],
-    /// Side from which the derivative is computed.
+    /// Input or output of the function: the number from which the derivative is computed.
     pub derivative_from: Side,
     /// Gain for initialization, from the parameters; see [`Activation::gain`](crate::network::Activation::gain).
     pub gain: fn([f64; 2]) -> f64,
-    /// `true` if layers before it are initialized as before ReLU, by default.
+    /// `true` if the default initialization of the layer before it is the same as before ReLU.
     pub rectifies: bool,
     /// Bodies of function and derivative, in WGSL.
     bodies: [&'static str; 2],
     /// Function and derivative in f32.
     single: [fn(f32, [f32; 2]) -> f32; 2],
-    /// Replaces each number by its function.
+    /// Replaces each number x by f(x). Vectorized. Arguments: numbers, parameters.
     fast: fn(&mut [f32], [f32; 2]),
-    /// Multiplies gradients (last) by the derivative at numbers · factor.
+    /// Multiplies each gradient by f′(argument·factor). Vectorized. Arguments: arguments, factor, parameters,
+    /// gradients.
     fast_derivative: fn(&[f32], f32, [f32; 2], &mut [f32]),
     /// Function and derivative in f64.
     pub double: [fn(f64, [f64; 2]) -> f64; 2],
@@ -103,10 +104,11 @@ pub enum Side {
 }
 
 impl Function {
-    /// All functions. A function's place in it is its number in the parameters of kernels.
+    /// All functions. Kernels identify a function by its index in this list.
     pub const ALL: &[Self] = activations::ALL;
 
-    /// Returns WGSL functions `activate` and `derivative`, which choose among the functions with these numbers.
+    /// Returns the WGSL functions `activate` and `derivative`, which choose among the functions with these indices in
+    /// [`Self::ALL`].
     pub fn wgsl(numbers: &[u32]) -> String {
         let function = |side: usize, name: &str| {
             let cases: String = numbers
@@ -127,39 +129,39 @@ impl Function {
         function(0, "activate") + &function(1, "derivative")
     }
 
-    /// Returns the statements of function or derivative in WGSL, ending in `return`.
+    /// Returns the WGSL statements of the function (`which` = 0) or its derivative (1), ending in `return`.
     fn body(&self, which: usize) -> String {
         let argument = if which == 1 && self.derivative_from == Side::Output { "y" } else { "x" };
         format!("            let {argument} = argument;\n")
             + &statements(self.parameters, self.bodies[which], "            ")
     }
 
-    /// f(x) in f32.
+    /// Returns f(x), computed in f32.
     pub fn apply(&self, x: f32, parameters: [f32; 2]) -> f32 {
         self.single[0](x, parameters)
     }
 
-    /// f′ in f32, from the number that [`derivative_from`](Self::derivative_from) names.
+    /// Returns f′, computed in f32 from the number that [`derivative_from`](Self::derivative_from) names.
     pub fn derivative(&self, argument: f32, parameters: [f32; 2]) -> f32 {
         self.single[1](argument, parameters)
     }
 
-    /// Replaces each x by f(x).
+    /// Replaces each value x by f(x). Vectorized.
     pub fn apply_all(&self, values: &mut [f32], parameters: [f32; 2]) {
         (self.fast)(values, parameters);
     }
 
-    /// Multiplies each gradient by f′ at its argument times `factor`.
+    /// Multiplies each gradient by f′(argument·`factor`). Vectorized.
     pub fn times_derivative(&self, arguments: &[f32], factor: f32, parameters: [f32; 2], gradients: &mut [f32]) {
         (self.fast_derivative)(arguments, factor, parameters, gradients);
     }
 
-    /// f(x) with its rounding error.
+    /// Returns f(x) with its rounding error.
     pub fn rounded(&self, x: Rounded, parameters: [f32; 2]) -> Rounded {
         self.rounded[0](x, parameters.map(Rounded::exact_f32))
     }
 
-    /// f′ with its rounding error.
+    /// Returns f′ with its rounding error.
     pub fn rounded_derivative(&self, argument: Rounded, parameters: [f32; 2]) -> Rounded {
         self.rounded[1](argument, parameters.map(Rounded::exact_f32))
     }

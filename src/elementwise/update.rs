@@ -25,11 +25,12 @@ pub struct Shared<T> {
 /// Parameter and states of one element.
 pub type Element<T> = [T; 1 + MAX_STATES];
 
-/// Update of one element for one kind of numbers: parameter and states, gradient, and the values that all elements share.
+/// Update of one element for one kind of numbers: parameter and states, gradient, and the values that all elements
+/// share.
 pub type Formula<T> = fn(Element<T>, T, &Shared<T>) -> Element<T>;
 
-/// Vectorized update: parameters, gradients, states, values that all elements share, gradient clipping factor, and L2 penalty.
-/// Returns the bits of the largest magnitude written.
+/// Vectorized update: parameters, gradients, states, values that all elements share, gradient clipping factor, and L2
+/// penalty. Returns the bits of the largest magnitude written.
 pub type Fast = fn(&mut [f32], &[f32], [&mut [f32]; MAX_STATES], &Shared<f32>, f32, f32) -> u32;
 
 /// Declared update of an optimizer.
@@ -49,8 +50,8 @@ pub struct Update {
     pub scalars: &'static [&'static str],
     /// Floating-point operations per element.
     pub flops: u64,
-    /// WGSL of its kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`, and
-    /// `shaders/update.wgsl`.
+    /// WGSL of its kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`,
+    /// and `shaders/update.wgsl`.
     pub wgsl: &'static str,
     /// In f32, for the reference implementation.
     pub single: Formula<f32>,
@@ -64,9 +65,10 @@ pub struct Update {
 
 /// Declares updates as [`Update`]s.
 ///
-/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body. The body
-/// changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning rate `rate`, and
-/// `kept`, the factor of decoupled weight decay. These four names are given first.
+/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body.
+/// The body computes the new parameter `p` and states from the gradient `g`, the learning rate `rate`, and `kept`, the
+/// factor of decoupled weight decay. `g` is already clipped and includes the L2 penalty. These four names are given
+/// first.
 macro_rules! updates {
     (($p:ident, $g:ident, $rate:ident, $kept:ident)
     $(
@@ -75,7 +77,7 @@ macro_rules! updates {
         $(, never_negative $($square:ident),+)?
         { $($body:tt)* }
     )*) => {
-        /// All updates. An update's place in it is that of its kernel in [`crate::kernels::update::kernels`].
+        /// All updates, in the order of their kernels in [`crate::kernels::update::kernels`].
         pub const ALL: &[&$crate::elementwise::Update] = &[$(&$constant),*];
 
         $(

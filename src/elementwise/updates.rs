@@ -1,8 +1,8 @@
-//! Updates of the optimizers, one per kernel. `crate::optim` has their settings, and says where the formulas are from.
+//! Updates of the optimizers, one per kernel. `crate::optim` has their settings and the sources of the formulas.
 //!
 //! `normal` writes numbers below the smallest normal number as 0: a state without gradients would otherwise decay into
-//! subnormal numbers and stay there, since 0.9 times a few units rounds to the same few units. Processors are many times slower
-//! on subnormal numbers.
+//! subnormal numbers and stay there, since 0.9 times a few units rounds to the same few units. Processors are many
+//! times slower on subnormal numbers.
 
 use super::update::updates;
 
@@ -52,7 +52,7 @@ updates! {
         p = normal(p * kept - rate * momentum);
     }
 
-    /// Adagrad. `slower` is the factor of the learning rate.
+    /// Adagrad. `slower` is the decay factor of the learning rate.
     ADAGRAD = adagrad[sum](epsilon, initial; slower) flops 9, never_negative sum {
         sum = normal(sum + g * g);
         p = normal(p * kept - rate * slower * (g / (sqrt(sum + initial) + epsilon)));
@@ -66,8 +66,8 @@ updates! {
         p = normal(p * kept - rate * d);
     }
 
-    /// Adam and AdamW. `correction1` is 1 − β₁ᵗ and `correction2_root` √(1 − β₂ᵗ). The quotient is computed before its factor,
-    /// which would make a small m subnormal.
+    /// Adam and AdamW. `correction1` is 1 − β₁ᵗ and `correction2_root` √(1 − β₂ᵗ). The quotient is computed before
+    /// `size` multiplies it, since `size`·m can be subnormal.
     ADAMW = adamw[m, v](beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon; correction1, correction2_root) flops 16,
     never_negative v {
         let size = rate / correction1;
@@ -97,8 +97,8 @@ updates! {
         p = normal(p * kept - rate * ((current * g + next * m) / (sqrt(v) * root_factor + epsilon)));
     }
 
-    /// RAdam. `correction1` is 1 − β₁ᵗ; `rectified` is the factor of the adaptive learning rate, or 0 in the first steps, which
-    /// are not adaptive.
+    /// RAdam. `correction1` is 1 − β₁ᵗ; `rectified` is the factor of the adaptive learning rate, or 0 in the first
+    /// steps, which are not adaptive.
     RADAM = radam[m, v](beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon; correction1, rectified) flops 16,
     never_negative v {
         m = normal(beta1 * m + one_minus_beta1 * g);
@@ -123,8 +123,8 @@ updates! {
         m = normal(beta2 * m + one_minus_beta2 * g);
     }
 
-    /// Adan. `started` is 0 in the first step, which has no previous gradient, and 1 later; the corrections are 1 − βᵗ, that of
-    /// the squares its root. The decoupled weight decay divides.
+    /// Adan. `started` is 0 in the first step, which has no previous gradient, and 1 later. Corrections are 1 − βᵗ;
+    /// `correction3_root` is √(1 − β₃ᵗ). Decoupled weight decay divides the parameter by 1 + `rate`·`divided`.
     ADAN = adan[m, difference, square, previous]
     (beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3, epsilon, divided;
     started, correction1, correction2, correction3_root) flops 33, never_negative square {

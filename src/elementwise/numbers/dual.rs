@@ -27,7 +27,7 @@ impl Dual {
         Self { value, slope: 1.0 }
     }
 
-    /// Returns a function of the number, by the chain rule.
+    /// Returns f(self) by the chain rule, from the value and the derivative of f.
     fn chain(self, value: f64, derivative: f64) -> Self {
         Self { value, slope: derivative * self.slope }
     }
@@ -85,7 +85,7 @@ pub fn tanh_of(x: impl Into<Dual>) -> Dual {
     x.chain(tanh, (1.0 - tanh) * (1.0 + tanh))
 }
 
-/// x; no function whose derivative is taken has so small numbers.
+/// x, unchanged. Only updates of optimizers call `normal`, and they are not differentiated.
 pub fn normal(x: Dual) -> Dual {
     x
 }

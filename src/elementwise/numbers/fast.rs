@@ -18,7 +18,7 @@ pub fn above(x: Number, a: Number, b: Number) -> Number {
     if x <= 0.0 { b } else { a }
 }
 
-/// x, or 0 where it is below the smallest normal number.
+/// x, or 0 if |x| is below the smallest normal number.
 #[inline(always)]
 pub fn normal(x: Number) -> Number {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }

@@ -1,5 +1,5 @@
-//! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions that
-//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
+//! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions
+//! that bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
 
 pub mod dual;
 pub mod fast;
@@ -41,7 +41,7 @@ macro_rules! plain {
                 x.ln_1p()
             }
 
-            /// x, or 0 where it is below the smallest normal f32; infinite where it is beyond the largest.
+            /// x, or 0 if |x| is below the smallest normal f32, or ±infinity if |x| is above the largest f32.
             pub fn normal(x: Number) -> Number {
                 if x.abs() < f32::MIN_POSITIVE.into() {
                     0.0

@@ -1,13 +1,14 @@
 //! Numbers with rounding errors: how far a device may be from the reference implementation.
 //!
-//! Running error analysis with intervals (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.3 and §26.4): each
-//! operation maps the interval of its operands, and widens it by its own error. Accuracies of operations are those of WGSL
-//! (§15.7.4), those of functions are those of `shaders/shared/functions.wgsl`; both include the error of the reference.
+//! Running error analysis with intervals (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.3 and §26.4):
+//! each operation maps the interval of its operands, and widens it by its own error. Accuracies of operations are those
+//! of WGSL (§15.7.4). Accuracies of functions are those of `shaders/shared/functions.wgsl`. Both include the error of
+//! the reference. Errors are counted in units of the roundoff: 1 ULP is 2 units.
 
 use super::operator;
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, Sum, UNIT_ROUNDOFF, erf_f64};
 
-/// A number of the reference, and the interval in which that of a device lies.
+/// Number that the reference computes, and the interval in which the device's number lies.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounded {
     /// Number of the reference.
@@ -19,16 +20,17 @@ pub struct Rounded {
 /// Kind of number.
 pub type Number = Rounded;
 
-/// Largest error of WGSL's division, in units of the roundoff, with that of the reference: 2.5 ULP, and half an ULP.
+/// Largest error of a division, in units of the roundoff: 2.5 ULP of WGSL and half an ULP of the reference.
 const DIVISION: f64 = 6.0;
 
 impl Rounded {
-    /// Creates a number that is the same on both sides.
+    /// Creates a number that is the same on the device and in the reference.
     pub fn exact(value: f64) -> Self {
         Self::new(value, 0.0)
     }
 
-    /// Creates an operand that is the same on both sides, unless a device flushes it to 0 because it is below the normal range.
+    /// Creates an operand that is the same on the device and in the reference. A device may flush a subnormal operand
+    /// to 0.
     pub fn exact_f32(value: f32) -> Self {
         let exact = Self::exact(value.into());
         match value.is_subnormal() {
@@ -37,7 +39,7 @@ impl Rounded {
         }
     }
 
-    /// Creates a number from which that of a device differs by at most `error`.
+    /// Creates a number from which the device's number differs by at most `error`.
     pub fn new(value: f64, error: f64) -> Self {
         Self { value, low: value - error, high: value + error }
     }
@@ -52,18 +54,19 @@ impl Rounded {
         (self.high - self.value).max(self.value - self.low)
     }
 
-    /// Returns `true` if both sides have the same number.
+    /// Returns `true` if device and reference have the same number.
     fn is_exact(self) -> bool {
         self.low == self.high
     }
 
-    /// Returns `true` if multiplying by it rounds nothing.
+    /// Returns `true` if a product with this number is exact.
     fn keeps(self) -> bool {
         self.is_exact() && (self.value == 0.0 || self.value.abs() == 1.0)
     }
 
-    /// Widens the interval by `units` of its larger end. A result below the normal range is rounded to a multiple of the
-    /// smallest number, and may be flushed to 0 on one side (WGSL §15.7.2).
+    /// Widens the interval by `units` units of the roundoff, relative to its larger end. A result below the normal
+    /// range is rounded to a multiple of the smallest number. Device or reference may also flush it to 0 (WGSL
+    /// §15.7.2).
     fn widened(self, units: f64) -> Self {
         let rounding = units * UNIT_ROUNDOFF * self.low.abs().max(self.high.abs());
         if rounding == 0.0 && self.is_exact() {
@@ -74,7 +77,8 @@ impl Rounded {
         if low >= least || high <= -least {
             return Self { low, high, ..self };
         }
-        // With the error of the other side, which is not flushed. Only numbers below the normal range are.
+        // If one side flushes its number to 0, the other may keep it, with its error. Only subnormal numbers are
+        // flushed.
         let more = rounding + smallest + self.error().min(least);
         Self { low: self.low.min(0.0) - more, high: self.high.max(0.0) + more, ..self }
     }
@@ -88,7 +92,7 @@ impl Rounded {
         Self { value: operation(self.value, other.value), low, high }
     }
 
-    /// Maps the ends by a function that never falls.
+    /// Maps both ends by a function that never decreases.
     fn mapped(self, function: impl Fn(f64) -> f64) -> Self {
         Self { value: function(self.value), low: function(self.low), high: function(self.high) }
     }
@@ -101,7 +105,7 @@ impl From<f64> for Rounded {
     }
 }
 
-/// Rounds a sum once on each side, unless a term is an exact 0.
+/// Adds two numbers. Device and reference round the sum once each, unless a term is an exact 0.
 fn add(a: Rounded, b: Rounded) -> Rounded {
     let exact = [a, b].iter().any(|term| term.value == 0.0 && term.is_exact());
     let sum = Rounded { value: a.value + b.value, low: a.low + b.low, high: a.high + b.high };
@@ -134,7 +138,7 @@ pub fn abs(x: Rounded) -> Rounded {
     Rounded { value: x.value.abs(), low: if x.low < 0.0 && x.high > 0.0 { 0.0 } else { low }, high }
 }
 
-/// b if x ≤ 0, else a. Where rounding decides on the sign of x, a device may take either.
+/// b if x ≤ 0, else a. If rounding decides on the sign of x, a device may return either.
 pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>) -> Rounded {
     let (x, a, b) = (x.into(), a.into(), b.into());
     let chosen = if x.value <= 0.0 { b } else { a };
@@ -144,13 +148,13 @@ pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>
     Rounded { value: chosen.value, low: a.low.min(b.low), high: a.high.max(b.high) }
 }
 
-/// eˣ, for x ≤ 0, as all bodies call it; so an interval ends there.
+/// eˣ. Bodies call it only with x ≤ 0, so an interval that reaches beyond 0 is cut there.
 pub fn exponential(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(|x| if x > 0.0 { 1.0 } else { x.exp() }).widened(EXPONENTIAL_ERROR / UNIT_ROUNDOFF)
 }
 
-/// 1/√x, for x > 0. WGSL's `sqrt` has the accuracy of 1 / `inverseSqrt`, 2 and 2.5 ULP, and the division has 2.5 more: 14 units.
-/// The reference has 2.
+/// 1/√x, for x > 0. WGSL's `sqrt` is as accurate as 1 / `inverseSqrt`: 2 ULP and 2.5 ULP. The division has 2.5 ULP
+/// more, which gives 14 units. The reference has 2.
 pub fn inverse_root(x: Rounded) -> Rounded {
     let root = |x: f64| if x > 0.0 { 1.0 / x.sqrt() } else { f64::INFINITY };
     Rounded { value: root(x.value), low: root(x.high), high: root(x.low) }.widened(16.0)
@@ -161,27 +165,28 @@ pub fn log_1p(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(f64::ln_1p).widened(LOG_1P_ERROR / UNIT_ROUNDOFF)
 }
 
-/// x, or 0 where it is below the smallest normal number. The unit is that of the reference, which an end at 0 would forget.
+/// x, or 0 if |x| is below the smallest normal number. The added unit is the rounding error of the reference, which is
+/// lost if an end becomes 0.
 pub fn normal(x: Rounded) -> Rounded {
     x.mapped(|x| if x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { x }).widened(1.0)
 }
 
-/// √x, for x ≥ 0; an interval ends at 0. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so 9 units; the reference is
-/// within one.
+/// √x. An interval that reaches below 0 is cut there. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so 9 units.
+/// The reference is within one.
 pub fn sqrt(x: Rounded) -> Rounded {
     x.mapped(|x| x.max(0.0).sqrt()).widened(10.0)
 }
 
-/// tanh x. Near 0, WGSL's `tanh_of` is x + x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit from the rest,
-/// one from p. Elsewhere it is (1 − e)/(1 + e) with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9 for 1 + e, 5 for the
-/// quotient. The reference is within 4 units, so the two differ by at most 16.
+/// tanh x. Near 0, WGSL's `tanh_of` is x + x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit from
+/// the rest, one from p. Elsewhere it is (1 − e)/(1 + e) with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9
+/// for 1 + e, 5 for the quotient. The reference is within 4 units, so the two differ by at most 16.
 pub fn tanh_of(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(f64::tanh).widened(16.0)
 }
 
-/// erf x. Near 0, `erf` is x + x·p(x²) with |p| ≤ 0.13, at most 3 units. Elsewhere it is 1 − e^−q with e^−q ≤ 0.19: q has at
-/// most 12 units relative to |q|, of which q·e^−q ≤ 0.32 reach the result, the exponential 4 and the difference one, 7 units in
-/// all relative to 0.8. The reference is within one.
+/// erf x. Near 0, `erf` is x + x·p(x²) with |p| ≤ 0.13, at most 3 units. Elsewhere it is 1 − e^−q with e^−q ≤ 0.19: q
+/// has at most 12 units relative to |q|, of which q·e^−q ≤ 0.32 reach the result, the exponential 4 and the difference
+/// one, 7 units in all relative to 0.8. The reference is within one.
 pub fn erf(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(erf_f64).widened(8.0)
 }
@@ -191,8 +196,9 @@ mod tests {
     use super::*;
     use crate::elementwise::{Function, Side};
 
-    /// No function or derivative has a slope above 1.3, but for jumps, so no device can be further off than 1.3 times the error
-    /// of x. Intervals forget that terms depend on each other, so bounds are larger; that of gelu_tanh's derivative most.
+    /// Except at jumps, no function or derivative has a slope above 1.3, so no device can be further off than 1.3 times
+    /// the error of x. The bounds are larger, since intervals ignore that terms depend on each other. The bound of
+    /// gelu_tanh's derivative is the largest.
     #[test]
     fn large_errors_stay_in_proportion() {
         for function in Function::ALL {
