@@ -40,12 +40,12 @@ pub(super) struct Case {
     pub(super) spec: TrainingSpec,
     /// Initial parameters of the pass on real numbers; random if `None`.
     pub(super) parameters: Option<Vec<Tensor>>,
-    /// Rank of the tile that each matrix multiplication uses among its candidates, and the limits of the device. Without it
-    /// the device uses the first candidate.
+    /// Index of the tile among the candidates of each matrix multiplication, and the limits of the device. If `None`,
+    /// each uses its first candidate.
     pub(super) tiles: Option<(usize, Limits)>,
-    /// Tuning with the tile sizes of the matrix multiplications, and the device that it is for.
+    /// Tuning with the tile sizes of the matrix multiplications, and the limits of the device that it is for.
     pub(super) tuning: Option<(Tuning, DeviceLimits)>,
-    /// True if the fused plan has a fused step on any device, even where it is not faster.
+    /// True if the fused plan has a fused step on any device, even if it is not faster.
     pub(super) fused_step: bool,
 }
 
@@ -67,9 +67,9 @@ impl Case {
         specialize(self.plan(kind)?, target)
     }
 
-    /// Returns the plan for whole numbers: each activation except the identity is a ReLU, and the dropout rate is 0, so that
-    /// the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`, the plan that the
-    /// device made from [`Case::plan`]: if that has no fused step, this plan has none either.
+    /// Returns the plan for whole numbers. Each activation except the identity is ReLU or ReLU6, and the dropout rate
+    /// is 0, so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`,
+    /// the plan that the device made from [`Case::plan`]. If `real` has no fused step, this plan has none either.
     pub(super) fn plan_of_whole_numbers(&self, kind: PlanKind, real: &Plan) -> Result<Plan> {
         let spec = TrainingSpec { network: whole(&self.spec.network), ..self.spec.clone() };
         self.plan_of(&spec, kind, traced(real)?.is_none())
@@ -97,8 +97,8 @@ impl Case {
         Ok(plan)
     }
 
-    /// Returns the number of matrix multiplications per step, of which those with the same kernel and shapes count
-    /// once, and the number of these with a tile of the tuning.
+    /// Returns the number of different matrix multiplications per step, and how many of them have a tile of the tuning.
+    /// Matrix multiplications with the same kernel and shapes count once.
     pub(super) fn tuned(&self, kind: PlanKind) -> Result<[usize; 2]> {
         let plan = self.plan(kind)?;
         Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))
@@ -120,8 +120,8 @@ impl Case {
 }
 
 impl fmt::Display for Case {
-    /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batch size 64`; with gradient accumulation, `batch
-    /// size 3 × 64`.
+    /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batch size 64`; with gradient accumulation,
+    /// `batch size 3 × 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrainingSpec { network, loss, optimizer, micro_batch: batch, accumulate, .. } = &self.spec;
         write!(f, "{network}, {loss}, {}, ", optimizer.name())?;
@@ -137,7 +137,7 @@ impl fmt::Display for Case {
 pub(crate) fn whole(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
         Layer::Activation(activation) if *activation == Activation::identity() => Layer::Activation(*activation),
-        // Ops of the two plans are compared by their place, so their kernels must be the same.
+        // Ops of both plans are compared by their index, so their kernels must be the same.
         Layer::Activation(activation) if activation.keeps_input() => Layer::Activation(Activation::relu6()),
         Layer::Activation(_) => Layer::Activation(Activation::relu()),
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },

@@ -16,8 +16,8 @@ const SUBMISSIONS: usize = 2;
 /// Numbers of steps per submission.
 const STEPS: [usize; 3] = [1, 2, STEPS_PER_SUBMISSION];
 
-/// Result of a successful free run. Its steps ran without reads between ops, and gave the same bits as the same ops run one by
-/// one.
+/// Result of a successful free run. Its steps ran without reads between ops, and gave the same bits as the same ops run
+/// one by one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FreeRun {
@@ -29,12 +29,12 @@ pub struct FreeRun {
     pub submissions: usize,
     /// Number of 32-bit words compared: the losses, and all memory that persists between steps.
     pub words: usize,
-    /// Number of parameters that these steps changed. If it is 0, the run proves nothing.
+    /// Number of parameters that the steps changed. If it is 0, the run proves nothing.
     pub changed: usize,
 }
 
-/// Makes free runs with each number of steps; each continues where the last one stopped. A fused step runs as in training. It
-/// is compared with the traced build, which lockstep has checked and which runs op by op.
+/// Makes a free run with each number of steps. Each run continues where the one before stopped. A fused step runs as in
+/// training. It is compared with the traced build, which lockstep has checked, and which runs op by op.
 pub(super) fn all(
     case: &Case,
     kind: PlanKind,
@@ -124,7 +124,8 @@ fn compare(place: &str, view: &str, found: &[u32], wanted: &[u32]) -> Result<usi
     }
 }
 
-/// Checks that no bad step was recorded: after one, nothing changes, so the run would prove nothing.
+/// Checks that no step with a bad number was recorded. After such a step nothing changes, so the run would prove
+/// nothing.
 fn check_finite(executor: &mut dyn Executor, place: &str) -> Result<()> {
     match read(executor, "flag")?[..] {
         [u32::MAX] => Ok(()),

@@ -108,8 +108,8 @@ fn write_drawn(executor: &mut dyn Executor, view: ViewId, word: impl FnMut() -> 
 }
 
 /// Selects rows of the loaded data set for consecutive steps, as if these were the last ones of an epoch. Some rows are
-/// selected twice. `first` is the index of the first step, and `rows` has the number of rows of each step; all steps except the
-/// last are full. Returns the records of the steps.
+/// selected twice. `first` is the index of the first step, and `rows` has the number of rows of each step; all steps
+/// except the last are full. Returns the records of the steps.
 pub(super) fn choose(
     executor: &mut dyn Executor,
     spec: &TrainingSpec,
@@ -138,8 +138,8 @@ pub(super) fn choose(
     Ok(records)
 }
 
-/// Draws small whole numbers for all inputs of a matrix multiplication, so that its result is exact, whatever ops ran before.
-/// Returns the views with their words; returns nothing for other kernels, which do not accept arbitrary inputs.
+/// Draws small whole numbers for all inputs of a matrix multiplication, so that its result is exact, whatever ops ran
+/// before. Returns the views with their words; returns nothing for other kernels, which do not accept arbitrary inputs.
 pub(crate) fn refill(plan: &Plan, op: &Op, seed: u64) -> Vec<(ViewId, Vec<u32>)> {
     // Matrix multiplications, also split ones, and the sums of their parts.
     if !["matmul_", "dense_"].iter().any(|family| op.kernel.name.starts_with(family)) {

@@ -1,16 +1,17 @@
-//! Verification of a network on a device: each element of each op at the network's own shapes, and complete submissions.
+//! Verification of a network on a device: each element of each op at the network's own shapes, and complete
+//! submissions.
 //!
-//! **Lockstep** ([`lockstep`]) runs the ops one by one and compares all their results with the reference, in two passes. On
-//! real numbers, results must lie within tolerances that are derived from the inputs of the op. On small whole numbers,
-//! matrix multiplications are exact for any order of their terms, so the device must have the bits of the reference. Each
-//! pass has a full batch and a short one.
+//! **Lockstep** ([`lockstep`]) runs the ops one by one and compares all their results with the reference, in two
+//! passes. On real numbers, results must lie within tolerances that are derived from the inputs of the op. On small
+//! whole numbers, matrix multiplications are exact for any order of their terms, so the device must have the bits of
+//! the reference. Each pass has a full batch and a short one.
 //!
-//! **Free runs** find errors that the reads between ops can hide. They send 1, 2 and 7 steps at a time to the device, each
-//! group as one submission, and two submissions before any result is read. The results must have the bits of the same ops run
-//! one by one.
+//! **Free runs** find errors that the reads between ops can hide. They send 1, 2 and 7 steps at a time to the device,
+//! each group as one submission, and two submissions before any result is read. The results must have the bits of the
+//! same ops run one by one.
 //!
-//! If a device uses a fused step, lockstep checks a traced build that writes the results of each stage to memory, stage by
-//! stage. Free runs check that the build for training has the same bits.
+//! If a device uses a fused step, lockstep checks a traced build that writes the results of each stage to memory, stage
+//! by stage. Free runs check that the build for training has the same bits.
 //!
 //! # Examples
 //! ```
@@ -51,7 +52,7 @@ use crate::specialize::{Tuning, TuningPolicy, traced};
 use case::Case;
 use report::Collected;
 
-/// Function that creates an executor for a plan. It may be that of a device, or in a test one with a deliberate error.
+/// Function that creates an executor for a plan: that of a device, or in tests one with a deliberate error.
 pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
 
 /// Verification of one network, a model, or the standard set of networks.
@@ -72,14 +73,14 @@ pub struct Verify {
     cases: Vec<Case>,
     plan_kinds: Vec<PlanKind>,
     seed: u64,
-    /// Reports all ops of a kernel together, since there are too many for one row each.
+    /// True if all ops of a kernel are reported together, since there are too many ops for one row each.
     by_kernel: bool,
     tuning: TuningPolicy,
 }
 
 impl Verify {
-    /// Verifies all ops for training and evaluating a network. The data are random, and up to 7 steps are sent to the device at
-    /// once, whatever the spec says.
+    /// Verifies all ops for training and evaluating a network. The data are random, and up to 7 steps are sent to the
+    /// device at once, whatever the spec says.
     ///
     /// # Errors
     /// As [`TrainingSpec::check`].
@@ -105,8 +106,8 @@ impl Verify {
         })
     }
 
-    /// Verifies all ops for training and evaluating a model with this optimizer and batch size. The pass on real numbers
-    /// begins with the parameters of the model.
+    /// Verifies all ops for training and evaluating a model with this optimizer and batch size. The pass on real
+    /// numbers begins with the parameters of the model.
     ///
     /// # Errors
     /// As [`Model::check`] and [`TrainingSpec::check`].
@@ -129,8 +130,8 @@ impl Verify {
         Ok(verify)
     }
 
-    /// Verifies a set of networks that together run each kernel, with each activation, loss function and optimizer, in the
-    /// fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and others are not.
+    /// Verifies a set of networks that together run each kernel, with each activation, loss function and optimizer, in
+    /// the fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and others are not.
     ///
     /// # Errors
     /// None; the networks are fixed, and tests run them.
@@ -166,7 +167,8 @@ impl Verify {
     }
 
     /// Uses the tile sizes of a tuning for the network's matrix multiplications. As in
-    /// [`Builder::tuning`](crate::trainer::Builder::tuning), an entry that does not apply is an error, here of [`Verify::run`].
+    /// [`Builder::tuning`](crate::trainer::Builder::tuning), an entry that does not apply is an error, here of
+    /// [`Verify::run`].
     ///
     /// # Examples
     /// ```
@@ -185,7 +187,7 @@ impl Verify {
         self
     }
 
-    /// Uses the tile sizes of a tuning where the device and the shapes allow them. On a GPU, [`Header::ignored`] lists the
+    /// Uses the tile sizes of a tuning if the device and the shapes allow them. On a GPU, [`Header::ignored`] lists the
     /// entries that are ignored.
     ///
     /// # Examples

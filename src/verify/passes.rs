@@ -15,8 +15,8 @@ use crate::verify::inputs::{self, Numbers};
 /// Lockstep results of each op of a plan, merged over its runs.
 pub(super) type OpChecks = BTreeMap<(Section, usize), OpCheck>;
 
-/// Runs both passes. Returns the results up to the end, or up to the first element outside its tolerance. `on_op` receives the
-/// name of each op before it runs.
+/// Runs both passes. Returns the results up to the end, or up to the first element outside its tolerance. `on_op`
+/// receives the name of each op before it runs.
 pub(super) fn both(
     case: &Case,
     kind: PlanKind,
@@ -41,8 +41,8 @@ pub(super) fn both(
     Ok((found, Ok(())))
 }
 
-/// Adopts the traced build if the plan has a fused step. It writes the results of each stage to memory, so that each can be
-/// checked alone. Free runs check that the build for training has the same bits.
+/// Adopts the traced build if the plan has a fused step. It writes the results of each stage to memory, so that each
+/// can be checked alone. Free runs check that the build for training has the same bits.
 pub(super) fn traced(mut executor: Box<dyn Executor>) -> Result<Box<dyn Executor>> {
     if let Some(plan) = specialize::traced(executor.plan())? {
         executor.adopt(plan)?;
@@ -68,8 +68,8 @@ fn pass(
     let runs = Run::submission(&steps).into_iter().map(|run| (run, &steps[..]));
     let last = [Section::Evaluate, Section::Score].map(|section| (Run { section, batch_index: 0 }, &evaluation[..]));
     for (run, steps) in runs.chain(last) {
-        // Each step begins with the same parameters. A learning rate that makes them overflow is no error of the device, and
-        // free runs compare the results of several steps.
+        // Each step begins with the same parameters. A learning rate that makes them overflow is no error of the
+        // device, and free runs compare the results of several steps.
         if matches!(run.section, Section::Gradients | Section::Evaluate) {
             for tensor in &start {
                 let view = plan.named(&tensor.name)?;

@@ -33,7 +33,7 @@ pub struct Header {
     /// Number of matrix multiplications per step, without those of a fused step. Those with the same kernel and the
     /// same shapes count once. 0 for the standard set of networks.
     pub matmuls: usize,
-    /// Number of these with tile sizes of the tuning.
+    /// Number of these matrix multiplications that have tile sizes of the tuning.
     pub tuned: usize,
     /// Entries of a suggested tuning that do not apply, with reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,8 +42,8 @@ pub struct Header {
     /// standard set of networks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tiles: Vec<Choice>,
-    /// True if there is a fused step. Lockstep then checks the traced build, which writes the results of each stage to memory;
-    /// free runs check that the build for training has the same bits.
+    /// True if there is a fused step. Lockstep then checks the traced build, which writes the results of each stage to
+    /// memory; free runs check that the build for training has the same bits.
     pub fused_step: bool,
 }
 
@@ -69,7 +69,7 @@ pub struct OpReport {
     pub exact: usize,
     /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
-    /// Ratio of the tolerances to the results, each as a root of the sum of squares; see [`OpCheck::tightness`].
+    /// Norm of the tolerances divided by the norm of the results; see [`OpCheck::tightness`].
     pub tolerance: f64,
     /// Largest ratio of a tolerance to its result.
     pub largest: f64,
@@ -99,7 +99,7 @@ pub struct Summary {
     pub runs: usize,
     /// Number of elements compared.
     pub elements: usize,
-    /// Number of these with tolerance 0, which must have the bits of the reference.
+    /// Number of these elements with tolerance 0, which must have the bits of the reference.
     pub exact: usize,
     /// Number of different kernels that ran.
     pub kernels: usize,
@@ -119,7 +119,7 @@ pub enum Event<'a> {
     Start(&'a Header),
     /// An op is about to run.
     Progress {
-        /// Op.
+        /// Name of the op.
         what: &'a str,
         /// Number of op runs that are done.
         done: usize,

@@ -12,7 +12,8 @@ use crate::verify::case::{Case, PlanKind};
 /// Input columns, layers and batch size.
 type Sizes = (usize, &'static str, usize);
 
-/// Sizes that no tile divides, a network of size 1, sizes that many tiles divide, and at the end a network with a fused step.
+/// Sizes that no tile divides, a network of size 1, sizes that many tiles divide, and at the end a network with a fused
+/// step.
 const SIZES: [Sizes; 8] = [
     (1, "1", 1),
     (3, "17 relu dropout(0.5) 1 tanh 3", 7),
@@ -24,7 +25,7 @@ const SIZES: [Sizes; 8] = [
     (19, "33 tanh 17 leaky_relu(0.2) 11 sigmoid 3", 45),
 ];
 
-/// Losses of the networks in [`SIZES`]. Each other one has a small network.
+/// Losses of the networks in [`SIZES`]. Each other loss has a small network of its own.
 const LOSSES: [Loss; 4] =
     [Loss::mean_squared_error(), Loss::softmax_cross_entropy(), Loss::perceptron(), Loss::binary_cross_entropy()];
 
@@ -41,12 +42,12 @@ fn optimizers() -> [Optimizer; 8] {
     ]
 }
 
-/// Networks that are tiled in each way that a device supports. They are larger than any tile; the row lengths of one are
-/// multiples of four, those of the other are not.
+/// Networks on which each tile that a device supports is verified. They are larger than any tile. The row lengths of
+/// the first are multiples of four, those of the second are not.
 const TILED: [Sizes; 2] = [(36, "132 relu dropout(0.5) 20", 132), (37, "131 relu 19", 129)];
 
-/// Returns one case for each rank of the tile candidates, except the first rank, which all other cases use. Returns none unless
-/// the device is a GPU.
+/// Returns one case for each network of [`TILED`] and each index of a tile candidate. Index 0 is left out, since all
+/// other cases use it. Returns no cases if the device is not a GPU.
 pub(super) fn tiles(target: &DeviceLimits, plan_kinds: &[PlanKind]) -> Result<Vec<Case>> {
     let DeviceLimits::Gpu(limits) = target else { return Ok(Vec::new()) };
     let mut cases = Vec::new();
@@ -73,8 +74,8 @@ const INPUT_STORAGE: [InputStorage; 3] = [InputStorage::Numbers, InputStorage::B
 /// Micro-batches per step.
 const ACCUMULATE: [usize; 3] = [1, 3, 2];
 
-/// Returns one case per network. Together they have each optimizer, each loss function and each storage of the inputs, with and
-/// without gradient clipping and gradient accumulation.
+/// Returns one case per network. Together they have each optimizer, each loss function and each storage of the inputs,
+/// with and without gradient clipping and gradient accumulation.
 pub(super) fn cases() -> Result<Vec<Case>> {
     let case = |(number, ((inputs, layers, batch), optimizer)): (usize, (Sizes, Optimizer))| {
         let network = Network::parse(inputs, layers)?;
