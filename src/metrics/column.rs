@@ -10,7 +10,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Takes rows of target, output and weight. At least one weight is not 0.
+    /// Creates a column from rows of target, output and weight. At least one weight must be above 0.
     pub(crate) fn new(rows: impl Iterator<Item = [f64; 3]>) -> Self {
         let rows: Vec<_> = rows.filter(|[.., weight]| *weight > 0.0).collect();
         let weight = rows.iter().map(|[.., weight]| *weight).collect::<Sum>().value();
@@ -23,7 +23,7 @@ impl Column {
             / self.weight
     }
 
-    /// Returns the weighted variance of a function of target and output; exactly 0 if it has one value.
+    /// Returns the weighted variance of a function of target and output; exactly 0 if all rows have the same value.
     pub(crate) fn variance(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         let first = self.rows.first().map_or(0.0, |[target, output, _]| f(*target, *output));
         if self.rows.iter().all(|[target, output, _]| f(*target, *output) == first) {
@@ -33,19 +33,20 @@ impl Column {
         self.mean(|target, output| (f(target, output) - mean).powi(2))
     }
 
-    /// Returns 1 − `unexplained` / variance of the targets. For constant targets it is 1 if `unexplained` is 0, else 0.
+    /// Returns 1 − `unexplained` / variance of the targets. For constant targets, returns 1 if `unexplained` is 0,
+    /// else 0.
     pub(crate) fn explained(&self, unexplained: f64) -> f64 {
         let variance = self.variance(|target, _| target);
         if variance > 0.0 { 1.0 - unexplained / variance } else { f64::from(unexplained == 0.0) }
     }
 
-    /// Returns the weighted median of a function of target and output: the mean of two values if half of the weight lies on
-    /// either side (scikit-learn's `_weighted_percentile` with `average=True`).
+    /// Returns the weighted median of a function of target and output. If half of the weight lies on either side,
+    /// returns the mean of the two middle values (scikit-learn's `_weighted_percentile` with `average=True`).
     pub(crate) fn median(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         let mut values: Vec<_> =
             self.rows.iter().map(|[target, output, weight]| (f(*target, *output), *weight)).collect();
         values.sort_by(|one, two| one.0.total_cmp(&two.0));
-        // A plain running sum, as in scikit-learn: the comparisons below decide alike.
+        // A running sum without compensation, as in scikit-learn, so that the comparisons below give the same results.
         let below: Vec<f64> = values
             .iter()
             .scan(0.0, |sum, (_, weight)| {

@@ -6,11 +6,12 @@ use crate::error::{Error, Result, collected};
 use crate::metrics::Average;
 use crate::metrics::sum::Sum;
 
-/// Weight of the rows per pair of actual and predicted class; the number of rows, without weights. Memory grows with the number
-/// of pairs that occur and with the number of classes, not with its square.
+/// Total weight of the rows for each pair of actual and predicted class. Without weights, it is the number of rows.
+/// Memory grows with the number of pairs that occur and with the number of classes, not with the square of the number
+/// of classes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Counts {
-    /// Class at each place.
+    /// Classes in ascending order. The place of a class in this list is also its place in the fields below.
     labels: Vec<u32>,
     /// Weight per pair of places (actual, predicted), for pairs that occur.
     pairs: BTreeMap<(u32, u32), Sum>,
@@ -23,11 +24,11 @@ pub(crate) struct Counts {
 /// Weights of one class.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClassCounts {
-    /// Rows of the class that are predicted as the class.
+    /// Weight of the rows of the class that are predicted as the class.
     pub(crate) right: f64,
-    /// Rows of the class.
+    /// Weight of the rows of the class.
     pub(crate) support: f64,
-    /// Rows predicted as the class.
+    /// Weight of the rows that are predicted as the class.
     pub(crate) predicted: f64,
 }
 
@@ -51,7 +52,8 @@ impl ClassCounts {
         ratio(self.right, self.support)
     }
 
-    /// Returns (1 + β²)·precision·recall / (β²·precision + recall), without its 0/0 where precision and recall are 0.
+    /// Returns (1 + β²)·precision·recall / (β²·precision + recall), or 0 if this is 0/0, since precision and recall
+    /// are 0.
     pub(crate) fn f_beta(self, beta: f64) -> f64 {
         let square = beta * beta;
         ratio((1.0 + square) * self.right, square * self.support + self.predicted)
@@ -70,7 +72,7 @@ impl Counts {
         Ok(Self { support: zeros()?, predicted: zeros()?, pairs: BTreeMap::new(), labels })
     }
 
-    /// Adds a row. Classes that are not among the labels are not counted; callers check them before.
+    /// Adds a row. A row with a class that is not among the labels is not counted; callers check classes before.
     pub(crate) fn add(&mut self, actual: u32, predicted: u32, weight: f64) {
         let place = |class: u32| match self.labels.get(class as usize) {
             Some(same) if *same == class => Ok(class as usize),
@@ -87,7 +89,7 @@ impl Counts {
         self.labels.len()
     }
 
-    /// Returns the weight of a pair of places.
+    /// Returns the weight of a pair of actual and predicted class, given their places.
     pub(crate) fn pair(&self, actual: usize, predicted: usize) -> f64 {
         self.pairs.get(&(actual as u32, predicted as u32)).map_or(0.0, |sum| sum.value())
     }
@@ -149,7 +151,8 @@ impl Counts {
         recalls.value() / count
     }
 
-    /// Returns the correlation of actual and predicted classes; 0 if either are all of one class.
+    /// Returns the correlation of actual and predicted classes; 0 if all actual classes, or all predicted classes, are
+    /// equal.
     pub(crate) fn matthews_correlation(&self) -> f64 {
         let total = self.total();
         let one_class = |weights: &[Sum]| weights.iter().filter(|sum| sum.value() > 0.0).count() < 2;
@@ -163,13 +166,13 @@ impl Counts {
         (both / (actual * predicted).sqrt()).clamp(-1.0, 1.0)
     }
 
-    /// Returns the agreement beyond chance; `None` if actual and predicted classes are all of one class.
+    /// Returns the agreement beyond chance; `None` if all actual and all predicted classes are one and the same class.
     pub(crate) fn cohen_kappa(&self) -> Option<f64> {
         let total = self.total();
         if self.pairs.len() == 1 && self.pairs.keys().all(|(actual, predicted)| actual == predicted) {
             return None;
         }
-        // Sums of what is wrong, not 1 minus what is right, so that few errors keep their digits.
+        // Sums the weights of wrong rows, not 1 minus those of right rows, so that few errors keep their digits.
         let wrong = sum(self.pairs().filter(|((actual, predicted), _)| actual != predicted).map(|(_, weight)| weight));
         let expected = sum(self.classes().map(|class| class.support / total * (total - class.predicted)));
         Some(1.0 - wrong / expected)
@@ -177,7 +180,8 @@ impl Counts {
 }
 
 impl Average {
-    /// Returns a metric averaged over classes or labels; `None` for the binary average, which is of one class alone.
+    /// Returns a metric averaged over classes or labels; `None` for [`Average::Binary`], which concerns one class
+    /// alone.
     pub(crate) fn of(self, classes: &[ClassCounts], metric: impl Fn(ClassCounts) -> f64) -> Option<f64> {
         let support = classes.iter().map(|class| class.support);
         match self {

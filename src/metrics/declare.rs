@@ -11,7 +11,7 @@ use crate::metrics::{Needs, Row};
 pub(crate) struct Declaration {
     pub(crate) name: &'static str,
     pub(crate) parameters: &'static [Parameter],
-    /// Formula, for people.
+    /// Formula as readable text.
     pub(crate) formula: &'static str,
     pub(crate) needs: Needs,
     pub(crate) larger_is_better: bool,
@@ -30,21 +30,21 @@ pub(crate) struct Parameter {
 /// Values that a parameter may have.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ParameterKind {
-    /// Whole number from 1.
+    /// Whole number of at least 1.
     Whole,
-    /// Number from 0.
+    /// Number of at least 0.
     NotNegative,
     /// Number from 0 to 1.
     Fraction,
-    /// Place in [`Average::ALL`](crate::metrics::Average::ALL).
+    /// Index in [`Average::ALL`](crate::metrics::Average::ALL).
     Average,
 }
 
 /// Computation of a metric.
 pub(crate) enum Compute {
-    /// Mean over the rows.
+    /// Mean over the rows of a term per row.
     Rows(fn(&Row<'_>, [f64; 2]) -> f64),
-    /// Σ |sum over the rows of a bin| / number of rows, from the bin and the term of each row.
+    /// Σ |sum of the terms of a bin| / number of rows. The function returns the bin and the term of a row.
     Bins(fn(&Row<'_>) -> (usize, f64)),
     /// From the counts of actual and predicted classes.
     Counts(fn(&Counts, [f64; 2]) -> Result<f64>),
@@ -52,8 +52,8 @@ pub(crate) enum Compute {
     Averaged(fn(ClassCounts, [f64; 2]) -> f64),
     /// From several labels per row.
     Labels(fn(&LabelScores<'_>) -> f64),
-    /// From the rows sorted by score: of class 1 for two classes, otherwise the mean over one-vs-rest of each class. `None` if
-    /// there are no rows of a class, or of the others.
+    /// From the rows sorted by score. With two classes, the score is that of class 1. Otherwise the metric is the mean
+    /// over all classes, each against the rest. `None` if no row, or every row, is of a class.
     Ranking(fn(&Ranking) -> Option<f64>),
     /// Mean over target columns.
     Columns(fn(&Column, [f64; 2]) -> f64),
@@ -61,8 +61,9 @@ pub(crate) enum Compute {
 
 /// Declares metrics as `ALL`, a list of [`Declaration`]s, and a public function for each.
 ///
-/// A declaration has documentation, the function's name and parameters with kind and default, a formula for people, what the metric
-/// needs, which values are better, its range, an example with its value, and the computation in f64.
+/// A declaration has documentation, the function's name and parameters with kind and default, a readable formula, the
+/// kind of predictions that the metric needs, which values are better, its range, an example with its value, and the
+/// computation in f64.
 macro_rules! metrics {
     ($(
         $(#[$doc:meta])*
@@ -108,7 +109,7 @@ macro_rules! metrics {
     };
 }
 
-/// `true` for `larger`.
+/// Maps `larger` to `true`, and `smaller` to `false`.
 macro_rules! better {
     (larger) => {
         true

@@ -1,4 +1,4 @@
-//! Several labels per row, and the metrics of them.
+//! Metrics of several labels per row.
 
 use crate::error::{Error, Result};
 use crate::metrics::counts::ClassCounts;
@@ -8,7 +8,8 @@ use crate::metrics::scorer::no_scores;
 use crate::metrics::sum::Sum;
 use crate::metrics::{Metric, Row, undefined};
 
-/// Actual labels, 0 or 1, and scores, both of shape [rows, columns] with at least one row. Scores above 0 predict the label.
+/// Actual labels, 0 or 1, and scores, both of shape [rows, columns] with at least one row. Scores above 0 predict the
+/// label.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LabelScores<'a> {
     pub(crate) actual: &'a [u32],
@@ -50,7 +51,7 @@ impl LabelScores<'_> {
         (sum.value(), total.value())
     }
 
-    /// Returns the weights of the rows per label: with the label, predicted with it, and both.
+    /// Returns three weights per label: of the rows that have it, of those predicted to have it, and of those in both.
     pub(crate) fn counts(&self) -> Vec<ClassCounts> {
         let of_label = |column: usize| {
             let weight = |counts: fn(u32, u32) -> bool| {

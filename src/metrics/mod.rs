@@ -1,8 +1,10 @@
-//! Metrics of predictions, with scikit-learn's formulas and conventions: one function each, and [`Metric`] as a value.
+//! Metrics of predictions, with scikit-learn's formulas and conventions. Each is a function. A
+//! [`Metric`] represents one as a value.
 //!
-//! All take [`Predictions`]: actual classes with predicted classes, scores or probabilities, or targets with predicted numbers;
-//! optionally with a weight per row. [`Model::evaluate`](crate::Model::evaluate) computes those that fit a model, with the default
-//! of each parameter. They are computed in f64, and sums over rows are compensated, so that their error does not grow with the
+//! All metrics take [`Predictions`]: actual classes with predicted classes, scores or probabilities, targets with
+//! predicted numbers, or labels with scores; optionally with a weight per row.
+//! [`Model::evaluate`](crate::Model::evaluate) computes all metrics that fit a model, with the default of each
+//! parameter. Metrics are computed in f64. Sums over rows are compensated, so that their error does not grow with the
 //! number of rows.
 //!
 //! ```
@@ -12,7 +14,7 @@
 //! assert_eq!(metrics::accuracy(&predictions)?, 0.6);
 //! let metric: Metric = "recall(average=micro)".parse()?;
 //! assert_eq!(metric.compute(&predictions)?, 0.6);
-//! // Only the first two rows count, the first three times as much.
+//! Only the first two rows count. The first counts three times as much as the second.
 //! assert_eq!(metrics::accuracy(&predictions.weights(&[3.0, 1.0, 0.0, 0.0, 0.0]))?, 0.75);
 //! # Ok::<(), wgrad::Error>(())
 //! ```
@@ -56,12 +58,12 @@ use declare::{Compute, Declaration, ParameterKind};
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Metric {
-    /// Place in the table.
+    /// Index in the table of metrics.
     place: usize,
     values: [f64; 2],
 }
 
-/// Predictions that a metric needs. Predicted classes follow from scores, and probabilities are scores.
+/// Kind of predictions that a metric needs. Scores also suffice for metrics of classes, and probabilities for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Needs {
@@ -123,9 +125,9 @@ pub enum Average {
     /// Mean over classes.
     #[default]
     Macro,
-    /// The metric of all rows together.
+    /// Metric computed once, from the counts of all classes together.
     Micro,
-    /// Mean over classes, weighted by their rows.
+    /// Mean over classes, weighted by the number of rows of each class.
     Weighted,
     /// The metric of class 1, for two classes.
     Binary,
@@ -135,13 +137,13 @@ impl Average {
     const ALL: [(Self, &'static str); 4] =
         [(Self::Macro, "macro"), (Self::Micro, "micro"), (Self::Weighted, "weighted"), (Self::Binary, "binary")];
 
-    /// Returns the average that is stored as a number.
+    /// Returns the average whose index in [`Self::ALL`] is `number`.
     fn at(number: f64) -> Self {
         Self::ALL.get(number as usize).map_or_else(Self::default, |(average, _)| *average)
     }
 }
 
-/// Value of a parameter as the number that is stored.
+/// Conversion of a parameter's value to the number that [`Metric`] stores.
 trait IntoNumber {
     fn number(self) -> f64;
 }
@@ -173,8 +175,8 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Returns the rank of the actual class by score, from 1. Among equal scores, the larger index ranks first, as in scikit-learn;
-    /// with two classes, the predicted one.
+    /// Returns the rank of the actual class by score, from 1. Among equal scores, the class with the larger index ranks
+    /// first, as in scikit-learn. With two classes, the predicted class ranks first.
     fn rank(&self) -> f64 {
         if self.scores.len() == 2 {
             return if self.actual == self.predicted { 1.0 } else { 2.0 };
@@ -242,8 +244,8 @@ impl Metric {
         &self.declaration().compute
     }
 
-    /// Returns `true` if the metric can be computed from predictions of a kind. Means of rows, means of classes and rankings of
-    /// classes have the same meaning for labels, each of which is a class of its own.
+    /// Returns `true` if the metric can be computed from predictions of a kind. Labels also suit means over rows, means
+    /// over classes, and rankings, since each label is a class of its own.
     pub(crate) fn suits(&self, kind: Needs) -> bool {
         let needs = self.needs();
         match (kind, self.compute_kind()) {
@@ -253,7 +255,7 @@ impl Metric {
         }
     }
 
-    /// Returns the average over classes.
+    /// Returns the value of the parameter `average`, or the default average.
     fn average(&self) -> Average {
         let mut values = self.declaration().parameters.iter().zip(self.values);
         let average = values.find(|(parameter, _)| parameter.kind == ParameterKind::Average);
@@ -294,8 +296,8 @@ impl Metric {
         if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
     }
 
-    /// Returns the formula, for people: t is the actual class or target, p the predicted class, q a probability, s a score, y an
-    /// output.
+    /// Returns the formula as readable text: t is the actual class or target, p the predicted class, q a probability, s
+    /// a score, y an output.
     ///
     /// # Examples
     /// ```
@@ -346,8 +348,9 @@ impl Metric {
     /// Computes the metric.
     ///
     /// # Errors
-    /// There are no rows; numbers of values that do not fit; values that are not finite, probabilities outside \[0, 1\], or classes
-    /// without a score; predictions of another kind than the metric needs; a metric that is undefined for them.
+    /// There are no rows; the numbers of values do not fit; values are not finite, probabilities are outside \[0, 1\],
+    /// or a class has no score; the predictions are of another kind than the metric needs; the metric is undefined for
+    /// them.
     ///
     /// # Examples
     /// ```

@@ -1,14 +1,14 @@
-//! Predictions with what is true, as metrics take them.
+//! Predictions and true values of rows: the input of metrics.
 
 use crate::error::{Error, Result, room};
 use crate::metrics::labels::LabelScores;
 use crate::metrics::scorer::{Scorer, of_numbers};
 use crate::metrics::{Metric, Needs};
 
-/// Largest difference to 1 of a row's probabilities: they may be rounded to three decimals.
+/// Largest difference between 1 and the sum of a row's probabilities, which may be rounded to three decimals.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// Predictions of rows, with what is true. The data are borrowed, and checked by the metric that is computed.
+/// Predictions of rows, and their true values. The data are borrowed. They are checked when a metric is computed.
 ///
 /// # Examples
 /// ```
@@ -45,8 +45,9 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Classes { actual, predicted, count: None }, weights: None }
     }
 
-    /// Takes the actual class of each row, and its probability of each class: shape `[rows, classes]`, row-major. With one
-    /// probability per row, it is that of class 1 of two. The predicted class has the highest probability, the first of equal ones.
+    /// Takes the actual class of each row, and its probability of each class: shape `[rows, classes]`, row-major. A
+    /// single probability per row is that of class 1 of two classes. The predicted class is the class with the highest
+    /// probability, or the first of several equal ones.
     ///
     /// # Examples
     /// ```
@@ -60,8 +61,8 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Scores { actual, scores: probabilities, are_probabilities: true }, weights: None }
     }
 
-    /// Like [`Predictions::probabilities`], with scores of any size, such as logits. With one score per row, those above 0 predict
-    /// class 1.
+    /// Like [`Predictions::probabilities`], with scores of any size, such as logits. With one score per row, a score
+    /// above 0 predicts class 1.
     ///
     /// # Examples
     /// ```
@@ -85,8 +86,9 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Numbers { targets, outputs, columns: 1 }, weights: None }
     }
 
-    /// Takes several labels per row: the actual ones, 0 or 1, and a score for each, both of shape `[rows, columns]`, row-major. Scores
-    /// above 0 predict the label, as logits do; subtract 0.5 from probabilities.
+    /// Takes several labels per row: the actual labels, 0 or 1, and a score for each label. Both have the shape
+    /// `[rows, columns]`, row-major. A score above 0 predicts the label, as a logit does. Subtract 0.5 from
+    /// probabilities.
     ///
     /// # Examples
     /// ```
@@ -100,8 +102,8 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Labels { actual, scores, columns }, weights: None }
     }
 
-    /// Sets the number of target columns of numbers: they have the shape `[rows, columns]`, row-major. Metrics are the mean over
-    /// columns. Other predictions ignore it.
+    /// Sets the number of target columns for [`Predictions::numbers`]. Targets and outputs then have the shape
+    /// `[rows, columns]`, row-major. A metric is the mean over columns. Other kinds of predictions ignore the number.
     ///
     /// # Examples
     /// ```
@@ -117,8 +119,9 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Sets the number of classes for [`Predictions::classes`]; classes that do not occur then count in averages, like `labels` of
-    /// scikit-learn. By default, only classes that are actual or predicted ones of a row count. Other predictions ignore it.
+    /// Sets the number of classes for [`Predictions::classes`]. Averages then include classes that do not occur, like
+    /// scikit-learn's `labels`. By default, averages include only classes that occur as actual or predicted class.
+    /// Other kinds of predictions ignore the number.
     ///
     /// # Examples
     /// ```
@@ -135,7 +138,7 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Sets a weight per row, at least 0. A weight of 2 is that of two equal rows.
+    /// Sets a weight per row, at least 0. A row with a weight of 2 counts like two equal rows.
     ///
     /// # Examples
     /// ```
@@ -159,7 +162,7 @@ impl<'a> Predictions<'a> {
         }
     }
 
-    /// Checks the predictions, and computes a metric whose needs they meet.
+    /// Checks the predictions, and computes a metric that suits their kind.
     pub(crate) fn compute(&self, metric: Metric) -> Result<f64> {
         let rows = self.check()?;
         let weight = |row: usize| self.weights.map_or(1.0, |weights| weights[row]);
@@ -246,7 +249,7 @@ impl<'a> Predictions<'a> {
         self.check_weights(rows)
     }
 
-    /// Checks the weights of so many rows; returns their number.
+    /// Checks the weights of `rows` rows. Returns `rows`.
     fn check_weights(&self, rows: usize) -> Result<usize> {
         let Some(weights) = self.weights else { return Ok(rows) };
         same("weights", weights.len(), "rows", rows)?;
@@ -260,7 +263,7 @@ impl<'a> Predictions<'a> {
     }
 }
 
-/// Checks that two numbers of values are the same.
+/// Checks that two counts are equal.
 fn same(what: &str, found: usize, of: &str, wanted: usize) -> Result<()> {
     if found == wanted {
         return Ok(());

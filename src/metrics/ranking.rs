@@ -2,13 +2,15 @@
 
 use crate::metrics::sum::Sum;
 
-/// Rows in descending order of their score, as groups of equal score: the weights of positive and of negative rows.
+/// Rows in descending order of score, grouped by equal score: the weights of the positive and negative rows of each
+/// group.
 pub(crate) struct Ranking {
     groups: Vec<[f64; 2]>,
 }
 
 impl Ranking {
-    /// Sorts rows: score, whether the row is positive, and weight. Scores are finite. Rows of weight 0 are left out.
+    /// Sorts rows, given as score, `true` for a positive row, and weight. Scores are finite. Leaves out rows of
+    /// weight 0.
     pub(crate) fn new(rows: impl Iterator<Item = (f64, bool, f64)>) -> Self {
         let mut rows: Vec<_> = rows.filter(|(.., weight)| *weight > 0.0).collect();
         rows.sort_unstable_by(|one, two| two.0.total_cmp(&one.0));
@@ -24,8 +26,8 @@ impl Ranking {
         [0, 1].map(|side| self.groups.iter().map(|group| group[side]).collect::<Sum>().value())
     }
 
-    /// Returns the probability that a positive row has a higher score than a negative one, where equal scores count half. `None`
-    /// without positive or without negative rows.
+    /// Returns the probability that a positive row has a higher score than a negative row. Equal scores count half.
+    /// `None` without positive or without negative rows.
     pub(crate) fn roc_auc(&self) -> Option<f64> {
         let [positives, negatives] = self.totals();
         let (mut above, mut area) = (Sum::default(), Sum::default());
@@ -33,7 +35,7 @@ impl Ranking {
             area.add(negative * (above.value() + positive / 2.0));
             above.add(*positive);
         }
-        // Rounding of weights may exceed 1 by a little.
+        // With weights, rounding can give a little more than 1.
         (positives > 0.0 && negatives > 0.0).then(|| (area.value() / (positives * negatives)).min(1.0))
     }
 

@@ -8,8 +8,8 @@ use crate::metrics::ranking::Ranking;
 use crate::metrics::sum::Sum;
 use crate::metrics::{Metric, Row, undefined};
 
-/// Metrics of a classification under computation. Memory does not grow with the number of rows, except that metrics of the ranking
-/// need the scores of all rows.
+/// Running computation of the metrics of a classification. Memory does not grow with the number of rows, except that
+/// metrics of the ranking need the scores of all rows.
 pub(crate) struct Scorer {
     /// Metrics with the sums of their bins.
     metrics: Vec<(Metric, Vec<Sum>)>,
@@ -23,17 +23,17 @@ pub(crate) struct Scorer {
 struct Kept {
     actual: Vec<u32>,
     weights: Vec<f64>,
-    /// For two classes the score of class 1, otherwise of each class.
+    /// Scores of class 1 if there are two classes, otherwise of each class.
     scores: Vec<f64>,
 }
 
-/// Returns the class with the highest score, the first of equal ones.
+/// Returns the class with the highest score, or the first of several equal ones.
 fn highest(scores: &[f64]) -> u32 {
     (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best }) as u32
 }
 
 impl Scorer {
-    /// Starts metrics of rows with scores or classes below `class_count`. `rows` is their expected number.
+    /// Starts the computation for classes below `class_count`. `rows` is the expected number of rows.
     pub(crate) fn new(metrics: &[Metric], class_count: usize, rows: usize) -> Result<Self> {
         let mut scorer = Self::with_labels(metrics, collected("classes", class_count, 0..class_count as u32)?)?;
         if let Some(kept) = &mut scorer.kept {
@@ -43,7 +43,7 @@ impl Scorer {
         Ok(scorer)
     }
 
-    /// Starts metrics of rows with these classes, in ascending order.
+    /// Starts the computation for these classes, in ascending order.
     pub(crate) fn with_labels(metrics: &[Metric], labels: Vec<u32>) -> Result<Self> {
         Ok(Self {
             counts: Counts::new(labels)?,
@@ -113,7 +113,8 @@ impl Scorer {
     }
 }
 
-/// Returns the error of a metric of scores or numbers if only classes were added; [`Metric::compute`] checks it before.
+/// Returns the error for a metric that needs scores or numbers, if only classes were added. [`Metric::compute`]
+/// excludes this case before.
 pub(super) fn no_scores(metric: &Metric) -> Result<f64> {
     Err(undefined(metric.name(), "there are no scores"))
 }
@@ -143,7 +144,8 @@ impl Kept {
     }
 }
 
-/// Computes metrics of numbers: means over columns. Targets and outputs have the shape [rows, columns], with at least one row.
+/// Computes metrics of numbers: means over columns. Targets and outputs have the shape [rows, columns], with at least
+/// one row.
 pub(crate) fn of_numbers(
     metrics: &[Metric],
     targets: &[f64],
