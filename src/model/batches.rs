@@ -12,15 +12,15 @@ use crate::plan::{Plan, Section, Step, ViewId};
 pub(super) struct Totals {
     /// Sum of the losses.
     pub(super) loss: f64,
-    /// Number of correct predictions, where the device counts them.
+    /// Number of correct predictions; `None` if the device does not count them.
     pub(super) correct: Option<u64>,
 }
 
 /// Receives the outputs of each batch.
 pub(super) type Receiver<'a> = dyn FnMut(&Batch<'_>, &[f32]) -> Result<()> + 'a;
 
-/// Runs all rows through the network. `target` is in the format that kernels read. The device counts correct predictions if
-/// `counts` is set and the loss function allows it. Outputs are read only if there is a receiver.
+/// Runs all rows through the network. `target` is in the format that kernels read. The device counts correct
+/// predictions if `counts` is set and the loss function allows it. Outputs are read only if there is a receiver.
 pub(super) fn run(
     executor: &mut dyn Executor,
     input: &InputRows<'_>,
@@ -81,7 +81,7 @@ impl Views {
 
 /// Rows that are evaluated at once, with their targets.
 pub(super) struct Batch<'a> {
-    /// Number of the first row.
+    /// Index of the first row in the data set.
     pub(super) first: usize,
     pub(super) rows: usize,
     pub(super) target: &'a [u32],
@@ -105,7 +105,8 @@ fn submit(executor: &mut dyn Executor, views: &Views, input: &InputRows<'_>, bat
     executor.submit(&[step], &[Section::Evaluate, Section::Score].map(|section| Run { section, batch_index: 0 }))
 }
 
-/// Returns the error for a batch whose mean loss is not finite: its first loss that is not finite, or else the mean.
+/// Returns the error for a batch whose mean loss is not finite. It names the first row whose loss is not finite, if
+/// there is one.
 fn not_finite(
     executor: &mut dyn Executor,
     views: &Views,
@@ -113,7 +114,7 @@ fn not_finite(
     batch: &Batch<'_>,
     mean: f32,
 ) -> Result<Error> {
-    // A later batch may have overwritten the losses.
+    // A later batch may have overwritten the losses, so this batch runs again.
     submit(executor, views, input, batch)?;
     let (first, rows) = (batch.first, batch.rows);
     let losses = executor.plan().named("evaluate.row_loss")?;

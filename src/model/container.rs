@@ -64,8 +64,8 @@ impl Container {
     fn seal(&self, bytes: &[u8]) -> Option<Range<usize>> {
         let (length, rest) = bytes.split_first_chunk()?;
         let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        // The metadata is a string in the header's JSON, so its quotes are escaped. A column name cannot match: its quotes are
-        // escaped twice.
+        // The metadata is a string in the header's JSON, so its quotes are escaped. A column name cannot match: its
+        // quotes are escaped twice.
         let opening = format!("\"{}\":\"{}", self.key, OPENING.replace('"', "\\\""));
         let at = header.windows(opening.len()).position(|window| window == opening.as_bytes())?;
         let start = length.len() + at + opening.len();
@@ -75,7 +75,8 @@ impl Container {
     /// Reads metadata and tensors from the bytes of the file `path`.
     ///
     /// # Errors
-    /// The bytes are not a file of this kind, are truncated, do not match the checksum, or hold numbers of another type.
+    /// The bytes are not a file of this kind, are truncated, do not match the checksum, or hold numbers of another
+    /// type.
     pub(crate) fn unpack(&self, path: &Path, bytes: &[u8]) -> Result<Contents> {
         let seal = self.seal(bytes);
         if let Some(seal) = &seal {

@@ -13,8 +13,8 @@ use crate::model::scores::ClassScores;
 use crate::model::{Evaluation, InputRows, Model, check_finite, numbers, rows_at_once, target_of, write_parameters};
 use crate::plan::Plan;
 
-/// Largest number of classes for which every evaluation includes the metrics of the ranking, `roc_auc` and `pr_auc`: they keep and
-/// sort the scores of all rows.
+/// Largest number of classes for which every evaluation includes the metrics of the ranking, `roc_auc` and `pr_auc`.
+/// They need the scores of all rows in memory, sorted.
 const MOST_RANKED_CLASSES: usize = 32;
 
 /// Metrics of every evaluation of numbers and of labels. The device counts the accuracy of classes.
@@ -41,9 +41,10 @@ impl Model {
         target_of(&self.metadata.network, self.metadata.loss, self.metadata.target_scaling.as_ref(), data).map(drop)
     }
 
-    /// Evaluates the model on a data set, on the CPU: the loss, and all [metrics](crate::metrics) that suit the loss function and are
-    /// defined for the data, with the default of each parameter. `roc_auc` and `pr_auc` are left out for more than 32 classes.
-    /// Metrics of classes need one class per row: softmax cross-entropy, or a binary loss with one output and targets 0 and 1.
+    /// Evaluates the model on a data set, on the CPU: the loss, and all [metrics](crate::metrics) that suit the loss
+    /// function and are defined for the data, with the default of each parameter. `roc_auc` and `pr_auc` are left out
+    /// for more than 32 classes. Metrics of classes need one class per row: softmax cross-entropy, or a binary loss
+    /// with one output and targets 0 and 1.
     ///
     /// # Errors
     /// Columns or targets do not fit the network and the loss function; a loss is not finite.
@@ -63,8 +64,8 @@ impl Model {
         self.evaluate_on(&Device::cpu(), data)
     }
 
-    /// Evaluates on a device the loss and these metrics, with any parameters. For classes that includes the accuracy, for numbers
-    /// R², MAE and RMSE.
+    /// Evaluates the loss and the given metrics, with any parameters, on a device. Always includes the accuracy for
+    /// classes, R², MAE and RMSE for numbers, and the accuracy, exact match and F1 for labels.
     ///
     /// # Errors
     /// As [`Model::evaluate_on`]; a metric that does not suit the loss function, or is undefined for the data.
@@ -119,9 +120,9 @@ impl Model {
 /// Metrics that an evaluation computes, besides those that it always has.
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
-    /// All that suit the loss function and are defined for the data.
+    /// All metrics that suit the loss function and are defined for the data.
     All,
-    /// These; it is an error if one cannot be computed.
+    /// These metrics. It is an error if one of them cannot be computed.
     These(&'a [Metric]),
 }
 
@@ -129,7 +130,7 @@ impl Wanted<'_> {
     /// Returns the metrics to compute from predictions of a kind, for a number of classes.
     ///
     /// # Errors
-    /// A metric of these needs other predictions.
+    /// One of the metrics needs predictions of another kind.
     fn metrics(self, kind: Option<Needs>, class_count: usize) -> Result<Vec<Metric>> {
         let suits = |metric: &Metric| kind.is_some_and(|kind| metric.suits(kind));
         let is_small = |metric: &Metric| class_count <= MOST_RANKED_CLASSES || !metric.is_of_ranking();
@@ -148,10 +149,10 @@ impl Wanted<'_> {
         Ok(metrics.iter().copied().chain(always).collect())
     }
 
-    /// Returns the values by the texts of the metrics.
+    /// Returns the values, with the texts of the metrics as keys.
     ///
     /// # Errors
-    /// One of these is undefined.
+    /// One of [`Self::These`] is undefined.
     fn named(self, metrics: &[Metric], values: Vec<Result<f64>>) -> Result<BTreeMap<String, f64>> {
         let is_needed = |metric: &Metric| matches!(self, Self::These(these) if these.contains(metric));
         let named = metrics.iter().zip(values).filter(|(metric, value)| value.is_ok() || is_needed(metric));
@@ -159,8 +160,9 @@ impl Wanted<'_> {
     }
 }
 
-/// Evaluates a data set. `input` and `target` are in the format that kernels read. If targets are scaled, loss and metrics are
-/// computed in f64 in the units of the targets: squares in these units can overflow f32, and targets can have more digits than f32.
+/// Evaluates a data set. `input` and `target` are in the format that kernels read. If targets are scaled, loss and
+/// metrics are computed in f64 in the units of the targets: squares in these units can overflow f32, and targets can
+/// have more digits than f32.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss: Loss,
@@ -195,8 +197,8 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Returns the kind of predictions, and the meaning of scores if a row belongs to one class. Both are `None` for classes and
-    /// labels if a target lies between 0 and 1.
+    /// Returns the kind of predictions, and the meaning of scores if a row belongs to one class. Both are `None` for
+    /// classes and labels if a target lies between 0 and 1.
     fn kind(&self) -> (Option<Needs>, Option<ClassScores>) {
         let is_class = self.loss.target_kind() == TargetKind::Class;
         let exact = is_class || self.target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
@@ -242,7 +244,7 @@ impl Subject<'_> {
 
 /// Computation of metrics from outputs, which come batch by batch.
 enum OutputScorer {
-    /// Metrics of a row's class.
+    /// Metrics for one class per row.
     Classes(Box<ClassScorer>),
     /// Outputs of all rows, for metrics of labels and of numbers.
     Kept { are_labels: bool, outputs: Vec<f32> },
@@ -260,8 +262,8 @@ impl OutputScorer {
     }
 }
 
-/// Returns the mean loss in the units of the targets. In each column, that is the loss of outputs and targets that are divided by
-/// the scale, times a power of the scale. `None` if the loss has no such unit.
+/// Returns the mean loss in the units of the targets. In each column, outputs and targets are divided by the scale, and
+/// their loss is multiplied by a power of the scale. `None` if the loss has no such unit.
 fn raw_loss(loss: Loss, scaling: &Standardization, outputs: &[f64], targets: &[f64]) -> Option<f64> {
     let (power, element) = (loss.unit_power()?, loss.function().element()?);
     let parameters = loss.parameters().map(f64::from);
@@ -277,7 +279,7 @@ fn raw_loss(loss: Loss, scaling: &Standardization, outputs: &[f64], targets: &[f
     Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
-/// Metrics of a classification under computation, from outputs of a network.
+/// Running computation of the metrics of a classification, from outputs of a network.
 struct ClassScorer {
     scores: ClassScores,
     scorer: Scorer,

@@ -15,36 +15,36 @@ pub struct Evaluation {
     pub rows: usize,
     /// Mean loss over all rows.
     pub loss: f64,
-    /// Accuracy, for classification: the fraction of correct predictions. With one class per row, a row is one prediction; of
-    /// several labels, each is one. `None` for a regression, or if a target lies between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions. If rows have several labels, each label is a
+    /// prediction. `None` for a regression, or if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Fraction of rows with all labels predicted correctly, if rows have several labels, as scikit-learn's `accuracy_score`.
-    /// `None` if a target lies between 0 and 1.
+    /// Fraction of rows with all labels predicted correctly, if rows have several labels, as scikit-learn's
+    /// `accuracy_score`. `None` if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact_match: Option<f64>,
-    /// Micro-averaged F1, if rows have several labels, as scikit-learn's `f1_score`. Unlike the accuracy, it does not rise where
-    /// most labels are false. `None` if a target lies between 0 and 1.
+    /// Micro-averaged F1, if rows have several labels, as scikit-learn's `f1_score`. Unlike the accuracy, it is not
+    /// high merely because most labels are false. `None` if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub f1: Option<f64>,
-    /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a constant
-    /// target it is 1 if all predictions are exact, else 0, as in scikit-learn.
+    /// R² (coefficient of determination), for regression: 1 − Σ(y − t)² / Σ(t − mean t)², mean over outputs. For a
+    /// constant target it is 1 if all predictions are exact, else 0, as in scikit-learn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r2: Option<f64>,
     /// Mean absolute error, for regression: mean |y − t| over rows and outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mae: Option<f64>,
-    /// Root mean squared error, for regression: √(mean (y − t)²) over the rows, computed for each output, then the mean over
-    /// outputs, in the unit of the target.
+    /// Root mean squared error, for regression: √(mean (y − t)²) over the rows, computed for each output, then the mean
+    /// over outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse: Option<f64>,
-    /// Other [metrics](crate::metrics), by their text. In JSON they are fields beside the others.
+    /// Other [metrics](crate::metrics), with their texts as keys. In JSON, each is a field of the evaluation.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl Evaluation {
-    /// Creates an evaluation from values by the texts of their metrics.
+    /// Creates an evaluation from values whose keys are the texts of their metrics.
     pub(super) fn new(rows: usize, loss: f64, mut values: BTreeMap<String, f64>) -> Self {
         let mut field = |name: &str| values.remove(name);
         let (accuracy, exact_match, f1) = (field("accuracy"), field("exact_match"), field("f1"));
@@ -52,7 +52,7 @@ impl Evaluation {
         Self { rows, loss, accuracy, exact_match, f1, r2, mae, rmse, metrics: values }
     }
 
-    /// Returns a metric by its text: `loss`, or that of a [`Metric`], such as `mae` or `log_loss`.
+    /// Returns a metric by its text: `loss`, or the text of a [`Metric`], such as `mae` or `log_loss`.
     ///
     /// # Errors
     /// The name is unknown, or the evaluation does not have the metric.
@@ -86,7 +86,7 @@ impl Evaluation {
         if let Some(value) = value(name) {
             return Ok(value);
         }
-        // Parameters may be written in another way.
+        // The parameters may be in another order or notation.
         let metric: Metric = name.parse().map_err(|_| Error::unknown("metric", name, &names))?;
         value(&metric.to_string()).ok_or_else(|| {
             let problem = format!("it is not in this evaluation, which has: {}", names.join(", "));

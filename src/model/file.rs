@@ -1,7 +1,7 @@
 //! Model files: safetensors files that PyTorch can load, with one metadata key.
 //!
-//! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad` holds the
-//! [`Metadata`] as JSON. The file contains no timestamp and no path, so equal models give equal files.
+//! Tensors have the keys of `torch.nn.Sequential` (`0.weight`, of shape [outputs, inputs]). The metadata key `wgrad`
+//! holds the [`Metadata`] as JSON. The file contains no timestamp and no path, so equal models give equal files.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Metadata, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
-/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets, the
-/// layout of the table, the origin of the model, and a mandatory checksum. Files of version 1 can be read.
+/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets,
+/// the layout of the table, the origin of the model, and a mandatory checksum. Files of version 1 can be read.
 pub const FORMAT_VERSION: u32 = 2;
 
 const FOREIGN: &str = "use a model that wgrad wrote";
@@ -21,11 +21,12 @@ const CONTAINER: Container =
     Container { key: "wgrad", damaged: "the file is damaged or truncated; use another copy", foreign: FOREIGN };
 
 impl Model {
-    /// Writes the model to a safetensors file. An existing file is replaced only when the new one is complete and on disk.
+    /// Writes the model to a safetensors file. An existing file is replaced only when the new one is complete and on
+    /// disk.
     ///
     /// # Errors
-    /// Metadata and parameters do not fit each other (see [`Model::check`]), or the file cannot be written. An existing file
-    /// is unchanged then.
+    /// Metadata and parameters do not fit each other (see [`Model::check`]), or the file cannot be written. An existing
+    /// file is unchanged then.
     ///
     /// # Examples
     /// ```no_run

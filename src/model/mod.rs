@@ -42,10 +42,10 @@ use crate::plan::{Plan, Section, Step};
 use crate::specialize::{self, Limits};
 use predictor::Compiled;
 
-/// Returns the number of rows that are evaluated or predicted per batch. On a CPU or a software adapter, the batch is small
-/// enough for the caches. On a GPU it is large enough to keep the GPU busy, limited by the memory for the widest layer and by
-/// the size of a binding. The number does not depend on the size of the data set, so that nothing is compiled again for another
-/// data set.
+/// Returns the number of rows that are evaluated or predicted per batch. On a CPU or a software adapter, the batch is
+/// small enough for the caches. On a GPU it is large enough to keep the GPU busy, limited by the memory for the widest
+/// layer and by the size of a binding. The number does not depend on the size of the data set, so that nothing is
+/// compiled again for another data set.
 pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     const CPU_ROWS: usize = 512;
     const CPU_BYTES: usize = 256 << 20;
@@ -64,8 +64,8 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     }
 }
 
-/// Returns the batch size for a data set of `rows` rows: [`evaluate_rows`]. On the CPU it is at most `rows`, since another
-/// batch size needs no compilation there.
+/// Returns the batch size for a data set of `rows` rows: [`evaluate_rows`]. On the CPU it is at most `rows`, since
+/// another batch size needs no compilation there.
 pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
     let most = evaluate_rows(network, device);
     if device.target() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
@@ -176,8 +176,8 @@ impl Metadata {
 
 /// Trained network: parameters and metadata.
 ///
-/// Inputs are raw, that is not scaled: the model applies its own preprocessing. An input may have any number of rows; it is
-/// row-major, `[rows, inputs]`.
+/// Inputs are raw, that is not scaled: the model applies its own preprocessing. An input may have any number of rows;
+/// it is row-major, `[rows, inputs]`.
 ///
 /// # Examples
 /// ```
@@ -202,12 +202,12 @@ pub struct Model {
 
 impl Model {
     /// Predicts rows of raw inputs on the CPU. Returns probabilities, or for a regression numbers in the units of the
-    /// targets: shape `[rows, outputs]`, row-major. With a binary loss, each output is the probability of class 1. For many
-    /// calls, use a [`Predictor`].
+    /// targets: shape `[rows, outputs]`, row-major. With a binary loss, each output is the probability of class 1. For
+    /// many calls, use a [`Predictor`].
     ///
     /// # Errors
-    /// The number of values is no positive multiple of the network's inputs; an input is not finite; an output is not finite
-    /// ([`Error::Output`]).
+    /// The number of values is no positive multiple of the network's inputs; an input is not finite; an output is not
+    /// finite ([`Error::Output`]).
     ///
     /// # Examples
     /// ```
@@ -242,11 +242,12 @@ impl Model {
         classes(self.metadata.loss, self.metadata.network.outputs(), &self.outputs(input)?)
     }
 
-    /// Checks that metadata and parameters fit each other. They do in a model that was trained or loaded and not changed since.
+    /// Checks that metadata and parameters fit each other. They do unless the model was changed after training or
+    /// loading.
     ///
     /// # Errors
-    /// Parameters that are missing, not finite or of another shape; names or a standardization for another number of columns
-    /// or classes.
+    /// Parameters that are missing, not finite or of another shape; names or a standardization for another number of
+    /// columns or classes.
     ///
     /// # Examples
     /// ```
@@ -264,8 +265,9 @@ impl Model {
         check_parameters(&self.metadata.network, &self.parameters)
     }
 
-    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits for classification.
-    /// For a regression they are numbers as scaled for training; [`Metadata::numbers`] scales them back.
+    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits for
+    /// classification. For a regression they are numbers as scaled for training; [`Metadata::numbers`] scales them
+    /// back.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -283,7 +285,8 @@ impl Model {
         self.outputs_on(&Device::cpu(), input)
     }
 
-    /// Computes [`Model::outputs`] on a device. Inputs may be f64; they are scaled in f64 before they are rounded to f32.
+    /// Computes [`Model::outputs`] on a device. Inputs may be f64; they are scaled in f64 before they are rounded to
+    /// f32.
     ///
     /// # Errors
     /// As [`Model::predict`]; a device that fails.
@@ -302,8 +305,8 @@ impl Model {
     }
 
     /// Computes the outputs of each layer for rows of raw inputs on the CPU. Returns one tensor per layer, in order:
-    /// `layer0.output`, `layer1.output`, … of shape `[rows, columns]`. Outputs of a dense layer are z = x·Wᵀ + b, those of
-    /// the activation after it a = f(z). Dropout passes its inputs on. The last tensor equals [`Model::outputs`].
+    /// `layer0.output`, `layer1.output`, … of shape `[rows, columns]`. Outputs of a dense layer are z = x·Wᵀ + b, those
+    /// of the activation after it a = f(z). Dropout passes its inputs on. The last tensor equals [`Model::outputs`].
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -412,9 +415,9 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
     Ok(result)
 }
 
-/// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and `put`
-/// receives the outputs of the last layer, in order. All predictions go through this function. An output that is not finite is
-/// an error. `place` names the computation in error messages.
+/// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and
+/// `put` receives the outputs of the last layer, in order. All predictions in batches go through this function. An
+/// output that is not finite is an error. `place` names the computation in error messages.
 ///
 /// # Errors
 /// [`Error::Output`]; a device that fails.
@@ -455,8 +458,8 @@ pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
 /// Prefix of the best parameters of a training, in checkpoints.
 pub(crate) const BEST: &str = "best.";
 
-/// Like [`parameter_shapes`], with a prefix before each name, as in `grad.layer0.weight`. Only trained tensors have
-/// gradients and optimizer states.
+/// Like [`parameter_shapes`], with a prefix before each name, as in `grad.layer0.weight`. If the prefix is neither
+/// empty nor [`BEST`], returns only trained tensors, since only these have gradients and optimizer states.
 pub(crate) fn prefixed_shapes(network: &Network, prefix: &str) -> Vec<(String, Vec<usize>)> {
     let has_all = ["", BEST].contains(&prefix);
     let tensors = network.tensors().filter(|(_, tensor)| has_all || tensor.is_trained());

@@ -34,7 +34,8 @@ impl TableLayout {
 }
 
 impl Metadata {
-    /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take precedence.
+    /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take
+    /// precedence.
     pub fn csv_options(&self, mut form: CsvOptions) -> CsvOptions {
         let Some(known) = &self.table else { return form };
         form.header = form.header.or(Some(known.header));
@@ -77,15 +78,16 @@ pub struct Record {
     /// Epoch (from 1) with the best parameters, if these were kept instead of the last ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
-    /// Set of the evaluation: `test`, `validation` if there was no test set, or `all` (the training set) if there was neither.
+    /// Set of the evaluation: `test`, `validation` if there was no test set, or `all` (the training set) if there was
+    /// neither.
     pub evaluated_on: String,
     /// Loss and metrics of the model.
     pub evaluation: Evaluation,
 }
 
 impl Origin {
-    /// Returns the first difference to `other`, except in settings in `may_change`: the name, and both values. `None` if there
-    /// is no difference.
+    /// Returns the first difference to `other`: its name, and both values. Ignores the settings in `may_change`. `None`
+    /// if there is no difference.
     pub fn difference<'a>(&'a self, other: &'a Self, may_change: &[&str]) -> Option<(&'a str, String, String)> {
         let data = |origin: &Self| format!("{} rows with checksum {:08x}", origin.rows, origin.checksum);
         let text = |value: Option<&String>| value.map_or("not set".into(), String::clone);

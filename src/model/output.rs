@@ -7,11 +7,11 @@ use crate::loss::{Loss, Task};
 use crate::model::Metadata;
 use crate::network::Activation;
 
-/// Checks that outputs of shape [rows, columns] are finite; `first` is the number of the first row. Predictions are checked
-/// before they are used: the class of a NaN would look like any other.
+/// Checks that outputs of shape [rows, columns] are finite. `first` is the number of the first row. Predictions are
+/// checked before they are used, since the class of a NaN would look like any other class.
 ///
 /// # Errors
-/// [`Error::Output`] for the first that is not finite.
+/// [`Error::Output`] for the first output that is not finite.
 pub(crate) fn check_finite(
     place: &str,
     first: usize,
@@ -27,7 +27,8 @@ pub(crate) fn check_finite(
 /// Converts outputs of shape [rows, columns] in place into probabilities, or into numbers in the units of the targets.
 ///
 /// # Errors
-/// [`Error::Output`] if an output, or a number in the units of the targets, is not finite. The outputs are unchanged then.
+/// [`Error::Output`] if an output, or a number in the units of the targets, is not finite. The outputs are unchanged
+/// then.
 pub(crate) fn probabilities(
     loss: Loss,
     columns: usize,
@@ -55,11 +56,11 @@ fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     }
 }
 
-/// Rule that derives the class of a row from its outputs. It depends on the loss function: a softmax with one output differs
-/// from a binary loss with one output.
+/// Rule that derives the class of a row from its outputs. It depends on the loss function: a softmax with one output
+/// differs from a binary loss with one output.
 #[derive(Clone, Copy, PartialEq)]
 enum Rule {
-    /// Class of the largest output, the first of equal ones.
+    /// Class of the largest output, or of the first of several equal ones.
     Largest,
     /// Class 1 if the single output is above 0, else class 0.
     AboveZero,
@@ -93,8 +94,8 @@ pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec
 }
 
 impl Metadata {
-    /// Returns the number of classes; `None` if a row does not belong to one class: for a regression, and for a binary loss
-    /// with several outputs.
+    /// Returns the number of classes; `None` if a row does not belong to one class: for a regression, and for a binary
+    /// loss with several outputs.
     ///
     /// # Examples
     /// ```
@@ -130,8 +131,9 @@ impl Metadata {
         probabilities(self.loss, self.network.outputs(), self.target_scaling.as_ref(), outputs)
     }
 
-    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64. Unlike
-    /// [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as 3·10⁹ ± 100.
+    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64.
+    /// Unlike [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as
+    /// 3·10⁹ ± 100.
     ///
     /// # Examples
     /// ```
@@ -146,11 +148,11 @@ impl Metadata {
         numbers(self.loss, self.target_scaling.as_ref(), self.network.outputs(), outputs)
     }
 
-    /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of each class;
-    /// `None` if a row does not belong to one class (see [`Metadata::class_count`]).
+    /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of
+    /// each class; `None` if a row does not belong to one class (see [`Metadata::class_count`]).
     ///
     /// # Errors
-    /// [`Error::Output`].
+    /// [`Error::Output`] if an output is not finite.
     ///
     /// # Examples
     /// ```

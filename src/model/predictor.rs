@@ -8,14 +8,15 @@ use crate::error::{Error, Result};
 use crate::exec::{Executor, RowExecutor};
 use crate::plan::Plan;
 
-/// On the CPU, fewer rows than this are predicted one by one: a row takes about a microsecond, and the overhead of a batch is
-/// several microseconds.
+/// Number of rows below which rows are predicted one by one on the CPU. A row takes about a microsecond, and the
+/// overhead of a batch is several microseconds.
 const FEW_ROWS: usize = 8;
 
 /// Model that is compiled for a device, for repeated predictions.
 ///
-/// On the CPU, [`Predictor::predict_row`] allocates no memory and uses no other thread; a network with two hidden layers of 64
-/// units takes about one microsecond per row. All methods return the same bits for a row, alone or in a batch.
+/// On the CPU, [`Predictor::predict_row`] allocates no memory and uses no other thread; a network with two hidden
+/// layers of 64 units takes about one microsecond per row. All methods return the same bits for a row, alone or in a
+/// batch.
 ///
 /// # Examples
 /// ```
@@ -86,10 +87,11 @@ impl Predictor {
         self.model.metadata.network.outputs()
     }
 
-    /// Predicts one row of raw inputs and writes the result to `output`, as [`Model::predict`] returns it. Inputs may be f64.
+    /// Predicts one row of raw inputs and writes the result to `output`, as [`Model::predict`] returns it. Inputs may
+    /// be f64.
     ///
     /// # Errors
-    /// As [`Model::predict`]; the length of `input` or `output` differs from the network's.
+    /// As [`Model::predict`]; the length of `input` or `output` is not the network's number of inputs or outputs.
     ///
     /// # Examples
     /// ```
@@ -164,9 +166,9 @@ impl fmt::Debug for Predictor {
 /// Executors of a model on a device.
 pub(super) struct Compiled {
     device: Device,
-    /// For single rows, on the CPU.
+    /// Executor for single rows; `None` if the device is not the CPU.
     row: Option<RowExecutor>,
-    /// For batches, with its batch size. On the CPU it is created by the first batch; `None` before.
+    /// Executor for batches, with its batch size. On the CPU, it is `None` until the first batch.
     rows: Option<(usize, Box<dyn Executor>)>,
 }
 
@@ -188,7 +190,7 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// Computes the outputs of the last layer for rows of raw inputs; `model` is the one that was compiled.
+    /// Computes the outputs of the last layer for rows of raw inputs. `model` must be the compiled model.
     pub(super) fn outputs<T: Copy + Into<f64>>(&mut self, model: &Model, input: &[T]) -> Result<Vec<f32>> {
         let (network, preprocessing) = (&model.metadata.network, model.metadata.preprocessing.as_ref());
         let (inputs, outputs) = (network.inputs(), network.outputs());
@@ -205,8 +207,8 @@ impl Compiled {
         Ok(found)
     }
 
-    /// Returns an executor for batches of at least `rows` rows, or of the device's batch size if that is smaller. It is reused
-    /// if its batch size suffices.
+    /// Returns an executor for batches of at least `rows` rows, or of the device's batch size if this is smaller.
+    /// Reuses the previous executor if its batch size suffices.
     fn executor(&mut self, model: &Model, rows: usize) -> Result<&mut dyn Executor> {
         let rows = rows_at_once(&model.metadata.network, &self.device, rows);
         let enough = match self.rows.take() {
@@ -217,7 +219,7 @@ impl Compiled {
     }
 }
 
-/// Computes the outputs of the last layer for one row of raw inputs. `number` is its number in error messages.
+/// Computes the outputs of the last layer for one row of raw inputs. `number` is the row's number in error messages.
 fn run_row<T: Copy + Into<f64>>(
     metadata: &Metadata,
     row: &mut RowExecutor,

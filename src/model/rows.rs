@@ -59,8 +59,8 @@ impl<'a> From<&'a Vec<f32>> for Labels<'a> {
     }
 }
 
-/// Inputs of a data set for a network. Rows are scaled on demand: all rows of an image set as f32 would take four times its
-/// memory.
+/// Inputs of a data set for a network. Rows are scaled on demand: as f32, all rows of an image set would take four
+/// times the memory of its bytes.
 pub(crate) struct InputRows<'a> {
     pub(crate) data: &'a Dataset,
     preprocessing: Option<&'a Standardization>,
@@ -88,7 +88,7 @@ impl<'a> InputRows<'a> {
         Ok(Self { data, preprocessing })
     }
 
-    /// Returns some rows, of shape [rows, inputs].
+    /// Returns the scaled inputs of some rows, of shape [rows, inputs].
     ///
     /// # Errors
     /// A scaled value is too large for an f32.
@@ -99,7 +99,7 @@ impl<'a> InputRows<'a> {
         Ok(scaled)
     }
 
-    /// Returns all rows.
+    /// Returns the scaled inputs of all rows.
     ///
     /// # Errors
     /// As [`InputRows::get`].

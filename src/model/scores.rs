@@ -4,7 +4,7 @@ use crate::elementwise::Meaning;
 use crate::loss::Loss;
 use crate::metrics::Needs;
 
-/// Meaning of a row's outputs.
+/// Meaning of a row's outputs, as scores of classes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ClassScores {
     /// Logits of a softmax, one per class.
@@ -36,7 +36,7 @@ impl ClassScores {
         if self == Self::Softmax { columns } else { 2 }
     }
 
-    /// Replaces `scores` by those of each class, from the finite outputs of a row.
+    /// Fills `scores` with one score per class, from the outputs of a row, which must be finite.
     pub(crate) fn replace(self, scores: &mut Vec<f64>, outputs: &[f32]) {
         scores.clear();
         scores.extend(outputs.iter().map(|output| f64::from(*output)));
@@ -47,7 +47,7 @@ impl ClassScores {
                 let total: f64 = scores.iter().sum();
                 scores.iter_mut().for_each(|e| *e /= total);
             }
-            // Both are accurate near 0.
+            // Both probabilities are accurate near 0.
             Self::Sigmoid => scores.splice(.., sigmoids(scores[0])).for_each(drop),
             Self::Score => scores.insert(0, -scores[0]),
         }

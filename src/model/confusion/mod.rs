@@ -14,14 +14,14 @@ const MOST_IN_JSON: usize = 100;
 
 /// Confusion matrix: number of rows per pair of actual and predicted class.
 ///
-/// Metrics are those of scikit-learn with all classes as `labels` and `zero_division=0`: a quotient 0/0 is 0, such as the
-/// precision of a class that is never predicted or the recall of a class without rows.
+/// Metrics are those of scikit-learn with all classes as `labels` and `zero_division=0`: a quotient 0/0 is 0, such as
+/// the precision of a class that is never predicted or the recall of a class without rows.
 ///
-/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are more than
-/// ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1 and the ten most
-/// frequent errors. The JSON has the fields `classes`, with the [`ClassMetrics`] of each class, and `confusion`, with the
-/// counts \[actual\]\[predicted\]; with more than 100 classes `confusion` is left out. Memory grows with the number of rows and
-/// classes, not with the square of the number of classes.
+/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are
+/// more than ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1
+/// and the ten most frequent errors. The JSON has the fields `classes`, with the [`ClassMetrics`] of each class, and
+/// `confusion`, with the counts \[actual\]\[predicted\]; with more than 100 classes `confusion` is left out. Memory
+/// grows with the number of rows and classes, not with the square of the number of classes.
 ///
 /// # Examples
 /// ```
@@ -36,7 +36,7 @@ const MOST_IN_JSON: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     classes: Vec<String>,
-    /// Numbers of rows; f64 has all whole numbers up to 2⁵³.
+    /// Numbers of rows. f64 represents all whole numbers up to 2⁵³.
     counts: Counts,
 }
 
@@ -191,7 +191,8 @@ impl Confusion {
         (0..self.classes.len()).map(|class| self.class(class)).collect()
     }
 
-    /// Returns the unweighted mean of the metrics over all classes (macro average); its support is the number of rows.
+    /// Returns the unweighted mean of the metrics over all classes (macro average). Its `support` is the number of all
+    /// rows.
     ///
     /// # Examples
     /// ```

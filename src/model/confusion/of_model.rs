@@ -10,12 +10,12 @@ use crate::loss::TargetKind;
 use crate::model::{InputRows, Metadata, Model, classes, forward_batches, target_of};
 
 impl Model {
-    /// Computes the confusion matrix on a data set, on the CPU. The loss function must be softmax cross-entropy, or a binary
-    /// loss with one output; for the latter the targets are two classes, or numbers that are 0 or 1.
+    /// Computes the confusion matrix on a data set, on the CPU. The loss function must be softmax cross-entropy, or a
+    /// binary loss with one output. With a binary loss, the targets are two classes, or numbers that are 0 or 1.
     ///
     /// # Errors
-    /// The model does not predict one class per row; columns or targets do not fit it; a target lies between 0 and 1; an
-    /// output is not finite.
+    /// The model does not predict one class per row; columns or targets do not fit it; a target lies between 0 and 1;
+    /// an output is not finite.
     ///
     /// # Examples
     /// ```

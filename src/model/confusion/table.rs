@@ -9,9 +9,9 @@ use crate::text::{shown, table, table_with_gap};
 
 /// Largest width in characters.
 const WIDTH: usize = 80;
-/// Most classes of a matrix. Of more classes, those with the lowest F1 are shown.
+/// Largest number of classes for which the matrix is shown. With more, only the classes with the lowest F1 are shown.
 const MOST_CLASSES: usize = 30;
-/// Fewest classes for which the most frequent errors are listed.
+/// Smallest number of classes for which the most frequent errors are listed.
 const MANY_CLASSES: usize = 11;
 /// Number of classes shown, and of errors listed, if there are more than [`MOST_CLASSES`] classes.
 const FEW: usize = 10;
@@ -52,8 +52,8 @@ impl Confusion {
         table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 1)
     }
 
-    /// Returns the classes with the lowest F1, without those that have no rows and are never predicted: these say nothing
-    /// about the model.
+    /// Returns the classes with the lowest F1. Leaves out classes that have no rows and are never predicted, since they
+    /// say nothing about the model.
     fn worst_classes(&self) -> Vec<ClassMetrics> {
         let occurs = |(_, found): &(usize, ClassCounts)| found.support + found.predicted > 0.0;
         let classes = self.counts.classes().enumerate().filter(occurs);
