@@ -1,4 +1,5 @@
-//! Tile sizes of a GPU's matrix multiplications: from `--autotune`, `WGRAD_TUNING`, or the file that `wgrad tune` stored.
+//! Tile sizes of a GPU's matrix multiplications: from `--autotune`, `WGRAD_TUNING`, or the file that `wgrad tune`
+//! stored.
 
 use std::path::PathBuf;
 
@@ -28,19 +29,20 @@ pub struct TuningOptions {
     autotune: Option<PathBuf>,
 }
 
-/// Choice of tile sizes, by their source.
+/// Source of the tile sizes.
 pub enum Chosen {
     /// Default tile sizes, which built-in rules choose.
     Nothing,
-    /// From the file of `--autotune`. A tile size that the device does not support is an error.
+    /// Tile sizes from the file of `--autotune`. A tile size that the device does not support is an error.
     Named(PathBuf, Tuning),
-    /// From the file of `WGRAD_TUNING` or of `wgrad tune`. Tile sizes that the device does not support are ignored.
+    /// Tile sizes from the file of `WGRAD_TUNING` or of `wgrad tune`. Those that the device does not support are
+    /// ignored.
     Found(PathBuf, Tuning),
-    /// Problem with the file of `wgrad tune`, which is not used then.
+    /// Problem with the file of `wgrad tune`. Built-in rules choose the tile sizes instead.
     Unusable(String),
 }
 
-/// Report on the use of a tuning.
+/// Report on a tuning file: how many of its tile sizes are used, and why others are not.
 #[derive(Serialize)]
 pub struct Followed {
     /// File of the tuning.
@@ -48,9 +50,9 @@ pub struct Followed {
     file: Option<String>,
     /// Number of matrix multiplications per step. Those with the same kernel and the same shapes count once.
     matmuls: usize,
-    /// Number of those whose tile sizes are from the tuning.
+    /// Number of these matrix multiplications whose tile sizes are from the file.
     tuned: usize,
-    /// Machine that was measured, if it differs from this one.
+    /// Machine on which the tile sizes were measured, if it differs from this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_on: Option<String>,
     /// Reasons why some tile sizes of the file are not used.
@@ -59,8 +61,8 @@ pub struct Followed {
 }
 
 impl TuningOptions {
-    /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that `wgrad tune`
-    /// stored. A file that the user named must be readable.
+    /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that
+    /// `wgrad tune` stored. An unreadable file is an error only if the user named it.
     pub fn choose(&self, device: &Device) -> Result<Chosen> {
         let everywhere = std::env::var_os("WGRAD_TUNING").filter(|value| !value.is_empty()).map(PathBuf::from);
         let named = self.autotune.as_ref().or(everywhere.as_ref());
@@ -84,7 +86,7 @@ impl TuningOptions {
 }
 
 impl Chosen {
-    /// Returns the builder with these tile sizes, if there are any.
+    /// Sets these tile sizes, if there are any, in the builder of a trainer.
     pub fn train(&self, builder: Builder) -> Builder {
         match self {
             Self::Named(_, tuning) => builder.tuning(tuning.clone()),
@@ -93,7 +95,7 @@ impl Chosen {
         }
     }
 
-    /// Returns the verification with these tile sizes, if there are any.
+    /// Sets these tile sizes, if there are any, in a verification.
     pub fn verify(&self, verify: Verify) -> Verify {
         match self {
             Self::Named(_, tuning) => verify.tuning(tuning.clone()),
@@ -117,8 +119,8 @@ impl Chosen {
         Ok((plan, followed))
     }
 
-    /// Reports how many of `matmuls` matrix multiplications have tile sizes from the file: `tuned`. `None` without a file. Also
-    /// `None` for a file that `--autotune` did not name, if it concerns none of these matrix multiplications.
+    /// Reports that `tuned` of `matmuls` matrix multiplications have tile sizes from the file. Returns `None` without a
+    /// file. Also returns `None` if `--autotune` did not name the file and it has no tile sizes for them.
     pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,

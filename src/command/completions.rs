@@ -35,8 +35,8 @@ pub fn run(arguments: &Arguments, command: Command, output: &mut Output) {
     output.bytes(&script);
 }
 
-/// Makes zsh complete file names for DATA. It can complete either file names or names of data sets, and the latter are shorter
-/// to type.
+/// Makes zsh complete file names for DATA. Zsh can complete either file names or names of data sets. The names of data
+/// sets are shorter to type.
 fn data_are_files(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().into()).collect();
     let has_data = |sub: &Command| sub.get_arguments().any(|argument| argument.get_id() == "data");

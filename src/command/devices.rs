@@ -34,9 +34,9 @@ struct Found {
     event: &'static str,
     name: String,
     kind: &'static str,
-    /// `auto` takes this device.
+    /// `true` if `auto` takes this device.
     auto: bool,
-    /// Reason why `auto` takes it.
+    /// Reason why `auto` takes this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,10 +155,10 @@ fn tell(output: &mut Output, found: &Found) {
     output.line(format!("  {features}"));
 }
 
-/// Formats a size in the largest unit that is not larger than it: `128 MiB`, `1.5 GiB`.
+/// Formats a size in the largest unit that gives a number of at least 1: `128 MiB`, `1.5 GiB`.
 fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    // Drivers report one byte less than the power of two that they mean.
+    // Some drivers report one byte less than a power of two.
     let rounded = bytes.checked_add(1).filter(|next| next.is_power_of_two()).unwrap_or(bytes);
     let unit = (1..units.len()).take_while(|unit| rounded >> (10 * unit) > 0).last().unwrap_or(0);
     let number = rounded as f64 / (1u64 << (10 * unit)) as f64;

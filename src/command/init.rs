@@ -83,22 +83,22 @@ fn heading(argument: &Arg) -> &str {
     if argument.is_positional() { "Data" } else { argument.get_help_heading().unwrap_or("Options") }
 }
 
-/// Help of an option: its first line, and its details as another paragraph.
+/// Returns the help of an option: its first line, and its details as another paragraph.
 fn help(argument: &Arg) -> String {
     if argument.is_positional() {
         return LONG_HELP.into();
     }
     let help = argument.get_long_help().or(argument.get_help()).map(StyledStr::to_string).unwrap_or_default();
     let values: Vec<String> = argument.get_possible_values().iter().map(|value| value.get_name().to_string()).collect();
-    // A switch has the possible values true and false.
+    // clap gives a switch the possible values true and false, which the file does not list.
     if values.is_empty() || !argument.get_action().takes_values() || argument.is_hide_possible_values_set() {
         return help;
     }
     format!("{help}; one of {}", values.join(", "))
 }
 
-/// Returns the line `key = value` of an option. It is commented out by a `#` unless the option has the same default for all
-/// data.
+/// Returns the line `key = value` of an option. It is commented out by a `#` unless the option has the same default for
+/// all data.
 fn line(argument: &Arg) -> String {
     let key = key(argument);
     let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
@@ -118,12 +118,12 @@ fn line(argument: &Arg) -> String {
     }
 }
 
-/// Name of the value in the help.
+/// Returns the placeholder of the option's value in the help, such as `FILE`.
 fn placeholder(argument: &Arg) -> String {
     argument.get_value_names().and_then(|names| names.first()).map_or("VALUE".into(), ToString::to_string)
 }
 
-/// A value in TOML: numbers as they are, all else in quotes.
+/// Formats a value for TOML: numbers as they are, all else in quotes.
 fn value(argument: &Arg, text: &str) -> String {
     let kind = argument.get_value_parser().type_id();
     let numbers =

@@ -3,8 +3,9 @@
 /// Width of a line, in columns of a terminal.
 pub const WIDTH: usize = 80;
 
-/// Breaks a text at blanks into lines of at most `width` columns, without a line break at the end. The first line begins
-/// with `first`, every other one with `next`. Text in backticks, often a command to copy, is kept together if it fits.
+/// Breaks a text at blanks into lines of at most `width` columns, without a line break at the end. The first line
+/// begins with `first`, every other one with `next`. Text in backticks, often a command to copy, is kept together if it
+/// fits.
 pub fn wrapped_to(width: usize, first: &str, next: &str, text: &str) -> String {
     let (mut lines, mut line, mut is_empty) = (String::new(), first.to_string(), true);
     for word in words(text, width.saturating_sub(columns(next))) {
@@ -27,7 +28,8 @@ pub fn wrapped(first: &str, next: &str, text: &str) -> String {
     wrapped_to(WIDTH, first, next, text)
 }
 
-/// Splits a text into words at blanks. A text in backticks is one word, with its blanks, if it has at most `room` columns.
+/// Splits a text into words at blanks. A text in backticks is one word, with its blanks, if it has at most `room`
+/// columns.
 fn words(text: &str, room: usize) -> Vec<&str> {
     let mut in_backticks = false;
     let parts = text.split(|c: char| {
@@ -43,8 +45,8 @@ pub fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Formats rows of cells as a table, with `gap` blanks between columns. The first `left` columns are aligned left, all others
-/// right. All rows must have the same number of cells.
+/// Formats rows of cells as a table, with `gap` blanks between columns. The first `left` columns are aligned left, all
+/// others right. All rows must have the same number of cells.
 pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
@@ -56,9 +58,9 @@ pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }
 
-/// Returns a text in lines of at most 80 columns. If tables whose last column is called `name` are too wide, each cell of that
-/// column moves to a line of its own below its row, indented like the second column. Other long lines are wrapped; they
-/// continue below the second column, if there is one.
+/// Formats a text in lines of at most 80 columns. Tables whose last column is called `name` may be too wide. Each cell
+/// of this column then moves to a line of its own below its row, indented like the second column. Other long lines are
+/// wrapped, and continue below the second column if there is one.
 pub fn folded(text: &str, name: &str) -> String {
     let parts = parts(text, name);
     let cells = || parts.iter().filter(|(_, cell)| !cell.is_empty());
@@ -78,8 +80,8 @@ pub fn folded(text: &str, name: &str) -> String {
 /// Blank at which no line breaks.
 const GLUE: char = '\u{a0}';
 
-/// Replaces some blanks by [`GLUE`]: a shape such as `128×784` stays with the name before it, and an arrow with the name after
-/// it.
+/// Replaces some blanks by [`GLUE`]: a shape such as `128×784` stays with the name before it, and an arrow with the
+/// name after it.
 fn glued(text: &str) -> String {
     let mut glued = String::new();
     for word in text.split(' ') {
@@ -92,16 +94,16 @@ fn glued(text: &str) -> String {
     glued
 }
 
-/// Leaves out the last column of all tables where it is called `name`, if any line of the text is wider than [`WIDTH`].
-/// Lines that are then still too long are wrapped.
+/// Leaves out the last column of each table in which it is called `name`, if any line of the text is wider than
+/// [`WIDTH`]. Wraps lines that are still too long.
 pub fn without_last(text: &str, name: &str) -> String {
     let parts = parts(text, name);
     let fits = parts.iter().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH);
     parts.iter().map(|(row, cell)| unfolded(row, if fits { cell } else { "" })).collect()
 }
 
-/// Splits each line of a text in two. In tables whose last column is called `name`, the second part is the cell of that column.
-/// In other lines it is empty.
+/// Splits each line of a text in two. In tables whose last column is called `name`, the second part is the cell of that
+/// column. In other lines it is empty.
 fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
     let mut start = None;
     let split = |line: &'a str| {
@@ -112,7 +114,7 @@ fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
             start = Some(columns(row) + 2);
             return line.split_at(line.len() - last.len());
         }
-        // A cell that is wider than its column moves the ones after it.
+        // A cell that is wider than its column moves later cells to the right.
         let gap = start.and_then(|start| {
             let from = line.char_indices().nth(start - 2)?.0;
             line[from..].find("  ").map(|gap| from + gap)
@@ -144,9 +146,9 @@ fn unfolded(row: &str, cell: &str) -> String {
     wrapped(&first, &" ".repeat(indent.unwrap_or(2)), &rest) + "\n"
 }
 
-/// Draws values as block characters of eight heights, in at most `most` columns. If there are more values, each column shows
-/// the mean of neighboring values. Heights are logarithmic, since losses decrease by orders of magnitude; they are linear if a
-/// value is 0 or negative.
+/// Draws values as block characters of eight heights, in at most `most` columns. If there are more values, each column
+/// shows the mean of neighboring values. Heights are logarithmic, since losses decrease by orders of magnitude; they
+/// are linear if a value is 0 or negative.
 pub fn sparkline(values: &[f64], most: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let count = values.len().min(most);

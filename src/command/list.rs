@@ -64,7 +64,7 @@ fn tasks(loss: Loss) -> String {
     if one == several { one.to_string() } else { format!("{one}, {several}") }
 }
 
-/// Name with options, and formula.
+/// Returns the name of a schedule with its options, and its formula.
 fn schedule((name, options, formula): &(&str, &[&str], &str)) -> Vec<String> {
     let options = if options.is_empty() { String::new() } else { format!("({})", options.join(", ")) };
     vec![format!("{name}{options}"), (*formula).to_string()]

@@ -1,5 +1,5 @@
-//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every error, with
-//! a message on standard error, 130 if Ctrl-C stopped training.
+//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every
+//! error, with a message on standard error, 130 if Ctrl-C stopped training.
 
 mod autotune;
 mod bench;

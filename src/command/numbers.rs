@@ -4,33 +4,33 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Parses a number. If it is not `accepted`, the error states the numbers that are `wanted`.
+/// Parses a number. If `accepted` rejects it, the error states which numbers are `wanted`.
 fn read<T: FromStr>(text: &str, accepted: impl Fn(&T) -> bool, wanted: impl Display) -> Result<T, String> {
     text.trim().parse().ok().filter(accepted).ok_or_else(|| format!("it must be {wanted}"))
 }
 
-/// A whole number of at least 1, for options that count something.
+/// Parses a whole number of at least 1, for options that count something.
 pub fn count(text: &str) -> Result<usize, String> {
     read(text, |number| *number > 0, "a whole number of at least 1")
 }
 
-/// A whole number of 64 bits, for seeds.
+/// Parses a whole number of 64 bits, for seeds.
 pub fn seed(text: &str) -> Result<u64, String> {
     read(text, |_| true, format_args!("a whole number from 0 to {}", u64::MAX))
 }
 
-/// Any number; the library checks its limits.
+/// Parses any number. The library checks its range later.
 pub fn number(text: &str) -> Result<f64, String> {
     read(text, |_| true, "a number, such as 0.01 or 1e-3")
 }
 
-/// A number within limits.
+/// Parses a number within limits.
 pub fn within(text: &str, limits: RangeInclusive<f64>) -> Result<f64, String> {
     let wanted = format!("a number from {} to {}", limits.start(), limits.end());
     read(text, |number| limits.contains(number), wanted)
 }
 
-/// A whole number within limits.
+/// Parses a whole number within limits.
 pub fn whole_within(text: &str, limits: RangeInclusive<u64>) -> Result<u64, String> {
     let wanted = format!("a whole number from {} to {}", limits.start(), limits.end());
     read(text, |number| limits.contains(number), wanted)
@@ -46,7 +46,8 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// Returns the absolute number, if there are `all`. A fraction is rounded to the nearest whole number.
+    /// Returns the absolute number of rows or steps, of `all` that there are. Rounds a fraction to the nearest whole
+    /// number.
     pub fn of(self, all: usize) -> usize {
         match self {
             Self::Count(count) => count,
@@ -54,7 +55,7 @@ impl Amount {
         }
     }
 
-    /// Returns the number as a fraction of `all`.
+    /// Returns the number of rows or steps as a fraction of `all`.
     pub fn fraction(self, all: usize) -> f64 {
         match self {
             Self::Count(count) => count as f64 / all as f64,

@@ -15,7 +15,7 @@ use super::report::{Output, number, score};
 
 const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
 
-/// Number of epochs whose lines are printed after training on a terminal; the best epoch may be one more.
+/// Number of epochs that are printed after training on a terminal. The best epoch is always printed, too.
 const EPOCH_LINES: usize = 10;
 
 /// Columns of the sparkline.
@@ -95,16 +95,16 @@ impl Throughput {
         Self([(now, 0)].into())
     }
 
-    /// Records the number of rows that are done at the time `now`, since training began.
+    /// Records that `rows` rows are done at the time `now`, counted from the start of training.
     fn add(&mut self, now: Instant, rows: u64) {
         self.0.push_back((now, rows));
-        // The first entry is as old as the window, or older.
+        // Drops old entries, except the newest one that is at least as old as the window.
         while self.0.len() > 2 && now.duration_since(self.0[1].0) >= WINDOW {
             self.0.pop_front();
         }
     }
 
-    /// Starts again at a number of rows.
+    /// Restarts the measurement, with `rows` rows done so far.
     fn restart(&mut self, now: Instant, rows: u64) {
         self.0 = [(now, rows)].into();
     }
@@ -209,7 +209,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// `  12k samples/s`
+    /// Formats the throughput: `  12k samples/s`.
     fn samples(&self) -> String {
         match self.throughput.rows_per_second() {
             rate if rate >= 1e7 => format!("  {:.0}M samples/s", rate / 1e6),
@@ -233,7 +233,7 @@ fn short(line: &str) -> String {
     line.replace("  validation ", "  ")
 }
 
-/// `epoch  5/40  loss 0.1234  validation accuracy 97.5 %`
+/// Formats the results of an epoch: `epoch  5/40  loss 0.1234  validation accuracy 97.5 %`.
 fn line(epoch: &Epoch, epochs: usize) -> String {
     let digits = epochs.to_string().len();
     let further = |(name, value): (&String, &f64)| format!(", {name} {}", number(*value));
@@ -242,7 +242,8 @@ fn line(epoch: &Epoch, epochs: usize) -> String {
     format!("epoch {:>digits$}/{epochs}  loss {}{}", epoch.epoch, number(epoch.loss), validation.unwrap_or_default())
 }
 
-/// Prints lines of some epochs if a progress bar was shown instead, and a sparkline of the loss.
+/// Prints a sparkline of the loss. If a progress bar was shown instead of the lines of epochs, prints some of these
+/// first.
 pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
     if has_bar(output) {
         for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {

@@ -4,7 +4,7 @@ use wgrad::plan::Rates;
 
 use super::numbers::within;
 
-/// Options of commands that compare times with a device's peak rates. A rate that is not given is not assumed.
+/// Options of commands that compare times with a device's peak rates. A rate that is not given adds no lower bound.
 #[derive(clap::Args)]
 pub struct RateOptions {
     /// Peak arithmetic rate of the device in 10⁹ FLOP/s
@@ -24,7 +24,7 @@ pub struct RateOptions {
 }
 
 impl RateOptions {
-    /// The rates per second.
+    /// Returns the rates, in operations and in bytes per second.
     pub fn rates(&self) -> Rates {
         Rates { flops: self.peak_gflops.map(|giga| 1e9 * giga), bytes: self.bandwidth_gbs.map(|giga| 1e9 * giga) }
     }

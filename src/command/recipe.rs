@@ -17,8 +17,8 @@ pub struct Options {
     /// dense(128, bias=false, init=he_normal). Other values of init are he_uniform, xavier_normal, xavier_uniform,
     /// normal(0.02) and zeros. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
     /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
-    /// probability 0.2. layer_norm and rms_norm normalize rows. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
-    /// layer is added automatically.
+    /// probability 0.2. layer_norm and rms_norm normalize rows. Brackets add the input of layers to their output, as in
+    /// "64 relu [64 relu 64] relu". The output layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
     /// Loss function [default: by target or outputs]
@@ -34,8 +34,8 @@ pub struct Options {
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
-    /// `wgrad list optimizers` prints all names. Settings stand in parentheses, as in "rmsprop(alpha=0.9, centered=true)".
-    /// sgd_momentum is sgd with a momentum of 0.9. Names are read in upper and lower case.
+    /// `wgrad list optimizers` prints all names. Settings stand in parentheses, as in "rmsprop(alpha=0.9,
+    /// centered=true)". sgd_momentum is sgd with a momentum of 0.9. Names are read in upper and lower case.
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES).in_any_case())]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
@@ -102,11 +102,11 @@ impl Usual {
     }
 }
 
-/// Tables with fewer rows get one hidden layer with much dropout, and small batches.
+/// Number of rows below which a table gets one hidden layer with much dropout, and small batches.
 const SMALL: usize = 2000;
 
-/// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone, with
-/// AdamW, a cosine schedule over all steps, and the parameters of the epoch with the lowest validation loss.
+/// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone,
+/// with AdamW, a cosine schedule over all steps, and the parameters of the epoch with the lowest validation loss.
 ///
 /// | data | number of seeds | validation | other settings |
 /// |---|---|---|---|
@@ -153,8 +153,8 @@ pub struct Recipe {
 }
 
 impl Options {
-    /// Returns the settings for the training set `data`. `source` is the name of its data set or table, and `rows` the number
-    /// of all rows before the split. A batch is never larger than `data`.
+    /// Returns the settings for the training set `data`. `source` is the name of its data set or table, and `rows` the
+    /// number of all rows before the split. A batch is never larger than `data`.
     pub fn for_data(&self, source: &str, data: &Dataset, rows: usize) -> Result<Recipe> {
         let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
         self.recipe(&usual(source, rows), data.inputs(), data::outputs(data, loss), loss, data.len())
@@ -202,8 +202,8 @@ impl Options {
         Ok(optimizer)
     }
 
-    /// Refuses options such as `--batch`, which apply to a single network, if no network is given. `remedy` is the remedy in
-    /// the error.
+    /// Returns an error if an option such as `--batch` is given. Commands call it if no network is given, since these
+    /// options apply to one network. `remedy` is the remedy in the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
         let Self { hidden: _, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
         let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());

@@ -13,7 +13,7 @@ use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 use super::autotune::Followed;
 use super::lines::{folded, wrapped};
 
-/// Most notes that are printed about a table. Warnings of one kind have the same limit.
+/// Largest number of notes that are printed about a table. Warnings of one kind have the same limit.
 const MOST_NOTES: usize = 5;
 
 /// Style of the result on a terminal.
@@ -61,7 +61,7 @@ impl Output {
         }
     }
 
-    /// Prints a note on standard error, since it is no part of the results. Control characters are escaped.
+    /// Prints a note on standard error, since notes are not results. Control characters are escaped.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             writeln!(std::io::stderr(), "{}", wrapped("note: ", "  ", &shown(text.as_ref()))).ok();
@@ -86,8 +86,8 @@ impl Output {
         self.bytes(shown_lines(text).as_bytes());
     }
 
-    /// Prints human-readable lines of at most 80 columns. In tables that are wider, the last column moves below each row if it
-    /// is called `name`.
+    /// Prints human-readable lines of at most 80 columns. In tables that are wider, the last column moves below each
+    /// row if it is called `name`.
     pub fn folded(&mut self, text: &str, name: &str) {
         self.bytes(folded(&shown_lines(text), name).as_bytes());
     }
@@ -136,8 +136,8 @@ pub fn score(evaluation: &Evaluation) -> String {
     }
 }
 
-/// Accuracy, with exact match and F1 of several labels, or R² with MAE and RMSE, then the loss; only the loss if there is no
-/// score.
+/// Formats accuracy (with exact match and F1 for several labels) or R² (with MAE and RMSE), then the loss. If there is
+/// no score, formats only the loss.
 pub fn score_and_loss(evaluation: &Evaluation) -> String {
     let errors = [("MAE", evaluation.mae), ("RMSE", evaluation.rmse)];
     let errors = errors.into_iter().filter_map(|(name, error)| Some(format!("{name} {}", significant(error?))));
@@ -147,7 +147,8 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(labels).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
-/// Further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if there are none.
+/// Formats further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if
+/// there are none.
 pub fn further_metrics(evaluation: &Evaluation, class_count: Option<usize>) -> Option<String> {
     type Shown = (&'static str, &'static str, fn(f64) -> String);
     let metrics: [Shown; 4] = [
@@ -236,7 +237,7 @@ pub struct Summary {
     /// Epoch whose parameters were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
-    /// Metric by which it is the best, if not by the loss.
+    /// Metric by which the best epoch was chosen; `None` if it was the loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
     pub seconds: f64,
@@ -260,8 +261,8 @@ pub struct Stopped<'a> {
     pub resume: &'a str,
 }
 
-/// Computes the confusion matrix. `None` if the model does not predict one class per row, or the data do not have one class per
-/// row.
+/// Computes the confusion matrix. `None` if the model does not predict one class per row, or the data do not have one
+/// class per row.
 pub fn confusion(model: &Model, device: &Device, data: &Dataset, found: &Evaluation) -> Result<Option<Confusion>> {
     let has_classes = model.metadata.class_count().is_some() && found.accuracy.is_some();
     has_classes.then(|| model.confusion_on(device, data)).transpose()

@@ -4,8 +4,8 @@
 #[cfg(all(feature = "gpu", unix, not(target_os = "macos")))]
 const VARIABLE: &str = "XDG_RUNTIME_DIR";
 
-/// Starts the program again with the variable set, if it is not set. Mesa's drivers look in this folder for a display server,
-/// and print an error without it. The folder need not exist, since nothing is displayed.
+/// Starts the program again with the variable set, if it is not set. Mesa's drivers look in this folder for a display
+/// server, and print an error without it. The folder need not exist, since nothing is displayed.
 #[cfg(all(feature = "gpu", unix, not(target_os = "macos")))]
 pub fn ensure_set() {
     use std::os::unix::process::CommandExt;

@@ -22,8 +22,8 @@ pub fn line(error: &clap::Error) -> String {
     paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns an error that names the argument, or environment variable, that must be UTF-8 and is not: clap's message does not
-/// name it. `None` if there is none.
+/// Returns an error that names the argument or environment variable that must be UTF-8 and is not. clap's own message
+/// does not name it. `None` if there is none.
 pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     let mut matches = &taking_anything(command.clone()).try_get_matches_from(typed).ok()?;
     let mut command = command;
@@ -36,7 +36,7 @@ pub fn not_text(command: &Command, typed: &[OsString]) -> Option<Error> {
     }
 }
 
-/// Returns the command with the same arguments, of which all accept values that are not UTF-8.
+/// Returns the command, changed so that all its arguments accept values that are not UTF-8.
 fn taking_anything(command: Command) -> Command {
     let command = command.mut_args(|argument| match takes_values(&argument) {
         true => argument.value_parser(value_parser!(OsString)),

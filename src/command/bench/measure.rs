@@ -15,19 +15,19 @@ use crate::command::lines::wrapped;
 /// Number of repetitions of a measurement; their spread shows how reliable it is.
 const REPETITIONS: usize = 9;
 
-/// Fewest repetitions of a measurement, so that it has quartiles.
+/// Smallest number of repetitions of a measurement. Quartiles need at least four.
 const FEWEST: usize = 4;
 
-/// Number of submissions (groups of steps that are sent to the device at once) that fill the device's queue. Once it is full,
-/// the host waits for the device, so that a repetition takes as long as its steps.
+/// Number of submissions (groups of steps that are sent to the device at once) that fill the device's queue. Once it is
+/// full, the host waits for the device, so that a repetition takes as long as its steps.
 const IN_FLIGHT: usize = 3;
 
 /// Amount of work to measure.
 #[derive(Clone, Copy)]
 pub enum Effort {
-    /// Time of all repetitions.
+    /// Seconds: for all repetitions in `measure`, for a single one in `repeat`.
     Seconds(f64),
-    /// Steps of each repetition.
+    /// Number of steps of each repetition.
     Steps(usize),
 }
 
@@ -55,7 +55,7 @@ pub struct Measurement {
     pub host_bytes_per_step: Option<f64>,
 }
 
-/// Time and number of steps of a repetition.
+/// Time, steps and submissions of one repetition.
 struct Repetition {
     seconds: f64,
     steps: usize,
@@ -73,8 +73,8 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;
-    // The first runs are slower: shaders are compiled, caches are cold, and clock rates are low. In a long training run, that
-    // hardly matters.
+    // The first runs are slower: shaders are compiled, caches are cold, and clock rates are low. In a long training
+    // run, that hardly matters.
     let (warm_up, each) = match effort {
         Effort::Seconds(seconds) => (0.2 * seconds, Effort::Seconds(0.8 * seconds / REPETITIONS as f64)),
         steps => (0.0, steps),
@@ -124,8 +124,8 @@ fn first_step(trainer: &mut Trainer, data: &Dataset, batch: usize) -> Result<()>
     trainer.step(input, targets)?.value().map(drop)
 }
 
-/// Runs all repetitions. Stops early, after at least [`FEWEST`], once they have taken twice the given time because single
-/// submissions are slow.
+/// Runs [`REPETITIONS`] repetitions. If slow submissions make them take twice the time of `effort`, it stops early, but
+/// not before [`FEWEST`] repetitions.
 fn repetitions(trainer: &mut Trainer, effort: Effort) -> Result<Vec<Repetition>> {
     let mut repetitions: Vec<Repetition> = Vec::new();
     while repetitions.len() < REPETITIONS {
@@ -191,7 +191,7 @@ fn line([first, step, quartiles, samples, flops]: [String; 5], device: &str) -> 
     wrapped(&figures, &" ".repeat(figures.chars().count()), device)
 }
 
-/// `1.23 ms`
+/// Formats a time: `1.23 ms`.
 fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 1.0 => format!("{s:.2} s"),

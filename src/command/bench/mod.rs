@@ -149,7 +149,7 @@ struct Summary {
 struct Fastest {
     network: String,
     device: String,
-    /// Time of the second-fastest device, divided by that of the fastest; `None` if only one was measured.
+    /// Time of the second-fastest device divided by the time of the fastest. `None` if only one device was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     factor: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,7 +227,8 @@ fn show_current(output: &Output, what: &str) {
     }
 }
 
-/// Sorts the measurements by speed. Returns the fastest device and the second-fastest; `None` if there are no measurements.
+/// Sorts the measurements by speed. Returns the fastest device and the second-fastest; `None` if there are no
+/// measurements.
 fn best(workload: &Workload, found: &mut [Measurement]) -> Option<Fastest> {
     found.sort_by(|a, b| a.step_seconds.total_cmp(&b.step_seconds));
     let (first, next) = (found.first()?, found.get(1));
@@ -266,13 +267,13 @@ impl Arguments {
         if device.is_gpu() { self.fused_step.of(device) } else { Ok(device) }
     }
 
-    /// Tile sizes of a device; the CPU has none.
+    /// Returns the tile sizes to use on a device; none on the CPU.
     fn tuning_on(&self, device: &Device) -> Result<Chosen> {
         if device.is_gpu() { self.tuning.choose(device) } else { Ok(Chosen::Nothing) }
     }
 
-    /// Returns the names of the devices to measure. Each device that `--device` names is opened once, so that an error comes
-    /// first.
+    /// Returns the names of the devices to measure. Opens each device that `--device` names, so that an unknown name is
+    /// an error before any measurement.
     fn devices(&self) -> Result<Vec<String>> {
         if self.device.is_empty() {
             return Ok(everywhere());
@@ -288,7 +289,7 @@ impl Arguments {
 fn everywhere() -> Vec<String> {
     let names = std::iter::once("cpu".to_string());
     #[cfg(feature = "gpu")]
-    // By number, since names may be equal.
+    // By index, since two GPUs may have the same name.
     let names = names.chain((0..wgrad::exec::gpu::GpuDevice::list().len()).map(|index| index.to_string()));
     names.collect()
 }

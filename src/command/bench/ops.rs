@@ -1,5 +1,5 @@
-//! Times of the single ops of a training step. Each op is repeated within one submission to the device, so that launch overhead
-//! is negligible.
+//! Times of the single ops of a training step. Each op is repeated within one submission to the device, so that launch
+//! overhead is negligible.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,10 +18,11 @@ use super::roofline::Roofline;
 use super::workload::Workload;
 use crate::command::autotune::Chosen;
 
-/// Approximate time of a submission, in seconds. It is short, since operating systems reset a GPU that is busy for too long.
+/// Approximate time of a submission, in seconds. It is short, since operating systems reset a GPU that is busy for too
+/// long.
 const BLOCK_SECONDS: f64 = 0.02;
 
-/// Most repetitions per submission.
+/// Largest number of repetitions per submission.
 const MOST: f64 = 4096.0;
 
 /// Learning rate so small that repeated updates leave the parameters as they are.
@@ -52,7 +53,7 @@ pub struct Measured {
     pub tile: Option<String>,
     /// `true` for the tile that training uses.
     pub chosen: bool,
-    /// Time of one run: median of the submissions.
+    /// Time of one run in seconds: median over the submissions.
     pub seconds: f64,
     pub best_seconds: f64,
     pub submissions: usize,
@@ -74,7 +75,8 @@ pub struct Settings<'a> {
     pub rates: Rates,
 }
 
-/// Measures each op of a step once per kernel, shapes and tile. `tell` is called with each result as soon as it is measured.
+/// Measures the ops of a step. Ops with the same kernel, shapes and tile are measured once. Calls `tell` with each
+/// result as soon as it is measured.
 pub fn measure(
     workload: &Workload,
     device: &Device,
@@ -114,8 +116,8 @@ fn ways(plan: &Plan, device: &Device) -> usize {
     ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
 }
 
-/// Returns the plan with the tile size `number` in each matrix multiplication for which more than `number` tile sizes are
-/// possible.
+/// Returns the plan with other tile sizes: candidate `number` in each matrix multiplication that has more than `number`
+/// candidates.
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
     if let DeviceLimits::Gpu(limits) = device.target() {
@@ -124,8 +126,8 @@ fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     plan
 }
 
-/// Groups the ops that are measured together: a split matrix multiplication and the op that adds its parts. All other ops are
-/// measured alone.
+/// Groups the ops that are measured together: a split matrix multiplication and the op that adds its parts. All other
+/// ops are measured alone.
 fn units(plan: &Plan) -> Vec<(Section, Range<usize>)> {
     let mut units = Vec::new();
     for section in [Section::Gradients, Section::Update] {
@@ -161,7 +163,7 @@ fn fill(executor: &mut dyn Executor, spec: &TrainingSpec) -> Result<Step> {
     Ok(step)
 }
 
-/// Runs the step for a while, since idle GPUs have low clocks.
+/// Runs the step for `time`, since idle GPUs have low clocks.
 fn warm_up(executor: &mut dyn Executor, step: Step, time: Duration) -> Result<()> {
     let (began, run) = (Instant::now(), Run { section: Section::Gradients, batch_index: 0 });
     let all = 0..executor.plan().ops(Section::Gradients).len();

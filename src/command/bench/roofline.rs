@@ -18,7 +18,7 @@ pub struct Roofline {
 }
 
 impl Roofline {
-    /// Creates the bounds for a measured time.
+    /// Computes the lower bounds of `work`, and compares them with a measured time in seconds.
     pub fn new(work: Work, rates: Rates, seconds: f64) -> Self {
         let [arithmetic_seconds, memory_seconds] = work.roofline(rates);
         let least = arithmetic_seconds.into_iter().chain(memory_seconds).reduce(f64::max);
@@ -26,7 +26,7 @@ impl Roofline {
         Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, roofline_percent }
     }
 
-    /// Returns the bounds whose rates were given. `say` formats each from its name and value.
+    /// Returns the lower bounds whose rates were given. `say` makes a text from the name and the value of a bound.
     pub fn named(&self, say: impl Fn(&str, String) -> String) -> Vec<String> {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
         let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));

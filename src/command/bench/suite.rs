@@ -1,5 +1,5 @@
-//! `wgrad bench --suite`: all measurements of one device: single ops, and steps of several networks, each with its lower
-//! bound.
+//! `wgrad bench --suite`: all measurements of one device: single ops, and steps of several networks, each with its
+//! lower bound.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ struct Start<'a> {
     device: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
-    /// Clock of single ops: `gpu`, or `host`, which includes launch overhead.
+    /// Clock that measures single ops: `gpu`, or `host`, which includes launch overhead.
     clock: &'static str,
     networks: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

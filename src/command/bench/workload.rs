@@ -18,16 +18,16 @@ const MOST_BYTES: usize = 64 << 20;
 /// Steps per epoch, if memory allows it.
 const STEPS: usize = 384;
 
-/// Networks that other libraries are measured with, too.
+/// Networks in JSON. Other libraries are measured on them, too.
 const TRAINED: &str = include_str!("../../../benches/workloads.json");
 
-/// Networks of which only the single ops are measured, one large and one of usual size: layer sizes and batch size. With two
-/// layers, the matrix multiplications have all three forms: forward, input gradient and weight gradient.
+/// Networks of which only single ops are measured: name, layer sizes and batch size. One is large, the other of usual
+/// size. With two layers, the matrix multiplications have all three forms: forward, input gradient and weight gradient.
 const OPS_ALONE: [(&str, [usize; 3], usize); 2] =
     [("square", [4096, 4096, 4096], 4096), ("layer", [1024, 1024, 1024], 512)];
 
-/// Names of the suite's networks. Launch overhead limits the speed of the small ones, matrix multiplications or memory that of
-/// the others.
+/// Names of the suite's networks. Small networks are limited by launch overhead, large ones by matrix multiplications
+/// or memory.
 pub const SUITE: [&str; 7] = ["moons", "digits", "mnist", "wide", "narrow", "layer", "square"];
 
 /// Number of inputs and number of units of each layer, in order, and batch size.
@@ -59,12 +59,12 @@ impl Workload {
         Ok(Self { name, network, loss, optimizer, clip_norm, batch, trained: true, flops: flops(&plan) })
     }
 
-    /// Networks of `wgrad bench`, from small to large.
+    /// Creates the networks of `wgrad bench`, from small to large.
     pub fn usual() -> Result<Vec<Self>> {
         ["moons", "digits", "mnist"].into_iter().map(Self::named).collect()
     }
 
-    /// One of [`SUITE`], with ReLU between its layers.
+    /// Creates a network of [`SUITE`], with ReLU between its layers.
     pub fn named(name: &'static str) -> Result<Self> {
         let sizes =
             BTreeMap::from(OPS_ALONE.map(|(name, layers, batch)| (name, Sizes { layers: layers.into(), batch })));
@@ -84,7 +84,7 @@ impl Workload {
         Ok(Self { trained: trained.is_some(), ..new })
     }
 
-    /// Random rows of the right shape.
+    /// Returns random rows that fit the network and the loss.
     pub fn data(&self) -> Result<Dataset> {
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         let columns = inputs + if self.loss.target_kind() == TargetKind::Class { 1 } else { outputs };

@@ -48,8 +48,8 @@ impl Axis {
         if low > 0.0 && high > WIDE * low { Self::logarithmic(low, high) } else { Self::linear(low, high, 0.06) }
     }
 
-    /// Axis of scores, which are at most `ceiling`. If there are positive scores, it begins at −`ceiling` at the lowest, so
-    /// that a very low R² of the first epochs does not stretch it.
+    /// Axis of scores, which are at most `ceiling`. If any score is positive, the axis begins at −`ceiling` or higher.
+    /// A very low R² in the first epochs then does not stretch it.
     pub fn scores(values: &[f64], ceiling: f64) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -69,8 +69,8 @@ impl Axis {
         Self { logarithmic: true, low, high, ticks }
     }
 
-    /// Returns the position of a number: its logarithm on a logarithmic axis, else the number. Numbers outside the range are
-    /// moved to its end.
+    /// Returns the position of a number: its logarithm on a logarithmic axis, else the number. Numbers outside the
+    /// range are moved to its end.
     pub fn place(&self, number: f64) -> f64 {
         let place = if self.logarithmic { number.log10() } else { number };
         place.clamp(self.low, self.high)
@@ -119,8 +119,8 @@ fn step_of(width: f64, most: f64) -> f64 {
     power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough * 0.999).unwrap_or(10.0)
 }
 
-/// Text of a tick, a multiple of `step`, with the decimals that `step` needs. Very large numbers, and very small steps, give
-/// texts such as `1.5e8`.
+/// Text of a tick, a multiple of `step`, with the decimals that `step` needs. Very large numbers, and very small steps,
+/// give texts such as `1.5e8`.
 fn tick_text(number: f64, step: f64) -> String {
     let digits = (-step.log10().floor()).max(0.0) as usize;
     if digits > 5 || number.abs() >= 1e7 {

@@ -16,10 +16,10 @@ use crate::command::device::DeviceOptions;
 use crate::command::lines::wrapped;
 use crate::command::report::Output;
 
-/// Number of colored cells across and down the plane, for an SVG; a PNG has twice as many each way. SVG files stay well below a
-/// megabyte.
+/// Number of colored cells across and down the plane, for an SVG; a PNG has twice as many each way. SVG files stay well
+/// below a megabyte.
 const CELLS: (usize, usize) = (220, 180);
-/// Most points; of more rows, every n-th is drawn.
+/// Largest number of points. If there are more rows, every n-th is drawn.
 const MOST_POINTS: usize = 1000;
 
 const EXAMPLES: &str = "\
@@ -149,7 +149,8 @@ fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
 
 fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
     model.outputs_on(device, cells).map_err(|error| match error {
-        // The row is a cell of the plane, which the user does not know. The error gives the cell's inputs instead.
+        // The error's row is a cell of the plane, which the user does not know. The new error gives the cell's inputs
+        // instead.
         Error::Output { row, output, value, .. } => {
             let (names, cell) = (&model.metadata.columns, &cells[2 * row..]);
             let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);

@@ -57,7 +57,7 @@ impl<B: DrawingBackend> Canvas<B> {
             .pos(Pos::new(HPos::Left, VPos::Center))
     }
 
-    /// Writes a text from x on, vertically centered at y; returns its width. All are in units.
+    /// Writes a text from x on, vertically centered at y, and returns its width. Sizes and positions are in units.
     pub fn write(&self, text: &str, size: u32, color: RGBColor, (x, y): (u32, u32)) -> Drawn<B, u32> {
         self.write_at(text, size, &self.style(size, color), (self.pixels(x), self.pixels(y)))?;
         self.width(text, size)
@@ -107,8 +107,8 @@ pub struct PictureFile {
 }
 
 impl PictureFile {
-    /// Checks that the extension is svg or png, and that the file can be written. `option` is the option that names the file,
-    /// for error messages.
+    /// Checks that the extension is svg or png, and that the file can be written. `option` is the option that names the
+    /// file, for error messages.
     pub fn new(option: &str, path: &Path) -> Result<Self> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let png = match extension.as_deref() {

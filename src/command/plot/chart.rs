@@ -104,7 +104,8 @@ impl<B: DrawingBackend> Canvas<B> {
         self.area.draw(&PathElement::new(corners, outline))
     }
 
-    /// Draws a color scale with its upper left corner at (x, y), 22 units wide and `height` high, with the ticks of an axis.
+    /// Draws a color scale with its upper left corner at (x, y), 22 units wide and `height` high, with the ticks of an
+    /// axis.
     pub fn scale_of_colors(
         &self,
         axis: &Axis,

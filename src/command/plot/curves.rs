@@ -26,7 +26,7 @@ pub struct Curves {
     pub epochs: Vec<Epoch>,
     /// Epoch whose parameters were kept.
     pub best: Option<usize>,
-    /// Metric by which it is the best, if not by the loss.
+    /// Metric by which the best epoch was chosen; `None` if it was the loss.
     pub metric: Option<Metric>,
 }
 

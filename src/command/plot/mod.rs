@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
 }
 
-/// Colors on a dark or on a light background.
+/// Returns the colors for a dark or a light background.
 pub fn theme(dark: bool) -> Theme {
     if dark { DARK } else { LIGHT }
 }

@@ -7,7 +7,8 @@ use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Chart, Mark};
 use super::theme::{STRONGEST, Theme, viridis};
 
-/// Number of shades of a class color, and of a color scale. Neighboring cells of the same shade are drawn as one rectangle.
+/// Number of shades of a class color, and of a color scale. Neighboring cells of the same shade are drawn as one
+/// rectangle.
 const STEPS: (f64, f64) = (16.0, 32.0);
 /// Most classes in the legend.
 const MOST_NAMES: usize = 16;

@@ -69,7 +69,8 @@ impl Theme {
         blend(self.background, self.series(number), share)
     }
 
-    /// Color of a probability: 0 has the color of the first class, 1 that of the second, and 0.5 that of the background.
+    /// Color of a probability: 0 has the color of the first class, 1 that of the second, and 0.5 that of the
+    /// background.
     pub fn between(&self, share: f64) -> RGBColor {
         let strength = (2.0 * share - 1.0).abs();
         self.shade(usize::from(share > 0.5), STRONGEST * strength)

@@ -1,5 +1,5 @@
-//! `wgrad train run.toml`: options of `train` in a file, converted to a command line. The options have the names, values and
-//! meanings that they have on the command line.
+//! `wgrad train run.toml`: options of `train` in a file, converted to a command line. The options have the names,
+//! values and meanings that they have on the command line.
 
 mod settings;
 
@@ -15,7 +15,7 @@ use settings::{Setting, Value, read};
 /// Subcommand that accepts run files.
 pub const TRAIN: &str = "train";
 
-/// Hidden argument for the run file. On the expanded command line it follows the data, which the file names.
+/// Name of a hidden argument for the path of the run file. On the expanded command line, this path follows DATA.
 const RUN_FILE: &str = "run_file";
 
 /// Command line with the options of a run file.
@@ -24,8 +24,8 @@ pub struct Expanded {
     pub words: Vec<OsString>,
 }
 
-/// Returns the typed command line with the options of the run file added; `None` if `train` was not given a run file. Options
-/// that were typed, or set in the environment, override the file.
+/// Returns the typed command line with the options of the run file added; `None` if `train` was not given a run file.
+/// Options that were typed, or set in the environment, override the file.
 pub fn expand(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Result<Option<Expanded>> {
     let Some((TRAIN, matches)) = matches.subcommand() else { return Ok(None) };
     let Some(path) = data(command, matches).filter(|path| is_run_file(path)) else { return Ok(None) };
@@ -90,8 +90,8 @@ fn data<'a>(command: &Command, matches: &'a ArgMatches) -> Option<&'a Path> {
     matches.get_raw(positional.get_id().as_str())?.next().map(Path::new)
 }
 
-/// Checks whether an option was typed, or set in the environment, and so overrides the file. DATA never does: the typed
-/// argument is the run file itself.
+/// Returns `true` if an option was typed, or set in the environment, and so overrides the file. DATA never does, since
+/// the typed argument is the run file itself.
 fn is_settled(argument: &Arg, matches: &ArgMatches) -> bool {
     let source = matches.value_source(argument.get_id().as_str());
     !argument.is_positional() && matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
