@@ -7,8 +7,8 @@ use crate::elementwise::{Declared, Function, Side};
 use crate::error::Result;
 use crate::text::Term;
 
-/// Activation function, applied to each element. There is a constructor for each, such as [`Activation::relu`]; their text is
-/// that of [`Network::parse`](crate::Network::parse).
+/// Activation function, applied to each element. Each function has a constructor, such as [`Activation::relu`]. Its
+/// `Display` text has the syntax of [`Network::parse`](crate::Network::parse).
 ///
 /// # Examples
 /// ```
@@ -21,15 +21,15 @@ use crate::text::Term;
 pub struct Activation(Declared<Function>);
 
 impl Activation {
-    /// Creates the function with this number and exactly these parameters.
+    /// Creates the function with index `number` in [`Function::ALL`]. Keeps both `parameters` as they are.
     pub(crate) const fn exactly(number: u32, parameters: [f32; 2]) -> Self {
         Self(Declared::exactly(number, parameters))
     }
 
-    /// Creates the function with this number, without those parameters that the function does not have.
+    /// Creates the function with index `number` in [`Function::ALL`]. Parameters that it does not have become 0.
     ///
     /// # Panics
-    /// If there is no such function.
+    /// If `number` is not an index of [`Function::ALL`].
     #[doc(hidden)]
     pub fn new(number: u32, parameters: [f32; 2]) -> Self {
         Self(Declared::new(number, parameters))
@@ -46,55 +46,55 @@ impl Activation {
         Declared::all().map(Self)
     }
 
-    /// Returns the place in [`Function::ALL`], the form that kernels take.
+    /// Returns the index in [`Function::ALL`]. Kernels identify the function by this number.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
         self.0.number()
     }
 
-    /// Returns the values of the parameters; 0 for those that the function does not have.
+    /// Returns the values of both parameters; 0 for a parameter that the function does not have.
     #[doc(hidden)]
     pub fn parameters(self) -> [f32; 2] {
         self.0.values()
     }
 
-    /// f(x) in f32.
+    /// Returns f(x), computed in f32.
     #[doc(hidden)]
     pub fn apply(self, x: f32) -> f32 {
         self.function().apply(x, self.parameters())
     }
 
-    /// f′ in f32, from the input or the output; see [`Self::keeps_input`].
+    /// Returns f′, computed in f32. `argument` is the input or the output of f; see [`Self::keeps_input`].
     #[doc(hidden)]
     pub fn derivative(self, argument: f32) -> f32 {
         self.function().derivative(argument, self.parameters())
     }
 
-    /// Replaces each x by f(x), as fast CPU kernels do.
+    /// Replaces each value x by f(x). Vectorized, for fast CPU kernels.
     #[doc(hidden)]
     pub fn apply_all(self, values: &mut [f32]) {
         self.function().apply_all(values, self.parameters());
     }
 
-    /// Multiplies each gradient by f′ at its argument times `factor`, as fast CPU kernels do.
+    /// Multiplies `gradients[i]` by f′(`arguments[i]`·`factor`) for each i. Vectorized, for fast CPU kernels.
     #[doc(hidden)]
     pub fn times_derivative(self, arguments: &[f32], factor: f32, gradients: &mut [f32]) {
         self.function().times_derivative(arguments, factor, self.parameters(), gradients);
     }
 
-    /// f(x) with its rounding error.
+    /// Returns f(x) with its rounding error.
     #[doc(hidden)]
     pub fn rounded(self, x: Rounded) -> Rounded {
         self.function().rounded(x, self.parameters())
     }
 
-    /// f′ with its rounding error.
+    /// Returns f′ with its rounding error. `argument` is the input or the output of f; see [`Self::keeps_input`].
     #[doc(hidden)]
     pub fn rounded_derivative(self, argument: Rounded) -> Rounded {
         self.function().rounded_derivative(argument, self.parameters())
     }
 
-    /// Returns the declaration.
+    /// Returns the declaration of the function.
     #[doc(hidden)]
     pub fn function(self) -> &'static Function {
         self.0.declaration()
@@ -116,7 +116,7 @@ impl Activation {
         self.function().name
     }
 
-    /// Returns the formula, for people.
+    /// Returns the formula as readable text.
     ///
     /// # Examples
     /// ```
@@ -126,8 +126,9 @@ impl Activation {
         self.function().formula
     }
 
-    /// Returns the gain with which [`Init`](crate::Init) preserves the variance of a signal: that of PyTorch's
-    /// `torch.nn.init.calculate_gain`; for functions that it does not know √2 if they are like ReLU, else 1.
+    /// Returns the gain with which [`Init`](crate::Init) preserves the variance of a signal. The gain is that of
+    /// PyTorch's `torch.nn.init.calculate_gain`. For a function that PyTorch does not list, it is √2 if the function
+    /// resembles ReLU, else 1.
     ///
     /// # Examples
     /// ```
@@ -138,7 +139,7 @@ impl Activation {
         (self.function().gain)(self.parameters().map(f64::from))
     }
 
-    /// Parses a term; `None` if no function has its name.
+    /// Parses a term, such as `leaky_relu(0.2)`. Returns `None` if no function has the term's name.
     pub(crate) fn from_term(term: &Term<'_>, place: &str) -> Option<Result<Self>> {
         Declared::from_term(term, place).map(|declared| declared.map(Self))
     }

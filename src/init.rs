@@ -13,9 +13,10 @@ use crate::text::{Term, number, required};
 /// Initial distribution of a layer's weights; biases start at zero.
 ///
 /// Its text is `zeros`, `normal(0.02)`, `xavier_uniform`, `xavier_normal`, `he_uniform` or `he_normal`.
-/// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is that
-/// of the activation after the layer, see [`Activation::gain`]. Dropout and brackets of residual blocks between them are
-/// skipped. A dense layer that ends a residual block starts at zeros, see [`Network::residual`](crate::Network::residual).
+/// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is
+/// that of the activation after the layer, see [`Activation::gain`]. Dropout and brackets of residual blocks between
+/// layer and activation are skipped. A dense layer that ends a residual block starts at zeros, see
+/// [`Network::residual`](crate::Network::residual).
 ///
 /// # Examples
 /// ```
@@ -91,8 +92,8 @@ impl Init {
         }
     }
 
-    /// Draws a weight matrix of shape [outputs, inputs], row-major. `following` is the activation after the layer, `index`
-    /// the number of the layer. The same seed and index give the same weights.
+    /// Draws a weight matrix of shape [outputs, inputs], row-major. `following` is the activation after the layer,
+    /// `index` the number of the layer. The same seed and index give the same weights.
     ///
     /// # Errors
     /// [`Error::Memory`] if the matrix does not fit into memory.

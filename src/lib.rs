@@ -45,8 +45,8 @@
 //!
 //! # Features
 //!
-//! `gpu` (default) adds the GPU through wgpu. `cli` (default) adds the command `wgrad`. With `default-features = false` the
-//! library trains on the CPU alone.
+//! `gpu` (default) adds the GPU through wgpu. `cli` (default) adds the command `wgrad`. With `default-features = false`
+//! the library trains on the CPU alone.
 
 #![deny(missing_docs)]
 

@@ -9,8 +9,8 @@ use crate::elementwise::{Declared, LossFunction, Meaning, Range};
 use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
 
-/// Loss function: the mean over all rows, and over outputs if each output has a target, as PyTorch's `reduction="mean"`. There is
-/// a constructor for each, such as [`Loss::mean_squared_error`].
+/// Loss function. The loss is the mean over all rows, and over outputs if each output has a target, like PyTorch's
+/// `reduction="mean"`. Each loss function has a constructor, such as [`Loss::mean_squared_error`].
 ///
 /// # Examples
 /// ```
@@ -69,15 +69,15 @@ impl Loss {
         names
     };
 
-    /// Creates the function with this number and exactly these parameters.
+    /// Creates the function with index `number` in [`LossFunction::ALL`]. Keeps both `parameters` as they are.
     pub(crate) const fn exactly(number: u32, parameters: [f32; 2]) -> Self {
         Self(Declared::exactly(number, parameters))
     }
 
-    /// Creates the function with this number, without those parameters that the function does not have.
+    /// Creates the function with index `number` in [`LossFunction::ALL`]. Parameters that it does not have become 0.
     ///
     /// # Panics
-    /// If there is no such function.
+    /// If `number` is not an index of [`LossFunction::ALL`].
     #[doc(hidden)]
     pub fn new(number: u32, parameters: [f32; 2]) -> Self {
         Self(Declared::new(number, parameters))
@@ -94,19 +94,19 @@ impl Loss {
         Declared::all().map(Self)
     }
 
-    /// Returns the place in [`LossFunction::ALL`], the form that kernels take.
+    /// Returns the index in [`LossFunction::ALL`]. Kernels identify the function by this number.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
         self.0.number()
     }
 
-    /// Returns the values of the parameters; 0 for those that the function does not have.
+    /// Returns the values of both parameters; 0 for a parameter that the function does not have.
     #[doc(hidden)]
     pub fn parameters(self) -> [f32; 2] {
         self.0.values()
     }
 
-    /// Returns the declaration.
+    /// Returns the declaration of the function.
     #[doc(hidden)]
     pub fn function(self) -> &'static LossFunction {
         self.0.declaration()
@@ -122,7 +122,7 @@ impl Loss {
         self.function().name
     }
 
-    /// Returns the formula, for people: z is an output, t its target.
+    /// Returns the formula as readable text: z is an output, t its target.
     ///
     /// # Examples
     /// ```
@@ -175,7 +175,8 @@ impl Loss {
         self.unit_power().is_some()
     }
 
-    /// Returns the power of the target's unit that the loss has; `None` if outputs are no predictions of their targets.
+    /// Returns p if the loss has the unit of the target to the power p. `None` if an output is not a prediction of its
+    /// target.
     pub(crate) fn unit_power(self) -> Option<i32> {
         match self.function().output {
             Meaning::Number { power } => Some(power),

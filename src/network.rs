@@ -17,7 +17,8 @@ use crate::text::split_outside_parentheses;
 /// Largest number of parameters. Kernels count elements in 32 bits; this is half of that range.
 const MOST_PARAMETERS: u128 = 1 << 31;
 
-/// Largest number of layers of all kinds, far above practical depths. It bounds the memory of a plan made from a model file.
+/// Largest number of layers of all kinds, far above practical depths. It bounds the memory of a plan made from a model
+/// file.
 const MOST_LAYERS: usize = 1 << 16;
 
 /// Network: the number of input columns, and layers in the order of the forward pass.
@@ -109,11 +110,11 @@ impl Network {
         self.layer(Layer::RmsNorm)
     }
 
-    /// Adds a residual block: `layers` adds layers f to a network, and the block is y = x + f(x). If f changes the number of
-    /// columns, y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
+    /// Adds a residual block y = x + f(x). `layers` adds the layers of f to a network. If f changes the number of
+    /// columns, the block is y = x·Wᵀ + f(x), with a weight matrix W that the end of the block owns.
     ///
-    /// By default, the weights of a dense layer that ends a block start at zero, so that f(x) = 0 and a deep network trains like a
-    /// shallow one at first. [`Dense::init`](crate::Dense::init) sets another initialization.
+    /// By default, the weights of a dense layer that ends a block start at zero, so that f(x) = 0 and a deep network
+    /// trains like a shallow one at first. [`Dense::init`](crate::Dense::init) sets another initialization.
     ///
     /// # Examples
     /// ```
@@ -131,13 +132,13 @@ impl Network {
     }
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
-    /// `dense(128, bias=false, init=he_normal)`. The others are `dropout(0.2)`, `layer_norm`, `rms_norm` and the activation functions, such as `relu` or
-    /// `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around layers add their input to their output, as in
-    /// `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
+    /// `dense(128, bias=false, init=he_normal)`. Other layers are `dropout(0.2)`, `layer_norm`, `rms_norm`, and
+    /// activation functions such as `relu` or `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around
+    /// layers add their input to their output, as in `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
     /// # Errors
-    /// Unknown names (the message has the nearest known one), unbalanced parentheses or brackets, values out of range, and the errors of
-    /// [`Network::check`].
+    /// Unknown names (the message has the nearest known name), unbalanced parentheses or brackets, values out of range,
+    /// and the errors of [`Network::check`].
     ///
     /// # Examples
     /// ```
@@ -187,7 +188,7 @@ impl Network {
         &self.layers
     }
 
-    /// Returns the dense layers, each with its number among all layers and its number of input columns.
+    /// Returns the dense layers, each with its index among all layers and its number of input columns.
     ///
     /// # Examples
     /// ```
@@ -199,7 +200,7 @@ impl Network {
         self.nodes().filter_map(|node| Some((node.number, node.layer.as_dense()?, node.inputs)))
     }
 
-    /// Returns the layers, each with its place.
+    /// Returns the layers, each with its index, its number of input columns, and the start of the block that it ends.
     #[doc(hidden)]
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (mut columns, mut open) = (self.input, Vec::new());
@@ -226,7 +227,7 @@ impl Network {
         self.nodes().flat_map(|node| node.tensors().into_iter().map(move |tensor| (node.number, tensor)))
     }
 
-    /// Returns the first activation between layer `number` and the next dense layer, if there is one. Other layers are skipped.
+    /// Returns the first activation between layer `number` and the next dense layer. `None` if there is no activation.
     ///
     /// # Panics
     /// There is no layer `number`.
@@ -250,8 +251,9 @@ impl Network {
         })
     }
 
-    /// Returns the default initialization of the weights of layer `number`: zeros for the last dense layer of a residual block,
-    /// unless an activation or normalization follows in the block; otherwise [`Init::default_before`] the next activation.
+    /// Returns the default initialization of the weights of layer `number`: zeros for the last dense layer of a
+    /// residual block, unless an activation or normalization follows in the block; otherwise [`Init::default_before`]
+    /// the next activation.
     pub(crate) fn default_init(&self, number: usize) -> Init {
         let next = self.layers[number + 1..].iter().find(|layer| !matches!(layer, Layer::Dropout { .. }));
         match (self.layers[number], next) {
@@ -273,8 +275,9 @@ impl Network {
     /// Checks sizes and values.
     ///
     /// # Errors
-    /// No input columns, no dense layer, a residual block without layers or with only one bracket, more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a
-    /// rate, slope or standard deviation out of range.
+    /// No input columns, no layer with trained parameters, a residual block without layers or with only one bracket,
+    /// more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a rate, slope or standard
+    /// deviation out of range.
     ///
     /// # Examples
     /// ```

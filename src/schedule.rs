@@ -38,11 +38,11 @@ pub enum Schedule {
         warmup_steps: u64,
         /// Number of steps of the half cosine.
         steps: u64,
-        /// Factor at its end, default 0.
+        /// Factor at the end of the half cosine; default 0.
         #[serde(default)]
         end: f64,
     },
-    /// `factor` to the power of the number of whole `steps` so far (`StepLR`).
+    /// `factor` to the power of step / `steps`, rounded down (`StepLR`).
     Step {
         /// Number of steps between two changes.
         steps: u64,
@@ -61,14 +61,14 @@ pub enum Schedule {
         /// Factor per step.
         factor: f64,
     },
-    /// (1 − step / steps) to this power, then 0 (`PolynomialLR`).
+    /// Factor (1 − step / steps) to the power `power`, then 0 (`PolynomialLR`).
     Polynomial {
         /// Number of steps until the factor is 0.
         steps: u64,
         /// Power; 1 is a straight line.
         power: f64,
     },
-    /// 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without their warm-up).
+    /// 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without the paper's warm-up).
     InverseSquareRoot {
         /// Number of steps before the factor decreases.
         steps: u64,
@@ -77,9 +77,9 @@ pub enum Schedule {
     CosineRestarts {
         /// Number of steps of the first half cosine.
         steps: u64,
-        /// Growth of their lengths, at least 1.
+        /// Ratio of the lengths of successive half cosines, at least 1.
         growth: u64,
-        /// Factor at the end of each.
+        /// Factor at the end of each half cosine.
         end: f64,
     },
     /// Half a cosine from `start` up to 1, and half a cosine down to `end` (`OneCycleLR`; Smith and Topin 2018).
@@ -97,7 +97,7 @@ pub enum Schedule {
     CosineLog {
         /// Number of all steps.
         steps: u64,
-        /// Number of cycles; theirs is 4.
+        /// Number of cycles; 4 in the paper.
         cycles: u32,
     },
     /// Linear from `start` to 1 over `steps` steps, then another schedule from its own step 0.
@@ -176,9 +176,10 @@ impl Schedule {
         names
     };
 
-    /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::KINDS`], with options in parentheses. `steps` is
-    /// the default of the option with this name, except for `step`, which has a tenth, and `inverse_square_root` and
-    /// `cosine_restarts`, which have a quarter. Milestones stand in a string with spaces: `multi_step(30 60, factor=0.1)`.
+    /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::KINDS`], with options in parentheses.
+    /// The default of an option `steps` is the argument `steps`, or a tenth of it for `step`, and a quarter for
+    /// `inverse_square_root` and `cosine_restarts`. Milestones are separated by spaces:
+    /// `multi_step(30 60, factor=0.1)`.
     ///
     /// # Errors
     /// Unknown names and options, and values out of range.
@@ -237,7 +238,8 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// Returns this schedule after a linear warm-up from `start` to 1 over `steps` steps; the same schedule if `steps` is 0.
+    /// Returns this schedule after a linear warm-up from `start` to 1 over `steps` steps; the same schedule if `steps`
+    /// is 0.
     ///
     /// # Examples
     /// ```
@@ -256,10 +258,11 @@ impl Schedule {
         }
     }
 
-    /// A function of the step, evaluated here for the first `steps` steps. Later steps have the last factor.
+    /// Creates a schedule from a function of the step, which is called for the first `steps` steps. Later steps have
+    /// the last factor.
     ///
-    /// The factors are stored as a [`Schedule::Table`], so that checkpoints can compare them. More than 1,048,576 steps, and
-    /// factors that are negative or not finite, are refused by [`Schedule::check`].
+    /// The factors are stored as a [`Schedule::Table`], so that checkpoints can compare them. More than 1,048,576
+    /// steps, and factors that are negative or not finite, are refused by [`Schedule::check`].
     ///
     /// # Examples
     /// ```
@@ -269,7 +272,7 @@ impl Schedule {
     /// assert_eq!([0, 99, 100, 399, 5000].map(|step| schedule.factor(step)), [1.0, 1.0, 0.5, 0.125, 0.125]);
     /// ```
     pub fn from_fn(steps: u64, factor: impl FnMut(u64) -> f64) -> Self {
-        // One factor too many is enough to be refused, however many there would be.
+        // One factor more than allowed is enough for `check` to refuse the table.
         Self::Table { factors: (0..steps.min(MOST_FACTORS as u64 + 1)).map(factor).collect() }
     }
 
@@ -301,7 +304,7 @@ impl Schedule {
                 let (at, length) = cycle(step, steps, growth);
                 half_cosine(1.0, end, at as f64 / length as f64)
             }
-            // As in PyTorch, the last step of each part belongs to it, so the parts have rise·steps − 1 and the rest.
+            // As in PyTorch, the rise ends at step rise·steps − 1, and the fall at the last step, steps − 1.
             Self::OneCycle { steps, rise, start, end } => {
                 let (step, last, top) = (step.min(steps - 1) as f64, steps as f64 - 1.0, rise * steps as f64 - 1.0);
                 match step <= top {
@@ -336,9 +339,9 @@ impl Schedule {
     /// Checks that all values are in their allowed range.
     ///
     /// # Errors
-    /// A factor outside [0, 1]; a power that is negative or not finite; a schedule without steps, a one-cycle schedule of one
-    /// step, or one whose rise is not a fraction; milestones that do not increase; more than 64 cycles; a factor of a table that
-    /// is negative or not finite; a table of more than 1,048,576 steps.
+    /// A factor outside [0, 1]; a power that is negative or not finite; a schedule without steps; a one-cycle schedule
+    /// of one step, or with a rise outside [0, 1]; milestones that do not increase; more than 64 cycles; a factor of a
+    /// table that is negative or not finite; a table of more than 1,048,576 steps.
     ///
     /// # Examples
     /// ```
@@ -409,7 +412,8 @@ fn half_cosine(start: f64, end: f64, progress: f64) -> f64 {
     end + (start - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
 
-/// Position of a step in its cycle, and the length of the cycle, where each is `growth` times as long as the one before.
+/// Returns the position of a step in its cycle, and the length of this cycle. Each cycle is `growth` times as long as
+/// the one before.
 fn cycle(mut step: u64, steps: u64, growth: u64) -> (u64, u64) {
     let mut length = steps;
     if growth == 1 {
