@@ -2,8 +2,9 @@
 //! `tests/kernels/NAME.rs` have the same file stem.
 //!
 //! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
-//! static [`Kernel`], functions that create an [`Op`] of it, and `reference`, the reference implementation. Some also
-//! have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or devices.
+//! static [`Kernel`], functions that create an [`Op`](crate::plan::Op) of it, and `reference`, the reference
+//! implementation. Some also have `fast`, a faster CPU kernel. Kernels use plan types; they know nothing of networks or
+//! devices.
 //!
 //! Rows in use: views have room for the rows of a full batch, but a step may have fewer, such as the last of an epoch.
 //! Only the first [`Step::rows`](crate::plan::Step::rows) rows are then in use. Kernels neither read nor write the
