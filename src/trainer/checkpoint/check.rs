@@ -1,7 +1,7 @@
 //! Checks that the parts of a checkpoint belong together, before any of them is used.
 //!
-//! A correct checksum does not prove that a trainer wrote the file. Later code relies on these checks: it subtracts, indexes
-//! and counts without checking again.
+//! A correct checksum does not prove that a trainer wrote the file. Later code relies on these checks: it subtracts,
+//! indexes and counts without checking again.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub(in crate::trainer) fn ensure(holds: bool, problem: impl FnOnce() -> String) 
 }
 
 impl Checkpoint {
-    /// Checks all parts, and their combination.
+    /// Checks all parts of the checkpoint, and that they fit together.
     ///
     /// # Errors
-    /// The first part that no trainer can have written.
+    /// A part that no trainer can have written; the first one found.
     pub(super) fn check(&self) -> Result<()> {
         let header = &self.header;
         header.settings.check()?;
@@ -38,11 +38,12 @@ impl Checkpoint {
         self.check_tensors()
     }
 
-    /// Checks the step, the epoch and its used rows. Returns the number of these rows, or 0 between two epochs.
+    /// Checks the step, the epoch, and the number of rows used in the epoch. Returns this number, or 0 between two
+    /// epochs.
     fn check_place(&self) -> Result<usize> {
         let (step, epoch, rows_of_step) = (self.header.step, self.header.epoch, self.header.settings.batch_size());
         ensure(step < MOST_STEPS, || format!("it is of step {step}, but steps must be below {MOST_STEPS}"))?;
-        // The number of steps does not follow from the used rows: the rows of failed steps count, but the steps do not.
+        // The number of steps does not follow from the used rows: a failed step is not counted, but its rows are.
         ensure(epoch < u32::MAX, || format!("{epoch} epochs were begun, but they must be below {}", u32::MAX))?;
         let (used, rows) = match (self.header.used, self.header.settings.data_rows()) {
             (Some(used), Some(rows)) => (used, rows),

@@ -18,12 +18,12 @@ const FOREIGN: &str = "use a checkpoint that wgrad wrote";
 
 const CONTAINER: Container = Container { key: "wgrad.checkpoint", damaged: DAMAGED, foreign: FOREIGN };
 
-/// The metadata.
+/// Metadata of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// CRC-32 of the header's text and of all tensors in the order of their names. Only files of early versions have it. Later
-    /// files have a checksum of all bytes instead.
+    /// CRC-32 of the header's text and of all tensors in the order of their names. Only files of early versions have
+    /// this checksum. Later files have a checksum of all bytes instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<u32>,
     #[serde(rename = "head")]
@@ -83,9 +83,9 @@ impl Checkpoint {
         Self::read(path.as_ref())?
     }
 
-    /// Reads a checkpoint. The inner error means that the contents are unusable, so an older checkpoint may be used instead.
-    /// The outer error means that the file cannot be read now, or not by this version. In that case no older checkpoint must be
-    /// used.
+    /// Reads a checkpoint. The inner error means that the contents are unusable, so an older checkpoint may be used
+    /// instead. The outer error means that the file cannot be read now, or not by this version. No older checkpoint
+    /// must be used then.
     pub(super) fn read(path: &Path) -> Result<Result<Self>> {
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, "reading", error))?;
         let contents = match CONTAINER.unpack(path, &bytes) {

@@ -19,11 +19,11 @@ const NEWEST: usize = 3;
 /// Largest number of a numbered folder.
 const NUMBERED: u32 = 999;
 
-/// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` has the state after
-/// 1,200 steps.
+/// Options for writing checkpoints to a folder during [`Trainer::fit`]. The file `step-1200.safetensors` has the state
+/// after 1,200 steps.
 ///
-/// A checkpoint is written at the end of each interval, after the best epoch so far, when a callback
-/// stops training, and at the end. The newest three are kept, and so is the one of the best epoch.
+/// A checkpoint is written at the end of each interval, after the best epoch so far, when a callback stops training,
+/// and at the end of training. The newest three checkpoints are kept, and so is that of the best epoch.
 ///
 /// # Examples
 /// ```
@@ -43,7 +43,8 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Writes to this folder, which is created if necessary. Without further options, checkpoints are not written at intervals.
+    /// Writes to this folder, which is created if necessary. Without [`every_steps`](Self::every_steps) or
+    /// [`every`](Self::every), there are no intervals.
     ///
     /// # Examples
     /// ```
@@ -63,11 +64,12 @@ impl Checkpoints {
         }
     }
 
-    /// Writes to a folder that only this training run uses: the first of `folder`, `folder-2`, `folder-3`, … that does not
-    /// exist when the first checkpoint is written. [`Trainer::checkpoint_folder`] returns it.
+    /// Writes to a folder that only this training run uses: the first of `folder`, `folder-2`, `folder-3`, … that does
+    /// not exist yet. [`Trainer::checkpoint_folder`] returns the chosen folder.
     ///
-    /// With [`Checkpoints::resume`], training resumes in the folder with checkpoints of the same settings and data, if there is
-    /// one. Folders of other settings stay untouched; see [`Fit::on_begin_anew`](crate::Fit::on_begin_anew).
+    /// With [`Checkpoints::resume`], training resumes in the folder that has checkpoints of the same settings and data,
+    /// if there is one. Among several such folders, the one with the most steps is used. Folders of other settings stay
+    /// untouched; see [`Fit::on_begin_anew`](crate::Fit::on_begin_anew).
     ///
     /// # Examples
     /// ```
@@ -89,7 +91,7 @@ impl Checkpoints {
         Self { steps: Some(steps.max(1)), ..self }
     }
 
-    /// Writes a checkpoint once `interval` has passed since the last one, at the end of a submission.
+    /// Writes a checkpoint at the end of the first submission that ends at least `interval` after the last checkpoint.
     ///
     /// # Examples
     /// ```
@@ -101,8 +103,8 @@ impl Checkpoints {
         Self { interval: Some(interval), ..self }
     }
 
-    /// Resumes from the newest checkpoint in the folder, if there is one. Without this, a folder that has checkpoints is an
-    /// error.
+    /// Resumes from the newest checkpoint in the folder, if there is one. Without this, a folder that has checkpoints
+    /// is an error.
     ///
     /// # Examples
     /// ```
@@ -113,17 +115,17 @@ impl Checkpoints {
         Self { resume: true, ..self }
     }
 
-    /// Returns `true` if training is to resume from a checkpoint, if there is one.
+    /// Returns `true` if [`Checkpoints::resume`] was called.
     pub(in crate::trainer) fn resumes(&self) -> bool {
         self.resume
     }
 
-    /// Accepts another learning rate and another schedule when resuming, such as a cosine over more epochs. By default they are
-    /// refused like other settings that differ.
+    /// Accepts another learning rate and another schedule when resuming, such as a cosine over more epochs. By default
+    /// such a change is an error, as for all other settings.
     ///
-    /// They are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate counts as changed if it
-    /// is not the one that the checkpoint's trainer was built with. Among numbered folders, one with exactly the same settings
-    /// is preferred.
+    /// The new values are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate
+    /// counts as changed if it differs from the rate with which the checkpoint's trainer was built. Among numbered
+    /// folders, a folder with exactly the same settings is preferred.
     ///
     /// # Examples
     /// ```
@@ -145,7 +147,7 @@ impl Checkpoints {
         Self { when_stopped: true, ..self }
     }
 
-    /// Returns the folder as given, even if training writes to a numbered one, such as `folder-2`.
+    /// Returns the folder as given, even if training writes to a numbered folder, such as `folder-2`.
     ///
     /// # Examples
     /// ```
@@ -171,14 +173,14 @@ impl Checkpoints {
     }
 }
 
-/// Damaged checkpoint, instead of which an older one is used.
+/// Damaged checkpoint. An older checkpoint is used instead.
 struct PassedOver {
     path: PathBuf,
     problem: String,
 }
 
-/// Returns the newest usable checkpoint of a folder, and newer ones that are damaged; `None` if the folder has no checkpoints.
-/// It is an error if all are damaged.
+/// Returns the newest usable checkpoint of a folder, and all newer checkpoints, which are damaged. `None` if the folder
+/// has no checkpoints. It is an error if all are damaged.
 fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
     let mut damaged: Vec<PassedOver> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
@@ -200,18 +202,19 @@ fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
 /// Result of a search for a checkpoint to resume from.
 #[derive(Default)]
 struct Search {
-    /// Folders with checkpoints of this training run, the best to resume from first. The boolean is true if all settings are
-    /// the same, and false if a difference is accepted. The number is the step of the newest checkpoint.
+    /// Folders from which this training run can resume, ordered by preference. The boolean is `true` if the newest
+    /// checkpoint has exactly the same settings, and `false` if the learning rate or the schedule differs. The number
+    /// is the step of the newest checkpoint.
     own: Vec<(bool, u64, PathBuf)>,
-    /// Folders of training runs with other settings, each with the first setting that differs.
+    /// Texts for folders of training runs with other settings: the folder, and the first setting that differs.
     others: Vec<String>,
     /// Problem of the first folder without a usable checkpoint.
     refused: Option<Error>,
 }
 
 impl Search {
-    /// Reads the newest checkpoint of each folder. It locks and deletes nothing, since a folder may belong to another training
-    /// run.
+    /// Reads the newest checkpoint of each existing folder. The search locks and deletes nothing, since a folder may
+    /// belong to another training run.
     ///
     /// # Errors
     /// A checkpoint with other settings, unless folders are numbered.
@@ -241,25 +244,25 @@ impl Search {
 
 /// Beginning of a training run.
 pub(in crate::trainer) enum Beginning {
-    /// At the first step. The texts are [`Search::others`].
+    /// Training begins at the first step. The texts are [`Search::others`].
     Anew(Vec<String>),
-    /// At a checkpoint.
+    /// Training resumes from a checkpoint.
     Resumed(FitState, Restored),
 }
 
-/// Folder that is locked while the value lives, so that no other training run writes to it. The operating system unlocks it,
-/// however the process ends.
+/// Folder that is locked while the value lives, so that no other training run writes to it. The operating system
+/// unlocks it, however the process ends.
 struct Taken {
     folder: PathBuf,
     _lock: File,
 }
 
 impl Taken {
-    /// Locks an existing folder, and deletes partial files of killed processes. It is an error if another training run has
-    /// locked the folder.
+    /// Locks an existing folder, and deletes partial files of killed processes. It is an error if another training run
+    /// has locked the folder.
     fn new(folder: PathBuf) -> Result<Self> {
         let path = folder.join("lock");
-        // Not truncated: a file of that name may belong to the user.
+        // The file is not truncated, since a file of that name may belong to the user.
         let file = File::options().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| Error::file(&path, "creating", error))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
@@ -296,7 +299,7 @@ fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Writes checkpoints as [`Checkpoints`] describe.
+/// Writes the checkpoints of a fit, with the options [`Checkpoints`].
 pub(in crate::trainer) struct CheckpointWriter {
     checkpoints: Checkpoints,
     /// Validation set of the fit.
@@ -304,7 +307,7 @@ pub(in crate::trainer) struct CheckpointWriter {
     last: Instant,
     /// Locked folder, once it is chosen.
     taken: Option<Taken>,
-    /// Damaged checkpoints, which do not count among the newest until they are written again.
+    /// Damaged checkpoints. They do not count among the newest three until they are overwritten.
     passed_over: Vec<PathBuf>,
 }
 
@@ -342,11 +345,12 @@ impl CheckpointWriter {
         Err(Error::conflict(folder.display().to_string(), problem, remedy))
     }
 
-    /// Resumes in the best folder with checkpoints of these settings and data, if there is one. Otherwise training begins anew.
+    /// Resumes in the first folder of [`Search::own`] that is not locked. If no folder has checkpoints of these
+    /// settings and data, training begins anew.
     ///
     /// # Errors
-    /// A checkpoint with other settings, unless folders are numbered; the problem of the first folder if all are locked or
-    /// damaged.
+    /// A checkpoint with other settings, unless folders are numbered; the first problem found, if all folders are
+    /// locked or damaged.
     fn resume(&mut self, trainer: &mut Trainer) -> Result<Beginning> {
         let Search { own, others, mut refused } =
             Search::of(&self.checkpoints, &Settings::of(trainer, self.validation))?;
@@ -359,7 +363,8 @@ impl CheckpointWriter {
         refused.map_or(Ok(Beginning::Anew(others)), Err)
     }
 
-    /// Resumes from the newest checkpoint of a folder. Another training run may have written it since the search.
+    /// Resumes from the newest checkpoint of a locked folder. It is read again, since another training run may have
+    /// written a newer one after the search.
     fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
         let found = newest(&taken.folder)?;
         self.taken = Some(taken);
@@ -404,25 +409,27 @@ impl CheckpointWriter {
         Err(Error::conflict(place, problem, "delete folders that are no longer needed, or name another one"))
     }
 
-    /// Returns the folder that was written to or resumed from, if there is one.
+    /// Returns the folder to which checkpoints were written or from which training resumed, if there is one.
     pub(in crate::trainer) fn folder(&self) -> Option<&Path> {
         self.taken.as_ref().map(|taken| taken.folder.as_path())
     }
 
-    /// Returns the number of steps until the interval in steps is over; `u64::MAX` if there is none.
+    /// Returns the number of steps from step `step` to the end of the interval of [`Checkpoints::every_steps`];
+    /// `u64::MAX` if there is no such interval.
     pub(in crate::trainer) fn steps_left(&self, step: u64) -> u64 {
         self.checkpoints.steps.map_or(u64::MAX, |every| every - step % every)
     }
 
-    /// Returns true if the interval in steps or the interval in time is over.
+    /// Returns `true` if an interval of [`Checkpoints::every_steps`] or [`Checkpoints::every`] is over after step
+    /// `step`.
     pub(in crate::trainer) fn is_due(&self, step: u64) -> bool {
         let Checkpoints { steps, interval, .. } = self.checkpoints;
         steps.is_some_and(|every| step.is_multiple_of(every))
             || interval.is_some_and(|interval| self.last.elapsed() >= interval)
     }
 
-    /// Writes a checkpoint and deletes old ones. With [`Checkpoints::only_when_stopped`], it does nothing unless training is
-    /// `stopped`.
+    /// Writes a checkpoint and deletes old checkpoints. With [`Checkpoints::only_when_stopped`], it does nothing unless
+    /// a callback has `stopped` training.
     pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState, stopped: bool) -> Result<()> {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());

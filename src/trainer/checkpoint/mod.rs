@@ -1,8 +1,9 @@
-//! Checkpoints: the state of a training run, which resumes from it as if it had never stopped.
+//! Checkpoints: stored states of a training run. A training run that resumes from its checkpoint gives the same results
+//! as one that was never stopped.
 //!
-//! A [`Checkpoint`] holds the parameters, the optimizer's state, the learning rate, the position in the data, and the state
-//! of a [`Trainer::fit`](crate::Trainer::fit). Everything else that a step depends on, such as the order of the rows and
-//! dropout, follows from the seed and the step. [`Checkpoints`] are the options for writing them.
+//! A [`Checkpoint`] holds the parameters, the optimizer's state, the learning rate, the position in the data, and the
+//! state of a [`Trainer::fit`](crate::Trainer::fit). Everything else that a step depends on, such as the order of the
+//! rows and dropout, follows from the seed and the step. [`Checkpoints`] are the options for writing checkpoints.
 
 mod check;
 mod file;
@@ -72,7 +73,7 @@ struct Header {
     /// Version of the file format.
     format: u32,
     settings: Settings,
-    /// Current learning rate, if it is no longer that of the settings.
+    /// Current learning rate, if it differs from the rate in the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
     made_on: MadeOn,
@@ -80,7 +81,7 @@ struct Header {
     step: u64,
     /// Epochs begun since training began.
     epoch: u32,
-    /// Number of rows that were used in the last epoch; `None` if no data set is loaded.
+    /// Number of rows that were used in the epoch that was begun last; `None` if no data set is loaded.
     used: Option<usize>,
     #[serde(rename = "course")]
     fit: Option<FitStateHeader>,
@@ -94,12 +95,13 @@ pub struct Restored {
     pub step: u64,
     /// Complete epochs of the [`Trainer::fit`].
     pub epochs: usize,
-    /// Number of matrix multiplications that changed to the checkpoint's tile sizes. On the same device, results therefore keep
-    /// their bits even if the tuning has changed since the checkpoint was made.
+    /// Number of matrix multiplications whose tile sizes were changed to those in the checkpoint. On the same device,
+    /// results therefore keep their bits even if the tuning has changed since the checkpoint was made.
     pub recut: usize,
-    /// Problems of damaged checkpoints that were skipped, all newer than the one used. Usually empty.
+    /// Problems of damaged checkpoints that were skipped. All are newer than the checkpoint that was used. Usually
+    /// empty.
     pub passed_over: Vec<String>,
-    /// Differences of version, device, driver or plan, due to which the bits may differ. Usually empty.
+    /// Differences of version, device, driver or plan. They may change the bits of the results. Usually empty.
     pub differences: Vec<String>,
     /// Changes of the learning rate and of the schedule that were accepted, such as `learning rate 0.001 → 0.0005`. See
     /// [`Checkpoints::accept_learning_rate`].
@@ -177,7 +179,7 @@ impl Trainer {
         self.checkpoint_of(None, None)
     }
 
-    /// [`Trainer::checkpoint`] with the state of a [`Trainer::fit`] and its validation set.
+    /// Like [`Trainer::checkpoint`], with the state of a [`Trainer::fit`] and the validation set of the fit.
     fn checkpoint_of(&mut self, fit: Option<&FitState>, validation: Option<Validation>) -> Result<Checkpoint> {
         self.settle(0)?;
         self.ensure_steps()?;
@@ -199,14 +201,14 @@ impl Trainer {
         Ok(Checkpoint { header, tensors })
     }
 
-    /// Resumes from a checkpoint of a training run with the same settings. If a data set was loaded when the checkpoint was
-    /// made, [load](Trainer::load) the same one first.
+    /// Resumes from a checkpoint of a training run with the same settings. If a data set was loaded when the checkpoint
+    /// was made, [load](Trainer::load) the same data set first.
     ///
     /// The learning rate is set to that of the checkpoint.
     ///
     /// # Errors
-    /// Settings or data that differ, with both values; a number that is not finite; tile sizes that differ from a
-    /// [pinned](crate::trainer::Builder::tuning) tuning; a device that does not answer.
+    /// Settings or data that differ (the message has the old and the new value); a number that is not finite; tile
+    /// sizes that differ from a [pinned](crate::trainer::Builder::tuning) tuning; a device that does not answer.
     ///
     /// # Examples
     /// ```
@@ -225,8 +227,9 @@ impl Trainer {
 
     /// Resumes from a checkpoint like [`Trainer::restore`], but accepts another learning rate and another schedule.
     ///
-    /// They are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate counts as changed if it
-    /// is not the one that the checkpoint's trainer was built with; otherwise it is set to that of the checkpoint.
+    /// The new values are used from the next step on. [`Restored::accepted`] lists the changes. The learning rate
+    /// counts as changed if it differs from the rate with which the checkpoint's trainer was built. Otherwise the
+    /// checkpoint's current rate is used.
     ///
     /// # Errors
     /// As [`Trainer::restore`].
@@ -297,7 +300,8 @@ impl Trainer {
     }
 }
 
-/// Returns the prefixes of the tensors that are stored per parameter: the parameter itself and each optimizer state.
+/// Returns the name prefixes of the tensors that a checkpoint stores per parameter: the empty prefix for the parameter
+/// itself, and one prefix per optimizer state.
 pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
     [String::new()].into_iter().chain(states).collect()
@@ -311,7 +315,7 @@ mod tests {
     use crate::optim::Adam;
     use crate::trainer::Trainer;
 
-    /// A file with a right checksum may still hold anything.
+    /// A file with a correct checksum may still contain such numbers.
     #[test]
     fn a_checkpoint_that_is_not_finite_is_not_restored() {
         let builder = Trainer::builder(Network::input(1).dense(2)).loss(Loss::mean_squared_error());

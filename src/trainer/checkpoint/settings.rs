@@ -1,4 +1,4 @@
-//! Settings that must be the same when training resumes, and the other properties that the bits of its results depend on.
+//! Settings that must be the same when training resumes, and other properties on which the bits of results depend.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ use crate::trainer::load::Loaded;
 /// Largest number of characters of a setting's value in a message.
 const LONGEST: usize = 60;
 
-/// Settings of a training run. The number of epochs and the patience are not among them and may change.
+/// Settings of a training run. The number of epochs and the patience are not stored here, since they may change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
@@ -42,7 +42,7 @@ pub(super) struct Settings {
     target_scaling: Option<Standardization>,
 }
 
-/// Number of rows and checksum of a data set, by which it is recognized.
+/// Number of rows and checksum of a data set. They identify the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Fingerprint {
@@ -51,7 +51,7 @@ pub(in crate::trainer) struct Fingerprint {
     checksum: u32,
 }
 
-/// Validation set of a fit, whether the fit restores the best epoch, and the metric by which it is the best, if not by the loss.
+/// Validation set of a fit, and the choice of the best epoch. `metric` is the metric that decides; `None` for the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::trainer) struct Validation {
@@ -62,7 +62,7 @@ pub(in crate::trainer) struct Validation {
 }
 
 impl Validation {
-    /// Returns the number of rows, and true if the best epoch is kept.
+    /// Returns the number of rows, and `true` if the fit restores the best epoch.
     pub(in crate::trainer) fn kept(&self) -> (usize, bool) {
         (self.data.rows, self.restore_best)
     }
@@ -98,7 +98,7 @@ impl Settings {
         }
     }
 
-    /// Checks each setting, and their combination.
+    /// Checks each setting, and that the settings fit together.
     ///
     /// # Errors
     /// The first problem.
@@ -152,8 +152,8 @@ impl Settings {
         self.batch.saturating_mul(self.accumulate)
     }
 
-    /// Returns the first setting that differs from the one in `now`. If `accepts_rate`, the learning rate and the schedule may
-    /// differ.
+    /// Returns the first setting that differs from the same setting in `now`. If `accepts_rate`, the learning rate and
+    /// the schedule may differ.
     pub(super) fn difference(&self, now: &Self, accepts_rate: bool) -> Result<Option<Difference>> {
         if accepts_rate {
             let optimizer = self.optimizer.with_learning_rate(now.optimizer.learning_rate());
@@ -170,7 +170,7 @@ impl Settings {
     }
 }
 
-/// Setting that differs between a checkpoint and the current training run.
+/// Setting that differs: its value in the checkpoint (`made`), and in the current training run (`now`).
 pub(super) struct Difference {
     /// Path of the setting, such as `optimizer.learning_rate`.
     name: String,
@@ -204,11 +204,12 @@ impl Difference {
     }
 }
 
-/// Settings that follow from others and are therefore compared last: the seed splits the data, and the data determines the
-/// scaling and the length of a cosine.
+/// Settings that follow from others and are therefore compared last: the seed splits the data, and the data determines
+/// the scaling and the length of a cosine.
 const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
-/// Returns the first values that differ, with their path: `optimizer.learning_rate`. The field `kind` is compared first.
+/// Returns the path of the first setting that differs, such as `optimizer.learning_rate`, and its values in `made` and
+/// `now`. The field `kind` is compared first.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
@@ -219,7 +220,7 @@ fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(Stri
                 difference(name, made, others.get(field).unwrap_or(&Value::Null))
             })
         }
-        // The first different element is returned, since a message shows only the beginning of a long list.
+        // The path of the first different element is returned, since a message shows only the beginning of a long list.
         (Value::Array(values), Value::Array(others)) if values.len() == others.len() => {
             let mut pairs = values.iter().zip(others).enumerate();
             pairs.find_map(|(index, (made, now))| difference(format!("{name}[{index}]"), made, now))
@@ -238,7 +239,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Version, device and plan: the bits of a result depend on these too, besides settings and data.
+/// Version, device and plan. Besides settings and data, the bits of a result depend on these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MadeOn {
@@ -249,7 +250,7 @@ pub(super) struct MadeOn {
     driver: Option<String>,
     /// CRC-32 of the ops of a step as the device runs them, with parameters and tiles.
     plan: u32,
-    /// Tiles of all matrix multiplications on a GPU, including evaluations. The heuristic or a tuning has chosen them.
+    /// Tiles of all matrix multiplications on a GPU, including evaluations. The heuristic or a tuning chose the tiles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tiles: Vec<Choice>,
 }
@@ -271,13 +272,13 @@ impl MadeOn {
         })
     }
 
-    /// Returns the tiles, if the device is the same.
+    /// Returns the tiles, if the trainer's device is the same.
     pub(super) fn tiles_for(&self, trainer: &Trainer) -> Option<Tuning> {
         let same_device = self.device == trainer.device.arithmetic();
         same_device.then(|| Tuning::new(None, self.tiles.iter().cloned()))
     }
 
-    /// Returns one text for each property that differs from the one in `now`.
+    /// Returns one text for each property that differs from the same property in `now`.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let driver = |made: &Self| made.driver.clone().unwrap_or_else(|| "none".into());
         let plan = |made: &Self| format!("{:08x}", made.plan);
